@@ -8,11 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeVar
 
+T = TypeVar("T")
 WILDCARD: Final = "*"
+LONGEST_NAME: Final = 128
+"""The most characters of a model name that is cached, and of one that an error shows."""
 _MOST_CACHED: Final = 1024
-_LONGEST_NAME: Final = 128
+
+
+def remember(cached: dict[str, T], name: str, value: T) -> None:
+    """Put the value of a name that a client made up into `cached`, unless the name is too long. If `cached`
+    already has 1,024 names, it is emptied before.
+    """
+    if len(name) <= LONGEST_NAME:
+        if len(cached) >= _MOST_CACHED:
+            cached.clear()
+        cached[name] = value
 
 
 class Grants:
@@ -20,8 +32,6 @@ class Grants:
 
     entries: names and patterns as configured. names: the exact names among them.
     """
-
-    __slots__ = ("_cached", "_pattern", "entries", "names")
 
     def __init__(self, entries: Iterable[str]) -> None:
         self.entries = entries = frozenset(entries)
@@ -36,7 +46,6 @@ class Grants:
         return self._pattern is not None
 
     def __contains__(self, name: str) -> bool:
-        """Whether this name is granted. Results of the pattern are cached for a limited number of names."""
         if name in self.names:
             return True
         if self._pattern is None:
@@ -44,10 +53,7 @@ class Grants:
         granted = self._cached.get(name)
         if granted is None:
             granted = self._pattern.fullmatch(name) is not None
-            if len(name) <= _LONGEST_NAME:
-                if len(self._cached) >= _MOST_CACHED:
-                    self._cached.clear()
-                self._cached[name] = granted
+            remember(self._cached, name, granted)
         return granted
 
     def __eq__(self, other: object) -> bool:
@@ -60,7 +66,7 @@ class Grants:
 
 
 def granted(entries: Iterable[str] | None) -> Grants | None:
-    """The grants of a configured list; None = every name is granted: there is no list, or `*` is in it."""
+    """The grants of a configured list; None = every name is granted, because `entries` is None or has `*`."""
     if entries is None:
         return None
     entries = frozenset(entries)
@@ -68,10 +74,6 @@ def granted(entries: Iterable[str] | None) -> Grants | None:
 
 
 def _expression(pattern: str) -> str:
-    """The regular expression of a pattern.
-
-    Each wildcard matches as little as possible without backtracking, so the cost is linear in the name's
-    length.
-    """
+    """The regular expression of a pattern; it never backtracks, so its cost grows only with the name."""
     first, *middle, last = [re.escape(part) for part in re.split(r"\*+", pattern)]
     return first + "".join(f"(?>.*?{part})" for part in middle) + ".*" + last

@@ -26,7 +26,6 @@ _AZURES: Final = "api-key"
 """The header in which Azure's clients send their key, whatever protocol they speak."""
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 
-
 Scope: TypeAlias = Literal["inference", "admin"]
 """The purpose of a path: to use models and their objects, or to administer the gateway."""
 
@@ -36,8 +35,8 @@ INFERENCE: Final[frozenset[Scope]] = frozenset({"inference"})
 class Caller(msgspec.Struct, frozen=True):
     """An authenticated client.
 
-    name: for logs, and the owner of its stored state. models: the model names that it may use, None = all.
-    scopes: the kinds of paths that it may call.
+    name: for logs, and the owner of its stored state. models: the model names that the client may use, None =
+    all. scopes: the kinds of paths that the client may call.
     """
 
     name: str
@@ -45,18 +44,17 @@ class Caller(msgspec.Struct, frozen=True):
     scopes: frozenset[Scope] = INFERENCE
 
     def may_use(self, model: str) -> bool:
-        """Whether the client may use this model name."""
         return self.models is None or model in self.models
 
     def barred(self, scope: Scope) -> ir.Fault | None:
-        """The fault for a path of this scope; None = the client may call it."""
+        """The fault if the client may not call paths of this scope; None = the client may."""
         return None if scope in self.scopes else _BARRED[scope]
 
 
 ANYONE = Caller("anyone", scopes=frozenset({"inference", "admin"}))
-"""Every client without a key, if the gateway is open on its own machine only: it may also administer."""
+"""The caller without a key, if the gateway is open on its own machine only: it may also administer."""
 EVERYBODY = Caller("anyone")
-"""Every client without a key, if the gateway is open to other machines: a stranger may not administer it."""
+"""The caller without a key, if the gateway is open to other machines: a stranger may not administer it."""
 
 
 class Key(NamedTuple):
@@ -73,12 +71,11 @@ class Key(NamedTuple):
 class ClientKeys:
     """The client keys of one configuration.
 
-    keys: the known keys. required: whether every request needs one; a known key is recognised in any case.
-    headers: those beside `authorization` that may hold a key; the first that is sent counts. hosts: further
-    host names of this gateway. any_host: True = every Host header is accepted, because the
-    operator says that a proxy protects the gateway. anyone: the caller without a known key, if none is
-    required. keyless: for each face whose clients send no key, the caller that a request from this machine
-    has. now: Unix seconds.
+    keys: the known keys. required: True = every request needs a key; a known key is recognised in any case.
+    headers: the headers beside `authorization` that may hold a key; the first of them that is sent counts.
+    hosts: further host names of this gateway, for requests without a known key. any_host: True = such
+    requests may have any Host header. anyone: the caller of such requests, if no key is required. keyless: by
+    face, the caller of requests from this machine, for faces whose clients send no key. now: Unix seconds.
     """
 
     def __init__(
@@ -119,11 +116,12 @@ class ClientKeys:
     def authenticate(
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
     ) -> Caller | ir.Fault:
-        """The caller, or the fault to answer with.
+        """The caller, or the fault to answer with if the key is missing, unknown or expired, or the Host
+        header of an open gateway names another machine.
 
-        headers: lower-case names. key: the gateway key from the URL's query, for protocols that send it
-        there; a key in a header precedes it. first: the gateway key from the URL's path (`/key/KEY/…`), which
-        precedes all others, because a client that uses it may have to send some other key in a header.
+        headers: by lower-case names. key: the gateway key in the URL's query, None or "" = none; a key in a
+        header precedes it. first: the gateway key in the URL's path (`/key/KEY/…`), None or "" = none; it
+        precedes all others, because its client may have to send some other key in a header.
         """
         key = first or self.presented(headers) or key
         if key and (known := self._callers.get(digest := _digest(key))) is not None:
@@ -135,8 +133,8 @@ class ClientKeys:
         return self._anyone if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
-        """The caller of a request that needs no key, because this machine sent it and its face has a keyless
-        caller; None = a key is needed. peer: the address at the other end of the connection.
+        """The caller of a request without a key that this machine sent to a face with a keyless caller; None
+        = it is another request. peer: the address at the other end of the connection.
         """
         caller = self._keyless.get(face)
         if caller is None or self.presented(headers) is not None or not is_loopback(peer):
@@ -145,7 +143,9 @@ class ClientKeys:
         return caller if not passed_on and self._is_ours(headers.get("host", "")) else None
 
     def presented(self, headers: Mapping[str, str]) -> str | None:
-        """The key in `Authorization: Bearer` or in a protocol's own header, not checked; None = no key."""
+        """The client's key, not checked: from `Authorization: Bearer`, or, without the header Authorization,
+        from the first other header that may hold a key. None or "" = no key.
+        """
         authorization = headers.get("authorization")
         if authorization is not None:
             scheme, _, token = authorization.partition(" ")
@@ -159,7 +159,7 @@ class ClientKeys:
 
 @lru_cache(maxsize=64)  # the clients of one gateway send few different Host headers
 def _read_host(host: str) -> tuple[str, bool]:
-    """(name, is_address) of a Host header without its port. name: "" if invalid; is_address: it is an IP."""
+    """The name in a Host header without its port ("" = invalid header), and whether it is an IP address."""
     found = _HOST.fullmatch(host)
     if found is None:
         return "", False
@@ -180,7 +180,7 @@ def unnamed(key: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's loopback."""
+    """Whether an address (or the name `localhost`) is this machine's loopback."""
     if host in ("localhost", ""):
         return host == "localhost"
     try:

@@ -1,7 +1,7 @@
 """Shared memory through which the workers of one gateway exchange messages. Each worker has one slot.
 
-The parent process creates it before the first fork. A worker writes only to its own slot and reads the slots
-of the others, so no lock is needed. A checksum detects a slot that changes while it is read.
+The parent process creates the memory before the first fork. A worker writes only to its own slot, so no lock
+is needed. A checksum detects a slot that changes while it is read.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Final
 from zlib import crc32
 
 _SLOT_BYTES: Final = 262_144
-"""The size of one slot. The system provides memory only for the pages that are written."""
+"""The bytes of one slot. The system provides memory only for the pages that are written."""
 _HEAD: Final = struct.Struct("<dII")
 LARGEST: Final = _SLOT_BYTES - _HEAD.size
 """The largest message of a worker, in bytes."""
 _FRESH_SECONDS: Final = 5.0
-"""An older message is ignored: its worker is blocked or has ended."""
+"""An older message than this is ignored: its worker is blocked or has ended."""
 _TRIES: Final = 3
 
 
@@ -30,19 +30,19 @@ class Board:
         self._memory = mmap.mmap(-1, count * _SLOT_BYTES)
 
     def write(self, number: int, message: bytes, now: float) -> None:
-        """Replace a worker's message, at most LARGEST bytes. now: monotonic seconds, of one common clock."""
+        """Replace the message (at most LARGEST bytes) of the worker `number`. now: monotonic seconds."""
         at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size + len(message)] = (
             _HEAD.pack(now, len(message), crc32(message)) + message
         )
 
     def clear(self, number: int) -> None:
-        """Remove the message of a worker that has ended."""
+        """Remove the message of the worker `number`, which has ended."""
         at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
 
     def others(self, number: int, now: Callable[[], float]) -> Sequence[bytes]:
-        """The recent messages of all workers except `number`."""
+        """The messages of all workers except `number` that are at most `_FRESH_SECONDS` old."""
         messages = (self._read(other, now) for other in range(1, self._count + 1) if other != number)
         return [message for message in messages if message is not None]
 

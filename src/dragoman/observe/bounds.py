@@ -1,9 +1,8 @@
-"""Counts how often each bound was reached, and logs it, but not too often.
+"""Counts and logs how often each bound was reached. `docs/security.md` lists all bounds.
 
-A bound is a limit that protects the gateway from one client or one provider: the size of request headers, the
-time to send a body, the number of values in a response. `docs/security.md` lists all bounds. If a bound ends
-an exchange, the exchange has a fault whose code is in `BOUNDS`. If there is no exchange yet, for example
-because the headers are incomplete, the code that enforces the bound calls `reached`.
+A bound is a limit that protects the gateway from one client or one provider. If a bound ends an exchange, the
+exchange has a fault whose code is in `BOUNDS`. If there is no exchange yet, for example because the headers
+are incomplete, the code that enforces the bound calls `reached`.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from dragoman.exchange import Exchange
 from dragoman.seams.clock import SYSTEM, Seams
 
@@ -19,51 +20,32 @@ log = logging.getLogger("dragoman.bounds")
 
 _QUIET_SECONDS = 10.0
 """The least time between two log lines about the same bound, so that an attacker cannot fill the log."""
-
 _PATH_CHARACTERS = 60
 """The most characters of a request's path in the log. Clients choose the path, so it could fill the log."""
 
 BOUNDS: Final = frozenset(
     {
-        "answer_head_too_large",
-        "answer_too_large",
-        "answer_too_many_blocks",
-        "answer_too_many_values",
-        "answer_without_content",
-        "answers_too_large_together",
-        "bodies_too_large_together",
-        "chunks_too_small",
-        "fetch_busy",
-        "headers_too_large",
-        "insufficient_storage",
-        "json_schema_too_large",
-        "name_resolution_timeout",
-        "output_check_too_long",
-        "pool_exhausted",
-        "request_timeout",
-        "request_too_large",
-        "schema_too_complex",
-        "too_many_background",
-        "too_many_names",
-        "too_many_pipelined",
-        "too_many_query_fields",
-        "url_too_long",
+        *("answer_head_too_large", "answer_too_large", "answer_too_many_blocks", "answer_too_many_values"),
+        *("answer_without_content", "answers_too_large_together", "bodies_too_large_together"),
+        *("chunks_too_small", "fetch_busy", "headers_too_large", "insufficient_storage"),
+        *("json_schema_too_large", "name_resolution_timeout", "output_check_too_long", "pool_exhausted"),
+        *("request_timeout", "request_too_large", "schema_too_complex", "too_many_background"),
+        *("too_many_names", "too_many_pipelined", "too_many_query_fields", "url_too_long"),
     }
 )
 """The codes of faults that mean: a bound has ended an exchange or an attempt."""
 
 
-class _Count:
-    __slots__ = ("logged_at", "reached", "told")
+class _Count(msgspec.Struct):
+    """The count of one bound: in all, and at its latest log line (`told`). logged_at: monotonic seconds."""
 
-    def __init__(self) -> None:
-        self.reached = 0
-        self.told = 0
-        self.logged_at: float | None = None
+    reached: int = 0
+    told: int = 0
+    logged_at: float | None = None
 
 
 class Bounds:
-    """The counters of one gateway in one process. An instance is an observer of exchanges."""
+    """The counters of all bounds, of one gateway in one process. An instance is an observer of exchanges."""
 
     def __init__(self, seams: Seams = SYSTEM) -> None:
         self._seams = seams
@@ -85,9 +67,7 @@ class Bounds:
         bound: a fixed name from our code, never a text of a client, because each name gets a counter. detail:
         a text for the log.
         """
-        count = self._counts.get(bound)
-        if count is None:
-            count = self._counts[bound] = _Count()
+        count = self._counts.setdefault(bound, _Count())
         count.reached += 1
         now = self._seams.monotonic()
         if count.logged_at is None or now - count.logged_at >= _QUIET_SECONDS:

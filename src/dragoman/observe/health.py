@@ -1,14 +1,12 @@
 """The health of the gateway and its providers, for `/health`: of one process or of all workers together.
 
-It is computed from finished exchanges; no test requests are sent. A provider that was down counts as healthy
-again after the next request that it answers.
+It is computed from finished exchanges; no test requests are sent.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -16,6 +14,7 @@ import msgspec
 from dragoman import ir
 from dragoman.exchange import Exchange
 from dragoman.observe.board import LARGEST, Board
+from dragoman.observe.log import utc
 
 Status: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
 
@@ -42,14 +41,14 @@ class ProviderHealth(msgspec.Struct):
 
     @property
     def healthy(self) -> bool | None:
-        """True if the provider answered the latest attempt; None = there was no attempt yet."""
+        """Whether the provider answered the latest attempt; None = there was no attempt yet."""
         return None if self.failed is None and self.answered is None else not self.failures
 
 
 class Figures(msgspec.Struct):
     """The counters of one process. running, finished: requests. refused: finished requests with an error of
-    the client. failed: finished requests with an error of a provider or of the gateway. bounds: how often
-    each bound was reached. connections: counts of client connections by their kind, None = not counted.
+    the client. failed: finished requests with any other error. providers: their health by name. bounds: how
+    often each bound was reached. connections: counts of client connections by kind, None = not counted.
     """
 
     running: int = 0
@@ -61,7 +60,9 @@ class Figures(msgspec.Struct):
     connections: Mapping[str, int] | None = None
 
     def note(self, exchange: Exchange, now: float) -> None:
-        """Count a finished exchange, and note its attempts at the known `providers`. now: Unix seconds."""
+        """Count a finished exchange, and note its attempts in `providers`, which has all providers that may
+        be noted. now: Unix seconds.
+        """
         self.finished += 1
         if (fault := exchange.fault) is not None:
             if fault.blame == "client":
@@ -88,8 +89,8 @@ _decoder: Final = msgspec.json.Decoder(Figures)
 
 
 def publish(figures: Figures, board: Board, number: int, now: float) -> None:
-    """Write the counters of worker `number` to the board. If they are too large, healthy providers are left
-    out; if they are still too large, all providers are left out.
+    """Write the counters of worker `number` to the board. If they have more bytes than LARGEST, providers
+    without failures are left out; if they still have, all providers. now: as for `Board.write`.
     """
     message = _encoder.encode(figures)
     if len(message) > LARGEST:
@@ -106,17 +107,17 @@ def read(messages: Iterable[bytes]) -> list[Figures]:
 
 
 def together(every: Sequence[Figures]) -> Figures:
-    """Add up the counters of all workers. The first element is this worker's own and has all providers."""
+    """Add up the counters of all workers. Those of this worker come first: they name all providers, and tell
+    whether connections are counted.
+    """
     bounds: Counter[str] = Counter()
     connections: Counter[str] = Counter()
     for one in every:
         bounds.update(one.bounds)
         connections.update(one.connections or {})
+    counters = ("running", "finished", "failed", "refused")
     return Figures(
-        running=sum(one.running for one in every),
-        finished=sum(one.finished for one in every),
-        failed=sum(one.failed for one in every),
-        refused=sum(one.refused for one in every),
+        **{name: sum(getattr(one, name) for one in every) for name in counters},
         providers={
             name: _joined([health for one in every if (health := one.providers.get(name)) is not None])
             for name in every[0].providers
@@ -127,8 +128,8 @@ def together(every: Sequence[Figures]) -> Figures:
 
 
 def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
-    """Join the states of one provider from several workers. A failure before the latest answer of any worker
-    does not count.
+    """Join the states of one provider from several workers. Failures of a worker do not count if another
+    worker got an answer after them.
     """
     if len(many) == 1:
         return many[0]
@@ -147,7 +148,7 @@ def _joined(many: Sequence[ProviderHealth]) -> ProviderHealth:
 def status(providers: Mapping[str, ProviderHealth], besides: Collection[str]) -> Status:
     """The gateway's state: "healthy" if no provider is down, "unhealthy" if all are, else "degraded".
 
-    Providers without attempts are ignored, and those in `besides`.
+    Providers without attempts, and those whose names are in `besides`, are ignored.
     """
     tried = [health.healthy for name, health in providers.items() if name not in besides]
     down = tried.count(False)
@@ -163,18 +164,13 @@ def shown(health: ProviderHealth) -> dict[str, Any]:
         "healthy": health.healthy,
         "last_error": health.last_error,
         "last_error_message": health.last_error_message,
-        "last_error_at": None if health.failed is None else _utc(health.failed),
+        "last_error_at": None if health.failed is None else utc(health.failed),
         "consecutive_failures": health.failures,
     }
 
 
-def _utc(seconds: float) -> str:
-    """A time in the form of RFC 3339 with milliseconds, as in the access log."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _counts(fault: ir.Fault) -> bool:
-    """True if a fault counts as a failure of the provider: an error of the provider itself, or a refusal of
-    the gateway's key or account.
+    """Whether a fault counts as a failure of the provider: the provider's own error, or its refusal of the
+    gateway's key or account.
     """
     return fault.blame == "upstream" or (fault.kind in _ACCOUNT and fault.status is not None)

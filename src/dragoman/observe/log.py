@@ -1,12 +1,11 @@
-"""The access log: one line for each finished exchange.
+"""The access log: one line for each finished exchange, for people or as JSON.
 
-A terminal gets lines for people; any other output gets one JSON object per line. A request only puts its line
-into a queue. A thread writes several lines together, so that no request waits for a terminal or a pipe that
-nobody reads. If the queue is full, whole lines are dropped, and the log says how many.
+A request only puts its line into a queue, from which a thread writes several lines together, so that no
+request waits for a terminal or a pipe that nobody reads. If the queue is full, lines are dropped, and the log
+says how many.
 
 Bodies, keys and texts of clients are never logged. Of a provider's texts, only error messages are logged.
-Control characters are replaced or escaped, and long names are shortened. `docs/operations.md` lists the
-fields.
+Control characters are replaced or escaped. `docs/operations.md` lists the fields.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ _PATIENCE_SECONDS = 1.0
 _QUEUED_LINES = 5_000
 _TEXT_CHARACTERS = 256
 _PIPE_BYTES = 4096
-"""The size of a write to a pipe that Linux never mixes with writes of other processes (PIPE_BUF). POSIX
-guarantees only 512 bytes. https://man7.org/linux/man-pages/man7/pipe.7.html
+"""The most bytes of a write to a pipe that Linux never mixes with writes of other processes (PIPE_BUF).
+https://man7.org/linux/man-pages/man7/pipe.7.html
 """
 _PROBES = frozenset(
     {
@@ -76,7 +75,9 @@ class AccessLog:
         self._thread: Thread | None = None
 
     def __call__(self, exchange: Exchange) -> None:
-        """Queue the line of a finished exchange, or drop it if the queue is full. Good probes get none."""
+        """Queue the line of a finished exchange, or drop the line if the queue is full. Health probes that
+        were answered with 200 get no line.
+        """
         if exchange.path in _PROBES and exchange.status == 200:
             return
         lines = self._lines
@@ -162,14 +163,14 @@ def _pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
 def _missed(count: int, at: float, *, people: bool) -> bytes:
     if people:
         return f"{_clock(at)} {count} log lines dropped: the log was not read in time\n".encode()
-    return bytes(_encode({"time": _utc(at), "at": at, "event": "log_dropped", "lines": count})) + b"\n"
+    return bytes(_encode({"time": utc(at), "at": at, "event": "log_dropped", "lines": count})) + b"\n"
 
 
 def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
     """The line of an exchange as JSON. Members are left out if it would be longer than `most` bytes."""
     began = exchange.began
     record: dict[str, Any] = {
-        "time": _utc(exchange.created),
+        "time": utc(exchange.created),
         "at": exchange.created,
         "event": "exchange",
         "id": exchange.id,
@@ -220,7 +221,9 @@ def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
 
 
 def _shortened(record: dict[str, Any], most: int) -> bytes:
-    """The record as JSON of less than `most` bytes: provider messages and then long members are removed."""
+    """The record as JSON. Members are removed from `record`, one after another, until the JSON has less than
+    `most` bytes: the providers' messages, `lost`, `tags`, `tried`; then no more.
+    """
     record["shortened"] = True
     for attempt in record.get("tried", ()):
         attempt.pop("message", None)
@@ -232,10 +235,8 @@ def _shortened(record: dict[str, Any], most: int) -> bytes:
 
 
 def _tried(attempt: AttemptRecord) -> dict[str, Any]:
-    """One attempt for the JSON line. A provider's error message is included; keys were removed from it
-    before.
-
-    The message of an error of the client is not included: it may repeat a part of the request.
+    """One attempt for the JSON line, with a provider's error message (keys were removed from it before). The
+    message of an error of the client is left out: it may repeat a part of the request.
     """
     record: dict[str, Any] = {
         "deployment": _cut(attempt.deployment),
@@ -277,7 +278,7 @@ def _for_people(exchange: Exchange) -> bytes:
 
 
 def _way(exchange: Exchange) -> Iterator[str]:
-    """The attempted deployments, for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`.
+    """The attempted deployments as words for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`.
 
     A single successful attempt has no status. If two attempts use one deployment, the last characters of
     their keys are shown.
@@ -298,8 +299,8 @@ def _way(exchange: Exchange) -> Iterator[str]:
 
 
 def _reason(exchange: Exchange) -> Iterator[str]:
-    """The reason of a failure, for people. For an error of the client only the field is named: the message
-    may repeat a part of the request.
+    """The reason of a failure for people, at most one text. For an error of the client only the field is
+    named: the message may repeat a part of the request.
     """
     fault, tried = exchange.fault, exchange.attempts
     if fault is None:
@@ -314,7 +315,7 @@ def _reason(exchange: Exchange) -> Iterator[str]:
 
 
 def _lost(exchange: Exchange) -> str:
-    """The losses for people: `3 lost: $.logit_bias (meaning), …`. Hints are counted, but not named."""
+    """The losses for people: `3 lost: $.logit_bias (meaning), …`. All are counted; hints are not named."""
     foremost = exchange.foremost_losses(_NAMED_LOSSES)
     named = [f"{_cut(x.path, _PLACE_CHARACTERS)} ({x.severity})" for x in foremost if x.severity != "hint"]
     more = ["…"] if named and len(exchange.losses) > len(named) else []
@@ -325,22 +326,20 @@ def _clock(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def _utc(seconds: float) -> str:
-    """A time in the form of RFC 3339 with milliseconds."""
+def utc(seconds: float) -> str:
+    """Unix seconds as a time of RFC 3339 in UTC, with milliseconds."""
     whole = math.floor(seconds)
     return f"{_date(whole)}.{int((seconds - whole) * 1000):03d}Z"
 
 
 @lru_cache(maxsize=4)
 def _date(seconds: int) -> str:
-    """Format whole Unix seconds as UTC. Cached, because most lines have the second of the line before."""
+    """Format Unix seconds as UTC. Cached, because most log lines have the second of the line before."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _cut(text: str, most: int = _TEXT_CHARACTERS) -> str:
-    """Shorten a text. Clients choose models and paths, providers choose error codes; these must not fill the
-    log.
-    """
+    """The text, cut to at most `most` characters: texts of clients and providers must not fill the log."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

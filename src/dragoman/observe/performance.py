@@ -1,27 +1,24 @@
-"""Measures the speed of each deployment from finished exchanges.
-
-The values are moving averages, so the latest answers count most. For each deployment only two averages and a
-count are kept. Only complete answers count.
-"""
+"""Measures each deployment's speed from complete answers: moving averages, the latest answers count most."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from dragoman.exchange import Exchange
 
 _WEIGHT = 0.2
-"""The weight of the newest answer in the average. The latest five answers have two thirds of the weight."""
+"""The weight of the newest answer in an average. The latest five answers have two thirds of the weight."""
 _MOST = 10_000
 
 
-class _Pace:
-    __slots__ = ("answers", "first_token", "rate")
+class _Pace(msgspec.Struct):
+    """first_token: the average seconds to the first content. rate: the average tokens per second after it."""
 
-    def __init__(self) -> None:
-        self.answers = 0
-        self.first_token: float | None = None
-        self.rate: float | None = None
+    answers: int = 0
+    first_token: float | None = None
+    rate: float | None = None
 
 
 class Performance:
@@ -31,7 +28,9 @@ class Performance:
         self._paces: dict[str, _Pace] = {}
 
     def __call__(self, exchange: Exchange) -> None:
-        """Add a finished exchange to the averages of its deployment, if its answer is complete."""
+        """Add a finished exchange to the averages of its deployment, if its answer is complete and a model
+        made it.
+        """
         if exchange.end != "done" or exchange.answered is None or exchange.ended is None:
             return
         if exchange.operation == "count":
@@ -53,8 +52,8 @@ class Performance:
     def of(self, deployment: str) -> dict[str, Any] | None:
         """The measured values of a deployment; None = nothing was measured yet.
 
-        answers: the number of complete answers. For streams also first_token_ms: the milliseconds from the
-        request to the first content; and tokens_per_second: the rate after the first content.
+        answers: the number of complete answers. If some were streams also first_token_ms: milliseconds from
+        the start of the attempt to the first content; and tokens_per_second: the rate after that content.
         """
         pace = self._paces.get(deployment)
         if pace is None:

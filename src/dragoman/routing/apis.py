@@ -1,6 +1,4 @@
-"""The choice of the provider's API for an attempt: a pure function of face, request, facts and settings.
-
-The first rule that applies decides:
+"""Chooses the API (a dialect) of the provider for an attempt. The first rule that applies decides:
 
     1. the operator's setting, if the provider has that API
     2. an API that accepts functions and thinking together, if the request needs it
@@ -36,8 +34,9 @@ def choose(
 ) -> str:
     """The name of the dialect for the upstream request.
 
-    face: the client's dialect. offered: the provider's dialects, its first choice first; at least one. read:
-    returns the request; called only if a rule needs it. preferred: the operator's setting.
+    face: the client's dialect. offered: the provider's dialects, its first choice first; at least one. facts:
+    the model's. read: returns the request; called only if a rule needs it. preferred: the operator's setting,
+    None = unset.
     """
     if preferred is not None and preferred in offered:
         return preferred
@@ -50,7 +49,9 @@ def choose(
 
 
 def thinks_with_tools(request: ir.Request, facts: Facts) -> bool:
-    """Whether the request offers functions and the model will think (as requested, else as `facts` say)."""
+    """Whether the request offers functions and the model will think: as the request says, else as `facts` say
+    (unknown counts as no).
+    """
     if not any(isinstance(tool, ir.Function) for tool in request.tools or ()):
         return False
     told = request.reasoning or ir.Reasoning()
@@ -69,10 +70,10 @@ _ABSENT_STATUSES: Final = frozenset({404, 405})
 
 
 def lesson_of(fault: ir.Fault) -> Lesson | None:
-    """The fact that a refusal states about the API of the attempt; None = the refusal has another cause.
+    """What a refusal teaches about the API of the attempt; None = the refusal has another cause.
 
-    A server without an endpoint answers 404 or 405 and does not name a model or another part of the request.
-    A missing item or file is no reason to try another API.
+    Known sentences in a 400, 404 or 405 teach; so does a 404 or 405 that names neither a model nor a part of
+    the request: the API does not exist.
     """
     if fault.status not in {400, *_ABSENT_STATUSES}:
         return None
@@ -87,7 +88,7 @@ def lesson_of(fault: ir.Fault) -> Lesson | None:
 
 
 def taught(facts: Facts, offered: Sequence[str], lessons: Mapping[str, Lesson]) -> Facts:
-    """The facts of a model, with the lessons from refusals. offered: as for `choose`. lessons: by API."""
+    """The facts of a model, changed by lessons from refusals. offered: as in `choose`. lessons: by API."""
     never = {api for api, lesson in lessons.items() if lesson == "never"}
     if never:
         apis = offered if facts.apis is None else facts.apis

@@ -1,8 +1,7 @@
-"""The order of attempts, as a pure state machine.
+"""The order of attempts, as a pure state machine: `on(event, now)` returns the commands for the driver.
 
-`on(event, now)` returns the commands for the driver, which executes the commands of one call in order. The
-machine has no loop, sleep, clock or random number: each event brings the time, and a function given at the
-start brings the jitter. So every policy is tested as a transcript.
+The machine has no loop, sleep, clock or random number: each event brings the time, and a function given at
+the start brings the jitter. So every policy is tested as a transcript.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ C = TypeVar("C")
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """How failures of the server kind are retried.
+    """How often and when candidates are retried after all have failed.
 
-    retries: further attempts after every candidate has been tried. backoff: seconds before the first retry;
-    each wait is twice the one before, up to backoff_max. jitter: the part of a wait that is random. patience:
-    the longest Retry-After, in seconds, for which the machine waits; after a longer one it gives up.
+    retries: the most retries of a round. backoff: seconds before the first retry; each wait is twice the one
+    before, up to backoff_max seconds. jitter: the share (0 to 1) by which a wait is shortened at random, at
+    most. patience: the most seconds to wait before a retry; before a longer wait the machine gives up.
     """
 
     retries: int = 2
@@ -81,20 +80,17 @@ Command: TypeAlias = Start[C] | WakeAt | GiveUp
 _FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT, Outcome.CROWDED})
 
 
-def _no_pool(_: object) -> None:
-    """The default for `pool`: no candidate shares its connections."""
-
-
 class Attempts(Generic[C]):
     """One round of attempts over candidates in order of preference.
 
     After any failure that is not the caller's, the next candidate starts at once. After the last candidate, a
-    failure of the server is retried with the same candidate, after a wait that doubles each time, or with the
-    candidate whose Retry-After ends first. A refused key or deployment is not retried, nor a request that
-    waited in vain for a connection, because it has spent its time. A failure of the caller, and any failure
-    after content, ends the round.
+    retry waits: for the candidate that failed last, or for another whose Retry-After ends earlier. There is
+    no retry if the last candidate refused the key or the deployment, or if the request waited in vain for a
+    connection, because it has spent its time. A failure of the caller, and any failure after content, ends
+    the round.
 
-    pool: returns the name of the connection pool that a candidate shares with others, None = it shares none.
+    random: returns a number from 0 to 1. pool: returns the name of the connection pool that a candidate
+    shares with others, None = it shares none.
     """
 
     __slots__ = (
@@ -107,7 +103,7 @@ class Attempts(Generic[C]):
         candidates: Sequence[C],
         policy: Policy,
         random: Callable[[], float],
-        pool: Callable[[C], str | None] = _no_pool,
+        pool: Callable[[C], str | None] = lambda _candidate: None,
     ) -> None:
         self._policy = policy
         self._pool = pool
@@ -162,7 +158,9 @@ class Attempts(Generic[C]):
         return [WakeAt(at)]
 
     def _soonest(self, failed: C, fault: ir.Fault, now: float) -> tuple[float, C]:
-        """The time and the candidate of the next retry: the failed one, or one that may be asked earlier."""
+        """The time (monotonic seconds) and the candidate of the next retry: `failed`, or another candidate
+        whose Retry-After ends earlier.
+        """
         choices = list(self._resting)
         if fault.retry_after is None:
             full = min(self._policy.backoff_max, self._policy.backoff * 2.0**self._retries)

@@ -1,8 +1,4 @@
-"""What a failed attempt means for the next one.
-
-The fault's kind decides; the codecs have read the body already. Sources: the providers' error pages. There is
-one class for each branch of `attempts`, and no more.
-"""
+"""What a failed attempt means for the next one, by the fault's kind and the providers' error pages."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from enum import Enum
 from dragoman import ir
 
 POOL_EXHAUSTED = "pool_exhausted"
-"""The code of a request that waited in vain for a connection of the gateway's own pool."""
+"""The fault's code if a request waited in vain for a connection of the gateway's own pool."""
 
 
 class Outcome(Enum):
@@ -45,7 +41,7 @@ _BY_KIND: dict[ir.Kind, Outcome] = {
 
 
 def classify(fault: ir.Fault) -> Outcome:
-    """The outcome of a fault. A kind that `_BY_KIND` lacks is an error of the caller and is not retried."""
+    """The outcome of a fault. A kind that `_BY_KIND` lacks is an error of the caller."""
     if fault.code == POOL_EXHAUSTED and fault.blame == "gateway":
         return Outcome.CROWDED
     return _BY_KIND.get(fault.kind, Outcome.CALLER)
@@ -60,9 +56,8 @@ _SEAL = re.compile(
 
 
 def refuses_seals(fault: ir.Fault) -> bool:
-    """Whether the provider refused the request because it cannot read a seal (signature, encrypted thinking).
-
-    The seal was made for another account or model, or too long ago. Without it the request may succeed.
+    """Whether the provider refused the request because it cannot read a seal (signature, encrypted thinking)
+    in it. Without the seals the request may succeed.
     """
     if fault.kind not in {"invalid_request", "unsupported"}:
         return False
@@ -78,17 +73,16 @@ _ABSENT = frozenset({"not_found", "model_not_found", "method_not_allowed", "not_
 
 
 def is_absent(fault: ir.Fault) -> bool:
-    """Whether a failure says only that the requested object or endpoint does not exist."""
+    """Whether a fault says that the requested object, model, endpoint or method does not exist."""
     return fault.kind in _ABSENT
 
 
 def for_client(fault: ir.Fault, provider: str = "", *, named_by_client: bool = False) -> ir.Fault:
-    """The fault as the client may see it. provider: its name, which `x-dragoman-deployment` also shows.
+    """The fault as the client may see it. provider: the name for the text, "" = the text names none.
 
-    A refused credential or a misconfigured deployment is the gateway's fault, not the client's: it becomes a
-    502 in our words, because the upstream's text may name accounts. If the client named the model itself
-    (`provider/model`) and the provider does not know it, the client gets a 404, as it does for any other
-    unknown object in its request. Every other fault stays as it is.
+    If the provider refused the gateway's credential, or does not know the model or the method, the gateway is
+    to blame: the client gets a 502. But if the client named the deployment itself (named_by_client), the
+    second is a 404. Every other fault, and one that is the client's, stays as it is.
     """
     who = f"The provider {provider!r}" if provider else "The provider"
     if fault.kind in {"authentication", "permission"} and fault.blame != "client":

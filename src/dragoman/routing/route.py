@@ -1,4 +1,4 @@
-"""Model names: a pure function from a name to its route, over a table that is built once per configuration.
+"""Model names: finds the route of a name in a table that is built once per configuration.
 
 Names that are created while the gateway runs (`Table.also`) come first. Then the first rule that applies
 decides:
@@ -11,7 +11,6 @@ decides:
     6. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
     7. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
 
-So a provider's name may hide a model id that contains a slash, and a configured name always wins.
 This module never reads configuration itself and knows no dialect's fields.
 """
 
@@ -21,12 +20,13 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from itertools import zip_longest
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
-from dragoman.accounts.grants import Grants
+from dragoman.accounts.grants import LONGEST_NAME, Grants, remember
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
 from dragoman.dialects.request import PROMPTED, Operation
 from dragoman.errors import ConfigError, Problem, RequestFailed
@@ -34,23 +34,23 @@ from dragoman.ir import Fault, Message
 from dragoman.providers.models import facts_for
 
 Strict: TypeAlias = bool | Literal["all"]
-"""True = refuse a request that would lose meaning; "all" = refuse a request that would lose anything."""
+"""True = refuse a request that would lose meaning; "all" = refuse a request that would lose anything; False =
+refuse none.
+"""
 
 CREATED = 1_735_689_600
-"""`created` of every listed model, 2025-01-01 UTC: no date is known, and all replicas must agree."""
+"""Unix seconds, 2025-01-01 UTC: `created` of all routes but those made at run time, as no date is known."""
 
 CATCH_ALL = "*"
 EVERY_MODEL = "/*"
 """The end of a target that means all models of a provider. Only the alias `*` may have such a target."""
-_LONGEST_NAME = 128
-_MOST_CACHED = 1024
 
 
 class Timers(msgspec.Struct, frozen=True):
     """Time limits in seconds; None = no limit. Each has its own error code.
 
     connect: until the connection is open. first_byte: from sending the request to the first byte of the
-    answer. idle: between two reads of a stream. total: the whole attempt; streams have none by default.
+    answer. idle: between two reads of the answer. total: the whole attempt.
     """
 
     connect: float | None = 10.0
@@ -59,16 +59,13 @@ class Timers(msgspec.Struct, frozen=True):
     total: float | None = None
 
 
-# Input of the table --------------------------------------------------------------------------------------
-
-
 class Provider(msgspec.Struct, frozen=True):
     """The part of a configured account that model names need.
 
-    vendor: its row in the catalogue, by which facts are found. models: the only names that it serves, None =
-    any. unlisted: those of `models` that are alternative spellings and stay out of the model list. patterns:
-    shell patterns of the vendor's model names. timers: the time limits of its calls. headers, body: added to
-    every call; body is deep-merged into the request's body.
+    vendor: the name of its row in the catalogue, by which facts are found. models: the only names that the
+    provider serves, None = any. unlisted: those of `models` that the model list leaves out, as they are
+    alternative spellings. patterns: shell patterns of the vendor's model names. timers: the time limits of a
+    call. headers, body: added to every call; body is merged into the request's body by `deep_merge`.
     """
 
     name: str
@@ -84,11 +81,11 @@ class Provider(msgspec.Struct, frozen=True):
 class Model(msgspec.Struct, frozen=True):
     """A configured model.
 
-    uses: "provider/model" in order of preference. facts: the operator's statements about it. timers: None =
-    the provider's. headers, body: merged over the provider's. defaults: request fields in the words of the
-    chat dialect. strict, check_output: None = as in `Demands`. windows: the context of each of `uses` where
-    it differs from `facts.context`. api: the protocol to use if the provider has it, None = `apis.choose`
-    decides.
+    uses: "provider/model" in order of preference. facts: the operator's statements about the model. timers:
+    None = the provider's. headers, body: merged over the provider's. defaults: request fields of the chat
+    dialect. windows: for each of `uses`, the tokens that replace `facts.context`; None or missing = none do.
+    strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it, None =
+    `apis.choose` decides.
     """
 
     name: str
@@ -105,9 +102,9 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """Another name for a model. Its own settings override those of its target.
-
-    window: an upper limit, in tokens, for the context windows of its deployments.
+    """Another name for a model. target: a model or another alias, whose settings apply where the alias has
+    None. defaults: merged over the target's. window: an upper limit, in tokens, for the context windows of
+    the target's deployments; None = no limit.
     """
 
     name: str
@@ -123,22 +120,18 @@ class Alias(msgspec.Struct, frozen=True):
 class Demands(msgspec.Struct, frozen=True):
     """Settings for requests whose model or alias does not state its own.
 
-    strict: which losses make a request fail. check_output: whether answers are checked against the form that
-    the request demands.
+    strict: see `Strict`. check_output: True = answers are checked against the schema that the request states.
     """
 
     strict: Strict = False
     check_output: bool = False
 
 
-# Output of the table -------------------------------------------------------------------------------------
-
-
 class Deployment(msgspec.Struct, frozen=True):
     """One upstream model at one provider, with everything that a call needs.
 
-    window: the context in tokens that the operator states, None = unstated. It limits prompts;
-    `facts.context` only informs.
+    window: the context in tokens that the operator states, None = unstated. Longer prompts are not sent to
+    the deployment; `facts.context` excludes none.
     """
 
     provider: str
@@ -150,7 +143,7 @@ class Deployment(msgspec.Struct, frozen=True):
     window: int | None = None
 
     def within(self, window: int | None) -> Deployment:
-        """The deployment with a window of at most this many tokens."""
+        """The deployment with a window of at most this many tokens; None = the deployment as it is."""
         if window is None or (self.window is not None and self.window <= window):
             return self
         context = window if self.facts.context is None else min(window, self.facts.context)
@@ -167,10 +160,10 @@ class Route(msgspec.Struct, frozen=True):
     """The deployments and settings for one model name.
 
     asked: the name in the request, or the default model's if the request has none. deployments: at least one,
-    in order of preference. defaults: request fields in the words of the chat dialect, for fields that the
-    client left out. system_prompt: put first unless the client's messages open with a system message;
-    opening: messages after it, under the same condition. api: the operator's choice of protocol.
-    created: when the name was created, Unix seconds.
+    in order of preference. defaults: request fields of the chat dialect, for fields that the client left out.
+    system_prompt, opening: a system message and further messages; both are put before the client's messages
+    unless these open with a system message. strict, check_output: as in `Demands`. api: the operator's choice
+    of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds.
     """
 
     asked: str
@@ -184,7 +177,9 @@ class Route(msgspec.Struct, frozen=True):
     created: int = CREATED
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:
-        """The route with other header values. fresh: the new value by the old value; others stay."""
+        """The route with other values of headers that deployments add. fresh: the new value by the old value;
+        values that are not in `fresh` stay.
+        """
         return msgspec.structs.replace(
             self,
             deployments=tuple(
@@ -196,14 +191,17 @@ class Route(msgspec.Struct, frozen=True):
         )
 
     def shown(self, deployment: Deployment) -> str | None:
-        """The model name to write into the answer; None if the client asked for the deployment itself."""
+        """The name that replaces the upstream model's in the answer; None = the client asked by the upstream
+        model's own name or by `provider/model`, so that nothing is replaced.
+        """
         return None if self.asked in (deployment.model, deployment.name) else self.asked
 
 
 class Entry(msgspec.Struct, frozen=True):
     """One line of the model list.
 
-    provider, deployment: the route's first choice. The last three fields are its facts, None = unknown.
+    provider, deployment: the route's first choice. capabilities, context_window, max_output_tokens: what is
+    known of that deployment, None = unknown.
     """
 
     id: str
@@ -216,17 +214,12 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def owned_by(self) -> str:
-        """The field of this name in OpenAI's model list: the provider's name, never an address."""
+        """The field `owned_by` of OpenAI's model list: the provider's name."""
         return self.provider
 
 
 class Table:
     """All model names of one configuration. Immutable except for caches; shared by all requests."""
-
-    __slots__ = (
-        *("_aliases", "_cached", "_defaults", "_fallback", "_general", "_made", "_models"),
-        *("_patterns", "_providers", "_reason"),
-    )
 
     def __init__(
         self,
@@ -262,9 +255,9 @@ class Table:
     ) -> Table:
         """The table of one configuration.
 
-        All configured names are resolved here, so a request costs one or two look-ups. default_model: for
-        requests with a prompt that name no model; default_models: by operation, for others. reason: returns
-        why a name is unknown, or None. Raises ConfigError with every name that has no target.
+        default_model: for requests with a prompt that name no model; default_models: by operation, for other
+        requests that name none. reason: returns a sentence that explains why a name is unknown, or None.
+        Raises ConfigError with all default models, aliases and uses of models that lead nowhere.
         """
         known = {provider.name: provider for provider in providers}
         problems: list[Problem] = []
@@ -292,17 +285,15 @@ class Table:
         return table
 
     def also(self, made: Mapping[str, Route]) -> Table:
-        """A copy of this table. made: the names created at run time; they replace all earlier such names."""
-        table = Table(self._providers, self._models, self._patterns, self._general, self._reason)
-        table._aliases, table._made = self._aliases, made
-        table._cached, table._fallback = self._cached, self._fallback
-        table._defaults = self._defaults
+        """A copy of this table with other names created at run time: `made`."""
+        table = copy(self)
+        table._made = made
         return table
 
     def resolve(self, name: str | None, operation: Operation = "chat") -> Route:
-        """The route of a name; without a name, that of the operation's default model.
+        """The route of a name; without a name (None or ""), that of the operation's default model.
 
-        Raises RequestFailed: 400 without a default model, 404 for an unknown name.
+        Raises RequestFailed: 400 if there is no name and no default model, 404 for an unknown name.
         """
         if not name:
             if (default := self._defaults.get(operation)) is None:
@@ -316,7 +307,7 @@ class Table:
         return route
 
     def find(self, name: str) -> Route | None:
-        """The route of a name, without the alias `*`; None = there is none."""
+        """The route of a name that the alias `*` is not needed for; None = there is none."""
         return self._made.get(name) or self._aliases.get(name) or self._model(name)
 
     def states(self, name: str) -> bool:
@@ -324,17 +315,16 @@ class Table:
         return name in self._made or name in self._aliases or name in self._models
 
     def has_provider(self, name: str) -> bool:
-        """Whether a provider has this name."""
         return name in self._providers
 
     def entries(
         self, found: Mapping[str, Iterable[str]] | None = None, granted: Grants | None = None
     ) -> list[Entry]:
-        """The model list: aliases, configured and default models and `provider/model`, sorted by id, each id
-        once.
+        """The model list, sorted by id, each id once: names created at run time, aliases, configured models,
+        default models, and `provider/model` for the models that providers are configured with.
 
-        found: models of providers that serve any model, as those providers list them, by provider name.
-        granted: the only names to list, if they have a route; None = all.
+        found: by provider name, further models that the provider lists. granted: only granted names are
+        listed, with its exact names that have a route; None = every name is granted.
         """
         if granted is not None and not granted.has_patterns:
             names = set(granted.names)
@@ -345,7 +335,7 @@ class Table:
         return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
 
     def entry(self, name: str) -> Entry:
-        """The line of a name in the model list. Raises RequestFailed (404) if it has no route without `*`."""
+        """The line of a name in the model list. Raises RequestFailed (404) if only `*` leads to a route."""
         route = self.find(name)
         if route is None:
             raise RequestFailed(self._unknown(name) if self._fallback is None else _caught(name))
@@ -359,23 +349,19 @@ class Table:
                 continue
             target, caught = self._model(chain[-1].target), self._every(chain[-1].target)
             if target is None or (caught is not None and alias.name != CATCH_ALL):
-                problems.append(
-                    Problem(
-                        f"aliases.{alias.name}", f"there is no model {chain[-1].target!r}", hint=_HINT_MODEL
-                    )
-                )
+                message = f"there is no model {chain[-1].target!r}"
+                problems.append(Problem(f"aliases.{alias.name}", message, hint=_HINT_MODEL))
                 continue
             route = target
             for link in reversed(chain):
+                stated = {name: getattr(link, name) for name in ("system_prompt", "strict", "check_output")}
                 route = msgspec.structs.replace(
                     route,
                     asked=alias.name,
                     deployments=tuple(deployment.within(link.window) for deployment in route.deployments),
                     defaults={**route.defaults, **link.defaults},
-                    system_prompt=route.system_prompt if link.system_prompt is None else link.system_prompt,
-                    strict=route.strict if link.strict is None else link.strict,
-                    check_output=route.check_output if link.check_output is None else link.check_output,
                     api=link.api or route.api,
+                    **{name: value for name, value in stated.items() if value is not None},
                 )
             if alias.name == CATCH_ALL:
                 self._fallback = _CatchAll(route, caught)
@@ -389,14 +375,16 @@ class Table:
         return self._providers.get(target.removesuffix(EVERY_MODEL))
 
     def _model(self, name: str) -> Route | None:
-        """The route of a name that is no alias. Names that clients make up are cached, up to a limit."""
+        """The route of a name that is no alias; None = there is none."""
         route = self._models.get(name) or self._cached.get(name)
         if route is None and (route := self._unconfigured(name)) is not None:
-            _remember(self._cached, name, route)
+            remember(self._cached, name, route)
         return route
 
     def _unconfigured(self, name: str) -> Route | None:
-        """The route of a name that the configuration does not contain, but that some provider serves."""
+        """The route of a name that is no configured model, but that some provider serves; None = no such
+        provider.
+        """
         first, slash, rest = name.partition("/")
         provider = self._providers.get(first) if slash and rest else None
         if provider is not None and (provider.models is None or rest in provider.models):
@@ -425,8 +413,8 @@ class Table:
             yield from _qualified({provider.name: listed})
 
     def _unknown(self, name: str) -> Fault:
-        message = f"The model {name[:_LONGEST_NAME]!r} does not exist."
-        if len(name) <= _LONGEST_NAME:
+        message = f"The model {name[:LONGEST_NAME]!r} does not exist."
+        if len(name) <= LONGEST_NAME:
             message += self._advice(name)
         return Fault("model_not_found", message, code="model_not_found", param="model")
 
@@ -437,9 +425,9 @@ class Table:
 
 
 class _CatchAll:
-    """The alias `*`. provider: gets every name as its model; None = every name means `route`."""
-
-    __slots__ = ("_cached", "_provider", "_route")
+    """The alias `*`. provider: every name means this provider's model of that name, with the settings of
+    `route`; None = every name means `route`.
+    """
 
     def __init__(self, route: Route, provider: Provider | None) -> None:
         self._route = route
@@ -447,29 +435,21 @@ class _CatchAll:
         self._cached: dict[str, Route] = {}
 
     def route(self, name: str) -> Route:
-        """The route of a name. A limited number is cached, because each needs a look-up of facts."""
+        """The route of a name that no other rule knows."""
         if self._provider is None:
             return msgspec.structs.replace(self._route, asked=name)
         if (route := self._cached.get(name)) is None:
             deployment = _deployment(self._provider, name).within(self._route.deployments[0].window)
             route = msgspec.structs.replace(self._route, asked=name, deployments=(deployment,))
-            _remember(self._cached, name, route)
+            remember(self._cached, name, route)
         return route
-
-
-def _remember(cached: dict[str, Route], name: str, route: Route) -> None:
-    """Cache the route of a name that a client made up. The number and length of such names is limited."""
-    if len(name) <= _LONGEST_NAME:
-        if len(cached) >= _MOST_CACHED:
-            cached.clear()
-        cached[name] = route
 
 
 def _caught(name: str) -> Fault:
     """The fault for a name that requests may use, but that has no line in the model list."""
     return Fault(
         "model_not_found",
-        f"The model {name[:_LONGEST_NAME]!r} is not listed: no model or alias has this name. "
+        f"The model {name[:LONGEST_NAME]!r} is not listed: no model or alias has this name. "
         "Names that match only the alias '*' are not listed, but requests may use them.",
         code="model_not_found",
         param="model",
@@ -483,12 +463,9 @@ def _qualified(names: Mapping[str, Iterable[str]]) -> Iterator[str]:
     return (f"{provider}/{model}" for provider, models in names.items() for model in models)
 
 
-_SETTINGS: Final[dict[str, str]] = dict.fromkeys(PROMPTED, "default_model")
-
-
 def _setting(operation: str) -> str:
-    """The setting that names the default model of an operation."""
-    return _SETTINGS.get(operation, f"default_models.{operation}")
+    """The name of the setting that states the default model of an operation."""
+    return "default_model" if operation in PROMPTED else f"default_models.{operation}"
 
 
 def _unnamed(operation: Operation) -> Fault:
@@ -500,9 +477,8 @@ def _unnamed(operation: Operation) -> Fault:
 
 
 def _chain(alias: Alias, aliases: Mapping[str, Alias]) -> list[Alias] | None:
-    """The alias, the alias that its target names, and so on; None if they form a circle.
-
-    An alias may have the same name as its target: it then adds defaults to the model of that name.
+    """The alias, the alias that its target names, and so on; None if they form a circle. An alias whose name
+    is its own target ends the chain: it adds settings to the model of that name.
     """
     chain = [alias]
     while (following := aliases.get(chain[-1].target)) is not None and following is not chain[-1]:
@@ -520,13 +496,8 @@ def _configured(
         owner, _, name = use.partition("/")
         provider = providers.get(owner)
         if provider is None or not name:
-            problems.append(
-                Problem(
-                    f"models.{model.name}",
-                    f"{use!r} does not begin with a provider",
-                    hint="use: provider/model",
-                )
-            )
+            message = f"{use!r} does not begin with a provider"
+            problems.append(Problem(f"models.{model.name}", message, hint="use: provider/model"))
             continue
         deployments.append(_deployment(provider, name, model, window))
     if not deployments:
@@ -560,7 +531,9 @@ def _deployment(
 
 
 def deep_merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Both JSON objects as one. Objects under the same key are merged in turn; else `over` wins."""
+    """A new JSON object with the members of both. Two objects under the same key are merged in the same way;
+    of other values under the same key, that of `over` is kept.
+    """
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)

@@ -17,17 +17,16 @@ from dragoman.tokens import Count, Counter, ceiling, count
 
 
 class Fitting(NamedTuple):
-    """deployments: those with room for the prompt. shortened: True = only if the prompt is shortened."""
+    """The deployments with room for the prompt. shortened: True = they have room only if it is shortened."""
 
     deployments: tuple[Deployment, ...]
     shortened: bool = False
 
 
 def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Fitting:
-    """The deployments that the prompt fits; with `truncation: auto` else those that the shortened prompt
-    fits.
-
-    Raises RequestFailed (context_length; param in IR terms) if there are none.
+    """The deployments with room for the prompt: without a window, or with one that is large enough. If there
+    are none and the request has `truncation: auto`, those with room for the shortened prompt. Raises
+    RequestFailed (context_length) if there are none.
     """
     stated = [deployment.window for deployment in deployments if deployment.window is not None]
     if not stated or ceiling(request) <= min(stated):
@@ -55,7 +54,7 @@ def _fitting(deployments: Sequence[Deployment], tokens: Sequence[int]) -> tuple[
 
 
 def _too_long(counted: Sequence[Count], windows: Sequence[int]) -> ir.Fault:
-    """The fault for the largest window, in OpenAI's words, which many clients recognise."""
+    """The fault that tells the largest window, in OpenAI's words, which many clients recognise."""
     place = windows.index(max(windows))
     tokens, exact = counted[place].tokens, counted[place].exact
     return ir.Fault(

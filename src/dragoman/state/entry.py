@@ -1,8 +1,4 @@
-"""Makes an entry of the seal vault: the parts of an answer that its client cannot send back, and their keys.
-
-Thinking and the calls of the provider's own tools are kept whole. Of a text, a call and a medium only the
-digest and the seal are kept, to find the block again in what the client sends.
-"""
+"""Makes an entry of the seal vault: parts of an answer that its client cannot send back, and their keys."""
 
 from __future__ import annotations
 
@@ -16,10 +12,11 @@ from dragoman.state.marks import Marks, Scope, client_calls, has_random_id, is_c
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One block of an answer. `thinking` and `native` are kept whole; other kinds have a digest and a seal.
+    """One block of an answer as it is kept: blocks of the kinds "thinking" and "native" whole, of others only
+    their digest and their seal, if any.
 
-    size: characters of a text. native: a block as JSON of the answer's own protocol. bare: the digest of a
-    call without its id, for clients that drop ids; b"" = no call.
+    size: the number of characters of a text. native: a block in JSON of the answer's own protocol. bare: the
+    digest of a call without its id, for clients that drop ids; b"" = the block is no call.
     """
 
     kind: Literal["thinking", "text", "call", "media", "native"]
@@ -37,14 +34,13 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
     @property
     def matters(self) -> bool:
-        """Whether the provider needs this piece back."""
+        """Whether the provider needs this piece back: it has a seal or is kept whole."""
         return self.sealed is not None or self.whole is not None
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """An entry's content: the model that answered (`scope`), and the answer's blocks in order.
-
-    before: the digest of the conversation before the answer. It makes two entries with equal pieces differ.
+    """An entry's content: the model that answered (`scope`), the answer's blocks in order, and the digest of
+    the conversation before the answer, which makes two entries with equal pieces differ.
     """
 
     scope: Scope
@@ -62,9 +58,8 @@ def matters(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> bool:
-    """Whether an answer holds anything that its client cannot send back; most answers do not.
-
-    The parameters are those of `entry`, which is slower.
+    """Whether an answer may hold something that its client cannot send back. This is a fast check before
+    `entry`, with parameters of the same meaning.
     """
     for block in blocks:
         if isinstance(block, ir.Thinking):
@@ -84,11 +79,11 @@ def entry(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> tuple[list[bytes], bytes] | None:
-    """The keys and the packed content of the vault's entry for an answer; None = its client can send
-    everything back. blocks: the answer, as the client sees it. before: the digest of the conversation before
-    the answer. scope: the model that answered. marks: the tenant's. unsealed: True = reasoning without a seal
-    must return too. native: writes a call or result of the provider's own tools in the answer's protocol;
-    None: these are not kept.
+    """The keys and the packed content of the vault's entry for an answer; None = there is nothing to keep.
+
+    blocks: the answer, as the client sees it. before: the digest of the conversation before the answer.
+    scope: the model that answered. unsealed: True = thinking without a seal is kept too. native: writes a
+    call or result of the provider's own tools in the answer's protocol; None = these are not kept.
     """
     pieces = [piece for block in blocks if (piece := _piece(block, marks, native, unsealed=unsealed))]
     says = any(piece.kind in {"call", "media", "native"} or piece.size for piece in pieces)
@@ -126,12 +121,12 @@ def _piece(
 
 
 def _bare(call: ir.ToolCall) -> ir.ToolCall:
-    """A copy of the call without its id. Clients of Ollama, and some of Gemini, drop ids."""
+    """A copy of the call without its id: clients of Ollama, and some of Gemini, drop ids."""
     return msgspec.structs.replace(call, id=None)
 
 
 def is_provided(block: ir.Block) -> bool:
-    """Whether a call or result of a tool that the provider runs, or a block that only its protocol has."""
+    """Whether the block is a call or result of a tool that the provider runs, or of the class Native."""
     if isinstance(block, ir.ToolCall | ir.ToolResult):
         return block.by == "provider"
     return isinstance(block, ir.Native)

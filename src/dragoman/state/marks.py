@@ -1,8 +1,6 @@
-"""Makes the keys and digests of one tenant: of tool calls, of an answer's text, and of a conversation.
+"""Makes the keys of vault entries, and digests of blocks and conversations, for one tenant.
 
-They are made with the vault's secret and the tenant's name, so that no tenant finds an entry of another. A
-digest leaves out what clients change or drop: white space around a text, the spelling of arguments, thinking
-and seals.
+They are made with the vault's secret and the tenant's name, so that no tenant finds an entry of another.
 """
 
 from __future__ import annotations
@@ -17,21 +15,21 @@ import msgspec
 from dragoman import ir
 
 _DIGEST = 20
-"""The bytes of each vault key and each digest."""
+"""The length in bytes of each vault key and each digest."""
 _RANDOM = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{8,}")
-"""Matches in a call's id that no other call has. Small servers count from 0, some add the function's name."""
+"""Matches a call's id that no other call has: at least 8 letters and digits, both kinds, without a break."""
 _SPACE = b" \t\n\r\v\f"
 _LONG_ARGUMENTS = 200_000
-"""Characters. Longer arguments of a call are compared as text; parsing them costs more than a lost seal."""
+"""The arguments of a call with more characters are compared as text: parsing them would cost too much."""
 _PIECE = 1 << 14
-"""How many characters at either end stand for a medium's data in the digest of a conversation."""
+"""The number of characters at each end of a medium's data that go into the digest of a conversation."""
 
 _to_json = msgspec.json.Encoder(order="sorted").encode
 _from_json = msgspec.json.Decoder().decode
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True):
-    """The model that can read a seal: one model of one provider."""
+    """The one model of one provider that can read a seal."""
 
     provider: str
     model: str
@@ -50,7 +48,7 @@ class Marks:
         self._seed.update(_framed(tenant))
 
     def digest(self, *facts: str | bytes) -> bytes:
-        """The digest of a list of facts; different lists have different digests."""
+        """The tenant's digest of a list of facts; different lists have different digests."""
         digest = self._seed.copy()
         digest.update(b"".join(map(_framed, facts)))
         return digest.digest()
@@ -65,21 +63,21 @@ class Marks:
         return self.digest("call", call.id or "", call.name, _canonical(call))
 
     def block_digest(self, block: ir.Text | ir.Media) -> bytes:
-        """The digest of a text's characters or of a medium's data."""
+        """The digest of a text's characters, or of a medium's data, else URL, else file id."""
         if isinstance(block, ir.Text):
             return self.digest("text", block.text)
         return self.digest("media", block.data or block.url or block.file or "")
 
     def call_key(self, before: bytes, call: ir.ToolCall, digest: bytes) -> bytes:
-        """The vault key of a call. before: the digest of the conversation that the call answers; it is part
-        of the key when other calls may have the same id. digest: the call's, from `call_digest`.
+        """The vault key of a call. before: the digest of the conversation before the answer with the call; it
+        is a part of the key if the call's id is not random. digest: the call's, from `call_digest`.
         """
         return digest if has_random_id(call) else self.digest("called", before, digest)
 
     def call_keys(self, calls: Iterable[ir.ToolCall], digests: Iterable[bytes], before: bytes) -> list[bytes]:
-        """The vault keys of an answer's calls. A call without an id has a key only if it is the first: the
-        order of such calls tells which result belongs to which, so an answer in another order must not be
-        found.
+        """The vault keys of an answer's calls; the parameters are as for `call_key`. A call without an id has
+        a key only if it is the first: the order of such calls tells which result belongs to which, so an
+        answer in another order must not be found.
         """
         return [
             self.call_key(before, call, digest)
@@ -88,19 +86,19 @@ class Marks:
         ]
 
     def id_keys(self, calls: Iterable[ir.ToolCall]) -> list[bytes]:
-        """The vault keys of calls by their random ids alone, to find a call that the client has changed."""
+        """Vault keys of the random ids among these calls' ids, to find a call that the client has changed."""
         return [self.digest("id", call.id) for call in calls if call.id is not None and has_random_id(call)]
 
     def scope_key(self, key: bytes, scope: Scope) -> bytes:
-        """The vault key of one model's entry: two models may answer a conversation with the same text."""
+        """The vault key of one model's entry among entries of several models with the same `key`."""
         return self.digest("scope", scope.provider, scope.model, key)
 
     def text_key(self, before: bytes, text: str) -> bytes:
-        """The vault key of an answer without calls: its text and the digest of the conversation before."""
+        """The vault key of an answer without calls. before: the digest of the conversation before it."""
         return self.answer_text(before).key(text)
 
     def answer_text(self, before: bytes) -> AnswerText:
-        """Makes the vault keys of an answer whose text comes in several messages. before: see `text_key`."""
+        """Makes the vault keys of an answer without calls whose text comes in several messages."""
         digest = self._seed.copy()
         digest.update(b"said " + before)
         return AnswerText(digest)
@@ -111,9 +109,7 @@ class Marks:
 
 
 class AnswerText:
-    """Makes the vault keys of an answer without calls. White space does not count: clients trim texts and
-    join them with blank lines.
-    """
+    """Makes the vault keys of an answer without calls. White space makes no difference: clients change it."""
 
     __slots__ = ("_begun", "_digest")
 
@@ -122,7 +118,7 @@ class AnswerText:
         self._begun = False
 
     def key(self, text: str) -> bytes:
-        """Add `text`, and return the key of an answer that consists of all texts so far."""
+        """Add `text`, and return the key of an answer that consists of all texts added so far."""
         if not self._begun:
             text = text.lstrip()
         ended = self._digest.copy()
@@ -144,10 +140,8 @@ class Conversation:
         self._digest.update(b"conversation")
 
     def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
-        """Add the next message. Returns the digests of its calls of the client's tools.
-
-        A message that holds only thinking is not added. The Responses protocol has a message for each
-        thought, other protocols have no such message.
+        """Add the next message. Returns the digests of its calls of the client's tools, from `call_digest`. A
+        message that holds only thinking is not added: some protocols have no such message.
         """
         if blocks and all(type(block) is ir.Thinking for block in blocks):
             return ()
@@ -162,7 +156,7 @@ class Conversation:
         return calls
 
     def _add(self, blocks: Iterable[ir.Block], calls: list[bytes]) -> None:
-        """Add blocks, and the digests of client calls to `calls`. Adjacent texts count as one text."""
+        """Add blocks to the digest, adjacent texts as one, and the digests of client calls to `calls`."""
         text = ""
         for block in blocks:
             if isinstance(block, ir.Text | ir.Refusal):
@@ -203,12 +197,12 @@ class Conversation:
 
 
 def is_client_call(block: ir.Block) -> TypeGuard[ir.ToolCall]:
-    """Whether the block calls a tool that the client runs."""
+    """Whether the block is a call of a tool that the client runs."""
     return isinstance(block, ir.ToolCall) and block.by == "client"
 
 
 def client_calls(blocks: Iterable[ir.Block]) -> list[ir.ToolCall]:
-    """Those blocks that call a tool which the client runs."""
+    """The calls of tools that the client runs."""
     return [block for block in blocks if is_client_call(block)]
 
 
@@ -218,12 +212,14 @@ def joined_text(blocks: Iterable[ir.Block]) -> str:
 
 
 def has_random_id(call: ir.ToolCall) -> bool:
-    """Whether no other call, in whatever conversation, has the id of this call."""
+    """Whether the call's id looks random, so that no other call, in whatever conversation, has it."""
     return call.id is not None and _RANDOM.search(call.id.replace(call.name, "")) is not None
 
 
 def _canonical(call: ir.ToolCall) -> str:
-    """A call's arguments with sorted members and no white space, because clients may write them anew."""
+    """A call's arguments as JSON with sorted members and no white space, because clients may write them anew.
+    Those of a custom tool, very long ones, and text that is no JSON only lose white space at their ends.
+    """
     text = call.arguments.strip()
     if call.kind == "custom":
         return text

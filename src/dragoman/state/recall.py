@@ -18,18 +18,12 @@ When Anthropic answered, the vault got an entry under keys that the client's mes
     pieces       the thinking with its signature; digest and length of the text; digest of the call
 
 `ask` computes the keys of each assistant message, the vault finds the entry, and `recall` puts the thinking
-in its place. Anthropic gets its answer as it was:
-
-    assistant    thinking with signature "EqQBCkYI", text, tool call
-    user         tool result
-
-A seal is valid only for the scope that issued it: another model gets the message as the client sent it, and
-the report names a loss. The same happens when the client has changed the call.
+in its place, so that Anthropic gets its answer as it was. A seal is valid only for the scope that issued it:
+another model gets the message as the client sent it, and the report names a loss. The same happens when the
+client has changed the call.
 
 Ways to an entry: a call's id, name and arguments; for an answer without calls the conversation before it and
-its text; for a picture its bytes, because the Responses protocol sends a picture in a message of its own. A
-call without an id, or with an id that other calls may have, is found only in its conversation. The
-functions here are pure; `engine.sealing` asks the vault.
+its text; for a picture its bytes. A call whose id is not random is found only in its conversation.
 """
 
 from __future__ import annotations
@@ -49,8 +43,8 @@ replace = msgspec.structs.replace
 class Question(msgspec.Struct, frozen=True):
     """The vault keys to look up for one assistant message.
 
-    index: of the message in the request. keys: the first key with an entry decides. hints: keys of entries
-    whose message the client may have changed.
+    index: of the message in the request. keys: the first of them with an entry decides. hints: keys that are
+    used if none of `keys` has an entry: the client has then changed the message.
     """
 
     index: int
@@ -59,15 +53,15 @@ class Question(msgspec.Struct, frozen=True):
 
     @property
     def shared(self) -> bool:
-        """Whether one of the keys may lead to the same answer of another model."""
+        """Whether one of `keys` may lead to the entry of another model that answered the same."""
         return len(self.hints) < len(self.keys)
 
 
 def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list[Question], bytes]:
     """The vault keys to look up for the history in a request, and the digest of the whole conversation.
 
-    search: False = the vault is empty, so there are no keys. A message with calls of the provider's own tools
-    lacks nothing, because its client speaks the provider's protocol.
+    search: False = the vault is empty, so no keys are wanted. A message with calls of the provider's own
+    tools has no keys: its client speaks the provider's protocol, so it lacks nothing.
     """
     questions: list[Question] = []
     conversation = marks.conversation()
@@ -101,9 +95,9 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
 class Recalled(msgspec.Struct, frozen=True):
     """The result of `recall`: a request with the blocks that were put back.
 
-    messages: the indices of the messages that changed. losses: the path and the reason for each message that
-    stays incomplete. wanted: keys to look up next, because an entry of another scope was found and this scope
-    may have an entry of its own.
+    messages: the indices of the messages that changed. losses: path and reason for each answer in the history
+    that stays incomplete. wanted: keys that `found` should have too, because an entry of another scope was
+    found and this scope may have an entry of its own.
     """
 
     request: ir.Request
@@ -164,8 +158,8 @@ def recall(
 
 
 def _said_before(messages: Sequence[ir.Message], index: int, entry: Remembered) -> Sequence[int]:
-    """The indices of the messages directly before `index` that belong to the same answer. The Responses
-    protocol has a message for each text and each thought.
+    """The indices of the messages directly before `index` that hold only texts and thinking of the same
+    answer. The Responses protocol has a message for each text and each thought.
     """
     first = index
     while first and messages[first - 1].role == "assistant" and entry.says(messages[first - 1].blocks):
@@ -174,7 +168,6 @@ def _said_before(messages: Sequence[ir.Message], index: int, entry: Remembered) 
 
 
 def _seals(messages: Iterable[ir.Message]) -> frozenset[ir.Sealed]:
-    """The seals of all thinking in these messages."""
     return frozenset(
         block.sealed
         for message in messages
@@ -184,7 +177,7 @@ def _seals(messages: Iterable[ir.Message]) -> frozenset[ir.Sealed]:
 
 
 def _with_calls(blocks: tuple[ir.Block, ...]) -> tuple[ir.Block, ...]:
-    """The blocks, with each native block replaced by the tool call that it stands for, if any. The Responses
+    """The blocks, with each native block that stands for a tool call replaced by that call. The Responses
     protocol has item types of its own for some tools that the client runs.
     """
     if not any(type(block) is ir.Native for block in blocks):

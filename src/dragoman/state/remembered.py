@@ -16,8 +16,8 @@ replace = msgspec.structs.replace
 
 
 class Remembered:
-    """One entry of the vault while its blocks are put back. where: the path of the answer's first message, as
-    a client may cut the answer into several. used: the indices of the pieces that have a place.
+    """One entry of the vault while its blocks are put back. where: the path of the first message for which
+    the entry was found. used: the indices of the pieces that are done: put back, or not to be put back.
     """
 
     def __init__(self, kept: Kept, where: str, marks: Marks) -> None:
@@ -34,11 +34,13 @@ class Remembered:
 
     @property
     def lacks(self) -> bool:
-        """Whether a piece that the provider needs back has found no place."""
+        """Whether a piece that the provider needs back is not in `used`."""
         return any(piece.matters and place not in self.used for place, piece in enumerate(self.kept.pieces))
 
     def says(self, blocks: Sequence[ir.Block]) -> bool:
-        """Whether the blocks are texts or thinking of this answer, and nothing else."""
+        """Whether the blocks are only texts and thinking, and one of them belongs to this answer, or all are
+        thinking without a seal, and the entry has thinking.
+        """
         if not all(isinstance(block, ir.Text | ir.Thinking) for block in blocks):
             return False
         if self._matched(blocks)[0]:
@@ -48,11 +50,11 @@ class Remembered:
         return kept and bool(blocks) and len(unsigned) == len(blocks)
 
     def put_back(self, blocks: Sequence[ir.Block], later: frozenset[ir.Sealed]) -> tuple[ir.Block, ...]:
-        """A message's blocks in the order of the answer, with the answer's thinking and seals.
+        """A message's blocks in the order of the answer, with the answer's thinking and seals. The pieces
+        that are put back are added to `used`. The blocks are returned unchanged if calls without ids would
+        change places: their order tells which result belongs to which call.
 
-        The blocks stay as they are when calls without ids would change places, because the order of such
-        calls tells which result belongs to which call. later: the seals of the thinking that the client sends
-        in later messages of the answer.
+        later: the seals of the thinking that the client sends in later messages of the answer.
         """
         used, sent = set(self.used), tuple(blocks)
         blocks = self._without_copies(blocks)
@@ -83,8 +85,9 @@ class Remembered:
         return sent
 
     def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
-        """The blocks without thinking that would be there twice. The client's thinking with a seal comes
-        first, then the kept thinking with a seal, then the client's thinking without a seal.
+        """The blocks without thinking that has no seal: the kept thinking replaces it. But if no kept
+        thinking has a seal, or the client's has one that is not kept, all blocks are returned, and the kept
+        thinking is added to `used`.
         """
         own = [block for block in blocks if isinstance(block, ir.Thinking)]
         if not own:
@@ -97,7 +100,9 @@ class Remembered:
         return [block for block in blocks if not isinstance(block, ir.Thinking) or block.sealed is not None]
 
     def _matched(self, blocks: Sequence[ir.Block]) -> tuple[dict[int, ir.Block], list[ir.Block]]:
-        """The unchanged blocks, with their seals, by the index of their piece; and the other blocks."""
+        """The blocks that the client has not changed, with their seals, by the index of their piece; and the
+        other blocks.
+        """
         placed: dict[int, ir.Block] = {}
         rest: list[ir.Block] = []
         texts = [block for block in blocks if isinstance(block, ir.Text)]
@@ -114,9 +119,8 @@ class Remembered:
         return placed, rest
 
     def _cut(self, text: ir.Text) -> dict[int, ir.Block]:
-        """The client's one text cut into the answer's texts, by the index of their piece; {} = it is another
-        text. Protocols with one string for the whole answer join texts that have signatures of their own,
-        some with white space between them.
+        """The client's one text cut into the answer's texts, by the index of their piece; {} = the client's
+        is another text. Some protocols join all texts of an answer, some with white space between them.
         """
         cut: dict[int, ir.Block] = {}
         left = text.text
@@ -132,7 +136,9 @@ class Remembered:
         return {} if left else cut
 
     def _place(self, block: ir.Block, placed: Mapping[int, ir.Block]) -> int | None:
-        """The index of the first unused piece that has this block's digest or seal; None = there is none."""
+        """The index of the first piece with this block's digest or seal that is neither in `placed` nor in
+        `used`; None = there is none.
+        """
         identity: object = None
         if isinstance(block, ir.Thinking):
             identity = block.sealed
@@ -148,8 +154,8 @@ class Remembered:
         return None
 
     def _reach(self, placed: Mapping[int, ir.Block]) -> int:
-        """The index of the first piece after a message: the next call that `placed` (its blocks by piece)
-        does not hold, or the number of pieces.
+        """The index of the first piece that belongs to no block of this message but to a later message: the
+        next call after those in `placed` (the message's blocks by piece), or the number of pieces.
         """
         last = max(placed, default=-1)
         for place in range(last + 1, len(self.kept.pieces)):
@@ -159,10 +165,8 @@ class Remembered:
 
 
 def _resealed(block: Any, piece: Piece) -> ir.Block:
-    """The client's block with the seal of the piece; a seal that the client itself sends stays.
-
-    Thinking that has only a text and a seal lost its parts and the id of its item in the client's protocol,
-    so the kept thinking replaces it.
+    """The client's block with the seal of its piece, if the client's has none. Thinking of the client that
+    has nothing but a text and a seal is replaced by the kept thinking, which may also have parts and an id.
     """
     if piece.thinking is not None and block == ir.Thinking(block.text, sealed=block.sealed):
         return piece.thinking

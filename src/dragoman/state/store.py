@@ -1,12 +1,9 @@
 """The interface of the store, which keeps data between requests: responses, conversations, sessions, chat
 completions and seals.
 
-A `Store` has one part for each kind of data; each part is a small protocol. `stores.memory` keeps the data in
-memory, `stores.sql` in a database that several processes share. Every entry belongs to a tenant. A tenant
-that asks for another tenant's id gets the same result as for an id that does not exist. Bodies are JSON bytes
-that a store never reads. Times are Unix seconds. An expired entry is treated as deleted.
-
-A store that fails raises `StoreFailed`. The caller decides what this means for the request.
+Every entry belongs to a tenant. A tenant that asks for another tenant's id gets the same result as for an id
+that does not exist. Bodies are JSON bytes that a store never reads. Times are Unix seconds. An expired entry
+is treated as deleted. A store that fails raises StoreFailed.
 """
 
 from __future__ import annotations
@@ -27,19 +24,21 @@ UNSETTLED: frozenset[Status] = frozenset({"queued", "in_progress"})
 
 
 class StoreFailed(DragomanError):
-    """The store cannot be reached, or an operation failed; see `__cause__`."""
+    """The store cannot be reached, or an operation failed."""
 
 
 class StoreFull(StoreFailed):
-    """There is no space for an entry: it is too large, or all others belong to running responses."""
+    """There is no space for an entry: it is larger than a limit of the store, or too few others may be
+    removed, because they belong to running responses.
+    """
 
 
 class HistoryTooLarge(StoreFailed):
-    """The requested data is larger than one call may read. Nothing is returned."""
+    """The requested data has more bytes or more items than one call may read. Nothing is returned."""
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One item of an input, an output or a conversation. id: unique for its tenant. body: a JSON object."""
+    """One item of an input, an output or a conversation. body: the item as a JSON object."""
 
     id: str
     body: bytes
@@ -50,14 +49,14 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
 
     created, expires: Unix seconds; expires None = never. body: the response object as JSON, without `output`.
     input: the items of its own request, without the items of earlier responses. previous: the id of the
-    response that it continues. conversation: the id of the conversation to which it belongs. deployment: the
-    deployment that answered, because only this one can read the sealed parts of the output; None = not known
-    yet. background: True = it runs although no client waits for it.
+    response that it continues, None = none. conversation: the id of its conversation, None = none.
+    deployment: the deployment that answered, None = not known yet. background: True = it runs although no
+    client waits for it.
 
-    lease: the latest sign of life of the worker that runs the response; None = it is finished, or no worker
-    runs it. The worker regularly writes a new value. The value is never compared with a clock, because clocks
-    jump: the worker counts as alive as long as the value changes. An unfinished response with a lease does
-    not expire and is not removed to make room.
+    lease: the latest sign of life of the worker that runs the response; None = no worker runs it. The worker
+    regularly writes a new value. The value is never compared with a clock, because clocks jump: the worker
+    counts as alive as long as the value changes. An unfinished response with a lease does not expire and is
+    not removed to make room.
     """
 
     id: str
@@ -79,7 +78,7 @@ _Entry = TypeVar("_Entry", Item, "StoredChat")
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The lease of a running response; see `StoredResponse.lease`."""
+    """The lease of the running response `id`; see `StoredResponse.lease`."""
 
     id: str
     tenant: str
@@ -90,12 +89,11 @@ class Responses(Protocol):
     """The store's part for responses of the Responses API."""
 
     async def save(self, response: StoredResponse) -> None:
-        """Store a new response with its items, or nothing. Other processes see it when this method returns.
+        """Store a new response with its items. Other processes see it when this method returns.
 
         If the store is full, the tenant with the most data loses its least recently used entries. Raises
-        StoreFull if no space can be made.
+        StoreFull, and stores nothing, if no space can be made.
         """
-        ...
 
     async def settle(
         self,
@@ -105,46 +103,40 @@ class Responses(Protocol):
         *,
         lease: float | None = None,
     ) -> bool:
-        """Update an unfinished response: its status, body, output and deployment.
+        """Update an unfinished response to the status, body, output and deployment of `response`, and store
+        `events` (numbered from `first`) in the same step. The response then expires at `response.expires`, or
+        later if it already did. A final status removes the lease.
 
-        The new events of this change, numbered from `first`, are stored in the same step, so that readers
-        never see one without the other. The response then expires at `response.expires` or later.
-
-        lease: update only if the response still has this lease; None = any lease. A final status removes the
-        lease. Returns False, and writes nothing, if the response was finished, renewed or deleted meanwhile.
-        Raises StoreFull as `save` does.
+        lease: update only if the response still has this lease; None = whatever lease it has. Returns False,
+        and writes nothing, if the response is finished or deleted or has another lease. Raises StoreFull as
+        `save` does.
         """
-        ...
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
         """One response with its items; None = there is none with this id."""
-        ...
 
     async def history(
         self, tenant: str, id_: str, *, expires: float | None
     ) -> Sequence[StoredResponse] | None:
         """A response and all responses before it, the oldest first. None if one of them does not exist.
+        Raises HistoryTooLarge.
 
-        expires: a new response will continue them, so all of them are kept at least until then; None = for
-        ever. Raises HistoryTooLarge.
+        expires: all of them are kept at least until this time, because a new response will continue them;
+        None = for ever.
         """
-        ...
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
-        """The bodies of items by their ids, from all responses and conversations of the tenant. Unknown ids
-        are missing. Raises HistoryTooLarge.
+        """The bodies of items by their ids, from all responses and conversations of the tenant; unknown ids
+        are left out. Raises HistoryTooLarge.
         """
-        ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
         """Delete a response, its items and its events. False = there is no such response."""
-        ...
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
-        """Store further events of a background response. events: JSON objects, numbered from `first`. Raises
-        StoreFull.
+        """Store further events of a response, if it exists. events: JSON objects, numbered from `first`.
+        Raises StoreFull.
         """
-        ...
 
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
@@ -152,15 +144,12 @@ class Responses(Protocol):
         """The stored events of a response with numbers above `after`, in order, each with its number. At most
         `limit` events, and at most `PAGE_SIZE` bytes unless the first event alone is larger.
         """
-        ...
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
-        """Write a new lease to responses that are unfinished. Returns their ids."""
-        ...
+        """Write `lease` to those of these responses that are unfinished. Returns their ids."""
 
     async def leases(self) -> Sequence[Lease]:
         """The leases of all running responses, of every tenant and process."""
-        ...
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +163,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PAGE_SIZE: Final = 4_000_000
-"""The most bytes of one page, unless its first entry alone is larger. A page is held in memory."""
+"""The most bytes of one page, unless its first entry alone is larger."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -185,12 +174,16 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def page(items: Iterable[Item], limit: int) -> Page:
-    """A page with at most `limit` of the first items. At most one more item than it holds is read."""
+    """A page with as many of the first items as it may hold: `limit`, and PAGE_SIZE bytes. At most one more
+    item is read.
+    """
     return Page(*first_of(items, limit))
 
 
 def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
-    """As many of the first entries as a page may hold; True = there are more. Reads one entry too many."""
+    """As many of the first entries as a page may hold (`limit`, and PAGE_SIZE bytes), and whether there are
+    more. At most one more entry is read.
+    """
     held: list[_Entry] = []
     size = 0
     for entry in entries:
@@ -206,19 +199,15 @@ class Conversations(Protocol):
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         """Store a new conversation with its first items. Raises StoreFull."""
-        ...
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
         """A conversation without its items; None = there is none with this id."""
-        ...
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
         """Replace the metadata of a conversation. False = there is no such conversation."""
-        ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
         """Delete a conversation and its items. False = there is no such conversation."""
-        ...
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
         """Add all items at the end of a conversation, or none. The conversation then expires at `expires` or
@@ -226,13 +215,11 @@ class Conversations(Protocol):
 
         Raises StoreFull if the conversation would become larger than one call may read.
         """
-        ...
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
         """All items of a conversation, the oldest first; None = there is no such conversation. Raises
         HistoryTooLarge.
         """
-        ...
 
     async def page(
         self, tenant: str, id_: str, *, after: str | None, limit: int, newest: bool
@@ -243,20 +230,17 @@ class Conversations(Protocol):
         after: the page begins after the item with this id. limit: the largest number of items. newest: the
         latest items come first. Raises KeyError if there is no item `after`.
         """
-        ...
 
     async def item(self, tenant: str, id_: str, item: str) -> Item | None:
         """The first item of a conversation with the id `item`; None = there is none."""
-        ...
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
-        """Remove the items with the id `item` from a conversation. False = there is no such item."""
-        ...
+        """Remove all items with the id `item` from a conversation. False = there is no such item."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry in the list of sessions. turns: the number of stored turns. size: their bytes. used: the time
-    of the last use. used, expires: Unix seconds.
+    """An entry in the list of sessions. turns: the number of stored turns. size: the bytes of all turns.
+    used: when a turn was last added. used, expires: Unix seconds.
     """
 
     id: str
@@ -272,43 +256,37 @@ class Sessions(Protocol):
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
         """The stored turns of a session, the oldest first; empty if there is no such session."""
-        ...
 
     async def append(self, tenant: str, id_: str, turn: bytes, *, now: float, expires: float) -> None:
         """Add a finished turn to a session, which is created if necessary. The session then expires at
         `expires`.
 
-        If the session is too large, its oldest turns are removed. If there are too many sessions, the tenant
-        with the most sessions loses its least recently used one. Raises StoreFull if the turn alone is too
-        large.
+        If the session gets more bytes than a session may have, its oldest turns are removed. If there are
+        more sessions than the store may keep, the tenant with the most sessions loses its least recently used
+        one. Raises StoreFull if the turn alone is larger than a session may be.
         """
-        ...
 
     async def move(self, tenant: str, id_: str, to: str) -> bool:
-        """Change the id of a session to `to`. A session that already has the id `to` is deleted. False =
+        """Change the id of a session from `id_` to `to`; another session with the id `to` is deleted. False =
         there is no session with the id `id_`.
         """
-        ...
 
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
         """The sessions of one tenant (None = all tenants), at most `limit`, most recently used first."""
-        ...
 
     async def delete(self, id_: str, tenant: str | None = None) -> int:
         """Delete the sessions with this id of one tenant (None = of all tenants). Returns their number."""
-        ...
 
     async def count(self) -> int:
-        """The number of all sessions."""
-        ...
+        """The number of sessions of all tenants."""
 
 
 class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
     """A stored chat completion with the messages of its request.
 
     id: unique for its tenant. model: the model's name in the completion. body: the completion as JSON,
-    without `metadata`. messages: the messages of the request as a JSON array; b"[]" in a listed page.
-    expires: Unix seconds, None = never.
+    without `metadata`. messages: the messages of the request as a JSON array; b"[]" in a ChatPage. created,
+    expires: Unix seconds; expires None = never.
     """
 
     id: str
@@ -324,9 +302,9 @@ class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
 class ChatQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which page of chat completions is wanted.
 
-    limit: the most completions. model: only completions of this model, None = of all models. metadata: only
-    completions that have all these pairs. after: the page begins after the completion with this id; None =
-    with the first. newest: the latest completions come first.
+    limit: the most completions in the page. model: only completions of this model, None = of all models.
+    metadata: only completions that have all these pairs. after: the page begins after the completion with
+    this id; None = with the first. newest: True = the latest come first, False = the oldest.
     """
 
     limit: int
@@ -350,31 +328,26 @@ class Chats(Protocol):
         """Store a completion; it replaces a completion with the same id. Raises StoreFull as
         `Responses.save` does.
         """
-        ...
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
         """A completion with its messages; None = there is none with this id."""
-        ...
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
         """A page of completions without their messages. Raises KeyError if `query.after` is unknown."""
-        ...
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
         """Replace the metadata of a completion. False = there is no such completion."""
-        ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
         """Delete a completion. False = there is no such completion."""
-        ...
 
 
 class Store(Protocol):
     """A store for all kinds of data, with one part for each.
 
     seals: the vault, None = no seals are kept. shared: True = other processes see the data, and it stays when
-    this process ends. kind: `memory` or `sqlite`. healthy: True = the latest use succeeded, None = it was not
-    used yet. last_error: the error of the latest use, without secrets; None = it succeeded.
+    this process ends. kind: `memory` or `sqlite`. healthy: whether the latest use succeeded, None = the store
+    was not used yet. last_error: the error of the latest use, without secrets; None = there was none.
     """
 
     responses: Responses
@@ -394,9 +367,9 @@ class Store(Protocol):
     def last_error(self) -> str | None: ...
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries, and, if a limit is exceeded, the least recently used entries too."""
-        ...
+        """Delete entries that have expired at `now`, and, where a limit is exceeded, the least recently used
+        entries.
+        """
 
     async def close(self) -> None:
         """Close files and connections."""
-        ...

@@ -1,4 +1,4 @@
-"""Parses the setting `stores.sql`. Pure: `config.check` uses it to check, `stores.open` to open."""
+"""Parses the setting `stores.sql`: `config.check` uses this to check the setting, `stores.open` to open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ HINT: Final = "for example sqlite:////var/lib/state.db"
 
 
 def database(stated: str) -> str | None:
-    """The file that the setting names: "" = our own (`sqlite`), None = none (`memory`). Raises ValueError."""
+    """The database file that the setting names; "" = the file in Dragoman's own folder (`sqlite`), None = no
+    file (`memory`). Raises ValueError for any other setting that is no sqlite URL of a file.
+    """
     if stated == "memory":
         return None
     if stated == "sqlite":

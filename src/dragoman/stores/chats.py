@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from dragoman.state.store import ChatPage, ChatQuery, StoredChat, first_of
+from dragoman.stores.limits import is_over
 from dragoman.stores.room import Place, Room
 
 _OBJECT = 1000
@@ -19,7 +20,7 @@ class _KeptChat(msgspec.Struct, eq=False):
 
 
 class MemoryChats:
-    """Keeps chat completions in memory. room: limits the memory of the whole store. now: Unix seconds."""
+    """Keeps chat completions in memory. room: limits the memory of the store. now: returns Unix seconds."""
 
     def __init__(self, room: Room, now: Callable[[], float]) -> None:
         self._room = room
@@ -28,7 +29,6 @@ class MemoryChats:
         """The stored completions by tenant and by id, in the order in which they were stored."""
 
     async def save(self, chat: StoredChat) -> None:
-        """Store a completion; it replaces a completion with the same id."""
         tenant, id_ = chat.tenant, chat.id
         size = _weight(chat)
         self._room.check(size)
@@ -40,7 +40,6 @@ class MemoryChats:
         self._room.take(place)
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
-        """One completion, or None."""
         kept = self._live(tenant, id_)
         if kept is None:
             return None
@@ -48,19 +47,17 @@ class MemoryChats:
         return kept.chat
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """One page of completions, without their messages. Raises KeyError if `query.after` is unknown."""
         now = self._now()
-        all_ = [one.chat for one in self._kept.get(tenant, {}).values() if not _is_over(one.chat, now)]
+        every = (kept.chat for kept in self._kept.get(tenant, {}).values())
+        all_ = [chat for chat in every if not is_over(chat.expires, now)]
         ordered, after = reversed(all_) if query.newest else iter(all_), query.after
-        if after is not None and not any(
-            chat.id == after for chat in ordered
-        ):  # `any` has read up to `after`
+        # `any` reads up to the completion `after`, so the page begins behind it.
+        if after is not None and not any(chat.id == after for chat in ordered):
             raise KeyError(after)
         held, more = first_of((chat for chat in ordered if _fits(chat, query)), query.limit)
         return ChatPage([msgspec.structs.replace(chat, messages=b"[]") for chat in held], more)
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
-        """Replace a completion's metadata. False = there is no such completion."""
         kept = self._live(tenant, id_)
         if kept is None:
             return False
@@ -72,26 +69,24 @@ class MemoryChats:
         return True
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a completion. False = there is no such completion."""
-        if self._live(tenant, id_) is None:
-            return False
-        self._drop(tenant, id_)
-        return True
+        there = self._live(tenant, id_) is not None
+        if there:
+            self._drop(tenant, id_)
+        return there
 
     def sweep(self, now: float) -> None:
-        """Delete completions that have expired."""
         over = [
             (tenant, id_)
             for tenant, kept in self._kept.items()
             for id_, one in kept.items()
-            if _is_over(one.chat, now)
+            if is_over(one.chat.expires, now)
         ]
         for tenant, id_ in over:
             self._drop(tenant, id_)
 
     def _live(self, tenant: str, id_: str) -> _KeptChat | None:
         kept = self._kept.get(tenant, {}).get(id_)
-        return None if kept is None or _is_over(kept.chat, self._now()) else kept
+        return None if kept is None or is_over(kept.chat.expires, self._now()) else kept
 
     def _drop(self, tenant: str, id_: str) -> None:
         kept = self._kept[tenant]
@@ -102,10 +97,6 @@ class MemoryChats:
 
 def _fits(chat: StoredChat, query: ChatQuery) -> bool:
     return query.model in {None, chat.model} and query.metadata.items() <= chat.metadata.items()
-
-
-def _is_over(chat: StoredChat, now: float) -> bool:
-    return chat.expires is not None and chat.expires <= now
 
 
 def _weight(chat: StoredChat) -> int:

@@ -1,7 +1,7 @@
 """A store that is opened at its first use, and that notes whether its latest use succeeded.
 
-If opening fails, the first use raises StoreFailed, and the next use tries again. A caller that is cancelled
-while it waits does not cancel the opening, because other callers may wait for it too.
+If opening fails, all uses that wait for it raise StoreFailed, and the next use tries again. A caller that is
+cancelled while it waits does not cancel the opening, because other callers may wait for it too.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from dragoman.state.store import (
 
 
 class LazyStore:
-    """A store that opens another store at its first use, and passes all calls on to it.
+    """A store that opens another store at its first use, and passes all calls on to that store.
 
-    kind: its name in `/health`. open_: opens the other store; it may raise only StoreFailed. seals: True =
-    that store keeps seals.
+    kind: the store's name in `/health`. open_: opens the other store; it may raise only StoreFailed. seals:
+    True = the other store keeps seals.
     """
 
     shared = True
@@ -42,22 +42,18 @@ class LazyStore:
         self.sessions = cast("Sessions", _Part(self, "sessions"))
         self.chats = cast("Chats", _Part(self, "chats"))
         self.seals: Vault | None = LazyVault(self) if seals else None
+        self.store: Store | None = None
+        """The other store; None = it is not open."""
         self._open = open_
         self._opening: asyncio.Task[Store | StoreFailed] | None = None
-        self._store: Store | None = None
         self._closed = False
 
-    @property
-    def store(self) -> Store | None:
-        """The opened store; None = it is not open."""
-        return self._store
-
     async def opened(self) -> Store:
-        """The opened store; it is opened first if necessary. Raises StoreFailed."""
+        """The other store, opened first if necessary. Raises StoreFailed if that fails, or after `close`."""
         if self._closed:
             raise StoreFailed("the store is closed")
-        if self._store is not None:
-            return self._store
+        if self.store is not None:
+            return self.store
         if self._opening is None:
             self._opening = spawn(self._try_to_open(), "opening the store")
         outcome = await asyncio.shield(self._opening)
@@ -67,17 +63,17 @@ class LazyStore:
 
     async def _try_to_open(self) -> Store | StoreFailed:
         try:
-            self._store = await self._open()
+            self.store = await self._open()
         except StoreFailed as failed:
             return failed
         else:
-            return self._store
+            return self.store
         finally:
             self._opening = None
 
     async def use(self, what: Callable[[Store], Awaitable[Any]]) -> Any:
-        """Call `what` with the opened store, note whether that succeeded, and return its result. Raises
-        StoreFailed.
+        """Call `what` with the other store, and return its result. Raises StoreFailed. Whether this succeeded
+        is noted in `healthy` and `last_error`; StoreFull and HistoryTooLarge are not noted.
         """
         try:
             result = await what(await self.opened())
@@ -90,22 +86,24 @@ class LazyStore:
         return result
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries, if the store is open."""
-        if self._store is not None:
+        """Delete expired entries if the other store is open, else do nothing."""
+        if self.store is not None:
             await self.use(lambda store: store.sweep(now))
 
     async def close(self) -> None:
-        """Close the store. It cannot be opened again."""
+        """Close the other store if it is open. It cannot be opened again."""
         self._closed = True
         if self._opening is not None:
             await asyncio.wait([self._opening])
-        store, self._store = self._store, None
+        store, self.store = self.store, None
         if store is not None:
             await store.close()
 
 
 class _Part:
-    """One part of a lazy store (`responses`, …). Each method opens the store and calls its method there."""
+    """One part of a lazy store. Any method may be called: the call opens the other store if necessary, and
+    calls the method of the same name of the part `name` of that store.
+    """
 
     def __init__(self, store: LazyStore, name: str) -> None:
         self._store = store
@@ -122,7 +120,7 @@ class _Part:
 
 
 class LazyVault:
-    """The vault of a lazy store. `holds` is always true: a store that is not open yet may have seals."""
+    """The vault of a lazy store. `holds` is always True: a store that is not open yet may have seals."""
 
     holds = True
 
@@ -131,26 +129,19 @@ class LazyVault:
 
     @property
     def secret(self) -> bytes:
-        """The secret from which the keys of entries are made. Raises StoreFailed before `open`."""
+        """The secret from which the keys of entries are made. Raises StoreFailed if the store is not open."""
         return _vault(self._store.store).secret
 
     async def open(self) -> None:
-        """Open the store, so that `secret` can be read. Raises StoreFailed."""
         if self._store.store is None:
-            await self._store.use(_nothing)
+            await self._store.use(lambda store: _vault(store).open())
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
-        """Store `entry` under each of `keys`, which are hashes. owner: whose it is. Raises StoreFailed."""
         await self._store.use(lambda store: _vault(store).keep(keys, entry, owner=owner))
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        """The entries that are stored under these keys. Raises StoreFailed."""
         found: Mapping[bytes, bytes] = await self._store.use(lambda store: _vault(store).find(keys))
         return found
-
-
-async def _nothing(_: Store) -> None:
-    """Do nothing: only the opening of the store is needed."""
 
 
 def _vault(store: Store | None) -> Vault:

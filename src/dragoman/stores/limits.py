@@ -10,12 +10,11 @@ from dragoman.state.store import HistoryTooLarge
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of one store.
 
-    size: total bytes of responses, conversations, sessions and chat completions. history_size: the largest
-    number of bytes that one call reads: a response with all responses before it, a conversation, or the items
-    that a request refers to. history_count: the largest number of items, or of responses, that one call
-    reads. session_count: the number of sessions. session_size: bytes of one session. seals_size: total bytes
-    of seals. seals_ttl: seconds that a seal is kept after its last use. If `seals_size` or `seals_ttl` is 0,
-    no seals are kept.
+    size: total bytes of responses, conversations, sessions and chat completions. history_size: bytes that one
+    call reads (a response with all responses before it, or the items that a request refers to), and bytes of
+    one conversation. history_count: items, or responses, that one call reads. session_count: the number of
+    sessions. session_size: bytes of one session. seals_size: total bytes of seals. seals_ttl: seconds that a
+    seal is kept after its last use. If `seals_size` or `seals_ttl` is 0, no seals are kept.
     """
 
     size: int = 500_000_000
@@ -33,15 +32,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_LIMITS = Limits()
-"""The limits that follow from the default settings."""
 
 
 def later(end: float | None, other: float | None) -> float | None:
-    """The later of two expiry times. None = never expires."""
+    """The later of two expiry times; None (never expires) if one of them is None."""
     return None if end is None or other is None else max(end, other)
 
 
+def is_over(expires: float | None, now: float) -> bool:
+    """Whether an expiry time has passed at `now`. None = never expires."""
+    return expires is not None and expires <= now
+
+
 def check_read(count: int, most: int, what: str = "bytes") -> None:
-    """Raise HistoryTooLarge if `count` is above `most`. what: what was counted, for the error."""
+    """Raise HistoryTooLarge if `count` is above `most`. what: the unit of both, for the error's text."""
     if count > most:
         raise HistoryTooLarge(f"{count} {what} are more than the {most} {what} that can be read at once")

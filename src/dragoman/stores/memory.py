@@ -1,19 +1,20 @@
 """The store in memory. Its size is limited, and its content is lost when the process ends.
 
-No method awaits anything, so other tasks never see a method half done. Stored objects are not copied: all of
-them are frozen.
+No method awaits anything, so other tasks never see a method half done. Stored objects are frozen, so they are
+not copied.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from dragoman.seams.clock import SYSTEM, Seams
-from dragoman.state.seals import MemoryVault, Vault
+from dragoman.state.seals import Vault
 from dragoman.state.store import (
     UNSETTLED,
     Chats,
@@ -31,8 +32,9 @@ from dragoman.state.store import (
     page,
 )
 from dragoman.stores.chats import MemoryChats
-from dragoman.stores.limits import DEFAULT_LIMITS, Limits, check_read, later
+from dragoman.stores.limits import DEFAULT_LIMITS, Limits, check_read, is_over, later
 from dragoman.stores.room import Place, Room
+from dragoman.stores.seals import MemoryVault
 
 replace = msgspec.structs.replace
 _OBJECT = 800
@@ -44,7 +46,7 @@ _PIECE = 120
 
 
 class MemoryStore:
-    """Keeps everything in memory. seams: gives the clock, and the random secret of the vault."""
+    """Keeps everything in memory. seams: gives the clocks, and the random secret of the vault."""
 
     kind = "memory"
     shared = False
@@ -61,7 +63,12 @@ class MemoryStore:
         self.conversations: Conversations = conversations
         self.sessions: Sessions = sessions
         self.chats: Chats = chats
-        self.seals: Vault | None = _vault(limits, seams)
+        self.seals: Vault | None = None
+        if limits.seals:
+            secret = bytes.fromhex(seams.random_id() + seams.random_id())
+            self.seals = MemoryVault(
+                secret, ttl=limits.seals_ttl, max_size=limits.seals_size, now=seams.monotonic
+            )
         self._parts = (responses, conversations, sessions, chats)
 
     async def sweep(self, now: float) -> None:
@@ -71,13 +78,6 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Do nothing: there are no files and no connections."""
-
-
-def _vault(limits: Limits, seams: Seams) -> MemoryVault | None:
-    if not limits.seals:
-        return None
-    secret = bytes.fromhex(seams.random_id() + seams.random_id())
-    return MemoryVault(secret, ttl=limits.seals_ttl, max_size=limits.seals_size, now=seams.monotonic)
 
 
 def _items_size(items: Collection[Item]) -> int:
@@ -101,12 +101,12 @@ class _KeptResponse(msgspec.Struct, eq=False):
 
     @property
     def runs(self) -> bool:
-        """Whether a worker runs it. This does not depend on a clock: see `StoredResponse.lease`."""
+        """Whether a worker runs the response. This does not depend on a clock: see `StoredResponse.lease`."""
         return self.response.lease is not None and self.response.status in UNSETTLED
 
     def is_over(self, now: float) -> bool:
-        """Whether it has expired, and no worker runs it."""
-        return _is_over(self.response.expires, now) and not self.runs
+        """Whether the response has expired, and no worker runs it."""
+        return is_over(self.response.expires, now) and not self.runs
 
 
 class _KeptConversation(msgspec.Struct, eq=False):
@@ -121,13 +121,16 @@ class _KeptConversation(msgspec.Struct, eq=False):
     bodies: dict[str, bytes] = msgspec.field(default_factory=dict)
 
     def is_over(self, now: float) -> bool:
-        """Whether it has expired."""
-        return _is_over(self.conversation.expires, now)
+        return is_over(self.conversation.expires, now)
+
+
+_Holder: TypeAlias = _KeptResponse | _KeptConversation
+_H = TypeVar("_H", _KeptResponse, _KeptConversation)
 
 
 class _Items:
-    """Finds the items of responses and conversations (their holders) by their ids. most: bytes that one find
-    may give.
+    """Finds the items of responses and conversations (their holders) by the ids of the items. most: the
+    largest number of bytes that one search may return.
 
     A response may have 60,000 items, and the event loop waits while they are added. So all items of a holder
     are added with a few set operations. Only an id that several holders have needs more work.
@@ -135,13 +138,13 @@ class _Items:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._latest: dict[str, dict[str, _KeptResponse | _KeptConversation]] = {}
+        self._latest: dict[str, dict[str, _Holder]] = {}
         """By tenant and item id: the holder that got an item with this id last."""
-        self._earlier: dict[str, dict[str, list[_KeptResponse | _KeptConversation]]] = {}
+        self._earlier: dict[str, dict[str, list[_Holder]]] = {}
         """By tenant and item id: the other holders that have an item with this id, the oldest first."""
 
-    def add(self, tenant: str, holder: _KeptResponse | _KeptConversation, items: Collection[Item]) -> None:
-        bodies = {item.id: item.body for item in items}
+    def add(self, holder: _Holder, items: Iterable[Item]) -> None:
+        tenant, bodies = holder.place.tenant, {item.id: item.body for item in items}
         latest = self._latest.setdefault(tenant, {})
         for id_ in latest.keys() & bodies.keys():
             if latest[id_] is not holder:
@@ -149,21 +152,22 @@ class _Items:
         latest.update(dict.fromkeys(bodies, holder))
         holder.bodies.update(bodies)
 
-    def drop(self, tenant: str, holder: _KeptResponse | _KeptConversation, items: Collection[Item]) -> None:
+    def drop(self, holder: _Holder, ids: Iterable[str]) -> None:
+        tenant = holder.place.tenant
         latest, earlier = self._latest.get(tenant, {}), self._earlier.get(tenant, {})
-        for item in items:
-            id_ = item.id
+        for id_ in ids:
             if holder.bodies.pop(id_, None) is None:
                 continue
             if id_ in earlier:
-                self._leave(tenant, holder, id_)
+                self._leave(holder, id_)
             else:
                 del latest[id_]
         if not latest:
             self._latest.pop(tenant, None)
 
-    def _leave(self, tenant: str, holder: _KeptResponse | _KeptConversation, id_: str) -> None:
-        """Remove `holder`, one of several that have an item with this id."""
+    def _leave(self, holder: _Holder, id_: str) -> None:
+        """Remove `holder` from the holders of the items with this id; there are others."""
+        tenant = holder.place.tenant
         latest, earlier = self._latest[tenant], self._earlier[tenant]
         left = [one for one in (*earlier.pop(id_), latest.pop(id_)) if one is not holder]
         if left:
@@ -184,16 +188,38 @@ class _Items:
         return found
 
 
-class MemoryResponses:
-    """Keeps responses in memory; implements `state.store.Responses`."""
+class _Shelf(Generic[_H]):
+    """What responses and conversations in memory have in common: each has a unique id, and holds items."""
 
     def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
         self._room = room
         self._items = items
-        self._history_size = limits.history_size
-        self._history_count = limits.history_count
+        self._limits = limits
         self._now = now
-        self._kept: dict[str, _KeptResponse] = {}
+        self._kept: dict[str, _H] = {}
+
+    async def delete(self, tenant: str, id_: str) -> bool:
+        there = self._live(tenant, id_) is not None
+        if there:
+            self._drop(id_)
+        return there
+
+    def sweep(self, now: float) -> None:
+        for id_ in [id_ for id_, kept in self._kept.items() if kept.is_over(now)]:
+            self._drop(id_)
+
+    def _live(self, tenant: str, id_: str) -> _H | None:
+        kept = self._kept.get(id_)
+        return None if kept is None or kept.place.tenant != tenant or kept.is_over(self._now()) else kept
+
+    def _drop(self, id_: str) -> None:
+        kept = self._kept.pop(id_)
+        self._items.drop(kept, list(kept.bodies))
+        self._room.free(kept.place)
+
+
+class MemoryResponses(_Shelf[_KeptResponse]):
+    """Keeps responses in memory; implements `state.store.Responses`."""
 
     async def save(self, response: StoredResponse) -> None:
         if response.id in self._kept:
@@ -204,7 +230,7 @@ class MemoryResponses:
         place = Place(response.tenant, size, lambda: self._drop(response.id))
         kept = self._kept[response.id] = _KeptResponse(response, place)
         place.stays = kept.runs
-        self._items.add(response.tenant, kept, (*response.input, *response.output))
+        self._items.add(kept, (*response.input, *response.output))
         self._room.take(place)
 
     async def settle(
@@ -236,8 +262,8 @@ class MemoryResponses:
             expires=later(old.expires, response.expires),
             lease=old.lease if response.status in UNSETTLED else None,
         )
-        self._items.drop(old.tenant, kept, old.output)
-        self._items.add(old.tenant, kept, (*old.input, *output))
+        self._items.drop(kept, [item.id for item in old.output])
+        self._items.add(kept, (*old.input, *output))
         kept.place.stays = kept.runs
         self._room.resize(kept.place, size)
         return True
@@ -259,10 +285,10 @@ class MemoryResponses:
             chain.appendleft(kept)
             step = kept.response.previous
             count += max(1, len(kept.response.input) + len(kept.response.output))
-            check_read(count, self._history_count, "items")
+            check_read(count, self._limits.history_count, "items")
         check_read(
             sum([len(item.body) for one in chain for item in (*one.response.input, *one.response.output)]),
-            self._history_size,
+            self._limits.history_size,
         )
         for kept in chain:
             until = later(kept.response.expires, expires)
@@ -273,12 +299,6 @@ class MemoryResponses:
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
         return self._items.find(tenant, ids, self._now())
-
-    async def delete(self, tenant: str, id_: str) -> bool:
-        if self._live(tenant, id_) is None:
-            return False
-        self._drop(id_)
-        return True
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
         kept = self._kept.get(id_)
@@ -297,7 +317,7 @@ class MemoryResponses:
         kept = self._live(tenant, id_)
         if kept is None:
             return ()
-        start = bisect_right(kept.events, after, key=_number)
+        start = bisect_right(kept.events, after, key=lambda event: event[0])
         return kept.events[start : start + limit]
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
@@ -314,42 +334,9 @@ class MemoryResponses:
         running = [kept.response for kept in self._kept.values() if kept.runs]
         return [Lease(one.id, one.tenant, one.lease) for one in running if one.lease is not None]
 
-    def sweep(self, now: float) -> None:
-        """Delete responses that have expired."""
-        for id_ in [id_ for id_, kept in self._kept.items() if kept.is_over(now)]:
-            self._drop(id_)
 
-    def _live(self, tenant: str, id_: str) -> _KeptResponse | None:
-        kept = self._kept.get(id_)
-        if kept is None or kept.response.tenant != tenant:
-            return None
-        return None if kept.is_over(self._now()) else kept
-
-    def _drop(self, id_: str) -> None:
-        kept = self._kept.pop(id_)
-        response = kept.response
-        self._items.drop(response.tenant, kept, (*response.input, *response.output))
-        self._room.free(kept.place)
-
-
-def _is_over(expires: float | None, now: float) -> bool:
-    return expires is not None and expires <= now
-
-
-def _number(event: tuple[int, bytes]) -> int:
-    return event[0]
-
-
-class MemoryConversations:
+class MemoryConversations(_Shelf[_KeptConversation]):
     """Keeps conversations in memory; implements `state.store.Conversations`."""
-
-    def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
-        self._room = room
-        self._items = items
-        self._max_size = min(limits.size, limits.history_size)
-        self._most_read = limits.history_count
-        self._now = now
-        self._kept: dict[str, _KeptConversation] = {}
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         id_, tenant = conversation.id, conversation.tenant
@@ -360,7 +347,7 @@ class MemoryConversations:
         place = Place(tenant, size, lambda: self._drop(id_))
         kept = _KeptConversation(conversation, place, dict(enumerate(items)), len(items))
         self._kept[id_] = kept
-        self._items.add(tenant, kept, items)
+        self._items.add(kept, items)
         self._room.take(place)
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
@@ -377,12 +364,6 @@ class MemoryConversations:
         self._room.resize(kept.place, size)
         return True
 
-    async def delete(self, tenant: str, id_: str) -> bool:
-        if self._live(tenant, id_) is None:
-            return False
-        self._drop(id_)
-        return True
-
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
         kept = self._live(tenant, id_)
         if kept is None:
@@ -394,7 +375,7 @@ class MemoryConversations:
         kept.next += len(items)
         until = later(kept.conversation.expires, expires)
         kept.conversation = replace(kept.conversation, expires=until)
-        self._items.add(tenant, kept, items)
+        self._items.add(kept, items)
         self._room.resize(kept.place, size)
         return True
 
@@ -402,7 +383,7 @@ class MemoryConversations:
         kept = self._live(tenant, id_)
         if kept is None:
             return None
-        check_read(len(kept.items), self._most_read, "items")
+        check_read(len(kept.items), self._limits.history_count, "items")
         return list(kept.items.values())
 
     async def page(
@@ -427,33 +408,16 @@ class MemoryConversations:
             return False
         places = [place for place, one in kept.items.items() if one.id == item]
         gone = [kept.items.pop(place) for place in places]
-        self._items.drop(tenant, kept, gone)
+        self._items.drop(kept, [one.id for one in gone])
         self._room.resize(kept.place, kept.place.size - _items_size(gone))
         return bool(gone)
 
-    def sweep(self, now: float) -> None:
-        """Delete conversations that have expired."""
-        for id_ in [id_ for id_, kept in self._kept.items() if kept.is_over(now)]:
-            self._drop(id_)
-
     def _make(self, tenant: str, size: int, more: int, spared: Place | None = None) -> None:
-        """Make room for `more` bytes. size: the conversation's bytes after the change. Raises StoreFull."""
-        if size > self._max_size:
-            raise StoreFull(
-                f"{size} bytes are more than the {self._max_size} bytes that one conversation may hold"
-            )
+        """Make room for `more` bytes of a conversation that will have `size` bytes. Raises StoreFull."""
+        most = min(self._limits.size, self._limits.history_size)
+        if size > most:
+            raise StoreFull(f"{size} bytes are more than the {most} bytes that one conversation may hold")
         self._room.make(tenant, more, spared)
-
-    def _live(self, tenant: str, id_: str) -> _KeptConversation | None:
-        kept = self._kept.get(id_)
-        if kept is None or kept.conversation.tenant != tenant:
-            return None
-        return None if kept.is_over(self._now()) else kept
-
-    def _drop(self, id_: str) -> None:
-        kept = self._kept.pop(id_)
-        self._items.drop(kept.conversation.tenant, kept, kept.items.values())
-        self._room.free(kept.place)
 
 
 class _KeptSession(msgspec.Struct, eq=False):
@@ -506,8 +470,8 @@ class MemorySessions:
             self._drop_one(key)
 
     def _drop_one(self, newest: tuple[str, str]) -> None:
-        """Delete one session: the least recently used one of the tenant that has the most sessions, never
-        `newest`.
+        """Delete the least recently used session of the tenant that has the most sessions, but never the
+        session `newest` (tenant, id).
         """
         tenant = newest[0]
         owners = sorted(self._owners, key=lambda one: (-len(self._owners[one]), one != tenant, one))
@@ -543,7 +507,7 @@ class MemorySessions:
             for (owner, id_), session in self._sessions.items()
             if session.expires > now and tenant in {None, owner}
         ]
-        return sorted(listed, key=_used, reverse=True)[:limit]
+        return sorted(listed, key=lambda session: session.used, reverse=True)[:limit]
 
     async def delete(self, id_: str, tenant: str | None = None) -> int:
         now = self._now()
@@ -561,7 +525,6 @@ class MemorySessions:
         return sum(session.expires > now for session in self._sessions.values())
 
     def sweep(self, now: float) -> None:
-        """Delete sessions that have expired."""
         for key in [key for key, session in self._sessions.items() if session.expires <= now]:
             self._drop(key)
 
@@ -576,7 +539,3 @@ class MemorySessions:
         del ids[id_]
         if not ids:
             del self._owners[tenant]
-
-
-def _used(session: Session) -> float:
-    return session.used

@@ -1,7 +1,4 @@
-"""Makes the store that the setting `stores.sql` names.
-
-A database is opened, and its libraries are imported, only at the first use.
-"""
+"""Makes the store that the setting `stores.sql` names. A database is opened at its first use."""
 
 from __future__ import annotations
 
@@ -38,10 +35,11 @@ def writable(folder: Path) -> bool:
 def open_store(
     where: str | None, home: Path, limits: Limits = DEFAULT_LIMITS, seams: Seams = SYSTEM
 ) -> Store:
-    """The store that the setting `stores.sql` names, not opened yet.
+    """The store that the setting `stores.sql` names; a database is not opened yet.
 
-    where: the setting: `memory` or None = in memory; `sqlite` = a file in `home`; or a URL `sqlite:///path`.
-    Raises ConfigError if it is wrong or the extra is not installed.
+    where: the setting: `memory`, None or "" = in memory; `sqlite` = a file in `home`; or a URL
+    `sqlite:///path`. Raises ConfigError if the setting is wrong, or if a database is wanted and the extra
+    `sql` is not installed.
     """
     file = located(where, home)
     if file is None:
@@ -57,7 +55,9 @@ def open_store(
 
 
 def located(where: str | None, home: Path) -> Path | None:
-    """The database file that `stores.sql` names; None = in memory. Raises ConfigError as `open_store`."""
+    """The database file that the setting `where` names; None = the store is in memory. The parameters, and
+    when ConfigError is raised: see `open_store`.
+    """
     try:
         path = database(where or "memory")
     except ValueError as error:
@@ -66,11 +66,6 @@ def located(where: str | None, home: Path) -> Path | None:
         return None
     file = Path(path).expanduser() if path else home / FILE_NAME
     if not installed():
-        raise ConfigError(
-            Problem(
-                "stores.sql",
-                "needs the extra `sql`",
-                hint=f"install it with {added_by('sql')}, or use memory",
-            )
-        )
+        hint = f"install it with {added_by('sql')}, or use memory"
+        raise ConfigError(Problem("stores.sql", "needs the extra `sql`", hint=hint))
     return file

@@ -1,12 +1,12 @@
 """Counts the memory of stored entries, and removes entries to keep it below a limit.
 
-When the memory is full, the tenant that uses the most memory loses its least recently used entries.
+When the limit is reached, the tenant that uses the most memory loses its least recently used entries.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 import msgspec
@@ -22,8 +22,8 @@ entry in a full store would have to remove others.
 class Place(msgspec.Struct, eq=False):
     """The memory that one entry takes.
 
-    size: approximate bytes. leave: deletes the entry and frees its place. stays: True = the entry is not
-    removed to make room for others, because its request still runs.
+    size: approximate bytes. leave: deletes the entry, and takes it out of the count (`Room.free`). stays:
+    True = the entry is not removed to make room for others, because its request still runs.
     """
 
     tenant: str
@@ -53,9 +53,9 @@ class Room:
             raise StoreFull(f"{size} bytes are more than the {self._max_size} bytes that may be stored")
 
     def make(self, tenant: str, more: int, spared: Place | None = None) -> None:
-        """Remove entries until `more` bytes fit beside the rest; the new bytes count as this tenant's.
-        spared: an entry that is not removed. Raises StoreFull if too few entries may be removed; then none
-        is.
+        """Remove entries until `more` further bytes fit. These count as bytes of `tenant` when the tenant
+        with the most is chosen. spared: an entry that is not removed. Raises StoreFull, and removes nothing,
+        if too few entries may be removed.
         """
         over = self.size + more - self._max_size
         if over <= 0:
@@ -66,7 +66,10 @@ class Room:
         sizes[tenant] = sizes.get(tenant, 0) + more
         most = [(-size, owner) for owner, size in sizes.items()]
         heapify(most)
-        candidates = {owner: self._leaving(owner, spared) for owner in sizes}
+        candidates = {
+            owner: (one for one in share.places if one is not spared and not one.stays)
+            for owner, share in self._shares.items()
+        }
         leaving: list[Place] = []
         while over > 0:
             if not most and over <= spare:
@@ -76,7 +79,7 @@ class Room:
                     f"there is no space for {more} bytes: everything in the store is still running"
                 )
             size, owner = heappop(most)
-            place = next(candidates[owner], None)
+            place = next(candidates.get(owner, iter(())), None)
             if place is not None:
                 leaving.append(place)
                 over -= place.size
@@ -110,11 +113,3 @@ class Room:
         self.size -= place.size
         if not share.places:
             del self._shares[place.tenant]
-
-    def _leaving(self, owner: str, spared: Place | None) -> Iterator[Place]:
-        share = self._shares.get(owner)
-        return (
-            iter(())
-            if share is None
-            else (one for one in share.places if one is not spared and not one.stays)
-        )

@@ -16,9 +16,9 @@ from dragoman.testing.ledger import ALL, Exceptions, Ledger, shown
 
 
 def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Path | None = None) -> int:
-    """Hold every codec to the laws and print the result. Returns 0 when all laws hold, 1 otherwise.
-
-    folders, exceptions: used when the arguments name none.
+    """Hold every codec to the laws and print the result. Returns the exit code: 1 if a law is broken, the
+    exceptions have a problem, or no exchange was found, else 0. folders, exceptions: used if `arguments` name
+    none.
     """
     parser = argparse.ArgumentParser(
         "laws", description="Hold every codec to its laws over recorded traffic."

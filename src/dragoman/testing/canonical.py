@@ -1,17 +1,14 @@
 """Equality of JSON bodies: the canonical form of each dialect, as data, and the differences beyond it.
 
-In every dialect a null member equals an absent member, and an integer equals the float of the
-same value; a boolean equals only itself. Inside `exact` members (schemas, arguments, metadata),
-which belong to the client or the model, null is a value. Every other permitted difference is listed below
-with its reason; a codec must get everything else right.
-
-Paths are written with `[]` for any index: `tools[].function.parameters`.
+In every dialect a null member equals an absent member, and an integer equals the float of the same value.
+Every other permitted difference is listed below with its reason. Paths are written with `[]` for any index:
+`tools[].function.parameters`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -23,22 +20,23 @@ _ABSENT: Any = msgspec.UNSET
 class CanonicalForm(msgspec.Struct, frozen=True):
     """The canonical form of one kind of body.
 
-    exact: members that must be equal in every detail. defaults: members that mean the same when absent, with
-    that value. may_add: members that an encoder must write for its clients although the sender may have left
-    them out. spellings: members with several spellings, with the function that converts them to one.
+    exact: members whose whole content must be equal; a null in them differs from an absent member. defaults:
+    by member, the value that means the same as an absent member. may_add: members that may be absent before
+    and there after: encoders must write them for their clients. spellings: by member, a function that
+    converts all its spellings to one.
     """
 
-    exact: frozenset[str] = frozenset()
+    exact: Collection[str] = ()
     defaults: Mapping[str, Any] = {}
-    may_add: frozenset[str] = frozenset()
+    may_add: Collection[str] = ()
     spellings: Mapping[str, Callable[[Any], Any]] = {}
 
 
 class Canon(msgspec.Struct, frozen=True):
     """The canonical forms of one dialect.
 
-    terminator: the frame at the end of its streams that is no event. streamed: the form of streamed answers,
-    where streams arrange the content differently.
+    terminator: the frame at the end of its streams that is no event, None = there is none. streamed: the form
+    of streamed answers, None = that of whole answers (`response`).
     """
 
     request: CanonicalForm
@@ -48,7 +46,7 @@ class Canon(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One place where two bodies differ; `UNSET` stands for an absent member."""
+    """One place where two bodies differ; the value UNSET stands for an absent member."""
 
     path: str
     before: Any
@@ -59,7 +57,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def differences(before: Any, after: Any, form: CanonicalForm) -> list[Difference]:
-    """The places where `after` differs from `before` beyond the canonical form, in member order."""
+    """The places where two JSON bodies differ though the canonical form does not permit it, in order."""
     found: list[Difference] = []
     _compare(before, after, "", form, found)
     return found
@@ -117,10 +115,8 @@ def _as_list(value: Any) -> Any:
 
 
 def _chat_calls(value: Any) -> Any:
-    """A list of calls without the index that some vendors repeat in a whole message, and with text as
-    arguments.
-
-    OpenAI's clients require text; some vendors write an object, or null for no arguments.
+    """A list of calls without each `index` that repeats the position, and with arguments as text: some
+    vendors write an object, or null for no arguments.
     """
     if type(value) is not list:
         return value
@@ -136,40 +132,38 @@ def _chat_calls(value: Any) -> Any:
 
 
 def _chat_content(value: Any) -> Any:
-    """The content, absent if it is empty: a stream sends "" at the start of every answer."""
+    """The content; "" becomes UNSET: a stream sends "" at the start of every answer."""
     return _ABSENT if value == "" else value
 
 
 def _chat_logprobs(value: Any) -> Any:
-    """The log probabilities, absent if they are empty: Snowflake writes the object with null members."""
-    if type(value) is dict and not any(value.values()):
-        return _ABSENT
-    return value
+    """The log probabilities; an object with no values becomes UNSET: Snowflake writes its members as null."""
+    return _ABSENT if type(value) is dict and not any(value.values()) else value
 
 
-_GEMINI_OPAQUE = frozenset(
-    {
-        *("args", "response", "labels", "partMetadata"),
-        *("parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"),
-    }
-)
-_GEMINI_EXACT = frozenset({"candidates[].content.parts[].functionCall.args"})
-_GEMINI_DEFAULTS: dict[str, Any] = {"candidates[].index": 0, "candidates[].content.parts": []}
-"""Members of an answer that protocol buffers leave out if they have these values."""
-_GEMINI_ADDED = frozenset(
-    {
+_GEMINI_OPAQUE = {
+    *("args", "response", "labels", "partMetadata"),
+    *("parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"),
+}
+_GEMINI_ANSWER = CanonicalForm(
+    exact={"candidates[].content.parts[].functionCall.args"},
+    # Protocol buffers leave out members with these values.
+    defaults={"candidates[].index": 0, "candidates[].content.parts": []},
+    # Every client may expect these.
+    may_add={
         *("responseId", "modelVersion", "candidates[].content", "candidates[].content.role"),
         "usageMetadata.totalTokenCount",
-    }
+    },
 )
-"""Members that encoders add to an answer, because every client may expect them."""
-_GEMINI_LISTS = frozenset({"contents", "parts", "tools", "functionDeclarations"})
+_GEMINI_LISTS = {"contents", "parts", "tools", "functionDeclarations"}
 """Lists for which Google's own examples write a single object."""
 _UNDERSCORE = re.compile(r"_([a-z0-9])")
 
 
 def _gemini_keys(value: Any) -> Any:
-    """A body with the API's keys in camelCase and its lists as lists; servers read both spellings."""
+    """A request with the API's keys in camelCase, and with a list for each single object in `_GEMINI_LISTS`;
+    keys that the client or the model chose stay.
+    """
     if type(value) is list:
         return [_gemini_keys(inner) for inner in value]
     if type(value) is not dict:
@@ -188,7 +182,7 @@ def _gemini_keys(value: Any) -> Any:
 
 
 def _gemini_request(value: Any) -> Any:
-    """A request without `model`, which is in the URL: some of Google's clients write it in both places."""
+    """A request as `_gemini_keys` writes it, without `model`: some clients repeat the URL's model there."""
     named = _gemini_keys(value)
     return {key: inner for key, inner in named.items() if key != "model"}
 
@@ -197,7 +191,7 @@ _TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY",
 
 
 def _gemini_types(value: Any) -> Any:
-    """An OpenAPI schema with its types as words: servers with protocol buffers also read their numbers."""
+    """An OpenAPI schema with its types as words: Google's servers also read their numbers."""
     if type(value) is list:
         return [_gemini_types(inner) for inner in value]
     if type(value) is not dict:
@@ -209,7 +203,7 @@ def _gemini_types(value: Any) -> Any:
 
 
 def _gemini_tools(value: Any) -> Any:
-    """The tools as one flat list: their grouping has no meaning."""
+    """The tools as a list of objects with one member and one tool each: their grouping has no meaning."""
     if type(value) is not list:
         return value
     entries = [(key, tool) for entry in value for key, tool in entry.items()]
@@ -221,14 +215,12 @@ def _lower(value: Any) -> Any:
 
 
 def _ollama_calls(value: Any) -> Any:
-    """A list of calls without `type`, and without an `index` that only repeats the position."""
+    """A list of calls without the type "function", and without each `index` that repeats the position."""
     if type(value) is not list:
         return value
     calls: list[Any] = []
     for position, call in enumerate(value):
-        function = dict(call["function"])
-        if function.get("index") == position:
-            del function["index"]
+        function = {key: kept for key, kept in call["function"].items() if (key, kept) != ("index", position)}
         plain = {key: kept for key, kept in call.items() if (key, kept) != ("type", "function")}
         calls.append({**plain, "function": function})
     return calls
@@ -239,7 +231,9 @@ def _upper(value: Any) -> Any:
 
 
 def _gemini_parts(value: Any) -> Any:
-    """The parts as a stream sends them: neighbouring texts joined, a signature in an empty part."""
+    """The parts with neighbouring texts joined, as neighbouring thoughts; the signature of a text stands in
+    an empty part after it. UNSET = no part is left.
+    """
     if type(value) is not list:
         return value
     parts: list[Any] = []
@@ -259,10 +253,8 @@ def _gemini_parts(value: Any) -> Any:
 
 
 def _mistral_calls(value: Any) -> Any:
-    """The calls with text as arguments, and without members that have their default value.
-
-    `index` is the position, but older models give 0 for every call; the id "null" and the arguments "null"
-    mean that there are none.
+    """The calls with text as arguments, and without members that have their default value: `index` is the
+    position, though older models write 0 for every call, and the id or the arguments "null" mean none.
     """
     if type(value) is not list:
         return value
@@ -281,7 +273,7 @@ def _mistral_calls(value: Any) -> Any:
 
 
 def _mistral_thoughts(value: Any) -> Any:
-    """The joined text of a thinking chunk, if all its parts are texts."""
+    """The parts of a thinking chunk as one text; parts that are not all texts stay as they are."""
     texts = [thought.get("text") for thought in value or () if set(thought) <= {"type", "text"}]
     if type(value) is not list or len(texts) < len(value):
         return value
@@ -289,7 +281,9 @@ def _mistral_thoughts(value: Any) -> Any:
 
 
 def _mistral_content(value: Any) -> Any:
-    """The content of an answer: neighbouring texts are joined, and a list with only one text is that text."""
+    """The content of an answer with neighbouring texts joined; a list with only one text becomes that text,
+    and empty content UNSET.
+    """
     if type(value) is not list:
         return value or _ABSENT
     parts: list[Any] = []
@@ -305,24 +299,24 @@ def _mistral_content(value: Any) -> Any:
 
 
 def _responses_include(value: Any) -> Any:
-    """The `include` list, sorted, without encrypted reasoning, which the gateway may add itself."""
+    """The `include` list, sorted, without encrypted reasoning, which the gateway may add itself; UNSET = the
+    list is then empty.
+    """
     if type(value) is not list:
         return value
     return sorted(word for word in value if word != "reasoning.encrypted_content") or _ABSENT
 
 
 _NAMELESS: dict[str, Any] = {"model": ""}
-"""The default for members that some compatible vendors send empty; clients get the requested name."""
+"""Some vendors write "" for the model; clients get the name that they asked for."""
 
 CANON: dict[str, Canon] = {
     "openai_chat": Canon(
         CanonicalForm(
-            exact=frozenset(
-                {
-                    *("metadata", "tools[].function.parameters", "functions[].parameters"),
-                    "response_format.json_schema.schema",
-                }
-            ),
+            exact={
+                *("metadata", "tools[].function.parameters", "functions[].parameters"),
+                "response_format.json_schema.schema",
+            },
             # Answers go back into the history with these members: see the response's defaults below.
             defaults={"stream": False, "messages[].annotations": [], "messages[].tool_calls": []},
             # The specification allows "up to four sequences" as one string or as a list.
@@ -330,12 +324,10 @@ CANON: dict[str, Canon] = {
         ),
         CanonicalForm(
             # The specification requires these; vendors leave them out.
-            may_add=frozenset(
-                {
-                    *("id", "object", "created", "model", "choices[].index", "choices[].message"),
-                    *("choices[].message.role", "usage.total_tokens"),
-                }
-            ),
+            may_add={
+                *("id", "object", "created", "model", "choices[].index", "choices[].message"),
+                *("choices[].message.role", "usage.total_tokens"),
+            },
             # Empty lists, and the empty first delta of a stream beside a whole message.
             defaults={
                 **_NAMELESS,
@@ -354,30 +346,26 @@ CANON: dict[str, Canon] = {
     ),
     "anthropic": Canon(
         CanonicalForm(
-            exact=frozenset(
-                {
-                    *("metadata", "messages[].content[].input", "tools[].input_schema"),
-                    *("output_config.format.schema", "output_format.schema"),
-                }
-            ),
+            exact={
+                *("metadata", "messages[].content[].input", "tools[].input_schema"),
+                *("output_config.format.schema", "output_format.schema"),
+            },
             defaults={"stream": False},
         ),
         CanonicalForm(
-            exact=frozenset({"content[].input"}),
-            may_add=frozenset({"id", "type", "role", "model"}),
+            exact={"content[].input"},
+            may_add={"id", "type", "role", "model"},
             defaults=_NAMELESS,
         ),
     ),
     "gemini": Canon(
         CanonicalForm(
-            exact=frozenset(
-                {
-                    *("contents[].parts[].functionCall.args", "contents[].parts[].functionResponse.response"),
-                    "tools[].functionDeclarations.parameters",
-                    *("tools[].functionDeclarations.parametersJsonSchema", "generationConfig.responseSchema"),
-                    *("generationConfig.responseJsonSchema", "labels"),
-                }
-            ),
+            exact={
+                *("contents[].parts[].functionCall.args", "contents[].parts[].functionResponse.response"),
+                "tools[].functionDeclarations.parameters",
+                *("tools[].functionDeclarations.parametersJsonSchema", "generationConfig.responseSchema"),
+                *("generationConfig.responseJsonSchema", "labels"),
+            },
             defaults={
                 "generationConfig": {},
                 "generationConfig.thinkingConfig": {},
@@ -389,23 +377,14 @@ CANON: dict[str, Canon] = {
                 "generationConfig.thinkingConfig.thinkingLevel": _upper,
             },
         ),
-        CanonicalForm(
-            exact=_GEMINI_EXACT,
-            defaults=_GEMINI_DEFAULTS,
-            may_add=_GEMINI_ADDED,
-        ),
-        streamed=CanonicalForm(
-            exact=_GEMINI_EXACT,
-            defaults=_GEMINI_DEFAULTS,
-            may_add=_GEMINI_ADDED,
-            spellings={"candidates[].content.parts": _gemini_parts},
+        _GEMINI_ANSWER,
+        streamed=msgspec.structs.replace(
+            _GEMINI_ANSWER, spellings={"candidates[].content.parts": _gemini_parts}
         ),
     ),
     "mistral": Canon(
         CanonicalForm(
-            exact=frozenset(
-                {"metadata", "tools[].function.parameters", "response_format.json_schema.schema"}
-            ),
+            exact={"metadata", "tools[].function.parameters", "response_format.json_schema.schema"},
             defaults={
                 "stream": False,
                 "tools[].type": "function",
@@ -421,7 +400,7 @@ CANON: dict[str, Canon] = {
         ),
         CanonicalForm(
             # The specification requires these.
-            may_add=frozenset({"id", "object", "created", "model", "choices[].index", "choices[].message"}),
+            may_add={"id", "object", "created", "model", "choices[].index", "choices[].message"},
             defaults={
                 **_NAMELESS,
                 "choices[].message.tool_calls": [],
@@ -438,9 +417,7 @@ CANON: dict[str, Canon] = {
     ),
     "ollama": Canon(
         CanonicalForm(
-            exact=frozenset(
-                {"format", "tools[].function.parameters", "messages[].tool_calls[].function.arguments"}
-            ),
+            exact={"format", "tools[].function.parameters", "messages[].tool_calls[].function.arguments"},
             defaults={
                 "stream": True,
                 "tools[].type": "function",
@@ -453,8 +430,8 @@ CANON: dict[str, Canon] = {
             spellings={"messages[].role": _lower, "messages[].tool_calls": _ollama_calls},
         ),
         CanonicalForm(
-            exact=frozenset({"message.tool_calls[].function.arguments"}),
-            may_add=frozenset({"model", "created_at", "done"}),
+            exact={"message.tool_calls[].function.arguments"},
+            may_add={"model", "created_at", "done"},
             defaults={**_NAMELESS, "message.content": "", "message.thinking": "", "message.tool_calls": []},
             spellings={"message.tool_calls": _ollama_calls},
         ),
@@ -462,14 +439,12 @@ CANON: dict[str, Canon] = {
     "openai_completions": Canon(
         CanonicalForm(defaults={"stream": False}),
         # The specification requires these; vendors leave them out.
-        CanonicalForm(
-            may_add=frozenset({"id", "object", "created", "model", "choices[].index"}), defaults=_NAMELESS
-        ),
+        CanonicalForm(may_add={"id", "object", "created", "model", "choices[].index"}, defaults=_NAMELESS),
         terminator=b"[DONE]",
     ),
     "openai_responses": Canon(
         CanonicalForm(
-            exact=frozenset({"metadata", "tools[].parameters", "text.format.schema"}),
+            exact={"metadata", "tools[].parameters", "text.format.schema"},
             defaults={
                 "stream": False,
                 "tools": [],
@@ -478,11 +453,11 @@ CANON: dict[str, Canon] = {
                 "input[].content[].logprobs": [],
             },
             # The gateway keeps the state: nothing is stored upstream unless the client asks for it.
-            may_add=frozenset({"store", "include"}),
+            may_add={"store", "include"},
             spellings={"include": _responses_include},
         ),
         CanonicalForm(
-            exact=frozenset({"metadata", "tools[].parameters", "text.format.schema"}),
+            exact={"metadata", "tools[].parameters", "text.format.schema"},
             defaults={
                 **_NAMELESS,
                 "output[].content": [],
@@ -491,24 +466,19 @@ CANON: dict[str, Canon] = {
                 "output[].content[].logprobs": [],
             },
             # The specification requires these; vendors and older recordings leave them out.
-            may_add=frozenset(
-                {
-                    *(
-                        *("id", "object", "created_at", "completed_at", "status", "model", "output"),
-                        "output[].id",
-                    ),
-                    *("tools", "tool_choice", "parallel_tool_calls", "text", "truncation", "metadata"),
-                    *("temperature", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs"),
-                    *("store", "background", "service_tier"),
-                    *("usage.total_tokens", "usage.input_tokens_details", "usage.output_tokens_details"),
-                    "usage.input_tokens_details.cached_tokens",
-                    "usage.input_tokens_details.cache_write_tokens",
-                    "usage.output_tokens_details.reasoning_tokens",
-                }
-            ),
+            may_add={
+                *("id", "object", "created_at", "completed_at", "status", "model", "output"),
+                "output[].id",
+                *("tools", "tool_choice", "parallel_tool_calls", "text", "truncation", "metadata"),
+                *("temperature", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs"),
+                *("store", "background", "service_tier"),
+                *("usage.total_tokens", "usage.input_tokens_details", "usage.output_tokens_details"),
+                "usage.input_tokens_details.cached_tokens",
+                "usage.input_tokens_details.cache_write_tokens",
+                "usage.output_tokens_details.reasoning_tokens",
+            },
         ),
         terminator=b"[DONE]",
     ),
 }
-"""The canonical forms by dialect. An entry changes what a law demands, so the specification must justify it.
-"""
+"""The canonical forms by dialect. Each permitted difference is justified by a specification or a vendor."""

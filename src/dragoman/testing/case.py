@@ -1,7 +1,4 @@
-"""One exchange of one dialect, decoded once for all laws, and functions over streams.
-
-This module makes no judgement: `laws` says what must hold.
-"""
+"""One recorded exchange of one dialect, decoded once for all laws, and functions over streams."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.providers.catalog import CATALOG
 from dragoman.testing.canonical import CANON, Canon, CanonicalForm
-from dragoman.testing.corpus import Exchange
+from dragoman.testing.corpus import Exchange, Request, Response
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
@@ -51,7 +48,7 @@ APIS: dict[str, tuple[str, ...]] = {
         *("openai.completions", "azure.completions", "together.completions", "writer.completions"),
     ),
 }
-"""The recorded APIs of each dialect. The API `NAME.chat` of a dialect NAME is known without an entry."""
+"""The recorded APIs by dialect. The API `NAME.chat` of a dialect NAME is known without an entry."""
 
 QUIRKS: dict[str, dict[str, Quirks]] = {
     name: {
@@ -61,25 +58,23 @@ QUIRKS: dict[str, dict[str, Quirks]] = {
     }
     for name in APIS
 }
-"""The quirks of the catalogue's vendors that deviate from a dialect, by dialect and vendor's name."""
+"""By dialect and vendor's name: the quirks of the catalogue's vendors that deviate from the dialect."""
 
 _MODEL = re.compile(r"/models/([^/:]+):(\w+)")
 """The model and the method in the URL of a Gemini request."""
-
 _VENDORS = {"alibaba": "dashscope"}
-"""Catalogue names of vendors that the recordings name differently."""
+"""By the provider's name in the recordings, the vendor's other name in the catalogue."""
 
 Subject: TypeAlias = Literal["request", "response", "stream", "error"]
 
 _OTHER_OPERATION = re.compile(r"/responses/(?:input_tokens|compact)\b")
-"""URLs of operations whose request is that of an answer, but whose result is not: no law applies."""
-
+"""Matches URLs of other operations of the Responses API than to create a response: no law applies to them."""
 _MALFORMED = frozenset({400, 413, 415, 422})
-"""Statuses for a malformed request. A request with such an answer proves nothing."""
+"""Statuses for a malformed request: to such a request no law applies."""
 
 
 def dialect_of(api: str) -> str | None:
-    """The name of the dialect that a recorded API speaks, None if Dragoman has no such dialect."""
+    """The name of the dialect that a recorded API speaks; None = Dragoman has no such dialect."""
     name, _, what = api.partition(".")
     if what == "chat" and name in DIALECTS:
         return name
@@ -91,8 +86,8 @@ class Case:
 
     dialect: the dialect of the recording; others: the dialects to translate to. quirks: the vendor's, from
     the catalogue. widens: values that the vendor's servers accept although the dialect's author refuses them.
-    mutants: the number of odd forms to make of each side; tried: how many were tested; refused: how many of
-    these were refused with a message.
+    mutants: the number of odd forms to make of the request and of the answer; tried: how many were tested;
+    refused: how many of these were refused with a message.
     """
 
     def __init__(
@@ -111,9 +106,8 @@ class Case:
         self.widens = (self.quirks if spoken is None else spoken.quirks).widens
 
     def answering(self, body: dict[str, Any]) -> Case:
-        """A copy of the case with another whole answer."""
-        assert self.exchange.response is not None
-        response = msgspec.structs.replace(self.exchange.response, body=body)
+        """A copy of the case whose answer is not streamed and has another body."""
+        response = msgspec.structs.replace(self._received, body=body)
         return self._twin(msgspec.structs.replace(self.exchange, response=response))
 
     def streaming(self, frames: list[bytes]) -> Case:
@@ -123,15 +117,24 @@ class Case:
         return twin
 
     def asking(self, body: dict[str, Any]) -> Case:
-        """A copy of the case with another request."""
-        assert self.exchange.request is not None
-        request = msgspec.structs.replace(self.exchange.request, body=body)
+        """A copy of the case with another body of the request."""
+        request = msgspec.structs.replace(self._sent, body=body)
         return self._twin(msgspec.structs.replace(self.exchange, request=request))
 
     def _twin(self, exchange: Exchange) -> Case:
         twin = Case(exchange, self.dialect, self.others)
         twin.subjects = self.subjects
         return twin
+
+    @property
+    def _sent(self) -> Request:
+        assert self.exchange.request is not None
+        return self.exchange.request
+
+    @property
+    def _received(self) -> Response:
+        assert self.exchange.response is not None
+        return self.exchange.response
 
     @cached_property
     def subjects(self) -> frozenset[Subject]:
@@ -154,7 +157,7 @@ class Case:
 
     @property
     def _answered(self) -> bool:
-        """Whether a body with a success status is an answer: some gateways send errors with status 200."""
+        """Whether a body with a success status is no error: some gateways send errors with status 200."""
         try:
             return self.response is not None
         except RequestFailed:
@@ -162,7 +165,7 @@ class Case:
         except Exception:  # noqa: BLE001 - the laws must report a decoder that crashes on an answer
             return True
 
-    @cached_property
+    @property
     def accepted(self) -> bool:
         """Whether the provider accepted the request; True also if no answer was recorded."""
         return self.exchange.response is None or self.exchange.response.status < 400
@@ -170,10 +173,8 @@ class Case:
     @cached_property
     def beyond(self) -> bool:
         """Whether the author of the protocol would refuse the request, so that it is not translated."""
-        wire = self.wire_request
-        wire.body.setdefault("model", self.exchange.model or "model")
         try:
-            self.dialect.request.check(wire)
+            self.dialect.request.check(self.named_request)
         except WireError:
             return True
         return False
@@ -181,8 +182,7 @@ class Case:
     @cached_property
     def fault(self) -> ir.Fault:
         """The recorded error, decoded."""
-        response = self.exchange.response
-        assert response is not None
+        response = self._received
         if response.status < 400:
             try:
                 self.dialect.response.decode(copy_of(self.answer), self.quirks)
@@ -193,24 +193,23 @@ class Case:
     @cached_property
     def body(self) -> dict[str, Any]:
         """The recorded request's body."""
-        assert self.exchange.request is not None
-        body: dict[str, Any] = self.exchange.request.body
+        body: dict[str, Any] = self._sent.body
         return body
 
     @property
     def wire_request(self) -> WireRequest:
         """The request as a face passes it to the codec; a new copy each time, as decoders remove keys."""
-        assert self.exchange.request is not None
-        query = dict(parse_qsl(urlsplit(self.exchange.request.url or "").query))
+        query = dict(parse_qsl(urlsplit(self._sent.url or "").query))
         path, params = self._addressed
-        return WireRequest(
-            "chat",
-            copy_of(self.body),
-            path=path,
-            params=params,
-            query=query,
-            headers=dict(self.exchange.request.headers),
-        )
+        headers = dict(self._sent.headers)
+        return WireRequest("chat", copy_of(self.body), path=path, params=params, query=query, headers=headers)
+
+    @property
+    def named_request(self) -> WireRequest:
+        """As `wire_request`, but with a model in the body in any case: Azure has the model in the URL."""
+        wire = self.wire_request
+        wire.body.setdefault("model", self.exchange.model or "model")
+        return wire
 
     @property
     def _addressed(self) -> tuple[str, dict[str, str]]:
@@ -218,8 +217,7 @@ class Case:
         path = self.dialect.paths.chat
         if "{model}" not in path:
             return path, {}
-        assert self.exchange.request is not None
-        found = _MODEL.search(self.exchange.request.url or "")
+        found = _MODEL.search(self._sent.url or "")
         if found is not None and path.rpartition(":")[2] != found[2]:
             path = self.dialect.paths.stream
         return path, {"model": found[1] if found is not None else self.exchange.model or "model"}
@@ -231,31 +229,29 @@ class Case:
 
     @cached_property
     def answer(self) -> dict[str, Any]:
-        """The body of a whole answer."""
-        assert self.exchange.response is not None
-        answer: dict[str, Any] = self.exchange.response.body
+        """The body of an answer that is not streamed."""
+        answer: dict[str, Any] = self._received.body
         return answer
 
     @cached_property
     def response(self) -> ir.Response:
-        """The decoded whole answer."""
+        """The decoded answer, if it is not streamed."""
         return self.dialect.response.decode(copy_of(self.answer), self.quirks)
 
     @property
     def _values(self) -> Sequence[Any] | None:
-        """The JSON values of a stream without framing; some dialects send a stream as one JSON array."""
-        response = self.exchange.response
-        assert response is not None
+        """The JSON values of a stream that was recorded without framing or sent as one JSON array; None = the
+        answer is no such stream.
+        """
+        response = self._received
         array = self.dialect.stream.json_framing == "json_array" and type(response.body) is list
         return response.body if array else response.events
 
     @cached_property
     def frames(self) -> list[bytes]:
         """The frames of a streamed answer."""
-        response = self.exchange.response
-        assert response is not None
-        if response.stream is not None:
-            return split(response.stream.encode(), framing=self.dialect.stream.framing)
+        if (stream := self._received.stream) is not None:
+            return split(stream.encode(), framing=self.dialect.stream.framing)
         frames = [msgspec.json.encode(event) for event in self._values or ()]
         return frames if self.canon.terminator is None else [*frames, self.canon.terminator]
 
@@ -264,15 +260,15 @@ class Case:
         """The events of a streamed answer."""
         return events_of(self.dialect.stream.decoder(self.quirks), self.frames)
 
-    def reply(self, face: Dialect, report: Report) -> Reply:
-        """The context for encoding an answer to a client of `face`, which asks for usage in the stream."""
+    def reply(self, face: Dialect, report: Report | None = None) -> Reply:
+        """The context for encoding an answer to a client of `face`, which asks for usage in the stream.
+        report: gets the losses; None = they are not wanted.
+        """
+        report = report or Report(face.name, "response")
         asked = self.request if face is self.dialect and "request" in self.subjects else None
         asked = asked or ir.Request(face.name, self.exchange.model)
         asked = msgspec.structs.replace(asked, stream="stream" in self.subjects, stream_usage=True)
         return Reply(asked, report, id="answer-1", created=1_700_000_000)
-
-
-# --- Streams -------------------------------------------------------------------------------------
 
 
 def split(*chunks: bytes, framing: Framing = "sse") -> list[bytes]:
@@ -289,7 +285,7 @@ def events_of(decoder: StreamDecoder, frames: Sequence[bytes]) -> list[ir.Event]
 
 
 def streamed(events: Sequence[ir.Event], face: Dialect, reply: Reply) -> list[ir.Event]:
-    """The events that a client of `face` decodes from these. The encoder must write whole frames."""
+    """The events that a client of `face` decodes after `face` has encoded these events for it."""
     encoder = face.stream.encoder(reply)
     frames = [frame for event in events for frame in split(encoder.feed(event), framing=face.stream.framing)]
     return events_of(face.stream.decoder(STANDARD), frames)
@@ -305,7 +301,7 @@ def check_grammar(events: Sequence[ir.Event]) -> None:
 
 
 def cuts(stream: bytes, seed: str) -> list[bytes]:
-    """The stream in chunks of 1 to 256 bytes, the same for the same seed."""
+    """The stream in chunks of 1 to 256 bytes; equal seeds give equal chunks."""
     chunks: list[bytes] = []
     position, sizes = 0, b""
     while position < len(stream):

@@ -7,10 +7,9 @@ request), or a whole `*.json` file, at any depth below the folder:
      "request":  null or {"method", "url", "headers", "body"},
      "response": null or {"status", "headers", and one of "body", "sse", "ndjson", "events", "body_text"}}
 
-`api` names the wire format and the vendor that serves it (`openai.chat`, `groq.chat`). `sse` and `ndjson`
-are the raw text of a stream, `events` its JSON values without framing. `note` gives the reason for a
-hand-written case. Other members (the source of a recording, form bodies) are ignored. This module never
-judges the exchanges; a file with another structure raises WireError with its name and line.
+`api` names the vendor and the wire format (`openai.chat`, `groq.chat`). `sse` and `ndjson` are the raw text
+of a stream, `events` its JSON values without framing. `note` gives the reason for a hand-written case. Other
+members are ignored.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from dragoman.errors import WireError
 
 
 class Request(msgspec.Struct, frozen=True):
-    """The client's request. url: with the query. headers: lower-case names. body: None if not JSON."""
+    """The client's request. headers: by lower-case names. body: the JSON value, None = it is no JSON."""
 
     method: str | None = "POST"
     url: str | None = None
@@ -47,19 +46,19 @@ class Response(msgspec.Struct, frozen=True):
 
     @property
     def stream(self) -> str | None:
-        """The raw text of a stream, None where there is none."""
+        """The raw text of a stream; None = the answer is no stream, or was recorded as `events`."""
         return self.sse if self.sse is not None else self.ndjson
 
     @property
     def raw(self) -> bytes:
-        """The body of an answer that is not a stream, as bytes."""
+        """The body of an answer that is not a stream, as bytes; b"" = it has none."""
         if self.body_text is not None:
             return self.body_text.encode()
         return b"" if self.body is None else msgspec.json.encode(self.body)
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """One request and its answer; either may be missing. features: tags of the API features in it."""
+    """One request and its answer; either may be missing. features: names of API features that occur in it."""
 
     id: str
     api: str
@@ -77,9 +76,9 @@ _decode = msgspec.json.Decoder(Exchange).decode
 def read(folder: Path, *apis: str) -> Iterator[Exchange]:
     """The exchanges below `folder`, in order of path and line.
 
-    apis: patterns (`openai.chat`, `*.chat`) of which one must match an exchange's api; none = all exchanges.
-    A `.jsonl` file whose name does not match is not opened. Raises WireError for a file with another
-    structure, FileNotFoundError if the folder does not exist.
+    apis: patterns (`openai.chat`, `*.chat`) of which one must match an exchange's api, and the name of a
+    `.jsonl` file; no patterns = all exchanges. Raises WireError with the file's name and line for an invalid
+    exchange, FileNotFoundError if the folder does not exist.
     """
     if not folder.is_dir():
         raise FileNotFoundError(folder)

@@ -1,10 +1,7 @@
-"""The statements of a request or an answer, as a list of facts that a translation must carry or report as
-lost.
+"""The facts that a request or an answer states, which a translation must carry or report as lost.
 
-A fact has a place (IR terms, as in `Report`) and comparable words that do not depend on a dialect's
-arrangement: a dialect may join texts, merge messages, make new ids and leave out defaults. `missing` returns
-the facts of one value that another value does not state and that no loss or change names. This module judges
-translations, so it must never excuse a fact because some dialect lacks it.
+A fact has words that do not depend on a dialect's arrangement: a dialect may join texts, merge messages, make
+new ids and leave out defaults. No fact may be left out here because some dialect lacks it.
 """
 
 from __future__ import annotations
@@ -26,30 +23,26 @@ _OTHERWISE = frozenset(
         *("messages", "system", "tools", "tool_choice", "metadata", "reasoning.mode"),
     }
 )
-"""Fields that the gateway decides, and fields that `of_request` reads in their own ways."""
+"""Fields of a request that the gateway decides, and fields that `of_request` does not read by `_SCALARS`."""
 _SCALARS = ("tool_choice.native", *(place for place in PLACES if place not in _OTHERWISE))
-"""The fields whose value is one fact."""
+"""The fields of a request whose value is one fact."""
 
 _SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
-    "background": (False,),
+    **dict.fromkeys(("background", "output.strict", "sampling.logprobs", "store", "stream"), (False,)),
+    **{f"sampling.{name}": (0,) for name in ("frequency_penalty", "presence_penalty", "top_logprobs")},
     "output.kind": ("text",),
     "output.modalities": (("text",),),
-    "output.strict": (False,),
     "parallel": (True,),
     "reasoning.budget": (0,),
     "reasoning.effort": ("none",),
-    "sampling.frequency_penalty": (0,),
     "sampling.logit_bias": ({},),
-    "sampling.logprobs": (False,),
     "sampling.n": (1,),
-    "sampling.presence_penalty": (0,),
     "sampling.stop": ((),),
-    "sampling.top_logprobs": (0,),
-    "store": (False,),
-    "stream": (False,),
     "tier": ("auto", "default"),
 }
-"""Values that are every dialect's default, or that another fact states: "do not think" is one fact."""
+"""By field of a request, values that state no fact: they are every dialect's default, or another fact states
+the same (budget 0: the model does not think).
+"""
 
 _DESCRIBES = dict.fromkeys(
     ("output.kind", "output.name", "output.description", "output.strict"), "output.schema"
@@ -57,10 +50,10 @@ _DESCRIBES = dict.fromkeys(
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """One statement.
+    """One statement of a request or an answer.
 
-    path: its place. kind: what it is about. words: the comparable content. of: the place of the object that
-    it describes, where `path` does not contain that place: if the object is lost, so is the fact.
+    path: its place in IR terms, as in `Report`. kind: what it is about. words: the content, comparable by
+    `==`. of: the place of another object that the fact describes, None = none: if that is lost, so is this.
     """
 
     path: str
@@ -76,9 +69,9 @@ class Fact(msgspec.Struct, frozen=True):
 def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> list[Fact]:
     """The facts of `before` that `after` states less often and that the report does not name.
 
-    A text counts as stated if it occurs inside a text of the same role, because dialects join texts. A loss,
-    change or addition names a fact if it has the fact's path or a path that contains it (an addition, because
-    some dialects must write usage 0 in an answer without usage).
+    A text counts as stated if it occurs inside a text of the same kind, because dialects join texts. The
+    report names a fact if one of its losses, changes or additions has the fact's path or `of`, or a path that
+    contains the fact's path.
     """
     said = Counter((fact.kind, fact.words) for fact in after)
     texts: dict[str, list[str]] = {}
@@ -100,18 +93,15 @@ def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> li
 
 
 def _containing(path: str) -> Iterator[str]:
-    """The path and every path that contains it: `a.b[0].c`, `a.b[0]`, `a.b`, `a`."""
+    """The path and every path that contains it: `a.b[0].c`, `a.b[0]`, `a.b`, `a`, ``."""
     yield path
     while path:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
         yield path
 
 
-# --- Requests ----------------------------------------------------------------------------------
-
-
 def of_request(request: ir.Request) -> list[Fact]:
-    """The facts of a request, without the model's name, which the route decides."""
+    """The facts of a request, except the model's name and others that the gateway decides."""
     facts: list[Fact] = []
     # By id, the last call; by name, where calls have no id, all calls in order.
     calls: dict[str | None, list[ir.ToolCall]] = {}
@@ -135,20 +125,18 @@ def of_request(request: ir.Request) -> list[Fact]:
         value = _at(request, path)
         if value is not None and value not in _SAYS_NOTHING.get(path, ()):
             facts.append(Fact(path, path, _comparable(value), _DESCRIBES.get(path)))
-    if (thinks := _thinks(request.reasoning)) is not None:
+    if (wish := request.reasoning) is not None and (wish.mode, wish.effort, wish.budget) != (
+        None,
+        None,
+        None,
+    ):
+        thinks = wish.mode != "off" and wish.effort != "none" and wish.budget != 0
         facts.append(Fact("reasoning.mode", "reasoning", thinks))
     for key, value in (request.metadata or {}).items():
         facts.append(Fact(f"metadata.{key}", f"metadata {key}", _comparable(value)))
     for name in ("output", "reasoning", "cache", "tool_choice"):
         facts += _of_extra(name, getattr(getattr(request, name), "extra", None))
     return [*facts, *_of_extra("", request.extra)]
-
-
-def _thinks(reasoning: ir.Reasoning | None) -> bool | None:
-    """Whether mode, effort or budget make the model think; None = unstated."""
-    if reasoning is None or (reasoning.mode, reasoning.effort, reasoning.budget) == (None, None, None):
-        return None
-    return reasoning.mode != "off" and reasoning.effort != "none" and reasoning.budget != 0
 
 
 def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
@@ -159,20 +147,15 @@ def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
         yield from _stated(path, tool, "cache")
         return
     yield Fact(path, "tool", (tool.kind, tool.name))
-    for field in ("description", "parameters", "format"):
-        if (value := getattr(tool, field)) is not None:
+    for field in ("description", "parameters", "format", "strict"):
+        if (value := getattr(tool, field)) is not None and value is not False:
             yield Fact(f"{path}.{field}", f"{field} of {tool.name}", _comparable(value))
-    if tool.strict:
-        yield Fact(f"{path}.strict", "strict", tool.name)
     yield from _stated(path, tool, "cache")
     yield from _of_extra(path, tool.extra)
 
 
-# --- Answers -----------------------------------------------------------------------------------
-
-
 def of_response(response: ir.Response) -> list[Fact]:
-    """The facts of an answer, without `created`, the time at which it was made."""
+    """The facts of an answer, except `created`, the time at which it was made."""
     facts = [*_stated("", response, "id", "model", "status")]
     if response.tier is not None and response.tier not in _SAYS_NOTHING["tier"]:
         facts.append(Fact("tier", "tier", response.tier))
@@ -204,9 +187,6 @@ def _of_usage(usage: ir.Usage | None) -> Iterator[Fact]:
     for index, (model, other) in enumerate(usage.others):
         yield Fact(f"usage.others[{index}]", "usage of", (model, other.total))
     yield from _of_extra("usage", usage.extra)
-
-
-# --- Blocks ------------------------------------------------------------------------------------
 
 
 _Calls = Mapping[str | None, list[ir.ToolCall]]
@@ -252,7 +232,7 @@ def _of_result(block: ir.ToolResult, path: str, _role: str, calls: _Calls) -> It
 
 
 _USUAL = str.maketrans("-_", "+/")
-"""From the URL-safe alphabet of base64 to the standard one."""
+"""A table for `str.translate`: from the URL-safe alphabet of base64 to the standard one."""
 
 
 def _of_media(block: ir.Media, path: str, role: str, calls: _Calls) -> Iterator[Fact]:
@@ -291,16 +271,15 @@ def _text(path: str, role: str, text: str) -> Iterator[Fact]:
 
 
 def _arguments(call: ir.ToolCall) -> str:
-    """The arguments in canonical form: no white space, sorted members, `{}` for none."""
+    """The call's arguments in canonical form: no white space, sorted members, `{}` for none; text that is no
+    JSON, and a custom tool's text, as it is.
+    """
     if call.kind == "custom":
         return call.arguments
     try:
         return msgspec.json.encode(msgspec.json.decode(call.arguments or "{}"), order="sorted").decode()
     except msgspec.DecodeError:
         return call.arguments
-
-
-# --- Members -----------------------------------------------------------------------------------
 
 
 def _stated(path: str, value: Any, *fields: str) -> Iterator[Fact]:
@@ -320,7 +299,7 @@ def _detailed(path: str, detail: Mapping[str, Any] | None) -> Iterator[Fact]:
 
 
 def _of_extra(path: str, extra: ir.Extra) -> Iterator[Fact]:
-    """Unknown keys, at the place at which encoders report them lost. Null members state nothing."""
+    """The facts of unknown keys, at the places at which encoders report their losses; null states none."""
     for dialect, members in (extra or {}).items():
         for key, value in members.items():
             if value is not None:
@@ -336,7 +315,7 @@ def _at(value: Any, path: str) -> Any:
 
 
 def _comparable(value: Any) -> Any:
-    """A scalar itself; any other value as sorted JSON."""
+    """A number, text, boolean or None as it is; any other value as JSON with sorted members."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return msgspec.json.encode(value, order="sorted").decode()

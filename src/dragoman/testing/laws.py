@@ -1,21 +1,7 @@
-"""The laws for every codec, as functions over one exchange.
+"""The laws for every codec, as functions over one recorded exchange; their docstrings say what must hold.
 
-    request    check accepts it · decode and encode give it back · the IR survives the same trip · extra
-               holds no key that the IR carries · every other dialect, and every vendor with deviations,
-               carries each fact or reports its loss · relay changes only what it is told to
-    response   the same laws, and fold(unfold(r)) == r, and the answer survives being streamed
-    stream     any byte split gives the same frames · the grammar holds · events, bytes and events again
-               fold to the same answer · every other dialect carries it · relay passes every frame ·
-               a stream that is cut off is a whole answer neither for the decoder nor for the relay
-    error      every face renders it, and decodes its own rendering as the same fault
-    mutants    an odd form of any of these is refused with a message, or its content is carried or
-               reported as lost; it causes no exception but WireError and RequestFailed
-
-A law yields one sentence for each violation; a crash is a violation, too. A law is never loosened for one
-codec: permitted differences are stated in `canonical`, with their reasons, and a wrong recording is listed by
-name as an exception.
-
-`python -m dragoman.testing FOLDER` holds every codec to the laws over the recordings in a folder.
+A law yields a sentence for each violation; a crash is a violation, too. A law is never loosened for one
+codec: `canonical` states the permitted differences, with their reasons, and a file names wrong recordings.
 """
 
 from __future__ import annotations
@@ -40,20 +26,16 @@ from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, ev
 from dragoman.testing.mutations import Mutant, mutants, odd_streams
 from dragoman.wire import json
 
-# --- Requests ----------------------------------------------------------------------------------
-
 
 def request_check(case: Case) -> Iterator[str]:
-    """The check accepts a request that a provider accepted. Azure has the model in the URL."""
-    wire = case.wire_request
-    wire.body.setdefault("model", case.exchange.model or "model")
+    """The check accepts a request that a provider accepted."""
     if case.accepted:
-        case.dialect.check_widely(wire, case.widens)
+        case.dialect.check_widely(case.named_request, case.widens)
     yield from ()
 
 
 def request_identity(case: Case) -> Iterator[str]:
-    """Decode and encode give the request back, up to the canonical form."""
+    """The request, decoded and encoded again, is the same up to the canonical form."""
     report = Report(case.dialect.name)
     wire = case.dialect.request.encode(case.request, Target(report))
     yield from map(str, differences(case.body, _plain(wire.body), case.canon.request))
@@ -61,18 +43,15 @@ def request_identity(case: Case) -> Iterator[str]:
 
 
 def request_ir(case: Case) -> Iterator[str]:
-    """Encode and decode give the IR back."""
+    """The request's IR, encoded and decoded again, is the same."""
     wire = case.dialect.request.encode(case.request, Target(Report(case.dialect.name)))
     owed = case.canon.request.may_add - case.body.keys()  # the encoder added these, not the client
     body = {key: value for key, value in _plain(wire.body).items() if key not in owed}
-    again = case.dialect.request.decode(
-        WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
-    )
-    yield from _unequal(case.request, again)
+    yield from _unequal(case.request, case.dialect.request.decode(_arrived(wire, body)))
 
 
 def request_maps(case: Case) -> Iterator[str]:
-    """No key that the IR carries is left in extra."""
+    """The request's `extra` has no key that the IR carries, and only keys of the request's own dialect."""
     for dialect, keys in (case.request.extra or {}).items():
         yield from (
             f"{key} is mapped, yet it is in extra" for key in keys.keys() & case.dialect.request.members
@@ -82,7 +61,7 @@ def request_maps(case: Case) -> Iterator[str]:
 
 
 def request_brief(case: Case) -> Iterator[str]:
-    """The brief decoder agrees with the full one."""
+    """The brief decoder reads the same model, stream and stream_usage as the full one."""
     brief = case.dialect.request.brief(case.wire_request)
     for field in ("model", "stream", "stream_usage"):
         short, whole = getattr(brief, field), getattr(case.request, field)
@@ -91,13 +70,15 @@ def request_brief(case: Case) -> Iterator[str]:
 
 
 def request_cross(case: Case) -> Iterator[str]:
-    """Every other dialect carries each fact, or reports its loss at the client's own place, or refuses."""
+    """Every other dialect carries each fact of the request, or reports its loss at the fact's place in the
+    client's body, or refuses the request and names the place.
+    """
     for other in case.others:
         yield from _carried(case, other, other.name, STANDARD)
 
 
 def request_quirks(case: Case) -> Iterator[str]:
-    """Every vendor with deviations gets each fact, or its loss is reported."""
+    """As `request_cross`, for every vendor in the catalogue that deviates from a dialect."""
     for dialect in (case.dialect, *case.others):
         for vendor, quirks in QUIRKS.get(dialect.name, {}).items():
             yield from _carried(case, dialect, vendor, quirks)
@@ -117,12 +98,8 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
         return
     body = _plain(wire.body)
     if dialect is not case.dialect:  # `request_check` judges the client's own body
-        dialect.request.check(
-            WireRequest("chat", copy_of(body), path=wire.path, params=wire.params, headers=wire.headers)
-        )
-    again = dialect.request.decode(
-        WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
-    )
+        dialect.request.check(_arrived(wire, copy_of(body)))
+    again = dialect.request.decode(_arrived(wire, body))
     lost = facts.missing(facts.of_request(case.request), facts.of_request(again), report)
     yield from (f"to {to}: lost in silence: {fact}" for fact in lost)
     locate = case.dialect.locator(case.wire_request)
@@ -134,7 +111,9 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
 
 
 def request_relay(case: Case) -> Iterator[str]:
-    """Relay changes only the keys that it is told to; a model that belongs into the URL is in no body."""
+    """Relay changes only the keys of the request that it is told to; it removes a model that belongs into the
+    URL.
+    """
     head = json.decode_head(msgspec.json.encode(case.body))
     edits = {"model": "renamed", "gone": msgspec.UNSET}
     relayed = json.decode_head(case.dialect.relay.request({**head, "gone": msgspec.Raw(b"1")}, edits))
@@ -146,11 +125,8 @@ def request_relay(case: Case) -> Iterator[str]:
     yield from _same_bytes(wanted, relayed)
 
 
-# --- Answers -----------------------------------------------------------------------------------
-
-
 def response_identity(case: Case) -> Iterator[str]:
-    """Decode and encode give the answer back, up to the canonical form."""
+    """The answer, decoded and encoded again, is the same up to the canonical form."""
     report = Report(case.dialect.name, "response")
     body = case.dialect.response.encode(case.response, case.reply(case.dialect, report))
     yield from map(str, differences(case.answer, _plain(body), case.canon.response))
@@ -158,14 +134,14 @@ def response_identity(case: Case) -> Iterator[str]:
 
 
 def response_ir(case: Case) -> Iterator[str]:
-    """Encode and decode give the IR back, up to the members that the gateway fills in."""
-    reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
-    again = case.dialect.response.decode(_plain(case.dialect.response.encode(case.response, reply)), STANDARD)
+    """The answer's IR, encoded and decoded again, is the same, up to members that the gateway fills in."""
+    body = case.dialect.response.encode(case.response, case.reply(case.dialect))
+    again = case.dialect.response.decode(_plain(body), STANDARD)
     yield from _unequal(_filled(case.response, again), again)
 
 
 def response_unfold(case: Case) -> Iterator[str]:
-    """fold(unfold(r)) == r, and the events in between obey the grammar."""
+    """The answer, unfolded into events and folded again, is the same, and the events obey the grammar."""
     events = list(ir.unfold(case.response))
     check_grammar(events)
     yield from _unequal(case.response, ir.fold(events))
@@ -175,9 +151,7 @@ def response_stream(case: Case) -> Iterator[str]:
     """The answer stays the same when it is streamed to a client. An unfinished answer is not tested."""
     if case.response.status in _UNFINISHED:
         return
-    face = case.dialect
-    reply = case.reply(face, Report(face.name, "response"))
-    events = streamed(list(ir.unfold(case.response)), face, reply)
+    events = streamed(list(ir.unfold(case.response)), case.dialect, case.reply(case.dialect))
     check_grammar(events)
     yield from _same_answer(case, case.response, ir.fold(events))
 
@@ -187,32 +161,22 @@ _UNFINISHED = frozenset({"queued", "in_progress"})
 
 
 def response_cross(case: Case) -> Iterator[str]:
-    """A client of every other dialect gets each fact, or its loss is reported."""
-    for other in case.others:
-        report = Report(other.name, "response")
-        body = _plain(other.response.encode(case.response, case.reply(other, report)))
-        again = other.response.decode(body, STANDARD)
-        lost = facts.missing(facts.of_response(case.response), facts.of_response(again), report)
-        yield from (f"to {other.name}: lost in silence: {fact}" for fact in lost)
+    """A client of every other dialect gets each fact of the answer, or the fact's loss is reported."""
+    yield from _told(case, case.response, case.others)
 
 
 def response_relay(case: Case) -> Iterator[str]:
     """Relay passes the answer unchanged, and reads the same usage as the decoder."""
     body = msgspec.json.encode(case.answer)
-    relayed, usage = case.dialect.relay.response(
-        body, case.reply(case.dialect, Report(case.dialect.name, "response"))
-    )
+    relayed, usage = case.dialect.relay.response(body, case.reply(case.dialect))
     yield from _same_bytes(
         {key: bytes(value) for key, value in json.decode_head(body).items()}, json.decode_head(relayed)
     )
     yield from _unequal(case.dialect.response.decode(copy_of(case.answer), STANDARD).usage, usage)
 
 
-# --- Streams -----------------------------------------------------------------------------------
-
-
 def stream_split(case: Case) -> Iterator[str]:
-    """Any byte split gives the same frames: byte by byte, and in seeded random chunks."""
+    """The stream gives the same frames when it arrives byte by byte, and in three random splits."""
     response = case.exchange.response
     if response is None or response.stream is None:
         return
@@ -232,26 +196,26 @@ def stream_grammar(case: Case) -> Iterator[str]:
 
 
 def stream_unfold(case: Case) -> Iterator[str]:
-    """The answer that the stream folds to can be streamed again."""
+    """The answer that the stream's events fold to, unfolded and folded again, is the same. A broken stream is
+    not tested.
+    """
     response = ir.fold(case.events)
     if response.error is None:
         yield from _unequal(response, ir.fold(ir.unfold(response)))
 
 
 def stream_identity(case: Case) -> Iterator[str]:
-    """Events, encoded for a client and decoded again, fold to the same answer."""
-    reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
-    events = streamed(case.events, case.dialect, reply)
+    """The stream's events, encoded for a client and decoded again, fold to the same answer."""
+    events = streamed(case.events, case.dialect, case.reply(case.dialect))
     check_grammar(events)
     yield from _same_answer(case, ir.fold(case.events), ir.fold(events))
 
 
 def stream_cross(case: Case) -> Iterator[str]:
-    """A client of every other dialect gets each fact from its stream, or the loss is reported.
+    """A client of every other dialect gets each fact from its stream, or the fact's loss is reported.
 
     A broken stream is not tested for usage, because in most dialects nothing follows an error. A stream that
-    breaks before any content is tested for its error alone: there is no answer whose id and model would
-    matter.
+    breaks before any content is tested for its error alone.
     """
     response = ir.fold(case.events)
     told = facts.of_response(response)
@@ -271,8 +235,10 @@ def stream_cross(case: Case) -> Iterator[str]:
 
 
 def stream_relay(case: Case) -> Iterator[str]:
-    """Relay passes every frame, reads the same usage, notices the end, and raises for a streamed error."""
-    relay = case.dialect.relay.stream(case.reply(case.dialect, Report(case.dialect.name, "response")))
+    """Relay passes every frame of the stream, reads the same usage as the decoder, and notices the end; an
+    error in the stream makes it raise RequestFailed.
+    """
+    relay = case.dialect.relay.stream(case.reply(case.dialect))
     decoder = case.dialect.stream.decoder(STANDARD)
     told = [event for frame in case.frames for event in decoder.feed(frame)]
     folded = ir.Fold()
@@ -298,12 +264,14 @@ def stream_relay(case: Case) -> Iterator[str]:
 
 
 def stream_cut(case: Case) -> Iterator[str]:
-    """A stream that ends early is a whole answer neither for the decoder nor for the relay."""
+    """Decoder and relay agree whether a stream that was cut off is still a whole answer. If so, it has a stop
+    reason; if not, relay raises RequestFailed.
+    """
     frames = case.frames
     lengths = {0, 1, 2, len(frames) // 3, len(frames) * 2 // 3, *range(len(frames) - 5, len(frames))}
     for length in sorted(length for length in lengths if 0 <= length < len(frames)):
         response = ir.fold(events_of(case.dialect.stream.decoder(STANDARD), frames[:length]))
-        relay = case.dialect.relay.stream(case.reply(case.dialect, Report(case.dialect.name, "response")))
+        relay = case.dialect.relay.stream(case.reply(case.dialect))
         where = f"after {length} of {len(frames)} frames"
         try:
             for frame in frames[:length]:
@@ -322,39 +290,34 @@ def stream_cut(case: Case) -> Iterator[str]:
             yield f"{where} it is whole, though nobody has said why it stopped"
 
 
-# --- Errors ------------------------------------------------------------------------------------
-
-
 def error_faces(case: Case) -> Iterator[str]:
-    """Every face renders the fault with status and message, and decodes its own rendering as the same."""
+    """Every face renders the fault with an error status, and decodes its rendering as the same fault."""
     for face in (case.dialect, *case.others):
         yield from (f"in {face.name}: {what}" for what in rendered(case.fault, face))
 
 
 def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
-    """What is wrong with `face`'s rendering of a fault, one sentence each; nothing if it is right."""
+    """A sentence for each mistake in `face`'s rendering of a fault: no error status, or another kind or
+    message when it is decoded again.
+    """
     status, headers, body = face.errors.encode(fault, "request-1")
     if not 400 <= status <= 599:
         yield f"status {status}"
     yield from _same_fault(fault, face.errors.decode(status, headers, body))
 
 
-# --- Odd forms ---------------------------------------------------------------------------------
-
-
 def request_mutants(case: Case) -> Iterator[str]:
-    """An odd request is refused with its place, or each dialect encodes it or refuses it."""
+    """An odd form of an accepted request is refused with a message; or each dialect encodes it, or refuses it
+    and names the place.
+    """
     if not case.accepted:
         return
     for mutant in mutants(case.body, f"request {case.exchange.id}", case.mutants):
-        odd = case.asking(mutant.value)
-        yield from _tried(case, mutant, odd, _asked)
+        yield from _tried(case, mutant, case.asking(mutant.value), _asked)
 
 
 def _asked(odd: Case) -> Iterator[str]:
-    wire = odd.wire_request
-    wire.body.setdefault("model", odd.exchange.model or "model")
-    odd.dialect.request.check(wire)
+    odd.dialect.request.check(odd.named_request)
     odd.dialect.request.brief(odd.wire_request)
     yield from _unsound(odd.request)
     for dialect in (odd.dialect, *odd.others):
@@ -366,7 +329,7 @@ def _asked(odd: Case) -> Iterator[str]:
 
 
 def response_mutants(case: Case) -> Iterator[str]:
-    """An odd answer is refused with a message, or its content is carried or reported as lost."""
+    """An odd answer is refused with a message, or each of its facts is carried or reported as lost."""
     for mutant in mutants(case.answer, f"response {case.exchange.id}", case.mutants):
         odd = case.answering(mutant.value)
         yield from _tried(case, mutant, odd, _relayed)
@@ -374,19 +337,20 @@ def response_mutants(case: Case) -> Iterator[str]:
 
 
 def _relayed(odd: Case) -> Iterator[str]:
-    reply = odd.reply(odd.dialect, Report(odd.dialect.name, "response"))
-    odd.dialect.relay.response(msgspec.json.encode(odd.answer), reply)
+    odd.dialect.relay.response(msgspec.json.encode(odd.answer), odd.reply(odd.dialect))
     yield from ()
 
 
 def _answered(odd: Case) -> Iterator[str]:
     yield from _unsound(odd.response)
     yield from response_unfold(odd)
-    yield from _told(odd, odd.response)
+    yield from _told(odd, odd.response, (odd.dialect, *odd.others))
 
 
 def stream_mutants(case: Case) -> Iterator[str]:
-    """An odd stream ends with an error, or its content is carried or reported as lost."""
+    """An odd stream is refused with a message or ends with an error, or each of its facts is carried or
+    reported as lost.
+    """
     for mutant in odd_streams(case.frames, f"stream {case.exchange.id}", case.mutants):
         odd = case.streaming(mutant.value)
         yield from _tried(case, mutant, odd, _stream_relayed)
@@ -394,7 +358,7 @@ def stream_mutants(case: Case) -> Iterator[str]:
 
 
 def _stream_relayed(odd: Case) -> Iterator[str]:
-    relay = odd.dialect.relay.stream(odd.reply(odd.dialect, Report(odd.dialect.name, "response")))
+    relay = odd.dialect.relay.stream(odd.reply(odd.dialect))
     for frame in odd.frames:
         relay.feed(frame)
     relay.close()
@@ -408,13 +372,13 @@ def _streamed(odd: Case) -> Iterator[str]:
     check_grammar(odd.events)
     response = ir.fold(odd.events)
     for face in (odd.dialect, *odd.others):
-        check_grammar(streamed(odd.events, face, odd.reply(face, Report(face.name, "response"))))
+        check_grammar(streamed(odd.events, face, odd.reply(face)))
     if response.error is None:
-        yield from _told(odd, response)
+        yield from _told(odd, response, (odd.dialect, *odd.others))
 
 
 def error_mutants(case: Case) -> Iterator[str]:
-    """Every face renders an odd error as an error."""
+    """Every face renders an odd error without an exception."""
     response = case.exchange.response
     assert response is not None
     if response.status < 400 or type(response.body) is not dict:
@@ -430,9 +394,8 @@ def _failed(odd: Case) -> Iterator[str]:
 
 
 def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterator[str]]) -> Iterator[str]:
-    """The violations that `look` finds in an odd form.
-
-    A refusal must have a message; any exception but WireError and RequestFailed is a violation.
+    """The violations that `look` finds in `odd`, made of `mutant`; its counts are added to `case`. WireError
+    and RequestFailed must have a message; any other exception is a violation.
     """
     case.tried += 1
     try:
@@ -446,58 +409,39 @@ def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterato
 
 
 def _unsound(value: Any) -> Iterator[str]:
-    """One sentence if a field of an IR value has not the type that its class states."""
+    """A sentence if a field of an IR value has not the type that its class states, else nothing."""
     try:
         msgspec.convert(msgspec.to_builtins(value), type(value))
     except msgspec.ValidationError as error:
         yield f"a {type(value).__name__} of other types: {error}"
 
 
-def _told(odd: Case, response: ir.Response) -> Iterator[str]:
-    """One sentence for each fact of an answer that clients lose although no report names it as lost."""
-    for face in (odd.dialect, *odd.others):
+def _told(case: Case, response: ir.Response, faces: Sequence[Dialect]) -> Iterator[str]:
+    """A sentence for each fact of an answer that a client of `faces` loses and no report names as lost."""
+    for face in faces:
         report = Report(face.name, "response")
-        body = _plain(face.response.encode(response, odd.reply(face, report)))
+        body = _plain(face.response.encode(response, case.reply(face, report)))
         again = face.response.decode(body, STANDARD)
         lost = facts.missing(facts.of_response(response), facts.of_response(again), report)
         yield from (f"to {face.name}: lost in silence: {fact}" for fact in lost)
 
 
-# --- The table of laws ---------------------------------------------------------------------------
-
 LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
-    "request.check": request_check,
-    "request.identity": request_identity,
-    "request.ir": request_ir,
-    "request.maps": request_maps,
-    "request.brief": request_brief,
-    "request.cross": request_cross,
-    "request.quirks": request_quirks,
-    "request.relay": request_relay,
-    "response.identity": response_identity,
-    "response.ir": response_ir,
-    "response.unfold": response_unfold,
-    "response.stream": response_stream,
-    "response.cross": response_cross,
-    "response.relay": response_relay,
-    "stream.split": stream_split,
-    "stream.grammar": stream_grammar,
-    "stream.unfold": stream_unfold,
-    "stream.identity": stream_identity,
-    "stream.cross": stream_cross,
-    "stream.relay": stream_relay,
-    "stream.cut": stream_cut,
-    "error.faces": error_faces,
-    "request.mutants": request_mutants,
-    "response.mutants": response_mutants,
-    "stream.mutants": stream_mutants,
-    "error.mutants": error_mutants,
+    law.__name__.replace("_", "."): law
+    for law in (
+        *(request_check, request_identity, request_ir, request_maps, request_brief, request_cross),
+        *(request_quirks, request_relay),
+        *(response_identity, response_ir, response_unfold, response_stream, response_cross, response_relay),
+        *(stream_split, stream_grammar, stream_unfold, stream_identity, stream_cross, stream_relay),
+        *(stream_cut, error_faces),
+        *(request_mutants, response_mutants, stream_mutants, error_mutants),
+    )
 }
-"""The laws by name; the part before the dot is the subject. A law yields a sentence for each violation."""
+"""The laws by name (`stream.cut`); the part before the dot is the subject."""
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A law that an exchange violates, and how."""
+    """A law that an exchange violates. api, id: of the exchange. how: a sentence for each violation."""
 
     law: str
     api: str
@@ -506,7 +450,9 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 def hold(case: Case, laws: Sequence[str] = tuple(LAWS)) -> Iterator[Broken]:
-    """The laws, among the named ones, that this exchange violates. A crash is a violation."""
+    """The laws, of those with these names, that the exchange violates; laws for other subjects than its own
+    are left out.
+    """
     for law in laws:
         if law.partition(".")[0] not in case.subjects:
             continue
@@ -519,13 +465,13 @@ def hold(case: Case, laws: Sequence[str] = tuple(LAWS)) -> Iterator[Broken]:
 
 
 def crash(error: Exception) -> str:
-    """The exception and its place, as a sentence."""
+    """A sentence with the exception, and the function and line that raised it."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {place.name}, line {place.lineno}: {error}"
 
 
 def leftovers(value: Any) -> Counter[str]:
-    """How often each unknown key occurs in an IR value, by the struct that holds it."""
+    """How often each unknown key (`STRUCT.KEY`) occurs in an IR value at any depth."""
     found: Counter[str] = Counter()
     if isinstance(value, msgspec.Struct):
         for keys in (getattr(value, "extra", None) or {}).values():
@@ -539,12 +485,14 @@ def leftovers(value: Any) -> Counter[str]:
     return found
 
 
-# --- Comparing ---------------------------------------------------------------------------------
-
-
 def _plain(body: dict[str, Any]) -> dict[str, Any]:
     """A body after it was encoded to bytes and decoded again."""
     return json.decode_object(json.encode(body))
+
+
+def _arrived(wire: WireRequest, body: dict[str, Any]) -> WireRequest:
+    """An encoded request as its receiver reads it, with this body."""
+    return WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
 
 
 def _parsed(frame: bytes) -> Any:
@@ -555,7 +503,7 @@ def _parsed(frame: bytes) -> Any:
 
 
 def _unequal(before: Any, after: Any) -> Iterator[str]:
-    """The differences between two IR values, by field."""
+    """A sentence for each difference between two IR values."""
     if before == after:
         return
     found = differences(msgspec.to_builtins(before), msgspec.to_builtins(after), CanonicalForm())
@@ -565,8 +513,10 @@ def _unequal(before: Any, after: Any) -> Iterator[str]:
 
 
 def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterator[str]:
-    """The differences between two answers for a client; of a broken one, the fault and the content."""
-    reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
+    """A sentence for each difference between two answers as a client gets them. If one of them is broken,
+    their faults are compared as `_same_fault` does.
+    """
+    reply = case.reply(case.dialect)
     if before.error is not None or after.error is not None:
         yield from _same_fault(before.error, after.error)
         before, after = (msgspec.structs.replace(answer, error=None) for answer in (before, after))
@@ -575,7 +525,7 @@ def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterato
 
 
 def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str]:
-    """The differences between two faults. Type and code may differ, because each dialect has its own."""
+    """A sentence for each difference in kind or message; None = no fault. Type and code may differ."""
     for field in ("kind", "message"):
         old, new = getattr(before, field, None), getattr(after, field, None)
         if old != new:
@@ -584,12 +534,8 @@ def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str
 
 def _filled(response: ir.Response, by: ir.Response) -> ir.Response:
     """The answer with id, model and date taken from `by` where it has none: the gateway fills these in."""
-    return msgspec.structs.replace(
-        response,
-        id=response.id or by.id,
-        model=response.model or by.model,
-        created=response.created or by.created,
-    )
+    stated = {field: getattr(response, field) or getattr(by, field) for field in ("id", "model", "created")}
+    return msgspec.structs.replace(response, **stated)
 
 
 def _same_bytes(wanted: Mapping[str, bytes], got: Mapping[str, msgspec.Raw]) -> Iterator[str]:

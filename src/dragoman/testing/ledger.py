@@ -24,7 +24,7 @@ from dragoman.testing.corpus import Exchange
 from dragoman.testing.laws import LAWS, Broken, crash, hold, leftovers
 
 BOUND = 0.01
-"""The share of a dialect's exchanges that may have an exception."""
+"""The largest share of a dialect's exchanges that may have an exception."""
 SAMPLE = 1
 """The number of odd forms of each recorded body and stream that the test suite makes."""
 ALL = 8
@@ -32,7 +32,7 @@ ALL = 8
 
 
 class Exceptions:
-    """Known violations, by law and exchange. met: those that occurred."""
+    """The known violations. reasons: by law and exchange's id. met: the keys of those that occurred."""
 
     def __init__(self, reasons: Mapping[tuple[str, str], str]) -> None:
         self.reasons = dict(reasons)
@@ -40,11 +40,9 @@ class Exceptions:
 
     @classmethod
     def load(cls, path: Path | None) -> Exceptions:
-        """The exceptions in a TOML file; none without a file. Raises ValueError for an invalid entry."""
-        if path is None:
-            return cls({})
+        """The exceptions in a TOML file; without a file, none. Raises ValueError for an invalid entry."""
         reasons: dict[tuple[str, str], str] = {}
-        for entry in tomllib.loads(path.read_text()).get("exception", []):
+        for entry in tomllib.loads("" if path is None else path.read_text()).get("exception", []):
             key = (entry["law"], entry["id"])
             if entry["law"] not in LAWS or not entry["reason"].strip() or key in reasons:
                 raise ValueError(f"{path}: unknown law, no reason, or named twice: {key}")
@@ -52,14 +50,14 @@ class Exceptions:
         return cls(reasons)
 
     def covers(self, broken: Broken) -> bool:
-        """Whether this violation is a known one, which is then marked as met."""
+        """Whether this violation is a known one; if so, it is added to `met`."""
         key = (broken.law, broken.id)
         if key in self.reasons:
             self.met.add(key)
         return key in self.reasons
 
     def unused(self, ids: Iterable[str]) -> list[tuple[str, str]]:
-        """The exceptions for these exchanges that were not met."""
+        """The law and the id of each exception that did not occur, for the exchanges with these ids."""
         seen = set(ids)
         return sorted(key for key in self.reasons.keys() - self.met if key[1] in seen)
 
@@ -67,8 +65,9 @@ class Exceptions:
 class ApiCounts(msgspec.Struct):
     """The counts of one API.
 
-    exchanges: tested ones, also by subject. mutants: tested odd forms; refused: those of them that were
-    refused with a message. excepted, failed: exchanges that violate a law, with and without an exception.
+    exchanges: tested ones; request, response, stream, error: those with this subject. mutants: tested odd
+    forms; refused: those that were refused with a message. excepted: exchanges all of whose violations have
+    exceptions; failed: exchanges with other violations.
     """
 
     exchanges: int = 0
@@ -89,7 +88,9 @@ class ApiCounts(msgspec.Struct):
 
 
 class Ledger:
-    """Holds exchanges to the laws, and records the counts, the violations and the unknown keys."""
+    """Holds exchanges to the laws. counts: by API. broken: the violations without an exception. ids: of the
+    exchanges. leftovers, excepted: by dialect, the unknown keys, and the ids of exchanges with an exception.
+    """
 
     def __init__(
         self, dialects: Mapping[str, Dialect], exceptions: Exceptions, mutants: int = SAMPLE
@@ -104,7 +105,7 @@ class Ledger:
         self.leftovers: dict[str, Counter[str]] = {}
 
     def case(self, exchange: Exchange) -> Case | None:
-        """The exchange as a case of its dialect; None if no codec speaks it."""
+        """The exchange as a case of its dialect; None = no dialect of the ledger speaks its API."""
         name = dialect_of(exchange.api)
         if name is None or name not in self.dialects:
             return None
@@ -133,18 +134,19 @@ class Ledger:
         return new
 
     def _leftovers(self, case: Case, laws: Sequence[str]) -> Iterator[Broken]:
-        """Count the unknown keys of an exchange. A value that cannot be decoded is a violation."""
+        """Count the unknown keys of an exchange. Yields a violation if it cannot be decoded."""
         found = self.leftovers.setdefault(case.dialect.name, Counter())
-        for subject in sorted(
-            {"request", "response"} & case.subjects & {law.partition(".")[0] for law in laws}
-        ):
+        tested = {law.partition(".")[0] for law in laws} & case.subjects
+        for subject in sorted(tested & {"request", "response"}):
             try:
                 found += leftovers(getattr(case, subject))
             except Exception as error:  # noqa: BLE001 - whatever a codec raises here is its failure
                 yield Broken(f"{subject}.ir", case.exchange.api, case.exchange.id, (crash(error),))
 
     def problems(self) -> Iterator[str]:
-        """Problems beside the violations: too many exceptions, and exceptions that are no longer needed."""
+        """A sentence for each problem beside the violations: a dialect with too many exceptions, and each
+        exception that is no longer needed.
+        """
         for law, id in self.exceptions.unused(self.ids):
             yield f"the exception for {law} of {id} is no longer needed"
         for name, ids in self.excepted.items():
@@ -173,7 +175,9 @@ def _row(name: str, count: ApiCounts) -> str:
 
 
 def shown(broken: Broken, *, whole: bool) -> Iterator[str]:
-    """One violation as lines of text. whole: True = all of it, False = its beginning."""
+    """A violation as lines of text. whole: True = all its sentences, False = the beginning of the first, and
+    how many more there are.
+    """
     yield f"{broken.law}  {broken.api}  {broken.id}"
     yield from (f"    {how if whole else how[:200]}" for how in (broken.how if whole else broken.how[:1]))
     if not whole and len(broken.how) > 1:

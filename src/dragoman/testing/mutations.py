@@ -1,7 +1,5 @@
-"""Odd forms of recorded exchanges, such as a vendor, or a proxy before it, might send.
-
-A mutant is one recorded body, or one recorded stream, with one or two odd changes. A seed decides the
-changes, so each mutant has a name and can be made again.
+"""Mutants: recorded bodies and streams with one or two odd changes, such as a vendor or a proxy might make. A
+seed decides the changes, so each mutant can be made again.
 """
 
 from __future__ import annotations
@@ -12,25 +10,14 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
+from dragoman.testing.case import copy_of
+
 _Place: TypeAlias = tuple[Any, Any]
 """A container, and the key or the index of one of its members."""
 _T = TypeVar("_T")
-
 _ODD: Final[tuple[Any, ...]] = (
-    "",
-    "odd",
-    7,
-    -1,
-    0.5,
-    True,
-    False,
-    [],
-    {},
-    ["odd"],
-    {"odd": 1},
-    [None],
-    [[]],
-    [{}],
+    *("", "odd", 7, -1, 0.5, True, False),
+    *([], {}, ["odd"], {"odd": 1}, [None], [[]], [{}]),
 )
 """Values that replace a value of another type."""
 
@@ -67,7 +54,7 @@ class Mutant(msgspec.Struct, frozen=True):
 
 def mutants(value: Any, seed: str, count: int) -> Iterator[Mutant]:
     """`count` odd forms of a JSON value, the same for the same seed."""
-    return _drawn(value, seed, count, _copy, _mutate)
+    return _drawn(value, seed, count, copy_of, _mutate)
 
 
 def odd_streams(frames: Sequence[bytes], seed: str, count: int) -> Iterator[Mutant]:
@@ -91,11 +78,10 @@ def _drawn(
         yield Mutant(f"{number}: " + ", then ".join(done), odd)
 
 
-# --- JSON values -------------------------------------------------------------------------------
-
-
 def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tuple[str, _Place]]:
-    """Every member of every object and array below `value`, with its path."""
+    """Add every member of every object and array in `value`, at any depth, to `found` with its path, which
+    begins with `path`. Returns `found`.
+    """
     if type(value) is dict:
         for key, inner in value.items():
             place = f"{path}.{key}" if path else key
@@ -110,7 +96,7 @@ def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tupl
 
 
 def _mutate(value: Any, draw: Draw) -> str:
-    """Change one member in place. Returns the name of the change."""
+    """Change one member at any depth of `value`, in place. Returns the name of the change, with the path."""
     places = _places(value, "", [])
     if not places:
         return "nothing to change"
@@ -133,41 +119,39 @@ def _emptied(holder: Any, key: Any, _draw: Draw) -> None:
 
 
 def _doubled(holder: Any, key: Any, _draw: Draw) -> None:
-    """Double a member: in an array it occurs twice; in an object a list or text is twice as long, and any
-    other value becomes a list of two.
+    """Double a member: an array gets it twice; an object's list or text becomes twice as long, and any other
+    value of an object becomes a list of two.
     """
     value = holder[key]
     if type(holder) is list:
-        holder.insert(key, _copy(value))
+        holder.insert(key, copy_of(value))
     elif type(value) in {list, str}:
-        holder[key] = value + _copy(value)
+        holder[key] = value + copy_of(value)
     else:
-        holder[key] = [value, _copy(value)]
+        holder[key] = [value, copy_of(value)]
 
 
 def _retyped(holder: Any, key: Any, draw: Draw) -> None:
     kind = type(holder[key])
-    holder[key] = _copy(draw.choice([odd for odd in _ODD if type(odd) is not kind]))
+    holder[key] = copy_of(draw.choice([odd for odd in _ODD if type(odd) is not kind]))
 
 
 def _reordered(holder: Any, key: Any, draw: Draw) -> None:
-    value = holder[key]
-    if type(value) is list:
-        value[:] = draw.shuffled(value)
+    inner = holder[key] if type(holder[key]) in {list, dict} else holder
+    if type(inner) is list:
+        inner[:] = draw.shuffled(inner)
     else:
-        inner = value if type(value) is dict else holder
-        if type(inner) is list:
-            inner[:] = draw.shuffled(inner)
-        else:
-            members = draw.shuffled(list(inner.items()))
-            inner.clear()
-            inner.update(members)
+        members = draw.shuffled(list(inner.items()))
+        inner.clear()
+        inner.update(members)
 
 
 def _unknown(holder: Any, key: Any, draw: Draw) -> None:
-    """Add something unknown: an unknown word, an unknown member, or an element of an unknown type."""
+    """Add something unknown: an object gets a member, an array an element, a text becomes an unknown word. If
+    the value is none of these, its container gets a member or an element.
+    """
     value = holder[key]
-    added = _copy(draw.choice(_ODD))
+    added = copy_of(draw.choice(_ODD))
     if type(value) is dict:
         value["odd_member"] = added
     elif type(value) is list:
@@ -183,15 +167,8 @@ def _unknown(holder: Any, key: Any, draw: Draw) -> None:
 _CHANGES: Final = (_removed, _null, _emptied, _doubled, _retyped, _retyped, _reordered, _unknown)
 
 
-def _copy(value: Any) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(value))
-
-
-# --- Streams -----------------------------------------------------------------------------------
-
-
 def _mutate_stream(frames: list[bytes], draw: Draw) -> str:
-    """Change one frame, or the order of the frames. Returns the name of the change."""
+    """Change one frame, or the order or number of the frames, in place. Returns the name of the change."""
     if not frames:
         return "nothing to change"
     at = draw.below(len(frames))

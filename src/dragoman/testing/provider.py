@@ -1,7 +1,5 @@
-"""A provider on loopback that sends scripted answers and records its requests.
-
-It knows no dialect: a test states answers as JSON bodies and stream frames, in the words of
-any provider, recorded ones included. For tests of Dragoman and of code built on it.
+"""A provider on loopback that sends scripted answers and records its requests. It knows no dialect: a test
+states answers as JSON bodies and stream frames.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from aiohttp import web
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """One received request. headers: lower-case names."""
+    """One received request. headers: by lower-case names. raw: the body."""
 
     method: str
     path: str
@@ -33,7 +31,9 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Whole(msgspec.Struct, frozen=True):
-    """One JSON answer (a `str` or `bytes` body is sent unchanged). delay: seconds before the status line."""
+    """One answer that is not streamed. body: sent as JSON, but text and bytes are sent unchanged. delay:
+    seconds before the status line.
+    """
 
     body: Any
     status: int = 200
@@ -44,10 +44,10 @@ class Whole(msgspec.Struct, frozen=True):
 class Streamed(msgspec.Struct, frozen=True):
     """A stream of server-sent events.
 
-    frames: dicts are sent as `data: JSON`, text and bytes unchanged. named: also write an `event:` line with
-    each dict's `type`. line_end: of lines made from dicts (Google sends CRLF). pause: seconds before every
-    frame but the first. delay: seconds before the status line. die: the connection is aborted after the last
-    frame.
+    frames: dicts are sent as `data: JSON`, text and bytes unchanged. named: True = also write an `event:`
+    line with each dict's `type`. line_end: the end of lines made from dicts (Google sends CRLF). pause:
+    seconds before every frame but the first. delay: seconds before the status line. die: True = the
+    connection is aborted after the last frame.
     """
 
     frames: Sequence[Any]
@@ -64,9 +64,10 @@ Script: TypeAlias = Answer | Callable[[Seen], Answer]
 
 
 class FakeProvider:
-    """A recording server. Use it as an async context manager; `url` is its origin.
+    """A server that records its requests (`seen`). Use it as an async context manager; `url` is its origin.
 
-    Each request takes the next of `answers`; the last one is repeated.
+    Each request takes the next of `answers`; the last one is repeated. An answer may be a function of the
+    request.
     """
 
     def __init__(self, *answers: Script) -> None:
@@ -82,12 +83,10 @@ class FakeProvider:
         self.url = ""
 
     async def __aenter__(self) -> Self:
-        """Start on a free port of loopback."""
         server = web.Server(self._handle, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
         return self
@@ -95,7 +94,6 @@ class FakeProvider:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the server, with any running answers."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -147,19 +145,16 @@ async def _stream(request: web.BaseRequest, answer: Streamed) -> web.StreamRespo
         if place and answer.pause:
             await asyncio.sleep(answer.pause)
         await response.write(_frame(frame, answer))
-    if answer.die:
-        if request.transport is not None:
-            request.transport.abort()
-        return response
-    await response.write_eof()
+    if not answer.die:
+        await response.write_eof()
+    elif request.transport is not None:
+        request.transport.abort()
     return response
 
 
 def _frame(frame: Any, answer: Streamed) -> bytes:
-    if isinstance(frame, bytes):
-        return frame
-    if isinstance(frame, str):
-        return frame.encode()
+    if isinstance(frame, bytes | str):
+        return frame if isinstance(frame, bytes) else frame.encode()
     end = answer.line_end
     event = f"event: {frame['type']}{end}" if answer.named else ""
     return f"{event}data: {json.dumps(frame)}{end}{end}".encode()

@@ -17,9 +17,8 @@ from dragoman.server.serve import listen
 
 @asynccontextmanager
 async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = None) -> AsyncIterator[str]:
-    """Serve this gateway as `dragoman serve` does. Yields its origin, `http://127.0.0.1:PORT`.
-
-    around: wraps the gateway's ASGI application, to observe or to disturb it.
+    """Serve this gateway as `dragoman serve` does. Yields its origin, `http://127.0.0.1:PORT`. around: makes
+    another ASGI application around the gateway's; None = the gateway's is served.
     """
     app = App(gateway)
     listener = listen("127.0.0.1", 0)

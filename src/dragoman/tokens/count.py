@@ -1,8 +1,7 @@
 """Counts the tokens of a prompt. Texts are counted with a vocabulary, everything else is estimated.
 
 The tokens around each message follow OpenAI's documentation and agree with recorded requests of plain text:
-https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken. No vendor publishes how tools and
-schemas are written into a prompt, so the tokens of their JSON are counted.
+https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from dragoman import ir
 from dragoman.tokens.vocabulary import CEILING, Vocabulary, by_bytes, vocabulary
 
 PER_MESSAGE: Final = 3
-"""The special tokens around a message. The role is one more token."""
+"""The number of special tokens around a message. The role is one more token."""
 PER_NAME: Final = 1
 PER_CALL: Final = 4
-"""The special tokens around a tool call or a tool."""
+"""The number of special tokens around a tool call, a tool result or a tool."""
 SMALL_PICTURE: Final = 85
 """The tokens of a picture with `detail: low`: https://developers.openai.com/api/docs/guides/images-vision."""
 MINUTE: Final = 1920
@@ -33,15 +32,15 @@ PAGE: Final = 1500
 BYTES_PER_SOUND: Final = 500
 """The bytes of sound for one token, at 128 kbit/s and 32 tokens per second."""
 BYTES_PER_DOCUMENT: Final = 40
-"""The bytes of a text PDF for one token; a page has 60 kB."""
+"""The bytes of a PDF of text for one token: a page has 60 kB."""
 MOST: Final = 2_000_000
-"""The number of characters of one request that are counted. Further characters are estimated from their
-bytes, so that no request blocks the process for much longer than 0.1 s.
+"""The most characters of one request that are counted with a vocabulary, which takes about 0.1 s. Further
+texts are estimated from their bytes.
 """
 
 
 class Count(msgspec.Struct, frozen=True):
-    """tokens: the number for the whole prompt. exact: True = the model's own vocabulary was used, and nothing
+    """The number of tokens of a whole prompt. exact: True = the model's own vocabulary was used, and nothing
     was estimated.
     """
 
@@ -55,32 +54,34 @@ def count(request: ir.Request, model: str | None) -> Count:
     model: the provider's name for the model, None = unknown.
     """
     counter = Counter(model)
-    tokens = counter.frame(request) + sum(map(counter.message, request.messages))
-    return Count(tokens, counter.exact)
+    return Count(counter.whole(request), counter.exact)
 
 
 def ceiling(request: ir.Request) -> int:
-    """An upper bound of a request's tokens for every model. It counts bytes: a token has at
-    least one byte.
-    """
-    counter = Counter(None, CEILING)
-    return counter.frame(request) + sum(map(counter.message, request.messages))
+    """An upper bound of a request's tokens for every model: its bytes, as a token has at least one byte."""
+    return Counter(None, CEILING).whole(request)
 
 
 class Counter:
-    """Counts the parts of one request. Use a new counter for each request: its work is limited by `MOST`."""
+    """Counts the parts of one request, at most `MOST` characters in all: each request needs a new counter."""
 
     __slots__ = ("_left", "_vocabulary", "exact")
 
     def __init__(self, model: str | None, words: Vocabulary | None = None) -> None:
-        """model: the provider's name for the model, None = unknown. words: use this vocabulary instead."""
+        """model: the provider's name for the model, None = unknown. words: a vocabulary to use instead of the
+        model's; None = the model's.
+        """
         self._vocabulary = words or vocabulary(model)
         self._left = MOST
         self.exact = self._vocabulary.own
         """True as long as nothing was estimated."""
 
+    def whole(self, request: ir.Request) -> int:
+        """The tokens of the whole request."""
+        return self.frame(request) + sum(map(self.message, request.messages))
+
     def frame(self, request: ir.Request) -> int:
-        """The tokens of everything except the messages."""
+        """The tokens of everything in the request except its messages."""
         tokens = self._vocabulary.priming
         if request.system:
             tokens += PER_MESSAGE + 1 + self.blocks(request.system)
@@ -123,10 +124,8 @@ class Counter:
             return self._text(block.text)
         self.exact = False
         match block:
-            case ir.Refusal():
+            case ir.Refusal() | ir.Thinking():  # a seal is no part of the prompt
                 return self._text(block.text)
-            case ir.Thinking():
-                return self._text(block.text)  # its seal is no part of the prompt
             case ir.ToolCall():
                 return PER_CALL + self._text(block.name) + self._text(block.arguments)
             case ir.ToolResult():

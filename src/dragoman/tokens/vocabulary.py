@@ -1,9 +1,9 @@
 """Counts the tokens of a text with the vocabulary of its model, or estimates them.
 
-With the extra `tokens`, OpenAI's two vocabularies are available; each is loaded at its first use. Most other
-vendors do not publish their vocabularies. For their models, the newer one of OpenAI's vocabularies is used,
-and its count is multiplied by a ratio from recorded requests. Without the extra, the number of bytes is
-divided. Counting must not open a file or use the network, and its time must not grow faster than the text.
+With the extra `tokens`, OpenAI's two vocabularies are available. For models of other vendors, the newer one
+is used, and its count is multiplied by a ratio from recorded requests. Without the extra, the number of bytes
+is divided by 4. Counting must not open a file or use the network, and its time must not grow faster than the
+text.
 
 The vocabulary of each model: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
 """
@@ -27,10 +27,9 @@ same in scripts with more bytes per letter, because their letters need more toke
 class Vocabulary(NamedTuple):
     """How to count the tokens for one model.
 
-    weigh: counts the tokens of a text. own: True = `weigh` uses the model's own vocabulary, False = it
-    estimates. priming: the special tokens at the start of an answer. tools: extra tokens of a request that
-    has any tools. picture: tokens of a picture of any size, because vendors scale pictures down to a similar
-    size.
+    weigh: counts the tokens of a text. own: True = `weigh` uses the model's own vocabulary, False = `weigh`
+    estimates. priming: the number of special tokens at the start of an answer. tools: the extra tokens of a
+    request that has any tools. picture: the tokens of a picture of any size: vendors scale pictures down.
     """
 
     weigh: Callable[[str], int]
@@ -41,9 +40,7 @@ class Vocabulary(NamedTuple):
 
 
 def vocabulary(model: str | None) -> Vocabulary:
-    """The vocabulary for a model. model: the provider's name (`gpt-4o`,
-    `openai/gpt-4o-2024-08-06`) or None.
-    """
+    """The vocabulary for a model. model: its name (`gpt-4o`, `openai/gpt-4o-2024-08-06`), None = unknown."""
     return _vocabulary(_plain(model))
 
 
@@ -57,7 +54,7 @@ def size(text: str) -> int:
 
 
 def by_bytes(text: str) -> int:
-    """An estimate of the tokens of a text for any vocabulary, from its bytes."""
+    """An estimate of a text's tokens for any vocabulary: its bytes / `BYTES_PER_TOKEN`, rounded up."""
     return -(-size(text) // BYTES_PER_TOKEN)
 
 
@@ -92,9 +89,9 @@ _PUBLIC: Final = (
     ),
 )
 _SIZES: Final = {"cl100k_base": 100_256, "o200k_base": 199_998}
-"""By vocabulary, the number of text tokens. Decoding this id or a larger one could crash the process."""
+"""By vocabulary, the number of text tokens, with ids from 0. Decoding a larger id could crash the process."""
 _CUT_TOKENS: Final = 3
-"""The most tokens that a cut character leaves at one end of a text: it has at most four bytes."""
+"""The most tokens at one end of a text that are only a part of a character, which has at most four bytes."""
 _HIDDEN: Final = (
     # 530 tokens for tools: 346 as in https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing
     # and further tokens around the schemas, measured in recorded requests.
@@ -125,9 +122,8 @@ def _vocabulary(model: str) -> Vocabulary:
 
 
 def reads_tokens(model: str | None, written_for: str | None) -> bool:
-    """True if a model may read token ids that were made for another model (`written_for`).
-
-    False only if the other model's vocabulary is public and installed, and this model is not known to use it.
+    """Whether a model may be sent token ids that were made for another model (`written_for`). False only if
+    the other model's vocabulary is public and installed, and `model` is not known to use it.
     """
     encoding = _encoding(written_for)
     return encoding is None or encoding == _encoding(model) or _bindings() is None
@@ -141,9 +137,8 @@ def _encoding(model: str | None) -> str | None:
 
 def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None:
     """Decode token ids. Returns the text, and the number of tokens that were left out at the start and the
-    end because they are only a part of a character.
-
-    None if the model's vocabulary is not available. Raises ValueError if the tokens are not valid text.
+    end because they are only a part of a character; None = the model's vocabulary is not available. Raises
+    ValueError if the tokens are not valid text.
     """
     encoding = _encoding(model)
     if encoding is None or (bindings := _bindings()) is None:
@@ -170,9 +165,8 @@ def _scaled(weigh: Callable[[str], int], ratio: float) -> Callable[[str], int]:
 
 @lru_cache
 def _bindings() -> Any:
-    """The compiled module of the package `bpe_openai`; None if it is not installed.
-
-    The package itself is not imported: that takes a second and 60 MB, for tables that are not needed here.
+    """The compiled module of the package `bpe_openai`; None = it is not installed. The package itself is not
+    imported: that takes a second and 60 MB.
     """
     package = find_spec("bpe_openai")
     spec = package and PathFinder.find_spec("_bindings", package.submodule_search_locations)

@@ -42,8 +42,8 @@ from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Table
 from dragoman.seams.clock import Seams
 from dragoman.seams.deadlines import Deadlines
-from dragoman.state.seals import MemoryVault
 from dragoman.stores.memory import MemoryStore
+from dragoman.stores.seals import MemoryVault
 from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.backend import backends
 from dragoman.upstreams.upstream import Call, Upstream

@@ -22,8 +22,8 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.engine.gathering import Gathered
 from dragoman.engine.sealing import Sealing, begin, issues
 from dragoman.state.marks import Scope
-from dragoman.state.seals import MemoryVault
 from dragoman.stores.open import open_store
+from dragoman.stores.seals import MemoryVault
 from dragoman.upstreams.backend import backend_of
 from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.wire import WireUpstream

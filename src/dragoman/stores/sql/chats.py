@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Integer, and_, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, Integer, Row, and_, bindparam, delete, insert, select, update
 
 from dragoman.state.store import ChatPage, ChatQuery, StoredChat, first_of
-from dragoman.stores.limits import Limits
-from dragoman.stores.sql.database import Database
-from dragoman.stores.sql.room import Room
+from dragoman.stores.sql.database import Part
 from dragoman.stores.sql.rows import ID, NOW, TENANT, alive, check, chunks, entry_size
 from dragoman.stores.sql.schema import CHAT_METADATA, CHATS
 
 _PAIR = 100
-"""The approximate bytes of one metadata pair beside its content."""
+"""The approximate bytes of a metadata pair beside its key and value."""
 _C, _M = CHATS.c, CHAT_METADATA.c
 _OWN = and_(_C.tenant == TENANT, _C.id == ID)
 _IS = and_(_OWN, alive(CHATS))
@@ -39,34 +37,17 @@ _FOUND = select(_M.chat, _M.key, _M.value).where(_M.chat.in_(bindparam("numbers_
 _LISTED = select(*_SHOWN).where(_C.tenant == TENANT, alive(CHATS)).limit(bindparam("most_", type_=Integer))
 
 
-class SqlChats:
-    """Keeps chat completions in a database. room: limits the bytes of the store. now: Unix seconds."""
-
-    def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
-        self._database = database
-        self._room = room
-        self._limits = limits
-        self._now = now
+class SqlChats(Part):
+    """Keeps chat completions in a database."""
 
     async def save(self, chat: StoredChat) -> None:
-        """Store a completion; it replaces a completion with the same id."""
-        named, now = {"tenant_": chat.tenant, "id_": chat.id}, self._now()
         size = entry_size(chat.body, chat.messages) + 2 * len(chat.id) + _pairs_size(chat.metadata)
         check(size, self._limits.size)
-        row = {
-            "id": chat.id,
-            "tenant": chat.tenant,
-            "created": chat.created,
-            "model": chat.model,
-            "body": chat.body,
-            "messages": chat.messages,
-            "expires": chat.expires,
-            "used": now,
-            "size": size,
-        }
+        row = {**msgspec.structs.asdict(chat), "used": self._now(), "size": size}
+        del row["metadata"]
 
         def save(connection: Connection) -> None:
-            connection.execute(_DROP, named)
+            connection.execute(_DROP, {"tenant_": chat.tenant, "id_": chat.id})
             self._room.make(connection, chat.tenant, size)
             number = connection.execute(_CREATE, row).scalar_one()
             _write_pairs(connection, number, chat.metadata)
@@ -74,14 +55,13 @@ class SqlChats:
         await self._database.write(save, size)
 
     async def get(self, tenant: str, id_: str) -> StoredChat | None:
-        """One completion, or None."""
-        values = {"tenant_": tenant, "id_": id_, "now_": self._now()}
+        values = self._named(tenant, id_)
 
         def get(connection: Connection) -> StoredChat | None:
             row = connection.execute(_GET, values).one_or_none()
             if row is None:
                 return None
-            return _chat(row, _metadata(connection, [row.number]).get(row.number, {}), row.messages)
+            return _chat(row, _metadata(connection, [row.number]).get(row.number, {}))
 
         found = await self._database.read(get)
         if found is not None:
@@ -89,7 +69,6 @@ class SqlChats:
         return found
 
     async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
-        """One page of completions, without their messages. Raises KeyError if `query.after` is unknown."""
         values = {"tenant_": tenant, "now_": self._now(), "most_": query.limit + 1}
         newest, after = query.newest, query.after
         wanted = _LISTED.order_by(_C.number.desc() if newest else _C.number)
@@ -124,8 +103,7 @@ class SqlChats:
         return await self._database.read(read)
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
-        """Replace a completion's metadata. False = there is no such completion."""
-        values = {"tenant_": tenant, "id_": id_, "now_": self._now()}
+        values = self._named(tenant, id_)
 
         def change(connection: Connection) -> bool:
             number = connection.execute(_NUMBER, values).scalar_one_or_none()
@@ -142,22 +120,14 @@ class SqlChats:
         return await self._database.write(change)
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        """Delete a completion. False = there is no such completion."""
-        values = {"tenant_": tenant, "id_": id_, "now_": self._now()}
+        values = self._named(tenant, id_)
         return await self._database.write(lambda connection: connection.execute(_DELETE, values).rowcount > 0)
 
 
-def _chat(row: Any, metadata: Mapping[str, str], messages: bytes = b"[]") -> StoredChat:
-    return StoredChat(
-        id=row.id,
-        tenant=row.tenant,
-        created=row.created,
-        model=row.model,
-        body=row.body,
-        messages=messages,
-        metadata=metadata,
-        expires=row.expires,
-    )
+def _chat(row: Row[*tuple[Any, ...]], metadata: Mapping[str, str]) -> StoredChat:
+    facts = {"messages": b"[]", **row._mapping}
+    del facts["number"]
+    return StoredChat(**facts, metadata=metadata)
 
 
 def _write_pairs(connection: Connection, number: int, metadata: Mapping[str, str]) -> None:

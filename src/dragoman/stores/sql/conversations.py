@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    Integer,
-    String,
-    and_,
-    bindparam,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+import msgspec
+import sqlalchemy as sa
 
 from dragoman.state.store import Conversation, Item, Page, page
-from dragoman.stores.limits import Limits, check_read
-from dragoman.stores.sql.database import Database
-from dragoman.stores.sql.room import Room
-from dragoman.stores.sql.rows import BODY, ID, NOW, TENANT, alive, check, entry_size, items_size, lasting
+from dragoman.stores.limits import check_read
+from dragoman.stores.sql.database import Part
+from dragoman.stores.sql.rows import (
+    BODY,
+    ID,
+    NOW,
+    TENANT,
+    alive,
+    check,
+    entry_size,
+    item_rows,
+    items_size,
+    lasting,
+)
 from dragoman.stores.sql.schema import CONVERSATION_ITEMS, CONVERSATIONS
 
 _C, _I = CONVERSATIONS.c, CONVERSATION_ITEMS.c
-_IS = and_(_C.id == ID, _C.tenant == TENANT, alive(CONVERSATIONS))
-_CREATE = insert(CONVERSATIONS)
-_ADD = insert(CONVERSATION_ITEMS)
-_GET = select(_C.id, _C.tenant, _C.created, _C.metadata, _C.expires).where(_IS)
-_MORE = bindparam("more_", type_=BigInteger)
+_IS = sa.and_(_C.id == ID, _C.tenant == TENANT, alive(CONVERSATIONS))
+_CREATE = sa.insert(CONVERSATIONS)
+_ADD = sa.insert(CONVERSATION_ITEMS)
+_GET = sa.select(_C.id, _C.tenant, _C.created, _C.metadata, _C.expires).where(_IS)
+_MORE = sa.bindparam("more_", type_=sa.BigInteger)
 _UPDATE = (
-    update(CONVERSATIONS)
+    sa.update(CONVERSATIONS)
     .where(_IS)
-    .values(metadata=BODY, size=_C.size + _MORE - func.length(_C.metadata))
+    .values(metadata=BODY, size=_C.size + _MORE - sa.func.length(_C.metadata))
     .returning(_C.size)
 )
-_DELETE = delete(CONVERSATIONS).where(_IS)
+_DELETE = sa.delete(CONVERSATIONS).where(_IS)
 _GROW = (
-    update(CONVERSATIONS)
+    sa.update(CONVERSATIONS)
     .where(_IS)
     .values(
-        next=_C.next + bindparam("count_", type_=Integer),
+        next=_C.next + sa.bindparam("count_", type_=sa.Integer),
         size=_C.size + _MORE,
         used=NOW,
         expires=lasting(CONVERSATIONS),
@@ -51,80 +49,58 @@ _GROW = (
     .returning(_C.next, _C.size)
 )
 _ITEMS = (
-    select(_I.id, _I.body)
+    sa.select(_I.id, _I.body)
     .select_from(CONVERSATIONS.outerjoin(CONVERSATION_ITEMS, _I.conversation == _C.id))
     .where(_IS)
     .order_by(_I.place)
 )
 _COUNT = (
-    select(func.count())
+    sa.select(sa.func.count())
     .select_from(CONVERSATION_ITEMS.join(CONVERSATIONS, _I.conversation == _C.id))
     .where(_IS)
 )
-_ITEM = bindparam("item_", type_=String)
+_ITEM = sa.bindparam("item_", type_=sa.String)
 _ONE = (
-    select(_I.id, _I.body)
+    sa.select(_I.id, _I.body)
     .select_from(CONVERSATIONS.join(CONVERSATION_ITEMS, _I.conversation == _C.id))
     .where(_IS, _I.tenant == TENANT, _I.id == _ITEM)
     .order_by(_I.place)
     .limit(1)
 )
-_PLACE = bindparam("place_", type_=Integer)
+_PLACE = sa.bindparam("place_", type_=sa.Integer)
 _PLACES = (
-    select(_I.place)
-    .where(_I.conversation.in_(select(_C.id).where(_IS)), _I.tenant == TENANT, _I.id == _ITEM)
+    sa.select(_I.place)
+    .where(_I.conversation.in_(sa.select(_C.id).where(_IS)), _I.tenant == TENANT, _I.id == _ITEM)
     .limit(1)
 )
-_OLDEST = (
-    select(_I.id, _I.body)
-    .where(_I.conversation == ID, _I.place > _PLACE)
-    .order_by(_I.place)
-    .limit(bindparam("most_", type_=Integer))
-)
-_NEWEST = (
-    select(_I.id, _I.body)
-    .where(_I.conversation == ID, _I.place < _PLACE)
-    .order_by(_I.place.desc())
-    .limit(bindparam("most_", type_=Integer))
-)
+_PAGE = sa.select(_I.id, _I.body).where(_I.conversation == ID).limit(sa.bindparam("most_", type_=sa.Integer))
+_OLDEST = _PAGE.where(_I.place > _PLACE).order_by(_I.place)
+_NEWEST = _PAGE.where(_I.place < _PLACE).order_by(_I.place.desc())
 _REMOVE = (
-    delete(CONVERSATION_ITEMS)
-    .where(_I.conversation.in_(select(_C.id).where(_IS)), _I.id == _ITEM)
+    sa.delete(CONVERSATION_ITEMS)
+    .where(_I.conversation.in_(sa.select(_C.id).where(_IS)), _I.id == _ITEM)
     .returning(_I.id, _I.body)
 )
-_SHRINK = update(CONVERSATIONS).where(_C.id == ID).values(size=_C.size - _MORE)
-
-
+_SHRINK = sa.update(CONVERSATIONS).where(_C.id == ID).values(size=_C.size - _MORE)
 _END = 2**31 - 1
-"""A place behind the place of every item."""
+"""Larger than the place of every item."""
 
 
-class SqlConversations:
-    """Keeps conversations in a database. room: limits the bytes of the store. now: Unix seconds."""
+class SqlConversations(Part):
+    """Keeps conversations in a database."""
 
-    def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
-        self._database = database
-        self._room = room
-        self._max_size = min(limits.size, limits.history_size)
-        self._most_read = limits.history_count
-        self._now = now
+    @property
+    def _max_size(self) -> int:
+        return min(self._limits.size, self._limits.history_size)
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         size = entry_size(conversation.metadata) + items_size(items)
         check(size, self._max_size)
-        row = {
-            "id": conversation.id,
-            "tenant": conversation.tenant,
-            "created": conversation.created,
-            "metadata": conversation.metadata,
-            "expires": conversation.expires,
-            "next": len(items),
-            "used": self._now(),
-            "size": size,
-        }
-        rows = _rows(conversation.tenant, conversation.id, items, 0)
+        row = msgspec.structs.asdict(conversation)
+        row |= {"next": len(items), "used": self._now(), "size": size}
+        rows = item_rows("conversation", conversation.id, conversation.tenant, items, 0)
 
-        def create(connection: Connection) -> None:
+        def create(connection: sa.Connection) -> None:
             self._room.make(connection, conversation.tenant, size)
             connection.execute(_CREATE, row)
             if rows:
@@ -133,8 +109,10 @@ class SqlConversations:
         await self._database.write(create, size)
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
-        named = self._named(tenant, id_)
-        row = await self._database.read(lambda connection: connection.execute(_GET, named).mappings().first())
+        values = self._named(tenant, id_)
+        row = await self._database.read(
+            lambda connection: connection.execute(_GET, values).mappings().first()
+        )
         return None if row is None else Conversation(**row)
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
@@ -142,7 +120,7 @@ class SqlConversations:
         check(size, self._max_size)
         values = {**self._named(tenant, id_), "body_": metadata, "more_": size}
 
-        def change(connection: Connection) -> bool:
+        def change(connection: sa.Connection) -> bool:
             self._room.make(connection, tenant, size, id_)
             row = connection.execute(_UPDATE, values).first()
             if row is not None:
@@ -152,35 +130,35 @@ class SqlConversations:
         return await self._database.write(change, size)
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        named = self._named(tenant, id_)
-        return bool(
-            await self._database.write(lambda connection: connection.execute(_DELETE, named).rowcount)
-        )
+        values = self._named(tenant, id_)
+        return await self._database.write(lambda connection: connection.execute(_DELETE, values).rowcount > 0)
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
         more = items_size(items)
         check(more, self._max_size)
-        values = {**self._named(tenant, id_), "count_": len(items), "more_": more, "until_": expires}
+        values = self._named(tenant, id_)
+        values |= {"count_": len(items), "more_": more, "until_": expires}
 
-        def append(connection: Connection) -> bool:
+        def append(connection: sa.Connection) -> bool:
             self._room.make(connection, tenant, more, id_)
             row = connection.execute(_GROW, values).first()
             if row is None:
                 return False
             check(row.size, self._max_size)
             if items:
-                connection.execute(_ADD, _rows(tenant, id_, items, row.next - len(items)))
+                first = row.next - len(items)
+                connection.execute(_ADD, item_rows("conversation", id_, tenant, items, first))
             return True
 
         return await self._database.write(append, more)
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
-        named = self._named(tenant, id_)
+        values = self._named(tenant, id_)
 
-        def items(connection: Connection) -> list[Item] | None:
-            count = connection.execute(_COUNT, named).scalar_one()
-            check_read(count, self._most_read, "items")
-            rows = connection.execute(_ITEMS, named).all()
+        def items(connection: sa.Connection) -> list[Item] | None:
+            count = connection.execute(_COUNT, values).scalar_one()
+            check_read(count, self._limits.history_count, "items")
+            rows = connection.execute(_ITEMS, values).all()
             return [Item(row.id, row.body) for row in rows if row.id is not None] if rows else None
 
         return await self._database.read(items)
@@ -188,15 +166,15 @@ class SqlConversations:
     async def page(
         self, tenant: str, id_: str, *, after: str | None, limit: int, newest: bool
     ) -> Page | None:
-        named = self._named(tenant, id_)
+        own = self._named(tenant, id_)
 
-        def read(connection: Connection) -> Page | None:
-            if connection.execute(_GET, named).first() is None:
+        def read(connection: sa.Connection) -> Page | None:
+            if connection.execute(_GET, own).first() is None:
                 return None
             place: int | None = _END if newest else -1
             if after is not None:
                 order = _I.place.desc() if newest else _I.place
-                place = connection.execute(_PLACES.order_by(order), {**named, "item_": after}).scalar()
+                place = connection.execute(_PLACES.order_by(order), {**own, "item_": after}).scalar()
                 if place is None:
                     raise KeyError(after)
             values = {"id_": id_, "place_": place, "most_": limit + 1}
@@ -213,20 +191,10 @@ class SqlConversations:
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
         values = {**self._named(tenant, id_), "item_": item}
 
-        def remove(connection: Connection) -> bool:
+        def remove(connection: sa.Connection) -> bool:
             gone = [Item(*row) for row in connection.execute(_REMOVE, values)]
             if gone:
                 connection.execute(_SHRINK, {"id_": id_, "more_": items_size(gone)})
             return bool(gone)
 
         return await self._database.write(remove)
-
-    def _named(self, tenant: str, id_: str) -> dict[str, Any]:
-        return {"tenant_": tenant, "id_": id_, "now_": self._now()}
-
-
-def _rows(tenant: str, id_: str, items: Sequence[Item], first: int) -> list[dict[str, Any]]:
-    return [
-        {"conversation": id_, "place": place, "tenant": tenant, "id": item.id, "body": item.body}
-        for place, item in enumerate(items, first)
-    ]

@@ -15,6 +15,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
 from dragoman.state.store import StoreFailed
+from dragoman.stores.limits import Limits
+from dragoman.stores.sql.room import Room
 
 T = TypeVar("T")
 
@@ -29,7 +31,6 @@ class Database(Protocol):
         """Run a step that only reads, and return its result. Each of its statements sees a consistent state
         of the database, but other processes may write between two statements. Raises StoreFailed.
         """
-        ...
 
     async def look_up(
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
@@ -38,7 +39,6 @@ class Database(Protocol):
 
         keys: the value of its parameter `keys_`. values: its other parameters. Raises StoreFailed.
         """
-        ...
 
     async def write(self, step: Callable[[Connection], T], size: int = 0) -> T:
         """Run a step that writes, in one transaction, and return its result after the commit.
@@ -46,17 +46,28 @@ class Database(Protocol):
         A step may run a second time after a rollback, so it must change nothing outside of the database.
         size: the approximate number of bytes that it writes. Raises StoreFailed.
         """
-        ...
 
     async def shrink(self) -> None:
         """Give unused disk space back to the system, in steps that do not block writers for long. Raises
         StoreFailed.
         """
-        ...
 
     async def close(self) -> None:
         """Wait for running steps, then close the connections."""
-        ...
+
+
+class Part:
+    """A part of the SQL store. room: limits the bytes of the store. now: returns the time in Unix seconds."""
+
+    def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
+        self._database = database
+        self._room = room
+        self._limits = limits
+        self._now = now
+
+    def _named(self, tenant: str, id_: str) -> dict[str, Any]:
+        """The values of the SQL parameters TENANT, ID and NOW."""
+        return {"tenant_": tenant, "id_": id_, "now_": self._now()}
 
 
 def failed(error: Exception) -> StoreFailed:

@@ -1,4 +1,4 @@
-"""Brings the tables of a database up to date: runs the migrations that are missing, when a process opens it.
+"""Runs the missing migrations of a database when a process opens it.
 
 Versions N and N-1 of Dragoman may use one database at the same time. So a migration only adds something: a
 table, an index, or a column that may be NULL or has a default in the database. An unused column is dropped
@@ -30,7 +30,9 @@ async def migrate(database: Database) -> None:
 
 
 def upgrade(connection: Connection) -> None:
-    """Run the missing migrations in this connection's transaction; none on a newer version's database."""
+    """Run the missing migrations in this connection's transaction; none if the database's version is unknown,
+    because a newer Dragoman made it.
+    """
     from alembic import command
     from alembic.script import ScriptDirectory
 

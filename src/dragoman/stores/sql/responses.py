@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import inf
 from typing import Any
 
 import msgspec
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Double,
-    Integer,
-    Result,
-    Select,
-    String,
-    and_,
-    bindparam,
-    case,
-    delete,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    union_all,
-    update,
-)
+import sqlalchemy as sa
 
 from dragoman.state.store import PAGE_SIZE, UNSETTLED, Item, Lease, StoredResponse
-from dragoman.stores.limits import Limits, check_read, later
-from dragoman.stores.sql.database import Database
-from dragoman.stores.sql.room import Room
+from dragoman.stores.limits import check_read, later
+from dragoman.stores.sql.database import Part
 from dragoman.stores.sql.rows import (
     BODY,
     ID,
@@ -45,6 +24,7 @@ from dragoman.stores.sql.rows import (
     chunks,
     entry_size,
     events_size,
+    item_rows,
     items_size,
     lasting,
 )
@@ -58,146 +38,128 @@ from dragoman.stores.sql.schema import (
 
 replace = msgspec.structs.replace
 _R, _I, _E, _T = RESPONSES.c, RESPONSE_ITEMS.c, RESPONSE_EVENTS.c, CONVERSATION_ITEMS.c
-_FACTS = (
-    _R.id,
-    _R.tenant,
-    _R.created,
-    _R.status,
-    _R.previous,
-    _R.conversation,
-    _R.deployment,
-    _R.background,
-    _R.expires,
-    _R.lease,
-)
-_NAMES = tuple(column.name for column in _FACTS)
+_NAMES = tuple(one for one in StoredResponse.__struct_fields__ if one not in {"body", "input", "output"})
 _WHOLE = (
-    *_FACTS,
+    *(_R[name] for name in _NAMES),
     _R.inputs,
     # There is a row for each item; only the row of the first item has the response's body.
-    case((or_(_I.place.is_(None), _I.place == 0), _R.body), else_=None).label("body"),
+    sa.case((sa.or_(_I.place.is_(None), _I.place == 0), _R.body), else_=None).label("body"),
     _I.id.label("item"),
     _I.body.label("item_body"),
 )
-_COUNT = bindparam("count_", type_=Integer)
-_MORE = bindparam("more_", type_=BigInteger)
-_LEASE = bindparam("lease_", type_=Double)
+_COUNT = sa.bindparam("count_", type_=sa.Integer)
+_MORE = sa.bindparam("more_", type_=sa.BigInteger)
+_LEASE = sa.bindparam("lease_", type_=sa.Double)
 _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
 
 
-def running(table: Any = RESPONSES) -> ColumnElement[bool]:
-    """SQL condition: a worker runs the response. It needs no clock: see `StoredResponse.lease`."""
-    return and_(table.c.status.in_(sorted(UNSETTLED)), table.c.lease.is_not(None))
+def running(table: Any = RESPONSES) -> sa.ColumnElement[bool]:
+    """SQL condition: a worker runs the response; see `StoredResponse.lease`. table: RESPONSES or an alias."""
+    return sa.and_(table.c.status.in_(sorted(UNSETTLED)), table.c.lease.is_not(None))
 
 
-def _there(table: Any = RESPONSES) -> ColumnElement[bool]:
-    """SQL condition: the response has not expired. A running response does not expire."""
-    return or_(alive(table), running(table))
+def _there(table: Any = RESPONSES) -> sa.ColumnElement[bool]:
+    """SQL condition: the response has not expired, or a worker runs it."""
+    return sa.or_(alive(table), running(table))
 
 
-_IS = and_(_R.id == ID, _R.tenant == TENANT, _there())
+_IS = sa.and_(_R.id == ID, _R.tenant == TENANT, _there())
 
 
-def _whole(source: Any = RESPONSES) -> Select[*tuple[Any, ...]]:
-    """A SELECT of the responses in `source` with their items, one row for each item."""
-    return select(*_WHOLE).select_from(source.outerjoin(RESPONSE_ITEMS, _I.response == _R.id))
+def _whole(source: Any = RESPONSES) -> sa.Select[*tuple[Any, ...]]:
+    """A SELECT of the responses in `source`: one row for each item, or one for a response without items."""
+    return sa.select(*_WHOLE).select_from(source.outerjoin(RESPONSE_ITEMS, _I.response == _R.id))
 
 
 def _chain() -> Any:
-    """A recursive SQL query: a response and all responses before it. `depth`: the number of steps back."""
-    start = select(_R.id, _R.previous, literal(0).label("depth")).where(_IS).cte(recursive=True)
+    """A recursive SQL query: the id and `previous` of a response and of those before it, up to `deepest_`
+    steps back. `depth`: how many steps back a row is.
+    """
+    start = sa.select(_R.id, _R.previous, sa.literal(0).label("depth")).where(_IS).cte(recursive=True)
     older = RESPONSES.alias()
     return start.union_all(
-        select(older.c.id, older.c.previous, start.c.depth + 1).where(
+        sa.select(older.c.id, older.c.previous, start.c.depth + 1).where(
             older.c.id == start.c.previous,
             older.c.tenant == TENANT,
             _there(older),
-            start.c.depth < bindparam("deepest_", type_=Integer),
+            start.c.depth < sa.bindparam("deepest_", type_=sa.Integer),
         )
     )
 
 
 _CHAIN = _chain()
-_SAVE = insert(RESPONSES)
-_ADD_ITEMS = insert(RESPONSE_ITEMS)
-_ADD_EVENTS = insert(RESPONSE_EVENTS)
+_SAVE = sa.insert(RESPONSES)
+_ADD_ITEMS = sa.insert(RESPONSE_ITEMS)
+_ADD_EVENTS = sa.insert(RESPONSE_EVENTS)
 _PROGRESS = (
-    update(RESPONSES)
-    .where(_IS, _UNSETTLED, or_(_LEASE.is_(None), _R.lease == _LEASE))
+    sa.update(RESPONSES)
+    .where(_IS, _UNSETTLED, sa.or_(_LEASE.is_(None), _R.lease == _LEASE))
     .values(
-        status=bindparam("status_", type_=String),
+        status=sa.bindparam("status_", type_=sa.String),
         body=BODY,
-        deployment=bindparam("deployment_", type_=String),
+        deployment=sa.bindparam("deployment_", type_=sa.String),
         expires=lasting(RESPONSES),
         used=NOW,
-        size=_R.size + _MORE - func.length(_R.body),
+        size=_R.size + _MORE - sa.func.length(_R.body),
     )
     .returning(_R.inputs)
 )
 _SETTLE = _PROGRESS.values(lease=None)
-_DROP_OUTPUT = delete(RESPONSE_ITEMS).where(_I.response == ID, _I.place >= _COUNT).returning(_I.id, _I.body)
-_SHRINK = update(RESPONSES).where(_R.id == ID).values(size=_R.size - _MORE)
+_DROP_OUTPUT = (
+    sa.delete(RESPONSE_ITEMS).where(_I.response == ID, _I.place >= _COUNT).returning(_I.id, _I.body)
+)
+_SHRINK = sa.update(RESPONSES).where(_R.id == ID).values(size=_R.size - _MORE)
 _GET = _whole().where(_IS).order_by(_I.place)
 _HISTORY = _whole(_CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)).order_by(_CHAIN.c.depth.desc(), _I.place)
 _EXTEND = (
-    update(RESPONSES)
-    .where(_R.id.in_(select(_CHAIN.c.id)))
+    sa.update(RESPONSES)
+    .where(_R.id.in_(sa.select(_CHAIN.c.id)))
     .values(expires=lasting(RESPONSES), used=NOW)
     .returning(_R.id)
 )
-_ITEMS = union_all(
-    select(_I.id, _I.body)
+_ITEMS = sa.union_all(
+    sa.select(_I.id, _I.body)
     .join(RESPONSES, _R.id == _I.response)
     .where(_I.tenant == TENANT, _I.id.in_(IDS), _there()),
-    select(_T.id, _T.body)
+    sa.select(_T.id, _T.body)
     .join(CONVERSATIONS, CONVERSATIONS.c.id == _T.conversation)
     .where(_T.tenant == TENANT, _T.id.in_(IDS), alive(CONVERSATIONS)),
 )
-_HISTORY_SIZE = select(func.count(), func.coalesce(func.sum(_R.size), 0)).select_from(
+_HISTORY_SIZE = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_R.size), 0)).select_from(
     _CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)
 )
-"""SELECT: how many responses a history has, and their bytes with all events. Reading it needs at most these
-bytes.
-"""
-_HISTORY_LENGTH = select(func.count(), func.coalesce(func.sum(func.length(_I.body)), 0)).select_from(
-    _CHAIN.join(RESPONSE_ITEMS, _I.response == _CHAIN.c.id)
-)
-_BODY_SIZE = select(func.length(_R.body)).where(_R.id == ID)
-_OWNER = select(_R.tenant).where(_R.id == ID)
-_DELETE = delete(RESPONSES).where(_IS)
-_GROW = update(RESPONSES).where(_R.id == ID).values(size=_R.size + _MORE, used=NOW)
+"""SELECT: the number of responses in a history, and their bytes, those of their events included."""
+_HISTORY_LENGTH = sa.select(
+    sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(_I.body)), 0)
+).select_from(_CHAIN.join(RESPONSE_ITEMS, _I.response == _CHAIN.c.id))
+_BODY_SIZE = sa.select(sa.func.length(_R.body)).where(_R.id == ID)
+_OWNER = sa.select(_R.tenant).where(_R.id == ID)
+_DELETE = sa.delete(RESPONSES).where(_IS)
+_GROW = sa.update(RESPONSES).where(_R.id == ID).values(size=_R.size + _MORE, used=NOW)
 _EVENTS = (
-    select(_E.number, _E.body)
+    sa.select(_E.number, _E.body)
     .join(RESPONSES, _R.id == _E.response)
-    .where(_E.number > bindparam("after_", type_=Integer), _IS)
+    .where(_E.number > sa.bindparam("after_", type_=sa.Integer), _IS)
     .order_by(_E.number)
     .limit(_COUNT)
 )
-_RENEW = update(RESPONSES).where(_R.id.in_(IDS), _UNSETTLED).values(lease=_LEASE).returning(_R.id)
-_LEASES = select(_R.id, _R.tenant, _R.lease).where(_R.lease > -inf, _UNSETTLED)
+_RENEW = sa.update(RESPONSES).where(_R.id.in_(IDS), _UNSETTLED).values(lease=_LEASE).returning(_R.id)
+_LEASES = sa.select(_R.id, _R.tenant, _R.lease).where(_R.lease > -inf, _UNSETTLED)
 """SELECT: the leases of all running responses. `lease > -inf` means "is not NULL", but can use the index."""
 
 
-class SqlResponses:
-    """Keeps responses in a database. room: limits the bytes of the store. now: Unix seconds."""
-
-    def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
-        self._database = database
-        self._room = room
-        self._max_size = limits.size
-        self._history_size = limits.history_size
-        self._history_count = limits.history_count
-        self._now = now
+class SqlResponses(Part):
+    """Keeps responses in a database."""
 
     async def save(self, response: StoredResponse) -> None:
         items = (*response.input, *response.output)
         size = entry_size(response.body) + items_size(items)
-        check(size, self._max_size)
+        check(size, self._limits.size)
         row = {name: getattr(response, name) for name in _NAMES}
         row |= {"body": response.body, "inputs": len(response.input), "used": self._now(), "size": size}
-        rows = _rows(response, items, 0)
+        rows = item_rows("response", response.id, response.tenant, items, 0)
 
-        def save(connection: Connection) -> None:
+        def save(connection: sa.Connection) -> None:
             self._room.make(connection, response.tenant, size)
             connection.execute(_SAVE, row)
             if rows:
@@ -214,7 +176,7 @@ class SqlResponses:
         lease: float | None = None,
     ) -> bool:
         more = len(response.body) + items_size(response.output) + events_size(events)
-        check(more, self._max_size)
+        check(more, self._limits.size)
         statement = _PROGRESS if response.status in UNSETTLED else _SETTLE
         values = {
             **self._named(response.tenant, response.id),
@@ -226,7 +188,7 @@ class SqlResponses:
             "more_": more,
         }
 
-        def settle(connection: Connection) -> bool:
+        def settle(connection: sa.Connection) -> bool:
             old_size = connection.execute(_BODY_SIZE, {"id_": response.id}).scalar() or 0
             self._room.make(connection, response.tenant, more - old_size, response.id)
             inputs = connection.execute(statement, values).scalar()
@@ -236,7 +198,8 @@ class SqlResponses:
             if gone := items_size([Item(*item) for item in old]):
                 connection.execute(_SHRINK, {"id_": response.id, "more_": gone})
             if response.output:
-                connection.execute(_ADD_ITEMS, _rows(response, response.output, inputs))
+                rows = item_rows("response", response.id, response.tenant, response.output, inputs)
+                connection.execute(_ADD_ITEMS, rows)
             if events:
                 connection.execute(_ADD_EVENTS, _numbered(response.id, first, events))
             return True
@@ -244,23 +207,24 @@ class SqlResponses:
         return await self._database.write(settle, more)
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
-        named = self._named(tenant, id_)
-        found = await self._database.read(lambda connection: _folded(connection.execute(_GET, named)))
+        values = self._named(tenant, id_)
+        found = await self._database.read(lambda connection: _folded(connection.execute(_GET, values)))
         return found[0] if found else None
 
     async def history(
         self, tenant: str, id_: str, *, expires: float | None
     ) -> Sequence[StoredResponse] | None:
-        named = {**self._named(tenant, id_), "deepest_": self._history_count}
+        values = {**self._named(tenant, id_), "deepest_": self._limits.history_count}
 
-        def history(connection: Connection) -> list[StoredResponse]:
-            answers, size = connection.execute(_HISTORY_SIZE, named).one()
-            check_read(answers, self._history_count, "answers")
-            if size > min(self._history_size, self._history_count * LEAST_ITEM):
-                items, size = connection.execute(_HISTORY_LENGTH, named).one()
-                check_read(items, self._history_count, "items")
-                check_read(size, self._history_size)
-            return _folded(connection.execute(_HISTORY, named))
+        def history(connection: sa.Connection) -> list[StoredResponse]:
+            most = self._limits.history_count
+            answers, size = connection.execute(_HISTORY_SIZE, values).one()
+            check_read(answers, most, "answers")
+            if size > min(self._limits.history_size, most * LEAST_ITEM):
+                items, size = connection.execute(_HISTORY_LENGTH, values).one()
+                check_read(items, most, "items")
+                check_read(size, self._limits.history_size)
+            return _folded(connection.execute(_HISTORY, values))
 
         found = await self._database.read(history)
         if not found or found[0].previous is not None:
@@ -268,7 +232,7 @@ class SqlResponses:
         ends = [later(one.expires, expires) for one in found]
         if ends == [one.expires for one in found]:
             return found
-        values = {**named, "until_": expires}
+        values["until_"] = expires
         there = await self._database.write(lambda connection: len(connection.execute(_EXTEND, values).all()))
         if there < len(found):
             return None
@@ -277,36 +241,33 @@ class SqlResponses:
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
         now = self._now()
 
-        def items(connection: Connection) -> dict[str, bytes]:
+        def items(connection: sa.Connection) -> dict[str, bytes]:
             found: dict[str, bytes] = {}
             size = 0
             for some in chunks(ids):
                 with connection.execute(_ITEMS, {"tenant_": tenant, "ids_": some, "now_": now}) as rows:
-                    while (
-                        row := rows.fetchone()
-                    ) is not None:  # one by one: the sum is checked before all rows are in memory
+                    # One by one: the sum is checked before all rows are in memory.
+                    while (row := rows.fetchone()) is not None:
                         size += len(row.body) - len(found.get(row.id, b""))
-                        check_read(size, self._history_size)
+                        check_read(size, self._limits.history_size)
                         found[row.id] = row.body
             return found
 
         return await self._database.read(items)
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        named = self._named(tenant, id_)
-        return bool(
-            await self._database.write(lambda connection: connection.execute(_DELETE, named).rowcount)
-        )
+        values = self._named(tenant, id_)
+        return await self._database.write(lambda connection: connection.execute(_DELETE, values).rowcount > 0)
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
         if not events:
             return
         more = events_size(events)
-        check(more, self._max_size)
+        check(more, self._limits.size)
         grown = {"id_": id_, "more_": more, "now_": self._now()}
         rows = _numbered(id_, first, events)
 
-        def append(connection: Connection) -> None:
+        def append(connection: sa.Connection) -> None:
             owner = connection.execute(_OWNER, {"id_": id_}).scalar()
             if owner is not None:
                 self._room.make(connection, owner, more, id_)
@@ -320,7 +281,7 @@ class SqlResponses:
     ) -> Sequence[tuple[int, bytes]]:
         values = {**self._named(tenant, id_), "after_": after, "count_": limit}
 
-        def events(connection: Connection) -> list[tuple[int, bytes]]:
+        def events(connection: sa.Connection) -> list[tuple[int, bytes]]:
             found: list[tuple[int, bytes]] = []
             size = 0
             with connection.execute(_EVENTS, values) as rows:
@@ -334,7 +295,7 @@ class SqlResponses:
         return await self._database.read(events)
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
-        def renew(connection: Connection) -> set[str]:
+        def renew(connection: sa.Connection) -> set[str]:
             renewed: set[str] = set()
             for some in chunks(ids):
                 renewed.update(connection.execute(_RENEW, {"ids_": some, "lease_": lease}).scalars())
@@ -346,29 +307,15 @@ class SqlResponses:
         rows = await self._database.read(lambda connection: connection.execute(_LEASES).all())
         return [Lease(row.id, row.tenant, row.lease) for row in rows]
 
-    def _named(self, tenant: str, id_: str) -> dict[str, Any]:
-        return {"tenant_": tenant, "id_": id_, "now_": self._now()}
-
 
 def _numbered(id_: str, first: int, events: Sequence[bytes]) -> list[dict[str, Any]]:
     return [{"response": id_, "number": number, "body": event} for number, event in enumerate(events, first)]
 
 
-def _rows(response: StoredResponse, items: Sequence[Item], first: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "response": response.id,
-            "place": place,
-            "tenant": response.tenant,
-            "id": item.id,
-            "body": item.body,
-        }
-        for place, item in enumerate(items, first)
-    ]
-
-
-def _folded(result: Result[Any]) -> list[StoredResponse]:
-    """The responses in some rows. A response's rows follow each other, in the order of its items."""
+def _folded(result: sa.Result[Any]) -> list[StoredResponse]:
+    """The responses in the rows of a SELECT by `_whole`. The rows of a response follow each other, in the
+    order of its items.
+    """
     answers: list[tuple[list[Any], bytes, int, list[Item]]] = []
     latest, items = None, list[Item]()
     for row in result.all():

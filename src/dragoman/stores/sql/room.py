@@ -13,18 +13,7 @@ from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    BindParameter,
-    Column,
-    ColumnElement,
-    Connection,
-    bindparam,
-    delete,
-    func,
-    literal,
-    select,
-)
+import sqlalchemy as sa
 
 from dragoman.state.store import StoreFull
 from dragoman.stores.sql.rows import excess
@@ -33,34 +22,37 @@ from dragoman.stores.sql.schema import SHARES
 _BATCH = 200
 """The most rows that are removed with one statement."""
 _SPARE = 64
-"""When rows must be removed, 1/64 of the limit is freed in addition to what is needed. Otherwise every write
-to a full store would have to remove rows.
+"""When rows must be removed, 1/64 of a limit in bytes is freed in addition to what is needed. Otherwise every
+write to a full store would have to remove rows.
 """
 _ONCE = 16_000_000
-"""The most bytes that one write removes in addition to its own size. If more must go, because the limit was
-lowered, the sweep removes the rest: a long transaction would block all other writers.
+"""The most bytes that one transaction removes because the limit was lowered; later sweeps remove the rest. A
+long transaction would block all other writers.
 """
-_OWNER: BindParameter[Any] = bindparam("owner_")
-_KEYS: BindParameter[Any] = bindparam("keys_", expanding=True)
+_OWNER: sa.BindParameter[Any] = sa.bindparam("owner_")
+_KEYS: sa.BindParameter[Any] = sa.bindparam("keys_", expanding=True)
 _H = SHARES.c
 
 
 class Kind(NamedTuple):
-    """A table whose rows may be removed. key, owner, used, size: its columns; `used` is the time of the last
-    use. leaves: an SQL condition for the rows that may be removed, None = all rows. named: makes the value of
-    the column `owner` from the owner's name in `shares`.
+    """A table whose rows may be removed. key, owner, used: its columns for a row's key, the row's owner, and
+    a time by which rows are removed, the earliest first. size: SQL for a row's bytes. leaves: SQL condition
+    for rows that may be removed, None = all rows. named: makes the value of the column `owner` from the
+    owner's name in the table `shares`.
     """
 
-    key: Column[Any]
-    owner: Column[Any]
-    used: Column[Any]
-    size: ColumnElement[Any]
-    leaves: ColumnElement[bool] | None = None
+    key: sa.Column[Any]
+    owner: sa.Column[Any]
+    used: sa.Column[Any]
+    size: sa.ColumnElement[Any]
+    leaves: sa.ColumnElement[bool] | None = None
     named: Callable[[str], Any] = str
 
 
 class _Row(NamedTuple):
-    """A row that may be removed; rows are removed in the order of these tuples. place: the Kind's index."""
+    """A row that may be removed; rows are removed in the order of these tuples, so by `used`. place: the
+    index of the Kind of its table.
+    """
 
     used: float
     place: int
@@ -69,7 +61,7 @@ class _Row(NamedTuple):
 
 
 class Room:
-    """Limits the rows of some tables together. limit: bytes, or rows if `counts` is set."""
+    """Limits the rows of some tables together. limit: their total bytes, or with `counts` their number."""
 
     def __init__(self, kinds: Sequence[Kind], limit: int, *, counts: bool = False) -> None:
         self._limit = limit
@@ -77,23 +69,22 @@ class Room:
         self._spare = 0 if counts else limit // _SPARE
         measure = _H.entries if counts else _H.size
         ours = _H.kind.in_([kind.key.table.name for kind in kinds])
-        self._total = select(func.coalesce(func.sum(measure), 0)).where(ours)
-        self._totals = select(_H.owner, func.sum(measure)).where(ours).group_by(_H.owner)
+        self._total = sa.select(sa.func.coalesce(sa.func.sum(measure), 0)).where(ours)
+        self._totals = sa.select(_H.owner, sa.func.sum(measure)).where(ours).group_by(_H.owner)
         self._text: str | None = None
         self._kinds = []
         for place, kind in enumerate(kinds):
-            size = literal(1, BigInteger) if counts else kind.size
-            rows = select(kind.used, literal(place), kind.key, size).where(kind.owner == _OWNER)
+            size = sa.literal(1, sa.BigInteger) if counts else kind.size
+            rows = sa.select(kind.used, sa.literal(place), kind.key, size).where(kind.owner == _OWNER)
             if kind.leaves is not None:
                 rows = rows.where(kind.leaves)
-            oldest = rows.order_by(kind.used).limit(
-                _BATCH + 1
-            )  # one more, because `spared` may be one of them
-            drop = delete(kind.key.table).where(kind.owner == _OWNER, kind.key.in_(_KEYS))
+            oldest = rows.order_by(kind.used).limit(_BATCH + 1)  # one of them may be `spared`
+            drop = sa.delete(kind.key.table).where(kind.owner == _OWNER, kind.key.in_(_KEYS))
             self._kinds.append((oldest, drop, kind.named))
 
-    def make(self, connection: Connection, owner: str, more: int, spared: Any = None) -> None:
-        """Remove rows until `more` bytes (or rows) of this owner fit. Runs in the caller's transaction.
+    def make(self, connection: sa.Connection, owner: str, more: int, spared: Any = None) -> None:
+        """Remove rows until `more` further bytes (or rows) of this owner fit, or until about `more` +
+        `_ONCE` are removed. Runs in the caller's transaction.
 
         spared: the key of a row that is not removed. Raises StoreFull if too few rows may be removed; then
         the caller must roll back its transaction.
@@ -105,16 +96,18 @@ class Room:
         if self._shrink(connection, needed, self._spare, {owner: more}, spared) < needed:
             raise StoreFull(f"there is no space for {more}: everything in the store is still running")
 
-    def trim(self, connection: Connection) -> bool:
-        """Remove some rows if the limit is exceeded. True = call this again, because more can be removed."""
+    def trim(self, connection: sa.Connection) -> bool:
+        """Remove rows if the limit is exceeded, about `_ONCE` bytes (or rows) at most. True = rows were
+        removed, but too few; so call this again.
+        """
         over = self._taken(connection) - self._limit
         if over <= 0:
             return False
         return 0 < self._shrink(connection, min(over, _ONCE), 0, {}, None) < over
 
-    def _taken(self, connection: Connection) -> int:
-        """The total size of all rows. Every write needs it, so it does not go through SQLAlchemy: the driver
-        alone takes a fifth of the time.
+    def _taken(self, connection: sa.Connection) -> int:
+        """The total bytes (or number) of all rows. Every write needs it, so the driver reads it without
+        SQLAlchemy, in a fifth of the time.
         """
         if self._text is None:
             options = {"literal_binds": True}
@@ -128,12 +121,12 @@ class Room:
             cursor.close()
 
     def _shrink(
-        self, connection: Connection, needed: int, spare: int, coming: Mapping[str, int], spared: Any
+        self, connection: sa.Connection, needed: int, spare: int, coming: Mapping[str, int], spared: Any
     ) -> int:
         """Remove rows, and return how many bytes (or rows) were removed: at least `needed` if possible.
 
-        spare: what to remove in addition, from the owners with the most data. coming: the size of new rows by
-        their owners. spared: the key of a row that is not removed.
+        spare: bytes to remove in addition. coming: the size of new rows by their owners. spared: the key of a
+        row that is not removed.
         """
         totals: Counter[str] = Counter(coming)
         for owner, size in connection.execute(self._totals):
@@ -154,8 +147,10 @@ class Room:
             gone += self._remove(connection, owner, needed - gone, spared)
         return gone
 
-    def _remove(self, connection: Connection, owner: str, much: int, spared: Any) -> int:
-        """Remove an owner's least recently used rows until `much` is removed. Returns the removed size."""
+    def _remove(self, connection: sa.Connection, owner: str, much: int, spared: Any) -> int:
+        """Remove an owner's least recently used rows, except the row `spared`, until `much` bytes (or rows)
+        are removed or none is left. Returns how many were removed.
+        """
         gone = 0
         while gone < much:
             rows = [

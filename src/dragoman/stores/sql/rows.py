@@ -1,8 +1,7 @@
 """SQL expressions and sizes that several tables share: parameters, expiry, and bytes of rows.
 
-Statements are built once at import, so that SQLAlchemy compiles each only once. Values that change from call
-to call are parameters. Their names end in `_`, because SQLAlchemy uses a parameter with the name of a column
-as the value to write into that column.
+Statements are built at import, so that SQLAlchemy compiles each only once; values of one call are parameters.
+Names of parameters end in `_`: SQLAlchemy writes a parameter with a column's name into that column.
 """
 
 from __future__ import annotations
@@ -11,44 +10,55 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Double, FromClause, LargeBinary, String, bindparam, case, null, or_
+import sqlalchemy as sa
 
 from dragoman.state.store import Item, StoreFull
 
 T = TypeVar("T")
 _IN_LIST = 500
-"""The most values in one IN list. SQLite limits the parameters of a statement."""
+"""The most values in one IN list of a statement, as SQLite limits the parameters of a statement."""
 _ENTRY = 400
 """The approximate bytes of a response, conversation, completion or seal beside its content: its row and its
 entries in indexes, whose pages are two thirds full.
 """
 LEAST_ITEM = _ITEM = 250
-"""The approximate bytes of an item's row beside its content and its id."""
+"""The approximate bytes of an item's row beside the item's JSON and id."""
 _EVENT = 150
 """The approximate bytes of an event's row beside the event itself."""
 SESSION_TURN = 400
-"""The approximate bytes of a session's turn beside its content. The session itself needs as many.
-`v0002_shares` contains the same number.
+"""The approximate bytes of a session's turn beside its JSON; a session's own row counts as many bytes. The
+migration `v0002_shares` contains the same number.
 """
 
-
-ID = bindparam("id_", type_=String)
-IDS = bindparam("ids_", type_=String, expanding=True)
-TENANT = bindparam("tenant_", type_=String)
-NOW = bindparam("now_", type_=Double)
-UNTIL = bindparam("until_", type_=Double)
+ID = sa.bindparam("id_", type_=sa.String)
+IDS = sa.bindparam("ids_", type_=sa.String, expanding=True)
+TENANT = sa.bindparam("tenant_", type_=sa.String)
+NOW = sa.bindparam("now_", type_=sa.Double)
+UNTIL = sa.bindparam("until_", type_=sa.Double)
 """SQL parameter: the time until which a row is to be kept; NULL = for ever."""
-BODY = bindparam("body_", type_=LargeBinary)
+BODY = sa.bindparam("body_", type_=sa.LargeBinary)
 
 
-def alive(table: FromClause) -> ColumnElement[bool]:
-    """SQL condition: the row has not expired at the parameter NOW."""
-    return or_(table.c.expires.is_(None), table.c.expires > NOW)
+def alive(table: sa.FromClause) -> sa.ColumnElement[bool]:
+    """SQL condition: the row has not expired at the time of the parameter NOW; NULL never expires."""
+    return sa.or_(table.c.expires.is_(None), table.c.expires > NOW)
 
 
-def lasting(table: FromClause) -> ColumnElement[Any]:
-    """SQL: the later of the row's expiry time and the parameter UNTIL; NULL (never) if one of them is."""
-    return case((UNTIL.is_(None), null()), (table.c.expires < UNTIL, UNTIL), else_=table.c.expires)
+def item_rows(
+    parent: str, parent_id: str, tenant: str, items: Sequence[Item], first: int
+) -> list[dict[str, Any]]:
+    """The rows of items of a response or conversation. parent: the column for `parent_id`. first: the place
+    of the first item.
+    """
+    return [
+        {parent: parent_id, "place": place, "tenant": tenant, "id": item.id, "body": item.body}
+        for place, item in enumerate(items, first)
+    ]
+
+
+def lasting(table: sa.FromClause) -> sa.ColumnElement[Any]:
+    """SQL: the later of the row's expiry time and the parameter UNTIL; NULL (never) if either is NULL."""
+    return sa.case((UNTIL.is_(None), sa.null()), (table.c.expires < UNTIL, UNTIL), else_=table.c.expires)
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:
@@ -64,7 +74,7 @@ def entry_size(*contents: bytes) -> int:
 
 
 def items_size(items: Iterable[Item]) -> int:
-    """The approximate bytes of items in the database. An id counts twice: in the row and in an index."""
+    """The approximate bytes of items in the database; each id is stored twice: in a row and in an index."""
     return sum([_ITEM + len(item.body) + 2 * len(item.id) for item in items])
 
 
@@ -80,9 +90,9 @@ def check(size: int, most: int) -> None:
 
 
 def excess(totals: Mapping[T, int], limit: int) -> dict[T, int]:
-    """How much each owner must give up so that the sum of all `totals` is within the limit; {} = it already
-    is. Owners with the most data give up first. Afterwards all owners that gave up something have the same
-    size, and every other owner has at most this size.
+    """How much each owner must give up so that the sum of `totals` (the sizes by owner) is at most `limit`;
+    {} = the sum already is. The owners with the most give up: afterwards all of these have the same size, and
+    every other owner has at most this size.
     """
     left, level = limit, 0
     ascending = sorted(totals.values())

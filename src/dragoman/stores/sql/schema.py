@@ -6,169 +6,156 @@ This module has only the columns that this version reads and writes; `migrations
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Double,
-    ForeignKey,
-    ForeignKeyConstraint,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-)
+import sqlalchemy as sa
 
-METADATA = MetaData()
+METADATA = sa.MetaData()
 
-_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+_NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """The type of a key that the database numbers. SQLite numbers only columns of the type INTEGER."""
 
-RESPONSES = Table(
+RESPONSES = sa.Table(
     "responses",
     METADATA,
-    Column("id", String, primary_key=True),
-    Column("tenant", String, nullable=False),
-    Column("created", Double, nullable=False),
-    Column("status", String, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column(
-        "inputs", Integer, nullable=False
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("tenant", sa.String, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column(
+        "inputs", sa.Integer, nullable=False
     ),  # the number of items that are input; the later items are output
-    Column("previous", String),
-    Column("conversation", String),
-    Column("deployment", String),
-    Column("background", Boolean, nullable=False),
-    Column("expires", Double),
-    Column("lease", Double),
-    Column("used", Double, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Index("responses_by_use", "tenant", "used", "size"),
-    Index("responses_by_end", "expires"),
-    Index("responses_by_lease", "lease"),
+    sa.Column("previous", sa.String),
+    sa.Column("conversation", sa.String),
+    sa.Column("deployment", sa.String),
+    sa.Column("background", sa.Boolean, nullable=False),
+    sa.Column("expires", sa.Double),
+    sa.Column("lease", sa.Double),
+    sa.Column("used", sa.Double, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Index("responses_by_use", "tenant", "used", "size"),
+    sa.Index("responses_by_end", "expires"),
+    sa.Index("responses_by_lease", "lease"),
 )
-RESPONSE_ITEMS = Table(
+RESPONSE_ITEMS = sa.Table(
     "response_items",
     METADATA,
-    Column("response", ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
-    Column("place", Integer, primary_key=True),
-    Column("tenant", String, nullable=False),
-    Column("id", String, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Index("response_items_by_id", "tenant", "id"),
+    sa.Column("response", sa.ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("tenant", sa.String, nullable=False),
+    sa.Column("id", sa.String, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Index("response_items_by_id", "tenant", "id"),
 )
-RESPONSE_EVENTS = Table(
+RESPONSE_EVENTS = sa.Table(
     "response_events",
     METADATA,
-    Column("response", ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("body", LargeBinary, nullable=False),
+    sa.Column("response", sa.ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
 )
-CONVERSATIONS = Table(
+CONVERSATIONS = sa.Table(
     "conversations",
     METADATA,
-    Column("id", String, primary_key=True),
-    Column("tenant", String, nullable=False),
-    Column("created", Double, nullable=False),
-    Column("metadata", LargeBinary, nullable=False),
-    Column("expires", Double),
-    Column("next", Integer, nullable=False),  # the place of the item that comes next
-    Column("used", Double, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Index("conversations_by_use", "tenant", "used", "size"),
-    Index("conversations_by_end", "expires"),
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("tenant", sa.String, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("metadata", sa.LargeBinary, nullable=False),
+    sa.Column("expires", sa.Double),
+    sa.Column("next", sa.Integer, nullable=False),  # the place of the item that comes next
+    sa.Column("used", sa.Double, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Index("conversations_by_use", "tenant", "used", "size"),
+    sa.Index("conversations_by_end", "expires"),
 )
-CONVERSATION_ITEMS = Table(
+CONVERSATION_ITEMS = sa.Table(
     "conversation_items",
     METADATA,
-    Column("conversation", ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
-    Column("place", Integer, primary_key=True),
-    Column("tenant", String, nullable=False),
-    Column("id", String, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Index("conversation_items_by_id", "tenant", "id"),
+    sa.Column("conversation", sa.ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("tenant", sa.String, nullable=False),
+    sa.Column("id", sa.String, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Index("conversation_items_by_id", "tenant", "id"),
 )
-SESSIONS = Table(
+SESSIONS = sa.Table(
     "sessions",
     METADATA,
-    Column("id", String, primary_key=True),
-    Column("tenant", String, primary_key=True),
-    Column("next", Integer, nullable=False),  # the place of the turn that comes next
-    Column("turns", Integer, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("used", Double, nullable=False),
-    Column("expires", Double, nullable=False),
-    Index("sessions_by_use", "used"),
-    Index("sessions_by_owner", "tenant", "used"),
-    Index("sessions_by_end", "expires"),
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("tenant", sa.String, primary_key=True),
+    sa.Column("next", sa.Integer, nullable=False),  # the place of the turn that comes next
+    sa.Column("turns", sa.Integer, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("used", sa.Double, nullable=False),
+    sa.Column("expires", sa.Double, nullable=False),
+    sa.Index("sessions_by_use", "used"),
+    sa.Index("sessions_by_owner", "tenant", "used"),
+    sa.Index("sessions_by_end", "expires"),
 )
-SESSION_TURNS = Table(
+SESSION_TURNS = sa.Table(
     "session_turns",
     METADATA,
-    Column("id", String, primary_key=True),
-    Column("tenant", String, primary_key=True),
-    Column("place", Integer, primary_key=True),
-    Column("body", LargeBinary, nullable=False),
-    ForeignKeyConstraint(["id", "tenant"], ["sessions.id", "sessions.tenant"], ondelete="CASCADE"),
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("tenant", sa.String, primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.ForeignKeyConstraint(["id", "tenant"], ["sessions.id", "sessions.tenant"], ondelete="CASCADE"),
 )
-CHATS = Table(
+CHATS = sa.Table(
     "chats",
     METADATA,
-    Column("number", _NUMBER, primary_key=True),
-    Column("id", String, nullable=False),
-    Column("tenant", String, nullable=False),
-    Column("created", Double, nullable=False),
-    Column("model", String, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("messages", LargeBinary, nullable=False),
-    Column("expires", Double),
-    Column("used", Double, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Index("chats_by_id", "tenant", "id", unique=True),
-    Index("chats_by_use", "tenant", "used", "size"),
-    Index("chats_by_end", "expires"),
+    sa.Column("number", _NUMBER, primary_key=True),
+    sa.Column("id", sa.String, nullable=False),
+    sa.Column("tenant", sa.String, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("model", sa.String, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("messages", sa.LargeBinary, nullable=False),
+    sa.Column("expires", sa.Double),
+    sa.Column("used", sa.Double, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Index("chats_by_id", "tenant", "id", unique=True),
+    sa.Index("chats_by_use", "tenant", "used", "size"),
+    sa.Index("chats_by_end", "expires"),
 )
-CHAT_METADATA = Table(
+CHAT_METADATA = sa.Table(
     "chat_metadata",
     METADATA,
-    Column("chat", ForeignKey("chats.number", ondelete="CASCADE"), primary_key=True),
-    Column("key", String, primary_key=True),
-    Column("value", String, nullable=False),
+    sa.Column("chat", sa.ForeignKey("chats.number", ondelete="CASCADE"), primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("value", sa.String, nullable=False),
 )
-SEALS = Table(
+SEALS = sa.Table(
     "seals",
     METADATA,
-    Column("number", _NUMBER, primary_key=True),
-    Column("owner", LargeBinary, nullable=False),
-    Column("entry", LargeBinary, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("until", Double, nullable=False),
-    Index("seals_by_use", "owner", "until", "size"),
-    Index("seals_by_end", "until"),
+    sa.Column("number", _NUMBER, primary_key=True),
+    sa.Column("owner", sa.LargeBinary, nullable=False),
+    sa.Column("entry", sa.LargeBinary, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("until", sa.Double, nullable=False),
+    sa.Index("seals_by_use", "owner", "until", "size"),
+    sa.Index("seals_by_end", "until"),
 )
-SEAL_KEYS = Table(
+SEAL_KEYS = sa.Table(
     "seal_keys",
     METADATA,
-    Column("key", LargeBinary, primary_key=True),
-    Column("seal", ForeignKey("seals.number", ondelete="CASCADE"), nullable=False),
-    Index("seal_keys_by_seal", "seal"),
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("seal", sa.ForeignKey("seals.number", ondelete="CASCADE"), nullable=False),
+    sa.Index("seal_keys_by_seal", "seal"),
 )
-SHARES = Table(
+SHARES = sa.Table(
     "shares",
     METADATA,
-    Column("kind", String, primary_key=True),  # the table that the rows are in
-    Column("owner", String, primary_key=True),  # a tenant; of seals the owner in hexadecimal digits
-    Column("size", BigInteger, nullable=False),
-    Column("entries", BigInteger, nullable=False),
+    sa.Column("kind", sa.String, primary_key=True),  # the table that the rows are in
+    sa.Column("owner", sa.String, primary_key=True),  # a tenant; of seals the owner in hexadecimal digits
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("entries", sa.BigInteger, nullable=False),
 )
 """How many bytes and rows each owner has. Triggers update it, so it is right whichever process or version
 writes.
 """
-SECRETS = Table(
+SECRETS = sa.Table(
     "secrets",
     METADATA,
-    Column("name", String, primary_key=True),
-    Column("value", LargeBinary, nullable=False),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
 )

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Connection, LargeBinary, bindparam, delete, e
 
 from dragoman.state.store import StoreFailed
 from dragoman.stores.limits import Limits
-from dragoman.stores.sql.database import Database, upsert
+from dragoman.stores.sql.database import Database, Part, upsert
 from dragoman.stores.sql.room import Room
 from dragoman.stores.sql.rows import NOW, UNTIL, chunks, entry_size
 from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
@@ -20,7 +20,7 @@ from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
 _S, _K = SEALS.c, SEAL_KEYS.c
 _NAME = "seals"
 _KEY = 200
-"""The approximate bytes of an entry's key beside its content, which the row and an index both store."""
+"""The approximate bytes of one key of an entry beside the key's content (stored in a row and an index)."""
 _PRECISION = 1 / 16
 """Finding an entry extends its life only if more than 1/16 of its time has passed. Otherwise every find would
 be a write. An entry may therefore expire up to 1/16 of its time too early.
@@ -42,28 +42,24 @@ _ADD_KEYS = upsert(SEAL_KEYS)
 _LEAD = _ADD_KEYS.on_conflict_do_update(index_elements=[_K.key], set_={"seal": _ADD_KEYS.excluded.seal})
 
 
-class SqlVault:
-    """Keeps seals in a database. room: limits the bytes of all seals. now: Unix seconds.
+class SqlVault(Part):
+    """Keeps seals in a database. room: limits the bytes of all seals. secret: the vault's secret.
 
-    `holds` is always true, because another process may store a seal at any time.
+    `holds` is always True, because another process may store a seal at any time.
     """
 
     holds = True
 
     def __init__(
-        self, database: Database, room: Room, secret: bytes, limits: Limits, now: Callable[[], float]
+        self, database: Database, room: Room, limits: Limits, now: Callable[[], float], secret: bytes
     ) -> None:
+        super().__init__(database, room, limits, now)
         self.secret = secret
-        self._database = database
-        self._room = room
-        self._limits = limits
-        self._now = now
 
     async def open(self) -> None:
         """Do nothing: the store is already open."""
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
-        """Store an entry under each of these keys, unless it is larger than the limit. owner: whose it is."""
         named = sorted(set(keys))
         if not named:
             return
@@ -85,7 +81,6 @@ class SqlVault:
         await self._database.write(keep, size)
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        """The entries that are stored under these keys. Keys without an entry are missing."""
         now, ttl = self._now(), self._limits.seals_ttl
         rows = [
             row for some in chunks(keys) for row in await self._database.look_up(_FIND, some, {"now_": now})
@@ -111,7 +106,9 @@ def _forget(connection: Connection, keys: list[bytes]) -> None:
 
 
 async def secret(database: Database, made: bytes) -> bytes:
-    """The vault's secret in the database, which all processes share. made: is stored if there is none yet."""
+    """The vault's secret, which all processes of the database share. made: becomes the secret if the database
+    has none yet.
+    """
     new = upsert(SECRETS).values(name=_NAME, value=made).on_conflict_do_nothing()
     own = select(SECRETS.c.value).where(SECRETS.c.name == _NAME)
 

@@ -5,40 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    Integer,
-    String,
-    and_,
-    bindparam,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+import sqlalchemy as sa
 
 from dragoman.state.store import Session, StoreFull
 from dragoman.stores.limits import Limits
-from dragoman.stores.sql.database import Database, upsert
+from dragoman.stores.sql.database import Database, Part, upsert
 from dragoman.stores.sql.room import Room
 from dragoman.stores.sql.rows import ID, NOW, SESSION_TURN, TENANT, check
 from dragoman.stores.sql.schema import SESSION_TURNS, SESSIONS
 
 _S, _T = SESSIONS.c, SESSION_TURNS.c
-_COUNT = bindparam("count_", type_=Integer)
-_IS = and_(_S.id == ID, _S.tenant == TENANT)
-_OF_IT = and_(_T.id == ID, _T.tenant == TENANT)
-_ANYBODYS = or_(TENANT.is_(None), _S.tenant == TENANT)
+_COUNT = sa.bindparam("count_", type_=sa.Integer)
+_IS = sa.and_(_S.id == ID, _S.tenant == TENANT)
+_OF_IT = sa.and_(_T.id == ID, _T.tenant == TENANT)
+_ANYBODYS = sa.or_(TENANT.is_(None), _S.tenant == TENANT)
 _TURNS = (
-    select(_T.body)
-    .select_from(SESSIONS.join(SESSION_TURNS, and_(_T.id == _S.id, _T.tenant == _S.tenant)))
+    sa.select(_T.body)
+    .select_from(SESSIONS.join(SESSION_TURNS, sa.and_(_T.id == _S.id, _T.tenant == _S.tenant)))
     .where(_IS, _S.expires > NOW)
     .order_by(_T.place)
 )
-_DROP_OVER = delete(SESSIONS).where(_IS, _S.expires <= NOW)
+_DROP_OVER = sa.delete(SESSIONS).where(_IS, _S.expires <= NOW)
 _MAKE = upsert(SESSIONS)
 _GROW = _MAKE.on_conflict_do_update(
     index_elements=[_S.id, _S.tenant],
@@ -50,46 +37,43 @@ _GROW = _MAKE.on_conflict_do_update(
         "expires": _MAKE.excluded.expires,
     },
 ).returning(_S.next, _S.turns, _S.size)
-_ADD = insert(SESSION_TURNS)
-_SIZES = select(_T.place, func.length(_T.body).label("size")).where(_OF_IT).order_by(_T.place)
-_CUT = delete(SESSION_TURNS).where(_OF_IT, _T.place <= bindparam("place_", type_=Integer))
+_ADD = sa.insert(SESSION_TURNS)
+_SIZES = sa.select(_T.place, sa.func.length(_T.body).label("size")).where(_OF_IT).order_by(_T.place)
+_CUT = sa.delete(SESSION_TURNS).where(_OF_IT, _T.place <= sa.bindparam("place_", type_=sa.Integer))
 _SHRINK = (
-    update(SESSIONS).where(_IS).values(size=bindparam("size_", type_=BigInteger), turns=_S.turns - _COUNT)
+    sa.update(SESSIONS)
+    .where(_IS)
+    .values(size=sa.bindparam("size_", type_=sa.BigInteger), turns=_S.turns - _COUNT)
 )
 _LISTED = (
-    select(_S.id, _S.tenant, _S.turns, _S.size, _S.used, _S.expires)
+    sa.select(_S.id, _S.tenant, _S.turns, _S.size, _S.used, _S.expires)
     .where(_S.expires > NOW, _ANYBODYS)
     .order_by(_S.used.desc())
     .limit(_COUNT)
 )
-_DELETE = delete(SESSIONS).where(_S.id == ID, _S.expires > NOW, _ANYBODYS)
-_TO = bindparam("to_", type_=String)
+_DELETE = sa.delete(SESSIONS).where(_S.id == ID, _S.expires > NOW, _ANYBODYS)
+_TO = sa.bindparam("to_", type_=sa.String)
 _COLUMNS = (_S.tenant, _S.next, _S.turns, _S.size, _S.used, _S.expires)
-_COPY = insert(SESSIONS).from_select(
-    ["id", *[column.name for column in _COLUMNS]], select(_TO, *_COLUMNS).where(_IS, _S.expires > NOW)
+_COPY = sa.insert(SESSIONS).from_select(
+    ["id", *[column.name for column in _COLUMNS]], sa.select(_TO, *_COLUMNS).where(_IS, _S.expires > NOW)
 )
-_REHOME = update(SESSION_TURNS).where(_OF_IT).values(id=_TO)
-_REPLACED = delete(SESSIONS).where(_S.id == _TO, _S.tenant == TENANT)
-_LEFT = delete(SESSIONS).where(_IS)
-_ALIVE = select(func.count()).select_from(SESSIONS).where(_S.expires > NOW)
+_REHOME = sa.update(SESSION_TURNS).where(_OF_IT).values(id=_TO)
+_REPLACED = sa.delete(SESSIONS).where(_S.id == _TO, _S.tenant == TENANT)
+_LEFT = sa.delete(SESSIONS).where(_IS)
+_ALIVE = sa.select(sa.func.count()).select_from(SESSIONS).where(_S.expires > NOW)
 
 
-class SqlSessions:
-    """Keeps sessions in a database. room: limits the bytes of the store. count: limits the number of
-    sessions. now: Unix seconds.
-    """
+class SqlSessions(Part):
+    """Keeps sessions in a database. count: limits the number of sessions."""
 
     def __init__(
-        self, database: Database, room: Room, count: Room, limits: Limits, now: Callable[[], float]
+        self, database: Database, room: Room, limits: Limits, now: Callable[[], float], count: Room
     ) -> None:
-        self._database = database
-        self._room = room
+        super().__init__(database, room, limits, now)
         self._count = count
-        self._limits = limits
-        self._now = now
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
-        values = {"tenant_": tenant, "id_": id_, "now_": self._now()}
+        values = self._named(tenant, id_)
         return await self._database.read(
             lambda connection: connection.execute(_TURNS, values).scalars().all()
         )
@@ -99,28 +83,28 @@ class SqlSessions:
         if size > self._limits.session_size:
             raise StoreFull(f"a turn of {size} bytes is more than a session may hold")
         check(size + 2 * SESSION_TURN, self._limits.size)
-        named = {"tenant_": tenant, "id_": id_}
+        values = {"tenant_": tenant, "id_": id_, "now_": now}
         first = {"id": id_, "tenant": tenant, "next": 1, "turns": 1, "size": size}
         first |= {"used": now, "expires": expires}
 
-        def append(connection: Connection) -> None:
-            connection.execute(_DROP_OVER, {**named, "now_": now})
+        def append(connection: sa.Connection) -> None:
+            connection.execute(_DROP_OVER, values)
             self._room.make(connection, tenant, size + 2 * SESSION_TURN, id_)
             # This statement locks the row until the commit, so concurrent turns get different places.
             session = connection.execute(_GROW, first).one()
             row = {"id": id_, "tenant": tenant, "place": session.next - 1, "body": turn}
             connection.execute(_ADD, row)
             if session.size > self._limits.session_size:
-                _trim(connection, named, session.size, self._limits.session_size)
+                _trim(connection, values, session.size, self._limits.session_size)
             if session.next == 1:
                 self._count.make(connection, tenant, 0, id_)
 
         await self._database.write(append, size)
 
     async def move(self, tenant: str, id_: str, to: str) -> bool:
-        values = {"tenant_": tenant, "id_": id_, "to_": to, "now_": self._now()}
+        values = {**self._named(tenant, id_), "to_": to}
 
-        def move(connection: Connection) -> bool:
+        def move(connection: sa.Connection) -> bool:
             if not connection.execute(_TURNS, values).first():
                 return False
             if id_ != to:
@@ -150,14 +134,16 @@ class SqlSessions:
         )
 
 
-def _trim(connection: Connection, named: dict[str, Any], size: int, most: int) -> None:
-    """Delete a session's oldest turns until it has at most `most` bytes. named: its id and tenant."""
+def _trim(connection: sa.Connection, values: dict[str, Any], size: int, most: int) -> None:
+    """Delete the oldest turns of a session of `size` bytes until it has at most `most` bytes. values: its id
+    and tenant as SQL parameters.
+    """
     cut = gone = 0
-    for turn in connection.execute(_SIZES, named).all():
+    for turn in connection.execute(_SIZES, values).all():
         if size <= most:
             break
         size -= turn.size
         gone += 1
         cut = turn.place
-    connection.execute(_CUT, {**named, "place_": cut})
-    connection.execute(_SHRINK, {**named, "size_": size, "count_": gone})
+    connection.execute(_CUT, {**values, "place_": cut})
+    connection.execute(_SHRINK, {**values, "size_": size, "count_": gone})

@@ -1,15 +1,12 @@
 """A database in a SQLite file. Only this module contains code that is specific to SQLite.
 
-Threads: one thread writes, so that the writes of one process never compete for SQLite's lock. The lock of
-another process is awaited for `_PATIENCE` seconds. Steps that arrive while the thread writes are put together
-into the next transaction: each step then costs half as much as in a transaction of its own. A few other
-threads read; in WAL mode, readers do not wait for writers. Each thread has its own connection. No connection
-exists before the first step, so the process may fork before it. All steps come from one event loop.
+Threads: one thread writes, so that the writes of one process never compete for SQLite's lock. Steps that
+arrive while the thread writes are put together into the next transaction: each step then costs half as much
+as in a transaction of its own. A few other threads read; in WAL mode, readers do not wait for writers. Each
+thread has its own connection. No connection exists before the first step, so the process may fork before it.
 
-Disk: SQLite moves the write-ahead log into the file by itself (a checkpoint), but cannot empty the log while
-a reader uses it. Under constant load the log would grow without end. So after a commit, if the log is too
-long, the writer waits for the readers and empties the log. Unused pages are given back in steps (`shrink`).
-An old file without `auto_vacuum` cannot do that; it is rewritten once.
+Disk: under constant load SQLite could never empty its write-ahead log, because some reader always uses it. So
+after a commit, if the log is too long, the writer waits for the readers and empties the log.
 
 https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum ·
 https://docs.sqlalchemy.org/en/21/dialects/sqlite.html
@@ -35,7 +32,7 @@ from dragoman.stores.sql.database import failed
 
 T = TypeVar("T")
 _PATIENCE = 5.0
-"""Seconds for which a step waits for another process that writes."""
+"""The most seconds for which a transaction waits for another process that writes."""
 _READERS = 4
 """The number of reading threads."""
 _LOOKUP_KEYS = 250
@@ -47,19 +44,19 @@ _BATCH_BYTES = 4_000_000
 hold the whole transaction.
 """
 _LOG_KEPT_BYTES = 8_000_000
-"""The size in bytes to which SQLite truncates the log file after a checkpoint."""
+"""The size in bytes to which SQLite truncates a longer log once the log's content is in the database file."""
 _LOG_MOST_BYTES = 16_000_000
 """If the log has more bytes than this after a commit, the writer empties it."""
 _CHECKPOINT_PATIENCE = 1.0
-"""Seconds for which emptying the log waits for readers. Nothing can be written meanwhile."""
+"""The most seconds for which emptying the log waits for readers. Nothing can be written meanwhile."""
 _FREE_PAGES = 512
-"""The number of unused pages (2 MB) that stay in the file for later writes, and that one step gives back."""
+"""The most unused pages (2 MB) that `shrink` leaves in the file, and that one of its steps removes."""
 _REWRITE_MOST_BYTES = 256_000_000
-"""The most used bytes of an old file that is rewritten. Nothing can be written meanwhile."""
+"""An old file with more used bytes than this is not rewritten. Nothing can be written meanwhile."""
 
 
 class _Write(NamedTuple):
-    """A step that waits to write. answer: the future for its result. size: the bytes that it writes."""
+    """A step that waits to write. answer: gets the step's result. size: the bytes that the step writes."""
 
     step: Callable[[Connection], Any]
     answer: asyncio.Future[Any]
@@ -67,7 +64,7 @@ class _Write(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """What a step returned (`done`), or its error; None = it succeeded."""
+    """The result of a step. done: what the step returned. error: None = the step succeeded."""
 
     done: Any
     error: Exception | None
@@ -97,22 +94,19 @@ class SqliteDatabase:
         self._closed = False
 
     async def read(self, step: Callable[[Connection], T]) -> T:
-        """Run a step that only reads, in one of the reading threads."""
-        return await self._run(self._read, step)
+        return await self._run(self._readers, lambda: step(self._connection()))
 
     async def look_up(
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
-        """Run a fast SELECT that finds rows by an index, and return these rows.
-
-        It runs on the event loop and without SQLAlchemy: a thread, or SQLAlchemy, costs ten times as much as
-        the lookup itself. It does not wait for a lock. If the database is locked, or there are many keys, a
-        thread runs it.
+        """See `Database.look_up`. The SELECT runs on the event loop and without SQLAlchemy: a thread, or
+        SQLAlchemy, costs ten times as much as the SELECT itself. If the database is locked, or there are more
+        than `_LOOKUP_KEYS` keys, a thread runs it instead.
         """
         everything = {**values, "keys_": keys}
         if len(keys) <= _LOOKUP_KEYS:
             if self._lookup_connection is None:
-                self._lookup_connection = _driver(await self._run(self._open, 0))
+                self._lookup_connection = _driver(await self._run(self._readers, lambda: self._open(0)))
             text, names = self._lookup(wanted, everything)
             everything.update((f"keys__{place}", key) for place, key in enumerate(keys, 1))
             with suppress(sqlite3.Error):
@@ -122,7 +116,7 @@ class SqliteDatabase:
     def _lookup(
         self, wanted: Select[*tuple[Any, ...]], values: Mapping[str, Any]
     ) -> tuple[str, Sequence[str]]:
-        """The SQL text of a SELECT for this number of keys, and the names of its parameters in order."""
+        """The SQL of a SELECT for as many keys as `values` has, and the names of its parameters in order."""
         count = len(values["keys_"])
         known = self._lookups.get((wanted, count))
         if known is None:
@@ -134,9 +128,6 @@ class SqliteDatabase:
         return known
 
     async def write(self, step: Callable[[Connection], T], size: int = 0) -> T:
-        """Run a step that writes; returns its result after the commit. If another step in the same
-        transaction fails, this step is run again in its own transaction.
-        """
         self._check_open()
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Write(step, answer, size))
@@ -146,7 +137,9 @@ class SqliteDatabase:
             return await answer
 
     async def shrink(self) -> None:
-        """Give unused pages back to the system in steps (rewrite an old file), then empty the log."""
+        """Give unused pages back to the system in steps, then empty the log. An old file that cannot give
+        back pages is rewritten if it pays.
+        """
         pages = await self.read(_pages)
         if not pages.vacuums:
             if pages.wasted:
@@ -162,33 +155,27 @@ class SqliteDatabase:
 
     async def _alone(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Call `job` in the writing thread, outside of a transaction, and return its result."""
-        self._check_open()
-        with _as_store_failed():
-            return await asyncio.get_running_loop().run_in_executor(
-                self._writer, lambda: job(_driver(self._connection()))
-            )
+        return await self._run(self._writer, lambda: job(_driver(self._connection())))
 
     async def close(self) -> None:
-        """Wait for all pending steps, then close the connections."""
         self._closed = True
         while self._writing is not None:
             await asyncio.wait([self._writing])
         await asyncio.to_thread(self._close)
 
-    async def _run(self, how: Callable[[Any], T], what: Any) -> T:
+    async def _run(self, threads: ThreadPoolExecutor, job: Callable[[], T]) -> T:
         self._check_open()
         with _as_store_failed():
-            return await asyncio.get_running_loop().run_in_executor(self._readers, how, what)
+            return await asyncio.get_running_loop().run_in_executor(threads, job)
 
     def _check_open(self) -> None:
         if self._closed:
             raise StoreFailed("the store is closed")
 
-    def _read(self, step: Callable[[Connection], T]) -> T:
-        return step(self._connection())
-
     def _begin(self) -> None:
-        """Start a transaction with some of the waiting steps. Steps of cancelled callers are dropped."""
+        """Start a transaction with the first of the waiting steps (up to `_BATCH_STEPS`, `_BATCH_BYTES`).
+        Waiting steps whose callers were cancelled are dropped.
+        """
         wanted = [write for write in self._waiting if not write.answer.done()]
         count, size = 0, 0
         for write in wanted[:_BATCH_STEPS]:
@@ -232,9 +219,7 @@ class SqliteDatabase:
     def _transact(self, steps: Sequence[Callable[[Connection], Any]]) -> list[Any]:
         connection = self._connection()
         driver = _driver(connection)
-        driver.execute(
-            "BEGIN IMMEDIATE"
-        )  # takes the write lock now: a later upgrade of a read lock could fail
+        driver.execute("BEGIN IMMEDIATE")  # takes the write lock: a later upgrade of a read lock could fail
         try:
             done = [step(connection) for step in steps]
             driver.commit()
@@ -273,7 +258,6 @@ class SqliteDatabase:
 
 @contextmanager
 def _as_store_failed() -> Generator[None]:
-    """Turn the errors of the driver into StoreFailed."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
@@ -302,7 +286,7 @@ class _Pages(NamedTuple):
 
     @property
     def wasted(self) -> bool:
-        """Whether a rewrite would make the file at most half as large, and take at most two seconds."""
+        """Whether a rewrite pays: it would at least halve the file, and move few enough bytes."""
         used = self.total - self.free
         return self.free > max(used, _FREE_PAGES) and used * self.size <= _REWRITE_MOST_BYTES
 
@@ -316,12 +300,14 @@ def _pages(connection: Connection) -> _Pages:
 
 
 def _give_back(connection: Connection) -> None:
-    """Remove unused pages from the end of the file, in the transaction of this connection."""
+    """Remove up to `_FREE_PAGES` unused pages from the file, in the transaction of this connection."""
     _driver(connection).execute(f"PRAGMA incremental_vacuum({_FREE_PAGES})").fetchall()
 
 
 def _rewrite(driver: sqlite3.Connection) -> None:
-    """Rewrite an old file, unless another process has. https://www.sqlite.org/lang_vacuum.html"""
+    """Rewrite a file so that it can give back unused pages, unless another process has just done so.
+    https://www.sqlite.org/lang_vacuum.html
+    """
     driver.execute("PRAGMA page_count").fetchone()  # without this read, the next PRAGMA gives an old value
     if driver.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
         driver.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
@@ -329,7 +315,9 @@ def _rewrite(driver: sqlite3.Connection) -> None:
 
 
 def _empty_log(driver: sqlite3.Connection) -> None:
-    """Move the log into the file and truncate the log, as far as readers permit it within the time limit."""
+    """Move the log's content into the database file and truncate the log. If readers still use the log after
+    `_CHECKPOINT_PATIENCE` seconds, it is not truncated.
+    """
     patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
     driver.execute(f"PRAGMA busy_timeout={int(_CHECKPOINT_PATIENCE * 1000)}")
     try:

@@ -1,4 +1,4 @@
-"""The store in a database: opens the file, runs migrations, removes rows that expired or exceed limits."""
+"""The store in a SQLite database: opens the file, runs migrations, removes expired and surplus rows."""
 
 from __future__ import annotations
 
@@ -27,8 +27,6 @@ from dragoman.stores.sql.sqlite import SqliteDatabase
 
 _BATCH = 500
 """The most rows that one transaction of a sweep removes. A larger transaction would block writers."""
-
-
 _OF_SESSIONS = Kind(
     SESSIONS.c.id,
     SESSIONS.c.tenant,
@@ -46,7 +44,7 @@ _OF_SEALS = Kind(SEALS.c.number, SEALS.c.owner, SEALS.c.until, SEALS.c.size, nam
 
 
 class SqlStore:
-    """Keeps everything in one database. Made with `open`, which also runs the migrations."""
+    """Keeps everything in one database. Made with `open`. secret_: the vault's secret, 32 bytes."""
 
     kind = "sqlite"
     shared = True
@@ -60,15 +58,17 @@ class SqlStore:
         count = Room([_OF_SESSIONS], limits.session_count, counts=True)
         self.responses: Responses = SqlResponses(database, kept, limits, now)
         self.conversations: Conversations = SqlConversations(database, kept, limits, now)
-        self.sessions: Sessions = SqlSessions(database, kept, count, limits, now)
+        self.sessions: Sessions = SqlSessions(database, kept, limits, now, count)
         self.chats: Chats = SqlChats(database, kept, limits, now)
-        self.seals: Vault | None = SqlVault(database, seals, secret_, limits, now) if limits.seals else None
+        self.seals: Vault | None = SqlVault(database, seals, limits, now, secret_) if limits.seals else None
         self._database = database
         self._rooms = (kept, seals, count)
 
     @classmethod
     async def open(cls, file: Path, limits: Limits, seams: Seams) -> SqlStore:
-        """The store in a SQLite file, which is created for its owner only if missing. Raises StoreFailed."""
+        """Open the store in a SQLite file, and run the missing migrations. A missing file is created, and
+        only its owner may read it. Raises StoreFailed.
+        """
         try:
             await asyncio.to_thread(_make, file)
         except OSError as error:
@@ -83,7 +83,6 @@ class SqlStore:
             raise
 
     async def sweep(self, now: float) -> None:
-        """Delete expired rows and rows above the limits; give unused disk space back to the system."""
         own = [table.c.expires for table in (RESPONSES, CONVERSATIONS, SESSIONS, CHATS)]
         for end in (*own, SEALS.c.until):
             over = and_(end <= now, not_(running())) if end.table is RESPONSES else end <= now
@@ -95,7 +94,6 @@ class SqlStore:
         await self._database.shrink()
 
     async def close(self) -> None:
-        """Wait for running steps, and close the database."""
         await self._database.close()
 
     async def _remove(self, condition: ColumnElement[bool], table: Any) -> None:
@@ -108,6 +106,6 @@ class SqlStore:
 
 
 def _make(file: Path) -> None:
-    """Create the file and its folder if they do not exist, for their owner only."""
+    """Create the file and its folder if they do not exist; only their owner may use what was created."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))

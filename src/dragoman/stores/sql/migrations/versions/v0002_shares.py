@@ -22,7 +22,7 @@ KINDS: Final = (
     # `sessions.size` counts only the content of the turns, not the overhead of their rows.
     ("sessions", "{0}.tenant", "({0}.size + 400 * ({0}.turns + 1))", "size, turns"),
 )
-"""For each counted table: its name, SQL for a row's owner, SQL for a row's bytes, the columns in it."""
+"""For each counted table: its name, SQL for a row's owner, SQL for a row's bytes, the columns in that SQL."""
 
 STATEMENTS: Final = (
     """
@@ -54,11 +54,10 @@ def upgrade() -> None:
     """Create the table `shares`, add up the existing rows, and create the triggers."""
     op.create_table(
         "shares",
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("owner", sa.String(), nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("entries", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("kind", "owner"),
+        sa.Column("kind", sa.String, primary_key=True),
+        sa.Column("owner", sa.String, primary_key=True),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("entries", sa.BigInteger, nullable=False),
     )
     op.create_index("sessions_by_owner", "sessions", ["tenant", "used"])
     for row in KINDS:
