@@ -83,9 +83,7 @@ class HeavySteps:
         return self._thread
 
     def close(self) -> None:
-        """Let the thread end after its running step, without waiting for it. The next large step starts
-        another.
-        """
+        """Let the thread end after its running step, without waiting for it."""
         if self._thread is not None:
             self._thread.shutdown(wait=False)
             self._thread = None
@@ -106,9 +104,7 @@ class Steps:
 
 
 class _Turns:
-    """The order in which requests run steps in one place (the loop or the thread): one has the turn, others
-    wait.
-    """
+    """The order of turns on the loop, or in the thread: one request has the turn, others wait."""
 
     def __init__(self) -> None:
         self._waiting: dict[str | None, deque[asyncio.Future[None]]] = {}

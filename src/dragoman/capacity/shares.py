@@ -40,9 +40,7 @@ class Shares:
             raise
 
     def give_back(self, client: str) -> None:
-        """Free one place of this client, and give it to the first who waits and whose client has not its full
-        share.
-        """
+        """Free one place of this client. It goes to the first who waits and whose client may have it."""
         self.taken -= 1
         self._held[client] -= 1
         if not self._held[client]:

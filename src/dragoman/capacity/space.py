@@ -36,9 +36,7 @@ class Space:
 
 
 class Share:
-    """The bytes that one request has taken of a space. They are given back when every holder has called
-    `free`.
-    """
+    """The bytes that one request has taken of a space; given back when every holder has called `free`."""
 
     __slots__ = ("_holders", "_space", "_taken")
 
@@ -62,9 +60,7 @@ class Share:
         self._holders += 1
 
     def free(self) -> None:
-        """Note that a holder (the request is one) needs the bytes no more. After the last, all are given
-        back.
-        """
+        """Note that a holder (the request is one) needs the bytes no more. The last one gives them back."""
         self._holders -= 1
         if self._taken and not self._holders:
             self.give(self._taken)

@@ -1,8 +1,5 @@
-"""The upstream side of a running exchange.
-
-A flight makes the attempts: it follows `routing.attempts`, calls one upstream after another, and relays or
-translates each attempt. When the client disconnects, its task is cancelled, which also cancels the upstream
-call.
+"""The upstream side of a running exchange: the attempts, one after another, as `routing.attempts` says. When
+the client disconnects, the task is cancelled, and with it the upstream call.
 """
 
 from __future__ import annotations
@@ -222,8 +219,8 @@ class Flight:
         return record
 
     def _is_final(self, error: Exception) -> bool:
-        """Whether no other attempt could help. An unexpected answer, or an error in other people's code, is
-        not final.
+        """Whether an unexpected error ends the exchange instead of the attempt: one of Dragoman's own, one
+        while the request was encoded, or the client's broken connection.
         """
         if isinstance(error, DragomanError) or self._exchange.phase == "encode":
             return True
@@ -231,7 +228,7 @@ class Flight:
 
 
 def _silence(backend: Backend, deployment: Deployment) -> float | None:
-    """Seconds until the first content; None = no limit, or the limit of the whole attempt is shorter."""
+    """The most seconds until the first content; None = no limit, or the whole attempt has no longer one."""
     silence, total = backend.silence, deployment.timers.total
     return None if silence is None or (total is not None and total <= silence) else silence
 

@@ -32,11 +32,8 @@ class Opening:
         """When the silence began. The caller sets None again when content comes."""
 
     async def add(self, data: bytes, *, content: bool) -> bytes:
-        """The bytes to send now. content: True = `data` includes content. Raises RequestFailed if too many
-        bytes are held, or if the silence is too long.
-
-        An attempt without content fails instead of becoming final, so that the next candidate can still
-        answer.
+        """Returns the bytes to send now: with the first content, all that were held. content: True = `data`
+        includes content. Raises RequestFailed if too many bytes are held, or if the silence is too long.
         """
         if self._delivery.committed:
             if not content:

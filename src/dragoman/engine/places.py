@@ -22,7 +22,9 @@ def locator(asked: Asked) -> Locate:
 
 
 def located(asked: Asked, fault: ir.Fault, locate: Locate | None = None) -> ir.Fault:
-    """The fault with its parameter, a place in the IR, as a path of the client's request."""
+    """The fault with `param` as a path of the client's request, by `locate` (None = `locator`), instead of a
+    place in the IR.
+    """
     if fault.param is None:
         return fault
     path = (locate or locator(asked))(fault.param)

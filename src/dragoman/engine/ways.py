@@ -64,13 +64,13 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _against_chat(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why this chat cannot be relayed."""
+    """Why this chat cannot be relayed; () = it can be."""
     reasons = _against_prompt(prospect)
     return (*reasons, "addressed") if _addresses_somebody(prospect.runtime, prospect.asked) else reasons
 
 
 def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why the prompt of a chat cannot be relayed, also if it is only counted."""
+    """Why the prompt of a chat cannot be relayed, also if it is only counted; () = it can be."""
     asked, backend, facts = prospect.asked, prospect.backend, prospect.facts
     reasons = asked.reasons + prospect.plan.reasons
     if prospect.runtime.hooks.need_events:
@@ -106,7 +106,7 @@ def _addresses_somebody(runtime: Runtime, asked: Asked) -> bool:
 
 
 def _against_operation(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why this operation cannot be relayed."""
+    """Why this operation cannot be relayed; () = it can be."""
     asked, backend, codec = prospect.asked, prospect.backend, prospect.asked.codec
     assert codec is not None, "chat has a way of its own"
     if backend.dialect is not asked.face:
@@ -121,7 +121,7 @@ def _able(backend: Backend, deployment: Deployment, asked: Asked, _: Plan) -> Ba
 
 
 def _keep_able(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments without an endpoint for the operation; refuse if none is left."""
+    """Remove the deployments without an endpoint for the operation. Raises RequestFailed if none is left."""
     operation = asked.inbound.operation
     kept = tuple(one for one in plan.route.deployments if can(runtime, asked, one))
     if not kept:

@@ -26,10 +26,8 @@ class Value(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Sealed(Value, frozen=True):
-    """An opaque payload (signature, thought signature, encrypted reasoning) that must be sent back unchanged.
-
-    origin: the dialect in which the payload was received; only the provider that made it can read it. data:
-    the payload exactly as received.
+    """An opaque payload (signature, thought signature, encrypted reasoning) that must be sent back exactly as
+    it was received. origin: the dialect that it came in; only the provider that made it can read it.
     """
 
     origin: str
@@ -210,10 +208,8 @@ class Json(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Native(Value, frozen=True, tag_field="block", tag=True):
-    """A whole wire object that only its own dialect knows.
-
-    kind: the object's own type name. value: the object as decoded. stands_for: a block with the nearest
-    meaning, which other dialects write in its place; None = there is none, and other dialects lose the
+    """A whole wire object that only its own dialect knows. kind: its own type name. value: the object as
+    decoded. stands_for: a block of nearly the same meaning, which other dialects write; None = they lose the
     object.
     """
 

@@ -48,9 +48,7 @@ class EmbedRequest(Value, frozen=True):
 
 
 class EmbedResponse(Value, frozen=True):
-    """The vectors in the order of the inputs, each as the bytes of little-endian 32-bit floats. model: the
-    upstream's name for the model.
-    """
+    """The vectors in the order of the inputs, each as bytes: little-endian 32-bit floats."""
 
     vectors: tuple[bytes, ...]
     model: str | None = None

@@ -112,9 +112,7 @@ class Close(Value, frozen=True):
 
 
 class Finish(Value, frozen=True):
-    """A candidate ends, after all its blocks are closed. stop: why, None = not stated. extra: the candidate's
-    wire keys for which no field exists.
-    """
+    """A candidate ends, after all its blocks are closed. stop: why, None = not stated."""
 
     stop: Stop | None
     candidate: int = 0

@@ -158,9 +158,7 @@ class Fold:
         self._blocks.setdefault(event.candidate, [])
 
     def block(self, index: int, candidate: int = 0) -> Block:
-        """A block with the content that has arrived so far. Raises KeyError or IndexError if it is not open
-        yet.
-        """
+        """A block with its content so far. Raises KeyError or IndexError if it is not open yet."""
         return self._blocks[candidate][index].done()
 
     def response(self) -> Response:

@@ -28,9 +28,7 @@ class Message(Value, frozen=True):
 
 
 class Namespace(Value, frozen=True):
-    """A named group of the client's tools. Neighbouring tools with equal namespaces were written as one
-    group.
-    """
+    """A named group of the client's tools. Neighbours with equal namespaces were written as one group."""
 
     name: str
     description: str | None = None
@@ -203,7 +201,5 @@ class Request(Value, frozen=True):
     stream: bool = False
     stream_usage: bool | None = None
     forms: dict[str, str] | None = None
-    """The dialect's name of a field where it has several: {"max_output": "max_tokens"}; None = the usual
-    ones.
-    """
+    """The dialect's name of a field where it has several: {"max_output": "max_tokens"}; None = the usual."""
     extra: Extra = None

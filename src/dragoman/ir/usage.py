@@ -39,9 +39,7 @@ class Usage(Value, frozen=True):
 
     @property
     def plausible(self) -> bool:
-        """Whether every field that counts tokens is None or a number from 0 to MOST; not `detail` and
-        `others`.
-        """
+        """Whether every field that counts tokens (not `detail`, `others`) is None or from 0 to MOST."""
         counts: tuple[Any, ...] = (  # a provider may have written any value there
             *(self.input, self.cache_read, self.cache_write, self.cache_write_5m, self.cache_write_1h),
             *(self.tool_input, self.output, self.reasoning),
@@ -58,9 +56,7 @@ class Usage(Value, frozen=True):
 
     @property
     def input_total(self) -> int:
-        """All input tokens, cached or not. A part that is not stated counts as 0, here and in the other
-        totals.
-        """
+        """All input tokens, cached or not. In all totals, a part that is not stated counts as 0."""
         return (self.input or 0) + (self.cache_read or 0) + (self.cache_write or 0) + (self.tool_input or 0)
 
     @property

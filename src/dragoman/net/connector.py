@@ -35,9 +35,7 @@ def _nothing() -> None:
 
 
 class Connection(ResponseHandler):
-    """One connection to a server. When bytes come that no request asked for, it is closed, and `surprised`
-    called.
-    """
+    """One connection to a server. Bytes that no request asked for close it; then `surprised` is called."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, surprised: Surprised = _nothing) -> None:
         super().__init__(loop)
@@ -54,9 +52,7 @@ class Connection(ResponseHandler):
         self._unread = _watching(transport.get_extra_info("socket").fileno())
 
     def set_response_params(self, **options: Any) -> None:
-        """Prepare for the next request, and call the function in `CONNECTED`, because it has got a
-        connection.
-        """
+        """Prepare for the next request, which has got this connection; tell its task (`CONNECTED`)."""
         if (connected := CONNECTED.get(None)) is not None:
             connected()
         super().set_response_params(**options)
@@ -93,9 +89,7 @@ class Connection(ResponseHandler):
             super().resume_reading(resume_parser)
 
     def is_connected(self) -> bool:
-        """Whether a request may be sent on this connection. False also if the socket of an idle connection
-        has bytes to read, or its end.
-        """
+        """Whether a request may be sent here; not if an idle connection has bytes to read, or its end."""
         if not super().is_connected():
             return False
         return not (self._answered is self._parser and self._idle and self._unread())
@@ -122,9 +116,7 @@ def _watching(descriptor: int) -> Callable[[], object]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """aiohttp's pool of connections, each a `Connection` with `surprised`. options: of
-    `aiohttp.TCPConnector`.
-    """
+    """A pool of `Connection`s. options: of `aiohttp.TCPConnector`."""
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
         super().__init__(**options)
@@ -140,9 +132,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """Whether `error`, or a cause of it, says that an answer had a line above 8,190 bytes or over 128
-    headers.
-    """
+    """Whether `error`, or a cause of it, is an answer's line above 8,190 bytes or over 128 headers."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):

@@ -37,9 +37,7 @@ class EgressRefused(DragomanError):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, or the IPv4 address that is embedded in it, is global unicast. Raises ValueError
-    for other texts.
-    """
+    """Whether an IP address, or the IPv4 address embedded in it, is global unicast; ValueError for a name."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)

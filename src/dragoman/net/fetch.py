@@ -66,9 +66,7 @@ DEFAULT_BOUNDS = Bounds()
 
 
 class Room(msgspec.Struct):
-    """Counts the downloaded bytes that all exchanges hold. size: the most bytes. held: the bytes of all
-    clients.
-    """
+    """Counts the downloaded bytes that all exchanges hold (`held`), of at most `size`."""
 
     size: int
     held: int = 0
@@ -156,9 +154,7 @@ class Fetcher:
         )
 
     async def try_read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
-        """As `read`, but without errors: media that cannot be downloaded within the limits are returned as
-        they are.
-        """
+        """As `read`, but media that cannot be downloaded within the limits are returned as they are."""
         read = [media for media, _ in named]
 
         async def attempt(index: int, media: ir.Media) -> None:
@@ -179,9 +175,7 @@ class Fetcher:
             await self._session.close()
 
     async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
-        """Copies of media with their bytes, in order. named: each medium and its place in the IR, for errors.
-        Raises as `inline`.
-        """
+        """Copies of media with their bytes, in order. named: media and their places. Raises as `inline`."""
         bounds = self._bounds
         if len(named) > bounds.addresses:
             raise _refused(
@@ -258,9 +252,7 @@ class Fetcher:
         return self._session
 
     def _permit(self, url: URL) -> None:
-        """Raise RequestFailed if a request may not name this URL. The resolver checks the addresses of a host
-        name.
-        """
+        """Raise RequestFailed for a URL that is not allowed. The resolver checks host names, later."""
         if url.scheme not in {"http", "https"} or not url.host:
             raise _unfetched("is not an http or https URL")
         if url.user is not None or url.password is not None:
@@ -329,9 +321,7 @@ def _wanted(block: ir.Block, keep: Keep | None) -> bool:
 
 
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
-    """Yield each medium to download and its place below `where`, in order; also those in documents and in
-    tool results.
-    """
+    """Yield each medium to download and its place (below `where`), also of documents and tool results."""
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Text):
             continue  # a fast path for the most frequent block

@@ -31,9 +31,7 @@ _FLAGS = socket.AI_ADDRCONFIG
 
 
 class Unresolved(DragomanError):
-    """A host name was not looked up in time. busy: True = no thread became free for it, False = it took too
-    long.
-    """
+    """A host name was not looked up in time. busy: True = because no thread became free for it."""
 
     def __init__(self, message: str, *, busy: bool) -> None:
         super().__init__(message)
@@ -57,9 +55,7 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The IP addresses of a host name. Raises Unresolved if they are not found in time, OSError if it has
-        none.
-        """
+        """The addresses of a host name. Raises Unresolved if that takes too long, OSError if it has none."""
         if len(host.removesuffix(".")) > _LONGEST:
             raise OSError(socket.EAI_NONAME, "the host name is too long")
         client = CLIENT.get()

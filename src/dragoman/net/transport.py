@@ -151,9 +151,7 @@ class _Upload(_Body):
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """A request body that is passed on to the provider while it comes in. size: of all pieces, in bytes; None
-    = unknown.
-    """
+    """A request body that is passed on while it comes in. size: its bytes, None = unknown."""
 
     pieces: AsyncIterator[bytes]
     size: int | None = None
@@ -249,8 +247,8 @@ class Answer:
         return whole.getvalue()
 
     async def finish(self) -> None:
-        """Read and drop the few bytes after a stream's last event, so that the connection can be used again.
-        Ends after 0.2 s; errors are ignored.
+        """Read the few bytes after a stream's last event, so that the connection can be used again: for at
+        most 0.2 s and without errors.
         """
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError), self._deadlines.within(_LINGER):
             while await self._response.content.readany():
@@ -285,8 +283,8 @@ class Answer:
             watch.rest()
 
     def close(self) -> None:
-        """End the call. The connection goes back to the pool if the answer was read to its end and the whole
-        request body was sent; else it is closed.
+        """End the call. The connection is used again if the answer was read to its end and the whole body
+        sent.
         """
         if self._watch is not None:
             self._watch.lift()
@@ -351,8 +349,7 @@ class Transport:
     ) -> Coroutine[Any, Any, Answer]:
         """Send a request to the provider, and return its answer when the head has come; the caller closes it.
         Raises RequestFailed. headers: all of them; aiohttp adds only missing accept, accept-encoding and
-        user-agent. body: each piece that the provider takes restarts the time for the first byte of its
-        answer.
+        user-agent. body: each piece that the provider takes restarts the time for the first byte.
         """
         sending = self._send(method, url, headers, body, timers)
         return sending if self._slots is None else _in_turn(self._slots, sending)

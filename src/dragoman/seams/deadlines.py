@@ -89,9 +89,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def within(self, seconds: float | None) -> Deadline | Unlimited:
-        """A time limit of `seconds` from now for the running task; None = no limit. Raises RuntimeError
-        without a task.
-        """
+        """A time limit of `seconds` from now for the running task (else RuntimeError); None = no limit."""
         if seconds is None:
             return UNLIMITED
         task = asyncio.current_task(self._loop)

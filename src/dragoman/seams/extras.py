@@ -38,9 +38,7 @@ def make_target(*extras: str) -> str | None:
 
 
 def _requirement(wanted: str) -> str:
-    """The requirement for pip of these extras (separated by commas), from the source that the installation
-    records (PEP 610).
-    """
+    """What pip installs for these extras ("a,b"), from the source that the installation records (PEP 610)."""
     origin = _origin()
     if origin is None:  # this runs from a source folder
         return f"{Path(__file__).parents[3]}[{wanted}]"

@@ -15,9 +15,7 @@ _SHORT: Final = 12
 
 @final
 class Secret:
-    """A hidden text. It equals only secrets with the same text. file: the file that the text was read from,
-    None = no file.
-    """
+    """A hidden text, equal only to secrets with the same text. file: it was read from it, None = no file."""
 
     __slots__ = ("_value", "file")
 
@@ -35,9 +33,7 @@ class Secret:
         return self._value[-4:] if len(self._value) >= _SHORT else ""
 
     def matches(self, candidate: str) -> bool:
-        """Whether `candidate` is the same text. The time that this takes does not tell where the texts
-        differ.
-        """
+        """Whether `candidate` is the same text; the time taken does not tell where the texts differ."""
         return hmac.compare_digest(
             self._value.encode("utf-8", "surrogatepass"), candidate.encode("utf-8", "surrogatepass")
         )

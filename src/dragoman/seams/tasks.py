@@ -15,9 +15,7 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def spawn(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-    """Start `work` as a task, hold a reference until it ends, and return it. Its exception is logged with
-    `name`.
-    """
+    """Start `work` as a task that cannot vanish, and return it. Its exception is logged with `name`."""
     task = asyncio.get_running_loop().create_task(work, name=name)
     _running.add(task)
     task.add_done_callback(_ended)
