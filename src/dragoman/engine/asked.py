@@ -155,16 +155,16 @@ class Turn(Protocol):
 class Asked(msgspec.Struct, frozen=True):
     """A decoded client request.
 
-    face: the client's protocol. said: its body. steps: runs work on large requests in turns. weight: bytes
-    of the body and of the messages that it continues; it decides how steps take turns. light: True = steps
-    run at once; callers look at it first, because even an `await` that does not wait costs more than most
-    steps of a small request. turn: what it continues, or what keeps its answer. codec: of the operation, in
-    the face's protocol; None = chat, whose codec the face itself has. prompts: True = a chat request, also
-    if only its tokens are counted. brief: the chat request without messages and tools. model, streamed: as
-    requested. echo: the members that the answer repeats, as the client wrote them. sealed:
-    which continued messages have signatures or encrypted reasoning, and from which provider. sealless: True
-    = a provider refused these, so none are sent. beyond: the error for a request that only servers beside
-    the protocol's author accept. reasons: why it cannot be relayed.
+    face: the client's protocol. said: its body. steps: runs work on large requests in turns. weight: bytes of
+    the body and of the messages that it continues; it decides how steps take turns. light: True = steps run
+    at once; callers look at it first, because even an `await` that does not wait costs more than most steps
+    of a small request. turn: what it continues, or what keeps its answer. codec: of the operation, in the
+    face's protocol; None = chat, whose codec the face itself has. prompts: True = a chat request, also if
+    only its tokens are counted. brief: the chat request with only the fields that the form of the answer
+    depends on. model, streamed: as requested. echo: the members that the answer repeats, as the client wrote
+    them. sealed: which continued messages have signatures or encrypted reasoning, and from which provider.
+    sealless: True = a provider refused these, so none are sent. beyond: the error for a request that only
+    servers beside the protocol's author accept. reasons: why it cannot be relayed.
     """
 
     exchange: Exchange

@@ -64,9 +64,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
-        """The values that the answer is encoded with. relayed: True = without messages and tools of the
-        request.
-        """
+        """The values that the answer is encoded with. relayed: True = only `brief` of the request is in them."""
         asked, runtime = self.asked, self.runtime
         request = asked.brief
         if not relayed:

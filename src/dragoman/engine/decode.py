@@ -160,7 +160,6 @@ def _check_model(model: Any) -> None:
 
 
 def _tag(exchange: Exchange, listed: str) -> None:
-    """Add the tags in the value of a request header (`listed`) to the exchange."""
     exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))
     _take(exchange, losses, ())
 

@@ -275,7 +275,9 @@ class Delivery:
         await client.end(data if ends is None else await ends.last(data))
 
     async def broken_off(self) -> None:
-        """Record the usage of an answer that breaks off, by `cost_so_far`. Never raises."""
+        """Record the usage of an answer that breaks off, by `cost_so_far` if it is set. Errors are only
+        logged.
+        """
         cost, asked = self.cost_so_far, self.asked
         if cost is None or asked is None:
             return

@@ -89,7 +89,6 @@ class Engine:
         return msgspec.structs.replace(asked, reasons=(*asked.reasons, "continued"))
 
     async def _before(self, runtime: Runtime, asked: Asked) -> Asked:
-        """The request after the `before` hooks, which may change or end it."""
         request = await asked.step(asked.decoded)
         changed = await runtime.hooks.before(asked.exchange, request)
         return asked if changed is request else asked.with_request(changed, "hook")
@@ -122,7 +121,6 @@ def _planned(table: Table, asked: Asked) -> tuple[Asked, Plan]:
 
 
 def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    """The plan after all stages of the operation's way."""
     for stage in way.stages:
         plan = stage(runtime, asked, plan)
     return plan

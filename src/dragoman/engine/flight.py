@@ -228,7 +228,7 @@ class Flight:
 
 
 def _silence(backend: Backend, deployment: Deployment) -> float | None:
-    """The most seconds until the first content; None = no limit, or the whole attempt has no longer one."""
+    """The most seconds until the first content; None = only the limit of the whole attempt counts."""
     silence, total = backend.silence, deployment.timers.total
     return None if silence is None or (total is not None and total <= silence) else silence
 

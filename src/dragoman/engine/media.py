@@ -70,7 +70,7 @@ class Media:
         return self._held
 
     def close(self) -> None:
-        """Count the fetched bytes no more: the exchange has ended."""
+        """Stop counting the fetched bytes: the exchange has ended."""
         if self._held is not None:
             self._held.close()
 

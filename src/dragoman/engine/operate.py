@@ -193,7 +193,7 @@ async def send(
 
 
 class OperationAnswer:
-    """Reads, joins and delivers the answer of one attempt, always as a whole."""
+    """Reads the whole answer of one attempt, of one or several requests, and delivers it."""
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt

@@ -77,7 +77,9 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def route(table: Table, asked: Asked) -> Plan:
-    """The first plan: route and strictness. Raises RequestFailed if the client has no such model."""
+    """The first plan: route and strictness. Raises RequestFailed if there is no such model, the client may
+    not use it, or strict mode refuses losses from reading the body.
+    """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
     model, granted = exchange.asked, inbound.models

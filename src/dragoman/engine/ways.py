@@ -64,7 +64,6 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _against_chat(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why this chat cannot be relayed; () = it can be."""
     reasons = _against_prompt(prospect)
     return (*reasons, "addressed") if _addresses_somebody(prospect.runtime, prospect.asked) else reasons
 
@@ -106,7 +105,6 @@ def _addresses_somebody(runtime: Runtime, asked: Asked) -> bool:
 
 
 def _against_operation(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why this operation cannot be relayed; () = it can be."""
     asked, backend, codec = prospect.asked, prospect.backend, prospect.asked.codec
     assert codec is not None, "chat has a way of its own"
     if backend.dialect is not asked.face:
@@ -167,5 +165,5 @@ _WAYS: Final[Mapping[Operation, Way]] = {"chat": _CHAT, "count": _COUNT}
 
 
 def way_of(operation: Operation) -> Way:
-    """The way of an operation."""
+    """The way in which an operation is served."""
     return _WAYS.get(operation, _OPERATION)

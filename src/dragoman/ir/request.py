@@ -151,8 +151,8 @@ class Sampling(Value, frozen=True):
 
 
 class Caching(Value, frozen=True):
-    """Prompt-cache settings for the whole request. key: requests with the same key share a cache. mode, ttl,
-    retention: in the dialect's words. mark: a breakpoint that the provider places itself.
+    """Prompt-cache settings for the whole request. key: requests with the same key are sent to the same
+    cache. mode, ttl, retention: in the dialect's words. mark: a breakpoint that the provider places itself.
     """
 
     key: str | None = None

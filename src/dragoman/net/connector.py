@@ -132,7 +132,9 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """Whether `error`, or a cause of it, is an answer's line above 8,190 bytes or over 128 headers."""
+    """Whether `error`, or a cause of it, tells of an answer with a line above 8,190 bytes or over 128
+    headers.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):

@@ -1,7 +1,8 @@
-"""Decides to which addresses a request may make the gateway connect (an image by URL): global unicast only.
+"""Decides to which addresses a request may make the gateway connect (an image by URL): to those that are
+global unicast, or that the operator allows.
 
 The connection uses exactly the addresses that were resolved and checked here, on every redirect. So a name
-whose address changes between check and use gains nothing. Providers that the operator configured are trusted.
+whose address changes between check and use gains nothing.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class GuardedResolver(AbstractResolver):
                 self._hosts.add(entry.lower().rstrip("."))
 
     def permits(self, host: str, address: str) -> bool:
-        """Whether a request that names `host` may connect to `address`. Raises ValueError for a name."""
+        """Whether a request that names `host` may connect to `address` (ValueError if no IP address)."""
         if is_public(address) or host.lower().rstrip(".") in self._hosts:
             return True
         ip = ipaddress.ip_address(address.partition("%")[0])

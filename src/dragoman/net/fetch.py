@@ -321,7 +321,7 @@ def _wanted(block: ir.Block, keep: Keep | None) -> bool:
 
 
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
-    """Yield each medium to download and its place (below `where`), also of documents and tool results."""
+    """Yield each medium to download and its place; also those within documents and tool results."""
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Text):
             continue  # a fast path for the most frequent block
