@@ -27,9 +27,7 @@ class DragomanError(Exception):
 
 
 class WireError(DragomanError):
-    """Bytes or values that do not fit their protocol.
-
-    message: one sentence for a person, without the path.
+    """Bytes or values that do not fit their protocol. message: one sentence for a person, without the path.
     path: the place of the mistake, as the protocol's own errors write it (`messages[0].content`); "" = the
     whole body. code: OpenAI's error code for this mistake; None = OpenAI has none.
     """
@@ -53,10 +51,9 @@ class RequestFailed(DragomanError):
 
 
 class CallFailed(DragomanError):
-    """A request that this program sent to its own gateway was answered with an error.
-
-    status: the HTTP status; 200 if the error came inside a stream, 503 if there was no answer. error: the
-    body of the error answer, decoded if it is JSON, or the error event; None = there was no answer.
+    """A request that this program sent to its own gateway was answered with an error. status: the HTTP
+    status; 200 if the error came inside a stream, 503 if there was no answer. error: the body of the error
+    answer, decoded if it is JSON, or the error event; None = there was no answer.
     """
 
     def __init__(self, status: int, error: Any) -> None:
@@ -73,10 +70,9 @@ def _message(error: Any) -> str | None:
 
 
 class Problem(NamedTuple):
-    """One mistake in a configuration. No field holds a secret's value.
-
-    path: the setting (`providers.openai.base_url`), "" = none. line: in `file`, counted from 1; None = not
-    known. hint: how to correct the mistake, in a few words; None = no hint.
+    """One mistake in a configuration. No field holds a secret's value. path: the setting
+    (`providers.openai.base_url`), "" = none. line: in `file`, counted from 1; None = not known. hint: how to
+    correct the mistake, in a few words; None = no hint.
     """
 
     path: str

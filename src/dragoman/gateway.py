@@ -56,9 +56,8 @@ class Gateway(Core):
     ) -> AsyncGenerator[Any]:
         """Send a request as `ask` does, and yield the decoded events of its streamed answer as they arrive.
         Closing the generator before its end cancels the request. Raises CallFailed if the answer or an event
-        is an error.
-
-        Adds `stream: true` to a body without `stream`, unless `path` contains `:stream` (Gemini).
+        is an error. Adds `stream: true` to a body without `stream`, unless `path` contains `:stream`
+        (Gemini).
         """
         from dragoman.server import inprocess
 

@@ -48,7 +48,6 @@ class EndedByHook(RequestFailed):
 
 class Hooks:
     """All hooks of one gateway. Raises TypeError for an object without any of the four methods.
-
     change_requests: whether a hook may change requests. need_events: whether a hook reads or changes answers,
     which therefore must be translated. Each hook gets the value that the hook before it returned, and the
     methods return that of the last one. They raise EndedByHook and HookFailed.

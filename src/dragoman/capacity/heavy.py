@@ -58,9 +58,8 @@ class HeavySteps:
     async def run(
         self, size: int, client: str | None, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
     ) -> _T:
-        """Run a step when its turn comes. Returns what it returns; raises what it raises.
-
-        size: bytes that the step works on. client: the name of the request's client, None = unknown.
+        """Run a step when its turn comes. Returns what it returns; raises what it raises. size: bytes that
+        the step works on. client: the name of the request's client, None = unknown.
         """
         if size < MEDIUM:
             return step(*args, **named)

@@ -60,8 +60,8 @@ class Inbound(msgspec.Struct, frozen=True):
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """Says that only `provider` can read the signatures and encrypted reasoning in `messages[start:stop]`; ""
-    = no provider gets them.
+    """`messages[start:stop]`, whose signatures and encrypted reasoning only `provider` can read; "" = no
+    provider gets them.
     """
 
     start: int

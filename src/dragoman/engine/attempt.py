@@ -64,7 +64,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
-        """The values that the answer is encoded with. relayed: True = only `brief` of the request is in them."""
+        """The values that the answer is encoded with. relayed: True = with only `brief` of the request."""
         asked, runtime = self.asked, self.runtime
         request = asked.brief
         if not relayed:
@@ -85,10 +85,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return edits
 
     def account(self, locate: Locate) -> None:
-        """Record the request's losses so far; raise RequestFailed if strict mode refuses them.
-
-        locate: turns a place in the IR into a path of the client's request. A provider's encoder knows its
-        losses before it sends the request, an upstream made in code perhaps only when it has read it.
+        """Record the request's losses so far; raise RequestFailed if strict mode refuses them. locate: turns
+        a place in the IR into a path of the client's request. A provider's encoder knows its losses before it
+        sends the request, an upstream made in code perhaps only when it has read it.
         """
         self.exchange.account(*self.call.report.located(locate))
         self.plan.hold_strict(self.exchange)

@@ -57,9 +57,7 @@ class Delivery:
         """Estimates the usage of the running stream so far, if it breaks off; None = it cannot be estimated.
         """
         self.failing: Callable[[ir.Fault], bytes] | None = None
-        """Makes the bytes that tell a failure in the running stream; None = the face does, but for chats
-        only.
-        """
+        """Makes the bytes that tell a failure in the running stream; None = the face does, only for chats."""
         self.ends: Ends | None = None
         """Writes the last events of the running stream; None = no stream has begun."""
         self._exchange = exchange
@@ -118,10 +116,9 @@ class Delivery:
         silence: float | None,
         total: float | None,
     ) -> None:
-        """Begin an attempt, whose work must end before the deadline `limit`.
-
-        success: the HTTP status of a good answer that has none itself; None = no HTTP. silence: seconds until
-        the first content, None = no limit. total: seconds for the whole attempt, None = no limit.
+        """Begin an attempt, whose work must end before the deadline `limit`. success: the HTTP status of a
+        good answer that has none itself; None = no HTTP. silence: seconds until the first content, None = no
+        limit. total: seconds for the whole attempt, None = no limit.
         """
         self._record, self._deployment, self._success = record, deployment, success
         self._limit = UNLIMITED if silence is None else limit
@@ -222,9 +219,7 @@ class Delivery:
         return told if await self.kept(Ending(told), reply) else {**told, "store": False}
 
     async def kept(self, ending: Ending, reply: Reply) -> bool:
-        """Have the turn store the answer as its client reads it. False = that failed; True also without a
-        turn.
-        """
+        """Have the turn, if there is one, store the answer as its client reads it. False = that failed."""
         turn = self.turn
         if turn is None or not turn.keeps:
             return True
@@ -275,9 +270,7 @@ class Delivery:
         await client.end(data if ends is None else await ends.last(data))
 
     async def broken_off(self) -> None:
-        """Record the usage of an answer that breaks off, by `cost_so_far` if it is set. Errors are only
-        logged.
-        """
+        """Record the usage of an answer that breaks off, by `cost_so_far` if it is set. Only logs errors."""
         cost, asked = self.cost_so_far, self.asked
         if cost is None or asked is None:
             return

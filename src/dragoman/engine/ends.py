@@ -19,11 +19,10 @@ class Writer(Protocol):
 
 
 class Ends:
-    """Writes the last events of one stream. Most streams have no event that repeats the whole answer.
-
-    teller: the stream's encoder or relay. keep: stores the answer; returns False if it should have been
-    stored but was not. waits: True = the last event is sent after the answer was stored. lines: True = each
-    event is one line and must be written whole.
+    """Writes the last events of one stream. Most streams have no event that repeats the whole answer. teller:
+    the stream's encoder or relay. keep: stores the answer; returns False if it should have been stored but
+    was not. waits: True = the last event is sent after the answer was stored. lines: True = each event is one
+    line and must be written whole.
     """
 
     __slots__ = ("_client", "_keep", "_lines", "_teller", "pieces")

@@ -103,10 +103,9 @@ class Flight:
             self._media.close()
 
     async def _ask(self, candidate: Candidate) -> ir.Fault | None:
-        """Call one candidate in the suitable protocol. Call it again if its refusal shows a correction.
-
-        None = the answer is delivered. If no protocol has the model, the error of the first call is returned:
-        its protocol is the client's own, or the one that the provider supports best.
+        """Call one candidate in the suitable protocol. Call it again if its refusal shows a correction. None
+        = the answer is delivered. If no protocol has the model, the error of the first call is returned: its
+        protocol is the client's own, or the one that the provider supports best.
         """
         tried: list[Backend] = []
         first: ir.Fault | None = None

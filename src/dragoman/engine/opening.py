@@ -12,10 +12,9 @@ from dragoman.upstreams.upstream import Call
 
 
 class Opening:
-    """Holds a stream until its first content, which makes the attempt final.
-
-    Afterwards it measures silence: data without content. It reads the clock only for such data. passed: see
-    `Delivery.begin`. name: the provider's name in errors.
+    """Holds a stream until its first content, which makes the attempt final. Afterwards it measures silence:
+    data without content. It reads the clock only for such data. passed: see `Delivery.begin`. name: the
+    provider's name in errors.
     """
 
     __slots__ = ("_begin", "_delivery", "_held", "_limits", "_name", "silent_since")

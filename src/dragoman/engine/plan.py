@@ -27,11 +27,9 @@ from dragoman.verify.check import Form, form_of
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How a request is answered.
-
-    route: the deployments that may be called, in order. strict: the losses that are refused; True = those of
-    meaning. form: the schema that the answer is checked against; None = no check. reasons: why no deployment
-    can be relayed to.
+    """How a request is answered. route: the deployments that may be called, in order. strict: the losses that
+    are refused; True = those of meaning. form: the schema that the answer is checked against; None = no
+    check. reasons: why no deployment can be relayed to.
     """
 
     route: Route

@@ -31,9 +31,8 @@ _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
 class Kept:
-    """The clients whose answers this process has stored seals of: tenants and their protocols.
-
-    A relayed request keeps the client's own body, so only the requests of these clients need to be searched.
+    """The clients whose answers this process has stored seals of: tenants and their protocols. A relayed
+    request keeps the client's own body, so only the requests of these clients need to be searched.
     """
 
     def __init__(self) -> None:
@@ -51,9 +50,8 @@ class Kept:
 def begin(
     vault: Vault, tenant: str, backend: Backend, request: ir.Request, run: Run, *, kept: Kept | None = None
 ) -> Sealing | None:
-    """Create the `Sealing` of an exchange; None = nothing to find and nothing to store.
-
-    run: runs a step on the whole request. kept: the clients whose seals are stored are added to it.
+    """Create the `Sealing` of an exchange; None = nothing to find and nothing to store. run: runs a step on
+    the whole request. kept: the clients whose seals are stored are added to it.
     """
     if not issues(backend):
         answered = any(message.role == "assistant" for message in request.messages)

@@ -42,12 +42,10 @@ class Prospect(msgspec.Struct, frozen=True):
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of operation is served.
-
-    hooked: hooks may change its requests. stages: applied to the plan before any call. choose: the upstream
-    of a deployment in the suitable protocol. against: why an attempt cannot be relayed; () = it can be.
-    learns: a refusal may show how to call the same deployment again. seals: signatures or encrypted reasoning
-    of earlier turns may have to return.
+    """How one kind of operation is served. hooked: hooks may change its requests. stages: applied to the plan
+    before any call. choose: the upstream of a deployment in the suitable protocol. against: why an attempt
+    cannot be relayed; () = it can be. learns: a refusal may show how to call the same deployment again.
+    seals: signatures or encrypted reasoning of earlier turns may have to return.
     """
 
     hooked: bool

@@ -34,12 +34,10 @@ _FOR_THE_RECORD: Final = "requested for the gateway's own records; the client do
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """The upstream's request.
-
-    request: in the IR. call: holds the encoded request, if the upstream has a protocol. backend: the
-    upstream, perhaps called several times. counted: estimates the usage of an answer that states none.
-    emulation: restores the answer; None = nothing was emulated. alone: True = one question is sent; a later
-    turn cannot continue the answers to several.
+    """The upstream's request. request: in the IR. call: holds the encoded request, if the upstream has a
+    protocol. backend: the upstream, perhaps called several times. counted: estimates the usage of an answer
+    that states none. emulation: restores the answer; None = nothing was emulated. alone: True = one question
+    is sent; a later turn cannot continue the answers to several.
     """
 
     request: ir.Request

@@ -54,11 +54,9 @@ class CacheMark(Value, frozen=True):
 
 
 class Citation(Value, frozen=True):
-    """The source of a span of a Text block.
-
-    kind: "url", "document", "page", "block", "search_result" or a dialect's own word. start, end: character
-    offsets of the span in the text of that block, None = the span is the whole text. source: the place inside
-    the cited document, in the dialect's own structure.
+    """The source of a span of a Text block. kind: "url", "document", "page", "block", "search_result" or a
+    dialect's own word. start, end: character offsets of the span in the text of that block, None = the span
+    is the whole text. source: the place inside the cited document, in the dialect's own structure.
     """
 
     kind: str = "url"
@@ -109,7 +107,6 @@ class Refusal(Value, frozen=True, tag_field="block", tag=True):
 
 class Thinking(Value, frozen=True, tag_field="block", tag=True):
     """Reasoning. An encoder must not drop a block without text, because `sealed` may be its only content.
-
     text: the raw reasoning. summary: the parts of its summary. redacted: True = the provider withheld the
     text, and `sealed` is the whole content.
     """
@@ -149,10 +146,9 @@ class ToolCall(Value, frozen=True, tag_field="block", tag=True):
 
 class ToolResult(Value, frozen=True, tag_field="block", tag=True):
     """The result of a tool call. id: the id of the call; None = the result belongs to the next call of the
-    tool `name` that has none yet.
-
-    error: whether the tool failed, None = not stated. kind: the call's kind; for a provider's tool the
-    dialect's word for the result ("web_search_tool_result"). by: who executed the tool.
+    tool `name` that has none yet. error: whether the tool failed, None = not stated. kind: the call's kind;
+    for a provider's tool the dialect's word for the result ("web_search_tool_result"). by: who executed the
+    tool.
     """
 
     id: str | None

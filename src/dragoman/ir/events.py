@@ -126,9 +126,7 @@ class Tally(Value, frozen=True):
 
 
 class More(Value, frozen=True):
-    """Late facts about the answer. extra and echo are merged with the earlier ones; tier and model replace
-    the earlier ones, None = no change.
-    """
+    """Late facts. extra, echo: merged with the earlier ones. tier, model: replace them; None = no change."""
 
     extra: Extra = None
     tier: str | None = None

@@ -107,7 +107,6 @@ class _Growing(msgspec.Struct):
 
 class Fold:
     """Collects the events of one stream and builds a Response from them. It does not check their order.
-
     fault: of the last End or Error so far, None = it has none. usage: the latest usage, None = none yet.
     """
 

@@ -58,10 +58,8 @@ class Picture(Value, frozen=True):
 
 
 class ImageResponse(Value, frozen=True):
-    """The pictures of one answer.
-
-    created: Unix seconds. told: further facts of the provider about the pictures (size, quality, background,
-    output_format), under OpenAI's names.
+    """The pictures of one answer. created: Unix seconds. told: further facts of the provider about the
+    pictures (size, quality, background, output_format), under OpenAI's names.
     """
 
     pictures: tuple[Picture, ...]

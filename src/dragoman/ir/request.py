@@ -36,11 +36,10 @@ class Namespace(Value, frozen=True):
 
 
 class Function(Value, frozen=True, tag_field="tool", tag=True):
-    """A tool that the client executes.
-
-    parameters: a JSON Schema object. kind: "function" = the input has the form `parameters`, "custom" = it is
-    free text with the grammar `format`. form: how the dialect wrote the schema. namespace: the tool's group;
-    two tools of the same name may belong to two groups. None everywhere = unstated.
+    """A tool that the client executes. parameters: a JSON Schema object. kind: "function" = the input has the
+    form `parameters`, "custom" = it is free text with the grammar `format`. form: how the dialect wrote the
+    schema. namespace: the tool's group; two tools of the same name may belong to two groups. None everywhere
+    = unstated.
     """
 
     name: str
@@ -79,12 +78,10 @@ Tool: TypeAlias = Function | ProviderTool
 
 
 class ToolChoice(Value, frozen=True):
-    """Which tools the model may or must call.
-
-    mode: "auto", "none", "any" (at least one), "tool" (the named one), "native" (only `native` states it).
-    names: the tool that must be called, or with mode auto or any the tools that may be called; empty = all.
-    kind: of the named tools. namespaces: the tool group of each of `names`, None = unstated; empty = none is
-    stated.
+    """Which tools the model may or must call. mode: "auto", "none", "any" (at least one), "tool" (the named
+    one), "native" (only `native` states it). names: the tool that must be called, or with mode auto or any
+    the tools that may be called; empty = all. kind: of the named tools. namespaces: the tool group of each of
+    `names`, None = unstated; empty = none is stated.
     """
 
     mode: Literal["auto", "none", "any", "tool", "native"]
@@ -97,11 +94,9 @@ class ToolChoice(Value, frozen=True):
 
 
 class Output(Value, frozen=True):
-    """The form of the answer.
-
-    kind: "text", "json" (any JSON value) or "schema" (as `schema` says, whose `name` and `description` the
-    client gave). modalities: ("text", "audio", "image"). audio: OpenAI's {voice, format}. verbosity: low,
-    medium, high. None everywhere = unstated.
+    """The form of the answer. kind: "text", "json" (any JSON value) or "schema" (as `schema` says, whose
+    `name` and `description` the client gave). modalities: ("text", "audio", "image"). audio: OpenAI's {voice,
+    format}. verbosity: low, medium, high. None everywhere = unstated.
     """
 
     kind: Literal["text", "json", "schema"] = "text"
@@ -117,11 +112,9 @@ class Output(Value, frozen=True):
 
 
 class Reasoning(Value, frozen=True):
-    """How much the model should think.
-
-    mode: "on", "off", "adaptive" or a dialect's own word. effort: none, minimal, low, medium, high, xhigh,
-    max. budget: tokens. summary: auto, concise, detailed. visible: whether the answer should show the
-    thinking. None everywhere = unstated.
+    """How much the model should think. mode: "on", "off", "adaptive" or a dialect's own word. effort: none,
+    minimal, low, medium, high, xhigh, max. budget: tokens. summary: auto, concise, detailed. visible: whether
+    the answer should show the thinking. None everywhere = unstated.
     """
 
     mode: str | None = None

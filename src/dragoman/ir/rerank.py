@@ -39,9 +39,8 @@ class Ranked(Value, frozen=True):
 
 
 class RerankResponse(Value, frozen=True):
-    """The results, the most relevant first.
-
-    told: further members of the provider's answer, by its own names ("meta", "usage" with prices).
+    """The results, the most relevant first. told: further members of the provider's answer, by its own names
+    ("meta", "usage" with prices).
     """
 
     results: tuple[Ranked, ...]

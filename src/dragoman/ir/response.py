@@ -24,12 +24,10 @@ Reason: TypeAlias = Literal[
 
 
 class Stop(Value, frozen=True):
-    """Why one candidate ended.
-
-    reason: "end", "tool", "length", "context" (window full), "sequence" (a stop sequence), "filter", "pause"
-    (the client resends to continue), "compaction", "broken" (malformed output), "error", "other". raw: the
-    dialect's own word where `reason` does not determine it. sequence: the stop sequence. detail: the
-    dialect's further statements (refusal category and explanation).
+    """Why one candidate ended. reason: "end", "tool", "length", "context" (window full), "sequence" (a stop
+    sequence), "filter", "pause" (the client resends to continue), "compaction", "broken" (malformed output),
+    "error", "other". raw: the dialect's own word where `reason` does not determine it. sequence: the stop
+    sequence. detail: the dialect's further statements (refusal category and explanation).
     """
 
     reason: Reason

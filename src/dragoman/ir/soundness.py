@@ -17,11 +17,9 @@ _Types: TypeAlias = frozenset[type] | None  # None = any type
 
 
 class _Shape:
-    """The field types of one class.
-
-    read: returns the values of all fields at once. kinds: the allowed types of each field, None = any type.
-    deep: for each field that may hold structs, or a tuple of anything: its position, and their types. seen:
-    combinations of types that `fits` has allowed before.
+    """The field types of one class. read: returns the values of all fields at once. kinds: the allowed types
+    of each field, None = any type. deep: for each field that may hold structs, or a tuple of anything: its
+    position, and their types. seen: combinations of types that `fits` has allowed before.
     """
 
     __slots__ = ("deep", "kinds", "read", "seen")

@@ -58,9 +58,7 @@ class Connection(ResponseHandler):
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take an answer's head from the parser. A second final answer to a request, or too many interim
-        answers, end the connection.
-        """
+        """Take a head. A second final answer to a request, or too many interim ones, end the connection."""
         if self._answered is self._parser:
             self._break_off()
             return
@@ -132,9 +130,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """Whether `error`, or a cause of it, tells of an answer with a line above 8,190 bytes or over 128
-    headers.
-    """
+    """Whether `error`, or a cause of it, tells of a line above 8,190 bytes or of more than 128 headers."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):

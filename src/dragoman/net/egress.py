@@ -61,7 +61,6 @@ def is_public(address: str) -> bool:
 
 def ends_in_a_number(host: str) -> bool:
     """Whether some systems read this host as an IPv4 address: `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`.
-
     No host name ends in a number: https://url.spec.whatwg.org/#ends-in-a-number-checker
     """
     return _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None
@@ -69,7 +68,6 @@ def ends_in_a_number(host: str) -> bool:
 
 class GuardedResolver(AbstractResolver):
     """Resolves host names, and refuses a name if any of its addresses is neither global unicast nor allowed.
-
     allow: host names, IP addresses or networks that requests may name. inner: the resolver that does the
     look-up; None = a new `Resolver`.
     """

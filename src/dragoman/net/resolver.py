@@ -39,10 +39,9 @@ class Unresolved(DragomanError):
 
 
 class Resolver(AbstractResolver):
-    """Looks up the host names of requests.
-
-    threads: the most look-ups at a time, timed-out ones included until they really end. seconds: the most for
-    one look-up and the wait for its thread, None = no limit. lookup: a function like `socket.getaddrinfo`.
+    """Looks up the host names of requests. threads: the most look-ups at a time, timed-out ones included
+    until they really end. seconds: the most for one look-up and the wait for its thread, None = no limit.
+    lookup: a function like `socket.getaddrinfo`.
     """
 
     def __init__(

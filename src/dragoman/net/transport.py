@@ -66,10 +66,9 @@ def untold(bound: str, detail: str) -> None:
 
 
 class Pool(msgspec.Struct, frozen=True):
-    """The settings for the connections to one provider.
-
-    size: the most connections, 0 = no limit. keep_alive: seconds that an idle connection is kept. wait: the
-    most seconds that a request waits for a connection, None = no limit.
+    """The settings for the connections to one provider. size: the most connections, 0 = no limit. keep_alive:
+    seconds that an idle connection is kept. wait: the most seconds that a request waits for a connection,
+    None = no limit.
     """
 
     size: int = 0
@@ -283,9 +282,7 @@ class Answer:
             watch.rest()
 
     def close(self) -> None:
-        """End the call. The connection is used again if the answer was read to its end and the whole body
-        sent.
-        """
+        """End the call. The connection is used again if the whole request was sent and the answer read."""
         if self._watch is not None:
             self._watch.lift()
         if self._share is not None:
@@ -300,11 +297,10 @@ class Answer:
 
 
 class Transport:
-    """The connection pool of one provider. It must be made and closed within the running event loop.
-
-    ca_file: PEM certificates that replace the system's, None = the system's. verify_tls: False = certificates
-    are not checked. proxy: the URL of an HTTP proxy, None = no proxy. name: the provider's, for errors.
-    max_answer: the most bytes of an answer that is read whole, decompressed. space: as for `Answer`.
+    """The connection pool of one provider. It must be made and closed within the running event loop. ca_file:
+    PEM certificates that replace the system's, None = the system's. verify_tls: False = certificates are not
+    checked. proxy: the URL of an HTTP proxy, None = no proxy. name: the provider's, for errors. max_answer:
+    the most bytes of an answer that is read whole, decompressed. space: as for `Answer`.
     """
 
     def __init__(
