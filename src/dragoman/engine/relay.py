@@ -250,7 +250,9 @@ class _Passage:
                 await client.write(data)
 
     def _gather(self, frames: Sequence[bytes], *, ended: bool = False) -> None:
-        """Gather the events of these frames. A stream that the decoder refuses is not kept."""
+        """Gather the events of these frames, and with `ended` those of the stream's end. If the decoder
+        refuses any, the whole answer is not kept.
+        """
         gathered, decoder = self._gathered, self._decoder
         if gathered is None or decoder is None:
             return
@@ -274,7 +276,9 @@ def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | Non
 def _passed(
     relay: StreamRelay, frames: Sequence[bytes], limits: AnswerLimits
 ) -> tuple[bytes, RequestFailed | WireError | None]:
-    """The bytes to send for these frames, and the error in a frame that ended them; None = there is none."""
+    """The bytes to send for the frames before the first bad one, and its error: the upstream's own, or that
+    it cannot be read; None = no frame is bad.
+    """
     pieces: list[bytes] = []
     unsuspicious = limits.unsuspicious
     try:

@@ -28,7 +28,7 @@ class Message(Value, frozen=True):
 
 
 class Namespace(Value, frozen=True):
-    """A named group of the client's tools. Neighbours with equal namespaces were written as one group."""
+    """A named group of client tools. Neighbouring tools with equal namespaces were written as one group."""
 
     name: str
     description: str | None = None

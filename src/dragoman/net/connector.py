@@ -58,7 +58,7 @@ class Connection(ResponseHandler):
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take a head. A second final answer to a request, or too many interim ones, end the connection."""
+        """Take an answer's head. A second final one, or too many interim ones, end the connection."""
         if self._answered is self._parser:
             self._break_off()
             return
