@@ -5,7 +5,7 @@ As a library, the whole gateway is one object:
     from dragoman import Gateway
     app.mount("/ai", Gateway().asgi())
 
-Names are loaded when they are first used, so that importing this package loads no server and no model.
+Each name is imported when it is first used, so that importing this package loads no server and no model.
 """
 
 from __future__ import annotations
@@ -46,27 +46,23 @@ __all__ = [
     "load",
 ]
 
-_HOMES = {
-    "Call": "dragoman.upstreams.upstream",
-    "CallFailed": "dragoman.errors",
-    "Config": "dragoman.config.settings",
-    "ConfigError": "dragoman.errors",
-    "DragomanError": "dragoman.errors",
-    "EndedByHook": "dragoman.hooks",
-    "Exchange": "dragoman.exchange",
-    "Facts": "dragoman.dialects.facts",
-    "Gateway": "dragoman.gateway",
-    "HookFailed": "dragoman.hooks",
-    "Loaded": "dragoman.config.load",
-    "RequestFailed": "dragoman.errors",
-    "Upstream": "dragoman.upstreams.upstream",
-    "WireError": "dragoman.errors",
-    "load": "dragoman.config.load",
+_NAMES = {
+    "config.load": ("Loaded", "load"),
+    "config.settings": ("Config",),
+    "dialects.facts": ("Facts",),
+    "errors": ("CallFailed", "ConfigError", "DragomanError", "RequestFailed", "WireError"),
+    "exchange": ("Exchange",),
+    "gateway": ("Gateway",),
+    "hooks": ("EndedByHook", "HookFailed"),
+    "upstreams.upstream": ("Call", "Upstream"),
 }
+_HOMES = {name: f"dragoman.{module}" for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its module."""
+    """The value of a public name, imported from its module at the first use. Raises AttributeError for
+    others.
+    """
     if name == "ir":
         return importlib.import_module("dragoman.ir")
     if (home := _HOMES.get(name)) is None:
@@ -77,5 +73,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names of this package."""
     return __all__

@@ -27,11 +27,9 @@ class DragomanError(Exception):
 
 
 class WireError(DragomanError):
-    """Bytes or values that do not fit their protocol.
-
-    message: one sentence for a person, without the path.
-    path: the place, in the notation of the protocol's errors (`messages[0].content`); "" = the whole body.
-    code: the code of OpenAI's API for this mistake; None = OpenAI has none.
+    """Bytes or values that do not fit their protocol. message: one sentence for a person, without the path.
+    path: the place of the mistake, as the protocol's own errors write it (`messages[0].content`); "" = the
+    whole body. code: OpenAI's error code for this mistake; None = OpenAI has none.
     """
 
     def __init__(self, message: str, path: str = "", code: str | None = None) -> None:
@@ -53,10 +51,9 @@ class RequestFailed(DragomanError):
 
 
 class CallFailed(DragomanError):
-    """A request that this program sent to its own gateway was answered with an error.
-
-    status: the HTTP status; 200 if the error came inside a stream. error: the error's body, in the protocol
-    of the request; None = there was no answer.
+    """A request that this program sent to its own gateway was answered with an error. status: the HTTP
+    status; 200 if the error came inside a stream, 503 if there was no answer. error: the body of the error
+    answer, decoded if it is JSON, or the error event; None = there was no answer.
     """
 
     def __init__(self, status: int, error: Any) -> None:
@@ -66,17 +63,16 @@ class CallFailed(DragomanError):
 
 
 def _message(error: Any) -> str | None:
-    """The text in an error body of any protocol; None = not found."""
+    """The error message in the body of an error answer of any protocol; None = not found."""
     stated = error.get("error", error) if isinstance(error, dict) else error
     found = stated.get("message") if isinstance(stated, dict) else stated
     return found if isinstance(found, str) else None
 
 
 class Problem(NamedTuple):
-    """One mistake in a configuration.
-
-    path: the setting (`providers.openai.base_url`). line: 1-based line in `file`; None = the setting is not
-    from a file. hint: the next step in a few words, or None. A secret's value never appears.
+    """One mistake in a configuration. No field holds a secret's value. path: the setting
+    (`providers.openai.base_url`), "" = none. line: in `file`, counted from 1; None = not known. hint: how to
+    correct the mistake, in a few words; None = no hint.
     """
 
     path: str
@@ -94,9 +90,8 @@ class Problem(NamedTuple):
 
 
 class ConfigError(DragomanError):
-    """A configuration that cannot be used. problems: all mistakes, in file order.
-
-    warnings: unusual but usable settings, in the same order.
+    """A configuration that cannot be used. problems: all its mistakes. warnings: its unusual but usable
+    settings.
     """
 
     def __init__(self, *problems: Problem, warnings: Sequence[Problem] = ()) -> None:

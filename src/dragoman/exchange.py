@@ -1,7 +1,7 @@
 """The record of one client request from its start to its end.
 
-The server and the engine write the record. Observers (log, metrics, traces) read it when it is closed. It
-holds no socket and no store. Times are seconds on the monotonic clock; `created` is Unix seconds.
+The server and the engine write it; observers (log, metrics, traces) read it when it is closed. Times are
+seconds on the monotonic clock; only `created` is Unix seconds.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
 
 from dragoman import ir
 from dragoman.dialects.loss import Change, Loss
@@ -53,119 +55,72 @@ _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 
-class AttemptRecord:
+class AttemptRecord(msgspec.Struct, eq=False):
     """The record of one call to one deployment with one provider key: its times and its result. key_tail: the
     key's last characters, None = no key. reasons: why the request was translated; () = it was relayed. first:
-    when the answer's first byte came. status: None = no HTTP answer. fault: None = it succeeded.
+    when the first content of a stream, or a whole answer, came; None = neither did. ended: None = the call is
+    still running. status: of the provider's answer, None = no HTTP answer. fault: None = the call succeeded,
+    or is still running.
     """
 
-    __slots__ = (
-        *("deployment", "ended", "fault", "first", "id", "key_tail", "mode", "reasons", "started", "status"),
-    )
-
-    def __init__(
-        self,
-        attempt: str,
-        deployment: str,
-        key_tail: str | None,
-        mode: Mode,
-        started: float,
-        *,
-        reasons: tuple[Reason, ...] = (),
-    ) -> None:
-        self.id = attempt
-        self.deployment = deployment
-        self.key_tail = key_tail
-        self.mode: Mode = mode
-        self.reasons = reasons
-        self.started = started
-        self.first: float | None = None
-        self.ended: float | None = None
-        self.status: int | None = None
-        self.fault: ir.Fault | None = None
+    id: str
+    deployment: str
+    key_tail: str | None
+    mode: Mode
+    started: float
+    reasons: tuple[Reason, ...] = ()
+    first: float | None = None
+    ended: float | None = None
+    status: int | None = None
+    fault: ir.Fault | None = None
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """Ids, decisions, attempts, usage, losses, times and the end of one exchange.
 
     client: the name of the client's key. address: the peer address of the connection. forwarded: the client
-    address that a proxy states, unchanged. agent: the client's User-Agent. operation: the requested
-    operation. asked: the model name that the client sent. answered: the deployment that answered. waited:
-    seconds of waiting for upstreams; the remaining time is the gateway's own. end: who ended the exchange, in
-    which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). taken: losses
-    and changes from reading the body, which therefore hold for every attempt. tags: the client's tags of this
-    request. metadata: values that the client sent for the gateway to keep.
+    address that a proxy states, unchanged. agent: the client's User-Agent. asked: the model name that the
+    client sent. answered: the deployment that was called last. taken: losses and changes from reading the
+    body, which therefore hold for every attempt. tags: the client's tags of this request. metadata: values
+    that the client sent for the gateway to keep. fault: why the exchange failed, None = it did not. status:
+    the HTTP status that the client got. waited: seconds of waiting for upstreams and for the client's body.
+    first: when the first content of a stream came. end: who ended the exchange, in which phase, with which
+    code ("done", "client/stream", "upstream/first_byte/server_error"). None = unknown, or not yet.
     """
 
-    __slots__ = (
-        "address",
-        "agent",
-        "answered",
-        "asked",
-        "attempts",
-        "began",
-        "changes",
-        "client",
-        "created",
-        "end",
-        "ended",
-        "face",
-        "fault",
-        "first",
-        "forwarded",
-        "id",
-        "losses",
-        "metadata",
-        "method",
-        "mode",
-        "operation",
-        "path",
-        "phase",
-        "request_id",
-        "status",
-        "streamed",
-        "tags",
-        "taken",
-        "usage",
-        "waited",
-    )
-
-    def __init__(
-        self, id_: str, request_id: str, face: str, method: str, path: str, *, began: float, created: float
-    ) -> None:
-        self.id = id_
-        self.request_id = request_id
-        self.face = face
-        self.method = method
-        self.path = path
-        self.began = began
-        self.created = created
-        self.client: str | None = None
-        self.address: str | None = None
-        self.forwarded: str | None = None
-        self.agent: str | None = None
-        self.operation: Operation = "chat"
-        self.asked: str | None = None
-        self.answered: str | None = None
-        self.mode: Mode | None = None
-        self.streamed = False
-        self.phase: Phase = "head"
-        self.attempts: list[AttemptRecord] = []
-        self.losses: tuple[Loss, ...] = ()
-        self.changes: tuple[Change, ...] = ()
-        self.taken: tuple[tuple[Loss, ...], tuple[Change, ...]] = _NOTHING
-        self.tags: tuple[str, ...] = ()
-        self.metadata: Mapping[str, Any] = _EMPTY
-        self.usage: ir.Usage | None = None
-        self.fault: ir.Fault | None = None
-        self.status: int | None = None
-        self.waited = 0.0
-        self.first: float | None = None
-        self.ended: float | None = None
-        self.end: str | None = None
+    id: str
+    request_id: str
+    face: str
+    method: str
+    path: str
+    began: float
+    created: float
+    client: str | None = None
+    address: str | None = None
+    forwarded: str | None = None
+    agent: str | None = None
+    operation: Operation = "chat"
+    asked: str | None = None
+    answered: str | None = None
+    mode: Mode | None = None
+    streamed: bool = False
+    phase: Phase = "head"
+    attempts: list[AttemptRecord] = []
+    losses: tuple[Loss, ...] = ()
+    changes: tuple[Change, ...] = ()
+    taken: tuple[tuple[Loss, ...], tuple[Change, ...]] = _NOTHING
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = _EMPTY
+    usage: ir.Usage | None = None
+    fault: ir.Fault | None = None
+    status: int | None = None
+    waited: float = 0.0
+    first: float | None = None
+    ended: float | None = None
+    end: str | None = None
 
     def account(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
-        """Set the losses and changes: those of reading the body (`taken`), then the running attempt's."""
+        """Set `losses` and `changes` to those in `taken`, followed by these, the running attempt's."""
         before_losses, before_changes = self.taken
         self.losses, self.changes = before_losses + losses, before_changes + changes
 
@@ -174,17 +129,16 @@ class Exchange:
         self.phase = "first_byte"
 
     def overhead(self, now: float) -> float:
-        """Seconds of the gateway's own time so far: without waiting for providers and the client's body."""
+        """Seconds from the start to `now`, without waiting for providers and for the client's body."""
         return max(0.0, now - self.began - self.waited)
 
     def foremost_losses(self, most: int) -> Sequence[Loss]:
-        """The most important losses, at most `most` of them. Losses of equal weight keep their order."""
+        """At most `most` losses: first those of meaning, then of quality, then hints, each in their order."""
         return sorted(self.losses, key=lambda loss: _WEIGHTS[loss.severity])[:most]
 
     def close(self, now: float, *, gone: bool = False) -> None:
-        """End the exchange: set `ended` and `end`. gone: the client disconnected before its answer was
-        complete. Impossible token counts are a provider's mistake. They are removed, so that no sum contains
-        them.
+        """End the exchange at `now`: set `ended` and `end`, and remove a usage with impossible token counts.
+        gone: True = the client disconnected before its answer was complete.
         """
         self.ended = now
         if self.usage is not None and not self.usage.plausible:

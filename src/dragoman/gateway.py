@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 
 
 class Gateway(Core):
-    """A gateway that clients can call: as an ASGI application, or directly from this program.
-
-    See `Core` for the parameters.
+    """A gateway that other programs call as an ASGI application, and this program directly. Parameters: of
+    `Core`.
     """
 
     _app: App | None = None
 
     def asgi(self) -> App:
-        """A new ASGI application that serves this gateway."""
+        """A new ASGI application that serves this gateway's HTTP API."""
         from dragoman.server.app import App
 
         return App(self)
@@ -39,9 +38,10 @@ class Gateway(Core):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Send a request from this program itself, without a connection. Returns the answer: decoded if it is
-        JSON, else its bytes. body, path, headers: as a client of any protocol sends them. If the gateway has
-        client keys, `Authorization` must hold one. Raises CallFailed if the answer is an error.
+        """Send a request from this program itself, without a connection. Returns the body of the answer:
+        decoded if it is JSON, else its bytes. body, path, headers: as a client of any protocol sends them; if
+        the gateway has client keys, `Authorization` must hold one. Raises CallFailed if the answer is an
+        error.
         """
         from dragoman.server import inprocess
 
@@ -55,9 +55,9 @@ class Gateway(Core):
         headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Any]:
         """Send a request as `ask` does, and yield the decoded events of its streamed answer as they arrive.
-
-        The method adds `stream: true`, except for Gemini, whose path states it. After an early end of the
-        loop, the request ends when the generator is closed. Raises CallFailed, as `ask`.
+        Closing the generator before its end cancels the request. Raises CallFailed if the answer or an event
+        is an error. Adds `stream: true` to a body without `stream`, unless `path` contains `:stream`
+        (Gemini).
         """
         from dragoman.server import inprocess
 

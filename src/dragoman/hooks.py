@@ -1,49 +1,43 @@
 """Hooks: the points where other people's code, and the gateway's own features, take part in an exchange.
 
 A hook is any object with a `name` and one or more of the methods below, `async` or not. Hooks run in the
-order of their registration. The gateway looks up once which methods exist, so a hook without `on_event` costs
-nothing per token. A hook that raises `RequestFailed` ends the request with that fault, as `EndedByHook`. Any
-other exception, or a result of another type than below, becomes `HookFailed`: it is logged, and the client
-gets a 500 without details.
+order of their registration. A hook that raises `RequestFailed` ends the request with that fault, as
+`EndedByHook`. Any other exception, or a result of another type than below, becomes `HookFailed`: it is
+logged, and the client gets a 500 without details.
 
-    before(exchange, request) -> ir.Request | None       may replace the request; None = unchanged
-    after(exchange, response) -> ir.Response | None      whole answers only; may replace
-    on_event(exchange, event) -> Sequence[ir.Event] | None   streams; None = unchanged, () = dropped
-    on_error(exchange, fault) -> ir.Fault | None         may replace the error that the client gets
+    before(exchange, request) -> ir.Request | None           replaces a request; None = no change, as below
+    after(exchange, response) -> ir.Response | None          replaces a whole answer
+    on_event(exchange, event) -> Sequence[ir.Event] | None   replaces an event of a stream; () = no event
+    on_error(exchange, fault) -> ir.Fault | None             replaces the error that the client gets
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from inspect import isawaitable
-from typing import Any, TypeAlias, get_args
+from typing import Any, Final, TypeVar, get_args
 
 from dragoman import ir
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import Exchange
 
-Before: TypeAlias = Callable[[Exchange, ir.Request], Awaitable[ir.Request | None] | ir.Request | None]
-After: TypeAlias = Callable[[Exchange, ir.Response], Awaitable[ir.Response | None] | ir.Response | None]
-OnEvent: TypeAlias = Callable[
-    [Exchange, ir.Event], Awaitable[Sequence[ir.Event] | None] | Sequence[ir.Event] | None
-]
-OnError: TypeAlias = Callable[[Exchange, ir.Fault], Awaitable[ir.Fault | None] | ir.Fault | None]
-
-
+_T = TypeVar("_T")
+_POINTS: Final = ("before", "after", "on_event", "on_error")
 _EVENTS: tuple[type, ...] = get_args(ir.Event)
 
 
 class HookFailed(DragomanError):
-    """A hook raised another error than RequestFailed, or returned a wrong type; see `__cause__`."""
+    """A hook raised another error than RequestFailed, or returned a value of a wrong type. hook: its name.
+    point: the method. `__cause__` is the error.
+    """
 
     def __init__(self, hook: str, point: str) -> None:
         super().__init__(f"hook {hook!r} failed in {point}")
 
 
 class EndedByHook(RequestFailed):
-    """A hook raised RequestFailed with this fault. This is final: no other deployment is called.
-
-    hook: the hook's name. point: the method that raised.
+    """A hook raised RequestFailed with this fault: no other deployment is called. hook: the hook's name.
+    point: the method that raised it.
     """
 
     def __init__(self, fault: ir.Fault, hook: str, point: str) -> None:
@@ -53,47 +47,34 @@ class EndedByHook(RequestFailed):
 
 
 class Hooks:
-    """All hooks of one gateway, in one list for each method. Raises TypeError for an object without any such
-    method.
+    """All hooks of one gateway. Raises TypeError for an object without any of the four methods.
+    change_requests: whether a hook may change requests. need_events: whether a hook reads or changes answers,
+    which therefore must be translated. Each hook gets the value that the hook before it returned, and the
+    methods return that of the last one. They raise EndedByHook and HookFailed.
     """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:
-        self._before: list[tuple[str, Before]] = []
-        self._after: list[tuple[str, After]] = []
-        self._on_event: list[tuple[str, OnEvent]] = []
-        self._on_error: list[tuple[str, OnError]] = []
-        points: dict[str, list[Any]] = {
-            "before": self._before,
-            "after": self._after,
-            "on_event": self._on_event,
-            "on_error": self._on_error,
-        }
+        self._hooks: dict[str, list[tuple[str, Callable[..., Any]]]] = {point: [] for point in _POINTS}
         for hook in hooks:
-            taken = [point for point in points if callable(getattr(hook, point, None))]
+            taken = [point for point in _POINTS if callable(getattr(hook, point, None))]
             if not taken:
-                raise TypeError(f"{hook!r} is not a hook: it has none of the methods {', '.join(points)}")
+                raise TypeError(f"{hook!r} is not a hook: it has none of the methods {', '.join(_POINTS)}")
             for point in taken:
-                points[point].append((getattr(hook, "name", type(hook).__name__), getattr(hook, point)))
-        self.change_requests = bool(self._before)
-        """Whether a hook may change requests."""
-        self.need_events = bool(self._on_event or self._after)
-        """Whether a hook reads or changes answers, so they cannot be relayed."""
+                self._hooks[point].append((getattr(hook, "name", type(hook).__name__), getattr(hook, point)))
+        self.change_requests = bool(self._hooks["before"])
+        self.need_events = bool(self._hooks["on_event"] or self._hooks["after"])
 
     async def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
-        """The request after all `before` hooks, in turn. All methods raise EndedByHook and HookFailed."""
-        for name, hook in self._before:
-            request = await _run(name, "before", ir.Request, hook, exchange, request) or request
-        return request
+        """The request after all `before` hooks."""
+        return await self._through("before", exchange, request)
 
     async def after(self, exchange: Exchange, response: ir.Response) -> ir.Response:
-        """The whole answer after all `after` hooks, each of which got the result of the one before it."""
-        for name, hook in self._after:
-            response = await _run(name, "after", ir.Response, hook, exchange, response) or response
-        return response
+        """The whole answer after all `after` hooks."""
+        return await self._through("after", exchange, response)
 
     async def events(self, exchange: Exchange, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """The events that replace `batch` after all `on_event` hooks; each gets those of the one before."""
-        for name, hook in self._on_event:
+        """The events that replace the events `batch` after all `on_event` hooks."""
+        for name, hook in self._hooks["on_event"]:
             passed: list[ir.Event] = []
             for event in batch:
                 replaced = await _run(name, "on_event", Sequence, hook, exchange, event)
@@ -103,13 +84,18 @@ class Hooks:
 
     async def on_error(self, exchange: Exchange, fault: ir.Fault) -> ir.Fault:
         """The fault after all `on_error` hooks, from which the client's error is written."""
-        for name, hook in self._on_error:
-            fault = await _run(name, "on_error", ir.Fault, hook, exchange, fault) or fault
-        return fault
+        return await self._through("on_error", exchange, fault)
+
+    async def _through(self, point: str, exchange: Exchange, value: _T) -> _T:
+        for name, hook in self._hooks[point]:
+            value = await _run(name, point, type(value), hook, exchange, value) or value
+        return value
 
 
 async def _run(name: str, point: str, expected: type[Any], hook: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a hook. Returns None or an `expected` (a Sequence of events). name, point: for the errors."""
+    """Call a hook's method with these arguments. Returns what it returned: None or an `expected`, which is a
+    type of value; Sequence = a sequence of events. Raises EndedByHook and HookFailed with `name` and `point`.
+    """
     try:
         result = hook(*arguments)
         if isawaitable(result):

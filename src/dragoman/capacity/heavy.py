@@ -1,8 +1,7 @@
 """Runs the steps of large requests one at a time, so that the event loop stays free for other requests.
 
 Decoding and translating a body of 64 MB, or one with 320,000 values, takes a second of CPU time in a few
-steps. On the event loop, nothing else would run during a step. Many such requests would run their steps one
-after another, and every small request would wait for all of them. So
+steps, during which nothing else would run on the event loop. So
 
     a small request      runs its steps at once,
     a medium one         waits for its turn on the loop; after a long step, the loop is left free for a part
@@ -24,15 +23,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, Protocol, TypeAlias, TypeVar
 
 MEDIUM: Final = 4_000
-"""Bytes. Steps of a body of at least this size take turns. A smaller one takes as little time as none."""
+"""Bytes. Steps on a body of at least this size take turns. A step on a smaller body takes next to no time."""
 LARGE: Final = 100_000
-"""Bytes. Steps of a body of at least this size run in the thread. A smaller one takes 0.1 s at most, whatever
-it holds. The switch to another thread and back takes a hundredth of the time for a body of this size.
+"""Bytes. Steps on a body of at least this size run in the thread: the switch to it and back takes a hundredth
+of their time. A step on a smaller body takes at most 0.1 s.
 """
 LONG: Final = 0.01
-"""Seconds. After a step that took longer, the loop is left free for other requests."""
+"""Seconds. After a turn on the loop that took longer, the loop is left free for other requests."""
 SHARE: Final = 0.25
-"""The free time after a long step, as a part of the step's time. Large requests take so much longer."""
+"""The time for which the loop is left free after a long turn, as a part of the turn's time."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -59,9 +58,8 @@ class HeavySteps:
     async def run(
         self, size: int, client: str | None, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
     ) -> _T:
-        """Run a step when its turn comes. Returns what it returns; raises what it raises.
-
-        size: bytes that the step works on. client: the name of the request's client, None = unknown.
+        """Run a step when its turn comes. Returns what it returns; raises what it raises. size: bytes that
+        the step works on. client: the name of the request's client, None = unknown.
         """
         if size < MEDIUM:
             return step(*args, **named)
@@ -84,7 +82,7 @@ class HeavySteps:
         return self._thread
 
     def close(self) -> None:
-        """Stop the thread after its running step."""
+        """Let the thread end after its running step, without waiting for it."""
         if self._thread is not None:
             self._thread.shutdown(wait=False)
             self._thread = None
@@ -105,7 +103,7 @@ class Steps:
 
 
 class _Turns:
-    """The order in which requests run steps in one place: the running step, and the requests that wait."""
+    """The order of turns on the loop, or in the thread: one request has the turn, others wait."""
 
     def __init__(self) -> None:
         self._waiting: dict[str | None, deque[asyncio.Future[None]]] = {}
@@ -115,7 +113,7 @@ class _Turns:
         """The task that has the turn on the loop; None = its turn is over."""
 
     async def wait(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn on the loop. The turn ends when the task next waits for something."""
+        """Wait for a turn on the loop, unless the task has one. The turn ends when the task next waits."""
         task = asyncio.current_task(loop)
         if not self._busy:
             self._busy = True
@@ -123,17 +121,12 @@ class _Turns:
         elif self._owner is not task or loop.time() - self._began >= LONG:
             await self._queue(loop, client)
             self._start(loop, task)
-        # else: the same task still has its turn, which has not lasted long yet.
 
     async def take(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn in the thread. The caller must end it with `give`."""
+        """Wait for a turn in the thread. The caller must end the turn with `give`."""
         if self._busy:
             await self._queue(loop, client)
         self._busy = True
-
-    def give(self) -> None:
-        """End the turn in the thread."""
-        self._next()
 
     async def _queue(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
         turn = loop.create_future()
@@ -142,7 +135,7 @@ class _Turns:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # the turn came just when the client disconnected
-                self._next()
+                self.give()
             raise
 
     def _start(self, loop: asyncio.AbstractEventLoop, owner: _Owner) -> None:
@@ -155,12 +148,12 @@ class _Turns:
         self._owner = None
         took = loop.time() - self._began
         if took > LONG:
-            loop.call_later(took * SHARE, self._next)
+            loop.call_later(took * SHARE, self.give)
         else:
-            loop.call_soon(self._next)
+            loop.call_soon(self.give)
 
-    def _next(self) -> None:
-        """Give the turn to the client that has waited longest, or to nobody if none waits."""
+    def give(self) -> None:
+        """End a turn: give it to the next client's oldest request, or to nobody if none waits."""
         while self._waiting:
             client = next(iter(self._waiting))
             turns = self._waiting.pop(client)

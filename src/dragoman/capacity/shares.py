@@ -1,7 +1,7 @@
 """Limits how many things run at a time, in all and for each client.
 
-A client waits if there is no free place. The client that has waited longest gets the next place, but a
-client that already holds its full share is skipped until it frees a place.
+Who finds no free place waits. The next free place goes to who has waited longest, except for a client that
+holds its full share.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _Waiting: TypeAlias = tuple[str, "asyncio.Future[None]"]
 
 
 class Shares:
-    """The free and taken places in one event loop. most: places in all. share: places of one client."""
+    """Places in one event loop. most: how many there are. share: how many of them one client may hold."""
 
     def __init__(self, most: int, share: int) -> None:
         self.most = most
@@ -24,7 +24,7 @@ class Shares:
         self._waiting: deque[_Waiting] = deque()
 
     async def take(self, client: str) -> None:
-        """Wait for a free place. The caller must call `give_back` later."""
+        """Take a place for this client, when one is free. The caller must call `give_back` later."""
         if self._may(client):
             self._note(client)
             return
@@ -40,7 +40,7 @@ class Shares:
             raise
 
     def give_back(self, client: str) -> None:
-        """Free one place of this client, and give it to the first waiting client that may have it."""
+        """Free one place of this client. It goes to the first who waits and whose client may have it."""
         self.taken -= 1
         self._held[client] -= 1
         if not self._held[client]:

@@ -9,9 +9,8 @@ from dragoman.errors import RequestFailed
 
 
 class Space:
-    """Counts bytes on disk or in memory that all requests of a process share.
-
-    limit: bytes; a single request may take more. full: the error if not enough are left.
+    """Counts the bytes that all requests of a process take on disk or in memory. limit: in bytes; a request
+    may take more while no other takes any. full: the error for a request that finds not enough bytes left.
     """
 
     def __init__(self, limit: int, full: ir.Fault) -> None:
@@ -20,12 +19,14 @@ class Space:
         self._taken = 0
 
     def take(self, size: int, own: int = 0) -> None:
-        """Count `size` more bytes. own: bytes that this request has taken before. Raises RequestFailed."""
+        """Count `size` more bytes. own, and the error: as for `require`."""
         self.require(size, own)
         self._taken += size
 
     def require(self, size: int, own: int = 0) -> None:
-        """Raise RequestFailed (`full`) if `size` more bytes are not left. own: as for `take`."""
+        """Raise RequestFailed (`full`) if `size` more bytes exceed the limit, and other requests have taken
+        some. own: how many of the counted bytes this request has taken before.
+        """
         if self._taken > own and self._taken + size > self._limit:
             raise RequestFailed(self._full)
 
@@ -35,7 +36,7 @@ class Space:
 
 
 class Share:
-    """The bytes that one request has taken of a space; freed when every holder has called `free`."""
+    """The bytes that one request has taken of a space; given back when every holder has called `free`."""
 
     __slots__ = ("_holders", "_space", "_taken")
 
@@ -45,17 +46,17 @@ class Share:
         self._holders = 1
 
     def take(self, size: int) -> None:
-        """Take more bytes. Raises RequestFailed if they are not left."""
+        """Take `size` more bytes. Raises RequestFailed as `Space.require`."""
         self._space.take(size, self._taken)
         self._taken += size
 
     def give(self, size: int) -> None:
-        """Give `size` of the bytes back."""
+        """Give `size` of the bytes back to the space."""
         self._space.free(size)
         self._taken -= size
 
     def hold(self) -> None:
-        """Add a holder that needs the bytes for longer than the request. It must call `free` too."""
+        """Add a holder of the bytes beside the request. It must call `free` too."""
         self._holders += 1
 
     def free(self) -> None:

@@ -1,8 +1,8 @@
 """One request as its client sent it, with the earlier messages that it continues.
 
-The server creates an `Inbound`. The stages `decode` and `expand` make an `Asked` from it, which is frozen: a
-stage that changes something returns a new `Asked`. Only `Said` can be emptied, because the body of a large
-request must not stay in memory while its answer streams.
+The server creates an `Inbound`. The stages `decode` and `expand` make an `Asked` from it; a stage that
+changes something returns a new one. Only `Said` can be emptied, so that the body of a large request does not
+stay in memory while its answer streams.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Inbound(msgspec.Struct, frozen=True):
 
     face: the client's protocol. headers: lower-case names. max_depth: how deeply the JSON may be nested.
     models: the model names that the client may use; None = all. max_values: how many values the JSON may
-    hold. framing: the stream format that the client wants. turn: what it continues, or what keeps its
-    answer; None = neither. path, params: what the path states, as in `WireRequest`. fields: the fields of a
-    form; `body` is then empty. shown: the model name in answers; None = as the route has it. room: the
-    memory that continued messages take is counted here.
+    hold. framing: the stream format that the client wants. turn: the conversation that the request continues
+    or that keeps its answer; None = neither. path, params: what the path states, as in `WireRequest`. fields:
+    the fields of a form, `body` is then empty; () = no form. shown: the model name that answers show; None =
+    the one that the route states. room: counts the bytes of the continued messages.
     """
 
     face: Dialect
@@ -60,7 +60,9 @@ class Inbound(msgspec.Struct, frozen=True):
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """The signatures and encrypted reasoning in `messages[start:stop]`, which only `provider` can read."""
+    """`messages[start:stop]`, whose signatures and encrypted reasoning only `provider` can read; "" = no
+    provider gets them.
+    """
 
     start: int
     stop: int
@@ -69,8 +71,9 @@ class Sealed(msgspec.Struct, frozen=True):
 
 class Said:
     """The body of a request. wire: decoded. head: its top-level members, each as raw JSON. raw: as received.
-    request: the IR form; None = not decoded yet. A plain relay never needs the IR form.
-    inlined: the IR form with fetched media, and which media kept their URL (`media.Media`).
+    request: the IR form; None = not decoded yet. A plain relay never needs the IR form. inlined: the IR form
+    with fetched media, and the test for media that kept their URL (`net.fetch.Keep`); None = no media were
+    fetched.
     """
 
     __slots__ = ("head", "inlined", "raw", "request", "wire")
@@ -113,9 +116,7 @@ class Turn(Protocol):
 
     @property
     def hears(self) -> bool:
-        """Whether `heard` must be called with the whole answer in the IR as soon as the answer is
-        complete.
-        """
+        """Whether `heard` must be called with the whole answer in the IR when the answer is complete."""
         ...
 
     @property
@@ -129,7 +130,7 @@ class Turn(Protocol):
         ...
 
     async def expand(self, asked: Asked) -> Asked:
-        """The request with the earlier messages in front. Only its own body has been checked so far."""
+        """The request with the earlier messages in front of its own. Raises RequestFailed."""
         ...
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
@@ -154,16 +155,16 @@ class Turn(Protocol):
 class Asked(msgspec.Struct, frozen=True):
     """A decoded client request.
 
-    face: the client's protocol. said: its body. steps: runs work on large requests in turns. weight: bytes
-    of the body and of the messages that it continues; it decides how steps take turns. light: True = steps
-    run at once; callers look at it first, because even an `await` that does not wait costs more than most
-    steps of a small request. turn: what it continues, or what keeps its answer. codec: of the operation, in
-    the face's protocol; None = chat, whose codec the face itself has. prompts: True = a chat request, also
-    if only its tokens are counted. brief: the chat request without messages, for the answer's form. model,
-    streamed: as requested. echo: the members that the answer repeats, as the client wrote them. sealed:
-    which continued messages have signatures or encrypted reasoning, and from which provider. sealless: True
-    = a provider refused these, so none are sent. beyond: the error for a request that only servers beside
-    the protocol's author accept. reasons: why it cannot be relayed.
+    face: the client's protocol. said: its body. steps: runs work on large requests in turns. weight: bytes of
+    the body and of the messages that it continues; it decides how steps take turns. light: True = steps run
+    at once; callers look at it first, because even an `await` that does not wait costs more than most steps
+    of a small request. turn: what it continues, or what keeps its answer. codec: of the operation, in the
+    face's protocol; None = chat, whose codec the face itself has. prompts: True = a chat request, also if
+    only its tokens are counted. brief: the chat request with only the fields that the form of the answer
+    depends on. model, streamed: as requested. echo: the members that the answer repeats, as the client wrote
+    them. sealed: which continued messages have signatures or encrypted reasoning, and from which provider.
+    sealless: True = a provider refused these, so none are sent. beyond: the error for a request that only
+    servers beside the protocol's author accept. reasons: why it cannot be relayed.
     """
 
     exchange: Exchange
@@ -259,7 +260,7 @@ class Asked(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, sealed=(everything,), sealless=True)
 
     def readable(self, provider: str, report: Report) -> ir.Request:
-        """The chat request without seals that `provider` cannot read; `report` gets the losses."""
+        """The chat request without continued seals that `provider` cannot read; `report` gets the losses."""
         request: ir.Request = self.request
         for sealed in self.sealed:
             if sealed.provider != provider:
@@ -268,7 +269,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def blamed(error: WireError) -> ir.Fault:
-    """The fault (400, or 413 if it is too large) for a mistake in the client's request."""
+    """The client's fault for a mistake in its request: 413 if the request is too large, else 400."""
     return ir.Fault(
         "too_large" if error.code == TOO_LARGE else "invalid_request",
         error.message,

@@ -28,11 +28,8 @@ from dragoman.verify.check import CheckOutput
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt.
-
-    backend: the upstream in the chosen protocol. call: the upstream's parameters of this call. record: what
-    observers read about the attempt. seals: finds and stores signatures and encrypted reasoning; None = there
-    is nothing to find or to store.
+    """One attempt. backend: the upstream in the chosen protocol. call: the upstream's parameters. record:
+    what observers read. seals: finds and stores signatures and encrypted reasoning; None = there are none.
     """
 
     runtime: Runtime
@@ -67,7 +64,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
-        """The values that the answer is encoded with. relayed: True = without the request's messages."""
+        """The values that the answer is encoded with. relayed: True = with only `brief` of the request."""
         asked, runtime = self.asked, self.runtime
         request = asked.brief
         if not relayed:
@@ -77,7 +74,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return asked.reply(report, request=request, model=self.shown, now=runtime.seams.now)
 
     def edits(self) -> dict[str, Any]:
-        """The members to set in a relayed request: the upstream's model, and what the configuration adds."""
+        """The members to set in a relayed body: the upstream's model, and what the configuration adds."""
         call, body = self.call, self.asked.said.wire.body
         edits: dict[str, Any] = {"model": call.model}
         for key, value in (call.body or {}).items():
@@ -88,16 +85,15 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return edits
 
     def account(self, locate: Locate) -> None:
-        """Record the request's losses so far; raise RequestFailed if strict mode refuses them.
-
-        locate: turns a place in the IR into a path of the client's request. A provider's encoder knows its
-        losses before it sends the request, an upstream made in code perhaps only when it has read it.
+        """Record the request's losses so far; raise RequestFailed if strict mode refuses them. locate: turns
+        a place in the IR into a path of the client's request. A provider's encoder knows its losses before it
+        sends the request, an upstream made in code perhaps only when it has read it.
         """
         self.exchange.account(*self.call.report.located(locate))
         self.plan.hold_strict(self.exchange)
 
     def steps(self, emulation: Emulation | None = None) -> Sequence[Step]:
-        """The steps that change the answer, in order. emulation: of the request; None = nothing."""
+        """The steps that change the answer, in order. emulation: None = nothing was emulated."""
         steps: list[Step] = []
         if emulation is not None and (restorer := emulation.restorer()) is not None:
             steps.append(restorer)

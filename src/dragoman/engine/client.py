@@ -17,7 +17,7 @@ class Client(Protocol):
         ...
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer. It is JSON, unless the first header is a content type."""
+        """Send a whole answer. It is JSON, unless the first of the headers is a content type."""
         ...
 
     def expect_stream(self) -> None:
@@ -25,7 +25,7 @@ class Client(Protocol):
         ...
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Send a stream's headers. The first one may be the content type. Later calls have no effect."""
+        """Send a stream's headers, unless they have been sent. The first one may be the content type."""
         ...
 
     async def write(self, data: bytes) -> None:

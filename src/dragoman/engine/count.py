@@ -48,7 +48,7 @@ async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: 
 
 
 async def _count_here(asked: Asked, model: str, delivery: Delivery) -> None:
-    """Send the gateway's own count, by the model's tokenizer if it is known."""
+    """Send the gateway's own count: by the tokenizer of `model` if it is known, else an estimate."""
     exchange, codec = asked.exchange, asked.codec
     assert codec is not None
     exchange.answered = exchange.mode = None

@@ -25,7 +25,7 @@ _LONGEST_MODEL: Final = 256
 
 
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """Decode the request. always_usage: every stream ends with its usage. Raises RequestFailed."""
+    """Decode the request. always_usage: every chat asks for its usage. Raises RequestFailed if invalid."""
     exchange.phase = "decode"
     for name in HEADERS:
         if (tags := inbound.headers.get(name)) is not None:
@@ -84,7 +84,7 @@ class _Reading:
         return name if isinstance(name, str) else None
 
     def read(self, *, always_usage: bool) -> None:
-        """Read the body. Raises WireError."""
+        """Check the body and set the attributes. always_usage: as for `decode`. Raises WireError."""
         inbound = self._inbound
         if inbound.fields:
             body = texts(inbound.fields)
@@ -123,8 +123,9 @@ class _Reading:
         _check_model(self.model)
 
     def _reread(self, refused: WireError) -> None:
-        """Read a body that the face refuses: in another form that is known to come to its path, or else as a
-        request for servers that accept more than the protocol's author. Raises WireError.
+        """Check a body that the face refuses with `refused` once more: in another form that is known to come
+        to the same path, or else as a request for servers that accept more than the protocol's author. Sets
+        `face` or `beyond`. Raises WireError.
         """
         assert self.wire is not None
         reading = READINGS.get(self.face.name)
@@ -149,7 +150,7 @@ def _passed(face: Dialect, inbound: Inbound) -> dict[str, str]:
 
 
 def _check_model(model: Any) -> None:
-    """Refuse a model name that is unsafe in headers and logs: too long, or not printable."""
+    """Raise WireError for a model name that is unsafe in headers and logs: too long, or not printable."""
     if isinstance(model, str) and (len(model) > _LONGEST_MODEL or not model.isprintable()):
         raise WireError(
             f"Invalid 'model': expected at most {_LONGEST_MODEL} printable characters.",
@@ -159,7 +160,6 @@ def _check_model(model: Any) -> None:
 
 
 def _tag(exchange: Exchange, listed: str) -> None:
-    """Add the tags in a request header (`listed`) to the exchange."""
     exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))
     _take(exchange, losses, ())
 

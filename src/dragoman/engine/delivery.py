@@ -38,7 +38,7 @@ log = logging.getLogger("dragoman.engine.delivery")
 _CONTENT = FirstContent()
 _ESTIMATED = Change(None, "$.usage", "estimated by the gateway: the provider sent no usage")
 _SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
-"""The events that continue a text: nearly all events of a stream, so they are tested first."""
+"""The events that continue a text: nearly all events of a stream."""
 _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
 
 
@@ -51,15 +51,16 @@ class Delivery:
         self.client = client
         self.now = now
         self.asked: Asked | None = None
-        """The request; None until it has been read."""
+        """The request; None until it has been decoded."""
         self.committed = False
-        """Whether the running attempt is final."""
+        """Whether an attempt is final, so that no other is made."""
         self.cost_so_far: Callable[[], ir.Usage] | None = None
-        """Estimates the usage of the running stream so far; only used if the stream breaks off."""
+        """Estimates the usage of the running stream so far, if it breaks off; None = it cannot be estimated.
+        """
         self.failing: Callable[[ir.Fault], bytes] | None = None
-        """Makes the bytes that tell a failure in the running stream; None = in the face's usual way."""
+        """Makes the bytes that tell a failure in the running stream; None = the face does, only for chats."""
         self.ends: Ends | None = None
-        """Writes the last events of the running stream."""
+        """Writes the last events of the running stream; None = no stream has begun."""
         self._exchange = exchange
         self._inbound = inbound
         self._round: Attempts[Any]
@@ -80,7 +81,7 @@ class Delivery:
         return self._inbound.turn
 
     def expect(self, asked: Asked) -> None:
-        """Note the request. If it asks for a stream, heartbeats can begin."""
+        """Set the request. If it asks for a stream, heartbeats can begin."""
         self.asked = asked
         if asked.streamed:
             self.client.expect_stream()
@@ -116,10 +117,9 @@ class Delivery:
         silence: float | None,
         total: float | None,
     ) -> None:
-        """Begin an attempt, whose work must end before the deadline `limit`.
-
-        success: the HTTP status of a good answer that has none itself; None = no HTTP. silence: seconds until
-        the first content, None = no limit. total: seconds for the whole attempt, None = no limit.
+        """Begin an attempt, whose work must end before the deadline `limit`. success: the HTTP status of a
+        good answer that has none itself; None = no HTTP. silence: seconds until the first content, None = no
+        limit. total: seconds for the whole attempt, None = no limit.
         """
         self._record, self._deployment, self._success = record, deployment, success
         self._limit = UNLIMITED if silence is None else limit
@@ -141,13 +141,13 @@ class Delivery:
     # --- Whole answers -----------------------------------------------------------------------------
 
     async def body(self, body: bytes, call: Call, passed: Headers) -> None:
-        """Send a whole answer as bytes. passed: the upstream's headers for the client."""
+        """Send a whole answer; the attempt is final. passed: the upstream's headers for the client."""
         self._commit()
         self._exchange.waited += call.watch.take()
         await self.client.answer(200, [*self._headers(), *passed], body)
 
     async def payload(self, payload: Payload, call: Call, passed: Headers) -> None:
-        """Send a whole answer of an operation other than chat. It may have a content type other than JSON."""
+        """Send a whole answer of another operation, in its own content type; the attempt is final."""
         self._commit()
         self._exchange.waited += call.watch.take()
         stated = payload.kind or "application/json"
@@ -218,11 +218,11 @@ class Delivery:
     # --- Keeping the answer ------------------------------------------------------------------------
 
     async def _kept_as(self, told: dict[str, Any], reply: Reply) -> dict[str, Any]:
-        """Have the turn store a whole answer. Returns it with `store` false if that failed."""
+        """Have the turn store a whole answer. Returns the answer, with `store` false if that failed."""
         return told if await self.kept(Ending(told), reply) else {**told, "store": False}
 
     async def kept(self, ending: Ending, reply: Reply) -> bool:
-        """Have the turn store the answer as its client reads it. False = it should be stored but is not."""
+        """Have the turn, if there is one, store the answer as its client reads it. False = that failed."""
         turn = self.turn
         if turn is None or not turn.keeps:
             return True
@@ -242,7 +242,7 @@ class Delivery:
     # --- Failures ----------------------------------------------------------------------------------
 
     def last_words(self, fault: ir.Fault) -> bytes:
-        """The bytes that tell `fault` to the client of a stream. The answer is not stored."""
+        """The bytes that tell `fault` to the client inside a stream."""
         if self.failing is not None:
             return self.failing(fault)
         assert self.asked is not None
@@ -273,7 +273,7 @@ class Delivery:
         await client.end(data if ends is None else await ends.last(data))
 
     async def broken_off(self) -> None:
-        """Estimate the usage of an answer that breaks off, if no usage was stated."""
+        """Record the usage of an answer that breaks off, by `cost_so_far` if it is set. Only logs errors."""
         cost, asked = self.cost_so_far, self.asked
         if cost is None or asked is None:
             return
@@ -291,15 +291,15 @@ class Delivery:
     # --- Records -----------------------------------------------------------------------------------
 
     def counted(self, usage: ir.Usage | None) -> None:
-        """Record the usage of the answer, and whether it is an estimate."""
+        """Record the usage of the answer (None = unknown), and that it is an estimate, if it is one."""
         exchange = self._exchange
         exchange.usage = usage
         if usage is not None and usage.estimated and _ESTIMATED not in exchange.changes:
             exchange.changes += (_ESTIMATED,)
 
     def note(self, batch: Sequence[ir.Event]) -> tuple[Sequence[ir.Event], bool, ir.Fault | None]:
-        """Record the usage in a batch. Returns the events before an error event, whether they include
-        content, and the error's fault.
+        """Record the usage that events state. Returns the events before the first error event, whether they
+        include content, and that event's fault. None = no error event: all events are returned.
         """
         speaks = False
         for place, event in enumerate(batch):

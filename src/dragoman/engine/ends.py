@@ -1,4 +1,4 @@
-"""Writes the last events of a stream if they repeat the whole answer: it is stored before they are sent."""
+"""Writes the last events of a stream. If they repeat the whole answer, it is stored before they are sent."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ class Writer(Protocol):
 
 
 class Ends:
-    """Writes the last events of one stream. Most streams have no event that repeats the whole answer.
-
-    teller: the stream's encoder or relay. keep: stores the answer; returns False if it should have been
-    stored but was not. waits: True = the last event is sent after the answer was stored. lines: True = each
-    event is one line and must be written whole.
+    """Writes the last events of one stream. Most streams have no event that repeats the whole answer. teller:
+    the stream's encoder or relay. keep: stores the answer; returns False if it should have been stored but
+    was not. waits: True = the last event is sent after the answer was stored. lines: True = each event is one
+    line and must be written whole.
     """
 
     __slots__ = ("_client", "_keep", "_lines", "_teller", "pieces")
@@ -65,8 +64,9 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """Store the answer. Returns the bytes that end the stream. data: unsent bytes, which come first.
-        Raises RequestFailed if the answer cannot be added to its conversation.
+        """Store the answer, if a last event repeats it. Returns the bytes that are still to be sent. data:
+        the stream's unsent bytes, which come first. Raises RequestFailed if the answer cannot be added to its
+        conversation.
         """
         teller = self._teller
         if teller is None or teller.ending is None:

@@ -1,8 +1,5 @@
-"""Handles a request as a list of stages. No other module calls the stages in order.
-
-Every operation of every face goes through `Engine.handle`. A stage returns the value for the next stage, or
-raises `RequestFailed`. One place handles this error: the face writes it as a whole answer before the headers,
-or inside the stream after them.
+"""Handles a request as a list of stages. A stage returns the value for the next stage, or raises
+`RequestFailed`, which the face writes: as a whole answer before the headers, or inside the stream after them.
 """
 
 from __future__ import annotations
@@ -87,20 +84,19 @@ class Engine:
             await Flight(runtime, way, asked, plan, delivery).run()
 
     async def _expanded(self, asked: Asked, turn: Turn) -> Asked:
-        """The request with the earlier messages in front of it."""
+        """The request with the earlier messages; it is translated unless the turn allows to relay it."""
         asked = await turn.expand(asked)
         if turn.relayed:
             return asked
         return msgspec.structs.replace(asked, reasons=(*asked.reasons, "continued"))
 
     async def _before(self, runtime: Runtime, asked: Asked) -> Asked:
-        """The request after the hooks, which may change or end it."""
         request = await asked.step(asked.decoded)
         changed = await runtime.hooks.before(asked.exchange, request)
         return asked if changed is request else asked.with_request(changed, "hook")
 
     async def _admitted(self, asked: Asked, delivery: Delivery) -> bool:
-        """Whether a model must be called. False: the turn's own answer has been sent."""
+        """Whether a model must be called. False = the turn had an answer of its own, which has been sent."""
         assert asked.turn is not None
         answer = await asked.turn.admitted(asked, delivery.last_words)
         if answer is not None:
@@ -127,7 +123,6 @@ def _planned(table: Table, asked: Asked) -> tuple[Asked, Plan]:
 
 
 def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    """The plan after all stages of the operation."""
     for stage in way.stages:
         plan = stage(runtime, asked, plan)
     return plan

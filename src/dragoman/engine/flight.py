@@ -1,8 +1,5 @@
-"""The upstream side of a running exchange.
-
-A flight makes the attempts: it follows `routing.attempts`, calls one upstream after another, and relays or
-translates each attempt. When the client disconnects, its task is cancelled, which also cancels the upstream
-call.
+"""The upstream side of a running exchange: the attempts, one after another, as `routing.attempts` says. When
+the client disconnects, the task is cancelled, and with it the upstream call.
 """
 
 from __future__ import annotations
@@ -106,10 +103,9 @@ class Flight:
             self._media.close()
 
     async def _ask(self, candidate: Candidate) -> ir.Fault | None:
-        """Call one candidate in the suitable protocol. Call it again if its refusal shows a correction.
-
-        None = the answer is delivered. If no protocol has the model, the error of the first call is returned:
-        its protocol is the client's own, or the one that the provider supports best.
+        """Call one candidate in the suitable protocol. Call it again if its refusal shows a correction. None
+        = the answer is delivered. If no protocol has the model, the error of the first call is returned: its
+        protocol is the client's own, or the one that the provider supports best.
         """
         tried: list[Backend] = []
         first: ir.Fault | None = None
@@ -222,8 +218,8 @@ class Flight:
         return record
 
     def _is_final(self, error: Exception) -> bool:
-        """Whether no other attempt could help. An unexpected answer, or an error in other people's code, is
-        not final.
+        """Whether an unexpected error ends the exchange instead of the attempt: one of Dragoman's own, one
+        while the request was encoded, or the client's broken connection.
         """
         if isinstance(error, DragomanError) or self._exchange.phase == "encode":
             return True
@@ -231,7 +227,7 @@ class Flight:
 
 
 def _silence(backend: Backend, deployment: Deployment) -> float | None:
-    """Seconds until the first content; None = no limit, or the limit of the whole attempt is shorter."""
+    """The most seconds until the first content; None = only the limit of the whole attempt counts."""
     silence, total = backend.silence, deployment.timers.total
     return None if silence is None or (total is not None and total <= silence) else silence
 

@@ -14,7 +14,7 @@ _MANY = 256
 _LOGPROB = 100
 """Characters that one token's log probability counts as."""
 _MOST = 16_000_000
-"""Characters of an answer. A longer answer is not kept: an endless stream must not fill memory."""
+"""The most characters of an answer. A longer one is dropped: an endless stream must not fill memory."""
 
 
 def _is_plain(event: Any) -> bool:
@@ -35,7 +35,7 @@ class Gathered:
         self._texts: list[str] = []
 
     def add(self, events: Sequence[ir.Event]) -> bool:
-        """Add events. True: a candidate finished in them. Always False if the answer is too long to keep."""
+        """Add events. True = a candidate finished in them; never after the answer has become too long."""
         if self._size > _MOST:
             return False
         finished = False
@@ -63,7 +63,7 @@ class Gathered:
         return finished
 
     def response(self) -> ir.Response:
-        """The answer so far."""
+        """The answer so far; empty if it has become too long."""
         self._settle()
         return self._fold.response()
 

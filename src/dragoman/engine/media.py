@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 class Media:
-    """Fetches for one exchange, and holds a share of the memory for it. client: name of the client's key."""
+    """Fetches media for one exchange, and counts their bytes. client: the name of the client's key."""
 
     def __init__(self, fetcher: Fetcher, client: str) -> None:
         self._fetcher = fetcher
@@ -72,13 +72,11 @@ class Media:
         return self._held
 
     def close(self) -> None:
-        """Give the memory back: the exchange has ended."""
+        """Stop counting the fetched bytes: the exchange has ended."""
         if self._held is not None:
             self._held.close()
 
 
 def _is_address(media: ir.Media) -> bool:
-    """Whether a server may be able to read the medium's URL. The fetcher explains what is wrong with
-    others.
-    """
+    """Whether the medium has no URL, or one that a server may be able to read."""
     return media.url is None or media.url.startswith(("http://", "https://", "data:"))

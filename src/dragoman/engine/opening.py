@@ -12,10 +12,9 @@ from dragoman.upstreams.upstream import Call
 
 
 class Opening:
-    """Holds a stream until its first content, which makes the attempt final.
-
-    Afterwards it measures silence: data without content. It reads the clock only for such data. passed: see
-    `Delivery.begin`. name: the provider's name in errors.
+    """Holds a stream until its first content, which makes the attempt final. Afterwards it measures silence:
+    data without content. It reads the clock only for such data. passed: see `Delivery.begin`. name: the
+    provider's name in errors.
     """
 
     __slots__ = ("_begin", "_delivery", "_held", "_limits", "_name", "silent_since")
@@ -32,11 +31,8 @@ class Opening:
         """When the silence began. The caller sets None again when content comes."""
 
     async def add(self, data: bytes, *, content: bool) -> bytes:
-        """The bytes to send now. content: True = `data` includes content. Raises RequestFailed if too many
-        bytes are held, or if the silence is too long.
-
-        An attempt without content fails instead of becoming final, so that the next candidate can still
-        answer.
+        """Returns the bytes to send now: with the first content, all that were held. content: True = `data`
+        includes content. Raises RequestFailed if too many bytes are held, or if the silence is too long.
         """
         if self._delivery.committed:
             if not content:

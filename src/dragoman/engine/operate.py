@@ -141,7 +141,9 @@ def _prompted(attempt: Attempt, upstream: WireUpstream, inlined: ir.Request) -> 
 def _requests(
     attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide, request: Any
 ) -> list[tuple[Any, Outgoing, dict[str, str]]]:
-    """The provider's requests: each part, its outgoing request, and its headers. Raises RequestFailed."""
+    """The provider's requests: for each part of the request the part, its outgoing request and its headers.
+    Raises RequestFailed if the provider's protocol cannot express one, or strict mode refuses its losses.
+    """
     requests: list[tuple[Any, Outgoing, dict[str, str]]] = []
     for start, part in side.split(request, attempt.call.model):
         wire = _encoded(attempt, upstream, part, start)
@@ -191,7 +193,7 @@ async def send(
 
 
 class OperationAnswer:
-    """Reads, joins and delivers the answer of one attempt, always as a whole."""
+    """Reads the whole answer of one attempt, of one or several requests, and delivers it."""
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
@@ -199,7 +201,7 @@ class OperationAnswer:
         """Bytes received."""
 
     async def read(self, answer: Answer, upstream: WireUpstream) -> Payload:
-        """Read a whole answer. Raises WireError if it has too many values."""
+        """Read a whole answer. Raises WireError if it has too many values, RequestFailed as `Answer.read`."""
         raw = await answer.read()
         self._attempt.call.watch.stop()
         kind = answer.headers.get("content-type", "")
@@ -271,7 +273,7 @@ def lacking(operation: Operation) -> ir.Fault:
 
 
 def _no_endpoint(operation: Operation) -> ir.Fault:
-    """The fault for a 404 that names no resource. Another deployment may have the endpoint."""
+    """The fault if a provider has no endpoint for the operation. Another deployment may have one."""
     return ir.Fault(
         "not_implemented",
         f"This model's provider has no endpoint for {NAMES[operation]}.",

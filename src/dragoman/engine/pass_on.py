@@ -72,7 +72,7 @@ async def pass_on(attempt: Attempt) -> None:
 
 
 def _flows(attempt: Attempt, answer: Answer) -> bool:
-    """Whether the answer is passed as a stream. Raises WireError for events that were not requested."""
+    """Whether the answer is passed in pieces (events, sound). Raises WireError for unrequested events."""
     streamed, sound = attempt.asked.streamed, codec_of(attempt).sound
     if streams(answer):
         if not streamed and not sound:
@@ -148,7 +148,7 @@ class _Passage:
             yield rest + b"\n\n"
 
     def _seen(self, frames: Sequence[bytes]) -> bool:
-        """Read usage and end. True: there are frames. Raises RequestFailed if a frame states a failure."""
+        """Record usage and end. True = there are frames. Raises RequestFailed if a frame states a failure."""
         exchange, relay = self._attempt.exchange, self._codec.relay
         assert relay is not None
         for frame in frames:

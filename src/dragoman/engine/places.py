@@ -22,7 +22,7 @@ def locator(asked: Asked) -> Locate:
 
 
 def located(asked: Asked, fault: ir.Fault, locate: Locate | None = None) -> ir.Fault:
-    """The fault with its parameter, a place in the IR, as a path of the client's request."""
+    """The fault, its `param` turned from a place in the IR by `locate` (None = by `locator`)."""
     if fault.param is None:
         return fault
     path = (locate or locator(asked))(fault.param)

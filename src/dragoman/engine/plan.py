@@ -27,11 +27,9 @@ from dragoman.verify.check import Form, form_of
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How a request is answered.
-
-    route: the deployments that may be called, in order. strict: the losses that are refused; True = those of
-    meaning. form: the schema that the answer is checked against; None = no check. reasons: why no deployment
-    can be relayed to.
+    """How a request is answered. route: the deployments that may be called, in order. strict: the losses that
+    are refused; True = those of meaning. form: the schema that the answer is checked against; None = no
+    check. reasons: why no deployment can be relayed to.
     """
 
     route: Route
@@ -77,7 +75,9 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def route(table: Table, asked: Asked) -> Plan:
-    """The first plan: the route of the model's name, and the strictness. Raises RequestFailed."""
+    """The first plan: route and strictness. Raises RequestFailed if there is no such model, the client may
+    not use it, or strict mode refuses losses from reading the body.
+    """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
     model, granted = exchange.asked, inbound.models
@@ -119,7 +119,7 @@ def fill_in(asked: Asked, plan: Plan) -> Asked:
 
 
 def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Keep the deployments that may accept what goes beyond the client's protocol; refuse if none."""
+    """Keep the deployments that may accept what goes beyond the client's protocol; RequestFailed if none."""
     if asked.beyond is None:
         return plan
     kept = tuple(
@@ -149,7 +149,7 @@ def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -
 
 
 def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments whose models cannot do what the request needs; refuse if none is left."""
+    """Remove the deployments whose models cannot do what is needed. Raises RequestFailed if none is left."""
     deployments = plan.route.deployments
     thinks = (asked.brief.forms or {}).get("reasoning") == DEMANDED
     if not thinks and True not in [deployment.facts.restricts for deployment in deployments]:
@@ -162,7 +162,7 @@ def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments whose stated context window is too small for the request."""
+    """Remove the deployments whose stated window is too small, or plan to shorten; RequestFailed if none."""
     deployments = plan.route.deployments
     windows = [deployment.window for deployment in deployments]
     if not any(windows):
@@ -176,7 +176,9 @@ def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Plan the check of the answer against the requested output format, if the check is enabled."""
+    """Plan the check of the answer against the requested format, if wanted. Raises RequestFailed if there is
+    no way to check it.
+    """
     wished = asked.inbound.headers.get("x-dragoman-check-output")
     if wished == "0" or not (wished == "1" or plan.route.check_output):
         return plan
@@ -217,7 +219,7 @@ def _not_granted(model: str, granted: Grants) -> ir.Fault:
 
 
 def _stricter(header: str, strict: Strict) -> Strict:
-    """The stricter of the client's header and the model's setting. Raises RequestFailed."""
+    """The stricter of the client's header (RequestFailed if it is unknown) and the model's setting."""
     wished = _WISHES.get(header.lower())
     if wished is None:
         raise RequestFailed(_UNKNOWN_WISH)

@@ -37,7 +37,7 @@ from dragoman.wire.json import decode_both, decode_head, encode, encode_head
 
 _STREAM: Final = {"stream": True}
 _COUNTED_BYTES: Final = 1_000_000
-"""The largest request that is kept while its stream runs, to count its tokens if the provider does not."""
+"""The most bytes of a request that is kept, to estimate the usage of its stream if there is none."""
 _HEARD_BYTES: Final = 65_536
 _USAGE: Final = "stream_options.include_usage"
 _WHY: Final = "requested for the gateway's own records; the client does not receive it"
@@ -132,8 +132,8 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
 def _filled(
     attempt: Attempt, upstream: WireUpstream, raw: bytes, data: bytes
 ) -> tuple[bytes, ir.Usage | None]:
-    """Add an estimate to a whole answer without usage. An answer that cannot be read stays unchanged: its
-    client can judge it. raw: as received. data: as it is sent.
+    """Add an estimate to a whole answer without usage. Returns the answer's bytes and usage; None = it cannot
+    be read, and stays unchanged. raw: the answer as received. data: as its client gets it.
     """
     try:
         decoded = upstream.decode(raw)
@@ -169,7 +169,7 @@ async def _unfold(attempt: Attempt, upstream: WireUpstream, answer: Answer, repl
 
 
 def _finished(attempt: Attempt, response: ir.Response) -> ir.Response:
-    """An answer after all steps, if it came whole instead of streamed or the reverse."""
+    """An answer after all steps, with an estimated usage if it has none."""
     return whole([EstimateUsage(attempt.asked.request, attempt.deployment.model), *attempt.steps()], response)
 
 
@@ -250,8 +250,8 @@ class _Passage:
                 await client.write(data)
 
     def _gather(self, frames: Sequence[bytes], *, ended: bool = False) -> None:
-        """Gather the events of these frames. A stream that the relay passes but the decoder refuses is not
-        kept.
+        """Gather the events of these frames, and with `ended` those of the stream's end. If the decoder
+        refuses any, the whole answer is not kept.
         """
         gathered, decoder = self._gathered, self._decoder
         if gathered is None or decoder is None:
@@ -266,7 +266,7 @@ class _Passage:
 
 
 def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | None]:
-    """The data with the relay's last bytes, and the fault of a stream that broke off."""
+    """The data with the relay's last bytes, and the error of a stream that broke off; None = it did not."""
     try:
         return data + relay.close(), None
     except RequestFailed as failed:
@@ -276,8 +276,8 @@ def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | Non
 def _passed(
     relay: StreamRelay, frames: Sequence[bytes], limits: AnswerLimits
 ) -> tuple[bytes, RequestFailed | WireError | None]:
-    """The bytes to send for these frames, and the error that stopped them: the upstream's own, or a frame
-    that cannot be read.
+    """The bytes to send for the frames before the first bad one, and its error: the upstream's own, or that
+    it cannot be read; None = no frame is bad.
     """
     pieces: list[bytes] = []
     unsuspicious = limits.unsuspicious

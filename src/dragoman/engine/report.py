@@ -32,9 +32,7 @@ def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, byt
 
 
 def _report(exchange: Exchange) -> bytes:
-    """Attempts, losses and changes as JSON for a header: ASCII, and limited because clients limit the size of
-    headers.
-    """
+    """Attempts, losses and changes as ASCII JSON for a header, bounded as clients bound headers."""
     entries = [("losses", loss) for loss in exchange.losses] + [("changes", c) for c in exchange.changes]
     attempts = [_attempt(attempt) for attempt in exchange.attempts[-_ATTEMPTS:]]
     report: dict[str, Any] = {"attempts": attempts, "losses": [], "changes": []}

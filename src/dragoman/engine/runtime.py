@@ -24,8 +24,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
     backends: the upstreams by provider name. always_usage: every stream ends with its usage, even if the
     client did not request it. count_upstream: providers count the tokens of a prompt. heavy: gives the steps
-    of large requests their turns. vault: stores signatures and encrypted reasoning for the next turn; None =
-    not stored. kept: which clients have some in the vault. store: other data that lasts between requests.
+    of large requests their turns. vault: stores signatures and encrypted reasoning for later requests; None =
+    they are not stored. kept: the clients for whom the vault has some. store: other data that lasts.
     """
 
     table: Table

@@ -31,9 +31,8 @@ _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
 class Kept:
-    """The clients whose answers this process has stored seals of: tenants and their protocols.
-
-    A relayed request keeps the client's own body, so only the requests of these clients need to be searched.
+    """The clients whose answers this process has stored seals of: tenants and their protocols. A relayed
+    request keeps the client's own body, so only the requests of these clients need to be searched.
     """
 
     def __init__(self) -> None:
@@ -51,9 +50,8 @@ class Kept:
 def begin(
     vault: Vault, tenant: str, backend: Backend, request: ir.Request, run: Run, *, kept: Kept | None = None
 ) -> Sealing | None:
-    """Create the `Sealing` of an exchange; None = nothing to find and nothing to store.
-
-    run: runs a step on the whole request. kept: notes the clients whose seals are stored.
+    """Create the `Sealing` of an exchange; None = nothing to find and nothing to store. run: runs a step on
+    the whole request. kept: the clients whose seals are stored are added to it.
     """
     if not issues(backend):
         answered = any(message.role == "assistant" for message in request.messages)
@@ -127,7 +125,7 @@ class Sealing:
 
     @cached_property
     def marks(self) -> Marks:
-        """What makes the tenant's keys and digests, created only if needed."""
+        """The maker of the tenant's keys and digests for the vault, created only if needed."""
         return Marks(self.vault.secret, self._tenant)
 
     def _ask(self) -> None:
@@ -204,7 +202,7 @@ class Sealing:
         return inside
 
     def noted(self) -> None:
-        """Note that seals of the answer are stored."""
+        """Note in `kept` that seals of the answer are stored."""
         if self._kept is not None:
             self._kept.add(self._tenant, self._dialect)
 
@@ -216,12 +214,12 @@ class Sealing:
         return await self.vault.find(keys) if keys else {}
 
     def keeper(self, backend: Backend, scope: Scope) -> Keeper | None:
-        """What stores the seals of one answer; None = this upstream makes none that must return."""
+        """A `Keeper` for one answer; None = this upstream makes no seals that must return."""
         return Keeper(self, scope, backend) if issues(backend) else None
 
 
 class Keeper:
-    """Stores the seals of one answer that its client cannot hold. It gets the answer as the client does."""
+    """Stores the seals of one answer, given as the client gets it, that its client cannot hold."""
 
     def __init__(self, sealing: Sealing, scope: Scope, backend: Backend) -> None:
         self._sealing = sealing

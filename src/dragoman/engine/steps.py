@@ -17,9 +17,8 @@ class Step(Protocol):
     """One change of an answer. It gets either the events or the whole answer, never both."""
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The events that take the place of this event: itself, others, or none. They go to the next step.
-
-        An `ir.Error` in the result ends the answer; nothing after it is sent.
+        """The events that take the place of this event: itself, others, or none. They go to the next step. An
+        `ir.Error` in the result ends the answer; nothing after it is sent.
         """
         ...
 

@@ -128,7 +128,9 @@ class _Stream:
         await client.end()
 
     async def _behind_steps(self, arrived: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """The events after steps and hooks. A whole answer and its seals are stored before this returns."""
+        """The events after the steps and hooks. A complete answer and its seals are stored before this
+        returns.
+        """
         attempt = self._attempt
         self._heard.hear(arrived)
         if self._counts and arrived and type(arrived[-1]) is ir.End:

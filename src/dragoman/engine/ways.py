@@ -42,12 +42,10 @@ class Prospect(msgspec.Struct, frozen=True):
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of operation is served.
-
-    hooked: hooks may change its requests. stages: applied to the plan before any call. choose: the upstream
-    of a deployment in the suitable protocol. against: why an attempt cannot be relayed; () = it can be.
-    learns: a refusal may show how to call the same deployment again. seals: signatures or encrypted reasoning
-    of earlier turns may have to return.
+    """How one kind of operation is served. hooked: hooks may change its requests. stages: applied to the plan
+    before any call. choose: the upstream of a deployment in the suitable protocol. against: why an attempt
+    cannot be relayed; () = it can be. learns: a refusal may show how to call the same deployment again.
+    seals: signatures or encrypted reasoning of earlier turns may have to return.
     """
 
     hooked: bool
@@ -64,13 +62,12 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _against_chat(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why this chat cannot be relayed."""
     reasons = _against_prompt(prospect)
     return (*reasons, "addressed") if _addresses_somebody(prospect.runtime, prospect.asked) else reasons
 
 
 def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why the prompt of a chat cannot be relayed, also if it is only counted."""
+    """Why the prompt of a chat cannot be relayed, also if it is only counted; () = it can be."""
     asked, backend, facts = prospect.asked, prospect.backend, prospect.facts
     reasons = asked.reasons + prospect.plan.reasons
     if prospect.runtime.hooks.need_events:
@@ -106,7 +103,6 @@ def _addresses_somebody(runtime: Runtime, asked: Asked) -> bool:
 
 
 def _against_operation(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why this operation cannot be relayed."""
     asked, backend, codec = prospect.asked, prospect.backend, prospect.asked.codec
     assert codec is not None, "chat has a way of its own"
     if backend.dialect is not asked.face:
@@ -121,7 +117,7 @@ def _able(backend: Backend, deployment: Deployment, asked: Asked, _: Plan) -> Ba
 
 
 def _keep_able(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments without an endpoint for the operation; refuse if none is left."""
+    """Remove the deployments without an endpoint for the operation. Raises RequestFailed if none is left."""
     operation = asked.inbound.operation
     kept = tuple(one for one in plan.route.deployments if can(runtime, asked, one))
     if not kept:
@@ -167,5 +163,5 @@ _WAYS: Final[Mapping[Operation, Way]] = {"chat": _CHAT, "count": _COUNT}
 
 
 def way_of(operation: Operation) -> Way:
-    """The way of an operation."""
+    """The way in which an operation is served."""
     return _WAYS.get(operation, _OPERATION)

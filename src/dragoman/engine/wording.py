@@ -35,12 +35,10 @@ _FOR_THE_RECORD: Final = "requested for the gateway's own records; the client do
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """The upstream's request.
-
-    request: in the IR. call: holds the encoded request, if the upstream has a protocol. backend: the
-    upstream, perhaps called several times. counted: estimates the usage of an answer that states none.
-    emulation: restores the answer; None = nothing was emulated. alone: True = one question is sent; a later
-    turn cannot continue the answers to several.
+    """The upstream's request. request: in the IR. call: holds the encoded request, if the upstream has a
+    protocol. backend: the upstream, perhaps called several times. counted: estimates the usage of an answer
+    that states none. emulation: restores the answer; None = nothing was emulated. alone: True = one question
+    is sent; a later turn cannot continue the answers to several.
     """
 
     request: ir.Request
@@ -80,7 +78,7 @@ def _readable(asked: Asked, attempt: Attempt) -> Joined:
 
 
 class _Words:
-    """Encodes one request. locate: the client's own path for a place of the sent request."""
+    """Encodes one request. locate: the path in the client's request for a place in the IR."""
 
     def __init__(self, attempt: Attempt, locate: Locate) -> None:
         self._attempt = attempt
@@ -91,7 +89,7 @@ class _Words:
         self._call = msgspec.structs.replace(attempt.call, ready=self._account)
 
     def put(self, request: ir.Request) -> Wording:
-        """The encoded request. Raises RequestFailed."""
+        """The encoded request. Raises RequestFailed if the upstream's protocol cannot express it."""
         attempt, backend = self._attempt, self._attempt.backend
         try:
             if parts := self._questions(request):
@@ -110,8 +108,8 @@ class _Words:
         return wording
 
     def _questions(self, request: ir.Request) -> Sequence[ir.Request]:
-        """The questions of a request that another protocol gets one at a time. Raises WireError for a request
-        that only servers of its own protocol understand.
+        """The questions of a request that another protocol gets one at a time; () = it is one. Raises
+        WireError for a request that only servers of its own protocol understand.
         """
         attempt, codec = self._attempt, self._attempt.asked.face.request
         if attempt.same_protocol:
@@ -123,9 +121,7 @@ class _Words:
         return ()
 
     def _written(self, request: ir.Request) -> tuple[Emulation, Call]:
-        """One question with emulations for what the upstream lacks, and the call with the encoded question.
-        Raises WireError.
-        """
+        """One question with its emulations, and the call that has it encoded. Raises WireError."""
         attempt, call, deployment = self._attempt, self._call, self._attempt.deployment
         dialect = attempt.backend.dialect
         window = deployment.window or deployment.facts.context
@@ -162,7 +158,7 @@ class _Words:
         return addressed(request, names, others, attempt.call.report)
 
     def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
-        """The step that estimates a missing usage of the answer; () = the client gets no usage."""
+        """The step that estimates a missing usage of the answer; () = none, as the client wants no usage."""
         asked = self._attempt.asked
         if asked.streamed and not asked.brief.stream_usage:
             return ()

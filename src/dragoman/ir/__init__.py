@@ -1,7 +1,5 @@
-"""The intermediate representation (IR): frozen values for requests, answers and stream events.
-
-No value belongs to a protocol. This package imports no other module of Dragoman and
-does no IO. A name is exported here when a codec, a hook or a user of the library needs it.
+"""The intermediate representation (IR): frozen values for requests, answers and stream events, in the terms
+of no protocol. This package imports no other module of Dragoman and does no IO.
 """
 
 from dragoman.ir.blocks import (

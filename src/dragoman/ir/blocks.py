@@ -1,10 +1,8 @@
 """The blocks that messages and answers consist of.
 
-Blocks are frozen, ordered values. They can express at least as much as the richest dialect, and they are no
-dialect's wire format. Text stays text, tool arguments stay the exact text that the model wrote, and opaque
-payloads stay opaque. A wire key for which no field exists is kept in `extra`, under the name of its dialect.
-If the wire object with the unknown key has no struct of its own, the key is kept on the nearest struct under
-a dotted name (`function.examples`).
+A wire key for which no field exists is kept in `extra`, under the name of its dialect. If the wire object
+with the unknown key has no struct of its own, the key is kept on the nearest struct under a dotted name
+(`function.examples`).
 
 `form`, on every struct that has it, names the spelling that the dialect used where it has several. The same
 dialect's encoder writes that spelling again; everybody else ignores it, because it never changes the meaning.
@@ -18,21 +16,18 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 Extra: TypeAlias = dict[str, dict[str, Any]] | None
-"""Unknown keys by dialect: {"openai_chat": {"key": value}}, kept on the struct of their wire object."""
+"""Wire keys for which no field exists, by dialect: {"openai_chat": {"key": value}}; None = there are none."""
 
 
 class Value(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The base class of every IR value: frozen, compared by content, not tracked by the garbage collector.
-
-    Members of a union are serialised with a tag, so that stored values can be decoded again.
+    """The base class of every IR value: frozen, compared by content, not tracked by the garbage collector,
+    and serialised without the fields that have their default values.
     """
 
 
 class Sealed(Value, frozen=True):
-    """An opaque payload (signature, thought signature, encrypted reasoning) that must be sent back unchanged.
-
-    origin: the dialect in which it was received; only the provider that made the payload can read it. data:
-    the payload exactly as received.
+    """An opaque payload (signature, thought signature, encrypted reasoning) that must be sent back exactly as
+    it was received. origin: the dialect that it came in; only the provider that made it can read it.
     """
 
     origin: str
@@ -49,9 +44,8 @@ class Item(Value, frozen=True):
 
 
 class CacheMark(Value, frozen=True):
-    """A prompt-cache breakpoint after the value that carries it.
-
-    ttl: as written ("5m", "1h"), None = the provider's default.
+    """A prompt-cache breakpoint after the value that carries it. ttl: how long the cached prompt lasts, as
+    written ("5m", "1h"); None = the provider's default.
     """
 
     ttl: str | None = None
@@ -60,11 +54,9 @@ class CacheMark(Value, frozen=True):
 
 
 class Citation(Value, frozen=True):
-    """A source for a span of text.
-
-    kind: "url", "document", "page", "block", "search_result" or a dialect's own word.
-    start, end: character offsets in this block's text, None where the whole block is the span.
-    source: the place inside the document, in the dialect's own structure.
+    """The source of a span of a Text block. kind: "url", "document", "page", "block", "search_result" or a
+    dialect's own word. start, end: character offsets of the span in the text of that block, None = the span
+    is the whole text. source: the place inside the cited document, in the dialect's own structure.
     """
 
     kind: str = "url"
@@ -79,7 +71,9 @@ class Citation(Value, frozen=True):
 
 
 class Logprob(Value, frozen=True):
-    """One token's log probability. bytes: its UTF-8 bytes as integers. top: the alternative tokens."""
+    """One token's log probability. bytes: the token's UTF-8 bytes as integers. top: the most likely tokens at
+    its position. id: the token's number in the model's vocabulary. None = not stated.
+    """
 
     token: str
     logprob: float
@@ -90,7 +84,7 @@ class Logprob(Value, frozen=True):
 
 
 class Text(Value, frozen=True, tag_field="block", tag=True):
-    """Plain text. `citations` and `logprobs` belong to exactly this text."""
+    """Plain text, with the citations and the log probabilities of this text."""
 
     text: str
     citations: tuple[Citation, ...] = ()
@@ -112,10 +106,9 @@ class Refusal(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Thinking(Value, frozen=True, tag_field="block", tag=True):
-    """Reasoning. The block counts even when every text is empty, because the seal may be all that was sent.
-
-    text: the raw reasoning. summary: its summary parts. redacted: the provider withheld the text, and
-    `sealed` is the whole content.
+    """Reasoning. An encoder must not drop a block without text, because `sealed` may be its only content.
+    text: the raw reasoning. summary: the parts of its summary. redacted: True = the provider withheld the
+    text, and `sealed` is the whole content.
     """
 
     text: str = ""
@@ -131,11 +124,11 @@ class Thinking(Value, frozen=True, tag_field="block", tag=True):
 class ToolCall(Value, frozen=True, tag_field="block", tag=True):
     """A call of a tool by the model.
 
-    id: as stated, None where the upstream gave none. arguments: the exact text, normally a JSON
-    object; it may be empty or invalid JSON; for kind "custom" it is plain text.
-    kind: "function", "custom" (free text), "builtin" (a provider's own tool), "legacy" (`function_call`).
-    by: who executes the tool. A tool of the "provider" has its result in the same answer.
-    namespace: the name of the tool's group (`Namespace`), or of the provider's MCP server.
+    id: as stated, None = not stated. arguments: the exact text that the model wrote, normally a JSON object;
+    it may be empty or invalid JSON; for kind "custom" it is plain text. kind: "function", "custom" (free
+    text), "builtin" (a provider's own tool), "legacy" (`function_call`). by: who executes the tool; the
+    result of the provider's tool is in the same answer. namespace: the name of the tool's group
+    (`Namespace`), or of the provider's MCP server; None = neither.
     """
 
     id: str | None
@@ -152,10 +145,10 @@ class ToolCall(Value, frozen=True, tag_field="block", tag=True):
 
 
 class ToolResult(Value, frozen=True, tag_field="block", tag=True):
-    """The result of a tool call. `id` names the call; where ids are absent, `name` and the order do.
-
-    error: whether the tool failed, None where the dialect cannot say. kind: the call's kind; for a provider's
-    tool the dialect's word for the result ("web_search_tool_result").
+    """The result of a tool call. id: the id of the call; None = the result belongs to the next call of the
+    tool `name` that has none yet. error: whether the tool failed, None = not stated. kind: the call's kind;
+    for a provider's tool the dialect's word for the result ("web_search_tool_result"). by: who executed the
+    tool.
     """
 
     id: str | None
@@ -172,13 +165,14 @@ class ToolResult(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Media(Value, frozen=True, tag_field="block", tag=True):
-    """An image, sound, video or document. Exactly one of data, url, file, text and blocks holds its content.
+    """An image, sound, video or document. At most one of data, url, file, text and blocks holds its content;
+    none if only `id` refers to it.
 
-    mime: media type, None where unstated. data: base64 as received. file: a provider's file id. text, blocks:
-    a document given as text or as content blocks. detail: OpenAI's image detail. id: the id by which later
-    messages may refer to audio output; transcript: the spoken words of the audio; expires: when that id
-    expires, in Unix seconds. citable: whether the client asks for citations of the document (None =
-    unstated).
+    mime: media type, None = unstated. data: base64 as received. file: a provider's file id. text, blocks: a
+    document given as text or as content blocks. detail: OpenAI's image detail. id: by which later messages
+    may refer to audio output. transcript: the spoken words of the audio. expires: when `id` expires, in Unix
+    seconds. context: what the client says about the document, or where it comes from. citable: whether the
+    client asks for citations of the document, None = unstated.
     """
 
     kind: Literal["image", "audio", "video", "document"]
@@ -210,10 +204,9 @@ class Json(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Native(Value, frozen=True, tag_field="block", tag=True):
-    """A whole wire object that only its own dialect knows. It is the last resort: other dialects lose it.
-
-    kind: the object's own type name. value: the object as decoded. stands_for: a block with the nearest
-    meaning, sent to models of other dialects; None = there is none.
+    """A whole wire object that only its own dialect knows. kind: its own type name. value: the object as
+    decoded. stands_for: a block of nearly the same meaning, which other dialects write; None = they lose the
+    object.
     """
 
     dialect: str

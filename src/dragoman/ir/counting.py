@@ -7,10 +7,8 @@ from dragoman.ir.usage import Usage
 
 
 class TokenCount(Value, frozen=True):
-    """The number of tokens in a prompt.
-
-    tokens: of the whole prompt. model: the upstream's name for the model, None = not stated. usage: the
-    tokens that the counting itself used; no provider charges for them.
+    """The number of tokens in a whole prompt. model: the upstream's name for the model, None = not stated.
+    usage: the tokens that the counting itself used, None = not stated; no provider charges for them.
     """
 
     tokens: int

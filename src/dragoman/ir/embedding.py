@@ -27,11 +27,11 @@ class EmbedRequest(Value, frozen=True):
     """A request for vectors.
 
     dialect: the dialect of the decoded request. dimensions: the length of each vector. encoding: how the
-    client wants vectors written where its dialect has a choice, None = unstated. task: the purpose of the
-    vectors, in lower case ("retrieval_query", "retrieval_document", "semantic_similarity", "classification",
-    "clustering", "question_answering", "fact_verification", "code_retrieval_query"). title: of the document.
+    client wants vectors written. task: the purpose of the vectors, in lower case ("retrieval_query",
+    "retrieval_document", "semantic_similarity", "classification", "clustering", "question_answering",
+    "fact_verification", "code_retrieval_query"). title: the title of the document that the input comes from.
     user: the end user's id. truncate: True = an input that is too long is cut, False = it is refused. form:
-    the endpoint of the dialect that the client called. extra: keys for which no field exists, by dialect.
+    the endpoint of the dialect that the client called. None everywhere = unstated.
     """
 
     dialect: str
@@ -48,10 +48,7 @@ class EmbedRequest(Value, frozen=True):
 
 
 class EmbedResponse(Value, frozen=True):
-    """Vectors in the order of the inputs, each as little-endian 32-bit floats.
-
-    model: the upstream's name for the model.
-    """
+    """The vectors in the order of the inputs, each as bytes: little-endian 32-bit floats."""
 
     vectors: tuple[bytes, ...]
     model: str | None = None

@@ -1,11 +1,11 @@
 """A streamed answer as events, and the grammar that the events of every codec obey.
 
-There is one class per event. `index` numbers the blocks of one candidate from 0 without gaps; several blocks
-may be open at once. `Checker` checks the sequence; the laws in `testing` use it for every codec:
+`index` numbers the blocks of one candidate from 0 without gaps; several blocks may be open at once. `Checker`
+checks the sequence, which normally is:
 
     Start  Open delta* [Cite*] Close  …  Finish  [Tally, More, late Cite]  End
 
-`Error` may end a stream at any time. The shape was derived from recorded traffic of four dialects.
+`Error` may end a stream at any time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Start(Value, frozen=True):
 
 
 class Open(Value, frozen=True):
-    """A block begins. `block` holds what is known so far: names, ids, perhaps the whole content."""
+    """A block begins. block: what is known of it so far: names, ids, perhaps the whole content."""
 
     index: int
     block: Block
@@ -41,7 +41,7 @@ class Open(Value, frozen=True):
 
 
 class TextDelta(Value, frozen=True):
-    """Text to append to a Text block."""
+    """Text to append to a Text block, and log probabilities of this text; None = none."""
 
     index: int
     text: str
@@ -67,7 +67,7 @@ class ThinkDelta(Value, frozen=True):
 
 
 class RefusalDelta(Value, frozen=True):
-    """Text to append to a Refusal block."""
+    """Text to append to a Refusal block, and log probabilities of this text; None = none."""
 
     index: int
     text: str
@@ -84,7 +84,9 @@ class SealDelta(Value, frozen=True):
 
 
 class MediaDelta(Value, frozen=True):
-    """Content to append to a Media block: base64 or words of the transcript. `expires` is replaced."""
+    """Content of a Media block. data, transcript: base64 and words to append to the block's; None = nothing.
+    expires: replaces the block's; None = no change.
+    """
 
     index: int
     data: str | None = None
@@ -110,7 +112,7 @@ class Close(Value, frozen=True):
 
 
 class Finish(Value, frozen=True):
-    """A candidate ends, after all its blocks are closed. extra: the candidate's unknown keys."""
+    """A candidate ends, after all its blocks are closed. stop: why, None = not stated."""
 
     stop: Stop | None
     candidate: int = 0
@@ -118,13 +120,13 @@ class Finish(Value, frozen=True):
 
 
 class Tally(Value, frozen=True):
-    """The usage so far. It is cumulative and replaces an earlier Tally."""
+    """The usage of the whole answer so far. It replaces the usage of an earlier Tally or Start."""
 
     usage: Usage
 
 
 class More(Value, frozen=True):
-    """Late facts about the answer: extra and echo are merged with earlier ones, tier and model replaced."""
+    """Late facts. extra, echo: merged with the earlier ones. tier, model: replace them; None = no change."""
 
     extra: Extra = None
     tier: str | None = None
@@ -133,7 +135,9 @@ class More(Value, frozen=True):
 
 
 class Raw(Value, frozen=True):
-    """A wire event without content (progress) that only its own dialect knows. Other dialects lose it."""
+    """A wire event without content (progress) that only its own dialect knows; other dialects lose it. index:
+    the block that it belongs to, None = no block.
+    """
 
     dialect: str
     value: Any
@@ -180,7 +184,7 @@ Event: TypeAlias = (
 
 DELTAS: tuple[type, ...] = (TextDelta, ArgsDelta, ThinkDelta, RefusalDelta, SealDelta, MediaDelta)
 CONTENT: frozenset[type] = frozenset({Open, *DELTAS, Cite, Close})
-"""The events that belong to one block of the answer."""
+"""The event classes that name a block of the answer and change it."""
 
 _BESIDE: tuple[type, ...] = (Tally, More, Raw, Ping)
 
@@ -202,7 +206,7 @@ class GrammarError(ValueError):
 
 
 class Checker:
-    """Follows one stream and raises GrammarError at the first illegal event."""
+    """Checks the order of the events of one stream."""
 
     def __init__(self) -> None:
         self.state = "new"
@@ -211,7 +215,7 @@ class Checker:
         self._finished: set[int] = set()
 
     def add(self, event: Event) -> None:
-        """Check one event and move to the next state."""
+        """Check the next event of the stream. Raises GrammarError if it is illegal here."""
         kind = type(event)
         after = GRAMMAR[self.state].get(kind)
         if after is None:
@@ -260,4 +264,4 @@ _TAKES: dict[type, tuple[str, ...]] = {
     MediaDelta: ("Media",),
     SealDelta: ("Text", "Thinking", "ToolCall", "Media", "Native"),
 }
-"""The kinds of block that each delta may extend."""
+"""The names of the block classes that each delta may change."""

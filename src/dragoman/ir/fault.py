@@ -55,7 +55,7 @@ STATUS: dict[Kind, int] = {
     "not_implemented": 501,
     "internal": 500,
 }
-"""The HTTP status of each kind, for dialects that define no other."""
+"""The HTTP status that the client gets for each kind of fault, unless its dialect defines another one."""
 
 
 class Fault(Value, frozen=True):
@@ -64,8 +64,9 @@ class Fault(Value, frozen=True):
     kind: what went wrong; it decides the client's HTTP status. message: the text for a person. code: the
     machine-readable code, OpenAI's where it has one. param: the request's field at fault
     (`messages[0].content`). type: the upstream's own error type, as stated. status: the HTTP status of the
-    upstream, None when there was no HTTP answer. retry_after: seconds. blame: who has to change something so
-    that the request works. extra: the upstream's other members, by dialect.
+    upstream, None = there was no HTTP answer. retry_after: seconds to wait before the next attempt, None =
+    unstated. blame: who has to change something so that the request works. extra: the other members of the
+    upstream's error object, by dialect.
     """
 
     kind: Kind

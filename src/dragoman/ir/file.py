@@ -1,4 +1,4 @@
-"""A file that a client sent with its request."""
+"""A file that belongs to a request."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from dragoman.ir.blocks import Value
 
 
 class File(Value, frozen=True):
-    """A file by its bytes, its address or its id.
-
-    data: the bytes; large files are on disk and mapped into memory. name: the client's file name; its suffix
-    may be the only sign of the format. kind: the media type, None where unstated. url: the address of a file
-    that the client did not send; data is then empty. id: the provider's id of a file that is stored there;
-    data is then empty and url None.
+    """A file by its bytes (`data`), its address (`url`) or its id at the provider (`id`); the other two are
+    unset. data: large files are on disk and mapped into memory. name: the client's file name, None =
+    unstated; its suffix may be the only sign of the format. kind: the media type, None = unstated.
     """
 
     data: bytes | memoryview = b""

@@ -1,6 +1,6 @@
 """Conversion of stream events to a whole answer, and of a whole answer to stream events.
 
-Encoders, the engine, custom upstreams and tests use it. Law: fold(unfold(r)) == r for every Response r.
+Law: fold(unfold(r)) == r for every Response r.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dragoman.ir.usage import Usage
 
 
 def merge(first: Extra, second: Extra) -> Extra:
-    """Both extras in one; where both have a key, the value of the second is used."""
+    """The keys of both extras; where both have a key of the same dialect, the value of the second is used."""
     if not second:
         return first
     if not first:
@@ -40,23 +40,18 @@ def merge(first: Extra, second: Extra) -> Extra:
     return merged
 
 
-class _Growing:
-    """One open block and the deltas that have arrived for it."""
+class _Growing(msgspec.Struct):
+    """One block and the deltas that have arrived for it."""
 
-    __slots__ = (
-        *("block", "citations", "data", "expires", "logprobs", "pieces", "sealed", "summary", "transcript"),
-    )
-
-    def __init__(self, block: Block) -> None:
-        self.block = block
-        self.pieces: list[str] = []
-        self.summary: dict[int, list[str]] = {}
-        self.citations: list[Citation] = []
-        self.logprobs: list[Logprob] | None = None
-        self.sealed: Sealed | None = None
-        self.data: list[str] = []
-        self.transcript: list[str] = []
-        self.expires: int | None = None
+    block: Block
+    pieces: list[str] = []
+    summary: dict[int, list[str]] = {}
+    citations: list[Citation] = []
+    logprobs: list[Logprob] | None = None
+    sealed: Sealed | None = None
+    data: list[str] = []
+    transcript: list[str] = []
+    expires: int | None = None
 
     def text(self, event: ev.TextDelta | ev.RefusalDelta) -> None:
         self.pieces.append(event.text)
@@ -111,19 +106,21 @@ class _Growing:
 
 
 class Fold:
-    """Collects the events of one stream and builds a Response from them."""
+    """Collects the events of one stream and builds a Response from them. It does not check their order.
+    fault: of the last End or Error so far, None = it has none. usage: the latest usage, None = none yet.
+    """
 
     def __init__(self) -> None:
-        self._start: ev.Start | None = None
+        self.fault: Fault | None = None
+        self.usage: Usage | None = None
+        self._start = ev.Start(dialect="")
         self._blocks: dict[int, list[_Growing]] = {}
         self._stops: dict[int, tuple[Stop | None, Extra]] = {}
-        self._usage: Usage | None = None
-        self._late: ev.More = ev.More()
+        self._late = ev.More()
         self._status: str | None = None
-        self._fault: Fault | None = None
 
     def add(self, event: ev.Event) -> None:
-        """Record one event."""
+        """Record the next event. A Ping or a Raw has no effect."""
         if (take := _TAKE.get(type(event))) is not None:
             take(self, event)
 
@@ -140,7 +137,7 @@ class Fold:
 
     def _begin(self, event: ev.Start) -> None:
         self._start = event
-        self._usage = event.usage
+        self.usage = event.usage
 
     def _more(self, event: ev.More) -> None:
         late = self._late
@@ -152,54 +149,34 @@ class Fold:
         )
 
     def _end(self, event: ev.End) -> None:
-        self._status, self._fault = event.status, event.error
+        self._status, self.fault = event.status, event.error
         self._late = msgspec.structs.replace(self._late, extra=merge(self._late.extra, event.extra))
 
     def _finish(self, event: ev.Finish) -> None:
         self._stops[event.candidate] = (event.stop, event.extra)
         self._blocks.setdefault(event.candidate, [])
 
-    def _tally(self, event: ev.Tally) -> None:
-        self._usage = event.usage
-
-    def _error(self, event: ev.Error) -> None:
-        self._fault = event.fault
-
-    @property
-    def fault(self) -> Fault | None:
-        """The fault that ended the stream, None until there is one."""
-        return self._fault
-
-    @property
-    def usage(self) -> Usage | None:
-        """The latest usage, None until there is one."""
-        return self._usage
-
     def block(self, index: int, candidate: int = 0) -> Block:
-        """One block with the content that has arrived so far."""
+        """A block with its content so far. Raises KeyError or IndexError if it is not open yet."""
         return self._blocks[candidate][index].done()
 
     def response(self) -> Response:
         """The answer with the content that has arrived so far. It can be called repeatedly."""
-        start = self._start or ev.Start(dialect="")
+        start = self._start
+        candidates = []
+        for index, blocks in sorted(self._blocks.items()):
+            stop, extra = self._stops.get(index, (None, None))
+            candidates.append(Candidate(tuple(block.done() for block in blocks), stop, index, extra))
         return Response(
             dialect=start.dialect,
             id=start.id,
             model=self._late.model or start.model,
             created=start.created,
-            candidates=tuple(
-                Candidate(
-                    tuple(grown.done() for grown in grows),
-                    *self._stops.get(index, (None, None))[:1],
-                    index=index,
-                    extra=self._stops.get(index, (None, None))[1],
-                )
-                for index, grows in sorted(self._blocks.items())
-            ),
-            usage=self._usage,
+            candidates=tuple(candidates),
+            usage=self.usage,
             status=self._status if self._status is not None else start.status,
             tier=self._late.tier or start.tier,
-            error=self._fault,
+            error=self.fault,
             extra=merge(start.extra, self._late.extra),
             echo=_joined(start.echo, self._late.echo),
         )
@@ -221,15 +198,15 @@ _TAKE: dict[type, Callable[[Fold, Any], None]] = {
     ev.Cite: lambda fold, e: fold._at(e).citations.append(e.citation),
     ev.Close: Fold._close,
     ev.Finish: Fold._finish,
-    ev.Tally: Fold._tally,
+    ev.Tally: lambda fold, e: setattr(fold, "usage", e.usage),
     ev.More: Fold._more,
     ev.End: Fold._end,
-    ev.Error: Fold._error,
+    ev.Error: lambda fold, e: setattr(fold, "fault", e.fault),
 }
 
 
 def fold(events: Iterable[ev.Event]) -> Response:
-    """The whole answer that the events of a stream make."""
+    """The whole answer that the events of one stream make."""
     collected = Fold()
     for event in events:
         collected.add(event)
@@ -237,7 +214,7 @@ def fold(events: Iterable[ev.Event]) -> Response:
 
 
 def unfold(response: Response) -> Iterator[ev.Event]:
-    """The events of a stream that makes this answer."""
+    """The events of a stream that makes this answer; each text is one delta."""
     yield ev.Start(
         response.dialect,
         response.id,
@@ -259,7 +236,7 @@ def unfold(response: Response) -> Iterator[ev.Event]:
 
 
 def unfold_block(block: Block, index: int, candidate: int = 0) -> Iterator[ev.Event]:
-    """The events of one block: Open without content, the content as deltas, Close."""
+    """The events of one block: Open, the fields that deltas can carry as deltas, Close. Open has the rest."""
     bare, deltas = _SPLIT.get(type(block), _whole)(block, index, candidate)
     yield ev.Open(index, bare, candidate)
     yield from deltas

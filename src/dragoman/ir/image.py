@@ -17,9 +17,8 @@ class ImageRequest(Value, frozen=True):
     count: how many pictures, None = unstated, which means one. size: "WIDTHxHEIGHT" in pixels or "auto".
     aspect: "16:9" and the like. quality, style, background, moderation, fidelity (to the edited images): in
     the provider's words. output: the file format ("png", "jpeg", "webp"). compression: percent. delivery:
-    whether the client wants a URL or the bytes in base64, None = unstated. stream: whether the client wants a
-    stream. partials: the number of unfinished pictures in that stream. listed: whether images in a JSON body
-    were written as a list. extra: keys for which no field exists, by dialect.
+    whether the client wants a URL or the bytes in base64, None = unstated. partials: the number of unfinished
+    pictures in the stream. listed: whether images in a JSON body were written as a list.
     """
 
     dialect: str
@@ -48,10 +47,8 @@ class ImageRequest(Value, frozen=True):
 
 
 class Picture(Value, frozen=True):
-    """One picture, either as data (base64, as received) or as url.
-
-    kind: the media type, None where unstated. prompt: the prompt after the provider rewrote it, None = not
-    rewritten.
+    """One picture, either as `data` (base64, as received) or as `url`. kind: the media type, None = unstated.
+    prompt: the prompt as the provider rewrote it, None = unstated.
     """
 
     data: str | None = None
@@ -61,10 +58,8 @@ class Picture(Value, frozen=True):
 
 
 class ImageResponse(Value, frozen=True):
-    """The pictures of one answer.
-
-    created: Unix seconds. told: further facts of the provider about the pictures (size, quality, background,
-    output_format), under OpenAI's names. extra: keys for which no field exists, by dialect.
+    """The pictures of one answer. created: Unix seconds. told: further facts of the provider about the
+    pictures (size, quality, background, output_format), under OpenAI's names.
     """
 
     pictures: tuple[Picture, ...]

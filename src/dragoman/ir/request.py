@@ -28,7 +28,7 @@ class Message(Value, frozen=True):
 
 
 class Namespace(Value, frozen=True):
-    """A named group of the client's tools. Neighbours with equal namespaces were written as one group."""
+    """A named group of client tools. Neighbouring tools with equal namespaces were written as one group."""
 
     name: str
     description: str | None = None
@@ -36,11 +36,10 @@ class Namespace(Value, frozen=True):
 
 
 class Function(Value, frozen=True, tag_field="tool", tag=True):
-    """A tool that the client executes.
-
-    parameters: a JSON Schema object, None where the client gave none. kind "custom": the input is free text
-    and `format` holds its grammar. strict: None where unstated. form: how the dialect wrote the schema.
-    namespace: the tool's group; two tools of the same name may belong to two groups.
+    """A tool that the client executes. parameters: a JSON Schema object. kind: "function" = the input has the
+    form `parameters`, "custom" = it is free text with the grammar `format`. form: how the dialect wrote the
+    schema. namespace: the tool's group; two tools of the same name may belong to two groups. None everywhere
+    = unstated.
     """
 
     name: str
@@ -79,12 +78,10 @@ Tool: TypeAlias = Function | ProviderTool
 
 
 class ToolChoice(Value, frozen=True):
-    """Which tools the model may or must call.
-
-    mode: "auto", "none", "any" (at least one), "tool" (the named one), "native" (only `native` states it).
-    names: the allowed or forced tools, empty = all. allowed: with mode auto or any, `names` restricts the
-    choice (OpenAI's `allowed_tools`). namespaces: one for each of `names`, None = unstated; empty = none is
-    stated. form: how the dialect wrote the choice where it has several ways.
+    """Which tools the model may or must call. mode: "auto", "none", "any" (at least one), "tool" (the named
+    one), "native" (only `native` states it). names: the tool that must be called, or with mode auto or any
+    the tools that may be called; empty = all. kind: of the named tools. namespaces: the tool group of each of
+    `names`, None = unstated; empty = none is stated.
     """
 
     mode: Literal["auto", "none", "any", "tool", "native"]
@@ -97,10 +94,9 @@ class ToolChoice(Value, frozen=True):
 
 
 class Output(Value, frozen=True):
-    """The form of the answer.
-
-    kind: "text", "json" (any JSON value) or "schema". modalities: ("text", "audio", "image"), None =
-    unstated. audio: OpenAI's {voice, format}. verbosity: low, medium, high.
+    """The form of the answer. kind: "text", "json" (any JSON value) or "schema" (as `schema` says, whose
+    `name` and `description` the client gave). modalities: ("text", "audio", "image"). audio: OpenAI's {voice,
+    format}. verbosity: low, medium, high. None everywhere = unstated.
     """
 
     kind: Literal["text", "json", "schema"] = "text"
@@ -116,11 +112,9 @@ class Output(Value, frozen=True):
 
 
 class Reasoning(Value, frozen=True):
-    """How much the model should think.
-
-    mode: "on", "off", "adaptive" or a dialect's own word, None = unstated. effort: none, minimal, low,
-    medium, high, xhigh, max. budget: tokens. summary: auto, concise, detailed. visible: whether the answer
-    should show the thinking.
+    """How much the model should think. mode: "on", "off", "adaptive" or a dialect's own word. effort: none,
+    minimal, low, medium, high, xhigh, max. budget: tokens. summary: auto, concise, detailed. visible: whether
+    the answer should show the thinking. None everywhere = unstated.
     """
 
     mode: str | None = None
@@ -150,9 +144,8 @@ class Sampling(Value, frozen=True):
 
 
 class Caching(Value, frozen=True):
-    """Prompt-cache settings for the whole request.
-
-    key: the routing key. mode, ttl, retention: in the dialect's words. mark: an automatic breakpoint.
+    """Prompt-cache settings for the whole request. key: requests with the same key are sent to the same
+    cache. mode, ttl, retention: in the dialect's words. mark: a breakpoint that the provider places itself.
     """
 
     key: str | None = None
@@ -171,8 +164,8 @@ class Request(Value, frozen=True):
     safety_identifier: the hashed id that replaces it. prediction: text that the answer is expected to repeat,
     stated for speed. moderation: OpenAI's {model, policy}, a check of question and answer by another model.
     truncation: "auto" drops the oldest messages of a prompt that is longer than the window; "disabled"
-    refuses the prompt. previous, conversation: ids of stored state. stream_usage: whether the client asked
-    for usage in the stream. extra: keys for which no field exists, by dialect.
+    refuses the prompt. previous, conversation: the stored response or conversation that the request
+    continues, by id. stream_usage: whether the client asked for usage in the stream.
     """
 
     dialect: str
@@ -201,5 +194,5 @@ class Request(Value, frozen=True):
     stream: bool = False
     stream_usage: bool | None = None
     forms: dict[str, str] | None = None
-    """The names that the dialect used where it has several: {"max_output": "max_tokens"}."""
+    """The dialect's name of a field where it has several: {"max_output": "max_tokens"}; None = the usual."""
     extra: Extra = None

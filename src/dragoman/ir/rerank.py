@@ -13,8 +13,8 @@ class RerankRequest(Value, frozen=True):
 
     dialect: the dialect of the decoded request. documents: texts, or objects that hold a text. top: the
     number of results, None = all. documents_back: whether the answer repeats the documents, None = unstated.
-    truncate: how many tokens of each document are read. form: the vendor whose member names the client used,
-    where several vendors' are accepted. extra: keys for which no field exists, by dialect.
+    truncate: how many tokens of each document are read, None = unstated. form: the vendor whose member names
+    the client used, where several vendors' are accepted.
     """
 
     dialect: str
@@ -29,7 +29,9 @@ class RerankRequest(Value, frozen=True):
 
 
 class Ranked(Value, frozen=True):
-    """One result. index: the document's position in the request. score: its relevance; higher is better."""
+    """One result. index: the document's position in the request, from 0. score: the document's relevance;
+    higher is better. document: the document again, None = not repeated.
+    """
 
     index: int
     score: float
@@ -37,9 +39,8 @@ class Ranked(Value, frozen=True):
 
 
 class RerankResponse(Value, frozen=True):
-    """The results, the most relevant first.
-
-    told: further members of the provider's answer, by its own names ("meta", "usage" with prices).
+    """The results, the most relevant first. told: further members of the provider's answer, by its own names
+    ("meta", "usage" with prices).
     """
 
     results: tuple[Ranked, ...]

@@ -24,12 +24,10 @@ Reason: TypeAlias = Literal[
 
 
 class Stop(Value, frozen=True):
-    """Why one candidate ended.
-
-    reason: "end", "tool", "length", "context" (window full), "sequence" (a stop sequence), "filter",
-    "pause" (the client resends to continue), "compaction", "broken" (malformed output), "error", "other".
-    raw: the dialect's own word where `reason` does not determine it. sequence: the stop sequence.
-    detail: the dialect's further statements (refusal category and explanation).
+    """Why one candidate ended. reason: "end", "tool", "length", "context" (window full), "sequence" (a stop
+    sequence), "filter", "pause" (the client resends to continue), "compaction", "broken" (malformed output),
+    "error", "other". raw: the dialect's own word where `reason` does not determine it. sequence: the stop
+    sequence. detail: the dialect's further statements (refusal category and explanation).
     """
 
     reason: Reason
@@ -51,9 +49,9 @@ class Response(Value, frozen=True):
     """A whole answer.
 
     id, model, created: as the upstream stated them; created is Unix seconds or RFC 3339 text. usage: None =
-    the upstream gave none, which is not 0. status: an item-based dialect's word (completed, incomplete,
-    failed, queued). error: the failure of an answer with status "failed". echo: the request's fields that the
-    answer repeats. An encoder that drops them reports no loss, because the client knows its own request.
+    the upstream gave none, which is not 0. status: the word of an item-based dialect (Responses): completed,
+    incomplete, failed, queued. tier: the service tier. error: why the answer failed, None = it did not. echo:
+    the request's fields that the answer repeats; an encoder that drops them reports no loss.
     """
 
     dialect: str

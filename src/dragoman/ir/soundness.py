@@ -13,16 +13,13 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-_Types: TypeAlias = frozenset[type] | None
-"""The allowed types of a field, None = any type."""
+_Types: TypeAlias = frozenset[type] | None  # None = any type
 
 
 class _Shape:
-    """The field types of one class.
-
-    read: returns the values of all fields at once. kinds: the allowed types of each field. deep: (position of
-    a field that holds other structs, the types of these structs). seen: combinations of types that passed
-    before, so that most values need one look-up.
+    """The field types of one class. read: returns the values of all fields at once. kinds: the allowed types
+    of each field, None = any type. deep: for each field that may hold structs, or a tuple of anything: its
+    position, and their types. seen: combinations of types that `fits` has allowed before.
     """
 
     __slots__ = ("deep", "kinds", "read", "seen")
@@ -50,7 +47,9 @@ _shape = cache(_Shape)
 
 
 def is_sound(value: msgspec.Struct) -> bool:
-    """Whether every field of the value, and of the structs inside it, has its annotated type."""
+    """Whether every field of the value, of the structs in its fields and of those in its tuples has its
+    annotated type. Dictionaries, and tuples within tuples, are not looked into.
+    """
     shape = _shape(type(value))
     values = shape.read(value)
     kinds = tuple(map(type, values))
@@ -69,7 +68,9 @@ def is_sound(value: msgspec.Struct) -> bool:
 
 
 def _kinds(hint: Any) -> tuple[_Types, frozenset[type]]:
-    """The types that an annotation allows, and the struct types that a value of it may hold."""
+    """The types that an annotation allows (None = any), and the types whose values must be looked at
+    themselves: its struct types, and for a tuple the types of its members.
+    """
     if hint is Any or hint is object:
         return None, frozenset()
     origin, parts = get_origin(hint), get_args(hint)

@@ -14,8 +14,7 @@ class SpeechRequest(Value, frozen=True):
     dialect: the dialect of the decoded request. voice: the provider's name of the voice. custom: True =
     `voice` is the id of the client's own voice. output: the sound format ("mp3", "opus", "aac", "flac",
     "wav", "pcm"), None = unstated, which means mp3. speed: 1 is normal. instructions: how to speak. language:
-    in the client's words. delivery: whether the client wants the bare sound or server-sent events that carry
-    it. extra: keys for which no field exists, by dialect.
+    in the client's words. delivery: "audio" = the client wants the bare sound, "sse" = server-sent events.
     """
 
     dialect: str
@@ -32,10 +31,8 @@ class SpeechRequest(Value, frozen=True):
 
 
 class SpeechResponse(Value, frozen=True):
-    """Sound.
-
-    output: its format, in the words of the request. kind: its media type. rate: samples per second, stated
-    only where the format does not contain it ("pcm").
+    """The sound. output: its format, in the words of the request. kind: its media type. rate: samples per
+    second, None = the format itself contains it.
     """
 
     data: bytes

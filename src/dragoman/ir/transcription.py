@@ -16,7 +16,7 @@ class TranscriptionRequest(Value, frozen=True):
     language: the spoken language (ISO 639-1), None = to be detected. prompt: the subject of the recording, or
     the text before it. output: the form of the answer ("json", "text", "srt", "verbose_json", "vtt",
     "diarized_json"), None = unstated, which means json. timestamps: the units that get timestamps ("word",
-    "segment"). stream: whether the answer is a stream. extra: keys for which no field exists, by dialect.
+    "segment").
     """
 
     dialect: str
@@ -41,10 +41,8 @@ class Word(Value, frozen=True):
 
 
 class Segment(Value, frozen=True):
-    """One stretch of speech. start, end: seconds from the beginning of the recording.
-
-    detail: further members under OpenAI's names (tokens, temperature, avg_logprob, compression_ratio,
-    no_speech_prob).
+    """One stretch of speech. start, end: seconds from the beginning of the recording. detail: further members
+    under OpenAI's names (tokens, temperature, avg_logprob, compression_ratio, no_speech_prob).
     """
 
     text: str
@@ -55,10 +53,8 @@ class Segment(Value, frozen=True):
 
 
 class TranscriptionResponse(Value, frozen=True):
-    """The spoken words.
-
-    language: in the provider's words. duration: of the recording, in seconds. segments, words: None = the
-    provider did not send them.
+    """The spoken words. language: in the provider's words. duration: of the recording, in seconds. segments,
+    words: None = the provider did not send them.
     """
 
     text: str

@@ -7,18 +7,17 @@ from typing import Any, Final
 from dragoman.ir.blocks import Extra, Value
 
 MOST: Final = 10**12
-"""The largest plausible count of one answer: far above any model's window, small enough for sums and rates.
-"""
+"""The largest plausible token count of one answer: far above any model's window, small enough for sums."""
 _NUMBERS: Final = frozenset({int, float, bool, type(None)})
 
 
 class Usage(Value, frozen=True):
     """Token counts of one answer; None = the upstream did not say, which is not 0.
 
-    Disjoint parts of the input: input (neither read from nor written to a cache), cache_read, cache_write (by
-    lifetime where stated: cache_write_5m, cache_write_1h), tool_input. Disjoint parts of the output: output
-    (visible), reasoning. detail: counts that the parts above already include (input_audio, input_image,
-    input_text, input_video, output_audio, output_image, output_text, accepted_prediction,
+    Disjoint parts of the input: input (neither read from nor written to a cache), cache_read, cache_write
+    (which includes cache_write_5m and cache_write_1h, by lifetime), tool_input. Disjoint parts of the output:
+    output (visible), reasoning. detail: counts that the parts above already include (input_audio,
+    input_image, input_text, input_video, output_audio, output_image, output_text, accepted_prediction,
     rejected_prediction) or that count other units (web_search_requests, web_fetch_requests, …). others:
     (model, usage) of work on other models (compaction, advisor, fallback), billed at those models' prices.
     estimated: True = the gateway counted, not the upstream. form: which of the dialect's totals include which
@@ -41,7 +40,7 @@ class Usage(Value, frozen=True):
 
     @property
     def plausible(self) -> bool:
-        """Whether every count is None or a number from 0 to MOST."""
+        """Whether every field that counts tokens (not `detail`, `others`) is None or from 0 to MOST."""
         counts: tuple[Any, ...] = (  # a provider may have written any value there
             *(self.input, self.cache_read, self.cache_write, self.cache_write_5m, self.cache_write_1h),
             *(self.tool_input, self.output, self.reasoning),
@@ -52,12 +51,12 @@ class Usage(Value, frozen=True):
 
     @property
     def stated(self) -> bool:
-        """Whether any of these tokens were counted. Null members, or a total alone, are no counts."""
+        """Whether input, output or reasoning tokens are stated."""
         return self.input is not None or self.output is not None or self.reasoning is not None
 
     @property
     def input_total(self) -> int:
-        """All input tokens, cached or not."""
+        """All input tokens, cached or not. In all totals, a part that is not stated counts as 0."""
         return (self.input or 0) + (self.cache_read or 0) + (self.cache_write or 0) + (self.tool_input or 0)
 
     @property
@@ -67,5 +66,5 @@ class Usage(Value, frozen=True):
 
     @property
     def total(self) -> int:
-        """Input and output tokens together, without work on other models."""
+        """Input and output tokens together, without the tokens of work on other models (`others`)."""
         return self.input_total + self.output_total

@@ -1,13 +1,10 @@
 """aiohttp's connections with a stricter reuse: only after a complete exchange without extra bytes.
 
-An HTTP/1.1 answer belongs to the request before it on the same connection. If a provider, or a proxy on the
-way, sends a second answer without a request, it would be read as the answer to the next request, which is
-another client's. aiohttp's own handler (3.14.5) keeps such bytes for the next request: bytes that come while
-the connection is idle, and bytes directly after a body, which it parses after the connection has gone back to
-the pool. This handler closes the connection in both cases. The specification:
-https://www.rfc-editor.org/rfc/rfc9112#section-9.2 ("If a client receives data on a connection that doesn't
-have any outstanding requests, the client MUST NOT consider that data to be a valid response"), and
-https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1 for requests that are sent again.
+If a provider, or a proxy on the way, sends bytes that no request asked for, aiohttp (3.14.5) reads them as
+the answer to the connection's next request, which is another client's: bytes that come while the connection
+is idle, and bytes directly after a body. Here they close the connection, as
+https://www.rfc-editor.org/rfc/rfc9112#section-9.2 says ("If a client receives data on a connection that
+doesn't have any outstanding requests, the client MUST NOT consider that data to be a valid response").
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 _MOST_INTERIM = 32
-"""The most interim answers (100, 102, 103) before the final one. Servers send one or two."""
+"""The most interim answers (100, 102, 103) to a request. After more, the connection is closed."""
 
 CONNECTED: Final[ContextVar[Callable[[], None]]] = ContextVar("connected")
 """Holds a function that is called when a request of the running task gets a connection, new or reused."""
@@ -38,10 +35,7 @@ def _nothing() -> None:
 
 
 class Connection(ResponseHandler):
-    """One connection to a server. It is closed when bytes come that no request asked for.
-
-    surprised: called when that happens.
-    """
+    """One connection to a server. Bytes that no request asked for close it; then `surprised` is called."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, surprised: Surprised = _nothing) -> None:
         super().__init__(loop)
@@ -58,13 +52,13 @@ class Connection(ResponseHandler):
         self._unread = _watching(transport.get_extra_info("socket").fileno())
 
     def set_response_params(self, **options: Any) -> None:
-        """Prepare for the next request, and tell its task (`CONNECTED`) that it has got this connection."""
+        """Prepare for the next request, which has got this connection; tell its task (`CONNECTED`)."""
         if (connected := CONNECTED.get(None)) is not None:
             connected()
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take an answer's head from the parser. A second final answer to a request ends the connection."""
+        """Take an answer's head. A second final one, or too many interim ones, end the connection."""
         if self._answered is self._parser:
             self._break_off()
             return
@@ -79,9 +73,8 @@ class Connection(ResponseHandler):
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes of the server. Bytes between an answer and the next request end the connection.
-
-        aiohttp also calls this with no bytes, to continue decompressing.
+        """Parse bytes from the server; b"" = continue decompressing. Bytes between an answer and the next
+        request end the connection.
         """
         if data and self._answered is self._parser and self._idle:
             self._break_off()
@@ -89,17 +82,12 @@ class Connection(ResponseHandler):
         super().data_received(data)
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  (aiohttp's own)
-        """Continue reading if it is paused. aiohttp calls this after each piece that was read, even if
-        reading is not paused; then the parser and the transport would be asked for nothing.
-        """
+        """Continue reading if it is paused. aiohttp calls this after each piece, paused or not."""
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
     def is_connected(self) -> bool:
-        """Whether a request may be sent here. The pool asks this before it reuses an idle connection.
-
-        Anything that the event loop has not read yet makes it False: bytes, or the end of the connection.
-        """
+        """Whether a request may be sent here; not if an idle connection has bytes to read, or its end."""
         if not super().is_connected():
             return False
         return not (self._answered is self._parser and self._idle and self._unread())
@@ -117,7 +105,7 @@ class Connection(ResponseHandler):
 
 
 def _watching(descriptor: int) -> Callable[[], object]:
-    """A function that tells, without waiting, if a socket has something to read, its end included."""
+    """A function whose result is true if this socket has bytes to read, or its end. It never waits."""
     if not hasattr(select, "poll"):  # Windows
         return lambda: select.select([descriptor], [], [], 0)[0]
     poll = select.poll()
@@ -126,7 +114,7 @@ def _watching(descriptor: int) -> Callable[[], object]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """aiohttp's pool, made of `Connection`s. surprised: as there. options: of `aiohttp.TCPConnector`."""
+    """A pool of `Connection`s. options: of `aiohttp.TCPConnector`."""
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
         super().__init__(**options)
@@ -134,7 +122,7 @@ class Connector(aiohttp.TCPConnector):
         self._factory = factory  # type: ignore[assignment]  # a partial of aiohttp's own, by its annotation
 
     def drop_idle(self) -> None:
-        """Close all idle connections: one of them was found dead, and the others may be as old."""
+        """Close all idle connections."""
         idle = [connection for kept in self._conns.values() for connection, _ in kept]
         self._conns.clear()
         for connection in idle:
@@ -142,7 +130,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 def is_head_too_large(error: BaseException) -> bool:
-    """Whether the head of the answer was too large: a line above 8,190 bytes, or more than 128 headers."""
+    """Whether `error`, or a cause of it, tells of a line above 8,190 bytes or of more than 128 headers."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):

@@ -1,9 +1,8 @@
-"""Decides to which addresses the gateway may connect.
+"""Decides to which addresses a request may make the gateway connect (an image by URL): to those that are
+global unicast, or that the operator allows.
 
-Addresses that the operator configured are trusted, loopback included. An address that a request names (an
-image by URL) must be global unicast. This is checked for the address that the connection really uses, on
-every redirect: names are resolved here and the connection uses exactly these addresses. So a name whose
-address changes between check and use gains nothing.
+The connection uses exactly the addresses that were resolved and checked here, on every redirect. So a name
+whose address changes between check and use gains nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class EgressRefused(DragomanError):
 
 
 def is_public(address: str) -> bool:
-    """Whether the IP address is global unicast, and so is an IPv4 address that is embedded in it."""
+    """Whether an IP address, or the IPv4 address embedded in it, is global unicast; ValueError for a name."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -62,16 +61,14 @@ def is_public(address: str) -> bool:
 
 def ends_in_a_number(host: str) -> bool:
     """Whether some systems read this host as an IPv4 address: `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`.
-
     No host name ends in a number: https://url.spec.whatwg.org/#ends-in-a-number-checker
     """
     return _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves host names, and refuses a name if any of its addresses is not global unicast.
-
-    allow: host names or networks that the operator allows in requests. inner: the resolver that does the
+    """Resolves host names, and refuses a name if any of its addresses is neither global unicast nor allowed.
+    allow: host names, IP addresses or networks that requests may name. inner: the resolver that does the
     look-up; None = a new `Resolver`.
     """
 
@@ -86,7 +83,7 @@ class GuardedResolver(AbstractResolver):
                 self._hosts.add(entry.lower().rstrip("."))
 
     def permits(self, host: str, address: str) -> bool:
-        """Whether a request that names `host` may connect to the IP address (else ValueError) `address`."""
+        """Whether a request that names `host` may connect to `address` (ValueError if no IP address)."""
         if is_public(address) or host.lower().rstrip(".") in self._hosts:
             return True
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -95,7 +92,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The IP addresses of `host`. Raises EgressRefused if one is not allowed, and as `inner`."""
+        """The IP addresses of `host`. Raises EgressRefused if any is not permitted, and as `inner`."""
         found = await self._inner.resolve(host, port, family)
         if not all(self.permits(host, entry["host"]) for entry in found):
             raise EgressRefused(f"URLs in requests may not lead to {host}")

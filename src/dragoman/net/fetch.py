@@ -1,10 +1,8 @@
 """Downloads the files that a request names by URL, for providers that take only bytes.
 
-Every address is checked on every redirect against the egress policy (`egress`). The number of files, their
-bytes, the time and the redirects are limited. Nothing is cached, and no credential is ever sent. The file
-must have the kind that the request states: a web page is no image. A few bytes of a request can name
-gigabytes on slow servers. So the downloads at a time, and the bytes that are held until their exchanges end,
-are also limited for the whole gateway, and one client can never use up the limit.
+Every address is checked by `egress`, on every redirect. Nothing is cached, and no credential is ever sent.
+The file must have the kind that the request states: a web page is no image. `Bounds` are for one request and,
+because a few bytes of a request can name gigabytes on slow servers, also for the whole gateway.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from dragoman.wire.sniff import media_type
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
 _BEGINNING = 64
-"""How many first bytes of a file are looked at to find its type."""
+"""How many bytes at the beginning of a file are looked at to find its type."""
 _RETRY = 5.0
 """Seconds for the header retry-after when a limit of the whole gateway is reached."""
 _SAYS_NOTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
@@ -40,10 +38,10 @@ _FITTING = {
     "audio": ("audio/", "video/mp4", "video/webm", "video/ogg", "application/ogg"),
     "video": ("video/", "application/mp4"),
 }
-"""How the allowed media types of each kind of file begin. Video containers often hold only audio."""
+"""The beginnings of the media types that fit each kind of file. Video containers often hold only audio."""
 
 Keep: TypeAlias = Callable[[ir.Media], bool]
-"""Returns True if the provider itself can read a medium's URL (its own files, a cloud's buckets)."""
+"""Returns True for a medium that is not downloaded, because the provider itself reads its URL."""
 
 
 class Bounds(NamedTuple):
@@ -67,17 +65,16 @@ class Bounds(NamedTuple):
 DEFAULT_BOUNDS = Bounds()
 
 
-class Room:
-    """Counts the downloaded bytes that all exchanges hold. size: the limit."""
+class Room(msgspec.Struct):
+    """Counts the downloaded bytes that all exchanges hold (`held`), of at most `size`."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.held = 0
-        self.by_client: dict[str, int] = {}
+    size: int
+    held: int = 0
+    by_client: dict[str, int] = {}
 
 
 class Claim:
-    """Counts the downloaded bytes that one exchange holds. Closed when the exchange has ended."""
+    """Counts the downloaded bytes that one exchange of `client` holds, until it is closed."""
 
     __slots__ = ("_room", "client", "held")
 
@@ -87,7 +84,9 @@ class Claim:
         self.held = 0
 
     def take(self, size: int) -> None:
-        """Hold more bytes. Raises RequestFailed (`fetch_busy`) if no room is left beside other exchanges."""
+        """Hold `size` more bytes. Raises RequestFailed (`fetch_busy`) if other exchanges hold too many bytes
+        beside them: all together more than the room's size, or this client's more than half of it.
+        """
         room = self._room
         theirs = room.by_client.get(self.client, 0)
         crowded = room.held + size > room.size and room.held > self.held
@@ -98,7 +97,7 @@ class Claim:
         room.by_client[self.client] = theirs + size
 
     def close(self) -> None:
-        """Give all bytes back to the room. The claim may be used again."""
+        """Hold no bytes any more. The claim may be used again."""
         room, held = self._room, self.held
         if not held:
             return
@@ -110,9 +109,8 @@ class Claim:
 
 
 class Fetcher:
-    """Downloads files for the requests of one gateway, in one guarded HTTP session.
-
-    allow: hosts and networks that the operator allows in requests. resolver: looks up host names.
+    """Downloads files for the requests of one gateway. allow: as for `GuardedResolver`. resolver: looks up
+    host names; None = a new one.
     """
 
     def __init__(
@@ -128,20 +126,16 @@ class Fetcher:
         self._session: aiohttp.ClientSession | None = None
 
     def claim(self, client: str) -> Claim:
-        """A new Claim for the downloads of one exchange of this client."""
+        """A new Claim for the downloads of one exchange of this client. The caller closes it."""
         return Claim(self._room, client)
 
-    async def inline(
-        self, request: ir.Request, keep: Keep | None = None, claim: Claim | None = None
-    ) -> ir.Request:
-        """A copy of the request in which the bytes of each medium replace its URL.
+    async def inline(self, request: ir.Request, keep: Keep | None, claim: Claim) -> ir.Request:
+        """A copy of the request in which the bytes of each medium replace its URL; the request itself if
+        there are none. keep: None = all media are downloaded. claim: counts the downloaded bytes.
 
-        keep: a medium for which it returns True stays as it is; None = none stays. claim: holds the bytes;
-        None = they are not counted after the download. Raises RequestFailed with a fault of the client. Its
-        param is the medium's place in the IR for: no http(s) URL, user information in it, no public address,
-        a status other than 200, too large, too many redirects, a wrong kind of file. It has no param for: too
-        many URLs, too large together, not in time. A fault of the gateway means: the limits of the whole
-        gateway are used up.
+        Raises RequestFailed with a fault of the client, whose param is the place of the medium in the IR that
+        cannot be downloaded; without a param if there are too many URLs, too many bytes in all, or the time
+        is over. Its fault is the gateway's if the limits of the whole gateway are reached.
         """
         named = to_fetch(request, keep)
         if not named:
@@ -155,20 +149,8 @@ class Fetcher:
             ),
         )
 
-    async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None) -> list[ir.Media]:
-        """Copies of media with their bytes, in order. named: media and their places. Raises as `inline`."""
-        if claim is not None:
-            return await self._all(named, claim)
-        claim = self.claim("")
-        try:
-            return await self._all(named, claim)
-        finally:
-            claim.close()
-
-    async def try_read(
-        self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None
-    ) -> list[ir.Media]:
-        """Like `read`, but media that cannot be read within the limits are returned as they are."""
+    async def try_read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
+        """As `read`, but media that cannot be downloaded within the limits are returned as they are."""
         read = [media for media, _ in named]
 
         async def attempt(index: int, media: ir.Media) -> None:
@@ -177,23 +159,19 @@ class Fetcher:
                     read[index] = await self._inlined(media, budget)
 
         bounds = self._bounds
-        held = claim or self.claim("")
-        gate, budget = asyncio.Semaphore(bounds.at_once), _Budget(bounds, held)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
-                    for index, media in enumerate(read[: bounds.addresses]):
-                        group.create_task(attempt(index, media))
-        finally:
-            if claim is None:
-                held.close()
+        gate, budget = asyncio.Semaphore(bounds.at_once), _Budget(bounds, claim)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
+                for index, media in enumerate(read[: bounds.addresses]):
+                    group.create_task(attempt(index, media))
         return read
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def _all(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
+    async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
+        """Copies of media with their bytes, in order. named: media and their places. Raises as `inline`."""
         bounds = self._bounds
         if len(named) > bounds.addresses:
             raise _refused(
@@ -270,7 +248,7 @@ class Fetcher:
         return self._session
 
     def _permit(self, url: URL) -> None:
-        """Raise RequestFailed for a forbidden URL. A host name is checked later, by the resolver."""
+        """Raise RequestFailed for a URL that is not allowed. The resolver checks host names, later."""
         if url.scheme not in {"http", "https"} or not url.host:
             raise _unfetched("is not an http or https URL")
         if url.user is not None or url.password is not None:
@@ -285,7 +263,7 @@ class Fetcher:
 
 
 class _Budget:
-    """Counts the bytes that one request may still download. claim: holds the bytes that have come."""
+    """Counts the bytes that one request may still download. claim: counts those that it has downloaded."""
 
     def __init__(self, bounds: Bounds, claim: Claim) -> None:
         self._bounds = bounds
@@ -313,8 +291,8 @@ class _Budget:
 
 
 def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
-    """The media type of a file, by its first bytes (`data`) and its content-type (`header`); None = unknown.
-    Raises RequestFailed if it is not of the medium's kind.
+    """The media type of a file, by its first bytes (`data`) and its content-type (`header`); None = neither
+    tells it. Raises RequestFailed if no type that they tell fits the kind of the medium.
     """
     stated: str | None = (header or "").partition(";")[0].strip().lower()
     if stated in _SAYS_NOTHING:
@@ -349,7 +327,7 @@ def to_fetch(request: ir.Request, keep: Keep | None) -> list[tuple[ir.Media, str
 
 
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
-    """Yield each medium to download, with its place, in order; also those in documents and tool results."""
+    """Yield each medium to download and its place; also those within documents and tool results."""
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Text):
             continue  # a fast path for the most frequent block
@@ -363,7 +341,7 @@ def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterato
 def _replaced(
     blocks: Sequence[ir.Block], found: Iterator[ir.Media], keep: Keep | None
 ) -> tuple[ir.Block, ...]:
-    """A copy of the blocks, in which the next item of `found` replaces each medium that `_named` yields."""
+    """A copy of the blocks, in which the next item of `found` replaces each that `_named` yields."""
     return tuple([_replaced_one(block, found, keep) for block in blocks])
 
 
@@ -375,9 +353,8 @@ def _replaced_one(block: ir.Block, found: Iterator[ir.Media], keep: Keep | None)
 
 
 def _inner(block: ir.Block) -> tuple[str, tuple[ir.Block, ...]]:
-    """The name of the field with the blocks within a block, and these blocks; () = none.
-
-    Results of a provider's own tool are skipped: their URLs are those of web pages, no media of the client.
+    """The name of the field that holds blocks within a block, and these blocks; () = none. Those in the
+    results of a provider's own tool are left out: they are web pages, no media of the client.
     """
     if isinstance(block, ir.ToolResult):
         return "content", block.content if block.by == "client" else ()

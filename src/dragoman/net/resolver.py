@@ -1,9 +1,8 @@
 """Looks up the host names that requests contain, in threads of its own.
 
-The system's look-up blocks a thread while a name server is silent, and the owner of a name decides how long
-that is. uvloop has four threads for all look-ups of the process; asyncio shares its threads with everything
-else. So one request with four such names would stop the look-ups of all configured providers. The threads
-here are limited, one client may use a quarter of them, and each look-up has a time limit.
+The system's look-up blocks a thread while a name server is silent. In the few threads of the event loop, one
+request with four such names would stop the look-ups of all configured providers. The threads here are
+limited, one client may use a quarter of them, and each look-up has a time limit.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _FLAGS = socket.AI_ADDRCONFIG
 
 
 class Unresolved(DragomanError):
-    """A host name was not looked up in time. busy: True = no thread became free for it."""
+    """A host name was not looked up in time. busy: True = because no thread became free for it."""
 
     def __init__(self, message: str, *, busy: bool) -> None:
         super().__init__(message)
@@ -40,10 +39,9 @@ class Unresolved(DragomanError):
 
 
 class Resolver(AbstractResolver):
-    """Looks up the host names of requests.
-
-    threads: the most look-ups at a time, timed-out ones included until they really end. seconds: for one
-    look-up, None = no limit. lookup: a function like `socket.getaddrinfo`.
+    """Looks up the host names of requests. threads: the most look-ups at a time, timed-out ones included
+    until they really end. seconds: the most for one look-up and the wait for its thread, None = no limit.
+    lookup: a function like `socket.getaddrinfo`.
     """
 
     def __init__(
@@ -56,7 +54,7 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The IP addresses of a host name. Raises Unresolved if it takes too long, OSError if it has none."""
+        """The addresses of a host name. Raises Unresolved if that takes too long, OSError if it has none."""
         if len(host.removesuffix(".")) > _LONGEST:
             raise OSError(socket.EAI_NONAME, "the host name is too long")
         client = CLIENT.get()
@@ -76,7 +74,9 @@ class Resolver(AbstractResolver):
     def _begun(
         self, client: str, host: str, port: int, family: socket.AddressFamily
     ) -> asyncio.Future[list[_Info]]:
-        """Start a look-up in a new thread, which counts until it really ends. Raises Unresolved."""
+        """Start a look-up in a new thread, which gives its place back when the look-up has ended. The future
+        gets its result or error. Raises Unresolved (busy) if the system cannot start a thread.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[_Info]] = loop.create_future()
 

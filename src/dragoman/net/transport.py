@@ -1,9 +1,7 @@
 """HTTP to configured providers, over aiohttp: pooled connections, no redirects, no cookies.
 
-Every failure is a `RequestFailed`. Its fault names the timer or the step that failed; no aiohttp type leaves
-this module. URLs in requests are never called here, but in `fetch`. If a connection ends before any byte of
-an answer, the request is sent again, but only for an idempotent method (RFC 9110, 9.2.2). Providers charge
-for the other methods, so `routing.attempts` decides about model calls.
+Every failure is a `RequestFailed`. If a connection ends before any byte of an answer, the request is sent
+once more, but only for an idempotent method (RFC 9110, 9.2.2): providers charge for the others.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import aiohttp
 import msgspec
@@ -32,15 +30,15 @@ from dragoman.routing.outcome import POOL_EXHAUSTED
 from dragoman.routing.route import Timers
 from dragoman.seams.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.wire.multipart import Pieces
+from dragoman.wire.sse import ANSWER_TOO_LARGE
 
 LARGEST_ANSWER = 128_000_000
-"""The most bytes of an answer read whole. OpenAI's JSON of 2,048 vectors with 1,536 numbers has 97 MB."""
-TOO_LARGE = "answer_too_large"
-"""The error code for an answer above its size limit."""
-_AT_ONCE = 1_000_000
-"""Bytes of a body that are written at once. A larger body is written in pieces, each when the connection has
-room for it, because copying it at once would block the event loop.
+"""The most bytes of an answer that is read whole. OpenAI's JSON of 2,048 vectors of 1,536 numbers has 97 MB.
 """
+_AT_ONCE = 1_000_000
+"""Bytes. A larger body is written in pieces of `_PIECE` bytes: copying it at once would block the event loop.
+"""
+_PIECE = 128 * 1024
 CROWDED = ir.Fault(
     "overloaded",
     "The gateway has no memory left for the provider's response at the moment. Try again later.",
@@ -48,14 +46,11 @@ CROWDED = ir.Fault(
     retry_after=5.0,
     blame="gateway",
 )
-"""The error if the answers that are being read whole need too much memory together."""
+"""The fault if the answers that are being read whole need too much memory together."""
 _TURN = 1024 * 1024
-"""The most bytes of an answer that are read before other tasks run. Bytes that have arrived are read without
-any wait, and a compressed answer is complete after its first kilobytes: 128 MB would block for a third of a
-second.
+"""The most bytes of an answer that are read before other tasks run. Bytes that have arrived, or are
+decompressed from them, are read without any wait: 128 MB would block for a third of a second.
 """
-_PIECE = 128 * 1024
-"""Bytes of a large body that are written at once. The next ones wait until the provider has taken them."""
 _LINGER = 0.2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
@@ -67,14 +62,13 @@ Reached = Callable[[str, str], None]
 
 
 def untold(bound: str, detail: str) -> None:
-    """Do nothing: a `Reached` that tells nobody."""
+    """A `Reached` that does nothing."""
 
 
 class Pool(msgspec.Struct, frozen=True):
-    """The settings for the connections to one provider.
-
-    size: the most connections, 0 = no limit. keep_alive: seconds that an idle connection is kept. wait: the
-    most seconds that a request waits for a connection, None = no limit.
+    """The settings for the connections to one provider. size: the most connections, 0 = no limit. keep_alive:
+    seconds that an idle connection is kept. wait: the most seconds that a request waits for a connection,
+    None = no limit.
     """
 
     size: int = 0
@@ -83,7 +77,7 @@ class Pool(msgspec.Struct, frozen=True):
 
 
 class Slots:
-    """Lets as many calls run at a time as the pool has connections (`pool.size`). Others wait in order."""
+    """Lets `pool.size` calls run at a time; others wait in order. name: the provider's, for errors."""
 
     def __init__(self, pool: Pool, deadlines: Deadlines, name: str) -> None:
         self._free = asyncio.Semaphore(pool.size)
@@ -118,57 +112,55 @@ def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
     return RequestFailed(ir.Fault(kind, message, code=code, blame="upstream"))
 
 
-class _Upload(aiohttp.Payload):
-    """A request body in pieces, being sent. The pieces are never joined. It can be sent a second time.
-
-    deadline: extended by `patience` seconds after each piece; None, or no patience = not extended.
+class _Body(aiohttp.Payload):
+    """A request body that is being sent. deadline: moved to `patience` seconds from now with each piece,
+    until it is set to None; patience None = never moved. sent: whether the whole body was sent.
     """
 
     _autoclose = True  # tells aiohttp that there is nothing to close
 
-    def __init__(self, body: Pieces, deadline: Deadline | Unlimited, patience: float | None) -> None:
-        super().__init__(body)
+    def __init__(
+        self, body: Pieces | Flow, value: Any, deadline: Deadline | Unlimited, patience: float | None
+    ) -> None:
+        super().__init__(value)
         self._size = body.size
         self._patience = patience
-        self.deadline: Deadline | Unlimited | None = deadline
+        self.deadline = None if patience is None else deadline
         self.sent = False
+
+    def _push(self) -> None:
+        if self.deadline is not None and self._patience is not None:
+            self.deadline.push(self._patience)
+
+
+class _Upload(_Body):
+    """A body in pieces, which are never joined. It can be sent a second time."""
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         for part in self._value.parts:
             view = memoryview(part)
             for start in range(0, len(view), _PIECE):
                 await writer.write(view[start : start + _PIECE])
-                if self.deadline is not None and self._patience is not None:
-                    self.deadline.push(self._patience)
+                self._push()
         self.sent = True
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The whole body as text, which aiohttp requires of every payload."""
+        """The whole body as text; aiohttp requires this method of every payload."""
         return b"".join(self._value.parts).decode(encoding, errors)
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """A request body that is passed on to the provider while it comes in. size: bytes, None = unknown."""
+    """A request body that is passed on while it comes in. size: its bytes, None = unknown."""
 
     pieces: AsyncIterator[bytes]
     size: int | None = None
 
 
-class _Stream(aiohttp.Payload):
-    """A `Flow`, being sent. It can be sent only once.
+Sendable: TypeAlias = bytes | Pieces | Flow | None
 
-    deadline: as for `_Upload`. It rests while this waits for the next piece: then the provider is not to
-    blame.
-    """
 
-    _autoclose = True  # the owner of the flow closes it
-
-    def __init__(self, flow: Flow, deadline: Deadline | Unlimited, patience: float | None) -> None:
-        super().__init__(flow.pieces)
-        self._size = flow.size
-        self._patience = patience
-        self.deadline: Deadline | Unlimited | None = deadline
-        self.sent = False
+class _Stream(_Body):
+    """A `Flow`. It can be sent only once. The deadline rests while this waits for the flow's next piece."""
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         self._rest()
@@ -180,12 +172,8 @@ class _Stream(aiohttp.Payload):
         self.sent = True
 
     def _rest(self) -> None:
-        if self.deadline is not None and self._patience is not None:
+        if self.deadline is not None:
             self.deadline.rest()
-
-    def _push(self) -> None:
-        if self.deadline is not None and self._patience is not None:
-            self.deadline.push(self._patience)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return "": the pieces are not kept."""
@@ -193,17 +181,17 @@ class _Stream(aiohttp.Payload):
 
 
 class Answer:
-    """A provider's response whose head has come, with our timers and limits for its body. name: the
-    provider's, for errors. largest: the most bytes for `read`. watch: the deadline of the response's head; it
-    becomes the idle deadline, because the same task also reads the body. upload: the request's body, if it
-    was sent in pieces. space: the memory for all answers that are read whole, until they are closed; None =
-    no limit.
+    """A provider's response whose head has come. name: the provider's, for errors. largest: the most bytes
+    for `read`. watch: the deadline of the response's head; it becomes the idle deadline, because the same
+    task also reads the body. upload: the request's body, None = it was not sent in pieces. space: counts the
+    bytes of all answers that are read whole, until they are closed; None = does not count them. slots:
+    `close` gives a slot back to them; None = this call holds none.
     """
 
     __slots__ = (
-        *("_deadlines", "_largest", "_name", "_response", "_share", "_slots", "_space", "_timers"),
+        *("_deadlines", "_largest", "_name", "_response", "_share", "_space", "_timers"),
         *("_turn", "_upload", "_watch"),
-        *("headers", "status"),
+        *("headers", "slots", "status"),
     )
 
     def __init__(
@@ -215,7 +203,7 @@ class Answer:
         *,
         largest: int,
         watch: Deadline | Unlimited,
-        upload: _Upload | _Stream | None = None,
+        upload: _Body | None = None,
         space: Space | None = None,
     ) -> None:
         self._space = space
@@ -224,7 +212,7 @@ class Answer:
         self._largest = largest
         self._turn = 0  # bytes read since other tasks have run
         self._upload = upload
-        self._slots: Slots | None = None
+        self.slots: Slots | None = None
         self._name = name
         self._timers = timers
         self._deadlines = deadlines
@@ -233,9 +221,9 @@ class Answer:
         self.headers: Mapping[str, str] = response.headers
 
     async def read(self) -> bytes:
-        """The whole body. Raises RequestFailed if it is above its limit (`answer_too_large`), or if there is
-        no memory left for it beside other answers (`answers_too_large_together`), and as `chunk`. The size
-        after decompression counts. aiohttp decompresses in pieces of 256 KiB.
+        """The whole body. Raises RequestFailed if it has, decompressed, more bytes than its limit
+        (`answer_too_large`), if there is no memory left for it beside other answers
+        (`answers_too_large_together`), and as `chunk`.
         """
         content = self._response.content
         data = await self.chunk()
@@ -249,7 +237,7 @@ class Answer:
                 raise failed(
                     "upstream",
                     f"The {self._name} sent a response of more than {self._largest} bytes.",
-                    TOO_LARGE,
+                    ANSWER_TOO_LARGE,
                 )
             if self._share is not None:
                 self._share.take(len(data))
@@ -258,19 +246,17 @@ class Answer:
         return whole.getvalue()
 
     async def finish(self) -> None:
-        """Read the few bytes behind the stream's last event, so that the connection can be used again.
-
-        Errors are ignored, because the answer is complete for its reader.
+        """Read the few bytes after a stream's last event, so that the connection can be used again: for at
+        most 0.2 s and without errors.
         """
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError), self._deadlines.within(_LINGER):
             while await self._response.content.readany():
                 pass
 
     async def chunk(self) -> bytes:
-        """The bytes of the body that have arrived since the last read; waits for some. b"" = the end.
-
-        The idle time runs only while a caller waits here: a client that reads slowly is no silence of the
-        provider. Raises RequestFailed if the provider is silent or the connection breaks.
+        """The bytes of the body that have arrived since the last read; if there are none, waits for some. b""
+        = the end. Raises RequestFailed if none come within the idle time, which runs only in this method, or
+        if the connection breaks.
         """
         watch = self._watch
         if watch is None:
@@ -295,20 +281,14 @@ class Answer:
         finally:
             watch.rest()
 
-    def holds(self, slots: Slots) -> None:
-        """Note that this call takes a slot; `close` gives it back."""
-        self._slots = slots
-
     def close(self) -> None:
-        """End the call now. The connection goes back to the pool if the answer was read to its end and the
-        whole request body was sent.
-        """
+        """End the call. The connection is used again if the whole request was sent and the answer read."""
         if self._watch is not None:
             self._watch.lift()
         if self._share is not None:
             self._share.free()
-        if (slots := self._slots) is not None:
-            self._slots = None
+        if (slots := self.slots) is not None:
+            self.slots = None
             slots.give_back()
         if self._response.content.at_eof() and (self._upload is None or self._upload.sent):
             self._response.release()
@@ -317,12 +297,10 @@ class Answer:
 
 
 class Transport:
-    """The connection pool of one provider. It must be made and closed within the running event loop.
-
-    ca_file: PEM certificates that replace the system's. verify_tls: False = certificates are not checked.
-    proxy: the URL of an HTTP proxy. name: the provider's name in errors; clients must not learn addresses of
-    our network. max_answer: the most bytes of an answer that is read whole, decompressed. reached: called for
-    limits that fail no exchange. space: as for `Answer`, shared by all providers.
+    """The connection pool of one provider. It must be made and closed within the running event loop. ca_file:
+    PEM certificates that replace the system's, None = the system's. verify_tls: False = certificates are not
+    checked. proxy: the URL of an HTTP proxy, None = no proxy. name: the provider's, for errors. max_answer:
+    the most bytes of an answer that is read whole, decompressed. space: as for `Answer`.
     """
 
     def __init__(
@@ -363,64 +341,33 @@ class Transport:
         self._limits: dict[float | None, aiohttp.ClientTimeout] = {}
 
     def send(
-        self,
-        method: str,
-        url: URL,
-        headers: CIMultiDict[str],
-        body: bytes | Pieces | Flow | None,
-        timers: Timers,
+        self, method: str, url: URL, headers: CIMultiDict[str], body: Sendable, timers: Timers
     ) -> Coroutine[Any, Any, Answer]:
-        """Send a request to the provider, and return its answer when the head has come. Raises RequestFailed.
-        The caller closes the answer. headers: all of them; aiohttp adds only missing accept, accept-encoding
-        and user-agent. body: pieces are not joined, and each piece that the provider takes restarts the time
-        for the first byte.
+        """Send a request to the provider, and return its answer when the head has come; the caller closes it.
+        Raises RequestFailed. headers: all of them; aiohttp adds only missing accept, accept-encoding and
+        user-agent. body: each piece that the provider takes restarts the time for the first byte.
         """
-        if self._slots is None:
-            return self._send(method, url, headers, body, timers)
-        return self._send_in_turn(method, url, headers, body, timers)
-
-    async def _send_in_turn(
-        self,
-        method: str,
-        url: URL,
-        headers: CIMultiDict[str],
-        body: bytes | Pieces | Flow | None,
-        timers: Timers,
-    ) -> Answer:
-        slots = self._slots
-        assert slots is not None
-        await slots.take()
-        try:
-            answer = await self._send(method, url, headers, body, timers)
-        except BaseException:
-            slots.give_back()
-            raise
-        answer.holds(slots)
-        return answer
+        sending = self._send(method, url, headers, body, timers)
+        return sending if self._slots is None else _in_turn(self._slots, sending)
 
     async def _send(
-        self,
-        method: str,
-        url: URL,
-        headers: CIMultiDict[str],
-        body: bytes | Pieces | Flow | None,
-        timers: Timers,
+        self, method: str, url: URL, headers: CIMultiDict[str], body: Sendable, timers: Timers
     ) -> Answer:
         name = self._name
         limits = self._limits.get(timers.connect)
         if limits is None:
             limits = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
             self._limits[timers.connect] = limits
-        upload: _Upload | _Stream | None = None
+        upload: _Body | None = None
         response: aiohttp.ClientResponse | None = None
         try:
             with self._deadlines.within(timers.first_byte) as deadline:
                 if isinstance(body, bytes) and len(body) > _AT_ONCE:
                     body = Pieces([body], len(body))
                 if isinstance(body, Pieces):
-                    upload = _Upload(body, deadline, timers.first_byte)
+                    upload = _Upload(body, body, deadline, timers.first_byte)
                 elif isinstance(body, Flow):
-                    upload = _Stream(body, deadline, timers.first_byte)
+                    upload = _Stream(body, body.pieces, deadline, timers.first_byte)
                 again = method in _IDEMPOTENT and not isinstance(body, Flow)
                 while response is None:
                     try:
@@ -436,8 +383,7 @@ class Transport:
                     except aiohttp.ClientConnectorError:
                         raise
                     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                        # A kept connection may have died without notice. The other idle ones may be dead,
-                        # too.
+                        # A kept connection may have died without notice, and the other idle ones with it.
                         self._connector.drop_idle()
                         if not again:
                             raise
@@ -467,6 +413,18 @@ class Transport:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+async def _in_turn(slots: Slots, sending: Coroutine[Any, Any, Answer]) -> Answer:
+    with contextlib.closing(sending):
+        await slots.take()
+        try:
+            answer = await sending
+        except BaseException:
+            slots.give_back()
+            raise
+    answer.slots = slots
+    return answer
 
 
 def _idle(name: str, timers: Timers) -> RequestFailed:
@@ -500,7 +458,7 @@ def _broken(name: str, error: Exception) -> RequestFailed:
 
 
 def reason(error: Any) -> str:
-    """Why a connection failed, as a short text without addresses of our own network."""
+    """Why a connection failed with this error, as a short text without addresses of our own network."""
     cause = getattr(error, "os_error", None) or error.__cause__ or error
     number = getattr(cause, "errno", None) or 0
     if number > 0 and not isinstance(cause, ssl.SSLError):  # TLS errors have numbers of their own
@@ -510,11 +468,11 @@ def reason(error: Any) -> str:
 
 
 _PYTHON_WORDS: Final = re.compile(r"^\[[A-Z0-9: _]*\] | \(_ssl\.c:\d+\)$")
-"""Matches the parts that Python adds to the text of a TLS error."""
+"""Matches the beginning and the end that Python adds to the text of a TLS error."""
 
 
 def _in_words(*errors: Any) -> str:
-    """The text of the first row in _MEANINGS that fits one of these errors; it names no aiohttp class."""
+    """The text of the first row in _MEANINGS whose class one of these errors has."""
     for kind, words in _MEANINGS:
         if any(isinstance(error, kind) for error in errors):
             return words
@@ -535,4 +493,4 @@ _MEANINGS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (TimeoutError, "it took too long"),
     (OSError, "none of its IP addresses can be reached"),
 )
-"""Classes of errors, each with its meaning as text. The first row that fits counts."""
+"""Classes of errors, each with its meaning as text."""

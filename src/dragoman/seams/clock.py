@@ -1,9 +1,4 @@
-"""Clock and random numbers, the two inputs that the pure core may not take from the system itself.
-
-Everything that needs the time or a random value takes it from here or as an argument; the linter bans
-`time.time`, `time.monotonic`, `random` and `secrets` elsewhere. Tests replace a `Seams` value, never these
-modules.
-"""
+"""Clock and random numbers. The linter bans the modules `random`, `secrets` and those of clocks elsewhere."""
 
 from __future__ import annotations
 
@@ -16,13 +11,12 @@ import msgspec
 
 
 def _random_id() -> str:
-    """32 random hexadecimal digits (128 bits)."""
     return os.urandom(16).hex()
 
 
 class Seams(msgspec.Struct, frozen=True):
-    """Clock and random numbers, as functions that tests replace. now: Unix seconds. monotonic: seconds that
-    never jump. random_id: 32 unguessable hexadecimal digits. uniform: a number in [0, 1).
+    """Clock and random numbers, as functions that tests replace. now: Unix seconds. monotonic: seconds of a
+    clock that is never set. random_id: 32 unguessable hexadecimal digits. uniform: a random number in [0, 1).
     """
 
     now: Callable[[], float] = time.time

@@ -1,9 +1,7 @@
 """Time limits for tasks: many deadlines with a single timer.
 
-Every request waits under several time limits, and nearly none of them expires. A timer for each limit would
-cost more than the work that it guards. Here a deadline is an entry in a table, which one timer checks several
-times a second. So setting, moving and removing a deadline is a dictionary access. The price is precision: a
-deadline expires up to `TICK` seconds late, never early.
+A deadline is an entry in a table, which one timer checks every `TICK` seconds, because a timer for each limit
+of each request would cost more than the work that it guards. So a deadline expires up to `TICK` seconds late.
 
     with deadlines.within(30.0):          # raises TimeoutError in the task that waits
         await something()
@@ -21,7 +19,9 @@ TICK = 0.05
 
 
 class Deadline:
-    """A time limit for one task, as a context manager, which raises TimeoutError if the time is over."""
+    """A time limit for one task, as a context manager. When the time is over, the task is cancelled, and the
+    context raises TimeoutError. expired: whether the time is over.
+    """
 
     __slots__ = ("_table", "_task", "expired")
 
@@ -36,7 +36,7 @@ class Deadline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the limit. A cancellation by this limit becomes TimeoutError."""
+        """Remove the limit. Raises TimeoutError if only this limit has cancelled the task."""
         self._table.entries.pop(self, None)
         # The task was waiting within this context when it was cancelled, so the cancellation arrives here.
         # If one remains after `uncancel`, it came from elsewhere and has precedence.
@@ -48,11 +48,11 @@ class Deadline:
         self._table.entries.pop(self, None)
 
     def push(self, seconds: float) -> None:
-        """Let the limit expire this many seconds from now instead."""
+        """Let the limit expire `seconds` from now instead, also after `rest`."""
         self._table.entries[self] = self._table.time() + seconds
 
     def rest(self) -> None:
-        """Let the limit not expire until the next `push`."""
+        """Stop the time of the limit until the next `push`."""
         self._table.entries[self] = inf
 
     def run_out(self) -> None:
@@ -62,7 +62,7 @@ class Deadline:
 
 
 class Unlimited:
-    """Stands for a Deadline where there is no time limit."""
+    """Stands for a Deadline where there is no time limit: its methods do nothing."""
 
     __slots__ = ()
     expired = False
@@ -70,17 +70,10 @@ class Unlimited:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def lift(self) -> None:
+    def lift(self, *_: object) -> None:
         """Do nothing."""
 
-    def push(self, seconds: float) -> None:
-        """Do nothing."""
-
-    def rest(self) -> None:
-        """Do nothing."""
+    __exit__ = push = rest = lift
 
 
 UNLIMITED = Unlimited()
@@ -96,7 +89,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def within(self, seconds: float | None) -> Deadline | Unlimited:
-        """A time limit of `seconds` for the running task, as a context manager; None = no limit."""
+        """A time limit of `seconds` from now for the running task (else RuntimeError); None = no limit."""
         if seconds is None:
             return UNLIMITED
         task = asyncio.current_task(self._loop)
@@ -109,7 +102,7 @@ class Deadlines:
         return deadline
 
     def _look(self) -> None:
-        """Expire the deadlines that are due. If none are left, the timer is not set again."""
+        """Cancel the tasks whose deadlines are due, and set the timer again if deadlines are left."""
         now = self.time()
         for deadline in [deadline for deadline, due in self.entries.items() if due <= now]:
             del self.entries[deadline]

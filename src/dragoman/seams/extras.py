@@ -1,6 +1,6 @@
 """Finds the command that installs an extra of Dragoman, from the same source as this installation.
 
-It never assumes a package index: a stranger could have published a package with this name.
+It names a package index only if this installation came from one: a stranger could own the name there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BY_MODELS: Final = frozenset({"embeddings", "speech"})
 
 
 def command(*extras: str) -> str:
-    """The shell command that installs these extras. It may hold a path of this machine."""
+    """The shell command that installs these extras: `make` in a checkout with its own `.venv`, else pip."""
     checkout, target = _checkout(), make_target(*extras)
     if checkout is not None and target is not None:
         return target if checkout == Path.cwd() else target.replace("make", f"make -C {quote(str(checkout))}")
@@ -38,7 +38,7 @@ def make_target(*extras: str) -> str | None:
 
 
 def _requirement(wanted: str) -> str:
-    """What pip installs for the extras `wanted`, from the source that the installation records (PEP 610)."""
+    """What pip installs for these extras ("a,b"), from the source that the installation records (PEP 610)."""
     origin = _origin()
     if origin is None:  # this runs from a source folder
         return f"{Path(__file__).parents[3]}[{wanted}]"
@@ -52,7 +52,7 @@ def _requirement(wanted: str) -> str:
 
 
 def _checkout() -> Path | None:
-    """The folder of the checkout whose own `.venv` runs this; None = there is none."""
+    """The folder of the checkout whose own `.venv` runs this program; None = another environment runs it."""
     path = _path((_origin() or {}).get("url", ""))
     if path is None or not (path / "Makefile").is_file():
         return None
@@ -61,7 +61,7 @@ def _checkout() -> Path | None:
 
 @cache
 def _origin() -> dict[str, Any] | None:
-    """The installation's record of its source; {} = a package index, None = not installed."""
+    """What the installation records of its source (PEP 610); {} = a package index, None = not installed."""
     from importlib import metadata  # imported late: it loads slower than the rest of a command
 
     try:

@@ -15,11 +15,7 @@ _SHORT: Final = 12
 
 @final
 class Secret:
-    """A hidden text. It equals only secrets with the same text, compared in constant time.
-
-    value: the text, with any Unicode characters; whether a header can carry it is checked where it is read.
-    file: the file that it was read from, None = no file.
-    """
+    """A hidden text, equal only to secrets with the same text. file: it was read from it, None = no file."""
 
     __slots__ = ("_value", "file")
 
@@ -28,7 +24,7 @@ class Secret:
         self.file = file
 
     def reveal(self) -> str:
-        """The text. Call this only where the text is sent to its destination."""
+        """The text. Call this only where the text is sent or compared."""
         return self._value
 
     @property
@@ -37,7 +33,7 @@ class Secret:
         return self._value[-4:] if len(self._value) >= _SHORT else ""
 
     def matches(self, candidate: str) -> bool:
-        """Whether `candidate` is the same text. The time does not depend on where the texts differ."""
+        """Whether `candidate` is the same text; the time taken does not tell where the texts differ."""
         return hmac.compare_digest(
             self._value.encode("utf-8", "surrogatepass"), candidate.encode("utf-8", "surrogatepass")
         )

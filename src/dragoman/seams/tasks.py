@@ -1,8 +1,6 @@
 """Starts asyncio tasks; no other module may do so.
 
-Python may collect a running task to which nobody holds a reference, and nobody sees an exception in it.
-`spawn` holds a reference until the task ends, and logs its failure. The linter forbids `asyncio.create_task`
-elsewhere.
+Python may delete a running task to which nobody holds a reference, and nobody sees its exception.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def spawn(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-    """Start `work` as a background task, and return it. A failure is logged with the task's `name`."""
+    """Start `work` as a task that cannot vanish, and return it. Its exception is logged with `name`."""
     task = asyncio.get_running_loop().create_task(work, name=name)
     _running.add(task)
     task.add_done_callback(_ended)

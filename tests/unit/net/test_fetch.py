@@ -118,10 +118,16 @@ def asking(*addresses: str) -> ir.Request:
     return ir.Request("openai_chat", "m", (ir.Message("user", (ir.Text("what is this?"), *images)),))
 
 
+async def inlined(
+    fetcher: Fetcher, request: ir.Request, keep: Callable[[ir.Media], bool] | None = None
+) -> ir.Request:
+    return await fetcher.inline(request, keep, fetcher.claim(""))
+
+
 async def refused(fetcher: Fetcher, *addresses: str) -> str:
     """Why a request is refused, whose fault it must be."""
     with pytest.raises(RequestFailed) as caught:
-        await fetcher.inline(asking(*addresses))
+        await inlined(fetcher, asking(*addresses))
     fault = caught.value.fault
     assert (fault.kind, fault.code) == ("invalid_request", "invalid_image_url")
     return fault.message
@@ -129,7 +135,7 @@ async def refused(fetcher: Fetcher, *addresses: str) -> str:
 
 async def test_bytes_and_content_type_take_the_place_of_the_address() -> None:
     async with serving() as (site, url, fetcher):
-        request = await fetcher.inline(asking(f"{url}/pixel"))
+        request = await inlined(fetcher, asking(f"{url}/pixel"))
     data = base64.b64encode(PIXEL).decode()
     assert request.messages[0].blocks == (
         ir.Text("what is this?"),
@@ -144,7 +150,7 @@ async def test_media_inside_of_tool_results_and_documents_are_read_too() -> None
         document = ir.Media("document", blocks=(image,))
         blocks = (ir.ToolResult("call_1", (ir.Text("seen"), document)), image)
         request = ir.Request("anthropic", "m", (ir.Message("user", blocks),))
-        read = (await fetcher.inline(request)).messages[0].blocks
+        read = (await inlined(fetcher, request)).messages[0].blocks
     data = ir.Media("image", mime="image/png", data=base64.b64encode(PIXEL).decode())
     assert read == (
         ir.ToolResult("call_1", (ir.Text("seen"), ir.Media("document", blocks=(data,)))),
@@ -157,18 +163,18 @@ async def test_pages_that_a_providers_search_found_are_not_read() -> None:
     async with serving() as (site, url, fetcher):
         found = ir.ToolResult("s1", (ir.Media("document", url=f"{url}/pixel"),), by="provider")
         request = ir.Request("anthropic", "m", (ir.Message("assistant", (found,)),))
-        assert await fetcher.inline(request) is request
+        assert await inlined(fetcher, request) is request
     assert site.asked == []
 
 
 async def test_a_request_without_addresses_stays_as_it_is() -> None:
     request = asking()
-    assert await Fetcher().inline(request) is request
+    assert await inlined(Fetcher(), request) is request
 
 
 async def test_redirects_are_followed_to_permitted_addresses_only() -> None:
     async with serving() as (_, url, fetcher):
-        request = await fetcher.inline(asking(f"{url}/to?address=/pixel"))
+        request = await inlined(fetcher, asking(f"{url}/to?address=/pixel"))
         assert isinstance(image := request.messages[0].blocks[1], ir.Media)
         assert image.mime == "image/png"
         for address in ("http://169.254.169.254/latest/meta-data", "http://2852039166/", "http://10.0.0.1/"):
@@ -180,7 +186,7 @@ async def test_redirects_are_followed_to_permitted_addresses_only() -> None:
 async def test_a_redirect_to_loopback_is_refused_when_only_another_host_is_open() -> None:
     async with serving(allow="localhost") as (site, url, fetcher):
         start = url.replace("127.0.0.1", "localhost")
-        assert (await fetcher.inline(asking(f"{start}/pixel"))) != asking(f"{start}/pixel")
+        assert (await inlined(fetcher, asking(f"{start}/pixel"))) != asking(f"{start}/pixel")
         message = await refused(fetcher, f"{start}/to?address={url}/pixel")
     assert message == "A URL in the request is not a public address."
     assert site.asked == ["/pixel", "/to"]
@@ -257,7 +263,7 @@ async def test_what_cannot_be_read_keeps_nothing_else_from_being_read() -> None:
     async with serving(bounds=Bounds(seconds=1)) as (_, url, fetcher):
         paths = ("/pixel", "/status/404", "/slow/30", "/pixel")
         named = [(ir.Media("image", url=url + path), "") for path in (*paths, "nowhere")]
-        read = await fetcher.try_read(named)
+        read = await fetcher.try_read(named, fetcher.claim(""))
     assert [one.data is not None for one in read] == [True, False, False, True, False]
     assert read[1:3] == [media for media, _ in named[1:3]]
 
@@ -278,7 +284,7 @@ async def test_what_is_small_on_the_way_is_measured_as_it_is_read(coding: str) -
 
 async def test_all_addresses_of_a_request_share_one_bound_of_bytes() -> None:
     async with serving(bounds=Bounds(together=10)) as (_, url, fetcher):
-        await fetcher.inline(asking(f"{url}/bytes/5", f"{url}/bytes/5"))
+        await inlined(fetcher, asking(f"{url}/bytes/5", f"{url}/bytes/5"))
         message = await refused(fetcher, f"{url}/bytes/5", f"{url}/bytes/5", f"{url}/bytes/1")
     assert message == "The files at the URLs in the request are larger than 10 bytes in total."
 
@@ -286,7 +292,7 @@ async def test_all_addresses_of_a_request_share_one_bound_of_bytes() -> None:
 async def test_all_addresses_of_a_request_share_one_time() -> None:
     bounds = Bounds(at_once=1, seconds=0.4)
     async with serving(bounds=bounds) as (_, url, fetcher):
-        await fetcher.inline(asking(f"{url}/slow/0.15"))
+        await inlined(fetcher, asking(f"{url}/slow/0.15"))
         assert "in time" in await refused(fetcher, *[f"{url}/slow/0.15"] * 4)
 
 
@@ -300,7 +306,7 @@ async def test_a_request_with_too_many_addresses_reads_none() -> None:
 async def test_some_addresses_are_read_at_once_and_come_back_in_order() -> None:
     async with serving(bounds=Bounds(at_once=2)) as (site, url, fetcher):
         addresses = [f"{url}/{path}" for path in ("bytes/1", "busy", "busy", "busy", "bytes/2")]
-        blocks = (await fetcher.inline(asking(*addresses))).messages[0].blocks[1:]
+        blocks = (await inlined(fetcher, asking(*addresses))).messages[0].blocks[1:]
     read = [base64.b64decode(block.data or "") for block in blocks if isinstance(block, ir.Media)]
     assert read == [b"x", PIXEL, PIXEL, PIXEL, b"xx"]
     assert site.peak == 2
@@ -334,7 +340,7 @@ async def test_the_type_is_what_server_and_bytes_tell(kind: Any, file: str, mime
     async with serving() as (_, url, fetcher):
         media = ir.Media(kind, url=f"{url}/file/{file}")
         request = ir.Request("openai_chat", "m", (ir.Message("user", (media,)),))
-        (read,) = (await fetcher.inline(request)).messages[0].blocks
+        (read,) = (await inlined(fetcher, request)).messages[0].blocks
     assert isinstance(read, ir.Media)
     assert (read.mime, read.url) == (mime, None)
 
@@ -343,12 +349,12 @@ async def test_a_type_that_the_client_states_stays() -> None:
     async with serving() as (_, url, fetcher):
         media = ir.Media("image", "image/png", url=f"{url}/file/png/image/jpeg")
         request = ir.Request("openai_chat", "m", (ir.Message("user", (media,)),))
-        (read,) = (await fetcher.inline(request)).messages[0].blocks
+        (read,) = (await inlined(fetcher, request)).messages[0].blocks
         assert isinstance(read, ir.Media)
         assert read.mime == "image/png"
         page = ir.Media("image", "image/png", url=f"{url}/file/page/text/html")
         with pytest.raises(RequestFailed, match="not a supported image type"):
-            await fetcher.inline(ir.Request("openai_chat", "m", (ir.Message("user", (page,)),)))
+            await inlined(fetcher, ir.Request("openai_chat", "m", (ir.Message("user", (page,)),)))
 
 
 @pytest.mark.parametrize(
@@ -370,7 +376,7 @@ async def test_what_contradicts_its_part_is_refused(kind: Any, file: str, what: 
         media = ir.Media(kind, url=f"{url}/file/{file}")
         request = ir.Request("openai_chat", "m", (ir.Message("user", (media,)),))
         with pytest.raises(RequestFailed) as caught:
-            await fetcher.inline(request)
+            await inlined(fetcher, request)
     fault = caught.value.fault
     assert (fault.message, fault.param) == (
         f"A URL in the request is of the type {what}.",
@@ -384,7 +390,7 @@ async def test_the_part_is_named_wherever_it_lies() -> None:
         inside = ir.ToolResult("c", (ir.Text("seen"), ir.Media("document", blocks=(good, bad))))
         messages = (ir.Message("user", (good,)), ir.Message("user", (ir.Text("x"), inside)))
         with pytest.raises(RequestFailed) as caught:
-            await fetcher.inline(ir.Request("anthropic", "m", messages))
+            await inlined(fetcher, ir.Request("anthropic", "m", messages))
     assert caught.value.fault.param == "messages[1].blocks[1].content[1].blocks[1]"
 
 
@@ -394,8 +400,8 @@ async def test_what_the_upstream_reads_itself_is_not_read() -> None:
     async with serving() as (site, url, fetcher):
         other = ir.Media("image", url=f"{url}/pixel")
         request = ir.Request("gemini", "m", (ir.Message("user", (own, inside, other)),))
-        read = await fetcher.inline(request, lambda media: (media.url or "").startswith("gs://"))
-        assert (await fetcher.inline(request, lambda _: True)) is request
+        read = await inlined(fetcher, request, lambda media: (media.url or "").startswith("gs://"))
+        assert (await inlined(fetcher, request, lambda _: True)) is request
     assert read.messages[0].blocks[:2] == (own, inside)
     assert site.asked == ["/pixel"]
 
@@ -404,15 +410,17 @@ async def test_media_that_are_named_by_their_places() -> None:
     """Of what is no conversation: in the same order; a failure is told at its place."""
     async with serving() as (_, url, fetcher):
         named = [(ir.Media("image", url=f"{url}/{path}"), f"images[{path}]") for path in ("busy/", "pixel")]
-        found = await fetcher.read(named)
+        found = await fetcher.read(named, fetcher.claim(""))
         assert [one.mime for one in found] == [None, "image/png"]
         assert [one.data for one in found] == [base64.b64encode(PIXEL).decode()] * 2
         with pytest.raises(RequestFailed) as caught:
-            await fetcher.read([*named, (ir.Media("image", url=f"{url}/status/404"), "images[7]")])
+            await fetcher.read(
+                [*named, (ir.Media("image", url=f"{url}/status/404"), "images[7]")], fetcher.claim("")
+            )
     assert caught.value.fault.param == "images[7]"
 
 
-async def refusal(fetcher: Fetcher, address: str, claim: Claim | None = None) -> ir.Fault:
+async def refusal(fetcher: Fetcher, address: str, claim: Claim) -> ir.Fault:
     with pytest.raises(RequestFailed) as caught:
         await fetcher.inline(asking(address), None, claim)
     return caught.value.fault
@@ -445,8 +453,7 @@ async def test_one_request_alone_always_has_its_room() -> None:
         assert claim.held == 8000
         assert (await refusal(fetcher, f"{site}/pixel", fetcher.claim("b"))).code == "fetch_busy"
         claim.close()
-        await fetcher.inline(asking(f"{site}/pixel"))
-        await fetcher.inline(asking(f"{site}/pixel"))  # nothing is held where nobody says how long
+        await inlined(fetcher, asking(f"{site}/pixel"))
 
 
 async def test_a_client_with_slow_servers_holds_up_itself_alone() -> None:
@@ -475,8 +482,8 @@ async def test_names_that_are_not_looked_up_in_time(threads: int, kind: str, cod
     resolver = Resolver(threads, 0.2, lookup)
     fetcher = Fetcher((), DEFAULT_BOUNDS, resolver)
     if threads == 1:
-        await refusal(fetcher, "http://slow.example/")
-    fault = await refusal(fetcher, "http://slow.example/")
+        await refusal(fetcher, "http://slow.example/", fetcher.claim(""))
+    fault = await refusal(fetcher, "http://slow.example/", fetcher.claim(""))
     silent.set()
     assert (fault.kind, fault.code) == (kind, code)
     await fetcher.close()
