@@ -141,9 +141,12 @@ class ChatStreamRelay:
         try:
             if not self._see(chunk):
                 return b""
+            name = self._name(chunk)
             if chunk.get("usage") and not self._asked:
-                return self._framed(encode_head({**_without_usage(frame), **self._name(chunk)}))
-            sent = self._framed(frame if self._model is None else self._renamed(frame, chunk))
+                head = decode_head(frame)
+                del head["usage"]
+                return self._framed(encode_head({**head, **name}))
+            sent = self._framed(encode_head({**decode_head(frame), **name}) if name else frame)
             self._template.learn(frame, chunk, sent)
         except (AttributeError, KeyError, TypeError) as error:
             raise WireError(f"a stream event has an unknown format: {error}") from error
@@ -180,12 +183,6 @@ class ChatStreamRelay:
         chunk = {**self._last, **self._name(self._last), "choices": [], "usage": self._words.counts(usage)}
         return self._framed(_encode(chunk))
 
-    def _renamed(self, frame: bytes, chunk: dict[str, Any]) -> bytes:
-        """The frame with the model name that the client knows."""
-        if "model" not in chunk:
-            return frame
-        return encode_head({**decode_head(frame), "model": self._model})
-
     def close(self) -> bytes:
         """The last bytes for the client when the upstream's stream has ended without `[DONE]`; b"" after a
         `[DONE]`. Raises RequestFailed if a choice has not ended, or if there is no choice.
@@ -196,13 +193,6 @@ class ChatStreamRelay:
             raise RequestFailed(STREAM_BROKEN)
         self.done = True
         return self._estimated_usage() + (b"" if self._lines else data(_DONE))
-
-
-def _without_usage(frame: bytes) -> dict[str, msgspec.Raw]:
-    """The top-level members of the frame without `usage`."""
-    head = decode_head(frame)
-    del head["usage"]
-    return head
 
 
 def _as_line(payload: bytes) -> bytes:

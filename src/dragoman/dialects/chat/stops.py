@@ -65,24 +65,29 @@ def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) 
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
     if sequence is not None:
         return ir.Stop("sequence", raw=word, sequence=sequence)
-    stop = STOPS.get(word) or _in_lower_case(word)
+    if (stop := STOPS.get(word)) is None:
+        known = STOPS.get(word.lower())  # some gateways write capitals
+        stop = ir.Stop("other" if known is None else known.reason, raw=word)
     return ir.Stop("tool", raw=word) if called and stop.reason == "end" else stop
 
 
-def _in_lower_case(word: str) -> ir.Stop:
-    """The stop for a finish reason written in capitals, as some gateways do; "other" if it is unknown."""
-    known = STOPS.get(word.lower())
-    return ir.Stop("other" if known is None else known.reason, raw=word)
-
-
-def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool, legacy: bool) -> str | None:
+def encode_stop(
+    stop: ir.Stop | None,
+    draft: Draft,
+    where: str,
+    *,
+    called: bool,
+    legacy: bool = False,
+    words: Mapping[str, str] = STOP_WORDS,
+    losses: Mapping[str, str] = STOPS_LOST,
+) -> str | None:
     """The finish reason if the client gets tool calls (`called`), a `function_call` (`legacy`), or none."""
     if stop is None:
         return None
     if draft.own and stop.raw is not None:
         return stop.raw
     if not draft.own:
-        lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
+        lose_stop(stop, draft.report, where + ".stop", losses)
     if legacy and stop.reason in {"tool", "end"}:
         return "function_call"
     if called and stop.reason == "end":
@@ -90,7 +95,7 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool,
             f"{where}.stop.reason", "choices[].finish_reason", "the response ended with a tool call"
         )
         return "tool_calls"
-    return STOP_WORDS[stop.reason]
+    return words[stop.reason]
 
 
 def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, str]) -> None:

@@ -109,8 +109,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         self._draft = Draft(self._reply.report, own=self._own, answer=True, enveloped=enveloped)
         self._usage = event.usage
         members = opening(event, self._reply, "chat.completion.chunk", own=self._own)
-        if event.extra is not None:
-            self._restore(self._once, event.extra, "")
+        self._restore(self._once, event.extra, "")
         if event.status is not None:
             self._reply.report.lose("status", "the response has no status field", "hint")
         members.update(self._constant(event.tier))
@@ -162,8 +161,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         """Report a block's encrypted reasoning, and its unknown members, as not written."""
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
-        if out.block.extra is not None:
-            self._restore({}, out.block.extra, out.where)
+        self._restore({}, out.block.extra, out.where)
 
     def _text(self, event: ir.TextDelta) -> bytes:
         choice = self._choices[event.candidate]
@@ -231,8 +229,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
             return self._fail(event.error)
         if event.status is not None:
             self._draft.report.lose("status", "the response has no status field", "hint")
-        if event.extra is not None:
-            self._restore(self._once, event.extra, "")
+        self._restore(self._once, event.extra, "")
         return self._last() + self._done
 
     def _error(self, event: ir.Error) -> bytes:

@@ -49,9 +49,6 @@ def check(request: WireRequest) -> None:
         _check_choice(choice, body.get("tools") or [])
 
 
-# --- Members -----------------------------------------------------------------------------------
-
-
 def _tools(value: Any, path: str) -> None:
     objects(value, path)
     for index, tool in enumerate(value):
@@ -116,9 +113,6 @@ _RULES: Final[dict[str, Rule]] = {
     "service_tier": one_of("auto", "standard_only"),
     "safe_prompt": a_boolean,
 }
-
-
-# --- Messages ----------------------------------------------------------------------------------
 
 
 def _message(role: str) -> Rule:

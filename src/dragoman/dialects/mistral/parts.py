@@ -38,9 +38,6 @@ _MIMES: Final = {"image": "image/png", "audio": "audio/wav", "document": "applic
 """The media types assumed for media without a stated one, by kind."""
 
 
-# --- Decoding ----------------------------------------------------------------------------------
-
-
 def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
     """The blocks of a message's chunks. where: the path of the list, for errors."""
     blocks: list[ir.Block] = []
@@ -142,9 +139,6 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
     "document_url": _document,
     "file": _file,
 }
-
-
-# --- Encoding ----------------------------------------------------------------------------------
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any]]:
@@ -276,8 +270,7 @@ def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict
     if sealed is not None and sealed.origin != NAME:
         draft.leave_seal(where)
     lose_mark(getattr(block, "cache", None), draft, where)
-    if block.extra is not None:
-        restore(out, block.extra, draft.report, where)
+    restore(out, block.extra, draft.report, where)
     return out
 
 

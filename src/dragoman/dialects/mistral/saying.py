@@ -64,11 +64,7 @@ class Saying:
     __slots__ = ("calls", "chunks", "draft", "mint", "parts", "spaced")
 
     def __init__(
-        self,
-        draft: Draft,
-        mint: Callable[[str | None, int], str | None],
-        *,
-        parts: bool = False,
+        self, draft: Draft, mint: Callable[[str | None, int], str | None], *, parts: bool = False
     ) -> None:
         self.draft = draft
         self.mint = mint
@@ -143,9 +139,7 @@ class Saying:
         self.spaced = True
         if self.draft.own:
             self.chunks.extend(encode_part(block, self.draft, where))
-        elif self.draft.answer:
-            self.chunks.extend(shown_media(block, self.draft, where))
-        elif block.kind == "audio":
+        elif block.kind == "audio" and not self.draft.answer:
             self._spoken(block, where)
         else:
             self.chunks.extend(shown_media(block, self.draft, where))

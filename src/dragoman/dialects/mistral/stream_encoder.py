@@ -6,7 +6,7 @@ last candidate's finish reason waits for the usage, because both stand in one ch
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
 
@@ -42,8 +42,7 @@ class _Out(Out):
         self.words: list[str] = []  # transcript of audio
 
 
-class _Choice(Choice[_Out]):
-    __slots__ = ()
+_Choice: TypeAlias = Choice[_Out]
 
 
 class MistralEncoder(ChunkEncoder[_Choice, _Out]):
@@ -55,7 +54,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
     prose = frozenset({ir.Text, ir.Refusal, ir.Json})
 
     def __init__(self, reply: Reply) -> None:
-        super().__init__(reply, _Choice, _Out)
+        super().__init__(reply, Choice, _Out)
         self._tier: str | None = None
         self._finish_chunk = b""  # the last chunk, which waits for the usage
 
@@ -107,8 +106,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
             return b""
         return self._say(choice, out, event.text, event.logprobs)
 
-    def _refuse(self, event: ir.RefusalDelta) -> bytes:
-        return self._text(event)
+    _refuse = _text
 
     def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: _Out) -> dict[str, Any]:
         return {"content": encode_logprobs(tokens, self._draft.report, out.where)}

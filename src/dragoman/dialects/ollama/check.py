@@ -47,9 +47,6 @@ def _in_lower_case(message: Any) -> Any:
     return {**message, "role": role.lower()}
 
 
-# --- Members -----------------------------------------------------------------------------------
-
-
 def _tools(value: Any, path: str) -> None:
     objects(value, path)
     for index, tool in enumerate(value):
@@ -96,9 +93,6 @@ _RULES: Final[dict[str, Rule]] = {
     "logprobs": a_boolean,
     "top_logprobs": integer(0, 20),
 }
-
-
-# --- Messages ----------------------------------------------------------------------------------
 
 
 def _message(message: dict[str, Any], path: str) -> None:

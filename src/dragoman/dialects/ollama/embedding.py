@@ -64,9 +64,6 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 _read_count: Final = msgspec.json.Decoder(_Count).decode
 
 
-# --- Requests ----------------------------------------------------------------------------------
-
-
 def check(request: WireRequest) -> None:
     """Raise WireError, with a path and a code, for the first mistake of a request. "" counts as absent."""
     body = request.body
@@ -146,9 +143,6 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
     if request.form is not None:
         return "$.prompt" if request.form == _OLD else "$.input"
     return f"$.input{where.removeprefix('inputs')}"
-
-
-# --- Answers -----------------------------------------------------------------------------------
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:

@@ -71,9 +71,9 @@ def check_options(options: Any, path: str) -> None:
         if value is None:
             continue
         if option in _FLOATS:
-            _demand(option, "of type float32", path, kept=type(value) in _NUMBERS)
+            _demand(option, "of type float32", path, kept=type(value) in NUMBERS)
         elif option in _INTEGERS:
-            _demand(option, "of type integer", path, kept=type(value) in _NUMBERS)
+            _demand(option, "of type integer", path, kept=type(value) in NUMBERS)
         elif option in _BOOLEANS:
             _demand(option, "of type boolean", path, kept=type(value) is bool)
         elif option == "stop":
@@ -84,7 +84,7 @@ def check_options(options: Any, path: str) -> None:
             _within(option, value, path)
 
 
-_NUMBERS: Final = frozenset({int, float})
+NUMBERS: Final = frozenset({int, float})
 
 
 def _demand(option: str, kind: str, path: str, *, kept: bool) -> None:

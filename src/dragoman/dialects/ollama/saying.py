@@ -34,9 +34,6 @@ SENT: Final = frozenset({"image", "audio"})
 """Kinds of media sent in `images`, also audio: the server finds the type from the bytes."""
 
 
-# --- Decoding ----------------------------------------------------------------------------------
-
-
 def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
     """The blocks of an assistant message: thinking, text, pictures, calls. "" counts as absent."""
     blocks: list[ir.Block] = []
@@ -82,9 +79,6 @@ def decode_call(call: Any, position: int) -> ir.ToolCall:
     arguments = function.get("arguments")
     text = "{}" if arguments is None else arguments_text(arguments)
     return ir.ToolCall(call.get("id") or None, name, text, extra=extra)
-
-
-# --- Encoding ----------------------------------------------------------------------------------
 
 
 class Saying:
@@ -160,8 +154,6 @@ class Saying:
         self.spaced = True
         if self.draft.own and block.data is not None:
             self.images.append(block.data)
-        elif self.draft.answer:
-            self._shown(block, where)
         else:
             self._shown(block, where)
 
@@ -219,8 +211,7 @@ def shed(block: Any, draft: Draft, where: str) -> None:
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
     lose_mark(getattr(block, "cache", None), draft, where)
-    if block.extra is not None:
-        restore({}, block.extra, draft.report, where)
+    restore({}, block.extra, draft.report, where)
 
 
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
@@ -243,8 +234,7 @@ def encode_call(
     if block.sealed is not None:
         draft.leave_seal(where)
     lose_mark(block.cache, draft, where)
-    if block.extra is not None:
-        restore(out, block.extra, draft.report, where)
+    restore(out, block.extra, draft.report, where)
     return out
 
 

@@ -88,8 +88,7 @@ class OllamaEncoder(EventEncoder):
         self._draft = Draft(reply.report, own=event.dialect == NAME, answer=True)
         self._usage = event.usage
         lose_beside(event, self._draft)
-        if event.extra is not None:
-            restore(self._once, event.extra, reply.report, "")
+        restore(self._once, event.extra, reply.report, "")
         members = {
             "model": shown_model(event.model, reply),
             "created_at": dated(event.created, reply.created),
@@ -214,8 +213,7 @@ class OllamaEncoder(EventEncoder):
     def _more(self, event: ir.More) -> bytes:
         if event.tier is not None:
             self._draft.report.lose("tier", "a response of the Ollama API has no service tier", "hint")
-        if event.extra is not None:
-            restore(self._once, event.extra, self._draft.report, "")
+        restore(self._once, event.extra, self._draft.report, "")
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
@@ -230,8 +228,7 @@ class OllamaEncoder(EventEncoder):
         draft = self._draft
         if event.status is not None:
             draft.report.lose("status", "a response of the Ollama API has no status", "hint")
-        if event.extra is not None:
-            restore(self._once, event.extra, draft.report, "")
+        restore(self._once, event.extra, draft.report, "")
         members: dict[str, Any] = {"message": {"role": "assistant", "content": ""}}
         members |= ending(self._stop, self._usage, draft, self._reply, self._where, called=bool(self._calls))
         return self._head + _json(members | self._once)[1:] + b"\n"

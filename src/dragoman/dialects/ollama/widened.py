@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from dragoman.dialects.ollama.options import RANGES
+from dragoman.dialects.ollama.options import NUMBERS, RANGES
 from dragoman.dialects.quirks import Wider
 from dragoman.dialects.request import WireRequest
-
-_NUMBERS = frozenset({int, float})
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
@@ -19,6 +17,6 @@ def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
     kept = {
         option: value
         for option, value in options.items()
-        if option not in RANGES or type(value) not in _NUMBERS
+        if option not in RANGES or type(value) not in NUMBERS
     }
     return replace(wire, body={**wire.body, "options": kept})

@@ -25,18 +25,8 @@ from dragoman.wire.dataurl import from_url
 
 MEMBERS: Final = frozenset(
     {
-        *(
-            "role",
-            "name",
-            "content",
-            "refusal",
-            "tool_calls",
-            "function_call",
-            "audio",
-            "annotations",
-            "images",
-        ),
-        *("reasoning", "reasoning_content", "reasoning_details"),
+        *("role", "name", "content", "refusal", "tool_calls", "function_call", "audio", "annotations"),
+        *("images", "reasoning", "reasoning_content", "reasoning_details"),
     }
 )
 _PLAIN: Final = frozenset({"role", "content", "refusal", "annotations"})
@@ -130,9 +120,6 @@ def _decode_legacy(call: dict[str, Any]) -> ir.ToolCall:
     return ir.ToolCall(None, call["name"], arguments_text(call.get("arguments")), kind="legacy", extra=extra)
 
 
-# --- Thinking ----------------------------------------------------------------------------------
-
-
 def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
     get = message.get
     plain, content = get("reasoning"), get("reasoning_content")
@@ -192,9 +179,6 @@ def spoken_text(block: ir.Block) -> str:
     return block.text or "\n\n".join(block.summary) if isinstance(block, ir.Thinking) else ""
 
 
-# --- Calls -------------------------------------------------------------------------------------
-
-
 def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]") -> ir.ToolCall:
     """Decode an entry of `tool_calls`. position: its position in the list; where: its path, for errors.
 
@@ -233,9 +217,6 @@ def _seal(content: Any) -> ir.Sealed | None:
 def seal_members(sealed: ir.Sealed) -> dict[str, Any]:
     """The value of `extra_content` that holds a call's signature, as Google's servers read it."""
     return {"google": {"thought_signature": sealed.data}}
-
-
-# --- Media and citations -----------------------------------------------------------------------
 
 
 def _decode_audio(audio: dict[str, Any]) -> ir.Media:

@@ -70,9 +70,6 @@ def check(request: WireRequest) -> None:
         )
 
 
-# --- Values ------------------------------------------------------------------------------------
-
-
 def _system(value: Any, path: str) -> None:
     """Reject Anthropic's `system`: servers of this protocol ignore it, so the instructions would be lost."""
     if value:
@@ -99,9 +96,6 @@ def _logit_bias(value: Any, path: str) -> None:
     an_object(value, path)
     for token, bias in value.items():
         number(-100, 100)(bias, f"{path}.{token}")
-
-
-# --- Structured members ------------------------------------------------------------------------
 
 
 def _web_search(value: Any, path: str) -> None:
@@ -155,9 +149,6 @@ def _moderation(value: Any, path: str) -> None:
 def _safety_identifier(value: Any, path: str) -> None:
     a_string(value, path)
     short(value, 128, path)
-
-
-# --- Tools -------------------------------------------------------------------------------------
 
 
 def _tools(value: Any, path: str) -> None:
@@ -306,9 +297,6 @@ def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
         if isinstance(inner := tool.get(tool["type"]), dict):
             chosen.append((f"{path}.tools[{index}]", inner.get("name")))
     return chosen
-
-
-# --- Messages ----------------------------------------------------------------------------------
 
 
 def _speaker(message: dict[str, Any], path: str) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.chat.history import read_content, read_history, short_id
+from dragoman.dialects.chat.history import read_content, read_history, result_text, short_id
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.answer import decode_answer
@@ -30,9 +30,6 @@ _ALIKE: Final = frozenset({"user", "system"})
 """Roles that every vendor accepts under this name."""
 _PLAIN: Final = frozenset({"role", "content", "name"})
 _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
-
-
-# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
@@ -70,9 +67,6 @@ def _result(message: dict[str, Any], role: str, where: str) -> ir.Message:
     return ir.Message("user", (result,), form=form, extra=leftovers(message, _TOOL))
 
 
-# --- Encoding ----------------------------------------------------------------------------------
-
-
 def _moves(block: ir.Media, _: ir.Message) -> bool:
     """Whether a medium of another dialect's history moves to a user message: all but audio with an id."""
     return block.kind != "audio" or block.id is None
@@ -101,20 +95,14 @@ _SHOWING_RULES: Final = Rules(
     absent="(no result)",
     added=Why("messages[{at}]", "the provider rejects a tool call without a result"),
     moved=Why(
-        "messages[{at}].content[{part}]",
-        "this protocol accepts media only in a user message: moved there",
+        "messages[{at}].content[{part}]", "this protocol accepts media only in a user message: moved there"
     ),
     takes_out=lambda _: True,
 )
 """The repair of another dialect's history, for vendors that accept images in assistant messages."""
 _RULES: Final = msgspec.structs.replace(_SHOWING_RULES, moves=_moves)
 _OWN_RULES: Final = Rules(
-    dialect=NAME,
-    order="messages",
-    patient=True,
-    orphans="any",
-    moves=_moves_own,
-    moved=_RULES.moved,
+    dialect=NAME, order="messages", patient=True, orphans="any", moves=_moves_own, moved=_RULES.moved
 )
 _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_unshown)
 
@@ -130,9 +118,8 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
         writer.write(turn)
     out = writer.out
     if out and out[-1]["role"] == "assistant" and not (draft.own or draft.facts.prefill):
-        last = f"messages[{len(request.messages) - 1}]"
         draft.report.lose(
-            last,
+            f"messages[{len(request.messages) - 1}]",
             "the provider does not support assistant prefill: it answers "
             "this message instead of continuing it",
             "quality",
@@ -213,8 +200,7 @@ class _History:
         if not parts and len(blocks) == 1:
             block = blocks[0]
             if type(block) is ir.Text and (block.cache is None or self.draft.quirks.cache_marks == "none"):
-                if block.cache is not None or block.extra is not None:  # a string cannot hold them
-                    finish(self.draft, {}, block.cache, block.extra, place(0))
+                finish(self.draft, {}, block.cache, block.extra, place(0))  # a string cannot hold them
                 return block.text
         if not (parts or blocks):
             return ""
@@ -228,8 +214,7 @@ class _History:
                 out["name"] = message.name
             else:
                 self.draft.report.lose(where + ".name", "the provider does not accept `name`", "hint")
-        if message.cache is not None or message.extra is not None:
-            finish(self.draft, out, message.cache, message.extra, where)
+        finish(self.draft, out, message.cache, message.extra, where)
 
     def _assistant(self, turn: Turn) -> None:
         draft, last = self.draft, turn.pieces[-1].message
@@ -269,9 +254,7 @@ class _History:
     def _result(self, piece: Piece) -> None:
         draft, block, where = self.draft, piece.blocks[0], piece.place(0)
         assert isinstance(block, ir.ToolResult)
-        extra = block.extra
-        if piece.message is not None and piece.message.extra is not None:
-            extra = ir.merge(piece.message.extra, extra)
+        extra = ir.merge(piece.message.extra if piece.message is not None else None, block.extra)
         out: dict[str, Any]
         if draft.own:
             parts = piece.message is not None and piece.message.form == "parts"
@@ -283,8 +266,7 @@ class _History:
                 out["content"] = [finish(draft, {"type": "text", "text": text}, block.cache, None, where)]
             elif block.cache is not None:
                 finish(draft, {}, block.cache, None, where)
-        if extra is not None:
-            finish(draft, out, None, extra, where)
+        finish(draft, out, None, extra, where)
         self.out.append(out)
 
     def _own_result(self, block: ir.ToolResult, where: str, *, parts: bool) -> dict[str, Any]:
@@ -304,8 +286,7 @@ class _History:
             place = f"{where}.content[{index}]"
             if isinstance(content, ir.Text):
                 texts.append(content.text)
-                if content.cache is not None or content.extra is not None:
-                    finish(self.draft, {}, content.cache, content.extra, place)
+                finish(self.draft, {}, content.cache, content.extra, place)
             elif isinstance(content, ir.Json):
                 texts.append(text_of(content.value))
             else:
@@ -313,10 +294,4 @@ class _History:
                 self.draft.report.lose(
                     place, f"a tool result of this protocol contains only text, not {kind}"
                 )
-        text = "\n".join(texts)
-        if block.error:
-            self.draft.report.change(
-                where + ".error", where, "the error is written into the text of the tool result"
-            )
-            text = f"Error: {text}" if text else "Error"
-        return text
+        return result_text(texts, block, self.draft, where)

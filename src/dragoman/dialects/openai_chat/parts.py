@@ -61,9 +61,6 @@ _MARKS: Final = {"prompt_cache_breakpoint": ("mode", "explicit"), "cache_control
 _PREFIXES: Final = {"image": "image/", "audio": "audio/", "video": "video/"}
 
 
-# --- Decoding ----------------------------------------------------------------------------------
-
-
 def decode_parts(parts: Sequence[Any], where: str) -> tuple[ir.Block, ...]:
     """The blocks of a message's parts. where: the path of the list, for errors."""
     blocks: list[ir.Block] = []
@@ -200,9 +197,6 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 """Decoders by part type. The last three are from vendors (OpenRouter, DashScope, Perplexity)."""
 
 
-# --- Encoding ----------------------------------------------------------------------------------
-
-
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
     """The block as a content part; None, with a reported loss, for a block that no part can hold.
 
@@ -217,10 +211,7 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | N
 
 
 def _write_text(block: ir.Text, draft: Draft, where: str) -> dict[str, Any]:
-    out = {"type": "text", "text": block.text}
-    if block.cache is None and block.extra is None:
-        return out
-    return finish(draft, out, block.cache, block.extra, where)
+    return finish(draft, {"type": "text", "text": block.text}, block.cache, block.extra, where)
 
 
 def _write_refusal(block: ir.Refusal, draft: Draft, where: str) -> dict[str, Any]:

@@ -25,9 +25,6 @@ _DEEPSEEK_EFFORTS: Final = {"minimal": "low", "medium": "high", "xhigh": "high"}
 """DeepSeek's word for efforts that it does not have: https://api-docs.deepseek.com/guides/thinking_mode."""
 
 
-# --- Decoding ----------------------------------------------------------------------------------
-
-
 def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reasoning | None:
     """The reasoning settings from all members, whose names are put into `forms`; None if all are null.
 
@@ -91,9 +88,6 @@ _READERS: Final[dict[str, Callable[[Any], _Stated]]] = {
 }
 
 
-# --- Encoding ----------------------------------------------------------------------------------
-
-
 def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, draft: Draft) -> None:
     """Write the settings in the client's own members (`form`, joined by "+"), or in those of the vendor."""
     way = draft.quirks.reasoning_request
@@ -101,8 +95,7 @@ def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, d
     if used and (way == "reasoning_effort" or way in used):
         for member in used:
             body[member] = _OWN[member](reasoning)
-        if reasoning.extra is not None:
-            restore(body, reasoning.extra, draft.report, "reasoning")
+        restore(body, reasoning.extra, draft.report, "reasoning")
         return
     if reasoning.extra is not None:
         restore({}, reasoning.extra, draft.report, "reasoning")

@@ -28,7 +28,6 @@ from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_rea
 from dragoman.dialects.openai_chat.sound import speak
 from dragoman.dialects.openai_chat.terms import GUIDED, PATH, REFUSED, TIERS
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
-from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
@@ -65,9 +64,6 @@ _ALIKE: Final = {
     "moderation": "moderation",
 }
 """Members whose value is sent and received unchanged, each with its IR field."""
-
-
-# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
@@ -220,22 +216,13 @@ def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, .
     return decode_parts(content, "prediction.content")
 
 
-# --- Encoding ----------------------------------------------------------------------------------
-
-
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect.
 
     Raises WireError, with a path in the IR, for a request that cannot be expressed: a medium that no part can
     hold, or several candidates if the vendor returns only one.
     """
-    draft = Draft(
-        target.report,
-        target.quirks,
-        target.facts,
-        own=request.dialect == NAME,
-        chunked=request.dialect in CHUNKED,
-    )
+    draft = Draft.of(request, target, NAME)
     if draft.own and not draft.quirks.functions:
         request = as_tools(request, target.report)
     forms = (request.forms or {}) if draft.own else {}
@@ -331,8 +318,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         wire = {"type": "text"}
     if wire is not None:
         body["response_format"] = wire
-    if output.extra is not None:
-        restore(wire if wire is not None else {}, output.extra, draft.report, "output")
+    restore(wire if wire is not None else {}, output.extra, draft.report, "output")
     if output.modalities is not None:
         body["modalities"] = list(output.modalities)
     if output.audio is not None:
@@ -424,9 +410,6 @@ FIELDS: Final = Fields(
         encode_caching: within("cache", "key mode ttl retention mark"),
         _encode_prediction: ("prediction",),
     },
-    lost={
-        **STATE,
-        **{f"sampling.{member}": f"the provider has no {member}" for member in EXTENSIONS},
-    },
+    lost={**STATE, **{f"sampling.{member}": f"the provider has no {member}" for member in EXTENSIONS}},
 )
 """The encoder of each field of an IR request, and the fields that are reported as lost."""

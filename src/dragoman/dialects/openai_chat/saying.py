@@ -119,32 +119,20 @@ class Saying:
         self.length += len(text)
         self.spaced = False
         if block.citations:
-            self._cite(block, start, where)
+            end = start + len(block.text)
+            self.notes.extend(encode_annotations(block.citations, start, end, self.draft, where))
         if block.cache is not None:
             self.draft.report.lose(where + ".cache", "the provider has no cache breakpoints", "hint")
         if block.sealed is not None:
             self.draft.leave_seal(where)
-        if block.extra is not None:
-            restore(self.wire, block.extra, self.draft.report, where)
-
-    def _cite(self, block: ir.Text, start: int, where: str) -> None:
-        for index, citation in enumerate(block.citations):
-            if self.own and citation.form == "citations":
-                continue
-            note = encode_annotation(citation, start, start + len(block.text), own=self.own)
-            if note is None:
-                what = f"{where}.citations[{index}]"
-                self.draft.report.lose(what, f"the citation of a {citation.kind} has no URL", "quality")
-            else:
-                self.notes.append(note)
+        restore(self.wire, block.extra, self.draft.report, where)
 
     def _refusal(self, block: ir.Refusal, where: str) -> None:
         if self.parts is not None:
             self._part(block, where)
             return
         self.wire["refusal"] = self.wire.get("refusal", "") + block.text
-        if block.extra is not None:
-            restore({}, block.extra, self.draft.report, where)
+        restore({}, block.extra, self.draft.report, where)
 
     def _json(self, block: ir.Json, where: str) -> None:
         self._text(ir.Text(text_of(block.value), extra=block.extra), where)
@@ -162,8 +150,7 @@ class Saying:
             if self.history and not self._replays():
                 self.draft.report.lose(where, "reasoning of another provider is not sent back", "quality")
                 return
-            if block.extra is not None:
-                restore({}, block.extra, self.draft.report, where)
+            restore({}, block.extra, self.draft.report, where)
         self.thoughts.append((block, where))
 
     def _refused(self, form: str) -> bool:
@@ -191,8 +178,7 @@ class Saying:
             elif form:
                 for member in {self._member(one): None for one in form.split("+")}:
                     wire[member] = wire.get(member, "") + block.text  # a text may stand between
-                if block.extra is not None:
-                    restore(wire, block.extra, self.draft.report, where)
+                restore(wire, block.extra, self.draft.report, where)
             elif spoken := spoken_text(block):
                 foreign.append(spoken)
         if details:
@@ -252,15 +238,8 @@ class Saying:
             lose_unsaid(block, self.draft, where)
 
     def _audio(self, block: ir.Media, where: str) -> None:
-        members = {
-            "id": block.id,
-            "data": block.data,
-            "transcript": block.transcript,
-            "expires_at": block.expires,
-        }
-        audio = {key: value for key, value in members.items() if value is not None}
-        if block.extra is not None:
-            restore(audio, block.extra, self.draft.report, where)
+        audio = sound.stated(block.data, block.transcript, block.expires, block.id)
+        restore(audio, block.extra, self.draft.report, where)
         self.wire["audio"] = audio
 
     def _native(self, block: ir.Native, where: str) -> None:
@@ -313,16 +292,14 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
             out["extra_content"] = seal_members(block.sealed)
         else:
             draft.leave_seal(where)
-    if block.extra is not None:
-        restore(out, block.extra, draft.report, where)
+    restore(out, block.extra, draft.report, where)
     return out
 
 
 def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
     """A call as `function_call`, for clients without tools."""
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
-    if block.extra is not None:
-        restore({"function_call": out}, block.extra, draft.report, where)
+    restore({"function_call": out}, block.extra, draft.report, where)
     return out
 
 
@@ -343,8 +320,26 @@ def lose_second_call(draft: Draft, where: str) -> None:
     draft.report.lose(where, "`function_call` can contain only one call")
 
 
-def encode_annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:
-    """A citation as an annotation; None for another dialect's without URL. start, end: of its whole text."""
+def encode_annotations(
+    citations: Sequence[ir.Citation], start: int, end: int, draft: Draft, where: str
+) -> list[dict[str, Any]]:
+    """A text's citations as annotations; another dialect's without a URL are reported as lost.
+
+    start, end: of the text, as offsets in the message's content. where: the text's path in the IR.
+    """
+    notes: list[dict[str, Any]] = []
+    for index, citation in enumerate(citations):
+        if draft.own and citation.form == "citations":
+            continue
+        if (note := _annotation(citation, start, end, own=draft.own)) is not None:
+            notes.append(note)
+        else:
+            lost = f"the citation of a {citation.kind} has no URL"
+            draft.report.lose(f"{where}.citations[{index}]", lost, "quality")
+    return notes
+
+
+def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
         note.update((citation.extra or {}).get(NAME, {}))
@@ -413,6 +408,5 @@ def encode_detail(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any
             out["text"] = block.text
         if block.sealed is not None:
             out["signature"] = block.sealed.data
-    if block.extra is not None:
-        restore(out, block.extra, draft.report, where)
+    restore(out, block.extra, draft.report, where)
     return out

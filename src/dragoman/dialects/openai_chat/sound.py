@@ -58,8 +58,6 @@ def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
     return True
 
 
-# --- Asking ------------------------------------------------------------------------------------
-
 VOICES: Final = frozenset(
     {
         *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage"),
@@ -92,9 +90,6 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
         audio["voice"] = VOICE
 
 
-# --- Whole answers -----------------------------------------------------------------------------
-
-
 def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) -> dict[str, Any]:
     """The `audio` member of a whole message. sounds: its audio blocks, at least one, with their IR paths."""
     first, where = sounds[0]
@@ -125,8 +120,7 @@ def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
     """Report an audio block's seal and leftovers as not written."""
     if block.sealed is not None:
         draft.leave_seal(where)
-    if block.extra is not None:
-        restore({}, block.extra, draft.report, where)
+    restore({}, block.extra, draft.report, where)
 
 
 def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: str) -> str:
@@ -160,9 +154,6 @@ def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -
             draft.report.lose(where, f"the model returns {bare} audio, not {asked}", "quality")
 
 
-# --- Streams -----------------------------------------------------------------------------------
-
-
 class Spoken:
     """Makes the `audio` members of one candidate's stream deltas; the caller does not send an empty one.
 
@@ -183,7 +174,7 @@ class Spoken:
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
         """The `audio` member when a block opens: the first one, or one with more samples of its type."""
         if self._draft.own:
-            audio = _stated(block.data, block.transcript, block.expires, block.id)
+            audio = stated(block.data, block.transcript, block.expires, block.id)
             restore(audio, block.extra, self._draft.report, where)
             return audio
         if not has_sound(block, self._draft, where):
@@ -202,7 +193,7 @@ class Spoken:
     def more(self, where: str, event: ir.MediaDelta) -> dict[str, Any]:
         """The `audio` member for a delta of the block at `where`."""
         if self._draft.own:
-            return _stated(event.data, event.transcript, event.expires)
+            return stated(event.data, event.transcript, event.expires)
         if where not in self._sent:
             return {}
         self._sent[where] |= bool(event.data)
@@ -243,7 +234,7 @@ class Spoken:
         return audio
 
 
-def _stated(
+def stated(
     data: str | None, transcript: str | None, expires: int | None, name: str | None = None
 ) -> dict[str, Any]:
     """An `audio` member of the values that are not None. name: the audio's id."""

@@ -23,7 +23,7 @@ from dragoman.dialects.openai.usage import encode_usage
 from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.response import legacy, mint
 from dragoman.dialects.openai_chat.saying import (
-    encode_annotation,
+    encode_annotations,
     encode_call,
     encode_detail,
     encode_image,
@@ -273,16 +273,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._cited(out, event.candidate) if out.closed or self._own else b""
 
     def _cited(self, out: _Out, candidate: int) -> bytes:
-        notes: list[dict[str, Any]] = []
-        for index, citation in enumerate(out.cites):
-            if self._own and citation.form == "citations":
-                continue
-            note = encode_annotation(citation, out.start, out.start + out.length, own=self._own)
-            if note is None:
-                where = f"{out.where}.citations[{index}]"
-                self._draft.report.lose(where, f"the citation of a {citation.kind} has no URL", "quality")
-            else:
-                notes.append(note)
+        end = out.start + out.length
+        notes = encode_annotations(out.cites, out.start, end, self._draft, out.where)
         out.cites.clear()
         return self._annotate(self._choices[candidate], notes)
 
