@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text, parse_arguments
 from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.ollama.pictures import markdown
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
-from dragoman.dialects.repair.turn import Piece
 from dragoman.dialects.restore import INPUT
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
@@ -81,42 +81,23 @@ def decode_call(call: Any, position: int) -> ir.ToolCall:
     return ir.ToolCall(call.get("id") or None, name, text, extra=extra)
 
 
-class Saying:
-    """Collects blocks and writes one assistant message.
+class Saying(Collected):
+    """Collects blocks and writes one assistant message of Ollama's chat.
 
     mint: gives a call's id (None: none is written) from its own id or None, and its position. first: the
     number of the response's calls that were written in earlier messages.
     """
 
-    __slots__ = ("calls", "draft", "first", "images", "mint", "spaced", "text", "thinking")
+    __slots__ = ("calls", "first", "images", "mint", "text", "thinking")
 
     def __init__(self, draft: Draft, mint: Callable[[str | None, int], str | None], first: int = 0) -> None:
-        self.draft = draft
+        super().__init__(draft)
         self.mint = mint
         self.first = first
         self.thinking = ""
         self.text = ""
         self.images: list[str] = []
         self.calls: list[dict[str, Any]] = []
-        self.spaced = False  # another block came after the last text
-
-    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks to the message. where: the IR path of the object that holds them."""
-        if not self.draft.chunked:
-            self.spaced = bool(self.text)
-        for index, block in enumerate(blocks):
-            self.say(block, f"{where}.blocks[{index}]")
-
-    def add_piece(self, piece: Piece) -> None:
-        """Add the blocks of a piece of the repaired history to the message."""
-        if piece.apart or not self.draft.chunked:
-            self.spaced = bool(self.text)
-        for index, block in enumerate(piece.blocks):
-            self.say(block, piece.place(index))
-
-    def say(self, block: ir.Block, where: str) -> None:
-        """Add one block to the message. where: the block's path in the IR."""
-        _SAY[type(block)](self, block, where)
 
     def done(self) -> dict[str, Any]:
         """The message as a wire object, with everything that was added."""
@@ -172,6 +153,17 @@ class Saying:
     def _other(self, block: ir.ToolResult | ir.Native, where: str) -> None:
         self.spaced = True
         lose_unsaid(block, self.draft, where)
+
+    _say: ClassVar = {
+        ir.Text: _text,
+        ir.Refusal: _text,
+        ir.Json: _text,
+        ir.Thinking: _thinking,
+        ir.ToolCall: _call,
+        ir.Media: _media,
+        ir.ToolResult: _other,
+        ir.Native: _other,
+    }
 
 
 def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> str:
@@ -248,15 +240,3 @@ def _arguments(block: ir.ToolCall, draft: Draft, where: str) -> Any:
     to = f"message.tool_calls[].function.arguments.{INPUT}"
     draft.report.change(where, to, "the Ollama API requires arguments to be an object")
     return {INPUT: block.arguments}
-
-
-_SAY: Final[dict[type, Callable[[Saying, Any, str], None]]] = {
-    ir.Text: Saying._text,
-    ir.Refusal: Saying._text,
-    ir.Json: Saying._text,
-    ir.Thinking: Saying._thinking,
-    ir.ToolCall: Saying._call,
-    ir.Media: Saying._media,
-    ir.ToolResult: Saying._other,
-    ir.Native: Saying._other,
-}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.openai.terms import NAME, restore
@@ -17,11 +18,10 @@ from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import SEALS
-from dragoman.dialects.repair.turn import Piece
 
 
-class Saying:
-    """Collects blocks and writes one assistant message.
+class Saying(Collected):
+    """Collects blocks and writes one assistant message of OpenAI's chat.
 
     history: the message is part of a request, otherwise of a response. legacy: the client supports only
     `function_call`. parts: the content is written as a list. mint: creates an id for the call at a position.
@@ -29,8 +29,8 @@ class Saying:
     """
 
     __slots__ = (
-        *("calls", "draft", "history", "legacy", "length", "mint", "notes", "own"),
-        *("parts", "sounds", "sources", "spaced", "texts", "thoughts", "voice", "wire"),
+        *("calls", "history", "legacy", "length", "mint", "notes", "own"),
+        *("parts", "sounds", "sources", "texts", "thoughts", "voice", "wire"),
     )
 
     def __init__(
@@ -43,7 +43,7 @@ class Saying:
         parts: bool = False,
         voice: Callable[[], Voice] | None = None,
     ) -> None:
-        self.draft = draft
+        super().__init__(draft)
         self.own = draft.own
         self.history = history
         self.voice = voice
@@ -53,7 +53,6 @@ class Saying:
         self.parts: list[dict[str, Any]] | None = [] if parts else None
         self.texts: list[str] = []
         self.length = 0
-        self.spaced = False  # another block came after the last text
         self.notes: list[dict[str, Any]] = []
         self.sources: set[str] = set()
         self.thoughts: list[tuple[ir.Thinking | ir.Native, str]] = []
@@ -66,20 +65,6 @@ class Saying:
             self.parts = []
         self.add(blocks, where)
         return self.done()
-
-    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks to the message. where: the IR path of the object that holds them."""
-        if not self.draft.chunked:
-            self.spaced = bool(self.texts)
-        for index, block in enumerate(blocks):
-            _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
-
-    def add_piece(self, piece: Piece) -> None:
-        """Add the blocks of a piece of the repaired history to the message."""
-        if piece.apart or not self.draft.chunked:
-            self.spaced = bool(self.texts)
-        for index, block in enumerate(piece.blocks):
-            _SAY[type(block)](self, block, piece.place(index))
 
     def done(self) -> dict[str, Any]:
         """The message as a wire object. To be called once, after all blocks were added."""
@@ -260,17 +245,16 @@ class Saying:
         if part is not None and self.parts is not None:
             self.parts.append(part)
 
-
-_SAY: Final[dict[type, Callable[[Saying, Any, str], None]]] = {
-    ir.Text: Saying._text,
-    ir.Refusal: Saying._refusal,
-    ir.Thinking: Saying._thinking,
-    ir.ToolCall: Saying._call,
-    ir.ToolResult: Saying._result,
-    ir.Media: Saying._media,
-    ir.Json: Saying._json,
-    ir.Native: Saying._native,
-}
+    _say: ClassVar = {
+        ir.Text: _text,
+        ir.Refusal: _refusal,
+        ir.Thinking: _thinking,
+        ir.ToolCall: _call,
+        ir.ToolResult: _result,
+        ir.Media: _media,
+        ir.Json: _json,
+        ir.Native: _native,
+    }
 
 
 def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: str) -> dict[str, Any]:
