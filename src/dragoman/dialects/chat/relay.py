@@ -18,6 +18,7 @@ from dragoman.dialects.chat.stream_decoder import error_body
 from dragoman.dialects.chat.template import Template
 from dragoman.dialects.chat.usage import vendor_usage
 from dragoman.dialects.failure import STREAM_BROKEN
+from dragoman.dialects.loss import Report
 from dragoman.dialects.relaying import BodyRelay
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
@@ -36,14 +37,18 @@ class Words(NamedTuple):
     """What relaying must know of one protocol of the chat family.
 
     usage: decodes token counts. fault: decodes an error. padding: the name of a chunk's random member. asks:
-    a stream reports usage only if the request asks for it. counts: encodes estimated token counts.
+    a stream reports usage only if the request asks for it. encode_usage: encodes token counts.
     """
 
     usage: Callable[[dict[str, Any]], ir.Usage]
     fault: Callable[[dict[str, Any]], ir.Fault]
     padding: str
     asks: bool
-    counts: Callable[[ir.Usage], dict[str, Any]]
+    encode_usage: Callable[..., dict[str, Any]]
+
+    def counts(self, usage: ir.Usage) -> dict[str, Any]:
+        """The encoded counts of an estimated usage."""
+        return self.encode_usage(usage, Report(""), own=False)
 
 
 class ChatRelay(BodyRelay):
@@ -153,7 +158,7 @@ class ChatStreamRelay:
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Note usage, content and ends; returns whether to send the chunk. May raise RequestFailed."""
+        """Note usage, content and ends; returns whether to send the chunk. RequestFailed: it is an error."""
         if (failed := failure(chunk)) is not None:
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()
@@ -176,7 +181,7 @@ class ChatStreamRelay:
         return {} if self._model is None or "model" not in chunk else {"model": self._model}
 
     def _estimated_usage(self) -> bytes:
-        """A chunk of estimated usage if `estimate` is set and the upstream sent no usage; else b""."""
+        """A chunk of estimated usage; b"" without `estimate` or an ended choice, or if usage has come."""
         if self.estimate is None or self.usage is not None or not self._finished:
             return b""
         self.usage = usage = self.estimate()

@@ -28,9 +28,9 @@ _OF_VENDORS: Final[dict[Reason, tuple[str, ...]]] = {
     "broken": ("repetition",),
     "error": ("error", "abort", "cancelled", "network_error", "insufficient_system_resource"),
 }
-"""Finish reasons by vendor: Together (eos), TGI (eos_token, stop_sequence), xAI and gateways in front of
-Claude (end_turn, tool_use, max_tokens), watsonx (time_limit, cancelled), Mistral (model_length), Z.ai
-(sensitive, network_error, model_context_window_exceeded), vLLM (abort, repetition), OpenRouter (error),
+"""The vendors' finish reasons, by the IR's: Together (eos), TGI (eos_token, stop_sequence), xAI and gateways
+in front of Claude (end_turn, tool_use, max_tokens), watsonx (time_limit, cancelled), Mistral (model_length),
+Z.ai (sensitive, network_error, model_context_window_exceeded), vLLM (abort, repetition), OpenRouter (error),
 DeepSeek (insufficient_system_resource), gateways in front of Gemini (safety, recitation).
 """
 STOPS.update({word: Stop(reason, raw=word) for reason, words in _OF_VENDORS.items() for word in words})
@@ -47,7 +47,7 @@ STOP_WORDS: Final[dict[str, str]] = {
     "error": "stop",
     "other": "stop",
 }
-"""The finish reason sent to a client. `STOPS_LOST` lists the reasons that become less precise."""
+"""The finish reason for the client, by the IR's; for those in `STOPS_LOST` it is less precise."""
 STOPS_LOST: Final[dict[str, str]] = {
     "context": "a full context window is reported as `length`",
     "sequence": "a stop sequence is reported as `stop`, without the sequence",
@@ -60,7 +60,9 @@ STOPS_LOST: Final[dict[str, str]] = {
 
 
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
-    """The stop for a finish reason (`word`); a normal end means "tool" if tools were called."""
+    """The stop for a finish reason (`word`), None for None. sequence: the matched stop sequence. called:
+    there are tool calls, so a normal end, or "", means "tool".
+    """
     if not word:
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
     if sequence is not None:
@@ -81,7 +83,9 @@ def encode_stop(
     words: Mapping[str, str] = STOP_WORDS,
     losses: Mapping[str, str] = STOPS_LOST,
 ) -> str | None:
-    """The finish reason if the client gets tool calls (`called`), a `function_call` (`legacy`), or none."""
+    """The finish reason for the client, None for None; reports what it cannot express. called: the client
+    gets tool calls; legacy: a `function_call`. words: by the IR's reason; losses: see `lose_stop`.
+    """
     if stop is None:
         return None
     if draft.own and stop.raw is not None:

@@ -144,7 +144,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return news
 
     def _candidate(self, choice: dict[str, Any], kind: Callable[[int], CandidateT]) -> CandidateT:
-        """The candidate of a choice, made by `kind` if new; a choice without index belongs to number 0."""
+        """The candidate of a choice (without index: number 0), made by `kind` if new; WireError: too many."""
         stated = choice.get("index")
         index = stated if type(stated) is int else 0
         if (candidate := self._candidates.get(index)) is None:

@@ -101,8 +101,6 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     def feed(self, event: ir.Event) -> bytes:
         return self._write[type(event)](self, event)
 
-    # The frame -----------------------------------------------------------------------------------
-
     def _start(self, event: ir.Start) -> bytes:
         self._own = event.dialect == self.dialect
         enveloped = is_enveloped(self._reply)
@@ -141,8 +139,6 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         """Put unknown members of this dialect back into `out`; report those of other dialects as lost."""
         self._leftovers.restore(out, extra, self._draft.report, where)
 
-    # Blocks --------------------------------------------------------------------------------------
-
     def _open(self, event: ir.Open) -> bytes:
         role = b"" if event.candidate in self._choices else self._begin(event.candidate)
         choice = self._choices[event.candidate]
@@ -158,7 +154,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         out.tail = tail + b',"finish_reason":null}' + self._tail
 
     def _shed(self, out: OutT) -> None:
-        """Report a block's encrypted reasoning, and its unknown members, as not written."""
+        """Report a block's encrypted reasoning, and another dialect's unknown members, as not written."""
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
         self._restore({}, out.block.extra, out.where)
@@ -197,8 +193,6 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         out = choice.outs[event.index]
         out.closed = True
         return self._settle(choice, out) if event.block is None else self._complete(choice, out, event.block)
-
-    # The end -------------------------------------------------------------------------------------
 
     def _finish(self, event: ir.Finish) -> bytes:
         index = event.candidate
@@ -240,8 +234,6 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     def _ping(self, event: ir.Ping) -> bytes:
         return b""
-
-    # What each dialect defines itself ------------------------------------------------------------
 
     @abstractmethod
     def _constant(self, tier: str | None) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from dragoman.dialects.mistral.stream_decoder import PADDING, MistralDecoder
 from dragoman.dialects.mistral.stream_encoder import MistralEncoder
 from dragoman.dialects.mistral.terms import NAME, PATH
 from dragoman.dialects.mistral.transcription import TRANSCRIPTION
-from dragoman.dialects.mistral.usage import decode_usage, estimated
+from dragoman.dialects.mistral.usage import decode_usage, encode_usage
 
 _RATES: Final = frozenset(
     f"x-ratelimit-{part}"
@@ -72,7 +72,7 @@ DIALECT: Final = Dialect(
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
     # Mistral states the usage in every stream, without a request for it.
-    relay=ChatRelay(Words(decode_usage, fault_of, PADDING, asks=False, counts=estimated)),
+    relay=ChatRelay(Words(decode_usage, fault_of, PADDING, asks=False, encode_usage=encode_usage)),
     headers=Headers(response=frozenset({"retry-after", "retry-after-ms", "mistral-correlation-id"}) | _RATES),
     abilities=Abilities(
         # The documentation does not forbid a forced call with reasoning.

@@ -199,8 +199,6 @@ class _History(_OwnHistory):
             reason = "the Mistral API accepts an assistant message at the end only as a prefix"
             self.draft.report.add(f"messages[{len(self.out) - 1}].prefix", reason)
 
-    # One role each -------------------------------------------------------------------------------
-
     def _system(self, piece: Piece, role: str) -> None:
         """Append a message of system text. role: "user" if the repair has given the text to the user."""
         report, where = self.draft.report, f"messages[{piece.index}]"

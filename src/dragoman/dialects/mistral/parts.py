@@ -67,7 +67,7 @@ def _thinking(part: dict[str, Any]) -> ir.Block:
     thoughts = part["thinking"]
     known = _THINKING if part.get("closed") is not False else _THINKING - {"closed"}
     extra = leftovers(part, known)
-    if not all(_is_text(thought) for thought in thoughts):
+    if any(thought.get("type", "text") != "text" or thought.keys() - _TEXT for thought in thoughts):
         extra = ir.merge(extra, {NAME: {"thinking": thoughts}})
     signature = part.get("signature")
     return ir.Thinking(
@@ -75,10 +75,6 @@ def _thinking(part: dict[str, Any]) -> ir.Block:
         sealed=ir.Sealed(NAME, signature) if signature else None,
         extra=extra,
     )
-
-
-def _is_text(thought: dict[str, Any]) -> bool:
-    return thought.get("type", "text") == "text" and thought.keys() <= _TEXT
 
 
 def decode_reference(part: dict[str, Any]) -> ir.Citation:
@@ -205,10 +201,10 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """A medium's chunk, in a list. Raises WireError (`unsupported_modality`) if no chunk can hold it."""
+    """A medium's chunk, in a list. Raises WireError if no chunk can hold it, as a file id."""
     write = _MEDIA.get(block.kind)
     if write is None:
-        raise _impossible(where, f"the Mistral API does not accept {block.kind}")
+        raise WireError(f"the Mistral API does not accept {block.kind}", where, "unsupported_modality")
     return [_finished(write(block, draft, where), block, draft, where)]
 
 
@@ -258,10 +254,6 @@ def _data_or_url(block: ir.Media, where: str) -> str:
     if block.data is None:
         raise WireError("a file id is valid only with its own provider", where, "unsupported_value")
     return f"data:{block.mime or _MIMES[block.kind]};base64,{block.data}"
-
-
-def _impossible(where: str, why: str) -> WireError:
-    return WireError(why, where, "unsupported_modality")
 
 
 def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:

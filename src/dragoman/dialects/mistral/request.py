@@ -60,9 +60,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
     forms: dict[str, str] = {}
     if get("stream") is False:
         forms["stream"] = "false"
-    tools, choice, key, tier = (
-        get(member) for member in ("tools", "tool_choice", "prompt_cache_key", "service_tier")
-    )
+    tools, choice, predicted = get("tools"), get("tool_choice"), get("prediction")
+    key, tier = get("prompt_cache_key"), get("service_tier")
     return ir.Request(
         dialect=NAME,
         model=get("model"),
@@ -75,12 +74,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
         output=_decode_output(get("response_format")),
         reasoning=_decode_reasoning(body),
         cache=None if key is None else ir.Caching(key),
-        prediction=_decode_prediction(get("prediction")),
+        prediction=None if predicted is None else (ir.Text(predicted.get("content") or ""),),
         metadata=get("metadata"),
         tier=TIERS.get(tier, tier) if tier is not None else None,
         stream=get("stream") is True,
         forms=forms or None,
-        extra=ir.merge(leftovers(body, MAPS), leftovers(get("prediction") or {}, _PREDICTION, "prediction")),
+        extra=ir.merge(leftovers(body, MAPS), leftovers(predicted or {}, _PREDICTION, "prediction")),
     )
 
 
@@ -96,10 +95,6 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
         stop = (stop,)
     stated = {field: body[member] for member, field in _SAMPLING.items() if body.get(member) is not None}
     return ir.Sampling(**stated, stop=tuple(stop) if stop is not None else None)
-
-
-def _decode_prediction(wire: dict[str, Any] | None) -> tuple[ir.Block, ...] | None:
-    return None if wire is None else (ir.Text(wire.get("content") or ""),)
 
 
 def _decode_output(wire: dict[str, Any] | None) -> ir.Output | None:

@@ -41,7 +41,7 @@ def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = Fal
 
 
 def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
-    """The blocks with adjacent texts joined, but not to one with citations, and empty texts removed."""
+    """The blocks with adjacent texts joined, but not to citations or leftovers, and empty texts removed."""
     out: list[ir.Block] = []
     for block in blocks:
         last = out[-1] if out else None

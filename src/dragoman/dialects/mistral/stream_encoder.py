@@ -65,8 +65,6 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
     def _chunks(self, choice: _Choice, parts: list[dict[str, Any]]) -> bytes:
         return self._delta(choice.index, {"content": parts}) if parts else b""
 
-    # Blocks --------------------------------------------------------------------------------------
-
     def _opened(self, choice: _Choice, out: _Out) -> bytes:
         block = out.block
         if isinstance(block, ir.Json):
@@ -95,8 +93,6 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         out.parts = max(len(block.summary), 1)
         text = block.text or "\n\n".join(block.summary)
         return self._thought(out, text) if text else b""
-
-    # Deltas --------------------------------------------------------------------------------------
 
     def _text(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
         choice = self._choices[event.candidate]
@@ -206,8 +202,6 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         call = encode_call(whole, stated, self._draft, out.where)
         call.setdefault("index", position)
         return self._delta(choice.index, {"tool_calls": [call]})
-
-    # The end -------------------------------------------------------------------------------------
 
     def _stopped(self, choice: _Choice, stop: ir.Stop | None, where: str) -> dict[str, Any]:
         word = encode_stop(stop, self._draft, where, called=choice.calls > 0)

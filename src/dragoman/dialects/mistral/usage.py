@@ -66,11 +66,6 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
     return out
 
 
-def estimated(usage: ir.Usage) -> dict[str, Any]:
-    """The value of `usage` for counts that the gateway estimated; without a loss report."""
-    return encode_usage(usage, Report(NAME), own=False)
-
-
 def _encode(usage: ir.Usage, words: list[str]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     detail = usage.detail or _NONE

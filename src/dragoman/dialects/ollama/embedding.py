@@ -206,7 +206,7 @@ class OllamaEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The upstream's response, with the client's model name, and its usage, if readable."""
+        """The upstream's response, its model's name replaced by `model` unless None; its usage, if any."""
         head: dict[str, Any] = decode_head(answer.data)
         if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):
             _answer(answer.data)

@@ -108,7 +108,9 @@ class _History:
             elif isinstance(first, ir.ToolResult):
                 self._own_result(first, f"{where}.blocks[0]")
             else:
-                self.say(message.role, _placed(message, where))
+                self.say(
+                    message.role, [(block, f"{where}.blocks[{i}]") for i, block in enumerate(message.blocks)]
+                )
             restore(self.out[-1], message.extra, self.draft.report, where)
 
     def _own_result(self, block: ir.ToolResult, where: str) -> None:
@@ -198,10 +200,6 @@ class _History:
         if images:
             out["images"] = images
         self.out.append(out)
-
-
-def _placed(message: ir.Message, where: str) -> list[tuple[ir.Block, str]]:
-    return [(block, f"{where}.blocks[{index}]") for index, block in enumerate(message.blocks)]
 
 
 def _data(block: ir.Media, draft: Draft, where: str) -> str:

@@ -63,9 +63,8 @@ class OllamaEncoder(EventEncoder):
         self._draft = Draft(reply.report, answer=True)
         self._head = b""
         self._outs: list[_Out] = []
-        self._prose: dict[
-            bytes, str
-        ] = {}  # the last text of each kind; a line break separates the next block's text
+        # The last text of each kind; a line break separates the next block's text.
+        self._prose: dict[bytes, str] = {}
         self._calls = 0
         self._once: dict[str, Any] = {}  # leftovers for the last line
         self._stop: ir.Stop | None = None
@@ -80,8 +79,6 @@ class OllamaEncoder(EventEncoder):
             self._draft.report.lose(f"candidates[{number}]", reason)
             return b""
         return self._table[type(event)](self, event)
-
-    # The frame -----------------------------------------------------------------------------------
 
     def _start(self, event: ir.Start) -> bytes:
         reply = self._reply
@@ -111,8 +108,6 @@ class OllamaEncoder(EventEncoder):
 
     def _line(self, message: dict[str, Any]) -> bytes:
         return b'%b"message":%b,"done":false}\n' % (self._head, _json(message))
-
-    # Blocks --------------------------------------------------------------------------------------
 
     def _open(self, event: ir.Open) -> bytes:
         block = event.block
@@ -196,8 +191,6 @@ class OllamaEncoder(EventEncoder):
         if isinstance(block, ir.Media) and not saying.images:
             return b"".join([self._words(out, piece) for piece in pieces(saying.text)])
         return self._line(message) if len(message) > 2 or message["content"] else b""
-
-    # The end -------------------------------------------------------------------------------------
 
     def _finish(self, event: ir.Finish) -> bytes:
         self._stop = event.stop

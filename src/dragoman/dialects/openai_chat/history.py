@@ -38,33 +38,20 @@ def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
 
 
 def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
+    content, name = message.get("content"), message.get("name")
+    form = "parts" if type(content) is list else None
     if role in _PLAIN_ROLES:
-        blocks = _content(message.get("content"), where)
-        form = "parts" if type(message.get("content")) is list else None
-        return ir.Message(role, blocks, message.get("name"), form, extra=leftovers(message, _PLAIN))
+        blocks = read_content(content, where, decode_parts)
+        return ir.Message(role, blocks, name, form, extra=leftovers(message, _PLAIN))
     if role == "assistant":
         said, extra = decode_answer(message, where, history=True)
-        form = "parts" if type(message.get("content")) is list else None
-        return ir.Message("assistant", tuple(said), message.get("name"), form, extra=extra)
+        return ir.Message("assistant", tuple(said), name, form, extra=extra)
     if role in {"tool", "function"}:
-        return _result(message, role, where)
+        blocks = read_content(content, where, decode_parts)
+        kind: Any = "legacy" if role == "function" else "function"
+        result = ir.ToolResult(message.get("tool_call_id"), blocks, name, kind=kind)
+        return ir.Message("user", (result,), form=form, extra=leftovers(message, _TOOL))
     raise WireError(f"unknown role {role!r}", f"{where}.role", "invalid_value")
-
-
-def _content(content: Any, where: str) -> tuple[ir.Block, ...]:
-    return read_content(content, where, decode_parts)
-
-
-def _result(message: dict[str, Any], role: str, where: str) -> ir.Message:
-    content = message.get("content")
-    result = ir.ToolResult(
-        message.get("tool_call_id"),
-        _content(content, where),
-        message.get("name"),
-        kind="legacy" if role == "function" else "function",
-    )
-    form = "parts" if type(content) is list else None
-    return ir.Message("user", (result,), form=form, extra=leftovers(message, _TOOL))
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
@@ -78,7 +65,7 @@ def _moves_own(block: ir.Media, message: ir.Message) -> bool:
 
 
 def _moves_unshown(block: ir.Media, message: ir.Message) -> bool:
-    """Whether a medium of this dialect's history moves to a user message though the vendor takes `images`."""
+    """The same if the vendor takes `images` in the assistant's messages: these stay there."""
     return message.form != "parts" and not _is_shown(block) and _moves(block, message)
 
 
@@ -128,7 +115,7 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
-    """Whether a written message (`out`) holds none of its blocks; some vendors reject such a message."""
+    """Whether all blocks of a written message (`out`) were lost: some vendors reject such a message."""
     if out.get("content") or out.keys() - {"role", "content"} or not blocks:
         return False
     return not any(isinstance(block, ir.Text) for block in blocks)
@@ -147,7 +134,7 @@ def _plain_text(message: ir.Message) -> str | None:
 
 
 class _History:
-    """Encodes messages and appends them to `out`. Messages that came in this dialect stay unchanged."""
+    """Encodes the turns of a repaired history and appends them to `out`."""
 
     __slots__ = ("draft", "out")
 
@@ -172,8 +159,6 @@ class _History:
             self._plain(piece, turn.role)
         if turn.notes:
             turn.tell(self.draft.report, at)
-
-    # Roles ---------------------------------------------------------------------------------------
 
     def _plain(self, piece: Piece, role: str) -> None:
         draft, message, blocks = self.draft, piece.message, piece.blocks
@@ -208,7 +193,7 @@ class _History:
         return [part for part in written if part is not None] or ("" if blocks else [])
 
     def _mark(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
-        """Add a message's name, cache mark and leftovers to its wire form `out`."""
+        """Add a message's name, cache mark and leftovers to its wire form `out`, or report their loss."""
         if message.name is not None:
             if self.draft.quirks.assistant_names:
                 out["name"] = message.name

@@ -50,7 +50,7 @@ def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reaso
 
 
 _Stated = tuple[dict[str, tuple[str, Any]], ir.Extra]
-"""{field of Reasoning: (the member's dotted name, its value)} and the leftovers."""
+"""({field of Reasoning: (the wire member's dotted name, the field's value)}, the leftovers)."""
 
 
 def _read_effort(value: Any) -> _Stated:
@@ -89,7 +89,9 @@ _READERS: Final[dict[str, Callable[[Any], _Stated]]] = {
 
 
 def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, draft: Draft) -> None:
-    """Write the settings in the client's own members (`form`, joined by "+"), or in those of the vendor."""
+    """Write the settings into `body`, in the members that the client used (`form`: joined by "+"; "" for
+    another dialect), or else in the vendor's; report losses.
+    """
     way = draft.quirks.reasoning_request
     used = form.split("+") if form else []
     if used and (way == "reasoning_effort" or way in used):

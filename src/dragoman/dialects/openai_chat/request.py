@@ -243,8 +243,9 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if not draft.own:
         _fit_state(body, request, draft)
     FIELDS.lose(request, draft.report)
-    if request.extra is not None:
-        _encode_extra(body, request.extra, draft)
+    if any(key.startswith("stream_options.") for key in (request.extra or {}).get(NAME, ())):
+        body.setdefault("stream_options", {})
+    restore(body, request.extra, draft.report, "")
     if draft.quirks.refuses:
         _leave_out(body, draft)
     return WireRequest("chat", body, path=PATH)
@@ -261,13 +262,6 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
         encode_caching(body, request.cache, draft, LEFTOVERS)
     if request.prediction is not None:
         body["prediction"] = {"type": "content", "content": _encode_prediction(request, forms, draft)}
-
-
-def _encode_extra(body: dict[str, Any], extra: ir.Extra, draft: Draft) -> None:
-    own = (extra or {}).get(NAME, {})
-    if any(key.startswith("stream_options.") for key in own):
-        body.setdefault("stream_options", {})
-    restore(body, extra, draft.report, "")
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
@@ -359,7 +353,7 @@ def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Dra
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `stream`, and ask for usage as the client did, or always if it speaks another dialect."""
+    """Write `stream`, and whether usage is wanted; another dialect's client that does not say wants it."""
     body["stream"] = True
     wanted = request.stream_usage
     if wanted is None and not draft.own:
@@ -383,7 +377,10 @@ def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
 
 
 def _leave_out(body: dict[str, Any], draft: Draft) -> None:
-    """Remove and report members that the vendor rejects. Raises WireError for `n` above 1, if rejected."""
+    """Remove members that the vendor rejects from `body`; report them, except `stream_options` and `n: 1`.
+
+    Raises WireError for a rejected `n` above 1.
+    """
     for member in draft.quirks.refuses & body.keys():
         value = body.pop(member)
         if member == "n":

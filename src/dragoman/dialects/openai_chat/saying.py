@@ -87,8 +87,6 @@ class Saying(Collected):
             wire["tool_calls"] = self.calls
         return wire
 
-    # Text ----------------------------------------------------------------------------------------
-
     def _text(self, block: ir.Text, where: str) -> None:
         if self.parts is not None:
             self._part(block, where)
@@ -121,8 +119,6 @@ class Saying(Collected):
 
     def _json(self, block: ir.Json, where: str) -> None:
         self._text(ir.Text(text_of(block.value), extra=block.extra), where)
-
-    # Thinking ------------------------------------------------------------------------------------
 
     def _thinking(self, block: ir.Thinking, where: str) -> None:
         self.spaced = True
@@ -174,11 +170,9 @@ class Saying(Collected):
             wire[self._member("reasoning_content")] = "\n\n".join(foreign)
 
     def _member(self, member: str) -> str:
-        """The name of the member for reasoning text: in a request, the vendor's."""
+        """The member to write reasoning text to: in a request the vendor's, if it has one; else `member`."""
         field = self.draft.quirks.reasoning_field
         return field if self.history and field != "none" else member
-
-    # Calls ---------------------------------------------------------------------------------------
 
     def _call(self, block: ir.ToolCall, where: str) -> None:
         self.spaced = True
@@ -199,8 +193,6 @@ class Saying(Collected):
             lose_unsaid(block, self.draft, where)
         else:
             self.notes.extend(source_notes(block, self.length, self.sources, self.draft, where))
-
-    # Media and the rest --------------------------------------------------------------------------
 
     def _media(self, block: ir.Media, where: str) -> None:
         self.spaced = True

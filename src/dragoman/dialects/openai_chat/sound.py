@@ -70,7 +70,7 @@ VOICE: Final = "alloy"
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
-    """Complete another dialect's request for audio: this API requires text output, a voice and a format."""
+    """Add to another dialect's request for audio (`body`) what this API requires: text, a voice, a format."""
     report = draft.report
     if "text" not in body["modalities"]:
         body["modalities"] = ["text", *body["modalities"]]
@@ -172,7 +172,7 @@ class Spoken:
         self._sent: dict[str, bool] = {}  # blocks of this audio, and whether samples were sent
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The `audio` member when a block opens: the first one, or one with more samples of its type."""
+        """The `audio` member for a block that opens; {} if it is lost: no data, or of another audio type."""
         if self._draft.own:
             audio = stated(block.data, block.transcript, block.expires, block.id)
             restore(audio, block.extra, self._draft.report, where)
@@ -200,14 +200,14 @@ class Spoken:
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """The `audio` member with what only a block's closing event contains; samples are not sent twice."""
+        """The `audio` member with what only a block's closing event (`final`) contains; {} for own audio."""
         if where not in self._sent:
             return {}
         sent = self._sent[where]
         return self._add(None if sent else final.data, None if sent else final.transcript, final.expires)
 
     def end(self) -> dict[str, Any]:
-        """The candidate's last `audio` member: the remaining samples and the expiry date."""
+        """The candidate's last `audio` member: remaining samples, expiry date; {} without another's audio."""
         if not self._sent:
             return {}
         rest = self._joined.close()

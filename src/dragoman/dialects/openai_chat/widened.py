@@ -43,10 +43,6 @@ def _logprobs(body: _Body) -> None:
         del body["logprobs"]
 
 
-def _image_url(body: _Body) -> None:
-    _each_message(body, _with_objects)
-
-
 def _with_objects(message: _Body) -> _Body:
     parts = message.get("content")
     if type(parts) is not list or not any(map(_is_bare_image, parts)):
@@ -90,10 +86,6 @@ def _loosened(holder: Any, member: str) -> Any:
     return {**holder, member: {**inner, "strict": False}}
 
 
-def _call_ids(body: _Body) -> None:
-    _each_message(body, _with_ids)
-
-
 def _with_ids(message: _Body) -> _Body:
     if message.get("role") == "tool" and message.get("tool_call_id") is None:
         return {**message, "tool_call_id": "call"}
@@ -119,9 +111,9 @@ _PUTS: Final[dict[Wider, Put]] = {
     "response_format": _response_format,
     "reasoning_effort": _reasoning_effort,
     "logprobs": _logprobs,
-    "image_url": _image_url,
+    "image_url": lambda body: _each_message(body, _with_objects),
     "tool_choice": _tool_choice,
     "strict": _strict,
     "max_tokens": put_max_tokens,
-    "call_ids": _call_ids,
+    "call_ids": lambda body: _each_message(body, _with_ids),
 }
