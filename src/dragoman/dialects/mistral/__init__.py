@@ -10,14 +10,13 @@ arguments become text, and the arguments "null" empty; a call's `index` becomes 
 one thinking chunk are joined. In answers adjacent texts are joined, and a list of one text becomes a string.
 In streams the padding `p` is dropped, and only the last value of an unknown member is kept.
 
-What the protocol lacks, and the replacement:
+What replaces what the protocol lacks; everything else is refused, or reported as lost:
 - a user or system message directly after a tool's result: the assistant says "OK" between them;
 - system text after the assistant or at the end: tagged text of the user;
 - `top_p` 0: the lowest accepted value;
 - an assistant message at the end: the model continues it (`prefix`);
 - ids of calls other than nine letters and digits: nine characters derived from the id;
-- `developer`: `system`; names of authors, logit_bias, min_p, store, end users, verbosity: losses;
-- citations by address, and seals of other dialects: losses; video and free-text tools: refused;
+- the role `developer`: `system`; refusals: text;
 - a choice among some of the tools: only these tools are offered.
 """
 

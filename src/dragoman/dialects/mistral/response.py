@@ -8,13 +8,12 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.chat.logprobs import put_logprobs
+from dragoman.dialects.chat.logprobs import decode_tokens, put_logprobs
 from dragoman.dialects.chat.response import choices_of, opening
 from dragoman.dialects.chat.stops import decode_stop
 from dragoman.dialects.chat.stops import encode_stop as chat_stop
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.errors import error_members, fault_of
-from dragoman.dialects.mistral.logprobs import decode_logprobs, encode_logprobs
 from dragoman.dialects.mistral.saying import Saying, decode_saying
 from dragoman.dialects.mistral.terms import (
     ANSWER_TIER_WORDS,
@@ -34,11 +33,33 @@ from dragoman.errors import WireError
 
 _RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
 _CHOICE: Final = frozenset({"index", "message", "finish_reason", "logprobs"})
+_TOKEN: Final = frozenset({"token", "logprob", "bytes", "token_id", "top_logprobs"})
 _MESSAGE: Final = frozenset({"role", "content", "tool_calls", "prefix"})
 HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str), usage=dict)
 CHOICE: Final = Typed(NAME, index=int, finish_reason=str)
 _OBJECT: Final = "chat.completion"
 encode_stop: Final = partial(chat_stop, words=STOP_WORDS, losses=STOPS_LOST)
+
+
+def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
+    """Decoded tokens with their log probabilities: OpenAI's form with `token_id` added."""
+    return decode_tokens(tokens, _TOKEN, leftovers)
+
+
+def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
+    """Encoded tokens with their log probabilities. where: the IR path of their text, for the report."""
+    return [_encode_token(token, report, where) for token in tokens]
+
+
+def _encode_token(token: ir.Logprob, report: Report, where: str) -> dict[str, Any]:
+    out: dict[str, Any] = {"token": token.token, "logprob": token.logprob}
+    out["bytes"] = list(token.bytes) if token.bytes is not None else list(token.token.encode())
+    if token.id is not None:
+        out["token_id"] = token.id
+    if token.top is not None:
+        out["top_logprobs"] = encode_logprobs(token.top, report, where)
+    restore(out, token.extra, report, where + ".logprobs")
+    return out
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:

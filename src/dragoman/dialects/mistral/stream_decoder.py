@@ -16,9 +16,8 @@ from dragoman.dialects.chat.stops import decode_stop
 from dragoman.dialects.chat.stream_decoder import Candidate, ChunkDecoder
 from dragoman.dialects.mistral.calls import NO_ID, arguments_text, decode_call
 from dragoman.dialects.mistral.errors import fault_of
-from dragoman.dialects.mistral.logprobs import decode_logprobs
 from dragoman.dialects.mistral.parts import decode_part, decode_reference
-from dragoman.dialects.mistral.response import tier_of
+from dragoman.dialects.mistral.response import decode_logprobs, tier_of
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.mistral.usage import decode_usage
 from dragoman.dialects.quirks import Quirks

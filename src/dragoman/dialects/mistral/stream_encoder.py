@@ -16,9 +16,8 @@ from dragoman.dialects.chat.stream_encoder import Choice, ChunkEncoder, Out
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.mistral.calls import encode_call
 from dragoman.dialects.mistral.errors import error_members
-from dragoman.dialects.mistral.logprobs import encode_logprobs
 from dragoman.dialects.mistral.parts import encode_citations, encode_part
-from dragoman.dialects.mistral.response import encode_stop, mint, shown_usage
+from dragoman.dialects.mistral.response import encode_logprobs, encode_stop, mint, shown_usage
 from dragoman.dialects.mistral.saying import shown_media
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.reply import Reply

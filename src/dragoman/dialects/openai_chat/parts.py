@@ -224,7 +224,7 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """The part for a medium. Raises WireError with the codes of `encode_part`."""
+    """The part for a medium. Raises WireError for one that no part can hold, or not in this form."""
     word = (block.form if draft.own else None) or block.kind
     if word == "document":
         out = _write_document(block, draft, where)

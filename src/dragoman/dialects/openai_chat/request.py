@@ -368,7 +368,7 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Remove from another dialect's request `store: false`, the default here, and an unknown service tier."""
+    """Remove `store: false`, the default here, and an unknown tier (lost), of another dialect's request."""
     if request.store is False:
         del body["store"]
     if request.tier is not None and request.tier not in TIERS:

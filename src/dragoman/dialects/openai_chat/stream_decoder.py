@@ -4,8 +4,7 @@ Chunks do not mark the end of a block. A text, thinking or refusal block ends wh
 and candidates end with the stream, because some vendors send more calls or a second finish reason after the
 first. Without `[DONE]`, a stream is complete if every candidate has a finish reason.
 
-Unknown members keep their last value. The padding `obfuscation` is dropped. A `message` repeats the sum of
-the deltas; without deltas it is the answer.
+A choice's `message` repeats the sum of its deltas; without deltas it is the answer.
 """
 
 from __future__ import annotations
