@@ -97,7 +97,7 @@ class ChatRelay(BodyRelay):
 
 class ChatStreamRelay:
     """Relays the frames of one stream: puts in the client's model name, removes usage that the client did not
-    ask for, and drops a chunk that then has no choices. estimate: estimates usage that the upstream omits.
+    ask for, and drops a chunk that then has no choices. estimate, unless None: gives usage that is missing.
     """
 
     __slots__ = (

@@ -1,4 +1,4 @@
-"""Names and audio formats that all protocols of the chat family share."""
+"""Names, words of tool choices and audio formats that protocols of the chat family share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Tool calls, decoded and encoded.
 
-Arguments may be a string or an object, which becomes JSON text. A call without an id has the id "null".
+Arguments may be a string or an object, which becomes JSON text. Mistral writes the id "null" for none.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def _block_with(member: str, kind: type) -> Rule:
 
 
 def _unknown(part: dict[str, Any], path: str) -> None:
-    """Accept a vendor's own part if it has a type."""
+    """Accept a vendor's own part if it has a type; else raise WireError."""
     require(part, "type", a_string, path)
 
 

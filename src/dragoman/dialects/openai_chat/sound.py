@@ -70,7 +70,7 @@ VOICE: Final = "alloy"
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
-    """Add to another dialect's request for audio (`body`) what this API requires: text, a voice, a format."""
+    """Complete `body`, another dialect's request for audio: text output, a voice that is known, a format."""
     report = draft.report
     if "text" not in body["modalities"]:
         body["modalities"] = ["text", *body["modalities"]]

@@ -1,7 +1,7 @@
 """Encodes IR events as a stream of chunks for clients of OpenAI's chat.
 
-A call starts with its id and name, then its arguments follow in pieces. Citations and images are sent when
-their block ends. Usage has its own last chunk, if the client asked for it.
+A call starts with its id and name, then its arguments follow in pieces. Images, and the citations of other
+dialects, are sent when their block ends. Usage has its own last chunk, if the client asked for it.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any, member: str) -> Any:
-    """A copy of `holder` with `strict: false` where the object at `member` has `strict: true`."""
+    """`holder`; if the object at `member` has `strict: true`, a copy that has `strict: false` there."""
     inner = holder.get(member) if type(holder) is dict else None
     if type(inner) is not dict or inner.get("strict") is not True:
         return holder
