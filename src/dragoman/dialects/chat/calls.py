@@ -35,7 +35,7 @@ def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any])
 
     The index identifies a call, but some vendors omit it or give every call index 0. So a fragment with a
     tool name starts a new call if its id differs, or, where an id is missing, if the name differs or neither
-    has an id. Later fragments with the same index belong to the newest call. WireError: too many calls.
+    has an id. Later fragments with the same index belong to the newest call. Too many calls raise WireError.
     """
     call_id, name = wire.get("id") or None, inner.get("name") or None
     key = wire.get("index", call_id)

@@ -13,6 +13,7 @@ from dragoman.dialects.rules import (
     an_object,
     empty_array,
     integer,
+    members,
     missing,
     not_one_of,
     one_of,
@@ -62,6 +63,9 @@ def check_name(value: Any, path: str) -> None:
         )
 
 
+_NAMED: Final = members(name=check_name, description=a_string, strict=a_boolean)
+
+
 def check_response_format(value: Any, path: str) -> None:
     """Check `response_format`. A schema in `json_schema` is checked; beside `type` (vendors), it is not."""
     an_object(value, path)
@@ -76,13 +80,7 @@ def check_response_format(value: Any, path: str) -> None:
             missing(f"{path}.json_schema")
         return
     path += ".json_schema"
-    an_object(inner, path)
-    if inner.get("name") is not None:
-        check_name(inner["name"], f"{path}.name")
-    if inner.get("description") is not None:
-        a_string(inner["description"], f"{path}.description")
-    if inner.get("strict") is not None:
-        a_boolean(inner["strict"], f"{path}.strict")
+    _NAMED(inner, path)
     if (schema := inner.get("schema")) is not None:
         what = f"response_format '{inner.get('name')}'"
         _schema(schema, f"{path}.schema", what, None, strict=inner.get("strict") is True)

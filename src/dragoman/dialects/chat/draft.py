@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.dialects.reply import Reply
+from dragoman.dialects.request import Target
+from dragoman.ir import Request
 
 
 def is_enveloped(reply: Reply) -> bool:
@@ -13,6 +18,7 @@ def is_enveloped(reply: Reply) -> bool:
     return (reply.request.forms or {}).get("custom") == "function"
 
 
+@dataclass(slots=True)
 class Draft:
     """The context for writing one request or response: loss report, vendor quirks, model facts, and more.
 
@@ -21,26 +27,20 @@ class Draft:
     enveloped: the client receives calls of free-text tools as functions whose arguments are the text.
     """
 
-    __slots__ = ("answer", "chunked", "enveloped", "facts", "own", "quirks", "report")
+    report: Report
+    quirks: Quirks = STANDARD
+    facts: Facts = UNKNOWN
+    _: KW_ONLY
+    own: bool = False
+    answer: bool = False
+    chunked: bool = False
+    enveloped: bool = False
 
-    def __init__(
-        self,
-        report: Report,
-        quirks: Quirks = STANDARD,
-        facts: Facts = UNKNOWN,
-        *,
-        own: bool = False,
-        answer: bool = False,
-        chunked: bool = False,
-        enveloped: bool = False,
-    ) -> None:
-        self.report = report
-        self.quirks = quirks
-        self.facts = facts
-        self.own = own
-        self.answer = answer
-        self.chunked = chunked
-        self.enveloped = enveloped
+    @classmethod
+    def of(cls, request: Request, target: Target, dialect: str) -> Draft:
+        """The context for writing `request` in this dialect, for `target`."""
+        own, chunked = request.dialect == dialect, request.dialect in CHUNKED
+        return cls(target.report, target.quirks, target.facts, own=own, chunked=chunked)
 
     def leave_seal(self, where: str) -> None:
         """Report that a block's encrypted reasoning is not written: a loss in a request, but only a change in

@@ -43,7 +43,7 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _minimax(status: Any) -> dict[str, Any] | None:
-    """MiniMax's `base_resp` as an error body; None for its code 0, which means success."""
+    """MiniMax's `base_resp` as an error body; None without one, or for its code 0: success."""
     number = status.get("status_code") if type(status) is dict else None
     if not number:
         return None

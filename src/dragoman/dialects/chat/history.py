@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
 from dragoman.errors import WireError
 
 _MAX_ID: Final = 40
@@ -14,9 +15,7 @@ _MAX_ID: Final = 40
 
 
 def read_history(
-    messages: Sequence[Any],
-    plain: frozenset[str],
-    read: Callable[[dict[str, Any], Any, str], ir.Message],
+    messages: Sequence[Any], plain: frozenset[str], read: Callable[[dict[str, Any], Any, str], ir.Message]
 ) -> tuple[ir.Message, ...]:
     """The decoded messages. plain: roles whose messages `read` need not decode if they have only a text.
 
@@ -43,6 +42,15 @@ def read_content(
     if content is None:
         return ()
     raise WireError("expected a string or an array", where + ".content", "invalid_type")
+
+
+def result_text(texts: Iterable[str], block: ir.ToolResult, draft: Draft, where: str) -> str:
+    """The joined texts of a tool result; of a failed one with "Error" before them, a reported change."""
+    text = "\n".join(texts)
+    if not block.error:
+        return text
+    draft.report.change(where + ".error", where, "the error is written into the text of the tool result")
+    return f"Error: {text}" if text else "Error"
 
 
 def short_id(call_id: str) -> str:

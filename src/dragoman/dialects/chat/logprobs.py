@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from dragoman import ir
 
 
@@ -15,6 +17,15 @@ def decode_tokens(
 ) -> tuple[ir.Logprob, ...]:
     """The decoded tokens. known: a token's members in this protocol; `leftovers` collects all others."""
     return tuple([_token(token, known, leftovers) for token in tokens])
+
+
+def put_logprobs(blocks: list[ir.Block], kind: type, tokens: tuple[ir.Logprob, ...] | None) -> bool:
+    """Put tokens into the first block of type `kind` in `blocks`; False without such a block, or for None."""
+    place = next((index for index, block in enumerate(blocks) if isinstance(block, kind)), None)
+    if place is None or tokens is None:
+        return False
+    blocks[place] = msgspec.structs.replace(blocks[place], logprobs=tokens)
+    return True
 
 
 def _token(

@@ -23,7 +23,9 @@ def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, sh
 
 
 def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Report settings to show or summarize reasoning as lost; as changed if it is always `shown`."""
+    """Report settings to show or summarize reasoning as lost. shown: the provider always returns the
+    reasoning, so showing it, or the summary "auto", is only a change.
+    """
     if shown and reasoning.summary == "auto":
         draft.report.change("reasoning.summary", "", "the reasoning itself is returned")
     elif reasoning.summary is not None:

@@ -18,6 +18,7 @@ from dragoman.dialects.chat.stream_decoder import error_body
 from dragoman.dialects.chat.template import Template
 from dragoman.dialects.chat.usage import vendor_usage
 from dragoman.dialects.failure import STREAM_BROKEN
+from dragoman.dialects.loss import Report
 from dragoman.dialects.relaying import BodyRelay
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
@@ -36,14 +37,18 @@ class Words(NamedTuple):
     """What relaying must know of one protocol of the chat family.
 
     usage: decodes token counts. fault: decodes an error. padding: the name of a chunk's random member. asks:
-    a stream reports usage only if the request asks for it. counts: encodes estimated token counts.
+    a stream reports usage only if the request asks for it. encode_usage: encodes token counts.
     """
 
     usage: Callable[[dict[str, Any]], ir.Usage]
     fault: Callable[[dict[str, Any]], ir.Fault]
     padding: str
     asks: bool
-    counts: Callable[[ir.Usage], dict[str, Any]]
+    encode_usage: Callable[..., dict[str, Any]]
+
+    def counts(self, usage: ir.Usage) -> dict[str, Any]:
+        """The encoded counts of an estimated usage."""
+        return self.encode_usage(usage, Report(""), own=False)
 
 
 class ChatRelay(BodyRelay):
@@ -92,7 +97,7 @@ class ChatRelay(BodyRelay):
 
 class ChatStreamRelay:
     """Relays the frames of one stream: puts in the client's model name, removes usage that the client did not
-    ask for, and drops a chunk that then has no choices. estimate: estimates usage that the upstream omits.
+    ask for, and drops a chunk that then has no choices. estimate, unless None: gives usage that is missing.
     """
 
     __slots__ = (
@@ -141,16 +146,19 @@ class ChatStreamRelay:
         try:
             if not self._see(chunk):
                 return b""
+            name = self._name(chunk)
             if chunk.get("usage") and not self._asked:
-                return self._framed(encode_head({**_without_usage(frame), **self._name(chunk)}))
-            sent = self._framed(frame if self._model is None else self._renamed(frame, chunk))
+                head = decode_head(frame)
+                del head["usage"]
+                return self._framed(encode_head({**head, **name}))
+            sent = self._framed(encode_head({**decode_head(frame), **name}) if name else frame)
             self._template.learn(frame, chunk, sent)
         except (AttributeError, KeyError, TypeError) as error:
             raise WireError(f"a stream event has an unknown format: {error}") from error
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Note usage, content and ends; returns whether to send the chunk. May raise RequestFailed."""
+        """Note usage, content and ends; returns whether to send the chunk. RequestFailed: it is an error."""
         if (failed := failure(chunk)) is not None:
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()
@@ -173,18 +181,12 @@ class ChatStreamRelay:
         return {} if self._model is None or "model" not in chunk else {"model": self._model}
 
     def _estimated_usage(self) -> bytes:
-        """A chunk of estimated usage if `estimate` is set and the upstream sent no usage; else b""."""
+        """A chunk of estimated usage; b"" without `estimate` or an ended choice, or if usage has come."""
         if self.estimate is None or self.usage is not None or not self._finished:
             return b""
         self.usage = usage = self.estimate()
         chunk = {**self._last, **self._name(self._last), "choices": [], "usage": self._words.counts(usage)}
         return self._framed(_encode(chunk))
-
-    def _renamed(self, frame: bytes, chunk: dict[str, Any]) -> bytes:
-        """The frame with the model name that the client knows."""
-        if "model" not in chunk:
-            return frame
-        return encode_head({**decode_head(frame), "model": self._model})
 
     def close(self) -> bytes:
         """The last bytes for the client when the upstream's stream has ended without `[DONE]`; b"" after a
@@ -196,13 +198,6 @@ class ChatStreamRelay:
             raise RequestFailed(STREAM_BROKEN)
         self.done = True
         return self._estimated_usage() + (b"" if self._lines else data(_DONE))
-
-
-def _without_usage(frame: bytes) -> dict[str, msgspec.Raw]:
-    """The top-level members of the frame without `usage`."""
-    head = decode_head(frame)
-    del head["usage"]
-    return head
 
 
 def _as_line(payload: bytes) -> bytes:

@@ -1,10 +1,45 @@
-"""Helpers for writing assistant messages of the chat family."""
+"""Writes assistant messages of the chat family."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.repair.turn import Piece
+
+
+class Saying:
+    """The base of the classes that collect blocks and write one assistant message from them.
+
+    _say: the method that adds a block, by the block's type. spaced: another block came after the last text:
+    the next text follows after a blank line.
+    """
+
+    __slots__ = ("draft", "spaced")
+    _say: ClassVar[Mapping[type, Callable[..., None]]]
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.spaced = False
+
+    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
+        """Add blocks to the message. where: the IR path of the object that holds them."""
+        self.spaced = self.spaced or not self.draft.chunked
+        for index, block in enumerate(blocks):
+            self.say(block, f"{where}.blocks[{index}]")
+
+    def add_piece(self, piece: Piece) -> None:
+        """Add the blocks of a piece of the repaired history to the message."""
+        self.spaced = self.spaced or piece.apart or not self.draft.chunked
+        for index, block in enumerate(piece.blocks):
+            self.say(block, piece.place(index))
+
+    def say(self, block: ir.Block, where: str) -> None:
+        """Add one block to the message. where: the block's path in the IR."""
+        self._say[type(block)](self, block, where)
 
 
 def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:

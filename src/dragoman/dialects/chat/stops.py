@@ -28,9 +28,9 @@ _OF_VENDORS: Final[dict[Reason, tuple[str, ...]]] = {
     "broken": ("repetition",),
     "error": ("error", "abort", "cancelled", "network_error", "insufficient_system_resource"),
 }
-"""Finish reasons by vendor: Together (eos), TGI (eos_token, stop_sequence), xAI and gateways in front of
-Claude (end_turn, tool_use, max_tokens), watsonx (time_limit, cancelled), Mistral (model_length), Z.ai
-(sensitive, network_error, model_context_window_exceeded), vLLM (abort, repetition), OpenRouter (error),
+"""The vendors' finish reasons, by the IR's: Together (eos), TGI (eos_token, stop_sequence), xAI and gateways
+in front of Claude (end_turn, tool_use, max_tokens), watsonx (time_limit, cancelled), Mistral (model_length),
+Z.ai (sensitive, network_error, model_context_window_exceeded), vLLM (abort, repetition), OpenRouter (error),
 DeepSeek (insufficient_system_resource), gateways in front of Gemini (safety, recitation).
 """
 STOPS.update({word: Stop(reason, raw=word) for reason, words in _OF_VENDORS.items() for word in words})
@@ -47,7 +47,7 @@ STOP_WORDS: Final[dict[str, str]] = {
     "error": "stop",
     "other": "stop",
 }
-"""The finish reason sent to a client. `STOPS_LOST` lists the reasons that become less precise."""
+"""The finish reason for the client, by the IR's; for those in `STOPS_LOST` it is less precise."""
 STOPS_LOST: Final[dict[str, str]] = {
     "context": "a full context window is reported as `length`",
     "sequence": "a stop sequence is reported as `stop`, without the sequence",
@@ -60,29 +60,38 @@ STOPS_LOST: Final[dict[str, str]] = {
 
 
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
-    """The stop for a finish reason (`word`); a normal end means "tool" if tools were called."""
+    """The stop for a finish reason (`word`), None for None. sequence: the matched stop sequence. called:
+    there are tool calls, so a normal end, or "", means "tool".
+    """
     if not word:
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
     if sequence is not None:
         return ir.Stop("sequence", raw=word, sequence=sequence)
-    stop = STOPS.get(word) or _in_lower_case(word)
+    if (stop := STOPS.get(word)) is None:
+        known = STOPS.get(word.lower())  # some gateways write capitals
+        stop = ir.Stop("other" if known is None else known.reason, raw=word)
     return ir.Stop("tool", raw=word) if called and stop.reason == "end" else stop
 
 
-def _in_lower_case(word: str) -> ir.Stop:
-    """The stop for a finish reason written in capitals, as some gateways do; "other" if it is unknown."""
-    known = STOPS.get(word.lower())
-    return ir.Stop("other" if known is None else known.reason, raw=word)
-
-
-def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool, legacy: bool) -> str | None:
-    """The finish reason if the client gets tool calls (`called`), a `function_call` (`legacy`), or none."""
+def encode_stop(
+    stop: ir.Stop | None,
+    draft: Draft,
+    where: str,
+    *,
+    called: bool,
+    legacy: bool = False,
+    words: Mapping[str, str] = STOP_WORDS,
+    losses: Mapping[str, str] = STOPS_LOST,
+) -> str | None:
+    """The finish reason for the client, None for None; reports what it cannot express. called: the client
+    gets tool calls; legacy: a `function_call`. words: by the IR's reason; losses: see `lose_stop`.
+    """
     if stop is None:
         return None
     if draft.own and stop.raw is not None:
         return stop.raw
     if not draft.own:
-        lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
+        lose_stop(stop, draft.report, where + ".stop", losses)
     if legacy and stop.reason in {"tool", "end"}:
         return "function_call"
     if called and stop.reason == "end":
@@ -90,7 +99,7 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool,
             f"{where}.stop.reason", "choices[].finish_reason", "the response ended with a tool call"
         )
         return "tool_calls"
-    return STOP_WORDS[stop.reason]
+    return words[stop.reason]
 
 
 def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, str]) -> None:

@@ -104,7 +104,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
             raise WireError("a stream event is not an object")
         try:
             events = self._chunk(chunk)
-            self._learn(frame, chunk, events)
+            last = events[0] if len(events) == 1 else None
+            # If it only continued a block, the next chunks are probably alike.
+            self._last = last if isinstance(last, Delta) and self._template.learn(frame, chunk) else None
         except (AttributeError, KeyError, TypeError) as error:
             raise WireError(f"a stream event has an unknown format: {error}") from error
         return events
@@ -142,23 +144,14 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return news
 
     def _candidate(self, choice: dict[str, Any], kind: Callable[[int], CandidateT]) -> CandidateT:
-        """The candidate of a choice, made by `kind` if new; a choice without index belongs to number 0."""
+        """The candidate of a choice (without index: number 0), made by `kind` if new; WireError: too many."""
         stated = choice.get("index")
         index = stated if type(stated) is int else 0
-        candidate = self._candidates.get(index)
-        return self._admit(kind(index)) if candidate is None else candidate
-
-    def _admit(self, candidate: CandidateT) -> CandidateT:
-        """Add a new candidate. Raises WireError if there are too many."""
-        refuse_more(len(self._candidates), MOST_CANDIDATES, "choices")
-        candidate.kept = self._kept
-        self._candidates[candidate.index] = candidate
+        if (candidate := self._candidates.get(index)) is None:
+            refuse_more(len(self._candidates), MOST_CANDIDATES, "choices")
+            candidate = self._candidates[index] = kind(index)
+            candidate.kept = self._kept
         return candidate
-
-    def _learn(self, frame: bytes, chunk: dict[str, Any], events: list[ir.Event]) -> None:
-        """Remember the chunk if it only continued a block: the next chunks are probably alike."""
-        last = events[0] if len(events) == 1 else None
-        self._last = last if isinstance(last, Delta) and self._template.learn(frame, chunk) else None
 
     def _repeat(self, last: Delta, text: str) -> list[ir.Event]:
         """The events of a chunk like the previous one, with another text. last: the previous one's delta."""

@@ -101,16 +101,13 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     def feed(self, event: ir.Event) -> bytes:
         return self._write[type(event)](self, event)
 
-    # The frame -----------------------------------------------------------------------------------
-
     def _start(self, event: ir.Start) -> bytes:
         self._own = event.dialect == self.dialect
         enveloped = is_enveloped(self._reply)
         self._draft = Draft(self._reply.report, own=self._own, answer=True, enveloped=enveloped)
         self._usage = event.usage
         members = opening(event, self._reply, "chat.completion.chunk", own=self._own)
-        if event.extra is not None:
-            self._restore(self._once, event.extra, "")
+        self._restore(self._once, event.extra, "")
         if event.status is not None:
             self._reply.report.lose("status", "the response has no status field", "hint")
         members.update(self._constant(event.tier))
@@ -142,8 +139,6 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         """Put unknown members of this dialect back into `out`; report those of other dialects as lost."""
         self._leftovers.restore(out, extra, self._draft.report, where)
 
-    # Blocks --------------------------------------------------------------------------------------
-
     def _open(self, event: ir.Open) -> bytes:
         role = b"" if event.candidate in self._choices else self._begin(event.candidate)
         choice = self._choices[event.candidate]
@@ -159,11 +154,10 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         out.tail = tail + b',"finish_reason":null}' + self._tail
 
     def _shed(self, out: OutT) -> None:
-        """Report a block's encrypted reasoning, and its unknown members, as not written."""
+        """Report a block's encrypted reasoning, and another dialect's unknown members, as not written."""
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
-        if out.block.extra is not None:
-            self._restore({}, out.block.extra, out.where)
+        self._restore({}, out.block.extra, out.where)
 
     def _text(self, event: ir.TextDelta) -> bytes:
         choice = self._choices[event.candidate]
@@ -200,8 +194,6 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         out.closed = True
         return self._settle(choice, out) if event.block is None else self._complete(choice, out, event.block)
 
-    # The end -------------------------------------------------------------------------------------
-
     def _finish(self, event: ir.Finish) -> bytes:
         index = event.candidate
         role = b"" if index in self._choices else self._begin(index)
@@ -231,8 +223,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
             return self._fail(event.error)
         if event.status is not None:
             self._draft.report.lose("status", "the response has no status field", "hint")
-        if event.extra is not None:
-            self._restore(self._once, event.extra, "")
+        self._restore(self._once, event.extra, "")
         return self._last() + self._done
 
     def _error(self, event: ir.Error) -> bytes:
@@ -243,8 +234,6 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     def _ping(self, event: ir.Ping) -> bytes:
         return b""
-
-    # What each dialect defines itself ------------------------------------------------------------
 
     @abstractmethod
     def _constant(self, tier: str | None) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class _Around(NamedTuple):
 
 
 class Template:
-    """A chunk of a stream that later frames may repeat. known: one was learnt. padding: its random member."""
+    """A chunk of a stream that later frames may repeat. padding: the name of its random member."""
 
     __slots__ = ("_at", "_end", "_head", "_misses", "_padding", "_sent", "_tail", "known")
 

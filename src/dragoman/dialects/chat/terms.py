@@ -1,8 +1,9 @@
-"""Names and audio formats that all protocols of the chat family share."""
+"""Names, words of tool choices and audio formats that protocols of the chat family share."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -10,6 +11,13 @@ SCHEMA_BESIDE: Final = ("schema", "value")
 """Members of `response_format` itself that hold the schema: `schema` at llama.cpp, Together and Fireworks;
 `value` at TGI (its client `huggingface_hub` converts OpenAI's form to it).
 """
+CHOICES: Final[Mapping[Any, Literal["auto", "none", "any"]]] = {
+    "auto": "auto",
+    "none": "none",
+    "any": "any",
+    "required": "any",
+}
+"""ToolChoice.mode for each word of `tool_choice`."""
 AUDIO_TYPES: Final[dict[str, str]] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 AUDIO_FORMATS: Final[dict[str, str]] = {mime: name for name, mime in AUDIO_TYPES.items()} | {
     "audio/x-wav": "wav",

@@ -10,14 +10,13 @@ arguments become text, and the arguments "null" empty; a call's `index` becomes 
 one thinking chunk are joined. In answers adjacent texts are joined, and a list of one text becomes a string.
 In streams the padding `p` is dropped, and only the last value of an unknown member is kept.
 
-What the protocol lacks, and the replacement:
+What replaces what the protocol lacks; everything else is refused, or reported as lost:
 - a user or system message directly after a tool's result: the assistant says "OK" between them;
 - system text after the assistant or at the end: tagged text of the user;
 - `top_p` 0: the lowest accepted value;
 - an assistant message at the end: the model continues it (`prefix`);
 - ids of calls other than nine letters and digits: nine characters derived from the id;
-- `developer`: `system`; names of authors, logit_bias, min_p, store, end users, verbosity: losses;
-- citations by address, and seals of other dialects: losses; video and free-text tools: refused;
+- the role `developer`: `system`; refusals: text;
 - a choice among some of the tools: only these tools are offered.
 """
 
@@ -40,7 +39,7 @@ from dragoman.dialects.mistral.stream_decoder import PADDING, MistralDecoder
 from dragoman.dialects.mistral.stream_encoder import MistralEncoder
 from dragoman.dialects.mistral.terms import NAME, PATH
 from dragoman.dialects.mistral.transcription import TRANSCRIPTION
-from dragoman.dialects.mistral.usage import decode_usage, estimated
+from dragoman.dialects.mistral.usage import decode_usage, encode_usage
 
 _RATES: Final = frozenset(
     f"x-ratelimit-{part}"
@@ -72,7 +71,7 @@ DIALECT: Final = Dialect(
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
     # Mistral states the usage in every stream, without a request for it.
-    relay=ChatRelay(Words(decode_usage, fault_of, PADDING, asks=False, counts=estimated)),
+    relay=ChatRelay(Words(decode_usage, fault_of, PADDING, asks=False, encode_usage=encode_usage)),
     headers=Headers(response=frozenset({"retry-after", "retry-after-ms", "mistral-correlation-id"}) | _RATES),
     abilities=Abilities(
         # The documentation does not forbid a forced call with reasoning.

@@ -1,6 +1,6 @@
 """Tool calls, decoded and encoded.
 
-Arguments may be a string or an object, which becomes JSON text. A call without an id has the id "null".
+Arguments may be a string or an object, which becomes JSON text. Mistral writes the id "null" for none.
 """
 
 from __future__ import annotations
@@ -71,6 +71,5 @@ def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str
         draft.leave_seal(where)
     if block.cache is not None:
         draft.report.lose(where + ".cache", "the Mistral API has no cache breakpoints", "hint")
-    if block.extra is not None:
-        restore(out, block.extra, draft.report, where)
+    restore(out, block.extra, draft.report, where)
     return out

@@ -49,9 +49,6 @@ def check(request: WireRequest) -> None:
         _check_choice(choice, body.get("tools") or [])
 
 
-# --- Members -----------------------------------------------------------------------------------
-
-
 def _tools(value: Any, path: str) -> None:
     objects(value, path)
     for index, tool in enumerate(value):
@@ -118,9 +115,6 @@ _RULES: Final[dict[str, Rule]] = {
 }
 
 
-# --- Messages ----------------------------------------------------------------------------------
-
-
 def _message(role: str) -> Rule:
     rules = _MEMBERS[role]
 
@@ -152,24 +146,19 @@ def _content(content: Any, path: str) -> None:
             may(part, place)
 
 
-def _image_url(value: Any, path: str) -> None:
-    if type(value) is str:
-        an_address(value, path)
-    elif type(value) is dict:
-        require(value, "url", an_address, path)
-        _IMAGE(value, path)
-    else:
-        wrong_type(path, "a string or an object", value)
+def _source(member: str, source: Rule, others: Rule) -> Rule:
+    """Make the rule: a source of media, or an object that has it in `member` and obeys `others`."""
 
+    def rule(value: Any, path: str) -> None:
+        if type(value) is str:
+            source(value, path)
+        elif type(value) is dict:
+            require(value, member, source, path)
+            others(value, path)
+        else:
+            wrong_type(path, "a string or an object", value)
 
-def _input_audio(value: Any, path: str) -> None:
-    if type(value) is str:
-        data_or_address(value, path)
-    elif type(value) is dict:
-        require(value, "data", data_or_address, path)
-        _AUDIO(value, path)
-    else:
-        wrong_type(path, "a string or an object", value)
+    return rule
 
 
 def _reference_id(value: Any, path: str) -> None:
@@ -196,13 +185,11 @@ def _tool_call(call: Any, path: str) -> None:
 
 
 _TYPE: Final = members(type=a_string)
-_IMAGE: Final = members(detail=a_string)
-_AUDIO: Final = members(format=a_string)
 _CALL: Final = members(id=a_string, type=a_string, index=integer())
 _PARTS: Final[dict[str, dict[str, Rule]]] = {
     "text": {"text": a_string},
-    "image_url": {"image_url": _image_url},
-    "input_audio": {"input_audio": _input_audio},
+    "image_url": {"image_url": _source("url", an_address, members(detail=a_string))},
+    "input_audio": {"input_audio": _source("data", data_or_address, members(format=a_string))},
     "document_url": {"document_url": an_address},
     "file": {"file_id": a_string},
     "reference": {"reference_ids": list_of(_reference_id)},

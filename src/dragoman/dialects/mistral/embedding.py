@@ -20,9 +20,9 @@ from dragoman.dialects.rules import Rule, a_string, an_object, check_members, in
 from dragoman.errors import WireError
 
 MOST_INPUTS: Final = 512
-"""Inputs of a request; else error 3210: https://github.com/raphaelmansuy/edgequake-llm/pull/74"""
+"""The most inputs of a request; else error 3210: https://github.com/raphaelmansuy/edgequake-llm/pull/74"""
 MOST_TOKENS: Final = 16_384
-"""Tokens of all inputs of a request: https://github.com/aurelio-labs/semantic-router/issues/297"""
+"""The most tokens of a request's inputs: https://github.com/aurelio-labs/semantic-router/issues/297"""
 MAPS: Final = frozenset({"model", "input", "output_dimension", "encoding_format"})
 
 

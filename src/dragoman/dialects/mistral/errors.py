@@ -40,9 +40,6 @@ _CAPACITY: Final = "capacity exceeded"
 _VAGUE: Final = frozenset({400, 404, 413, 422, 429})
 
 
-# --- Upstream errors ---------------------------------------------------------------------------
-
-
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
     said = read_body(body, f"The provider answered with status {status}.")
@@ -96,8 +93,6 @@ def _place(detail: Any) -> str | None:
         path += f"[{step}]" if isinstance(step, int) else f".{step}"
     return path.removeprefix(".body").removeprefix(".") or None
 
-
-# --- Our face ------------------------------------------------------------------------------------
 
 _FACE: Final[dict[Kind, tuple[str, str]]] = {
     "rate_limit": ("rate_limited", "1300"),

@@ -18,7 +18,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.chat.history import read_content, read_history
+from dragoman.dialects.chat.history import read_content, read_history, result_text
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.mistral.parts import decode_parts, encode_media, encode_part, lose_mark
 from dragoman.dialects.mistral.saying import Saying, decode_saying
@@ -32,9 +32,6 @@ _PLAIN_ROLES: Final = frozenset({"user", "system"})
 _PLAIN: Final = frozenset({"role", "content"})
 _ASSISTANT: Final = frozenset({"role", "content", "tool_calls", "prefix"})
 _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
-
-
-# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
@@ -57,9 +54,6 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
         result = ir.ToolResult(message.get("tool_call_id"), content, message.get("name"))
         return ir.Message("user", (result,), form=form, extra=leftovers(message, _TOOL))
     raise WireError(f"unknown role {role!r}", f"{where}.role", "invalid_value")
-
-
-# --- Encoding ----------------------------------------------------------------------------------
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
@@ -104,8 +98,7 @@ class _OwnHistory:
             self._result(first, form, where)
         else:
             self.say(message.role, message.blocks, where + ".blocks", parts=form == "parts")
-        if message.extra is not None:
-            restore(self.out[-1], message.extra, self.draft.report, where)
+        restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
         """Append a message. parts: whether its content is a list; None: only if a string cannot hold it."""
@@ -154,8 +147,7 @@ _RULES: Final = Rules(
     moved=Why("messages[{at}]", "the Mistral API accepts media only in a user message: moved there"),
     bridge=Why("messages[{at}]", "the Mistral API requires an assistant message after a tool message"),
     tagged=Why(
-        "messages[{at}]",
-        "a system message is not allowed here: it is sent as tagged text in a user message",
+        "messages[{at}]", "a system message is not allowed here: it is sent as tagged text in a user message"
     ),
     opened=Why("messages[0]", "the Mistral API requires a user message"),
     asked=Why(
@@ -197,8 +189,7 @@ class _History(_OwnHistory):
         if message.name is not None:
             report.lose(where + ".name", "the Mistral API has no author names", "hint")
         lose_mark(message.cache, self.draft, where)
-        if message.extra is not None:
-            restore({}, message.extra, report, where)
+        restore({}, message.extra, report, where)
 
     def go_on(self) -> None:
         """Mark an assistant message at the end as a `prefix`, which the model continues."""
@@ -207,8 +198,6 @@ class _History(_OwnHistory):
             last["prefix"] = True
             reason = "the Mistral API accepts an assistant message at the end only as a prefix"
             self.draft.report.add(f"messages[{len(self.out) - 1}].prefix", reason)
-
-    # One role each -------------------------------------------------------------------------------
 
     def _system(self, piece: Piece, role: str) -> None:
         """Append a message of system text. role: "user" if the repair has given the text to the user."""
@@ -255,8 +244,7 @@ class _History(_OwnHistory):
             out["name"] = block.name
         out["content"] = self._result_content(block, where)
         lose_mark(block.cache, self.draft, where)
-        if block.extra is not None:
-            restore({}, block.extra, self.draft.report, where)
+        restore({}, block.extra, self.draft.report, where)
         self.out.append(out)
 
     def _result_content(self, block: ir.ToolResult, where: str) -> Any:
@@ -272,12 +260,7 @@ class _History(_OwnHistory):
                 texts.append(text_of(content.value))
             else:
                 texts.extend(chunk["text"] for chunk in encode_part(content, draft, place) if "text" in chunk)
-        text = "\n".join(texts)
-        if block.error:
-            draft.report.change(
-                where + ".error", where, "the error is written into the text of the tool result"
-            )
-            text = f"Error: {text}" if text else "Error"
+        text = result_text(texts, block, draft, where)
         if not media:
             return text
         return [{"type": "text", "text": text}, *media] if text else media

@@ -38,9 +38,6 @@ _MIMES: Final = {"image": "image/png", "audio": "audio/wav", "document": "applic
 """The media types assumed for media without a stated one, by kind."""
 
 
-# --- Decoding ----------------------------------------------------------------------------------
-
-
 def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
     """The blocks of a message's chunks. where: the path of the list, for errors."""
     blocks: list[ir.Block] = []
@@ -70,7 +67,7 @@ def _thinking(part: dict[str, Any]) -> ir.Block:
     thoughts = part["thinking"]
     known = _THINKING if part.get("closed") is not False else _THINKING - {"closed"}
     extra = leftovers(part, known)
-    if not all(_is_text(thought) for thought in thoughts):
+    if any(thought.get("type", "text") != "text" or thought.keys() - _TEXT for thought in thoughts):
         extra = ir.merge(extra, {NAME: {"thinking": thoughts}})
     signature = part.get("signature")
     return ir.Thinking(
@@ -78,10 +75,6 @@ def _thinking(part: dict[str, Any]) -> ir.Block:
         sealed=ir.Sealed(NAME, signature) if signature else None,
         extra=extra,
     )
-
-
-def _is_text(thought: dict[str, Any]) -> bool:
-    return thought.get("type", "text") == "text" and thought.keys() <= _TEXT
 
 
 def decode_reference(part: dict[str, Any]) -> ir.Citation:
@@ -142,9 +135,6 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
     "document_url": _document,
     "file": _file,
 }
-
-
-# --- Encoding ----------------------------------------------------------------------------------
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any]]:
@@ -211,10 +201,10 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """A medium's chunk, in a list. Raises WireError (`unsupported_modality`) if no chunk can hold it."""
+    """A medium's chunk, in a list. Raises WireError if no chunk can hold it, as a file id."""
     write = _MEDIA.get(block.kind)
     if write is None:
-        raise _impossible(where, f"the Mistral API does not accept {block.kind}")
+        raise WireError(f"the Mistral API does not accept {block.kind}", where, "unsupported_modality")
     return [_finished(write(block, draft, where), block, draft, where)]
 
 
@@ -266,18 +256,13 @@ def _data_or_url(block: ir.Media, where: str) -> str:
     return f"data:{block.mime or _MIMES[block.kind]};base64,{block.data}"
 
 
-def _impossible(where: str, why: str) -> WireError:
-    return WireError(why, where, "unsupported_modality")
-
-
 def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
     """Add a block's leftovers to its chunk `out` and return it; report its cache mark and foreign seal."""
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:
         draft.leave_seal(where)
     lose_mark(getattr(block, "cache", None), draft, where)
-    if block.extra is not None:
-        restore(out, block.extra, draft.report, where)
+    restore(out, block.extra, draft.report, where)
     return out
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.reasoning import by_effort
+from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.mistral.check import SCALARS
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
@@ -27,8 +28,8 @@ from dragoman.dialects.mistral.terms import (
     restore,
 )
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.openai.sampling import leave_out_sampling
 from dragoman.dialects.openai.strictness import strictness
-from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
@@ -38,15 +39,8 @@ MAPS: Final = frozenset(
     {
         *_SAMPLING,
         *("model", "messages", "stream", "stop", "max_tokens", "tools", "tool_choice", "parallel_tool_calls"),
-        *(
-            "response_format",
-            "reasoning_effort",
-            "prompt_mode",
-            "metadata",
-            "prompt_cache_key",
-            "service_tier",
-            "prediction",
-        ),
+        *("response_format", "reasoning_effort", "prompt_mode", "metadata", "prompt_cache_key"),
+        *("service_tier", "prediction"),
     }
 )
 """Members with an IR field; all others of a request are leftovers in `extra`."""
@@ -58,9 +52,6 @@ _NO_SAMPLING: Final = ir.Sampling()
 _THINKING: Final = "reasoning"
 
 
-# --- Decoding ----------------------------------------------------------------------------------
-
-
 def decode_request(wire: WireRequest) -> ir.Request:
     """Decode a checked request. Raises WireError for an unknown message format."""
     body = wire.body
@@ -69,9 +60,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
     forms: dict[str, str] = {}
     if get("stream") is False:
         forms["stream"] = "false"
-    tools, choice, key, tier = (
-        get(member) for member in ("tools", "tool_choice", "prompt_cache_key", "service_tier")
-    )
+    tools, choice, predicted = get("tools"), get("tool_choice"), get("prediction")
+    key, tier = get("prompt_cache_key"), get("service_tier")
     return ir.Request(
         dialect=NAME,
         model=get("model"),
@@ -84,12 +74,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
         output=_decode_output(get("response_format")),
         reasoning=_decode_reasoning(body),
         cache=None if key is None else ir.Caching(key),
-        prediction=_decode_prediction(get("prediction")),
+        prediction=None if predicted is None else (ir.Text(predicted.get("content") or ""),),
         metadata=get("metadata"),
         tier=TIERS.get(tier, tier) if tier is not None else None,
         stream=get("stream") is True,
         forms=forms or None,
-        extra=ir.merge(leftovers(body, MAPS), leftovers(get("prediction") or {}, _PREDICTION, "prediction")),
+        extra=ir.merge(leftovers(body, MAPS), leftovers(predicted or {}, _PREDICTION, "prediction")),
     )
 
 
@@ -105,10 +95,6 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
         stop = (stop,)
     stated = {field: body[member] for member, field in _SAMPLING.items() if body.get(member) is not None}
     return ir.Sampling(**stated, stop=tuple(stop) if stop is not None else None)
-
-
-def _decode_prediction(wire: dict[str, Any] | None) -> tuple[ir.Block, ...] | None:
-    return None if wire is None else (ir.Text(wire.get("content") or ""),)
 
 
 def _decode_output(wire: dict[str, Any] | None) -> ir.Output | None:
@@ -137,22 +123,13 @@ def _decode_reasoning(body: Mapping[str, Any]) -> ir.Reasoning | None:
     return ir.Reasoning("on" if mode == _THINKING else mode, effort)
 
 
-# --- Encoding ----------------------------------------------------------------------------------
-
-
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect; reports what was changed or lost.
 
     Raises WireError, with a path in the IR, for what cannot be replaced: a medium that no chunk can hold, a
     free-text tool, a response other than text.
     """
-    draft = Draft(
-        target.report,
-        target.quirks,
-        target.facts,
-        own=request.dialect == NAME,
-        chunked=request.dialect in CHUNKED,
-    )
+    draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     body["messages"] = encode_messages(request, draft)
@@ -164,8 +141,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.stream or "stream" in forms:
         body["stream"] = request.stream
     FIELDS.lose(request, draft.report)
-    if request.extra is not None:
-        restore(body, request.extra, draft.report, "")
+    restore(body, request.extra, draft.report, "")
     return WireRequest("chat", body, path=PATH)
 
 
@@ -216,9 +192,7 @@ def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> 
         body["logprobs"] = True
         report.add("logprobs", "required by `top_logprobs`")
     if draft.facts.sampling is False:
-        for member in ("temperature", "top_p", "top_k"):
-            if body.pop(member, None) is not None:
-                report.lose("sampling." + member, "the model does not accept sampling parameters", "quality")
+        leave_out_sampling(body, SAMPLING, draft)
 
 
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
@@ -238,8 +212,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         wire = {"type": "text"}
     if wire or (draft.own and output.form == "native"):
         body["response_format"] = wire
-    if output.extra is not None:
-        restore(wire, output.extra, draft.report, "output")
+    restore(wire, output.extra, draft.report, "output")
     FIELDS.lose(output, draft.report, "output")
     if any(kind != "text" for kind in output.modalities or ()):
         raise WireError("the Mistral API generates only text", "output.modalities", "unsupported_modality")
@@ -252,8 +225,7 @@ def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draf
         if reasoning.mode is not None:
             body["prompt_mode"] = _THINKING if reasoning.mode == "on" else reasoning.mode
         return
-    if reasoning.extra is not None:
-        restore({}, reasoning.extra, draft.report, "reasoning")
+    restore({}, reasoning.extra, draft.report, "reasoning")
     by_effort(body, reasoning, draft, shown=True)
 
 
@@ -261,8 +233,7 @@ def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None
     if cache.key is not None:
         body["prompt_cache_key"] = cache.key
     FIELDS.lose(cache, draft.report, "cache")
-    if cache.extra is not None:
-        restore({}, cache.extra, draft.report, "cache")
+    restore({}, cache.extra, draft.report, "cache")
 
 
 def _predicted(blocks: tuple[ir.Block, ...], draft: Draft) -> str:

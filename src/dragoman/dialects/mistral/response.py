@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
-
-import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.logprobs import decode_tokens, put_logprobs
 from dragoman.dialects.chat.response import choices_of, opening
-from dragoman.dialects.chat.stops import decode_stop, lose_stop
+from dragoman.dialects.chat.stops import decode_stop
+from dragoman.dialects.chat.stops import encode_stop as chat_stop
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.errors import error_members, fault_of
-from dragoman.dialects.mistral.logprobs import decode_logprobs, encode_logprobs
 from dragoman.dialects.mistral.saying import Saying, decode_saying
 from dragoman.dialects.mistral.terms import (
     ANSWER_TIER_WORDS,
@@ -33,13 +33,33 @@ from dragoman.errors import WireError
 
 _RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
 _CHOICE: Final = frozenset({"index", "message", "finish_reason", "logprobs"})
+_TOKEN: Final = frozenset({"token", "logprob", "bytes", "token_id", "top_logprobs"})
 _MESSAGE: Final = frozenset({"role", "content", "tool_calls", "prefix"})
 HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str), usage=dict)
 CHOICE: Final = Typed(NAME, index=int, finish_reason=str)
 _OBJECT: Final = "chat.completion"
+encode_stop: Final = partial(chat_stop, words=STOP_WORDS, losses=STOPS_LOST)
 
 
-# --- Decoding ----------------------------------------------------------------------------------
+def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
+    """Decoded tokens with their log probabilities: OpenAI's form with `token_id` added."""
+    return decode_tokens(tokens, _TOKEN, leftovers)
+
+
+def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
+    """Encoded tokens with their log probabilities. where: the IR path of their text, for the report."""
+    return [_encode_token(token, report, where) for token in tokens]
+
+
+def _encode_token(token: ir.Logprob, report: Report, where: str) -> dict[str, Any]:
+    out: dict[str, Any] = {"token": token.token, "logprob": token.logprob}
+    out["bytes"] = list(token.bytes) if token.bytes is not None else list(token.token.encode())
+    if token.id is not None:
+        out["token_id"] = token.id
+    if token.top is not None:
+        out["top_logprobs"] = encode_logprobs(token.top, report, where)
+    restore(out, token.extra, report, where + ".logprobs")
+    return out
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
@@ -85,7 +105,7 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
     members = _MESSAGE if not message.get("prefix") else _MESSAGE - {"prefix"}
     if type(message.get("tool_calls")) is not list:
         members -= {"tool_calls"}
-    extra = ir.merge(leftovers(choice, known), _prefixed(leftovers(message, members)))
+    extra = ir.merge(leftovers(choice, known), leftovers(message, members, "message"))
     extra = ir.merge(extra, odd)
     called = any(isinstance(block, ir.ToolCall) for block in blocks)
     stop = decode_stop(choice.get("finish_reason"), called=called)
@@ -93,28 +113,14 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
     return ir.Candidate(tuple(blocks), stop, position if index is None else index, extra)
 
 
-def _prefixed(extra: ir.Extra) -> ir.Extra:
-    """A message's leftovers as leftovers of its candidate: their names get the prefix `message.`."""
-    if extra is None:
-        return None
-    return {NAME: {f"message.{key}": value for key, value in extra[NAME].items()}}
-
-
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
     """Add the log probabilities to the first text in `blocks`; False if they could not be added."""
     if type(logprobs) is not dict:
         return False
     tokens = logprobs.get("content")
-    place = next((index for index, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
-    if not tokens or place is None or logprobs.keys() != {"content"}:
-        return not tokens and logprobs.keys() <= {"content"}
-    if (decoded := sound_tokens(decode_logprobs, tokens)) is None:
+    if not logprobs.keys() <= {"content"}:
         return False
-    blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decoded)
-    return True
-
-
-# --- Encoding ----------------------------------------------------------------------------------
+    return not tokens or put_logprobs(blocks, ir.Text, sound_tokens(decode_logprobs, tokens))
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
@@ -134,8 +140,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         report.lose("status", "a response of the Mistral API has no status", "hint")
     if response.error is not None:
         out |= error_members(response.error)
-    if response.extra is not None:
-        restore(out, response.extra, report, "")
+    restore(out, response.extra, report, "")
     return out
 
 
@@ -170,24 +175,8 @@ def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, An
     }
     if (logprobs := _encode_logprobs(candidate.blocks, draft, where)) is not None:
         out["logprobs"] = logprobs
-    if candidate.extra is not None:
-        restore(out, candidate.extra, draft.report, where)
+    restore(out, candidate.extra, draft.report, where)
     return out
-
-
-def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool) -> str | None:
-    """The finish reason for the client; reports what it cannot express. called: it gets tool calls."""
-    if stop is None:
-        return None
-    if draft.own:
-        return stop.raw if stop.raw is not None else STOP_WORDS[stop.reason]
-    lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
-    if called and stop.reason == "end":
-        draft.report.change(
-            f"{where}.stop.reason", "choices[].finish_reason", "the response ended with a tool call"
-        )
-        return "tool_calls"
-    return STOP_WORDS[stop.reason]
 
 
 def _encode_logprobs(blocks: Sequence[ir.Block], draft: Draft, where: str) -> dict[str, Any] | None:

@@ -6,15 +6,15 @@ Content is a string for text alone, otherwise a list of chunks. In responses adj
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.mistral.calls import decode_call, encode_call
 from dragoman.dialects.mistral.parts import decode_parts, encode_part
 from dragoman.dialects.mistral.terms import NAME
-from dragoman.dialects.repair.turn import Piece
 from dragoman.errors import WireError
 
 
@@ -41,7 +41,7 @@ def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = Fal
 
 
 def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
-    """The blocks with adjacent texts joined, but not to one with citations, and empty texts removed."""
+    """The blocks with adjacent texts joined, but not to citations or leftovers, and empty texts removed."""
     out: list[ir.Block] = []
     for block in blocks:
         last = out[-1] if out else None
@@ -55,46 +55,27 @@ def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
     return out
 
 
-class Saying:
-    """Collects blocks and writes one assistant message.
+class Saying(Collected):
+    """Collects blocks and writes one assistant message of Mistral's chat.
 
     parts: the content is always a list. mint: gives a call's id, from its own id or None, and its position.
     """
 
-    __slots__ = ("calls", "chunks", "draft", "mint", "parts", "spaced")
+    __slots__ = ("calls", "chunks", "mint", "parts")
 
     def __init__(
-        self,
-        draft: Draft,
-        mint: Callable[[str | None, int], str | None],
-        *,
-        parts: bool = False,
+        self, draft: Draft, mint: Callable[[str | None, int], str | None], *, parts: bool = False
     ) -> None:
-        self.draft = draft
+        super().__init__(draft)
         self.mint = mint
         self.parts = parts
         self.chunks: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
-        self.spaced = False  # another block came after the last text
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
         """The finished message with these blocks. where: the IR path of the object that holds them."""
         self.add(blocks, where)
         return self.done()
-
-    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks to the message. where: the IR path of the object that holds them."""
-        if not self.draft.chunked:
-            self.spaced = bool(self.chunks)
-        for index, block in enumerate(blocks):
-            _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
-
-    def add_piece(self, piece: Piece) -> None:
-        """Add the blocks of a piece of the repaired history to the message."""
-        if piece.apart or not self.draft.chunked:
-            self.spaced = bool(self.chunks)
-        for index, block in enumerate(piece.blocks):
-            _SAY[type(block)](self, block, piece.place(index))
 
     def done(self) -> dict[str, Any]:
         """The message as a wire object, with everything that was added."""
@@ -143,9 +124,7 @@ class Saying:
         self.spaced = True
         if self.draft.own:
             self.chunks.extend(encode_part(block, self.draft, where))
-        elif self.draft.answer:
-            self.chunks.extend(shown_media(block, self.draft, where))
-        elif block.kind == "audio":
+        elif block.kind == "audio" and not self.draft.answer:
             self._spoken(block, where)
         else:
             self.chunks.extend(shown_media(block, self.draft, where))
@@ -165,6 +144,17 @@ class Saying:
         else:
             lose_unsaid(block, self.draft, where)
 
+    _say: ClassVar = {
+        ir.Text: _text,
+        ir.Refusal: _text,
+        ir.Json: _text,
+        ir.Thinking: _thinking,
+        ir.ToolCall: _call,
+        ir.Media: _media,
+        ir.ToolResult: _other,
+        ir.Native: _other,
+    }
+
 
 def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
     """The chunks for an assistant's medium: an image, else, reported as a loss, its transcript, if any."""
@@ -183,15 +173,3 @@ def bare(chunks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
 
 def _plain(chunk: dict[str, Any] | None) -> bool:
     return chunk is not None and chunk.keys() == {"type", "text"}
-
-
-_SAY: Final[dict[type, Callable[[Saying, Any, str], None]]] = {
-    ir.Text: Saying._text,
-    ir.Refusal: Saying._text,
-    ir.Json: Saying._text,
-    ir.Thinking: Saying._thinking,
-    ir.ToolCall: Saying._call,
-    ir.Media: Saying._media,
-    ir.ToolResult: Saying._other,
-    ir.Native: Saying._other,
-}

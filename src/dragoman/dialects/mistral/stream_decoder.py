@@ -16,9 +16,8 @@ from dragoman.dialects.chat.stops import decode_stop
 from dragoman.dialects.chat.stream_decoder import Candidate, ChunkDecoder
 from dragoman.dialects.mistral.calls import NO_ID, arguments_text, decode_call
 from dragoman.dialects.mistral.errors import fault_of
-from dragoman.dialects.mistral.logprobs import decode_logprobs
 from dragoman.dialects.mistral.parts import decode_part, decode_reference
-from dragoman.dialects.mistral.response import tier_of
+from dragoman.dialects.mistral.response import decode_logprobs, tier_of
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.mistral.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
@@ -33,8 +32,6 @@ _PLAIN: Final = frozenset({"role", "content"})
 
 
 class _Candidate(Candidate):
-    """The state of one candidate during the stream."""
-
     __slots__ = ("blocks", "calls", "cited", "prose", "thinks")
 
     def __init__(self, index: int) -> None:
@@ -54,8 +51,6 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
     def __init__(self, _: Quirks) -> None:
         super().__init__(PADDING)
         self._tier: str | None = None
-
-    # Chunks --------------------------------------------------------------------------------------
 
     def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
         if (failed := failure(chunk)) is not None:
@@ -98,8 +93,6 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
             candidate.end(word)
         if not choice.keys() <= _CHOICE:
             candidate.note(choice, _CHOICE)
-
-    # Content -------------------------------------------------------------------------------------
 
     def _content(self, candidate: _Candidate, content: Any, tokens: Any, events: list[ir.Event]) -> None:
         if isinstance(content, str):
@@ -156,8 +149,6 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
             events.append(ir.Close(candidate.prose, None, candidate.index))
             candidate.prose = -1
 
-    # Calls ---------------------------------------------------------------------------------------
-
     def _call(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
         function = wire.get("function") or {}
         if wire.get("id") == NO_ID:
@@ -172,8 +163,6 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
             events.append(ir.Open(call.block, decode_call(bare, 0), candidate.index))
         if text := arguments_text(function.get("arguments")):
             events.append(ir.ArgsDelta(call.block, text, candidate.index))
-
-    # The end -------------------------------------------------------------------------------------
 
     def _fault(self, body: dict[str, Any]) -> ir.Fault:
         return fault_of(body)

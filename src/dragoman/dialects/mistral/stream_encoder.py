@@ -6,7 +6,7 @@ last candidate's finish reason waits for the usage, because both stand in one ch
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
 
@@ -16,9 +16,8 @@ from dragoman.dialects.chat.stream_encoder import Choice, ChunkEncoder, Out
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.mistral.calls import encode_call
 from dragoman.dialects.mistral.errors import error_members
-from dragoman.dialects.mistral.logprobs import encode_logprobs
 from dragoman.dialects.mistral.parts import encode_citations, encode_part
-from dragoman.dialects.mistral.response import encode_stop, mint, shown_usage
+from dragoman.dialects.mistral.response import encode_logprobs, encode_stop, mint, shown_usage
 from dragoman.dialects.mistral.saying import shown_media
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.reply import Reply
@@ -42,8 +41,7 @@ class _Out(Out):
         self.words: list[str] = []  # transcript of audio
 
 
-class _Choice(Choice[_Out]):
-    __slots__ = ()
+_Choice: TypeAlias = Choice[_Out]
 
 
 class MistralEncoder(ChunkEncoder[_Choice, _Out]):
@@ -55,7 +53,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
     prose = frozenset({ir.Text, ir.Refusal, ir.Json})
 
     def __init__(self, reply: Reply) -> None:
-        super().__init__(reply, _Choice, _Out)
+        super().__init__(reply, Choice, _Out)
         self._tier: str | None = None
         self._finish_chunk = b""  # the last chunk, which waits for the usage
 
@@ -65,8 +63,6 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
 
     def _chunks(self, choice: _Choice, parts: list[dict[str, Any]]) -> bytes:
         return self._delta(choice.index, {"content": parts}) if parts else b""
-
-    # Blocks --------------------------------------------------------------------------------------
 
     def _opened(self, choice: _Choice, out: _Out) -> bytes:
         block = out.block
@@ -97,8 +93,6 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         text = block.text or "\n\n".join(block.summary)
         return self._thought(out, text) if text else b""
 
-    # Deltas --------------------------------------------------------------------------------------
-
     def _text(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
         choice = self._choices[event.candidate]
         out = choice.outs[event.index]
@@ -107,8 +101,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
             return b""
         return self._say(choice, out, event.text, event.logprobs)
 
-    def _refuse(self, event: ir.RefusalDelta) -> bytes:
-        return self._text(event)
+    _refuse = _text
 
     def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: _Out) -> dict[str, Any]:
         return {"content": encode_logprobs(tokens, self._draft.report, out.where)}
@@ -208,8 +201,6 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         call = encode_call(whole, stated, self._draft, out.where)
         call.setdefault("index", position)
         return self._delta(choice.index, {"tool_calls": [call]})
-
-    # The end -------------------------------------------------------------------------------------
 
     def _stopped(self, choice: _Choice, stop: ir.Stop | None, where: str) -> dict[str, Any]:
         word = encode_stop(stop, self._draft, where, called=choice.calls > 0)

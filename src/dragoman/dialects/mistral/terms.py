@@ -45,7 +45,7 @@ TIER_WORDS: Final[dict[str, str]] = {
     "priority": "auto",
     "fast": "auto",
 }
-"""The request's `service_tier` by IR tier. None requires priority: `auto` uses it if the account has it."""
+"""The request's `service_tier` by IR tier. No word demands priority: `auto` uses it if the account may."""
 ANSWER_TIERS: Final[dict[str, str]] = {"standard": "default"}
 ANSWER_TIER_WORDS: Final[dict[str, str]] = {"default": "standard"}
 

@@ -5,27 +5,19 @@ ToolChoice.form "required": the client wrote "required" instead of "any". A tool
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import CHOICES
 from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.errors import WireError
 
 _TOOL: Final = frozenset({"type", "function"})
 _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
-_WORDS: Final[dict[str, Literal["auto", "none", "any"]]] = {
-    "auto": "auto",
-    "none": "none",
-    "any": "any",
-    "required": "any",
-}
 _KINDS: Final = {"document_library": "file_search", "connector": "mcp"}
 """The IR's names of Mistral's own tools, where they differ from Mistral's."""
-
-
-# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
@@ -46,15 +38,12 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 def decode_choice(choice: Any) -> ir.ToolChoice:
     """The decoded `tool_choice`: a word, or the function that must be called."""
     if isinstance(choice, str):
-        if (mode := _WORDS.get(choice)) is None:
+        if (mode := CHOICES.get(choice)) is None:
             return ir.ToolChoice("native", native=choice)
         return ir.ToolChoice(mode, form="required" if choice == "required" else None)
     if choice.keys() <= _TOOL and choice["function"].keys() == {"name"}:
         return ir.ToolChoice("tool", (choice["function"]["name"],))
     return ir.ToolChoice("native", native=choice)
-
-
-# --- Encoding ----------------------------------------------------------------------------------
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
@@ -117,8 +106,7 @@ def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | No
         inner["strict"] = tool.strict
     lose_mark(tool.cache, draft, where)
     out = {"type": "function", "function": inner}
-    if tool.extra is not None:
-        restore(out, tool.extra, draft.report, where)
+    restore(out, tool.extra, draft.report, where)
     return out
 
 

@@ -50,9 +50,6 @@ class _Answer(msgspec.Struct):
     usage: _Usage | None = None
 
 
-# --- Requests ----------------------------------------------------------------------------------
-
-
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
     """The request in Mistral's form. Raises WireError for a translation, or times of segments and words."""
     report = target.report
@@ -89,9 +86,6 @@ def _times(request: ir.TranscriptionRequest) -> str | None:
         return None
     alone = request.output == "verbose_json" and set(request.timestamps) == {"word"}
     return "word" if alone else "segment"
-
-
-# --- Answers -----------------------------------------------------------------------------------
 
 
 def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from dragoman import ir
 from dragoman.dialects.chat.usage import lose_counts, rest_of, total_up
 from dragoman.dialects.estimate import ESTIMATED
@@ -48,14 +50,7 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
     )
     stated = {key: value for key, value in whole.items() if key not in _TIER or type(value) is not str}
     if rest := rest_of(stated, _encode(usage, words)):
-        return ir.Usage(
-            usage.input,
-            usage.cache_read,
-            output=usage.output,
-            detail=usage.detail,
-            extra={NAME: rest},
-            form=usage.form,
-        )
+        return msgspec.structs.replace(usage, extra={NAME: rest})
     return usage
 
 
@@ -65,16 +60,10 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
     if not own:
         total_up(out, usage, report)
         lose_counts(usage, report, _INCLUDED, {"input_audio", "input_audio_seconds"}, "the Mistral API")
-    if usage.extra is not None:
-        restore(out, usage.extra, report, "usage")
+    restore(out, usage.extra, report, "usage")
     if usage.estimated:
         out[ESTIMATED] = True
     return out
-
-
-def estimated(usage: ir.Usage) -> dict[str, Any]:
-    """The value of `usage` for counts that the gateway estimated; without a loss report."""
-    return encode_usage(usage, Report(NAME), own=False)
 
 
 def _encode(usage: ir.Usage, words: list[str]) -> dict[str, Any]:

@@ -8,14 +8,10 @@ an empty list or map is left out; `stream` is always written; roles are in lower
 tool or a call and a call's `index` are left out; all lines of a stream have the same `created_at`, and may
 split the text elsewhere.
 
-What the protocol lacks, and the replacement:
-- forced calls, one call at a time: losses; a choice among some of the tools: only these tools are offered;
-- the order of texts and pictures in one message: pictures are a separate member;
-- media with an address: fetched before encoding; files of other providers, PDF: refused;
-- free-text tools: emulated before encoding;
-- thinking budgets: a level; seals, citations, refusals, cache breakpoints: losses;
-- several answers to one request, logit_bias, names of authors, end users, metadata, tiers: losses;
-- an id of an answer, counts of cached and of reasoning tokens: losses.
+What replaces what the protocol lacks; everything else is refused, or reported as lost:
+- a choice among some of the tools: only these tools are offered;
+- media with an address: fetched before encoding; free-text tools: emulated before encoding;
+- thinking budgets: a level; refusals: text; images in answers: Markdown.
 
 Members that only Ollama has (`num_ctx`, `keep_alive`, …) are losses of severity "hint" in other protocols.
 `generate` translates the older endpoint into this one (`GENERATE`).
@@ -35,13 +31,13 @@ from dragoman.dialects.ollama.embedding import EMBEDDING
 from dragoman.dialects.ollama.errors import decode_error, encode_error
 from dragoman.dialects.ollama.history import reads
 from dragoman.dialects.ollama.locate import locate, place
+from dragoman.dialects.ollama.options import widened
 from dragoman.dialects.ollama.relay import OllamaRelay
 from dragoman.dialects.ollama.request import FIELDS, MAPS, brief, decode_request, encode_request
 from dragoman.dialects.ollama.response import decode_response, encode_response
 from dragoman.dialects.ollama.stream_decoder import OllamaDecoder
 from dragoman.dialects.ollama.stream_encoder import OllamaEncoder
 from dragoman.dialects.ollama.terms import NAME, PATH
-from dragoman.dialects.ollama.widened import widened
 
 DIALECT: Final = Dialect(
     name=NAME,

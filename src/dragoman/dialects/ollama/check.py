@@ -23,6 +23,7 @@ from dragoman.dialects.rules import (
     in_base64,
     integer,
     list_of,
+    members,
     objects,
     require,
 )
@@ -45,9 +46,6 @@ def _in_lower_case(message: Any) -> Any:
     if type(message) is not dict or type(role := message.get("role")) is not str or role in _BY_ROLE:
         return message
     return {**message, "role": role.lower()}
-
-
-# --- Members -----------------------------------------------------------------------------------
 
 
 def _tools(value: Any, path: str) -> None:
@@ -98,15 +96,6 @@ _RULES: Final[dict[str, Rule]] = {
 }
 
 
-# --- Messages ----------------------------------------------------------------------------------
-
-
-def _message(message: dict[str, Any], path: str) -> None:
-    for member, rule in _MEMBERS.items():
-        if (value := message.get(member)) is not None:
-            rule(value, f"{path}.{member}")
-
-
 def _call(call: Any, path: str) -> None:
     an_object(call, path)
     require(call, "function", an_object, path)
@@ -118,12 +107,12 @@ def _call(call: Any, path: str) -> None:
         a_string(stated, f"{path}.id")
 
 
-_MEMBERS: Final[dict[str, Rule]] = {
-    "content": a_string,
-    "thinking": a_string,
-    "images": list_of(in_base64),
-    "tool_calls": list_of(_call),
-    "tool_name": a_string,
-    "tool_call_id": a_string,
-}
+_message: Final = members(
+    content=a_string,
+    thinking=a_string,
+    images=list_of(in_base64),
+    tool_calls=list_of(_call),
+    tool_name=a_string,
+    tool_call_id=a_string,
+)
 _BY_ROLE: Final[dict[str, Rule]] = dict.fromkeys(ROLES, _message)

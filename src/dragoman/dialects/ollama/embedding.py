@@ -64,9 +64,6 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 _read_count: Final = msgspec.json.Decoder(_Count).decode
 
 
-# --- Requests ----------------------------------------------------------------------------------
-
-
 def check(request: WireRequest) -> None:
     """Raise WireError, with a path and a code, for the first mistake of a request. "" counts as absent."""
     body = request.body
@@ -148,9 +145,6 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
     return f"$.input{where.removeprefix('inputs')}"
 
 
-# --- Answers -----------------------------------------------------------------------------------
-
-
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
     """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     answer = _answer(answered.data)
@@ -212,7 +206,7 @@ class OllamaEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The upstream's response, with the client's model name, and its usage, if readable."""
+        """The upstream's response, its model's name replaced by `model` unless None; its usage, if any."""
         head: dict[str, Any] = decode_head(answer.data)
         if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):
             _answer(answer.data)

@@ -75,9 +75,6 @@ def _kind(said: Body, status: int | None) -> Kind:
     return kind_of(said, status)
 
 
-# --- Our face ------------------------------------------------------------------------------------
-
-
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an error response."""
     headers = retry_headers(fault)

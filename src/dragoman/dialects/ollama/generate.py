@@ -112,9 +112,6 @@ def place(body: Mapping[str, Any], where: str) -> str:
     return root + ("system" if index == "0" and body.get("system") else "prompt")
 
 
-# --- As a dialect ------------------------------------------------------------------------------
-
-
 def check(request: WireRequest) -> None:
     """Raise WireError, with a path and a code, for the first mistake of a request."""
     body = request.body

@@ -12,18 +12,11 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.chat.documents import document_text
 from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.history import result_text
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.linking import linked
 from dragoman.dialects.ollama import pictures
-from dragoman.dialects.ollama.saying import (
-    SENT,
-    Saying,
-    decode_images,
-    decode_saying,
-    lose_mark,
-    shed,
-    words,
-)
+from dragoman.dialects.ollama.saying import SENT, Saying, decode_images, decode_saying, lose_mark, shed, words
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
 from dragoman.dialects.repair import repaired
 from dragoman.dialects.repair.rules import Rules, Why
@@ -35,9 +28,6 @@ _PLAIN_ROLES: Final[dict[str, ir.Role]] = {"system": "system", "user": "user"}
 _PLAIN: Final = frozenset({"role", "content", "images"})
 _ASSISTANT: Final = _PLAIN | {"thinking", "tool_calls"}
 _TOOL: Final = _PLAIN | {"tool_name", "tool_call_id"}
-
-
-# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
@@ -68,9 +58,6 @@ def _message(message: Any, where: str) -> ir.Message:
     raise WireError(f"unknown role {role!r}", f"{where}.role", "invalid_value")
 
 
-# --- Encoding ----------------------------------------------------------------------------------
-
-
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """The request's messages in this dialect; another dialect's history is repaired first."""
     writer = _History(draft)
@@ -95,8 +82,7 @@ _RULES: Final = Rules(
     moved=Why("messages[{at}].images", "the Ollama API accepts media only in a user message: moved there"),
     takes_out=lambda block: block.kind in SENT,
     asked=Why(
-        "messages[{at}].role",
-        "the request has no user message: the last system message is sent as one",
+        "messages[{at}].role", "the request has no user message: the last system message is sent as one"
     ),
 )
 
@@ -122,9 +108,10 @@ class _History:
             elif isinstance(first, ir.ToolResult):
                 self._own_result(first, f"{where}.blocks[0]")
             else:
-                self.say(message.role, _placed(message, where))
-            if message.extra is not None:
-                restore(self.out[-1], message.extra, self.draft.report, where)
+                self.say(
+                    message.role, [(block, f"{where}.blocks[{i}]") for i, block in enumerate(message.blocks)]
+                )
+            restore(self.out[-1], message.extra, self.draft.report, where)
 
     def _own_result(self, block: ir.ToolResult, where: str) -> None:
         self.say("tool", [(inner, f"{where}.content[{i}]") for i, inner in enumerate(block.content)])
@@ -161,8 +148,7 @@ class _History:
         if message.name is not None:
             report.lose(where + ".name", "the Ollama API has no author names", "hint")
         lose_mark(message.cache, self.draft, where)
-        if message.extra is not None:
-            restore({}, message.extra, report, where)
+        restore({}, message.extra, report, where)
 
     def _answer(self, piece: Piece) -> None:
         block, where = piece.blocks[0], piece.place(0)
@@ -186,13 +172,7 @@ class _History:
                 texts.append(words(content, draft, place))
             else:
                 draft.report.lose(place, f"a tool result cannot contain a {type(content).__name__}")
-        text = "\n".join(texts)
-        if block.error:
-            draft.report.change(
-                where + ".error", where, "the error is written into the text of the tool result"
-            )
-            text = f"Error: {text}" if text else "Error"
-        return text
+        return result_text(texts, block, draft, where)
 
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
         """Append a message with the blocks' text and media. blocks: each with its path in the IR."""
@@ -220,10 +200,6 @@ class _History:
         if images:
             out["images"] = images
         self.out.append(out)
-
-
-def _placed(message: ir.Message, where: str) -> list[tuple[ir.Block, str]]:
-    return [(block, f"{where}.blocks[{index}]") for index, block in enumerate(message.blocks)]
 
 
 def _data(block: ir.Media, draft: Draft, where: str) -> str:

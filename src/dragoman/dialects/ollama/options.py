@@ -12,9 +12,13 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.terms import NAME
+from dragoman.dialects.quirks import Wider
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 
 _FIELDS: Final[dict[str, str]] = {
@@ -85,6 +89,19 @@ def check_options(options: Any, path: str) -> None:
 
 
 _NUMBERS: Final = frozenset({int, float})
+
+
+def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
+    """For the check: the request without numbers for options with a range, if `widens` has "options"."""
+    options = wire.body.get("options")
+    if "options" not in widens or type(options) is not dict:
+        return wire
+    kept = {
+        option: value
+        for option, value in options.items()
+        if option not in RANGES or type(value) not in _NUMBERS
+    }
+    return replace(wire, body={**wire.body, "options": kept})
 
 
 def _demand(option: str, kind: str, path: str, *, kept: bool) -> None:

@@ -45,7 +45,9 @@ class OllamaRelay(BodyRelay):
             usage = decode_usage(answer)
         except UNREADABLE as error:
             raise WireError(f"the response cannot be parsed: {error}") from None
-        return _renamed(body, reply.model), usage
+        if reply.model is not None:
+            body = encode_head({**decode_head(body), "model": reply.model})
+        return body, usage
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
         """The body with these token counts, which replace its own."""
@@ -61,10 +63,6 @@ class OllamaRelay(BodyRelay):
 def _counts(usage: ir.Usage) -> dict[str, Any]:
     counts = {"prompt_eval_count": usage.input_total, "eval_count": usage.output_total}
     return {**counts, ESTIMATED: True} if usage.estimated else counts
-
-
-def _renamed(body: bytes, model: str | None) -> bytes:
-    return body if model is None else encode_head({**decode_head(body), "model": model})
 
 
 class OllamaStreamRelay:

@@ -12,12 +12,13 @@ from dragoman.dialects.capabilities import DEMANDED
 from dragoman.dialects.chat.draft import Draft
 from dragoman.dialects.chat.reasoning import lose_visibility
 from dragoman.dialects.efforts import effort_of
+from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.fields import ANSWERS_ONLY, Fields, within
 from dragoman.dialects.ollama.history import decode_messages, encode_messages
 from dragoman.dialects.ollama.options import PLACES, decode_options, encode_options
 from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
 from dragoman.dialects.ollama.tools import decode_tools, encode_tools
-from dragoman.dialects.repair.messages import CHUNKED
+from dragoman.dialects.openai.sampling import leave_out_sampling
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
@@ -35,9 +36,6 @@ _LEVELS: Final = {"minimal": "low", "xhigh": "max"}
 _TOKENS: Final = ("logprobs", "top_logprobs")
 _ABSENT: Final = (None, "")
 _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
-
-
-# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
@@ -80,22 +78,13 @@ def _streams(body: Mapping[str, Any]) -> bool:
     return body.get("stream") is not False
 
 
-# --- Encoding ----------------------------------------------------------------------------------
-
-
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect; reports what was changed or lost.
 
     Raises WireError, with a path in the IR, for what cannot be replaced: a medium without data or of a kind
     that no model reads, a free-text tool, a response other than text.
     """
-    draft = Draft(
-        target.report,
-        target.quirks,
-        target.facts,
-        own=request.dialect == NAME,
-        chunked=request.dialect in CHUNKED,
-    )
+    draft = Draft.of(request, target, NAME)
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     body["messages"] = encode_messages(request, draft)
     if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
@@ -103,7 +92,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     FIELDS.lose(request.sampling, target.report, "sampling")
     body["options"] = encode_options(request, target.facts.max_output, target.report)
     if not draft.own and target.facts.sampling is False:
-        _lose_steering(body["options"], draft)
+        leave_out_sampling(body["options"], SAMPLING, draft)
     for member in _TOKENS:
         if (value := getattr(request.sampling, member)) is not None:
             body[member] = value
@@ -115,19 +104,10 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         body["truncate"] = request.truncation != "disabled"
     body["stream"] = request.stream
     _lose_foreign(request, draft)
-    if request.extra is not None:
-        restore(body, request.extra, draft.report, "")
+    restore(body, request.extra, draft.report, "")
     if not body["options"]:
         del body["options"]
     return WireRequest("chat", body, path=PATH)
-
-
-def _lose_steering(options: dict[str, Any], draft: Draft) -> None:
-    for option in ("temperature", "top_p", "top_k"):
-        if options.pop(option, None) is not None:
-            draft.report.lose(
-                f"sampling.{option}", "the model does not accept sampling parameters", "quality"
-            )
 
 
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
@@ -139,8 +119,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
     FIELDS.lose(output, report, "output")
     if any(kind != "text" for kind in output.modalities or ()):
         raise WireError("the Ollama API generates only text", "output.modalities", "unsupported_modality")
-    if output.extra is not None:
-        restore({}, output.extra, report, "output")
+    restore({}, output.extra, report, "output")
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
@@ -159,8 +138,7 @@ def _encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) ->
     if draft.own:
         body["think"] = wish.effort if wish.effort is not None else wish.mode == "on"
         return
-    if wish.extra is not None:
-        restore({}, wish.extra, report, "reasoning")
+    restore({}, wish.extra, report, "reasoning")
     off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
     if draft.facts.reasoning is False:
         if not off:
@@ -194,8 +172,7 @@ def _lose_foreign(request: ir.Request, draft: Draft) -> None:
         report.lose("tier", "the Ollama API has only one service tier")
     if (cache := request.cache) is not None:
         FIELDS.lose(cache, report, "cache")
-        if cache.extra is not None:
-            restore({}, cache.extra, report, "cache")
+        restore({}, cache.extra, report, "cache")
 
 
 FIELDS: Final = Fields(
@@ -219,8 +196,7 @@ FIELDS: Final = Fields(
         "output.verbosity": "the Ollama API has no verbosity",
         "output.audio": "the Ollama API has no audio",
         **dict.fromkeys(
-            within("cache", "key mode ttl retention mark"),
-            "the Ollama API has no prompt cache settings",
+            within("cache", "key mode ttl retention mark"), "the Ollama API has no prompt cache settings"
         ),
     },
 )

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.chat.logprobs import decode_tokens
+from dragoman.dialects.chat.logprobs import decode_tokens, put_logprobs
 from dragoman.dialects.chat.response import shown_model
 from dragoman.dialects.chat.stops import lose_stop
 from dragoman.dialects.chat.usage import lose_counts
@@ -45,9 +43,6 @@ _INCLUDED: Final = (
 """Counts of the IR that are part of another count here."""
 
 
-# --- Decoding ----------------------------------------------------------------------------------
-
-
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
     """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
     if "error" in body and "message" not in body:
@@ -63,7 +58,9 @@ def _decode(body: dict[str, Any]) -> ir.Response:
     message, odd_in = SAID.sort(an_object(body.get("message"), "message"))
     blocks = decode_saying(message)
     known = _KNOWN
-    if (tokens := body.get("logprobs")) and not _take_logprobs(tokens, blocks):
+    if (tokens := body.get("logprobs")) and not put_logprobs(
+        blocks, ir.Text, sound_tokens(decode_logprobs, tokens)
+    ):
         known -= {"logprobs"}
     called = any(isinstance(block, ir.ToolCall) for block in blocks)
     candidate = ir.Candidate(
@@ -102,23 +99,9 @@ def _count(body: Mapping[str, Any], member: str) -> int | None:
     return count if type(count) is int and count >= 0 else None
 
 
-def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> bool:
-    """Add the log probabilities to the first text in `blocks`; False if they could not be added."""
-    place = next((index for index, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
-    if place is None:
-        return False
-    if (decoded := sound_tokens(decode_logprobs, tokens)) is None:
-        return False
-    blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decoded)
-    return True
-
-
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
     """Decoded tokens with their log probabilities."""
     return decode_tokens(tokens, _TOKEN, leftovers)
-
-
-# --- Encoding ----------------------------------------------------------------------------------
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
@@ -142,10 +125,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     if tokens := _encode_tokens(chosen.blocks, draft, where):
         out["logprobs"] = tokens
     out |= ending(chosen.stop, response.usage, draft, reply, where, called=bool(saying.calls))
-    if chosen.extra is not None:
-        restore(out, chosen.extra, report, where)
-    if response.extra is not None:
-        restore(out, response.extra, report, "")
+    restore(out, chosen.extra, report, where)
+    restore(out, response.extra, report, "")
     return out
 
 
@@ -168,13 +149,7 @@ def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | Non
 
 
 def ending(
-    stop: ir.Stop | None,
-    usage: ir.Usage | None,
-    draft: Draft,
-    reply: Reply,
-    where: str,
-    *,
-    called: bool,
+    stop: ir.Stop | None, usage: ir.Usage | None, draft: Draft, reply: Reply, where: str, *, called: bool
 ) -> dict[str, Any]:
     """The last members of a response or stream: `done`, the finish reason, the duration, the token counts.
 
@@ -214,8 +189,7 @@ def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
         out["eval_count"] = usage.output_total
     if not draft.own:
         lose_counts(usage, draft.report, _INCLUDED, (), "the Ollama API")
-    if usage.extra is not None:
-        restore(out, usage.extra, draft.report, "usage")
+    restore(out, usage.extra, draft.report, "usage")
     if usage.estimated:
         out[ESTIMATED] = True
     return out
@@ -240,6 +214,5 @@ def _encode_token(token: ir.Logprob, report: Report, where: str) -> dict[str, An
         out["bytes"] = list(token.bytes)
     if token.top is not None:
         out["top_logprobs"] = encode_logprobs(token.top, report, where)
-    if token.extra is not None:
-        restore(out, token.extra, report, where + ".logprobs")
+    restore(out, token.extra, report, where + ".logprobs")
     return out

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
 
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text, parse_arguments
 from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.ollama.pictures import markdown
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
-from dragoman.dialects.repair.turn import Piece
 from dragoman.dialects.restore import INPUT
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
@@ -32,9 +32,6 @@ _SNIFFED: Final = 64
 """Characters of base64 that are decoded to find the type of a file; a multiple of four."""
 SENT: Final = frozenset({"image", "audio"})
 """Kinds of media sent in `images`, also audio: the server finds the type from the bytes."""
-
-
-# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
@@ -84,45 +81,23 @@ def decode_call(call: Any, position: int) -> ir.ToolCall:
     return ir.ToolCall(call.get("id") or None, name, text, extra=extra)
 
 
-# --- Encoding ----------------------------------------------------------------------------------
-
-
-class Saying:
-    """Collects blocks and writes one assistant message.
+class Saying(Collected):
+    """Collects blocks and writes one assistant message of Ollama's chat.
 
     mint: gives a call's id (None: none is written) from its own id or None, and its position. first: the
     number of the response's calls that were written in earlier messages.
     """
 
-    __slots__ = ("calls", "draft", "first", "images", "mint", "spaced", "text", "thinking")
+    __slots__ = ("calls", "first", "images", "mint", "text", "thinking")
 
     def __init__(self, draft: Draft, mint: Callable[[str | None, int], str | None], first: int = 0) -> None:
-        self.draft = draft
+        super().__init__(draft)
         self.mint = mint
         self.first = first
         self.thinking = ""
         self.text = ""
         self.images: list[str] = []
         self.calls: list[dict[str, Any]] = []
-        self.spaced = False  # another block came after the last text
-
-    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks to the message. where: the IR path of the object that holds them."""
-        if not self.draft.chunked:
-            self.spaced = bool(self.text)
-        for index, block in enumerate(blocks):
-            self.say(block, f"{where}.blocks[{index}]")
-
-    def add_piece(self, piece: Piece) -> None:
-        """Add the blocks of a piece of the repaired history to the message."""
-        if piece.apart or not self.draft.chunked:
-            self.spaced = bool(self.text)
-        for index, block in enumerate(piece.blocks):
-            self.say(block, piece.place(index))
-
-    def say(self, block: ir.Block, where: str) -> None:
-        """Add one block to the message. where: the block's path in the IR."""
-        _SAY[type(block)](self, block, where)
 
     def done(self) -> dict[str, Any]:
         """The message as a wire object, with everything that was added."""
@@ -160,8 +135,6 @@ class Saying:
         self.spaced = True
         if self.draft.own and block.data is not None:
             self.images.append(block.data)
-        elif self.draft.answer:
-            self._shown(block, where)
         else:
             self._shown(block, where)
 
@@ -180,6 +153,17 @@ class Saying:
     def _other(self, block: ir.ToolResult | ir.Native, where: str) -> None:
         self.spaced = True
         lose_unsaid(block, self.draft, where)
+
+    _say: ClassVar = {
+        ir.Text: _text,
+        ir.Refusal: _text,
+        ir.Json: _text,
+        ir.Thinking: _thinking,
+        ir.ToolCall: _call,
+        ir.Media: _media,
+        ir.ToolResult: _other,
+        ir.Native: _other,
+    }
 
 
 def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> str:
@@ -219,8 +203,7 @@ def shed(block: Any, draft: Draft, where: str) -> None:
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
     lose_mark(getattr(block, "cache", None), draft, where)
-    if block.extra is not None:
-        restore({}, block.extra, draft.report, where)
+    restore({}, block.extra, draft.report, where)
 
 
 def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
@@ -243,8 +226,7 @@ def encode_call(
     if block.sealed is not None:
         draft.leave_seal(where)
     lose_mark(block.cache, draft, where)
-    if block.extra is not None:
-        restore(out, block.extra, draft.report, where)
+    restore(out, block.extra, draft.report, where)
     return out
 
 
@@ -258,15 +240,3 @@ def _arguments(block: ir.ToolCall, draft: Draft, where: str) -> Any:
     to = f"message.tool_calls[].function.arguments.{INPUT}"
     draft.report.change(where, to, "the Ollama API requires arguments to be an object")
     return {INPUT: block.arguments}
-
-
-_SAY: Final[dict[type, Callable[[Saying, Any, str], None]]] = {
-    ir.Text: Saying._text,
-    ir.Refusal: Saying._text,
-    ir.Json: Saying._text,
-    ir.Thinking: Saying._thinking,
-    ir.ToolCall: Saying._call,
-    ir.Media: Saying._media,
-    ir.ToolResult: Saying._other,
-    ir.Native: Saying._other,
-}

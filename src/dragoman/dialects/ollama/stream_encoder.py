@@ -63,9 +63,8 @@ class OllamaEncoder(EventEncoder):
         self._draft = Draft(reply.report, answer=True)
         self._head = b""
         self._outs: list[_Out] = []
-        self._prose: dict[
-            bytes, str
-        ] = {}  # the last text of each kind; a line break separates the next block's text
+        # The last text of each kind; a line break separates the next block's text.
+        self._prose: dict[bytes, str] = {}
         self._calls = 0
         self._once: dict[str, Any] = {}  # leftovers for the last line
         self._stop: ir.Stop | None = None
@@ -81,15 +80,12 @@ class OllamaEncoder(EventEncoder):
             return b""
         return self._table[type(event)](self, event)
 
-    # The frame -----------------------------------------------------------------------------------
-
     def _start(self, event: ir.Start) -> bytes:
         reply = self._reply
         self._draft = Draft(reply.report, own=event.dialect == NAME, answer=True)
         self._usage = event.usage
         lose_beside(event, self._draft)
-        if event.extra is not None:
-            restore(self._once, event.extra, reply.report, "")
+        restore(self._once, event.extra, reply.report, "")
         members = {
             "model": shown_model(event.model, reply),
             "created_at": dated(event.created, reply.created),
@@ -112,8 +108,6 @@ class OllamaEncoder(EventEncoder):
 
     def _line(self, message: dict[str, Any]) -> bytes:
         return b'%b"message":%b,"done":false}\n' % (self._head, _json(message))
-
-    # Blocks --------------------------------------------------------------------------------------
 
     def _open(self, event: ir.Open) -> bytes:
         block = event.block
@@ -198,8 +192,6 @@ class OllamaEncoder(EventEncoder):
             return b"".join([self._words(out, piece) for piece in pieces(saying.text)])
         return self._line(message) if len(message) > 2 or message["content"] else b""
 
-    # The end -------------------------------------------------------------------------------------
-
     def _finish(self, event: ir.Finish) -> bytes:
         self._stop = event.stop
         if event.extra is not None:
@@ -214,8 +206,7 @@ class OllamaEncoder(EventEncoder):
     def _more(self, event: ir.More) -> bytes:
         if event.tier is not None:
             self._draft.report.lose("tier", "a response of the Ollama API has no service tier", "hint")
-        if event.extra is not None:
-            restore(self._once, event.extra, self._draft.report, "")
+        restore(self._once, event.extra, self._draft.report, "")
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
@@ -230,8 +221,7 @@ class OllamaEncoder(EventEncoder):
         draft = self._draft
         if event.status is not None:
             draft.report.lose("status", "a response of the Ollama API has no status", "hint")
-        if event.extra is not None:
-            restore(self._once, event.extra, draft.report, "")
+        restore(self._once, event.extra, draft.report, "")
         members: dict[str, Any] = {"message": {"role": "assistant", "content": ""}}
         members |= ending(self._stop, self._usage, draft, self._reply, self._where, called=bool(self._calls))
         return self._head + _json(members | self._once)[1:] + b"\n"

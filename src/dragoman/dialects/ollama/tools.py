@@ -82,6 +82,5 @@ def _encode(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | None:
         )
     lose_mark(tool.cache, draft, where)
     out = {"type": "function", "function": function}
-    if tool.extra is not None:
-        restore(out, tool.extra, draft.report, where)
+    restore(out, tool.extra, draft.report, where)
     return out

@@ -65,10 +65,7 @@ DIALECT: Final = Dialect(
     ),
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=RELAY,
-    headers=Headers(
-        request=REQUEST_HEADERS,
-        response=RESPONSE_HEADERS,
-    ),
+    headers=Headers(request=REQUEST_HEADERS, response=RESPONSE_HEADERS),
     probe=Probe(called="OpenAI's chat completions", question="messages"),
     face=Face(also=("/chat",)),
     resources=OPENAIS,

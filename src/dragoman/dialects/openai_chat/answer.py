@@ -25,18 +25,8 @@ from dragoman.wire.dataurl import from_url
 
 MEMBERS: Final = frozenset(
     {
-        *(
-            "role",
-            "name",
-            "content",
-            "refusal",
-            "tool_calls",
-            "function_call",
-            "audio",
-            "annotations",
-            "images",
-        ),
-        *("reasoning", "reasoning_content", "reasoning_details"),
+        *("role", "name", "content", "refusal", "tool_calls", "function_call", "audio", "annotations"),
+        *("images", "reasoning", "reasoning_content", "reasoning_details"),
     }
 )
 _PLAIN: Final = frozenset({"role", "content", "refusal", "annotations"})
@@ -75,7 +65,7 @@ def decode_answer(
     """The blocks of an assistant message (in order: thinking, text, refusal, media, calls) and its leftovers.
 
     where: the message's path, for errors. history: the message is part of a request, where an empty content
-    differs from no content. Empty members (`refusal: ""`, a call without a name) become leftovers.
+    differs from no content. A refusal "", an audio without id, a function call without name are leftovers.
     """
     message, odd = TYPED.sort(message)
     blocks: list[ir.Block] = []
@@ -104,7 +94,7 @@ def decode_answer(
 def _decode_rest(
     message: Mapping[str, Any], blocks: list[ir.Block], known: frozenset[str], where: str
 ) -> frozenset[str]:
-    """Add a message's media and calls to `blocks`; returns `known` without members that are leftovers."""
+    """Add a message's media and calls to `blocks`; returns `known` without those that become leftovers."""
     get = message.get
     if images := get("images"):
         blocks.extend([decode_image(image, position) for position, image in enumerate(images)])
@@ -115,7 +105,9 @@ def _decode_rest(
             known -= {"audio"}
     if legacy := get("function_call"):
         if legacy.get("name") and type(legacy["name"]) is str:
-            blocks.append(_decode_legacy(legacy))
+            extra = leftovers(legacy, _CALLED, "function_call")
+            text = arguments_text(legacy.get("arguments"))
+            blocks.append(ir.ToolCall(None, legacy["name"], text, kind="legacy", extra=extra))
         else:
             known -= {"function_call"}
     if calls := get("tool_calls"):
@@ -123,14 +115,6 @@ def _decode_rest(
             place = f"{where}.tool_calls[{position}]"
             blocks.append(decode_call(an_object(call, place), position, place))
     return known
-
-
-def _decode_legacy(call: dict[str, Any]) -> ir.ToolCall:
-    extra = leftovers(call, _CALLED, "function_call")
-    return ir.ToolCall(None, call["name"], arguments_text(call.get("arguments")), kind="legacy", extra=extra)
-
-
-# --- Thinking ----------------------------------------------------------------------------------
 
 
 def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
@@ -155,7 +139,7 @@ def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
 
 
 def thinking_members(message: Mapping[str, Any]) -> list[str]:
-    """The names of the members that an assistant message's thinking blocks come from, in block order."""
+    """For each thinking block of an assistant message, the member it comes from, or the first of two."""
     forms = [
         block.form if isinstance(block, ir.Thinking) else "details" for block in _decode_thinking(message)
     ]
@@ -190,9 +174,6 @@ def _read_detail(detail: dict[str, Any], form: str) -> ir.Thinking | None:
 def spoken_text(block: ir.Block) -> str:
     """The text, else the summary, of a thinking block; "" for another block."""
     return block.text or "\n\n".join(block.summary) if isinstance(block, ir.Thinking) else ""
-
-
-# --- Calls -------------------------------------------------------------------------------------
 
 
 def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]") -> ir.ToolCall:
@@ -233,9 +214,6 @@ def _seal(content: Any) -> ir.Sealed | None:
 def seal_members(sealed: ir.Sealed) -> dict[str, Any]:
     """The value of `extra_content` that holds a call's signature, as Google's servers read it."""
     return {"google": {"thought_signature": sealed.data}}
-
-
-# --- Media and citations -----------------------------------------------------------------------
 
 
 def _decode_audio(audio: dict[str, Any]) -> ir.Media:

@@ -51,7 +51,7 @@ _BOUND: Final = frozenset({"tool", "function"})
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
+    """Raise WireError for a request's first mistake, with the path and code that OpenAI's API uses."""
     body = request.body
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:
@@ -68,9 +68,6 @@ def check(request: WireRequest) -> None:
         raise WireError(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options"
         )
-
-
-# --- Values ------------------------------------------------------------------------------------
 
 
 def _system(value: Any, path: str) -> None:
@@ -101,23 +98,13 @@ def _logit_bias(value: Any, path: str) -> None:
         number(-100, 100)(bias, f"{path}.{token}")
 
 
-# --- Structured members ------------------------------------------------------------------------
-
-
-def _web_search(value: Any, path: str) -> None:
-    an_object(value, path)
-    if (size := value.get("search_context_size")) is not None:
-        one_of("low", "medium", "high")(size, f"{path}.search_context_size")
-    if (place := value.get("user_location")) is not None:
-        path += ".user_location"
-        an_object(place, path)
-        if place.get("type") is not None:
-            one_of("approximate")(place["type"], f"{path}.type")
-        if (near := place.get("approximate")) is not None:
-            an_object(near, f"{path}.approximate")
-            for member in ("country", "region", "city", "timezone"):
-                if near.get(member) is not None:
-                    a_string(near[member], f"{path}.approximate.{member}")
+_web_search: Final = members(
+    search_context_size=one_of("low", "medium", "high"),
+    user_location=members(
+        type=one_of("approximate"),
+        approximate=members(country=a_string, region=a_string, city=a_string, timezone=a_string),
+    ),
+)
 
 
 def _audio_out(value: Any, path: str) -> None:
@@ -143,21 +130,20 @@ def _prediction(value: Any, path: str) -> None:
 def _moderation(value: Any, path: str) -> None:
     an_object(value, path)
     require(value, "model", a_string, path)
-    if (policy := value.get("policy")) is None:
-        return
-    an_object(policy, f"{path}.policy")
-    for side in ("input", "output"):
-        if (wish := policy.get(side)) is not None:
-            an_object(wish, f"{path}.policy.{side}")
-            require(wish, "mode", one_of("score", "block"), f"{path}.policy.{side}")
+    _POLICY(value, path)
+
+
+def _moderated(value: Any, path: str) -> None:
+    an_object(value, path)
+    require(value, "mode", one_of("score", "block"), path)
+
+
+_POLICY: Final = members(policy=members(input=_moderated, output=_moderated))
 
 
 def _safety_identifier(value: Any, path: str) -> None:
     a_string(value, path)
     short(value, 128, path)
-
-
-# --- Tools -------------------------------------------------------------------------------------
 
 
 def _tools(value: Any, path: str) -> None:
@@ -177,9 +163,8 @@ def _tools(value: Any, path: str) -> None:
                 check_strict(function, f"{path}[{index}].function.parameters")
             _unique(function["name"], names, path, index, ".function")
         elif kind == "custom":
-            custom: Any = tool.get("custom")
-            _custom(custom, f"{path}[{index}].custom")
-            _unique(custom["name"], names, path, index, ".custom")
+            require(tool, "custom", _custom, f"{path}[{index}]")
+            _unique(tool["custom"]["name"], names, path, index, ".custom")
         elif kind is None:
             missing(f"{path}[{index}].type")
         else:
@@ -219,8 +204,6 @@ def check_strict(function: dict[str, Any], path: str) -> None:
 
 
 def _custom(custom: Any, path: str) -> None:
-    if custom is None:
-        missing(path)
     an_object(custom, path)
     if "name" not in custom:
         missing(f"{path}.name")
@@ -282,22 +265,17 @@ def _tool_name(tool: dict[str, Any]) -> str | None:
 
 
 def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The names in a tool choice, with their paths; empty for a vendor's own kinds of choice."""
+    """(JSON path, name) of each tool that a tool choice names; empty for a vendor's own kind of choice."""
     require(choice, "type", a_string, "tool_choice")
     kind = choice["type"]
     if kind in {"function", "custom"}:
-        path = f"tool_choice.{kind}"
-        if choice.get(kind) is None:
-            missing(path)
-        an_object(choice[kind], path)
-        return [(f"{path}.name", choice[kind].get("name"))]
+        require(choice, kind, an_object, "tool_choice")
+        return [(f"tool_choice.{kind}.name", choice[kind].get("name"))]
     if kind != "allowed_tools":
         return []
     path = "tool_choice.allowed_tools"
-    allowed = choice.get("allowed_tools")
-    if allowed is None:
-        missing(path)
-    an_object(allowed, path)
+    require(choice, "allowed_tools", an_object, "tool_choice")
+    allowed = choice["allowed_tools"]
     require(allowed, "mode", one_of("auto", "required"), path)
     require(allowed, "tools", objects, path)
     chosen: list[tuple[str, Any]] = []
@@ -306,9 +284,6 @@ def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
         if isinstance(inner := tool.get(tool["type"]), dict):
             chosen.append((f"{path}.tools[{index}]", inner.get("name")))
     return chosen
-
-
-# --- Messages ----------------------------------------------------------------------------------
 
 
 def _speaker(message: dict[str, Any], path: str) -> None:
@@ -361,12 +336,6 @@ def _function_call(value: Any, path: str) -> None:
         require(value, member, a_string, path)
 
 
-_SAYING: Final = frozenset(
-    {
-        *("tool_calls", "function_call", "audio", "refusal", "images"),
-        *("reasoning", "reasoning_content", "reasoning_details"),
-    }
-)
 _ASSISTANT: Final[dict[str, Rule]] = {
     "name": a_string,
     "refusal": a_string,
@@ -379,6 +348,7 @@ _ASSISTANT: Final[dict[str, Rule]] = {
     "reasoning_content": a_string,
     "reasoning_details": check_details,
 }
+_SAYING: Final = _ASSISTANT.keys() - {"name", "annotations"}
 _BY_ROLE: Final[dict[str, Rule]] = {
     "system": _speaker,
     "assistant": _assistant,
@@ -398,13 +368,13 @@ SCALARS: Final[dict[str, Rule]] = {
     "top_logprobs": integer(0, 20),
     "logit_bias": _logit_bias,
 }
-"""Members of OpenAI that are sampling fields of the same name; adding a scalar member here is enough."""
+"""The rule for each member of OpenAI's that is a field of ir.Sampling with the same name."""
 EXTENSIONS: Final[dict[str, Rule]] = {
     "top_k": integer(-1),
     "min_p": number(0, 1),
     "repetition_penalty": number(0),
 }
-"""The same for members of other vendors: only the servers whose `Quirks.extensions` has them receive them."""
+"""The same for other vendors' members: of another dialect's request, only `Quirks.extensions` are sent."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     **EXTENSIONS,

@@ -68,13 +68,14 @@ def _audio(part: dict[str, Any], path: str) -> None:
 def _file(part: dict[str, Any], path: str) -> None:
     require(part, "file", an_object, path)
     file = part["file"]
-    for member in ("file_id", "filename"):
-        if file.get(member) is not None:
-            a_string(file[member], f"{path}.file.{member}")
+    _FILE(file, f"{path}.file")
     if file.get("file_data") is not None:
         data_or_address(file["file_data"], f"{path}.file.file_data")
     elif file.get("file_id") is None:
         missing(f"{path}.file.file_id")
+
+
+_FILE: Final = members(file_id=a_string, filename=a_string)
 
 
 def _by_url(name: str) -> Rule:
@@ -108,7 +109,7 @@ def _block_with(member: str, kind: type) -> Rule:
 
 
 def _unknown(part: dict[str, Any], path: str) -> None:
-    """Accept a vendor's own part if it has a type."""
+    """Accept a vendor's own part if it has a type; else raise WireError."""
     require(part, "type", a_string, path)
 
 

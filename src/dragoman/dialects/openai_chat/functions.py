@@ -19,7 +19,9 @@ replace = msgspec.structs.replace
 
 
 def as_tools(request: ir.Request, report: Report) -> ir.Request:
-    """The request with tools. A client of the older form reads only one call, so `parallel` becomes False."""
+    """The request with its functions, the choice and the history as tools; reports the changes. If it has
+    functions, `parallel` becomes False: their clients read only one call.
+    """
     fields: dict[str, Any] = {}
     forms = dict(request.forms or {})
     if forms.pop("tools", None) == "functions":

@@ -1,9 +1,7 @@
 """POST /generate: a prompt and its answer as text, a small endpoint over chat's request decoder.
 
 Request: {prompt, systemPrompt, model, temperature, maxTokens}
-
 Response: {id, content, model, finishReason, tokenUsage, processingTime, timestamp}
-
 Other members, also `stream`, are refused by name. Images of an answer are in `images`, as in chat; other
 content beside the text is a loss. Errors are those of chat. No upstream has this API, so every answer is
 translated.

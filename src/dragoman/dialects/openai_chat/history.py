@@ -13,7 +13,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
-from dragoman.dialects.chat.history import read_content, read_history, short_id
+from dragoman.dialects.chat.history import read_content, read_history, result_text, short_id
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.openai.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.answer import decode_answer
@@ -32,45 +32,26 @@ _PLAIN: Final = frozenset({"role", "content", "name"})
 _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
-# --- Decoding ----------------------------------------------------------------------------------
-
-
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
     """The decoded messages of a request, one IR message for each wire message."""
     return read_history(messages, _PLAIN_ROLES, _message)
 
 
 def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
+    content, name = message.get("content"), message.get("name")
+    form = "parts" if type(content) is list else None
     if role in _PLAIN_ROLES:
-        blocks = _content(message.get("content"), where)
-        form = "parts" if type(message.get("content")) is list else None
-        return ir.Message(role, blocks, message.get("name"), form, extra=leftovers(message, _PLAIN))
+        blocks = read_content(content, where, decode_parts)
+        return ir.Message(role, blocks, name, form, extra=leftovers(message, _PLAIN))
     if role == "assistant":
         said, extra = decode_answer(message, where, history=True)
-        form = "parts" if type(message.get("content")) is list else None
-        return ir.Message("assistant", tuple(said), message.get("name"), form, extra=extra)
+        return ir.Message("assistant", tuple(said), name, form, extra=extra)
     if role in {"tool", "function"}:
-        return _result(message, role, where)
+        blocks = read_content(content, where, decode_parts)
+        kind: Any = "legacy" if role == "function" else "function"
+        result = ir.ToolResult(message.get("tool_call_id"), blocks, name, kind=kind)
+        return ir.Message("user", (result,), form=form, extra=leftovers(message, _TOOL))
     raise WireError(f"unknown role {role!r}", f"{where}.role", "invalid_value")
-
-
-def _content(content: Any, where: str) -> tuple[ir.Block, ...]:
-    return read_content(content, where, decode_parts)
-
-
-def _result(message: dict[str, Any], role: str, where: str) -> ir.Message:
-    content = message.get("content")
-    result = ir.ToolResult(
-        message.get("tool_call_id"),
-        _content(content, where),
-        message.get("name"),
-        kind="legacy" if role == "function" else "function",
-    )
-    form = "parts" if type(content) is list else None
-    return ir.Message("user", (result,), form=form, extra=leftovers(message, _TOOL))
-
-
-# --- Encoding ----------------------------------------------------------------------------------
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
@@ -84,7 +65,7 @@ def _moves_own(block: ir.Media, message: ir.Message) -> bool:
 
 
 def _moves_unshown(block: ir.Media, message: ir.Message) -> bool:
-    """Whether a medium of this dialect's history moves to a user message though the vendor takes `images`."""
+    """The same if the vendor takes `images` in the assistant's messages: these stay there."""
     return message.form != "parts" and not _is_shown(block) and _moves(block, message)
 
 
@@ -101,20 +82,14 @@ _SHOWING_RULES: Final = Rules(
     absent="(no result)",
     added=Why("messages[{at}]", "the provider rejects a tool call without a result"),
     moved=Why(
-        "messages[{at}].content[{part}]",
-        "this protocol accepts media only in a user message: moved there",
+        "messages[{at}].content[{part}]", "this protocol accepts media only in a user message: moved there"
     ),
     takes_out=lambda _: True,
 )
 """The repair of another dialect's history, for vendors that accept images in assistant messages."""
 _RULES: Final = msgspec.structs.replace(_SHOWING_RULES, moves=_moves)
 _OWN_RULES: Final = Rules(
-    dialect=NAME,
-    order="messages",
-    patient=True,
-    orphans="any",
-    moves=_moves_own,
-    moved=_RULES.moved,
+    dialect=NAME, order="messages", patient=True, orphans="any", moves=_moves_own, moved=_RULES.moved
 )
 _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_unshown)
 
@@ -130,9 +105,8 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
         writer.write(turn)
     out = writer.out
     if out and out[-1]["role"] == "assistant" and not (draft.own or draft.facts.prefill):
-        last = f"messages[{len(request.messages) - 1}]"
         draft.report.lose(
-            last,
+            f"messages[{len(request.messages) - 1}]",
             "the provider does not support assistant prefill: it answers "
             "this message instead of continuing it",
             "quality",
@@ -141,7 +115,7 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
-    """Whether a written message (`out`) holds none of its blocks; some vendors reject such a message."""
+    """Whether all blocks of a written message (`out`) were lost: some vendors reject such a message."""
     if out.get("content") or out.keys() - {"role", "content"} or not blocks:
         return False
     return not any(isinstance(block, ir.Text) for block in blocks)
@@ -160,7 +134,7 @@ def _plain_text(message: ir.Message) -> str | None:
 
 
 class _History:
-    """Encodes messages and appends them to `out`. Messages that came in this dialect stay unchanged."""
+    """Encodes the turns of a repaired history and appends them to `out`."""
 
     __slots__ = ("draft", "out")
 
@@ -185,8 +159,6 @@ class _History:
             self._plain(piece, turn.role)
         if turn.notes:
             turn.tell(self.draft.report, at)
-
-    # Roles ---------------------------------------------------------------------------------------
 
     def _plain(self, piece: Piece, role: str) -> None:
         draft, message, blocks = self.draft, piece.message, piece.blocks
@@ -213,8 +185,7 @@ class _History:
         if not parts and len(blocks) == 1:
             block = blocks[0]
             if type(block) is ir.Text and (block.cache is None or self.draft.quirks.cache_marks == "none"):
-                if block.cache is not None or block.extra is not None:  # a string cannot hold them
-                    finish(self.draft, {}, block.cache, block.extra, place(0))
+                finish(self.draft, {}, block.cache, block.extra, place(0))  # a string cannot hold them
                 return block.text
         if not (parts or blocks):
             return ""
@@ -222,14 +193,13 @@ class _History:
         return [part for part in written if part is not None] or ("" if blocks else [])
 
     def _mark(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
-        """Add a message's name, cache mark and leftovers to its wire form `out`."""
+        """Add a message's name, cache mark and leftovers to its wire form `out`, or report their loss."""
         if message.name is not None:
             if self.draft.quirks.assistant_names:
                 out["name"] = message.name
             else:
                 self.draft.report.lose(where + ".name", "the provider does not accept `name`", "hint")
-        if message.cache is not None or message.extra is not None:
-            finish(self.draft, out, message.cache, message.extra, where)
+        finish(self.draft, out, message.cache, message.extra, where)
 
     def _assistant(self, turn: Turn) -> None:
         draft, last = self.draft, turn.pieces[-1].message
@@ -269,9 +239,7 @@ class _History:
     def _result(self, piece: Piece) -> None:
         draft, block, where = self.draft, piece.blocks[0], piece.place(0)
         assert isinstance(block, ir.ToolResult)
-        extra = block.extra
-        if piece.message is not None and piece.message.extra is not None:
-            extra = ir.merge(piece.message.extra, extra)
+        extra = ir.merge(piece.message.extra if piece.message is not None else None, block.extra)
         out: dict[str, Any]
         if draft.own:
             parts = piece.message is not None and piece.message.form == "parts"
@@ -283,8 +251,7 @@ class _History:
                 out["content"] = [finish(draft, {"type": "text", "text": text}, block.cache, None, where)]
             elif block.cache is not None:
                 finish(draft, {}, block.cache, None, where)
-        if extra is not None:
-            finish(draft, out, None, extra, where)
+        finish(draft, out, None, extra, where)
         self.out.append(out)
 
     def _own_result(self, block: ir.ToolResult, where: str, *, parts: bool) -> dict[str, Any]:
@@ -304,8 +271,7 @@ class _History:
             place = f"{where}.content[{index}]"
             if isinstance(content, ir.Text):
                 texts.append(content.text)
-                if content.cache is not None or content.extra is not None:
-                    finish(self.draft, {}, content.cache, content.extra, place)
+                finish(self.draft, {}, content.cache, content.extra, place)
             elif isinstance(content, ir.Json):
                 texts.append(text_of(content.value))
             else:
@@ -313,10 +279,4 @@ class _History:
                 self.draft.report.lose(
                     place, f"a tool result of this protocol contains only text, not {kind}"
                 )
-        text = "\n".join(texts)
-        if block.error:
-            self.draft.report.change(
-                where + ".error", where, "the error is written into the text of the tool result"
-            )
-            text = f"Error: {text}" if text else "Error"
-        return text
+        return result_text(texts, block, self.draft, where)

@@ -95,7 +95,7 @@ _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 
 
 def _plain(where: str) -> str:
-    """The IR path without `sampling` or an object with leftovers before it: the rest is the member's path."""
+    """The IR path without `sampling`, `output`, `reasoning` or `cache` before it: the member's path."""
     head, dot, rest = where.partition(".")
     return rest if dot and (head == "sampling" or head in _LEFTOVERS) else where
 

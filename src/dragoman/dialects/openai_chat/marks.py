@@ -34,5 +34,4 @@ def _write_mark(draft: Draft, out: dict[str, Any], mark: ir.CacheMark, where: st
         else:
             draft.report.lose(where + ".ttl", "the lifetime of a cache breakpoint cannot be set", "hint")
     out[word] = wire
-    if mark.extra is not None:
-        restore(wire, mark.extra, draft.report, where)
+    restore(wire, mark.extra, draft.report, where)

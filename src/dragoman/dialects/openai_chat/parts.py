@@ -33,7 +33,6 @@ _AUDIO: Final = frozenset({"type", "input_audio"})
 _AUDIO_DATA: Final = frozenset({"data", "format"})
 _FILE: Final = frozenset({"type", "file"})
 _FILE_DATA: Final = frozenset({"file_data", "file_id", "filename"})
-
 _NAMED_TYPES: Final = {
     "pdf": "application/pdf",
     "txt": "text/plain",
@@ -55,13 +54,9 @@ _NAMED_TYPES: Final = {
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
 }
 """Media types of files in plain base64, by the extension of the file's name."""
-
 _MARKS: Final = {"prompt_cache_breakpoint": ("mode", "explicit"), "cache_control": ("type", "ephemeral")}
 """Members that mark a part for the prompt cache, each with its constant member and value."""
 _PREFIXES: Final = {"image": "image/", "audio": "audio/", "video": "video/"}
-
-
-# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_parts(parts: Sequence[Any], where: str) -> tuple[ir.Block, ...]:
@@ -142,7 +137,8 @@ def _file(part: dict[str, Any]) -> ir.Block:
     mime, data, url = from_url(file.get("file_data"))
     form = "file"
     if url is not None and not url.startswith(("http://", "https://")):
-        mime, data, url = _type_of(file.get("filename")), url, None
+        extension = (file.get("filename") or "").rpartition(".")[2].lower()
+        mime, data, url = _NAMED_TYPES.get(extension), url, None
         form = "file_data"
     known = _FILE_DATA
     if (file_id := file.get("file_id")) is not None and (data or url) is not None:
@@ -161,11 +157,6 @@ def _file(part: dict[str, Any]) -> ir.Block:
         extra=ir.merge(extra, leftovers(file, known, "file")),
         form=form,
     )
-
-
-def _type_of(name: str | None) -> str | None:
-    """The media type for a file's name; None if the extension is unknown."""
-    return _NAMED_TYPES.get((name or "").rpartition(".")[2].lower())
 
 
 def _by_url(name: str, kind: Any) -> Callable[[dict[str, Any]], ir.Block]:
@@ -200,9 +191,6 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 """Decoders by part type. The last three are from vendors (OpenRouter, DashScope, Perplexity)."""
 
 
-# --- Encoding ----------------------------------------------------------------------------------
-
-
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
     """The block as a content part; None, with a reported loss, for a block that no part can hold.
 
@@ -217,10 +205,7 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | N
 
 
 def _write_text(block: ir.Text, draft: Draft, where: str) -> dict[str, Any]:
-    out = {"type": "text", "text": block.text}
-    if block.cache is None and block.extra is None:
-        return out
-    return finish(draft, out, block.cache, block.extra, where)
+    return finish(draft, {"type": "text", "text": block.text}, block.cache, block.extra, where)
 
 
 def _write_refusal(block: ir.Refusal, draft: Draft, where: str) -> dict[str, Any]:
@@ -239,7 +224,7 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """The part for a medium. Raises WireError with the codes of `encode_part`."""
+    """The part for a medium. Raises WireError for one that no part can hold, or not in this form."""
     word = (block.form if draft.own else None) or block.kind
     if word == "document":
         out = _write_document(block, draft, where)
@@ -254,13 +239,11 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     image: dict[str, Any] = {"url": _data_or_url(block, draft, where)}
+    if draft.own and block.form == "bare":
+        return {"type": "image_url", "image_url": image["url"]}
     if block.detail is not None:
         image["detail"] = block.detail
     return {"type": "image_url", "image_url": image}
-
-
-def _write_bare_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": _data_or_url(block, draft, where)}
 
 
 def _write_audio(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
@@ -313,7 +296,7 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
 
 
 def _text_of(data: str, mime: str | None) -> str | None:
-    """The text of a text document, which a file of this protocol cannot be; None for another document."""
+    """The text of a base64 document (`data`) of a text type; None for another type, or if not in UTF-8."""
     bare = (mime or "").partition(";")[0].strip().lower()
     if not bare.startswith("text/") and bare != "application/json":
         return None
@@ -346,7 +329,7 @@ def _unreadable(where: str, why: str) -> WireError:
 
 _MEDIA: Final[dict[str, Callable[[ir.Media, Draft, str], dict[str, Any]]]] = {
     "image": _write_image,
-    "bare": _write_bare_image,
+    "bare": _write_image,
     "audio": _write_audio,
     "file": _write_file,
     "file_data": _write_file,

@@ -25,9 +25,6 @@ _DEEPSEEK_EFFORTS: Final = {"minimal": "low", "medium": "high", "xhigh": "high"}
 """DeepSeek's word for efforts that it does not have: https://api-docs.deepseek.com/guides/thinking_mode."""
 
 
-# --- Decoding ----------------------------------------------------------------------------------
-
-
 def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reasoning | None:
     """The reasoning settings from all members, whose names are put into `forms`; None if all are null.
 
@@ -53,7 +50,7 @@ def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reaso
 
 
 _Stated = tuple[dict[str, tuple[str, Any]], ir.Extra]
-"""{field of Reasoning: (the member's dotted name, its value)} and the leftovers."""
+"""({field of Reasoning: (the wire member's dotted name, the field's value)}, the leftovers)."""
 
 
 def _read_effort(value: Any) -> _Stated:
@@ -91,18 +88,16 @@ _READERS: Final[dict[str, Callable[[Any], _Stated]]] = {
 }
 
 
-# --- Encoding ----------------------------------------------------------------------------------
-
-
 def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, draft: Draft) -> None:
-    """Write the settings in the client's own members (`form`, joined by "+"), or in those of the vendor."""
+    """Write the settings into `body`, in the members that the client used (`form`: joined by "+"; "" for
+    another dialect), or else in the vendor's; report losses.
+    """
     way = draft.quirks.reasoning_request
     used = form.split("+") if form else []
     if used and (way == "reasoning_effort" or way in used):
         for member in used:
             body[member] = _OWN[member](reasoning)
-        if reasoning.extra is not None:
-            restore(body, reasoning.extra, draft.report, "reasoning")
+        restore(body, reasoning.extra, draft.report, "reasoning")
         return
     if reasoning.extra is not None:
         restore({}, reasoning.extra, draft.report, "reasoning")

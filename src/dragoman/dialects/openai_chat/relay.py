@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from dragoman import ir
 from dragoman.dialects.chat.relay import ChatRelay, Words
-from dragoman.dialects.loss import Report
 from dragoman.dialects.openai.errors import fault_of
-from dragoman.dialects.openai.terms import NAME
 from dragoman.dialects.openai.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import STANDARD
 
-
-def _counts(usage: ir.Usage) -> dict[str, Any]:
-    return encode_usage(usage, Report(NAME), own=False)
-
-
 RELAY: Final = ChatRelay(
-    Words(partial(decode_usage, quirks=STANDARD), fault_of, "obfuscation", asks=True, counts=_counts)
+    Words(
+        partial(decode_usage, quirks=STANDARD), fault_of, "obfuscation", asks=True, encode_usage=encode_usage
+    )
 )

@@ -28,7 +28,6 @@ from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_rea
 from dragoman.dialects.openai_chat.sound import speak
 from dragoman.dialects.openai_chat.terms import GUIDED, PATH, REFUSED, TIERS
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
-from dragoman.dialects.repair.messages import CHUNKED
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
@@ -65,9 +64,6 @@ _ALIKE: Final = {
     "moderation": "moderation",
 }
 """Members whose value is sent and received unchanged, each with its IR field."""
-
-
-# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
@@ -220,22 +216,13 @@ def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, .
     return decode_parts(content, "prediction.content")
 
 
-# --- Encoding ----------------------------------------------------------------------------------
-
-
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect.
 
     Raises WireError, with a path in the IR, for a request that cannot be expressed: a medium that no part can
     hold, or several candidates if the vendor returns only one.
     """
-    draft = Draft(
-        target.report,
-        target.quirks,
-        target.facts,
-        own=request.dialect == NAME,
-        chunked=request.dialect in CHUNKED,
-    )
+    draft = Draft.of(request, target, NAME)
     if draft.own and not draft.quirks.functions:
         request = as_tools(request, target.report)
     forms = (request.forms or {}) if draft.own else {}
@@ -256,8 +243,9 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if not draft.own:
         _fit_state(body, request, draft)
     FIELDS.lose(request, draft.report)
-    if request.extra is not None:
-        _encode_extra(body, request.extra, draft)
+    if any(key.startswith("stream_options.") for key in (request.extra or {}).get(NAME, ())):
+        body.setdefault("stream_options", {})
+    restore(body, request.extra, draft.report, "")
     if draft.quirks.refuses:
         _leave_out(body, draft)
     return WireRequest("chat", body, path=PATH)
@@ -274,13 +262,6 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
         encode_caching(body, request.cache, draft, LEFTOVERS)
     if request.prediction is not None:
         body["prediction"] = {"type": "content", "content": _encode_prediction(request, forms, draft)}
-
-
-def _encode_extra(body: dict[str, Any], extra: ir.Extra, draft: Draft) -> None:
-    own = (extra or {}).get(NAME, {})
-    if any(key.startswith("stream_options.") for key in own):
-        body.setdefault("stream_options", {})
-    restore(body, extra, draft.report, "")
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
@@ -331,8 +312,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         wire = {"type": "text"}
     if wire is not None:
         body["response_format"] = wire
-    if output.extra is not None:
-        restore(wire if wire is not None else {}, output.extra, draft.report, "output")
+    restore(wire if wire is not None else {}, output.extra, draft.report, "output")
     if output.modalities is not None:
         body["modalities"] = list(output.modalities)
     if output.audio is not None:
@@ -373,7 +353,7 @@ def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Dra
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `stream`, and ask for usage as the client did, or always if it speaks another dialect."""
+    """Write `stream`, and whether usage is wanted; another dialect's client that does not say wants it."""
     body["stream"] = True
     wanted = request.stream_usage
     if wanted is None and not draft.own:
@@ -388,7 +368,7 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Remove from another dialect's request `store: false`, the default here, and an unknown service tier."""
+    """Remove `store: false`, the default here, and an unknown tier (lost), of another dialect's request."""
     if request.store is False:
         del body["store"]
     if request.tier is not None and request.tier not in TIERS:
@@ -397,7 +377,10 @@ def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
 
 
 def _leave_out(body: dict[str, Any], draft: Draft) -> None:
-    """Remove and report members that the vendor rejects. Raises WireError for `n` above 1, if rejected."""
+    """Remove members that the vendor rejects from `body`; report them, except `stream_options` and `n: 1`.
+
+    Raises WireError for a rejected `n` above 1.
+    """
     for member in draft.quirks.refuses & body.keys():
         value = body.pop(member)
         if member == "n":
@@ -424,9 +407,6 @@ FIELDS: Final = Fields(
         encode_caching: within("cache", "key mode ttl retention mark"),
         _encode_prediction: ("prediction",),
     },
-    lost={
-        **STATE,
-        **{f"sampling.{member}": f"the provider has no {member}" for member in EXTENSIONS},
-    },
+    lost={**STATE, **{f"sampling.{member}": f"the provider has no {member}" for member in EXTENSIONS}},
 )
 """The encoder of each field of an IR request, and the fields that are reported as lost."""

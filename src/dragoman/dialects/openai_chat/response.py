@@ -9,6 +9,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft, is_enveloped
+from dragoman.dialects.chat.logprobs import put_logprobs
 from dragoman.dialects.chat.response import choices_of, opening
 from dragoman.dialects.chat.stops import decode_stop, encode_stop
 from dragoman.dialects.openai.errors import error_member, fault_of
@@ -31,9 +32,6 @@ HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str), service_
 CHOICE: Final = Typed(NAME, index=int, finish_reason=str)
 _SCORED: Final = (ir.Text, ir.Refusal)
 """Blocks that may have log probabilities."""
-
-
-# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
@@ -112,18 +110,10 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
     if type(logprobs) is not dict or not logprobs.keys() <= _LOGPROBS:
         return False
     for member, kind in (("content", ir.Text), ("refusal", ir.Refusal)):
-        if not (tokens := logprobs.get(member)):
-            continue
-        place = next((index for index, block in enumerate(blocks) if isinstance(block, kind)), None)
-        if place is None:
+        tokens = logprobs.get(member)
+        if tokens and not put_logprobs(blocks, kind, read_logprobs(tokens)):
             return False
-        if (decoded := read_logprobs(tokens)) is None:
-            return False
-        blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decoded)
     return True
-
-
-# --- Encoding ----------------------------------------------------------------------------------
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
@@ -141,8 +131,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         report.lose("status", "the response has no status field", "hint")
     if response.error is not None:
         out["error"] = error_member(response.error)
-    if response.extra is not None:
-        restore(out, response.extra, report, "")
+    restore(out, response.extra, report, "")
     return out
 
 
@@ -177,8 +166,7 @@ def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, An
     }
     if draft.own and candidate.stop is not None and candidate.stop.sequence is not None:
         out["stop_reason"] = candidate.stop.sequence
-    if candidate.extra is not None:
-        restore(out, candidate.extra, draft.report, where)
+    restore(out, candidate.extra, draft.report, where)
     return out
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import Saying as Collected
 from dragoman.dialects.chat.saying import lose_unsaid, separated
 from dragoman.dialects.chat.terms import text_of
 from dragoman.dialects.openai.terms import NAME, restore
@@ -17,11 +18,10 @@ from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.sound import Voice
 from dragoman.dialects.openai_chat.terms import SEALS
-from dragoman.dialects.repair.turn import Piece
 
 
-class Saying:
-    """Collects blocks and writes one assistant message.
+class Saying(Collected):
+    """Collects blocks and writes one assistant message of OpenAI's chat.
 
     history: the message is part of a request, otherwise of a response. legacy: the client supports only
     `function_call`. parts: the content is written as a list. mint: creates an id for the call at a position.
@@ -29,8 +29,8 @@ class Saying:
     """
 
     __slots__ = (
-        *("calls", "draft", "history", "legacy", "length", "mint", "notes", "own"),
-        *("parts", "sounds", "sources", "spaced", "texts", "thoughts", "voice", "wire"),
+        *("calls", "history", "legacy", "length", "mint", "notes", "own"),
+        *("parts", "sounds", "sources", "texts", "thoughts", "voice", "wire"),
     )
 
     def __init__(
@@ -43,7 +43,7 @@ class Saying:
         parts: bool = False,
         voice: Callable[[], Voice] | None = None,
     ) -> None:
-        self.draft = draft
+        super().__init__(draft)
         self.own = draft.own
         self.history = history
         self.voice = voice
@@ -53,7 +53,6 @@ class Saying:
         self.parts: list[dict[str, Any]] | None = [] if parts else None
         self.texts: list[str] = []
         self.length = 0
-        self.spaced = False  # another block came after the last text
         self.notes: list[dict[str, Any]] = []
         self.sources: set[str] = set()
         self.thoughts: list[tuple[ir.Thinking | ir.Native, str]] = []
@@ -66,20 +65,6 @@ class Saying:
             self.parts = []
         self.add(blocks, where)
         return self.done()
-
-    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks to the message. where: the IR path of the object that holds them."""
-        if not self.draft.chunked:
-            self.spaced = bool(self.texts)
-        for index, block in enumerate(blocks):
-            _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
-
-    def add_piece(self, piece: Piece) -> None:
-        """Add the blocks of a piece of the repaired history to the message."""
-        if piece.apart or not self.draft.chunked:
-            self.spaced = bool(self.texts)
-        for index, block in enumerate(piece.blocks):
-            _SAY[type(block)](self, block, piece.place(index))
 
     def done(self) -> dict[str, Any]:
         """The message as a wire object. To be called once, after all blocks were added."""
@@ -102,8 +87,6 @@ class Saying:
             wire["tool_calls"] = self.calls
         return wire
 
-    # Text ----------------------------------------------------------------------------------------
-
     def _text(self, block: ir.Text, where: str) -> None:
         if self.parts is not None:
             self._part(block, where)
@@ -119,37 +102,23 @@ class Saying:
         self.length += len(text)
         self.spaced = False
         if block.citations:
-            self._cite(block, start, where)
+            end = start + len(block.text)
+            self.notes.extend(encode_annotations(block.citations, start, end, self.draft, where))
         if block.cache is not None:
             self.draft.report.lose(where + ".cache", "the provider has no cache breakpoints", "hint")
         if block.sealed is not None:
             self.draft.leave_seal(where)
-        if block.extra is not None:
-            restore(self.wire, block.extra, self.draft.report, where)
-
-    def _cite(self, block: ir.Text, start: int, where: str) -> None:
-        for index, citation in enumerate(block.citations):
-            if self.own and citation.form == "citations":
-                continue
-            note = encode_annotation(citation, start, start + len(block.text), own=self.own)
-            if note is None:
-                what = f"{where}.citations[{index}]"
-                self.draft.report.lose(what, f"the citation of a {citation.kind} has no URL", "quality")
-            else:
-                self.notes.append(note)
+        restore(self.wire, block.extra, self.draft.report, where)
 
     def _refusal(self, block: ir.Refusal, where: str) -> None:
         if self.parts is not None:
             self._part(block, where)
             return
         self.wire["refusal"] = self.wire.get("refusal", "") + block.text
-        if block.extra is not None:
-            restore({}, block.extra, self.draft.report, where)
+        restore({}, block.extra, self.draft.report, where)
 
     def _json(self, block: ir.Json, where: str) -> None:
         self._text(ir.Text(text_of(block.value), extra=block.extra), where)
-
-    # Thinking ------------------------------------------------------------------------------------
 
     def _thinking(self, block: ir.Thinking, where: str) -> None:
         self.spaced = True
@@ -162,8 +131,7 @@ class Saying:
             if self.history and not self._replays():
                 self.draft.report.lose(where, "reasoning of another provider is not sent back", "quality")
                 return
-            if block.extra is not None:
-                restore({}, block.extra, self.draft.report, where)
+            restore({}, block.extra, self.draft.report, where)
         self.thoughts.append((block, where))
 
     def _refused(self, form: str) -> bool:
@@ -191,8 +159,7 @@ class Saying:
             elif form:
                 for member in {self._member(one): None for one in form.split("+")}:
                     wire[member] = wire.get(member, "") + block.text  # a text may stand between
-                if block.extra is not None:
-                    restore(wire, block.extra, self.draft.report, where)
+                restore(wire, block.extra, self.draft.report, where)
             elif spoken := spoken_text(block):
                 foreign.append(spoken)
         if details:
@@ -203,11 +170,9 @@ class Saying:
             wire[self._member("reasoning_content")] = "\n\n".join(foreign)
 
     def _member(self, member: str) -> str:
-        """The name of the member for reasoning text: in a request, the vendor's."""
+        """The member to write reasoning text to: in a request the vendor's, if it has one; else `member`."""
         field = self.draft.quirks.reasoning_field
         return field if self.history and field != "none" else member
-
-    # Calls ---------------------------------------------------------------------------------------
 
     def _call(self, block: ir.ToolCall, where: str) -> None:
         self.spaced = True
@@ -228,8 +193,6 @@ class Saying:
             lose_unsaid(block, self.draft, where)
         else:
             self.notes.extend(source_notes(block, self.length, self.sources, self.draft, where))
-
-    # Media and the rest --------------------------------------------------------------------------
 
     def _media(self, block: ir.Media, where: str) -> None:
         self.spaced = True
@@ -252,15 +215,8 @@ class Saying:
             lose_unsaid(block, self.draft, where)
 
     def _audio(self, block: ir.Media, where: str) -> None:
-        members = {
-            "id": block.id,
-            "data": block.data,
-            "transcript": block.transcript,
-            "expires_at": block.expires,
-        }
-        audio = {key: value for key, value in members.items() if value is not None}
-        if block.extra is not None:
-            restore(audio, block.extra, self.draft.report, where)
+        audio = sound.stated(block.data, block.transcript, block.expires, block.id)
+        restore(audio, block.extra, self.draft.report, where)
         self.wire["audio"] = audio
 
     def _native(self, block: ir.Native, where: str) -> None:
@@ -281,17 +237,16 @@ class Saying:
         if part is not None and self.parts is not None:
             self.parts.append(part)
 
-
-_SAY: Final[dict[type, Callable[[Saying, Any, str], None]]] = {
-    ir.Text: Saying._text,
-    ir.Refusal: Saying._refusal,
-    ir.Thinking: Saying._thinking,
-    ir.ToolCall: Saying._call,
-    ir.ToolResult: Saying._result,
-    ir.Media: Saying._media,
-    ir.Json: Saying._json,
-    ir.Native: Saying._native,
-}
+    _say: ClassVar = {
+        ir.Text: _text,
+        ir.Refusal: _refusal,
+        ir.Thinking: _thinking,
+        ir.ToolCall: _call,
+        ir.ToolResult: _result,
+        ir.Media: _media,
+        ir.Json: _json,
+        ir.Native: _native,
+    }
 
 
 def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: str) -> dict[str, Any]:
@@ -313,16 +268,14 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
             out["extra_content"] = seal_members(block.sealed)
         else:
             draft.leave_seal(where)
-    if block.extra is not None:
-        restore(out, block.extra, draft.report, where)
+    restore(out, block.extra, draft.report, where)
     return out
 
 
 def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
     """A call as `function_call`, for clients without tools."""
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
-    if block.extra is not None:
-        restore({"function_call": out}, block.extra, draft.report, where)
+    restore({"function_call": out}, block.extra, draft.report, where)
     return out
 
 
@@ -343,8 +296,26 @@ def lose_second_call(draft: Draft, where: str) -> None:
     draft.report.lose(where, "`function_call` can contain only one call")
 
 
-def encode_annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:
-    """A citation as an annotation; None for another dialect's without URL. start, end: of its whole text."""
+def encode_annotations(
+    citations: Sequence[ir.Citation], start: int, end: int, draft: Draft, where: str
+) -> list[dict[str, Any]]:
+    """A text's citations as annotations; another dialect's without a URL are reported as lost.
+
+    start, end: of the text, as offsets in the message's content. where: the text's path in the IR.
+    """
+    notes: list[dict[str, Any]] = []
+    for index, citation in enumerate(citations):
+        if draft.own and citation.form == "citations":
+            continue
+        if (note := _annotation(citation, start, end, own=draft.own)) is not None:
+            notes.append(note)
+        else:
+            lost = f"the citation of a {citation.kind} has no URL"
+            draft.report.lose(f"{where}.citations[{index}]", lost, "quality")
+    return notes
+
+
+def _annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:
     if citation.kind != "url" and own:
         note: dict[str, Any] = {"type": citation.kind}
         note.update((citation.extra or {}).get(NAME, {}))
@@ -413,6 +384,5 @@ def encode_detail(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any
             out["text"] = block.text
         if block.sealed is not None:
             out["signature"] = block.sealed.data
-    if block.extra is not None:
-        restore(out, block.extra, draft.report, where)
+    restore(out, block.extra, draft.report, where)
     return out

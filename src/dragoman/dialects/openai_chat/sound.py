@@ -58,8 +58,6 @@ def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
     return True
 
 
-# --- Asking ------------------------------------------------------------------------------------
-
 VOICES: Final = frozenset(
     {
         *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage"),
@@ -72,7 +70,7 @@ VOICE: Final = "alloy"
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
-    """Complete another dialect's request for audio: this API requires text output, a voice and a format."""
+    """Complete `body`, another dialect's request for audio: text output, a voice that is known, a format."""
     report = draft.report
     if "text" not in body["modalities"]:
         body["modalities"] = ["text", *body["modalities"]]
@@ -90,9 +88,6 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
         )
         report.change("output.audio", "audio.voice", f"{VOICE} speaks")
         audio["voice"] = VOICE
-
-
-# --- Whole answers -----------------------------------------------------------------------------
 
 
 def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) -> dict[str, Any]:
@@ -125,8 +120,7 @@ def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
     """Report an audio block's seal and leftovers as not written."""
     if block.sealed is not None:
         draft.leave_seal(where)
-    if block.extra is not None:
-        restore({}, block.extra, draft.report, where)
+    restore({}, block.extra, draft.report, where)
 
 
 def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: str) -> str:
@@ -160,9 +154,6 @@ def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -
             draft.report.lose(where, f"the model returns {bare} audio, not {asked}", "quality")
 
 
-# --- Streams -----------------------------------------------------------------------------------
-
-
 class Spoken:
     """Makes the `audio` members of one candidate's stream deltas; the caller does not send an empty one.
 
@@ -181,9 +172,9 @@ class Spoken:
         self._sent: dict[str, bool] = {}  # blocks of this audio, and whether samples were sent
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The `audio` member when a block opens: the first one, or one with more samples of its type."""
+        """The `audio` member for a block that opens; {} if it is lost: no data, or of another audio type."""
         if self._draft.own:
-            audio = _stated(block.data, block.transcript, block.expires, block.id)
+            audio = stated(block.data, block.transcript, block.expires, block.id)
             restore(audio, block.extra, self._draft.report, where)
             return audio
         if not has_sound(block, self._draft, where):
@@ -202,21 +193,21 @@ class Spoken:
     def more(self, where: str, event: ir.MediaDelta) -> dict[str, Any]:
         """The `audio` member for a delta of the block at `where`."""
         if self._draft.own:
-            return _stated(event.data, event.transcript, event.expires)
+            return stated(event.data, event.transcript, event.expires)
         if where not in self._sent:
             return {}
         self._sent[where] |= bool(event.data)
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """The `audio` member with what only a block's closing event contains; samples are not sent twice."""
+        """The `audio` member with what only a block's closing event (`final`) contains; {} for own audio."""
         if where not in self._sent:
             return {}
         sent = self._sent[where]
         return self._add(None if sent else final.data, None if sent else final.transcript, final.expires)
 
     def end(self) -> dict[str, Any]:
-        """The candidate's last `audio` member: the remaining samples and the expiry date."""
+        """The candidate's last `audio` member: remaining samples, expiry date; {} without another's audio."""
         if not self._sent:
             return {}
         rest = self._joined.close()
@@ -243,7 +234,7 @@ class Spoken:
         return audio
 
 
-def _stated(
+def stated(
     data: str | None, transcript: str | None, expires: int | None, name: str | None = None
 ) -> dict[str, Any]:
     """An `audio` member of the values that are not None. name: the audio's id."""

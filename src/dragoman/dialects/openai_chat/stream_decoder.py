@@ -4,8 +4,7 @@ Chunks do not mark the end of a block. A text, thinking or refusal block ends wh
 and candidates end with the stream, because some vendors send more calls or a second finish reason after the
 first. Without `[DONE]`, a stream is complete if every candidate has a finish reason.
 
-Unknown members keep their last value. The padding `obfuscation` is dropped. A `message` repeats the sum of
-the deltas; without deltas it is the answer.
+A choice's `message` repeats the sum of its deltas; without deltas it is the answer.
 """
 
 from __future__ import annotations
@@ -58,8 +57,6 @@ _EMPTY: Final[tuple[Any, ...]] = ("", [], {})
 
 
 class _Candidate(Candidate):
-    """The state of one candidate during the stream."""
-
     __slots__ = (
         *("audio", "blocks", "calls", "images", "legacy", "length", "notes", "prose"),
         *("prose_kind", "sequence", "texts", "tokens", "waiting"),
@@ -96,8 +93,6 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         super().__init__()
         self._quirks = quirks
         self._tier: str | None = None
-
-    # Chunks --------------------------------------------------------------------------------------
 
     def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
         choices = chunk.get("choices")
@@ -207,8 +202,6 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
             if candidate.texts:
                 self._cite(candidate, events)
 
-    # Prose ---------------------------------------------------------------------------------------
-
     def _open(self, candidate: _Candidate, kind: Any, block: ir.Block, events: list[ir.Event]) -> None:
         """Open a block of text, thinking or refusal; the open one ends. kind: the new `prose_kind`."""
         if candidate.prose >= 0:
@@ -302,7 +295,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         return text
 
     def _cite(self, candidate: _Candidate, events: list[ir.Event]) -> None:
-        """Append the waiting citations; their offsets become those in the text block where they start."""
+        """Append the waiting citations, with offsets in the text block where they start, and forget them."""
         starts = [start for start, _ in candidate.texts]
         for note in candidate.notes:
             at = 0 if note.start is None else max(0, bisect_right(starts, note.start) - 1)
@@ -313,8 +306,6 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
                 note = msgspec.structs.replace(note, start=start_at, end=end_at)  # noqa: PLW2901
             events.append(ir.Cite(block, note, candidate.index))
         candidate.notes.clear()
-
-    # Calls and media -----------------------------------------------------------------------------
 
     def _call(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
         wire, _ = TYPED_CALL.sort(an_object(wire, "choices[].delta.tool_calls[]"))
@@ -379,8 +370,6 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         if type(last) is ir.TextDelta:
             self._candidates[last.candidate].length += len(text)
         return super()._repeat(last, text)
-
-    # The end -------------------------------------------------------------------------------------
 
     def _fault(self, body: dict[str, Any]) -> ir.Fault:
         return fault_of(body)

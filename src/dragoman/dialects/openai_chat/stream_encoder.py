@@ -1,7 +1,7 @@
 """Encodes IR events as a stream of chunks for clients of OpenAI's chat.
 
-A call starts with its id and name, then its arguments follow in pieces. Citations and images are sent when
-their block ends. Usage has its own last chunk, if the client asked for it.
+A call starts with its id and name, then its arguments follow in pieces. Images, and the citations of other
+dialects, are sent when their block ends. Usage has its own last chunk, if the client asked for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dragoman.dialects.openai.usage import encode_usage
 from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.response import legacy, mint
 from dragoman.dialects.openai_chat.saying import (
-    encode_annotation,
+    encode_annotations,
     encode_call,
     encode_detail,
     encode_image,
@@ -54,8 +54,6 @@ class _Out(Out):
 
 
 class _Choice(Choice[_Out]):
-    """One candidate while it is sent."""
-
     __slots__ = ("function_call", "images", "notes", "sources", "spoken", "thought")
 
     def __init__(self, index: int, head: bytes) -> None:
@@ -86,8 +84,6 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         members = {} if tier is None else {"service_tier": tier}
         members.update({key: self._once.pop(key) for key in _CONSTANT if key in self._once})
         return members
-
-    # Blocks --------------------------------------------------------------------------------------
 
     def _opened(self, choice: _Choice, out: _Out) -> bytes:
         return _OPEN[type(out.block)](self, choice, out)
@@ -185,8 +181,6 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         notes = source_notes(block, choice.length, choice.sources, self._draft, out.where)
         return self._annotate(choice, notes)
 
-    # Deltas --------------------------------------------------------------------------------------
-
     def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: _Out) -> dict[str, Any]:
         return {"content": encode_logprobs(tokens), "refusal": None}
 
@@ -208,7 +202,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
 
     def _think_more(self, choice: _Choice, out: _Out, text: str, part: int | None) -> bytes:
         if not out.head:
-            return self._think_detail(choice, out, text, part)
+            extra = out.block.extra
+            summed = ir.Thinking(summary=(text,), extra=extra)
+            return self._detail(choice, out, ir.Thinking(text, extra=extra) if part is None else summed)
         said, out.said = out.said, True
         if self._own:
             if out.block.form == "reasoning+reasoning_content":
@@ -218,11 +214,6 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         choice.thought = True
         out.part = part or 0
         return out.head + _json(text) + out.tail
-
-    def _think_detail(self, choice: _Choice, out: _Out, text: str, part: int | None) -> bytes:
-        extra = out.block.extra
-        bare = ir.Thinking(text, extra=extra) if part is None else ir.Thinking(summary=(text,), extra=extra)
-        return self._detail(choice, out, bare)
 
     def _detail(self, choice: _Choice, out: _Out, block: ir.Thinking | None = None) -> bytes:
         """The chunk with `block`, or else the whole open block, as an entry of `reasoning_details`."""
@@ -267,27 +258,19 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return b""  # any other kind was reported as lost when its block opened
 
     def _cite(self, event: ir.Cite) -> bytes:
-        """The chunk with a citation; another dialect's is sent, at the earliest, when its text has ended."""
+        """The chunk with a citation; b"" for another dialect's before its text has ended: it waits."""
         out = self._choices[event.candidate].outs[event.index]
         out.cites.append(event.citation)
         return self._cited(out, event.candidate) if out.closed or self._own else b""
 
     def _cited(self, out: _Out, candidate: int) -> bytes:
-        notes: list[dict[str, Any]] = []
-        for index, citation in enumerate(out.cites):
-            if self._own and citation.form == "citations":
-                continue
-            note = encode_annotation(citation, out.start, out.start + out.length, own=self._own)
-            if note is None:
-                where = f"{out.where}.citations[{index}]"
-                self._draft.report.lose(where, f"the citation of a {citation.kind} has no URL", "quality")
-            else:
-                notes.append(note)
+        end = out.start + out.length
+        notes = encode_annotations(out.cites, out.start, end, self._draft, out.where)
         out.cites.clear()
         return self._annotate(self._choices[candidate], notes)
 
     def _annotate(self, choice: _Choice, notes: list[dict[str, Any]]) -> bytes:
-        """The chunk with annotations, which get their index in the whole list: clients merge lists by it."""
+        """The chunk with annotations; another dialect's get an `index`, by which clients merge lists."""
         if not notes:
             return b""
         if not self._own:
@@ -336,8 +319,6 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
             image.setdefault("index", choice.images)
         choice.images += 1
         return self._delta(choice.index, {"images": [image]})
-
-    # The end -------------------------------------------------------------------------------------
 
     def _stopped(self, choice: _Choice, stop: ir.Stop | None, where: str) -> dict[str, Any]:
         called = choice.calls > 0

@@ -5,20 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 PATH: Final = "/chat/completions"
-
 GUIDED: Final = {"guided_json": "guided_json", "structured_outputs": "structured_outputs.json"}
 """vLLM's members for a schema, each with the path of the schema.
 https://docs.vllm.ai/en/latest/features/structured_outputs.html
 """
-
 TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
-
 SEALS: Final = "gemini"
 """The dialect whose servers can read the signatures in `extra_content.google` of a call.
 https://ai.google.dev/gemini-api/docs/thought-signatures
 """
-
-
 REFUSED: Final[dict[str, str]] = {
     "response_format": "output",
     "parallel_tool_calls": "parallel",

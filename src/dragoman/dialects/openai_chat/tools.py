@@ -7,10 +7,11 @@ ToolChoice.form "any" is some vendors' word for `required`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import CHOICES
 from dragoman.dialects.openai.strictness import tool_strictness
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.marks import finish
@@ -21,15 +22,6 @@ _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 _CUSTOM_TOOL: Final = frozenset({"type", "custom"})
 _CUSTOM: Final = frozenset({"name", "description", "format"})
 _SEARCH: Final = "web_search_options"
-_WORDS: Final[dict[Any, Literal["auto", "none", "any"]]] = {
-    "auto": "auto",
-    "none": "none",
-    "required": "any",
-    "any": "any",
-}
-
-
-# --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
@@ -76,12 +68,7 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 def _function(function: dict[str, Any], extra: ir.Extra, mark: ir.CacheMark | None = None) -> ir.Function:
     get = function.get
     return ir.Function(
-        function["name"],
-        get("description"),
-        get("parameters"),
-        get("strict"),
-        cache=mark,
-        extra=extra,
+        function["name"], get("description"), get("parameters"), get("strict"), cache=mark, extra=extra
     )
 
 
@@ -126,7 +113,7 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
             return None
         form = "function_call"
     if isinstance(choice, str):
-        if (mode := _WORDS.get(choice)) is None:
+        if (mode := CHOICES.get(choice)) is None:
             return ir.ToolChoice("native", native=choice, form=form)
         return ir.ToolChoice(mode, form="any" if choice == "any" else form)
     if form is not None and choice.keys() == {"name"}:
@@ -137,7 +124,7 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
     if choice.get("type") == "allowed_tools":
         allowed = choice["allowed_tools"]
         if (names := _allowed(allowed)) is not None:
-            return ir.ToolChoice(_WORDS[allowed["mode"]], names)
+            return ir.ToolChoice(CHOICES[allowed["mode"]], names)
     return ir.ToolChoice("native", native=choice, form=form)
 
 
@@ -150,9 +137,6 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
             return None
         names.append(inner["name"])
     return tuple(names) or None
-
-
-# --- Encoding ----------------------------------------------------------------------------------
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
@@ -210,8 +194,6 @@ def _encode_function(tool: ir.Function, draft: Draft, index: int, *, legacy: boo
             else:
                 inner["strict"] = tool_strictness(tool, f"tools[{index}]", draft.report, own=draft.own)
         out = inner if legacy else {"type": "function", "function": inner}
-    if tool.cache is None and tool.extra is None:
-        return out
     return finish(draft, out, tool.cache, tool.extra, f"tools[{index}]")
 
 
@@ -272,8 +254,7 @@ def _encode_choice(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
     else:
         word = choice.mode
     body[key] = word
-    if choice.extra is not None:
-        restore({}, choice.extra, draft.report, "tool_choice")
+    restore({}, choice.extra, draft.report, "tool_choice")
 
 
 def _named(name: str, kind: str) -> dict[str, Any]:

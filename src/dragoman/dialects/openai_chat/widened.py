@@ -43,10 +43,6 @@ def _logprobs(body: _Body) -> None:
         del body["logprobs"]
 
 
-def _image_url(body: _Body) -> None:
-    _each_message(body, _with_objects)
-
-
 def _with_objects(message: _Body) -> _Body:
     parts = message.get("content")
     if type(parts) is not list or not any(map(_is_bare_image, parts)):
@@ -83,15 +79,11 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any, member: str) -> Any:
-    """A copy of `holder` with `strict: false` where the object at `member` has `strict: true`."""
+    """`holder`; if the object at `member` has `strict: true`, a copy that has `strict: false` there."""
     inner = holder.get(member) if type(holder) is dict else None
     if type(inner) is not dict or inner.get("strict") is not True:
         return holder
     return {**holder, member: {**inner, "strict": False}}
-
-
-def _call_ids(body: _Body) -> None:
-    _each_message(body, _with_ids)
 
 
 def _with_ids(message: _Body) -> _Body:
@@ -119,9 +111,9 @@ _PUTS: Final[dict[Wider, Put]] = {
     "response_format": _response_format,
     "reasoning_effort": _reasoning_effort,
     "logprobs": _logprobs,
-    "image_url": _image_url,
+    "image_url": lambda body: _each_message(body, _with_objects),
     "tool_choice": _tool_choice,
     "strict": _strict,
     "max_tokens": put_max_tokens,
-    "call_ids": _call_ids,
+    "call_ids": lambda body: _each_message(body, _with_ids),
 }

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dragoman import ir
 from dragoman.dialects.chat.relay import ChatRelay, ChatStreamRelay, Words
-from dragoman.dialects.loss import Report
 from dragoman.dialects.openai.errors import fault_of
 from dragoman.dialects.openai_completions.usage import decode_usage, encode_usage
 from dragoman.dialects.reply import Reply
 
-
-def _counts(usage: ir.Usage) -> dict[str, Any]:
-    return encode_usage(usage, Report("openai_completions"), own=False)
-
-
-_WORDS: Final = Words(decode_usage, fault_of, "obfuscation", asks=True, counts=_counts)
+_WORDS: Final = Words(decode_usage, fault_of, "obfuscation", asks=True, encode_usage=encode_usage)
 
 
 class CompletionsRelay(ChatRelay):
