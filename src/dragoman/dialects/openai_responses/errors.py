@@ -16,7 +16,7 @@ from dragoman.ir import STATUS, Fault
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: without a readable body the status decides."""
+    """The fault of an error response. Never fails: without a readable body the status gives the kind."""
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
 
@@ -34,7 +34,7 @@ def fault_of(value: dict[str, Any] | bytes) -> Fault:
 
 
 def broken(message: str) -> Fault:
-    """The fault of a malformed stream."""
+    """The fault of a provider's stream that broke off, with this message."""
     return Fault("upstream", message, "stream_broken", type="server_error", blame="upstream")
 
 
@@ -66,14 +66,14 @@ def error_member(fault: Fault) -> dict[str, Any]:
 
 
 def error_event(fault: Fault) -> dict[str, Any]:
-    """The members of an `error` event: both nested, for Open Responses, and flat, for OpenAI's clients."""
+    """The error in an `error` event: nested for clients of Open Responses, and flat for OpenAI's clients."""
     member = error_member(fault)
     flat = {key: member[key] for key in ("code", "message", "param")}
     return {**flat, "error": member}
 
 
 def failure_member(fault: Fault) -> dict[str, Any]:
-    """The `error` of a failed response object. Its code is never null, because agents decide by it."""
+    """The `error` of a failed response object. A missing or unknown code becomes `server_error`."""
     member = error_member(fault)
     code = member["code"]
     known = code in CODES and (STATUS[fault.kind] < 500 or code in _FAILURES)
@@ -81,4 +81,4 @@ def failure_member(fault: Fault) -> dict[str, Any]:
 
 
 _FAILURES: Final = frozenset({"server_error", "vector_store_timeout", "server_is_overloaded", "slow_down"})
-"""The codes that a response object may state for a fault of status 500 or more; others: `server_error`."""
+"""The only codes that a failed response object states for a fault whose status is 500 or more."""

@@ -45,7 +45,7 @@ _ID: Final = "resp_"
 _SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
 """Members of a response object that the gateway handles itself: the client gets its own values back."""
 _ADDED: Final = frozenset({"conversation"})
-"""Those of them that no provider states, because the gateway does not send them; they are added."""
+"""Those of `_SHOWN` that are added if a response object lacks them: the gateway sends providers none."""
 
 
 class ResponsesRelay(BodyRelay):
@@ -130,7 +130,10 @@ class ResponsesStreamRelay:
         self._edits = _edits(reply)
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for an event's data. Raises RequestFailed for an error, WireError for malformed data."""
+        """The bytes that the client is sent for one event. frame: the event's data.
+
+        Raises RequestFailed for a failure that the provider states, WireError for malformed data.
+        """
         if self.done:
             return b""
         if frame.startswith(_DELTA) and 10 not in frame:  # no line feed; `in` with a number is one memchr
@@ -157,12 +160,12 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), sent)
 
     def _wait(self, kind: str, frame: bytes, response: Mapping[str, Any], event: Mapping[str, Any]) -> bytes:
-        """Hold back the terminal event until `end`, because the answer is stored first. Returns no bytes."""
+        """Hold back the terminal event until `end`, because the answer is stored first. Returns b""."""
         self.ending, self._terminal = Ending(response), (kind, frame, event)
         return b""
 
     def end(self, *, stored: bool) -> bytes:
-        """The terminal event, if held back. stored: False = storing failed, so it says `store: false`."""
+        """The terminal event, held back until now. stored: False = storing failed: it has `store: false`."""
         assert self.ending is not None
         ending, self.ending = self.ending, None
         if self._failed is not None:
@@ -201,13 +204,13 @@ class ResponsesStreamRelay:
         return b"event: %b\ndata: %b\n\n%b" % (kind, frame.replace(b"\n", b"\ndata: "), end)
 
     def close(self) -> bytes:
-        """No bytes, after the provider's last event. Raises RequestFailed for an unfinished answer."""
+        """b"" after the provider's last byte. Raises RequestFailed if the terminal event has not come."""
         if not self.done:
             raise RequestFailed(broken(ENDED))
         return b""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The events `error` and `response.failed` for a broken stream; if `waits`, the second waits."""
+        """The events `error` and `response.failed` for a broken stream; if `waits`, only the first."""
         if self._response is None:
             self._failed = encoder = ResponsesEncoder(self._reply)
             encoder.waits = self.waits

@@ -16,7 +16,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import failure_member, fault_of
 from dragoman.dialects.openai_responses.items import decode_item, encode_items
-from dragoman.dialects.openai_responses.terms import NAME, restore
+from dragoman.dialects.openai_responses.terms import NAME, TIERS, restore
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
@@ -73,7 +73,6 @@ _ECHO: Final = DEFAULTS.keys() | {
 }
 _GATEWAYS: Final = ("previous_response_id", "store", "background", "conversation")
 """Repeated members that the gateway handles before it asks a provider: the client gets its own values."""
-_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _ID: Final = "resp_"
 
 _STOPS: Final[dict[str, ir.Stop]] = {
@@ -122,7 +121,7 @@ def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
 
 
 def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
-    """Decode a response object. blocks: its output, already decoded."""
+    """Decode a response object. blocks: its decoded `output`."""
     body, odd = HEAD.sort(body)
     usage, error, status = body.get("usage"), body.get("error"), body.get("status")
     failed = status == "failed" or bool(error)
@@ -232,7 +231,7 @@ class Mint:
 
 
 def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
-    """A block of another protocol's answer for items: audio and documents become text, as does JSON."""
+    """A block as an item can hold it: a medium other than an image, and JSON, become text; reports this."""
     if isinstance(block, ir.Media) and block.kind != "image":
         report.lose(
             where,
@@ -247,9 +246,7 @@ def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
 
 
 def wordless(block: ir.Block) -> bool:
-    """Whether a text is empty. After another text it only holds a seal of another protocol, and clients would
-    display an empty line.
-    """
+    """Whether a block is a text without words or citations. Clients would display it as an empty line."""
     return isinstance(block, ir.Text) and not (block.text or block.citations)
 
 
@@ -329,7 +326,7 @@ def _seconds(created: float | str | None, reply: Reply) -> int:
 
 def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
     """The `service_tier` to write: "default" if another protocol's answer has no tier known here."""
-    if own or tier in _TIERS:
+    if own or tier in TIERS:
         return tier
     if tier is not None:
         report.lose("tier", f"the Responses API has no service tier {tier}", "hint")
@@ -386,17 +383,16 @@ def _settle(
 
 
 def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:
-    """The members that repeat the request. stated: as the provider repeated them. own: use these."""
+    """The members that repeat the request. own: as `stated` by the provider, but `_GATEWAYS` as the client
+    wrote them; else all as the client wrote them, completed by `DEFAULTS`.
+    """
     asked = reply.echo
     mine = {key: asked[key] for key in _GATEWAYS if asked.get(key) is not None}
     if own:
         return {**(stated or {}), **mine}
     said = {key: value for key, value in asked.items() if key in _ECHO and value is not None}
-    return {**DEFAULTS, **{key: _COMPLETE.get(key, _same)(value) for key, value in said.items()}}
-
-
-def _same(value: Any) -> Any:
-    return value
+    said |= {key: complete(said[key]) for key, complete in _COMPLETE.items() if key in said}
+    return {**DEFAULTS, **said}
 
 
 def _text(value: dict[str, Any]) -> dict[str, Any]:
@@ -416,4 +412,4 @@ def _tools(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _COMPLETE: Final[dict[str, Any]] = {"text": _text, "reasoning": _reasoning, "tools": _tools}
-"""For a repeated member that holds objects, adds the inner members that clients require."""
+"""By repeated member: the function that adds the inner members that clients require."""

@@ -129,7 +129,7 @@ class ResponsesDecoder:
         return [ir.TextDelta(state.index, value.delta)]
 
     def close(self) -> _Events:
-        """The last IR events, after the last byte: an error if no terminal event has come, else none."""
+        """The IR events after the stream's last byte: an error if no terminal event has come, else none."""
         if self._state == "over":
             return []
         said = "before the response was complete" if self._state != "new" else "without a response"
@@ -325,8 +325,7 @@ class ResponsesDecoder:
         state.cited += 1
         return [*events, ir.Cite(state.index, decode_citation(value["annotation"]))]
 
-    def _done(self, value: _Value) -> _Events:
-        """No events for the end of a part: the end of its item repeats it."""
+    def _nothing(self, value: _Value) -> _Events:
         return []
 
 
@@ -414,6 +413,13 @@ _OWED: Final[dict[type, Callable[[_Open, Any], _Events]]] = {
     ir.ToolCall: _owed_call,
     ir.Thinking: _owed_thinking,
 }
+_REPEATED: Final = (
+    *("response.content_part.done", "response.output_text.done", "response.refusal.done"),
+    *("response.function_call_arguments.done", "response.custom_tool_call_input.done"),
+    *("response.reasoning_text.done", "response.reasoning.done", "response.reasoning_summary_text.done"),
+    *("response.reasoning_summary_part.added", "response.reasoning_summary_part.done"),
+)
+"""Events that are not read: the end of their item repeats what they state."""
 _TAKE: Final[dict[Any, Callable[[ResponsesDecoder, _Value], _Events]]] = {
     "response.created": ResponsesDecoder._created,
     "response.queued": ResponsesDecoder._progress,
@@ -427,24 +433,15 @@ _TAKE: Final[dict[Any, Callable[[ResponsesDecoder, _Value], _Events]]] = {
     "response.output_item.added": ResponsesDecoder._item_added,
     "response.output_item.done": ResponsesDecoder._item_done,
     "response.content_part.added": ResponsesDecoder._part_added,
-    "response.content_part.done": ResponsesDecoder._done,
     "response.output_text.delta": ResponsesDecoder._text,
-    "response.output_text.done": ResponsesDecoder._done,
     "response.output_text.annotation.added": ResponsesDecoder._annotation,
     "response.refusal.delta": ResponsesDecoder._refusal,
-    "response.refusal.done": ResponsesDecoder._done,
     "response.function_call_arguments.delta": ResponsesDecoder._arguments,
-    "response.function_call_arguments.done": ResponsesDecoder._done,
     "response.custom_tool_call_input.delta": ResponsesDecoder._arguments,
-    "response.custom_tool_call_input.done": ResponsesDecoder._done,
     "response.reasoning_text.delta": ResponsesDecoder._reasoning,
-    "response.reasoning_text.done": ResponsesDecoder._done,
     "response.reasoning.delta": ResponsesDecoder._reasoning,
-    "response.reasoning.done": ResponsesDecoder._done,
-    "response.reasoning_summary_part.added": ResponsesDecoder._done,
-    "response.reasoning_summary_part.done": ResponsesDecoder._done,
     "response.reasoning_summary_text.delta": ResponsesDecoder._summary,
-    "response.reasoning_summary_text.done": ResponsesDecoder._done,
+    **dict.fromkeys(_REPEATED, ResponsesDecoder._nothing),
 }
 _EARLY: Final = frozenset(
     {"response.created", "response.queued", "response.in_progress", "keepalive", "error"}

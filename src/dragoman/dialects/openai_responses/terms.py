@@ -17,6 +17,7 @@ LEFTOVERS: Final = Leftovers(NAME, whole=True)
 leftovers: Final = LEFTOVERS.of
 restore: Final = LEFTOVERS.restore
 PATH: Final = "/responses"
+TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
 """The `include` value for encrypted reasoning."""

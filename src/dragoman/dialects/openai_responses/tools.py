@@ -137,7 +137,9 @@ def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `tools`, `tool_choice` and `parallel_tool_calls`; the last two only if there are tools."""
+    """Write `tools`, `tool_choice` and `parallel_tool_calls`. For clients of other dialects, the last two are
+    written only if there are tools.
+    """
     if request.tools is not None:
         tools = _encode_all(request.tools, draft)
         if tools or draft.own:
