@@ -78,6 +78,10 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     """The edits by which a relayed body (the first argument) asks the provider not to store the response, and
     the changes to report; None = the protocol's providers store nothing."""
 
+    def located(self, request: WireRequest, where: str) -> str:
+        """The JSON path, in this request, for the IR path `where`."""
+        return self.locate(where) if self.locate_in is None else self.locate_in(request, where)
+
 
 class ResponseCodec(msgspec.Struct, frozen=True, kw_only=True):
     """Decodes whole chat responses of providers, and encodes them for clients."""
@@ -188,7 +192,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         if request.written is not None:
             request = msgspec.structs.replace(request, body=request.written)
         codec = self.request
-        locate = codec.locate if codec.locate_in is None else partial(codec.locate_in, request)
+        locate = partial(codec.located, request)
         if not request.continued[1]:
             return locate
         return lambda where: locate(_own_place(where, request.continued))

@@ -54,9 +54,9 @@ WORDS: Final[Words] = {
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """The fault for an error body (`said`), whose unknown members it keeps under the name `dialect`.
+    """The fault for an error body (`said`), whose other members it keeps as leftovers of `dialect`.
 
-    message: the fault's text. wait: seconds before a retry, if known.
+    status: None = the error states none. wait: seconds before a retry, None = unknown.
     """
     kind = kind_of(said, status)
     return Fault(
@@ -86,7 +86,7 @@ def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
 def encode_answer(
     fault: Fault, request_id: str | None, member: Callable[[Fault], dict[str, Any]]
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error response. member: creates the error object."""
+    """Status, headers and body of an error response. request_id: a header. member: makes the error object."""
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id

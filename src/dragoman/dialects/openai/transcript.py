@@ -92,14 +92,14 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def is_json(answered: Payload) -> bool:
-    """Whether a response is JSON; without a useful media type, whether it begins like an object."""
+    """Whether a response is JSON, by its media type; without a useful one, by its first character."""
     if answered.kind in {"", "application/octet-stream"}:
         return answered.data.lstrip().startswith(b"{")
     return heard.is_json(answered.kind)
 
 
 def is_page(answered: Payload) -> bool:
-    """Whether a response is a web page: some servers give any text the type HTML."""
+    """Whether a response is a web page. The type alone does not say it: some servers call any text HTML."""
     return answered.kind.startswith("text/html") and answered.data.lstrip().startswith(b"<")
 
 
@@ -220,7 +220,7 @@ def _full(one: ir.Segment, index: int) -> dict[str, Any]:
 
 
 def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
-    """The language of the audio, or of the translation; empty if the provider does not return it."""
+    """The language of the text; "" if the provider does not state it, which is reported."""
     if reply.request.translate:
         return "english"
     if response.language is None:
@@ -229,7 +229,7 @@ def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
 
 
 def _duration(response: ir.TranscriptionResponse, reply: Reply) -> float:
-    """The length of the audio in seconds; if unknown, the end of the last word."""
+    """The length of the audio in seconds; if unknown, the end of the last segment or word."""
     if response.duration is not None:
         return response.duration
     ends = [one.end for one in response.segments or ()] + [word.end for word in response.words or ()]
