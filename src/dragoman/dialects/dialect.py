@@ -128,8 +128,7 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
     """The regular expression that a tool's whole name must match."""
     reads: Callable[[ir.Media], bool] | None = None
-    """Whether the servers download this medium from its URL; if not, the gateway does. None = they always
-    do."""
+    """Whether the servers download this medium from its URL, so that the gateway need not. None = always."""
 
 
 class Opaque(msgspec.Struct, frozen=True, kw_only=True):

@@ -211,12 +211,12 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
 
 
 def stated(value: str) -> list[str]:
-    """The tags in a header's value."""
+    """The tags in the value of one of the `HEADERS`, without empty ones."""
     return [tag for one in value.split(",") if (tag := one.strip())]
 
 
 def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
-    """The tags that are logged, each once; and one loss if there are too many tags or too long ones."""
+    """The tags that are logged, each once; and a loss if any is too long or one too many, else ()."""
     fit = [tag for tag in dict.fromkeys(tags) if len(tag) <= LONGEST_TAG]
     if len(fit) > MOST_TAGS or len(fit) < len(set(tags)):
         why = f"only {MOST_TAGS} tags of at most {LONGEST_TAG} characters are noted"

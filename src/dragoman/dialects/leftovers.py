@@ -46,7 +46,8 @@ class Leftovers:
         return {self._dialect: rest} if rest else None
 
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-        """Write this dialect's leftovers in `extra` into the encoded object `out`; report the others as lost.
+        """Write the leftovers in `extra` of this dialect, and the `SHARED` ones of a related dialect, into the
+        encoded object `out`; report the others as lost.
 
         where: the IR path of the struct that has this `extra`; "" = the request or the response itself.
         """
@@ -67,7 +68,7 @@ class Leftovers:
                     _put(out, key, value, report, f"{where}.{key}" if where else key)
 
     def _same(self, dialect: str, members: Mapping[str, Any]) -> dict[str, Any]:
-        """The leftovers of another dialect that this dialect has, too."""
+        """The leftovers (`members`) of a related dialect that this one has, too; {} for other dialects."""
         if KIN.get(self._dialect) != dialect:
             return {}
         return {key: value for key, value in members.items() if key in SHARED}

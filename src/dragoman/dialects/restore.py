@@ -125,11 +125,9 @@ class ArgumentsReader(Protocol):
 
     def feed(self, text: str) -> str:
         """The text for the client that the next piece of the arguments adds; "" while it is held back."""
-        ...
 
     def close(self) -> str:
         """The rest of the text for the client, after the last piece."""
-        ...
 
 
 class _EmulatedCall:
@@ -252,12 +250,10 @@ class WholeObject:
         self._empty = True
 
     def feed(self, text: str) -> str:
-        """The piece itself."""
         self._empty = self._empty and not text
         return text
 
     def close(self) -> str:
-        """`{}` if no text came, else nothing."""
         return "{}" if self._empty else ""
 
 
@@ -385,7 +381,7 @@ class _Head:
         self.state = "in"
 
     def feed(self, text: str) -> str:
-        """The text after the beginning, "" within it; all text so far once it does not match."""
+        """What follows the beginning in this piece; "" within it. Once no text matches: all held text."""
         if self.state != "in":
             return text
         between = (0, 1, self._expected.index(":"), len(self._expected) - 1)

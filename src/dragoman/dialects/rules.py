@@ -103,7 +103,7 @@ def complaint(text: str) -> tuple[str, str]:
 
 
 OUT_OF_RANGE: Final = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
-"""Matches msgspec's words for a number that is too small or too large: its sign and the limit."""
+"""Matches msgspec's words for a number that is too small or too large. Groups: the sign, the limit."""
 
 
 def integer(low: int | None = None, high: int | None = None) -> Rule:

@@ -26,11 +26,9 @@ class Counts(Protocol):
 
     def frame(self, request: ir.Request) -> int:
         """The tokens of everything in a request except the messages."""
-        ...
 
     def message(self, message: ir.Message) -> int:
         """The tokens of one message, including what a chat template puts around it."""
-        ...
 
 
 class Shortened(msgspec.Struct, frozen=True):

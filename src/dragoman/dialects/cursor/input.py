@@ -52,7 +52,6 @@ class Input:
                 raise WireError(f"Invalid item: {_STATELESS}", f"input[{index}]", "unsupported_value")
 
     def place(self, request: WireRequest, where: str) -> str:
-        """The JSON path, in the client's request, for the IR path `where`."""
         located = self._responses.located(request, where)
         return "$." + _client_path(request.body, located.removeprefix("$."))
 
@@ -62,7 +61,6 @@ class Input:
         return freed(replace(request, stream_usage=_usage(wire)))
 
     def brief(self, wire: WireRequest) -> ir.Request:
-        """An IR request with only the fields that the form of the response depends on."""
         return replace(self._responses.brief(wire), stream_usage=_usage(wire), forms=dict(FORMS))
 
 

@@ -111,12 +111,10 @@ class Mixed:
         return freed(request)
 
     def brief(self, wire: WireRequest) -> ir.Request:
-        """An IR request with only the fields that the form of the response depends on."""
         request = self._chat.brief(wire)
         return replace(request, forms={**(request.forms or {}), **FORMS})
 
     def place(self, request: WireRequest, where: str) -> str:
-        """The JSON path, in the client's request, for the IR path `where`."""
         body = request.body
         if where == "system" and body.get("system") is not None:
             return "$.system"

@@ -64,7 +64,6 @@ class ResponsesRelay(BodyRelay):
         return encode_head({**head, **edits}) if edits else body, _usage(head)
 
     def stream(self, reply: Reply) -> ResponsesStreamRelay:
-        """A relay for one stream."""
         return ResponsesStreamRelay(reply)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any] | None:
@@ -130,10 +129,6 @@ class ResponsesStreamRelay:
         self._edits = _edits(reply)
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes that the client is sent for one event. frame: the event's data.
-
-        Raises RequestFailed for a failure that the provider states, WireError for malformed data.
-        """
         if self.done:
             return b""
         if frame.startswith(_DELTA) and 10 not in frame:  # no line feed; `in` with a number is one memchr
@@ -165,7 +160,6 @@ class ResponsesStreamRelay:
         return b""
 
     def end(self, *, stored: bool) -> bytes:
-        """The terminal event, held back until now. stored: False = storing failed: it has `store: false`."""
         assert self.ending is not None
         ending, self.ending = self.ending, None
         if self._failed is not None:
@@ -204,7 +198,6 @@ class ResponsesStreamRelay:
         return b"event: %b\ndata: %b\n\n%b" % (kind, frame.replace(b"\n", b"\ndata: "), end)
 
     def close(self) -> bytes:
-        """b"" after the provider's last byte. Raises RequestFailed if the terminal event has not come."""
         if not self.done:
             raise RequestFailed(broken(ENDED))
         return b""

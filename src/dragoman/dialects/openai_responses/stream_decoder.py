@@ -90,7 +90,6 @@ class ResponsesDecoder:
         self._said: list[ir.Block] = []
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame, the JSON of one wire event. Raises WireError for an unknown format."""
         if frame.startswith(_TEXT_DELTA) and (events := self._plain_delta(frame)) is not None:
             return events
         if self._state == "over":
@@ -129,7 +128,6 @@ class ResponsesDecoder:
         return [ir.TextDelta(state.index, value.delta)]
 
     def close(self) -> _Events:
-        """The IR events after the stream's last byte: an error if no terminal event has come, else none."""
         if self._state == "over":
             return []
         said = "before the response was complete" if self._state != "new" else "without a response"

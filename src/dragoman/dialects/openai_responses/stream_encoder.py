@@ -117,14 +117,12 @@ class ResponsesEncoder(EventEncoder):
         self.ending: Ending | None = None
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one IR event; b"" = nothing is sent now, or its bytes were put into `pieces`."""
         if self._state == "over":
             return b""
         out = self._table[type(event)](self, event)
         return out if self._shared is None else self._cut(out, self._shared)
 
     def end(self, *, stored: bool) -> bytes:
-        """The terminal event, held back until now. stored: False = storing failed: it has `store: false`."""
         assert self.ending is not None
         told = self.ending.response
         self.ending = None
