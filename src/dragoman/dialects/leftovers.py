@@ -46,7 +46,7 @@ class Leftovers:
         return {self._dialect: rest} if rest else None
 
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-        """Write the leftovers in `extra` of this dialect, and the `SHARED` ones of a related dialect, into the
+        """Write the leftovers in `extra` of this dialect, and the `SHARED` ones of a related one, into the
         encoded object `out`; report the others as lost.
 
         where: the IR path of the struct that has this `extra`; "" = the request or the response itself.

@@ -101,17 +101,14 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
     said = read_body(body, f"The provider answered with status {status}.")
     wait = retry_after(headers)
-    return _fault(said, status, wait if wait is not None else _stated_delay(said))
+    wait = _stated_delay(said) if wait is None else wait
+    return decode_fault(NAME, said, _message(said), status, wait)
 
 
 def fault_of(frame: dict[str, Any]) -> Fault:
     """The fault of an error inside a response or a stream."""
     said = read_body(frame)
-    return _fault(said, stated_status(said), None)
-
-
-def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
-    return decode_fault(NAME, said, _message(said), status, wait)
+    return decode_fault(NAME, said, _message(said), stated_status(said), None)
 
 
 def _message(said: Body) -> str:

@@ -60,7 +60,6 @@ class ListRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The client's response and its usage. RequestFailed for an error, WireError without the list."""
         head = decode_head(answer.data)
         if not bytes(head.get(self._member, b"")).startswith(b"["):
             refuse_failure(decode_object(answer.data), self._member)

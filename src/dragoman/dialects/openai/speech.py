@@ -223,7 +223,6 @@ class SpeechRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The response, unchanged; raises like `refuse_words` if it is not audio."""
         refuse_words(answer)
         return answer, None
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman.dialects.diagnosis import CODES
-from dragoman.dialects.failure import Body, read_body, retry_after, stated_status
+from dragoman.dialects.failure import read_body, retry_after, stated_status
 from dragoman.dialects.openai.errors import WORDS, Words, decode_fault, encode_answer, encode_fault
 from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.ir import STATUS, Fault
@@ -18,7 +18,7 @@ from dragoman.ir import STATUS, Fault
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """The fault of an error response. Never fails: without a readable body the status gives the kind."""
     said = read_body(body, f"The provider answered with status {status}.")
-    return _fault(said, status, retry_after(headers))
+    return decode_fault(NAME, said, said.message, status, retry_after(headers))
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
@@ -30,16 +30,12 @@ def fault_of(value: dict[str, Any] | bytes) -> Fault:
     if isinstance(value, dict) and value.get("type") == "error":
         value = {key: kept for key, kept in value.items() if key not in {"type", "sequence_number"}}
     said = read_body(value)
-    return _fault(said, stated_status(said), None)
+    return decode_fault(NAME, said, said.message, stated_status(said), None)
 
 
 def broken(message: str) -> Fault:
     """The fault of a provider's stream that broke off, with this message."""
     return Fault("upstream", message, "stream_broken", type="server_error", blame="upstream")
-
-
-def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
-    return decode_fault(NAME, said, said.message, status, wait)
 
 
 # --- Our face ------------------------------------------------------------------------------------

@@ -37,12 +37,8 @@ _PICTURE: Final = _HEAD | {"result"}
 _ROLES: Final[frozenset[str]] = frozenset({"user", "assistant", "system", "developer"})
 _CLIENT_SIDE: Final = frozenset(
     {
-        "item_reference",
-        "mcp_approval_response",
-        "computer_call_output",
-        "local_shell_call_output",
-        "shell_call_output",
-        "apply_patch_call_output",
+        *("item_reference", "mcp_approval_response", "computer_call_output", "local_shell_call_output"),
+        *("shell_call_output", "apply_patch_call_output"),
     }
 )
 

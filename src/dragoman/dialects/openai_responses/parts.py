@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE, sound_tokens
@@ -206,12 +206,8 @@ def _logprob(value: _Wire) -> ir.Logprob:
     )
 
 
-_SOUNDS: Final = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
-_SOUND_WORDS: Final = {mime: word for word, mime in _SOUNDS.items()} | {
-    "audio/mp3": "mp3",
-    "audio/x-wav": "wav",
-    "audio/wave": "wav",
-}
+_SOUNDS: Final = AUDIO_TYPES | {"pcm16": "audio/pcm"}
+_SOUND_WORDS: Final = AUDIO_FORMATS | {"audio/pcm": "pcm16"}
 _READ: Final[dict[str, Callable[[_Wire, ir.Item | None], ir.Block]]] = {
     "refusal": _read_refusal,
     "input_image": _read_image,

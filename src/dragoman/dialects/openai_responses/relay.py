@@ -12,7 +12,7 @@ from dragoman.dialects.failure import ENDED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.errors import broken, error_event, failure_member, fault_of
 from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
-from dragoman.dialects.openai_responses.terms import reasoning_event
+from dragoman.dialects.openai_responses.terms import ID_PREFIX, NAME, SHOWN, reasoning_event
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.relaying import BodyRelay
 from dragoman.dialects.reply import Reply
@@ -41,11 +41,8 @@ _DELTA: Final = b'{"type":"response.output_text.delta","'
 _DELTA_HEAD: Final = b"event: response.output_text.delta\ndata: "
 _REASONING: Final = frozenset({"response.reasoning", "response.reasoning_text"})
 _ENDS: Final = (".delta", ".done")
-_ID: Final = "resp_"
-_SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
-"""Members of a response object that the gateway handles itself: the client gets its own values back."""
 _ADDED: Final = frozenset({"conversation"})
-"""Those of `_SHOWN` that are added if a response object lacks them: the gateway sends providers none."""
+"""Those of `SHOWN` that are added if a response object lacks them: the gateway sends providers none."""
 
 
 class ResponsesRelay(BodyRelay):
@@ -67,7 +64,7 @@ class ResponsesRelay(BodyRelay):
         return ResponsesStreamRelay(reply)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any] | None:
-        return _counts(usage)
+        return encode_usage(usage, Report(NAME), own=False)
 
 
 def _failed(head: _Head) -> bool:
@@ -77,10 +74,10 @@ def _failed(head: _Head) -> bool:
 
 def _edits(reply: Reply) -> dict[str, Any]:
     """The values that replace a provider's in a response object: the client's, and the gateway's id."""
-    edits: dict[str, Any] = {key: reply.echo[key] for key in _SHOWN if reply.echo.get(key) is not None}
+    edits: dict[str, Any] = {key: reply.echo[key] for key in SHOWN if reply.echo.get(key) is not None}
     if reply.model is not None:
         edits["model"] = reply.model
-    if reply.id.startswith(_ID):
+    if reply.id.startswith(ID_PREFIX):
         edits["id"] = reply.id
     return edits
 
@@ -92,10 +89,6 @@ def _usage(head: _Head) -> ir.Usage | None:
         return decode_usage(stated) if stated else None
     except (TypeError, AttributeError):
         return None
-
-
-def _counts(usage: ir.Usage) -> dict[str, Any] | None:
-    return encode_usage(usage, Report("openai_responses"), own=False)
 
 
 def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
@@ -187,7 +180,7 @@ class ResponsesStreamRelay:
         edits = _fitting(self._edits, response)
         if self.done and self.usage is None and self.estimate is not None:
             self.usage = usage = self.estimate()
-            edits["usage"] = _counts(usage)
+            edits["usage"] = encode_usage(usage, Report(NAME), own=False)
         self._response = response = {**response, **edits}
         return encode_head({**head, "response": response}) if edits else frame
 

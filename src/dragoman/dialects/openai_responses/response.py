@@ -16,7 +16,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import failure_member, fault_of
 from dragoman.dialects.openai_responses.items import decode_item, encode_items
-from dragoman.dialects.openai_responses.terms import NAME, TIERS, restore
+from dragoman.dialects.openai_responses.terms import ID_PREFIX, NAME, SHOWN, TIERS, restore
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
@@ -71,9 +71,6 @@ _ECHO: Final = DEFAULTS.keys() | {
     "prompt_cache_options",
     "billing",
 }
-_GATEWAYS: Final = ("previous_response_id", "store", "background", "conversation")
-"""Repeated members that the gateway handles before it asks a provider: the client gets its own values."""
-_ID: Final = "resp_"
 
 _STOPS: Final[dict[str, ir.Stop]] = {
     "max_output_tokens": ir.Stop("length"),
@@ -221,7 +218,7 @@ class Mint:
     __slots__ = ("_count", "_root")
 
     def __init__(self, answer: str) -> None:
-        self._root = answer.removeprefix(_ID)
+        self._root = answer.removeprefix(ID_PREFIX)
         self._count = 0
 
     def __call__(self, prefix: str) -> str:
@@ -314,7 +311,7 @@ def answer_id(stated: str | None, reply: Reply) -> str:
     """The id that a client can send back: the gateway's, if it made one or the provider stated none."""
     if stated is None:
         return reply.id
-    if reply.id.startswith(_ID) and reply.id != stated:
+    if reply.id.startswith(ID_PREFIX) and reply.id != stated:
         reply.report.change("id", "id", "created by the gateway; it can be used as previous_response_id")
         return reply.id
     return stated
@@ -331,11 +328,6 @@ def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
     if tier is not None:
         report.lose("tier", f"the Responses API has no service tier {tier}", "hint")
     return "default"
-
-
-def _calls(output: Sequence[dict[str, Any]]) -> bool:
-    """Whether one of the items is a call that the client must answer."""
-    return any(item["type"] in {"function_call", "custom_tool_call"} for item in output)
 
 
 def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
@@ -375,7 +367,8 @@ def _settle(
         if reason is not None:
             out["incomplete_details"] = {"reason": reason, **((stop.detail or {}) if own else {})}
         if not own:
-            _lose_stop(stop, report, called=_calls(out["output"]))
+            called = any(item["type"] in {"function_call", "custom_tool_call"} for item in out["output"])
+            _lose_stop(stop, report, called=called)
     elif not own:
         out["status"] = "completed"
     if not own and response.status is not None:
@@ -383,11 +376,11 @@ def _settle(
 
 
 def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:
-    """The members that repeat the request. own: as `stated` by the provider, but `_GATEWAYS` as the client
+    """The members that repeat the request. own: as `stated` by the provider, but `SHOWN` as the client
     wrote them; else all as the client wrote them, completed by `DEFAULTS`.
     """
     asked = reply.echo
-    mine = {key: asked[key] for key in _GATEWAYS if asked.get(key) is not None}
+    mine = {key: asked[key] for key in SHOWN if asked.get(key) is not None}
     if own:
         return {**(stated or {}), **mine}
     said = {key: value for key, value in asked.items() if key in _ECHO and value is not None}

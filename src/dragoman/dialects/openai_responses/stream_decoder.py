@@ -60,22 +60,19 @@ _UNTOLD: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 """For each type of call, the member that deltas fill. Its value at the start of the call is ignored."""
 
 
-class _Open:
+class _Open(msgspec.Struct):
     """A block that has not ended.
 
     block: as opened. said: whether a delta came. words: its text so far, by delta. logprobs: its log
     probabilities, which the end of the item repeats rounded. cited: the number of citations so far.
     """
 
-    __slots__ = ("block", "cited", "index", "logprobs", "said", "words")
-
-    def __init__(self, index: int, block: ir.Block) -> None:
-        self.index = index
-        self.block = block
-        self.said = False
-        self.cited = 0
-        self.words: list[str] = []
-        self.logprobs: list[ir.Logprob] = []
+    index: int
+    block: ir.Block
+    said: bool = False
+    cited: int = 0
+    words: list[str] = []
+    logprobs: list[ir.Logprob] = []
 
 
 class ResponsesDecoder:

@@ -47,19 +47,16 @@ _EMPTY: Final[dict[type, _Wire]] = {
 }
 
 
-class _Item:
+class _Item(msgspec.Struct):
     """An item whose `output_item.added` was sent. number: its output_index. wire: the item in that event.
 
     of: the `ir.Item` of its blocks. parts: a message's wire parts so far.
     """
 
-    __slots__ = ("number", "of", "parts", "wire")
-
-    def __init__(self, number: int, wire: _Wire, of: ir.Item | None) -> None:
-        self.number = number
-        self.wire = wire
-        self.of = of
-        self.parts: list[_Wire] = []
+    number: int
+    wire: _Wire
+    of: ir.Item | None
+    parts: list[_Wire] = []
 
     @property
     def place(self) -> _Wire:
@@ -67,7 +64,7 @@ class _Item:
         return {"item_id": self.wire.get("id", ""), "output_index": self.number}
 
 
-class _Block:
+class _Block(msgspec.Struct):
     """A block whose end has not been written.
 
     item: None for a block that is sent whole. place: the members that name its item and part in its events.
@@ -76,18 +73,16 @@ class _Block:
     thinking text (0 or 1), which stand before the model's own summary.
     """
 
-    __slots__ = ("before", "block", "closed", "head", "item", "part", "place", "said", "tail", "words")
-
-    def __init__(self, block: ir.Block, item: _Item | None = None, place: _Wire | None = None) -> None:
-        self.block = block
-        self.item = item
-        self.place = place or {}
-        self.closed = False
-        self.said = False
-        self.head = self.tail = b""
-        self.part: int | None = None
-        self.before = 0
-        self.words: list[str] = []
+    block: ir.Block
+    item: _Item | None = None
+    place: _Wire = {}
+    closed: bool = False
+    said: bool = False
+    head: bytes = b""
+    tail: bytes = b""
+    part: int | None = None
+    before: int = 0
+    words: list[str] = []
 
 
 class ResponsesEncoder(EventEncoder):
