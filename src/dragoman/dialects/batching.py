@@ -21,7 +21,7 @@ _Split = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
 
 
 def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
-    """Make a `ProviderSide.split` that keeps each batch within these limits; most_tokens None = no limit."""
+    """Make a `ProviderSide.split` that keeps batches of several inputs within these limits; None = none."""
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
         inputs = request.inputs

@@ -72,7 +72,7 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     """Raises WireError for a request that only a server of the same protocol can answer; None = every
     request can be translated."""
     questions: Callable[[ir.Request], Sequence[ir.Request]] | None = None
-    """Splits a request with several prompts into requests with one prompt each, for servers of other
+    """Splits a request with several prompts into requests for one answer each, for servers of other
     protocols; returns none for one prompt. Raises WireError for too many. None = never several prompts."""
     unstored: Callable[[Mapping[str, Any], Facts, Quirks], tuple[Edits, tuple[Change, ...]]] | None = None
     """The edits by which a relayed body (the first argument) asks the provider not to store the response, and

@@ -235,7 +235,7 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
 
 
 def _offer_known(messages: Sequence[ir.Message], offered: list[ir.Tool], report: Report) -> None:
-    """Append to `offered` the tools that messages of the history add, each once."""
+    """Append to `offered` the functions that messages of the history add, unless it has them already."""
     known = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
     for index, message in enumerate(messages):
         for tool in message.tools:

@@ -1,4 +1,4 @@
-"""What all dialects share to decode a provider's error response: its body, status, delay, and secrets in it.
+"""Reads a provider's error response for all dialects: message, codes, status and delay, without secrets.
 
 A dialect adds its own codes and message patterns. Bodies are parsed as loosely as vendors write them. Every
 text is shortened and cleaned of secrets, because clients may read it.
@@ -37,7 +37,7 @@ _MAX_MESSAGE = 4000
 _LONGEST_WAIT = 7 * 86_400
 """The most seconds in a `retry-after` header to a client. A provider may state a number of 300 digits."""
 _MAX_READ = 64 * 1024
-"""Characters of one error body that are cleaned of secrets; the rest is dropped. Cleaning takes a fifth of a
+"""The most characters of an error body that are cleaned of secrets; the rest is dropped. They take a fifth of a
 second at most; a real error takes a hundredth of that.
 """
 _BY_STATUS: dict[int, Kind] = {

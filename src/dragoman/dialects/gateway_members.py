@@ -146,7 +146,7 @@ def _names_models(value: Any) -> bool:
 
 
 def _are_moderations(value: Any) -> bool:
-    """Whether a value of `guardrails` is Mistral's: LiteLLM's objects in such a list have one member."""
+    """Whether a value of `guardrails` is Mistral's: a list with an object of several members."""
     return isinstance(value, list) and any(isinstance(one, dict) and len(one) > 1 for one in value)
 
 
@@ -265,7 +265,7 @@ def _changes(key: str, value: Mapping[str, Any], kept: Mapping[str, Any]) -> Ite
 
 
 def _within(metadata: Mapping[str, Any]) -> Iterator[tuple[str, _Why]]:
-    """The members of a metadata object that LiteLLM reads as settings, each with why it is lost."""
+    """(name, why it is lost) for each member of a metadata object that LiteLLM reads as a setting."""
     for name in ("guardrails", "disable_global_guardrails"):
         if metadata.get(name):
             yield name, _GUARDS

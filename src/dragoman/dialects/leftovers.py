@@ -81,7 +81,9 @@ SHARED: Final = frozenset({"system_fingerprint", "prompt_filter_results", "conte
 
 
 def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) -> None:
-    """Write a leftover into `out`; if it would replace a value of another type, report it as lost."""
+    """Write a leftover into `out`; report it as lost if `out` has a value of another type there, except null,
+    "" and members in `_FILLED`. place: the IR path for the report.
+    """
     written = out.get(key)
     kinds = {type(written), type(value)}
     if written is None or written == "" or len(kinds) == 1 or kinds == _NUMBERS or key in _FILLED:

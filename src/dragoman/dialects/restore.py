@@ -258,7 +258,7 @@ class WholeObject:
 
 
 class ValueMember:
-    """An `ArgumentsReader` of the JSON text of an object's only member. Any other text passes unchanged."""
+    """An `ArgumentsReader` that gives the JSON text of an object's only member; any other text unchanged."""
 
     __slots__ = ("_begun", "_head", "_held")
 
@@ -289,7 +289,7 @@ class ValueMember:
 
 
 class StringMember:
-    """An `ArgumentsReader` of an object's only member, a string. Any other text passes unchanged.
+    """An `ArgumentsReader` that gives the string in an object's only member; any other text unchanged.
 
     Half of an escape or of a surrogate pair is held back until the rest arrives; a lone surrogate, which is
     no character, becomes U+FFFD.
@@ -303,7 +303,7 @@ class StringMember:
         self._done = False
 
     def feed(self, text: str) -> str:
-        """The next characters of the string that are complete."""
+        """The next characters of the string that are complete; of arguments in another form, their text."""
         text = self._head.feed(text)
         if self._head.state != "past":
             return "" if _NO_MEMBER.fullmatch(text) else text

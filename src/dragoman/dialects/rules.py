@@ -267,7 +267,9 @@ def _wrong_role(role: Any, path: str, allowed: tuple[str, ...]) -> NoReturn:
 
 
 def check_members(body: Mapping[str, Any], rules: Mapping[str, Rule], *needed: str) -> None:
-    """Check the top-level members of a body by the rules of their names. needed: those that must be there."""
+    """Check the top-level members of a body by the rules of their names. Raises WireError, also if one of the
+    `needed` members is missing or null.
+    """
     for member in needed:
         if body.get(member) is None:
             missing(member)

@@ -23,7 +23,7 @@ _ITEMS = "openai_responses"
 
 
 def in_words(request: ir.Request) -> ir.Request:
-    """The request for another protocol: a `Native` block of the question that stands for a text becomes it.
+    """The request for another protocol: a `Native` block of the question that stands for a text becomes that.
 
     Raises WireError, with an IR path, for the first block of an unknown kind that is not in an answer.
     """

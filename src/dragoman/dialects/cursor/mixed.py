@@ -145,7 +145,7 @@ class Mixed:
     def _filled(
         self, blocks: Sequence[ir.Block], foreign: Mapping[int, dict[str, Any]], before: int
     ) -> tuple[ir.Block, ...]:
-        """The blocks with those of Anthropic (`foreign`, by content index) put in.
+        """The blocks, with Anthropic's (`foreign`: index in the content -> wire block) decoded in place.
 
         before: how many of the blocks come before the first one of the content.
         """

@@ -119,7 +119,7 @@ _PLAIN: Final = _SUMS | {"prompt_tokens_details", "completion_tokens_details"}
 _PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
 _PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})
 _BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
-"""Members for cached tokens at Together and DeepSeek; OpenAI has them only in `prompt_tokens_details`."""
+"""Top-level members for cached tokens, of Together and DeepSeek; OpenAI's is in `prompt_tokens_details`."""
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:

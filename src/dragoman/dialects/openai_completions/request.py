@@ -45,7 +45,7 @@ _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _MAX_TOKENS: Final = 16
 """OpenAI's default for `max_tokens`."""
 _ENOUGH: Final = 4096
-"""`max_tokens` for another protocol's request without a limit: the default 16 would cut its answer off."""
+"""`max_tokens` for a request and a model without a limit: the default 16 would cut the answer off."""
 _MAX_LOGPROBS: Final = 5
 _MOST_ANSWERS: Final = 16
 """The most answers (prompts times `n`) for which `parts` makes requests, which run one after another."""

@@ -415,7 +415,7 @@ SCALARS: Final[dict[str, Rule]] = {
     "frequency_penalty": number(-2, 2),
     "presence_penalty": number(-2, 2),
 }
-"""The rule for each member that is a field of ir.Sampling under the same name, decoded and encoded by it."""
+"""Member that is a field of ir.Sampling -> its rule. The codec reads and writes members by this table."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,

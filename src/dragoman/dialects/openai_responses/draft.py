@@ -40,7 +40,8 @@ class Draft(FamilyDraft):
     ) -> dict[str, Any]:
         """A new wire item of the type `kind`, with the id, status, phase and leftovers of `item`.
 
-        status: True = an item of an answer that states no status gets "completed".
+        prefix: of the id that `mint` makes for an item without one. status: True = an item of an answer that
+        has no status gets "completed".
         """
         out: dict[str, Any] = {"type": kind}
         stated = item or ir.Item()

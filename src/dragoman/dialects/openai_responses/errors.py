@@ -62,14 +62,14 @@ def error_member(fault: Fault) -> dict[str, Any]:
 
 
 def error_event(fault: Fault) -> dict[str, Any]:
-    """The error in an `error` event: nested for clients of Open Responses, and flat for OpenAI's clients."""
+    """The error in an `error` event, twice: nested, for Open Responses, and flat, for OpenAI's clients."""
     member = error_member(fault)
     flat = {key: member[key] for key in ("code", "message", "param")}
     return {**flat, "error": member}
 
 
 def failure_member(fault: Fault) -> dict[str, Any]:
-    """The `error` of a failed response object. A missing or unknown code becomes `server_error`."""
+    """The `error` of a failed response object. A missing or unfit code becomes `server_error`."""
     member = error_member(fault)
     code = member["code"]
     known = code in CODES and (STATUS[fault.kind] < 500 or code in _FAILURES)

@@ -168,12 +168,12 @@ def _plain(parts: list[_Wire]) -> str | None:
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
-    """Whether a medium of an assistant message can move to a user message."""
+    """Whether a medium moves to a user message: images and documents that have data, a URL or a file id."""
     return block.kind not in {"audio", "video"} and bool(block.data or block.url or block.file)
 
 
 def _needs(call: ir.ToolCall) -> bool:
-    """Whether a call must have an output. Calls of OpenAI's own tools have none."""
+    """Whether a call must have an output: not if it is written as the call of a tool in `builtins`."""
     return call.kind != "builtin" or builtins.called(call) is None
 
 

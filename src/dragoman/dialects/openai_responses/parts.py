@@ -315,7 +315,7 @@ def _encode_logprob(value: ir.Logprob, draft: Draft, where: str, *, inner: bool 
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether OpenAI's servers download a medium from its address. They do not download audio."""
+    """Whether OpenAI's servers download a medium: images and documents at an HTTP URL, never audio."""
     return media.kind in {"image", "document"} and (media.url or "").startswith(("http://", "https://"))
 
 

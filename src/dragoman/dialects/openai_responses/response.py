@@ -142,7 +142,7 @@ _SETTLED: Final = frozenset({"completed", "incomplete", None})
 
 
 def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
-    """The leftovers of a response object: members that have no field in the IR, except the repeated ones."""
+    """The leftovers of a response object: members without an IR field, except null and repeated ones."""
     kept = {
         key: value
         for key, value in body.items()
@@ -322,7 +322,7 @@ def _seconds(created: float | str | None, reply: Reply) -> int:
 
 
 def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
-    """The `service_tier` to write: "default" if another protocol's answer has no tier known here."""
+    """The `service_tier` to write, None = none; "default" if another protocol's answer has no known tier."""
     if own or tier in TIERS:
         return tier
     if tier is not None:

@@ -197,7 +197,9 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        """A progress event of this protocol, with the `output_index` and the number that it has here."""
+        """The bytes of a progress event, with the `output_index` that its item has here; b"" for an event of
+        another protocol.
+        """
         if event.dialect != NAME:
             return b""
         members = {key: value for key, value in event.value.items() if key not in ("type", "sequence_number")}
