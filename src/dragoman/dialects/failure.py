@@ -37,8 +37,8 @@ _MAX_MESSAGE = 4000
 _LONGEST_WAIT = 7 * 86_400
 """The most seconds in a `retry-after` header to a client. A provider may state a number of 300 digits."""
 _MAX_READ = 64 * 1024
-"""The most characters of an error body that are cleaned of secrets; the rest is dropped. They take a fifth of a
-second at most; a real error takes a hundredth of that.
+"""The most characters of an error body that are cleaned of secrets; the rest is dropped. That takes a fifth
+of a second at most; a real error takes a hundredth of that.
 """
 _BY_STATUS: dict[int, Kind] = {
     400: "invalid_request",

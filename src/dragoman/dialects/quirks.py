@@ -77,7 +77,7 @@ class Quirks(Value, frozen=True):
     reasoning_field: Literal["reasoning_content", "reasoning", "none"] = "none"
     """The field of an assistant message that holds its reasoning text when it is sent back."""
     reasoning_replay: Literal["never", "tool_turns", "always"] = "never"
-    """Which earlier assistant messages must include their reasoning text; tool_turns: those with calls."""
+    """Which earlier assistant messages must include their reasoning text."""
     null_members: bool = True
     """Whether fields with the value null are accepted inside messages."""
     media_urls: bool = True

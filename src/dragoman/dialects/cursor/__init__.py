@@ -35,8 +35,6 @@ class Cursor:
     `input` has the name of Responses, so a provider that supports both gets the request in Responses.
     """
 
-    __slots__ = ("input", "mixed")
-
     def __init__(self, chat: Dialect, responses: Dialect, blocks: Blocks) -> None:
         asked, pieces = Input(responses), Mixed(chat, blocks)
         self.input = replace(

@@ -29,8 +29,6 @@ _options: Final = members(include_usage=a_boolean, include_obfuscation=a_boolean
 class Input:
     """Checks and decodes requests with `input`. responses: the dialect Responses."""
 
-    __slots__ = ("_responses",)
-
     def __init__(self, responses: Dialect) -> None:
         self._responses = responses.request
 

@@ -63,8 +63,6 @@ class Blocks(NamedTuple):
 class Mixed:
     """Checks and decodes mixed requests. chat: the dialect of all but the foreign pieces."""
 
-    __slots__ = ("_blocks", "_chat")
-
     def __init__(self, chat: Dialect, blocks: Blocks) -> None:
         self._chat = chat.request
         self._blocks = blocks

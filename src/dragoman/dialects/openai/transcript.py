@@ -153,16 +153,10 @@ def _plain(response: ir.TranscriptionResponse, _: Reply) -> Payload:
     return Payload(response.text.encode() + b"\n", _TEXT)
 
 
-def _srt(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
-    return Payload(to_srt(_cues(response, reply)).encode(), _TEXT)
-
-
-def _vtt(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
-    return Payload(to_vtt(_cues(response, reply)).encode(), _TEXT)
-
-
-def _cues(response: ir.TranscriptionResponse, reply: Reply) -> list[Cue]:
-    return [Cue(one.start, one.end, one.text) for one in _segments(response, reply)]
+def _subtitles(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
+    write = to_srt if reply.request.output == "srt" else to_vtt
+    cues = [Cue(one.start, one.end, one.text) for one in _segments(response, reply)]
+    return Payload(write(cues).encode(), _TEXT)
 
 
 def _segments(response: ir.TranscriptionResponse, reply: Reply) -> Sequence[ir.Segment]:
@@ -275,8 +269,8 @@ _TEXT: Final = "text/plain; charset=utf-8"
 _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]] = {
     "json": _json,
     "text": _plain,
-    "srt": _srt,
-    "vtt": _vtt,
+    "srt": _subtitles,
+    "vtt": _subtitles,
     "verbose_json": _verbose,
     "diarized_json": _diarized,
 }

@@ -32,8 +32,6 @@ _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
 class CompletionsEncoder(EventEncoder):
     """Encodes the events of one stream as the bytes of chunks."""
 
-    __slots__ = ("_begun", "_draft", "_echoes", "_head", "_offsets", "_once", "_reply", "_usage")
-
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
         self._draft = Draft(reply.report, answer=True)

@@ -18,8 +18,6 @@ class Draft(FamilyDraft):
     prefix ("msg", "fc", "rs"); None = no id is made. summarised: thinking is written as a summary.
     """
 
-    __slots__ = ("mint", "summarised")
-
     def __init__(
         self,
         report: Report,

@@ -81,29 +81,15 @@ def _read_refusal(part: _Wire, item: ir.Item | None) -> ir.Block:
 
 def _read_image(part: _Wire, item: ir.Item | None) -> ir.Block:
     source = _source(part, ("image_url", "url"), ("file_id", "file"))
-    return ir.Media(
-        "image",
-        **source,
-        detail=part.get("detail"),
-        item=item,
-        cache=_decode_mark(part),
-        extra=leftovers(part, _IMAGE),
-    )
+    return _medium("image", part, item, _IMAGE, detail=part.get("detail"), **source)
 
 
 def _read_file(part: _Wire, item: ir.Item | None) -> ir.Block:
     source = _source(part, ("file_data", "data"), ("file_url", "url"), ("file_id", "file"))
-    bare = "data" in source and not is_data_url(part["file_data"])
-    return ir.Media(
-        "document",
-        **source,
-        name=part.get("filename"),
-        detail=part.get("detail"),
-        item=item,
-        cache=_decode_mark(part),
-        extra=leftovers(part, _FILE),
-        form="base64" if bare else None,
-    )
+    if source.keys() == {"data"}:  # no data URL, which has a type
+        source["form"] = "base64"
+    stated = {"name": part.get("filename"), "detail": part.get("detail")}
+    return _medium("document", part, item, _FILE, **source, **stated)
 
 
 def _read_audio(part: _Wire, item: ir.Item | None) -> ir.Block:
@@ -115,8 +101,11 @@ def _read_audio(part: _Wire, item: ir.Item | None) -> ir.Block:
 
 
 def _read_video(part: _Wire, item: ir.Item | None) -> ir.Block:
-    source = _source(part, ("video_url", "url"))
-    return ir.Media("video", **source, item=item, cache=_decode_mark(part), extra=leftovers(part, _VIDEO))
+    return _medium("video", part, item, _VIDEO, **_source(part, ("video_url", "url")))
+
+
+def _medium(kind: Any, part: _Wire, item: ir.Item | None, known: frozenset[str], **fields: Any) -> ir.Media:
+    return ir.Media(kind, **fields, item=item, cache=_decode_mark(part), extra=leftovers(part, known))
 
 
 def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:

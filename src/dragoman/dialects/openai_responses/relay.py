@@ -14,7 +14,7 @@ from dragoman.dialects.openai_responses.errors import broken, error_event, failu
 from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
 from dragoman.dialects.openai_responses.terms import ID_PREFIX, NAME, SHOWN, reasoning_event
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
-from dragoman.dialects.relaying import BodyRelay
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.streaming import Ending
 from dragoman.errors import RequestFailed, WireError
@@ -32,7 +32,6 @@ class _Kind(msgspec.Struct):
 
 _decode = msgspec.json.Decoder().decode
 _decode_kind = msgspec.json.Decoder(_Kind).decode
-_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError, AttributeError)
 
 _TERMINAL: Final = frozenset({"response.completed", "response.incomplete"})
 _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_progress", "keepalive"})
@@ -99,11 +98,6 @@ def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
 class ResponsesStreamRelay:
     """Relays one stream: edits the response object in events; reasoning events get the client's names."""
 
-    __slots__ = (
-        *("_edits", "_failed", "_last", "_ndjson", "_renamed", "_reply", "_response", "_terminal"),
-        *("content", "done", "ending", "estimate", "usage", "waits"),
-    )
-
     def __init__(self, reply: Reply) -> None:
         self.usage: ir.Usage | None = None
         self.content = False
@@ -132,7 +126,7 @@ class ResponsesStreamRelay:
             raise RequestFailed(fault_of(bytes(frame)))
         try:
             kind = _decode_kind(frame).type
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             if frame.strip() == b"[DONE]":
                 return b""
             if (told := _bare_error(frame)) is not None:
@@ -219,7 +213,7 @@ def _bare_error(frame: bytes) -> dict[str, Any] | None:
     """The decoded frame, if it has an `error`, which some servers send without a type; None = it has none."""
     try:
         told = _decode(frame)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     return told if type(told) is dict and told.get("error") else None
 
@@ -228,6 +222,6 @@ def _number(frame: bytes) -> int:
     """The `sequence_number` of an event's data; 0 if it has no readable one."""
     try:
         stated = _decode(frame).get("sequence_number")
-    except _UNREADABLE:
+    except UNREADABLE:
         return 0
     return stated if type(stated) is int else 0

@@ -215,8 +215,6 @@ def asks_for_summary(reply: Reply) -> bool:
 class Mint:
     """Makes the ids of items without an id. The same answer gets the same ids."""
 
-    __slots__ = ("_count", "_root")
-
     def __init__(self, answer: str) -> None:
         self._root = answer.removeprefix(ID_PREFIX)
         self._count = 0

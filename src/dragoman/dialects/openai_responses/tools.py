@@ -58,22 +58,12 @@ def is_group(tool: Mapping[str, Any]) -> bool:
 def _function(tool: dict[str, Any], space: ir.Namespace | None = None) -> ir.Function:
     get = tool.get
     if get("type") == "custom":
-        return ir.Function(
-            tool["name"],
-            get("description"),
-            kind="custom",
-            format=get("format"),
-            extra=leftovers(tool, _CUSTOM),
-            namespace=space,
-        )
-    return ir.Function(
-        tool["name"],
-        get("description"),
-        get("parameters"),
-        get("strict"),
-        extra=leftovers(tool, _FUNCTION),
-        namespace=space,
-    )
+        stated: dict[str, Any] = {"kind": "custom", "format": get("format")}
+        extra = leftovers(tool, _CUSTOM)
+    else:
+        stated = {"parameters": get("parameters"), "strict": get("strict")}
+        extra = leftovers(tool, _FUNCTION)
+    return ir.Function(tool["name"], get("description"), **stated, extra=extra, namespace=space)
 
 
 def _provided(tool: dict[str, Any]) -> ir.ProviderTool:
