@@ -52,8 +52,7 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
     """HTTP headers that belong to the protocol, except API keys; all names in lower case."""
 
     required: Mapping[str, str] = {}
-    """Headers that a provider requires: name -> the value if neither the client nor the configuration states
-    one."""
+    """Headers that a provider requires: name -> value, unless the client or the configuration states one."""
     request: frozenset[str] = frozenset()
     """The request headers that are passed from a client to an upstream of the same protocol."""
     response: frozenset[str] = frozenset()

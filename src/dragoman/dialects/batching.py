@@ -21,7 +21,7 @@ _Split = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
 
 
 def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
-    """Make a `ProviderSide.split` that keeps each batch within these limits; most_tokens None = no limit."""
+    """Make a `ProviderSide.split` that keeps batches of several inputs within these limits; None = none."""
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
         inputs = request.inputs
@@ -55,7 +55,7 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
 
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:
-    """The token limit of a batch, and each input's tokens; all 0 if `most` is None or holds all for sure."""
+    """(token limit of a batch, tokens of each input); all 0 if `most` is None or surely holds all inputs."""
     if most is None or sum(map(_ceiling, inputs)) <= most:
         return 0, [0] * len(inputs)
     counter = Counter(model)

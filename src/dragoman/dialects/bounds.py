@@ -31,9 +31,9 @@ _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class Kept:
-    """Counts the JSON values inside arrays and objects that a decoder keeps of one stream.
+    """Counts the JSON values inside the arrays and objects that a decoder keeps of one stream.
 
-    most: their limit. values: their number now.
+    most: the most values. values: how many it keeps now.
     """
 
     __slots__ = ("_late", "_most", "values")
@@ -44,7 +44,7 @@ class Kept:
         self.values = 0
 
     def add(self, value: Any) -> None:
-        """Count the values inside a JSON value or an IR struct. Raises WireError for too many now."""
+        """Count the values inside a JSON value or an IR struct. Raises WireError if too many are kept."""
         if type(value) not in _FLAT:
             self.values += inner_values(value)
         if self.values > self._most:
@@ -59,7 +59,9 @@ class Kept:
             self.values -= inner_values(value)
 
     def late(self, name: str, value: Any) -> None:
-        """Count an unknown member instead of an earlier one of this name. Raises WireError for too many."""
+        """Count an unknown member in place of one of this name. Raises WireError for too many names or
+        values.
+        """
         if name not in self._late:
             refuse_more(len(self._late), MOST_LEFTOVERS, "unknown members of the stream")
         self.values -= self._late.get(name, 0)
@@ -68,21 +70,18 @@ class Kept:
         self.add(None)
 
     def replace(self, before: Any, value: Any) -> None:
-        """Subtract the values inside `before`; count those inside `value`. Raises WireError for too many."""
+        """Subtract the values inside `before`; count those inside `value`. Raises WireError as `add`."""
         self.drop(before)
         self.add(value)
 
     def update(self, before: Mapping[str, Any], news: Mapping[str, Any]) -> None:
-        """Count `news`, which replace members of the same name in `before`. Raises WireError for too many.
-
-        Each value is walked at most twice: when it is added, and when another one replaces it.
-        """
+        """Count `news`, which replace members of the same name in `before`. Raises WireError as `add`."""
         for name, value in news.items():
             self.replace(before.get(name), value)
 
 
 def inner_values(value: Any) -> int:
-    """The number of entries and members, at any depth, inside a decoded JSON value or an IR struct."""
+    """The number of entries and members, at any depth, in a JSON value or an IR struct, except its fields."""
     count = 0
     waiting = [value]
     while waiting:

@@ -13,8 +13,8 @@ from dragoman import ir
 from dragoman.dialects.facts import Facts
 
 DEMANDED: Final = "demanded"
-"""`Request.forms["reasoning"]` if the client's protocol refuses a wish to think if the model cannot.
-In requests of the other protocols, this wish is ignored for such a model.
+"""The value of `Request.forms["reasoning"]` for a wish to think that is refused if the model cannot think.
+Without it, the wish is ignored for such a model.
 """
 
 
@@ -62,7 +62,7 @@ def _fault(code: str, message: str, param: str) -> ir.Fault:
 
 
 def _media(request: ir.Request) -> Iterator[tuple[str, ir.Media]]:
-    """Every medium of the request that is not text, after its IR path."""
+    """(IR path, medium) for each medium of the request, except documents that consist of text."""
     yield from _inside(request.system, "system")
     for index, message in enumerate(request.messages):
         yield from _inside(message.blocks, f"messages[{index}].blocks")

@@ -83,19 +83,14 @@ class Compatibility(msgspec.Struct, frozen=True):
     refused: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=2048)
 def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
     """The features for an upstream of the client's protocol `face`, where most requests are relayed."""
-    return _sorted(face, face, quirks, facts)
+    return translated(face, face, quirks, facts)
 
 
 @lru_cache(maxsize=2048)
 def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
     """The features for a client of `face` whose requests are translated for an upstream of `dialect`."""
-    return _sorted(face, dialect, quirks, facts)
-
-
-def _sorted(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
     features: list[str] = []
     losses: list[tuple[str, Loss]] = []
     refused: list[str] = []

@@ -95,7 +95,6 @@ class CountRelay(WholeAnswerRelay):
         self._reduce = reduce
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """As `OperationRelay.request`."""
         return Outgoing(self._path, encode_head(self._reduce({**head, **edits}, edits.get("model"))))
 
     def response(

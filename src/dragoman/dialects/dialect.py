@@ -72,11 +72,15 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     """Raises WireError for a request that only a server of the same protocol can answer; None = every
     request can be translated."""
     questions: Callable[[ir.Request], Sequence[ir.Request]] | None = None
-    """Splits a request with several prompts into requests with one prompt each, for servers of other
+    """Splits a request with several prompts into requests for one answer each, for servers of other
     protocols; returns none for one prompt. Raises WireError for too many. None = never several prompts."""
     unstored: Callable[[Mapping[str, Any], Facts, Quirks], tuple[Edits, tuple[Change, ...]]] | None = None
     """The edits by which a relayed body (the first argument) asks the provider not to store the response, and
     the changes to report; None = the protocol's providers store nothing."""
+
+    def located(self, request: WireRequest, where: str) -> str:
+        """The JSON path, in this request, for the IR path `where`."""
+        return self.locate(where) if self.locate_in is None else self.locate_in(request, where)
 
 
 class ResponseCodec(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,8 +128,7 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
     """The regular expression that a tool's whole name must match."""
     reads: Callable[[ir.Media], bool] | None = None
-    """Whether the servers download this medium from its URL; if not, the gateway does. None = they always
-    do."""
+    """Whether the servers download this medium from its URL, so that the gateway need not. None = always."""
 
 
 class Opaque(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,7 +191,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         if request.written is not None:
             request = msgspec.structs.replace(request, body=request.written)
         codec = self.request
-        locate = codec.locate if codec.locate_in is None else partial(codec.locate_in, request)
+        locate = partial(codec.located, request)
         if not request.continued[1]:
             return locate
         return lambda where: locate(_own_place(where, request.continued))

@@ -48,12 +48,10 @@ class Able(Protocol):
     @property
     def features(self) -> frozenset[Feature]:
         """The features that the target has, so that they need no emulation."""
-        ...
 
     @property
     def tool_name(self) -> str:
         """The regular expression that a tool's whole name must match."""
-        ...
 
 
 class Emulation(msgspec.Struct, frozen=True):
@@ -148,7 +146,10 @@ _ANY_OBJECT: Final = (
 def _with_answer_tool(
     request: ir.Request, output: ir.Output, name: str, report: Report
 ) -> tuple[ir.Request, str | None]:
-    """The request with the forced tool `name`; its argument with the answer, None = all arguments are it."""
+    """The request with the tool `name` and a forced call; and the tool's argument that holds the answer.
+
+    None = the tool's arguments are the answer.
+    """
     schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
     guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT
     description = f"{output.description}\n{guide}" if output.description else guide
@@ -212,7 +213,9 @@ def _with_instruction(request: ir.Request, output: ir.Output, target: Able, repo
 
 
 def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, list[Named]]:
-    """The request with functions instead of the protocol's own tools that the client runs; their names."""
+    """The request with functions instead of the protocol's own tools that the client runs; and the names of
+    these functions.
+    """
     offered, messages = list(request.tools or ()), request.messages
     plain: list[Named] = []
     own = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
@@ -232,7 +235,7 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
 
 
 def _offer_known(messages: Sequence[ir.Message], offered: list[ir.Tool], report: Report) -> None:
-    """Append to `offered` the tools that messages of the history add, each once."""
+    """Append to `offered` the functions that messages of the history add, unless it has them already."""
     known = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
     for index, message in enumerate(messages):
         for tool in message.tools:

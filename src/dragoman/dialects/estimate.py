@@ -16,16 +16,14 @@ from dragoman.tokens import Counter, count
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN, size
 
 ESTIMATED: Final = "estimated"
-"""The member of a usage object that encoders set to mark an estimate. No protocol has a member of this name.
-"""
+"""The member that encoders add to a usage object to mark an estimate; no protocol has one of this name."""
 _Part = TypeVar("_Part", bound=Sized)
 
 
 class Overheard(Generic[_Part]):
     """The beginning of a provider's stream, kept to estimate the stream's usage if the provider states none.
 
-    parts: the kept ones, chunks of bytes or lists of events. most: no more are kept after so many bytes or
-    events.
+    parts: the kept ones, chunks of bytes or lists of events. most: bytes or events after which none is kept.
     """
 
     __slots__ = ("_held", "_most", "_size", "parts")

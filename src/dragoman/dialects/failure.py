@@ -1,4 +1,4 @@
-"""What all dialects share to decode a provider's error response: its body, status, delay, and secrets in it.
+"""Reads a provider's error response for all dialects: message, codes, status and delay, without secrets.
 
 A dialect adds its own codes and message patterns. Bodies are parsed as loosely as vendors write them. Every
 text is shortened and cleaned of secrets, because clients may read it.
@@ -31,14 +31,14 @@ CODES_OF_KINDS: Final[dict[Kind, str]] = {
 }
 """Kind -> the code (one of OpenAI's) for a fault that was decoded from a protocol without codes."""
 _MAX_TEXT = 500
-"""Characters that are kept of an error body that is no JSON."""
+"""The most characters that are kept of an error body that is no JSON."""
 _MAX_MESSAGE = 4000
-"""Characters that are kept of the message in a JSON error body."""
+"""The most characters that are kept of the message in a JSON error body."""
 _LONGEST_WAIT = 7 * 86_400
 """The most seconds in a `retry-after` header to a client. A provider may state a number of 300 digits."""
 _MAX_READ = 64 * 1024
-"""Characters of one error body that are cleaned of secrets; the rest is dropped. Cleaning takes a fifth of a
-second at most; a real error takes a hundredth of that.
+"""The most characters of an error body that are cleaned of secrets; the rest is dropped. That takes a fifth
+of a second at most; a real error takes a hundredth of that.
 """
 _BY_STATUS: dict[int, Kind] = {
     400: "invalid_request",
@@ -197,7 +197,7 @@ def _untagged(text: str) -> str:
 
 
 def _cleaner() -> Callable[[str], str]:
-    """A function that cleans the texts of one body, and drops all after `_MAX_READ` characters together."""
+    """A function that cleans one text of a body at a call, and drops all after `_MAX_READ` characters."""
     left = _MAX_READ
 
     def clean(text: str) -> str:
@@ -244,8 +244,8 @@ _RAISED = re.compile(r"(?:[A-Za-z_$][\w$]{0,80}\.){0,12}[A-Z]\w{0,80}(?:Error|Ex
 def untraced(text: str) -> str:
     """The text; if it contains a stack trace or a path on the provider's machine, only one sentence of it.
 
-    This is the first, or the trace's own message, with "[path]" for a path. Clients need to know what failed,
-    but not how a server is built.
+    This is the first sentence, or the message of the trace if that comes first; a path becomes "[path]".
+    Clients need to know what failed, but not how a server is built.
     """
     trace = _TRACE.search(text)
     if trace is None and not _PATH.search(text):

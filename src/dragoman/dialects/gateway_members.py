@@ -146,7 +146,7 @@ def _names_models(value: Any) -> bool:
 
 
 def _are_moderations(value: Any) -> bool:
-    """Whether a value of `guardrails` is Mistral's: LiteLLM's objects in such a list have one member."""
+    """Whether a value of `guardrails` is Mistral's: a list with an object of several members."""
     return isinstance(value, list) and any(isinstance(one, dict) and len(one) > 1 for one in value)
 
 
@@ -211,12 +211,12 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
 
 
 def stated(value: str) -> list[str]:
-    """The tags in a header's value."""
+    """The tags in the value of one of the `HEADERS`, without empty ones."""
     return [tag for one in value.split(",") if (tag := one.strip())]
 
 
 def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
-    """The tags that are logged, each once; and one loss if there are too many tags or too long ones."""
+    """The tags that are logged, each once; and a loss if any is too long or one too many, else ()."""
     fit = [tag for tag in dict.fromkeys(tags) if len(tag) <= LONGEST_TAG]
     if len(fit) > MOST_TAGS or len(fit) < len(set(tags)):
         why = f"only {MOST_TAGS} tags of at most {LONGEST_TAG} characters are noted"
@@ -265,7 +265,7 @@ def _changes(key: str, value: Mapping[str, Any], kept: Mapping[str, Any]) -> Ite
 
 
 def _within(metadata: Mapping[str, Any]) -> Iterator[tuple[str, _Why]]:
-    """The members of a metadata object that LiteLLM reads as settings, each with why it is lost."""
+    """(name, why it is lost) for each member of a metadata object that LiteLLM reads as a setting."""
     for name in ("guardrails", "disable_global_guardrails"):
         if metadata.get(name):
             yield name, _GUARDS

@@ -46,7 +46,8 @@ class Leftovers:
         return {self._dialect: rest} if rest else None
 
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-        """Write this dialect's leftovers in `extra` into the encoded object `out`; report the others as lost.
+        """Write the leftovers in `extra` of this dialect, and the `SHARED` ones of a related one, into the
+        encoded object `out`; report the others as lost.
 
         where: the IR path of the struct that has this `extra`; "" = the request or the response itself.
         """
@@ -67,7 +68,7 @@ class Leftovers:
                     _put(out, key, value, report, f"{where}.{key}" if where else key)
 
     def _same(self, dialect: str, members: Mapping[str, Any]) -> dict[str, Any]:
-        """The leftovers of another dialect that this dialect has, too."""
+        """The leftovers (`members`) of a related dialect that this one has, too; {} for other dialects."""
         if KIN.get(self._dialect) != dialect:
             return {}
         return {key: value for key, value in members.items() if key in SHARED}
@@ -80,7 +81,9 @@ SHARED: Final = frozenset({"system_fingerprint", "prompt_filter_results", "conte
 
 
 def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) -> None:
-    """Write a leftover into `out`; if it would replace a value of another type, report it as lost."""
+    """Write a leftover into `out`; report it as lost if `out` has a value of another type there, except null,
+    "" and members in `_FILLED`. place: the IR path for the report.
+    """
     written = out.get(key)
     kinds = {type(written), type(value)}
     if written is None or written == "" or len(kinds) == 1 or kinds == _NUMBERS or key in _FILLED:

@@ -90,7 +90,7 @@ class Report:
         return where if self.moved is None else self.moved(where)
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
-        """The losses and changes with JSON paths. locate: turns an IR path into one of the sender's body."""
+        """The losses and the changes, with JSON paths. locate: makes an IR path one of the sender's body."""
         if not self.losses and not self.changes:
             return (), ()
         losses = tuple(

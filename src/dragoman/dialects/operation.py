@@ -34,12 +34,10 @@ class Outcome(Protocol):
     @property
     def model(self) -> str | None:
         """The upstream's name of the model; None = it stated none."""
-        ...
 
     @property
     def usage(self) -> ir.Usage | None:
         """The usage; None = the upstream stated none."""
-        ...
 
 
 AskedT = TypeVar("AskedT")
@@ -66,7 +64,6 @@ class OperationRelay(Protocol):
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
         """The request for the provider. head, edits: as for `Relay.request`; head is empty for a form."""
-        ...
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
@@ -77,11 +74,9 @@ class OperationRelay(Protocol):
         model's name for the client, None = the upstream's own. Raises RequestFailed for an error inside a
         200, WireError for a malformed response.
         """
-        ...
 
     def seen(self, frame: bytes) -> ir.Usage | None:
         """The usage that a stream's event states; None = none. Raises RequestFailed for an error event."""
-        ...
 
 
 ValueT = TypeVar("ValueT")

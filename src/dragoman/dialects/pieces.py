@@ -32,7 +32,7 @@ class Joined(msgspec.Struct, frozen=True):
     starts: Sequence[int] = ()
 
     def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
-        """A `locate` for IR paths in this request. A path in a joined message becomes its first one's."""
+        """A `locate` for IR paths in this request. A joined message has its first one's path."""
         if not self.starts:
             return locate
 

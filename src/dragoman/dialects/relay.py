@@ -16,23 +16,18 @@ class Relay(Protocol):
         """The body for the provider. head: the client's body, member -> raw value (`wire.json.decode_head`).
         edits: member -> its new value (model, extra body); `msgspec.UNSET` removes the member.
         """
-        ...
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The edits by which this streaming request asks for its usage; empty when the usage comes anyway."""
-        ...
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """The body for the client, from a provider's whole response body; and the usage in it, or None."""
-        ...
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
         """The response body with this usage; unchanged if it states one."""
-        ...
 
     def stream(self, reply: Reply) -> StreamRelay:
         """A new relay for one stream."""
-        ...
 
 
 class StreamRelay(Protocol):
@@ -41,7 +36,6 @@ class StreamRelay(Protocol):
     @property
     def usage(self) -> ir.Usage | None:
         """The latest usage in the stream; None = it has stated none."""
-        ...
 
     content: bool
     """Whether a frame with content has passed: after that, no other provider can be tried."""
@@ -52,11 +46,9 @@ class StreamRelay(Protocol):
 
     def feed(self, frame: bytes) -> bytes:
         """The client's bytes for one frame; b"" = the client gets none. Raises RequestFailed for an error."""
-        ...
 
     def close(self) -> bytes:
         """The last bytes for the client, at the end of the stream. Raises RequestFailed if it broke off."""
-        ...
 
 
 class TellsFailure(Protocol):
@@ -64,4 +56,3 @@ class TellsFailure(Protocol):
 
     def fail(self, fault: ir.Fault) -> bytes:
         """The last bytes for the client, which tell this fault."""
-        ...

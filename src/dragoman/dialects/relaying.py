@@ -25,7 +25,6 @@ class BodyRelay(ABC):
     member: ClassVar[str] = "usage"
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """As `Relay.request`."""
         body = {**head, **edits}
         for key, value in edits.items():
             if value is msgspec.UNSET:
@@ -37,7 +36,6 @@ class BodyRelay(ABC):
         return {}
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """As `Relay.fill`."""
         head = decode_head(body)
         if self.member in head and _decode(head[self.member]):
             return body

@@ -125,11 +125,9 @@ class ArgumentsReader(Protocol):
 
     def feed(self, text: str) -> str:
         """The text for the client that the next piece of the arguments adds; "" while it is held back."""
-        ...
 
     def close(self) -> str:
         """The rest of the text for the client, after the last piece."""
-        ...
 
 
 class _EmulatedCall:
@@ -252,17 +250,15 @@ class WholeObject:
         self._empty = True
 
     def feed(self, text: str) -> str:
-        """The piece itself."""
         self._empty = self._empty and not text
         return text
 
     def close(self) -> str:
-        """`{}` if no text came, else nothing."""
         return "{}" if self._empty else ""
 
 
 class ValueMember:
-    """An `ArgumentsReader` of the JSON text of an object's only member. Any other text passes unchanged."""
+    """An `ArgumentsReader` that gives the JSON text of an object's only member; any other text unchanged."""
 
     __slots__ = ("_begun", "_head", "_held")
 
@@ -293,7 +289,7 @@ class ValueMember:
 
 
 class StringMember:
-    """An `ArgumentsReader` of an object's only member, a string. Any other text passes unchanged.
+    """An `ArgumentsReader` that gives the string in an object's only member; any other text unchanged.
 
     Half of an escape or of a surrogate pair is held back until the rest arrives; a lone surrogate, which is
     no character, becomes U+FFFD.
@@ -307,7 +303,7 @@ class StringMember:
         self._done = False
 
     def feed(self, text: str) -> str:
-        """The next characters of the string that are complete."""
+        """The next characters of the string that are complete; of arguments in another form, their text."""
         text = self._head.feed(text)
         if self._head.state != "past":
             return "" if _NO_MEMBER.fullmatch(text) else text
@@ -385,7 +381,7 @@ class _Head:
         self.state = "in"
 
     def feed(self, text: str) -> str:
-        """The text after the beginning, "" within it; all text so far once it does not match."""
+        """What follows the beginning in this piece; "" within it. Once no text matches: all held text."""
         if self.state != "in":
             return text
         between = (0, 1, self._expected.index(":"), len(self._expected) - 1)

@@ -103,7 +103,7 @@ def complaint(text: str) -> tuple[str, str]:
 
 
 OUT_OF_RANGE: Final = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
-"""Matches msgspec's words for a number that is too small or too large: its sign and the limit."""
+"""Matches msgspec's words for a number that is too small or too large. Groups: the sign, the limit."""
 
 
 def integer(low: int | None = None, high: int | None = None) -> Rule:
@@ -267,7 +267,9 @@ def _wrong_role(role: Any, path: str, allowed: tuple[str, ...]) -> NoReturn:
 
 
 def check_members(body: Mapping[str, Any], rules: Mapping[str, Rule], *needed: str) -> None:
-    """Check the top-level members of a body by the rules of their names. needed: those that must be there."""
+    """Check the top-level members of a body by the rules of their names. Raises WireError, also if one of the
+    `needed` members is missing or null.
+    """
     for member in needed:
         if body.get(member) is None:
             missing(member)

@@ -26,11 +26,9 @@ class Counts(Protocol):
 
     def frame(self, request: ir.Request) -> int:
         """The tokens of everything in a request except the messages."""
-        ...
 
     def message(self, message: ir.Message) -> int:
         """The tokens of one message, including what a chat template puts around it."""
-        ...
 
 
 class Shortened(msgspec.Struct, frozen=True):
@@ -153,7 +151,7 @@ def _asks(message: ir.Message) -> bool:
 
 
 def _joined(messages: Sequence[ir.Message], starts: Sequence[int | None]) -> dict[int, int]:
-    """For each part the first of the parts to which calls and results connect it; parts by their starts."""
+    """Start of a part -> start of the first part that calls and results connect with it, or its own start."""
     owner = {start: start for start in starts if start is not None}
 
     def root(start: int) -> int:

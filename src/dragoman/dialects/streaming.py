@@ -15,11 +15,9 @@ class StreamDecoder(Protocol):
 
     def feed(self, frame: bytes) -> list[ir.Event]:
         """The events of one frame's payload (an SSE event's data). Raises WireError for a malformed frame."""
-        ...
 
     def close(self) -> list[ir.Event]:
         """The last events, when the frames have ended: an `Error` if there was no terminal event."""
-        ...
 
 
 class StreamEncoder(Protocol):
@@ -27,7 +25,6 @@ class StreamEncoder(Protocol):
 
     def feed(self, event: ir.Event) -> bytes:
         """The frames for one event, as bytes; empty when the dialect writes nothing for it."""
-        ...
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -51,7 +48,6 @@ class TellsEnding(Protocol):
 
     def end(self, *, stored: bool) -> bytes:
         """The bytes of the last event that waits. stored: False = the response could not be stored."""
-        ...
 
 
 class TellsInPieces(TellsEnding, Protocol):

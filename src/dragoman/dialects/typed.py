@@ -68,7 +68,7 @@ class Typed:
 
 
 def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
-    """A required member of `wire`. where: the JSON path of `wire`. Raises WireError if it is no `kind`."""
+    """A member of `wire`. Raises WireError if it is missing or no `kind`. where: the JSON path of `wire`."""
     value = an_object(wire, where).get(member)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise WireError(f"expected {_WORDS[kind]}", f"{where}.{member}" if where else member, "invalid_type")
@@ -107,7 +107,7 @@ def read_block(
 
 
 def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
-    """A usage object without the members that are no counts; whole floats become integers.
+    """A usage object without the members that are neither counts nor null; whole floats become integers.
 
     details: whether to keep inner objects of counts, which have names ending in `_details`.
     """
@@ -163,7 +163,7 @@ def sound_tokens(
 
 
 def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates, ordered by index; numbered anew as they are, if an index is missing or repeats."""
+    """The candidates by index; if an index is missing or repeats, in this order, with indices from 0."""
     indices = [candidate.index for candidate in candidates]
     if indices == list(range(len(candidates))):
         return tuple(candidates)

@@ -23,7 +23,7 @@ _ITEMS = "openai_responses"
 
 
 def in_words(request: ir.Request) -> ir.Request:
-    """The request, for another protocol: `Native` blocks of the question that stand for a text become it.
+    """The request for another protocol: a `Native` block of the question that stands for a text becomes that.
 
     Raises WireError, with an IR path, for the first block of an unknown kind that is not in an answer.
     """
@@ -46,11 +46,8 @@ def in_words(request: ir.Request) -> ir.Request:
 
 
 def _is_item(message: ir.Message, dialect: str) -> bool:
-    return dialect == _ITEMS and message.form is None and len(message.blocks) == 1 and _is_native(message)
-
-
-def _is_native(message: ir.Message) -> bool:
-    return type(message.blocks[0]) is ir.Native
+    blocks = message.blocks
+    return dialect == _ITEMS and message.form is None and len(blocks) == 1 and type(blocks[0]) is ir.Native
 
 
 def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:

@@ -12,9 +12,6 @@ and blocks of Anthropic's Messages. None of this is documented; users reported i
 
 A body is tried in these forms only after chat has refused it, so a normal chat request costs no more. Such a
 request is always translated: no provider accepts it unchanged. Cursor is only a face, never a provider.
-
-Files: here, the choice of the form · input (bodies like Responses) · mixed (chat with foreign pieces) · calls
-(free-text calls in the history).
 """
 
 from __future__ import annotations
@@ -37,8 +34,6 @@ class Cursor:
 
     `input` has the name of Responses, so a provider that supports both gets the request in Responses.
     """
-
-    __slots__ = ("input", "mixed")
 
     def __init__(self, chat: Dialect, responses: Dialect, blocks: Blocks) -> None:
         asked, pieces = Input(responses), Mixed(chat, blocks)
@@ -69,7 +64,7 @@ class Cursor:
         )
 
     def reading(self, body: Mapping[str, Any]) -> Dialect | None:
-        """Which of the two can read a body that chat has refused; None: neither. The body is not checked."""
+        """The dialect that may read a body that chat has refused; None = neither. The body has any shape."""
         if not body.get("messages") and body.get("input") is not None:
             return self.input
         return self.mixed if is_mixed(body) else None

@@ -16,7 +16,7 @@ FORMS: Final[Mapping[str, str]] = {"custom": "function"}
 
 
 def freed(request: ir.Request) -> ir.Request:
-    """The request, with function calls of free-text tools, and their results, as free-text calls again."""
+    """The request with `FORMS`, and with function calls of free-text tools and their results as free-text."""
     free = {
         tool.name for tool in request.tools or () if isinstance(tool, ir.Function) and tool.kind == "custom"
     }
@@ -24,17 +24,18 @@ def freed(request: ir.Request) -> ir.Request:
     if not free:
         return replace(request, forms=forms)
     called: set[str] = set()
-    messages = tuple(_freed(message, free, called) for message in request.messages)
+    messages = tuple(
+        replace(message, blocks=tuple(_block(block, free, called) for block in message.blocks))
+        for message in request.messages
+    )
     return replace(request, messages=messages, forms=forms)
 
 
-def _freed(message: ir.Message, free: set[str], called: set[str]) -> ir.Message:
-    """free: names of free-text tools. called: ids of the free-text calls so far; this function adds to it."""
-    blocks = tuple(_block(block, free, called) for block in message.blocks)
-    return replace(message, blocks=blocks)
-
-
 def _block(block: ir.Block, free: set[str], called: set[str]) -> ir.Block:
+    """The block; as a free-text call if it calls one of the tools `free`, or as a result of such a call.
+
+    called: the ids of the free-text calls so far, to which this function adds.
+    """
     if isinstance(block, ir.ToolCall) and block.name in free and block.kind != "builtin":
         if block.id is not None:
             called.add(block.id)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -19,7 +18,7 @@ from dragoman.dialects.rules import a_boolean, members
 from dragoman.errors import WireError
 
 _CHATS: Final = frozenset({"messages", "stream_options"})
-"""Members of chat: `messages` is empty, `stream_options` concerns the answer."""
+"""Members of chat that are left out of the request in the form of Responses."""
 _STATE: Final = ("previous_response_id", "conversation", "background")
 _STATELESS: Final = (
     "responses of chat completions are not stored, so a request must contain the whole conversation."
@@ -29,8 +28,6 @@ _options: Final = members(include_usage=a_boolean, include_obfuscation=a_boolean
 
 class Input:
     """Checks and decodes requests with `input`. responses: the dialect Responses."""
-
-    __slots__ = ("_responses",)
 
     def __init__(self, responses: Dialect) -> None:
         self._responses = responses.request
@@ -53,13 +50,8 @@ class Input:
                 raise WireError(f"Invalid item: {_STATELESS}", f"input[{index}]", "unsupported_value")
 
     def place(self, request: WireRequest, where: str) -> str:
-        """The JSON path, in the client's request, for the IR path `where`."""
-        located = (
-            self._responses.locate
-            if self._responses.locate_in is None
-            else partial(self._responses.locate_in, request)
-        )
-        return "$." + _client_path(request.body, located(where).removeprefix("$."))
+        located = self._responses.located(request, where)
+        return "$." + _client_path(request.body, located.removeprefix("$."))
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
         """Decode a checked request. Raises WireError for an unknown form of the input."""
@@ -67,7 +59,6 @@ class Input:
         return freed(replace(request, stream_usage=_usage(wire)))
 
     def brief(self, wire: WireRequest) -> ir.Request:
-        """An IR request with only the fields that the form of the response depends on."""
         return replace(self._responses.brief(wire), stream_usage=_usage(wire), forms=dict(FORMS))
 
 
@@ -89,14 +80,14 @@ def _responses(wire: WireRequest) -> WireRequest:
 
 
 def _item(item: Any) -> Any:
-    """An item of `input`; an assistant's empty list of content becomes an empty text."""
+    """The item; if it is the assistant's and its content an empty list, with an empty text as content."""
     if type(item) is dict and item.get("role") == "assistant" and item.get("content") == []:
         return {**item, "content": ""}
     return item
 
 
 def _flat(tool: Any) -> Any:
-    """A tool or tool choice of chat in Responses' form: the nested object's members stand beside the type."""
+    """A tool or tool choice; if it has chat's form, with the inner object's members beside `type`."""
     if (inner := _nested(tool)) is None:
         return tool
     kind = tool["type"]

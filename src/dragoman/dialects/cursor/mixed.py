@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
@@ -23,14 +22,14 @@ from dragoman.dialects.rules import not_one_of, objects, wrong_type
 from dragoman.errors import WireError
 
 NAME: Final = "cursor"
-"""The dialect of requests with Anthropic's blocks; no provider has it."""
+"""`Request.dialect` of requests with Anthropic's blocks; no provider has this dialect."""
 _MEDIA: Final = frozenset({"image", "document"})
 _ASSISTANTS: Final = _MEDIA | {"tool_use", "thinking", "redacted_thinking"}
 _USERS: Final = _MEDIA | {"tool_result"}
 _BLOCKS: Final = _ASSISTANTS | _USERS
 """Types of content that chat does not have, or has in another form."""
 _HOLDS: Final = {"user": _USERS, "assistant": _ASSISTANTS, "tool": _MEDIA, "function": _MEDIA}
-"""The types of these blocks that messages of each role may contain; other roles: none."""
+"""Role -> the types of `_BLOCKS` that its messages may contain; other roles: none."""
 _BLANK: Final = {"type": "text", "text": ""}
 """Stands for a block of Anthropic's in the chat form of a request, so that paths match the client's body."""
 _KINDS: Final = frozenset({"function", "custom"})
@@ -63,8 +62,6 @@ class Blocks(NamedTuple):
 
 class Mixed:
     """Checks and decodes mixed requests. chat: the dialect of all but the foreign pieces."""
-
-    __slots__ = ("_blocks", "_chat")
 
     def __init__(self, chat: Dialect, blocks: Blocks) -> None:
         self._chat = chat.request
@@ -112,12 +109,10 @@ class Mixed:
         return freed(request)
 
     def brief(self, wire: WireRequest) -> ir.Request:
-        """An IR request with only the fields that the form of the response depends on."""
         request = self._chat.brief(wire)
         return replace(request, forms={**(request.forms or {}), **FORMS})
 
     def place(self, request: WireRequest, where: str) -> str:
-        """The JSON path, in the client's request, for the IR path `where`."""
         body = request.body
         if where == "system" and body.get("system") is not None:
             return "$.system"
@@ -128,10 +123,7 @@ class Mixed:
                 order = sorted(range(len(kinds)), key=lambda number: kinds[number] != "tool_result")
                 if (number := int(block[3])) < len(order):
                     where = f"{block[1]}[{order[number]}]{block[4]}"
-        located = (
-            self._chat.locate if self._chat.locate_in is None else partial(self._chat.locate_in, request)
-        )
-        return located(where)
+        return self._chat.located(request, where)
 
     def _with_blocks(self, message: ir.Message, written: Mapping[str, Any]) -> ir.Message:
         """The message with the Anthropic blocks of its wire form `written` put in; tool results first."""
@@ -140,13 +132,10 @@ class Mixed:
         if written["role"] not in {"user", "assistant"}:
             [result] = message.blocks
             assert isinstance(result, ir.ToolResult)
-            return replace(
-                message, blocks=(replace(result, content=self._filled(result.content, foreign, 0)),)
-            )
-        before = (
-            sum(1 for _ in takewhile(_is_thought, message.blocks)) if written["role"] == "assistant" else 0
-        )
-        blocks = self._filled(message.blocks, foreign, before)
+            content = self._filled(result.content, foreign, 0)
+            return replace(message, blocks=(replace(result, content=content),))
+        thoughts = takewhile(_is_thought, message.blocks) if written["role"] == "assistant" else ()
+        blocks = self._filled(message.blocks, foreign, len(tuple(thoughts)))
         return replace(
             message, blocks=tuple(sorted(blocks, key=lambda block: type(block) is not ir.ToolResult))
         )
@@ -154,7 +143,10 @@ class Mixed:
     def _filled(
         self, blocks: Sequence[ir.Block], foreign: Mapping[int, dict[str, Any]], before: int
     ) -> tuple[ir.Block, ...]:
-        """The blocks, with Anthropic's put in by content index. before: number of blocks not from content."""
+        """The blocks, with Anthropic's (`foreign`: index in the content -> wire block) decoded in place.
+
+        before: how many of the blocks come before the first one of the content.
+        """
         filled = list(blocks)
         for number, block in foreign.items():
             filled[before + number] = self._blocks.decode(block)
@@ -250,8 +242,6 @@ def _foreign(message: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
 # --- Paths -------------------------------------------------------------------------------------
 
 _BLOCK: Final = re.compile(r"(messages\[(\d+)\]\.blocks)\[(\d+)\](.*)")
-
-
 _NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom|allowed_tools)(.*)")
 
 

@@ -14,7 +14,7 @@ _OPTIONS: Final = frozenset({"mode", "ttl"})
 
 
 def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching | None:
-    """A body's prompt cache settings, with unknown ones (`leftovers`); None if all are missing or null."""
+    """The prompt cache settings in a body, with unknown ones as leftovers; None if all are absent or null."""
     options = body.get("prompt_cache_options") or {}
     cache = ir.Caching(
         body.get("prompt_cache_key"),

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.openai.operation import refuse_failure
+from dragoman.dialects.openai.operation import integer_of, refuse_failure
 from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.operation import OperationReply, Payload
 from dragoman.dialects.picturing import kind_of
@@ -85,11 +85,11 @@ def _picture(wire: _Picture, index: int) -> ir.Picture:
 
 
 def decode_usage(wire: Any) -> ir.Usage | None:
-    """The token counts in `usage`, which has the members of the image API or of chat; None without usage."""
+    """The counts in `usage` (wire), named as in the image API or as in chat; None if it is no object."""
     if not isinstance(wire, dict):
         return None
-    words = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in wire else _TOKENS
-    entered, answered = words
+    chat = "prompt_tokens" in wire
+    entered, answered = ("prompt_tokens", "completion_tokens") if chat else ("input_tokens", "output_tokens")
     detail: dict[str, int] = {}
     for name, kinds in ((entered, _IN), (answered, _OUT)):
         counts = wire.get(f"{name}_details")
@@ -97,18 +97,11 @@ def decode_usage(wire: Any) -> ir.Usage | None:
             detail |= {ours: n for theirs, ours in kinds.items() if type(n := counts.get(theirs)) is int}
     rest = {key: value for key, value in wire.items() if key not in _COUNTS and value is not None}
     return ir.Usage(
-        _count(wire.get(entered)),
-        output=_count(wire.get(answered)),
+        integer_of(wire.get(entered)),
+        output=integer_of(wire.get(answered)),
         detail=detail or None,
         extra={NAME: rest} if rest else None,
     )
-
-
-_TOKENS: Final = ("input_tokens", "output_tokens")
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int else None
 
 
 # --- Encoding ----------------------------------------------------------------------------------
@@ -139,13 +132,8 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
     return known
 
 
-def _requested(member: str, wish: str | None) -> str:
-    """The value of `member` for an event: the requested one if `_DESCRIBED` allows it, else "auto"."""
-    return wish if wish is not None and wish in _DESCRIBED[member] else "auto"
-
-
 def _encode_picture(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
-    """An image as the client requested it (URL or base64); without data, its URL, and a reported loss."""
+    """An image as the client requested it: a URL or base64. Without data its URL, even if that is a loss."""
     shown: dict[str, Any] = {}
     if picture.prompt is not None:
         shown["revised_prompt"] = picture.prompt
@@ -185,7 +173,7 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:
-    """Usage in OpenAI's form; None without counts. A request without images has only text tokens as input."""
+    """Usage in OpenAI's form; None if there is none. Without images in the request, all input is text."""
     if usage is None:
         return None
     rest: dict[str, Any] = (usage.extra or {}).get(NAME, {})
@@ -220,21 +208,21 @@ def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
     request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"
     usage = encode_usage(response.usage, request) or _FREE
+    wished = {"size": request.size, "quality": request.quality, "background": request.background}
+    described = {
+        member: known.get(member) or (wish if wish in _DESCRIBED[member] else "auto")
+        for member, wish in wished.items()
+    }
     last = len(response.pictures) - 1
     events: list[bytes] = []
     for index, picture in enumerate(response.pictures):
         if picture.data is None:
             _unread(index, reply)
-            shown = {"url": picture.url}
-        else:
-            shown = {"b64_json": picture.data}
         event = {
             "type": kind,
-            **shown,
+            **({"url": picture.url} if picture.data is None else {"b64_json": picture.data}),
             "created_at": response.created or reply.created,
-            "size": known.get("size") or _requested("size", request.size),
-            "quality": known.get("quality") or _requested("quality", request.quality),
-            "background": known.get("background") or _requested("background", request.background),
+            **described,
             "output_format": known.get("output_format") or _kind(picture).partition("/")[2],
             "usage": usage if index == last else _FREE,
         }

@@ -192,17 +192,14 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
     vectors = answer.data
     if all(vector.index is not None for vector in vectors):
         vectors = sorted(vectors, key=lambda vector: vector.index or 0)
+    written = (vector.embedding for vector in vectors)
     response = ir.EmbedResponse(
-        tuple(_vector(vector.embedding) for vector in vectors),
+        tuple(from_base64(one) if isinstance(one, str) else from_floats(one) for one in written),
         model=answer.model,
         usage=_usage(answer.usage),
         id=answer.id,
     )
     return one_each(response, request)
-
-
-def _vector(written: list[float] | str) -> bytes:
-    return from_base64(written) if isinstance(written, str) else from_floats(written)
 
 
 def _usage(usage: _Usage | None) -> ir.Usage | None:

@@ -54,9 +54,9 @@ WORDS: Final[Words] = {
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """The fault for an error body (`said`), whose unknown members it keeps under the name `dialect`.
+    """The fault for an error body (`said`), whose other members it keeps as leftovers of `dialect`.
 
-    message: the fault's text. wait: seconds before a retry, if known.
+    status: None = the error states none. wait: seconds before a retry, None = unknown.
     """
     kind = kind_of(said, status)
     return Fault(
@@ -86,7 +86,7 @@ def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
 def encode_answer(
     fault: Fault, request_id: str | None, member: Callable[[Fault], dict[str, Any]]
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error response. member: creates the error object."""
+    """Status, headers and body of an error response. request_id: a header. member: makes the error object."""
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id
@@ -101,17 +101,14 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
     said = read_body(body, f"The provider answered with status {status}.")
     wait = retry_after(headers)
-    return _fault(said, status, wait if wait is not None else _stated_delay(said))
+    wait = _stated_delay(said) if wait is None else wait
+    return decode_fault(NAME, said, _message(said), status, wait)
 
 
 def fault_of(frame: dict[str, Any]) -> Fault:
     """The fault of an error inside a response or a stream."""
     said = read_body(frame)
-    return _fault(said, stated_status(said), None)
-
-
-def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
-    return decode_fault(NAME, said, _message(said), status, wait)
+    return decode_fault(NAME, said, _message(said), stated_status(said), None)
 
 
 def _message(said: Body) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.chat.errors import failure
 from dragoman.dialects.openai.errors import fault_of
+from dragoman.dialects.openai.operation import integer_of
 from dragoman.dialects.openai.terms import NAME
 from dragoman.errors import RequestFailed
 from dragoman.wire.json import decode_object, encode
@@ -28,7 +29,7 @@ _KNOWN: Final = frozenset(
 
 
 def decode_usage(wire: Any) -> ir.Usage | None:
-    """The tokens or seconds in a response's `usage`; None if it is no object."""
+    """The tokens or the seconds of audio in a response's `usage` (wire); None if it is no object."""
     if not isinstance(wire, dict):
         return None
     details = wire.get("input_token_details")
@@ -41,8 +42,8 @@ def decode_usage(wire: Any) -> ir.Usage | None:
         detail[SECONDS] = seconds
     rest = {key: value for key, value in wire.items() if key not in _KNOWN and value is not None}
     return ir.Usage(
-        _whole(wire.get("input_tokens")),
-        output=_whole(wire.get("output_tokens")),
+        integer_of(wire.get("input_tokens")),
+        output=integer_of(wire.get("output_tokens")),
         detail=detail or None,
         extra={NAME: rest} if rest else None,
     )
@@ -52,13 +53,10 @@ def _count(value: Any) -> float | None:
     return value if type(value) in {int, float} else None
 
 
-def _whole(value: Any) -> int | None:
-    return value if type(value) is int else None
-
-
 def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, Any] | None:
-    """Usage in OpenAI's form: tokens if known, else seconds, rounded up as for billing; None if neither is
-    known. duration: of the audio, in seconds.
+    """Usage in OpenAI's form: tokens if known, else seconds of audio; None if neither is known.
+
+    duration: seconds of audio for a usage that states none; rounded up, as for billing.
     """
     detail = usage.detail or {} if usage is not None else {}
     rest = (usage.extra or {}).get(NAME, {}) if usage is not None else {}
@@ -85,7 +83,7 @@ def refuse_failure(body: Mapping[str, Any]) -> None:
 
 
 def seen(frame: bytes) -> ir.Usage | None:
-    """The usage in one stream event. Raises RequestFailed if the event contains an error."""
+    """The usage in one stream event; None = it has none. Raises RequestFailed for an error."""
     if b'"usage"' not in frame and b'"error"' not in frame:
         return None  # most events: audio or text
     event = decode_object(frame)
@@ -101,7 +99,7 @@ def event(kind: str, **members: Any) -> bytes:
 
 
 def object_of(data: bytes) -> dict[str, Any] | str:
-    """A JSON response: an object or a text. Raises RequestFailed for an error, WireError for any other."""
+    """A JSON response: an object or a text. Raises RequestFailed for an error, WireError for other bytes."""
     if data.lstrip()[:1] == b'"':
         try:
             return msgspec.json.decode(data, type=str)

@@ -154,7 +154,7 @@ def _check_references(body: Mapping[str, Any]) -> None:
 
 
 def _check_reference(value: Any, path: str) -> None:
-    """Check an image reference: in OpenAI's form, or in that of xAI and OpenRouter."""
+    """Raise WireError unless the value refers to an image in the form of OpenAI, xAI or OpenRouter."""
     if isinstance(value, str):
         _check_address(value, path)
         return

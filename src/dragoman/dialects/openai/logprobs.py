@@ -14,7 +14,7 @@ _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 
 
 def in_objects(logprobs: Any) -> Any:
-    """The value of `logprobs`; the parallel lists of Fireworks and Together are put into OpenAI's form."""
+    """The member `logprobs` in OpenAI's form; changes only the parallel lists of Fireworks and Together."""
     tokens = logprobs.get("tokens") if type(logprobs) is dict else None
     if type(tokens) is not list:
         return logprobs

@@ -204,7 +204,7 @@ def encode_response(response: ir.ModerationResponse, reply: OperationReply[ir.Mo
 
 
 def only_texts(request: ir.ModerationRequest, report: Report) -> tuple[str, ...]:
-    """One text for each input, for providers that moderate only text. Raises WireError for an image."""
+    """Each input as one text, for providers that moderate only text. Raises WireError for an image."""
     texts: list[str] = []
     for index, blocks in enumerate(request.inputs):
         lines: list[str] = []

@@ -23,9 +23,14 @@ def model_of(wire: WireRequest) -> str | None:
 
 
 def refuse_failure(body: Mapping[str, Any], expected: str) -> None:
-    """Raise RequestFailed if a body has an error instead of the expected member."""
+    """Raise RequestFailed if a body has no member `expected`, but one that tells of an error."""
     if expected not in body and not body.keys().isdisjoint(("error", "message", "detail")):
         raise RequestFailed(fault_of(dict(body)))
+
+
+def integer_of(value: Any) -> int | None:
+    """The value if it is an integer; None for any other, also for a boolean."""
+    return value if type(value) is int else None
 
 
 def input_of(usage: Any) -> int | None:
@@ -55,7 +60,6 @@ class ListRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The client's response and its usage. Raises RequestFailed for an error, WireError without list."""
         head = decode_head(answer.data)
         if not bytes(head.get(self._member, b"")).startswith(b"["):
             refuse_failure(decode_object(answer.data), self._member)

@@ -60,7 +60,7 @@ MAPS: Final = frozenset(
 _VENDORS: Final = ("mulaw", "alaw", "ogg", "raw")
 """More formats of compatible vendors (Groq, Together)."""
 _PIECE: Final = 48 * 1024
-"""Bytes of audio in an event; base64 makes a third more of them."""
+"""The most bytes of audio in one event, before base64 makes them a third more."""
 
 
 # --- Requests ----------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> None:
-    """Report as lost those fields in `why` (field name: reason) that the request states."""
+    """Report as lost the fields in `why` (field -> reason) that the request states, except a speed of 1."""
     for field, reason in why.items():
         value = getattr(request, field)
         if value is not None and (field, value) != ("speed", 1):
@@ -162,7 +162,7 @@ def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechRe
 
 
 def refuse_words(answered: Payload) -> None:
-    """Raise for a response that is not audio: RequestFailed if it contains an error, else WireError."""
+    """Raise if a response is no audio: RequestFailed for an error, WireError for other text or no bytes."""
     if heard.is_json(answered.kind):
         heard.object_of(answered.data)
     if heard.is_json(answered.kind) or answered.kind.startswith("text/"):
@@ -223,7 +223,6 @@ class SpeechRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The response, unchanged; raises like `refuse_words` if it is not audio."""
         refuse_words(answer)
         return answer, None
 

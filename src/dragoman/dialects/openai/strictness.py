@@ -11,8 +11,8 @@ from dragoman.dialects.schema import strict_mistake
 
 
 def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
-    """The value of `strict` for a response schema; None, with a reported change, for a strict schema that
-    breaks OpenAI's rules, unless it came in this dialect (`own`).
+    """The value of `strict` for a response schema: as stated; but None, with a reported change, if the schema
+    of another dialect's client (not `own`) is strict and breaks OpenAI's rules.
     """
     if own or not output.strict or output.schema is None or strict_mistake(output.schema) is None:
         return output.strict
@@ -23,7 +23,7 @@ def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
 
 
 def tool_strictness(tool: ir.Function, where: str, report: Report, *, own: bool) -> bool | None:
-    """Like `strictness`, for a tool at `where`, but False and a loss: arguments are not validated."""
+    """As `strictness` for a tool (where: its IR path), but False and a loss instead of None and a change."""
     if own or not tool.strict or tool.parameters is None or strict_mistake(tool.parameters) is None:
         return tool.strict
     report.lose(f"{where}.strict", "its schema does not follow OpenAI's rules for strict tools", "quality")

@@ -92,14 +92,14 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def is_json(answered: Payload) -> bool:
-    """Whether a response is JSON; without a useful media type, whether it begins like an object."""
+    """Whether a response is JSON, by its media type; without a useful one, by its first character."""
     if answered.kind in {"", "application/octet-stream"}:
         return answered.data.lstrip().startswith(b"{")
     return heard.is_json(answered.kind)
 
 
 def is_page(answered: Payload) -> bool:
-    """Whether a response is a web page: some servers give any text the type HTML."""
+    """Whether a response is a web page. The type alone does not say it: some servers call any text HTML."""
     return answered.kind.startswith("text/html") and answered.data.lstrip().startswith(b"<")
 
 
@@ -153,16 +153,10 @@ def _plain(response: ir.TranscriptionResponse, _: Reply) -> Payload:
     return Payload(response.text.encode() + b"\n", _TEXT)
 
 
-def _srt(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
-    return Payload(to_srt(_cues(response, reply)).encode(), _TEXT)
-
-
-def _vtt(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
-    return Payload(to_vtt(_cues(response, reply)).encode(), _TEXT)
-
-
-def _cues(response: ir.TranscriptionResponse, reply: Reply) -> list[Cue]:
-    return [Cue(one.start, one.end, one.text) for one in _segments(response, reply)]
+def _subtitles(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
+    write = to_srt if reply.request.output == "srt" else to_vtt
+    cues = [Cue(one.start, one.end, one.text) for one in _segments(response, reply)]
+    return Payload(write(cues).encode(), _TEXT)
 
 
 def _segments(response: ir.TranscriptionResponse, reply: Reply) -> Sequence[ir.Segment]:
@@ -220,7 +214,7 @@ def _full(one: ir.Segment, index: int) -> dict[str, Any]:
 
 
 def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
-    """The language of the audio, or of the translation; empty if the provider does not return it."""
+    """The language of the text; "" if the provider does not state it, which is reported."""
     if reply.request.translate:
         return "english"
     if response.language is None:
@@ -229,7 +223,7 @@ def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
 
 
 def _duration(response: ir.TranscriptionResponse, reply: Reply) -> float:
-    """The length of the audio in seconds; if unknown, the end of the last word."""
+    """The length of the audio in seconds; if unknown, the end of the last segment or word."""
     if response.duration is not None:
         return response.duration
     ends = [one.end for one in response.segments or ()] + [word.end for word in response.words or ()]
@@ -275,8 +269,8 @@ _TEXT: Final = "text/plain; charset=utf-8"
 _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]] = {
     "json": _json,
     "text": _plain,
-    "srt": _srt,
-    "vtt": _vtt,
+    "srt": _subtitles,
+    "vtt": _subtitles,
     "verbose_json": _verbose,
     "diarized_json": _diarized,
 }

@@ -28,7 +28,7 @@ from dragoman.dialects.openai.transcript import (
 )
 from dragoman.dialects.operation import ClientSide, OperationCodec, Outgoing, Payload, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
-from dragoman.dialects.rules import Rule, a_string, missing, number, one_of, wrong_type
+from dragoman.dialects.rules import Rule, a_string, check_members, missing, number, one_of, wrong_type
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.multipart import Field
@@ -91,11 +91,8 @@ _RULES: Final[dict[str, Rule]] = {
 
 def check(request: WireRequest) -> None:
     """Raise WireError for the first mistake, with the path and code that OpenAI's API uses."""
-    body = request.body
     _check_file(request)
-    for key, value in body.items():
-        if (rule := _RULES.get(key)) is not None:
-            rule(value, key)
+    check_members(request.body, _RULES)
 
 
 def _check_file(request: WireRequest) -> None:
@@ -158,7 +155,7 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def form_of(body: Mapping[str, Any], audio: ir.File) -> tuple[Field, ...]:
-    """The form fields of a body and of its audio, which is last: its reader then knows the parameters."""
+    """The form fields of a body, then that of the audio file; audio given by a URL has no such field."""
     recording = () if audio.url is not None else (file_field("file", audio, "audio"),)
     return (*text_fields(body), *recording)
 

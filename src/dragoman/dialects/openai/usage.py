@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from dragoman import ir
 from dragoman.dialects.chat.usage import lose_counts, rest_of, total_up
 from dragoman.dialects.estimate import ESTIMATED
@@ -40,8 +42,8 @@ _INCLUDED: Final = ("cache_write_5m", "cache_write_1h", "tool_input")
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Decode counts so that none includes another. Whether the completion count includes reasoning is shown
-    by the total, else by the vendor's quirk.
+    """Decode counts so that none includes another. Whether the completion count includes reasoning is told by
+    the total, or else by the vendor's quirk.
     """
     stated, wire = wire, counted(wire)
     get = wire.get
@@ -91,18 +93,7 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
     if type(stated.get("total_tokens")) in _ODD_TOTAL:  # the sum replaces it
         stated = {key: value for key, value in stated.items() if key != "total_tokens"}
     rest = rest_of(stated, _encode(usage, usage.form or "", own=True))
-    if rest:
-        return ir.Usage(
-            entered,
-            cached,
-            written,
-            output=answered,
-            reasoning=reasoning,
-            detail=usage.detail,
-            extra={NAME: rest},
-            form=usage.form,
-        )
-    return usage
+    return msgspec.structs.replace(usage, extra={NAME: rest}) if rest else usage
 
 
 def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> bool:
@@ -111,14 +102,13 @@ def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, A
         wire.keys() == _PLAIN
         and inputs.keys() <= _PLAIN_INPUT
         and outputs.keys() <= _PLAIN_OUTPUT
-        and bool(inputs)
-        and bool(outputs)
+        and bool(inputs and outputs)
         and _add_up(wire)
     )
 
 
 def _add_up(wire: Mapping[str, Any]) -> bool:
-    """Whether the counts are integers and the total is their sum."""
+    """Whether the prompt and completion counts are integers, and the total is their sum."""
     prompt, completion = wire["prompt_tokens"], wire["completion_tokens"]
     return type(prompt) is type(completion) is int and wire["total_tokens"] == prompt + completion
 
@@ -129,11 +119,11 @@ _PLAIN: Final = _SUMS | {"prompt_tokens_details", "completion_tokens_details"}
 _PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
 _PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})
 _BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
-"""Members for cached tokens at Together and DeepSeek; OpenAI has them only in `prompt_tokens_details`."""
+"""Top-level members for cached tokens, of Together and DeepSeek; OpenAI's is in `prompt_tokens_details`."""
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
-    """The tokens read from the cache; adds to `words` which members state them, as in `Usage.form`."""
+    """The tokens read from the cache, None = not stated; adds to `words` the members that state them."""
     if _BESIDE.isdisjoint(wire):
         return inputs.get("cached_tokens")
     carriers = (
@@ -152,7 +142,9 @@ def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]
 
 
 def _outside(prompt: int | None, completion: int, total: int | None, quirks: Quirks) -> bool:
-    """Whether, by the vendor's quirk, the completion count excludes reasoning, and no total denies it."""
+    """Whether the completion count excludes reasoning: the vendor's quirk says so, and the total is not the
+    sum of the prompt and the completion.
+    """
     agreed = prompt is not None and total == prompt + completion
     return not agreed and quirks.reasoning_tokens == "outside"
 

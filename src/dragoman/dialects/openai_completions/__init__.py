@@ -7,10 +7,8 @@ finish reasons, errors and stream frames are those of chat, and use its code.
 Canonical form: decoding and encoding a body drops null members; in streams also `obfuscation`, and all but
 the last value of an unknown member.
 
-Not expressible: conversations, tools and media, which are refused; system text, which is put before the
-prompt; reasoning, sources, calls and media of responses, which are losses. Prompts of token ids go only to
-servers of this protocol; other servers get several prompts one at a time. If an upstream cannot repeat the
-prompt (`echo`), the gateway repeats it.
+Prompts of token ids go only to servers of this protocol; other servers get several prompts one at a time. If
+an upstream cannot repeat the prompt (`echo`), the gateway repeats it.
 """
 
 from __future__ import annotations

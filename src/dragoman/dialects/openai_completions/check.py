@@ -48,13 +48,15 @@ SCALARS: Final[dict[str, Rule]] = {
     "n": integer(1, 128),
     "logit_bias": _logit_bias,
 }
-"""Members of OpenAI that are sampling fields of the same name; adding a scalar member here is enough."""
+"""The rule for each member of OpenAI that is a field of ir.Sampling; a new scalar needs nothing else."""
 EXTENSIONS: Final[dict[str, Rule]] = {
     "top_k": integer(),
     "min_p": number(),
     "repetition_penalty": number(),
 }
-"""The same for members of other vendors: only the servers whose `Quirks.extensions` has them receive them."""
+"""The same for members of other vendors. Those of another dialect's client are sent only to servers whose
+`Quirks.extensions` has them.
+"""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     **EXTENSIONS,

@@ -17,8 +17,9 @@ _OFFSET: Final = "text_offset"
 
 
 def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
-    """The decoded log probabilities; None if the lists do not match, or a value is null, as the first of an
-    echoed prompt. llama.cpp's, in chat's form, are decoded too.
+    """The decoded log probabilities; None if the lists do not match or hold null, as for an echoed prompt.
+
+    llama.cpp's, which have chat's form, are decoded too.
     """
     if type(wire.get("content")) is list:
         return decode_objects(wire["content"])

@@ -25,8 +25,6 @@ class CompletionsRelay(ChatRelay):
 class CompletionsStreamRelay(ChatStreamRelay):
     """Relays the frames of one completions stream."""
 
-    __slots__ = ()
-
     def _see(self, chunk: dict[str, Any]) -> bool:
         shown = super()._see(chunk)
         self.content = self.content or any(choice.get("text") for choice in chunk.get("choices") or ())

@@ -45,7 +45,7 @@ _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _MAX_TOKENS: Final = 16
 """OpenAI's default for `max_tokens`."""
 _ENOUGH: Final = 4096
-"""`max_tokens` for another protocol's request without a limit: the default 16 would cut its answer off."""
+"""`max_tokens` for a request and a model without a limit: the default 16 would cut the answer off."""
 _MAX_LOGPROBS: Final = 5
 _MOST_ANSWERS: Final = 16
 """The most answers (prompts times `n`) for which `parts` makes requests, which run one after another."""
@@ -99,7 +99,8 @@ def portable(wire: WireRequest) -> None:
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
     """The requests, each for one answer, that replace a request with several prompts at a provider of another
-    protocol, in the order of the choices; empty for a single prompt. Raises WireError for too many answers.
+    protocol, in the order of the choices; empty for a single prompt. Raises WireError for more answers than
+    `_MOST_ANSWERS`.
     """
     prompts = _prompts(request)
     times = request.sampling.n or 1
@@ -203,10 +204,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _free_tokens(prompt: str, facts: Facts) -> int:
-    """`max_tokens` for a request without one: the model's limit or `_ENOUGH`, less if the window is too
-    small.
-
-    A text has at most as many tokens as bytes, a long one far fewer: a quarter of the window is never taken.
+    """`max_tokens` for a request without one: the model's limit, else `_ENOUGH`, but at most what the prompt
+    leaves of the window. The prompt counts as a token for each byte, but as at most 3/4 of the window.
     """
     most = facts.max_output or _ENOUGH
     if facts.context is None:
@@ -247,14 +246,15 @@ def _take_blocks(
         if isinstance(block, ir.Text):
             texts.append(block.text)
             _lose_text_members(block, draft, place)
-        elif isinstance(block, ir.Native):
-            _encode_native(body, block, draft, place)
-        else:
+        elif not isinstance(block, ir.Native):
             raise WireError("the Completions API accepts only text", place, _UNSUPPORTED)
+        elif block.dialect != NAME:
+            draft.report.lose(place, no_form(block.dialect, block.kind))
+        else:
+            body["suffix" if block.kind == SUFFIX else "prompt"] = block.value
 
 
 def _lose_message_members(message: ir.Message, draft: Draft, where: str) -> None:
-    """Report a message's name, cache mark and leftovers as lost, and a role other than user as changed."""
     if message.role != "user":
         draft.report.change(where, "prompt", _LEADING)
     if message.name is not None:
@@ -265,7 +265,6 @@ def _lose_message_members(message: ir.Message, draft: Draft, where: str) -> None
 
 
 def _lose_text_members(block: ir.Text, draft: Draft, where: str) -> None:
-    """Report everything of a text block but its text as lost."""
     if block.cache is not None:
         draft.report.lose(f"{where}.cache", "the provider has no cache breakpoints", "hint")
     if block.sealed is not None:
@@ -273,15 +272,6 @@ def _lose_text_members(block: ir.Text, draft: Draft, where: str) -> None:
     for index in range(len(block.citations)):
         draft.report.lose(f"{where}.citations[{index}]", "the Completions API has no citations", "quality")
     restore({}, block.extra, draft.report, where)
-
-
-def _encode_native(body: dict[str, Any], block: ir.Native, draft: Draft, where: str) -> None:
-    if block.dialect != NAME:
-        draft.report.lose(where, no_form(block.dialect, block.kind))
-    elif block.kind == SUFFIX:
-        body["suffix"] = block.value
-    else:
-        body["prompt"] = block.value
 
 
 def _encode_sampling(

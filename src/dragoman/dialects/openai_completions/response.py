@@ -122,7 +122,9 @@ def _text(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The response's id: `stated`, or, for another dialect, the gateway's with the prefix `cmpl-`."""
+    """The id for the client: `stated`; the gateway's if that is None, and for a response of another dialect
+    (not `own`) if the gateway's begins with `cmpl-`.
+    """
     if stated is None:
         return reply.id
     if not own and reply.id.startswith(ID_PREFIX):
@@ -139,7 +141,7 @@ def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
 
 
 def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report a block that is not text as lost, and of a text or refusal everything but its text."""
+    """Report as lost a block that is not text, and of a text or refusal everything but the words."""
     report = draft.report
     if isinstance(block, ir.Text):
         for index in range(len(block.citations)):

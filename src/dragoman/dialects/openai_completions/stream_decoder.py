@@ -24,8 +24,6 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 class CompletionsDecoder(ChunkDecoder[Candidate]):
     """Decodes the frames of one stream into events."""
 
-    __slots__ = ("_quirks", "_scored")
-
     def __init__(self, quirks: Quirks) -> None:
         super().__init__()
         self._quirks = quirks

@@ -32,8 +32,6 @@ _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
 class CompletionsEncoder(EventEncoder):
     """Encodes the events of one stream as the bytes of chunks."""
 
-    __slots__ = ("_begun", "_draft", "_echoes", "_head", "_offsets", "_once", "_reply", "_usage")
-
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
         self._draft = Draft(reply.report, answer=True)
@@ -122,7 +120,7 @@ class CompletionsEncoder(EventEncoder):
         return b""
 
     def _nothing(self, event: ir.Event) -> bytes:
-        """Nothing: `_open` has reported content that is not text as lost."""
+        """b"": `_open` has reported content that is not text as lost."""
         return b""
 
     _arguments = _think = _media = _ping = _nothing
@@ -132,12 +130,7 @@ class CompletionsEncoder(EventEncoder):
     def _finish(self, event: ir.Finish) -> bytes:
         where = f"candidates[{event.candidate}]"
         word = encode_stop(event.stop, self._draft, where)
-        out: dict[str, Any] = {
-            "index": event.candidate,
-            "text": "",
-            "logprobs": None,
-            "finish_reason": word,
-        }
+        out: dict[str, Any] = {"index": event.candidate, "text": "", "logprobs": None, "finish_reason": word}
         restore(out, event.extra, self._draft.report, where)
         begun, once, self._once = self._begin(event.candidate), self._once, {}
         rest = b"," + _json(once)[1:] if once else b"}"  # many clients read `choices[0]` of every chunk

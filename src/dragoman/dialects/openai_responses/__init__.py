@@ -7,15 +7,8 @@ Canonical form: a body that is decoded and encoded again differs only in this. N
 annotations or log probabilities are left out; data URLs are written in base64; `store` is always stated, and
 a request with `store: false` asks for encrypted reasoning (`include`). Answers have every required member.
 
-What the protocol lacks, and the replacement:
-- n > 1, video, audio: refused; a stored prompt is refused for every other protocol;
-- stop sequences, penalties, seed, top_k, min_p, logit_bias, predictions: losses;
-- thinking of another provider: dropped from requests; in answers its seal is tagged with the provider, so
-that it can return to it;
-- the failure of a tool: written into its text; names of authors: losses;
-- calls of other providers' own tools: searches are shown, other calls are losses.
-
-Items of OpenAI's own tools, and unknown items, are kept whole as Native.
+Thinking of another provider is left out of requests; in answers its seal is tagged with the provider, so that
+it can return to it. Items of OpenAI's own tools, and unknown items, are kept whole as Native.
 """
 
 from __future__ import annotations
@@ -53,7 +46,7 @@ from dragoman.dialects.openai_responses.request import (
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
 from dragoman.dialects.openai_responses.stream_decoder import ResponsesDecoder
 from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
-from dragoman.dialects.openai_responses.terms import NAME, OPEN_RESPONSES, PATH
+from dragoman.dialects.openai_responses.terms import ID_PREFIX, NAME, OPEN_RESPONSES, PATH
 from dragoman.dialects.openai_responses.widened import widened
 from dragoman.dialects.resources import OPENAIS
 
@@ -76,7 +69,7 @@ DIALECT: Final = Dialect(
         check_portable=portable,
         widen=widened,
     ),
-    response=ResponseCodec(decode=decode_response, encode=encode_response, id_prefix="resp_"),
+    response=ResponseCodec(decode=decode_response, encode=encode_response, id_prefix=ID_PREFIX),
     stream=StreamCodec(
         content_type="text/event-stream; charset=utf-8",
         decoder=ResponsesDecoder,

@@ -21,9 +21,9 @@ _Wire = dict[str, Any]
 
 
 class _Builtin(msgspec.Struct, frozen=True):
-    """One tool. call, output: the types of its items. prefix: of a call's id. member: the call's member with
-    the arguments; fixed: constant members of this object; beside: of the call. offered: makes the function
-    from the declared tool, None = its client does not run it. told: makes the text of an output item.
+    """One tool. call, output: the types of its items. prefix: of a call's id. member: the call's member that
+    is the object of arguments; fixed: constant members of that object; beside: constant members of the call.
+    offered: makes the function from the declared tool. told: makes the text of an output item.
     """
 
     call: str
@@ -40,18 +40,14 @@ class _Builtin(msgspec.Struct, frozen=True):
 
 
 def offered(tool: Mapping[str, Any]) -> ir.Function | None:
-    """The function that stands for a declared tool; None = its client does not run the tool."""
+    """The function that replaces a declared tool; None = the tool is another, or not run by the client."""
     builtin = _BUILTINS.get(str(tool.get("type")))
     return None if builtin is None else builtin.offered(tool)
 
 
-def _object(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": False,
-    }
+def _object(*required: str, **properties: Any) -> _Wire:
+    stated = {"properties": properties, "required": list(required)}
+    return {"type": "object", **stated, "additionalProperties": False}
 
 
 def _search(tool: Mapping[str, Any]) -> ir.Function | None:
@@ -68,7 +64,7 @@ _MILLISECONDS: Final = {"type": "integer", "description": "The most time that it
 
 def _local_shell(_: Mapping[str, Any]) -> ir.Function:
     parameters = _object(
-        ("command",),
+        "command",
         command={**_TEXTS, "description": "The program and its arguments."},
         env={"type": "object", "additionalProperties": _TEXT},
         timeout_ms=_MILLISECONDS,
@@ -82,7 +78,7 @@ def _shell(tool: Mapping[str, Any]) -> ir.Function | None:
     if type(environment) is dict and environment.get("type") != "local":
         return None
     parameters = _object(
-        ("commands",),
+        "commands",
         commands={**_TEXTS, "description": "Shell commands, run one after the other."},
         timeout_ms=_MILLISECONDS,
         max_output_length={"type": "integer", "description": "The most characters of output to return."},
@@ -92,7 +88,8 @@ def _shell(tool: Mapping[str, Any]) -> ir.Function | None:
 
 def _apply_patch(_: Mapping[str, Any]) -> ir.Function:
     parameters = _object(
-        ("type", "path"),
+        "type",
+        "path",
         type={"type": "string", "enum": ["create_file", "update_file", "delete_file"]},
         path={**_TEXT, "description": "The file, relative to the root of the workspace."},
         diff={
@@ -108,7 +105,10 @@ def _apply_patch(_: Mapping[str, Any]) -> ir.Function:
 
 
 def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
-    """The call, result or text that other protocols get for an item of such a tool; None for other items."""
+    """The call, result or text that other protocols get for an item of such a tool or with more tools.
+
+    None = another item, a malformed one, or one of a tool that OpenAI runs.
+    """
     kind = str(item.get("type"))
     if kind == "additional_tools":
         return ir.Text("More tools are available from here on.")
@@ -128,8 +128,9 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
 
 
 def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:
-    """The item for a call of such a tool: its type, its id's prefix and its members. None = another tool, or
-    arguments that are no JSON object.
+    """The type, the id's prefix and the other members of the item for a call of such a tool.
+
+    None = another tool, or arguments that are no JSON object.
     """
     builtin = _BUILTINS.get(call.name)
     if builtin is None:

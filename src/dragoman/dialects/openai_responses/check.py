@@ -45,7 +45,7 @@ _MAX_VALUE: Final = 512
 
 
 def check(wire: WireRequest) -> None:
-    """Raise WireError for the first mistake of a request. `param` is the path as OpenAI writes it."""
+    """Raise WireError for the first mistake of a request, with the path and the code that OpenAI states."""
     body = wire.body
     for member, value in body.items():
         rule = _RULES.get(member)
@@ -125,11 +125,7 @@ def _check_message(item: _Wire, path: str) -> None:
     content = item.get("content")
     if type(content) is str:
         return
-    if content is None:
-        missing(f"{path}.content")
-    if type(content) is not list:
-        wrong_type(f"{path}.content", "a string or an array", content)
-    _check_parts(content, f"{path}.content")
+    require(item, "content", _output, path)
     phase = item.get("phase")
     if phase is not None:
         a_string(phase, f"{path}.phase")
@@ -197,10 +193,9 @@ def _check_audio(part: _Wire, path: str) -> None:
 
 
 def _output(value: Any, path: str) -> None:
+    _text_or_list(value, path)
     if type(value) is list:
         _check_parts(value, path)
-    elif type(value) is not str:
-        wrong_type(path, "a string or an array", value)
 
 
 def _texts(value: Any, path: str) -> None:
@@ -214,7 +209,7 @@ _DETAIL: Final = one_of("auto", "low", "high", "original")
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 _OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
 _TELL_OF_CALLS: Final = frozenset({"item_reference", "compaction", "tool_search_call", "tool_search_output"})
-"""Types of items that may hold or replace the call of an output, so that it may be absent."""
+"""Types of items that may stand for calls: after one of them, an output needs no call in the request."""
 _ITEMS: Final[dict[str, dict[str, Rule]]] = {
     "function_call": {"call_id": a_string, "name": a_string, "arguments": a_string},
     "custom_tool_call": {"call_id": a_string, "name": a_string, "input": a_string},
@@ -292,14 +287,15 @@ def _function(tool: _Wire, path: str) -> None:
         a_boolean(strict, f"{path}.strict")
     if (parameters := tool.get("parameters")) is not None:
         an_object(parameters, f"{path}.parameters")
-        found = mistake(parameters) or (strict_mistake(parameters) if strict else None)
-        if found is not None:
-            name = tool["name"]
-            raise WireError(
-                f"Invalid schema for function '{name}': {_told(found.path)}{found.message}.",
-                f"{path}.parameters",
-                "invalid_function_parameters",
-            )
+        what = f"function '{tool['name']}'"
+        _check_schema(parameters, strict, what, f"{path}.parameters", "invalid_function_parameters")
+
+
+def _check_schema(schema: _Wire, strict: Any, what: str, path: str, code: str) -> None:
+    found = mistake(schema) or (strict_mistake(schema) if strict else None)
+    if found is not None:
+        at = f"In '{found.path}': " if found.path else ""
+        raise WireError(f"Invalid schema for {what}: {at}{found.message}.", path, code)
 
 
 _SEARCH: Final = members(
@@ -315,10 +311,6 @@ _BUILTINS: Final[dict[str, Rule]] = {
     "computer_use_preview": members(display_width=integer(1), display_height=integer(1)),
 }
 """The rules for the numeric members of tools that OpenAI runs, by type of tool."""
-
-
-def _told(place: str) -> str:
-    return f"In '{place}': " if place else ""
 
 
 def _check_choice(choice: Any, tools: Any) -> None:
@@ -358,7 +350,7 @@ _CHOICES: Final = ("none", "auto", "required")
 # --- The rest ----------------------------------------------------------------------------------
 
 
-def _input(value: Any, path: str) -> None:
+def _text_or_list(value: Any, path: str) -> None:
     if type(value) is not str and type(value) is not list:
         wrong_type(path, "a string or an array", value)
 
@@ -398,13 +390,8 @@ def _text(value: Any, path: str) -> None:
     require(form, "schema", an_object, path)
     if (strict := form.get("strict")) is not None:
         a_boolean(strict, f"{path}.strict")
-    found = mistake(form["schema"]) or (strict_mistake(form["schema"]) if strict else None)
-    if found is not None:
-        raise WireError(
-            f"Invalid schema for response_format '{form['name']}': {_told(found.path)}{found.message}.",
-            f"{path}.schema",
-            "invalid_json_schema",
-        )
+    what = f"response_format '{form['name']}'"
+    _check_schema(form["schema"], strict, what, f"{path}.schema", "invalid_json_schema")
 
 
 def _conversation(value: Any, path: str) -> None:
@@ -428,11 +415,11 @@ SCALARS: Final[dict[str, Rule]] = {
     "frequency_penalty": number(-2, 2),
     "presence_penalty": number(-2, 2),
 }
-"""The rule for each member that is a field of ir.Sampling under the same name, decoded and encoded by it."""
+"""Member that is a field of ir.Sampling -> its rule. The codec reads and writes members by this table."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,
-    "input": _input,
+    "input": _text_or_list,
     "generate": a_boolean,
     "instructions": a_string,
     "previous_response_id": a_string,

@@ -30,15 +30,11 @@ def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key not in LEFT_OUT}
 
 
-def _told(tokens: int) -> dict[str, Any]:
-    return {"object": "response.input_tokens", "input_tokens": tokens}
-
-
 COUNT: Final = counting(
     path=PATH,
     member="input_tokens",
     reduce=reduced,
-    told=_told,
+    told=lambda tokens: {"object": "response.input_tokens", "input_tokens": tokens},
     check=check,
     brief=brief,
     decode_request=decode_request,

@@ -14,11 +14,9 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 class Draft(FamilyDraft):
-    """The Draft of the chat dialects and two fields. mint: makes the id of an item without one, from its
+    """The Draft of the chat family with two more fields. mint: makes the id of an item without one, from its
     prefix ("msg", "fc", "rs"); None = no id is made. summarised: thinking is written as a summary.
     """
-
-    __slots__ = ("mint", "summarised")
 
     def __init__(
         self,
@@ -38,7 +36,11 @@ class Draft(FamilyDraft):
     def item(
         self, kind: str, prefix: str, item: ir.Item | None, where: str, *, status: bool = True
     ) -> dict[str, Any]:
-        """An item's type, id, status, phase and leftovers. status: whether an answer's item must have one."""
+        """A new wire item of the type `kind`, with the id, status, phase and leftovers of `item`.
+
+        prefix: of the id that `mint` makes for an item without one. status: True = an item of an answer that
+        has no status gets "completed".
+        """
         out: dict[str, Any] = {"type": kind}
         stated = item or ir.Item()
         if stated.id is not None:
@@ -58,7 +60,7 @@ class Draft(FamilyDraft):
     def finish(
         self, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
     ) -> dict[str, Any]:
-        """Add a cache mark and leftovers to the wire object `out`. where: the block's path in the IR."""
+        """Add a cache mark and leftovers to `out`, and return it. where: the IR path of the block."""
         if mark is not None:
             self.mark(out, mark, where + ".cache")
         if extra is not None:
@@ -66,7 +68,7 @@ class Draft(FamilyDraft):
         return out
 
     def mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
-        """Write a cache breakpoint into `out`, or report its loss: only OpenAI's newest models have it."""
+        """Write a cache breakpoint into `out`, or report its loss if the provider has none."""
         if not self.own and self.quirks.cache_marks != "prompt_cache_breakpoint":
             self.report.lose(where, "the provider has no cache breakpoints", "hint")
             return

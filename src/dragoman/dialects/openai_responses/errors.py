@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman.dialects.diagnosis import CODES
-from dragoman.dialects.failure import Body, read_body, retry_after, stated_status
+from dragoman.dialects.failure import read_body, retry_after, stated_status
 from dragoman.dialects.openai.errors import WORDS, Words, decode_fault, encode_answer, encode_fault
 from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.ir import STATUS, Fault
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: without a readable body the status decides."""
+    """The fault of an error response. Never fails: without a readable body the status gives the kind."""
     said = read_body(body, f"The provider answered with status {status}.")
-    return _fault(said, status, retry_after(headers))
+    return decode_fault(NAME, said, said.message, status, retry_after(headers))
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
@@ -30,16 +30,12 @@ def fault_of(value: dict[str, Any] | bytes) -> Fault:
     if isinstance(value, dict) and value.get("type") == "error":
         value = {key: kept for key, kept in value.items() if key not in {"type", "sequence_number"}}
     said = read_body(value)
-    return _fault(said, stated_status(said), None)
+    return decode_fault(NAME, said, said.message, stated_status(said), None)
 
 
 def broken(message: str) -> Fault:
-    """The fault of a malformed stream."""
+    """The fault of a provider's stream that broke off, with this message."""
     return Fault("upstream", message, "stream_broken", type="server_error", blame="upstream")
-
-
-def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
-    return decode_fault(NAME, said, said.message, status, wait)
 
 
 # --- Our face ------------------------------------------------------------------------------------
@@ -66,14 +62,14 @@ def error_member(fault: Fault) -> dict[str, Any]:
 
 
 def error_event(fault: Fault) -> dict[str, Any]:
-    """The members of an `error` event: both nested, for Open Responses, and flat, for OpenAI's clients."""
+    """The error in an `error` event, twice: nested, for Open Responses, and flat, for OpenAI's clients."""
     member = error_member(fault)
     flat = {key: member[key] for key in ("code", "message", "param")}
     return {**flat, "error": member}
 
 
 def failure_member(fault: Fault) -> dict[str, Any]:
-    """The `error` of a failed response object. Its code is never null, because agents decide by it."""
+    """The `error` of a failed response object. A missing or unfit code becomes `server_error`."""
     member = error_member(fault)
     code = member["code"]
     known = code in CODES and (STATUS[fault.kind] < 500 or code in _FAILURES)
@@ -81,4 +77,4 @@ def failure_member(fault: Fault) -> dict[str, Any]:
 
 
 _FAILURES: Final = frozenset({"server_error", "vector_store_timeout", "server_is_overloaded", "slow_down"})
-"""The codes that a response object may state for a fault of status 500 or more; others: `server_error`."""
+"""The only codes that a failed response object states for a fault whose status is 500 or more."""

@@ -97,7 +97,7 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
 
 
 def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
-    """`placed` (IR path of its message, item) without the reasoning and the ids that OpenAI would refuse.
+    """The pairs (IR path of the message, item) without the reasoning and the ids that OpenAI would refuse.
 
     OpenAI knows by the id of a message or a call that a reasoning item came before it, and refuses the item
     without its reasoning (openai/openai-dotnet#1050). So if the reasoning is dropped, these ids are too.
@@ -121,7 +121,6 @@ def _is_output(item: _Wire) -> bool:
 
 
 def _instructions(system: tuple[ir.Block, ...], draft: Draft) -> str:
-    """The system text as one string, because `instructions` is a string."""
     texts: list[str] = []
     for index, block in enumerate(system):
         where = f"system[{index}]"
@@ -158,8 +157,9 @@ def _own(message: ir.Message, draft: Draft, where: str) -> list[_Wire]:
 
 
 def _plain(parts: list[_Wire]) -> str | None:
-    """The text of assistant parts that are only one text; else None. Such a content is written as a string,
-    because strict servers require an id beside parts.
+    """The text of an assistant message whose parts are one text without annotations; None for other parts.
+
+    Such a message is written with the string, because strict servers require an id beside parts.
     """
     if len(parts) != 1 or parts[0].keys() != {"type", "text", "annotations"} or parts[0]["annotations"]:
         return None
@@ -168,12 +168,12 @@ def _plain(parts: list[_Wire]) -> str | None:
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
-    """Whether a medium of an assistant message can move to a user message."""
+    """Whether a medium moves to a user message: images and documents that have data, a URL or a file id."""
     return block.kind not in {"audio", "video"} and bool(block.data or block.url or block.file)
 
 
 def _needs(call: ir.ToolCall) -> bool:
-    """Whether a call must have an output. Calls of OpenAI's own tools have none."""
+    """Whether a call must have an output: not if it is written as the call of a tool in `builtins`."""
     return call.kind != "builtin" or builtins.called(call) is None
 
 
@@ -194,10 +194,7 @@ _RULES: Final = Rules(
 
 
 class _Foreign:
-    """Writes the history of another dialect as input items.
-
-    chunked: consecutive messages of the assistant may be pieces of one, and are joined.
-    """
+    """Writes the history of another dialect as input items. chunked: joins adjacent assistant messages."""
 
     def __init__(self, draft: Draft, *, chunked: bool) -> None:
         self.draft = draft
@@ -207,7 +204,6 @@ class _Foreign:
         self._goes_on = False  # the next part of the turn belongs to the last item, a message
 
     def write(self, request: ir.Request) -> list[_Wire]:
-        """The items of a whole history."""
         for turn in repaired(request, _RULES):
             self._goes_on = False
             for piece in turn.pieces:
@@ -250,14 +246,11 @@ class _Foreign:
             self.items[-1]["content"].append(part)
             return
         self._goes_on = True
-        if self.chunked and role == "assistant" and self._said_last():
+        said_last = bool(self.items) and self.items[-1].get("role") == "assistant"
+        if self.chunked and role == "assistant" and said_last:
             self._continue(part)
         else:
             self.items.append({**encode_head(None, self.draft, where, role), "content": [part]})
-
-    def _said_last(self) -> bool:
-        """Whether the last item is text of the assistant."""
-        return bool(self.items) and self.items[-1].get("role") == "assistant"
 
     def _continue(self, part: _Wire) -> None:
         """Add a part to the last item, an assistant message, joining text to text."""

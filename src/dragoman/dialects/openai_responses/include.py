@@ -23,7 +23,10 @@ _WHY_NOT: Final = "the provider rejects this for a model without reasoning"
 
 
 def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
-    """The `include` to send. asked: the client's values. stored: whether the provider stores the answer."""
+    """The values of `include` to send: `asked`, and encrypted reasoning if the provider stores nothing.
+
+    For a model without reasoning, the value for encrypted reasoning is left out.
+    """
     words = list(asked)
     others = [word for word in words if word != ENCRYPTED]
     sealed = facts.reasoning is not False and (not stored or len(others) < len(words))
@@ -33,10 +36,10 @@ def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
 def stateless(
     body: Mapping[str, Any], facts: Facts, quirks: Quirks
 ) -> tuple[dict[str, Any], tuple[Change, ...]]:
-    """The edits of `store` and `include` that tell the provider of a relayed request to store nothing, and
-    the changes to report.
+    """The edits by which a relayed request asks the provider to store nothing, and the changes to report.
 
-    body: the request as its client wrote it. A member that the vendor refuses is removed.
+    body: the request as its client wrote it. The edits set `store` and `include`, or remove the one that the
+    vendor refuses.
     """
     asked: list[str] = body.get("include") or []
     words = included(asked, facts, stored=False)
@@ -53,7 +56,7 @@ def stateless(
 def _name(
     changes: list[Change], member: str, body: Mapping[str, Any], edits: Mapping[str, Any], why: str
 ) -> None:
-    """Add a Change for the edit of one member to `changes`, if it changes the client's request."""
+    """Add the Change of one member's edit to `changes`, unless it removes what the client did not state."""
     place = f"$.{member}"
     path, to = place if body.get(member) else None, "" if edits[member] is msgspec.UNSET else place
     if path is not None or to:

@@ -1,8 +1,7 @@
 """Items of `input` and `output`: an item to its blocks, and blocks to items.
 
 Each part of a message is one block, and these blocks share an `ir.Item`; any other item is one block. Items
-of OpenAI's own tools are kept whole as Native, except generated pictures, which are Media. The `ir.Item`
-holds the status, the id and the leftovers of an item.
+of OpenAI's own tools are kept whole as Native, except generated pictures, which are Media.
 """
 
 from __future__ import annotations
@@ -38,12 +37,8 @@ _PICTURE: Final = _HEAD | {"result"}
 _ROLES: Final[frozenset[str]] = frozenset({"user", "assistant", "system", "developer"})
 _CLIENT_SIDE: Final = frozenset(
     {
-        "item_reference",
-        "mcp_approval_response",
-        "computer_call_output",
-        "local_shell_call_output",
-        "shell_call_output",
-        "apply_patch_call_output",
+        *("item_reference", "mcp_approval_response", "computer_call_output", "local_shell_call_output"),
+        *("shell_call_output", "apply_patch_call_output"),
     }
 )
 
@@ -60,13 +55,17 @@ def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Bloc
     kind = value.get("type")
     if kind is None and "role" in value:
         kind = "message"
-    read = _READ.get(kind) if type(kind) is str else None
-    if read is not None:
-        try:
-            if (found := read(value)) is not None and all(map(ir.is_sound, found[1])):
-                return found
-        except OF_ANOTHER_SHAPE:  # a known type in an unknown shape
-            pass
+    try:
+        if kind == "message":
+            role, blocks = _read_message(value)
+            if all(map(ir.is_sound, blocks)):
+                return role, blocks
+        elif (
+            type(kind) is str and (read := _READ.get(kind)) is not None and ir.is_sound(block := read(value))
+        ):
+            return "user" if read is _read_output else "assistant", (block,)
+    except OF_ANOTHER_SHAPE:  # a known type in an unknown shape
+        pass
     plain = builtins.stands_for(value)
     role = "user" if isinstance(plain, ir.ToolResult) else _role(value, kind)
     head = _head(value, frozenset(value))
@@ -92,58 +91,41 @@ def _head(value: _Wire, known: frozenset[str]) -> ir.Item | None:
     return ir.Item(get("id"), get("status"), get("phase"), extra)
 
 
-def _read_message(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]] | None:
+def _read_message(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
     role, content = _role(value, "message"), value["content"]
     item = _head(value, _MESSAGE)
     if type(content) is str:
         return role, (ir.Text(content, item=item),)
     if not content:
-        return None
-    said = role == "assistant"
-    return role, decode_parts(content, "content", said=said, item=item)
+        raise ValueError("content")
+    return role, decode_parts(content, "content", said=role == "assistant", item=item)
 
 
-def _read_call(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
-    arguments = arguments_text(value["arguments"])
-    return "assistant", (
-        ir.ToolCall(
-            value.get("call_id"),
-            value["name"],
-            arguments,
-            namespace=value.get("namespace"),
-            item=_head(value, _CALL),
-        ),
+def _read_call(value: _Wire) -> ir.Block:
+    custom = value["type"] == "custom_tool_call"
+    return ir.ToolCall(
+        value.get("call_id"),
+        value["name"],
+        value["input"] if custom else arguments_text(value["arguments"]),
+        "custom" if custom else "function",
+        namespace=value.get("namespace"),
+        item=_head(value, _CUSTOM if custom else _CALL),
     )
 
 
-def _read_custom(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
-    return "assistant", (
-        ir.ToolCall(
-            value.get("call_id"),
-            value["name"],
-            value["input"],
-            "custom",
-            namespace=value.get("namespace"),
-            item=_head(value, _CUSTOM),
-        ),
-    )
-
-
-def _read_output(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
+def _read_output(value: _Wire) -> ir.Block:
     output = value["output"]
     text = type(output) is str
-    return "user", (
-        ir.ToolResult(
-            value.get("call_id"),
-            (ir.Text(output),) if text else decode_parts(output, "output"),
-            kind="custom" if value["type"] == "custom_tool_call_output" else "function",
-            item=_head(value, _OUTPUT),
-            form=None if text else "parts",
-        ),
+    return ir.ToolResult(
+        value.get("call_id"),
+        (ir.Text(output),) if text else decode_parts(output, "output"),
+        kind="custom" if value["type"] == "custom_tool_call_output" else "function",
+        item=_head(value, _OUTPUT),
+        form=None if text else "parts",
     )
 
 
-def _read_reasoning(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
+def _read_reasoning(value: _Wire) -> ir.Block:
     summary, content = value.get("summary") or (), value.get("content") or ()
     kept: dict[str, Any] = {}
     if any(part.keys() != {"type", "text"} or part["type"] != "summary_text" for part in summary):
@@ -153,30 +135,26 @@ def _read_reasoning(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
     ):
         kept["content"] = content
     sealed = value.get("encrypted_content")
-    return "assistant", (
-        ir.Thinking(
-            "".join(part.get("text") or "" for part in content),
-            tuple(part.get("text") or "" for part in summary),
-            None if sealed is None else read_seal(sealed, NAME),
-            redacted=sealed is not None and is_withheld(sealed),
-            item=_head(value, _REASONING),
-            extra={NAME: kept} if kept else None,
-        ),
+    return ir.Thinking(
+        "".join(part.get("text") or "" for part in content),
+        tuple(part.get("text") or "" for part in summary),
+        None if sealed is None else read_seal(sealed, NAME),
+        redacted=sealed is not None and is_withheld(sealed),
+        item=_head(value, _REASONING),
+        extra={NAME: kept} if kept else None,
     )
 
 
-def _read_picture(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]] | None:
-    result = value.get("result")
-    if type(result) is not str:
-        return None
+def _read_picture(value: _Wire) -> ir.Block:
+    if type(result := value["result"]) is not str:
+        raise TypeError("result")
     mime = f"image/{value.get('output_format') or 'png'}"
-    return "assistant", (ir.Media("image", mime, result, item=_head(value, _PICTURE)),)
+    return ir.Media("image", mime, result, item=_head(value, _PICTURE))
 
 
-_READ: Final[dict[str, Callable[[_Wire], tuple[ir.Role, tuple[ir.Block, ...]] | None]]] = {
-    "message": _read_message,
+_READ: Final[dict[str, Callable[[_Wire], ir.Block]]] = {
     "function_call": _read_call,
-    "custom_tool_call": _read_custom,
+    "custom_tool_call": _read_call,
     "function_call_output": _read_output,
     "custom_tool_call_output": _read_output,
     "reasoning": _read_reasoning,
@@ -242,13 +220,16 @@ def item_of_block(block: ir.Block) -> ir.Item | None:
 
 
 def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = "assistant") -> _Wire:
-    """A message item with an empty `content`, for its parts. item: its id, status and leftovers."""
+    """A new message item with an empty `content`, and with the id, status and leftovers in `item`."""
     head = draft.item("message", "msg", item, where)
     return {**head, "role": role, "content": []}
 
 
 def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """Encode a block that is no part of a message as an item; None, with a loss, if no item can hold it."""
+    """Encode a block that is no part of a message as an item; None, with a loss, if no item can hold it.
+
+    Raises WireError for a tool result with a medium that no part can carry.
+    """
     write = _WRITE.get(type(block))
     if write is None:
         draft.report.lose(where, "the Responses API has no item for this", "meaning")
@@ -281,7 +262,9 @@ def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
 
 
 def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
-    """Encode another provider's own call, if it is a web search in an answer; else None, with a loss."""
+    """The item for a call of another provider's own tool: a web search in an answer; None, with a loss, for
+    any other.
+    """
     if not draft.answer:
         draft.report.lose(where, "calls of another provider's tool cannot be sent back", "meaning")
         return None
@@ -289,9 +272,8 @@ def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | Non
         asked = msgspec.json.decode(block.arguments or "{}")
     except msgspec.DecodeError:
         asked = {}
-    asked = asked if isinstance(asked, dict) else {}
     if block.name == "web_search":
-        query = asked.get("query")
+        query = asked.get("query") if isinstance(asked, dict) else None
         out = draft.item("web_search_call", "ws", block.item, where)
         out["action"] = {"type": "search", "query": query if isinstance(query, str) else ""}
         draft.report.change(where, "output", "a search by the provider is written as web_search_call")
@@ -319,7 +301,6 @@ def _write_result(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | Non
 
 
 def _failed(output: Any) -> Any:
-    """An `output` with "Error" written in front of it."""
     if isinstance(output, str):
         return f"Error: {output}" if output else "Error"
     return [{"type": "input_text", "text": "Error:"}, *output]

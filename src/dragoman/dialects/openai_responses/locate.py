@@ -39,7 +39,7 @@ _OPTIONS: Final = {
 
 
 def locate(where: str) -> str:
-    """The JSON path: `messages[2].blocks[0].name` → `$.input[2]`. Only a request shows a block's form."""
+    """The JSON path for an IR path; for any path inside a message that of its item: `$.input[2]`."""
     if (path := _WHOLE.get(where)) is not None:
         return f"$.{path}"
     if (message := _MESSAGE.fullmatch(where)) is not None:
@@ -61,8 +61,8 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """As `locate`, for the forms of this request: an input that is a string, the part or member of a block,
-    the namespace of a tool.
+    """As `locate`, but exact for this request: its input may be a string, a path inside a message becomes
+    that of the part or the item's member, and a tool may be in a namespace.
     """
     if where.startswith("tools["):
         return _tool_place(request.body.get("tools"), where)

@@ -46,7 +46,7 @@ def decode_output(text: dict[str, Any]) -> ir.Output:
 
 
 def encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
-    """Write `text`, and a tool to make images. Raises WireError if the output must be audio or video."""
+    """Write `text` into the body, and for images a tool. Raises WireError if audio or video is asked for."""
     text: dict[str, Any] = {}
     if output.kind == "schema":
         _encode_schema(text, output, draft)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE, sound_tokens
@@ -38,7 +38,7 @@ _LOGPROB: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 def decode_parts(
     parts: Sequence[Any], where: str, *, said: bool = False, item: ir.Item | None = None
 ) -> tuple[ir.Block, ...]:
-    """Decode parts to blocks with `item`. said: the model wrote them. WireError unless all are objects."""
+    """Decode parts to blocks with `item`. said: by the model. Raises WireError if one is no object."""
     blocks = []
     for index, part in enumerate(parts):
         if type(part) is not dict:
@@ -81,29 +81,15 @@ def _read_refusal(part: _Wire, item: ir.Item | None) -> ir.Block:
 
 def _read_image(part: _Wire, item: ir.Item | None) -> ir.Block:
     source = _source(part, ("image_url", "url"), ("file_id", "file"))
-    return ir.Media(
-        "image",
-        **source,
-        detail=part.get("detail"),
-        item=item,
-        cache=_decode_mark(part),
-        extra=leftovers(part, _IMAGE),
-    )
+    return _medium("image", part, item, _IMAGE, detail=part.get("detail"), **source)
 
 
 def _read_file(part: _Wire, item: ir.Item | None) -> ir.Block:
     source = _source(part, ("file_data", "data"), ("file_url", "url"), ("file_id", "file"))
-    bare = "data" in source and not is_data_url(part["file_data"])
-    return ir.Media(
-        "document",
-        **source,
-        name=part.get("filename"),
-        detail=part.get("detail"),
-        item=item,
-        cache=_decode_mark(part),
-        extra=leftovers(part, _FILE),
-        form="base64" if bare else None,
-    )
+    if source.keys() == {"data"}:  # no data URL, which has a type
+        source["form"] = "base64"
+    stated = {"name": part.get("filename"), "detail": part.get("detail")}
+    return _medium("document", part, item, _FILE, **source, **stated)
 
 
 def _read_audio(part: _Wire, item: ir.Item | None) -> ir.Block:
@@ -115,12 +101,18 @@ def _read_audio(part: _Wire, item: ir.Item | None) -> ir.Block:
 
 
 def _read_video(part: _Wire, item: ir.Item | None) -> ir.Block:
-    source = _source(part, ("video_url", "url"))
-    return ir.Media("video", **source, item=item, cache=_decode_mark(part), extra=leftovers(part, _VIDEO))
+    return _medium("video", part, item, _VIDEO, **_source(part, ("video_url", "url")))
+
+
+def _medium(kind: Any, part: _Wire, item: ir.Item | None, known: frozenset[str], **fields: Any) -> ir.Media:
+    return ir.Media(kind, **fields, item=item, cache=_decode_mark(part), extra=leftovers(part, known))
 
 
 def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:
-    """The arguments of ir.Media for the part's source, one of `members`: (member, field). Else KeyError."""
+    """The arguments of ir.Media for a part's source. members: (wire member, field) of each possible source.
+
+    Raises KeyError if the part has no source or several, TypeError if the source is no string.
+    """
     stated = [(member, field) for member, field in members if part.get(member) is not None]
     if len(stated) != 1:
         raise KeyError(members[0][0])
@@ -152,7 +144,7 @@ def _decode_mark(part: _Wire) -> ir.CacheMark | None:
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
-    """Decode an annotation; the leftovers hold all of one that is no `url_citation`, or malformed."""
+    """Decode an annotation; if it is malformed or no `url_citation`, the leftovers hold the whole of it."""
     if value.get("type") != "url_citation":
         return ir.Citation(str(value.get("type")), title=value.get("filename"), extra={NAME: value})
     citation = ir.Citation(
@@ -167,11 +159,11 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 
 _ODD: Final = "url_citation"
-"""The kind of a malformed `url_citation`, whose leftovers hold all of it."""
+"""The `ir.Citation.kind` of a malformed `url_citation`."""
 
 
 def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra]:
-    """Decode the `logprobs` of an object: None if empty; if of unknown form, None and the leftovers."""
+    """A wire object's log probabilities (None = none or unreadable), and unreadable ones as leftovers."""
     values = wire.get("logprobs")
     if not values:
         return None, None
@@ -198,17 +190,13 @@ def _logprob(value: _Wire) -> ir.Logprob:
         value["token"],
         value["logprob"],
         None if numbers is None else tuple(numbers),
-        None if top is None else tuple(_logprob(other) for other in top),
+        None if top is None else _logprobs(top),
         extra=leftovers(value, _LOGPROB),
     )
 
 
-_SOUNDS: Final = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
-_SOUND_WORDS: Final = {mime: word for word, mime in _SOUNDS.items()} | {
-    "audio/mp3": "mp3",
-    "audio/x-wav": "wav",
-    "audio/wave": "wav",
-}
+_SOUNDS: Final = AUDIO_TYPES | {"pcm16": "audio/pcm"}
+_SOUND_WORDS: Final = AUDIO_FORMATS | {"audio/pcm": "pcm16"}
 _READ: Final[dict[str, Callable[[_Wire, ir.Item | None], ir.Block]]] = {
     "refusal": _read_refusal,
     "input_image": _read_image,
@@ -247,7 +235,7 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
 
 
 def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
-    """Encode a text part. said: the model wrote it, so it gets `annotations`."""
+    """Encode a text part. said: the model wrote it, so it is an `output_text` with `annotations`."""
     kind = (block.form if draft.own and block.form in _TEXTS else None) or _TEXTS[said]
     out: _Wire = {"type": kind, "text": block.text}
     if kind == "output_text":
@@ -316,14 +304,13 @@ def _encode_logprob(value: ir.Logprob, draft: Draft, where: str, *, inner: bool 
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether OpenAI's servers download a medium from its address. They do not download audio."""
+    """Whether OpenAI's servers download a medium: images and documents at an HTTP URL, never audio."""
     return media.kind in {"image", "document"} and (media.url or "").startswith(("http://", "https://"))
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
     """The part for a medium. Raises WireError if no part can carry it (`unsupported_modality`)."""
-    write = _MEDIA[block.kind]
-    out = write(block, draft, where)
+    out = _MEDIA[block.kind](block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):
         if getattr(block, member) is not None:
             draft.report.lose(f"{where}.{member}", "a content part has no such field", "hint")

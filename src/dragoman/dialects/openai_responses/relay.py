@@ -12,9 +12,9 @@ from dragoman.dialects.failure import ENDED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.errors import broken, error_event, failure_member, fault_of
 from dragoman.dialects.openai_responses.stream_encoder import ResponsesEncoder
-from dragoman.dialects.openai_responses.terms import reasoning_event
+from dragoman.dialects.openai_responses.terms import ID_PREFIX, NAME, SHOWN, reasoning_event
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
-from dragoman.dialects.relaying import BodyRelay
+from dragoman.dialects.relaying import UNREADABLE, BodyRelay
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.streaming import Ending
 from dragoman.errors import RequestFailed, WireError
@@ -32,7 +32,6 @@ class _Kind(msgspec.Struct):
 
 _decode = msgspec.json.Decoder().decode
 _decode_kind = msgspec.json.Decoder(_Kind).decode
-_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError, AttributeError)
 
 _TERMINAL: Final = frozenset({"response.completed", "response.incomplete"})
 _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_progress", "keepalive"})
@@ -41,11 +40,8 @@ _DELTA: Final = b'{"type":"response.output_text.delta","'
 _DELTA_HEAD: Final = b"event: response.output_text.delta\ndata: "
 _REASONING: Final = frozenset({"response.reasoning", "response.reasoning_text"})
 _ENDS: Final = (".delta", ".done")
-_ID: Final = "resp_"
-_SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
-"""Members of a response object that the gateway handles itself: the client gets its own values back."""
 _ADDED: Final = frozenset({"conversation"})
-"""Those of them that no provider states, because the gateway does not send them; they are added."""
+"""Those of `SHOWN` that are added if a response object lacks them: the gateway sends providers none."""
 
 
 class ResponsesRelay(BodyRelay):
@@ -64,11 +60,10 @@ class ResponsesRelay(BodyRelay):
         return encode_head({**head, **edits}) if edits else body, _usage(head)
 
     def stream(self, reply: Reply) -> ResponsesStreamRelay:
-        """A relay for one stream."""
         return ResponsesStreamRelay(reply)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any] | None:
-        return _counts(usage)
+        return encode_usage(usage, Report(NAME), own=False)
 
 
 def _failed(head: _Head) -> bool:
@@ -78,10 +73,10 @@ def _failed(head: _Head) -> bool:
 
 def _edits(reply: Reply) -> dict[str, Any]:
     """The values that replace a provider's in a response object: the client's, and the gateway's id."""
-    edits: dict[str, Any] = {key: reply.echo[key] for key in _SHOWN if reply.echo.get(key) is not None}
+    edits: dict[str, Any] = {key: reply.echo[key] for key in SHOWN if reply.echo.get(key) is not None}
     if reply.model is not None:
         edits["model"] = reply.model
-    if reply.id.startswith(_ID):
+    if reply.id.startswith(ID_PREFIX):
         edits["id"] = reply.id
     return edits
 
@@ -95,10 +90,6 @@ def _usage(head: _Head) -> ir.Usage | None:
         return None
 
 
-def _counts(usage: ir.Usage) -> dict[str, Any] | None:
-    return encode_usage(usage, Report("openai_responses"), own=False)
-
-
 def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
     """The edits of members that this response object states, and of those to add."""
     return {key: value for key, value in edits.items() if key in response or key in _ADDED}
@@ -106,11 +97,6 @@ def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
 
 class ResponsesStreamRelay:
     """Relays one stream: edits the response object in events; reasoning events get the client's names."""
-
-    __slots__ = (
-        *("_edits", "_failed", "_last", "_ndjson", "_renamed", "_reply", "_response", "_terminal"),
-        *("content", "done", "ending", "estimate", "usage", "waits"),
-    )
 
     def __init__(self, reply: Reply) -> None:
         self.usage: ir.Usage | None = None
@@ -130,7 +116,6 @@ class ResponsesStreamRelay:
         self._edits = _edits(reply)
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for an event's data. Raises RequestFailed for an error, WireError for malformed data."""
         if self.done:
             return b""
         if frame.startswith(_DELTA) and 10 not in frame:  # no line feed; `in` with a number is one memchr
@@ -141,7 +126,7 @@ class ResponsesStreamRelay:
             raise RequestFailed(fault_of(bytes(frame)))
         try:
             kind = _decode_kind(frame).type
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             if frame.strip() == b"[DONE]":
                 return b""
             if (told := _bare_error(frame)) is not None:
@@ -157,12 +142,11 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), sent)
 
     def _wait(self, kind: str, frame: bytes, response: Mapping[str, Any], event: Mapping[str, Any]) -> bytes:
-        """Hold back the terminal event until `end`, because the answer is stored first. Returns no bytes."""
+        """Hold back the terminal event until `end`, because the answer is stored first. Returns b""."""
         self.ending, self._terminal = Ending(response), (kind, frame, event)
         return b""
 
     def end(self, *, stored: bool) -> bytes:
-        """The terminal event, if held back. stored: False = storing failed, so it says `store: false`."""
         assert self.ending is not None
         ending, self.ending = self.ending, None
         if self._failed is not None:
@@ -190,7 +174,7 @@ class ResponsesStreamRelay:
         edits = _fitting(self._edits, response)
         if self.done and self.usage is None and self.estimate is not None:
             self.usage = usage = self.estimate()
-            edits["usage"] = _counts(usage)
+            edits["usage"] = encode_usage(usage, Report(NAME), own=False)
         self._response = response = {**response, **edits}
         return encode_head({**head, "response": response}) if edits else frame
 
@@ -201,13 +185,12 @@ class ResponsesStreamRelay:
         return b"event: %b\ndata: %b\n\n%b" % (kind, frame.replace(b"\n", b"\ndata: "), end)
 
     def close(self) -> bytes:
-        """No bytes, after the provider's last event. Raises RequestFailed for an unfinished answer."""
         if not self.done:
             raise RequestFailed(broken(ENDED))
         return b""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The events `error` and `response.failed` for a broken stream; if `waits`, the second waits."""
+        """The events `error` and `response.failed` for a broken stream; if `waits`, only the first."""
         if self._response is None:
             self._failed = encoder = ResponsesEncoder(self._reply)
             encoder.waits = self.waits
@@ -230,7 +213,7 @@ def _bare_error(frame: bytes) -> dict[str, Any] | None:
     """The decoded frame, if it has an `error`, which some servers send without a type; None = it has none."""
     try:
         told = _decode(frame)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     return told if type(told) is dict and told.get("error") else None
 
@@ -239,6 +222,6 @@ def _number(frame: bytes) -> int:
     """The `sequence_number` of an event's data; 0 if it has no readable one."""
     try:
         stated = _decode(frame).get("sequence_number")
-    except _UNREADABLE:
+    except UNREADABLE:
         return 0
     return stated if type(stated) is int else 0

@@ -1,8 +1,8 @@
 """Decodes and encodes requests; `history`, `tools`, `output` and `reasoning` do so for the large members.
 
 Request.forms: "input": "text" for an input that is a string, "none" without an input; "stream": "false" for a
-stated false; "top_logprobs": "0". A request with `store: false` always asks for encrypted reasoning, so this
-wish is kept only with `store: true`.
+stated false; "top_logprobs": "0"; "events": "open" for a client of Open Responses. A request with `store:
+false` always asks for encrypted reasoning, so this wish is kept only with `store: true`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from dragoman.dialects.openai_responses.terms import (
     NAME,
     OPEN_RESPONSES,
     PATH,
+    TIERS,
     leftovers,
     restore,
 )
@@ -56,7 +57,6 @@ MAPS: Final = (
 )
 """The members that have a field in the IR; `extra` never holds them."""
 _READ: Final = MAPS | {"include"}
-_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _NO_SAMPLING: Final = ir.Sampling()
 _ABSENT: Final[dict[str, str]] = {
     "stop": "the Responses API has no stop sequences",
@@ -133,7 +133,6 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def _event_names(wire: WireRequest) -> dict[str, str]:
-    """The entry of `Request.forms` for clients that expect the event names of Open Responses; else empty."""
     return {"events": "open"} if OPEN_RESPONSES in wire.headers else {}
 
 
@@ -151,10 +150,10 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode a request. The gateway keeps the state, so the provider stores nothing unless a client of this
-    dialect asked for it.
+    """Encode a request. The provider is asked to store nothing, unless this dialect's client stated `store`.
 
-    Raises WireError, with a path in the IR, for a medium that no part can carry, or several candidates.
+    Raises WireError, with an IR path, for several candidates, audio or video output, or a medium that no part
+    can carry.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -199,7 +198,7 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 _OURS: Final = {"store": False, "include": [ENCRYPTED]}
-"""Values that the gateway writes itself: removing them for a vendor that refuses the member is no loss."""
+"""The values that the gateway writes itself: removing one of them for a vendor that refuses it is no loss."""
 _PLACES: Final = {
     "include": "sampling.logprobs",
     "max_output_tokens": "max_output",
@@ -246,12 +245,12 @@ def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Remove from `body`, with a report, what another dialect's request cannot ask of this provider."""
     report = draft.report
-    if request.tier is not None and request.tier not in _TIERS:
+    if request.tier is not None and request.tier not in TIERS:
         report.lose("tier", f"the provider has no service tier {request.tier}")
         del body["service_tier"]
-    for field, member in (("previous", "previous_response_id"), ("conversation", "conversation")):
+    for member in ("previous_response_id", "conversation"):
         if body.pop(member, None) is not None:
-            report.lose(field, "state of another protocol cannot be referenced")
+            report.lose(_ALIKE[member], "state of another protocol cannot be referenced")
     if body.pop("background", None):
         report.change("background", "", "the gateway does this itself")
     if request.store:

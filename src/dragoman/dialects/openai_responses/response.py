@@ -16,7 +16,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import failure_member, fault_of
 from dragoman.dialects.openai_responses.items import decode_item, encode_items
-from dragoman.dialects.openai_responses.terms import NAME, restore
+from dragoman.dialects.openai_responses.terms import ID_PREFIX, NAME, SHOWN, TIERS, restore
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.reply import Reply
@@ -71,10 +71,6 @@ _ECHO: Final = DEFAULTS.keys() | {
     "prompt_cache_options",
     "billing",
 }
-_GATEWAYS: Final = ("previous_response_id", "store", "background", "conversation")
-"""Repeated members that the gateway handles before it asks a provider: the client gets its own values."""
-_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
-_ID: Final = "resp_"
 
 _STOPS: Final[dict[str, ir.Stop]] = {
     "max_output_tokens": ir.Stop("length"),
@@ -122,7 +118,7 @@ def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
 
 
 def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
-    """Decode a response object. blocks: its output, already decoded."""
+    """Decode a response object. blocks: its decoded `output`."""
     body, odd = HEAD.sort(body)
     usage, error, status = body.get("usage"), body.get("error"), body.get("status")
     failed = status == "failed" or bool(error)
@@ -146,7 +142,7 @@ _SETTLED: Final = frozenset({"completed", "incomplete", None})
 
 
 def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
-    """The leftovers of a response object: members that have no field in the IR, except the repeated ones."""
+    """The leftovers of a response object: members without an IR field, except null and repeated ones."""
     kept = {
         key: value
         for key, value in body.items()
@@ -219,10 +215,8 @@ def asks_for_summary(reply: Reply) -> bool:
 class Mint:
     """Makes the ids of items without an id. The same answer gets the same ids."""
 
-    __slots__ = ("_count", "_root")
-
     def __init__(self, answer: str) -> None:
-        self._root = answer.removeprefix(_ID)
+        self._root = answer.removeprefix(ID_PREFIX)
         self._count = 0
 
     def __call__(self, prefix: str) -> str:
@@ -232,7 +226,7 @@ class Mint:
 
 
 def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
-    """A block of another protocol's answer for items: audio and documents become text, as does JSON."""
+    """A block as an item can hold it: a medium other than an image, and JSON, become text; reports this."""
     if isinstance(block, ir.Media) and block.kind != "image":
         report.lose(
             where,
@@ -247,9 +241,7 @@ def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
 
 
 def wordless(block: ir.Block) -> bool:
-    """Whether a text is empty. After another text it only holds a seal of another protocol, and clients would
-    display an empty line.
-    """
+    """Whether a block is a text without words or citations. Clients would display it as an empty line."""
     return isinstance(block, ir.Text) and not (block.text or block.citations)
 
 
@@ -317,7 +309,7 @@ def answer_id(stated: str | None, reply: Reply) -> str:
     """The id that a client can send back: the gateway's, if it made one or the provider stated none."""
     if stated is None:
         return reply.id
-    if reply.id.startswith(_ID) and reply.id != stated:
+    if reply.id.startswith(ID_PREFIX) and reply.id != stated:
         reply.report.change("id", "id", "created by the gateway; it can be used as previous_response_id")
         return reply.id
     return stated
@@ -328,17 +320,12 @@ def _seconds(created: float | str | None, reply: Reply) -> int:
 
 
 def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
-    """The `service_tier` to write: "default" if another protocol's answer has no tier known here."""
-    if own or tier in _TIERS:
+    """The `service_tier` to write, None = none; "default" if another protocol's answer has no known tier."""
+    if own or tier in TIERS:
         return tier
     if tier is not None:
         report.lose("tier", f"the Responses API has no service tier {tier}", "hint")
     return "default"
-
-
-def _calls(output: Sequence[dict[str, Any]]) -> bool:
-    """Whether one of the items is a call that the client must answer."""
-    return any(item["type"] in {"function_call", "custom_tool_call"} for item in output)
 
 
 def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
@@ -378,7 +365,8 @@ def _settle(
         if reason is not None:
             out["incomplete_details"] = {"reason": reason, **((stop.detail or {}) if own else {})}
         if not own:
-            _lose_stop(stop, report, called=_calls(out["output"]))
+            called = any(item["type"] in {"function_call", "custom_tool_call"} for item in out["output"])
+            _lose_stop(stop, report, called=called)
     elif not own:
         out["status"] = "completed"
     if not own and response.status is not None:
@@ -386,17 +374,16 @@ def _settle(
 
 
 def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:
-    """The members that repeat the request. stated: as the provider repeated them. own: use these."""
+    """The members that repeat the request. own: as `stated` by the provider, but `SHOWN` as the client
+    wrote them; else all as the client wrote them, completed by `DEFAULTS`.
+    """
     asked = reply.echo
-    mine = {key: asked[key] for key in _GATEWAYS if asked.get(key) is not None}
+    mine = {key: asked[key] for key in SHOWN if asked.get(key) is not None}
     if own:
         return {**(stated or {}), **mine}
     said = {key: value for key, value in asked.items() if key in _ECHO and value is not None}
-    return {**DEFAULTS, **{key: _COMPLETE.get(key, _same)(value) for key, value in said.items()}}
-
-
-def _same(value: Any) -> Any:
-    return value
+    said |= {key: complete(said[key]) for key, complete in _COMPLETE.items() if key in said}
+    return {**DEFAULTS, **said}
 
 
 def _text(value: dict[str, Any]) -> dict[str, Any]:
@@ -416,4 +403,4 @@ def _tools(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _COMPLETE: Final[dict[str, Any]] = {"text": _text, "reasoning": _reasoning, "tools": _tools}
-"""For a repeated member that holds objects, adds the inner members that clients require."""
+"""By repeated member: the function that adds the inner members that clients require."""

@@ -22,8 +22,6 @@ _MARK: Final = b"\x01"
 class Shared:
     """The long texts of one stream, each encoded once. Events are encoded with marks and then cut at them."""
 
-    __slots__ = ("_encoded", "_found")
-
     def __init__(self) -> None:
         self._encoded: dict[str, bytes] = {}
         self._found: list[bytes] = []

@@ -60,22 +60,19 @@ _UNTOLD: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 """For each type of call, the member that deltas fill. Its value at the start of the call is ignored."""
 
 
-class _Open:
+class _Open(msgspec.Struct):
     """A block that has not ended.
 
     block: as opened. said: whether a delta came. words: its text so far, by delta. logprobs: its log
     probabilities, which the end of the item repeats rounded. cited: the number of citations so far.
     """
 
-    __slots__ = ("block", "cited", "index", "logprobs", "said", "words")
-
-    def __init__(self, index: int, block: ir.Block) -> None:
-        self.index = index
-        self.block = block
-        self.said = False
-        self.cited = 0
-        self.words: list[str] = []
-        self.logprobs: list[ir.Logprob] = []
+    index: int
+    block: ir.Block
+    said: bool = False
+    cited: int = 0
+    words: list[str] = []
+    logprobs: list[ir.Logprob] = []
 
 
 class ResponsesDecoder:
@@ -90,7 +87,6 @@ class ResponsesDecoder:
         self._said: list[ir.Block] = []
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame, the JSON of one wire event. Raises WireError for an unknown format."""
         if frame.startswith(_TEXT_DELTA) and (events := self._plain_delta(frame)) is not None:
             return events
         if self._state == "over":
@@ -129,7 +125,6 @@ class ResponsesDecoder:
         return [ir.TextDelta(state.index, value.delta)]
 
     def close(self) -> _Events:
-        """The last IR events, after the last byte: an error if no terminal event has come, else none."""
         if self._state == "over":
             return []
         said = "before the response was complete" if self._state != "new" else "without a response"
@@ -325,8 +320,7 @@ class ResponsesDecoder:
         state.cited += 1
         return [*events, ir.Cite(state.index, decode_citation(value["annotation"]))]
 
-    def _done(self, value: _Value) -> _Events:
-        """No events for the end of a part: the end of its item repeats it."""
+    def _nothing(self, value: _Value) -> _Events:
         return []
 
 
@@ -414,6 +408,13 @@ _OWED: Final[dict[type, Callable[[_Open, Any], _Events]]] = {
     ir.ToolCall: _owed_call,
     ir.Thinking: _owed_thinking,
 }
+_REPEATED: Final = (
+    *("response.content_part.done", "response.output_text.done", "response.refusal.done"),
+    *("response.function_call_arguments.done", "response.custom_tool_call_input.done"),
+    *("response.reasoning_text.done", "response.reasoning.done", "response.reasoning_summary_text.done"),
+    *("response.reasoning_summary_part.added", "response.reasoning_summary_part.done"),
+)
+"""Events that are not read: the end of their item repeats what they state."""
 _TAKE: Final[dict[Any, Callable[[ResponsesDecoder, _Value], _Events]]] = {
     "response.created": ResponsesDecoder._created,
     "response.queued": ResponsesDecoder._progress,
@@ -427,24 +428,15 @@ _TAKE: Final[dict[Any, Callable[[ResponsesDecoder, _Value], _Events]]] = {
     "response.output_item.added": ResponsesDecoder._item_added,
     "response.output_item.done": ResponsesDecoder._item_done,
     "response.content_part.added": ResponsesDecoder._part_added,
-    "response.content_part.done": ResponsesDecoder._done,
     "response.output_text.delta": ResponsesDecoder._text,
-    "response.output_text.done": ResponsesDecoder._done,
     "response.output_text.annotation.added": ResponsesDecoder._annotation,
     "response.refusal.delta": ResponsesDecoder._refusal,
-    "response.refusal.done": ResponsesDecoder._done,
     "response.function_call_arguments.delta": ResponsesDecoder._arguments,
-    "response.function_call_arguments.done": ResponsesDecoder._done,
     "response.custom_tool_call_input.delta": ResponsesDecoder._arguments,
-    "response.custom_tool_call_input.done": ResponsesDecoder._done,
     "response.reasoning_text.delta": ResponsesDecoder._reasoning,
-    "response.reasoning_text.done": ResponsesDecoder._done,
     "response.reasoning.delta": ResponsesDecoder._reasoning,
-    "response.reasoning.done": ResponsesDecoder._done,
-    "response.reasoning_summary_part.added": ResponsesDecoder._done,
-    "response.reasoning_summary_part.done": ResponsesDecoder._done,
     "response.reasoning_summary_text.delta": ResponsesDecoder._summary,
-    "response.reasoning_summary_text.done": ResponsesDecoder._done,
+    **dict.fromkeys(_REPEATED, ResponsesDecoder._nothing),
 }
 _EARLY: Final = frozenset(
     {"response.created", "response.queued", "response.in_progress", "keepalive", "error"}

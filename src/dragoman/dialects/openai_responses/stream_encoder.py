@@ -47,44 +47,42 @@ _EMPTY: Final[dict[type, _Wire]] = {
 }
 
 
-class _Item:
-    """An item whose `output_item.added` was sent. number: its output_index. wire: the item sent there."""
+class _Item(msgspec.Struct):
+    """An item whose `output_item.added` was sent. number: its output_index. wire: the item in that event.
 
-    __slots__ = ("number", "of", "parts", "wire")
+    of: the `ir.Item` of its blocks. parts: a message's wire parts so far.
+    """
 
-    def __init__(self, number: int, wire: _Wire, of: ir.Item | None) -> None:
-        self.number = number
-        self.wire = wire
-        self.of = of
-        self.parts: list[_Wire] = []
+    number: int
+    wire: _Wire
+    of: ir.Item | None
+    parts: list[_Wire] = []
 
     @property
     def place(self) -> _Wire:
-        """The members of its events that name the item."""
+        """The members that name the item in its events."""
         return {"item_id": self.wire.get("id", ""), "output_index": self.number}
 
 
-class _Block:
+class _Block(msgspec.Struct):
     """A block whose end has not been written.
 
-    item: None for a block that is sent whole. place: the members of its events that name the item and part.
-    head, tail: the bytes around the text of its main delta. said: whether text was sent. part, words: the
-    index and the text of the open summary part. before: the number of summary parts that hold thinking text
-    instead of the model's own summary.
+    item: None for a block that is sent whole. place: the members that name its item and part in its events.
+    head, tail: the constant bytes of its deltas. said: whether a delta was sent. part: the index of the open
+    part of thinking, None = its text; words: the part's deltas so far. before: how many summary parts hold
+    thinking text (0 or 1), which stand before the model's own summary.
     """
 
-    __slots__ = ("before", "block", "closed", "head", "item", "part", "place", "said", "tail", "words")
-
-    def __init__(self, block: ir.Block, item: _Item | None = None, place: _Wire | None = None) -> None:
-        self.block = block
-        self.item = item
-        self.place = place or {}
-        self.closed = False
-        self.said = False
-        self.head = self.tail = b""
-        self.part: int | None = None
-        self.before = 0
-        self.words: list[str] = []
+    block: ir.Block
+    item: _Item | None = None
+    place: _Wire = {}
+    closed: bool = False
+    said: bool = False
+    head: bytes = b""
+    tail: bytes = b""
+    part: int | None = None
+    before: int = 0
+    words: list[str] = []
 
 
 class ResponsesEncoder(EventEncoder):
@@ -114,14 +112,12 @@ class ResponsesEncoder(EventEncoder):
         self.ending: Ending | None = None
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one IR event; empty = nothing is sent now, or it went into `pieces`."""
         if self._state == "over":
             return b""
         out = self._table[type(event)](self, event)
         return out if self._shared is None else self._cut(out, self._shared)
 
     def end(self, *, stored: bool) -> bytes:
-        """The terminal event that `ending` holds back. stored: False = storing failed: `store` is false."""
         assert self.ending is not None
         told = self.ending.response
         self.ending = None
@@ -183,7 +179,7 @@ class ResponsesEncoder(EventEncoder):
         return self._event("error", error_event(event.fault)) + self._last()
 
     def _last(self) -> bytes:
-        """The terminal event; none yet (`ending`) if it repeats a long text or the answer is stored first."""
+        """The terminal event; b"" if `ending` holds it: it repeats a long text or waits for storing."""
         told = self._object([item for _, item in sorted(self._output.items())])
         if self._shared is not None or self.waits:
             self.ending = Ending(told, 0 if self._shared is None else self._shared.size(told["output"]))
@@ -197,13 +193,13 @@ class ResponsesEncoder(EventEncoder):
         return out if self._ndjson else out + _DONE
 
     def _ping(self, event: ir.Ping) -> bytes:
-        """No bytes: clients of this protocol need no ping, and simple parsers take a comment for an event.
-        In a long silence the server sends a comment itself.
-        """
+        """b"", because simple parsers take a comment for an event. In a long silence the server sends one."""
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        """A progress event of this protocol, with the `output_index` and the number that it has here."""
+        """The bytes of a progress event, with the `output_index` that its item has here; b"" for an event of
+        another protocol.
+        """
         if event.dialect != NAME:
             return b""
         members = {key: value for key, value in event.value.items() if key not in ("type", "sequence_number")}
@@ -286,7 +282,7 @@ class ResponsesEncoder(EventEncoder):
         return out
 
     def _frame(self, state: _Block, kind: str, tail: bytes) -> None:
-        """Set `head` and `tail`, the constant bytes of a block's deltas. Number and text stand between."""
+        """Set `head` and `tail` of a block; a delta stands between them. kind: the type of its event."""
         place = _dumps(state.place)[1:-1]
         head = b'{"type":"%b",%b,"sequence_number":' % (kind.encode(), place)
         state.head = head if self._ndjson else b"event: %b\ndata: %b" % (kind.encode(), head)
@@ -350,7 +346,7 @@ class ResponsesEncoder(EventEncoder):
         return self._think_more(self._blocks[event.index], event.text, event.part)
 
     def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
-        """Send a delta of thinking: of its text (part: None) or of a part of its summary; begin a new one."""
+        """Send a delta of thinking: of its text (part None) or of a summary part. Begins the part first."""
         out = b""
         assert state.item is not None
         if part is not None:
@@ -360,22 +356,21 @@ class ResponsesEncoder(EventEncoder):
         if part != state.part or not state.words:
             out = self._end_thought(state)
             state.part = part
-            if part is None:
-                kind, place = "reasoning_text", {**state.item.place, "content_index": 0}
-                begun = self._event(
-                    "response.content_part.added", {**place, "part": {"type": kind, "text": ""}}
-                )
-            else:
-                kind, place = "reasoning_summary_text", {**state.item.place, "summary_index": part}
-                begun = self._event(
-                    "response.reasoning_summary_part.added",
-                    {**place, "part": {"type": "summary_text", "text": ""}},
-                )
-            out += begun
-            state.place = place
-            self._frame(state, f"{self._reasoning if part is None else 'response.' + kind}.delta", b"}")
+            name, holder, kind = self._thought(part)
+            index = {"content_index": 0} if part is None else {"summary_index": part}
+            state.place = {**state.item.place, **index}
+            out += self._event(f"{holder}.added", {**state.place, "part": {"type": kind, "text": ""}})
+            self._frame(state, f"{name}.delta", b"}")
         state.words.append(text)
         return out + self._say(state, text)
+
+    def _thought(self, part: int | None) -> tuple[str, str, str]:
+        """For thinking text (part None) or a summary part: the start of the names of the events of its text
+        and of its part, and the type of the part.
+        """
+        if part is None:
+            return self._reasoning, "response.content_part", "reasoning_text"
+        return "response.reasoning_summary_text", "response.reasoning_summary_part", "summary_text"
 
     def _end_thought(self, state: _Block) -> bytes:
         """Send the end of the open thinking text or summary part, if one is open."""
@@ -384,15 +379,9 @@ class ResponsesEncoder(EventEncoder):
         text = "".join(state.words)
         state.words = []
         self._share(text)
-        if state.part is None:
-            part = {"type": "reasoning_text", "text": text}
-            return self._event(f"{self._reasoning}.done", {**state.place, "text": text}) + self._event(
-                "response.content_part.done", {**state.place, "part": part}
-            )
-        part = {"type": "summary_text", "text": text}
-        return self._event(
-            "response.reasoning_summary_text.done", {**state.place, "text": text}
-        ) + self._event("response.reasoning_summary_part.done", {**state.place, "part": part})
+        name, holder, kind = self._thought(state.part)
+        done = self._event(f"{name}.done", {**state.place, "text": text})
+        return done + self._event(f"{holder}.done", {**state.place, "part": {"type": kind, "text": text}})
 
     def _content(self, event: ir.SealDelta | ir.MediaDelta) -> bytes:
         """No bytes: the end of the block holds this content."""
@@ -417,7 +406,7 @@ class ResponsesEncoder(EventEncoder):
         return self._cite_late(told, event.citation, where)
 
     def _cite_late(self, told: _Block, citation: ir.Citation, where: str) -> bytes:
-        """Send a citation of a part whose end is already sent. The end of the item repeats the citation."""
+        """Send a citation of a part whose end is already sent; the end of the item will hold it."""
         assert told.item is not None
         part = told.item.parts[told.place["content_index"]]
         annotation = encode_citation(citation, part["text"], self._draft, where)
@@ -453,19 +442,15 @@ class ResponsesEncoder(EventEncoder):
         state, where = self._blocks.pop(index), f"candidates[0].blocks[{index}]"
         final = self._fold.block(index)
         self._share(*msgspec.structs.astuple(final))
-        if state.item is None and isinstance(state.block, ir.Text):
-            return self._omit(final, where)
+        if state.item is None and isinstance(final, ir.Text):  # it stayed empty
+            if final.sealed is not None:
+                self._draft.leave_seal(where)
+            return b""
         if state.item is None:
             return self._end_whole(final, where)
         if isinstance(final, ir.Text):
             self._ended[index] = state
         return _ENDS[type(state.block)](self, state, final, where)
-
-    def _omit(self, final: Any, where: str) -> bytes:
-        """Send nothing for a text that stayed empty, and report its seal."""
-        if final.sealed is not None:
-            self._draft.leave_seal(where)
-        return b""
 
     def _end_text(self, state: _Block, final: Any, where: str) -> bytes:
         assert state.item is not None
@@ -491,7 +476,8 @@ class ResponsesEncoder(EventEncoder):
         wire = self._final(state, final, where)
         word, member = _ARGUMENTS[wire["type"]]
         out = self._say_all(state, wire[member])
-        out += self._event(f"response.{word}.done", {**state.place, **_names(wire), member: wire[member]})
+        names = {"name": wire["name"]} if wire["type"] == "function_call" else {}
+        out += self._event(f"response.{word}.done", {**state.place, **names, member: wire[member]})
         assert state.item is not None
         return out + self._item_done(state.item.number, wire)
 
@@ -502,8 +488,7 @@ class ResponsesEncoder(EventEncoder):
                 out += self._think_more(state, text, part) if text else b""
         out += self._end_thought(state)
         assert state.item is not None
-        wire = self._final(state, final, where)
-        return out + self._item_done(state.item.number, wire)
+        return out + self._item_done(state.item.number, self._final(state, final, where))
 
     def _final(self, state: _Block, final: Any, where: str) -> _Wire:
         """The final wire item of a block that is an item of its own."""
@@ -544,7 +529,7 @@ class ResponsesEncoder(EventEncoder):
 
 
 def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
-    """The final `ir.Item` of an item; without an id of its own it keeps the id that was sent."""
+    """The final `ir.Item` (of) of an announced item; without an id it gets the id that was sent."""
     if of is None or of.id is None:
         return msgspec.structs.replace(of or ir.Item(), id=announced.wire.get("id"))
     return of
@@ -555,11 +540,6 @@ def _same_item(one: ir.Item | None, other: ir.Item | None) -> bool:
     if one is None or other is None:
         return one is other
     return one.id == other.id if one.id is not None else one == other
-
-
-def _names(wire: _Wire) -> _Wire:
-    """The members of a call that the end of its arguments repeats."""
-    return {"name": wire["name"]} if wire["type"] == "function_call" else {}
 
 
 _ARGUMENTS: Final = {

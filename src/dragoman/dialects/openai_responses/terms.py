@@ -17,6 +17,12 @@ LEFTOVERS: Final = Leftovers(NAME, whole=True)
 leftovers: Final = LEFTOVERS.of
 restore: Final = LEFTOVERS.restore
 PATH: Final = "/responses"
+ID_PREFIX: Final = "resp_"
+SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
+"""Members of a response object that repeat the request. The gateway handles them instead of the provider: the
+client gets its own values back.
+"""
+TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
 """The `include` value for encrypted reasoning."""

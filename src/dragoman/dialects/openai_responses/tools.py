@@ -58,22 +58,12 @@ def is_group(tool: Mapping[str, Any]) -> bool:
 def _function(tool: dict[str, Any], space: ir.Namespace | None = None) -> ir.Function:
     get = tool.get
     if get("type") == "custom":
-        return ir.Function(
-            tool["name"],
-            get("description"),
-            kind="custom",
-            format=get("format"),
-            extra=leftovers(tool, _CUSTOM),
-            namespace=space,
-        )
-    return ir.Function(
-        tool["name"],
-        get("description"),
-        get("parameters"),
-        get("strict"),
-        extra=leftovers(tool, _FUNCTION),
-        namespace=space,
-    )
+        stated: dict[str, Any] = {"kind": "custom", "format": get("format")}
+        extra = leftovers(tool, _CUSTOM)
+    else:
+        stated = {"parameters": get("parameters"), "strict": get("strict")}
+        extra = leftovers(tool, _FUNCTION)
+    return ir.Function(tool["name"], get("description"), **stated, extra=extra, namespace=space)
 
 
 def _provided(tool: dict[str, Any]) -> ir.ProviderTool:
@@ -137,7 +127,9 @@ def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `tools`, `tool_choice` and `parallel_tool_calls`; the last two only if there are tools."""
+    """Write `tools`, `tool_choice` and `parallel_tool_calls`. For clients of other dialects, the last two are
+    written only if there are tools.
+    """
     if request.tools is not None:
         tools = _encode_all(request.tools, draft)
         if tools or draft.own:

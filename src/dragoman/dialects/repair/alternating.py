@@ -19,11 +19,10 @@ _NOT_CONTINUED: Final = (
 class Alternating(Repair):
     """Joins messages so that user and assistant alternate; results come first in the turn after their calls.
 
-    turn: the current one. results: its tool results so far: (number of the call, block, IR path).
+    turn: the current turn. results: the results of tools for it so far: (number of the call, block, IR path).
     """
 
     def write(self) -> None:
-        """Append the repaired history to `turns`."""
         self.results: list[tuple[int, ir.Block, str]] = []
         self.turn = Turn("tool", [])  # stands for no turn
         if self.request.system:
@@ -92,7 +91,7 @@ class Alternating(Repair):
                 self.turn.notes.append(Note(f"messages[{index}]", *self.rules.tagged))
 
     def _ends_turn(self, index: int) -> bool:
-        """Whether a system message at `index` comes between the user and the assistant, or at the end."""
+        """Whether a system message at `index` comes after the user, and before the assistant or the end."""
         pieces = self.turn.pieces
         if self.turn.role != "user" or (pieces and pieces[-1].tagged):
             return False
@@ -116,7 +115,7 @@ class Alternating(Repair):
             self.turn.pieces.append(Piece(message, index, blocks, places))
 
     def _answered(self, block: ir.ToolResult, where: str, blocks: list[ir.Block], places: list[str]) -> None:
-        """Put a result into `results`; without its call, as text into `blocks`. places: of the blocks."""
+        """Append a result to `results`; without its call, as text to `blocks`, with IR paths to `places`."""
         rules, notes = self.rules, self.turn.notes
         block, call = self.answer(block, where, notes)
         media: list[tuple[ir.Media, str]] = []

@@ -19,7 +19,7 @@ replace = msgspec.structs.replace
 
 SYSTEM: Final = frozenset({"system", "developer"})
 _MOST_OF_ID: Final = 40
-"""Characters of a call's id that an error message repeats."""
+"""The most characters of a call's id that an error message repeats."""
 _BY_ORDER: Final = (
     "no tool call has the name of this result; it is sent as the result of the first open tool call"
 )
@@ -38,8 +38,9 @@ class Repair(ABC):
     """The repair of one history. A subclass writes `turns`, which is the result.
 
     waiting: the calls without a result so far. ids: the ids of the calls so far. names: id -> name of the
-    calls so far. first: the index of the first message of the assistant's current turn; position: that of the
-    next call in it. moved: media, with their IR paths, that wait for the user's next turn.
+    calls so far. count: the number of calls so far; minted: of ids that were made. first: the index of the
+    first message of the assistant's current turn; position: that of the next call in it. moved: media, with
+    their IR paths, that wait for the user's next turn.
     """
 
     def __init__(self, request: ir.Request, rules: Rules, facts: Facts) -> None:
@@ -197,7 +198,10 @@ class Repair(ABC):
     def without_media(
         self, block: ir.ToolResult, where: str, *, noted: bool
     ) -> tuple[ir.ToolResult, list[tuple[ir.Media, str]]]:
-        """The result without media that it cannot hold; these, with IR paths. noted: a text replaces each."""
+        """The result without media that it cannot hold; and these, each with its IR path.
+
+        noted: whether a text in the result replaces each of them.
+        """
         takes_out = self.rules.takes_out
         if takes_out is None or all(type(inner) is ir.Text for inner in block.content):
             return block, []

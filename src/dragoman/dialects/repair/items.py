@@ -11,7 +11,6 @@ class Items(Repair):
     """Keeps the order of the messages: a result may stand anywhere after its call."""
 
     def write(self) -> None:
-        """Append the repaired history to `turns`."""
         for index, message in enumerate(self.request.messages):
             if message.role == "assistant":
                 turn = Turn("assistant", [])

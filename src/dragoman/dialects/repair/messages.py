@@ -22,7 +22,6 @@ class Messages(Repair):
     """Keeps each message, but may join the assistant's. last: the role of the last turn that is written."""
 
     def write(self) -> None:
-        """Append the repaired history to `turns`."""
         self.last: Role = "system"
         if self.request.system:
             self._add(Turn("system", [Piece(None, -1, self.request.system)]))
@@ -54,7 +53,7 @@ class Messages(Repair):
             self.last = turn.role
 
     def _is_written(self, turn: Turn) -> bool:
-        """Whether the encoder will write a turn: not if it is empty and the assistant's or the system's."""
+        """Whether the encoder will write a turn. It writes no empty turn of the assistant or the system."""
         if turn.role in {"user", "tool"} or turn.pieces[-1].message is None:
             return True
         says = self.rules.says

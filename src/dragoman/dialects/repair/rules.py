@@ -13,7 +13,7 @@ CUT_OFF: Final = "The call was never answered: it was cancelled or its result wa
 
 class Why(NamedTuple):
     """How a repair is reported. to: JSON path of the repaired value in the encoded body, where `{at}` stands
-    for the index of the encoded message and `{part}` for the index in it. reason: the change's or loss's.
+    for the index of the encoded message and `{part}` for that of its part. reason: the change's or loss's.
     """
 
     to: str
