@@ -195,7 +195,7 @@ class _Writer(msgspec.Struct):
         return wire
 
     def _heading(self, message: ir.Message, where: str, written: list[_Wire]) -> None:
-        """Write a message's cache mark into the last of its `written` blocks. Its name and leftovers are lost."""
+        """Write a message's cache mark into its last `written` block; report its name and leftovers."""
         if message.name is not None:
             self.report.lose(f"{where}.name", "the Messages API has no author names", "hint")
         if message.cache is not None and written:

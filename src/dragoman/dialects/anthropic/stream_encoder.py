@@ -352,7 +352,7 @@ class AnthropicEncoder(EventEncoder):
         return out + self._release() if self._held else out
 
     def _last_words(self, state: _Block, final: ir.Block | None) -> bytes:
-        """The bytes of what only `final` states, the block's final form (None = there is none), and of an empty
+        """The bytes of what only `final`, the block's final form (None = there is none), states, and of an empty
         signature for another dialect's thinking that has none.
         """
         out = b""
