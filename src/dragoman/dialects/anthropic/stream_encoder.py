@@ -352,8 +352,8 @@ class AnthropicEncoder(EventEncoder):
         return out + self._release() if self._held else out
 
     def _last_words(self, state: _Block, final: ir.Block | None) -> bytes:
-        """The bytes of what only `final`, the block's final form (None = there is none), states, and of an empty
-        signature for another dialect's thinking that has none.
+        """The bytes of what only `final`, the block's final form (None = there is none), states, and of an
+        empty signature for another dialect's thinking that has none.
         """
         out = b""
         if final is not None and not state.silent:

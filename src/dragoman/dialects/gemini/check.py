@@ -127,8 +127,8 @@ def _object(value: Any, where: str) -> _Wire:
 
 
 def _check_number(holder: _Wire, key: str, low: float, high: float, where: str) -> None:
-    """Raise WireError if the member `key` of `holder`, the object at `where`, is no number from `low` to `high`.
-    An absent member and null pass.
+    """Raise WireError if the member `key` of `holder`, the object at `where`, is no number from `low` to
+    `high`. An absent member and null pass.
     """
     if (value := holder.get(key)) is None:
         return

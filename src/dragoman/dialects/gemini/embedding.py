@@ -115,7 +115,7 @@ def model_of(wire: WireRequest) -> str | None:
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a checked request. Raises WireError for parts without text and for options that differ in a batch."""
+    """Decode a checked request. Raises WireError for parts without text and unequal options in a batch."""
     one = wire.path == PATH
     written = [spelled(body) for body in ([wire.body] if one else wire.body["requests"])]
     options = [_options(body) for body in written]
@@ -141,7 +141,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def _options(body: dict[str, Any]) -> dict[str, Any]:
-    """The members of one request without its model and content; those in `embedContentConfig` take precedence."""
+    """The options of one request: those in its `embedContentConfig`, else those beside its content."""
     merged = {**body, **spelled(body.get(_CONFIG) or {})}
     return {
         key: value
@@ -161,8 +161,8 @@ def _input(content: Mapping[str, Any], where: str) -> ir.Input:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode the request, always as a batch, and report losses. Raises WireError for inputs of token numbers whose
-    text is unknown.
+    """Encode the request, always as a batch, and report losses. Raises WireError for inputs of token numbers
+    whose text is unknown.
     """
     model = target.model if target.model is not None else request.model
     options: dict[str, Any] = {}
@@ -197,7 +197,7 @@ def _parts(item: ir.Input, index: int, model: str | None, report: Report) -> lis
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """The JSON path in the client's request for an IR path; in a batch, an option is that of the first request."""
+    """The JSON path in the client's request for an IR path; a batch's options are in its first entry."""
     if where.startswith("inputs["):
         where = "content" if request.form == "one" else f"requests{where.removeprefix('inputs')}.content"
         return "$." + where
@@ -251,7 +251,7 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
     """Relays a request as a batch, also if the client requested one vector, and its answer."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The batch for the provider. edits: top-level members to set, except `model`: it is set in each request."""
+        """The batch to send. edits: members to set; `model` in each entry, others beside `requests`."""
         further = dict(edits)
         model = full_name(further.pop("model"))
         one = wire.path == PATH
@@ -262,7 +262,7 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The answer for the client (its one vector taken out of the batch, if it requested one) and the usage."""
+        """The answer (one vector instead of a batch, if the client requested one) and its usage."""
         usage = _usage(_answer(answer.data))
         if wire.path != PATH:
             return answer, usage

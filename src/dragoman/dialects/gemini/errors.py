@@ -49,7 +49,7 @@ _STATUSES: dict[str, Kind] = {
     "UNAVAILABLE": "overloaded",
     "DEADLINE_EXCEEDED": "timeout",
 }
-"""The kind for each `error.status`, a word, if the error has no HTTP status or the status is a general 400."""
+"""The kind for each `error.status`, a word. Only used without an HTTP status and for a general 400."""
 _REASONS: dict[str, Kind] = {
     "API_KEY_INVALID": "authentication",
     "API_KEY_EXPIRED": "authentication",
@@ -74,7 +74,7 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("prepayment credits are depleted", "quota"),
     ("spending cap", "quota"),
 )
-"""Parts of error messages, in lower case, and their kinds. Used for statuses in `_VAGUE` and without status."""
+"""Parts of error messages, in lower case, and their kinds. Only used without status and for `_VAGUE` ones."""
 _VAGUE = frozenset({400, 403, 422, 429})
 _MODEL = re.compile(r"\bmodels?[ /`]")
 _NOT_FOUND = re.compile(r"\bnot found\b")
@@ -144,8 +144,8 @@ def _text(value: Any) -> str | None:
 def _kind(
     body: Body, status: int | None, word: str | None, info: Mapping[str, Any], details: list[dict[str, Any]]
 ) -> Kind:
-    """The kind of an error: by `info` (`ErrorInfo`), else the HTTP status or the `word` of `error.status`, made
-    more exact by the other details and the message.
+    """The kind of an error: by `info` (`ErrorInfo`), else the HTTP status or the `word` of `error.status`,
+    made more exact by the other details and the message.
     """
     if status is None or status < 400:
         stated = body.code or ""  # Python refuses to convert thousands of digits to a number
@@ -187,7 +187,7 @@ def _param(details: list[dict[str, Any]]) -> str | None:
 
 
 def _wait(body: Body, details: list[dict[str, Any]]) -> float | None:
-    """The seconds to wait, from `RetryInfo` (`"37s"`) or else the message; None = not stated or unreadable."""
+    """The seconds to wait, from `RetryInfo` (`"37s"`) or else the message; None = none are stated."""
     stated = next((_text(one.get("retryDelay")) for one in _of_type(details, "RetryInfo")), None)
     if stated is None and (found := _DELAY.search(body.message)) is not None:
         stated = found[1]
@@ -232,7 +232,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
-    """The body of an error for a client, also the last chunk of a failed stream. request_id: None = not stated."""
+    """The body of an error for a client, also the last chunk of a failed stream. request_id: None = none."""
     status, word = _FACE.get(fault.kind, (STATUS[fault.kind], "INTERNAL"))
     if _STATUSES.get(fault.type or "") == fault.kind:
         word = cast("str", fault.type)  # the API's own word for the same kind

@@ -1,7 +1,7 @@
 """Translates grounding and citation metadata of an answer to citations of its texts, and back.
 
-Google's spans count UTF-8 bytes of a part or, in streams, of all texts together; citations count characters of
-their block. The metadata stay leftovers, too, so that Google's clients get them unchanged.
+Google's spans count UTF-8 bytes of a part or, in streams, of all texts together; citations count characters
+of their block. The metadata stay leftovers, too, so that Google's clients get them unchanged.
 Specification: https://ai.google.dev/api/generate-content#GroundingMetadata
 """
 
@@ -107,8 +107,8 @@ def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, i
 
 
 def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int] | None:
-    """A span of UTF-8 bytes in a text as a span of characters; None = it is outside of the text, or its text is
-    not `words` (None = any).
+    """A span of UTF-8 bytes in a text as a span of characters; None = it is outside of the text, or its text
+    is not `words` (None = any).
     """
     if text.isascii():
         begin, finish = start, end
@@ -144,7 +144,7 @@ class Sources:
     def cite(self, citation: ir.Citation, text: str, where: str, *, part: int = 0, before: int = 0) -> None:
         """Add a citation of `text`; what cannot be written is reported as lost at `where`.
 
-        part: the index of the part with the text. before: the UTF-8 bytes of other texts that count before it.
+        part: the index of the part with the text. before: the UTF-8 bytes of the texts that come before it.
         """
         url, title, quote = citation.url or None, citation.title or None, citation.quote or None
         if url is None and title is None and quote is None:

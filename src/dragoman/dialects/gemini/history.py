@@ -1,6 +1,7 @@
-"""Encodes histories as `contents` and `systemInstruction`: another dialect's in the order that the API requires.
+"""Encodes histories as `contents` and `systemInstruction`, in the order that the API requires.
 
-https://ai.google.dev/gemini-api/docs/function-calling, https://ai.google.dev/gemini-api/docs/thought-signatures
+https://ai.google.dev/gemini-api/docs/function-calling,
+https://ai.google.dev/gemini-api/docs/thought-signatures
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _NO_WORDS: _Wire = {"text": ""}
 def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
     """Encode a history of this dialect: parts to put before the system instruction's own parts, and contents.
 
-    The former are system messages at the front, which the gateway has put there; later ones become tagged text.
+    These parts are the system messages at the front, which the gateway adds; later ones become tagged text.
     """
     added: list[_Wire] = []
     contents: list[_Wire] = []

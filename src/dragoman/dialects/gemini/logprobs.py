@@ -38,8 +38,8 @@ def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]
 
 
 def rest_of(result: Any) -> dict[str, Any]:
-    """The members of a `logprobsResult` without lists of tokens, as leftovers `logprobsResult.NAME`; empty for
-    any other value.
+    """The members of a `logprobsResult` without lists of tokens, as leftovers `logprobsResult.NAME`; empty
+    for any other value.
     """
     if not isinstance(result, dict) or not result.keys().isdisjoint(_LISTS):
         return {}
@@ -57,7 +57,7 @@ def _token(value: dict[str, Any], top: Sequence[dict[str, Any]] | None) -> ir.Lo
 
 
 def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) -> list[ir.Block] | None:
-    """A copy of the blocks, with the tokens as the `logprobs` of the texts that they add up to; None = no text.
+    """A copy of the blocks, with the tokens as the `logprobs` of the texts that they form; None = no text.
 
     If the tokens do not add up to the texts, the first text gets them all.
     """
@@ -87,8 +87,8 @@ def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
 
 
 def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, where: str) -> ir.Extra:
-    """A candidate's leftovers; if `out`, its wire object, has a `logprobsResult`, without the one in them, which
-    is reported as lost.
+    """A candidate's leftovers; if `out`, its wire object, has a `logprobsResult`, without the one in them,
+    which is reported as lost.
     """
     own = (extra or {}).get(NAME)
     if RESULT not in out or not own or RESULT not in own:

@@ -66,7 +66,7 @@ def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] |
 
 
 def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
-    """A medium's file or else its URL; None = it has neither. Raises WireError if the provider cannot read it."""
+    """A medium's file or else its URL; None = neither. Raises WireError if the provider cannot read it."""
     if block.file is not None:
         if not draft.own and not block.file.startswith(STORED):
             raise WireError("a file id is valid only with its own provider", where, "unsupported_value")
@@ -77,8 +77,8 @@ def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 
 def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, where: str) -> dict[str, Any]:
-    """Write a medium's type and name into `out`, its `inlineData` or `fileData`, which is returned. A type that
-    is not stated is guessed from `source`, the data or address, and reported. A name that is lost, too.
+    """Write a medium's type and name into `out`, its `inlineData` or `fileData`, which is returned. A type
+    that is not stated is guessed from `source` (the data or address). Guesses and a lost name are reported.
     """
     mime = block.mime
     if mime is None and not draft.own:
@@ -104,7 +104,7 @@ def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, wher
 
 
 def resolve(out: dict[str, Any], detail: str, draft: Draft, where: str) -> None:
-    """Write `detail`, a medium's resolution, into its part `out`; report it as lost if it has no word here."""
+    """Write `detail`, a medium's resolution, into its part `out`, or report it as lost, except "auto"."""
     level = _DETAIL_WORDS.get(detail)
     if level is not None and "text" not in out:
         out["mediaResolution"] = {"level": level}

@@ -41,9 +41,7 @@ def write_openapi(schema: _Schema, form: str) -> _Schema:
 
 
 def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
-    """The copy that `change` makes of a schema, with such copies of all schemas inside it; other values as they
-    are.
-    """
+    """A copy of a schema, made by `change`, with all schemas inside it copied so; other values unchanged."""
     if not isinstance(schema, dict):
         return schema
     out = change(schema)

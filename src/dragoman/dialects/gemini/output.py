@@ -1,6 +1,7 @@
 """The output format in `generationConfig`: structured output, modalities and voices.
 
-https://ai.google.dev/gemini-api/docs/structured-output, https://ai.google.dev/gemini-api/docs/speech-generation
+https://ai.google.dev/gemini-api/docs/structured-output,
+https://ai.google.dev/gemini-api/docs/speech-generation
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ VOICE: Final = "Kore"
 
 
 def decode_output(config: dict[str, Any]) -> ir.Output | None:
-    """Decode format, modalities and voice of a `generationConfig` in camelCase; None = it states none of them."""
+    """Decode format, modalities and voice of a `generationConfig` in camelCase; None = none is stated."""
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     mime = config.get("responseMimeType")
@@ -85,8 +86,8 @@ def _voice(speech: Any) -> str | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write format, modalities and voice into `config` (`generationConfig`), or the format as a prompt into the
-    body's `systemInstruction`; report losses.
+    """Write format, modalities and voice into `config` (`generationConfig`), or the format as a prompt into
+    the body's `systemInstruction`; report losses.
     """
     output = request.output
     if output is None:

@@ -31,7 +31,7 @@ _PLACEHOLDERS = frozenset(
     for text in (SKIP_SIGNATURE, "context_engineering_is_the_way_to_go")
     for form in (text, b64encode(text.encode()).decode())
 )
-"""The documented placeholders for signatures, plain and in base64. They become the `form` of a call, no seal."""
+"""The documented placeholders for signatures, plain and in base64. They become a call's `form`, no seal."""
 _TEXT = frozenset({"text", "thought", SIGNATURE})
 _INLINE = frozenset({"inlineData", "mediaResolution", SIGNATURE})
 _BLOB = frozenset({"data", "mimeType", "displayName"})
@@ -50,7 +50,7 @@ _TOOL_RESPONSE_DATA = frozenset({"id", "toolType", "response"})
 
 
 def decode_part(part: _Wire) -> ir.Block:
-    """Decode one part, with keys in camelCase or snake_case; a part of unknown kind or form becomes Native."""
+    """Decode one part, with keys in camelCase or snake_case; one of unknown kind or form becomes Native."""
     text = part.get("text")
     if type(text) is str and len(part) == 1:
         return ir.Text(text)

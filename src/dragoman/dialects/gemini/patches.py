@@ -79,7 +79,7 @@ class Patches:
 
 
 def _steps(path: str) -> list[str | int]:
-    """The member names and indexes of a JSON path. Raises WireError if it is malformed or too long or deep."""
+    """The member names and indexes of a JSON path. Raises WireError if it is malformed, too long or deep."""
     steps: list[str | int] = []
     position = 1
     while len(steps) <= MAX_DEPTH and len(path) <= _LONGEST_PATH and (found := _STEP.match(path, position)):
@@ -92,8 +92,8 @@ def _steps(path: str) -> list[str | int]:
 
 
 def _within(holder: Any, step: str | int, following: str | int, path: str) -> Any:
-    """The object or array at `step` in `holder`, created there if absent. following: the step inside it. path:
-    the whole path, for the error.
+    """The object or array at `step` in `holder`, created there if absent. following: the step inside it.
+    path: the whole path, for the error.
     """
     inside = _at(holder, step, path)
     if inside is None:

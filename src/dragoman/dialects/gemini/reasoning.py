@@ -75,8 +75,8 @@ def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
 
 
 class _Fitting:
-    """Finds the `thinkingConfig` that the model accepts and that is nearest to a request's reasoning. Differences
-    are reported. own: True = the client speaks this dialect.
+    """Finds the `thinkingConfig` that the model accepts and that is nearest to a request's reasoning.
+    Differences are reported. own: True = the client speaks this dialect.
     """
 
     def __init__(self, wish: ir.Reasoning, target: Target, *, own: bool) -> None:
@@ -110,8 +110,8 @@ class _Fitting:
         return out
 
     def _visible(self, out: dict[str, Any], *, off: bool) -> None:
-        """Write `includeThoughts` into `out`: as stated, or true for another dialect's client unless `off`, that is
-        it wants no reasoning.
+        """Write `includeThoughts` into `out`: as stated, or true for another dialect's client unless `off`,
+        that is it wants no reasoning.
         """
         wish = self.wish
         if wish.visible is not None:
@@ -158,7 +158,7 @@ class _Fitting:
         return {"thinkingLevel": self._nearest(effort).upper()}
 
     def _nearest(self, effort: str) -> str:
-        """The level for an effort: the same word or else the model's nearest weaker, or else its weakest, level."""
+        """The level for an effort: the same word, else the model's nearest weaker level, else its weakest."""
         known = self._known()
         if effort in known:
             return effort

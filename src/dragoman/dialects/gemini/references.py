@@ -59,17 +59,19 @@ class References:
         self._groups = _groups(needs)
 
     def target(self, reference: Any) -> str | None:
-        """The name of the definition, or `ROOT`, that the value of a `$ref` means; None = it means none here."""
+        """The name of the definition, or `ROOT`, that the value of a `$ref` means; None = neither."""
         return self._targets.get(reference) if isinstance(reference, str) else None
 
     def loops(self, schema: Any, within: str) -> bool:
-        """Whether any value of `schema` must contain a value of the definition `within`, whose part it is."""
+        """Whether a value of `schema`, a part of the definition `within`, may need a value of this
+        definition.
+        """
         if within != self._within:
             self._within, self._looped = within, {}
         return self._loops(schema, self._groups[within])
 
     def _loops(self, schema: Any, group: str) -> bool:
-        """Whether any value of `schema` must contain a value of a definition in `group` (a name of `_groups`)."""
+        """Whether a value of `schema` may need a value of a definition in `group`, a name in `_groups`."""
         if not isinstance(schema, dict):
             return False
         if (known := self._looped.get(id(schema))) is None:
@@ -85,7 +87,7 @@ class References:
         return known[1]
 
     def _walk(self, schema: _Schema, place: str) -> None:
-        """Collect the definitions inside `schema`, and then the targets of its references, which are walked, too."""
+        """Collect the definitions inside `schema` and the targets of its references, which are walked, too."""
         references: list[str] = []
         waiting = [(schema, place)]
         while waiting:
@@ -106,7 +108,7 @@ class References:
                 self._targets[reference] = self._resolved(reference)
 
     def _define(self, name: str, schema: Any, place: str) -> str:
-        """Add a definition under a free name without refused characters, made from `name`; return this name."""
+        """Add a definition under `name` without refused characters, or one like it; return the name."""
         self._budget.spend(_DEFINING)
         name = _UNSAFE.sub("_", name)[:LONGEST_PLACE] or "_"
         if name in self.definitions:
@@ -116,7 +118,7 @@ class References:
         return name
 
     def _free(self, name: str) -> str:
-        """A name that no definition has: `name` with up to `_UNDERSCORES` underscores, or else with a number."""
+        """A name that no definition has: `name` with a few underscores (`_UNDERSCORES`) or with a number."""
         for more in range(1, _UNDERSCORES + 1):
             if (longer := name + more * "_") not in self.definitions:
                 return longer
@@ -127,8 +129,8 @@ class References:
         return numbered
 
     def _resolved(self, reference: str) -> str | None:
-        """The name of the definition that a reference means, which is added if it is new; None = the reference
-        means no schema here.
+        """The name of the definition that a reference means, which is added if it is new; None = the
+        reference means no schema here.
         """
         if not reference.startswith("#/"):
             return None
@@ -205,8 +207,8 @@ _Edges: TypeAlias = Mapping[str, list[str]]
 
 
 def _groups(needs: _Edges) -> dict[str, str]:
-    """The group of each definition. Definitions that need each other are a group, which has the name of one of
-    them. needs: the definitions that each one needs. Kosaraju's algorithm.
+    """The group of each definition. Definitions that need each other are a group, which has the name of one
+    of them. needs: the definitions that each one needs. Kosaraju's algorithm.
     """
     seen: set[str] = set()
     order = [name for start in needs for name in _led_to(start, needs, seen)]
@@ -219,8 +221,8 @@ def _groups(needs: _Edges) -> dict[str, str]:
 
 
 def _led_to(start: str, edges: _Edges, seen: set[str]) -> list[str]:
-    """The names that `start` reaches, itself included, except those in `seen`, innermost first. They are added
-    to `seen`.
+    """The names that `start` reaches, itself included, except those in `seen`, innermost first. They are
+    added to `seen`.
     """
     if start in seen:
         return []

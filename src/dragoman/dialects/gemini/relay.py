@@ -49,7 +49,7 @@ class GeminiRelay(BodyRelay):
     member = "usageMetadata"
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body with the top-level `edits` (UNSET = removed) and without `model`, which the path states."""
+        """The body with the top-level `edits` (UNSET = removed), without `model`: it is in the path."""
         return super().request(head, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
@@ -127,8 +127,8 @@ class GeminiStreamRelay:
         return stated if type(stated) is dict else None
 
     def feed(self, frame: bytes) -> bytes:
-        """The client's bytes for a chunk, given as JSON. Raises RequestFailed for an error, WireError for JSON that
-        cannot be read.
+        """The client's bytes for a chunk, given as JSON. Raises RequestFailed for an error, WireError for
+        JSON that cannot be read.
         """
         try:
             chunk = _decode_chunk(frame)
@@ -150,7 +150,8 @@ class GeminiStreamRelay:
         return b"data: " + frame + b"\r\n\r\n"
 
     def _rename(self, frame: bytes, stated: msgspec.Raw) -> bytes:
-        """The chunk with the client's name of the model in place of `stated`, its `modelVersion`; empty = none.
+        """The chunk with the client's name of the model in place of `stated`, its `modelVersion` if not
+        empty.
 
         Google writes the candidates first, so the last `modelVersion` is the chunk's own. The bytes after it
         are the same in most chunks.

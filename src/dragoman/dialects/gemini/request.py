@@ -80,7 +80,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Decode the members that are not in `_USUAL` into `fields`, the arguments of ir.Request. Returns leftovers."""
+    """Decode members not in `_USUAL` into `fields`, the arguments of ir.Request. Returns the leftovers."""
     extra = leftovers(body, _TOP)
     if body.get("generationConfig"):
         extra = ir.merge(_configured(spelled(body["generationConfig"]), fields), extra)

@@ -49,8 +49,8 @@ ANSWER = Typed(NAME, index=int, finishReason=(str, int))
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a GenerateContentResponse.
 
-    Raises RequestFailed for an error object, and if the model failed and no candidate has more than reasoning;
-    WireError for any other object.
+    Raises RequestFailed for an error object, and if the model failed and no candidate has more than
+    reasoning; WireError for any other object.
     """
     if body.get("error") and not body.get("candidates"):
         raise RequestFailed(fault_of(body))
@@ -117,8 +117,8 @@ def _candidate(value: Any, place: int) -> ir.Candidate:
 
 
 def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
-    """Decode the `parts` of one content. Raises WireError if they are no list of objects. where: the path of the
-    content, for the error.
+    """Decode the `parts` of one content. Raises WireError if they are no list of objects. where: the path of
+    the content, for the error.
     """
     parts = content.get("parts")
     if parts is None:
@@ -179,8 +179,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def identity(id: str | None, model: str | None, created: float | str | None, reply: Reply) -> dict[str, Any]:
-    """The members `modelVersion`, `createTime` (absent if `created` is None) and `responseId` of an answer and of
-    each chunk of a stream. id, model: the provider's; None = not stated.
+    """The members `modelVersion`, `createTime` (absent if `created` is None) and `responseId` of an answer
+    and of each chunk of a stream. id, model: the provider's; None = not stated.
     """
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:

@@ -34,8 +34,8 @@ _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": (
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
     """The JSON Schema without what the API refuses; the schema itself if the API accepts all of it.
 
-    Each removed part is reported as a loss. A refused keyword goes into the `description` of its object. where:
-    the IR path of the schema. Raises WireError for a schema that is nested too deeply or costs too many steps.
+    Each removed part is reported as a loss. A refused keyword goes into the `description` of its object.
+    where: the IR path of the schema. Raises WireError if it is nested too deeply or costs too many steps.
     """
     if is_plain(schema):
         return schema
@@ -81,9 +81,9 @@ _DEEPEST_OPENED: Final = 2
 
 
 class _Cleaner:
-    """Reduces one schema. within: the name of the current definition. opened: the names of the definitions whose
-    copies the current part is inside of. left: how many more copies may be made. budget: the steps that merging
-    and copying may still take.
+    """Reduces one schema. within: the name of the current definition. opened: the names of the definitions
+    whose copies the current part is inside of. left: how many more copies may be made. budget: the steps that
+    merging and copying may still take.
     """
 
     def __init__(self, schema: _Schema, report: Report, budget: SchemaBudget) -> None:
@@ -144,7 +144,7 @@ class _Cleaner:
     # --- Properties and references ---------------------------------------------------------------
 
     def properties(self, node: _Node, _key: str, value: Any) -> None:
-        """Write `properties`, and remove those from `required` that must contain their own definition again."""
+        """Write `properties`, and `required` without those that would need their own definition again."""
         if not isinstance(value, dict):
             return
         names = required(node.schema)
@@ -184,8 +184,8 @@ class _Cleaner:
             node.out[key] = ROOT if target == ROOT else f"#/$defs/{target}"
 
     def _alone(self, node: _Node) -> _Schema:
-        """The object, its `$ref` alone in an `anyOf` if it has other members. Of these, only title and description
-        stay; the others are reported as lost.
+        """The object, its `$ref` alone in an `anyOf` if it has other members. Of these, only title and
+        description stay; the others are reported as lost.
         """
         beside = {key: value for key, value in node.out.items() if not key.startswith("$")}
         if not beside:
@@ -204,7 +204,7 @@ class _Cleaner:
     # --- Other keywords --------------------------------------------------------------------------
 
     def listed(self, node: _Node, key: str, value: Any) -> None:
-        """Write a list of schemas under `key`; under `prefixItems` if the key is `items`. Refuse any other value."""
+        """Write a list of schemas, that of `items` as `prefixItems`. Refuse a value that is no list."""
         if not isinstance(value, list):
             node.refused[key] = value
             return
@@ -228,7 +228,7 @@ class _Cleaner:
         node.out[key] = self.clean(value, place, hard=False) if isinstance(value, dict) else value
 
     def const(self, node: _Node, key: str, value: Any) -> None:
-        """Write a string or number as an `enum` with this one value, null as a type; refuse any other `const`."""
+        """Write a string or number as an `enum` of one value, null as a type; refuse any other `const`."""
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             node.out["enum"] = [value]
         elif value is None:
@@ -260,7 +260,7 @@ class _Cleaner:
             out["type"] = _nullable(_type_of(out["enum"]))
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
-        """Write an exclusive bound as an inclusive one: exact for integers, else the keyword is also refused."""
+        """Write an exclusive bound as an inclusive one; unless it is an integer's, also refuse it."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             node.refused[key] = value
             return
@@ -274,8 +274,8 @@ class _Cleaner:
     # --- allOf -----------------------------------------------------------------------------------
 
     def _merged(self, schema: _Schema, where: str) -> _Schema:
-        """The schema with its `allOf` merged into it; if they cannot be merged, with `allOf` in its description, which
-        is reported as a loss.
+        """The schema with its `allOf` merged into it; if they cannot be merged, with `allOf` in its
+        description, which is reported as a loss.
         """
         members = schema["allOf"] if isinstance(schema["allOf"], list) else [None]
         merged: _Schema | None = {key: value for key, value in schema.items() if key != "allOf"}
@@ -296,7 +296,7 @@ class _Cleaner:
         return _joined(one, other)
 
     def _resolved(self, member: Any) -> Any:
-        """A member of `allOf`, or the definition that it is a reference to, if one more copy of it may be made."""
+        """A member of `allOf`, or the definition that it refers to, if one more copy of this may be made."""
         reference = member.get("$ref") if isinstance(member, dict) and len(member) == 1 else None
         target = self.references.target(reference)
         if target is None or target == ROOT or target in self.opened:
@@ -309,8 +309,9 @@ class _Cleaner:
 
 
 class _Node(msgspec.Struct):
-    """One schema while it is reduced. where: its IR path. hard: see `_Cleaner.clean`. out: the result. refused:
-    keywords that go into its description. required: the names that `properties` left; None = not yet known.
+    """One schema while it is reduced. where: its IR path. hard: see `_Cleaner.clean`. out: the result.
+    refused: keywords that go into its description. required: the names that `properties` left, None =
+    unknown.
     """
 
     schema: _Schema

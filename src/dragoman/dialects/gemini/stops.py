@@ -1,7 +1,7 @@
 """Decodes and encodes stop reasons: https://ai.google.dev/api/generate-content#FinishReason
 
-`STOP` also stands for tool calls. A refused prompt has no candidate; the IR has one for it, the detail of whose
-stop holds the whole `promptFeedback`.
+`STOP` also stands for tool calls. A refused prompt has no candidate; the IR has one for it, the detail of
+whose stop holds the whole `promptFeedback`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _EXPLANATION = "explanation"
 
 
 def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """The stop of a wire candidate; None = not finished. called: True = it holds calls of the client's tools."""
+    """The stop of a wire candidate; None = not finished. called: True = it calls a client's tool."""
     word = candidate.get("finishReason")
     if word is None:
         return None
@@ -100,7 +100,7 @@ def refused(feedback: Any) -> ir.Stop | None:
 
 
 def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
-    """Of the stops of two chunks without candidates, the one with more of detail and reason, or else `stop`."""
+    """Of the stops of two chunks without candidates, the one that says more; `stop` if both say as much."""
     return max(
         stop, other, key=lambda one: 0 if one is None else 1 + (one.detail is not None) + bool(one.raw)
     )

@@ -1,8 +1,8 @@
 """Decodes streams: the chunks of streamGenerateContent to IR events.
 
-Every chunk is a GenerateContentResponse with more parts. Consecutive unsigned texts of one kind are one block,
-a signed part is a block of its own, and a call comes whole (on Vertex AI also in pieces). The last usage counts
-all. Nothing but the last byte ends the stream, so the final events wait for `close`.
+Every chunk is a GenerateContentResponse with more parts. Consecutive unsigned texts of one kind are one
+block, a signed part is a block of its own, and a call comes whole (on Vertex AI also in pieces). The last
+usage counts all. Nothing but the last byte ends the stream, so the final events wait for `close`.
 
 Specification: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 """
@@ -80,11 +80,12 @@ _LATE = KNOWN | {"promptFeedback"}
 class _Answer(msgspec.Struct):
     """One candidate while it arrives.
 
-    number: its index. kept: bounds its leftovers. index: of the open or next block. kind: the class of the open
-    block, None = none is open. texts: each text block's index and pieces; pieces: those of the last one. size:
-    characters of all texts. patches: the open call's arguments, media: the open audio's last piece, None = none
-    open. called: True = it calls a client's tool. usable: True = it has more than reasoning. finish: the wire
-    candidate with its stop reason, None = none yet. extra: its leftovers. told: the citations in them, as JSON.
+    number: its index. kept: bounds its leftovers. index: of the open or next block. kind: the class of the
+    open block, None = none is open. texts: each text block's index and pieces; pieces: those of the last one.
+    size: characters of all texts. patches: the open call's arguments, media: the open audio's last piece,
+    None = none open. called: True = it calls a client's tool. usable: True = it has more than reasoning.
+    finish: the wire candidate with its stop reason, None = none yet. extra: its leftovers. told: the
+    citations in them, as JSON.
     """
 
     number: int
@@ -136,7 +137,7 @@ class _Answer(msgspec.Struct):
         return events
 
     def note(self, text: str) -> None:
-        """Keep a piece of text, to place citations at the end; beyond `_MOST_TEXT` characters, forget all texts."""
+        """Keep a piece of text, to place citations; beyond `_MOST_TEXT` characters in all, forget all texts."""
         self.size += len(text)
         if self.size <= _MOST_TEXT:
             self.pieces.append(text)
@@ -177,8 +178,8 @@ class _Answer(msgspec.Struct):
         return events
 
     def joins(self, block: ir.Media) -> bool:
-        """Whether the piece of audio continues the open block: it differs only in its data, and the piece before has
-        no padding.
+        """Whether the piece of audio continues the open block: it differs only in its data, and the piece
+        before has no padding.
         """
         before = self.media
         if before is None or (before.data or "").endswith("="):
@@ -207,7 +208,7 @@ class GeminiDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame: the JSON of a chunk or of a list of chunks. Raises WireError for any other."""
+        """The IR events for one frame, the JSON of a chunk or of a list of them. Raises WireError for others."""
         if self._answers:
             try:
                 chunk = _decode_words(frame)
@@ -230,8 +231,8 @@ class GeminiDecoder:
         return events
 
     def close(self) -> _Events:
-        """The last IR events, after the last byte: those of the end if every candidate has a stop reason and not all
-        failed, else an error. Empty if an error has come before.
+        """The last IR events, after the last byte: those of the end if every candidate has a stop reason and
+        not all failed, else an error. Empty if an error has come before.
         """
         if self._state == "over":
             return []
@@ -260,8 +261,8 @@ class GeminiDecoder:
         return [*events, ir.Error(fault)]
 
     def _feedback(self) -> _Events:
-        """The event with the `promptFeedback` of earlier chunks without candidates, which is forgotten as a stop;
-        empty = there was none.
+        """The event with the `promptFeedback` of earlier chunks without candidates, which is forgotten as a
+        stop; empty = there was none.
         """
         feedback, self._unanswered = feedback_of(self._unanswered), None
         return [] if feedback is None else [ir.More({NAME: {"promptFeedback": feedback}})]
@@ -281,7 +282,7 @@ class GeminiDecoder:
     # --- Chunks ----------------------------------------------------------------------------------
 
     def _words(self, chunk: _Words) -> _Events | None:
-        """The event for a chunk that continues the open text or reasoning of a candidate; None for any other."""
+        """The event for a chunk that continues a candidate's open text or reasoning; None for any other."""
         candidate = chunk.candidates[0]
         answer = self._answers.get(candidate.index)
         if answer is None:
@@ -398,8 +399,8 @@ _IN_PIECES = frozenset({"partialArgs", "willContinue"})
 
 
 def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
-    """The events for a piece of a call: the first piece, with the name, opens it; one without `willContinue` closes
-    it. Raises WireError for arguments of a call that is not open.
+    """The events for a piece of a call: the first piece, with the name, opens it; one without `willContinue`
+    closes it. Raises WireError for arguments of a call that is not open.
     """
     events: _Events = []
     if "name" in call:
@@ -437,8 +438,8 @@ def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
 
 
 def _keep(answer: _Answer, more: _Wire) -> None:
-    """Add `more`, the leftovers of one chunk's candidate, to those of `answer`: lists of citations and members of
-    grounding metadata add up, other values replace, but an empty value replaces none.
+    """Add `more`, the leftovers of one chunk's candidate, to those of `answer`: lists of citations and
+    members of grounding metadata add up, other values replace, but an empty value replaces none.
     """
     extra = answer.extra
     for key, value in more.items():

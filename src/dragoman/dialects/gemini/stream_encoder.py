@@ -1,8 +1,8 @@
 """Encodes streams: IR events to the chunks for Gemini's clients.
 
 Text is sent as it comes, calls whole; the last chunk has stop reason and usage, or is an error. A chunk is
-`data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON array. There is neither a
-terminator nor a heartbeat: Google's own client reads any other line as JSON.
+`data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON array. There is neither
+a terminator nor a heartbeat: Google's own client reads any other line as JSON.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _SPEAKS = (ir.Text, ir.Refusal, ir.Thinking)
 class _Block(msgspec.Struct):
     """An open or closed block.
 
-    tail: the bytes of a chunk after one piece of its text. said: True = some content was sent. sealed: its seal
-    so far, None = none. part: the latest part of a reasoning summary, None = none. words: its text in pieces,
-    to place citations. data: a call's arguments or a medium's data, in pieces.
+    tail: the bytes of a chunk after one piece of its text. said: True = some content was sent. sealed: its
+    seal so far, None = none. part: the latest part of a reasoning summary, None = none. words: its text in
+    pieces, to place citations. data: a call's arguments or a medium's data, in pieces.
     """
 
     index: int
@@ -201,8 +201,8 @@ class GeminiEncoder(EventEncoder):
         return out
 
     def _sources(self, candidate: int) -> dict[str, Any]:
-        """The value of `groundingMetadata` for a candidate's citations; empty = none. Spans count the UTF-8 bytes of
-        all its texts together.
+        """The value of `groundingMetadata` for a candidate's citations; empty = none. Spans count the UTF-8
+        bytes of all its texts together.
         """
         sources = Sources(self._report)
         counts: dict[int, int] = {}
@@ -239,7 +239,7 @@ class GeminiEncoder(EventEncoder):
         return b""
 
     def _opened(self, state: _Block, block: ir.Block) -> bytes:
-        """The bytes of the content of `block`: a text or reasoning block as it is opened, or its final form."""
+        """The bytes of the content of `block`, a text or reasoning block: its start, or its final form."""
         if isinstance(block, ir.Text):
             self._cites += [ir.Cite(state.index, one, state.candidate) for one in block.citations]
         part = encode_part(block, self._draft, state.where)

@@ -21,7 +21,8 @@ def camel(key: str) -> str:
 
 
 def spelled(value: dict[str, Any]) -> dict[str, Any]:
-    """A copy of one object of the API's own with its keys in camelCase; the object itself if they already are.
+    """A copy of one object of the API's own with its keys in camelCase; the object itself if they already
+    are.
 
     The objects inside it are not changed. Never call this on arguments, results, schemas and labels.
     """

@@ -55,7 +55,8 @@ SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
 
 def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
-    """Decode `tools`: a tool of the IR for each declaration and for each member that is a provider's own tool.
+    """Decode `tools`: a tool of the IR for each declaration and for each member that is a provider's own
+    tool.
 
     Raises WireError for an entry that is no object.
     """
@@ -113,7 +114,7 @@ def decode_choice(value: Any) -> ir.ToolChoice:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools` and `toolConfig` into the body, and report losses. Raises WireError for a free-text tool."""
+    """Write `tools` and `toolConfig` into the body; report losses. Raises WireError for a free-text tool."""
     own, report = request.dialect == NAME, target.report
     if not request.tools and not own:
         if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
@@ -186,7 +187,8 @@ def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) ->
 
 
 def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
-    """A parameters schema as the API accepts it, with `type: object` unless it is a `$ref`; changes are reported.
+    """A parameters schema as the API accepts it, with `type: object` unless it is a `$ref`; changes are
+    reported.
 
     where: its IR path.
     """

@@ -54,7 +54,7 @@ _KINDS: Final = {
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """Encode the request. Raises WireError if it wants times of words, or its recording exceeds `_LARGEST`."""
+    """Encode the request. Raises WireError if it wants timestamps, or its recording exceeds `_LARGEST`."""
     if request.output in TIMED:
         message = f"Gemini returns no timestamps, so the format {request.output} is not available."
         raise WireError(message, "output", "unsupported_value")
