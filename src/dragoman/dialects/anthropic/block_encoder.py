@@ -66,7 +66,7 @@ def encode_blocks(blocks: Iterable[ir.Block], scope: Scope, where: str) -> list[
 
 
 def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
-    """Encode a cache breakpoint. A lifetime other than 5m and 1h becomes 1h, and the change is reported."""
+    """Encode a cache breakpoint. A stated lifetime other than 5m and 1h becomes 1h, which is reported."""
     out: _Wire = {"type": "ephemeral"}
     if mark.ttl is not None:
         out["ttl"] = mark.ttl

@@ -62,7 +62,7 @@ class AnthropicRelay(BodyRelay):
         return body, usage
 
     def stream(self, reply: Reply) -> AnthropicStreamRelay:
-        """As `Relay.stream`."""
+        """Make the relay of one stream."""
         return AnthropicStreamRelay(reply.model)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:

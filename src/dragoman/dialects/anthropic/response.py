@@ -128,7 +128,7 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The id that the client sees: the stated id if `own` (a provider of this protocol), else the gateway's.
+    """The id that the client sees: `stated`, if a provider of this protocol stated it, else the gateway's.
 
     Agents join messages of the same id, and other providers' ids are not always unique.
     """

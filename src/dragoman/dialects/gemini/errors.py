@@ -49,7 +49,7 @@ _STATUSES: dict[str, Kind] = {
     "UNAVAILABLE": "overloaded",
     "DEADLINE_EXCEEDED": "timeout",
 }
-"""The kind for each `error.status`, a word. Only used without an HTTP status and for a general 400."""
+"""The kind for each `error.status`, a word. If there is an HTTP status other than 400, it decides instead."""
 _REASONS: dict[str, Kind] = {
     "API_KEY_INVALID": "authentication",
     "API_KEY_EXPIRED": "authentication",
@@ -74,7 +74,9 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("prepayment credits are depleted", "quota"),
     ("spending cap", "quota"),
 )
-"""Parts of error messages, in lower case, and their kinds. Only used without status and for `_VAGUE` ones."""
+"""Parts of error messages, in lower case, and their kinds. Only used for the HTTP statuses in `_VAGUE`
+and without one.
+"""
 _VAGUE = frozenset({400, 403, 422, 429})
 _MODEL = re.compile(r"\bmodels?[ /`]")
 _NOT_FOUND = re.compile(r"\bnot found\b")
@@ -232,7 +234,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
-    """The body of an error for a client, also the last chunk of a failed stream. request_id: None = none."""
+    """The body of an error for a client, also a failed stream's last chunk. request_id: None = left out."""
     status, word = _FACE.get(fault.kind, (STATUS[fault.kind], "INTERNAL"))
     if _STATUSES.get(fault.type or "") == fault.kind:
         word = cast("str", fault.type)  # the API's own word for the same kind

@@ -71,7 +71,7 @@ class References:
         return self._loops(schema, self._groups[within])
 
     def _loops(self, schema: Any, group: str) -> bool:
-        """Whether a value of `schema` may need a value of a definition in `group`, a name in `_groups`."""
+        """Whether `schema` leads to a definition in `group` (of `_groups`) without an optional property."""
         if not isinstance(schema, dict):
             return False
         if (known := self._looped.get(id(schema))) is None:
@@ -87,7 +87,7 @@ class References:
         return known[1]
 
     def _walk(self, schema: _Schema, place: str) -> None:
-        """Collect the definitions inside `schema` and the targets of its references, which are walked, too."""
+        """Collect the definitions inside `schema` and the targets of its references; search these, too."""
         references: list[str] = []
         waiting = [(schema, place)]
         while waiting:

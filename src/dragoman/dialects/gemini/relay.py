@@ -72,7 +72,7 @@ class GeminiRelay(BodyRelay):
         return _encode({**head, "modelVersion": reply.model}), usage
 
     def stream(self, reply: Reply) -> GeminiStreamRelay:
-        """As `Relay.stream`."""
+        """Make the relay of one stream."""
         return GeminiStreamRelay(reply)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class _Answer(msgspec.Struct):
         return events
 
     def note(self, text: str) -> None:
-        """Keep a piece of text, to place citations; beyond `_MOST_TEXT` characters in all, forget all texts."""
+        """Keep a piece of text, to place citations; beyond `_MOST_TEXT` characters, forget all texts."""
         self.size += len(text)
         if self.size <= _MOST_TEXT:
             self.pieces.append(text)
@@ -208,7 +208,7 @@ class GeminiDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame, the JSON of a chunk or of a list of them. Raises WireError for others."""
+        """The IR events for one frame, the JSON of a chunk or a list of them. Raises WireError for others."""
         if self._answers:
             try:
                 chunk = _decode_words(frame)
