@@ -175,8 +175,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
-    """The block itself; a call without an id is copied with one, from the gateway's id of the answer and the
-    block's `index`.
+    """The block itself; of a call without an id, a copy with an id made from the answer's id at the gateway
+    and `index`.
     """
     if isinstance(block, ir.ToolCall) and block.id is None:
         return msgspec.structs.replace(block, id=safe_id(f"toolu_{reply.id}_{index}"))

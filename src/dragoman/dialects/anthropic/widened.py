@@ -18,8 +18,8 @@ _HOTTEST: Final = 2
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for `check`. widens: the members without whose values Anthropic accepts it:
-    "temperature" is removed if it is 0 to 2, "budget_tokens" if it is an integer, with adaptive thinking.
+    """A copy of the request for `check`. If `widens` has "temperature", a temperature of 0 to 2 is removed;
+    if it has "budget_tokens", an integer budget of thinking is, and the thinking becomes adaptive.
     """
     body = dict(wire.body)
     if "temperature" in widens:

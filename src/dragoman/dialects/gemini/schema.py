@@ -104,8 +104,8 @@ class _Cleaner:
         return {**out, "$defs": defs} if defs else out
 
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
-        """The reduced schema; {} for a boolean. where: its IR path. hard: True = no optional property is between
-        it and the root of its definition.
+        """The reduced schema; {} for a boolean. where: its IR path. hard: True = no optional property is
+        between it and the root of its definition.
         """
         if not isinstance(schema, dict):
             if schema is False:
@@ -172,8 +172,8 @@ class _Cleaner:
             node.out.pop(key, None)
 
     def reference(self, node: _Node, key: str, value: Any) -> None:
-        """Write a `$ref` to a definition or to the whole schema; refuse any other. One that leads back to its own
-        definition without an optional property is left out, which is reported.
+        """Write a `$ref` to a definition or to the whole schema; refuse any other. One that leads back to its
+        own definition without an optional property is left out, which is reported.
         """
         target = self.references.target(value)
         if target is None:

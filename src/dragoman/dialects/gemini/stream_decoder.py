@@ -232,7 +232,7 @@ class GeminiDecoder:
 
     def close(self) -> _Events:
         """The last IR events, after the last byte: those of the end if every candidate has a stop reason and
-        not all failed, else an error. Empty if an error has come before.
+        not all failed without an answer, else an error. Empty if an error has come before.
         """
         if self._state == "over":
             return []
