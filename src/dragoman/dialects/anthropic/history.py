@@ -33,7 +33,7 @@ def safe_id(stated: str) -> str:
 
 
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
-    """The messages with the images of the assistant's moved to the next user message, or to one at the end."""
+    """The messages with the images of the assistant's moved to the next user message, or one at the end."""
     if not any(_images_of(message) for message in messages):
         return messages
     out: list[_Wire] = []
