@@ -11,14 +11,6 @@ Canonical form. A request or an answer that is decoded to the IR and encoded aga
 - a document's `content` source that is a string becomes a list with this text;
 - in streams, an empty `partial_json` and other empty deltas are left out, a tool's empty input becomes `{}`,
   and the last `message_delta` states the whole usage.
-
-What this protocol cannot express, and what happens instead:
-- n > 1, audio and video, free-text tools (unless emulated): refused;
-- system text after the start, for most models: tagged user text;
-- penalties, min_p, seed, logit_bias, logprobs, author names, metadata: losses;
-- JSON without a schema: emulated before the encoder runs;
-- reasoning of other providers: dropped from requests, shown in answers. Its seal (its encrypted form) becomes
-  a tagged signature, so that it can return to its provider.
 """
 
 from __future__ import annotations

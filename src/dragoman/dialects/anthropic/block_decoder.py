@@ -17,7 +17,6 @@ from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
 
-
 _TEXT = frozenset({"type", "text", "citations", "cache_control"})
 _IMAGE = frozenset({"type", "source", "cache_control"})
 _DOCUMENT = frozenset({"type", "source", "title", "context", "citations", "cache_control"})
@@ -39,7 +38,9 @@ _SOURCE_KEYS = {"file": "file_id", "text": "data", "content": "content"}
 
 
 def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]:
-    """Decode `content`, a string or a list of objects. Raises WireError, at path `where`, for all else."""
+    """Decode a `content`: a string or a list of blocks. Raises WireError for any other value (path: `where`)
+    and for a block that is no object (path: `where[index]`).
+    """
     if isinstance(content, str):
         return (ir.Text(content),)
     if not isinstance(content, list):
@@ -48,7 +49,7 @@ def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]
 
 
 def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Block, ...]:
-    """Decode a list of blocks. Raises WireError, at path `where[index]`, for a block that is no object."""
+    """Decode blocks. Raises WireError, with the path `where[index]`, for a block that is no object."""
     blocks = []
     for index, value in enumerate(values):
         if type(value) is not dict:
@@ -93,7 +94,7 @@ def _text(value: _Wire) -> ir.Block:
 
 
 def decode_mark(value: _Wire) -> ir.CacheMark | None:
-    """Decode `cache_control` of a block, a tool or a request; None = the object has none."""
+    """Decode `cache_control` of `value`: a block, a tool or a request. None = it has none."""
     mark = value.get("cache_control")
     if not isinstance(mark, dict):
         return None
@@ -106,7 +107,7 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
-    """Decode one citation. `source` keeps its place in the document, or all of a citation of unknown form."""
+    """Decode one citation. `source` keeps the members without a field, or all if the form is unknown."""
     kind = CITATIONS.get(str(value.get("type", "")))
     if kind is None:
         return ir.Citation(str(value.get("type")), source=value)
@@ -120,7 +121,7 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
-    """The arguments of ir.Media for a block's `source`, and the unknown members of `source` as leftovers."""
+    """Decode a block's `source` to arguments of ir.Media, and to leftovers: its unknown members."""
     source = value["source"]
     kind = source["type"]
     field, known = _SOURCES[kind]
@@ -233,7 +234,7 @@ def _server_call(value: _Wire) -> ir.Block:
 
 
 def _reference(value: _Wire) -> ir.Block:
-    """Decode the name of a tool that a tool search has found, with a text for other dialects."""
+    """Decode a `tool_reference`, a tool that was found, to Native with a text that other dialects write."""
     words = ir.Text(f"The tool {_string(value, 'tool_name')} can be called now.")
     return ir.Native(NAME, "tool_reference", value, stands_for=words)
 
@@ -251,7 +252,7 @@ def _result(value: _Wire) -> ir.Block:
 
 
 def _provider_result(value: _Wire) -> ir.Block:
-    """Decode the result of a tool that Anthropic ran: blocks, or one object of the tool's own form."""
+    """Decode the result of a tool that the provider ran; content that is an object becomes a Json block."""
     content = value.get("content")
     error = value.get("is_error")
     blocks: tuple[ir.Block, ...] = ()

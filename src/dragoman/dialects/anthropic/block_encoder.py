@@ -28,8 +28,8 @@ _encode_json = msgspec.json.Encoder().encode
 class Scope(msgspec.Struct, frozen=True):
     """What the block encoders know about the request or answer that they write.
 
-    own: True = the IR came from this dialect, so nothing needs repair. answer: True = an answer for a client,
-    False = a request for Anthropic. signatures: True = a request may hold only signed thinking.
+    own: True = it was decoded from this dialect, so nothing needs repair. answer: True = an answer for a
+    client, False = a request for a provider. signatures: True = a request may hold only signed thinking.
     """
 
     report: Report
@@ -39,7 +39,7 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """The wire form of a block that is nothing but text, not blank, as most are; None for any other block."""
+    """The wire form of a text block with nothing but its text; None for a blank text and any other block."""
     if type(block) is not ir.Text:
         return None
     text = block.text
@@ -53,7 +53,8 @@ def bare_text(block: ir.Block) -> _Wire | None:
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     """Encode one block; None = it is left out, and the loss is reported unless the block was empty.
 
-    Raises WireError for audio and video, calls of free-text tools, file ids of other providers.
+    Raises WireError, in requests, for audio, video and calls of free-text tools; for media without content or
+    with another provider's file id; for documents whose type the API does not accept.
     """
     return _ENCODE[type(block)](block, scope, where)
 
@@ -65,7 +66,7 @@ def encode_blocks(blocks: Iterable[ir.Block], scope: Scope, where: str) -> list[
 
 
 def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
-    """Encode a cache breakpoint. A lifetime other than 5m and 1h becomes 1h, and the change is reported."""
+    """Encode a cache breakpoint. A stated lifetime other than 5m and 1h becomes 1h, which is reported."""
     out: _Wire = {"type": "ephemeral"}
     if mark.ttl is not None:
         out["ttl"] = mark.ttl
@@ -76,26 +77,21 @@ def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
                 "cache_control.ttl",
                 f"{mark.ttl} is written as 1h, the longest cache lifetime of the Messages API",
             )
-    if mark.extra is not None:
-        restore(out, mark.extra, report, f"{where}.cache")
+    restore(out, mark.extra, report, f"{where}.cache")
     return out
 
 
 def _finish(out: _Wire, block: Any, scope: Scope, where: str) -> _Wire:
-    """Add a block's cache mark and leftovers to its wire object `out`, and report its `ir.Item` as lost."""
+    """Write a block's cache mark and leftovers into its wire object `out`; report its `item` as lost."""
     if block.cache is not None:
         out["cache_control"] = encode_mark(block.cache, scope.report, where)
     if block.extra is not None:
         restore(out, block.extra, scope.report, where)
     if block.item is not None:
-        _lose_item(block.item, scope.report, where)
+        if block.item.phase is not None:
+            scope.report.lose(f"{where}.item.phase", "the Messages API has no message phase", "hint")
+        restore({}, block.item.extra, scope.report, f"{where}.item")
     return out
-
-
-def _lose_item(item: ir.Item, report: Report, where: str) -> None:
-    if item.phase is not None:
-        report.lose(f"{where}.item.phase", "the Messages API has no message phase", "hint")
-    restore({}, item.extra, report, f"{where}.item")
 
 
 def _lose_seal(sealed: ir.Sealed | None, scope: Scope, where: str) -> None:
@@ -114,25 +110,20 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
             scope.report.lose(where, "the Messages API rejects an empty text block", "hint")
         return None
     out: _Wire = {"type": "text", "text": text}
-    if block.citations:
-        _cite(out, block.citations, scope, where)
+    citations = [
+        encode_citation(one, scope, f"{where}.citations[{index}]")
+        for index, one in enumerate(block.citations)
+    ]
+    if written := [citation for citation in citations if citation is not None]:
+        out["citations"] = written
     if block.logprobs is not None:
         scope.report.lose(f"{where}.logprobs", "the Messages API has no log probabilities", "hint")
-    if block.sealed is not None:
-        _lose_seal(block.sealed, scope, where)
-    if block.cache is None and block.extra is None and block.item is None:
-        return out
+    _lose_seal(block.sealed, scope, where)
     return _finish(out, block, scope, where)
 
 
-def _cite(out: _Wire, citations: tuple[ir.Citation, ...], scope: Scope, where: str) -> None:
-    written = [encode_citation(c, scope, f"{where}.citations[{i}]") for i, c in enumerate(citations)]
-    if kept := [citation for citation in written if citation is not None]:
-        out["citations"] = kept
-
-
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
-    """Encode a citation; another provider's only for clients, if it has a URL. None = reported as lost."""
+    """Encode a citation; another dialect's only in an answer, if it has a URL. None = reported as lost."""
     place = citation.source
     if place is not None and citation.kind == CITATIONS.get(str(place.get("type"))):
         out = dict(place)
@@ -159,8 +150,7 @@ def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | 
     else:
         scope.report.lose(where, "the Messages API accepts only its own citations", "hint")
         return None
-    if citation.extra is not None:
-        restore(out, citation.extra, scope.report, where)
+    restore(out, citation.extra, scope.report, where)
     return out
 
 
@@ -174,7 +164,7 @@ def _refusal_out(block: ir.Refusal, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_seal(sealed: ir.Sealed, *, answer: bool) -> str | None:
-    """The `signature` for a seal. Another provider's seal is tagged in an answer, and None in a request."""
+    """The `signature` for a seal. Another provider's seal: tagged in an answer for a client, else None."""
     if sealed.origin == NAME:
         return sealed.data
     return tag_seal(sealed) if answer else None
@@ -221,10 +211,7 @@ def _call_out(block: ir.ToolCall, scope: Scope, where: str) -> _Wire | None:
         out["type"] = "server_tool_use" if block.namespace is None else "mcp_tool_use"
         if block.namespace is not None:
             out["server_name"] = block.namespace
-    if block.sealed is not None:
-        _lose_seal(block.sealed, scope, where)
-    if block.cache is None and block.extra is None and block.item is None:
-        return out
+    _lose_seal(block.sealed, scope, where)
     return _finish(out, block, scope, where)
 
 
@@ -248,8 +235,6 @@ def _result_out(block: ir.ToolResult, scope: Scope, where: str) -> _Wire | None:
         out["content"] = encode_blocks(content, scope, f"{where}.content")
     if block.error is not None and (not provided or block.kind == "mcp_tool_result"):
         out["is_error"] = block.error
-    if block.cache is None and block.extra is None and block.item is None:
-        return out
     return _finish(out, block, scope, where)
 
 
@@ -269,8 +254,10 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
         out["content"] = encode_blocks(block.blocks or (), scope, f"{where}.blocks")
     else:
         out["source"] = _source_out(block, scope, where)
-        if block.name is not None:
-            _title(out, block.name, scope, where)
+        if block.name is not None and block.kind == "document":
+            out["title"] = block.name
+        elif block.name is not None:
+            scope.report.lose(f"{where}.name", "the Messages API has no image names", "hint")
         if block.context is not None:
             out["context"] = block.context
     if block.citable is not None:
@@ -281,9 +268,9 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
 
 
 def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
-    """Encode media of another protocol's answer: an image as in requests, audio as its transcript, or None.
+    """Encode media of another protocol's answer: an image as in requests, other media as their transcript.
 
-    The API's own models answer with neither. Its clients read an image as a block with a `source`.
+    None = neither is possible, which is reported as a loss.
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         _lose_seal(block.sealed, scope, where)
@@ -297,13 +284,6 @@ def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
         return {"type": "text", "text": block.transcript}
     scope.report.lose(where, f"a response of the Messages API cannot contain {block.kind}", "meaning")
     return None
-
-
-def _title(out: _Wire, name: str, scope: Scope, where: str) -> None:
-    if out["type"] == "document":
-        out["title"] = name
-    else:
-        scope.report.lose(f"{where}.name", "the Messages API has no image names", "hint")
 
 
 def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
@@ -324,19 +304,11 @@ def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
 
 def _inline(block: ir.Media, data: str, scope: Scope, where: str) -> _Wire:
     mime = block.mime
-    if block.kind == "image":
-        if mime is None:
-            mime = picture_type(data)
-            scope.report.change(
-                f"{where}.mime", "source.media_type", f"no media type was given: {mime} is assumed"
-            )
-        return {"type": "base64", "media_type": mime, "data": data}
     if mime is None:
-        mime = "application/pdf"
-        scope.report.change(
-            f"{where}.mime", "source.media_type", f"no media type was given: {mime} is assumed"
-        )
-    if scope.own or mime == "application/pdf":
+        mime = picture_type(data) if block.kind == "image" else "application/pdf"
+        said = f"no media type was given: {mime} is assumed"
+        scope.report.change(f"{where}.mime", "source.media_type", said)
+    if scope.own or block.kind == "image" or mime == "application/pdf":
         return {"type": "base64", "media_type": mime, "data": data}
     if not mime.startswith("text/") and mime != "application/json":
         raise WireError(f"documents of type {mime} are not supported", where, "unsupported_value")
@@ -361,7 +333,7 @@ def _native_out(block: ir.Native, scope: Scope, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """A block decoded from this dialect as Native with its wire object, for a history in another dialect."""
+    """Encode a block that was decoded from this dialect, as Native, for a history in another dialect."""
     if isinstance(block, ir.Native):
         return block
     wire = encode_block(block, Scope(Report(NAME), own=True), "")

@@ -1,7 +1,6 @@
-"""Checks a client's request: the error names the exact place of the mistake, before any upstream call.
+"""Checks a client's request: the error names the exact place of the first mistake.
 
-A typed view of the body checks types and ranges. Plain loops check the rest. Unknown members and block types
-pass: the API grows, and its own answer is better than our guess.
+Unknown members and block types pass, because the API grows and its own error is better than our guess.
 """
 
 from __future__ import annotations
@@ -49,7 +48,9 @@ class _ToolChoice(msgspec.Struct):
     disable_parallel_tool_use: bool | None = None
 
 
-class _Metadata(msgspec.Struct):
+class Metadata(msgspec.Struct):
+    """The object `metadata`, whose other members are not checked."""
+
     user_id: str | None = None
 
 
@@ -73,19 +74,20 @@ class _Request(msgspec.Struct):
     thinking: _Thinking | None = None
     output_config: _OutputConfig | None = None
     output_format: _Format | None = None
-    metadata: _Metadata | None = None
+    metadata: Metadata | None = None
     service_tier: str | None = None
     cache_control: _CacheControl | None = None
 
 
 MEMBERS = frozenset(_Request.__struct_fields__)
-"""The top-level members of a request that have a field in the IR; `ir.Request.extra` never holds them."""
+"""The top-level members of a request that have a field in the IR. All others are leftovers."""
+
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _SIDES = {">=": "greater", "<=": "less"}
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FREE_BUDGET = "interleaved-thinking"
-"""Part of a beta's name. With it, a thinking budget may exceed max_tokens: it counts for a tool loop."""
+"""Part of a beta's name. With this beta, `thinking.budget_tokens` may reach or exceed `max_tokens`."""
 
 
 def check(wire: WireRequest) -> None:
@@ -121,7 +123,7 @@ def check(wire: WireRequest) -> None:
 
 
 def explained(text: str) -> WireError:
-    """The WireError for the text of a msgspec.ValidationError, worded as the API does."""
+    """The WireError for the text of a msgspec.ValidationError; a range is worded as by the API."""
     what, path = complaint(text)
     if (missing := _MISSING.fullmatch(what)) is not None:
         path = f"{path}.{missing[1]}" if path else missing[1]
@@ -133,7 +135,7 @@ def explained(text: str) -> WireError:
 
 
 def _outside(side: str, limit: float) -> str:
-    """The API's message for a number beyond `limit`. side: "greater" or "less", the permitted side."""
+    """The API's message for a number that has to be "greater" or "less" (`side`) than `limit`, or equal."""
     return f"Input should be {side} than or equal to {limit:g}"
 
 
@@ -167,18 +169,24 @@ def _check_messages(messages: list[_Message]) -> None:
 
 def check_block(block: _Block, where: str) -> None:
     """Raise WireError at the first mistake in a block whose type is in `_BLOCKS`. where: the block's path."""
-    for key, required, kinds, word in _BLOCKS[block["type"]]:
-        value = block.get(key)
-        if value is None:
-            if required:
-                raise WireError(f"{key} is required", f"{where}.{key}", "missing_required_parameter")
-        elif not isinstance(value, kinds):
-            raise WireError(f"must be {word}", f"{where}.{key}", "invalid_type")
+    _check_members(block, _BLOCKS[block["type"]], where)
     if (more := _MORE.get(block["type"])) is not None:
         more(block, where)
 
 
 _Member = tuple[str, bool, type | tuple[type, ...], str]
+"""A checked member: its name, whether it is required, its Python types, and their name in errors."""
+
+
+def _check_members(value: dict[str, Any], members: tuple[_Member, ...], where: str) -> None:
+    for key, required, kinds, word in members:
+        if (stated := value.get(key)) is None:
+            if required:
+                raise WireError(f"{key} is required", f"{where}.{key}", "missing_required_parameter")
+        elif not isinstance(stated, kinds):
+            raise WireError(f"must be {word}", f"{where}.{key}", "invalid_type")
+
+
 _SOURCE: tuple[_Member, ...] = (("source", True, dict, "an object"),)
 _BLOCKS: dict[str, tuple[_Member, ...]] = {
     "text": (("text", True, str, "a string"), ("citations", False, list, "an array")),
@@ -202,7 +210,6 @@ _BLOCKS: dict[str, tuple[_Member, ...]] = {
         ("is_error", False, bool, "a boolean"),
     ),
 }
-"""The checked members of each block type: name, whether required, Python types, their name in errors."""
 
 _SOURCES = {"base64": "data", "url": "url", "file": "file_id", "text": "data", "content": "content"}
 
@@ -260,7 +267,7 @@ _MORE: dict[str, Callable[[_Block, str], None]] = {
 
 
 def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
-    """Check the tools. Returns the names for `tool_choice`; None = a tool adds names unknown here."""
+    """Check the tools. Returns the names that `tool_choice` may state; None = any, as a tool has no name."""
     names: set[str] = set()
     open_ended = False
     for index, tool in enumerate(tools):
@@ -285,7 +292,7 @@ def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
 
 
 _POSITIVE = ("max_uses", "max_content_tokens", "max_characters", "display_width_px", "display_height_px")
-"""Members of the API's own tools that must be integers of at least 1."""
+"""Members of the provider's own tools that must be integers of at least 1."""
 
 
 def _check_numbers(tool: dict[str, Any], where: str) -> None:
@@ -298,23 +305,20 @@ def _check_numbers(tool: dict[str, Any], where: str) -> None:
             raise WireError(_outside("greater", 1), f"{where}.{member}", "invalid_value")
 
 
+_NAMED: tuple[_Member, ...] = (("name", True, str, "a string"),)
+_DECLARED: tuple[_Member, ...] = (
+    ("description", False, str, "a string"),
+    ("strict", False, bool, "a boolean"),
+    ("input_schema", True, dict, "an object"),
+)
+
+
 def _check_function(tool: dict[str, Any], where: str) -> None:
-    name = tool.get("name")
-    if name is None:
-        raise WireError("name is required", f"{where}.name", "missing_required_parameter")
-    if not isinstance(name, str):
-        raise WireError("must be a string", f"{where}.name", "invalid_type")
-    if _NAME.fullmatch(name) is None:
+    _check_members(tool, _NAMED, where)
+    if _NAME.fullmatch(tool["name"]) is None:
         raise WireError("must match ^[A-Za-z0-9_-]{1,128}$", f"{where}.name", "invalid_value")
-    if not isinstance(tool.get("description", ""), str | None):
-        raise WireError("must be a string", f"{where}.description", "invalid_type")
-    if not isinstance(tool.get("strict", False), bool | None):
-        raise WireError("must be a boolean", f"{where}.strict", "invalid_type")
-    schema = tool.get("input_schema")
-    if schema is None:
-        raise WireError("input_schema is required", f"{where}.input_schema", "missing_required_parameter")
-    if not isinstance(schema, dict):
-        raise WireError("must be an object", f"{where}.input_schema", "invalid_type")
+    _check_members(tool, _DECLARED, where)
+    schema = tool["input_schema"]
     if schema.get("type") != "object":
         raise WireError("must be 'object'", f"{where}.input_schema.type", "invalid_value")
     _check_schema(schema, f"{where}.input_schema", "invalid_function_parameters")

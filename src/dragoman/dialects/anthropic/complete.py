@@ -3,9 +3,8 @@ r"""Anthropic's legacy text completions, POST /v1/complete, as a face of its own
     {model, prompt: "\n\nHuman: …\n\nAssistant:", max_tokens_to_sample}
     → {type: "completion", id, completion, stop_reason, stop, model, log_id}
 
-https://platform.claude.com/docs/en/api/completions. The turns of the prompt become messages, the text before
-the first turn becomes the system prompt, and the text after the last `Assistant:` begins the answer. No model
-is called in this form any more, so every answer is translated. Everything in it except text is a loss.
+Models are asked in Messages or another protocol, and every answer is translated: all of it but text is lost.
+https://platform.claude.com/docs/en/api/completions
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from msgspec import Meta
 
 from dragoman import ir
 from dragoman.dialects.anthropic import DIALECT as MESSAGES
-from dragoman.dialects.anthropic.check import explained
+from dragoman.dialects.anthropic.check import Metadata, explained
 from dragoman.dialects.anthropic.errors import error_body
 from dragoman.dialects.anthropic.terms import NAME
 from dragoman.dialects.loss import Report
@@ -34,16 +33,12 @@ _TURN: Final = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 _ROLES: Final = {"Human": "user", "Assistant": "assistant"}
 _ODD: Final = "invalid_value"
 _SHARED: Final = ("model", "stop_sequences", "temperature", "top_p", "top_k", "metadata", "stream")
-"""Members that Messages has too; they are copied unchanged."""
+"""Request members that Messages has too; they are copied unchanged."""
 _WHERE: Final = "candidates[0]"
 """The IR path of the only candidate that the client gets."""
 _EXPRESSIBLE: Final = frozenset({"end", "sequence", "length", "context"})
 """The stop reasons of the IR that `stop_reason` can express."""
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class _Metadata(msgspec.Struct):
-    user_id: str | None = None
 
 
 class _Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -54,7 +49,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
     temperature: Annotated[float, Meta(ge=0, le=1)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     top_k: Annotated[int, Meta(ge=0)] | None = None
-    metadata: _Metadata | None = None
+    metadata: Metadata | None = None
     stream: bool | None = None
 
 
@@ -62,7 +57,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with path and code, for the first mistake of a request."""
+    """Raise WireError at the first mistake of a request."""
     try:
         prompt = msgspec.convert(request.body, _Request).prompt
     except msgspec.ValidationError as error:
@@ -95,7 +90,7 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
-    """The body of the same request for Messages."""
+    """The body of the same request for Messages; the text before the prompt's turns is its system prompt."""
     system, turns = _turns(body["prompt"])
     messages: list[dict[str, str]] = []
     for role, text in turns:
@@ -112,27 +107,28 @@ def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
-    """Split a prompt into the text before its first turn, and the (role, text) of each turn."""
+    """Split a prompt into the text before its first turn, and the turns: (role in Messages, text)."""
     before, *found = _TURN.split(prompt)
-    return before.strip(), [
-        (_ROLES[found[place]], found[place + 1].strip()) for place in range(0, len(found), 2)
-    ]
+    turns = zip(found[::2], found[1::2], strict=True)
+    return before.strip(), [(_ROLES[name], text.strip()) for name, text in turns]
 
 
 def locate(where: str) -> str:
-    """The JSON path in the client's request for a path in the IR or in the Messages request."""
+    """The JSON path in the client's request for a path in the IR or in the `_as_messages` of this request."""
     if where.startswith(("messages", "system")):
         return "$.prompt"
-    return (
-        "$.max_tokens_to_sample" if where in {"max_output", "max_tokens"} else MESSAGES.request.locate(where)
-    )
+    if where in {"max_output", "max_tokens"}:
+        return "$.max_tokens_to_sample"
+    return MESSAGES.request.locate(where)
 
 
 # --- Answers -----------------------------------------------------------------------------------
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode a `completion` object, with the gateway's id. Raises RequestFailed for an answer that failed."""
+    """Encode the first candidate's texts as a `completion` object, and report all else as lost. Raises
+    RequestFailed for an answer that failed.
+    """
     if response.error is not None:
         raise RequestFailed(response.error)
     first = response.candidates[0] if response.candidates else ir.Candidate(())
@@ -143,7 +139,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply) -> dict[str, Any]:
-    """A `completion` object: a whole answer, or a piece of a stream. stop: None = more pieces follow."""
+    """A `completion` object: a whole answer, or a piece of a stream. stop: None = no stop reason is stated.
+    model: the upstream's, which is shown if the gateway is not to show another name.
+    """
     ended = stop is not None
     cut = stop is not None and stop.reason in {"length", "context"}
     sequence = (stop.sequence if stop is not None else None) or _HUMAN
@@ -169,7 +167,7 @@ def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
 
 
 class CompleteEncoder:
-    """Encodes one stream of IR events: each piece of text becomes a `completion` event."""
+    """Encodes the IR events of one answer: each piece of its first candidate's text is sent as an event."""
 
     __slots__ = ("_model", "_over", "_reply")
 

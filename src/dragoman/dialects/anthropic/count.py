@@ -1,8 +1,8 @@
 """Counting tokens with Anthropic's API: https://platform.claude.com/docs/en/api/messages-count-tokens.
 
-The endpoint refuses every unknown member. Members that only affect the answer are left out. Members that
-affect the prompt but that the endpoint does not accept (a thread, a container's skills) are sent, because a
-refusal is better than a wrong number.
+Members that only affect the answer are left out, because the endpoint refuses every member it does not know.
+A refused member that affects the prompt (a thread, a container's skills) is sent: an error is better than a
+wrong number.
 """
 
 from __future__ import annotations
@@ -25,19 +25,15 @@ LEFT_OUT: Final = frozenset(
 
 
 def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
-    """A request's body without `LEFT_OUT`, the members that only affect the answer."""
+    """A copy of a chat request's body without the members in `LEFT_OUT`, which only affect the answer."""
     return {key: value for key, value in body.items() if key not in LEFT_OUT}
-
-
-def _told(tokens: int) -> dict[str, Any]:
-    return {"input_tokens": tokens}
 
 
 COUNT: Final = counting(
     path=PATH,
     member="input_tokens",
     reduce=reduced,
-    told=_told,
+    told=lambda tokens: {"input_tokens": tokens},
     check=check,
     brief=brief,
     decode_request=decode_request,

@@ -1,7 +1,6 @@
 """Decodes errors of Anthropic and compatible servers, and encodes the gateway's errors for their clients.
 
-https://platform.claude.com/docs/en/api/errors. Decoding: the status decides first, then the body's codes.
-Message patterns decide only if a status is too general.
+https://platform.claude.com/docs/en/api/errors
 """
 
 from __future__ import annotations
@@ -37,8 +36,7 @@ _KINDS: dict[str, Kind] = {
     "api_error": "upstream",
     "overloaded_error": "overloaded",
 }
-"""The kind for each `error.type`, which alone classifies an error inside a stream."""
-
+"""The kind for each `error.type`. Only used for errors inside an answer or a stream: others have a status."""
 _DETAILS: dict[str, Kind] = {
     "enforced_spend_limit_reached": "quota",
     "contract_spend_limit_reached": "quota",
@@ -46,8 +44,7 @@ _DETAILS: dict[str, Kind] = {
     "linked_organization_billing_unavailable": "quota",
     "organization_on_hold": "permission",
 }
-"""The kind for each `error.details.error_code` that says more than the type: waiting does not help."""
-
+"""The kind for each `error.details.error_code` that is more exact than the status and `error.type`."""
 _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("prompt is too long", "context_length"),
     ("exceed context limit", "context_length"),
@@ -55,27 +52,27 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("reached your specified api usage limits", "quota"),
     ("invalid x-api-key", "authentication"),
 )
-"""Parts of error messages, in lower case, and their kinds, for statuses with several causes."""
-
+"""Parts of error messages, in lower case, and their kinds. Only used for the statuses in `_VAGUE` and for an
+`invalid_request_error` without a status.
+"""
 SECOND = "The provider started a second response in one stream."
 _VAGUE = frozenset({400, 413, 422})
 _LONG_CONTEXT = "extra usage is required for long context"
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: for an unknown body, the status decides."""
-    return _fault(
-        read_body(body, f"The provider answered with status {status}."), status, retry_after(headers)
-    )
+    """The fault of an error answer. Never raises: for a body of unknown form, the status decides."""
+    read = read_body(body, f"The provider answered with status {status}.")
+    return _fault(read, status, retry_after(headers))
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error inside an answer or a stream. value: the body or event, decoded or raw."""
+    """The fault of an error without a status, inside an answer or a stream. value: the body or event."""
     return _fault(read_body(value), None, None)
 
 
 def broken(message: str) -> Fault:
-    """The fault of a stream that does not follow this protocol."""
+    """The fault, with this message, of a provider's stream that broke off or breaks the protocol's rules."""
     return Fault("upstream", message, "stream_broken", type="api_error", blame="upstream")
 
 
@@ -122,14 +119,14 @@ def _kind(body: Body, status: int | None) -> Kind:
 
 
 def _detail(body: Body) -> str:
-    """`error.details.error_code`, where gateways like this one write a kind that has no type; "" = none."""
+    """`error.details.error_code`, "" = none. Dragoman writes a kind there that no type expresses."""
     details = body.rest.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
     return code if isinstance(code, str) else ""
 
 
 def _plain(body: Body) -> str:
-    """The error's message, without the text that `_message` of another gateway may have added."""
+    """The error's message, without what `_message` of another Dragoman gateway has added to it."""
     return body.message.removesuffix(_SUFFIX).removeprefix(f"{body.param}: ")
 
 
@@ -159,20 +156,20 @@ _OTHER_TYPES: dict[str, frozenset[Kind]] = {
     "rate_limit_error": frozenset({"quota"}),
     "permission_error": frozenset({"quota"}),
 }
-"""For an `error.type`, further kinds that the API states with it, besides the kinds in `_FACE`."""
+"""For an `error.type`, the kinds that it stands for in addition to those in `_FACE`."""
 _INEXPRESSIBLE: frozenset[Kind] = frozenset(
     {
         *("unsupported", "untranslatable", "content_policy", "model_not_found", "internal", "unavailable"),
         *("cancelled", "not_implemented", "media_type", "method_not_allowed"),
     }
 )
-"""Kinds that no type expresses, so that `details.error_code` states them."""
+"""Kinds of faults that no `error.type` expresses: `error.details.error_code` is their name."""
 _TOO_LONG = ("prompt is too long", "exceed context limit")
 _SUFFIX = f" ({_TOO_LONG[0]})"
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """The status, headers and body of an error for a client. request_id: None = the gateway made none."""
+    """The status, headers and body of an error for a client. request_id: None = no `request-id` header."""
     status, _ = _status(fault)
     headers = retry_headers(fault)
     if request_id is not None:
@@ -181,13 +178,17 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
-    """The body of an error for a client, also the data of an `error` event."""
+    """The body of an error for a client, also the data of an `error` event.
+
+    request_id: None = the provider's id is stated, if the fault has one.
+    """
     _, kind = _status(fault)
     error: dict[str, Any] = {"type": kind, "message": _message(fault)}
     kept = (fault.extra or {}).get(NAME, {})
     if fault.param is not None:
         error["param"] = fault.param
-    if fault.kind in _INEXPRESSIBLE and not (fault.kind == "model_not_found" and _names_model(fault)):
+    names_model = fault.message.lower().startswith("model:")  # the API's own message about an unknown model
+    if fault.kind in _INEXPRESSIBLE and not (fault.kind == "model_not_found" and names_model):
         error["details"] = {"error_code": fault.kind}
     if fault.code == THREADS:
         error["details"] = {"error_code": THREADS, "unsupported": [fault.param]}
@@ -199,7 +200,7 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
 
 
 def _status(fault: Fault) -> tuple[int, str]:
-    """The status and `error.type` for a fault: its own, if the API uses them for this kind, or the kind's."""
+    """The status and `error.type` for clients: the fault's own if its type may stand for its kind."""
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
     if fault.type is None or (fault.type != kind and fault.kind not in _OTHER_TYPES.get(fault.type, ())):
         return status, kind
@@ -207,13 +208,8 @@ def _status(fault: Fault) -> tuple[int, str]:
     return stated if stated is not None and 400 <= stated <= 599 else status, fault.type
 
 
-def _names_model(fault: Fault) -> bool:
-    """Whether the message begins as the API's own message about an unknown model."""
-    return fault.message.lower().startswith("model:")
-
-
 def _message(fault: Fault) -> str:
-    """The fault's message, with its `param`, and with the words by which clients detect too long a prompt."""
+    """The fault's message after its `param`; for "context_length", with the API's words for a long prompt."""
     text = fault.message
     if fault.kind == "context_length" and not any(words in text.lower() for words in _TOO_LONG):
         text += _SUFFIX

@@ -1,8 +1,4 @@
-"""Encodes the history of another dialect as `system` and `messages`.
-
-The API requires the first system text as `system`, alternating turns, all results of a turn first in the next
-user turn, and no call without a result. `repair` brings a history into this order.
-"""
+"""Encodes the history of another dialect as `system` and `messages`, in the order that the API requires."""
 
 from __future__ import annotations
 
@@ -29,7 +25,7 @@ _SHOWN = frozenset({"image", "document"})
 
 
 def safe_id(stated: str) -> str:
-    """A call's id with only the characters that the API accepts. The same id always gives the same result."""
+    """A call's id, if the API refuses it with other characters and a hash of the id appended."""
     if _ID.fullmatch(stated):
         return stated
     digest = hashlib.blake2b(stated.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
@@ -37,10 +33,7 @@ def safe_id(stated: str) -> str:
 
 
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
-    """Move the images of assistant messages, which other models have made, to the next user message.
-
-    The API accepts only users' images. If no user message follows, one is added at the end.
-    """
+    """The messages with the images of the assistant's moved to the next user message, or one at the end."""
     if not any(_images_of(message) for message in messages):
         return messages
     out: list[_Wire] = []
@@ -67,7 +60,6 @@ def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
 
 
 def _images_of(message: _Wire) -> list[_Wire]:
-    """The images in an assistant's message; empty for any other message."""
     content = message.get("content")
     if message["role"] != "assistant" or type(content) is not list:
         return []
@@ -75,7 +67,7 @@ def _images_of(message: _Wire) -> list[_Wire]:
 
 
 def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire]:
-    """A user's content with the blocks `moved` at its front, but after tool results, which must be first."""
+    """A user's content with the blocks `moved` before all blocks except the leading tool results."""
     if isinstance(content, str):
         return [*moved, {"type": "text", "text": content}]
     results = next(
@@ -85,14 +77,14 @@ def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire
 
 
 def _is_written(block: ir.Block) -> bool:
-    """Whether the block can be sent to a server that accepts only signed thinking."""
+    """Whether a server that accepts only signed thinking accepts the block."""
     if type(block) is ir.Thinking:
         return block.sealed is not None and block.sealed.origin == NAME
     return _is_written_unsigned(block)
 
 
 def _is_written_unsigned(block: ir.Block) -> bool:
-    """Whether the block can be sent to a server that accepts thinking without a signature."""
+    """Whether a server that accepts thinking without a signature accepts the block."""
     if type(block) is ir.Text:
         return bool(block.text) and not block.text.isspace()
     if type(block) is ir.Thinking:
@@ -132,7 +124,10 @@ _UNSIGNED_RULES = msgspec.structs.replace(_RULES, says=_is_written_unsigned)
 def encode_history(
     request: ir.Request, target: Target, scope: Scope
 ) -> tuple[list[_Wire], list[_Wire], list[str]]:
-    """Encode a history: the blocks of `system`, the messages, and the IR paths of their thinking blocks."""
+    """Encode a history: the blocks of `system`, the messages, and the IR paths of their thinking blocks.
+
+    White space at the end of a last message by the assistant is removed, unless the model lacks prefill.
+    """
     writer = _Writer(target.report, scope)
     rules = _RULES if scope.signatures else _UNSIGNED_RULES
     for turn in repaired(request, rules, target.facts):
@@ -142,17 +137,15 @@ def encode_history(
     return writer.system, writer.messages, writer.thoughts
 
 
-class _Writer:
-    def __init__(self, report: Report, scope: Scope) -> None:
-        self.report = report
-        self.scope = scope
-        self.system: list[_Wire] = []
-        self.messages: list[_Wire] = []
-        self.thoughts: list[str] = []
-        self.led = False  # True = the first system text has ended
+class _Writer(msgspec.Struct):
+    report: Report
+    scope: Scope
+    system: list[_Wire] = []
+    messages: list[_Wire] = []
+    thoughts: list[str] = []
+    led: bool = False  # True = the first system text has ended
 
     def write(self, turn: Turn) -> None:
-        """Add one turn to `system` or `messages`."""
         if not self.led and turn.role in _SYSTEM_ROLES:
             self._pieces(turn, self.system)
             return
@@ -174,10 +167,8 @@ class _Writer:
                 self._instruct(piece, content)
             else:
                 for at, block in enumerate(piece.blocks):
-                    bare = bare_text(block)
-                    if bare is not None:
-                        content.append(bare)
-                    elif (wire := self._block(block, role, piece.place(at))) is not None:
+                    wire = bare_text(block) or self._block(block, role, piece.place(at))
+                    if wire is not None:
                         content.append(wire)
             if piece.message is not None and has_heading(piece.message):
                 self._heading(piece.message, f"messages[{piece.index}]", content[before:])
@@ -187,21 +178,16 @@ class _Writer:
 
     def _instruct(self, piece: Piece, out: list[_Wire]) -> None:
         for at, block in enumerate(piece.blocks):
-            if (bare := bare_text(block)) is not None:
-                out.append(bare)
-            elif isinstance(block, (ir.Text, ir.Refusal, ir.Json)):
-                if (wire := encode_block(block, self.scope, piece.place(at))) is not None:
-                    out.append(wire)
-            else:
-                self.report.lose(
-                    piece.place(at), "the Messages API accepts only text as system prompt", "meaning"
-                )
+            if not isinstance(block, (ir.Text, ir.Refusal, ir.Json)):
+                why = "the Messages API accepts only text as system prompt"
+                self.report.lose(piece.place(at), why, "meaning")
+            elif (wire := encode_block(block, self.scope, piece.place(at))) is not None:
+                out.append(wire)
 
     def _block(self, block: ir.Block, role: str, where: str) -> _Wire | None:
         if role == "assistant" and isinstance(block, ir.Media):
-            self.report.lose(
-                where, f"an assistant message of the Messages API cannot contain {block.kind}", "meaning"
-            )
+            why = f"an assistant message of the Messages API cannot contain {block.kind}"
+            self.report.lose(where, why, "meaning")
             return None
         wire = encode_block(block, self.scope, where)
         if wire is not None and role == "assistant" and isinstance(block, ir.Thinking):
@@ -209,7 +195,7 @@ class _Writer:
         return wire
 
     def _heading(self, message: ir.Message, where: str, written: list[_Wire]) -> None:
-        """Move a message's cache mark to its last written block. Report its name and leftovers as lost."""
+        """Write a message's cache mark into its last `written` block; report its name and leftovers."""
         if message.name is not None:
             self.report.lose(f"{where}.name", "the Messages API has no author names", "hint")
         if message.cache is not None and written:
@@ -217,10 +203,7 @@ class _Writer:
         restore({}, message.extra, self.report, where)
 
     def trim(self, last: int) -> None:
-        """Remove white space at the end of a last message by the assistant, because the API refuses it.
-
-        last: its index in the IR's messages, for the report.
-        """
+        """Remove white space at the end of the last message if it is the assistant's. last: its IR index."""
         if not self.messages or self.messages[-1]["role"] != "assistant":
             return
         message = self.messages[-1]

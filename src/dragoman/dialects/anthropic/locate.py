@@ -46,7 +46,7 @@ _PARTS = (
 
 
 def locate(place: str) -> str:
-    """The JSON path: `messages[0].blocks[1].cache` → `$.messages[0].content[1].cache_control`."""
+    """Translate an IR path: `messages[0].blocks[1].cache` → `$.messages[0].content[1].cache_control`."""
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"
     for head, path in _HEADS:
@@ -61,7 +61,9 @@ _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """As `locate`, for the forms of this request: a string as content, `output_format`, effort alone."""
+    """Translate an IR path as `locate`, to the members that this request has: a content that is a string ends
+    the path, and the older `output_format` or the effort alone is named instead of a member that is absent.
+    """
     path = locate(where)
     if "output_format" in request.body:
         path = path.replace("$.output_config.format", "$.output_format")

@@ -1,7 +1,6 @@
-"""`output_config.format`: structured output, and the schemas that the API accepts for it.
+"""Decodes and encodes the output format, and reduces its schema to what the API accepts.
 
-https://platform.claude.com/docs/en/build-with-claude/structured-outputs. A refused keyword is moved into the
-description, as the official clients do, so that the model still reads it.
+https://platform.claude.com/docs/en/build-with-claude/structured-outputs
 """
 
 from __future__ import annotations
@@ -23,25 +22,13 @@ _FORMAT = {"type", "schema"}
 _FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
 )
-_KEPT = frozenset(
-    {
-        "type",
-        "title",
-        "description",
-        "enum",
-        "const",
-        "default",
-        "required",
-        "$ref",
-        "pattern",
-    }
-)
+_KEPT = frozenset({"type", "title", "description", "enum", "const", "default", "required", "$ref", "pattern"})
 _NAMED = ("properties", "$defs", "definitions")
 _LISTED = ("anyOf", "allOf")
 
 
 def decode_output(config: Any, old_format: Any) -> ir.Output | None:
-    """Decode `output_config`, or, if it is None, the deprecated `output_format`; None = no output format."""
+    """Decode `output_config` without its effort or, if None, `old_format`. None = no more is stated."""
     form = None
     if config is None:
         config, form = {"format": old_format}, "output_format"
@@ -55,11 +42,17 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write the format into `config` (`output_config`) or `body` (`output_format`), and report losses."""
+    """Write the format into `config` (`output_config`), or into `body` if the client used `output_format`.
+
+    Losses are reported. Raises WireError if the answer is to hold media.
+    """
     output, report = request.output, target.report
     if output is None:
         return
-    _refuse_media(output)
+    for kind in output.modalities or ():
+        if kind != "text":
+            why = f"responses of the Messages API cannot contain {kind}"
+            raise WireError(why, "output.modalities", "unsupported_modality")
     if output.kind == "schema" and output.schema is not None:
         if target.facts.structured is False:
             report.lose("output.schema", "the model does not support structured output", "meaning")
@@ -71,20 +64,9 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
         report.lose("output.audio", "the Messages API has no audio output")
     if output.verbosity is not None:
         report.lose("output.verbosity", "the Messages API has no verbosity")
-    if output.extra is not None:
-        restore(config, output.extra, report, "output")
+    restore(config, output.extra, report, "output")
     if output.form == "output_format" and request.dialect == NAME and "format" in config:
         body["output_format"] = config.pop("format")
-
-
-def _refuse_media(output: ir.Output) -> None:
-    for kind in output.modalities or ():
-        if kind != "text":
-            raise WireError(
-                f"responses of the Messages API cannot contain {kind}",
-                "output.modalities",
-                "unsupported_modality",
-            )
 
 
 def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str, Any]:
@@ -101,7 +83,9 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
 
 
 class _Cleaner:
-    """Reduces a schema to what the API accepts; refused keywords go into the description, each as a loss."""
+    """Copies a schema without the keywords that the API refuses. They are written into the `description` of
+    their object, as the official clients do, and reported as losses.
+    """
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -145,16 +129,11 @@ class _Cleaner:
     def _close(self, schema: dict[str, Any], out: dict[str, Any], where: str) -> None:
         stated = schema.get("additionalProperties")
         out["additionalProperties"] = False
+        place, why = f"{where}.additionalProperties", "the Messages API requires additionalProperties: false"
         if stated is None:
-            self.report.add(
-                f"{where}.additionalProperties", "the Messages API requires additionalProperties: false"
-            )
+            self.report.add(place, why)
         elif stated is not False:
-            self.report.lose(
-                f"{where}.additionalProperties",
-                "the Messages API requires additionalProperties: false",
-                "quality",
-            )
+            self.report.lose(place, why, "quality")
 
     def _tell(self, refused: dict[str, Any], out: dict[str, Any], where: str) -> None:
         words = ", ".join(f"{key}: {msgspec.json.encode(value).decode()}" for key, value in refused.items())

@@ -1,7 +1,6 @@
-"""Thinking: `thinking` and `output_config.effort`, which together are `ir.Reasoning`.
+"""Decodes and encodes `thinking` and `output_config.effort`, which together are `ir.Reasoning`.
 
-The accepted modes differ by model generation, and a wrong mode is a 400, so the model's facts decide. For
-unknown models, the newest models' mode is written. LiteLLM's table gives the budget of each effort word.
+A mode that the model does not accept is a 400. An unknown model gets the newest models' mode.
 https://platform.claude.com/docs/en/build-with-claude/thinking
 """
 
@@ -19,14 +18,15 @@ _THINKING = frozenset({"type", "budget_tokens", "display"})
 _DISPLAYS = {"summarized": True, "omitted": False}
 
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
+"""Effort word -> the thinking budget in tokens that stands for it. Source: LiteLLM's table."""
 MIN_BUDGET = 1024
 _ROOM = 8192
-"""Tokens for the visible answer in addition to a budget, if the client set no limit."""
+"""How many tokens `max_tokens` is above a thinking budget that needs a higher limit than the default."""
 _ORDER = ("low", "medium", "high", "xhigh", "max")
 
 
 def decode_reasoning(thinking: Any, effort: str | None) -> ir.Reasoning | None:
-    """Decode `thinking` and `output_config.effort`; None = both are absent."""
+    """Decode `thinking` (an object or None) and `output_config.effort`; None = both are None."""
     if thinking is None:
         return None if effort is None else ir.Reasoning(effort=effort)
     kind = thinking.get("type")
@@ -46,10 +46,9 @@ def decode_reasoning(thinking: Any, effort: str | None) -> ir.Reasoning | None:
 def encode_reasoning(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, forced: bool
 ) -> None:
-    """Write `thinking` into the body and `effort` into `config`, its output_config.
-
-    forced: a tool call is forced, which excludes a thinking budget. May raise `max_tokens` to make room for a
-    budget, if the client set no limit.
+    """Write `thinking` into `body` and `effort` into `config`, the later `output_config`. Changes and losses
+    are reported. forced: True = the request forces a tool call, so thinking is not enabled unless the client
+    of this dialect stated it. If the client set no limit, the body's `max_tokens` may be raised.
     """
     wish = request.reasoning
     if wish is None:
@@ -65,8 +64,7 @@ def encode_reasoning(
         body["thinking"] = thinking
     if effort is not None:
         config["effort"] = effort
-    if wish.extra is not None:
-        restore(body.get("thinking", {}), wish.extra, target.report, "reasoning")
+    restore(body.get("thinking", {}), wish.extra, target.report, "reasoning")
 
 
 def _verbatim(wish: ir.Reasoning) -> dict[str, Any] | None:
@@ -89,7 +87,9 @@ def _display(thinking: dict[str, Any], wish: ir.Reasoning, target: Target) -> No
 
 
 def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Fit another dialect's budget between 1,024 and max_tokens; else raise the limit or disable thinking."""
+    """Raise another dialect's `budget_tokens` to `MIN_BUDGET`. If it is not below `max_tokens`: raise this
+    limit if the client set none, else lower the budget, or disable thinking if the limit is too small.
+    """
     budget = thinking.get("budget_tokens")
     if budget is None or request.dialect == NAME:
         return
@@ -102,7 +102,8 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
     if budget < limit:
         return
     if request.max_output is None:
-        body["max_tokens"] = _bounded(budget + _ROOM, target)
+        most = target.facts.max_output
+        body["max_tokens"] = budget + _ROOM if most is None else min(budget + _ROOM, most)
         target.report.change(
             "reasoning.budget", "max_tokens", "raised: it must be larger than the thinking budget"
         )
@@ -120,13 +121,10 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
         target.report.lose("reasoning", f"max_tokens {limit} is too small for a thinking budget", "quality")
 
 
-def _bounded(tokens: int, target: Target) -> int:
-    most = target.facts.max_output
-    return tokens if most is None else min(tokens, most)
-
-
 class _Fitting:
-    """Finds the accepted reasoning nearest to a request's wish, and reports the difference."""
+    """Finds the `thinking` and effort that the model accepts and that are nearest to a request's reasoning.
+    Differences are reported. place: the field of ir.Reasoning that a refused effort is reported at.
+    """
 
     def __init__(self, wish: ir.Reasoning, request: ir.Request, target: Target) -> None:
         self.wish = wish
@@ -137,7 +135,7 @@ class _Fitting:
         self.place = "effort" if wish.effort is not None else "budget" if wish.budget is not None else "mode"
 
     def fit(self, *, forced: bool) -> tuple[dict[str, Any] | None, str | None]:
-        """`thinking` and `effort` to write; None = not stated. forced: see `encode_reasoning`."""
+        """The `thinking` and the effort to write; None = not written. forced: see `encode_reasoning`."""
         wish = self.wish
         if self.own and (wish.mode is None or _TYPES.get(wish.mode, wish.mode) in (self.modes or ())):
             return _verbatim(wish), self._effort(wish.effort)
@@ -173,7 +171,7 @@ class _Fitting:
         return None, None
 
     def _report_display(self) -> None:
-        """Report a wish about showing thinking, if no thinking is requested."""
+        """Report what the request states about the display of reasoning, which it does not ask for."""
         if self.wish.visible or self.wish.summary is not None:
             self.report.lose(
                 "reasoning", "the display of reasoning can be set only if reasoning is requested", "hint"
@@ -195,7 +193,7 @@ class _Fitting:
         return None, self._effort("low")
 
     def _strength(self) -> str | None:
-        """The requested effort, or the effort nearest to the requested budget; None = neither is stated."""
+        """The requested effort, or else the effort nearest to a budget of at least 0; None = neither."""
         budget = self.wish.budget
         if self.wish.effort is not None or budget is None or budget < 0:
             return self.wish.effort
@@ -208,7 +206,7 @@ class _Fitting:
         return nearest
 
     def _effort(self, word: str | None) -> str | None:
-        """The effort itself, or the nearest weaker effort that the model supports; None = none."""
+        """The effort `word`, or the nearest weaker one that the model supports; None = there is none."""
         if word is None:
             return None
         known = _ORDER if self.facts.efforts is None else self.facts.efforts

@@ -1,4 +1,4 @@
-"""Relays between clients and providers of this protocol: edits a few members, and keeps nested bytes."""
+"""Relays between clients and providers of this protocol: a few members are edited, all else is kept."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ _Head = dict[str, msgspec.Raw]
 
 
 class _Kind(msgspec.Struct):
-    """The members of a frame that the relay must read."""
-
     type: str | msgspec.UnsetType = msgspec.UNSET
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
@@ -45,14 +43,18 @@ class AnthropicRelay(BodyRelay):
     """Edits requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the client's name of the model, and its usage. Raises RequestFailed for an error."""
+        """The body, with the model named as the client named it, and its usage (None = not stated).
+
+        Raises RequestFailed for an error, WireError for any other body that is no message.
+        """
         try:
             head = _decode_head(body)
             if "error" in head and "content" not in head:
                 raise RequestFailed(fault_of(_decode(body)))
             if "content" not in head:
                 raise WireError("the response must have `content`, an array", "content")
-            usage = _counted(_usage({}, head), head)
+            model = _decode(head["model"]) if "model" in head else None
+            usage = decode_usage(counts, model) if (counts := _usage(head)) else None
         except UNREADABLE as error:
             raise WireError(f"the response cannot be parsed: {error}") from None
         if reply.model is not None and "model" in head:
@@ -60,30 +62,24 @@ class AnthropicRelay(BodyRelay):
         return body, usage
 
     def stream(self, reply: Reply) -> AnthropicStreamRelay:
-        """A relay for one stream."""
+        """Make the relay of one stream."""
         return AnthropicStreamRelay(reply.model)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:
         return encode_usage(usage, Report("anthropic"))
 
 
-def _usage(before: dict[str, Any], head: _Head) -> dict[str, Any]:
-    """The counts `before`, updated by the `usage` in `head`. Counts are cumulative; null changes nothing."""
+def _usage(head: _Head) -> dict[str, Any]:
+    """The members of the `usage` in `head` that are not null; empty = it states none."""
     stated = _decode(head["usage"]) if "usage" in head else None
-    if not isinstance(stated, dict):
-        return before
-    return {**before, **{key: value for key, value in stated.items() if value is not None}}
-
-
-def _counted(usage: dict[str, Any], head: _Head) -> ir.Usage | None:
-    return decode_usage(usage, _decode(head["model"]) if "model" in head else None) if usage else None
+    return {k: v for k, v in stated.items() if v is not None} if isinstance(stated, dict) else {}
 
 
 _NOTHING_YET: Final = {"input_tokens": 0, "output_tokens": 0}
 
 
 class AnthropicStreamRelay:
-    """Relays one stream. Changes the model's name, and adds token counts that the provider left out."""
+    """Relays one stream. Writes the client's name of the model, and an estimate of missing token counts."""
 
     __slots__ = (
         *("_counts", "_id", "_kept", "_model", "_named", "_stopped", "content", "done"),
@@ -103,7 +99,10 @@ class AnthropicStreamRelay:
         self._stopped = False
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for an event's data. Raises RequestFailed for an error, WireError for unreadable data."""
+        """The event for the client, for the data of a provider's event (empty for `[DONE]`).
+
+        Raises RequestFailed for an error or a second message, WireError for unreadable data.
+        """
         if frame.startswith(_BLOCK_DELTA) and b"\n" not in frame:
             self.content = True
             return b"event: content_block_delta\ndata: %b\n\n" % frame
@@ -125,8 +124,8 @@ class AnthropicStreamRelay:
         return b"event: %b\ndata: %b\n\n" % (kind.type.encode(), frame.replace(b"\n", b"\ndata: "))
 
     def close(self) -> bytes:
-        """The end of the message, if the upstream sent a stop reason but no end. Raises RequestFailed for a
-        message without a stop reason.
+        """The event `message_stop` if the provider sent a stop reason but not this event, else empty. Raises
+        RequestFailed if it sent neither.
         """
         if self.done:
             return b""
@@ -164,7 +163,7 @@ class AnthropicStreamRelay:
         return frame
 
     def _count(self, head: _Head) -> None:
-        if stated := _usage({}, head):
+        if stated := _usage(head):
             self._kept.update(self._counts, stated)
             self._counts = {**self._counts, **stated}
             refuse_more(len(self._counts) - 1, MOST_LEFTOVERS, "members of `usage`")

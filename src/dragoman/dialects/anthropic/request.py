@@ -31,7 +31,6 @@ from dragoman.errors import WireError
 PATH = "/messages"
 MAX_TOKENS = 8192
 """`max_tokens` if neither client nor model facts state a limit: all models since Claude 3.5 accept it."""
-
 _COMMON = frozenset({"model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream"})
 _NO_OUTPUT = ir.Output()
 _HEADERS = frozenset({VERSION_HEADER, BETA_HEADER})
@@ -43,16 +42,16 @@ _THINKING = (
     ("output_config", "effort", ("none", "minimal", "low", "medium", "high", "xhigh", "max")),
 )
 _BODILESS_BETAS = ("context-1m-", "output-128k-", "interleaved-thinking-", "fast-mode-")
-"""Beginnings of the betas that change answers without a member in the body."""
+"""The beginnings of the names of betas that change answers without a member in the body."""
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _NO_SAMPLING = ir.Request(NAME, None).sampling
-"""The shared default value: a request with this very object states no sampling parameter."""
+"""The default of `ir.Request.sampling`. Compared by identity: a request with it states no such parameter."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for structures that the check cannot detect."""
+    """Decode a checked request. Raises WireError for a list entry of the wrong type and an unknown role."""
     body = wire.body
     get = body.get
     forms: dict[str, str] = {}
@@ -84,15 +83,13 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _bodiless_betas(betas: str) -> dict[str, Any]:
-    """The betas in a header that change answers by themselves, as leftovers: they are reported if an encoder
-    drops them. For other betas, their members or tools are reported instead.
-    """
+    """The betas of a header that begin with one of `_BODILESS_BETAS`, as leftovers `anthropic-beta.NAME`."""
     named = [beta.strip() for beta in betas.split(",")]
     return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_BODILESS_BETAS)}
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Decode the members that most requests do not have into `fields`, the arguments of ir.Request."""
+    """Decode the members that are not in `_COMMON` into `fields`, the arguments of ir.Request."""
     get = body.get
     config, thinking = get("output_config"), get("thinking")
     if config is not None or thinking is not None:
@@ -110,9 +107,7 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for what only Anthropic's servers hold (a thread) or may know (new thinking values).
-    Clients react to the refusal of a thread by sending the whole conversation.
-    """
+    """Raise WireError for a thread and for unknown words in `_THINKING`, which only Anthropic may know."""
     if wire.body.get("thread") is not None:
         raise WireError("threads exist only on Anthropic's own servers", "thread", THREADS)
     for member, key, words in _THINKING:
@@ -123,16 +118,13 @@ def portable(wire: WireRequest) -> None:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only what the answer's form depends on: the model and `stream`."""
+    """Decode only what the form of the answer depends on: the model and `stream`."""
     stream = wire.body.get("stream") is True
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
 
 
 def _messages(values: Any) -> tuple[ir.Message, ...]:
-    messages = []
-    for index, value in enumerate(values or ()):
-        messages.append(_message(value, index))
-    return tuple(messages)
+    return tuple([_message(value, index) for index, value in enumerate(values or ())])
 
 
 def _message(value: Any, index: int) -> ir.Message:
@@ -175,7 +167,8 @@ def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | No
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for Anthropic or a compatible server, and report losses.
 
-    Raises WireError for several candidates, audio and free-text tools, which the API does not have.
+    Raises WireError for several candidates, for free-text tools, for what `encode_block` refuses, and for
+    media in the answer.
     """
     own = request.dialect == NAME
     if request.sampling.n is not None and request.sampling.n > 1:
@@ -212,7 +205,9 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `max_tokens`, which the API requires, at most the model's maximum."""
+    """Write `max_tokens`: the client's limit, lowered to the model's maximum, or without one this maximum or
+    `MAX_TOKENS`.
+    """
     stated, most = request.max_output, target.facts.max_output
     if stated is None:
         body["max_tokens"] = most or MAX_TOKENS
@@ -227,9 +222,9 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> None:
-    """Write `system` and `messages` of a history of this dialect, unchanged.
+    """Write `system` and `messages` of a history of this dialect, unchanged except for images of assistants.
 
-    Only the gateway puts system messages at the front, which clients cannot send. They go into `system`.
+    System messages at the front, which only the gateway puts there, go before the blocks of `system`.
     """
     added: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] = []
@@ -243,16 +238,13 @@ def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> Non
             out["content"] = blocks[0].text
         elif message.form != "bare" or blocks:
             out["content"] = encode_blocks(blocks, scope, f"messages[{index}].blocks")
-        if message.extra is not None:
-            restore(out, message.extra, scope.report, f"messages[{index}]")
+        restore(out, message.extra, scope.report, f"messages[{index}]")
         messages.append(out)
-    system = request.system
-    if added:
-        body["system"] = added + encode_blocks(system, scope, "system")
-    elif (request.forms or {}).get("system") == "text" and len(system) == 1 and type(system[0]) is ir.Text:
+    system, form = request.system, (request.forms or {}).get("system")
+    if not added and form == "text" and len(system) == 1 and type(system[0]) is ir.Text:
         body["system"] = system[0].text
-    elif system or (request.forms or {}).get("system") == "empty":
-        body["system"] = encode_blocks(system, scope, "system")
+    elif added or system or form == "empty":
+        body["system"] = added + encode_blocks(system, scope, "system")
     body["messages"] = without_pictures(messages, scope.report)
 
 
@@ -279,7 +271,10 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
 
 
 def _fit_sampling(stated: dict[str, Any], target: Target, body: dict[str, Any]) -> dict[str, Any]:
-    """Remove or lower the parameters in `stated` that the API refuses, some only beside thinking."""
+    """Remove or lower the parameters in `stated` that the API refuses, alone or with the body's thinking.
+
+    Returns `stated` itself. Each change is reported.
+    """
     report = target.report
     if body.get("thinking", {}).get("type") in {"enabled", "adaptive"}:
         if stated.get("temperature", 1) != 1:
@@ -309,7 +304,7 @@ def _encode_stop(stop: tuple[str, ...], target: Target, body: dict[str, Any], *,
 
 
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write the members that most requests do not have, and report the fields that the API lacks."""
+    """Write metadata, tier, caching and leftovers into the body, and report the fields that are lost."""
     own, report = request.dialect == NAME, target.report
     if request.user is not None or request.metadata is not None or request.safety_identifier is not None:
         _encode_identity(request, target, body, own=own)
@@ -323,14 +318,9 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if request.cache is not None:
         _encode_caching(request.cache, target, body)
     FIELDS.lose(request, report)
-    if request.extra is not None:
-        restore(body, _members(request.extra), report, "")
-
-
-def _members(extra: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Leftovers without the betas, which are sent as a header again."""
-    own = {key: value for key, value in extra.get(NAME, {}).items() if not key.startswith(BETA_HEADER)}
-    return {**extra, NAME: own}
+    extra = request.extra or {}  # the betas in it are sent as a header
+    kept = {key: value for key, value in extra.get(NAME, {}).items() if not key.startswith(BETA_HEADER)}
+    restore(body, {**extra, NAME: kept}, report, "")
 
 
 def _encode_identity(request: ir.Request, target: Target, body: dict[str, Any], *, own: bool) -> None:
@@ -340,11 +330,8 @@ def _encode_identity(request: ir.Request, target: Target, body: dict[str, Any], 
         metadata["user_id"] = user
     if request.safety_identifier is not None:
         if request.safety_identifier == user:
-            target.report.change(
-                "safety_identifier",
-                "metadata.user_id",
-                "the Messages API has only this field for the end user's id",
-            )
+            said = "the Messages API has only this field for the end user's id"
+            target.report.change("safety_identifier", "metadata.user_id", said)
         else:
             target.report.lose("safety_identifier", "the Messages API has only one id of the end user")
     if own:
@@ -362,6 +349,8 @@ def _encode_caching(cache: ir.Caching, target: Target, body: dict[str, Any]) -> 
     restore({}, cache.extra, target.report, "cache")
 
 
+_PENALTIES = "frequency_penalty presence_penalty repetition_penalty"
+_NO_CACHING = "the Messages API has no such setting of prompt caching"
 FIELDS = Fields(
     NAME,
     handled={
@@ -380,16 +369,11 @@ FIELDS = Fields(
     lost={
         "sampling.min_p": "the Messages API has no min_p",
         "sampling.seed": "the Messages API has no seed",
-        "sampling.frequency_penalty": "the Messages API has no penalties",
-        "sampling.presence_penalty": "the Messages API has no penalties",
-        "sampling.repetition_penalty": "the Messages API has no penalties",
+        **dict.fromkeys(within("sampling", _PENALTIES), "the Messages API has no penalties"),
         "sampling.logit_bias": "the Messages API has no logit bias",
         "sampling.logprobs": "the Messages API has no log probabilities",
         "sampling.top_logprobs": "the Messages API has no log probabilities",
-        **dict.fromkeys(
-            within("cache", "key mode ttl retention"),
-            "the Messages API has no such setting of prompt caching",
-        ),
+        **dict.fromkeys(within("cache", "key mode ttl retention"), _NO_CACHING),
         "store": "the Messages API does not store responses",
         "prediction": "the Messages API has no predicted output",
         "moderation": "the Messages API has no moderation",

@@ -30,14 +30,13 @@ from dragoman.errors import RequestFailed, WireError
 KNOWN = frozenset(
     {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage"}
 )
-
-
 STOP: Final = Typed(NAME, stop_reason=str, stop_sequence=str, stop_details=dict)
 HEAD: Final = Typed(NAME, id=str, model=str, usage=dict)
+ONE_CANDIDATE: Final = "a response of the Messages API has only one candidate"
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """Decode a Message. Raises RequestFailed for an error with status 200, WireError for any other object."""
+    """Decode a Message. Raises RequestFailed for an error object, WireError for any other object."""
     if body.get("type") == "error" or ("error" in body and "content" not in body):
         raise RequestFailed(fault_of(body))
     content = body.get("content")
@@ -67,7 +66,7 @@ def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
 
 
 def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
-    """The stop of a Message or of the delta in a `message_delta`; None = it states no stop reason."""
+    """The stop of `value`, a Message or the delta of a `message_delta`; None = it states no stop reason."""
     word = value.get("stop_reason")
     if not word:
         return None
@@ -79,13 +78,16 @@ def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
 
 
 def decode_tier(usage: dict[str, Any] | None) -> str | None:
-    """The IR's word for the service tier that a `usage` object states; None = it states none."""
+    """The IR's word for the service tier in a `usage` object, or the unknown word itself; None = no tier."""
     tier = None if usage is None else usage.get("service_tier")
     return ANSWER_TIERS.get(tier, tier) if type(tier) is str else None
 
 
 def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own: bool) -> None:
-    """Write the service tier into a `usage` object, or report it as lost. own: the answer is Anthropic's."""
+    """Write the service tier into `usage`, an encoded object, or report it as lost. None = nothing to write.
+
+    own: True = a provider of this protocol answered.
+    """
     if tier is None:
         return
     word = ANSWER_TIER_WORDS.get(tier, tier if own else None)
@@ -96,9 +98,10 @@ def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> dict[str, Any]:
-    """`stop_reason`, `stop_sequence` and `stop_details` of an answer. own: the answer is Anthropic's.
+    """The members `stop_reason`, `stop_sequence` and `stop_details`, for a Message or a delta.
 
-    called: the answer holds tool calls for the client, which expects `tool_use` for any upstream reason.
+    own: True = a provider of this protocol answered. called: True = the answer holds calls of the client's
+    tools, so another protocol's normal end becomes `tool_use`.
     """
     out: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
     if stop is None:
@@ -109,11 +112,8 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
     else:
         word = STOP_WORDS.get(stop.reason)
         if word is None:
-            report.lose(
-                "candidates[0].stop",
-                f"the Messages API has no stop reason for {stop.raw or stop.reason!r}",
-                "quality",
-            )
+            why = f"the Messages API has no stop reason for {stop.raw or stop.reason!r}"
+            report.lose("candidates[0].stop", why, "quality")
             word = "end_turn"
         if called and word == "end_turn" and not own:
             report.change("candidates[0].stop.reason", "stop_reason", "the response ended with a tool call")
@@ -128,8 +128,9 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The id that the client sees: Anthropic's own, or else the gateway's. Agents join messages of the same
-    id, and some providers' ids are not unique (Ollama: `chatcmpl-` and three digits).
+    """The id that the client sees: `stated`, if a provider of this protocol stated it, else the gateway's.
+
+    Agents join messages of the same id, and other providers' ids are not always unique.
     """
     if stated is None:
         return reply.id
@@ -140,15 +141,12 @@ def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode a Message for a client, and report losses. Raises RequestFailed for an answer that failed."""
+    """Encode the first candidate as a Message; report losses. Raises RequestFailed for a failed answer."""
     if response.error is not None:
         raise RequestFailed(response.error)
     own, report = response.dialect == NAME, reply.report
-    if len(response.candidates) > 1:
-        for place in range(1, len(response.candidates)):
-            report.lose(
-                f"candidates[{place}]", "a response of the Messages API has only one candidate", "meaning"
-            )
+    for place in range(1, len(response.candidates)):
+        report.lose(f"candidates[{place}]", ONE_CANDIDATE, "meaning")
     if response.status is not None:
         report.lose("status", "the Messages API has no such field", "hint")
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
@@ -171,15 +169,15 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         **encode_stop(candidate.stop, report, own=own, called=called),
         "usage": usage,
     }
-    if candidate.extra is not None:
-        restore(out, candidate.extra, report, "candidates[0]")
-    if response.extra is not None:
-        restore(out, response.extra, report, "")
+    restore(out, candidate.extra, report, "candidates[0]")
+    restore(out, response.extra, report, "")
     return out
 
 
 def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
-    """The block; a call without an id gets one, made from the gateway's id of the answer and the index."""
+    """The block itself; of a call without an id, a copy with an id made from the answer's id at the gateway
+    and `index`.
+    """
     if isinstance(block, ir.ToolCall) and block.id is None:
         return msgspec.structs.replace(block, id=safe_id(f"toolu_{reply.id}_{index}"))
     return block

@@ -3,9 +3,8 @@
     message_start → ( content_block_start → content_block_delta* → content_block_stop )*
                   → message_delta → message_stop
 
-`ping` may come at any time, and `error` ends the stream. An answer that continues a server tool may come
-whole inside `message_start`, with its stop reason. Usage is cumulative: each statement replaces the earlier
-one member by member. https://platform.claude.com/docs/en/build-with-claude/streaming
+An answer that continues a server tool may come whole inside `message_start`, with its stop reason. Each usage
+replaces the earlier one member by member. https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
 from __future__ import annotations
@@ -49,26 +48,23 @@ _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 _STOP = frozenset({"type"})
 _START = Typed(NAME, id=str, model=str)
-"""Checks the types of members of `message_start`. Usage and stop reason are stated again at the end."""
+"""Checks the types of `id` and `model` in `message_start`."""
 
 
-class _Open:
+class _Open(msgspec.Struct):
     """A block that is still open.
 
     index: its number among the answer's blocks. block: as it was opened. kind: its class. whole: a call's
-    arguments as its start states them, used unless deltas follow. grown: members that deltas added to a
-    Native block; `kept` limits them.
+    arguments as its start states them, used unless deltas follow; None = none to use. grown: members that
+    deltas added to a Native block; None = none. kept: bounds what the stream's blocks and usage may hold.
     """
 
-    __slots__ = ("block", "grown", "index", "kept", "kind", "whole")
-
-    def __init__(self, index: int, block: ir.Block, kept: Kept) -> None:
-        self.index = index
-        self.block = block
-        self.kind = type(block)
-        self.whole: str | None = None
-        self.grown: dict[str, Any] | None = None
-        self.kept = kept
+    index: int
+    block: ir.Block
+    kind: type
+    kept: Kept
+    whole: str | None = None
+    grown: dict[str, Any] | None = None
 
 
 class AnthropicDecoder:
@@ -85,7 +81,7 @@ class AnthropicDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame, the JSON of one wire event. Raises WireError for an unknown format."""
+        """The IR events for one frame, the JSON of one wire event. Raises WireError for an unknown form."""
         if frame.startswith(_BLOCK_DELTA) and (events := self._plain_delta(frame)) is not None:
             return events
         if self._state == "over":
@@ -110,7 +106,7 @@ class AnthropicDecoder:
         return [] if self._state == "new" else [ir.Raw(NAME, value)]
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
-        """The IR events for a text or argument delta, as most frames are; None for any other frame."""
+        """The IR event for a text or argument delta of an open block; None for any other frame."""
         try:
             value = _decode_delta(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -127,7 +123,10 @@ class AnthropicDecoder:
         return None
 
     def close(self) -> _Events:
-        """The last IR events, after the last byte: the end if a stop reason has come, else an error."""
+        """The last IR events, after the last byte: those of the end if a stop reason has come, else an error.
+
+        Empty if the end or an error has come before.
+        """
         if self._state == "over":
             return []
         if self._stop is not None:
@@ -225,8 +224,7 @@ class AnthropicDecoder:
         index = self._blocks
         self._blocks += 1
         refuse_more(len(self._open), MOST_OPEN, "open blocks")
-        state = _Open(index, block, self._kept)
-        self._open[number] = state
+        state = self._open[number] = _Open(index, block, type(block), self._kept)
         split = _SPLIT.get(type(block))
         if split is None:
             return [*events, ir.Open(index, block)]
@@ -291,7 +289,7 @@ _SPLIT: dict[type, Callable[[Any, int, _Open], _Split]] = {
 
 
 def _words(delta: dict[str, Any], member: str) -> str:
-    """The text of a delta; null = empty. Raises WireError if it is not a string."""
+    """The text that a delta states as `member`; "" for null. Raises WireError if it is no string."""
     return "" if delta[member] is None else required(delta, member, str, "delta")
 
 

@@ -1,8 +1,7 @@
 """Encodes streams: IR events to the bytes for Anthropic's clients.
 
-Blocks are strictly sequential in this protocol. The first open block is streamed, and events of other blocks
-are held until it closes. `message_delta` states stop reason and usage together, so both wait for the end.
-Every event has an `event:` line, because the official clients skip events without it. There is no `[DONE]`.
+Blocks must not overlap here: the first open block is streamed, and the events of others are held until it
+closes. Stop reason and usage wait for the end. The official clients skip events without an `event:` line.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.block_encoder import Scope, encode_block, encode_citation, encode_seal
 from dragoman.dialects.anthropic.errors import error_body
-from dragoman.dialects.anthropic.response import answer_id, encode_stop, encode_tier, with_id
+from dragoman.dialects.anthropic.response import ONE_CANDIDATE, answer_id, encode_stop, encode_tier, with_id
 from dragoman.dialects.anthropic.terms import NAME, restore
 from dragoman.dialects.anthropic.usage import encode_usage
 from dragoman.dialects.event_encoder import EventEncoder
@@ -29,37 +28,32 @@ _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","inde
 _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _BETWEEN_PARTS = "\n\n"
 _IN_DELTA = frozenset({"container"})
-"""Late leftovers written inside `message_delta.delta`; others become members of the event itself."""
+"""Leftovers of `ir.More` that belong inside `message_delta.delta`; the others belong beside `delta`."""
 
 
 def _event(name: str, value: dict[str, Any]) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _dumps(value))
 
 
-class _Block:
+class _Block(msgspec.Struct):
     """The block that is being streamed.
 
-    number: its index in this stream. delta: the bytes of its main delta before the text. started: True = its
-    start was sent. silent: True = it has no form here. said: True = some content was sent. part: the last
-    summary part of reasoning. fold: collects a medium, which is sent whole.
+    index: its index in the IR. number: its index in this stream. delta: the bytes of its main delta before
+    the text. started: True = its start was sent. silent: True = it has no form here. said: True = some of its
+    text or arguments was sent. sealed: the signature that was sent, None = none. part: the latest part of a
+    reasoning summary, None = none. fold: collects a medium, which is sent whole; None = no medium.
     """
 
-    __slots__ = (
-        *("block", "delta", "fold", "index", "number", "part", "said", "sealed", "silent"),
-        "started",
-    )
-
-    def __init__(self, index: int, number: int, block: ir.Block, kind: bytes) -> None:
-        self.index = index
-        self.number = number
-        self.block = block
-        self.delta = _DELTA % (number, kind)
-        self.started = False
-        self.silent = False
-        self.said = False
-        self.sealed: str | None = None
-        self.part: int | None = None
-        self.fold: ir.Fold | None = None
+    index: int
+    number: int
+    block: ir.Block
+    delta: bytes
+    started: bool = False
+    silent: bool = False
+    said: bool = False
+    sealed: str | None = None
+    part: int | None = None
+    fold: ir.Fold | None = None
 
 
 _GROWS = (ir.Text, ir.Refusal, ir.Thinking)
@@ -92,7 +86,7 @@ class AnthropicEncoder(EventEncoder):
         self._late: dict[str, Any] = {}
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one IR event; empty = nothing is sent for it now."""
+        """The bytes for the client after one IR event; empty = none now."""
         if self._state == "over":
             return b""
         return self._table[type(event)](self, event)
@@ -119,8 +113,7 @@ class AnthropicEncoder(EventEncoder):
             "stop_sequence": None,
             "usage": usage,
         }
-        if event.extra is not None:
-            restore(message, event.extra, self._report, "")
+        restore(message, event.extra, self._report, "")
         return _event("message_start", {"type": "message_start", "message": message})
 
     def _finish(self, event: ir.Finish) -> bytes:
@@ -134,8 +127,7 @@ class AnthropicEncoder(EventEncoder):
         return b""
 
     def _more(self, event: ir.More) -> bytes:
-        if event.extra is not None:
-            restore(self._late, event.extra, self._report, "")
+        restore(self._late, event.extra, self._report, "")
         if event.tier is not None:
             self._tier = event.tier
         return b""
@@ -175,17 +167,15 @@ class AnthropicEncoder(EventEncoder):
 
     def _open(self, event: ir.Open) -> bytes:
         if event.candidate:
-            self._report.lose(
-                f"candidates[{event.candidate}]",
-                "a response of the Messages API has only one candidate",
-                "meaning",
-            )
+            self._report.lose(f"candidates[{event.candidate}]", ONE_CANDIDATE, "meaning")
             return b""
         if self._current is not None:
             self._held[event.index] = [event]
             return b""
         block = event.block
-        state = _Block(event.index, self._number, block, _KINDS.get(type(block), b""))
+        state = _Block(
+            event.index, self._number, block, _DELTA % (self._number, _KINDS.get(type(block), b""))
+        )
         self._current = state
         if not self._own and isinstance(block, _GROWS) and not _is_whole(block):
             return b""  # started later, with its first text: the API refuses empty blocks in a history
@@ -197,7 +187,7 @@ class AnthropicEncoder(EventEncoder):
         return self._begin(state)
 
     def _begin(self, state: _Block) -> bytes:
-        """Send the start of a block and the content that it has so far."""
+        """The bytes of the start of a block and of its content so far; empty = the block has no form here."""
         block = state.block
         where = f"candidates[0].blocks[{state.index}]"
         wire = encode_block(with_id(block, state.index, self._reply), self._scope, where)
@@ -219,7 +209,10 @@ class AnthropicEncoder(EventEncoder):
         return self._block_start(state, wire) + rest
 
     def _begin_text(self, state: _Block, block: ir.Block, wire: dict[str, Any] | None) -> bytes:
-        """Send an empty start of a text or thinking block, and its content so far as deltas."""
+        """The bytes of an empty start of a text or thinking block, and of its content so far as deltas.
+
+        wire: the block with this content, which is changed; None = it has no content.
+        """
         state.started = True
         member = "thinking" if isinstance(block, ir.Thinking) else "text"
         wire = {"type": member} if wire is None else wire
@@ -244,7 +237,8 @@ class AnthropicEncoder(EventEncoder):
         if state is None or state.index != event.index or event.candidate:
             return self._elsewhere(event)
         if event.logprobs is not None:
-            self._lose_logprobs(event.index)
+            where = f"candidates[0].blocks[{event.index}].logprobs"
+            self._report.lose(where, "the Messages API has no log probabilities", "hint")
         if state.said:
             return state.delta + _dumps(event.text) + _END
         return self._first(state, event.text)
@@ -252,7 +246,7 @@ class AnthropicEncoder(EventEncoder):
     _refuse = _text
 
     def _first(self, state: _Block, text: str) -> bytes:
-        """Send the first text of a block, after its start if that has waited."""
+        """The bytes of the first text or arguments of a block, with its start if that has waited."""
         if state.silent or not text:
             return b""
         if not state.started:
@@ -261,7 +255,7 @@ class AnthropicEncoder(EventEncoder):
         return state.delta + _dumps(text) + _END
 
     def _begin_with(self, state: _Block, **content: Any) -> bytes:
-        """Send the start and `content` of a block that waited for its first content."""
+        """The bytes of the start of a block that has waited, after its IR block got the fields `content`."""
         state.block = msgspec.structs.replace(state.block, **content)
         return self._begin(state)
 
@@ -322,7 +316,6 @@ class AnthropicEncoder(EventEncoder):
         return _DELTA % (state.number, b'citations_delta","citation') + _dumps(citation) + _END
 
     def _media(self, event: ir.MediaDelta) -> bytes:
-        """Collect a piece of a medium, which is sent whole at its end."""
         state = self._current
         if state is None or state.index != event.index or event.candidate:
             return self._elsewhere(event)
@@ -331,7 +324,7 @@ class AnthropicEncoder(EventEncoder):
         return b""
 
     def _elsewhere(self, event: Any) -> bytes:
-        """Hold the event of a block that waits. Report a citation for a block that has ended."""
+        """Hold an event if its block waits, else report a citation as lost. Always returns no bytes."""
         if event.candidate:
             return b""  # reported when the block was opened
         if (held := self._held.get(event.index)) is not None:
@@ -341,15 +334,14 @@ class AnthropicEncoder(EventEncoder):
             self._report.lose(where, "the citation came after its text block was complete", "quality")
         return b""
 
-    def _lose_logprobs(self, index: int) -> None:
-        where = f"candidates[0].blocks[{index}].logprobs"
-        self._report.lose(where, "the Messages API has no log probabilities", "hint")
-
     def _close(self, event: ir.Close) -> bytes:
         state = self._current
         if state is None or state.index != event.index or event.candidate:
             return self._elsewhere(event)
-        out = b"" if state.fold is None else self._whole(state, state.fold, event.block)
+        out = b""
+        if state.fold is not None:
+            state.block = event.block or state.fold.block(0)
+            out = self._begin(state)
         out += self._last_words(state, event.block)
         if state.started:
             out += _BLOCK_STOP % state.number
@@ -359,13 +351,10 @@ class AnthropicEncoder(EventEncoder):
         self._current = None
         return out + self._release() if self._held else out
 
-    def _whole(self, state: _Block, fold: ir.Fold, final: ir.Block | None) -> bytes:
-        """Send a medium that is complete, from its final form or its collected pieces."""
-        state.block = final or fold.block(0)
-        return self._begin(state)
-
     def _last_words(self, state: _Block, final: ir.Block | None) -> bytes:
-        """Send the remaining content of a block: what only its final form states, and the signature."""
+        """The bytes of what only `final`, the block's final form (None = there is none), states, and of an
+        empty signature for another dialect's thinking that has none.
+        """
         out = b""
         if final is not None and not state.silent:
             out = _FINAL[type(final)](self, state, final) if type(final) in _FINAL else b""
@@ -398,7 +387,7 @@ class AnthropicEncoder(EventEncoder):
         return _event("content_block_delta", whole)
 
     def _release(self) -> bytes:
-        """Send the held blocks, up to the first one that is still open."""
+        """The bytes of the held blocks, up to the first one that is still open."""
         out = []
         while self._held and self._current is None:
             out += [self.feed(event) for event in self._held.pop(next(iter(self._held)))]
@@ -406,7 +395,7 @@ class AnthropicEncoder(EventEncoder):
 
 
 def _is_whole(block: ir.Text | ir.Refusal | ir.Thinking) -> bool:
-    """Whether the block has content from its start on."""
+    """Whether the block, as it is opened, already has content."""
     if isinstance(block, ir.Thinking):
         return bool(block.text or block.summary) or (block.redacted and block.sealed is not None)
     return bool(block.text)

@@ -15,13 +15,13 @@ restore: Final = _own.restore
 VERSION_HEADER = "anthropic-version"
 BETA_HEADER = "anthropic-beta"
 VERSION = "2023-06-01"
-"""The API version if the client states none. Version 2026-10-21 refuses every sampling parameter."""
-THREADS = "thread_unsupported_request"
-"""The error code that tells clients that the server cannot keep a conversation."""
-FOREIGN = (f'"{TAG}'.encode(), b'"signature":""', b'"signature": ""')
-"""Parts of a request body that show thinking of another protocol's provider: a tagged signature, or the empty
-signature of unsigned thinking.
+"""The API version that is sent unless a client of this protocol states another one. Version 2026-10-21
+refuses every sampling parameter.
 """
+THREADS = "thread_unsupported_request"
+"""The error code for a request with a thread: the client then sends the whole conversation."""
+FOREIGN = (f'"{TAG}'.encode(), b'"signature":""', b'"signature": ""')
+"""Bytes of a request body that show that it holds thinking of another protocol's provider."""
 
 STOPS: dict[str, Stop] = {
     "end_turn": Stop("end"),
@@ -34,7 +34,7 @@ STOPS: dict[str, Stop] = {
     "compaction": Stop("compaction"),
 }
 STOP_WORDS: dict[str, str] = {stop.reason: word for word, stop in STOPS.items()}
-"""`stop_reason` for each reason of the IR; "broken", "error" and "other" have none."""
+"""Stop reason of the IR -> `stop_reason`. "broken", "error" and "other" have none."""
 
 STOPS.update(
     {
@@ -45,7 +45,7 @@ STOPS.update(
         "sensitive": Stop("filter", raw="sensitive"),
     }
 )
-"""Decoded too: `stop_reason` of compatible servers, in OpenAI's words, and Z.ai's for a filter."""
+"""`stop_reason` -> the stop of the IR, also for words of compatible servers: OpenAI's, and one of Z.ai."""
 
 TIERS = {"auto": "auto", "standard_only": "default"}
 TIER_WORDS = {"auto": "auto", "default": "standard_only", "priority": "auto", "fast": "auto"}

@@ -1,11 +1,8 @@
-"""Makes a history's thinking blocks agree with the request's thinking mode.
+"""Makes another protocol's history agree with the request's thinking mode, as the API requires.
 
-Clients of other protocols do not know the API's rules for thinking blocks, so they are applied here. The last
-turn, with its tool loops, must have one mode: with a budget it must begin with thinking, and with thinking
-off it must have none. The newest models refuse a request if anything before a thinking block has changed,
-unless the request tells them to drop the block.
-
-https://platform.claude.com/docs/en/build-with-claude/extended-thinking,
+With a budget, the last turn (with its tool loops) must begin with thinking; without thinking it must have
+none. The newest models refuse a request if anything before a thinking block has changed, unless the request
+tells them to drop the block. https://platform.claude.com/docs/en/build-with-claude/extended-thinking,
 https://platform.claude.com/docs/en/build-with-claude/preserved-thinking
 """
 
@@ -23,9 +20,9 @@ BINDING_BETA = "thinking-binding-controls-2026-08-01"
 
 
 def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | None:
-    """Make the body's thinking and its mode agree, and report losses. Returns the required beta, or None.
+    """Change the body's `thinking` and messages so that the API accepts them, and report losses.
 
-    thoughts: the IR paths of the thinking blocks in the body's messages.
+    thoughts: the IR paths of the thinking blocks in the messages. Returns the beta to send, None = none.
     """
     facts, report = target.facts, target.report
     if not target.quirks.signatures:
@@ -55,8 +52,8 @@ def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | Non
 
 
 def _began_with_thought(messages: list[_Wire]) -> bool:
-    """Whether the first answer since the user's last message begins with thinking. Also True if there is no
-    answer.
+    """Whether the first assistant message after the user's last message without tool results begins with
+    thinking. True if there is none.
     """
     first: _Wire | None = None
     for message in reversed(messages):

@@ -29,11 +29,11 @@ _PROVIDED = {
     "web_fetch": "web_fetch_20250910",
     "code_execution": "code_execution_20250825",
 }
-"""Anthropic's type for a kind of provider's tool in the IR: the oldest version, which all models accept."""
+"""Kind of provider's tool in the IR -> its `type` here, in the oldest version, which all models accept."""
 
 
 def decode_tools(values: list[Any]) -> tuple[ir.Tool, ...]:
-    """Decode the `tools` of a request."""
+    """Decode the `tools` of a request. Raises WireError for an entry that is no object."""
     tools: list[ir.Tool] = []
     for index, value in enumerate(values):
         if type(value) is not dict:
@@ -69,7 +69,10 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tool_choice` and `tools` into the body, without the tools that the choice excludes."""
+    """Write `tools`, without those that the choice excludes, and `tool_choice` into the body; report losses.
+
+    May add a prompt to the body's `system`. Raises WireError for a free-text tool.
+    """
     own = request.dialect == NAME
     choice = request.tool_choice
     allowed: frozenset[str] | None = None
@@ -119,8 +122,7 @@ def _encode_tool(tool: ir.Tool, target: Target, index: int, *, own: bool) -> dic
         out["cache_control"] = encode_mark(tool.cache, target.report, f"tools[{index}]")
     if tool.form == "custom" and own:
         out["type"] = tool.form
-    if tool.extra is not None:
-        restore(out, tool.extra, target.report, f"tools[{index}]")
+    restore(out, tool.extra, target.report, f"tools[{index}]")
     return out
 
 
@@ -145,7 +147,7 @@ def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[
 
 
 def decode_choice(value: dict[str, Any]) -> tuple[ir.ToolChoice, bool | None]:
-    """Decode `tool_choice`, and whether parallel calls are permitted (None = not stated)."""
+    """Decode `tool_choice`: the choice, and whether parallel calls are permitted (None = not stated)."""
     mode = value.get("type")
     single = value.get("disable_parallel_tool_use")
     parallel = None if single is None else not single
@@ -182,7 +184,7 @@ def _encode_choice(
 
 
 def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:
-    """Ask for a tool call in the system prompt: newer models refuse a forced call with a 400."""
+    """Add a text to the body's `system` that asks for a tool call, because the model refuses a forced one."""
     wanted = f"the tool `{choice.names[0]}`" if choice.mode == "tool" and choice.names else "one of the tools"
     system = body.setdefault("system", [])
     if isinstance(system, str):
@@ -195,5 +197,5 @@ def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -
 
 
 def is_forced(choice: ir.ToolChoice | None, target: Target) -> bool:
-    """Whether the encoded request forces a tool call, which some models refuse."""
+    """Whether the choice forces a tool call, and the model accepts that."""
     return choice is not None and choice.mode in {"any", "tool"} and target.facts.forced_tool is not False

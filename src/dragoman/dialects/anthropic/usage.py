@@ -1,8 +1,7 @@
-"""Converts token counts between Anthropic's totals, which overlap, and the IR's disjoint counts.
+"""Decodes and encodes token counts.
 
-`input_tokens` excludes cached tokens; `output_tokens` includes thinking. Only `iterations` lists work outside
-of these totals (compaction, the advisor, a model that declined before a fallback). It goes into
-`Usage.others`, to be billed at its own model's price, and stays whole in `extra`.
+`input_tokens` excludes cached tokens; `output_tokens` includes thinking. `iterations` also lists work that
+these totals exclude (compaction, the advisor, a model that declined before a fallback).
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _ELSEWHERE = frozenset({"compaction", "advisor_message"})
 
 
 def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
-    """Decode a `usage` object. model: the answering model, for iterations that name none."""
+    """Decode a `usage` object. model: the name of the answering model, for iterations that name none."""
     value, odd = _COUNTS.sort(value)
     get = value.get
     output = get("output_tokens")
@@ -94,11 +93,13 @@ _READ: tuple[tuple[str, Callable[[Any, int], dict[str, Any] | None]], ...] = (
     ("output_tokens_details", _thinking),
     ("server_tool_use", _requests),
 )
-"""Members of `usage` that are objects, and their decoders to fields of ir.Usage (None = unknown form)."""
+"""Members of `usage` that are objects, each with its decoder: from its value and `output_tokens` to fields of
+ir.Usage, None = unknown form.
+"""
 
 
 def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], ...]:
-    """The model and usage of each iteration that the totals exclude. model: for those that name none."""
+    """The model's name and the usage of each iteration outside of the totals. model: if it names none."""
     listed = [one for one in iterations if isinstance(one, dict)] if isinstance(iterations, list) else []
     served = next((one.get("model") for one in listed if one.get("type") == "fallback_message"), None)
     found = []
@@ -113,7 +114,7 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
 
 
 def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
-    """Encode a `usage` object. None = two zeros, because clients require these integers."""
+    """Encode a `usage` object, and report losses. For None, its two required counts are zero."""
     if usage is None:
         report.change(
             "usage", "usage", "the provider sent no token counts, and the Messages API requires them"

@@ -1,4 +1,4 @@
-"""Replaces values that only other servers of Messages accept, so that the rest of a request can be checked.
+"""Replaces values that only compatible servers accept, so that the rest of a request can be checked.
 
 DeepSeek accepts temperatures up to 2 (https://api-docs.deepseek.com/guides/anthropic_api), and servers that
 count no thinking accept any thinking budget.
@@ -18,7 +18,9 @@ _HOTTEST: Final = 2
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy for `check`. Values of the kinds in `widens` are removed or put within Anthropic's limits."""
+    """A copy of the request for `check`. If `widens` has "temperature", a temperature of 0 to 2 is removed;
+    if it has "budget_tokens", an integer budget of thinking is, and the thinking becomes adaptive.
+    """
     body = dict(wire.body)
     if "temperature" in widens:
         _temperature(body)

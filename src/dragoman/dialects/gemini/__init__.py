@@ -6,8 +6,7 @@ states the model and whether the answer streams; the body states neither.
 
 Canonical form. A request or an answer that is decoded to the IR and encoded again stays the same, except that
 - the API's own keys are in camelCase; arguments, results, schemas and labels are the client's and unchanged;
-- members that are null, an empty `generationConfig` or `thinkingConfig`, an empty list of allowed names are
-  left out;
+- null, an empty `generationConfig` or `thinkingConfig` and an empty list of allowed names are left out;
 - a single object in place of a list, as in Google's examples, becomes a list;
 - each of the provider's own tools is an object of its own; neighbouring function declarations share one;
 - types of OpenAPI schemas are all in upper case, unless all are in lower case, never numbers;
@@ -15,15 +14,6 @@ Canonical form. A request or an answer that is decoded to the IR and encoded aga
 - levels of thinking are in upper case;
 - base64 is padded;
 - an empty answer has an empty list of parts, and a stream may split its texts at other places.
-
-What this protocol cannot express, and what happens instead:
-- free-text tools: emulated before the encoder runs; files of other providers: refused;
-- system text after the start: tagged user text;
-- keywords of JSON Schema that the API refuses: described to the model, each a loss;
-- only one call at a time, logit_bias, min_p, repetition penalties, prompt cache marks, author names,
-  metadata, ids of end users: losses;
-- voices and formats of other providers: one of Google's voices, PCM at 24 kHz;
-- reasoning of other providers: dropped from requests, shown in answers with its seal as a tagged signature.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""Checks a client's request: the error names the exact place of the mistake, before any upstream call.
+"""Checks a client's request: the error names the exact place of the first mistake, in camelCase.
 
-Places are in camelCase, the specification's form, for both forms of keys. A typed view of the generation
-config checks types and ranges. Plain loops check contents and tools. Unknown members and part types pass: the
-API grows, and its own answer is better than our guess.
+Unknown members and part types pass, because the API grows and its own error is better than our guess.
 """
 
 from __future__ import annotations
@@ -81,17 +79,11 @@ def check(wire: WireRequest) -> None:
     for key, kind in _TOP.items():
         if key in body:
             _typed(body[key], kind, key)
-    contents = body.get("contents")
-    if contents is None:
-        raise WireError("contents is required", "contents", "missing_required_parameter")
-    if not isinstance(contents, list | dict):
-        raise WireError("must be an array", "contents", "invalid_type")
-    if not contents:
-        raise WireError("must not be empty", "contents", "invalid_value")
-    for index, content in enumerate(listed(contents)):
+    for index, content in enumerate(_filled(body.get("contents"), "contents", "contents")):
         _check_content(content, f"contents[{index}]")
     if (system := body.get("systemInstruction")) is not None:
-        _check_system(system)
+        _check_parts(system, "systemInstruction")
+        _typed(system.get("role"), str, "systemInstruction.role")
     if body.get("generationConfig"):
         _check_config(body["generationConfig"])
     names: set[str] = set()
@@ -106,7 +98,9 @@ def check(wire: WireRequest) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for enum values that are unknown here, so that only Google may understand them."""
+    """Raise WireError for an unknown media type of answers, thinking level or mode of function calling: only
+    Google's own servers may know it.
+    """
     body = spelled(wire.body)
     config = spelled(body.get("generationConfig") or {})
     _known(config.get("responseMimeType"), _FORMS, "generationConfig.responseMimeType")
@@ -121,12 +115,6 @@ def _known(value: str | None, words: tuple[str, ...], where: str) -> None:
         raise WireError(f"must be one of {', '.join(words)}", where, "invalid_value")
 
 
-def _check_system(system: Any) -> None:
-    _check_parts(system, "systemInstruction")
-    if type(system) is dict:
-        _typed(system.get("role"), str, "systemInstruction.role")
-
-
 def _typed(value: Any, kind: type, where: str) -> None:
     if value is not None and not isinstance(value, kind):
         raise WireError(f"must be {_KINDS[kind]}", where, "invalid_type")
@@ -139,13 +127,32 @@ def _object(value: Any, where: str) -> _Wire:
 
 
 def _check_number(holder: _Wire, key: str, low: float, high: float, where: str) -> None:
-    """Raise WireError if `holder`, the object at `where`, has a `key` that is no number in this range."""
+    """Raise WireError if the member `key` of `holder`, the object at `where`, is no number from `low` to
+    `high`. An absent member and null pass.
+    """
     if (value := holder.get(key)) is None:
         return
     if type(value) not in {int, float}:
         raise WireError("must be a number", f"{where}.{key}", "invalid_type")
     if not low <= value <= high:
         raise WireError(f"must be in the range [{low:g}, {high:g}]", f"{where}.{key}", "invalid_value")
+
+
+def _several(value: Any, where: str) -> list[Any]:
+    """The list, or a list of the single object in its place. Raises WireError for any other value."""
+    if not isinstance(value, list | dict):
+        raise WireError("must be an array", where, "invalid_type")
+    return listed(value)
+
+
+def _filled(value: Any, key: str, where: str) -> list[Any]:
+    """As `_several`, for the required member `key`. Raises WireError also if it is missing or empty."""
+    if value is None:
+        raise WireError(f"{key} is required", where, "missing_required_parameter")
+    found = _several(value, where)
+    if not value:
+        raise WireError("must not be empty", where, "invalid_value")
+    return found
 
 
 def _required(value: _Wire, key: str, kind: type, where: str) -> Any:
@@ -171,14 +178,7 @@ def _check_content(content: Any, where: str) -> None:
 
 
 def _check_parts(content: _Wire, where: str) -> None:
-    parts = content.get("parts")
-    if parts is None:
-        raise WireError("parts is required", f"{where}.parts", "missing_required_parameter")
-    if not isinstance(parts, list | dict):
-        raise WireError("must be an array", f"{where}.parts", "invalid_type")
-    if not parts:
-        raise WireError("must not be empty", f"{where}.parts", "invalid_value")
-    for index, part in enumerate(listed(parts)):
+    for index, part in enumerate(_filled(content.get("parts"), "parts", f"{where}.parts")):
         if type(part) is dict and len(part) == 1 and type(part.get("text")) is str:
             continue
         _check_part(part, f"{where}.parts[{index}]")
@@ -201,13 +201,9 @@ def _check_part(value: Any, where: str) -> None:
 
 
 def _check_speed(value: Any, where: str) -> None:
-    """Check `videoMetadata`: its `fps`, the images per second that the model reads, is 0 to 24."""
+    """Check that the `fps` in `videoMetadata`, the images per second that the model reads, is 0 to 24."""
     if value is not None:
         _check_number(_object(value, where), "fps", 0, 24, where)
-
-
-def _check_text(value: Any, where: str) -> None:
-    _typed(value, str, where)
 
 
 def _check_blob(value: Any, where: str) -> None:
@@ -238,38 +234,25 @@ def _check_result(value: Any, where: str) -> None:
         _check_part(part, f"{where}.parts[{index}]")
 
 
-def _check_any(value: Any, where: str) -> None:
-    _object(value, where)
-
-
-_PARTS: Final[dict[str, Callable[[Any, str], None]]] = {
-    "text": _check_text,
+_PARTS: Final[dict[str, Callable[[Any, str], Any]]] = {
+    "text": lambda value, where: _typed(value, str, where),
     "inlineData": _check_blob,
     "fileData": _check_file,
     "functionCall": _check_call,
     "functionResponse": _check_result,
-    "executableCode": _check_any,
-    "codeExecutionResult": _check_any,
-    "toolCall": _check_any,
-    "toolResponse": _check_any,
+    "executableCode": _object,
+    "codeExecutionResult": _object,
+    "toolCall": _object,
+    "toolResponse": _object,
 }
-
-
-def _check_name(value: _Wire, where: str) -> str:
-    name: str = _required(value, "name", str, where)
-    if _NAME.fullmatch(name) is None:
-        raise WireError("must match ^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$", f"{where}.name", "invalid_value")
-    return name
 
 
 # --- Tools ---------------------------------------------------------------------------------------
 
 
 def _check_tools(values: Any, names: set[str]) -> None:
-    """Check the tools and add the functions' names to `names`."""
-    if not isinstance(values, list | dict):
-        raise WireError("must be an array", "tools", "invalid_type")
-    for index, value in enumerate(listed(values)):
+    """Check the value of `tools`, and add the names of its functions to `names`."""
+    for index, value in enumerate(_several(values, "tools")):
         where = f"tools[{index}]"
         tool = _object(value, where)
         if (searched := tool.get("googleSearchRetrieval")) is not None:
@@ -278,14 +261,11 @@ def _check_tools(values: Any, names: set[str]) -> None:
         if declared is None:
             continue
         where = f"{where}.functionDeclarations"
-        if not isinstance(declared, list | dict):
-            raise WireError("must be an array", where, "invalid_type")
-        for number, one in enumerate(listed(declared)):
+        for number, one in enumerate(_several(declared, where)):
             name = _check_declaration(_object(one, f"{where}[{number}]"), f"{where}[{number}]")
             if name in names:
-                raise WireError(
-                    f"function names must be unique: {name!r}", f"{where}[{number}].name", "invalid_value"
-                )
+                what = f"function names must be unique: {name!r}"
+                raise WireError(what, f"{where}[{number}].name", "invalid_value")
             names.add(name)
 
 
@@ -297,7 +277,9 @@ def _check_retrieval(value: Any, where: str) -> None:
 
 
 def _check_declaration(declared: _Wire, where: str) -> str:
-    name = _check_name(declared, where)
+    name: str = _required(declared, "name", str, where)
+    if _NAME.fullmatch(name) is None:
+        raise WireError("must match ^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$", f"{where}.name", "invalid_value")
     _typed(declared.get("description"), str, f"{where}.description")
     openapi, schema = declared.get("parameters"), declared.get("parametersJsonSchema")
     if openapi is not None and schema is not None:
@@ -334,15 +316,12 @@ def _check_choice(value: Any, names: set[str]) -> None:
     for index, name in enumerate(allowed or ()):
         _typed(name, str, f"{where}.allowedFunctionNames[{index}]")
         if name not in names:
-            raise WireError(
-                f"there is no function named {name!r}",
-                f"{where}.allowedFunctionNames[{index}]",
-                "invalid_value",
-            )
+            place = f"{where}.allowedFunctionNames[{index}]"
+            raise WireError(f"there is no function named {name!r}", place, "invalid_value")
 
 
 def _check_place(value: Any) -> None:
-    """Check `retrievalConfig`, which may state the user's location."""
+    """Check `retrievalConfig` (None = absent): the latitude and longitude of the user, if it states them."""
     where = "toolConfig.retrievalConfig"
     if value is None or (place := _object(value, where).get("latLng")) is None:
         return
@@ -365,11 +344,8 @@ def _check_config(value: _Wire) -> None:
         raise _config_mistake(str(error)) from None
     where = "generationConfig"
     if read.response_schema is not None and read.response_json_schema is not None:
-        raise WireError(
-            "responseSchema and responseJsonSchema exclude each other",
-            f"{where}.responseSchema",
-            "invalid_value",
-        )
+        what = "responseSchema and responseJsonSchema exclude each other"
+        raise WireError(what, f"{where}.responseSchema", "invalid_value")
     if read.response_schema is not None:
         _check_openapi(read.response_schema, f"{where}.responseSchema", "invalid_value")
     if read.response_json_schema is not None:
@@ -378,11 +354,8 @@ def _check_config(value: _Wire) -> None:
         raise WireError("must be a whole number", f"{where}.topK", "invalid_type")
     thinking = read.thinking_config
     if thinking is not None and thinking.thinking_budget is not None and thinking.thinking_level is not None:
-        raise WireError(
-            "thinkingBudget and thinkingLevel exclude each other",
-            f"{where}.thinkingConfig.thinkingBudget",
-            "invalid_value",
-        )
+        what = "thinkingBudget and thinkingLevel exclude each other"
+        raise WireError(what, f"{where}.thinkingConfig.thinkingBudget", "invalid_value")
 
 
 _SIDES: Final = {">=": "least", "<=": "most"}
@@ -401,9 +374,7 @@ def _config_mistake(text: str) -> WireError:
 
 
 def _check_safety(values: Any) -> None:
-    if not isinstance(values, list | dict):
-        raise WireError("must be an array", "safetySettings", "invalid_type")
-    for index, value in enumerate(listed(values)):
+    for index, value in enumerate(_several(values, "safetySettings")):
         where = f"safetySettings[{index}]"
         setting = _object(value, where)
         for key in ("category", "threshold"):

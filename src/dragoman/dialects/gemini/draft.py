@@ -1,4 +1,4 @@
-"""What the part encoders know about the request or answer, and the members that every part may have."""
+"""The context of the part encoders, and the members that every part may have."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dragoman.dialects.gemini.signatures import write_signature
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.ir import CacheMark
 
 SIGNATURE = "thoughtSignature"
 
@@ -18,8 +19,8 @@ SIGNATURE = "thoughtSignature"
 class Draft(msgspec.Struct):
     """What the part encoders know about the request or answer that they write.
 
-    own: True = the IR came from this dialect, so nothing needs repair. answer: True = an answer for a client,
-    False = a request.
+    own: True = it was decoded from this dialect, so nothing needs repair. answer: True = an answer for a
+    client, False = a request for a provider. quirks, facts: of the provider and the model, for a request.
     """
 
     report: Report
@@ -29,27 +30,32 @@ class Draft(msgspec.Struct):
     facts: Facts = UNKNOWN
 
     def to(self, place: str) -> str:
-        """The path in the written body of `place`, a path inside a part, for reports."""
+        """The JSON path, for reports, of the member `place` of a part, without indexes."""
         return f"{'candidates[].content' if self.answer else 'contents[]'}.parts[].{place}"
 
 
 def finish(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """Add a block's signature and leftovers to its part `out`, and report its other fields as lost."""
+    """Write a block's signature and leftovers into its part `out`, which is returned.
+
+    Its cache mark, its item and, in a request, another provider's seal are reported as lost.
+    """
     if (sealed := getattr(block, "sealed", None)) is not None:
         if draft.answer or sealed.origin == NAME:
             out[SIGNATURE] = write_signature(sealed)
         else:
-            draft.report.lose(
-                f"{where}.sealed", "encrypted reasoning can only be read by its own provider", "quality"
-            )
+            why = "encrypted reasoning can only be read by its own provider"
+            draft.report.lose(f"{where}.sealed", why, "quality")
     if block.cache is not None:
-        draft.report.lose(f"{where}.cache", "the Gemini API has no cache breakpoints", "hint")
-        restore({}, block.cache.extra, draft.report, f"{where}.cache")
+        lose_cache(block.cache, draft.report, where)
     if block.item is not None:
         if block.item.phase is not None:
             draft.report.lose(f"{where}.item.phase", "the Gemini API has no message phase", "hint")
         restore({}, block.item.extra, draft.report, f"{where}.item")
-    extra = getattr(block, "extra", None)
-    if extra is not None:
-        restore(out, extra, draft.report, where)
+    restore(out, getattr(block, "extra", None), draft.report, where)
     return out
+
+
+def lose_cache(mark: CacheMark, report: Report, where: str) -> None:
+    """Report the cache mark of a block, a message or a tool as lost. where: the IR path of its holder."""
+    report.lose(f"{where}.cache", "the Gemini API has no cache breakpoints", "hint")
+    restore({}, mark.extra, report, f"{where}.cache")

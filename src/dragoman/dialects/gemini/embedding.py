@@ -1,8 +1,7 @@
 """Gemini's embeddings, both directions: embedContent (one) and batchEmbedContents (up to 100).
 
 Specification: https://ai.google.dev/api/embeddings, read in the form of the client google-genai 3.4.0. Each
-request of a batch repeats the model and every option; for other protocols, they must be the same in all of
-them. Gemini itself always gets a batch. Answers are lists of numbers; only the newest models state usage.
+request of a batch repeats the model and every option. Only the newest models state usage.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from dragoman import ir
 from dragoman.dialects.batching import batches, joined, lose_length, one_each
 from dragoman.dialects.gemini.enums import TASKS, in_words
 from dragoman.dialects.gemini.errors import fault_of
-from dragoman.dialects.gemini.terms import NAME, camel, leftovers, listed, restore, spelled
+from dragoman.dialects.gemini.terms import NAME, camel, full_name, leftovers, listed, restore, spelled
 from dragoman.dialects.inputs import text_of
 from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import (
@@ -37,10 +36,10 @@ from dragoman.wire.vectors import from_floats, to_floats
 PATH: Final = "/models/{model}:embedContent"
 BATCH_PATH: Final = "/models/{model}:batchEmbedContents"
 MOST_INPUTS: Final = 100
-"""The most inputs of one batch, as the API's error states: https://github.com/geldata/gel/issues/9032"""
+"""The most inputs in one batch. Source: the API's error in https://github.com/geldata/gel/issues/9032"""
 _OPTIONS: Final = frozenset({"model", "content", "taskType", "title", "outputDimensionality"})
 _CONFIG: Final = "embedContentConfig"
-"""The member of a request whose object holds the same options, for newer models."""
+"""The member of a request whose object holds the options for newer models."""
 _UNSPECIFIED: Final = "TASK_TYPE_UNSPECIFIED"
 
 
@@ -65,7 +64,7 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    """Raise WireError at the first mistake of a request for one embedding or for a batch."""
     if request.path == PATH:
         _check(request.body, "")
         return
@@ -111,12 +110,12 @@ def _check_options(options: Mapping[str, Any], within: str) -> None:
 
 
 def model_of(wire: WireRequest) -> str | None:
-    """The requested model, which the path states."""
+    """The requested model, from the path; None = it states none."""
     return wire.params.get("model")
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a checked request. Raises WireError for what only Gemini accepts: media, options that differ."""
+    """Decode a checked request. Raises WireError for parts without text and unequal options in a batch."""
     one = wire.path == PATH
     written = [spelled(body) for body in ([wire.body] if one else wire.body["requests"])]
     options = [_options(body) for body in written]
@@ -142,7 +141,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def _options(body: dict[str, Any]) -> dict[str, Any]:
-    """The options of one input: those beside it, or in `embedContentConfig`, which take precedence."""
+    """The options of one request: those in its `embedContentConfig`, else those beside its content."""
     merged = {**body, **spelled(body.get(_CONFIG) or {})}
     return {
         key: value
@@ -162,7 +161,9 @@ def _input(content: Mapping[str, Any], where: str) -> ir.Input:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode the request as a batch. Raises WireError for token numbers, which Gemini does not know."""
+    """Encode the request, always as a batch, and report losses. Raises WireError for inputs of token numbers
+    whose text is unknown.
+    """
     model = target.model if target.model is not None else request.model
     options: dict[str, Any] = {}
     if request.task is not None:
@@ -178,7 +179,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     restore(options, request.extra, target.report, "")
     requests = [
         {
-            "model": _full(model),
+            "model": full_name(model),
             "content": {"parts": _parts(item, index, request.model, target.report)},
             **options,
         }
@@ -195,12 +196,8 @@ def _parts(item: ir.Input, index: int, model: str | None, report: Report) -> lis
     return [{"text": text} for text in texts]
 
 
-def _full(model: str | None) -> str:
-    return f"models/{(model or '').removeprefix('models/')}"
-
-
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """The JSON path for an IR path. An option, which all requests of a batch state, is shown in the first."""
+    """The JSON path in the client's request for an IR path; a batch's options are in its first entry."""
     if where.startswith("inputs["):
         where = "content" if request.form == "one" else f"requests{where.removeprefix('inputs')}.content"
         return "$." + where
@@ -212,9 +209,10 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode an answer. Raises RequestFailed for an error with status 200, WireError for any other object."""
+    """Decode an answer. Raises RequestFailed for an error object, WireError for any other object."""
     answer = _answer(answered.data)
-    vectors = tuple(from_floats(vector.values) for vector in _vectors(answer))
+    found = (answer.embedding,) if answer.embedding is not None else answer.embeddings or ()
+    vectors = tuple(from_floats(vector.values) for vector in found)
     return one_each(ir.EmbedResponse(vectors, usage=_usage(answer)), request)
 
 
@@ -231,39 +229,31 @@ def _answer(body: bytes) -> _Answer:
     return answer
 
 
-def _vectors(answer: _Answer) -> Sequence[_Vector]:
-    return (answer.embedding,) if answer.embedding is not None else answer.embeddings or ()
-
-
 def _usage(answer: _Answer) -> ir.Usage | None:
-    told = answer.usage_metadata
-    return (
-        None if told is None or told.prompt_token_count is None else ir.Usage(input=told.prompt_token_count)
-    )
+    count = None if answer.usage_metadata is None else answer.usage_metadata.prompt_token_count
+    return None if count is None else ir.Usage(input=count)
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """Encode one vector or a batch, as the client requested. Usage is stated only if it is no estimate."""
+    """Encode one vector or a batch, as the client requested. An estimated usage is not stated."""
     lose_length(response, reply)
     vectors = [{"values": to_floats(vector)} for vector in response.vectors]
     body: dict[str, Any] = (
         {"embedding": vectors[0]} if reply.request.form == "one" else {"embeddings": vectors}
     )
     if (usage := response.usage) is not None and not usage.estimated:
-        body["usageMetadata"] = {
-            "promptTokenCount": usage.input_total,
-            "totalTokenCount": usage.input_total,
-        }
+        count = usage.input_total
+        body["usageMetadata"] = {"promptTokenCount": count, "totalTokenCount": count}
     return Payload(encode(body))
 
 
 class GeminiEmbeddingRelay(WholeAnswerRelay):
-    """Relays a request, always as a batch, and its answer."""
+    """Relays a request as a batch, also if the client requested one vector, and its answer."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The batch for the provider. edits: top-level members to set; `model` goes into each request."""
+        """The batch to send. edits: members to set; `model` in each entry, others beside `requests`."""
         further = dict(edits)
-        model = _full(further.pop("model"))
+        model = full_name(further.pop("model"))
         one = wire.path == PATH
         requests = [head] if one else msgspec.json.decode(head["requests"], type=_Heads)
         named = [{**each, "model": model} for each in requests]
@@ -272,7 +262,7 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The answer for the client. If the client requested one vector, it is taken out of the batch."""
+        """The answer (one vector instead of a batch, if the client requested one) and its usage."""
         usage = _usage(_answer(answer.data))
         if wire.path != PATH:
             return answer, usage

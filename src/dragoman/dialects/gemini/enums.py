@@ -1,7 +1,5 @@
-"""The words for enum values stated as numbers, which JSON of protocol buffers allows in place of words.
+"""The words of enum values that older Google clients state as numbers; each word is at its number's index.
 
-Google's older clients write only numbers (`$alt=json;enum-encoding=int`): google-generativeai over REST and
-the Go client before `google.golang.org/genai`.
 https://protobuf.dev/programming-guides/json/ · https://github.com/googleapis/googleapis/tree/master/google/ai
 """
 
@@ -19,5 +17,5 @@ TASKS: Final = (
 
 
 def in_words(value: Any, words: tuple[str, ...]) -> Any:
-    """The word at the index `value`, if it is a valid index; any other value unchanged."""
+    """The word at index `value` in `words` if `value` is a valid index, else `value` itself."""
     return words[value] if type(value) is int and 0 <= value < len(words) else value

@@ -2,9 +2,7 @@
 
     {"error": {"code": 429, "message": "…", "status": "RESOURCE_EXHAUSTED", "details": [{"@type": "…"}]}}
 
-Sometimes a list contains the error. The HTTP status is too general: a bad key is a 400, and a 429 may be a
-limit per minute or per day. `details` states the kind of failure, or else only the message.
-
+The HTTP status is too general: a bad key is a 400, and a 429 may be a limit per minute or per day.
 Specification: https://ai.google.dev/gemini-api/docs/troubleshooting, https://google.aip.dev/193
 """
 
@@ -31,7 +29,7 @@ from dragoman.ir import STATUS, Fault, Kind
 
 _TYPE = "type.googleapis.com/google.rpc."
 _OURS = "dragoman"
-"""The `domain` of `ErrorInfo` in errors of this or another Dragoman gateway."""
+"""The `domain` of `ErrorInfo` in errors that a Dragoman gateway has written."""
 
 _STATUSES: dict[str, Kind] = {
     "INVALID_ARGUMENT": "invalid_request",
@@ -51,7 +49,7 @@ _STATUSES: dict[str, Kind] = {
     "UNAVAILABLE": "overloaded",
     "DEADLINE_EXCEEDED": "timeout",
 }
-"""The kind for each `error.status`, a word, which alone classifies an error inside a stream."""
+"""The kind for each `error.status`, a word. If there is an HTTP status other than 400, it decides instead."""
 _REASONS: dict[str, Kind] = {
     "API_KEY_INVALID": "authentication",
     "API_KEY_EXPIRED": "authentication",
@@ -63,7 +61,7 @@ _REASONS: dict[str, Kind] = {
     "SERVICE_DISABLED": "permission",
     "USER_PROJECT_DENIED": "permission",
 }
-"""The kind for each `ErrorInfo.reason` that says more than the status."""
+"""The kind for each `ErrorInfo.reason` that is more exact than the status."""
 _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("api key not valid", "authentication"),
     ("api key expired", "authentication"),
@@ -76,7 +74,9 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
     ("prepayment credits are depleted", "quota"),
     ("spending cap", "quota"),
 )
-"""Parts of error messages, in lower case, and their kinds, for statuses with several causes."""
+"""Parts of error messages, in lower case, and their kinds. Only used for the HTTP statuses in `_VAGUE`
+and without one.
+"""
 _VAGUE = frozenset({400, 403, 422, 429})
 _MODEL = re.compile(r"\bmodels?[ /`]")
 _NOT_FOUND = re.compile(r"\bnot found\b")
@@ -85,28 +85,27 @@ _DELAY = re.compile(r"retry in ((?:[\d.]++(?:h|ms|m|s))++)", re.IGNORECASE)
 _DURATION = re.compile(r"(?<![\d.])([\d.]++)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SHOWN = frozenset({_TYPE + "QuotaFailure", _TYPE + "Help"})
-"""Types of details that clients get unchanged. Others hold account data, or are written from the fault."""
+"""The types of the provider's details that clients get, unchanged. Others are dropped."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """The fault of an error answer. Never fails: for an unknown body, the status decides."""
-    return _fault(
-        read_body(body, f"The provider answered with status {status}."), status, retry_after(headers)
-    )
+    """The fault of an error answer. Never raises: for a body of unknown form, the status decides."""
+    read = read_body(body, f"The provider answered with status {status}.")
+    return _fault(read, status, retry_after(headers))
 
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error inside an answer or a stream. value: the body or chunk, decoded or raw."""
+    """The fault of an error without a status, inside an answer or a stream. value: the body or chunk."""
     return _fault(read_body(value), None, None)
 
 
 def broken(message: str) -> Fault:
-    """The fault of a stream that does not follow this protocol."""
+    """The fault, with this message, of a provider's stream that broke off or breaks the protocol's rules."""
     return Fault("upstream", message, "stream_broken", type="INTERNAL", blame="upstream")
 
 
 def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
-    details = _details(body)
+    details = _objects(body.rest.get("details"))
     word = body.rest.get("status")
     word = word if isinstance(word, str) else None
     info = next(_of_type(details, "ErrorInfo"), {})
@@ -115,7 +114,8 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     kind = _kind(body, status, word, info, details)
     if told.get("kind") in KIND_WORDS:
         kind = cast("Kind", told["kind"])
-    code = _text(told.get("code")) if ours else CODES_OF_KINDS.get(kind) or _reason(info)
+    reason = _text(info.get("reason"))
+    code = _text(told.get("code")) if ours else CODES_OF_KINDS.get(kind) or (reason and reason.lower())
     shown = [one for one in details if str(one.get("@type")) in _SHOWN]
     param = _param(details)
     return Fault(
@@ -131,10 +131,6 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     )
 
 
-def _details(body: Body) -> list[dict[str, Any]]:
-    return _objects(body.rest.get("details"))
-
-
 def _objects(listed: Any) -> list[dict[str, Any]]:
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
@@ -147,15 +143,12 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _reason(info: Mapping[str, Any]) -> str | None:
-    reason = _text(info.get("reason"))
-    return reason.lower() if reason else None
-
-
 def _kind(
     body: Body, status: int | None, word: str | None, info: Mapping[str, Any], details: list[dict[str, Any]]
 ) -> Kind:
-    """The kind of an error: from the status, then the details, then message patterns."""
+    """The kind of an error: by `info` (`ErrorInfo`), else the HTTP status or the `word` of `error.status`,
+    made more exact by the other details and the message.
+    """
     if status is None or status < 400:
         stated = body.code or ""  # Python refuses to convert thousands of digits to a number
         status = int(stated) if len(stated) < 9 and stated.isdecimal() else None
@@ -179,7 +172,7 @@ def _kind(
 
 
 def _lasting(failure: Mapping[str, Any]) -> bool:
-    """Whether the quota is per day or month, or zero, so waiting a short time does not help."""
+    """Whether a `QuotaFailure` names a quota per day, per month or of zero: no short wait helps."""
     for violation in _objects(failure.get("violations")):
         name = str(violation.get("quotaId", ""))
         if "PerDay" in name or "PerMonth" in name or str(violation.get("quotaValue")) == "0":
@@ -196,7 +189,7 @@ def _param(details: list[dict[str, Any]]) -> str | None:
 
 
 def _wait(body: Body, details: list[dict[str, Any]]) -> float | None:
-    """Seconds to wait, from the details (`"37s"`) or else the message; None = not stated."""
+    """The seconds to wait, from `RetryInfo` (`"37s"`) or else the message; None = none are stated."""
     stated = next((_text(one.get("retryDelay")) for one in _of_type(details, "RetryInfo")), None)
     if stated is None and (found := _DELAY.search(body.message)) is not None:
         stated = found[1]
@@ -234,36 +227,32 @@ _FACE: dict[Kind, tuple[int, str]] = {
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """The status, headers and body of an error for a client. request_id: None = the gateway made none."""
+    """The status, headers and body of an error for a client. request_id: None = the body states none."""
     body = error_body(fault, request_id)
     headers = retry_headers(fault)
     return body["error"]["code"], headers, msgspec.json.encode(body)
 
 
 def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
-    """The body of an error for a client, also the last chunk of a stream that fails."""
+    """The body of an error for a client, also a failed stream's last chunk. request_id: None = left out."""
     status, word = _FACE.get(fault.kind, (STATUS[fault.kind], "INTERNAL"))
     if _STATUSES.get(fault.type or "") == fault.kind:
         word = cast("str", fault.type)  # the API's own word for the same kind
-    return {
-        "error": {
-            "code": status,
-            "message": _message(fault),
-            "status": word,
-            "details": list(_stated(fault, request_id)),
-        }
-    }
+    details = list(_stated(fault, request_id))
+    return {"error": {"code": status, "message": _message(fault), "status": word, "details": details}}
 
 
 def _message(fault: Fault) -> str:
-    """The fault's message with its `param`, the wrong member: most clients show only the message."""
+    """The fault's message, after its `param` if it does not contain this."""
     if fault.param is None or fault.param in fault.message:
         return fault.message
     return f"{fault.param}: {fault.message}"
 
 
 def _stated(fault: Fault, request_id: str | None) -> Iterator[dict[str, Any]]:
-    """The error's `details`: facts that the status does not express, in standard types that clients know."""
+    """The error's `details`: kind, code, member, delay and request id, each in a standard type, and the
+    provider's own.
+    """
     told = {"kind": fault.kind} | ({} if fault.code is None else {"code": fault.code})
     reason = (fault.code or fault.kind).upper()
     yield {"@type": _TYPE + "ErrorInfo", "reason": reason, "domain": _OURS, "metadata": told}

@@ -1,9 +1,7 @@
-"""Sources of an answer: translates grounding and citation metadata to citations of its texts, and back.
+"""Translates grounding and citation metadata of an answer to citations of its texts, and back.
 
-Google states spans in UTF-8 bytes: of a part or, in streams, of all texts together. Citations count the
-characters of their block. The metadata stay in the candidate's leftovers, so that a client of this protocol
-gets them unchanged. Clients of other protocols get the citations.
-
+Google's spans count UTF-8 bytes of a part or, in streams, of all texts together; citations count characters
+of their block. The metadata stay leftovers, too, so that Google's clients get them unchanged.
 Specification: https://ai.google.dev/api/generate-content#GroundingMetadata
 """
 
@@ -22,16 +20,16 @@ GROUNDING = "groundingMetadata"
 CITATIONS = "citationMetadata"
 _LISTS = ("citations", "citationSources")
 _MOST_LOOKED_AT = 100_000_000
-"""The most characters to search to place an answer's citations; 1,000 in 100 pages need a fifth of it."""
+"""The most characters to search to place an answer's citations. Beyond it, they are not decoded, or lost."""
 _MOST_WORDS = 8_000_000
-"""The most characters of the answer that all its segments together may repeat."""
+"""The most characters of the answer that the segments of its written citations may repeat, all together."""
 
 Texts = Sequence[tuple[int, str]]
-"""The block index and text of each text block of one candidate, thinking excluded."""
+"""The block index and the text of each text block of one candidate (not of its thinking)."""
 
 
 def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[int, ir.Citation]]:
-    """The citations in a candidate's metadata, each with the index of the block that it belongs to."""
+    """The citations in the metadata of `candidate`, each after the index of the block that it belongs to."""
     if not texts:
         return []
     found: list[tuple[int, ir.Citation]] = []
@@ -74,15 +72,14 @@ def _source(chunk: Mapping[str, Any]) -> ir.Citation | None:
 
 
 def _too_costly(segments: Sequence[Any], texts: Texts) -> bool:
-    """Whether the search for all segments would take too long, so the metadata only stay leftovers."""
+    """Whether the search for the segments in the texts may exceed `_MOST_LOOKED_AT` characters."""
     return len(segments) * (sum(len(text) for _, text in texts) + 100 * len(texts)) > _MOST_LOOKED_AT
 
 
 def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, ir.Citation]]:
     for key in _LISTS:
-        if _too_costly(metadata.get(key) or (), texts):
-            continue
-        for one in metadata.get(key) or ():
+        found = metadata.get(key) or ()
+        for one in () if _too_costly(found, texts) else found:
             url, title = one.get("uri"), one.get("title")
             if url is None and title is None:
                 continue
@@ -91,9 +88,9 @@ def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, i
 
 
 def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
-    """A segment's block index, and its start and end there in characters; None = unknown.
+    """The index of a segment's block, and its start and end there in characters; None, None = unknown.
 
-    The segment's own text decides whether its bytes count in the part or in all texts together.
+    The segment's text decides whether its bytes count in the part or in all texts, or else is searched for.
     """
     start, end, words = segment.get("startIndex", 0), segment.get("endIndex"), segment.get("text")
     if end is None:
@@ -110,7 +107,9 @@ def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, i
 
 
 def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int] | None:
-    """A span of bytes in a text as a span of characters; None = it is outside, or does not hold `words`."""
+    """A span of UTF-8 bytes in a text as a span of characters; None = it is outside of the text, or its text
+    is not `words` (None = any).
+    """
     if text.isascii():
         begin, finish = start, end
     else:
@@ -123,7 +122,9 @@ def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int]
 
 
 def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
-    """The block where a span of all texts together starts, and the span there, cut at the block's end."""
+    """The index of the block where a span of characters of all texts together starts, and the span in this
+    block, cut at its end.
+    """
     for number, text in texts:
         if start < len(text) or number == texts[-1][0]:
             return number, start, min(end, len(text))
@@ -132,7 +133,7 @@ def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
 
 
 class Sources:
-    """Collects the citations of one candidate of another protocol, to write them as `groundingMetadata`."""
+    """Collects the citations of one candidate, to write them as `groundingMetadata`."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -141,7 +142,10 @@ class Sources:
         self._supports: dict[tuple[int, int, int], dict[str, Any]] = {}
 
     def cite(self, citation: ir.Citation, text: str, where: str, *, part: int = 0, before: int = 0) -> None:
-        """Add a citation of `text`. part: the index of its part. before: bytes in front of the text."""
+        """Add a citation of `text`; what cannot be written is reported as lost at `where`.
+
+        part: the index of the part with the text. before: the UTF-8 bytes of the texts that come before it.
+        """
         url, title, quote = citation.url or None, citation.title or None, citation.quote or None
         if url is None and title is None and quote is None:
             self._report.lose(where, "the Gemini API has no sources without URL, title and text", "hint")
@@ -170,33 +174,27 @@ class Sources:
             support[_INDICES].append(number)
 
     def metadata(self) -> dict[str, Any]:
-        """The `groundingMetadata`; empty = there are no citations."""
+        """The member `groundingMetadata`'s value; empty = there are no citations."""
         if not self._chunks:
             return {}
-        return {
-            "groundingChunks": [_chunk(*source) for source in self._chunks],
-            "groundingSupports": list(self._supports.values()),
-        }
+        chunks = [_chunk(*source) for source in self._chunks]
+        return {"groundingChunks": chunks, "groundingSupports": list(self._supports.values())}
 
 
 _INDICES = "groundingChunkIndices"
 
 
 def _segment(part: int, start: int, end: int, words: str) -> dict[str, Any]:
-    """A segment in Google's form, which leaves zeros out."""
-    out: dict[str, Any] = {}
-    if part:
-        out["partIndex"] = part
-    if start:
-        out["startIndex"] = start
-    return out | {"endIndex": end, "text": words}
+    """A segment in Google's form, which leaves out a part or start of zero."""
+    numbers = {"partIndex": part, "startIndex": start}
+    return {key: number for key, number in numbers.items() if number} | {"endIndex": end, "text": words}
 
 
 def _size(text: str, characters: int) -> int:
-    """The number of UTF-8 bytes of the first `characters` characters."""
-    return (
-        min(characters, len(text)) if text.isascii() and characters >= 0 else len(text[:characters].encode())
-    )
+    """The number of UTF-8 bytes of the text's first `characters` characters."""
+    if text.isascii() and characters >= 0:
+        return min(characters, len(text))
+    return len(text[:characters].encode())
 
 
 def _chunk(kind: str, url: str | None, title: str | None, quote: str | None) -> dict[str, Any]:

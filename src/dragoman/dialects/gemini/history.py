@@ -1,10 +1,7 @@
-"""Encodes histories as `contents` and `systemInstruction`.
+"""Encodes histories as `contents` and `systemInstruction`, in the order that the API requires.
 
-A history of this dialect is written unchanged. The API requires the first system text in `systemInstruction`,
-alternating turns, and all results of a turn in one content, one for each call and in the calls' order.
-`repair` brings another dialect's history into this order.
-
-https://ai.google.dev/gemini-api/docs/function-calling, https://ai.google.dev/gemini-api/docs/thought-signatures
+https://ai.google.dev/gemini-api/docs/function-calling,
+https://ai.google.dev/gemini-api/docs/thought-signatures
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.gemini.draft import Draft
+from dragoman.dialects.gemini.draft import Draft, lose_cache
 from dragoman.dialects.gemini.part_decoder import SKIP_SIGNATURE
 from dragoman.dialects.gemini.part_encoder import bare_text, encode_part
 from dragoman.dialects.gemini.terms import NAME, restore
@@ -26,7 +23,6 @@ from dragoman.dialects.repair.turn import Turn, has_heading, tagged
 _Wire = dict[str, Any]
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _ROLES = {"assistant": "model"}
-
 _NO_WORDS: _Wire = {"text": ""}
 
 
@@ -34,9 +30,9 @@ _NO_WORDS: _Wire = {"text": ""}
 
 
 def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
-    """The parts to put in front of the system instruction's own parts, and the contents.
+    """Encode a history of this dialect: parts to put before the system instruction's own parts, and contents.
 
-    System messages among `messages` come from the gateway: clients cannot send them in `contents`.
+    These parts are the system messages at the front, which the gateway adds; later ones become tagged text.
     """
     added: list[_Wire] = []
     contents: list[_Wire] = []
@@ -52,14 +48,13 @@ def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_
         if message.form != "bare":
             out["role"] = message.form or _ROLES.get(message.role, "user")
         out["parts"] = parts
-        if message.extra is not None:
-            restore(out, message.extra, draft.report, f"messages[{index}]")
+        restore(out, message.extra, draft.report, f"messages[{index}]")
         contents.append(out)
     return added, contents
 
 
 def write_parts(blocks: tuple[ir.Block, ...], draft: Draft, where: str) -> list[_Wire]:
-    """Encode blocks as parts, in order, without those that `encode_part` leaves out."""
+    """Encode blocks as parts, in order, without those that `encode_part` leaves out. where: their IR path."""
     parts = []
     for index, block in enumerate(blocks):
         part = bare_text(block) or encode_part(block, draft, f"{where}[{index}]")
@@ -76,7 +71,7 @@ def _tagged(part: _Wire) -> _Wire:
 
 
 def _is_written(block: ir.Block) -> bool:
-    """Whether another dialect's block can be written, in some form; thinking only with Google's own seal."""
+    """Whether another dialect's block can be written in some form: thinking only with Google's own seal."""
     if type(block) is ir.Text:
         return block.text != "" or block.sealed is not None
     if type(block) is ir.Thinking:
@@ -87,7 +82,7 @@ def _is_written(block: ir.Block) -> bool:
 
 
 def _is_medium(block: ir.Media) -> bool:
-    """Whether the medium is sent as data or address; False = a document given as text or blocks."""
+    """Whether the medium is sent as data or as an address, not as the text of a document."""
     return block.text is None and block.blocks is None
 
 
@@ -131,17 +126,15 @@ def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], li
 
 
 def _write(turn: Turn, draft: Draft, parts: list[_Wire]) -> None:
-    """Add one turn to `parts`, and report what its messages have in addition to their blocks."""
+    """Append the parts of one turn to `parts`, and report its messages' other fields as lost."""
     for piece in turn.pieces:
         instructs = piece.tagged or turn.role == "system"
         for at, block in enumerate(piece.blocks):
-            part = bare_text(block)
-            if part is None and instructs and not isinstance(block, ir.Text | ir.Refusal | ir.Json):
+            if instructs and not isinstance(block, ir.Text | ir.Refusal | ir.Json):
                 why = "the Gemini API accepts only text as system instruction"
                 draft.report.lose(piece.place(at), why, "meaning")
                 continue
-            if part is None:
-                part = encode_part(block, draft, piece.place(at))
+            part = bare_text(block) or encode_part(block, draft, piece.place(at))
             if part is not None and part != _NO_WORDS:  # the API refuses an empty text without a signature
                 parts.append(_tagged(part) if piece.tagged else part)
         if piece.message is not None and has_heading(piece.message):
@@ -149,26 +142,22 @@ def _write(turn: Turn, draft: Draft, parts: list[_Wire]) -> None:
 
 
 def _heading(message: ir.Message, index: int, report: Report) -> None:
-    """Report the name, cache mark and leftovers of a message as lost."""
     where = f"messages[{index}]"
     if message.name is not None:
         report.lose(f"{where}.name", "the Gemini API has no author names", "hint")
     if message.cache is not None:
-        report.lose(f"{where}.cache", "the Gemini API has no cache breakpoints", "hint")
-        restore({}, message.cache.extra, report, f"{where}.cache")
-    if message.extra is not None:
-        restore({}, message.extra, report, where)
+        lose_cache(message.cache, report, where)
+    restore({}, message.extra, report, where)
 
 
 # --- Signatures ----------------------------------------------------------------------------------
 
 
 def sign_calls(contents: list[_Wire], draft: Draft) -> None:
-    """Add the placeholder signature to calls of the running turn that have no signature.
+    """Write the placeholder `SKIP_SIGNATURE` into calls of the running turn without a signature; report it.
 
-    The running turn is everything after the user's last message without results. In each of its steps, only
-    the first call needs a signature. Text beside results does not end the turn, because agents add reminders
-    there. An unneeded signature is accepted, but a missing one is refused.
+    The running turn is everything after the last user content without tool results. Of the calls in
+    consecutive model contents, only the first needs a signature.
     """
     first: tuple[int, _Wire] | None = None  # of the step, which may have several contents
     for place in range(len(contents) - 1, -1, -1):

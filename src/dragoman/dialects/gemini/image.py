@@ -1,9 +1,7 @@
-"""Image generation with Gemini: generateContent with `responseModalities: ["IMAGE"]`, and `predict` for
-Imagen.
+"""Image generation: generateContent with `responseModalities: ["IMAGE"]`, and `predict` for Imagen.
 
-Specification: https://ai.google.dev/gemini-api/docs/image-generation and
-https://ai.google.dev/gemini-api/docs/imagen. Both accept aspect ratios, not sizes. Gemini's own models make
-one image at a time and accept input images; Imagen makes up to four and accepts no input image.
+Both accept aspect ratios, not sizes. Gemini's models make one image at a time; Imagen accepts no input image.
+https://ai.google.dev/gemini-api/docs/image-generation, https://ai.google.dev/gemini-api/docs/imagen
 """
 
 from __future__ import annotations
@@ -44,7 +42,9 @@ def _is_imagen(model: str | None) -> bool:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """Encode the request. Raises WireError for a mask, and for input images that the model refuses."""
+    """Encode the request, and report losses. Raises WireError for a mask, and for input images with Imagen or
+    of a type that cannot be sent.
+    """
     if request.mask is not None:
         raise WireError("Gemini does not support a mask.", "mask", "unsupported_value")
     return (_imagen if _is_imagen(target.model) else _native)(request, target)
@@ -105,8 +105,8 @@ class _Prediction(msgspec.Struct, rename="camel"):
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """Decode an answer of either API. Raises RequestFailed for an error with status 200 or an answer without
-    images, WireError for an unknown object.
+    """Decode an answer of either API. Raises RequestFailed for an error object or an answer without images,
+    WireError for any other object.
     """
     body = decode_object(answered.data)
     if "error" in body:

@@ -48,7 +48,7 @@ _PARAMETERS = re.compile(r"^(tools\[\d+\])\.parameters(?=\.|$)")
 
 
 def locate(place: str) -> str:
-    """The JSON path: `messages[0].blocks[1].arguments` → `$.contents[0].parts[1]`."""
+    """Translate an IR path: `messages[0].blocks[1].arguments` → `$.contents[0].parts[1]`."""
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"
     if place.startswith("sampling."):
@@ -69,9 +69,8 @@ _TOOL = re.compile(r"^\$\.tools\[(\d+)\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """As `locate`, for the forms of this request: snake_case, single objects for lists, tools in one object.
-
-    A path that the request does not have is cut to the part that it has.
+    """Translate an IR path as `locate`, to this request's own forms: snake_case, single objects in place of
+    lists, several tools in one object. The path ends where the request has no such member.
     """
     path = locate(where)
     if (tool := _TOOL.match(path)) is not None:
@@ -98,7 +97,9 @@ _SCHEMAS = {"parametersJsonSchema": "parameters", "responseJsonSchema": "respons
 
 
 def _key(value: Any, word: str) -> str | None:
-    """The key, in camelCase or snake_case, under which `value` has the member `word`; None = it has none."""
+    """The key of `value` (any JSON value) for the member `word`, in either case form or the older form of a
+    schema; None = it has none.
+    """
     if not isinstance(value, dict):
         return None
     words = (word, _SCHEMAS.get(word, word))
@@ -106,7 +107,7 @@ def _key(value: Any, word: str) -> str | None:
 
 
 def _tool(body: dict[str, Any], wanted: int) -> str:
-    """The path in `body` of the IR's tool `wanted`. Each declaration and each tool of the provider counts."""
+    """The path in `body` of the tool with the index `wanted` in the IR; "tools" if there is none."""
     number = 0
     for index, entry in enumerate(listed(body.get("tools") or [])):
         for key, value in entry.items():

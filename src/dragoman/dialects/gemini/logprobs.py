@@ -1,6 +1,4 @@
-"""Log probabilities: from `logprobsResult` of a candidate to its texts, and back.
-
-Google lists the tokens of a whole candidate in one object; the IR has a list for each text.
+"""Translates log probabilities: Google lists those of a whole candidate, the IR has a list for each text.
 
 Specification: https://ai.google.dev/api/generate-content#LogprobsResult
 """
@@ -24,7 +22,9 @@ _TOKEN = frozenset({"token", "tokenId", "logProbability"})
 
 
 def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]] | None:
-    """Decode `logprobsResult`: its tokens, and its other members under dotted names; None = unknown form."""
+    """Decode `logprobsResult` (any JSON value): its tokens, and its other members as leftovers
+    `logprobsResult.NAME`; None = unknown form.
+    """
     try:
         chosen, tops = result["chosenCandidates"], result.get("topCandidates")
         if tops is None:
@@ -38,7 +38,9 @@ def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]
 
 
 def rest_of(result: Any) -> dict[str, Any]:
-    """The members of a `logprobsResult` without tokens, under dotted names; empty for any other one."""
+    """The members of a `logprobsResult` without lists of tokens, as leftovers `logprobsResult.NAME`; empty
+    for any other value.
+    """
     if not isinstance(result, dict) or not result.keys().isdisjoint(_LISTS):
         return {}
     return {f"{RESULT}.{key}": kept for key, kept in result.items()}
@@ -55,7 +57,7 @@ def _token(value: dict[str, Any], top: Sequence[dict[str, Any]] | None) -> ir.Lo
 
 
 def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) -> list[ir.Block] | None:
-    """The blocks with the tokens in `logprobs` of the texts that they belong to; None = there is no text.
+    """A copy of the blocks, with the tokens as the `logprobs` of the texts that they form; None = no text.
 
     If the tokens do not add up to the texts, the first text gets them all.
     """
@@ -77,7 +79,7 @@ def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) ->
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
-    """The `logprobsResult` for these tokens."""
+    """The value of `logprobsResult` for these tokens."""
     out: dict[str, Any] = {"chosenCandidates": [_encode(token) for token in tokens]}
     if any(token.top is not None for token in tokens):
         out["topCandidates"] = [{"candidates": [_encode(one) for one in token.top or ()]} for token in tokens]
@@ -85,7 +87,9 @@ def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
 
 
 def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, where: str) -> ir.Extra:
-    """Leftovers without their `logprobsResult` of unknown form, a loss, if `out` already has another one."""
+    """A candidate's leftovers; if `out`, its wire object, has a `logprobsResult`, without the one in them,
+    which is reported as lost.
+    """
     own = (extra or {}).get(NAME)
     if RESULT not in out or not own or RESULT not in own:
         return extra
@@ -94,9 +98,9 @@ def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, wher
 
 
 def encode_all(blocks: Iterable[ir.Block], *, own: bool) -> dict[str, Any]:
-    """The candidate's members for its log probabilities; empty if no text has any.
+    """The members of a candidate for the log probabilities of its texts; empty if no text has any.
 
-    own: True = keep the stated average, which Google counts over all tokens.
+    own: True = without the average, which Google has stated and which is in the leftovers.
     """
     stated = [b.logprobs for b in blocks if isinstance(b, ir.Text | ir.Refusal) and b.logprobs is not None]
     if not stated:

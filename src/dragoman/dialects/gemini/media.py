@@ -42,17 +42,19 @@ _SUFFIXES = {
 }
 _RIFF = "UklGR"
 _SPOKEN = "audio/L16;codec=pcm;rate=24000"
-"""The audio format of Google's models, and of OpenAI's models for Google's clients."""
+"""The media type that is assumed for raw audio in an answer: samples of 16 bits, 24,000 per second."""
 _USUAL = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "document": "application/pdf"}
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether Google's servers read the medium at its address: one of their own files, or a YouTube video."""
+    """Whether Google's servers can read the medium at its address: it is a file there or a YouTube video."""
     return (media.file or media.url or "").startswith((*STORED, *YOUTUBE))
 
 
 def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """The part with a medium's data or address; None = neither. Raises WireError if Google cannot read it."""
+    """A part with a medium's data or else its address; None = it has neither. Raises WireError for an address
+    that the provider cannot read.
+    """
     if block.data is not None:
         data = block.data
         if draft.own and block.form == "urlsafe":
@@ -64,7 +66,7 @@ def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] |
 
 
 def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
-    """A medium's file or URL; None = it has neither. Raises WireError if the API cannot read it."""
+    """A medium's file or else its URL; None = neither. Raises WireError if the provider cannot read it."""
     if block.file is not None:
         if not draft.own and not block.file.startswith(STORED):
             raise WireError("a file id is valid only with its own provider", where, "unsupported_value")
@@ -75,7 +77,9 @@ def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 
 def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, where: str) -> dict[str, Any]:
-    """Add the media type, guessed from `source` (data or address) if not stated, and the name to `out`."""
+    """Write a medium's type and name into `out`, its `inlineData` or `fileData`, which is returned. A type
+    that is not stated is guessed from `source` (the data or address). Guesses and a lost name are reported.
+    """
     mime = block.mime
     if mime is None and not draft.own:
         if "fileUri" in out:
@@ -100,11 +104,10 @@ def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, wher
 
 
 def resolve(out: dict[str, Any], detail: str, draft: Draft, where: str) -> None:
-    """Write an image's `detail` into its part `out` as `mediaResolution`, or report it as lost."""
+    """Write `detail`, a medium's resolution, into its part `out`, or report it as lost, except "auto"."""
     level = _DETAIL_WORDS.get(detail)
     if level is not None and "text" not in out:
         out["mediaResolution"] = {"level": level}
     elif detail != "auto":
-        draft.report.lose(
-            f"{where}.detail", f"the Gemini API has no media resolution for detail {detail}", "quality"
-        )
+        why = f"the Gemini API has no media resolution for detail {detail}"
+        draft.report.lose(f"{where}.detail", why, "quality")

@@ -1,6 +1,4 @@
-"""The older form of schemas: OpenAPI 3.0 objects with types in upper case.
-
-`parameters` and `responseSchema` have this form. Every decoded schema is encoded in the form that it had.
+"""The older form of schemas, OpenAPI 3.0 objects: in `parameters` and `responseSchema`.
 
 Specification: https://ai.google.dev/api/caching#Schema
 """
@@ -20,29 +18,30 @@ _OPEN_LISTED: Final = frozenset({"anyOf", "prefixItems"})
 _OPEN_ONE: Final = frozenset({"items", "additionalProperties"})
 
 _DIGITS: Final = 20
-"""A count with so many digits or more is no int64, and stays a string."""
+"""A count in a string of so many characters or more is no int64, and stays a string."""
 _TYPES: Final = ("type_unspecified", "string", "number", "integer", "boolean", "array", "object", "null")
-"""The types, each at the index that is its number in protocol buffers."""
+"""The words for types, each at the index that is its number in protocol buffers."""
 
 UPPER: Final = "openapi"
+"""The form of a schema with types in upper case, as Google writes them."""
 LOWER: Final = "openapi lower"
-"""The form of a schema with types in lower case, as many clients write them; UPPER: as Google does."""
+"""The form of a schema with types in lower case, as many clients write them."""
 
 
 def read_openapi(schema: _Schema) -> tuple[_Schema, str]:
-    """An OpenAPI schema as JSON Schema, and the form that it had: UPPER or LOWER."""
+    """A copy of an OpenAPI schema as JSON Schema, and the form that it had: UPPER or LOWER."""
     read: _Schema = _each(schema, _from_openapi)
     return read, LOWER if _each(read, _to_openapi_lower) == schema else UPPER
 
 
 def write_openapi(schema: _Schema, form: str) -> _Schema:
-    """A result of `read_openapi` as the OpenAPI schema that it was."""
+    """The OpenAPI schema, in UPPER or LOWER form, that `read_openapi` has made `schema` from."""
     written: _Schema = _each(schema, _to_openapi_lower if form == LOWER else _to_openapi)
     return written
 
 
 def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
-    """A copy in which `change` has changed the schema and all schemas inside it."""
+    """A copy of a schema, made by `change`, with all schemas inside it copied so; other values unchanged."""
     if not isinstance(schema, dict):
         return schema
     out = change(schema)
@@ -57,7 +56,7 @@ def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
 
 
 def _counted(value: Any) -> Any:
-    """A count as a number: protocol buffers write an int64 as a string."""
+    """A count that is stated as a string, as a number; any other value as it is."""
     return int(value) if isinstance(value, str) and len(value) < _DIGITS and value.isdecimal() else value
 
 

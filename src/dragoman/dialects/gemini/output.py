@@ -1,6 +1,7 @@
 """The output format in `generationConfig`: structured output, modalities and voices.
 
-https://ai.google.dev/gemini-api/docs/structured-output, https://ai.google.dev/gemini-api/docs/speech-generation
+https://ai.google.dev/gemini-api/docs/structured-output,
+https://ai.google.dev/gemini-api/docs/speech-generation
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.gemini.enums import MODALITIES, in_words
 from dragoman.dialects.gemini.openapi import UPPER, read_openapi, write_openapi
-from dragoman.dialects.gemini.schema import clean_schema
+from dragoman.dialects.gemini.schema import ADAPTED, clean_schema
 from dragoman.dialects.gemini.terms import NAME, restore, spelled
+from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target
 from dragoman.dialects.schema import describe
 
@@ -21,7 +23,6 @@ KEYS: Final = frozenset(
     {"responseMimeType", "responseJsonSchema", "responseSchema", "responseModalities", "speechConfig"}
 )
 """The members of `generationConfig` that become `ir.Output`."""
-
 JSON: Final = "application/json"
 _JSON_SCHEMA: Final = "json schema"
 VOICES: Final = frozenset(
@@ -33,11 +34,11 @@ VOICES: Final = frozenset(
     }
 )
 VOICE: Final = "Kore"
-"""The voice in place of a name that Google does not know."""
+"""The voice in place of one that Google does not have."""
 
 
 def decode_output(config: dict[str, Any]) -> ir.Output | None:
-    """Decode the output format of a `generationConfig` in camelCase; None = it states none."""
+    """Decode format, modalities and voice of a `generationConfig` in camelCase; None = none is stated."""
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     mime = config.get("responseMimeType")
@@ -75,7 +76,7 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
 
 
 def _voice(speech: Any) -> str | None:
-    """The name of the voice in `speechConfig`; None = the object says something else, or more."""
+    """The name of the voice in `speechConfig`; None = the object has another form, or further members."""
     for key in ("voiceConfig", "prebuiltVoiceConfig", "voiceName"):
         speech = spelled(speech) if isinstance(speech, dict) else {}
         if speech.keys() != {key}:
@@ -85,7 +86,9 @@ def _voice(speech: Any) -> str | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write the format into `config` (`generationConfig`) or, as a prompt, into `body`; report losses."""
+    """Write format, modalities and voice into `config` (`generationConfig`), or the format as a prompt into
+    the body's `systemInstruction`; report losses.
+    """
     output = request.output
     if output is None:
         return
@@ -93,9 +96,7 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
     if output.kind != "text":
         if own:
             _own_form(output, config)
-        elif target.facts.mixed_tools is False and any(
-            isinstance(x, ir.Function) for x in request.tools or ()
-        ):
+        elif target.facts.mixed_tools is False and ir.Function in map(type, request.tools or ()):
             _ask(output, target, body)
         else:
             _form(output, target, config)
@@ -105,8 +106,7 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
         _speech(output.audio, target, config, own=own)
     if output.verbosity is not None:
         target.report.lose("output.verbosity", "the Gemini API has no verbosity", "quality")
-    if output.extra is not None:
-        restore(config, output.extra, target.report, "output")
+    restore(config, output.extra, target.report, "output")
 
 
 def _own_form(output: ir.Output, config: dict[str, Any]) -> None:
@@ -129,16 +129,14 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
     schema = dict(clean_schema(output.schema, report, "output.schema"))
     describe(schema, output, "generationConfig.responseJsonSchema", report)
     if schema != output.schema:
-        report.change(
-            "output.schema",
-            "generationConfig.responseJsonSchema",
-            "the schema is adapted to what the API accepts",
-        )
+        report.change("output.schema", "generationConfig.responseJsonSchema", ADAPTED)
     config["responseJsonSchema"] = schema
 
 
 def _ask(output: ir.Output, target: Target, body: dict[str, Any]) -> None:
-    """Ask for the format in the system instruction: older models refuse it in `config` beside functions."""
+    """Append a prompt for the format to the body's `systemInstruction`, because the model refuses it in the
+    configuration beside functions.
+    """
     words = "Unless you call a function, answer with JSON alone, without Markdown."
     if output.schema is not None:
         words += f" It must fit this JSON Schema:\n{msgspec.json.encode(output.schema).decode()}"
@@ -150,11 +148,8 @@ def _ask(output: ir.Output, target: Target, body: dict[str, Any]) -> None:
 def _modalities(output: ir.Output, target: Target, *, own: bool) -> list[str]:
     words = [word.upper() for word in output.modalities or ()]
     if not own and "AUDIO" in words and "TEXT" in words:
-        target.report.change(
-            "output.modalities",
-            "generationConfig.responseModalities",
-            "the Gemini API returns audio without text",
-        )
+        place = "generationConfig.responseModalities"
+        target.report.change("output.modalities", place, "the Gemini API returns audio without text")
         return ["AUDIO"]
     return words
 
@@ -162,16 +157,20 @@ def _modalities(output: ir.Output, target: Target, *, own: bool) -> list[str]:
 def _speech(audio: dict[str, Any], target: Target, config: dict[str, Any], *, own: bool) -> None:
     voice = audio.get("voice")
     if isinstance(voice, str):
-        name = voice if own or voice in VOICES else voice.capitalize()
-        if not own and name not in VOICES:
-            name = VOICE
-            target.report.lose(
-                "output.audio.voice", f"the Gemini API has no voice {voice}: {name} is used", "quality"
-            )
+        name = voice if own else known_voice(voice, target.report, "output.audio.voice")
         config["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": name}}}
     elif voice is not None:
         target.report.lose("output.audio.voice", "the Gemini API has no custom voices", "quality")
     if not own:
-        target.report.change(
-            "output.audio", "generationConfig.speechConfig", "the Gemini API returns audio as PCM at 24 kHz"
-        )
+        said = "the Gemini API returns audio as PCM at 24 kHz"
+        target.report.change("output.audio", "generationConfig.speechConfig", said)
+
+
+def known_voice(voice: str, report: Report, where: str) -> str:
+    """One of Google's voices: `voice`, in any case, or else `VOICE`, with a loss at the IR path `where`."""
+    if voice in VOICES:
+        return voice
+    if (name := voice.capitalize()) not in VOICES:
+        name = VOICE
+        report.lose(where, f"the Gemini API has no voice {voice}: {name} is used", "quality")
+    return name

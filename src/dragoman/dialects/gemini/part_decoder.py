@@ -1,7 +1,4 @@
-"""Decodes parts, wire to IR, of requests, answers and streams.
-
-A part holds one kind of data. A part without a known kind, or with a known kind in an unknown form, is kept
-whole as Native.
+"""Decodes parts, wire to IR, of requests, answers and streams; a part of unknown kind or form becomes Native.
 
 Specification: https://ai.google.dev/api/caching#Part
 """
@@ -23,21 +20,18 @@ from dragoman.dialects.gemini.terms import NAME, leftovers, spelled
 from dragoman.dialects.typed import read_block
 
 _Wire = dict[str, Any]
-
 _encode_json = msgspec.json.Encoder().encode
 
 CODE_EXECUTION = "code_execution"
-"""The tool's name in the IR for `executableCode` and its result, which name no tool."""
+"""The name, in the IR, of the tool that `executableCode` calls and `codeExecutionResult` answers."""
 SKIP_SIGNATURE = "skip_thought_signature_validator"
-"""The placeholder for the signature of a call that Gemini did not make.
-https://ai.google.dev/gemini-api/docs/thought-signatures
-"""
+"""A signature for calls that Gemini did not make: https://ai.google.dev/gemini-api/docs/thought-signatures"""
 _PLACEHOLDERS = frozenset(
     form
     for text in (SKIP_SIGNATURE, "context_engineering_is_the_way_to_go")
     for form in (text, b64encode(text.encode()).decode())
 )
-"""The documented placeholders, plain and in base64. A call with one has no seal; its `form` holds it."""
+"""The documented placeholders for signatures, plain and in base64. They become a call's `form`, no seal."""
 _TEXT = frozenset({"text", "thought", SIGNATURE})
 _INLINE = frozenset({"inlineData", "mediaResolution", SIGNATURE})
 _BLOB = frozenset({"data", "mimeType", "displayName"})
@@ -56,7 +50,7 @@ _TOOL_RESPONSE_DATA = frozenset({"id", "toolType", "response"})
 
 
 def decode_part(part: _Wire) -> ir.Block:
-    """Decode one part, with keys in camelCase or snake_case; an unknown part becomes Native."""
+    """Decode one part, with keys in camelCase or snake_case; one of unknown kind or form becomes Native."""
     text = part.get("text")
     if type(text) is str and len(part) == 1:
         return ir.Text(text)
@@ -70,7 +64,7 @@ def decode_part(part: _Wire) -> ir.Block:
 
 
 def keep_whole(part: _Wire) -> ir.Native:
-    """A part as Native: its members unchanged, except that its signature becomes the seal."""
+    """Decode a part to Native: its signature becomes the seal, its other members stay as they are."""
     kind = next((key for key in part if key != SIGNATURE), "")
     if SIGNATURE in part and type(part[SIGNATURE]) is not str:
         return ir.Native(NAME, kind, part)
@@ -189,10 +183,8 @@ def _result(part: _Wire) -> ir.Block:
 
 
 def _result_of(response: Any) -> tuple[tuple[ir.Block, ...], bool | None, str | None]:
-    """The content of a function's `response`, whether it is an error, and its form.
-
-    A single `output` or `error` is the API's own member for a function's result. Any other object is itself
-    the result.
+    """The content of a function's `response` (None = absent), whether it is an error (None = not stated), and
+    the form of the ir.ToolResult. An object with only `output` or `error` stands for this member's value.
     """
     if response is None:
         return (), None, "bare"

@@ -1,7 +1,5 @@
 """Encodes blocks as parts, of requests, answers and streams.
 
-Parts are never merged, because a signature belongs to one part.
-
 Specification: https://ai.google.dev/api/caching#Part
 """
 
@@ -22,12 +20,11 @@ from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
-
 _encode_json = msgspec.json.Encoder().encode
 
 
 def bare_text(block: ir.Block) -> _Wire | None:
-    """The part of a block that is nothing but text, as most are; None for any other block."""
+    """The part of a text block with nothing but its text; None for any other block."""
     if type(block) is not ir.Text:
         return None
     if block.sealed or block.citations or block.logprobs or block.cache or block.item or block.extra:
@@ -35,15 +32,10 @@ def bare_text(block: ir.Block) -> _Wire | None:
     return {"text": block.text} if block.form != "bare" else None
 
 
-def _is_bare(block: ir.ToolCall | ir.ToolResult) -> bool:
-    """Whether the call or result has no seal, leftovers, cache mark or item."""
-    return block.sealed is None and block.extra is None and block.cache is None and block.item is None
-
-
 def encode_part(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """Encode one block as a part; None = it is left out, and the loss is reported.
+    """Encode one block as a part; None = it is left out, and the loss is reported. where: its IR path.
 
-    Raises WireError for calls of free-text tools, and for media that the API cannot read.
+    Raises WireError for media that the provider cannot read and, in a request, calls of free-text tools.
     """
     return _ENCODE[type(block)](block, draft, where)
 
@@ -52,22 +44,22 @@ def _text_out(block: ir.Text, draft: Draft, where: str) -> _Wire | None:
     out: _Wire = {} if draft.own and block.form == "bare" else {"text": block.text}
     if not draft.answer:
         for index in range(len(block.citations)):
-            draft.report.lose(
-                f"{where}.citations[{index}]", "messages of the Gemini API cannot contain citations", "hint"
-            )
-        if block.logprobs is not None:
-            draft.report.lose(
-                f"{where}.logprobs", "messages of the Gemini API cannot contain log probabilities", "hint"
-            )
+            why = "messages of the Gemini API cannot contain citations"
+            draft.report.lose(f"{where}.citations[{index}]", why, "hint")
+        _lose_logprobs(block, draft, where)
     return finish(out, block, draft, where)
+
+
+def _lose_logprobs(block: ir.Text | ir.Refusal, draft: Draft, where: str) -> None:
+    if block.logprobs is not None:
+        why = "messages of the Gemini API cannot contain log probabilities"
+        draft.report.lose(f"{where}.logprobs", why, "hint")
 
 
 def _refusal_out(block: ir.Refusal, draft: Draft, where: str) -> _Wire | None:
     draft.report.change(where, draft.to("text"), "the refusal is written as plain text")
-    if block.logprobs is not None and not draft.answer:
-        draft.report.lose(
-            f"{where}.logprobs", "messages of the Gemini API cannot contain log probabilities", "hint"
-        )
+    if not draft.answer:
+        _lose_logprobs(block, draft, where)
     out = {"text": block.text}
     restore(out, block.extra, draft.report, where)
     return out
@@ -79,9 +71,8 @@ def _thinking_out(block: ir.Thinking, draft: Draft, where: str) -> _Wire | None:
     text = block.text or "\n\n".join(block.summary)
     if not draft.own:
         if not draft.answer and not known:
-            draft.report.lose(
-                where, "reasoning of another provider cannot be sent to the Gemini API", "quality"
-            )
+            why = "reasoning of another provider cannot be sent to the Gemini API"
+            draft.report.lose(where, why, "quality")
             return None
         if draft.answer and not known and (block.redacted or not (text or sealed)):
             draft.report.lose(where, "the reasoning has no text to show", "hint")
@@ -93,20 +84,16 @@ def _thinking_out(block: ir.Thinking, draft: Draft, where: str) -> _Wire | None:
 
 def _call_out(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     if block.by != "client" and not draft.own:
-        draft.report.lose(
-            where, f"a tool call that the {block.by} ran cannot be sent back in the Gemini API", "quality"
-        )
+        why = f"a tool call that the {block.by} ran cannot be sent back in the Gemini API"
+        draft.report.lose(where, why, "quality")
         return None
     if block.kind == "custom" and not draft.answer:
         raise WireError("the Gemini API has no calls of free-text tools", where, "unsupported_value")
     arguments = parse_arguments(block.arguments)
     if arguments is None:
         arguments = {"_raw": block.arguments}
-        draft.report.change(
-            where,
-            draft.to("functionCall.args._raw"),
-            "tool call arguments that are not a JSON object are wrapped in one",
-        )
+        said = "tool call arguments that are not a JSON object are wrapped in one"
+        draft.report.change(where, draft.to("functionCall.args._raw"), said)
     call: _Wire = {}
     if block.id is not None and (draft.quirks.call_ids or block.by != "client"):
         call["id"] = block.id
@@ -125,7 +112,7 @@ def _call_out(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     out: _Wire = {key: call}
     if draft.own and block.form is not None and block.sealed is None:
         out[SIGNATURE] = block.form
-    return out if _is_bare(block) else finish(out, block, draft, where)
+    return finish(out, block, draft, where)
 
 
 def _result_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
@@ -138,7 +125,7 @@ def _result_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
     out: _Wire = {"functionResponse": result}
     if len(block.content) == 1 and (alone := bare_text(block.content[0])) is not None:
         result["response"] = {"error" if block.error else "output": alone["text"]}
-        return out if _is_bare(block) else finish(out, block, draft, where)
+        return finish(out, block, draft, where)
     media: list[_Wire] = []
     said: list[tuple[ir.Block, str]] = []
     for index, inside in enumerate(block.content):
@@ -156,9 +143,8 @@ def _result_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
 
 def _provided_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
     if not draft.own:
-        draft.report.lose(
-            where, f"a tool result of the {block.by} cannot be sent back in the Gemini API", "quality"
-        )
+        why = f"a tool result of the {block.by} cannot be sent back in the Gemini API"
+        draft.report.lose(where, why, "quality")
         return None
     result: _Wire = {} if block.id is None else {"id": block.id}
     value = next((inside.value for inside in block.content if isinstance(inside, ir.Json)), None)
@@ -171,7 +157,7 @@ def _provided_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | Non
 
 
 def _response(block: ir.ToolResult, said: list[tuple[ir.Block, str]], draft: Draft) -> _Wire:
-    """The `response` of a function's result. said: its blocks without media, with their IR paths."""
+    """The `response` of a function's result. said: its blocks except media, each with its IR path."""
     key = "error" if block.error else "output"
     if len(said) == 1 and isinstance(said[0][0], ir.Json):
         value = said[0][0].value
@@ -211,7 +197,9 @@ def _media_out(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
 
 
 def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
-    """The text that is sent for a medium: a document's own, or a transcript. None = the medium is sent."""
+    """The text that is sent in place of a medium: a document's own text, or the transcript of audio without
+    data. None = the medium itself is sent.
+    """
     if block.text is not None or block.blocks is not None:
         draft.report.change(where, draft.to("text"), "the text document is sent as text")
         if block.name is not None:
@@ -234,7 +222,7 @@ def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 
 def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
-    """The text of a block inside a tool result; None = it has none, and the loss is reported."""
+    """The text of a block inside a tool result or document; None = it has none, and the loss is reported."""
     part = encode_part(block, draft, where)
     if part is None:
         return None
@@ -246,7 +234,7 @@ def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """A block decoded from this dialect as Native with its part, for a history in another dialect."""
+    """Encode a block that was decoded from this dialect, as Native, for a history in another dialect."""
     if isinstance(block, ir.Native):
         return block
     part = encode_part(block, Draft(Report(NAME), own=True), "")

@@ -22,10 +22,9 @@ from dragoman.wire.json import MAX_DEPTH
 
 _STEP = re.compile(r"""\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+)\]|\[(?P<quoted>'[^']*'|"[^"]*")\]""")
 _VALUES = ("stringValue", "numberValue", "boolValue")
-
 _LONGEST_PATH = 10_000
-"""The most characters of a JSON path, which may also not name more members than JSON may nest."""
-
+"""The most characters of a JSON path."""
+_PATH = "functionCall.partialArgs[].jsonPath"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -41,10 +40,12 @@ class Patches:
         self._place: tuple[Any, str | int] = ({}, "")  # where this text belongs
 
     def add(self, piece: Mapping[str, Any]) -> None:
-        """Add one element of `partialArgs`. Raises WireError for a path that the arguments cannot have."""
+        """Add one element of `partialArgs`. Raises WireError for a path that is malformed or does not fit the
+        arguments.
+        """
         path = piece.get("jsonPath")
         if not isinstance(path, str):
-            raise WireError("must be a JSON path", "functionCall.partialArgs[].jsonPath")
+            raise WireError("must be a JSON path", _PATH)
         value: Any = next((piece[key] for key in _VALUES if key in piece), None)
         goes_on = bool(piece.get("willContinue"))
         if path == self._going_on and isinstance(value, str) and self._words:
@@ -63,23 +64,22 @@ class Patches:
             self._going_on, self._words, self._place = path, [value], (holder, last)
 
     def _settle(self) -> None:
-        """Write the text that continued to its place."""
+        """Write the pieces of the text that continued as one text, which is then complete."""
         if self._words:
             holder, last = self._place
             holder[last] = "".join(self._words)
         self._going_on, self._words = None, []
 
     def text(self) -> str:
-        """The arguments so far, as JSON."""
-        words = self._words
-        if words:
+        """The arguments so far, as the text of a JSON object."""
+        if self._words:
             holder, last = self._place
-            holder[last] = "".join(words)
+            holder[last] = "".join(self._words)
         return _encode(self._arguments).decode()
 
 
 def _steps(path: str) -> list[str | int]:
-    """The member names and indexes of a JSON path. Raises WireError if it cannot be parsed."""
+    """The member names and indexes of a JSON path. Raises WireError if it is malformed, too long or deep."""
     steps: list[str | int] = []
     position = 1
     while len(steps) <= MAX_DEPTH and len(path) <= _LONGEST_PATH and (found := _STEP.match(path, position)):
@@ -87,14 +87,14 @@ def _steps(path: str) -> list[str | int]:
         steps.append(int(index[:9]) if index is not None else name if name is not None else quoted[1:-1])
         position = found.end()
     if not path.startswith("$") or position != len(path) or not steps:
-        raise WireError(
-            f"the JSON path cannot be parsed: {path[:200]}", "functionCall.partialArgs[].jsonPath"
-        )
+        raise WireError(f"the JSON path cannot be parsed: {path[:200]}", _PATH)
     return steps
 
 
 def _within(holder: Any, step: str | int, following: str | int, path: str) -> Any:
-    """The object or array at `step` in `holder`, created if it is absent. following: the next step."""
+    """The object or array at `step` in `holder`, created there if absent. following: the step inside it.
+    path: the whole path, for the error.
+    """
     inside = _at(holder, step, path)
     if inside is None:
         inside = {} if isinstance(following, str) else []
@@ -120,6 +120,4 @@ def _put(holder: Any, step: str | int, value: Any, path: str) -> None:
 
 
 def _misplaced(path: str) -> WireError:
-    return WireError(
-        f"the JSON path does not exist in the arguments: {path[:200]}", "functionCall.partialArgs[].jsonPath"
-    )
+    return WireError(f"the JSON path does not exist in the arguments: {path[:200]}", _PATH)

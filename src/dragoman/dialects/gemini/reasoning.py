@@ -1,8 +1,7 @@
-"""Thinking: `generationConfig.thinkingConfig`, which is `ir.Reasoning`.
+"""Decodes and encodes `generationConfig.thinkingConfig`, which is `ir.Reasoning`.
 
-Older models accept a budget in tokens, newer models a level; both in one request are a 400. The model's facts
-decide. For unknown models, the newest models' form is written. LiteLLM's table gives the budget of each word.
-https://ai.google.dev/gemini-api/docs/thinking
+Older models accept a budget in tokens, newer models a level; both in one request are a 400. An unknown model
+gets a level. https://ai.google.dev/gemini-api/docs/thinking
 """
 
 from __future__ import annotations
@@ -17,20 +16,14 @@ _THINKING: Final = frozenset({"includeThoughts", "thinkingBudget", "thinkingLeve
 _ORDER: Final = ("minimal", "low", "medium", "high", "xhigh")
 _CONFIG: Final = "generationConfig.thinkingConfig"
 
-BUDGETS: Final = {
-    "minimal": 512,
-    "low": 1024,
-    "medium": 2048,
-    "high": 4096,
-    "xhigh": 8192,
-    "max": 16384,
-}
+BUDGETS: Final = {"minimal": 512, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
+"""Effort word -> the thinking budget in tokens that stands for it. Source: LiteLLM's table."""
 DYNAMIC: Final = -1
-"""The budget that lets the model decide."""
+"""The value of `thinkingBudget` that lets the model decide."""
 
 
 def decode_reasoning(value: Any) -> ir.Reasoning | None:
-    """Decode `thinkingConfig`; None = it states nothing."""
+    """Decode `thinkingConfig`, an object; None = it states nothing."""
     thinking = spelled(value)
     level = thinking.get("thinkingLevel")
     extra = leftovers(thinking, _THINKING)
@@ -51,7 +44,7 @@ def decode_reasoning(value: Any) -> ir.Reasoning | None:
 
 
 def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
-    """Write `thinkingConfig` into `config` (`generationConfig`), fitted to the model; report changes."""
+    """Write `thinkingConfig`, as the model accepts it, into `config` (`generationConfig`); report losses."""
     wish = request.reasoning
     if wish is None:
         return
@@ -59,14 +52,15 @@ def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]
     out = _verbatim(wish, target) if own else None
     if out is None:
         out = _Fitting(wish, target, own=own).fit()
-    if wish.extra is not None:
-        restore(out, wish.extra, target.report, "reasoning")
+    restore(out, wish.extra, target.report, "reasoning")
     if out:
         config["thinkingConfig"] = out
 
 
 def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
-    """The client's own `thinkingConfig`; None = it states a level, and the model is known to have none."""
+    """The `thinkingConfig` as a client of this dialect stated it; None = it states a level, and the model is
+    known to accept none.
+    """
     modes = target.facts.thinking
     if wish.effort is not None and modes is not None and "level" not in modes:
         return None
@@ -81,7 +75,9 @@ def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
 
 
 class _Fitting:
-    """Finds the accepted reasoning nearest to a request's wish, and reports the difference."""
+    """Finds the `thinkingConfig` that the model accepts and that is nearest to a request's reasoning.
+    Differences are reported. own: True = the client speaks this dialect.
+    """
 
     def __init__(self, wish: ir.Reasoning, target: Target, *, own: bool) -> None:
         self.wish = wish
@@ -94,7 +90,7 @@ class _Fitting:
         self.never = target.facts.reasoning is False or modes == ()
 
     def fit(self) -> dict[str, Any]:
-        """The `thinkingConfig`; empty = nothing to state."""
+        """The `thinkingConfig`; empty = none is written."""
         wish = self.wish
         off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
         if self.never:
@@ -114,7 +110,9 @@ class _Fitting:
         return out
 
     def _visible(self, out: dict[str, Any], *, off: bool) -> None:
-        """Write `includeThoughts`: as stated, or true if another dialect's client wants reasoning."""
+        """Write `includeThoughts` into `out`: as stated, or true for another dialect's client unless `off`,
+        that is it wants no reasoning.
+        """
         wish = self.wish
         if wish.visible is not None:
             out["includeThoughts"] = wish.visible
@@ -122,11 +120,8 @@ class _Fitting:
             out["includeThoughts"] = True
             self.report.add(f"{_CONFIG}.includeThoughts", "reasoning is requested, so it is returned")
         if wish.summary is not None:
-            self.report.change(
-                "reasoning.summary",
-                f"{_CONFIG}.includeThoughts",
-                "the Gemini API has only one kind of reasoning summary",
-            )
+            said = "the Gemini API has only one kind of reasoning summary"
+            self.report.change("reasoning.summary", f"{_CONFIG}.includeThoughts", said)
 
     def _off(self) -> dict[str, Any]:
         modes = self.facts.thinking or ()
@@ -141,7 +136,7 @@ class _Fitting:
         return {"thinkingLevel": known[0].upper()}
 
     def _known(self) -> tuple[str, ...]:
-        """The model's levels, from the weakest to the strongest."""
+        """The model's levels, from the weakest to the strongest; never empty."""
         efforts = self.facts.efforts
         known = _ORDER if efforts is None else tuple(word for word in _ORDER if word in efforts)
         return known or ("low",)
@@ -151,15 +146,11 @@ class _Fitting:
         effort = wish.effort
         if effort is None and wish.budget is not None and wish.budget > 0:
             effort = min(self._known(), key=lambda word: abs(BUDGETS[word] - (wish.budget or 0)))
-            self.report.change(
-                "reasoning.budget",
-                f"{_CONFIG}.thinkingLevel",
-                f"the budget of {wish.budget} tokens is written as the level {effort}",
-            )
+            said = f"the budget of {wish.budget} tokens is written as the level {effort}"
+            self.report.change("reasoning.budget", f"{_CONFIG}.thinkingLevel", said)
         elif wish.budget is not None:
-            self.report.change(
-                "reasoning.budget", f"{_CONFIG}.thinkingLevel", "expressed by the thinking level"
-            )
+            said = "expressed by the thinking level"
+            self.report.change("reasoning.budget", f"{_CONFIG}.thinkingLevel", said)
         if effort is None:  # the model's default
             if wish.mode is not None:
                 self.report.change("reasoning.mode", _CONFIG, "the model chooses its thinking budget")
@@ -167,7 +158,7 @@ class _Fitting:
         return {"thinkingLevel": self._nearest(effort).upper()}
 
     def _nearest(self, effort: str) -> str:
-        """The level for an effort: the same word, or the model's nearest weaker or else weakest level."""
+        """The level for an effort: the same word, else the model's nearest weaker level, else its weakest."""
         known = self._known()
         if effort in known:
             return effort
@@ -176,9 +167,8 @@ class _Fitting:
         chosen = weaker[-1] if weaker else known[0]
         self.report.change("reasoning.effort", f"{_CONFIG}.thinkingLevel", f"{effort} is written as {chosen}")
         if weaker:
-            self.report.lose(
-                "reasoning.effort", f"the model does not support the thinking level {effort}", "quality"
-            )
+            why = f"the model does not support the thinking level {effort}"
+            self.report.lose("reasoning.effort", why, "quality")
         return chosen
 
     def _budget(self) -> dict[str, Any]:
@@ -189,22 +179,17 @@ class _Fitting:
         if budget is None:
             where = "reasoning.effort"
             budget = BUDGETS.get(wish.effort or "", BUDGETS["medium"])
-            self.report.change(
-                where,
-                f"{_CONFIG}.thinkingBudget",
-                f"the effort {wish.effort} is written as a budget of {budget} tokens",
-            )
+            said = f"the effort {wish.effort} is written as a budget of {budget} tokens"
+            self.report.change(where, f"{_CONFIG}.thinkingBudget", said)
         elif wish.effort is not None:
-            self.report.change(
-                "reasoning.effort", f"{_CONFIG}.thinkingBudget", "expressed by the thinking budget"
-            )
+            said = "expressed by the thinking budget"
+            self.report.change("reasoning.effort", f"{_CONFIG}.thinkingBudget", said)
         if self.facts.thinking_budget is not None and budget != DYNAMIC:
             least, most = self.facts.thinking_budget
             fitting = max(least, min(most, budget))
             if fitting != budget:
-                self.report.change(
-                    where, f"{_CONFIG}.thinkingBudget", f"the model accepts {least} to {most} tokens"
-                )
+                said = f"the model accepts {least} to {most} tokens"
+                self.report.change(where, f"{_CONFIG}.thinkingBudget", said)
             if fitting < budget:
                 self.report.lose(where, f"limited to {fitting} tokens", "quality")
             budget = fitting

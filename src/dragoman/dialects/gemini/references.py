@@ -1,11 +1,7 @@
 """References inside one JSON Schema: the target of each, and which definitions contain themselves.
 
-The API knows only definitions at the root. So each target becomes one: nested definitions, and other parts of
-the schema, which some generators refer to instead of writing them twice (`#/properties/start`). Time and
-memory are proportional to the schema's size.
-
-References: https://json-schema.org/draft/2020-12/json-schema-core#name-direct-references-with-ref , pointers
-in them: https://www.rfc-editor.org/rfc/rfc6901
+The API knows only definitions at the root, so each target becomes one, also other parts of the schema
+(`#/properties/start`). https://json-schema.org/draft/2020-12/json-schema-core#name-direct-references-with-ref
 """
 
 from __future__ import annotations
@@ -20,22 +16,20 @@ from dragoman.dialects.schema_budget import LONGEST_PLACE, SchemaBudget, place_i
 _Schema: TypeAlias = dict[str, Any]
 
 ROOT: Final = "#"
-"""The name of the schema itself among its definitions."""
+"""The name of the whole schema, as the target of a reference and beside the names of its definitions."""
 DEFINED: Final = ("$defs", "definitions")
 _NAMED: Final = ("properties", *DEFINED)
 _LISTED: Final = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _ONE: Final = ("items", "additionalProperties")
 _UNDERSCORES: Final = 8
-"""How many underscores may be added to a taken name. Names that differ only in refused characters become
-equal; without this limit, each would be longer than the last.
-"""
+"""The most underscores that are added to a taken name; a number is added instead to make more names."""
 _DEFINING: Final = 8
-"""Budget steps for each definition: naming it, walking it, and searching it for itself."""
+"""The steps of the schema budget that each definition costs."""
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class Definition(NamedTuple):
-    """A schema that references may name. place: its path below the root (`$defs.Node`)."""
+    """A schema that references may name. place: its path inside the whole schema (`$defs.Node`)."""
 
     schema: Any
     place: str
@@ -44,8 +38,8 @@ class Definition(NamedTuple):
 class References:
     """The references inside one schema.
 
-    definitions: by the names to write, which need no escape in a pointer. budget: pays for each definition.
-    Raises WireError when the budget is spent.
+    definitions: by the names to write, which need no escape in a pointer. Making them takes `_DEFINING` steps
+    each from `budget`, and raises WireError when it is spent.
     """
 
     def __init__(self, schema: _Schema, budget: SchemaBudget) -> None:
@@ -65,11 +59,11 @@ class References:
         self._groups = _groups(needs)
 
     def target(self, reference: Any) -> str | None:
-        """The name of the definition that a `$ref` means; None = none in this schema."""
+        """The name of the definition, or `ROOT`, that the value of a `$ref` means; None = neither."""
         return self._targets.get(reference) if isinstance(reference, str) else None
 
     def loops(self, schema: Any, within: str) -> bool:
-        """Whether a value of `schema`, a part of the definition `within`, needs a value of that
+        """Whether a value of `schema`, a part of the definition `within`, may need a value of this
         definition.
         """
         if within != self._within:
@@ -77,7 +71,7 @@ class References:
         return self._loops(schema, self._groups[within])
 
     def _loops(self, schema: Any, group: str) -> bool:
-        """`loops` for the definition's group. Each part is searched once, at any depth."""
+        """Whether `schema` leads to a definition in `group` (of `_groups`) without an optional property."""
         if not isinstance(schema, dict):
             return False
         if (known := self._looped.get(id(schema))) is None:
@@ -93,7 +87,7 @@ class References:
         return known[1]
 
     def _walk(self, schema: _Schema, place: str) -> None:
-        """Collect all definitions, and then the targets of all references, also inside of these targets."""
+        """Collect the definitions inside `schema` and the targets of its references; search these, too."""
         references: list[str] = []
         waiting = [(schema, place)]
         while waiting:
@@ -114,7 +108,7 @@ class References:
                 self._targets[reference] = self._resolved(reference)
 
     def _define(self, name: str, schema: Any, place: str) -> str:
-        """Add a definition under a legal and free name like `name`, and return that name."""
+        """Add a definition under `name` without refused characters, or one like it; return the name."""
         self._budget.spend(_DEFINING)
         name = _UNSAFE.sub("_", name)[:LONGEST_PLACE] or "_"
         if name in self.definitions:
@@ -124,7 +118,7 @@ class References:
         return name
 
     def _free(self, name: str) -> str:
-        """A name that no definition has: with a few more underscores, or else with the first free number."""
+        """A name that no definition has: `name` with a few underscores (`_UNDERSCORES`) or with a number."""
         for more in range(1, _UNDERSCORES + 1):
             if (longer := name + more * "_") not in self.definitions:
                 return longer
@@ -135,7 +129,9 @@ class References:
         return numbered
 
     def _resolved(self, reference: str) -> str | None:
-        """The name of a reference's target, which becomes a definition if it is not yet one."""
+        """The name of the definition that a reference means, which is added if it is new; None = the
+        reference means no schema here.
+        """
         if not reference.startswith("#/"):
             return None
         value: Any = self._schema
@@ -156,7 +152,7 @@ class References:
         return name
 
     def _needs(self, schema: Any) -> Iterator[str]:
-        """The definitions that each value of a schema may need: not those of optional properties."""
+        """The names of the definitions that a schema refers to, except inside optional properties."""
         waiting = [schema]
         seen: set[int] = set()  # a property may be required in several places
         while waiting:
@@ -170,7 +166,7 @@ class References:
 
 
 def _needed(schema: _Schema) -> list[Any]:
-    """The schemas directly inside that each value may need: required properties, alternatives, items."""
+    """The schemas directly inside `schema` under required properties, in lists (`anyOf`, …) and as items."""
     found: list[Any] = []
     properties = schema.get("properties")
     if isinstance(properties, dict):
@@ -183,13 +179,13 @@ def _needed(schema: _Schema) -> list[Any]:
 
 
 def required(schema: _Schema) -> list[Any]:
-    """The names of a schema's required properties."""
+    """The list `required` of a schema; empty = it has none."""
     names = schema.get("required")
     return names if isinstance(names, list) else []
 
 
 def _inside(schema: _Schema) -> Iterator[tuple[str, str, str, Any]]:
-    """The schemas directly inside: keyword, name (if it has one), path step, schema."""
+    """The schemas directly inside `schema`: (keyword, name or "", path inside `schema`, value)."""
     for key in _NAMED:
         if isinstance(named := schema.get(key), dict):
             yield from ((key, name, f"{key}.{name}", one) for name, one in named.items())
@@ -211,7 +207,9 @@ _Edges: TypeAlias = Mapping[str, list[str]]
 
 
 def _groups(needs: _Edges) -> dict[str, str]:
-    """The group of each definition: those that need each other, named after one (Kosaraju's algorithm)."""
+    """The group of each definition. Definitions that need each other are a group, which has the name of one
+    of them. needs: the definitions that each one needs. Kosaraju's algorithm.
+    """
     seen: set[str] = set()
     order = [name for start in needs for name in _led_to(start, needs, seen)]
     needed: dict[str, list[str]] = {name: [] for name in needs}
@@ -223,7 +221,9 @@ def _groups(needs: _Edges) -> dict[str, str]:
 
 
 def _led_to(start: str, edges: _Edges, seen: set[str]) -> list[str]:
-    """The names that `start` reaches and that are not in `seen`, to which they are added; innermost first."""
+    """The names that `start` reaches, itself included, except those in `seen`, innermost first. They are
+    added to `seen`.
+    """
     if start in seen:
         return []
     seen.add(start)

@@ -1,7 +1,4 @@
-"""Relays between clients and providers of this protocol: edits a few members, and keeps nested bytes.
-
-The model's name is in the path of a request and in `modelVersion` of an answer.
-"""
+"""Relays between clients and providers of this protocol: a few members are edited, all else is kept."""
 
 from __future__ import annotations
 
@@ -27,16 +24,12 @@ _NOTHING = msgspec.Raw(b"")
 
 
 class _Answer(msgspec.Struct, rename="camel", gc=False):
-    """The members of a chunk's candidate that the relay must read."""
-
     content: msgspec.Raw = _NOTHING
     finish_reason: str | int | None = None
     index: int | None = None
 
 
 class _Chunk(msgspec.Struct, rename="camel", gc=False):
-    """The members of a chunk that the relay must read."""
-
     candidates: list[_Answer] = []
     usage_metadata: msgspec.Raw = _NOTHING
     error: msgspec.Raw = _NOTHING
@@ -56,11 +49,14 @@ class GeminiRelay(BodyRelay):
     member = "usageMetadata"
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body with the top-level `edits` (UNSET = removed), without `model`, which the path states."""
+        """The body with the top-level `edits` (UNSET = removed), without `model`: it is in the path."""
         return super().request(head, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the client's name of the model, and its usage. Raises RequestFailed for an error."""
+        """The body, with the model named as the client named it, and its usage (None = not stated).
+
+        Raises RequestFailed for an error, WireError for any other body that is no answer.
+        """
         try:
             head = _decode_head(body)
             if not _has(head, "candidates") and _has(head, "error"):
@@ -71,10 +67,12 @@ class GeminiRelay(BodyRelay):
             usage = None if stated is None else decode_usage(_decode(stated))
         except UNREADABLE as error:
             raise WireError(f"the response cannot be parsed: {error}") from None
-        return _renamed(body, head, reply.model), usage
+        if reply.model is None or "modelVersion" not in head:
+            return body, usage
+        return _encode({**head, "modelVersion": reply.model}), usage
 
     def stream(self, reply: Reply) -> GeminiStreamRelay:
-        """A relay for one stream."""
+        """Make the relay of one stream."""
         return GeminiStreamRelay(reply)
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:
@@ -82,7 +80,7 @@ class GeminiRelay(BodyRelay):
 
 
 _ANSWERS = frozenset({"candidates", "promptFeedback"})
-"""An answer has one of these members, or token counts: Google's clients accept answers without candidates."""
+"""An answer has one of these members or token counts; else it is refused as no answer."""
 _NOTHING_IN_IT = frozenset({b"null", b"[]", b"{}"})
 
 
@@ -94,14 +92,8 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
     return encode_usage(usage, None, Report("gemini"), own=False)
 
 
-def _renamed(body: bytes, head: _Head, model: str | None) -> bytes:
-    if model is None or "modelVersion" not in head:
-        return body
-    return _encode({**head, "modelVersion": model})
-
-
 class GeminiStreamRelay:
-    """Relays one stream. Changes the model's name, and adds token counts that the provider left out."""
+    """Relays one stream. Writes the client's name of the model, and an estimate of missing token counts."""
 
     __slots__ = (
         *("_answered", "_array", "_broken", "_finished", "_name", "_open", "_unanswered"),
@@ -126,7 +118,7 @@ class GeminiStreamRelay:
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The usage of the last chunk that states one, decoded only when needed, or else the estimate."""
+        """The usage of the last chunk that states one, or else the estimate; None = neither."""
         stated = self._counted()
         return decode_usage(stated) if stated else self._estimated
 
@@ -135,7 +127,9 @@ class GeminiStreamRelay:
         return stated if type(stated) is dict else None
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes for a chunk's JSON. Raises RequestFailed for an error, WireError for unreadable JSON."""
+        """The client's bytes for a chunk, given as JSON. Raises RequestFailed for an error, WireError for
+        JSON that cannot be read.
+        """
         try:
             chunk = _decode_chunk(frame)
         except UNREADABLE as error:
@@ -156,10 +150,11 @@ class GeminiStreamRelay:
         return b"data: " + frame + b"\r\n\r\n"
 
     def _rename(self, frame: bytes, stated: msgspec.Raw) -> bytes:
-        """The chunk with the client's name of the model.
+        """The chunk with the client's name of the model in place of `stated`, its `modelVersion` if not
+        empty.
 
-        Google writes the candidates first, so another `modelVersion` can only be in front of the chunk's own.
-        The bytes after the chunk's own are the same in every chunk.
+        Google writes the candidates first, so the last `modelVersion` is the chunk's own. The bytes after it
+        are the same in most chunks.
         """
         if not stated:
             return frame
@@ -204,7 +199,7 @@ class GeminiStreamRelay:
     def close(self) -> bytes:
         """The last bytes, after the provider's last chunk. Raises RequestFailed if the stream broke off.
 
-        done stays False if the model failed: its stop reason was passed on, because Google's clients know it.
+        `done` stays False if every candidate has a stop reason in `BROKEN` and no answer.
         """
         unanswered = not self._open and (self._unanswered or bool(self._counted()))
         if self._open - self._finished or not (self._open or unanswered):
@@ -213,14 +208,14 @@ class GeminiStreamRelay:
         return self._owed() + (b"]" if self._array else b"")
 
     def _owed(self) -> bytes:
-        """A chunk with the estimated usage, if no chunk stated a usage; else empty."""
+        """The bytes of a chunk with the estimated usage, if the stream stated none; else empty."""
         if self.estimate is None or not self.done or self.usage is not None:
             return b""
         self._estimated = usage = self.estimate()
         return self._framed(_encode({"usageMetadata": _counts(usage)}))
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The last bytes of a stream that broke off: a chunk with the error."""
+        """The last bytes of a stream that broke off: a chunk with the fault as an error."""
         body = _encode(error_body(fault))
         return b"%b%b]" % (self._separator, body) if self._array else b"data: %b\r\n\r\n" % body
 
@@ -231,7 +226,9 @@ _KEY = b'"modelVersion"'
 
 
 def _odd(frame: bytes, error: Exception) -> RequestFailed | WireError:
-    """The error for an unreadable chunk: the provider's, if it is unframed or in a list, else a WireError."""
+    """What to raise for an unreadable chunk: RequestFailed if it holds an error, alone or in a list, else
+    WireError.
+    """
     if type(frame) is ErrorFrame or (frame.lstrip()[:1] == b"[" and b'"error"' in frame):
         return RequestFailed(fault_of(bytes(frame)))
     return WireError(f"a stream chunk cannot be parsed: {error}")

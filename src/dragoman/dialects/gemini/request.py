@@ -24,21 +24,13 @@ STREAM_PATH = "/models/{model}:streamGenerateContent?alt=sse"
 
 _TOP = frozenset(
     {
-        "model",
-        "contents",
-        "systemInstruction",
-        "tools",
-        "toolConfig",
-        "generationConfig",
-        "serviceTier",
-        "store",
+        *("model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig"),
+        *("serviceTier", "store"),
     }
 )
 _USUAL = frozenset({"contents", "systemInstruction", "tools"})
 MAPPED = _TOP | {"system_instruction", "tool_config", "generation_config", "service_tier"}
-
 _CONTENT = frozenset({"role", "parts"})
-_SYSTEM = frozenset({"parts", "role"})
 _ROLES = {"user": "user", "model": "assistant", "function": "user", "tool": "user"}
 _SAMPLING = {
     "temperature": "temperature",
@@ -62,13 +54,13 @@ _TIER_WORDS = {
     "fast": "priority",
 }
 _NO_SAMPLING = ir.Request(NAME, None).sampling
-"""The shared default value: a request with this very object states no sampling parameter."""
+"""The default of `ir.Request.sampling`. Compared by identity: a request with it states no such parameter."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for structures that the check cannot detect."""
+    """Decode a checked request. Raises WireError for values of the wrong type and an unknown role."""
     body = spelled(wire.body)
     get = body.get
     forms: dict[str, str] = {}
@@ -88,7 +80,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Decode the members that only some requests have into `fields`. Returns the leftover members."""
+    """Decode members not in `_USUAL` into `fields`, the arguments of ir.Request. Returns the leftovers."""
     extra = leftovers(body, _TOP)
     if body.get("generationConfig"):
         extra = ir.merge(_configured(spelled(body["generationConfig"]), fields), extra)
@@ -124,7 +116,7 @@ def _configured(config: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only what the answer's form depends on: the model and whether it streams."""
+    """Decode only what the form of the answer depends on: the model, and whether the answer streams."""
     stream = _streams(wire)
     return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
 
@@ -143,7 +135,7 @@ def _system(value: Any, forms: dict[str, str]) -> tuple[tuple[ir.Block, ...], ir
     value = spelled(value)
     if (role := value.get("role")) is not None:
         forms["systemInstruction"] = role
-    return _blocks(value.get("parts"), "systemInstruction"), leftovers(value, _SYSTEM, "systemInstruction")
+    return _blocks(value.get("parts"), "systemInstruction"), leftovers(value, _CONTENT, "systemInstruction")
 
 
 def _messages(values: Any) -> tuple[ir.Message, ...]:
@@ -182,8 +174,7 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for a Gemini model, and report losses.
 
-    Raises WireError for files of another provider, free-text tools and more than eight candidates, which the
-    API does not have.
+    Raises WireError for media that the provider cannot read, free-text tools and too many candidates.
     """
     own = request.dialect == NAME
     draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)
@@ -233,11 +224,8 @@ def _limit(most: int, target: Target, config: dict[str, Any], *, own: bool) -> N
         config["maxOutputTokens"] = most
         return
     config["maxOutputTokens"] = bound
-    target.report.change(
-        "max_output",
-        "generationConfig.maxOutputTokens",
-        f"lowered to {bound}, the model's maximum",
-    )
+    said = f"lowered to {bound}, the model's maximum"
+    target.report.change("max_output", "generationConfig.maxOutputTokens", said)
     target.report.lose("max_output", f"limited to {bound}", "quality")
 
 
@@ -261,14 +249,16 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """Change or remove the sampling parameters in `config` that the API refuses, and report it."""
+    """Change or remove the sampling parameters in `config` that the API refuses. Lost values are reported.
+
+    Raises WireError for more candidates than `_ANSWERS`.
+    """
     report = target.report
     if target.facts.sampling is False:
         for key in sorted(_DRAWN):
             if config.pop(key, None) is not None:
-                report.lose(
-                    f"sampling.{_SAMPLING[key]}", "the model does not accept sampling parameters", "quality"
-                )
+                why = "the model does not accept sampling parameters"
+                report.lose(f"sampling.{_SAMPLING[key]}", why, "quality")
     if config.get("candidateCount") == 1:
         del config["candidateCount"]
     if config.get("candidateCount", 1) > _ANSWERS:
@@ -276,15 +266,11 @@ def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
     for key in _PENALTIES:
         if config.get(key, 0) >= 2:
             config[key] = 1.99
-            report.change(
-                f"sampling.{_SAMPLING[key]}",
-                f"generationConfig.{key}",
-                "lowered: the Gemini API requires a value below 2",
-            )
-    if not config.get("responseLogprobs", True):
-        del config["responseLogprobs"]
-    if config.get("logprobs") == 0:
-        del config["logprobs"]
+            said = "lowered: the Gemini API requires a value below 2"
+            report.change(f"sampling.{_SAMPLING[key]}", f"generationConfig.{key}", said)
+    for key in ("responseLogprobs", "logprobs"):
+        if not config.get(key, True):
+            del config[key]
     if (stop := config.get("stopSequences")) is not None:
         _fit_stop(stop, target, config)
     seed = config.get("seed")
@@ -308,7 +294,7 @@ def _fit_stop(stop: list[str], target: Target, config: dict[str, Any]) -> None:
 def _encode_rare(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, own: bool
 ) -> None:
-    """Write the members that most requests do not have, and report the fields that the API lacks."""
+    """Write tier, store and leftovers into `body` and `config`, and report the fields that are lost."""
     report = target.report
     if request.tier is not None:
         _encode_tier(request.tier, target, body, own=own)
@@ -319,7 +305,10 @@ def _encode_rare(
         body["store"] = request.store
     FIELDS.lose(request, report, written=body)
     if request.extra is not None:
-        _restore(request.extra, target, body, config)
+        holders = {"generationConfig": config, "toolConfig": body.get("toolConfig", {})}
+        out = {**body, **holders}
+        restore(out, request.extra, report, "")
+        body.update({key: value for key, value in out.items() if key not in holders or value})
 
 
 def _encode_tier(tier: str, target: Target, body: dict[str, Any], *, own: bool) -> None:
@@ -332,14 +321,7 @@ def _encode_tier(tier: str, target: Target, body: dict[str, Any], *, own: bool) 
             target.report.change("tier", "serviceTier", "written as priority, which means the same")
 
 
-def _restore(extra: ir.Extra, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write the leftovers back: into `body`, `config`, or a `toolConfig`, which is created if needed."""
-    holders = {"generationConfig": config, "toolConfig": body.get("toolConfig", {})}
-    out = {**body, **holders}
-    restore(out, extra, target.report, "")
-    body.update({key: value for key, value in out.items() if key not in holders or value})
-
-
+_NO_CACHING = "the Gemini API has no such setting of prompt caching"
 FIELDS = Fields(
     NAME,
     handled={
@@ -356,10 +338,7 @@ FIELDS = Fields(
         "sampling.min_p": "the Gemini API has no min_p",
         "sampling.repetition_penalty": "the Gemini API has no repetition penalty",
         "sampling.logit_bias": "the Gemini API has no logit bias",
-        **dict.fromkeys(
-            within("cache", "key mode ttl retention mark"),
-            "the Gemini API has no such setting of prompt caching",
-        ),
+        **dict.fromkeys(within("cache", "key mode ttl retention mark"), _NO_CACHING),
         "user": "the Gemini API has no end user id",
         "safety_identifier": "the Gemini API has no end user id",
         "metadata": "the Gemini API has no metadata",
@@ -369,4 +348,6 @@ FIELDS = Fields(
         **dict.fromkeys(("previous", "conversation", "background"), "the Gemini API is stateless"),
     },
 )
-"""For each field of ir.Request, its encoder or why it is lost. This dialect's own `store` is not lost."""
+"""For each field of ir.Request, the function that encodes it, or the reason why it is lost. `store` is lost
+only in requests of other dialects.
+"""

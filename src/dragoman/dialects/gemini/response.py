@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from dragoman import ir
 from dragoman.dialects.gemini.draft import Draft
 from dragoman.dialects.gemini.errors import fault_of
@@ -47,8 +49,8 @@ ANSWER = Typed(NAME, index=int, finishReason=(str, int))
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a GenerateContentResponse.
 
-    Raises RequestFailed for an error with status 200, and for an empty answer because the model failed;
-    WireError for other objects.
+    Raises RequestFailed for an error object, and if the model failed and no candidate has more than
+    reasoning; WireError for any other object.
     """
     if body.get("error") and not body.get("candidates"):
         raise RequestFailed(fault_of(body))
@@ -115,7 +117,9 @@ def _candidate(value: Any, place: int) -> ir.Candidate:
 
 
 def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
-    """Decode the `parts` of one content. Raises WireError, at path `where`, for no list of objects."""
+    """Decode the `parts` of one content. Raises WireError if they are no list of objects. where: the path of
+    the content, for the error.
+    """
     parts = content.get("parts")
     if parts is None:
         return []
@@ -129,7 +133,7 @@ def calls_client(block: ir.Block) -> bool:
 
 
 def is_usable(block: ir.Block) -> bool:
-    """Whether the block is more than reasoning or an empty text, which alone are no answer."""
+    """Whether the block alone is an answer: it is neither reasoning nor an empty text."""
     return not isinstance(block, ir.Thinking) and block != _NO_WORDS
 
 
@@ -137,23 +141,14 @@ _NO_WORDS = ir.Text("")
 
 
 def cited(block: ir.Block, citation: ir.Citation) -> ir.Block:
-    """The block with one more citation, if it is text; else unchanged."""
+    """A copy of a text block with one more citation; any other block unchanged."""
     if not isinstance(block, ir.Text):
         return block
-    return ir.Text(
-        block.text,
-        (*block.citations, citation),
-        block.logprobs,
-        block.sealed,
-        block.item,
-        block.cache,
-        block.extra,
-        block.form,
-    )
+    return msgspec.structs.replace(block, citations=(*block.citations, citation))
 
 
 def remainder(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
-    """The leftovers of a candidate, and of its content under dotted names; empty = none."""
+    """The leftovers of a candidate, and those of its `content` as `content.NAME`; empty = none."""
     extra = ir.merge(leftovers(candidate, CANDIDATE), leftovers(content, _CONTENT, "content"))
     return dict(extra[NAME]) if extra else {}
 
@@ -179,13 +174,14 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     if usage or response.usage is not None:
         out["usageMetadata"] = usage
     out |= identity(response.id, response.model, response.created, reply)
-    if response.extra is not None:
-        restore(out, response.extra, report, "")
+    restore(out, response.extra, report, "")
     return out
 
 
 def identity(id: str | None, model: str | None, created: float | str | None, reply: Reply) -> dict[str, Any]:
-    """`modelVersion`, `createTime` (if known) and `responseId`, the same in every chunk of a stream."""
+    """The members `modelVersion`, `createTime` (absent if `created` is None) and `responseId` of an answer
+    and of each chunk of a stream. id, model: the provider's; None = not stated.
+    """
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:
         out["createTime"] = created if isinstance(created, str) else _dated(created)
@@ -204,8 +200,7 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
     for index, block in enumerate(candidate.blocks):
         if (part := bare_text(block)) is None:
             place = f"{where}.blocks[{index}]"
-            part = encode_part(block, draft, place)
-            if part is None:
+            if (part := encode_part(block, draft, place)) is None:
                 continue
             if isinstance(block, ir.Text) and not derived:
                 for number, citation in enumerate(block.citations):
@@ -220,12 +215,11 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
     }
     if grounding := sources.metadata():
         out[GROUNDING] = grounding
-    if candidate.extra is not None:
-        restore(out, without_tokens(candidate.extra, out, report, where), report, where)
+    restore(out, without_tokens(candidate.extra, out, report, where), report, where)
     return out
 
 
 def are_derived(extra: ir.Extra) -> bool:
-    """Whether a candidate's citations come from metadata in its leftovers, which are written unchanged."""
+    """Whether the leftovers of a candidate hold the metadata that its citations were decoded from."""
     own = (extra or {}).get(NAME)
     return own is not None and not own.keys().isdisjoint({GROUNDING, CITATIONS})

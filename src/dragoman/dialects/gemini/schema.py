@@ -1,8 +1,6 @@
-"""Reduces the JSON Schemas of other dialects to what the API accepts.
+"""Reduces the JSON Schemas of other dialects to what the API accepts; anything else is a 400.
 
-https://ai.google.dev/api/generate-content#FIELDS.response_json_schema lists what `parametersJsonSchema` and
-`responseJsonSchema` accept; anything else is a 400. A refused keyword is moved into the description, so that
-the model still reads it.
+https://ai.google.dev/api/generate-content#FIELDS.response_json_schema
 """
 
 from __future__ import annotations
@@ -27,17 +25,17 @@ _KEPT: Final = frozenset(
 )
 _LISTED: Final = frozenset({"anyOf", "oneOf", "prefixItems"})
 _UNSAID: Final = frozenset({"$schema", "$comment", "nullable", *DEFINED})
-"""Keywords that are left out without a report, or written at another place."""
+"""Keywords that are left out without a report. Definitions and `nullable` are written in another form."""
 _NOTES: Final = frozenset({"default", "examples", "example", "deprecated", "readOnly", "writeOnly"})
-"""Keywords that constrain no value: losing one is only a hint."""
+"""Keywords that constrain no value, so that the loss of one is only a hint."""
 _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": ("maximum", -1, min)}
 
 
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
-    """The JSON Schema without what the API refuses. Most schemas are returned unchanged.
+    """The JSON Schema without what the API refuses; the schema itself if the API accepts all of it.
 
-    Each removed part is a loss at its exact place below `where`. Raises WireError, with `where`, if merging
-    the schema's `allOf` costs too much.
+    Each removed part is reported as a loss. A refused keyword goes into the `description` of its object.
+    where: the IR path of the schema. Raises WireError if it is nested too deeply or costs too many steps.
     """
     if is_plain(schema):
         return schema
@@ -45,7 +43,7 @@ def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
 
 
 class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A schema that needs no change. It has no references, because these must be resolved first."""
+    """A schema that the API accepts unchanged; one with references is never taken for one."""
 
     type: Any = None
     description: Any = None
@@ -67,7 +65,7 @@ class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fals
 
 
 def is_plain(schema: _Schema) -> bool:
-    """Whether the API accepts the schema unchanged."""
+    """Whether the API accepts the schema unchanged; False for any schema with references."""
     try:
         msgspec.convert(schema, _Plain)
     except msgspec.ValidationError:
@@ -77,14 +75,15 @@ def is_plain(schema: _Schema) -> bool:
 
 _BESIDE_REFERENCE: Final = frozenset({"allOf", "title", "description", *_NOTES, *_UNSAID})
 _MOST_OPENED: Final = 100
-"""The most definitions that may be copied into one schema, in place of references in `allOf`."""
+"""The most copies of definitions that may replace references in the `allOf`s of one schema."""
 _DEEPEST_OPENED: Final = 2
-"""The most such copies inside each other."""
+"""The most copies of definitions, in place of references in `allOf`, inside each other."""
 
 
 class _Cleaner:
     """Reduces one schema. within: the name of the current definition. opened: the names of the definitions
-    copied here in place of references. left: how many more copies are permitted. budget: pays for copies.
+    whose copies the current part is inside of. left: how many more copies may be made. budget: the steps that
+    merging and copying may still take.
     """
 
     def __init__(self, schema: _Schema, report: Report, budget: SchemaBudget) -> None:
@@ -96,7 +95,7 @@ class _Cleaner:
         self.within = ROOT
 
     def whole(self, schema: _Schema, where: str) -> _Schema:
-        """Reduce the root schema and every definition, which become its `$defs`."""
+        """The reduced root schema, with all reduced definitions as its `$defs`. where: its IR path."""
         out = self.clean(schema, where, hard=True)
         defs = {}
         for name, (inside, place) in self.references.definitions.items():
@@ -105,7 +104,9 @@ class _Cleaner:
         return {**out, "$defs": defs} if defs else out
 
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
-        """Reduce one schema. hard: True = no optional property is between it and its definition's root."""
+        """The reduced schema; {} for a boolean. where: its IR path. hard: True = no optional property is
+        between it and the root of its definition.
+        """
         if not isinstance(schema, dict):
             if schema is False:
                 self.report.lose(where, "the Gemini API has no schema that allows no value", "quality")
@@ -120,7 +121,7 @@ class _Cleaner:
     def _node(self, schema: _Schema, where: str, *, hard: bool) -> _Schema:
         if self.opened:  # a copy in place of a reference
             self.budget.spend(len(schema))
-        node = _Node(schema, where, hard=hard)
+        node = _Node(schema, where, hard)
         for key, value in schema.items():
             if key in _KEPT:
                 node.out.setdefault(key, value)
@@ -143,7 +144,7 @@ class _Cleaner:
     # --- Properties and references ---------------------------------------------------------------
 
     def properties(self, node: _Node, _key: str, value: Any) -> None:
-        """Write `properties`, and `required` without the properties that contain their own definition."""
+        """Write `properties`, and `required` without those that would need their own definition again."""
         if not isinstance(value, dict):
             return
         names = required(node.schema)
@@ -171,7 +172,9 @@ class _Cleaner:
             node.out.pop(key, None)
 
     def reference(self, node: _Node, key: str, value: Any) -> None:
-        """Write a `$ref` to a definition in the same schema, or to the schema itself; refuse any other."""
+        """Write a `$ref` to a definition or to the whole schema; refuse any other. One that leads back to its
+        own definition without an optional property is left out, which is reported.
+        """
         target = self.references.target(value)
         if target is None:
             node.refused[key] = value
@@ -181,7 +184,9 @@ class _Cleaner:
             node.out[key] = ROOT if target == ROOT else f"#/$defs/{target}"
 
     def _alone(self, node: _Node) -> _Schema:
-        """The object with its `$ref` alone in an `anyOf`; members beside it, except the texts, are lost."""
+        """The object, its `$ref` alone in an `anyOf` if it has other members. Of these, only title and
+        description stay; the others are reported as lost.
+        """
         beside = {key: value for key, value in node.out.items() if not key.startswith("$")}
         if not beside:
             return node.out
@@ -193,13 +198,13 @@ class _Cleaner:
         return {**beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
-        """Whether a value of this part of the current definition needs a value of that definition."""
+        """As `References.loops`, for a part of the current definition."""
         return self.references.loops(schema, self.within)
 
     # --- Other keywords --------------------------------------------------------------------------
 
     def listed(self, node: _Node, key: str, value: Any) -> None:
-        """Write a list of schemas. A list under `items`, the older form, becomes `prefixItems`."""
+        """Write a list of schemas, that of `items` as `prefixItems`. Refuse a value that is no list."""
         if not isinstance(value, list):
             node.refused[key] = value
             return
@@ -209,7 +214,7 @@ class _Cleaner:
         ]
 
     def items(self, node: _Node, key: str, value: Any) -> None:
-        """Write `items`: one schema for all items, or a list."""
+        """Write `items`: one schema for all items, or a list. False is refused, other values are left out."""
         if isinstance(value, dict):
             node.out[key] = self.clean(value, place_in(node.where, key), hard=node.hard)
         elif isinstance(value, list):
@@ -218,12 +223,12 @@ class _Cleaner:
             node.refused[key] = value
 
     def more_properties(self, node: _Node, key: str, value: Any) -> None:
-        """Write `additionalProperties`, which are never required."""
+        """Write `additionalProperties`: a schema, or any other value unchanged."""
         place = place_in(node.where, key)
         node.out[key] = self.clean(value, place, hard=False) if isinstance(value, dict) else value
 
     def const(self, node: _Node, key: str, value: Any) -> None:
-        """Write `const` as an `enum` with one value, or null as a type."""
+        """Write a string or number as an `enum` of one value, null as a type; refuse any other `const`."""
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             node.out["enum"] = [value]
         elif value is None:
@@ -232,7 +237,7 @@ class _Cleaner:
             node.refused[key] = value
 
     def enum(self, node: _Node, key: str, value: Any) -> None:
-        """Write an `enum` of strings and numbers, with null as a type; refuse any other."""
+        """Write an `enum` of strings and numbers; a null in it becomes a type. Refuse any other `enum`."""
         named = [one for one in value if one is not None] if isinstance(value, list) else []
         if not named or any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in named):
             node.refused[key] = value
@@ -242,7 +247,7 @@ class _Cleaner:
             node.out["type"] = _nullable(node.schema.get("type", _type_of(named)))
 
     def _or_null(self, node: _Node) -> None:
-        """Write OpenAPI's `nullable: true` as a type or alternative of null."""
+        """Let a schema with OpenAPI's `nullable: true` accept null in JSON Schema's form."""
         out = node.out
         choices = next((out[key] for key in ("anyOf", "oneOf") if key in out), None)
         if "$ref" in out:
@@ -255,7 +260,7 @@ class _Cleaner:
             out["type"] = _nullable(_type_of(out["enum"]))
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
-        """Write an exclusive bound as an inclusive one, which is exact for integers, else also refuse it."""
+        """Write an exclusive bound as an inclusive one; unless it is an integer's, also refuse it."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             node.refused[key] = value
             return
@@ -269,7 +274,9 @@ class _Cleaner:
     # --- allOf -----------------------------------------------------------------------------------
 
     def _merged(self, schema: _Schema, where: str) -> _Schema:
-        """The schema with its `allOf` merged into it, or in its description if it contradicts itself."""
+        """The schema with its `allOf` merged into it; if they cannot be merged, with `allOf` in its
+        description, which is reported as a loss.
+        """
         members = schema["allOf"] if isinstance(schema["allOf"], list) else [None]
         merged: _Schema | None = {key: value for key, value in schema.items() if key != "allOf"}
         opens = len(members) > 1 or not schema.keys() <= _BESIDE_REFERENCE
@@ -289,7 +296,7 @@ class _Cleaner:
         return _joined(one, other)
 
     def _resolved(self, member: Any) -> Any:
-        """A member of `allOf`, or the definition that it is a reference to, up to the limits of copies."""
+        """A member of `allOf`, or the definition that it refers to, if one more copy of this may be made."""
         reference = member.get("$ref") if isinstance(member, dict) and len(member) == 1 else None
         target = self.references.target(reference)
         if target is None or target == ROOT or target in self.opened:
@@ -301,18 +308,18 @@ class _Cleaner:
         return self.references.definitions[target].schema
 
 
-class _Node:
-    """One schema while it is reduced. out: the result. refused: keywords that go into its description."""
+class _Node(msgspec.Struct):
+    """One schema while it is reduced. where: its IR path. hard: see `_Cleaner.clean`. out: the result.
+    refused: keywords that go into its description. required: the names that `properties` left, None =
+    unknown.
+    """
 
-    __slots__ = ("hard", "out", "refused", "required", "schema", "where")
-
-    def __init__(self, schema: _Schema, where: str, *, hard: bool) -> None:
-        self.schema = schema
-        self.where = where
-        self.hard = hard
-        self.out: _Schema = {}
-        self.refused: _Schema = {}
-        self.required: list[Any] | None = None
+    schema: _Schema
+    where: str
+    hard: bool
+    out: _Schema = {}
+    refused: _Schema = {}
+    required: list[Any] | None = None
 
 
 _WRITE: Final[dict[str, Callable[[_Cleaner, _Node, str, Any], None]]] = {
@@ -333,10 +340,11 @@ def _as_json(value: Any) -> str:
 
 
 _DESCRIBED: Final = "it is not enforced, only described to the model"
+ADAPTED: Final = "the schema is adapted to what the API accepts"
 
 
 def _describe(schema: _Schema, refused: _Schema) -> None:
-    """Append the refused keywords, as JSON, to the schema's description."""
+    """Append the refused keywords, as JSON, to the `description` of `schema`, which is changed."""
     words = ", ".join(f"{key}: {_as_json(value)}" for key, value in refused.items())
     said = schema.get("description")
     schema["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
@@ -352,7 +360,7 @@ def _nullable(kind: Any) -> Any:
 
 
 def _joined(one: _Schema, other: _Schema) -> _Schema | None:
-    """A schema for values that fit both schemas; None = no such schema can be written."""
+    """One schema for the values that both schemas allow; None = it cannot be written, or there are none."""
     out = dict(one)
     for key, value in other.items():
         if key not in out or out[key] == value or key in _NOTES or key in {"title", "description"}:
@@ -384,7 +392,7 @@ def _names(one: Any, other: Any) -> Any:
 
 
 def _common(one: Any, other: Any) -> Any:
-    """The values in both lists; a single value counts as a list. None = there are none."""
+    """The values that are in both lists; a single value counts as a list. None = there are none."""
     first, second = (value if isinstance(value, list) else [value] for value in (one, other))
     allowed = set(map(_as_json, second))
     return [value for value in first if _as_json(value) in allowed] or None
@@ -407,4 +415,4 @@ _JOIN: Final[dict[str, Callable[[Any, Any], Any]]] = {
     **dict.fromkeys(("minimum", "minItems"), _stricter(max)),
     **dict.fromkeys(("maximum", "maxItems"), _stricter(min)),
 }
-"""For each keyword, joins its values in two schemas to one; None = impossible."""
+"""For each keyword, the function that joins its values in two schemas to one value; None = impossible."""

@@ -1,9 +1,7 @@
 """Reads and writes thought signatures: Google's unchanged, those of other origins tagged, in base64.
 
-The official clients decode a signature from base64 and encode it again, in base64 or base64url. So the tag is
-inside the base64. A signature that comes back with the tag is one that Google cannot read.
-
-https://ai.google.dev/gemini-api/docs/thought-signatures
+The official clients decode a signature from base64 and encode it again, in base64 or base64url, so the tag is
+inside the base64. https://ai.google.dev/gemini-api/docs/thought-signatures
 """
 
 from __future__ import annotations
@@ -16,14 +14,14 @@ from dragoman.dialects.seals import TAG, read_seal, tag_seal
 from dragoman.ir import Sealed
 
 _TAGGED: Final = b64encode(TAG.encode())[: len(TAG) * 8 // 6].decode()
-"""The beginning of every tagged signature: the characters that only the tag determines."""
+"""The characters that every tagged signature begins with, in base64."""
 FOREIGN: Final = b'"' + _TAGGED.encode()
-"""The beginning of a tagged signature in a request body's JSON."""
+"""The bytes that a tagged signature begins with in the JSON of a request body."""
 _USUAL: Final = str.maketrans("-_", "+/")
 
 
 def read_signature(signature: str) -> Sealed:
-    """The seal that a signature holds: Google's own, or that of the origin in its tag."""
+    """The seal that a signature holds: that of the origin in its tag, or Google's if it has no valid tag."""
     if not signature.startswith(_TAGGED):
         return Sealed(NAME, signature)
     padded = signature.translate(_USUAL) + "=" * (-len(signature) % 4)
@@ -35,5 +33,5 @@ def read_signature(signature: str) -> Sealed:
 
 
 def write_signature(sealed: Sealed) -> str:
-    """The signature for a seal of any origin."""
+    """The signature for a seal: Google's unchanged, that of another origin tagged and in base64."""
     return sealed.data if sealed.origin == NAME else b64encode(tag_seal(sealed).encode()).decode()

@@ -1,7 +1,6 @@
-"""Speech with Gemini: generateContent with `responseModalities: ["AUDIO"]`.
+"""Speech with Gemini: generateContent with `responseModalities: ["AUDIO"]`, which returns raw samples.
 
-Specification: https://ai.google.dev/gemini-api/docs/speech-generation. The answer has raw samples, 24,000 per
-second. They are sent in a WAV file, or unchanged as "pcm". There is no other format.
+Specification: https://ai.google.dev/gemini-api/docs/speech-generation
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from base64 import b64decode
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.gemini.output import VOICE, VOICES
+from dragoman.dialects.gemini.output import known_voice
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.openai import speech as family
@@ -28,7 +27,7 @@ _LOST: Final = {"speed": "the Gemini API has no speed parameter: describe the sp
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """Encode the request. Raises WireError for an unsupported format."""
+    """Encode the request, and report losses. Raises WireError for an audio format other than wav and pcm."""
     report = target.report
     if request.output is None:
         report.lose("output", "Gemini returns raw audio: the format is wav, not mp3", "quality")
@@ -37,11 +36,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
         raise WireError(message, "output", "unsupported_value")
     speech: dict[str, Any] = {}
     if (voice := request.voice) is not None:
-        name = voice if voice in VOICES else voice.capitalize()
-        if name not in VOICES:
-            name = VOICE
-            report.lose("voice", f"the Gemini API has no voice {voice}: {name} is used", "quality")
-        speech["voiceConfig"] = {"prebuiltVoiceConfig": {"voiceName": name}}
+        speech["voiceConfig"] = {"prebuiltVoiceConfig": {"voiceName": known_voice(voice, report, "voice")}}
     if request.language is not None:
         speech["languageCode"] = request.language
     text = request.text
@@ -58,8 +53,8 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """Decode the audio. Raises RequestFailed for an error with status 200 or an answer without audio,
-    WireError for an unknown object.
+    """Decode the audio: as a WAV file, or as raw samples if the request wants "pcm". Raises RequestFailed for
+    an error object or an answer without audio, WireError for any other object.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
     pieces = [
@@ -90,7 +85,9 @@ def _decoded(piece: ir.Media) -> bytes:
 
 
 def silent(answer: ir.Response, lacking: str) -> ir.Fault:
-    """The fault for an answer without the requested content: a refusal, or no `lacking` ("sound")."""
+    """The fault for an answer without the requested content: the model refused, or an answer has no `lacking`
+    (in words: "sound").
+    """
     stop = answer.candidates[0].stop if answer.candidates else None
     if stop is not None and stop.reason == "filter":
         return ir.Fault("content_policy", f"The model refused to answer ({stop.raw}).", code="content_filter")

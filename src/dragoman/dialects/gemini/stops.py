@@ -1,9 +1,7 @@
-"""Decodes and encodes stop reasons.
+"""Decodes and encodes stop reasons: https://ai.google.dev/api/generate-content#FinishReason
 
-`STOP` also stands for tool calls: only the parts show that an answer ends for a tool. A refused prompt has no
-candidate. The IR has one candidate for it, whose detail holds the whole `promptFeedback`.
-
-Specification: https://ai.google.dev/api/generate-content#FinishReason
+`STOP` also stands for tool calls. A refused prompt has no candidate; the IR has one for it, the detail of
+whose stop holds the whole `promptFeedback`.
 """
 
 from __future__ import annotations
@@ -53,7 +51,7 @@ STOP_WORDS: dict[str, str] = {
     "error": "OTHER",
     "other": "OTHER",
 }
-"""`finishReason` for each reason of the IR. The reasons in `_LOST` are more exact than their word."""
+"""Stop reason of the IR -> `finishReason`. For reasons in `_LOST` the word says less, which is reported."""
 _LOST = {
     "context": "a full context window is reported as MAX_TOKENS",
     "sequence": "a stop sequence is reported as STOP, without the sequence",
@@ -65,11 +63,11 @@ _FEEDBACK = "promptFeedback"
 _MESSAGE = "finishMessage"
 _TO = "candidates[].finishMessage"
 _EXPLANATION = "explanation"
-"""The key in `Stop.detail` of other protocols for the text that Google has in `finishMessage`."""
+"""The key in the `Stop.detail` of other protocols whose text becomes `finishMessage`."""
 
 
 def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """The stop of a candidate; None = not finished. called: the candidate holds calls for the client."""
+    """The stop of a wire candidate; None = not finished. called: True = it calls a client's tool."""
     word = candidate.get("finishReason")
     if word is None:
         return None
@@ -81,11 +79,11 @@ def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None
 
 
 UNANSWERED = ir.Stop("other", "")
-"""The stop of an answer that states usage but no candidate and no reason."""
+"""The stop of an answer that states its usage, but neither a candidate nor `promptFeedback`."""
 
 
 def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
-    """The stop of an answer or chunk without candidates; None = it has neither feedback nor usage."""
+    """The stop of an answer or chunk without candidates; None = it has neither `promptFeedback` nor usage."""
     feedback = body.get(_FEEDBACK)
     if (stop := refused(feedback)) is not None:
         return stop
@@ -102,7 +100,7 @@ def refused(feedback: Any) -> ir.Stop | None:
 
 
 def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
-    """The more informative of two stops of chunks without candidates; the first if both say the same."""
+    """Of the stops of two chunks without candidates, the one that says more; `stop` if both say as much."""
     return max(
         stop, other, key=lambda one: 0 if one is None else 1 + (one.detail is not None) + bool(one.raw)
     )
@@ -115,7 +113,7 @@ def feedback_of(stop: ir.Stop | None) -> dict[str, Any] | None:
 
 
 def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
-    """The fault for a stop because the model failed; None for any other stop."""
+    """The fault for a stop with the reason "broken", the model failed; None for any other stop."""
     if stop is None or stop.reason != "broken":
         return None
     word = stop.raw or "OTHER"
@@ -127,15 +125,17 @@ def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
 def encode_stop(
     stop: ir.Stop | None, report: Report, where: str, *, own: bool, called: bool
 ) -> dict[str, Any]:
-    """`finishReason` and `finishMessage`. where: the candidate's path. called: it calls a client's tool."""
+    """The members `finishReason` and `finishMessage` of a candidate; empty for None. Losses are reported.
+
+    where: the candidate's IR path. called: True = it holds calls of the client's tools. own: True = Google
+    answered.
+    """
     if stop is None:
         return {}
-    out: dict[str, Any] = {}
-    if own:
-        raw = stop.raw
-        out["finishReason"] = STOP_WORDS[stop.reason] if raw is None else _word(raw)
-    else:
-        out["finishReason"] = STOP_WORDS[stop.reason]
+    out: dict[str, Any] = {"finishReason": STOP_WORDS[stop.reason]}
+    if own and stop.raw is not None:
+        out["finishReason"] = _word(stop.raw)
+    elif not own:
         _lose(stop, report, where + ".stop", called=called)
     for key, value in (stop.detail or {}).items():
         if own and key == _MESSAGE:
@@ -151,7 +151,7 @@ def encode_stop(
 
 
 def _word(raw: str) -> str | int:
-    """A `finishReason` as the provider wrote it: a number if it is one, see `STOPS`."""
+    """A `finishReason` as the provider wrote it: as a number if it is one of at most `_DIGITS` digits."""
     return int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= _DIGITS else raw
 
 
@@ -162,11 +162,8 @@ def _lose(stop: ir.Stop, report: Report, where: str, *, called: bool) -> None:
     if (lost := _LOST.get(stop.reason)) is not None:
         report.lose(f"{where}.reason", lost, "quality")
     elif stop.reason == "end" and called:
-        report.change(
-            f"{where}.reason",
-            "candidates[].finishReason",
-            "the tool call itself shows that the response ended with it",
-        )
+        said = "the tool call itself shows that the response ended with it"
+        report.change(f"{where}.reason", "candidates[].finishReason", said)
     elif stop.reason == "tool" and not called:
         report.lose(f"{where}.reason", "without a tool call it is reported as STOP", "hint")
     if stop.sequence is not None:

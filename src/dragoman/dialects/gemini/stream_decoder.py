@@ -1,11 +1,8 @@
 """Decodes streams: the chunks of streamGenerateContent to IR events.
 
-Every chunk is a GenerateContentResponse with more parts. Nothing marks the end of a part: consecutive
-unsigned texts of one kind are one block, a signed part is a block of its own, and a call comes whole (on
-Vertex AI also in pieces). Usage is cumulative. `finishReason` may come alone, with parts, or in several
-chunks. Only the last byte ends the stream, so the final events wait for `close`.
-
-An empty signed part signs the text before it; an empty unsigned part has no meaning.
+Every chunk is a GenerateContentResponse with more parts. Consecutive unsigned texts of one kind are one
+block, a signed part is a block of its own, and a call comes whole (on Vertex AI also in pieces). The last
+usage counts all. Nothing but the last byte ends the stream, so the final events wait for `close`.
 
 Specification: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 """
@@ -61,7 +58,7 @@ class _Candidate(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Words(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A chunk that holds one piece of text and nothing else, as most chunks do."""
+    """A chunk that holds one piece of text, and otherwise only members about the whole answer."""
 
     candidates: tuple[_Candidate]
     usage_metadata: msgspec.Raw = _NOTHING
@@ -76,40 +73,35 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 _NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WORDS = frozenset({"text", "thought"})
 _MOST_TEXT = 4_000_000
-"""The most characters of a candidate's text that are kept to place its sources, which come at the end, while
-a stream may be endless. Of a longer text none is kept.
-"""
+"""The most characters of a candidate's texts that are kept to place its citations. Of longer ones none is."""
 _LATE = KNOWN | {"promptFeedback"}
 
 
-class _Answer:
+class _Answer(msgspec.Struct):
     """One candidate while it arrives.
 
-    number: its index. index: that of the open or next block. kind: the class of the open block; None = none
-    is open. usable: True = there is more than reasoning. finish: the chunk's candidate with its stop reason.
-    texts: its texts in pieces, by block, up to a limit. size: characters of its texts. media: the last piece
-    of the open audio. told: the citations among the leftovers, as JSON.
+    number: its index. kept: bounds its leftovers. index: of the open or next block. kind: the class of the
+    open block, None = none is open. texts: each text block's index and pieces; pieces: those of the last one.
+    size: characters of all texts. patches: the open call's arguments, media: the open audio's last piece,
+    None = none open. called: True = it calls a client's tool. usable: True = it has more than reasoning.
+    finish: the wire candidate with its stop reason, None = none yet. extra: its leftovers. told: the
+    citations in them, as JSON.
     """
 
-    __slots__ = (
-        *("called", "extra", "finish", "index", "kind", "media", "number", "patches"),
-        *("kept", "pieces", "size", "texts", "told", "usable"),
-    )
-
-    def __init__(self, number: int, kept: Kept) -> None:
-        self.number = number
-        self.kept = kept
-        self.index = 0
-        self.kind: type | None = None
-        self.pieces: list[str] = []
-        self.size = 0
-        self.texts: list[tuple[int, list[str]]] = []
-        self.patches: Patches | None = None
-        self.media: ir.Media | None = None
-        self.called = self.usable = False
-        self.finish: _Wire | None = None
-        self.extra: _Wire = {}
-        self.told: dict[str, set[bytes]] = {}
+    number: int
+    kept: Kept
+    index: int = 0
+    kind: type | None = None
+    pieces: list[str] = []
+    size: int = 0
+    texts: list[tuple[int, list[str]]] = []
+    patches: Patches | None = None
+    media: ir.Media | None = None
+    called: bool = False
+    usable: bool = False
+    finish: _Wire | None = None
+    extra: _Wire = {}
+    told: dict[str, set[bytes]] = {}
 
     def close(self) -> _Events:
         """The events that close the open block; empty = none is open."""
@@ -124,7 +116,7 @@ class _Answer:
         return events
 
     def words(self, text: str, *, thought: bool) -> _Events:
-        """The events that add text, or reasoning if `thought`."""
+        """The events that add a piece of text, or of reasoning if `thought`, to the open or a new block."""
         kind = ir.Thinking if thought else ir.Text
         if self.kind is kind:
             events: _Events = []
@@ -145,7 +137,7 @@ class _Answer:
         return events
 
     def note(self, text: str) -> None:
-        """Keep text in which to place the sources at the end; beyond `_MOST_TEXT`, forget all text."""
+        """Keep a piece of text, to place citations; beyond `_MOST_TEXT` characters, forget all texts."""
         self.size += len(text)
         if self.size <= _MOST_TEXT:
             self.pieces.append(text)
@@ -154,7 +146,7 @@ class _Answer:
                 pieces.clear()
 
     def whole(self, block: ir.Block) -> _Events:
-        """The events that add a block that comes whole."""
+        """The events that add a block that has come whole, after the open block is closed."""
         events = self.close()
         index, number = self.index, self.number
         self.usable = self.usable or is_usable(block)
@@ -173,7 +165,7 @@ class _Answer:
         return events
 
     def sound(self, block: ir.Media) -> _Events:
-        """The events that add a piece of audio, to the open block if they can be joined."""
+        """The events that add a piece of audio: to the open block if it `joins` this, else to a new one."""
         data = block.data or ""
         if self.joins(block):
             self.media = block
@@ -186,7 +178,9 @@ class _Answer:
         return events
 
     def joins(self, block: ir.Media) -> bool:
-        """Whether the audio continues the open block. Base64 cannot be joined after its padding."""
+        """Whether the piece of audio continues the open block: it differs only in its data, and the piece
+        before has no padding.
+        """
         before = self.media
         if before is None or (before.data or "").endswith("="):
             return False
@@ -197,15 +191,13 @@ class _Answer:
         return None if self.finish is None else decode_stop(self.finish, called=self.called)
 
     def sources(self) -> _Events:
-        """The events of the candidate's citations, after all texts and their metadata have come."""
+        """The events of the candidate's citations, when all texts and leftovers have come."""
         texts = [(index, "".join(pieces)) for index, pieces in self.texts]
-        return [
-            ir.Cite(index, citation, self.number) for index, citation in decode_citations(self.extra, texts)
-        ]
+        return [ir.Cite(index, one, self.number) for index, one in decode_citations(self.extra, texts)]
 
 
 class GeminiDecoder:
-    """Decodes one provider's stream to IR events. A frame is the JSON of one chunk in any framing."""
+    """Decodes one provider's stream to IR events."""
 
     def __init__(self, _quirks: Quirks) -> None:
         self._answers: dict[int, _Answer] = {}
@@ -216,7 +208,7 @@ class GeminiDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame. Raises WireError for an unknown format."""
+        """The IR events for one frame, the JSON of a chunk or a list of them. Raises WireError for others."""
         if self._answers:
             try:
                 chunk = _decode_words(frame)
@@ -239,7 +231,9 @@ class GeminiDecoder:
         return events
 
     def close(self) -> _Events:
-        """The last IR events, after the last byte: the end if every candidate has a stop, else an error."""
+        """The last IR events, after the last byte: those of the end if every candidate has a stop reason and
+        not all failed without an answer, else an error. Empty if an error has come before.
+        """
         if self._state == "over":
             return []
         answers = list(self._answers.values())
@@ -267,7 +261,9 @@ class GeminiDecoder:
         return [*events, ir.Error(fault)]
 
     def _feedback(self) -> _Events:
-        """The event with the prompt feedback of chunks without candidates, which then counts as no stop."""
+        """The event with the `promptFeedback` of earlier chunks without candidates, which is forgotten as a
+        stop; empty = there was none.
+        """
         feedback, self._unanswered = feedback_of(self._unanswered), None
         return [] if feedback is None else [ir.More({NAME: {"promptFeedback": feedback}})]
 
@@ -286,7 +282,7 @@ class GeminiDecoder:
     # --- Chunks ----------------------------------------------------------------------------------
 
     def _words(self, chunk: _Words) -> _Events | None:
-        """The event for a chunk that continues the open text or reasoning; None for any other chunk."""
+        """The event for a chunk that continues a candidate's open text or reasoning; None for any other."""
         candidate = chunk.candidates[0]
         answer = self._answers.get(candidate.index)
         if answer is None:
@@ -369,7 +365,7 @@ def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
 
 
 def _more(answer: _Answer, candidate: _Wire) -> _Events:
-    """The events for a candidate in one chunk, whose leftovers `answer` keeps."""
+    """The events for a candidate in one chunk. Its stop reason and its leftovers are kept in `answer`."""
     events: _Events = []
     content = an_object(candidate.get("content") or {}, "candidates[].content")
     for part in content.get("parts") or ():
@@ -403,7 +399,9 @@ _IN_PIECES = frozenset({"partialArgs", "willContinue"})
 
 
 def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
-    """The events for a piece of a call. The first piece has the name, the last one no `willContinue`."""
+    """The events for a piece of a call: the first piece, with the name, opens it; one without `willContinue`
+    closes it. Raises WireError for arguments of a call that is not open.
+    """
     events: _Events = []
     if "name" in call:
         bare = {key: kept for key, kept in call.items() if key not in _IN_PIECES}
@@ -422,7 +420,9 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
 
 
 def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
-    """The chunk's events, with the log probabilities moved from its leftovers to its first text delta."""
+    """The chunk's events, the first text delta with the tokens of the `logprobsResult` in the candidate's
+    leftovers `extra`, where only its other members stay.
+    """
     if rest := rest_of(extra[RESULT]):
         del extra[RESULT]
         extra |= rest
@@ -433,15 +433,14 @@ def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
         return events
     del extra[RESULT]
     extra |= read[1]
-    return [
-        *events[:place],
-        msgspec.structs.replace(events[place], logprobs=read[0]),
-        *events[place + 1 :],
-    ]
+    events[place] = msgspec.structs.replace(events[place], logprobs=read[0])
+    return events
 
 
 def _keep(answer: _Answer, more: _Wire) -> None:
-    """Keep `more`, one chunk's leftovers: values replace, citations add up, empty values change nothing."""
+    """Add `more`, the leftovers of one chunk's candidate, to those of `answer`: lists of citations and
+    members of grounding metadata add up, other values replace, but an empty value replaces none.
+    """
     extra = answer.extra
     for key, value in more.items():
         before = extra.get(key)
@@ -459,7 +458,7 @@ def _keep(answer: _Answer, more: _Wire) -> None:
 
 
 def _added(before: _Wire, more: _Wire, answer: _Answer) -> _Wire:
-    """The lists of citations in `before`, extended by the elements of `more` that are not yet in them."""
+    """Extend the lists of citations in `before` by the elements of `more` that are new; returns `before`."""
     told = answer.told  # the elements of each list: one look-up finds a repeated one
     for key, listed in more.items():
         old = before.get(key)

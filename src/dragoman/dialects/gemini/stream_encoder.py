@@ -1,11 +1,8 @@
 """Encodes streams: IR events to the chunks for Gemini's clients.
 
-Text is sent as it comes. Calls are sent whole, because clients expect a whole `functionCall`. Stop reason and
-usage are in the last chunk, which waits for the end. An error is itself the last chunk, with the usage so
-far.
-
-A chunk is `data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON array. There
-is neither a terminator nor a heartbeat: Google's own client reads any other line as JSON.
+Text is sent as it comes, calls whole; the last chunk has stop reason and usage, or is an error. A chunk is
+`data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON array. There is neither
+a terminator nor a heartbeat: Google's own client reads any other line as JSON.
 """
 
 from __future__ import annotations
@@ -37,26 +34,24 @@ _SUMMED = RESULT + "."
 _SPEAKS = (ir.Text, ir.Refusal, ir.Thinking)
 
 
-class _Block:
-    """An open block, or a text that may still get citations.
+class _Block(msgspec.Struct):
+    """An open or closed block.
 
-    tail: the bytes of a chunk after one piece of its text. said: True = some content was sent. words: its
-    text in pieces, to place citations. data: arguments or a medium's data, in pieces. part: the last summary
-    part of reasoning.
+    tail: the bytes of a chunk after one piece of its text. said: True = some content was sent. sealed: its
+    seal so far, None = none. part: the latest part of a reasoning summary, None = none. words: its text in
+    pieces, to place citations. data: a call's arguments or a medium's data, in pieces.
     """
 
-    __slots__ = ("block", "candidate", "closed", "data", "index", "part", "said", "sealed", "tail", "words")
-
-    def __init__(self, event: ir.Open, tail: bytes) -> None:
-        self.index = event.index
-        self.candidate = event.candidate
-        self.block = event.block
-        self.tail = tail
-        self.said = self.closed = False
-        self.sealed: ir.Sealed | None = None
-        self.part: int | None = None
-        self.words: list[str] = []
-        self.data: list[str] = []
+    index: int
+    candidate: int
+    block: ir.Block
+    tail: bytes
+    said: bool = False
+    closed: bool = False
+    sealed: ir.Sealed | None = None
+    part: int | None = None
+    words: list[str] = []
+    data: list[str] = []
 
     @property
     def where(self) -> str:
@@ -84,7 +79,7 @@ class GeminiEncoder(EventEncoder):
         self._over = False
 
     def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one IR event; empty = nothing is sent for it now."""
+        """The bytes for the client after one IR event; empty = none now."""
         if self._over:
             return b""
         return self._table[type(event)](self, event)
@@ -105,7 +100,7 @@ class GeminiEncoder(EventEncoder):
         return self._chunk({"candidates": [{"content": content, "index": candidate, **beside}]})
 
     def _tail(self, candidate: int, *, thought: bool) -> bytes:
-        """The bytes after the text in a chunk that holds one piece of text."""
+        """The bytes after the text in a chunk that holds one piece of text, or of reasoning if `thought`."""
         tail = self._tails.get((candidate, thought))
         if tail is None:
             members = {"content": {"parts": [], "role": "model"}, "index": candidate}
@@ -118,7 +113,7 @@ class GeminiEncoder(EventEncoder):
         return tail
 
     def _say(self, block: _Block, text: str) -> bytes:
-        """A chunk with one piece of text."""
+        """The bytes of a chunk with one piece of text."""
         block.said = True
         out = self._head + _dumps(text) + block.tail
         if self._array:
@@ -134,7 +129,7 @@ class GeminiEncoder(EventEncoder):
         return self._beside(event.extra)
 
     def _beside(self, extra: ir.Extra) -> bytes:
-        """A chunk with only the answer's leftovers; empty = it has none."""
+        """The bytes of a chunk with only the answer's leftovers; empty = there are none of this dialect."""
         members: dict[str, Any] = {}
         restore(members, extra, self._report, "")
         return self._chunk(members) if members else b""
@@ -190,7 +185,7 @@ class GeminiEncoder(EventEncoder):
         return out + b"]" if self._array else out
 
     def _ended(self, finish: ir.Finish) -> dict[str, Any]:
-        """The candidate in the last chunk: its stop, sources and leftovers."""
+        """The wire candidate in the last chunk: an empty text, its stop, citations and leftovers."""
         number, report = finish.candidate, self._report
         where = f"candidates[{number}]"
         out: dict[str, Any] = {
@@ -200,14 +195,15 @@ class GeminiEncoder(EventEncoder):
         }
         if not are_derived(finish.extra) and (grounding := self._sources(number)):
             out[GROUNDING] = grounding
-        if finish.extra is not None:
-            if any(key.startswith(_SUMMED) for key in finish.extra.get(NAME, ())):
-                out[RESULT] = {}  # the tokens have been sent
-            restore(out, finish.extra, report, where)
+        if any(key.startswith(_SUMMED) for key in (finish.extra or {}).get(NAME, ())):
+            out[RESULT] = {}  # the tokens have been sent
+        restore(out, finish.extra, report, where)
         return out
 
     def _sources(self, candidate: int) -> dict[str, Any]:
-        """A candidate's citations as `groundingMetadata`. Spans count the bytes of all its texts together."""
+        """The value of `groundingMetadata` for a candidate's citations; empty = none. Spans count the UTF-8
+        bytes of all its texts together.
+        """
         sources = Sources(self._report)
         counts: dict[int, int] = {}
         for cite in self._cites:
@@ -232,7 +228,8 @@ class GeminiEncoder(EventEncoder):
         block = event.block
         speaks = isinstance(block, _SPEAKS)
         tail = self._tail(event.candidate, thought=isinstance(block, ir.Thinking)) if speaks else b""
-        state = self._blocks[event.candidate, event.index] = _Block(event, tail)
+        state = _Block(event.index, event.candidate, block, tail)
+        self._blocks[event.candidate, event.index] = state
         if isinstance(block, ir.ToolCall):
             state.data.append(block.arguments)
         elif isinstance(block, ir.Media) and block.data is not None:
@@ -242,7 +239,7 @@ class GeminiEncoder(EventEncoder):
         return b""
 
     def _opened(self, state: _Block, block: ir.Block) -> bytes:
-        """Send the content in the start of a text or reasoning block, or in its final form at the end."""
+        """The bytes of the content of `block`, a text or reasoning block: its start, or its final form."""
         if isinstance(block, ir.Text):
             self._cites += [ir.Cite(state.index, one, state.candidate) for one in block.citations]
         part = encode_part(block, self._draft, state.where)
@@ -252,9 +249,8 @@ class GeminiEncoder(EventEncoder):
         state.sealed = getattr(block, "sealed", None)
         state.words.append(part.get("text", ""))
         logprobs = getattr(block, "logprobs", None)
-        return self._parts(
-            state.candidate, part, **({} if logprobs is None else {RESULT: encode_logprobs(logprobs)})
-        )
+        beside = {} if logprobs is None else {RESULT: encode_logprobs(logprobs)}
+        return self._parts(state.candidate, part, **beside)
 
     def _text(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
         state = self._blocks[event.candidate, event.index]
@@ -286,9 +282,8 @@ class GeminiEncoder(EventEncoder):
         state = self._blocks[event.candidate, event.index]
         block = state.block
         if event.transcript is not None:
-            self._report.lose(
-                f"{state.where}.transcript", "audio in the Gemini API has no transcript", "hint"
-            )
+            why = "audio in the Gemini API has no transcript"
+            self._report.lose(f"{state.where}.transcript", why, "hint")
         if not event.data or not isinstance(block, ir.Media):
             return b""
         if block.kind != "audio" or block.sealed is not None:
@@ -334,7 +329,7 @@ class GeminiEncoder(EventEncoder):
         return self._parts(event.candidate, part)
 
     def _last_words(self, state: _Block, final: ir.Block) -> bytes:
-        """Send the content that only the final form of a text or reasoning block states."""
+        """The bytes of the content that only `final`, the final form of a text or reasoning block, states."""
         if not state.said:
             return self._opened(state, final)
         sealed = getattr(final, "sealed", None)
@@ -343,7 +338,7 @@ class GeminiEncoder(EventEncoder):
         return b""
 
     def _grown(self, state: _Block) -> ir.Block:
-        """The block, a call or a medium, with the content of all its deltas."""
+        """A copy of the block, a call or a medium, with the content of all its deltas."""
         block = state.block
         changes: dict[str, Any] = {}
         if state.data:

@@ -21,10 +21,10 @@ def camel(key: str) -> str:
 
 
 def spelled(value: dict[str, Any]) -> dict[str, Any]:
-    """One object of the API's own with its keys in camelCase; the same object if they already are.
+    """A copy of one object of the API's own with its keys in camelCase; the object itself if they already
+    are.
 
-    The API accepts both forms, as protocol buffers require. Never call this on data of the client or the
-    model: arguments, results, schemas, labels.
+    The objects inside it are not changed. Never call this on arguments, results, schemas and labels.
     """
     for key in value:
         if "_" in key:
@@ -33,5 +33,10 @@ def spelled(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def listed(value: Any) -> list[Any]:
-    """The list itself, or a list of the single object that Google's examples write in its place."""
+    """The value itself if it is a list, else a list with it alone: Google's examples write single objects."""
     return value if isinstance(value, list) else [value]
+
+
+def full_name(model: str | None) -> str:
+    """A model's name with `models/` before it, as bodies state it; for None only `models/`."""
+    return f"models/{(model or '').removeprefix('models/')}"

@@ -5,13 +5,14 @@ https://ai.google.dev/api/caching#Tool, https://ai.google.dev/gemini-api/docs/fu
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from dragoman import ir
 from dragoman.dialects.capabilities import is_drawing
+from dragoman.dialects.gemini.draft import lose_cache
 from dragoman.dialects.gemini.enums import MODES, in_words
 from dragoman.dialects.gemini.openapi import read_openapi, write_openapi
-from dragoman.dialects.gemini.schema import clean_schema, is_plain
+from dragoman.dialects.gemini.schema import ADAPTED, clean_schema, is_plain
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target
@@ -19,6 +20,7 @@ from dragoman.errors import WireError
 
 _DECLARATION: Final = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
 _PLAIN: Final = frozenset({"name", "description", "parametersJsonSchema"})
+_CALLING: Final = "toolConfig.functionCallingConfig"
 _CHOICE: Final = frozenset({"mode", "allowedFunctionNames"})
 
 _KINDS: Final = {
@@ -40,12 +42,12 @@ _PROVIDED: Final = {
     "web_fetch": "urlContext",
     "code_execution": "codeExecution",
 }
-"""Google's member of `tools[]` for a kind of provider's tool in the IR."""
+"""Kind of provider's tool in the IR -> its member of an object in `tools`."""
 
 _DECLARES: Final = "functionDeclarations"
 _DECLARED: Final = f"tools[].{_DECLARES}[]"
 
-_MODES: Final = {"AUTO": "auto", "NONE": "none", "ANY": "any"}
+_MODES: Final[dict[str, Literal["auto", "none", "any"]]] = {"AUTO": "auto", "NONE": "none", "ANY": "any"}
 _MODE_WORDS: Final = {"auto": "AUTO", "none": "NONE", "any": "ANY", "tool": "ANY"}
 SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
@@ -53,7 +55,11 @@ SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
 
 def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
-    """Decode `tools`: one for each declaration and for each of the provider's own tools."""
+    """Decode `tools`: a tool of the IR for each declaration and for each member that is a provider's own
+    tool.
+
+    Raises WireError for an entry that is no object.
+    """
     tools: list[ir.Tool] = []
     for index, value in enumerate(listed(values)):
         if type(value) is not dict:
@@ -89,7 +95,7 @@ def _function(declared: Any) -> ir.Function:
 
 
 def decode_choice(value: Any) -> ir.ToolChoice:
-    """Decode `functionCallingConfig`. A mode that the IR lacks becomes "auto", and is kept as a leftover."""
+    """Decode `functionCallingConfig`. A mode that the IR lacks becomes "auto" and a leftover."""
     config = spelled(value)
     stated = in_words(config.get("mode"), MODES)
     names = tuple(config.get("allowedFunctionNames") or ())
@@ -101,16 +107,14 @@ def decode_choice(value: Any) -> ir.ToolChoice:
         return ir.ToolChoice("auto", names, form="bare" if stated is None else None, extra=extra)
     if mode == "any" and len(names) == 1:
         return ir.ToolChoice("tool", names, extra=extra)
-    if mode == "any":
-        return ir.ToolChoice("any", names, extra=extra)
-    return ir.ToolChoice("none" if mode == "none" else "auto", names, extra=extra)
+    return ir.ToolChoice(mode, names, extra=extra)
 
 
 # --- IR to wire ----------------------------------------------------------------------------------
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools` and `toolConfig` into the body, and report losses."""
+    """Write `tools` and `toolConfig` into the body; report losses. Raises WireError for a free-text tool."""
     own, report = request.dialect == NAME, target.report
     if not request.tools and not own:
         if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
@@ -125,9 +129,8 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
         config = _tool_config(request, target, strict, own=own)
         if not own and len(tools) > 1 and target.quirks.server_call_parts:
             config[SERVER_CALLS] = True
-            report.add(
-                f"toolConfig.{SERVER_CALLS}", "required to combine functions with the provider's own tools"
-            )
+            why = "required to combine functions with the provider's own tools"
+            report.add(f"toolConfig.{SERVER_CALLS}", why)
         if config:
             body["toolConfig"] = config
     elif request.tool_choice is not None and request.tool_choice.mode != "auto":
@@ -139,8 +142,9 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
 def _written(
     tools: tuple[ir.Tool, ...], target: Target, *, own: bool
 ) -> tuple[list[dict[str, Any]], list[int]]:
-    """The wire tools, and the indexes of the strict functions in `tools`. All functions of another dialect
-    share one object of declarations.
+    """The entries of the wire's `tools`, and the indexes in `tools` of the strict functions.
+
+    own: True = the client speaks this dialect. Otherwise all functions share one entry.
     """
     written: list[dict[str, Any]] = []
     strict: list[int] = []
@@ -177,22 +181,22 @@ def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) ->
         else:
             out["parametersJsonSchema"] = _adapted(parameters, target.report, f"tools[{index}].parameters")
     if tool.cache is not None:
-        target.report.lose(f"tools[{index}].cache", "the Gemini API has no cache breakpoints", "hint")
-        restore({}, tool.cache.extra, target.report, f"tools[{index}].cache")
-    if tool.extra is not None:
-        restore(out, tool.extra, target.report, f"tools[{index}]")
+        lose_cache(tool.cache, target.report, f"tools[{index}]")
+    restore(out, tool.extra, target.report, f"tools[{index}]")
     return out
 
 
 def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
-    """A parameters schema as the API accepts it, always of `type: object`; changes are reported."""
+    """A parameters schema as the API accepts it, with `type: object` unless it is a `$ref`; changes are
+    reported.
+
+    where: its IR path.
+    """
     schema = clean_schema(parameters, report, where)
     if "$ref" not in schema and schema.get("type") != "object":
         schema = {**schema, "type": "object"}
     if schema != parameters:
-        report.change(
-            where, f"{_DECLARED}.parametersJsonSchema", "the schema is adapted to what the API accepts"
-        )
+        report.change(where, f"{_DECLARED}.parametersJsonSchema", ADAPTED)
     return schema
 
 
@@ -242,25 +246,22 @@ def _calling(choice: ir.ToolChoice, target: Target, *, own: bool) -> dict[str, A
         out["allowedFunctionNames"] = list(choice.names)
         if not own and choice.mode == "auto":
             out["mode"] = "VALIDATED"
-            report.change(
-                "tool_choice",
-                "toolConfig.functionCallingConfig.mode",
-                "a list of allowed tools needs the mode VALIDATED",
-            )
+            said = "a list of allowed tools needs the mode VALIDATED"
+            report.change("tool_choice", f"{_CALLING}.mode", said)
         elif not own and choice.mode == "any" and len(choice.names) == 1:
-            report.change(
-                "tool_choice", "toolConfig.functionCallingConfig", "the only allowed tool is a required one"
-            )
+            report.change("tool_choice", _CALLING, "the only allowed tool is a required one")
     if out.get("mode") == "ANY" and target.facts.forced_tool is False:
         out["mode"] = "VALIDATED" if choice.names else "AUTO"
         report.lose("tool_choice", "the model may respond without the tool call", "quality")
-    if choice.extra is not None:
-        restore(out, choice.extra, report, "tool_choice")
+    restore(out, choice.extra, report, "tool_choice")
     return out
 
 
 def _validated(strict: list[int], target: Target, calling: dict[str, Any] | None) -> dict[str, Any] | None:
-    """`calling` (`functionCallingConfig`), with VALIDATED for AUTO, so that strict schemas are enforced."""
+    """A `functionCallingConfig` (None = absent) with the mode VALIDATED in place of AUTO, or else unchanged.
+
+    What becomes of `strict` is reported for each tool with an index in `strict`.
+    """
     mode = "AUTO" if calling is None else calling.get("mode")
     if mode == "AUTO":
         calling = {**(calling or {}), "mode": "VALIDATED"}
@@ -269,9 +270,6 @@ def _validated(strict: list[int], target: Target, calling: dict[str, Any] | None
         if mode == "NONE":
             target.report.lose(place, "tool_choice is none, so no tools are used", "hint")
         else:
-            target.report.change(
-                place,
-                "toolConfig.functionCallingConfig.mode",
-                "tool calls are validated against their schemas",
-            )
+            said = "tool calls are validated against their schemas"
+            target.report.change(place, f"{_CALLING}.mode", said)
     return calling

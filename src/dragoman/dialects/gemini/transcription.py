@@ -1,8 +1,6 @@
 """Transcription with Gemini: generateContent with the recording and a prompt that asks for its text.
 
-Specification: https://ai.google.dev/gemini-api/docs/audio. The model does not know when each word was said,
-so it cannot give times. The recording is sent inside JSON, whose size is limited:
-https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits
+Specification: https://ai.google.dev/gemini-api/docs/audio
 """
 
 from __future__ import annotations
@@ -34,7 +32,9 @@ _TRANSLATE: Final = (
     "Answer with the translation alone; answer with nothing if nobody speaks."
 )
 _LARGEST: Final = 70 * 1024 * 1024
-"""Bytes of a recording that fit as base64 into a request of 100 MB."""
+"""The most bytes of a recording: as base64 they fit into a request, which may have 100 MB. Source:
+https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits
+"""
 _KINDS: Final = {
     "wav": "audio/wav",
     "mp3": "audio/mpeg",
@@ -50,11 +50,11 @@ _KINDS: Final = {
     "aiff": "audio/aiff",
     "webm": "audio/webm",
 }
-"""Media types by file extension, for clients that state none."""
+"""File extension -> media type, for recordings without a known beginning or stated type."""
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """Encode the request. Raises WireError for answers with times, and for a recording that is too large."""
+    """Encode the request. Raises WireError if it wants timestamps, or its recording exceeds `_LARGEST`."""
     if request.output in TIMED:
         message = f"Gemini returns no timestamps, so the format {request.output} is not available."
         raise WireError(message, "output", "unsupported_value")
@@ -77,7 +77,7 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def reads(request: ir.TranscriptionRequest) -> Reading[ir.TranscriptionRequest]:
-    """What to download: the recording, if the request gives its URL, because Gemini needs the bytes."""
+    """What to download before the request is encoded: the recording, if the request states its URL."""
     if (url := request.audio.url) is None:
         return Reading((), lambda _: request)
 
@@ -99,8 +99,8 @@ def _kind(audio: ir.File) -> str:
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode an answer. Raises RequestFailed for an error with status 200 and for a refusal, WireError for an
-    unknown object.
+    """Decode an answer; no text = nobody speaks. Raises RequestFailed for an error object and for a refusal,
+    WireError for any other object.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
     blocks = answer.candidates[0].blocks if answer.candidates else ()

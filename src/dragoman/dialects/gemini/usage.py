@@ -1,10 +1,7 @@
-"""Decodes and encodes token counts.
+"""Decodes and encodes token counts: https://ai.google.dev/api/generate-content#UsageMetadata
 
-`promptTokenCount` includes cached tokens, `candidatesTokenCount` excludes thinking, and tool results have a
-count of their own. `totalTokenCount` is the sum; if it shows that the candidates include the thinking,
-`Usage.form` is "thoughts_inside". A member that cannot be computed from the counts is a leftover.
-
-Specification: https://ai.google.dev/api/generate-content#UsageMetadata
+`promptTokenCount` includes cached tokens; `candidatesTokenCount` excludes thinking, unless `totalTokenCount`
+shows that it includes it. A member that cannot be computed from the IR's counts is a leftover.
 """
 
 from __future__ import annotations
@@ -27,18 +24,14 @@ _MODALITIES = {word: word.lower() for word in ("TEXT", "IMAGE", "AUDIO", "VIDEO"
 _MEMBERS = {
     prefix + small: (key, word) for key, prefix in _DETAILS.items() for word, small in _MODALITIES.items()
 }
-"""The list and the modality for each name in `Usage.detail`."""
+"""Name in `Usage.detail` -> the wire's list and the modality of its count."""
 _TOOLS = "toolUsePromptTokenCount"
 _COUNT = frozenset({"modality", "tokenCount"})
 _COUNTS = (
     *("promptTokenCount", "cachedContentTokenCount", _TOOLS),
     *("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount"),
 )
-_KNOWN = frozenset(
-    {
-        *(*_COUNTS, "serviceTier", *_DETAILS),
-    }
-)
+_KNOWN = frozenset({*_COUNTS, "serviceTier", *_DETAILS})
 _INSIDE = "thoughts_inside"
 
 TIERS = {"standard": "default"}
@@ -47,7 +40,7 @@ _PLAIN = (None, "auto", "default")
 
 
 def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
-    """Decode a `usageMetadata` object to the disjoint counts of the IR."""
+    """Decode a `usageMetadata` object. Members of wrong types and inconsistent sums become leftovers."""
     detail, rest = _detail(value)
     counts = [value.get(key) for key in _COUNTS]
     for place, count in enumerate(counts):
@@ -81,7 +74,7 @@ def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
 
 
 def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The counts by modality, as `Usage.detail`, and the lists of unknown form, kept whole as leftovers."""
+    """The counts by modality, as `Usage.detail`, and the lists of unknown form, whole, as leftovers."""
     detail: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for key, prefix in _DETAILS.items():
@@ -96,7 +89,7 @@ def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
-    """The counts of one list, each under `prefix` and its modality; None = it has an unknown form."""
+    """The counts of one list of modalities, each named by `prefix` and the modality; None = unknown form."""
     found: dict[str, int] = {}
     if type(listed) is not list or not listed:
         return None
@@ -111,13 +104,16 @@ def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
 
 
 def decode_tier(value: Mapping[str, Any] | None) -> str | None:
-    """The IR's word for the service tier that `usageMetadata` states; None = it states none."""
+    """The IR's word for the service tier in `usageMetadata`, or the unknown word itself; None = no tier."""
     tier = None if value is None else value.get("serviceTier")
     return TIERS.get(tier, tier) if isinstance(tier, str) else None
 
 
 def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode `usageMetadata` with the service tier; empty = nothing was counted. own: Google counted."""
+    """Encode `usageMetadata` with the service tier (None = unknown), and report losses; empty for no usage.
+
+    own: True = Google answered.
+    """
     if usage is None:
         if tier not in _PLAIN:
             report.lose("tier", "the service tier is part of the usage, and there is no usage", "hint")
@@ -131,8 +127,7 @@ def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, ow
             out["serviceTier"] = TIER_WORDS.get(tier, tier)
         else:
             report.lose("tier", f"the Gemini API has no service tier {tier}", "hint")
-    if usage.extra is not None:
-        restore(out, usage.extra, report, "usage")
+    restore(out, usage.extra, report, "usage")
     if usage.estimated:
         out[ESTIMATED] = True
     return out
@@ -172,6 +167,5 @@ def _lose(usage: ir.Usage, report: Report) -> None:
         if getattr(usage, field):
             report.lose(f"usage.{field}", "included in the prompt tokens", "hint")
     for index in range(len(usage.others)):
-        report.lose(
-            f"usage.others[{index}]", "the Gemini API does not report the tokens of other models", "hint"
-        )
+        why = "the Gemini API does not report the tokens of other models"
+        report.lose(f"usage.others[{index}]", why, "hint")
