@@ -178,7 +178,9 @@ class _Writer(msgspec.Struct):
 
     def _instruct(self, piece: Piece, out: list[_Wire]) -> None:
         for at, block in enumerate(piece.blocks):
-            if not isinstance(block, (ir.Text, ir.Refusal, ir.Json)):
+            if (bare := bare_text(block)) is not None:
+                out.append(bare)
+            elif not isinstance(block, (ir.Text, ir.Refusal, ir.Json)):
                 why = "the Messages API accepts only text as system prompt"
                 self.report.lose(piece.place(at), why, "meaning")
             elif (wire := encode_block(block, self.scope, piece.place(at))) is not None:

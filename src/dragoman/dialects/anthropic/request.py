@@ -318,9 +318,9 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if request.cache is not None:
         _encode_caching(request.cache, target, body)
     FIELDS.lose(request, report)
-    extra = request.extra or {}  # the betas in it are sent as a header
-    kept = {key: value for key, value in extra.get(NAME, {}).items() if not key.startswith(BETA_HEADER)}
-    restore(body, {**extra, NAME: kept}, report, "")
+    if (extra := request.extra) is not None:  # the betas in it are sent as a header
+        kept = {key: value for key, value in extra.get(NAME, {}).items() if not key.startswith(BETA_HEADER)}
+        restore(body, {**extra, NAME: kept}, report, "")
 
 
 def _encode_identity(request: ir.Request, target: Target, body: dict[str, Any], *, own: bool) -> None:
