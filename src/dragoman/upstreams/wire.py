@@ -483,8 +483,9 @@ async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], 
 def unreadable(name: str, error: WireError) -> RequestFailed:
     """The error for an answer that its dialect does not allow, or above a limit. name: the provider's."""
     message = f"{name} sent a response that cannot be parsed: {error}"
-    code = error.code if error.code in LIMITED else "unreadable"
-    return RequestFailed(ir.Fault("upstream", message, code=code, blame="upstream"))
+    return RequestFailed(
+        ir.Fault("upstream", message, error.code if error.code in LIMITED else "unreadable", blame="upstream")
+    )
 
 
 def _prepared(headers: Mapping[str, str]) -> CIMultiDict[str]:

@@ -231,6 +231,8 @@ def _refusal(status: int, retry_after: float | None, name: str) -> ir.Fault:
     kind = _KINDS.get(status) or kind_of_status(status)
     if retry_after is None and status in {429, 503, 529}:
         retry_after = 1.0
-    message, code = f"The provider {name!r} fails with {status} as it was told to.", _CODES.get(status)
+    message = f"The provider {name!r} fails with {status} as it was told to."
     blame: Final = "client" if kind in {"invalid_request", "too_large"} else "upstream"
-    return ir.Fault(kind, message, code=code, status=status, retry_after=retry_after, blame=blame)
+    return ir.Fault(
+        kind, message, code=_CODES.get(status), status=status, retry_after=retry_after, blame=blame
+    )
