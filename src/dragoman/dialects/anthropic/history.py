@@ -25,7 +25,7 @@ _SHOWN = frozenset({"image", "document"})
 
 
 def safe_id(stated: str) -> str:
-    """A call's id; one that the API refuses with `_` for each refused character, and a hash of the id."""
+    """A call's id. One that the API refuses is written with `_` for refused characters, and a hash of it."""
     if _ID.fullmatch(stated):
         return stated
     digest = hashlib.blake2b(stated.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

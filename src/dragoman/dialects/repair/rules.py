@@ -53,14 +53,14 @@ class Rules(Value, frozen=True, kw_only=True):
     whether this medium of a result does (as `moved`, with "turns" as `taken_out`); None = none does.
     transcribed: a medium of the assistant with a transcript is sent as this.
 
-    Only "messages". bridge: the assistant says "OK" between a result and what the user or the system says.
-    asked: the last system message becomes the user's when there are only system messages. Only "turns".
-    between: system text between the user and the assistant stays if the model accepts it
-    (`Facts.mid_system`). continued: the user asks to continue at the end, if a model without prefill would
-    have to answer the assistant. Both: opened: a message of the user is put first, in "messages" only when
-    nothing else is written; opens: in "turns" also before the assistant's ("assistant"), or its calls
-    ("calls"). tagged: system text becomes tagged text of the user: after the first message ("turns"); at the
-    end, with media or after the assistant ("messages").
+    bridge: the assistant says "OK" between a result and what the user or the system says ("messages").
+    tagged: system text becomes tagged text of the user: after the first message ("turns"); after the
+    assistant, with media or at the end ("messages"). between: system text between the user and the assistant
+    stays where the model accepts it (`Facts.mid_system`; "turns"). opened: a message of the user is put
+    first, if nothing else is written; in "turns" also before a first message of the assistant, or only before
+    one with calls, as `opens` says. asked: the last system message becomes the user's when there are only
+    system messages ("messages"). continued: at the end the user asks to continue, if the assistant has spoken
+    last and the model has no prefill ("turns").
     """
 
     dialect: str
