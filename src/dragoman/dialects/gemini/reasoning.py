@@ -44,8 +44,8 @@ def decode_reasoning(value: Any) -> ir.Reasoning | None:
 
 
 def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
-    """Write `thinkingConfig` into `config` (`generationConfig`), and report losses: a client of this dialect's
-    as stated unless it states a level that the model lacks, any other as the model accepts it.
+    """Write `thinkingConfig` into `config` (`generationConfig`), and report losses: for a client of this API
+    as stated unless it states a level that the model lacks, for any other as the model accepts it.
     """
     wish = request.reasoning
     if wish is None:
