@@ -54,7 +54,7 @@ def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     """Encode one block; None = it is left out, and the loss is reported unless the block was empty.
 
     Raises WireError, in requests, for audio, video and calls of free-text tools; for media without content or
-    with another provider's file id; for documents whose type the API does not accept.
+    with another provider's file id; for another dialect's documents that are neither PDF nor text in UTF-8.
     """
     return _ENCODE[type(block)](block, scope, where)
 
@@ -82,7 +82,6 @@ def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
 
 
 def _finish(out: _Wire, block: Any, scope: Scope, where: str) -> _Wire:
-    """Write a block's cache mark and leftovers into its wire object `out`; report its `item` as lost."""
     if block.cache is not None:
         out["cache_control"] = encode_mark(block.cache, scope.report, where)
     if block.extra is not None:

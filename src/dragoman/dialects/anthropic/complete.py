@@ -3,7 +3,8 @@ r"""Anthropic's legacy text completions, POST /v1/complete, as a face of its own
     {model, prompt: "\n\nHuman: …\n\nAssistant:", max_tokens_to_sample}
     → {type: "completion", id, completion, stop_reason, stop, model, log_id}
 
-Models are asked in Messages or another protocol, and every answer is translated: all of it but text is lost.
+Models are asked in Messages or another protocol, and every answer is translated: only the text, the model's
+name and the stop reason are left of it.
 https://platform.claude.com/docs/en/api/completions
 """
 
@@ -126,8 +127,9 @@ def locate(where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode the first candidate's texts as a `completion` object, and report all else as lost. Raises
-    RequestFailed for an answer that failed.
+    """Encode the first candidate's texts as a `completion` object, and report its other blocks and what its
+    stop cannot express as lost; usage and other candidates are left out unreported. Raises RequestFailed for
+    an answer that failed.
     """
     if response.error is not None:
         raise RequestFailed(response.error)
@@ -157,7 +159,6 @@ def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply
 
 
 def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
-    """Report the parts of a stop that a `completion` object cannot express as lost."""
     if stop is None:
         return
     if stop.reason not in _EXPRESSIBLE:

@@ -163,7 +163,9 @@ _INEXPRESSIBLE: frozenset[Kind] = frozenset(
         *("cancelled", "not_implemented", "media_type", "method_not_allowed"),
     }
 )
-"""Kinds of faults that no `error.type` expresses: `error.details.error_code` is their name."""
+"""Kinds of faults that no `error.type` expresses: `error.details.error_code` is their name (but for a model's
+message in the API's own words).
+"""
 _TOO_LONG = ("prompt is too long", "exceed context limit")
 _SUFFIX = f" ({_TOO_LONG[0]})"
 

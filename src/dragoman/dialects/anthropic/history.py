@@ -25,7 +25,7 @@ _SHOWN = frozenset({"image", "document"})
 
 
 def safe_id(stated: str) -> str:
-    """A call's id, if the API refuses it with other characters and a hash of the id appended."""
+    """A call's id. One that the API refuses is written with `_` for refused characters, and a hash of it."""
     if _ID.fullmatch(stated):
         return stated
     digest = hashlib.blake2b(stated.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
@@ -33,7 +33,9 @@ def safe_id(stated: str) -> str:
 
 
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
-    """The messages with the images of the assistant's moved to the next user message, or one at the end."""
+    """The messages with the images of the assistant's moved to the next user message, after the tool results
+    that it begins with, or to a new one at the end. Each such message is reported.
+    """
     if not any(_images_of(message) for message in messages):
         return messages
     out: list[_Wire] = []
@@ -67,7 +69,6 @@ def _images_of(message: _Wire) -> list[_Wire]:
 
 
 def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire]:
-    """A user's content with the blocks `moved` before all blocks except the leading tool results."""
     if isinstance(content, str):
         return [*moved, {"type": "text", "text": content}]
     results = next(
@@ -197,7 +198,6 @@ class _Writer(msgspec.Struct):
         return wire
 
     def _heading(self, message: ir.Message, where: str, written: list[_Wire]) -> None:
-        """Write a message's cache mark into its last `written` block; report its name and leftovers."""
         if message.name is not None:
             self.report.lose(f"{where}.name", "the Messages API has no author names", "hint")
         if message.cache is not None and written:

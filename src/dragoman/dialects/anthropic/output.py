@@ -28,7 +28,7 @@ _LISTED = ("anyOf", "allOf")
 
 
 def decode_output(config: Any, old_format: Any) -> ir.Output | None:
-    """Decode `output_config` without its effort or, if None, `old_format`. None = no more is stated."""
+    """Decode `output_config` without its effort or, if None, `old_format`. None = only effort is stated."""
     form = None
     if config is None:
         config, form = {"format": old_format}, "output_format"
@@ -83,8 +83,9 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
 
 
 class _Cleaner:
-    """Copies a schema without the keywords that the API refuses. They are written into the `description` of
-    their object, as the official clients do, and reported as losses.
+    """Copies a schema in the form that the API accepts: objects are closed, `oneOf` is `anyOf`. Other refused
+    keywords, except `$schema` and `$id`, are written into the `description` of their object, as the official
+    clients do, and reported as losses.
     """
 
     def __init__(self, report: Report) -> None:

@@ -1,6 +1,7 @@
 """Decodes and encodes `thinking` and `output_config.effort`, which together are `ir.Reasoning`.
 
-A mode that the model does not accept is a 400. An unknown model gets the newest models' mode.
+A mode that the model does not accept is a 400. An unknown model gets what its client stated, from other
+protocols the newest models' mode (adaptive), or "enabled" for the mode "on" with a budget.
 https://platform.claude.com/docs/en/build-with-claude/thinking
 """
 
@@ -135,7 +136,7 @@ class _Fitting:
         self.place = "effort" if wish.effort is not None else "budget" if wish.budget is not None else "mode"
 
     def fit(self, *, forced: bool) -> tuple[dict[str, Any] | None, str | None]:
-        """The `thinking` and the effort to write; None = not written. forced: see `encode_reasoning`."""
+        """The `thinking` and the effort to write; None = not written. forced: a tool call is forced."""
         wish = self.wish
         if self.own and (wish.mode is None or _TYPES.get(wish.mode, wish.mode) in (self.modes or ())):
             return _verbatim(wish), self._effort(wish.effort)
@@ -171,7 +172,6 @@ class _Fitting:
         return None, None
 
     def _report_display(self) -> None:
-        """Report what the request states about the display of reasoning, which it does not ask for."""
         if self.wish.visible or self.wish.summary is not None:
             self.report.lose(
                 "reasoning", "the display of reasoning can be set only if reasoning is requested", "hint"
@@ -206,7 +206,9 @@ class _Fitting:
         return nearest
 
     def _effort(self, word: str | None) -> str | None:
-        """The effort `word`, or the nearest weaker one that the model supports; None = there is none."""
+        """The effort `word`, or the nearest weaker one that the model supports ("low" for "minimal"); None =
+        there is none. Differences are reported.
+        """
         if word is None:
             return None
         known = _ORDER if self.facts.efforts is None else self.facts.efforts

@@ -205,9 +205,6 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `max_tokens`: the client's limit, lowered to the model's maximum, or without one this maximum or
-    `MAX_TOKENS`.
-    """
     stated, most = request.max_output, target.facts.max_output
     if stated is None:
         body["max_tokens"] = most or MAX_TOKENS
@@ -271,10 +268,6 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
 
 
 def _fit_sampling(stated: dict[str, Any], target: Target, body: dict[str, Any]) -> dict[str, Any]:
-    """Remove or lower the parameters in `stated` that the API refuses, alone or with the body's thinking.
-
-    Returns `stated` itself. Each change is reported.
-    """
     report = target.report
     if body.get("thinking", {}).get("type") in {"enabled", "adaptive"}:
         if stated.get("temperature", 1) != 1:
@@ -304,7 +297,6 @@ def _encode_stop(stop: tuple[str, ...], target: Target, body: dict[str, Any], *,
 
 
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write metadata, tier, caching and leftovers into the body, and report the fields that are lost."""
     own, report = request.dialect == NAME, target.report
     if request.user is not None or request.metadata is not None or request.safety_identifier is not None:
         _encode_identity(request, target, body, own=own)

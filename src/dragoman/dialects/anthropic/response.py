@@ -98,7 +98,8 @@ def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> dict[str, Any]:
-    """The members `stop_reason`, `stop_sequence` and `stop_details`, for a Message or a delta.
+    """The members `stop_reason` and `stop_sequence` (null for None), and `stop_details` if `own` and stated,
+    for a Message or a delta. Losses are reported.
 
     own: True = a provider of this protocol answered. called: True = the answer holds calls of the client's
     tools, so another protocol's normal end becomes `tool_use`.

@@ -81,7 +81,9 @@ class AnthropicDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame, the JSON of one wire event. Raises WireError for an unknown form."""
+        """The IR events for one frame, the JSON of one wire event; an error gives ir.Error, an unknown type
+        ir.Raw. Raises WireError for an unknown form, and for an event before `message_start`.
+        """
         if frame.startswith(_BLOCK_DELTA) and (events := self._plain_delta(frame)) is not None:
             return events
         if self._state == "over":

@@ -255,7 +255,6 @@ class AnthropicEncoder(EventEncoder):
         return state.delta + _dumps(text) + _END
 
     def _begin_with(self, state: _Block, **content: Any) -> bytes:
-        """The bytes of the start of a block that has waited, after its IR block got the fields `content`."""
         state.block = msgspec.structs.replace(state.block, **content)
         return self._begin(state)
 
@@ -395,7 +394,6 @@ class AnthropicEncoder(EventEncoder):
 
 
 def _is_whole(block: ir.Text | ir.Refusal | ir.Thinking) -> bool:
-    """Whether the block, as it is opened, already has content."""
     if isinstance(block, ir.Thinking):
         return bool(block.text or block.summary) or (block.redacted and block.sealed is not None)
     return bool(block.text)

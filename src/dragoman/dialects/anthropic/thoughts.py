@@ -20,7 +20,8 @@ BINDING_BETA = "thinking-binding-controls-2026-08-01"
 
 
 def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | None:
-    """Change the body's `thinking` and messages so that the API accepts them, and report losses.
+    """Change the body's `thinking` and messages so that Anthropic accepts them, and report losses; nothing
+    for servers that verify no signatures.
 
     thoughts: the IR paths of the thinking blocks in the messages. Returns the beta to send, None = none.
     """

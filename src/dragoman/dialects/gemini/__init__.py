@@ -2,11 +2,12 @@
 
 Specification: https://ai.google.dev/api/generate-content, read in the form of the client google-genai 3.4.0.
 Keys may be in camelCase or snake_case, as protocol buffers require; the encoders write camelCase. The path
-states the model and whether the answer streams; the body states neither.
+states the model and whether the answer streams; a `model` in the body is not read.
 
 Canonical form. A request or an answer that is decoded to the IR and encoded again stays the same, except that
 - the API's own keys are in camelCase; arguments, results, schemas and labels are the client's and unchanged;
-- null, an empty `generationConfig` or `thinkingConfig` and an empty list of allowed names are left out;
+- `model`, null in a member with an IR field, and an empty `generationConfig`, `thinkingConfig`, `toolConfig`,
+  `functionDeclarations` or list of allowed names are left out; a whole `topK` is an integer;
 - a single object in place of a list, as in Google's examples, becomes a list;
 - each of the provider's own tools is an object of its own; neighbouring function declarations share one;
 - types of OpenAPI schemas are all in upper case, unless all are in lower case, never numbers;

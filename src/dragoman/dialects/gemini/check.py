@@ -127,9 +127,6 @@ def _object(value: Any, where: str) -> _Wire:
 
 
 def _check_number(holder: _Wire, key: str, low: float, high: float, where: str) -> None:
-    """Raise WireError if the member `key` of `holder`, the object at `where`, is no number from `low` to
-    `high`. An absent member and null pass.
-    """
     if (value := holder.get(key)) is None:
         return
     if type(value) not in {int, float}:
@@ -139,14 +136,12 @@ def _check_number(holder: _Wire, key: str, low: float, high: float, where: str) 
 
 
 def _several(value: Any, where: str) -> list[Any]:
-    """The list, or a list of the single object in its place. Raises WireError for any other value."""
     if not isinstance(value, list | dict):
         raise WireError("must be an array", where, "invalid_type")
     return listed(value)
 
 
 def _filled(value: Any, key: str, where: str) -> list[Any]:
-    """As `_several`, for the required member `key`. Raises WireError also if it is missing or empty."""
     if value is None:
         raise WireError(f"{key} is required", where, "missing_required_parameter")
     found = _several(value, where)

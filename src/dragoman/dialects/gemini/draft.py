@@ -37,7 +37,8 @@ class Draft(msgspec.Struct):
 def finish(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
     """Write a block's signature and leftovers into its part `out`, which is returned.
 
-    Its cache mark, its item and, in a request, another provider's seal are reported as lost.
+    Its cache mark, its item's phase and leftovers, other dialects' leftovers and, in a request, another
+    provider's seal are reported as lost.
     """
     if (sealed := getattr(block, "sealed", None)) is not None:
         if draft.answer or sealed.origin == NAME:

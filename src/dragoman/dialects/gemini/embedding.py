@@ -141,7 +141,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def _options(body: dict[str, Any]) -> dict[str, Any]:
-    """The options of one request: those in its `embedContentConfig`, else those beside its content."""
+    """The options of one request: each from its `embedContentConfig`, else from beside its content."""
     merged = {**body, **spelled(body.get(_CONFIG) or {})}
     return {
         key: value
@@ -209,7 +209,9 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode an answer. Raises RequestFailed for an error object, WireError for any other object."""
+    """Decode an answer. Raises RequestFailed for an error object, WireError for any other object and for more
+    or fewer vectors than inputs.
+    """
     answer = _answer(answered.data)
     found = (answer.embedding,) if answer.embedding is not None else answer.embeddings or ()
     vectors = tuple(from_floats(vector.values) for vector in found)
@@ -262,7 +264,9 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The answer (one vector instead of a batch, if the client requested one) and its usage."""
+        """The answer (one vector instead of a batch, if the client requested one) and its usage, None = not
+        stated. Raises RequestFailed for an error object, WireError for any other that is no answer.
+        """
         usage = _usage(_answer(answer.data))
         if wire.path != PATH:
             return answer, usage

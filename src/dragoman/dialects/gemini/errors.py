@@ -49,7 +49,9 @@ _STATUSES: dict[str, Kind] = {
     "UNAVAILABLE": "overloaded",
     "DEADLINE_EXCEEDED": "timeout",
 }
-"""The kind for each `error.status`, a word. If there is an HTTP status other than 400, it decides instead."""
+"""The kind for each `error.status`, a word. An HTTP status decides instead, unless it means only
+"invalid_request", as 400 does.
+"""
 _REASONS: dict[str, Kind] = {
     "API_KEY_INVALID": "authentication",
     "API_KEY_EXPIRED": "authentication",
@@ -243,16 +245,12 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
 
 
 def _message(fault: Fault) -> str:
-    """The fault's message, after its `param` if it does not contain this."""
     if fault.param is None or fault.param in fault.message:
         return fault.message
     return f"{fault.param}: {fault.message}"
 
 
 def _stated(fault: Fault, request_id: str | None) -> Iterator[dict[str, Any]]:
-    """The error's `details`: kind, code, member, delay and request id, each in a standard type, and the
-    provider's own.
-    """
     told = {"kind": fault.kind} | ({} if fault.code is None else {"code": fault.code})
     reason = (fault.code or fault.kind).upper()
     yield {"@type": _TYPE + "ErrorInfo", "reason": reason, "domain": _OURS, "metadata": told}

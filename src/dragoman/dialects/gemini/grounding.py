@@ -20,7 +20,9 @@ GROUNDING = "groundingMetadata"
 CITATIONS = "citationMetadata"
 _LISTS = ("citations", "citationSources")
 _MOST_LOOKED_AT = 100_000_000
-"""The most characters to search to place an answer's citations. Beyond it, they are not decoded, or lost."""
+"""The most characters to search to place the citations of a list, of which none is decoded beyond it; and to
+encode those of a candidate, of which the rest is lost.
+"""
 _MOST_WORDS = 8_000_000
 """The most characters of the answer that the segments of its written citations may repeat, all together."""
 
@@ -29,7 +31,9 @@ Texts = Sequence[tuple[int, str]]
 
 
 def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[int, ir.Citation]]:
-    """The citations in the metadata of `candidate`, each after the index of the block that it belongs to."""
+    """The citations in the metadata of `candidate`, as (index of the text block, citation); empty without
+    texts. Those of unknown form, and lists that are too long to place, are left out.
+    """
     if not texts:
         return []
     found: list[tuple[int, ir.Citation]] = []
@@ -122,9 +126,6 @@ def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int]
 
 
 def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
-    """The index of the block where a span of characters of all texts together starts, and the span in this
-    block, cut at its end.
-    """
     for number, text in texts:
         if start < len(text) or number == texts[-1][0]:
             return number, start, min(end, len(text))
@@ -185,13 +186,11 @@ _INDICES = "groundingChunkIndices"
 
 
 def _segment(part: int, start: int, end: int, words: str) -> dict[str, Any]:
-    """A segment in Google's form, which leaves out a part or start of zero."""
     numbers = {"partIndex": part, "startIndex": start}
     return {key: number for key, number in numbers.items() if number} | {"endIndex": end, "text": words}
 
 
 def _size(text: str, characters: int) -> int:
-    """The number of UTF-8 bytes of the text's first `characters` characters."""
     if text.isascii() and characters >= 0:
         return min(characters, len(text))
     return len(text[:characters].encode())

@@ -82,7 +82,6 @@ def _is_written(block: ir.Block) -> bool:
 
 
 def _is_medium(block: ir.Media) -> bool:
-    """Whether the medium is sent as data or as an address, not as the text of a document."""
     return block.text is None and block.blocks is None
 
 
@@ -126,7 +125,6 @@ def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], li
 
 
 def _write(turn: Turn, draft: Draft, parts: list[_Wire]) -> None:
-    """Append the parts of one turn to `parts`, and report its messages' other fields as lost."""
     for piece in turn.pieces:
         instructs = piece.tagged or turn.role == "system"
         for at, block in enumerate(piece.blocks):

@@ -70,7 +70,8 @@ _TOOL = re.compile(r"^\$\.tools\[(\d+)\]")
 
 def place(request: WireRequest, where: str) -> str:
     """Translate an IR path as `locate`, to this request's own forms: snake_case, single objects in place of
-    lists, several tools in one object. The path ends where the request has no such member.
+    lists, several tools in one object, the older members for schemas (`parameters`, `responseSchema`). The
+    path ends where the request has no such member.
     """
     path = locate(where)
     if (tool := _TOOL.match(path)) is not None:
@@ -97,9 +98,6 @@ _SCHEMAS = {"parametersJsonSchema": "parameters", "responseJsonSchema": "respons
 
 
 def _key(value: Any, word: str) -> str | None:
-    """The key of `value` (any JSON value) for the member `word`, in either case form or the older form of a
-    schema; None = it has none.
-    """
     if not isinstance(value, dict):
         return None
     words = (word, _SCHEMAS.get(word, word))

@@ -59,7 +59,7 @@ def _token(value: dict[str, Any], top: Sequence[dict[str, Any]] | None) -> ir.Lo
 def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) -> list[ir.Block] | None:
     """A copy of the blocks, with the tokens as the `logprobs` of the texts that they form; None = no text.
 
-    If the tokens do not add up to the texts, the first text gets them all.
+    If the tokens do not add up to the texts, each in itself, the first text gets them all.
     """
     texts = [(index, block) for index, block in enumerate(blocks) if isinstance(block, ir.Text)]
     if not texts:

@@ -77,9 +77,6 @@ def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 
 def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, where: str) -> dict[str, Any]:
-    """Write a medium's type and name into `out`, its `inlineData` or `fileData`, which is returned. A type
-    that is not stated is guessed from `source` (the data or address). Guesses and a lost name are reported.
-    """
     mime = block.mime
     if mime is None and not draft.own:
         if "fileUri" in out:

@@ -134,9 +134,7 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
 
 
 def _ask(output: ir.Output, target: Target, body: dict[str, Any]) -> None:
-    """Append a prompt for the format to the body's `systemInstruction`, because the model refuses it in the
-    configuration beside functions.
-    """
+    """Ask for the format in `systemInstruction`: beside functions the model refuses it in the config."""
     words = "Unless you call a function, answer with JSON alone, without Markdown."
     if output.schema is not None:
         words += f" It must fit this JSON Schema:\n{msgspec.json.encode(output.schema).decode()}"

@@ -64,7 +64,7 @@ def decode_part(part: _Wire) -> ir.Block:
 
 
 def keep_whole(part: _Wire) -> ir.Native:
-    """Decode a part to Native: its signature becomes the seal, its other members stay as they are."""
+    """Decode a part to Native: a signature that is a string becomes the seal, all else stays as it is."""
     kind = next((key for key in part if key != SIGNATURE), "")
     if SIGNATURE in part and type(part[SIGNATURE]) is not str:
         return ir.Native(NAME, kind, part)

@@ -157,7 +157,6 @@ def _provided_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | Non
 
 
 def _response(block: ir.ToolResult, said: list[tuple[ir.Block, str]], draft: Draft) -> _Wire:
-    """The `response` of a function's result. said: its blocks except media, each with its IR path."""
     key = "error" if block.error else "output"
     if len(said) == 1 and isinstance(said[0][0], ir.Json):
         value = said[0][0].value

@@ -92,9 +92,6 @@ def _steps(path: str) -> list[str | int]:
 
 
 def _within(holder: Any, step: str | int, following: str | int, path: str) -> Any:
-    """The object or array at `step` in `holder`, created there if absent. following: the step inside it.
-    path: the whole path, for the error.
-    """
     inside = _at(holder, step, path)
     if inside is None:
         inside = {} if isinstance(following, str) else []

@@ -1,7 +1,7 @@
 """Decodes and encodes `generationConfig.thinkingConfig`, which is `ir.Reasoning`.
 
 Older models accept a budget in tokens, newer models a level; both in one request are a 400. An unknown model
-gets a level. https://ai.google.dev/gemini-api/docs/thinking
+gets what its client stated, a level from other protocols. https://ai.google.dev/gemini-api/docs/thinking
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def decode_reasoning(value: Any) -> ir.Reasoning | None:
 
 
 def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
-    """Write `thinkingConfig`, as the model accepts it, into `config` (`generationConfig`); report losses."""
+    """Write `thinkingConfig` into `config` (`generationConfig`), and report losses: for a client of this API
+    as stated unless it states a level that the model lacks, for any other as the model accepts it.
+    """
     wish = request.reasoning
     if wish is None:
         return
@@ -110,9 +112,6 @@ class _Fitting:
         return out
 
     def _visible(self, out: dict[str, Any], *, off: bool) -> None:
-        """Write `includeThoughts` into `out`: as stated, or true for another dialect's client unless `off`,
-        that is it wants no reasoning.
-        """
         wish = self.wish
         if wish.visible is not None:
             out["includeThoughts"] = wish.visible

@@ -128,7 +128,7 @@ class GeminiStreamRelay:
 
     def feed(self, frame: bytes) -> bytes:
         """The client's bytes for a chunk, given as JSON. Raises RequestFailed for an error, WireError for
-        JSON that cannot be read.
+        JSON that cannot be read and for too many candidates.
         """
         try:
             chunk = _decode_chunk(frame)
@@ -150,8 +150,7 @@ class GeminiStreamRelay:
         return b"data: " + frame + b"\r\n\r\n"
 
     def _rename(self, frame: bytes, stated: msgspec.Raw) -> bytes:
-        """The chunk with the client's name of the model in place of `stated`, its `modelVersion` if not
-        empty.
+        """The chunk with the client's name of the model in place of `stated`, its `modelVersion`, if any.
 
         Google writes the candidates first, so the last `modelVersion` is the chunk's own. The bytes after it
         are the same in most chunks.
@@ -208,7 +207,9 @@ class GeminiStreamRelay:
         return self._owed() + (b"]" if self._array else b"")
 
     def _owed(self) -> bytes:
-        """The bytes of a chunk with the estimated usage, if the stream stated none; else empty."""
+        """The bytes of a chunk with the estimated usage, which `usage` then is, if `estimate` is set, the
+        answer is `done` and the stream stated none; else empty.
+        """
         if self.estimate is None or not self.done or self.usage is not None:
             return b""
         self._estimated = usage = self.estimate()
@@ -226,9 +227,6 @@ _KEY = b'"modelVersion"'
 
 
 def _odd(frame: bytes, error: Exception) -> RequestFailed | WireError:
-    """What to raise for an unreadable chunk: RequestFailed if it holds an error, alone or in a list, else
-    WireError.
-    """
     if type(frame) is ErrorFrame or (frame.lstrip()[:1] == b"[" and b'"error"' in frame):
         return RequestFailed(fault_of(bytes(frame)))
     return WireError(f"a stream chunk cannot be parsed: {error}")

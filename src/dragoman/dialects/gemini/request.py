@@ -174,7 +174,8 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for a Gemini model, and report losses.
 
-    Raises WireError for media that the provider cannot read, free-text tools and too many candidates.
+    Raises WireError for media that the provider cannot read, free-text tools and their calls, too many
+    candidates, and schemas that are too deep or take too many steps to reduce.
     """
     own = request.dialect == NAME
     draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)
@@ -249,10 +250,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """Change or remove the sampling parameters in `config` that the API refuses. Lost values are reported.
-
-    Raises WireError for more candidates than `_ANSWERS`.
-    """
+    """Change or remove what the API refuses, and report it. Raises WireError for too many candidates."""
     report = target.report
     if target.facts.sampling is False:
         for key in sorted(_DRAWN):
@@ -294,7 +292,6 @@ def _fit_stop(stop: list[str], target: Target, config: dict[str, Any]) -> None:
 def _encode_rare(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, own: bool
 ) -> None:
-    """Write tier, store and leftovers into `body` and `config`, and report the fields that are lost."""
     report = target.report
     if request.tier is not None:
         _encode_tier(request.tier, target, body, own=own)

@@ -49,8 +49,8 @@ ANSWER = Typed(NAME, index=int, finishReason=(str, int))
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a GenerateContentResponse.
 
-    Raises RequestFailed for an error object, and if the model failed and no candidate has more than
-    reasoning; WireError for any other object.
+    Raises RequestFailed for an error object, and if the model failed in every candidate and none has more
+    than reasoning; WireError for any other object.
     """
     if body.get("error") and not body.get("candidates"):
         raise RequestFailed(fault_of(body))

@@ -32,10 +32,11 @@ _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": (
 
 
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
-    """The JSON Schema without what the API refuses; the schema itself if the API accepts all of it.
+    """The JSON Schema without what the API refuses; the schema itself if it `is_plain`.
 
-    Each removed part is reported as a loss. A refused keyword goes into the `description` of its object.
-    where: the IR path of the schema. Raises WireError if it is nested too deeply or costs too many steps.
+    Each removed part except `_UNSAID` is reported as a loss. A refused keyword goes into the `description` of
+    its object. where: the IR path of the schema. Raises WireError if it is nested too deeply or costs too
+    many steps.
     """
     if is_plain(schema):
         return schema
@@ -65,7 +66,7 @@ class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fals
 
 
 def is_plain(schema: _Schema) -> bool:
-    """Whether the API accepts the schema unchanged; False for any schema with references."""
+    """Whether the API surely accepts the schema unchanged; False for any `$ref` and any enum of numbers."""
     try:
         msgspec.convert(schema, _Plain)
     except msgspec.ValidationError:
@@ -198,7 +199,7 @@ class _Cleaner:
         return {**beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
-        """As `References.loops`, for a part of the current definition."""
+        """Whether a value of `schema`, a part of the current definition, may need a value of this again."""
         return self.references.loops(schema, self.within)
 
     # --- Other keywords --------------------------------------------------------------------------
@@ -309,9 +310,9 @@ class _Cleaner:
 
 
 class _Node(msgspec.Struct):
-    """One schema while it is reduced. where: its IR path. hard: see `_Cleaner.clean`. out: the result.
-    refused: keywords that go into its description. required: the names that `properties` left, None =
-    unknown.
+    """One schema while it is reduced. where: its IR path. hard: True = no optional property is between it and
+    its definition. out: the result. refused: keywords that go into its description. required: the names that
+    `properties` left, None = unknown.
     """
 
     schema: _Schema
@@ -344,7 +345,6 @@ ADAPTED: Final = "the schema is adapted to what the API accepts"
 
 
 def _describe(schema: _Schema, refused: _Schema) -> None:
-    """Append the refused keywords, as JSON, to the `description` of `schema`, which is changed."""
     words = ", ".join(f"{key}: {_as_json(value)}" for key, value in refused.items())
     said = schema.get("description")
     schema["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"

@@ -53,8 +53,9 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """Decode the audio: as a WAV file, or as raw samples if the request wants "pcm". Raises RequestFailed for
-    an error object or an answer without audio, WireError for any other object.
+    """Decode the audio: as a WAV file, or as raw samples if the request wants "pcm" and Google sent such, of
+    one channel. Raises RequestFailed for an error object or an answer without audio, WireError for any other
+    object and for audio of another type.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
     pieces = [

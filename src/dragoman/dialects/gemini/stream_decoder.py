@@ -73,7 +73,7 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 _NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WORDS = frozenset({"text", "thought"})
 _MOST_TEXT = 4_000_000
-"""The most characters of a candidate's texts that are kept to place its citations. Of longer ones none is."""
+"""The most characters of a candidate's texts that are kept to place its citations; of longer ones none is."""
 _LATE = KNOWN | {"promptFeedback"}
 
 
@@ -208,7 +208,9 @@ class GeminiDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame, the JSON of a chunk or a list of them. Raises WireError for others."""
+        """The IR events for one frame, the JSON of a chunk or a list of them; an error gives ir.Error. Raises
+        WireError for others and for a chunk of unknown form.
+        """
         if self._answers:
             try:
                 chunk = _decode_words(frame)
@@ -232,7 +234,8 @@ class GeminiDecoder:
 
     def close(self) -> _Events:
         """The last IR events, after the last byte: those of the end if every candidate has a stop reason and
-        not all failed without an answer, else an error. Empty if an error has come before.
+        not all failed without an answer, or if without candidates a refusal or usage has come; else an error.
+        Empty if an error has come before.
         """
         if self._state == "over":
             return []
@@ -365,7 +368,6 @@ def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
 
 
 def _more(answer: _Answer, candidate: _Wire) -> _Events:
-    """The events for a candidate in one chunk. Its stop reason and its leftovers are kept in `answer`."""
     events: _Events = []
     content = an_object(candidate.get("content") or {}, "candidates[].content")
     for part in content.get("parts") or ():
@@ -420,9 +422,6 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
 
 
 def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
-    """The chunk's events, the first text delta with the tokens of the `logprobsResult` in the candidate's
-    leftovers `extra`, where only its other members stay.
-    """
     if rest := rest_of(extra[RESULT]):
         del extra[RESULT]
         extra |= rest

@@ -113,7 +113,6 @@ class GeminiEncoder(EventEncoder):
         return tail
 
     def _say(self, block: _Block, text: str) -> bytes:
-        """The bytes of a chunk with one piece of text."""
         block.said = True
         out = self._head + _dumps(text) + block.tail
         if self._array:
@@ -185,7 +184,6 @@ class GeminiEncoder(EventEncoder):
         return out + b"]" if self._array else out
 
     def _ended(self, finish: ir.Finish) -> dict[str, Any]:
-        """The wire candidate in the last chunk: an empty text, its stop, citations and leftovers."""
         number, report = finish.candidate, self._report
         where = f"candidates[{number}]"
         out: dict[str, Any] = {
@@ -201,9 +199,7 @@ class GeminiEncoder(EventEncoder):
         return out
 
     def _sources(self, candidate: int) -> dict[str, Any]:
-        """The value of `groundingMetadata` for a candidate's citations; empty = none. Spans count the UTF-8
-        bytes of all its texts together.
-        """
+        """The value of `groundingMetadata` for a candidate's citations, counted in all its texts together."""
         sources = Sources(self._report)
         counts: dict[int, int] = {}
         for cite in self._cites:
@@ -338,7 +334,6 @@ class GeminiEncoder(EventEncoder):
         return b""
 
     def _grown(self, state: _Block) -> ir.Block:
-        """A copy of the block, a call or a medium, with the content of all its deltas."""
         block = state.block
         changes: dict[str, Any] = {}
         if state.data:

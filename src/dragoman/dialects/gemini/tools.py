@@ -114,7 +114,9 @@ def decode_choice(value: Any) -> ir.ToolChoice:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools` and `toolConfig` into the body; report losses. Raises WireError for a free-text tool."""
+    """Write `tools` and `toolConfig` into the body; report losses. Raises WireError for a free-text tool, and
+    for a schema that is too deep or takes too many steps to reduce.
+    """
     own, report = request.dialect == NAME, target.report
     if not request.tools and not own:
         if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
@@ -187,11 +189,7 @@ def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) ->
 
 
 def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
-    """A parameters schema as the API accepts it, with `type: object` unless it is a `$ref`; changes are
-    reported.
-
-    where: its IR path.
-    """
+    """A parameters schema as the API accepts it, of `type: object` or a `$ref`; changes are reported."""
     schema = clean_schema(parameters, report, where)
     if "$ref" not in schema and schema.get("type") != "object":
         schema = {**schema, "type": "object"}
@@ -258,9 +256,8 @@ def _calling(choice: ir.ToolChoice, target: Target, *, own: bool) -> dict[str, A
 
 
 def _validated(strict: list[int], target: Target, calling: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A `functionCallingConfig` (None = absent) with the mode VALIDATED in place of AUTO, or else unchanged.
-
-    What becomes of `strict` is reported for each tool with an index in `strict`.
+    """A `functionCallingConfig` (None = absent) with VALIDATED in place of AUTO. What becomes of `strict` is
+    reported for the tools with these indexes.
     """
     mode = "AUTO" if calling is None else calling.get("mode")
     if mode == "AUTO":

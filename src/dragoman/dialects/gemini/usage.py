@@ -89,7 +89,6 @@ def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
-    """The counts of one list of modalities, each named by `prefix` and the modality; None = unknown form."""
     found: dict[str, int] = {}
     if type(listed) is not list or not listed:
         return None

@@ -48,7 +48,9 @@ SCALARS: Final[dict[str, Rule]] = {
     "n": integer(1, 128),
     "logit_bias": _logit_bias,
 }
-"""The rule for each member of OpenAI that is a field of ir.Sampling; a new scalar needs nothing else."""
+"""The rule for each member of OpenAI that is a field of ir.Sampling with the same value (not `stop`,
+`logprobs`); a new scalar needs nothing else.
+"""
 EXTENSIONS: Final[dict[str, Rule]] = {
     "top_k": integer(),
     "min_p": number(),

@@ -13,7 +13,9 @@ _MEMBERS: Final = {
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path: `$.logit_bias` for `sampling.logit_bias`. All messages are the prompt."""
+    """The JSON path for an IR path: `$.logit_bias` for `sampling.logit_bias`. What is in a message is the
+    prompt, except the first message's second block: the suffix.
+    """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member
     if where.startswith("messages"):

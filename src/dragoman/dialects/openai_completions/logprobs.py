@@ -17,9 +17,8 @@ _OFFSET: Final = "text_offset"
 
 
 def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
-    """The decoded log probabilities; None if the lists do not match or hold null, as for an echoed prompt.
-
-    llama.cpp's, which have chat's form, are decoded too.
+    """The decoded log probabilities, also in chat's form (llama.cpp's); None if tokens or values are missing,
+    the lengths differ, there is another member, or null in a list, as for an echoed prompt.
     """
     if type(wire.get("content")) is list:
         return decode_objects(wire["content"])
@@ -44,7 +43,9 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
-    """The value of `logprobs`: four lists. start: the first token's offset, for tokens that state none."""
+    """The value of `logprobs`: four lists, `top_logprobs` None if no token has any. start: the first token's
+    offset; later ones are counted from it, except where tokens state theirs.
+    """
     offsets: list[int] = []
     for token in tokens:
         offsets.append((token.extra or {}).get(NAME, {}).get(_OFFSET, start))

@@ -40,7 +40,7 @@ MAPS: Final = _SCALARS | frozenset(
         *("stream_options", "user"),
     }
 )
-"""Members with an IR field; all others of a request are leftovers in `extra`."""
+"""Members with an IR field or form; all others of a request are leftovers in `extra`."""
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _MAX_TOKENS: Final = 16
 """OpenAI's default for `max_tokens`."""
@@ -99,8 +99,8 @@ def portable(wire: WireRequest) -> None:
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
     """The requests, each for one answer, that replace a request with several prompts at a provider of another
-    protocol, in the order of the choices; empty for a single prompt. Raises WireError for more answers than
-    `_MOST_ANSWERS`.
+    protocol, in the order of the choices; empty for a single prompt and for token ids. Raises WireError for
+    more answers than `_MOST_ANSWERS`.
     """
     prompts = _prompts(request)
     times = request.sampling.n or 1
@@ -158,7 +158,9 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def prompt_of(request: ir.Request, candidate: int = 0) -> str:
-    """The text of the prompt that the choice with index `candidate` continues; empty for token ids."""
+    """The text of the prompt that the choice with index `candidate` continues; "" for token ids, and for an
+    index beyond the prompts.
+    """
     if prompts := _prompts(request):
         place = candidate // (request.sampling.n or 1)
         return prompts[place] if place < len(prompts) else ""
@@ -178,8 +180,8 @@ def echoed(request: ir.Request, candidate: int = 0) -> str:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect.
 
-    Raises WireError, with a path in the IR, for a request that is more than one text: a conversation, tools,
-    media.
+    Raises WireError, with a path in the IR, for a message of the assistant, any message after the user's,
+    another dialect's tools, and blocks except Text and Native, such as media.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -205,7 +207,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 def _free_tokens(prompt: str, facts: Facts) -> int:
     """`max_tokens` for a request without one: the model's limit, else `_ENOUGH`, but at most what the prompt
-    leaves of the window. The prompt counts as a token for each byte, but as at most 3/4 of the window.
+    leaves of a known window. The prompt counts as a token for each byte, but as at most 3/4 of the window.
     """
     most = facts.max_output or _ENOUGH
     if facts.context is None:
@@ -214,7 +216,6 @@ def _free_tokens(prompt: str, facts: Facts) -> int:
 
 
 def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft) -> None:
-    """Write the prompt: the user's text, with system text before it."""
     texts: list[str] = []
     body["prompt"] = ""
     if request.system:
@@ -310,7 +311,6 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
-    """Report what another dialect's request states and this dialect lacks. Raises WireError for tools."""
     if request.tools:
         raise WireError("the Completions API has no tool calls", "tools", _UNSUPPORTED)
     FIELDS.lose(request, draft.report)

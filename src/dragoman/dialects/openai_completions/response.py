@@ -141,7 +141,9 @@ def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
 
 
 def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report as lost a block that is not text, and of a text or refusal everything but the words."""
+    """Report what is not written of a block: a whole block unless it is text or a refusal (which becomes
+    text), citations, foreign leftovers, and the seal, which the gateway keeps.
+    """
     report = draft.report
     if isinstance(block, ir.Text):
         for index in range(len(block.citations)):
@@ -159,7 +161,7 @@ def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str) -> str | None:
-    """The finish reason for the client; reports what it cannot express. where: the candidate's IR path."""
+    """The finish reason, None for None; reports what it cannot express. where: the candidate's IR path."""
     word = chat_stop(stop, draft, where, called=False, legacy=False)
     if draft.own or word != "tool_calls":
         return word

@@ -1,7 +1,7 @@
 """Encodes IR events as a stream of completions chunks.
 
-A chunk of text is a constant head, the text as JSON, and a constant tail. A candidate's first chunk is the
-repeated prompt, or empty. An error is the last chunk.
+A chunk of text alone is a constant head, the text as JSON, and a constant tail. A candidate's first chunk is
+the repeated prompt, or empty. An error is the last frame, without `[DONE]`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Removes values that OpenAI rejects but other servers accept, as `openai_chat.widened` does for chat."""
+"""Removes, for the check, what OpenAI rejects but other servers accept: long `stop`, `max_tokens` below 1."""
 
 from __future__ import annotations
 

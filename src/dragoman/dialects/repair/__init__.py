@@ -3,10 +3,10 @@
 A client's history follows the rules of its own protocol; a history that was cut or cancelled may break even
 these. The target states its own `Rules`:
 
-    roles     the user and the assistant alternate, or messages stay as many as they are
-    ids       a call without an id gets one; an id that the target would refuse is changed
+    roles     the user and the assistant alternate, or only messages of one answer are joined, or none are
+    ids       a call without an id gets one if it needs one; an id that would be refused is changed
     results   a turn's results come first in the user's turn, or each directly after its call, or anywhere
-              a call without a result gets a result that says that there is none
+              a call that needs a result and has none gets one that says so
               a result without a call becomes text of the user, or is refused, or stays
     media     media move to the user when a result or the assistant's message cannot hold them
     ends      the user may have to send the first message, and the last
@@ -33,7 +33,8 @@ _ORDERS: Final[dict[str, type[Repair]]] = {"turns": Alternating, "messages": Mes
 
 
 def repaired(request: ir.Request, rules: Rules, facts: Facts = UNKNOWN) -> list[Turn]:
-    """The history of a request as the turns that the encoder of the target writes.
+    """The history of a request as the turns that the encoder of the target writes. The first holds the
+    top-level system text (`Request.system`) if there is any, but not for the order "items".
 
     Raises WireError for a result without its call when the target refuses such results.
     """

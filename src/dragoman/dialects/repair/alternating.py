@@ -67,7 +67,7 @@ class Alternating(Repair):
 
     def _instruct(self, message: ir.Message, index: int) -> None:
         """Add a system message: as a system turn at the beginning or where `Rules.between` allows it, else as
-        tagged text in the user's turn.
+        tagged text in the user's turn; one without text in the current turn.
         """
         said = any(isinstance(block, _WORDS) and self.rules.says(block) for block in message.blocks)
         if self.turn.role == "tool" or (self.turn.role == "system" and said):
@@ -91,7 +91,6 @@ class Alternating(Repair):
                 self.turn.notes.append(Note(f"messages[{index}]", *self.rules.tagged))
 
     def _ends_turn(self, index: int) -> bool:
-        """Whether a system message at `index` comes after the user, and before the assistant or the end."""
         pieces = self.turn.pieces
         if self.turn.role != "user" or (pieces and pieces[-1].tagged):
             return False
@@ -115,7 +114,6 @@ class Alternating(Repair):
             self.turn.pieces.append(Piece(message, index, blocks, places))
 
     def _answered(self, block: ir.ToolResult, where: str, blocks: list[ir.Block], places: list[str]) -> None:
-        """Append a result to `results`; without its call, as text to `blocks`, with IR paths to `places`."""
         rules, notes = self.rules, self.turn.notes
         block, call = self.answer(block, where, notes)
         media: list[tuple[ir.Media, str]] = []
@@ -132,7 +130,6 @@ class Alternating(Repair):
         notes.append(Note(where, *rules.orphaned))
 
     def _end(self) -> None:
-        """Add results for calls that wait, and the first and last user message that the target requires."""
         rules = self.rules
         if self.moved or (self.waiting and self.turn.role == "assistant"):
             self._begin("user")
@@ -148,7 +145,6 @@ class Alternating(Repair):
         self._open()
 
     def _open(self) -> None:
-        """Put a message of the user before the first turn, if `Rules.opens` requires it."""
         rules = self.rules
         begin = 0
         for at, turn in enumerate(self.turns):

@@ -26,7 +26,7 @@ _BY_ORDER: Final = (
 
 
 class _Call(msgspec.Struct, frozen=True, gc=False):
-    """A call that waits for its result. id: the repaired id."""
+    """A call that waits for its result. id: the repaired id. number: its place among the calls so far."""
 
     id: str | None
     name: str
@@ -35,11 +35,12 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class Repair(ABC):
-    """The repair of one history. A subclass writes `turns`, which is the result.
+    """The repair of one history, which is done when it is made. A subclass writes `turns`, the result.
 
-    waiting: the calls without a result so far. ids: the ids of the calls so far. names: id -> name of the
-    calls so far. count: the number of calls so far; minted: of ids that were made. first: the index of the
-    first message of the assistant's current turn; position: that of the next call in it. moved: media, with
+    waiting: the calls without a result so far. ids: the calls' ids so far, only for "unique" ids. names: id
+    -> name of the calls so far, only for other ids, if results are `named`. count: the number of calls so
+    far; minted: of ids that were made. first: the index of the first message of the assistant's current turn;
+    position: that of the next call in it (only `Messages` sets both back at a new turn). moved: media, with
     their IR paths, that wait for the user's next turn.
     """
 
@@ -67,7 +68,9 @@ class Repair(ABC):
     # --- Messages of the assistant ---------------------------------------------------------------
 
     def said(self, message: ir.Message, index: int, turn: Turn) -> None:
-        """Append a message of the assistant, repaired, to the pieces of a turn. index: the message's."""
+        """Append a message of the assistant, repaired, to the pieces of a turn. Its calls are added to
+        `waiting`, media that it cannot hold to `moved`. index: the message's.
+        """
         if len(message.blocks) == 1 and type(message.blocks[0]) is ir.Text:
             turn.pieces.append(Piece(message, index, message.blocks))
             return
@@ -99,7 +102,6 @@ class Repair(ABC):
             turn.pieces.append(Piece(message, index, blocks, places, apart=apart))
 
     def _called(self, block: ir.ToolCall, index: int, at: int, turn: Turn) -> ir.ToolCall:
-        """Give a call an id that the target accepts, let it wait for its result, and return it."""
         rules, stated = self.rules, block.id
         chosen = stated
         if stated:
@@ -137,7 +139,7 @@ class Repair(ABC):
         return None
 
     def show(self, turn: Turn) -> Turn:
-        """Append the media in `moved` to a turn of the user, and return the turn."""
+        """Append the media in `moved`, which is then empty, to a turn of the user, and return the turn."""
         to, reason = self.rules.moved
         blocks, places = [block for block, _ in self.moved], [where for _, where in self.moved]
         turn.pieces.append(Piece(None, 0, blocks, places))
@@ -151,10 +153,11 @@ class Repair(ABC):
     def answer(
         self, block: ir.ToolResult, where: str, notes: list[Note]
     ) -> tuple[ir.ToolResult, _Call | None]:
-        """The result with the id and name that the target requires, and its call (None = it has none).
+        """The result with the id and name that the target requires, and its call (None = it has none, or none
+        is looked up).
 
-        The call waits no longer. notes: gets the repairs. Raises WireError for a result without its call when
-        the target refuses such results.
+        The call waits no longer. notes: gets what is lost. Raises WireError for a result without its call
+        when the target refuses such results.
         """
         rules = self.rules
         if rules.orphans == "any":
@@ -254,7 +257,6 @@ def has_results(message: ir.Message) -> bool:
 
 
 def _is_bare(block: ir.Block) -> TypeGuard[ir.Text]:
-    """Whether a block is a text without other fields."""
     return type(block) is ir.Text and block == ir.Text(block.text)
 
 

@@ -8,7 +8,9 @@ from dragoman.dialects.repair.turn import Note, Piece, Turn
 
 
 class Items(Repair):
-    """Keeps the order of the messages: a result may stand anywhere after its call."""
+    """Keeps the order of the messages: a result may stand anywhere after its call. Results that are added
+    come directly after their calls, media that move directly after the assistant's message.
+    """
 
     def write(self) -> None:
         for index, message in enumerate(self.request.messages):

@@ -10,8 +10,9 @@ from dragoman.dialects.repair.turn import Piece, Turn, has_heading
 def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
     """The turns of a request's history if it needs no repair; None = it may need one.
 
-    In such a history user and assistant alternate, the user begins and ends, and the results of a turn are
-    one message, in the order of the calls.
+    It holds only text, thinking, calls with different, accepted ids and results of text. User and assistant
+    alternate, the user (or one system message) begins, the user ends, and the results of a turn are one
+    message, in the order of the calls.
     """
     turns: list[Turn] = []
     seen: set[str] = set()

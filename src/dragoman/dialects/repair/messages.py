@@ -15,11 +15,11 @@ CHUNKED: Final = frozenset({"gemini"})
 """Protocols whose clients keep each chunk of a streamed answer as a message of its own, as the chats of
 https://github.com/googleapis/python-genai do: a word may be cut between two messages."""
 _BRIDGE: Final = "OK"
-"""The text of the assistant's message between a result and the user. Some models refuse an empty text."""
+"""What the assistant says between a result and the user or system. Some models refuse an empty text."""
 
 
 class Messages(Repair):
-    """Keeps each message, but may join the assistant's. last: the role of the last turn that is written."""
+    """Splits messages with results, joins those of one answer. last: the role of the last written turn."""
 
     def write(self) -> None:
         self.last: Role = "system"
@@ -53,7 +53,6 @@ class Messages(Repair):
             self.last = turn.role
 
     def _is_written(self, turn: Turn) -> bool:
-        """Whether the encoder will write a turn. It writes no empty turn of the assistant or the system."""
         if turn.role in {"user", "tool"} or turn.pieces[-1].message is None:
             return True
         says = self.rules.says
@@ -92,7 +91,6 @@ class Messages(Repair):
         self._add(turn)
 
     def _tag(self, turn: Turn) -> None:
-        """Turn a turn of system text into a tagged message of the user."""
         assert self.rules.tagged is not None
         piece = turn.pieces[0]
         turn.role, piece.tagged = "user", True
@@ -122,7 +120,6 @@ class Messages(Repair):
             self._add(Turn("user", [Piece(message, index, blocks, places)]))
 
     def _end(self) -> None:
-        """If the history has only system text or ends with it, make a message of the user its end."""
         rules = self.rules
         if self.turns and self.last not in SYSTEM:
             return
@@ -147,13 +144,12 @@ def _where(piece: Piece) -> str:
 def grouped(
     messages: Sequence[ir.Message], *, chunked: bool = False
 ) -> Iterator[tuple[int, Sequence[ir.Message]]]:
-    """Group adjacent messages that are one answer. Each group comes with the index of its first message.
-
-    chunked: whether the client sends each chunk of an answer as a message of its own.
+    """Group adjacent messages of the assistant that are one answer; each other message is a group alone.
+    Each group comes with the index of its first message.
 
     Clients of the Responses protocol send one message for a thought, one for each call and one for the text
-    between them. Two adjacent messages with only text are two answers, so they are not grouped, unless they
-    are chunks of one answer.
+    between them. Two adjacent messages with only text are two answers, so they are not grouped, unless
+    `chunked`: the client sends each chunk of an answer as a message of its own.
     """
     begin = 0
     for end in range(1, len(messages) + 1):

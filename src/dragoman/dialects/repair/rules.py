@@ -12,8 +12,8 @@ CUT_OFF: Final = "The call was never answered: it was cancelled or its result wa
 
 
 class Why(NamedTuple):
-    """How a repair is reported. to: JSON path of the repaired value in the encoded body, where `{at}` stands
-    for the index of the encoded message and `{part}` for that of its part. reason: the change's or loss's.
+    """How a repair is reported: as a change or addition, for this reason. to: JSON path of the result in the
+    encoded body, where `{at}` stands for the index of the encoded message and `{part}` for that of its part.
     """
 
     to: str
@@ -35,28 +35,32 @@ class Rules(Value, frozen=True, kw_only=True):
     "messages" = each result is a message directly after its call; "items" = any order, results after calls.
     says: whether the protocol writes anything for a block.
 
-    fit: turns a call's id into one that the protocol accepts. mint: the pattern of the id for a call
-    without an id, None = the call needs no id. The pattern may use the {index} of the message, the {position}
-    among the turn's calls, the number of {known} calls so far and of {minted} ids. ids: "unique" = no two
-    calls share an id; "shared" = one result answers all calls with an id. renamed: an id was changed.
+    fit: turns a call's id into one that the protocol accepts. mint: the pattern of the id for a call without
+    an id, None = the call needs no id. Its words: {index} of the turn's first message and {position} of the
+    call in the turn ("messages"); {known}: the number of ids so far ("unique"); {minted}: that of made ids,
+    with this one. ids: "unique" = no two calls share an id; "shared" = one result answers all calls with an
+    id; "any" = calls with an id have a result each. renamed: an id was changed (told only for "unique").
 
-    patient: a result may come later than in the message after its call. named: a result states the name of
-    its call; "missing" = only if the client stated no name. in_order: results have the order of the calls.
-    absent: the text of the result for a call without a result, None = the call needs none (reported as
-    `added`). needs: the calls that must have a result. orphans: how a result without its call is written
-    (reported as `orphaned`): "words" = as text of the user; "error" = the request is refused; "kept" = as a
-    result; "any" = so, and no call is looked up. words: the text before the content of such a result, with
-    the tool's {name}; {text} stands for the texts in the content.
+    patient: a result may come late or never ("messages"). named: the call's name is written into its result;
+    "missing" = only if the client stated no name. in_order: results have the order of the calls ("turns").
+    absent: the text of the result that is added for a call without one (reported as `added`). needs: the
+    calls that must have a result ("items"). orphans: how a result without its call is written: "words" = as
+    text of the user (reported as `orphaned`); "error" = the request is refused; "kept" = as a result
+    ("messages"); "any" = so, and no call is looked up. words: the text before the content of such a result,
+    with the tool's {name}; {text} = the content's plain texts, which move there.
 
     moves: whether this medium of this assistant's message moves to the user (reported as `moved`). takes_out:
-    whether this medium of a result does. transcribed: audio of the assistant is sent as its transcript.
+    whether this medium of a result does (as `moved`, with "turns" as `taken_out`); None = none does.
+    transcribed: a medium of the assistant with a transcript is sent as this.
 
-    bridge: a message "OK" of the assistant is added between a tool's result and the user. tagged: system text
-    after the first message becomes tagged text of the user. between: some models accept system text between
-    the user and the assistant (`Facts.mid_system`). opened: a message of the user is put first. opens: what
-    needs this: "assistant" = a first message of the assistant; "calls" = only one with calls; an empty
-    history always needs it. asked: the last system message becomes the user's when there are only system
-    messages. continued: a last message of the user asks the model to continue.
+    bridge: the assistant says "OK" between a result and what the user or the system says ("messages").
+    tagged: system text becomes tagged text of the user: after the first message ("turns"); after the
+    assistant, with media or at the end ("messages"). between: system text between the user and the assistant
+    stays where the model accepts it (`Facts.mid_system`; "turns"). opened: a message of the user is put
+    first, if nothing else is written; in "turns" also before a first message of the assistant, or only before
+    one with calls, as `opens` says. asked: the last system message becomes the user's when there are only
+    system messages ("messages"). continued: at the end the user asks to continue, if the assistant has spoken
+    last and the model has no prefill ("turns").
     """
 
     dialect: str

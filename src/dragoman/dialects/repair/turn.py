@@ -17,8 +17,8 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 class Note(NamedTuple):
     """One repair, for the report.
 
-    where: the IR path, None = the repair adds something. to: as `Why.to`. severity: that of a loss, None = it
-    is a change.
+    where: the IR path of what is repaired, None = the repair adds something. to: JSON path of the result in
+    the encoded body, `{at}` = the message's index; "" = a loss. severity: of a loss, None = no loss.
     """
 
     where: str | None
@@ -28,12 +28,12 @@ class Note(NamedTuple):
 
 
 class Piece(msgspec.Struct):
-    """Blocks of one of the client's messages, which go into one turn.
+    """Blocks for one turn: a message's, the system text's, or results, media and texts of the repair.
 
-    message: the client's message, whose other members are written with this piece; None = they are not.
-    index: that message's, -1 = the request's own system text. places: the IR paths of the blocks, None = they
-    are all blocks of the message. tagged: it is system text in the user's turn, to be marked by `tagged`.
-    apart: another block stood between this piece and the previous piece.
+    message: the client's message, whose other members are written with this piece; None = none are.
+    index: that message's, -1 = the request's own system text. places: the IR paths of the blocks, "" = added;
+    None = they are all blocks of the message. tagged: it is system text in the user's turn, to be marked by
+    `tagged`. apart: a medium that has moved stood between this piece and the previous piece.
     """
 
     message: ir.Message | None
@@ -55,7 +55,9 @@ class Piece(msgspec.Struct):
 
 
 class Turn(msgspec.Struct):
-    """One message of the target, or several items. role: "tool" = a tool result as a message of its own."""
+    """One message of the target, or several items. role: "tool" = a tool result as a message of its own.
+    notes: the repairs in it.
+    """
 
     role: Role
     pieces: list[Piece] = []
