@@ -181,7 +181,7 @@ class ChatStreamRelay:
         return {} if self._model is None or "model" not in chunk else {"model": self._model}
 
     def _estimated_usage(self) -> bytes:
-        """A chunk of estimated usage, which sets `usage`; b"" if usage came, or none is asked or nothing ended."""
+        """A chunk of estimated usage, set as `usage`; b"" without `estimate` or an end, or if usage came."""
         if self.estimate is None or self.usage is not None or not self._finished:
             return b""
         self.usage = usage = self.estimate()

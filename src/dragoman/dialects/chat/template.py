@@ -66,7 +66,7 @@ class Template:
         return text
 
     def relayed(self, frame: bytes) -> bytes | None:
-        """The frame's text, and padding, inside the bytes that `learn` got as `sent`; None: it is not alike."""
+        """The frame's text (and padding) inside the bytes that `learn` got as `sent`; None: not alike."""
         if self.text(frame) is None:
             return None
         sent, text = self._sent, frame[len(self._head) : self._at]

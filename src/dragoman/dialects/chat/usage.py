@@ -22,7 +22,7 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
-    """The members of `wire`, not null, that differ in `written`; those of inner objects under dotted names."""
+    """The members of `wire`, not null, that differ in `written`; of inner objects under dotted names."""
     rest: dict[str, Any] = {}
     for key, value in wire.items():
         mine = written.get(key, _ABSENT)

@@ -38,12 +38,10 @@ def read_logprobs(tokens: Any) -> tuple[ir.Logprob, ...] | None:
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Decoded tokens with their log probabilities."""
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob]) -> list[dict[str, Any]]:
-    """Encoded tokens with their log probabilities."""
     return [_encode_logprob(token) for token in tokens]
 
 

@@ -214,7 +214,7 @@ def _full(one: ir.Segment, index: int) -> dict[str, Any]:
 
 
 def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
-    """The language of the text; "" if the provider does not state it, which is reported."""
+    """The language of the text: English for a translation; "" if not stated, which is reported."""
     if reply.request.translate:
         return "english"
     if response.language is None:
@@ -223,7 +223,7 @@ def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
 
 
 def _duration(response: ir.TranscriptionResponse, reply: Reply) -> float:
-    """The length of the audio in seconds; if unknown, the end of the last segment or word."""
+    """The audio's seconds. If not stated, a loss is reported: the end of the last segment or word, else 0."""
     if response.duration is not None:
         return response.duration
     ends = [one.end for one in response.segments or ()] + [word.end for word in response.words or ()]
@@ -277,7 +277,7 @@ _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]]
 
 
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
-    """A whole response as SSE events. Only events with speakers have timestamps."""
+    """A whole response as SSE events, with times only beside speakers: RequestFailed if either is missing."""
     output = reply.request.output
     if output in TIMED and output != "diarized_json":
         reply.report.lose(

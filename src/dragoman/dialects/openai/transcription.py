@@ -112,12 +112,10 @@ def _check_file(request: WireRequest) -> None:
 
 
 def streams(wire: WireRequest) -> bool:
-    """Whether the client requests a stream."""
     return str(wire.body.get("stream", "")).lower() in _TRUE
 
 
 def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
-    """Decode a checked request."""
     body = wire.body
     address = body.get("url") or body.get("file")
     temperature, granularities = body.get("temperature"), body.get("timestamp_granularities", [])
@@ -183,7 +181,9 @@ class TranscriptionRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The client's response and its usage; None if it has another format than requested."""
+        """The client's response and its usage; None if it has another format than requested. Raises
+        RequestFailed for an error inside a 200, WireError for JSON without a text.
+        """
         written = wire.body.get("response_format") in WRITTEN
         if is_json(answer) is written or is_page(answer):
             return None

@@ -123,7 +123,7 @@ _BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
-    """The tokens read from the cache, None = not stated; adds to `words` the members that state them."""
+    """The tokens read from the cache, None = not stated. Adds the members with it to `words`, if unusual."""
     if _BESIDE.isdisjoint(wire):
         return inputs.get("cached_tokens")
     carriers = (
