@@ -118,6 +118,7 @@ def _ids(item: ir.Input, index: int) -> list[int]:
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
+    """Decode a checked request."""
     body = wire.body
     inputs, form = decode_input(body["input"])
     return ir.EmbedRequest(
@@ -210,6 +211,7 @@ def _usage(usage: _Usage | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
+    """The response body; reports vectors of another length than requested."""
     lose_length(response, reply)
     write = to_base64 if reply.request.encoding == "base64" else to_floats
     body: dict[str, Any] = {

@@ -178,10 +178,12 @@ def _check_address(value: Any, path: str) -> None:
 
 
 def streams(wire: WireRequest) -> bool:
+    """Whether the client requests a stream."""
     return typed(wire).get("stream") is True
 
 
 def decode_request(wire: WireRequest) -> ir.ImageRequest:
+    """Decode a checked request."""
     body = typed(wire)
     action = _ACTIONS.get(wire.path)
     get = body.get

@@ -82,6 +82,7 @@ def _part(part: Any, path: str) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.ModerationRequest:
+    """Decode a checked request."""
     value = wire.body["input"]
     form = None
     if isinstance(value, str):

@@ -114,6 +114,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.RerankRequest:
+    """Decode a checked request."""
     body = wire.body
     top, form = body.get("top_n"), None
     if top is None and "top_k" in body:

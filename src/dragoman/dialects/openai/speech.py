@@ -96,10 +96,12 @@ def check(request: WireRequest) -> None:
 
 
 def streams(wire: WireRequest) -> bool:
+    """Whether the client requests a stream."""
     return wire.body.get("stream_format") == "sse"
 
 
 def decode_request(wire: WireRequest) -> ir.SpeechRequest:
+    """Decode a checked request."""
     body = wire.body
     voice = body["voice"]
     return ir.SpeechRequest(

@@ -112,10 +112,12 @@ def _check_file(request: WireRequest) -> None:
 
 
 def streams(wire: WireRequest) -> bool:
+    """Whether the client requests a stream."""
     return str(wire.body.get("stream", "")).lower() in _TRUE
 
 
 def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
+    """Decode a checked request."""
     body = wire.body
     address = body.get("url") or body.get("file")
     temperature, granularities = body.get("temperature"), body.get("timestamp_granularities", [])

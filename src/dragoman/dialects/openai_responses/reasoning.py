@@ -20,7 +20,7 @@ def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
 
 
 def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
-    """Write `reasoning` into the body, with the nearest effort that the model supports; report the losses."""
+    """Write `reasoning`, for other dialects only if the model may reason, with its nearest effort; report."""
     out: dict[str, Any] = {}
     if draft.facts.reasoning is False and not draft.own:
         if wish.mode != "off" and wish.effort != "none":

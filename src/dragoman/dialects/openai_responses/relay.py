@@ -45,11 +45,11 @@ _ADDED: Final = frozenset({"conversation"})
 
 
 class ResponsesRelay(BodyRelay):
-    """Edits requests and whole answers, and makes relays for streams."""
+    """Edits requests and whole answers, and makes relays for streams. Usage comes without asking for it."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the client's values and the gateway's id, and its usage. Raises RequestFailed for a
-        failed answer, WireError for a malformed answer.
+        """The body with the client's values and the gateway's id, and its usage; None: missing or unreadable.
+        Raises RequestFailed for a failed answer, WireError for a malformed answer.
         """
         head = decode_head(body)
         if _failed(head):
@@ -72,7 +72,7 @@ def _failed(head: _Head) -> bool:
 
 
 def _edits(reply: Reply) -> dict[str, Any]:
-    """The values that replace a provider's in a response object: the client's, and the gateway's id."""
+    """What replaces a provider's values in a response object: the client's, and the gateway's id, if any."""
     edits: dict[str, Any] = {key: reply.echo[key] for key in SHOWN if reply.echo.get(key) is not None}
     if reply.model is not None:
         edits["model"] = reply.model
@@ -190,7 +190,7 @@ class ResponsesStreamRelay:
         return b""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The events `error` and `response.failed` for a broken stream; if `waits`, only the first."""
+        """The events `error` and `response.failed` for a broken stream; if `waits`, the second at `end`."""
         if self._response is None:
             self._failed = encoder = ResponsesEncoder(self._reply)
             encoder.waits = self.waits

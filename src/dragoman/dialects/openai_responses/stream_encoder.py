@@ -67,7 +67,7 @@ class _Item(msgspec.Struct):
 class _Block(msgspec.Struct):
     """A block whose end has not been written.
 
-    item: None for a block that is sent whole. place: the members that name its item and part in its events.
+    item: None = sent whole, or not begun. place: the members that name its item and part in its events.
     head, tail: the constant bytes of its deltas. said: whether a delta was sent. part: the index of the open
     part of thinking, None = its text; words: the part's deltas so far. before: how many summary parts hold
     thinking text (0 or 1), which stand before the model's own summary.
@@ -187,7 +187,7 @@ class ResponsesEncoder(EventEncoder):
         return self._terminal(told)
 
     def _terminal(self, told: _Wire) -> bytes:
-        """The terminal event, named after the status in `told`, its response object."""
+        """The terminal event, named after the status in `told`, its response object; and `[DONE]`."""
         self._state = "over"
         out = self._event(f"response.{told['status']}", {"response": told})
         return out if self._ndjson else out + _DONE
@@ -296,7 +296,7 @@ class ResponsesEncoder(EventEncoder):
         return b'%b%d,"delta":%b%b' % (state.head, number, _dumps(text), state.tail)
 
     def _say_all(self, state: _Block, text: str) -> bytes:
-        """Send the whole text of a block as one delta, unless a delta was sent; its end repeats the text."""
+        """Send a block's whole text as one delta, unless empty or begun; the end of the block repeats it."""
         if state.said or not text:
             return b""
         if self._shared is None:
@@ -346,7 +346,9 @@ class ResponsesEncoder(EventEncoder):
         return self._think_more(self._blocks[event.index], event.text, event.part)
 
     def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
-        """Send a delta of thinking: of its text (part None) or of a summary part. Begins the part first."""
+        """Send a delta of thinking: of its text (part None), which may be written as a summary part, or of a
+        summary part. If another part is open, it ends; if none or another was, this one begins first.
+        """
         out = b""
         assert state.item is not None
         if part is not None:
