@@ -29,7 +29,6 @@ from dragoman.errors import WireError
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST_STOPS: Final = 4
 FORMS: Final = ("text", "json_object", "json_schema")
-"""The allowed types of `response_format`."""
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 a_seed: Final = integer(-(2**63), 2**63 - 1)
 _DETAIL: Final = one_of("auto", "low", "high", "original")
@@ -122,7 +121,6 @@ def check_function(function: Any, path: str, index: int, member: str) -> None:
 
 
 def _is_plain(parameters: Any) -> bool:
-    """Whether a function's parameters are a valid schema with `type: object`, as nearly all are."""
     return type(parameters) is dict and parameters.get("type") == "object" and mistake(parameters) is None
 
 

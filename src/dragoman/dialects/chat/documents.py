@@ -7,7 +7,7 @@ from dragoman.dialects.chat.draft import Draft
 
 
 def document_text(block: ir.Media, draft: Draft, where: str, text: str | None = None) -> str:
-    """The document (its text: `text` if known) in `<document>` tags; reports that, and lost inner blocks."""
+    """The document's title and text (`text` if known) in tags. Reports this, and as lost what is no text."""
     draft.report.change(where, where, "the text document is sent as text")
     if text is None and (text := block.text) is None:
         text = _words(block, draft, where)

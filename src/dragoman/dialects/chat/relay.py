@@ -47,7 +47,6 @@ class Words(NamedTuple):
     encode_usage: Callable[..., dict[str, Any]]
 
     def counts(self, usage: ir.Usage) -> dict[str, Any]:
-        """The encoded counts of an estimated usage."""
         return self.encode_usage(usage, Report(""), own=False)
 
 
@@ -97,7 +96,7 @@ class ChatRelay(BodyRelay):
 
 class ChatStreamRelay:
     """Relays the frames of one stream: puts in the client's model name, removes usage that the client did not
-    ask for, and drops a chunk that then has no choices. At its end adds `estimate`, if it stated no usage.
+    ask for, and drops a chunk that then has no choices. At the end, `estimate` gives a usage if none came.
     """
 
     __slots__ = (

@@ -26,19 +26,18 @@ class Saying:
         self.spaced = False
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add the blocks of one message. where: its IR path. Sets `spaced` unless `chunked`."""
+        """Add the blocks of the object at the IR path `where`. Sets `spaced`, unless `draft.chunked`."""
         self.spaced = self.spaced or not self.draft.chunked
         for index, block in enumerate(blocks):
             self.say(block, f"{where}.blocks[{index}]")
 
     def add_piece(self, piece: Piece) -> None:
-        """Add a piece of the repaired history. Sets `spaced` unless `chunked`, or if the piece is apart."""
+        """Add a piece of the repaired history. Sets `spaced` if it is apart, or unless `draft.chunked`."""
         self.spaced = self.spaced or piece.apart or not self.draft.chunked
         for index, block in enumerate(piece.blocks):
             self.say(block, piece.place(index))
 
     def say(self, block: ir.Block, where: str) -> None:
-        """Add one block to the message. where: the block's path in the IR."""
         self._say[type(block)](self, block, where)
 
 

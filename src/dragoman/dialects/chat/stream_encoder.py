@@ -119,7 +119,6 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         self._head = self._field + _encode(self._members)[:-1] + b',"choices":['
 
     def _chunk(self, choice: bytes, **members: Any) -> bytes:
-        """One chunk. members: additional top-level members."""
         if not members:
             return self._head + choice + self._tail
         tail = b"}" + self._end_line if "usage" in members else self._tail[1:]
@@ -129,7 +128,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._chunk(_encode({"index": index, "delta": delta, **members, "finish_reason": None}))
 
     def _begin(self, index: int) -> bytes:
-        """Make a candidate's `Choice`. Returns its first chunk, with its role and the members of `_once`."""
+        """Make a candidate's `Choice`. Returns its first chunk, with its role and `_once`, then empty."""
         self._choices[index] = self._choice(index, self._head + b'{"index":%d,"delta":' % index)
         once, self._once = self._once, {}
         return self._chunk(_encode({"index": index, "delta": self.role, "finish_reason": None}), **once)

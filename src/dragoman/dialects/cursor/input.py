@@ -68,7 +68,6 @@ def _usage(wire: WireRequest) -> bool | None:
 
 
 def _responses(wire: WireRequest) -> WireRequest:
-    """The request in the form of Responses, without the members `_CHATS`."""
     body = {key: value for key, value in wire.body.items() if key not in _CHATS}
     if type(tools := body.get("tools")) is list:
         body["tools"] = [_flat(tool) for tool in tools]

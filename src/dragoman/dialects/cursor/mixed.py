@@ -232,7 +232,6 @@ def _is_block(part: Any) -> bool:
 
 
 def _foreign(message: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
-    """Anthropic's blocks of a message, by their index in the content."""
     content = message.get("content")
     if type(content) is not list:
         return {}

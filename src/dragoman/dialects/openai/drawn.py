@@ -173,7 +173,7 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:
-    """Usage in OpenAI's form; None without counts and leftovers. Without images asked, all input is text."""
+    """Usage in OpenAI's form; None if it states nothing. Without images in the request, all input is text."""
     if usage is None:
         return None
     rest: dict[str, Any] = (usage.extra or {}).get(NAME, {})

@@ -313,7 +313,6 @@ class ImageRelay:
 
 
 def _usage(head: Mapping[str, Any]) -> ir.Usage | None:
-    """The usage in an undecoded body or event (`head`); only its member `usage` is decoded."""
     usage = head.get("usage")
     return None if usage is None else decode_usage(msgspec.json.decode(usage))
 

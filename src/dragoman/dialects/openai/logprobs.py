@@ -38,7 +38,7 @@ def read_logprobs(tokens: Any) -> tuple[ir.Logprob, ...] | None:
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Decoded tokens with their log probabilities. Raises KeyError or TypeError if they are invalid."""
+    """Decoded tokens with their log probabilities. Raises one of `typed.OF_ANOTHER_SHAPE` if invalid."""
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 

@@ -1,7 +1,8 @@
 """Transcripts as OpenAI and its compatible vendors return them: six response formats, and events.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/json-object and the pages after it.
-Missing times and speakers are never invented: a format that needs them is refused.
+Missing times and speakers are never invented: a format that needs them is refused. Only a missing duration is
+taken from the last time.
 """
 
 from __future__ import annotations
@@ -201,7 +202,6 @@ def _verbose(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 
 def _full(one: ir.Segment, index: int) -> dict[str, Any]:
-    """A segment of `verbose_json` with all members, in OpenAI's order; `_UNTOLD` gives the missing ones."""
     stated = _UNTOLD | (one.detail or {})
     first = {
         "id": stated.pop("id", index),
@@ -277,7 +277,9 @@ _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]]
 
 
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
-    """A whole response as SSE events, with times only beside speakers: RequestFailed if either is missing."""
+    """A whole response as SSE events. Only `diarized_json` has times in them; the times of other formats are
+    reported as lost. Raises RequestFailed if `diarized_json` lacks times or speakers.
+    """
     output = reply.request.output
     if output in TIMED and output != "diarized_json":
         reply.report.lose(

@@ -1,8 +1,8 @@
 """Tools that this protocol defines and its client runs, as functions for models of other protocols.
 
 A coding agent runs the shell, apply_patch and tool search itself, so any model that can call functions can
-use them. One object in the call's item holds the input; this object becomes the function's arguments. Not
-for a tool that OpenAI runs itself (a shell in its containers, its own tool search).
+use them. One object in the call's item holds the input; this object becomes the function's arguments. If
+OpenAI runs it (a shell in its containers, its own tool search), a tool has no form in other protocols.
 
 Specification: https://developers.openai.com/api/docs/guides/tools-tool-search and the pages beside it on
 shell, local shell and apply patch.

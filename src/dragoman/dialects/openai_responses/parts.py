@@ -235,7 +235,9 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
 
 
 def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
-    """Encode a text part, of this dialect with its type. said: the model wrote it: else an `output_text`."""
+    """Encode a text part: of the type that its client stated in this dialect, else `output_text` if the model
+    wrote it (said), else `input_text`. Only an `output_text` has `annotations` and log probabilities.
+    """
     kind = (block.form if draft.own and block.form in _TEXTS else None) or _TEXTS[said]
     out: _Wire = {"type": kind, "text": block.text}
     if kind == "output_text":
@@ -258,7 +260,7 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
-    """Encode an annotation of `text`; an own one without a URL as it was, another not: None, with a loss."""
+    """Encode an annotation of `text`. Without a URL: one of this dialect as it came, else None, a loss."""
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
         told |= {"start_index": citation.start, "end_index": citation.end}

@@ -25,8 +25,6 @@ _Head = dict[str, msgspec.Raw]
 
 
 class _Kind(msgspec.Struct):
-    """The member of a frame that decides how it is relayed."""
-
     type: str
 
 
@@ -45,7 +43,7 @@ _ADDED: Final = frozenset({"conversation"})
 
 
 class ResponsesRelay(BodyRelay):
-    """Edits requests and whole answers, and makes relays for streams. Usage comes without asking for it."""
+    """Edits requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """The body with the client's values and the gateway's id, and its usage; None: missing or unreadable.
@@ -91,7 +89,6 @@ def _usage(head: _Head) -> ir.Usage | None:
 
 
 def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
-    """The edits of members that this response object states, and of those to add."""
     return {key: value for key, value in edits.items() if key in response or key in _ADDED}
 
 
@@ -157,7 +154,9 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), frame)
 
     def _look(self, kind: str, frame: bytes) -> bytes:
-        """The frame with its edits. Sets `content`, `usage`, `done`. Raises RequestFailed for a failure."""
+        """The frame with its edits. Sets `content`, `done` and `usage`; if the last event states no usage, it
+        gets that of `estimate`. Raises RequestFailed for a failure.
+        """
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
         if kind not in _SILENT and kind not in _TERMINAL and kind != "response.failed":

@@ -320,7 +320,6 @@ def _seconds(created: float | str | None, reply: Reply) -> int:
 
 
 def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
-    """The `service_tier` to write, None = none; "default" if another protocol's answer has no known tier."""
     if own or tier in TIERS:
         return tier
     if tier is not None:
@@ -403,4 +402,3 @@ def _tools(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _COMPLETE: Final[dict[str, Any]] = {"text": _text, "reasoning": _reasoning, "tools": _tools}
-"""By repeated member: the function that adds the inner members that clients require."""

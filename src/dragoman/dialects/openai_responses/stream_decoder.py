@@ -218,7 +218,9 @@ class ResponsesDecoder:
         return self._end_item(value["output_index"], value["item"])
 
     def _end_item(self, number: int, item: _Value | None) -> _Events:
-        """Close the blocks of one item. item: its final form; None = the stream did not state it."""
+        """The ends of one item's blocks, and blocks that first came with its end. item: its final form; None
+        = the stream did not state it.
+        """
         announced = self._items.pop(number, None)
         self._kept.drop(announced)
         finals: tuple[ir.Block, ...] = () if item is None else decode_item(_as_announced(item, announced))[1]
@@ -246,7 +248,6 @@ class ResponsesDecoder:
         return [*_OWED.get(type(final), _nothing)(state, final), ir.Close(state.index, final)]
 
     def _whole(self, blocks: tuple[ir.Block, ...]) -> _Events:
-        """The events of blocks that come whole."""
         events: _Events = []
         for block in blocks:
             events += unfold_block(block, self._blocks)

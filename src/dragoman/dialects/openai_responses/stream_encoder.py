@@ -60,7 +60,6 @@ class _Item(msgspec.Struct):
 
     @property
     def place(self) -> _Wire:
-        """The members that name the item in its events."""
         return {"item_id": self.wire.get("id", ""), "output_index": self.number}
 
 
@@ -241,7 +240,6 @@ class ResponsesEncoder(EventEncoder):
         return self._items - 1
 
     def _added(self, wire: _Wire, of: ir.Item | None) -> tuple[_Item, bytes]:
-        """A new item, and the bytes of its `output_item.added`."""
         item = _Item(self._next(), wire, of)
         return item, self._event("response.output_item.added", {"output_index": item.number, "item": wire})
 
@@ -289,7 +287,6 @@ class ResponsesEncoder(EventEncoder):
         state.tail = tail + (b"\n" if self._ndjson else b"\n\n")
 
     def _say(self, state: _Block, text: str) -> bytes:
-        """Send one delta of a block's text or arguments."""
         state.said = True
         number = self._sequence
         self._sequence = number + 1
@@ -346,8 +343,8 @@ class ResponsesEncoder(EventEncoder):
         return self._think_more(self._blocks[event.index], event.text, event.part)
 
     def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
-        """Send a delta of thinking: of its text (part None), which may be written as a summary part, or of a
-        summary part. If another part is open, it ends; if none or another was, this one begins first.
+        """Send a delta of thinking: of its text (part None), which `summarised` makes a summary part, or of a
+        summary part. First ends another open part, and begins this one.
         """
         out = b""
         assert state.item is not None
@@ -375,7 +372,6 @@ class ResponsesEncoder(EventEncoder):
         return "response.reasoning_summary_text", "response.reasoning_summary_part", "summary_text"
 
     def _end_thought(self, state: _Block) -> bytes:
-        """Send the end of the open thinking text or summary part, if one is open."""
         if not state.words:
             return b""
         text = "".join(state.words)
@@ -493,7 +489,6 @@ class ResponsesEncoder(EventEncoder):
         return out + self._item_done(state.item.number, self._final(state, final, where))
 
     def _final(self, state: _Block, final: Any, where: str) -> _Wire:
-        """The final wire item of a block that is an item of its own."""
         assert state.item is not None
         of = _named(state.item, final.item)
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}

@@ -42,7 +42,7 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
 
 
 def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> dict[str, int]:
-    """Take the counts `keys` of the details object `name` out of `rest`; none if they exceed `whole`."""
+    """Take the counts `keys` of the details object `name` out of `rest`; {} if they exceed `whole`."""
     details = rest.get(name)
     if not isinstance(details, dict) or not details:
         return {}
