@@ -66,7 +66,7 @@ _NAMED: Final = members(name=check_name, description=a_string, strict=a_boolean)
 
 
 def check_response_format(value: Any, path: str) -> None:
-    """Check `response_format`. A schema in `json_schema` is checked; beside `type` (vendors), it is not."""
+    """Check `response_format`. A schema in `json_schema` is checked; one beside `type` (vendors') is not."""
     an_object(value, path)
     if "type" not in value:
         missing(f"{path}.type")

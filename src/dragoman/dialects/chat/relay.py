@@ -188,8 +188,8 @@ class ChatStreamRelay:
         return self._framed(_encode(chunk))
 
     def close(self) -> bytes:
-        """The last bytes for the client when the upstream's stream has ended without `[DONE]`; b"" after a
-        `[DONE]`. Raises RequestFailed if a choice has not ended, or if there is no choice.
+        """The last bytes for the client, with estimated usage, when the upstream's stream has ended without
+        `[DONE]`; else b"". Raises RequestFailed if a choice has not ended, or if there is no choice.
         """
         if self.done:
             return b""

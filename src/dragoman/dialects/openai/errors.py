@@ -72,7 +72,7 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """The four members of OpenAI's error object. words: the protocol's types and codes."""
+    """The four members of OpenAI's error object. words: types and codes; a code that fits the fault stays."""
     kind, code = words[fault.kind]
     return {
         "message": redact(fault.message),
