@@ -57,14 +57,14 @@ class ChatRelay(BodyRelay):
         self._words = words
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The members to replace so that a streamed request asks for usage; {} if it does or need not ask."""
+        """The members to replace so that a streamed request asks for usage; {} if nothing need change."""
         options = body.get("stream_options") or {}
         if not self._words.asks or body.get("stream") is not True or options.get("include_usage") is True:
             return {}
         return {"stream_options": {**options, "include_usage": True}}
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body, whose `model` becomes the client's, and its usage; None: missing or unreadable. Raises
+        """The body, whose `model` becomes the client's; and its usage, None: missing or unreadable. Raises
         RequestFailed for an error with status 200, WireError if `choices` is no array of objects.
         """
         head = decode_head(body)

@@ -15,7 +15,7 @@ class Saying:
     """The base of the classes that collect blocks and write one assistant message from them.
 
     _say: the method that adds a block, by the block's type. spaced: the next text follows after a blank line,
-    because another block or another message came after the last text.
+    because another block or message came after the last text; a subclass may except its own dialect.
     """
 
     __slots__ = ("draft", "spaced")

@@ -21,7 +21,7 @@ _READ, _WRITTEN, _REASONED = "cached_tokens", "cache_write_tokens", "reasoning_t
 
 
 def decode_usage(value: dict[str, Any]) -> ir.Usage:
-    """Decode a `usage` object."""
+    """Decode a `usage` object; totals that are no counts become leftovers."""
     value, odd = _COUNTS.sort(value)
     get = value.get
     whole_in, whole_out = get("input_tokens"), get("output_tokens")

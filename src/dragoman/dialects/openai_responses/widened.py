@@ -13,7 +13,7 @@ _Body = dict[str, Any]
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy for `check`, without the values beyond OpenAI's limits that `widens` names."""
+    """A copy for `check`: the values beyond OpenAI's limits that `widens` names are removed or replaced."""
     return put_right(wire, widens, _PUTS)
 
 
