@@ -1,1 +1,1 @@
-"""Code that four protocols share, "the chat family": OpenAI's chat and completions, Mistral's, Ollama's."""
+"""Code of "the chat family": OpenAI's chat and completions, Mistral's and Ollama's chat. Others use parts."""

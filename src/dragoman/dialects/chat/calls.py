@@ -33,9 +33,9 @@ class Call:
 def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any]) -> Call:
     """The call that a fragment (`wire`; `inner`: its function) belongs to; a new call is added to `calls`.
 
-    The index identifies a call, but some vendors omit it or give every call index 0. So a fragment with a
-    tool name starts a new call if its id differs, or, where an id is missing, if the name differs or neither
-    has an id. Later fragments with the same index belong to the newest call. Too many calls raise WireError.
+    It is the call with the fragment's id, else the newest of its index, or of all without id and index. But
+    some vendors give every call index 0: a tool name starts a new call if the ids differ, or, where one is
+    missing, if the names differ or both ids are missing. More than `MOST_CALLS` calls raise WireError.
     """
     call_id, name = wire.get("id") or None, inner.get("name") or None
     key = wire.get("index", call_id)

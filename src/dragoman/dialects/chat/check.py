@@ -1,4 +1,4 @@
-"""Checks of request members that several chat protocols share; each raises WireError with OpenAI's text."""
+"""Checks of request members that several protocols share; each raises WireError with OpenAI's text."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ from dragoman.errors import WireError
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST_STOPS: Final = 4
 FORMS: Final = ("text", "json_object", "json_schema")
-"""The allowed types of `response_format`."""
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 a_seed: Final = integer(-(2**63), 2**63 - 1)
 _DETAIL: Final = one_of("auto", "low", "high", "original")
 
 
 def check_stop(value: Any, path: str) -> None:
-    """Accept one stop sequence or a list of any length."""
+    """Accept one stop sequence, or a list of any number of them."""
     if type(value) is not str:
         if type(value) is not list:
             wrong_type(path, "a string or an array of strings", value)
@@ -51,7 +50,7 @@ def check_few_stops(value: Any, path: str) -> None:
 
 
 def check_name(value: Any, path: str) -> None:
-    """Check the name of a tool or of a schema."""
+    """Accept the name of a tool or of a schema: 1 to 64 ASCII letters, digits, `_` and `-`."""
     a_string(value, path)
     if _NAME.fullmatch(value) is None:
         short(value, 64, path)
@@ -67,7 +66,7 @@ _NAMED: Final = members(name=check_name, description=a_string, strict=a_boolean)
 
 
 def check_response_format(value: Any, path: str) -> None:
-    """Check `response_format`. A schema in `json_schema` is checked; beside `type` (vendors), it is not."""
+    """Check `response_format`. A schema in `json_schema` is checked; one beside `type` (vendors') is not."""
     an_object(value, path)
     if "type" not in value:
         missing(f"{path}.type")
@@ -87,7 +86,7 @@ def check_response_format(value: Any, path: str) -> None:
 
 
 def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool = False) -> None:
-    """Check a JSON Schema. what: whose schema it is, for the message. code: the error's code."""
+    """Check a JSON Schema. what: whose it is, code: of the error. strict: also by OpenAI's strict rules."""
     if type(schema) is not dict:
         wrong_type(path, "an object", schema)
     found = mistake(schema)
@@ -122,7 +121,6 @@ def check_function(function: Any, path: str, index: int, member: str) -> None:
 
 
 def _is_plain(parameters: Any) -> bool:
-    """Whether a function's parameters are a valid schema with `type: object`, as nearly all are."""
     return type(parameters) is dict and parameters.get("type") == "object" and mistake(parameters) is None
 
 
@@ -148,7 +146,7 @@ def check_image(part: dict[str, Any], path: str) -> None:
 
 
 def check_texts(value: Any, path: str, least: int | None = None) -> None:
-    """Accept a text, or a list of texts, tokens or token lists. least: the smallest token id; None: any."""
+    """Accept a text, or a non-empty list of texts, of token ids or of such lists. least: the smallest id."""
     if type(value) is str:
         return
     if type(value) is not list:

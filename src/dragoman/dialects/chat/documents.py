@@ -1,4 +1,4 @@
-"""Writes a document as text, for protocols that have no documents."""
+"""Writes a text document as text, for protocols that have no text documents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dragoman.dialects.chat.draft import Draft
 
 
 def document_text(block: ir.Media, draft: Draft, where: str, text: str | None = None) -> str:
-    """The document's text (`text` if known) in `<document>` tags, with its title; reports the change."""
+    """The document's title and text (`text` if known) in tags. Reports this, and as lost what is no text."""
     draft.report.change(where, where, "the text document is sent as text")
     if text is None and (text := block.text) is None:
         text = _words(block, draft, where)

@@ -38,7 +38,6 @@ class Draft:
 
     @classmethod
     def of(cls, request: Request, target: Target, dialect: str) -> Draft:
-        """The context for writing `request` in this dialect, for `target`."""
         own, chunked = request.dialect == dialect, request.dialect in CHUNKED
         return cls(target.report, target.quirks, target.facts, own=own, chunked=chunked)
 

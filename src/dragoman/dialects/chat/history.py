@@ -1,4 +1,4 @@
-"""Message histories of the chat family: reading messages and contents, and shortening call ids."""
+"""Message histories of the chat family: messages and contents read; results as text; call ids shortened."""
 
 from __future__ import annotations
 

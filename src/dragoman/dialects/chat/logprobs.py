@@ -1,4 +1,4 @@
-"""Decodes the log probabilities of tokens from the wire format of the chat family."""
+"""Decodes tokens' log probabilities from the wire format of the chat family, and puts them into blocks."""
 
 from __future__ import annotations
 

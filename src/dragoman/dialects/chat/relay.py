@@ -1,6 +1,6 @@
-"""Passes responses on between a client and an upstream of the same chat protocol, with few edits: only
-top-level members are rewritten, nested values keep their bytes. Stream frames like the one before
-(`Template`) are not decoded.
+"""Relays between a client and an upstream of the same protocol, for protocols whose responses have `choices`.
+Only top-level members are rewritten; nested values keep their bytes. Of a stream frame that differs from an
+earlier one only in its text (`Template`), only the text is decoded.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ class Words(NamedTuple):
     encode_usage: Callable[..., dict[str, Any]]
 
     def counts(self, usage: ir.Usage) -> dict[str, Any]:
-        """The encoded counts of an estimated usage."""
         return self.encode_usage(usage, Report(""), own=False)
 
 
@@ -58,15 +57,15 @@ class ChatRelay(BodyRelay):
         self._words = words
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The top-level members to replace in a streamed request so that it asks for usage; empty if none."""
+        """The members to replace so that a streamed request asks for usage; {} if nothing need change."""
         options = body.get("stream_options") or {}
         if not self._words.asks or body.get("stream") is not True or options.get("include_usage") is True:
             return {}
         return {"stream_options": {**options, "include_usage": True}}
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the client's model name, and its usage. Raises RequestFailed for an error inside a
-        response with status 200, WireError for a body without choices.
+        """The body, whose `model` becomes the client's; and its usage, None: missing or unreadable. Raises
+        RequestFailed for an error with status 200, WireError if `choices` is no array of objects.
         """
         head = decode_head(body)
         if "error" in head and _decode(head["error"]):
@@ -97,7 +96,7 @@ class ChatRelay(BodyRelay):
 
 class ChatStreamRelay:
     """Relays the frames of one stream: puts in the client's model name, removes usage that the client did not
-    ask for, and drops a chunk that then has no choices. estimate, unless None: gives usage that is missing.
+    ask for, and drops a chunk that then has no choices. At the end, `estimate` gives a usage if none came.
     """
 
     __slots__ = (
@@ -122,8 +121,8 @@ class ChatStreamRelay:
         self._template = Template(words.padding)
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes to send for one frame. Raises RequestFailed for an error in the stream, WireError for a
-        frame that is not a chunk.
+        """The bytes to send for one frame; b"": none. Raises RequestFailed for an error in the stream,
+        WireError for a frame that is not a chunk, or for too many choices.
         """
         if self._template.known and (sent := self._template.relayed(frame)) is not None:
             return sent
@@ -158,7 +157,7 @@ class ChatStreamRelay:
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Note usage, content and ends; returns whether to send the chunk. RequestFailed: it is an error."""
+        """Note usage, content and ends; False = not to be sent. Raises RequestFailed for an error chunk."""
         if (failed := failure(chunk)) is not None:
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()
@@ -181,7 +180,7 @@ class ChatStreamRelay:
         return {} if self._model is None or "model" not in chunk else {"model": self._model}
 
     def _estimated_usage(self) -> bytes:
-        """A chunk of estimated usage; b"" without `estimate` or an ended choice, or if usage has come."""
+        """A chunk of estimated usage, set as `usage`; b"" without `estimate` or an end, or if usage came."""
         if self.estimate is None or self.usage is not None or not self._finished:
             return b""
         self.usage = usage = self.estimate()
@@ -189,8 +188,8 @@ class ChatStreamRelay:
         return self._framed(_encode(chunk))
 
     def close(self) -> bytes:
-        """The last bytes for the client when the upstream's stream has ended without `[DONE]`; b"" after a
-        `[DONE]`. Raises RequestFailed if a choice has not ended, or if there is no choice.
+        """The last bytes for the client, with estimated usage, when the upstream's stream has ended without
+        `[DONE]`; else b"". Raises RequestFailed if a choice has not ended, or if there is no choice.
         """
         if self.done:
             return b""

@@ -35,7 +35,7 @@ def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: boo
 
 
 def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
-    """The answer's date in Unix seconds, else the gateway's. own: the vendor's date is returned unchanged."""
+    """The answer's date in Unix seconds; the gateway's for none or no date. own: the vendor's as it came."""
     if created is None:
         return reply.created
     if own or isinstance(created, int):

@@ -1,4 +1,4 @@
-"""Writes assistant messages of the chat family."""
+"""What the chat family's writers of assistant messages share."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dragoman.dialects.repair.turn import Piece
 class Saying:
     """The base of the classes that collect blocks and write one assistant message from them.
 
-    _say: the method that adds a block, by the block's type. spaced: another block came after the last text:
-    the next text follows after a blank line.
+    _say: the method that adds a block, by the block's type. spaced: the next text follows after a blank line,
+    because another block or message came after the last text; a subclass may except its own dialect.
     """
 
     __slots__ = ("draft", "spaced")
@@ -26,24 +26,23 @@ class Saying:
         self.spaced = False
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add blocks to the message. where: the IR path of the object that holds them."""
+        """Add the blocks of the object at the IR path `where`. Sets `spaced`, unless `draft.chunked`."""
         self.spaced = self.spaced or not self.draft.chunked
         for index, block in enumerate(blocks):
             self.say(block, f"{where}.blocks[{index}]")
 
     def add_piece(self, piece: Piece) -> None:
-        """Add the blocks of a piece of the repaired history to the message."""
+        """Add a piece of the repaired history. Sets `spaced` if it is apart, or unless `draft.chunked`."""
         self.spaced = self.spaced or piece.apart or not self.draft.chunked
         for index, block in enumerate(piece.blocks):
             self.say(block, piece.place(index))
 
     def say(self, block: ir.Block, where: str) -> None:
-        """Add one block to the message. where: the block's path in the IR."""
         self._say[type(block)](self, block, where)
 
 
 def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report as lost a block that an assistant message of the client's dialect cannot hold."""
+    """Report as lost a block that an assistant message of the written dialect cannot hold."""
     if isinstance(block, ir.ToolCall):
         draft.report.lose(where, "a call of the provider's own tool is not returned to the client", "hint")
     elif isinstance(block, ir.ToolResult):

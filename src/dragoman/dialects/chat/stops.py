@@ -60,8 +60,8 @@ STOPS_LOST: Final[dict[str, str]] = {
 
 
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
-    """The stop for a finish reason (`word`), None for None. sequence: the matched stop sequence. called:
-    there are tool calls, so a normal end, or "", means "tool".
+    """The stop for a finish reason (`word`), None for None, "other" for an unknown one. sequence: the matched
+    stop sequence, which makes it "sequence". called: there are tool calls: "" or a normal end means "tool".
     """
     if not word:
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
@@ -83,8 +83,9 @@ def encode_stop(
     words: Mapping[str, str] = STOP_WORDS,
     losses: Mapping[str, str] = STOPS_LOST,
 ) -> str | None:
-    """The finish reason for the client, None for None; reports what it cannot express. called: the client
-    gets tool calls; legacy: a `function_call`. words: by the IR's reason; losses: see `lose_stop`.
+    """The finish reason for the client, None for None: an unusual one of its own dialect as it was, else that
+    of `words`, by the IR's reason, or of the call. Reports what it cannot express, by `losses`. called: the
+    client gets tool calls; legacy: a `function_call`.
     """
     if stop is None:
         return None

@@ -1,7 +1,8 @@
-"""Decodes streams of chunks into IR events, for all protocols of the chat family.
+"""Decodes streams of chunks into IR events, for the protocols whose chunks have `choices`.
 
 Each chunk is a JSON object, and `[DONE]` ends the stream. Of a chunk that differs from the previous one only
-in its text, only the text is decoded. Without `[DONE]`, a stream is complete if all candidates have finished.
+in its text, only the text is decoded. Without `[DONE]`, a stream is complete if it has candidates and all
+have a finish reason.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Candidate:
                 self.keep(prefix + key, value)
 
     def keep(self, key: str, value: Any) -> None:
-        """Put a value into `extra`, unless it is null. Raises WireError if `extra` becomes too large."""
+        """Put a value into `extra`, unless it is null. Raises WireError if too much is kept."""
         if value is not None:
             self._put(key, value)
 
@@ -85,7 +86,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of one frame; an error frame gives ir.Error. Raises WireError for what is no chunk."""
+        """The events of a frame: ir.Error for an error frame, the last ones for `[DONE]`, none after these.
+        Raises WireError for what is no chunk, or has too many candidates or members.
+        """
         if self._last is not None and (text := self._template.text(frame)) is not None:
             return self._repeat(self._last, text) if text else []
         if self._over:
@@ -132,7 +135,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return [*events, ir.End()]
 
     def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-        """Keep a chunk's unknown members; returns those that are new or have changed."""
+        """Keep a chunk's unknown members, not null; returns the new and changed ones. WireError: too many."""
         news = {
             key: value
             for key, value in chunk.items()

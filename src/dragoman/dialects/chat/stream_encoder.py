@@ -1,4 +1,4 @@
-"""Encodes IR events as a stream of chunks, for all protocols of the chat family."""
+"""Encodes IR events as a stream of chunks, for the protocols whose chunks have a `delta` in each choice."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ ChoiceT = TypeVar("ChoiceT", bound=Choice[Any])
 class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     """Encodes one stream of chunks.
 
-    A chunk of text is a constant head, the text as JSON, and a constant tail; both are made when the block
-    opens. Id, date and model are the same in every chunk. An error is the last chunk. choice, out: the
-    classes that keep a candidate and a block.
+    A chunk of text without log probabilities is a constant head, the text as JSON, and a constant tail, both
+    made when the block opens. Id, date and model are the same in every chunk. An error is the last chunk,
+    without `[DONE]` behind it. choice, out: the classes that keep a candidate and a block.
     """
 
     __slots__ = (
@@ -71,7 +71,6 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         *("_out", "_own", "_reply", "_tail", "_usage", "_write"),
     )
     dialect: ClassVar[str]
-    """The dialect's name."""
     role: ClassVar[Mapping[str, Any]]
     """The delta of a candidate's first chunk."""
     prose: ClassVar[frozenset[type]]
@@ -115,12 +114,11 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return b""
 
     def _set_head(self, members: dict[str, Any]) -> None:
-        """Add these members to all chunks from now on."""
+        """Add these members to all later chunks, except those of text in candidates that have begun."""
         self._members.update(members)
         self._head = self._field + _encode(self._members)[:-1] + b',"choices":['
 
     def _chunk(self, choice: bytes, **members: Any) -> bytes:
-        """One chunk. members: additional top-level members."""
         if not members:
             return self._head + choice + self._tail
         tail = b"}" + self._end_line if "usage" in members else self._tail[1:]
@@ -130,7 +128,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._chunk(_encode({"index": index, "delta": delta, **members, "finish_reason": None}))
 
     def _begin(self, index: int) -> bytes:
-        """The first chunk of a candidate, with its role, and the unknown members that wait in `_once`."""
+        """Make a candidate's `Choice`. Returns its first chunk, with its role and `_once`, then empty."""
         self._choices[index] = self._choice(index, self._head + b'{"index":%d,"delta":' % index)
         once, self._once = self._once, {}
         return self._chunk(_encode({"index": index, "delta": self.role, "finish_reason": None}), **once)
@@ -167,7 +165,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         self, choice: ChoiceT, out: OutT, text: str, logprobs: tuple[ir.Logprob, ...] | None = None
     ) -> bytes:
         """The chunk with the next part of a text. A blank line separates it from the text before, if another
-        block stood between them.
+        block stood between them and the answer comes from another dialect.
         """
         length = len(text)
         if not out.said:

@@ -66,7 +66,7 @@ class Template:
         return text
 
     def relayed(self, frame: bytes) -> bytes | None:
-        """The frame's text inside the bytes that `learn` got as `sent`; None for a frame not alike."""
+        """The frame's text (and padding) inside the bytes that `learn` got as `sent`; None: not alike."""
         if self.text(frame) is None:
             return None
         sent, text = self._sent, frame[len(self._head) : self._at]
@@ -123,7 +123,7 @@ class Template:
 
 
 def _leaf(chunk: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
-    """The object, and the name of its member, that hold a chunk's only text; None if the chunk holds more."""
+    """The object, and the name of its member, that hold a chunk's only text; None: there is more, or none."""
     choices = chunk.get("choices")
     if not choices or len(choices) != 1 or chunk.get("usage"):
         return None

@@ -1,4 +1,4 @@
-"""Names, words of tool choices and audio formats that protocols of the chat family share."""
+"""Member names, words of tool choices, audio formats and JSON as text, shared by the chat family."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
-    """The members of `wire` that are not the same in `written`; those of inner objects under dotted names."""
+    """The members of `wire`, not null, that differ in `written`; of inner objects under dotted names."""
     rest: dict[str, Any] = {}
     for key, value in wire.items():
         mine = written.get(key, _ABSENT)
@@ -36,7 +36,7 @@ def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "
 
 
 def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
-    """Add the total to `out`, and 0 for a missing prompt or completion count: clients expect numbers."""
+    """Add the total to `out`, and 0 for a missing prompt or completion count, reported for an empty usage."""
     for member in ("prompt_tokens", "completion_tokens"):
         if out.setdefault(member, 0) == 0 and usage == _NOTHING:
             report.add(f"usage.{member}", "clients require a number")

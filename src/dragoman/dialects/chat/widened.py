@@ -1,4 +1,4 @@
-"""Removes from a copy of a request what a vendor allows but OpenAI does not, to check the rest."""
+"""Removes or corrects in a copy of a request what a vendor allows but OpenAI does not, to check the rest."""
 
 from __future__ import annotations
 

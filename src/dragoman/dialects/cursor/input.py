@@ -33,7 +33,7 @@ class Input:
         self._responses = responses.request
 
     def check(self, wire: WireRequest) -> None:
-        """Raise WireError for the first mistake, with its path in the client's body, and for stored state."""
+        """Raise WireError, with a path in the client's body, for a mistake, stored state or `background`."""
         body = wire.body
         if (options := body.get("stream_options")) is not None:
             _options(options, "stream_options")
@@ -68,7 +68,6 @@ def _usage(wire: WireRequest) -> bool | None:
 
 
 def _responses(wire: WireRequest) -> WireRequest:
-    """The request in the form of Responses."""
     body = {key: value for key, value in wire.body.items() if key not in _CHATS}
     if type(tools := body.get("tools")) is list:
         body["tools"] = [_flat(tool) for tool in tools]

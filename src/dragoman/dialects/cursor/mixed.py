@@ -22,7 +22,7 @@ from dragoman.dialects.rules import not_one_of, objects, wrong_type
 from dragoman.errors import WireError
 
 NAME: Final = "cursor"
-"""`Request.dialect` of requests with Anthropic's blocks; no provider has this dialect."""
+"""`Request.dialect` of requests with Anthropic's blocks or `system`; no provider has this dialect."""
 _MEDIA: Final = frozenset({"image", "document"})
 _ASSISTANTS: Final = _MEDIA | {"tool_use", "thinking", "redacted_thinking"}
 _USERS: Final = _MEDIA | {"tool_result"}
@@ -164,7 +164,7 @@ def _is_thought(block: ir.Block) -> bool:
 
 
 def _chat(wire: WireRequest) -> WireRequest:
-    """The request in the form of chat, with empty texts in place of Anthropic's blocks."""
+    """The request in chat's form: without `system`, and with empty texts in place of Anthropic's blocks."""
     body = {key: value for key, value in wire.body.items() if key != "system"}
     if type(tools := body.get("tools")) is list:
         body["tools"] = [_tool(tool) for tool in tools]
@@ -178,7 +178,7 @@ def _chat(wire: WireRequest) -> WireRequest:
 
 
 def _tool(tool: Any) -> Any:
-    """A tool in chat's form; the same object if it has that form already."""
+    """A tool in chat's form; the same object if it has that form already, or an unknown one."""
     if type(tool) is not dict or type(tool.get("name")) is not str:
         return tool
     kind = tool.get("type")
@@ -198,7 +198,7 @@ def _tool(tool: Any) -> Any:
 
 
 def _choice(choice: Any) -> Any:
-    """A tool choice in chat's form; the same object if it has that form already."""
+    """A tool choice in chat's form; the same object if it has that form already, or an unknown one."""
     if type(choice) is not dict:
         return choice
     kind, name = choice.get("type"), choice.get("name")
@@ -217,7 +217,7 @@ def _choice(choice: Any) -> Any:
 
 
 def _message(message: Any) -> Any:
-    """A message in chat's form; the same object if it has that form already."""
+    """A message in chat's form; the same object if it has that form already, or an unknown one."""
     if type(message) is not dict or type(content := message.get("content")) is not list:
         return message
     if not content and message.get("role") == "assistant" and message.get("tool_calls"):
@@ -232,7 +232,6 @@ def _is_block(part: Any) -> bool:
 
 
 def _foreign(message: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
-    """Anthropic's blocks of a message, by their index in the content."""
     content = message.get("content")
     if type(content) is not list:
         return {}

@@ -1,1 +1,1 @@
-"""Code that OpenAI's chat and Responses share, and all OpenAI operations beside chat, such as embeddings."""
+"""Code that OpenAI's APIs share, and all operations beside chat and counting, also vendors' rerank."""

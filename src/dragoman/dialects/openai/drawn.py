@@ -133,7 +133,7 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
 
 
 def _encode_picture(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
-    """An image as the client requested it: a URL or base64. Without data its URL, even if that is a loss."""
+    """An image as requested: base64, or a data URL. Without data its URL: a loss if base64 is requested."""
     shown: dict[str, Any] = {}
     if picture.prompt is not None:
         shown["revised_prompt"] = picture.prompt
@@ -173,7 +173,7 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:
-    """Usage in OpenAI's form; None if there is none. Without images in the request, all input is text."""
+    """Usage in OpenAI's form; None if it states nothing. Without images in the request, all input is text."""
     if usage is None:
         return None
     rest: dict[str, Any] = (usage.extra or {}).get(NAME, {})

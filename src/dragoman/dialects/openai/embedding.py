@@ -101,7 +101,7 @@ def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
 
 def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
     """The value of `input`: token ids only if the upstream's `model` has those of the requested model, else
-    texts. Raises WireError for texts mixed with token ids, and like `texts_of`.
+    texts. Raises WireError for texts mixed with token ids, and for ids that cannot be converted to text.
     """
     own = reads_tokens(model, request.model)
     if own and any(isinstance(item, ir.Tokens) for item in request.inputs):
@@ -211,7 +211,7 @@ def _usage(usage: _Usage | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The response body for the client."""
+    """The response body; reports vectors of another length than requested."""
     lose_length(response, reply)
     write = to_base64 if reply.request.encoding == "base64" else to_floats
     body: dict[str, Any] = {
@@ -239,7 +239,9 @@ class EmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The client's response and its usage; None if the vectors have another encoding than requested."""
+        """The client's response and its usage; None if its vectors have another encoding than requested.
+        Raises RequestFailed for an error inside a 200, WireError if `data` is no array.
+        """
         head = decode_head(answer.data)
         if "data" not in head:
             refuse_failure(decode_object(answer.data), "data")

@@ -54,9 +54,8 @@ WORDS: Final[Words] = {
 
 
 def decode_fault(dialect: str, said: Body, message: str, status: int | None, wait: float | None) -> Fault:
-    """The fault for an error body (`said`), whose other members it keeps as leftovers of `dialect`.
-
-    status: None = the error states none. wait: seconds before a retry, None = unknown.
+    """The fault for an error (`said`), whose object's other members become leftovers of `dialect`. A code of
+    only digits is dropped. message: in place of that of `said`. status, wait (seconds): None = not stated.
     """
     kind = kind_of(said, status)
     return Fault(
@@ -73,7 +72,7 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """The four members of OpenAI's error object. words: the protocol's types and codes."""
+    """The four members of OpenAI's error object. words: types and codes; a code that fits the fault stays."""
     kind, code = words[fault.kind]
     return {
         "message": redact(fault.message),
@@ -86,7 +85,7 @@ def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
 def encode_answer(
     fault: Fault, request_id: str | None, member: Callable[[Fault], dict[str, Any]]
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error response. request_id: a header. member: makes the error object."""
+    """Status, headers (one is `request_id`, if any) and body of an error. member: makes the error object."""
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id

@@ -2,7 +2,7 @@
 /images/edits and /images/variations.
 
 Specification: https://platform.openai.com/docs/api-reference/images. Requests with image files are forms; an
-edit may also be JSON with image URLs (`images`). Sizes and styles depend on the model, so any text is
+edit may also be JSON with image URLs or file ids. Sizes and styles depend on the model, so any text is
 accepted. `response_format` selects base64 or URLs for the response; if the provider ignores it, the gateway
 converts the images.
 """
@@ -235,7 +235,7 @@ def _reference(value: Any) -> ir.File:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """The request in the form of the vendor (`Quirks.pictures`): OpenAI's, xAI's or OpenRouter's."""
+    """The request in the form of the vendor (`Quirks.pictures`). Raises WireError for what it cannot do."""
     return pictures.WRITERS[target.quirks.pictures](request, target)
 
 
@@ -287,7 +287,9 @@ class ImageRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The client's response and its usage; None if no image is in the requested form (URL or base64)."""
+        """The client's response and its usage; None if no image is in the form that the client stated (URL or
+        base64). Raises RequestFailed for an error inside a 200, WireError without `data`.
+        """
         head: dict[str, Any] = decode_head(answer.data)
         if "data" not in head:
             refuse_failure(decode_object(answer.data), "data")
@@ -311,7 +313,6 @@ class ImageRelay:
 
 
 def _usage(head: Mapping[str, Any]) -> ir.Usage | None:
-    """The usage in an undecoded body or event (`head`); only its member `usage` is decoded."""
     usage = head.get("usage")
     return None if usage is None else decode_usage(msgspec.json.decode(usage))
 

@@ -38,12 +38,12 @@ def read_logprobs(tokens: Any) -> tuple[ir.Logprob, ...] | None:
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
-    """Decoded tokens with their log probabilities."""
+    """Decoded tokens with their log probabilities. Raises one of `typed.OF_ANOTHER_SHAPE` if invalid."""
     return decode_tokens(tokens, _TOKEN, leftovers)
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob]) -> list[dict[str, Any]]:
-    """Encoded tokens with their log probabilities."""
+    """Encoded tokens with their log probabilities; token ids, which this form lacks, are left out."""
     return [_encode_logprob(token) for token in tokens]
 
 

@@ -106,7 +106,7 @@ def _block(part: Mapping[str, Any]) -> ir.Text | ir.Media:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """The request in this dialect. Raises WireError if an input with several parts is not the only one."""
+    """The request in this dialect. Raises WireError for several inputs if one is not a single text."""
     inputs = request.inputs
     value: Any
     if request.form == "parts" or any(not plain(blocks) for blocks in inputs):

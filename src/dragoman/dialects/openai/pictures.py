@@ -145,4 +145,3 @@ WRITERS: Final[Mapping[str, Callable[[ir.ImageRequest, Target], WireRequest]]] =
     "xai": _xai,
     "openrouter": _openrouter,
 }
-"""The request encoders, by `Quirks.pictures`."""

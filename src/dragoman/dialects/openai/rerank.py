@@ -4,7 +4,7 @@ Specifications: https://docs.cohere.com/v2/reference/rerank, https://api.jina.ai
 returns documents by default (`return_documents`); Cohere's second version accepts only texts and bills search
 units. A response here has the members of both and the provider's own. Voyage has other names for `top_n` and
 `results`: https://docs.voyageai.com/reference/reranker-api. A request with its `top_k` gets a response in its
-form. `Quirks.ranking` selects the vendor's form.
+form, unless it has `top_n` too. `Quirks.ranking` selects the form of the request to a vendor.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.Speech
 
 
 def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> None:
-    """Report as lost an audio format that differs from the requested one."""
+    """Report as lost an audio format that is not the requested one, or "pcm" of another rate than `RATE`."""
     wished = reply.request.output
     if wished is not None and response.output != wished:
         reply.report.lose(
@@ -190,7 +190,7 @@ def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequ
 
 
 def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> bytes:
-    """The whole audio as SSE events, for a client that requested a stream."""
+    """The whole audio as SSE events; the last has the token counts. Reports another format than requested."""
     lose_format(response, reply)
     data, usage = response.data, response.usage or ir.Usage()
     events = [

@@ -23,7 +23,9 @@ def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
 
 
 def tool_strictness(tool: ir.Function, where: str, report: Report, *, own: bool) -> bool | None:
-    """As `strictness` for a tool (where: its IR path), but False and a loss instead of None and a change."""
+    """The `strict` of a tool: as stated; but False, with a reported loss, if the tool comes from another
+    dialect's client (not `own`), is strict and breaks OpenAI's rules. where: the tool's IR path.
+    """
     if own or not tool.strict or tool.parameters is None or strict_mistake(tool.parameters) is None:
         return tool.strict
     report.lose(f"{where}.strict", "its schema does not follow OpenAI's rules for strict tools", "quality")

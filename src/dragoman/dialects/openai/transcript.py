@@ -1,7 +1,8 @@
 """Transcripts as OpenAI and its compatible vendors return them: six response formats, and events.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/json-object and the pages after it.
-Missing times and speakers are never invented: a format that needs them is refused.
+Missing times and speakers are never invented: a format that needs them is refused. Only a missing duration is
+taken from the last time.
 """
 
 from __future__ import annotations
@@ -201,7 +202,6 @@ def _verbose(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 
 def _full(one: ir.Segment, index: int) -> dict[str, Any]:
-    """A segment of `verbose_json` with all members, in OpenAI's order; `_UNTOLD` gives the missing ones."""
     stated = _UNTOLD | (one.detail or {})
     first = {
         "id": stated.pop("id", index),
@@ -214,7 +214,7 @@ def _full(one: ir.Segment, index: int) -> dict[str, Any]:
 
 
 def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
-    """The language of the text; "" if the provider does not state it, which is reported."""
+    """The language of the text: English for a translation; "" if not stated, which is reported."""
     if reply.request.translate:
         return "english"
     if response.language is None:
@@ -223,7 +223,7 @@ def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
 
 
 def _duration(response: ir.TranscriptionResponse, reply: Reply) -> float:
-    """The length of the audio in seconds; if unknown, the end of the last segment or word."""
+    """The audio's seconds. If not stated, a loss is reported: the end of the last segment or word, else 0."""
     if response.duration is not None:
         return response.duration
     ends = [one.end for one in response.segments or ()] + [word.end for word in response.words or ()]
@@ -277,7 +277,9 @@ _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]]
 
 
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
-    """A whole response as SSE events. Only events with speakers have timestamps."""
+    """A whole response as SSE events. Only `diarized_json` has times in them; the times of other formats are
+    reported as lost. Raises RequestFailed if `diarized_json` lacks times or speakers.
+    """
     output = reply.request.output
     if output in TIMED and output != "diarized_json":
         reply.report.lose(

@@ -183,7 +183,9 @@ class TranscriptionRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The client's response and its usage; None if it has another format than requested."""
+        """The client's response and its usage; None if it has another format than requested. Raises
+        RequestFailed for an error inside a 200, WireError for JSON without a text.
+        """
         written = wire.body.get("response_format") in WRITTEN
         if is_json(answer) is written or is_page(answer):
             return None

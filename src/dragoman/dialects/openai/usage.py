@@ -38,7 +38,6 @@ _DETAILS: Final = frozenset({*_INPUT.values(), *_OUTPUT.values()})
 _NONE: Final[dict[str, Any]] = {}
 _ODD_TOTAL: Final = (list, dict, str, bool)
 _INCLUDED: Final = ("cache_write_5m", "cache_write_1h", "tool_input")
-"""Counts that are part of a larger count."""
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
@@ -108,7 +107,6 @@ def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, A
 
 
 def _add_up(wire: Mapping[str, Any]) -> bool:
-    """Whether the prompt and completion counts are integers, and the total is their sum."""
     prompt, completion = wire["prompt_tokens"], wire["completion_tokens"]
     return type(prompt) is type(completion) is int and wire["total_tokens"] == prompt + completion
 
@@ -123,7 +121,7 @@ _BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
-    """The tokens read from the cache, None = not stated; adds to `words` the members that state them."""
+    """The tokens read from the cache, None = not stated. Adds the members with it to `words`, if unusual."""
     if _BESIDE.isdisjoint(wire):
         return inputs.get("cached_tokens")
     carriers = (

@@ -4,11 +4,12 @@ Specification: https://platform.openai.com/docs/api-reference/responses, OpenAPI
 https://github.com/openai/openai-openapi, and https://www.openresponses.org/specification.
 
 Canonical form: a body that is decoded and encoded again differs only in this. Null members and empty lists of
-annotations or log probabilities are left out; data URLs are written in base64; `store` is always stated, and
-a request with `store: false` asks for encrypted reasoning (`include`). Answers have every required member.
+log probabilities are left out; an `output_text` has `annotations`, even if empty; data URLs are written in
+base64; `store` is always stated, and a request without `store: true` asks for encrypted reasoning, except
+from a model without reasoning. Answers have every required member.
 
 Thinking of another provider is left out of requests; in answers its seal is tagged with the provider, so that
-it can return to it. Items of OpenAI's own tools, and unknown items, are kept whole as Native.
+it can return to it. Items of OpenAI's own tools, except pictures, and unknown items are kept whole as Native.
 """
 
 from __future__ import annotations

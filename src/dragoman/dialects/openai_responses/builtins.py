@@ -1,8 +1,8 @@
 """Tools that this protocol defines and its client runs, as functions for models of other protocols.
 
 A coding agent runs the shell, apply_patch and tool search itself, so any model that can call functions can
-use them. One object in the call's item holds the input; this object becomes the function's arguments. Tools
-that OpenAI runs (a shell in its containers, its own tool search) have no form in other protocols.
+use them. One object in the call's item holds the input; this object becomes the function's arguments. If
+OpenAI runs it (a shell in its containers, its own tool search), a tool has no form in other protocols.
 
 Specification: https://developers.openai.com/api/docs/guides/tools-tool-search and the pages beside it on
 shell, local shell and apply patch.
@@ -40,7 +40,7 @@ class _Builtin(msgspec.Struct, frozen=True):
 
 
 def offered(tool: Mapping[str, Any]) -> ir.Function | None:
-    """The function that replaces a declared tool; None = the tool is another, or not run by the client."""
+    """The function that replaces a declared tool; None = another tool, one that OpenAI runs, or malformed."""
     builtin = _BUILTINS.get(str(tool.get("type")))
     return None if builtin is None else builtin.offered(tool)
 

@@ -310,7 +310,7 @@ _BUILTINS: Final[dict[str, Rule]] = {
     "image_generation": members(output_compression=integer(0, 100), partial_images=integer(0, 3)),
     "computer_use_preview": members(display_width=integer(1), display_height=integer(1)),
 }
-"""The rules for the numeric members of tools that OpenAI runs, by type of tool."""
+"""The rules for the numeric members of tools that OpenAI defines, by type of tool."""
 
 
 def _check_choice(choice: Any, tools: Any) -> None:

@@ -24,8 +24,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
     """The fault of an error inside an answer or a stream. value: a body or an `error` event, decoded or raw.
 
-    The event is flat ({type: "error", code, message, param}) or holds an `error` object; the event's `type`
-    is not the error's type. An event on a WebSocket also has the status.
+    The event is flat ({type: "error", code, message, param}) or holds an `error` object; of a decoded event
+    the `type` is dropped, because it is not the error's. An event on a WebSocket also has the status.
     """
     if isinstance(value, dict) and value.get("type") == "error":
         value = {key: kept for key, kept in value.items() if key not in {"type", "sequence_number"}}

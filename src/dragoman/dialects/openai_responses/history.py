@@ -1,4 +1,4 @@
-"""`input` and `instructions`: one input item is one message of the IR, both directions.
+"""`input` and `instructions`: one input item is one message of the IR, except in other dialects' histories.
 
 `Message.form`, several words: "text" for an item whose content is a string, "bare" for an item without its
 type, "parts" for an item with a part of an unknown type.

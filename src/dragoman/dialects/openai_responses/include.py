@@ -38,8 +38,8 @@ def stateless(
 ) -> tuple[dict[str, Any], tuple[Change, ...]]:
     """The edits by which a relayed request asks the provider to store nothing, and the changes to report.
 
-    body: the request as its client wrote it. The edits set `store` and `include`, or remove the one that the
-    vendor refuses.
+    body: the request as its client wrote it. The edits set `store` and `include`, or remove them: an empty
+    `include`, and what the vendor refuses.
     """
     asked: list[str] = body.get("include") or []
     words = included(asked, facts, stored=False)

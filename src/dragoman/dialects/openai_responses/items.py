@@ -220,7 +220,7 @@ def item_of_block(block: ir.Block) -> ir.Item | None:
 
 
 def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = "assistant") -> _Wire:
-    """A new message item with an empty `content`, and with the id, status and leftovers in `item`."""
+    """A new message item with an empty `content`, and with the id, status, phase and leftovers in `item`."""
     head = draft.item("message", "msg", item, where)
     return {**head, "role": role, "content": []}
 

@@ -61,8 +61,8 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """As `locate`, but exact for this request: its input may be a string, a path inside a message becomes
-    that of the part or the item's member, and a tool may be in a namespace.
+    """The JSON path for an IR path in this request: `$.input` if that is a string; that of the part or of the
+    item's member for a path inside a message; that of a tool in its namespace.
     """
     if where.startswith("tools["):
         return _tool_place(request.body.get("tools"), where)

@@ -1,4 +1,4 @@
-"""Decodes and encodes the request's `text`, the output format of the answer.
+"""Decodes and encodes the request's `text`: the format of the answer, and its verbosity.
 
 `Output.form`: "format" for an explicit format of plain text, "native" for an unknown format, which is kept
 whole in `extra`, "bare" for an empty `text`.
@@ -46,7 +46,7 @@ def decode_output(text: dict[str, Any]) -> ir.Output:
 
 
 def encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
-    """Write `text` into the body, and for images a tool. Raises WireError if audio or video is asked for."""
+    """Write `text` into the body, and a tool for images. Raises WireError for modalities beyond both."""
     text: dict[str, Any] = {}
     if output.kind == "schema":
         _encode_schema(text, output, draft)

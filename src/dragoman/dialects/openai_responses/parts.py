@@ -235,7 +235,9 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
 
 
 def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
-    """Encode a text part. said: the model wrote it, so it is an `output_text` with `annotations`."""
+    """Encode a text part: of the type that its client stated in this dialect, else `output_text` if the model
+    wrote it (said), else `input_text`. Only an `output_text` has `annotations` and log probabilities.
+    """
     kind = (block.form if draft.own and block.form in _TEXTS else None) or _TEXTS[said]
     out: _Wire = {"type": kind, "text": block.text}
     if kind == "output_text":
@@ -258,7 +260,7 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
-    """Encode an annotation of `text`; None, with a loss, for a source without a URL."""
+    """Encode an annotation of `text`. Without a URL: one of this dialect as it came, else None, a loss."""
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
         told |= {"start_index": citation.start, "end_index": citation.end}
@@ -304,12 +306,12 @@ def _encode_logprob(value: ir.Logprob, draft: Draft, where: str, *, inner: bool 
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether OpenAI's servers download a medium: images and documents at an HTTP URL, never audio."""
+    """Whether OpenAI's servers download a medium: only images and documents at an HTTP URL."""
     return media.kind in {"image", "document"} and (media.url or "").startswith(("http://", "https://"))
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
-    """The part for a medium. Raises WireError if no part can carry it (`unsupported_modality`)."""
+    """The part for a medium; reports fields that it lacks. Raises WireError if no part can carry it."""
     out = _MEDIA[block.kind](block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):
         if getattr(block, member) is not None:

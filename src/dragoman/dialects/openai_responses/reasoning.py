@@ -20,7 +20,9 @@ def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
 
 
 def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
-    """Write `reasoning` into the body, with the nearest effort that the model supports; report the losses."""
+    """Write `reasoning` into the body: from this dialect as stated, from another with the nearest effort that
+    the model supports, or not at all for a model without reasoning. Reports losses and changes.
+    """
     out: dict[str, Any] = {}
     if draft.facts.reasoning is False and not draft.own:
         if wish.mode != "off" and wish.effort != "none":

@@ -25,8 +25,6 @@ _Head = dict[str, msgspec.Raw]
 
 
 class _Kind(msgspec.Struct):
-    """The member of a frame that decides how it is relayed."""
-
     type: str
 
 
@@ -48,8 +46,8 @@ class ResponsesRelay(BodyRelay):
     """Edits requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the client's values and the gateway's id, and its usage. Raises RequestFailed for a
-        failed answer, WireError for a malformed answer.
+        """The body with the client's values and the gateway's id, and its usage; None: missing or unreadable.
+        Raises RequestFailed for a failed answer, WireError for a malformed answer.
         """
         head = decode_head(body)
         if _failed(head):
@@ -72,7 +70,7 @@ def _failed(head: _Head) -> bool:
 
 
 def _edits(reply: Reply) -> dict[str, Any]:
-    """The values that replace a provider's in a response object: the client's, and the gateway's id."""
+    """What replaces a provider's values in a response object: the client's, and the gateway's id, if any."""
     edits: dict[str, Any] = {key: reply.echo[key] for key in SHOWN if reply.echo.get(key) is not None}
     if reply.model is not None:
         edits["model"] = reply.model
@@ -91,7 +89,6 @@ def _usage(head: _Head) -> ir.Usage | None:
 
 
 def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
-    """The edits of members that this response object states, and of those to add."""
     return {key: value for key, value in edits.items() if key in response or key in _ADDED}
 
 
@@ -157,7 +154,9 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), frame)
 
     def _look(self, kind: str, frame: bytes) -> bytes:
-        """The frame with its edits. Sets `content`, `usage`, `done`. Raises RequestFailed for a failure."""
+        """The frame with its edits. Sets `content`, `done` and `usage`; if the last event states no usage, it
+        gets that of `estimate`. Raises RequestFailed for a failure.
+        """
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
         if kind not in _SILENT and kind not in _TERMINAL and kind != "response.failed":
@@ -190,7 +189,7 @@ class ResponsesStreamRelay:
         return b""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The events `error` and `response.failed` for a broken stream; if `waits`, only the first."""
+        """The events `error` and `response.failed` for a broken stream; if `waits`, the second at `end`."""
         if self._response is None:
             self._failed = encoder = ResponsesEncoder(self._reply)
             encoder.waits = self.waits

@@ -1,8 +1,8 @@
 """Decodes and encodes requests; `history`, `tools`, `output` and `reasoning` do so for the large members.
 
 Request.forms: "input": "text" for an input that is a string, "none" without an input; "stream": "false" for a
-stated false; "top_logprobs": "0"; "events": "open" for a client of Open Responses. A request with `store:
-false` always asks for encrypted reasoning, so this wish is kept only with `store: true`.
+stated false; "top_logprobs": "0"; "events": "open" for a client of Open Responses. The encoder asks for
+encrypted reasoning itself unless `store` is true, so a client's wish for it is kept only then.
 """
 
 from __future__ import annotations

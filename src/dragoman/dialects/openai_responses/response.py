@@ -62,7 +62,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "safety_identifier": None,
     "prompt_cache_key": None,
 }
-"""The repeated members, with the specification's values for members that the request leaves out."""
+"""Members that every answer must have, with the specification's values if the request leaves them out."""
 _ECHO: Final = DEFAULTS.keys() | {
     "user",
     "prompt",
@@ -111,7 +111,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 
 def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
-    """Decode the blocks of all items of an `output`, in order."""
+    """Decode the blocks of all items of an `output`, in order. Raises WireError if one is no object."""
     return tuple(
         block for index, item in enumerate(output) for block in decode_item(item, f"output[{index}]")[1]
     )
@@ -158,7 +158,7 @@ def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
-    """The stop of a response object with these blocks; None = it is not finished."""
+    """The stop of a response object with these blocks; None = its status is not that of a finished one."""
     status = body.get("status")
     if status == "incomplete":
         details = body.get("incomplete_details") or {}
@@ -246,7 +246,7 @@ def wordless(block: ir.Block) -> bool:
 
 
 def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
-    """The blocks, with None for each empty text after a text."""
+    """The blocks, with None for each empty text after a text or refusal; reports what it carried."""
     kept: list[ir.Block | None] = []
     last: ir.Block | None = None
     for index, block in enumerate(blocks):
@@ -320,7 +320,6 @@ def _seconds(created: float | str | None, reply: Reply) -> int:
 
 
 def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
-    """The `service_tier` to write, None = none; "default" if another protocol's answer has no known tier."""
     if own or tier in TIERS:
         return tier
     if tier is not None:
@@ -403,4 +402,3 @@ def _tools(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _COMPLETE: Final[dict[str, Any]] = {"text": _text, "reasoning": _reasoning, "tools": _tools}
-"""By repeated member: the function that adds the inner members that clients require."""

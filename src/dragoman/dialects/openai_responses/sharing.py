@@ -37,7 +37,7 @@ class Shared:
         return bool(self._found)
 
     def size(self, value: Any) -> int:
-        """Bytes of a value's JSON."""
+        """Bytes of a value's JSON. Only to be called while nothing is `marked`."""
         return sum(map(len, self.cut(self.json(value))))
 
     def cut(self, written: bytes) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Decodes streams: the events of POST /responses with `stream: true` to IR events.
 
     response.created → ( output_item.added → … → output_item.done )*
-    → response.completed | response.incomplete | response.failed
+    → response.completed | response.incomplete | response.failed | response.cancelled
 
 `output_item.done` holds the final item: its blocks close with these values. Items that only this protocol has
 come whole with it; their progress events pass as Raw. `error` and the first terminal event end the stream;
@@ -63,8 +63,8 @@ _UNTOLD: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 class _Open(msgspec.Struct):
     """A block that has not ended.
 
-    block: as opened. said: whether a delta came. words: its text so far, by delta. logprobs: its log
-    probabilities, which the end of the item repeats rounded. cited: the number of citations so far.
+    block: as opened. said: whether a delta came. words: the deltas of a text or of arguments. logprobs: its
+    log probabilities, which the end of the item repeats rounded. cited: the number of citations so far.
     """
 
     index: int
@@ -112,7 +112,7 @@ class ResponsesDecoder:
             raise WireError(f"a stream event {kind} has an unknown format") from None
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
-        """The IR event for a text delta, as most frames are; None for any other frame."""
+        """The IR event for a plain delta of an open text, noted in its block; None for any other frame."""
         try:
             value = _decode_delta(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -218,7 +218,9 @@ class ResponsesDecoder:
         return self._end_item(value["output_index"], value["item"])
 
     def _end_item(self, number: int, item: _Value | None) -> _Events:
-        """Close the blocks of one item. item: its final form; None = the stream did not state it."""
+        """The ends of one item's blocks, and blocks that first came with its end. item: its final form; None
+        = the stream did not state it.
+        """
         announced = self._items.pop(number, None)
         self._kept.drop(announced)
         finals: tuple[ir.Block, ...] = () if item is None else decode_item(_as_announced(item, announced))[1]
@@ -246,7 +248,6 @@ class ResponsesDecoder:
         return [*_OWED.get(type(final), _nothing)(state, final), ir.Close(state.index, final)]
 
     def _whole(self, blocks: tuple[ir.Block, ...]) -> _Events:
-        """The events of blocks that come whole."""
         events: _Events = []
         for block in blocks:
             events += unfold_block(block, self._blocks)
@@ -271,7 +272,9 @@ class ResponsesDecoder:
     def _at(
         self, value: _Value, kind: type[ir.Block], opened: Mapping[type, ir.Block]
     ) -> tuple[_Events, _Open]:
-        """The block of a delta, and the events that open it (as `opened[kind]`) if it is not open yet."""
+        """The events that open a delta's block (as `opened[kind]`), if it is not open; and the block's state.
+        Raises WireError if it cannot be opened, or is no `kind`.
+        """
         place = value["output_index"], value.get("content_index", 0) if kind in opened else 0
         events: _Events = []
         if place not in self._open:

@@ -60,14 +60,13 @@ class _Item(msgspec.Struct):
 
     @property
     def place(self) -> _Wire:
-        """The members that name the item in its events."""
         return {"item_id": self.wire.get("id", ""), "output_index": self.number}
 
 
 class _Block(msgspec.Struct):
     """A block whose end has not been written.
 
-    item: None for a block that is sent whole. place: the members that name its item and part in its events.
+    item: None = sent whole, or not begun. place: the members that name its item and part in its events.
     head, tail: the constant bytes of its deltas. said: whether a delta was sent. part: the index of the open
     part of thinking, None = its text; words: the part's deltas so far. before: how many summary parts hold
     thinking text (0 or 1), which stand before the model's own summary.
@@ -187,7 +186,7 @@ class ResponsesEncoder(EventEncoder):
         return self._terminal(told)
 
     def _terminal(self, told: _Wire) -> bytes:
-        """The terminal event, named after the status in `told`, its response object."""
+        """The terminal event, named after the status in `told`, its response object; and `[DONE]`."""
         self._state = "over"
         out = self._event(f"response.{told['status']}", {"response": told})
         return out if self._ndjson else out + _DONE
@@ -241,7 +240,6 @@ class ResponsesEncoder(EventEncoder):
         return self._items - 1
 
     def _added(self, wire: _Wire, of: ir.Item | None) -> tuple[_Item, bytes]:
-        """A new item, and the bytes of its `output_item.added`."""
         item = _Item(self._next(), wire, of)
         return item, self._event("response.output_item.added", {"output_index": item.number, "item": wire})
 
@@ -289,14 +287,13 @@ class ResponsesEncoder(EventEncoder):
         state.tail = tail + (b"\n" if self._ndjson else b"\n\n")
 
     def _say(self, state: _Block, text: str) -> bytes:
-        """Send one delta of a block's text or arguments."""
         state.said = True
         number = self._sequence
         self._sequence = number + 1
         return b'%b%d,"delta":%b%b' % (state.head, number, _dumps(text), state.tail)
 
     def _say_all(self, state: _Block, text: str) -> bytes:
-        """Send the whole text of a block as one delta, unless a delta was sent; its end repeats the text."""
+        """Send a block's whole text as one delta, unless empty or begun; the end of the block repeats it."""
         if state.said or not text:
             return b""
         if self._shared is None:
@@ -346,7 +343,9 @@ class ResponsesEncoder(EventEncoder):
         return self._think_more(self._blocks[event.index], event.text, event.part)
 
     def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
-        """Send a delta of thinking: of its text (part None) or of a summary part. Begins the part first."""
+        """Send a delta of thinking: of its text (part None), which `summarised` makes a summary part, or of a
+        summary part. First ends another open part, and begins this one.
+        """
         out = b""
         assert state.item is not None
         if part is not None:
@@ -373,7 +372,6 @@ class ResponsesEncoder(EventEncoder):
         return "response.reasoning_summary_text", "response.reasoning_summary_part", "summary_text"
 
     def _end_thought(self, state: _Block) -> bytes:
-        """Send the end of the open thinking text or summary part, if one is open."""
         if not state.words:
             return b""
         text = "".join(state.words)
@@ -491,7 +489,6 @@ class ResponsesEncoder(EventEncoder):
         return out + self._item_done(state.item.number, self._final(state, final, where))
 
     def _final(self, state: _Block, final: Any, where: str) -> _Wire:
-        """The final wire item of a block that is an item of its own."""
         assert state.item is not None
         of = _named(state.item, final.item)
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}

@@ -75,7 +75,6 @@ def _provided(tool: dict[str, Any]) -> ir.ProviderTool:
 
 
 def _search_options(tool: dict[str, Any]) -> dict[str, Any] | None:
-    """The options of a web search tool under the IR's names; None = it states none."""
     options: dict[str, Any] = {}
     filters, location = tool.get("filters"), tool.get("user_location")
     if isinstance(filters, dict):
@@ -118,7 +117,6 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
 
 
 def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
-    """The namespaces of chosen tools; empty if no tool states one."""
     spaces = tuple([tool.get("namespace") for tool in chosen])
     return spaces if any(spaces) else ()
 

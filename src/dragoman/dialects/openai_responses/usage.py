@@ -21,7 +21,7 @@ _READ, _WRITTEN, _REASONED = "cached_tokens", "cache_write_tokens", "reasoning_t
 
 
 def decode_usage(value: dict[str, Any]) -> ir.Usage:
-    """Decode a `usage` object."""
+    """Decode a `usage` object; totals that are no counts become leftovers."""
     value, odd = _COUNTS.sort(value)
     get = value.get
     whole_in, whole_out = get("input_tokens"), get("output_tokens")
@@ -42,7 +42,7 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
 
 
 def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> dict[str, int]:
-    """Take the counts `keys` of the details object `name` out of `rest`; empty if they exceed `whole`."""
+    """Take the counts `keys` of the details object `name` out of `rest`; {} if they exceed `whole`."""
     details = rest.get(name)
     if not isinstance(details, dict) or not details:
         return {}
@@ -58,7 +58,7 @@ def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> di
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any] | None:
     """Encode a `usage` object; None if the provider stated none.
 
-    own: the counts come from this protocol, so counts that the provider left out are not added.
+    own: the counts come from this protocol, so details that the provider left out are not added as 0.
     """
     if usage is None:
         return None
@@ -93,7 +93,7 @@ def _stated(counts: dict[str, int | None]) -> dict[str, int]:
 
 
 def _report(usage: ir.Usage, report: Report) -> None:
-    """Report counts that this protocol does not show separately as lost."""
+    """Report counts that this protocol does not show separately: `tool_input` as changed, others as lost."""
     if usage.tool_input:
         report.change("usage.tool_input", "usage.input_tokens", "counted as input tokens")
     for field in ("cache_write_5m", "cache_write_1h"):

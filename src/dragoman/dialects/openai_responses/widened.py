@@ -1,4 +1,4 @@
-"""Removes values that OpenAI refuses and other servers accept, so that the rest can be checked."""
+"""Removes or replaces values that OpenAI refuses and other servers accept, to check the rest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Body = dict[str, Any]
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy for `check`, without the values beyond OpenAI's limits that `widens` names."""
+    """A copy for `check`: the values beyond OpenAI's limits that `widens` names are removed or replaced."""
     return put_right(wire, widens, _PUTS)
 
 
@@ -41,7 +41,7 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any) -> Any:
-    """A tool, a namespace or a format with `strict: false` in place of true."""
+    """A tool, a namespace with its tools, or a format, with `strict: false` in place of true."""
     if type(holder) is not dict:
         return holder
     if type(inner := holder.get("tools")) is list:
