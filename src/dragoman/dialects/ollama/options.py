@@ -117,7 +117,7 @@ def _within(option: str, value: float, path: str) -> None:
 
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Put the options into `fields`, the fields of an ir.Request; returns all others as leftovers."""
+    """Put the options that the IR has into `fields` (of ir.Request); returns the others as leftovers."""
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for option, value in options.items():
@@ -147,7 +147,7 @@ def _as_integer(value: Any) -> Any:
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
     """The value of `options`; may be empty. bound: the model's maximum of output tokens; None: unknown.
 
-    Raises WireError for a request for several candidates: one would not be what was asked for.
+    A higher limit of another dialect's client is lowered to it. Raises WireError for several candidates.
     """
     sampling = request.sampling
     if sampling.n is not None and sampling.n > 1:
