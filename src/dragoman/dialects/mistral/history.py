@@ -57,7 +57,7 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The request's messages in this dialect; those of another dialect get Mistral's order of roles."""
+    """The messages; another dialect's are repaired first. Raises WireError for a result without its call."""
     if draft.own:
         own = _OwnHistory(draft)
         if request.system:
@@ -81,7 +81,6 @@ class _OwnHistory:
         self.out: list[dict[str, Any]] = []
 
     def write(self, messages: Sequence[ir.Message]) -> None:
-        """Encode all messages and append them to `out`."""
         for index, message in enumerate(messages):
             self._message(message, f"messages[{index}]")
 
@@ -101,7 +100,7 @@ class _OwnHistory:
         restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
-        """Append a message. parts: whether its content is a list; None: only if a string cannot hold it."""
+        """Append a message. parts: the content is a list, even for one text, which else is a string."""
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
             if lone.cache is not None or lone.extra is not None or lone.citations:
@@ -165,7 +164,7 @@ class _History(_OwnHistory):
     __slots__ = ()
 
     def write_turn(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`; tell the report how it was repaired."""
+        """Encode one message and append it to `out`, unless it is empty; report how it was repaired."""
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)

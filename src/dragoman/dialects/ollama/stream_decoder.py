@@ -124,7 +124,7 @@ class OllamaDecoder:
         return events
 
     def _news(self, line: _Wire) -> ir.Extra:
-        """A line's leftovers that are new or have changed; None: none. Raises WireError if all are too many."""
+        """A line's leftovers that are new or have changed; None: none. Raises WireError: too many."""
         told = (leftovers(line, _LINE) or {}).get(NAME, {})
         news = {key: value for key, value in told.items() if self._seen.get(key) != value}
         self._kept.update(self._seen, news)
