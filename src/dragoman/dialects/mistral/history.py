@@ -183,7 +183,6 @@ class _History(_OwnHistory):
                 self._lose_head(one.message, f"messages[{one.index}]")
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
-        """Report a message's name, cache mark and leftovers as lost."""
         report = self.draft.report
         if message.name is not None:
             report.lose(where + ".name", "the Mistral API has no author names", "hint")

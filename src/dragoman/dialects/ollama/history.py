@@ -143,7 +143,6 @@ class _History:
                 self._lose_head(one.message, f"messages[{one.index}]")
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
-        """Report a message's name, cache mark and leftovers as lost."""
         report = self.draft.report
         if message.name is not None:
             report.lose(where + ".name", "the Ollama API has no author names", "hint")
