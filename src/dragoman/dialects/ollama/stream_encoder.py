@@ -32,7 +32,7 @@ _STARTED: Final = ir.Start(NAME)
 
 
 class _Out:
-    """One block while it is sent: text and thinking in deltas, any other block whole at its end.
+    """One block while it is sent: text, refusals and thinking in deltas, any other block whole at its end.
 
     fold: the content so far of a block that is sent whole. said: whether text was sent. parts: the number of
     begun summary parts of thinking. cites: the number of citations reported as lost.

@@ -207,7 +207,7 @@ class Spoken:
         return self._add(None if sent else final.data, None if sent else final.transcript, final.expires)
 
     def end(self) -> dict[str, Any]:
-        """The candidate's last `audio` member: remaining samples, expiry date; {} without another's audio."""
+        """The candidate's last `audio` member: remaining samples, expiry date; {} for own audio or none."""
         if not self._sent:
             return {}
         rest = self._joined.close()
