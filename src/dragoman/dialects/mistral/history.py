@@ -198,7 +198,7 @@ class _History(_OwnHistory):
             self.draft.report.add(f"messages[{len(self.out) - 1}].prefix", reason)
 
     def _system(self, piece: Piece, role: str) -> None:
-        """Append a message of system text. role: "user" if the repair has given the text to the user."""
+        """Append a message of system text, unless it is empty. role: "user" if it is now the user's."""
         report, where = self.draft.report, f"messages[{piece.index}]"
         prefix = where + ".blocks" if piece.index >= 0 else "system"
         self.say("user" if role == "user" else "system", tuple(piece.blocks), prefix)

@@ -58,7 +58,8 @@ def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
 class Saying(Collected):
     """Collects blocks and writes one assistant message of Mistral's chat.
 
-    parts: the content is always a list. mint: gives a call's id, from its own id or None, and its position.
+    parts: the content is always a list. mint: gives a call's id (None: none is written) from its own id, or
+    None, and its position.
     """
 
     __slots__ = ("calls", "chunks", "mint", "parts")

@@ -134,7 +134,7 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
                 events.append(ir.SealDelta(candidate.prose, block.sealed, candidate.index))
 
     def _prose(self, candidate: _Candidate, *, thinks: bool, events: list[ir.Event]) -> None:
-        """Open a block of thinking (`thinks`) or text, unless one without citations is open; another ends."""
+        """Open a block of thinking (`thinks`) or text, unless such a one, without citations, is open."""
         if candidate.prose >= 0 and candidate.thinks is thinks and not candidate.cited:
             return
         self._close(candidate, events)

@@ -117,7 +117,7 @@ def _within(option: str, value: float, path: str) -> None:
 
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Put the options that the IR has into `fields` (of ir.Request); returns the others as leftovers."""
+    """Put the options that the IR can hold (no negative seed) into `fields`; returns others as leftovers."""
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for option, value in options.items():
@@ -140,7 +140,6 @@ def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Ext
 
 
 def _as_integer(value: Any) -> Any:
-    """A float without fraction (3.0) as an integer; any other value unchanged."""
     return int(value) if type(value) is float and value.is_integer() else value
 
 

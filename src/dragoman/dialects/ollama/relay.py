@@ -36,7 +36,7 @@ class OllamaRelay(BodyRelay):
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """The body with the client's model name, and its usage (None if unstated). Raises RequestFailed for
-        an error in it, WireError for a body without `message`.
+        an error in it, WireError for a body that is no JSON or has no `message`.
         """
         try:
             answer = _decode(body)

@@ -250,7 +250,7 @@ class Saying(Collected):
 
 
 def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """The call as an entry of `tool_calls`; without `id` if `call_id` is None."""
+    """The call in `tool_calls`, without `id` if `call_id` is None; free text as a function if `enveloped`."""
     out: dict[str, Any] = {}
     if call_id is not None:
         out["id"] = call_id

@@ -70,7 +70,7 @@ VOICE: Final = "alloy"
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
-    """Complete `body`, another dialect's request for audio: text output, a voice that is known, a format."""
+    """Complete `body`, another dialect's request for audio, by text output, a known voice and a format."""
     report = draft.report
     if "text" not in body["modalities"]:
         body["modalities"] = ["text", *body["modalities"]]
