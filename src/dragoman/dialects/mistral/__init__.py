@@ -4,13 +4,13 @@ Specification: https://docs.mistral.ai/api/#tag/chat; read in the form of the cl
 protocol comes from OpenAI's chat (docs/decisions/0024): the common code is in `dialects/chat`, the
 differences are here.
 
-Canonical form: a body that is decoded and encoded again differs only in this. Null members, `type:
-"function"` of a tool or a call, a call's id "null", `prefix: false` and `closed: true` are left out;
-arguments become text, and the arguments "null" empty; a call's `index` becomes its position; the texts of
-one thinking chunk are joined. In answers adjacent texts are joined, and a list of one text becomes a string.
-In streams the padding `p` is dropped, and only the last value of an unknown member is kept.
+Canonical form: a body that is decoded and encoded again differs only in this. Most null members, a call's id
+"null", `prefix: false` and `closed: true` are left out; tools and calls have their type; arguments become
+text, and the arguments "null" empty; a call's `index` of 0 or its position is left out of requests; the texts
+of one thinking chunk are joined. In answers a call gets an id and its position, adjacent texts are joined,
+and a list of one text becomes a string. In streams the padding `p` and earlier values of unknown members go.
 
-What replaces what the protocol lacks; everything else is refused, or reported as lost:
+The main replacements of what the protocol lacks:
 - a user or system message directly after a tool's result: the assistant says "OK" between them;
 - system text after the assistant or at the end: tagged text of the user;
 - `top_p` 0: the lowest accepted value;

@@ -1,8 +1,8 @@
 """Checks Mistral chat requests: types, ranges, required members, names, schemas. A mistake raises WireError.
 
-Runs on every request, also on relayed requests. Unknown members and chunks pass, because the protocol grows.
-The order of roles is not checked, because Mistral's models differ in it. Inline media must be valid base64 or
-data URLs.
+The gateway does not serve this dialect; `dialects/translation` checks its requests. Unknown members and
+chunks pass, because the protocol grows. The order of roles is not checked, because Mistral's models differ in
+it. Inline media must be valid base64 or data URLs.
 
 Limits: https://github.com/mistralai/platform-docs-public (openapi.yaml); temperature to 1.5, inclusive,
 measured in https://github.com/mnfst/modelparams.dev/pull/234. `top_p: 0` passes: the specification allows it,
@@ -39,7 +39,7 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    """Raise WireError for the first mistake, with a path and, except for a response schema, a code."""
     body = request.body
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:
@@ -91,7 +91,7 @@ SCALARS: Final[dict[str, Rule]] = {
     "logprobs": a_boolean,
     "top_logprobs": integer(0),
 }
-"""The checks of members that are fields of ir.Sampling; a new one is added only here."""
+"""The checks of members that are fields of ir.Sampling, except `stop`; a new one is added only here."""
 _RULES: Final[dict[str, Rule]] = {
     **SCALARS,
     "model": a_string,

@@ -1,7 +1,7 @@
 """Mistral's embeddings, decoded and encoded: POST /embeddings, like OpenAI's.
 
-Specification: https://docs.mistral.ai/api/#tag/embeddings. Differences: `output_dimension`, types of numbers
-other than floats (`output_dtype`), ids of answers, and smaller requests.
+Specification: https://docs.mistral.ai/api/#tag/embeddings. Differences: no token ids, `output_dimension`,
+types of numbers other than floats (`output_dtype`), ids of answers, and smaller requests.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect; reports what it cannot express."""
+    """The request in this dialect; reports losses. Raises WireError for token ids that have no known text."""
     report = target.report
     texts = texts_of(request, report)
     body: dict[str, Any] = {

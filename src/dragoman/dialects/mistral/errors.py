@@ -1,8 +1,8 @@
 """Errors in Mistral's form, decoded and encoded.
 
 The members of an error stand at the top of the body. Validation errors (422) are lists of paths and messages.
-Mistral's own types and codes decide first, then the tables of chat.
-https://docs.mistral.ai/api
+The kind follows from a message about capacity; else, if the status is vague, from Mistral's types, codes and
+messages; else from `diagnosis`. https://docs.mistral.ai/api
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("invalid model:", "model_not_found"),
 )
 _CAPACITY: Final = "capacity exceeded"
-"""Part of the message of a backend without capacity (429 or 503), which is no limit of the account."""
+"""Part of the message of a backend without capacity (429, 503, no status): no limit of the account."""
 _VAGUE: Final = frozenset({400, 404, 413, 422, 429})
 
 

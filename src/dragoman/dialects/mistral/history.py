@@ -57,7 +57,7 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The request's messages in this dialect; those of another dialect get Mistral's order of roles."""
+    """The messages; another dialect's are repaired first. Raises WireError for a result without its call."""
     if draft.own:
         own = _OwnHistory(draft)
         if request.system:
@@ -81,7 +81,6 @@ class _OwnHistory:
         self.out: list[dict[str, Any]] = []
 
     def write(self, messages: Sequence[ir.Message]) -> None:
-        """Encode all messages and append them to `out`."""
         for index, message in enumerate(messages):
             self._message(message, f"messages[{index}]")
 
@@ -101,7 +100,7 @@ class _OwnHistory:
         restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
-        """Append a message. parts: whether its content is a list; None: only if a string cannot hold it."""
+        """Append a message. parts: the content is a list, even for one text, which else is a string."""
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
             if lone.cache is not None or lone.extra is not None or lone.citations:
@@ -165,7 +164,7 @@ class _History(_OwnHistory):
     __slots__ = ()
 
     def write_turn(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`; tell the report how it was repaired."""
+        """Encode one message and append it to `out`, unless it is empty; report how it was repaired."""
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -184,7 +183,6 @@ class _History(_OwnHistory):
                 self._lose_head(one.message, f"messages[{one.index}]")
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
-        """Report a message's name, cache mark and leftovers as lost."""
         report = self.draft.report
         if message.name is not None:
             report.lose(where + ".name", "the Mistral API has no author names", "hint")
@@ -200,7 +198,7 @@ class _History(_OwnHistory):
             self.draft.report.add(f"messages[{len(self.out) - 1}].prefix", reason)
 
     def _system(self, piece: Piece, role: str) -> None:
-        """Append a message of system text. role: "user" if the repair has given the text to the user."""
+        """Append a message of system text, unless it is empty. role: "user" if it is now the user's."""
         report, where = self.draft.report, f"messages[{piece.index}]"
         prefix = where + ".blocks" if piece.index >= 0 else "system"
         self.say("user" if role == "user" else "system", tuple(piece.blocks), prefix)

@@ -1,7 +1,7 @@
 """Content chunks and media, decoded and encoded.
 
-A `reference` chunk cites documents by number for the text before it: a Citation of that text, of the kind
-"reference". Without a text before it, it is a Native.
+A `reference` chunk cites documents by number for the text directly before it: a Citation of that text, of the
+kind "reference". Without such a text it is a Native.
 
 Media.form: "string" is an image whose URL is a bare string; "object" is audio whose data stands in an object;
 "file" is a document that is named by its id.
@@ -140,8 +140,8 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any]]:
     """The chunks of one block; empty, with a reported loss, for a block that this dialect lacks.
 
-    Raises WireError (`unsupported_modality`) for media that no chunk can hold: without its picture the
-    question would be another question.
+    Raises WireError for media that no chunk can hold: a video (`unsupported_modality`), another provider's
+    file id (`unsupported_value`). Without its picture the question would be another question.
     """
     write = _WRITERS.get(type(block))
     if write is None:

@@ -127,7 +127,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect; reports what was changed or lost.
 
     Raises WireError, with a path in the IR, for what cannot be replaced: a medium that no chunk can hold, a
-    free-text tool, a response other than text.
+    free-text tool or call, another dialect's result without its call, a response other than text.
     """
     draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}

@@ -124,7 +124,7 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect; reports what it cannot express."""
+    """The response body for a client of this dialect, with its error, if any; reports what is lost."""
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
@@ -145,7 +145,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """The response's `usage`, with the service tier (an IR name) in it."""
+    """The response's `usage`, with the service tier in it. tier: the IR's name; None: not stated."""
     out = encode_usage(usage, report, own=own)
     if tier is None:
         return out

@@ -1,6 +1,6 @@
 """The assistant's message, in responses and in the history of requests, decoded and encoded.
 
-Content is a string for text alone, otherwise a list of chunks. In responses adjacent texts are joined.
+Content is a string for one plain text, otherwise a list of chunks. In responses adjacent texts are joined.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = Fal
 
 
 def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
-    """The blocks with adjacent texts joined, but not to citations or leftovers, and empty texts removed."""
+    """The blocks without empty texts, and adjacent texts joined, except after citations or with leftovers."""
     out: list[ir.Block] = []
     for block in blocks:
         last = out[-1] if out else None
@@ -58,7 +58,8 @@ def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
 class Saying(Collected):
     """Collects blocks and writes one assistant message of Mistral's chat.
 
-    parts: the content is always a list. mint: gives a call's id, from its own id or None, and its position.
+    parts: the content is always a list. mint: gives a call's id (None: none is written) from its own id, or
+    None, and its position.
     """
 
     __slots__ = ("calls", "chunks", "mint", "parts")

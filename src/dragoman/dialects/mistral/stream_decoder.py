@@ -1,8 +1,8 @@
 """Decodes a stream of Mistral's chunks into IR events.
 
-Content is a string or a list of chunks; thinking comes in small chunks, calls mostly come whole, and the
-usage comes with the finish reason. A chunk of content other than text and thinking is a block of its own.
-`p` is padding; a delta's `index` repeats the choice's index, and the next chunk shows what `closed` says.
+Content is a string or a list of chunks; thinking comes in small chunks, calls mostly come whole, the usage
+comes with the finish reason. A chunk of content with leftovers is a block of its own, and so is any but text,
+thinking and a reference after text. `p` is padding; a delta's `index` repeats the choice's.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
                 events.append(ir.SealDelta(candidate.prose, block.sealed, candidate.index))
 
     def _prose(self, candidate: _Candidate, *, thinks: bool, events: list[ir.Event]) -> None:
-        """Open a block of thinking (`thinks`) or text, unless one of that kind is open; another one ends."""
+        """Open a block of thinking (`thinks`) or text, unless such a one, without citations, is open."""
         if candidate.prose >= 0 and candidate.thinks is thinks and not candidate.cited:
             return
         self._close(candidate, events)

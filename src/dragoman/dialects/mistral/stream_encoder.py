@@ -1,7 +1,7 @@
 """Encodes IR events as a stream of chunks for Mistral's clients.
 
-A call is sent when it is complete, as Mistral does, and so is a chunk of content other than plain text. The
-last candidate's finish reason waits for the usage, because both stand in one chunk.
+A call is sent when it is complete, as Mistral does, and so are images and what has leftovers. The last
+candidate's finish reason waits for the usage, because both stand in one chunk.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         return b""
 
     def _seal(self, event: ir.SealDelta) -> bytes:
-        """The chunk with a seal of Mistral's own thinking; other seals are reported as not written."""
+        """The chunk with a seal of Mistral's own thinking, unless it waits; other seals are not written."""
         choice = self._choices[event.candidate]
         out = choice.outs[event.index]
         if self._own and isinstance(out.block, ir.Thinking) and event.sealed.origin == NAME:

@@ -36,7 +36,7 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 
 
 def decode_choice(choice: Any) -> ir.ToolChoice:
-    """The decoded `tool_choice`: a word, or the function that must be called."""
+    """The decoded `tool_choice`: a word, or the function that must be called; any other is "native"."""
     if isinstance(choice, str):
         if (mode := CHOICES.get(choice)) is None:
             return ir.ToolChoice("native", native=choice)
@@ -71,7 +71,6 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _lose_choice(request: ir.Request, draft: Draft) -> None:
-    """Report tool choice and forbidden parallel calls as lost: without tools, the API refuses them."""
     choice = request.tool_choice
     if choice is not None and choice.mode != "auto":
         draft.report.lose("tool_choice", "the request has no tools", "hint")

@@ -3,17 +3,18 @@
 Specification: https://docs.ollama.com/api/chat, read at ollama/ollama fb307609 (api/types.go,
 server/routes.go). A stream is one JSON value per line; a request without `stream` gets a stream.
 
-Canonical form: a body that is decoded and encoded again differs only in this. A member that is null, "", or
-an empty list or map is left out; `stream` is always written; roles are in lower case; `type: "function"` of a
-tool or a call and a call's `index` are left out; all lines of a stream have the same `created_at`, and may
-split the text elsewhere.
+Canonical form: a body that is decoded and encoded again differs only in this. Null members, and most known
+ones that are empty, are left out; `stream`, `content`, and in answers model, date and `done`, are always
+written; roles are in lower case; a tool's type is "function", a call has none; a call without an id gets that
+of its result; only answers have calls' `index`; 3.0 becomes 3 in options of integers; all lines of a stream
+have the same date, and may split the text elsewhere.
 
-What replaces what the protocol lacks; everything else is refused, or reported as lost:
-- a choice among some of the tools: only these tools are offered;
-- media with an address: fetched before encoding; free-text tools: emulated before encoding;
-- thinking budgets: a level; refusals: text; images in answers: Markdown.
+What replaces what the protocol lacks; other things are refused, or reported as changed or lost:
+- a choice of no tool, or of some: only these are offered; free-text tools: emulated before encoding;
+- media by URL: fetched before encoding; media of the assistant or in a tool's result: moved to the user;
+- thinking budgets, other efforts: a level; documents, refusals: text; images in answers: Markdown.
 
-Members that only Ollama has (`num_ctx`, `keep_alive`, …) are losses of severity "hint" in other protocols.
+Members that only Ollama has (`num_ctx`, `keep_alive`, …) are lost in other protocols, mostly as a "hint".
 `generate` translates the older endpoint into this one (`GENERATE`).
 """
 

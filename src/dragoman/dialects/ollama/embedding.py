@@ -41,7 +41,7 @@ PATH: Final = "/api/embed"
 OLD_PATH: Final = "/api/embeddings"
 _OLD: Final = "old"
 _MOST_INPUTS: Final = 2048
-"""Inputs sent in one request: OpenAI's limit, as its clients send the longest lists; Ollama states none."""
+"""The most inputs in one translated request: OpenAI's limit, for its clients. Ollama states none."""
 _MAPS: Final = frozenset({"model", "input", "prompt", "dimensions", "truncate"})
 _UNMEASURED: Final = {"total_duration": 0, "load_duration": 0}
 """Times in nanoseconds that the gateway does not know, but some clients require in a response."""
@@ -65,7 +65,7 @@ _read_count: Final = msgspec.json.Decoder(_Count).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake of a request. "" counts as absent."""
+    """Raise WireError, with a path and a code, for the first mistake. "" counts as absent, not as input."""
     body = request.body
     member, rule = ("prompt", a_string) if request.path == OLD_PATH else ("input", _input)
     if body.get(member) is None:
@@ -116,7 +116,7 @@ def model_of(wire: WireRequest) -> str | None:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect, token ids as texts. Raises WireError if their vocabulary is unknown."""
+    """The request in this dialect; reports losses. Raises WireError for token ids that have no known text."""
     texts = texts_of(request, target.report)
     model = target.model if target.model is not None else request.model
     old = request.form == _OLD and request.dialect == NAME
@@ -146,7 +146,9 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body or a
+    number of vectors other than that of the inputs.
+    """
     answer = _answer(answered.data)
     vectors = [answer.embedding] if answer.embedding is not None else answer.embeddings or []
     response = ir.EmbedResponse(
@@ -175,7 +177,7 @@ def _usage(count: int | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The response body in the form of the path that the client called."""
+    """The body in the form of the path that the client called; that of `PATH` has vectors of length 1."""
     lose_length(response, reply)
     if reply.request.form == _OLD:
         return Payload(encode({"embedding": to_floats(response.vectors[0])}))
@@ -190,7 +192,6 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
 
 
 def _of_length_one(numbers: list[float]) -> list[float]:
-    """The vector normalised to length 1; a zero vector stays."""
     length = sqrt(sum(map(mul, numbers, numbers)))
     if length == 0 or isclose(length, 1, abs_tol=_SLACK):
         return numbers
@@ -206,7 +207,9 @@ class OllamaEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The upstream's response, its model's name replaced by `model` unless None; its usage, if any."""
+        """The upstream's response, in which `model` (unless None) replaces the model's name, and its usage
+        (None if unreadable or missing). Raises as `decode_response` for a body without vectors.
+        """
         head: dict[str, Any] = decode_head(answer.data)
         if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):
             _answer(answer.data)

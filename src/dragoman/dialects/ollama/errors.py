@@ -85,7 +85,6 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def _placed(fault: Fault) -> str:
-    """The fault's message, after the path of an invalid value, for which Ollama's errors have no member."""
     if fault.code != "invalid_value" or not fault.param or fault.param.rpartition(".")[2] in fault.message:
         return fault.message
     return f"{fault.param}: {fault.message}"

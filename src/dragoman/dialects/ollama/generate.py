@@ -41,8 +41,8 @@ _encode = msgspec.json.Encoder().encode
 def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     """The body of the same request to /api/chat, without `context`.
 
-    Raises WireError for members of a wrong type, and for those that a conversation cannot have: a prompt
-    without a template (`raw`), a text after the insertion point (`suffix`), an own template.
+    Raises WireError for members of a wrong type among those that /api/chat lacks, and for what a conversation
+    cannot have: a prompt without a template (`raw`), a text after the insertion point (`suffix`), a template.
     """
     for member in _TEXTS:
         _demand(body, member, str, "a string")
@@ -79,7 +79,7 @@ def _refuse(reason: str, member: str) -> NoReturn:
 
 
 def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """A response of /api/chat, or a line of its stream, as one of /api/generate; errors stay as they are."""
+    """A response or line of /api/chat with its message's text and thinking at the top; an error unchanged."""
     message = answer.get("message")
     if type(message) is not dict:
         return dict(answer)
@@ -123,7 +123,7 @@ def check(request: WireRequest) -> None:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request."""
+    """Decode a checked request; `context` goes into `extra`, where every encoder reports it as lost."""
     request = decode_chat(_as_chat(wire))
     context = wire.body.get("context")
     if not context:

@@ -1,7 +1,7 @@
 """The messages of a request, decoded and encoded.
 
-A `tool` message is a user's Message with one ToolResult. Content is one text; pictures are a separate member.
-Any order of roles is accepted. Message.form keeps a role that the client did not write in lower case.
+A `tool` message is a user's Message with one ToolResult. Content is one text; images and audio are a separate
+member. Any order of roles is accepted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TOOL: Final = _PLAIN | {"tool_name", "tool_call_id"}
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """The decoded messages of a request, one ir.Message for each wire message."""
+    """One ir.Message for each wire message. A call without an id gets the one that its result states."""
     return linked([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
 
 
@@ -143,7 +143,6 @@ class _History:
                 self._lose_head(one.message, f"messages[{one.index}]")
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
-        """Report a message's name, cache mark and leftovers as lost."""
         report = self.draft.report
         if message.name is not None:
             report.lose(where + ".name", "the Ollama API has no author names", "hint")
@@ -161,7 +160,6 @@ class _History:
         self.out.append(out)
 
     def _result(self, block: ir.ToolResult, where: str) -> str:
-        """A tool result's content as one text; content that is no text is reported as lost."""
         draft = self.draft
         texts: list[str] = []
         for index, content in enumerate(block.content):
@@ -175,7 +173,9 @@ class _History:
         return result_text(texts, block, draft, where)
 
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
-        """Append a message with the blocks' text and media. blocks: each with its path in the IR."""
+        """Append a message with the blocks' text and media; other blocks are lost. blocks: each with its path
+        in the IR. Raises WireError for a video, and for an image or audio without data.
+        """
         draft = self.draft
         texts: list[str] = []
         images: list[str] = []
@@ -218,7 +218,7 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
-    """A document as text. Raises WireError for one that has no text: without it the question would change."""
+    """A document as text. Raises WireError for a medium without text: its loss would change the question."""
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")
     text = document_text(block, draft, where)
@@ -232,7 +232,6 @@ def reads(_: ir.Media) -> bool:
 
 
 def _lose_title(block: ir.Media, draft: Draft, where: str) -> None:
-    """Report as lost what `images` or a text cannot hold of a medium: name, transcript, seal and others."""
     for field in ("context", "citable", "transcript") if block.kind == "document" else ("name", "transcript"):
         if getattr(block, field):
             draft.report.lose(f"{where}.{field}", f"media in the Ollama API have no `{field}`", "hint")

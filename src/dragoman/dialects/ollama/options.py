@@ -117,7 +117,7 @@ def _within(option: str, value: float, path: str) -> None:
 
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Put the options into `fields`, the fields of an ir.Request; returns all others as leftovers."""
+    """Put the options that the IR can hold (no negative seed) into `fields`; returns others as leftovers."""
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for option, value in options.items():
@@ -140,14 +140,13 @@ def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Ext
 
 
 def _as_integer(value: Any) -> Any:
-    """A float without fraction (3.0) as an integer; any other value unchanged."""
     return int(value) if type(value) is float and value.is_integer() else value
 
 
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
     """The value of `options`; may be empty. bound: the model's maximum of output tokens; None: unknown.
 
-    Raises WireError for a request for several candidates: one would not be what was asked for.
+    A higher limit of another dialect's client is lowered to it. Raises WireError for several candidates.
     """
     sampling = request.sampling
     if sampling.n is not None and sampling.n > 1:

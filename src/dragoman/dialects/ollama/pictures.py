@@ -1,8 +1,8 @@
 """Images that a model made, written as Markdown in an assistant's text, and read from it.
 
 Clients of this protocol accept no pictures in an answer: the official client for Python fails at `images`. So
-a picture becomes Markdown with a data URL, which clients can display. When a client sends the Markdown back,
-it becomes the assistant's picture again.
+another dialect's picture becomes Markdown with a data URL, or its own URL, which clients can display. When a
+client sends a data URL in Markdown back, it becomes the assistant's picture again.
 
     ![image](data:image/png;base64,iVBORw0KGgo=)
 
@@ -24,7 +24,7 @@ _PICTURE: Final = re.compile(
 )
 _SPACE: Final = re.compile(r"\s*")
 _PIECE: Final = 256 * 1024
-"""Characters of text in one line of a stream: some clients accept lines up to half a megabyte."""
+"""The most characters of Markdown in a line of a stream: some clients accept lines up to half a megabyte."""
 
 
 def markdown(block: ir.Media, *, own: bool) -> str | None:
@@ -43,7 +43,7 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def read(text: str) -> list[ir.Block]:
-    """The texts, and the images written as Markdown, in an assistant's text, as blocks in order."""
+    """An assistant's text as blocks in order: images that are Markdown with data URLs, texts between."""
     if _LINK not in text:
         return [ir.Text(text)]
     blocks: list[ir.Block] = []

@@ -1,7 +1,7 @@
-"""Relays responses between a client and an upstream of Ollama's protocol; only top-level members are edited.
+"""Relays chat between a client and an upstream of Ollama's protocol; only top-level members are edited.
 
-After the first content, a line with `"done":false` at its end passes without being decoded. These bytes
-cannot stand inside a JSON string, because quotes are escaped there.
+After the first content, a line that ends with `"done":false}` and has no `"error"` is not decoded, except to
+find its model. These bytes cannot stand inside a JSON string, because quotes are escaped there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dragoman.wire.ndjson import line
 from dragoman.wire.sse import ErrorFrame
 
 _NOT_DONE: Final = b'"done":false}'
-"""The end of every stream line but the last. The bracket closes the line's object, not an inner object."""
+"""The end of Ollama's stream lines but the last. The bracket closes the line's object, not an inner one."""
 _ERROR: Final = b'"error"'
 _MODEL: Final = b'{"model":'
 _decode = msgspec.json.Decoder().decode
@@ -35,7 +35,9 @@ class OllamaRelay(BodyRelay):
     """Relays Ollama chat requests and responses."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the client's model name, and its usage. Raises RequestFailed for an error in it."""
+        """The body with the client's model name, and its usage (None if unstated). Raises RequestFailed for
+        an error in it, WireError for a body that is no JSON or has no `message`.
+        """
         try:
             answer = _decode(body)
             if "message" not in answer:
@@ -66,7 +68,7 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 
 class OllamaStreamRelay:
-    """Relays the lines of one stream: puts in the client's model name and, if missing, estimated usage."""
+    """Relays one stream's lines with the client's model name; adds missing usage if `estimate` is set."""
 
     __slots__ = ("_before", "_head", "_model", "content", "done", "estimate", "usage")
 
@@ -93,7 +95,7 @@ class OllamaStreamRelay:
         return line(self._rename(frame))
 
     def _see(self, frame: bytes) -> None:
-        """Note content, usage and end from a line. Raises RequestFailed for an error in it."""
+        """Set `content`, `usage`, `done`. Raises RequestFailed for an error, WireError for a broken line."""
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
         try:
@@ -111,7 +113,6 @@ class OllamaStreamRelay:
             raise WireError(f"a line of the stream cannot be parsed: {error}") from None
 
     def _rename(self, frame: bytes) -> bytes:
-        """The line with the client's model name; notes the bytes before and with it for later lines."""
         try:
             head = decode_head(frame)
         except WireError as error:

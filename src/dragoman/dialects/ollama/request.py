@@ -39,7 +39,7 @@ _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for an unknown message format. "" counts as absent."""
+    """Decode a checked request. Raises WireError for an unknown message format. Most "" count as absent."""
     body = wire.body
     get = body.get
     fields: dict[str, Any] = {}
@@ -82,7 +82,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect; reports what was changed or lost.
 
     Raises WireError, with a path in the IR, for what cannot be replaced: a medium without data or of a kind
-    that no model reads, a free-text tool, a response other than text.
+    that no model reads, a free-text tool or call, a response other than text, several candidates.
     """
     draft = Draft.of(request, target, NAME)
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
@@ -123,7 +123,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
-    """A copy of the response schema with the output's name as its title; reports the change."""
+    """A copy of the schema, to which the output's name (as title) and description are added if missing."""
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)
     if schema != output.schema:

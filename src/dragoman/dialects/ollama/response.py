@@ -105,7 +105,7 @@ def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect. Raises RequestFailed if the response holds an error."""
+    """The body, with the first candidate only. Raises RequestFailed if the response holds an error."""
     if response.error is not None:
         raise RequestFailed(response.error)
     report = reply.report
@@ -138,7 +138,7 @@ def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
-    """A function from a call's own id, or None, and its position, to the id to write, the same each time."""
+    """Make the `mint` of a `Saying`: it keeps a call's id; another dialect's call without one gets one."""
 
     def mint(stated: str | None, position: int) -> str | None:
         if stated is not None or draft.own:
@@ -151,7 +151,7 @@ def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | Non
 def ending(
     stop: ir.Stop | None, usage: ir.Usage | None, draft: Draft, reply: Reply, where: str, *, called: bool
 ) -> dict[str, Any]:
-    """The last members of a response or stream: `done`, the finish reason, the duration, the token counts.
+    """The last members: `done`, finish reason and token counts; for another dialect also the duration.
 
     where: the candidate's IR path. called: the response has tool calls, which no finish reason shows.
     """

@@ -48,7 +48,7 @@ def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
 
 
 def decode_images(message: Mapping[str, Any]) -> list[ir.Block]:
-    """The media in a message's `images`: audio or images, as their bytes show."""
+    """The media in `images`: audio, as their bytes show, else images. Raises WireError if one is no text."""
     images = message.get("images") or ()
     for data in images:
         if type(data) is not str:
@@ -139,7 +139,7 @@ class Saying(Collected):
             self._shown(block, where)
 
     def _shown(self, block: ir.Media, where: str) -> None:
-        """Add an assistant's medium: a response's image as Markdown; else, with a loss, its transcript."""
+        """Add a response's image as Markdown; of any other medium only a transcript, if any: it is lost."""
         shed(block, self.draft, where)
         shows = self.draft.answer and block.kind == "image"
         if shows and (told := markdown(block, own=self.draft.own)) is not None:
@@ -231,7 +231,6 @@ def encode_call(
 
 
 def _arguments(block: ir.ToolCall, draft: Draft, where: str) -> Any:
-    """A call's arguments as an object; any other value becomes its only member."""
     if block.kind == "custom":
         if not draft.answer:
             raise WireError("the Ollama API has no calls of free-text tools", where, "unsupported_value")

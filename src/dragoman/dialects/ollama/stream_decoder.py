@@ -124,7 +124,7 @@ class OllamaDecoder:
         return events
 
     def _news(self, line: _Wire) -> ir.Extra:
-        """The leftovers of a line that are new or differ from those of earlier lines; None without any."""
+        """A line's leftovers that are new or have changed; None: none. Raises WireError: too many."""
         told = (leftovers(line, _LINE) or {}).get(NAME, {})
         news = {key: value for key, value in told.items() if self._seen.get(key) != value}
         self._kept.update(self._seen, news)

@@ -1,7 +1,7 @@
 """Encodes IR events as a stream of lines for Ollama's clients.
 
 A line with text is a constant head, the text as JSON, and a constant tail. A call is sent when it is
-complete. Only the first candidate is sent. An error ends the stream.
+complete, and so is an image. Only the first candidate is sent. An error ends the stream.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _STARTED: Final = ir.Start(NAME)
 
 
 class _Out:
-    """One block while it is sent: text and thinking in deltas, any other block whole at its end.
+    """One block while it is sent: text, refusals and thinking in deltas, any other block whole at its end.
 
     fold: the content so far of a block that is sent whole. said: whether text was sent. parts: the number of
     begun summary parts of thinking. cites: the number of citations reported as lost.
@@ -72,7 +72,7 @@ class OllamaEncoder(EventEncoder):
         self._where = "candidates[0]"
 
     def feed(self, event: ir.Event) -> bytes:
-        """The lines for one event; b"" if it is of another candidate than the first, which is a loss."""
+        """The lines for one event, perhaps none. An event of another candidate than the first is a loss."""
         number = getattr(event, "candidate", 0)
         if number:
             reason = "a response of the Ollama API has only one candidate"
@@ -183,7 +183,7 @@ class OllamaEncoder(EventEncoder):
         return sent
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
-        """The lines for a block that is sent whole: its own message, or pieces of its Markdown."""
+        """The lines for a block that is sent whole: one message, or the pieces of a medium's text."""
         saying = Saying(self._draft, minting(self._draft, self._reply), self._calls)
         saying.say(block, out.where)
         self._calls += len(saying.calls)

@@ -23,7 +23,7 @@ STOPS_LOST: Final = {**stops.STOPS_LOST, "filter": "a filtered response is repor
 
 
 def dated(created: float | str | None, otherwise: float) -> str:
-    """The date `created` as RFC 3339. otherwise: Unix seconds, used if `created` is no valid date."""
+    """The date as RFC 3339. created: a date's text or Unix seconds. otherwise: seconds, if it is neither."""
     if isinstance(created, str):
         try:
             datetime.fromisoformat(created)

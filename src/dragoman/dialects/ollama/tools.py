@@ -26,7 +26,7 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write the tools that may be called into the body; report choices that this dialect lacks."""
+    """Write the tools that may be called; report what is lost. Raises WireError for a free-text tool."""
     choice = request.tool_choice
     allowed = _offered(choice, draft)
     tools: list[dict[str, Any]] = []

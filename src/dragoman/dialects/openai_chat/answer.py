@@ -1,8 +1,9 @@
 """Decodes the assistant's message, in responses and in the history of requests.
 
 Thinking.form names the source members: "reasoning", "reasoning_content", both joined by "+", "details" for an
-entry of `reasoning_details` whose text `reasoning` repeats, or "details_only" without such a repetition.
-Text.form "object": the content was a JSON object. Citation.form "citations": from a list beside the message.
+entry of `reasoning_details`, or "details_only" if `reasoning` does not repeat the entries' text (told apart
+only in whole messages). Text.form "object": the content was a JSON object. Citation.form "citations": from
+this list in the body.
 Media.form "images": an entry of `images`; "images+index": an entry that states its position.
 """
 

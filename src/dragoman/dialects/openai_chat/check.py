@@ -1,8 +1,8 @@
-"""Checks chat requests: types, ranges, required members, names, schemas. WireErrors have OpenAI's own texts.
+"""Checks chat requests: types, ranges, required members, names, schemas; most errors have OpenAI's own texts.
 
-Runs on every request, also on relayed ones, so it loops over tables and builds paths only for errors. Unknown
-members and parts are accepted, because vendors have their own. `widened` handles values that OpenAI rejects
-but other servers accept.
+Runs on every request, also on relayed ones, so it loops over tables and builds few paths. Unknown members and
+parts are accepted, because vendors have their own, but not Anthropic's `system` and blocks. `widened` handles
+values that OpenAI rejects but other servers accept.
 """
 
 from __future__ import annotations
@@ -368,7 +368,7 @@ SCALARS: Final[dict[str, Rule]] = {
     "top_logprobs": integer(0, 20),
     "logit_bias": _logit_bias,
 }
-"""The rule for each member of OpenAI's that is a field of ir.Sampling with the same name."""
+"""The rule for each member of OpenAI's, except `stop`, that is a field of ir.Sampling by the same name."""
 EXTENSIONS: Final[dict[str, Rule]] = {
     "top_k": integer(-1),
     "min_p": number(0, 1),

@@ -1,7 +1,7 @@
 """Checks of a message's content (parts, embedded media) and of `images`, annotations and reasoning details.
 
 Embedded media are checked, so a broken data URL is refused before any upstream is called. Unknown parts are
-accepted if they have a type.
+accepted if they have a type, except Anthropic's.
 """
 
 from __future__ import annotations

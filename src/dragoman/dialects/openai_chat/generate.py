@@ -2,8 +2,8 @@
 
 Request: {prompt, systemPrompt, model, temperature, maxTokens}
 Response: {id, content, model, finishReason, tokenUsage, processingTime, timestamp}
-Other members, also `stream`, are refused by name. Images of an answer are in `images`, as in chat; other
-content beside the text is a loss. Errors are those of chat. No upstream has this API, so every answer is
+Other members, also a true `stream`, are refused by name. Images of an answer are in `images`, as in chat;
+other content beside the text is a loss. Errors are chat's. No upstream has this API, so every answer is
 translated.
 """
 

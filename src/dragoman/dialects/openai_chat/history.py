@@ -60,12 +60,12 @@ def _moves(block: ir.Media, _: ir.Message) -> bool:
 
 
 def _moves_own(block: ir.Media, message: ir.Message) -> bool:
-    """Whether a medium of this dialect's history moves to a user message, if the vendor takes no `images`."""
+    """Whether an own medium moves to a user message if the vendor takes no `images`: these move, too."""
     return _is_shown(block) or _moves_unshown(block, message)
 
 
 def _moves_unshown(block: ir.Media, message: ir.Message) -> bool:
-    """The same if the vendor takes `images` in the assistant's messages: these stay there."""
+    """The same if the vendor takes `images`: these stay there, and so do parts and audio with an id."""
     return message.form != "parts" and not _is_shown(block) and _moves(block, message)
 
 
@@ -95,7 +95,9 @@ _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_uns
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The request's messages in this dialect, repaired for the vendor."""
+    """The request's messages, repaired for the vendor; reports a last one of the assistant's that will not be
+    continued. Raises WireError for another dialect's tool result without its call.
+    """
     writer = _History(draft)
     if draft.own:
         rules = _OWN_SHOWING_RULES if draft.quirks.answer_images else _OWN_RULES
@@ -143,7 +145,7 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`; tell the report how it was repaired."""
+        """Encode one message and append it to `out`, unless all is lost; report how it was repaired."""
         piece, at = turn.pieces[0], len(self.out)
         message = piece.message
         if message is not None and message.blocks is piece.blocks and len(turn.pieces) == 1:
@@ -193,7 +195,6 @@ class _History:
         return [part for part in written if part is not None] or ("" if blocks else [])
 
     def _mark(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
-        """Add a message's name, cache mark and leftovers to its wire form `out`, or report their loss."""
         if message.name is not None:
             if self.draft.quirks.assistant_names:
                 out["name"] = message.name
@@ -265,7 +266,6 @@ class _History:
         return out
 
     def _result_text(self, block: ir.ToolResult, where: str) -> str:
-        """A tool result's content as one text; content that is no text is reported as lost."""
         texts: list[str] = []
         for index, content in enumerate(block.content):
             place = f"{where}.content[{index}]"

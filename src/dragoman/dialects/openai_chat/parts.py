@@ -60,7 +60,7 @@ _PREFIXES: Final = {"image": "image/", "audio": "audio/", "video": "video/"}
 
 
 def decode_parts(parts: Sequence[Any], where: str) -> tuple[ir.Block, ...]:
-    """The blocks of a message's parts. where: the path of the list, for errors."""
+    """The blocks of a message's parts, unknown ones as ir.Native. where: the path of the list, for errors."""
     blocks: list[ir.Block] = []
     for index, part in enumerate(parts):
         if type(part) is not dict:

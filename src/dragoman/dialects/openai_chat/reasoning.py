@@ -89,8 +89,8 @@ _READERS: Final[dict[str, Callable[[Any], _Stated]]] = {
 
 
 def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, draft: Draft) -> None:
-    """Write the settings into `body`, in the members that the client used (`form`: joined by "+"; "" for
-    another dialect), or else in the vendor's; report losses.
+    """Write the settings into `body`, into the members that the client used (`form`: joined by "+"; "" for
+    another dialect) if the vendor's own is `reasoning_effort` or one of these, else into that; report losses.
     """
     way = draft.quirks.reasoning_request
     used = form.split("+") if form else []

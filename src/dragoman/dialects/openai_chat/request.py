@@ -220,7 +220,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect.
 
     Raises WireError, with a path in the IR, for a request that cannot be expressed: a medium that no part can
-    hold, or several candidates if the vendor returns only one.
+    hold, another dialect's result without its call, or several candidates if the vendor returns only one.
     """
     draft = Draft.of(request, target, NAME)
     if draft.own and not draft.quirks.functions:

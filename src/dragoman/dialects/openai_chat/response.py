@@ -117,7 +117,7 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect; reports what it cannot express."""
+    """The response body for a client of this dialect, with its error, if any; reports what is lost."""
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True, enveloped=is_enveloped(reply))
@@ -136,7 +136,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def legacy(reply: Reply) -> bool:
-    """Whether the client supports only functions, not tools."""
+    """Whether the client's request has the older `functions`, and so expects a `function_call`."""
     request = reply.request
     return request.dialect == NAME and (request.forms or {}).get("tools") == "functions"
 

@@ -24,8 +24,8 @@ class Saying(Collected):
     """Collects blocks and writes one assistant message of OpenAI's chat.
 
     history: the message is part of a request, otherwise of a response. legacy: the client supports only
-    `function_call`. parts: the content is written as a list. mint: creates an id for the call at a position.
-    voice: gives id and format for another dialect's audio; only responses have it.
+    `function_call`. parts: the content is written as a list. mint: gives the id of a call without one, by its
+    position; None: none is written. voice: gives the `Voice` of another dialect's audio, None in requests.
     """
 
     __slots__ = (
@@ -250,7 +250,7 @@ class Saying(Collected):
 
 
 def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """The call as an entry of `tool_calls`; without `id` if `call_id` is None."""
+    """The call in `tool_calls`, without `id` if `call_id` is None; free text as a function if `enveloped`."""
     out: dict[str, Any] = {}
     if call_id is not None:
         out["id"] = call_id
@@ -299,7 +299,8 @@ def lose_second_call(draft: Draft, where: str) -> None:
 def encode_annotations(
     citations: Sequence[ir.Citation], start: int, end: int, draft: Draft, where: str
 ) -> list[dict[str, Any]]:
-    """A text's citations as annotations; another dialect's without a URL are reported as lost.
+    """A text's citations as annotations, without those of the form "citations", which the body holds; another
+    dialect's without a URL are reported as lost.
 
     start, end: of the text, as offsets in the message's content. where: the text's path in the IR.
     """

@@ -1,8 +1,8 @@
 """Audio of other dialects: how it is requested, and the `audio` member of responses, in the client's format.
 
 Models return raw samples. A whole response turns them into a WAV file or keeps them as `pcm16`; a stream is
-always `pcm16`, as at OpenAI. This module has no encoders: for any other format the client gets WAV, and a
-loss is reported. Audio that is already a file is not changed.
+always `pcm16`, as at OpenAI. This module has no encoders: instead of any other format a whole response has
+WAV, and a loss is reported. Audio that is already a file is not changed.
 
 A response has one audio: samples of the same type from several blocks are joined. A client can use its id in
 a later request only if the upstream created it; otherwise the audio expires at the response's creation date.
@@ -70,7 +70,7 @@ VOICE: Final = "alloy"
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
-    """Complete `body`, another dialect's request for audio: text output, a voice that is known, a format."""
+    """Complete `body`, another dialect's request for audio, by text output, a known voice and a format."""
     report = draft.report
     if "text" not in body["modalities"]:
         body["modalities"] = ["text", *body["modalities"]]
@@ -172,7 +172,7 @@ class Spoken:
         self._sent: dict[str, bool] = {}  # blocks of this audio, and whether samples were sent
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The `audio` member for a block that opens; {} if it is lost: no data, or of another audio type."""
+        """The `audio` member for a block that opens; {} if it is lost: by URL, by id, or of another type."""
         if self._draft.own:
             audio = stated(block.data, block.transcript, block.expires, block.id)
             restore(audio, block.extra, self._draft.report, where)
@@ -191,7 +191,7 @@ class Spoken:
         return audio
 
     def more(self, where: str, event: ir.MediaDelta) -> dict[str, Any]:
-        """The `audio` member for a delta of the block at `where`."""
+        """The `audio` member for a delta of the block at `where`; {} if that block is lost."""
         if self._draft.own:
             return stated(event.data, event.transcript, event.expires)
         if where not in self._sent:
@@ -200,14 +200,14 @@ class Spoken:
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """The `audio` member with what only a block's closing event (`final`) contains; {} for own audio."""
+        """The `audio` member with what only a closing event (`final`) contains; {} for own or lost audio."""
         if where not in self._sent:
             return {}
         sent = self._sent[where]
         return self._add(None if sent else final.data, None if sent else final.transcript, final.expires)
 
     def end(self) -> dict[str, Any]:
-        """The candidate's last `audio` member: remaining samples, expiry date; {} without another's audio."""
+        """The candidate's last `audio` member: remaining samples, expiry date; {} for own audio or none."""
         if not self._sent:
             return {}
         rest = self._joined.close()

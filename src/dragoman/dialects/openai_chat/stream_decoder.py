@@ -1,8 +1,8 @@
 """Decodes a stream of OpenAI's chat chunks into IR events.
 
-Chunks do not mark the end of a block. A text, thinking or refusal block ends when another kind starts; calls
-and candidates end with the stream, because some vendors send more calls or a second finish reason after the
-first. Without `[DONE]`, a stream is complete if every candidate has a finish reason.
+Chunks do not mark the end of a block. Text, thinking and refusals end when another of these, a call or an
+image starts; calls, audio and candidates end with the stream, because some vendors send more calls or a
+second finish reason after the first. Without `[DONE]`, it is complete if every candidate has a finish reason.
 
 A choice's `message` repeats the sum of its deltas; without deltas it is the answer.
 """
@@ -217,7 +217,6 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
             candidate.prose, candidate.prose_kind = -1, None
 
     def _whole(self, candidate: _Candidate, block: ir.Block, events: list[ir.Event]) -> None:
-        """Append the events for a block that comes in one piece."""
         events.append(ir.Open(candidate.blocks, block, candidate.index))
         events.append(ir.Close(candidate.blocks, None, candidate.index))
         candidate.blocks += 1

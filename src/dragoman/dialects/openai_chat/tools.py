@@ -168,7 +168,6 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _lose_choice(request: ir.Request, draft: Draft) -> None:
-    """Report as lost a forced tool choice and forbidden parallel calls: there is no tool to call."""
     if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
         draft.report.lose("tool_choice", "the request has no tools", "hint")
     if request.parallel is False:
