@@ -197,7 +197,7 @@ class Media(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Json(Value, frozen=True, tag_field="block", tag=True):
-    """A structured value inside a tool result (Gemini, Bedrock)."""
+    """A JSON value in a tool result: Gemini's responses, Anthropic's results of tools run by the provider."""
 
     value: Any
     extra: Extra = None

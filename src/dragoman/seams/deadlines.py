@@ -48,7 +48,7 @@ class Deadline:
         self._table.entries.pop(self, None)
 
     def push(self, seconds: float) -> None:
-        """Let the limit expire `seconds` from now instead, also after `rest`."""
+        """Let the limit expire `seconds` from now instead, also after `rest`, but not after `lift`."""
         self._table.entries[self] = self._table.time() + seconds
 
     def rest(self) -> None:

@@ -34,7 +34,7 @@ def to_floats(vector: bytes) -> list[float]:
 
 
 def from_base64(text: str) -> bytes:
-    """A vector from base64. Raises WireError for other text, no numbers, or numbers that are not finite."""
+    """A vector from base64. Raises WireError for other text, no or half numbers, or numbers not finite."""
     try:
         data = b64decode(text, validate=True)
     except (Error, ValueError):
