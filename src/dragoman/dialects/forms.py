@@ -66,7 +66,7 @@ def file_field(name: str, file: ir.File, fallback: str) -> Field:
 
 
 def text_fields(body: Mapping[str, Any]) -> Iterator[Field]:
-    """Members as form fields: a list as several fields `NAME[]`, None as no field, other values as JSON."""
+    """Members as form fields: a list as several `NAME[]`, None as none, strings as they are, else JSON."""
     for name, value in body.items():
         if isinstance(value, list | tuple):
             yield from (Field(name + _LIST, _text(item)) for item in value)

@@ -17,7 +17,9 @@ MOST: Final = 200
 
 
 class Loss(Value, frozen=True):
-    """A lost value. path: JSON path in the sender's body (in a `Report`: IR path). dialect: the target's."""
+    """A lost value. path: JSON path in the sender's body (in a `Report`: IR path). dialect: the target's, or
+    "gateway".
+    """
 
     path: str
     reason: str
@@ -30,7 +32,7 @@ class Change(Value, frozen=True):
     """One value that is written in another form, or that was added.
 
     path: JSON path in the sender's body (inside a `Report`: IR path), None for an addition. to: JSON path in
-    the written body, "" for a value that the gateway keeps instead of writing it.
+    the written body, "" for a value that has no place there.
     """
 
     path: str | None

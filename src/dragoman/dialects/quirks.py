@@ -58,8 +58,8 @@ class Quirks(Value, frozen=True):
     stream_options: bool = True
     """Whether `stream_options` is accepted. If not, a stream has the usage that the provider sends anyway."""
     refuses: frozenset[str] = frozenset()
-    """Request fields that the provider rejects with an error (`logit_bias`, `n`, `metadata`, …). They are
-    left out and reported as lost."""
+    """Request fields that the provider rejects with an error (`logit_bias`, `n`, `metadata`, …), also in the
+    Responses API. They are left out and reported as lost."""
     functions: bool = True
     """Whether the deprecated `functions` and `function_call` are accepted. If not, they are sent as tools,
     and the tool calls are returned in the client's form. Few servers except OpenAI's know them."""
@@ -120,9 +120,8 @@ class Quirks(Value, frozen=True):
     (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
 
     def relays(self, body: Mapping[str, Any]) -> bool:
-        """Whether a body in the vendor's own dialect can be relayed, because no quirk requires the codec.
-
-        A changed field in `_BY_KEY` requires the codec only for bodies that have its key.
+        """Whether a body in the vendor's own dialect can be relayed, because no quirk requires the codec. A
+        field in `_BY_KEY` or `_LOOKED_FOR` requires it only for bodies that have what it is about.
         """
         if self._rewrites_history(body):
             return False
@@ -197,7 +196,6 @@ _FUNCTIONS = frozenset({"functions", "function_call"})
 
 
 def _has(members: Any, tells: Callable[[dict[str, Any]], bool]) -> bool:
-    """Whether `members` is a list with an object for which `tells` returns True."""
     if type(members) is not list:
         return False
     return any(tells(member) for member in members if type(member) is dict)

@@ -21,7 +21,9 @@ class Relay(Protocol):
         """The edits by which this streaming request asks for its usage; empty when the usage comes anyway."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body for the client, from a provider's whole response body; and the usage in it, or None."""
+        """(the body for the client, its usage or None) from a provider's whole response body. Raises
+        RequestFailed for an error in it, WireError if it is malformed.
+        """
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
         """The response body with this usage; unchanged if it states one."""
@@ -45,7 +47,9 @@ class StreamRelay(Protocol):
     """Estimates the usage, for a stream that states none. The engine sets it if the client wants a usage."""
 
     def feed(self, frame: bytes) -> bytes:
-        """The client's bytes for one frame; b"" = the client gets none. Raises RequestFailed for an error."""
+        """The client's bytes for one frame; b"" = the client gets none. Raises RequestFailed for an error,
+        WireError for a malformed frame.
+        """
 
     def close(self) -> bytes:
         """The last bytes for the client, at the end of the stream. Raises RequestFailed if it broke off."""

@@ -64,7 +64,8 @@ def shortened(request: ir.Request, window: int | None, model: str, report: Repor
     """The request, shortened to `window` tokens if its client asks for truncation. The losses are reported.
 
     window: None = unknown; the wish is then lost, unless the upstream has the client's protocol. model:
-    decides the vocabulary for counting. report: its `moved` is set, for IR paths in the result.
+    decides the vocabulary for counting. report: if messages are left out, its `moved` is set, for IR paths in
+    the result.
     """
     if request.truncation != "auto":
         return request

@@ -17,7 +17,7 @@ class StreamDecoder(Protocol):
         """The events of one frame's payload (an SSE event's data). Raises WireError for a malformed frame."""
 
     def close(self) -> list[ir.Event]:
-        """The last events, when the frames have ended: an `Error` if there was no terminal event."""
+        """The last events, when the frames have ended: an `Error` if the answer is not complete."""
 
 
 class StreamEncoder(Protocol):

@@ -147,7 +147,7 @@ class Raw(Value, frozen=True):
 
 
 class End(Value, frozen=True):
-    """The stream ends. status: the last one, None = no change. error: why the answer failed, None = it did not."""
+    """The stream ends. status: the final one, None = no change. error: why the answer failed, if it did."""
 
     status: str | None = None
     error: Fault | None = None
@@ -266,4 +266,3 @@ _TAKES: dict[type, tuple[str, ...]] = {
     MediaDelta: ("Media",),
     SealDelta: ("Text", "Thinking", "ToolCall", "Media", "Native"),
 }
-"""The names of the block classes that each delta may change."""

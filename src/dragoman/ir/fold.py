@@ -41,8 +41,6 @@ def merge(first: Extra, second: Extra) -> Extra:
 
 
 class _Growing(msgspec.Struct):
-    """One block and the deltas that have arrived for it."""
-
     block: Block
     pieces: list[str] = []
     summary: dict[int, list[str]] = {}

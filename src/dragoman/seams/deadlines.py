@@ -102,7 +102,6 @@ class Deadlines:
         return deadline
 
     def _look(self) -> None:
-        """Cancel the tasks whose deadlines are due, and set the timer again if deadlines are left."""
         now = self.time()
         for deadline in [deadline for deadline, due in self.entries.items() if due <= now]:
             del self.entries[deadline]

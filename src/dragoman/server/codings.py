@@ -102,8 +102,6 @@ class _Gzip(_Zlib):
 
 
 class _Deflate(_Zlib):
-    """The decoder for deflate: one stream, with or without zlib's header."""
-
     def _open(self, data: bytes) -> zlib._Decompress | None:
         if self.may_end:
             raise WireError("there is data after its end")
@@ -114,8 +112,6 @@ class _Deflate(_Zlib):
 
 
 class _Zstd:
-    """The decoder for zstd: one or more frames, skippable ones included."""
-
     window = 1 << _WINDOW_LOG
 
     def __init__(self) -> None:

@@ -130,7 +130,6 @@ def reads_tokens(model: str | None, written_for: str | None) -> bool:
 
 
 def _encoding(model: str | None) -> str | None:
-    """The name of a model's public vocabulary; None if it is not public."""
     name = _plain(model)
     return next((one.encoding for one in _PUBLIC if _named(name, one.names)), None)
 
@@ -179,7 +178,6 @@ def _bindings() -> Any:
 
 @lru_cache
 def _tokenizer(encoding: str) -> Callable[[str], int] | None:
-    """A function that counts the tokens of a text with a vocabulary; None without the extra `tokens`."""
     bindings = _bindings()
     if bindings is None:
         return None

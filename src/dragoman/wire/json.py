@@ -38,7 +38,6 @@ TOO_LARGE = "request_too_large"
 
 _MALFORMED = "The body is not valid JSON"
 _UNREADABLE = "The body cannot be read"
-"""How errors about correct JSON with an unreadable value begin."""
 _BOM = b"\xef\xbb\xbf"
 _FORM = re.compile(rb"[A-Za-z_][\w.\[\]-]*=")
 _URL_ENCODED = re.compile(rb"(?:%EF%BB%BF)?%7B", re.IGNORECASE)
@@ -58,7 +57,6 @@ _AFTER_HALF = ("surrogate", "escape", "truncated")
 _MOST_EXPLAINED = 1_000_000
 """Bytes. Longer malformed JSON is not searched for the mistake: in 60 MB that takes eight seconds."""
 _CONTINUING = bytes(range(0x80, 0xC0))
-"""The bytes that can follow the first byte of a UTF-8 character."""
 _VALUE = 270
 """Bytes of memory per value while a request is translated: 210,000 values in short messages take 56 MB."""
 _USUAL = 4
@@ -254,7 +252,6 @@ _KINDS = {"[": "an array", '"': "a string", "t": "true", "f": "false", "n": "nul
 
 
 def _check_depth(body: bytes, max_depth: int) -> None:
-    """Raise WireError when well-formed JSON is nested deeper than max_depth levels."""
     if body.count(b"{") + body.count(b"[") <= max_depth:  # true of most bodies, and cheap to count
         return
     steps = _outside_of_strings(_without_escapes(body), _NOT_BRACKETS).translate(_STEPS)
@@ -358,5 +355,4 @@ def _unreadable_number(body: bytes) -> int:
 
 
 def _half_of_pair(body: bytes) -> int | None:
-    """The position of the first half of a surrogate pair that stands alone, None if there is none."""
     return next((found.start() for found in _ESCAPE.finditer(body) if found[1] is not None), None)

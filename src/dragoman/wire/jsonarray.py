@@ -94,7 +94,6 @@ class JSONArraySplitter:
         return frames
 
     def _string(self, chunk: bytes, position: int) -> int:
-        """Skip the rest of the open string; returns the position after it, at most the chunk's end."""
         while found := _STRING.search(chunk, position):
             position = found.end()
             if found[0] == b'"':

@@ -209,7 +209,6 @@ def written(form: Form, boundary: bytes) -> Pieces:
 
 
 def _head_of(block: bytes) -> Head:
-    """The head of a field. block: the bytes from the boundary to the blank line. Raises WireError."""
     padding, _, lines = block.partition(b"\r\n")
     if padding.strip(b" \t"):
         raise WireError("a boundary is followed by something else on its line")

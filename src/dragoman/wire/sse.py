@@ -207,7 +207,6 @@ def too_large(what: str, most: int) -> WireError:
 
 
 def _ends(stream: bytes) -> Iterator[int]:
-    """The positions after the blank lines that end events."""
     if _CR in stream:  # rare, and much slower to search
         yield from (found.end() for found in _END.finditer(stream))
         return

@@ -17,7 +17,6 @@ from dragoman.errors import WireError
 WIDTH = 4
 """Bytes of one number."""
 _BIG = array("H", [1]).tobytes() == b"\0\1"
-"""Whether this machine is big-endian."""
 
 
 def from_floats(numbers: Sequence[float]) -> bytes:
