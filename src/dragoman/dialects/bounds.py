@@ -75,7 +75,7 @@ class Kept:
         self.add(value)
 
     def update(self, before: Mapping[str, Any], news: Mapping[str, Any]) -> None:
-        """Count `news` in place of `before`'s members of these names. Raises WireError if too many are kept."""
+        """Count `news` in place of these members of `before`. Raises WireError if too many are kept."""
         for name, value in news.items():
             self.replace(before.get(name), value)
 

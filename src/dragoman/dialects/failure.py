@@ -98,7 +98,7 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave no reason.") -> Body:
-    """Read any vendor's error body: JSON (a list's first entry), HTML, text. fallback: if it has no message."""
+    """Read any vendor's error body: JSON (a list's first entry), HTML, text. fallback: for no message."""
     if isinstance(body, bytes):
         try:
             told: Any = msgspec.json.decode(body)

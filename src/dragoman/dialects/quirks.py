@@ -1,8 +1,8 @@
 """Documented deviations of vendors from a dialect, as data.
 
-The default of every field is "as the specification says". A field exists because some vendor needs it; the
-vendor's row in `providers/catalog.py` sets it with the page and the date it was read. The dialect's codec and
-`Quirks.relays` read the fields.
+The default of a field is "as the specification says", unless its text says otherwise. It exists because some
+vendor needs it; the vendor's row in `providers/catalog.py` sets it with the page and the date it was read. A
+dialect's codec, `emulate`, `Quirks.relays` and the engine (media, counting) read the fields.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Quirks(Value, frozen=True):
 
     widens: frozenset[Wider] = USUALLY_WIDER
     """What the provider accepts although the protocol's author refuses it; the author's own servers accept
-    none of it. Only here is the default not the specification: compatible servers usually accept more."""
+    none of it. The default is not the specification: compatible servers usually accept more."""
     # --- OpenAI chat: the request ---------------------------------------------------------------
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     """The field that limits the output tokens. Most compatible providers know only the older `max_tokens`."""
@@ -99,8 +99,8 @@ class Quirks(Value, frozen=True):
     """Whose request format is used for image generation."""
     # --- Counting tokens ------------------------------------------------------------------------
     counts: bool = False
-    """Whether the provider has the protocol's endpoint for counting the tokens of a prompt. Usually only the
-    protocol's author has it."""
+    """Whether the provider has the protocol's endpoint for counting the tokens of a prompt. The default is
+    not the specification: usually only the protocol's author has it."""
     # --- OpenAI chat: the response --------------------------------------------------------------
     reasoning_tokens: Literal["inside", "outside"] = "inside"
     """Whether `completion_tokens` includes the reasoning tokens."""

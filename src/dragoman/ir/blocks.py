@@ -4,7 +4,7 @@ A wire key for which no field exists is kept in `extra`, under the name of its d
 with the unknown key has no struct of its own, the key is kept on the nearest struct under a dotted name
 (`function.examples`).
 
-`form`, on every struct that has it, names the spelling that the dialect used where it has several. The same
+`form`, on every struct of chat that has it, names the spelling that the dialect used of several. The same
 dialect's encoder writes that spelling again; everybody else ignores it, because it never changes the meaning.
 None = the spelling that the dialect's specification recommends.
 """

@@ -159,8 +159,8 @@ class Caching(Value, frozen=True):
 class Request(Value, frozen=True):
     """One chat request.
 
-    dialect: the dialect of the decoded request. system: only the dialect's top-level system field; system and
-    developer messages stay in `messages`. max_output: tokens, thinking included. user: the end user's id.
+    dialect: the dialect of the decoded request. system: its top-level system field and what the gateway adds;
+    system and developer messages stay in `messages`. max_output: tokens, with thinking. user: end user's id.
     safety_identifier: the hashed id that replaces it. prediction: text that the answer is expected to repeat,
     stated for speed. moderation: OpenAI's {model, policy}, a check of question and answer by another model.
     truncation: "auto" drops the oldest messages of a prompt that is longer than the window; "disabled"
@@ -194,5 +194,5 @@ class Request(Value, frozen=True):
     stream: bool = False
     stream_usage: bool | None = None
     forms: dict[str, str] | None = None
-    """The dialect's name of a field where it has several: {"max_output": "max_tokens"}; None = the usual."""
+    """By field, which of several forms the client used: {"max_output": "max_tokens"}; None = the usual."""
     extra: Extra = None

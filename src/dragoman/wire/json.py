@@ -1,7 +1,7 @@
 """JSON bodies and frames: decoded whole, or only the top level with every value kept byte for byte.
 
-A value that is passed on never differs from the written one, and an error in the syntax names its line and
-column. These rules are added to what msgspec checks, for requests and answers alike:
+A value that is passed on never differs from the written one, and an error names line and column where the
+mistake has one. These rules are added to what msgspec checks, for requests and answers alike:
 
 - Nesting, the number of values and the digits of integers are limited.
 - Bytes that are not UTF-8 are refused, also inside values that are not decoded.
