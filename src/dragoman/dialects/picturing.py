@@ -116,7 +116,7 @@ def inline(file: ir.File) -> tuple[str, str]:
 
 
 def kind_of(data: str) -> str:
-    """The media type of a picture in base64, by its first bytes; PNG if they show none."""
+    """The media type of a file in base64, by its first bytes; PNG if they show none."""
     try:
         return media_type(b64decode(data[:_BEGINNING])) or USUAL
     except ValueError:

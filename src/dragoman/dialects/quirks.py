@@ -2,7 +2,7 @@
 
 The default of a field is "as the specification says", unless its text says otherwise. It exists because some
 vendor needs it; the vendor's row in `providers/catalog.py` sets it with the page and the date it was read. A
-dialect's codec, `emulate`, `Quirks.relays` and the engine (media, counting) read the fields.
+dialect's codec, `emulate`, `Quirks.relays`, the media fetch and the count read the fields.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Quirks(Value, frozen=True):
 
 
 STANDARD = Quirks()
-"""No deviations; also for a server whose vendor is not in the catalogue."""
+"""No deviations, and the usual wider values: the default of `Dialect.quirks`."""
 AUTHOR = Quirks(widens=frozenset())
 """The quirks of the servers of a protocol's own author."""
 

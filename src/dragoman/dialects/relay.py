@@ -26,7 +26,7 @@ class Relay(Protocol):
         """
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The response body with this usage; unchanged if it states one."""
+        """A response body that states no usage, with this one."""
 
     def stream(self, reply: Reply) -> StreamRelay:
         """A new relay for one stream."""
@@ -37,12 +37,12 @@ class StreamRelay(Protocol):
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The latest usage in the stream; None = it has stated none."""
+        """The latest usage in the stream, or the estimate that was sent; None = neither."""
 
     content: bool
     """Whether a frame with content has passed: after that, no other provider can be tried."""
     done: bool
-    """Whether the stream's terminal event has passed."""
+    """Whether the stream is complete: its terminal event has passed, or `close` found nothing missing."""
     estimate: Callable[[], ir.Usage] | None
     """Estimates the usage, for a stream that states none. The engine sets it if the client wants a usage."""
 

@@ -35,7 +35,6 @@ _LINE = 48
 """Bytes that an event's line counts besides its text, so that a flood of short lines is limited, too."""
 _BOM = b"\xef\xbb\xbf"
 _END = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")
-"""The end of a line and the blank line after it."""
 _CR = 13  # `int in bytes` is a bare memchr, eight times cheaper than `bytes in bytes`
 
 
