@@ -81,8 +81,8 @@ def _text(value: Any) -> bytes:
 def edited(form: Form, edits: Mapping[str, Any]) -> Form:
     """The form with the fields that `edits` names replaced, or added at its beginning if it has none.
 
-    edits: new values by name, as for `text_fields`; `msgspec.UNSET` removes the field. Of several fields
-    of one name, even files, the first is replaced and the others are removed.
+    edits: new values by name: a list makes several fields `NAME[]`, None and `msgspec.UNSET` remove a field.
+    Of several fields of one name, even files, the first is replaced and the others are removed.
     """
     left = dict(edits)
     kept: list[Field] = []

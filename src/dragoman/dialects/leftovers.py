@@ -99,7 +99,7 @@ _FILLED: Final = frozenset(
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:
-    """Report leftovers of another dialect (`dialect`) as lost, except null. where: as for `restore`.
+    """Report leftovers of another dialect (`dialect`) as lost, except null. where: IR path of their struct.
 
     Losses in a response are hints, because no client asked for these members.
     """

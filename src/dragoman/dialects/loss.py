@@ -88,7 +88,7 @@ class Report:
             self.changes.append(Change(None, "", "further changes are not listed"))
 
     def placed(self, where: str) -> str:
-        """The IR path in the client's request for an IR path in the one that is encoded: see `moved`."""
+        """The IR path in the client's request for one in the request that is encoded, by `moved`."""
         return where if self.moved is None else self.moved(where)
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:

@@ -44,7 +44,7 @@ class Shortened(msgspec.Struct, frozen=True):
 
 
 def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
-    """Leave out as many of the oldest messages as necessary to fit the request into `window` tokens."""
+    """Leave out as many of the oldest messages as necessary, and allowed, to fit into `window` tokens."""
     weights = [counter.message(message) for message in request.messages]
     tokens = counter.frame(request) + sum(weights)
     dropped: set[int] = set()

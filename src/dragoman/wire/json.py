@@ -117,7 +117,7 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
 
 
 def decode_both(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
-    """(a JSON object decoded completely, its top level with raw values); WireError as for `decode_object`."""
+    """(a JSON object decoded completely, its top level with raw values). Raises WireError for others."""
     value = decode_object(body, max_depth)
     return value, _decode_head(body.removeprefix(_BOM))
 
@@ -210,7 +210,7 @@ def encode(value: Any) -> bytes:
 
 
 def encode_head(head: Mapping[str, Any]) -> bytes:
-    """A top level as `decode_head` gives it, edited or not, as JSON; see `encode`."""
+    """The top level of an object (member -> raw or new value) as JSON. Raises WireError as `encode`."""
     return encode(head)
 
 

@@ -77,12 +77,11 @@ _PLAIN: Final = frozenset({b"binary", b"8bit", b"7bit"})
 
 
 class MultipartParser:
-    """Splits one body into its fields: each is a `Head` and then its bytes, in pieces of about 64 KiB at
-    most.
+    """Splits one body into its fields: each is a `Head` and then its bytes, in pieces of up to about 64 KiB.
 
-    boundary: without the dashes before it. max_fields, max_head, max_text: see MAX_FIELDS, MAX_HEAD,
-    MAX_TEXT; a form that exceeds one raises WireError with the code TOO_LARGE. After an error the parser
-    cannot be used.
+    boundary: without the dashes before it. max_fields: the most fields. max_head: bytes of a field's headers.
+    max_text: bytes of all fields that are not files. A form beyond one of them raises WireError with the code
+    TOO_LARGE. After an error the parser cannot be used.
     """
 
     def __init__(
