@@ -64,7 +64,7 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     locate: Callable[[str], str]
     """Turns an IR path (`sampling.seed`) into a JSON path of this protocol's request."""
     locate_in: Callable[[WireRequest, str], str] | None = None
-    """Instead of `locate`, if the JSON path depends on the request, which is the first argument."""
+    """Used instead of `locate` if the JSON path depends on the request, the first argument; None = unused."""
     widen: Callable[[WireRequest, frozenset[Wider]], WireRequest] | None = None
     """A copy for `check` of a request, without values that `check` refuses but servers with these
     `Quirks.widens` accept; None = no server accepts more than the protocol's author."""
@@ -117,7 +117,7 @@ class ErrorCodec(msgspec.Struct, frozen=True, kw_only=True):
     decode: Callable[[int, Mapping[str, str], bytes], ir.Fault]
     """Turns an error response (status, headers, body) into a fault."""
     encode: Callable[[ir.Fault, str | None], tuple[int, dict[str, str], bytes]]
-    """Writes a fault as status, extra headers and body. The text: the request's id, for the body."""
+    """Writes a fault as status, extra headers and body. The text: the request's id for the body, if any."""
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):

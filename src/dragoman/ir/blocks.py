@@ -35,7 +35,7 @@ class Sealed(Value, frozen=True):
 
 
 class Item(Value, frozen=True):
-    """The output item of an item-based dialect (Responses) that a block belongs to."""
+    """The output item of an item-based dialect (Responses) that a block belongs to. None = not stated."""
 
     id: str | None = None
     status: str | None = None
@@ -168,11 +168,11 @@ class Media(Value, frozen=True, tag_field="block", tag=True):
     """An image, sound, video or document. At most one of data, url, file, text and blocks holds its content;
     none if only `id` refers to it.
 
-    mime: media type, None = unstated. data: base64 as received. file: a provider's file id. text, blocks: a
-    document given as text or as content blocks. detail: OpenAI's image detail. id: by which later messages
+    mime: media type. data: base64 as received. file: a provider's file id. text, blocks: a document given as
+    text or as content blocks. name: the file's. detail: OpenAI's image detail. id: by which later messages
     may refer to audio output. transcript: the spoken words of the audio. expires: when `id` expires, in Unix
     seconds. context: what the client says about the document, or where it comes from. citable: whether the
-    client asks for citations of the document, None = unstated.
+    client asks for citations of the document. None everywhere = unstated.
     """
 
     kind: Literal["image", "audio", "video", "document"]

@@ -160,8 +160,9 @@ class Request(Value, frozen=True):
     """One chat request.
 
     dialect: the dialect of the decoded request. system: its top-level system field and what the gateway adds;
-    system and developer messages stay in `messages`. max_output: tokens, with thinking. user: end user's id.
-    safety_identifier: the hashed id that replaces it. prediction: text that the answer is expected to repeat,
+    system and developer messages stay in `messages`. parallel: whether one answer may call several tools.
+    max_output: tokens, with thinking. user: the end user's id; safety_identifier: the hashed id that replaces
+    it. tier: of the service. store: whether the answer is kept. prediction: text that it likely repeats,
     stated for speed. moderation: OpenAI's {model, policy}, a check of question and answer by another model.
     truncation: "auto" drops the oldest messages of a prompt that is longer than the window; "disabled"
     refuses the prompt. previous, conversation: the stored response (its id) or conversation (as the client
