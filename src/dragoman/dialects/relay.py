@@ -44,7 +44,7 @@ class StreamRelay(Protocol):
     done: bool
     """Whether the stream is complete: its terminal event has passed, or `close` found nothing missing."""
     estimate: Callable[[], ir.Usage] | None
-    """Estimates the usage of a stream that states none. Set by the engine if the client wants one, else None."""
+    """Estimates the usage of a stream that states none. The engine sets it if the client wants one."""
 
     def feed(self, frame: bytes) -> bytes:
         """The client's bytes for one frame; b"" = the client gets none. Raises RequestFailed for an error,
