@@ -1,4 +1,4 @@
-"""Splits an embedding request with more inputs than a provider accepts, and joins the responses. Pure."""
+"""Splits an embedding request with more inputs or tokens than a provider accepts, and joins the responses."""
 
 from __future__ import annotations
 

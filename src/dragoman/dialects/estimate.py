@@ -16,7 +16,7 @@ from dragoman.tokens import Counter, count
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN, size
 
 ESTIMATED: Final = "estimated"
-"""The member that encoders add to a usage object to mark an estimate; no protocol has one of this name."""
+"""The member that marks an estimate in a usage object, in Ollama's response itself. No protocol has it."""
 _Part = TypeVar("_Part", bound=Sized)
 
 

@@ -43,8 +43,8 @@ class Change(Value, frozen=True):
 class Report:
     """Collects the losses and changes of one translation, in order. Not thread-safe; one per attempt.
 
-    dialect: the dialect of the written body. The report's size is limited: all losses of one severity beyond
-    `MOST` become one loss without a place.
+    dialect: the dialect of the written body. The report's size is limited: all losses of one severity, and all
+    changes, beyond `MOST` become one without a place.
     """
 
     __slots__ = ("_told", "changes", "dialect", "direction", "losses", "moved")
