@@ -43,7 +43,7 @@ class Change(Value, frozen=True):
 class Report:
     """Collects the losses and changes of one translation, in order. Not thread-safe; one per attempt.
 
-    dialect: the dialect of the written body. The report's size is limited: all losses of one severity, and all
+    dialect: the dialect of the written body. The report's size is limited: losses of one severity, and
     changes, beyond `MOST` become one without a place.
     """
 
