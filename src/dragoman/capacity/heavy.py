@@ -9,7 +9,7 @@ steps, during which nothing else would run on the event loop. So
     a large one          waits for its turn in a separate thread. Python switches from this thread to the
     loop every few milliseconds.
 
-Clients take turns: one that sends many large requests does not delay those of another client.
+Clients take turns: who sends many large requests does not make another client wait for all of them.
 
 A step is a plain function call. It may change only objects of its own request, which waits for it.
 """
@@ -29,7 +29,7 @@ LARGE: Final = 100_000
 of their time. A step on a smaller body takes at most 0.1 s.
 """
 LONG: Final = 0.01
-"""Seconds. After a turn on the loop that took longer, the loop is left free for other requests."""
+"""Seconds. A task's turn on the loop ends after so long; the loop is then left free for other requests."""
 SHARE: Final = 0.25
 """The time for which the loop is left free after a long turn, as a part of the turn's time."""
 
@@ -39,10 +39,10 @@ _Owner: TypeAlias = "asyncio.Task[object] | None"
 
 
 class Run(Protocol):
-    """A function that runs a step of one request when the request's turn comes."""
+    """A function that runs a step of one request, a large or medium one's when its turn comes."""
 
     def __call__(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Wait for a turn, and call `step`. Returns what it returns; raises what it raises."""
+        """Call `step`, after a turn has come. Returns what it returns; raises what it raises."""
         ...
 
 
@@ -58,8 +58,8 @@ class HeavySteps:
     async def run(
         self, size: int, client: str | None, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
     ) -> _T:
-        """Run a step when its turn comes. Returns what it returns; raises what it raises. size: bytes that
-        the step works on. client: the name of the request's client, None = unknown.
+        """Run a step when its turn comes (below `MEDIUM` bytes at once). Returns what it returns; raises what
+        it raises. size: bytes that it works on. client: the name of the request's client, None = unknown.
         """
         if size < MEDIUM:
             return step(*args, **named)
@@ -98,7 +98,7 @@ class Steps:
         self._client = client
 
     def run(self, size: int, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """As `HeavySteps.run`, for this request's client. size: bytes that the step works on."""
+        """Run a step when its turn comes, and return what it returns. size: bytes that the step works on."""
         return self._heavy.run(size, self._client, step, *args, **named)
 
 
@@ -113,7 +113,7 @@ class _Turns:
         """The task that has the turn on the loop; None = its turn is over."""
 
     async def wait(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn on the loop, unless the task has one. The turn ends when the task next waits."""
+        """Wait for a turn on the loop, unless the task has one below `LONG`. It ends when the task waits."""
         task = asyncio.current_task(loop)
         if not self._busy:
             self._busy = True

@@ -1,7 +1,7 @@
 """Limits how many things run at a time, in all and for each client.
 
-Who finds no free place waits. The next free place goes to who has waited longest, except for a client that
-holds its full share.
+Who finds no free place, or holds its full share, waits. The next free place goes to who has waited longest
+and holds less than its share.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Shares:
         self._waiting: deque[_Waiting] = deque()
 
     async def take(self, client: str) -> None:
-        """Take a place for this client, when one is free. The caller must call `give_back` later."""
+        """Take a place, once one is free and the client holds less than its share. Call `give_back` later."""
         if self._may(client):
             self._note(client)
             return

@@ -19,7 +19,7 @@ class Space:
         self._taken = 0
 
     def take(self, size: int, own: int = 0) -> None:
-        """Count `size` more bytes. own, and the error: as for `require`."""
+        """Count `size` more bytes. own: those the request took before. Raises RequestFailed as `require`."""
         self.require(size, own)
         self._taken += size
 
@@ -46,7 +46,7 @@ class Share:
         self._holders = 1
 
     def take(self, size: int) -> None:
-        """Take `size` more bytes. Raises RequestFailed as `Space.require`."""
+        """Take `size` more bytes. Raises RequestFailed if too few are left and other requests hold some."""
         self._space.take(size, self._taken)
         self._taken += size
 

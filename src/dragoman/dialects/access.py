@@ -95,7 +95,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     """The path of the GET request that finds out; "" = POST of an empty chat request, which is refused."""
     member: str = ""
-    """A member of the JSON that answers the GET request."""
+    """The member of the JSON answer to the GET request that shows the protocol; "" = any answer does."""
     question: str = ""
     """The member without which the server must refuse a chat request; "" = this is not tested."""
 

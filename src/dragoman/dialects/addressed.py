@@ -26,10 +26,10 @@ _CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 def addressed(
     request: ir.Request, names: Collection[str], others: Collection[str], report: Report
 ) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
-    """The request without members under a provider's name, and those under one of `names`: name -> members.
+    """The request without objects under a provider's name, and those under one of `names`: name -> members.
 
-    names: those of the chosen provider and its protocol; what a request has under each is a change in the
-    report. others: those of all other providers and protocols; what it has under each is a loss.
+    names: those of the chosen provider and its protocol; each object under one is a change in the report.
+    others: those of all other providers and protocols; each is a loss. Values that are no objects stay.
     """
     stated = (request.extra or {}).get(request.dialect)
     if not stated or stated.keys().isdisjoint({*names, *others}):
@@ -63,8 +63,8 @@ def added(
     maps, client: the top-level members with a field in the IR, of the target's protocol and of the client's.
     configured: the members that the configuration has added to the body.
 
-    Objects are merged. Raises WireError for another member that the body has already, or that is in both
-    `maps` and `client`, and for any member in `_NEVER`.
+    Objects are merged, at any depth. Raises WireError for another value that the body has already, or that is
+    in both `maps` and `client`, and for any member in `_NEVER`.
     """
     for name, members in told.items():
         for key, value in members.items():

@@ -22,7 +22,7 @@ def arguments_text(stated: Any) -> str:
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:
-    """The JSON object in the text, {} for an empty text. None = no JSON object, or too many values in it."""
+    """The JSON object in the text, {} for a blank text. None = no JSON object, or too many values in it."""
     if not text.strip():
         return {}
     if len(text) > _MOST_VALUES and count_values(text.encode(errors="replace"), _MOST_VALUES) > _MOST_VALUES:

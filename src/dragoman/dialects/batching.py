@@ -1,4 +1,4 @@
-"""Splits an embedding request with more inputs than a provider accepts, and joins the responses. Pure."""
+"""Splits an embedding request with more inputs or tokens than a provider accepts, and joins the responses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _Split = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
 
 
 def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
-    """Make a `ProviderSide.split` that keeps batches of several inputs within these limits; None = none."""
+    """Make a `ProviderSide.split` into batches of at most so many inputs and, if of several, so many tokens
+    (None = any number). If tokens are estimated, they fill only `_FILLED` of the limit.
+    """
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
         inputs = request.inputs
@@ -47,7 +49,7 @@ def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedRe
 
 
 def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> None:
-    """Report a loss in `reply.report` if the vectors do not have the length that the client requested."""
+    """Report a loss in `reply.report` if the first vector does not have the length that was requested."""
     wished = reply.request.dimensions
     length = len(response.vectors[0]) // WIDTH if response.vectors else 0
     if wished is not None and length not in {0, wished}:
@@ -82,7 +84,9 @@ def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
 
 
 def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model: str) -> ir.EmbedResponse:
-    """The responses to all batches as one. The usage is estimated if one of them states none."""
+    """The responses to all batches as one, with the first's id and model. If one states no usage, that of all
+    is estimated.
+    """
     usages = [answer.usage for answer in answers]
     told = [usage.input_total for usage in usages if usage is not None]
     if len(told) < len(usages):

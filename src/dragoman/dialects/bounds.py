@@ -14,15 +14,15 @@ import msgspec
 from dragoman.errors import WireError
 
 MOST_CANDIDATES: Final = 1000
-"""The most candidates of one answer. OpenAI allows 128, the other providers fewer."""
+"""The most candidates in a stream of the chat family or of Gemini. OpenAI allows 128, the others fewer."""
 MOST_CALLS: Final = 1000
-"""The most tool calls of one candidate. OpenAI allows 128 tools."""
+"""The most tool calls of one candidate in a stream of the chat family. OpenAI allows 128 tools."""
 MOST_LEFTOVERS: Final = 1000
 """The most unknown members of one answer or candidate. A new one is compared with the others, or copied."""
 MOST_CITATIONS: Final = 10_000
-"""The most citations of one candidate, which are kept until it ends."""
+"""The most citations of one candidate in Gemini's streams, which are kept until it ends."""
 MOST_OPEN: Final = 1000
-"""The most blocks that are open at the same time."""
+"""The most blocks, or output items, that are open at the same time in Anthropic's and Responses streams."""
 MOST_KEPT: Final = 200_000
 """The most JSON values inside the members that are kept of one stream: as many as a whole answer may hold. An
 empty object takes three bytes in a stream and 72 in memory.
@@ -70,12 +70,12 @@ class Kept:
         self.add(None)
 
     def replace(self, before: Any, value: Any) -> None:
-        """Subtract the values inside `before`; count those inside `value`. Raises WireError as `add`."""
+        """Count the values in `value` instead of those in `before`. Raises WireError if too many are kept."""
         self.drop(before)
         self.add(value)
 
     def update(self, before: Mapping[str, Any], news: Mapping[str, Any]) -> None:
-        """Count `news`, which replace members of the same name in `before`. Raises WireError as `add`."""
+        """Count `news` in place of these members of `before`. Raises WireError if too many are kept."""
         for name, value in news.items():
             self.replace(before.get(name), value)
 

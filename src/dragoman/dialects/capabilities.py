@@ -62,7 +62,7 @@ def _fault(code: str, message: str, param: str) -> ir.Fault:
 
 
 def _media(request: ir.Request) -> Iterator[tuple[str, ir.Media]]:
-    """(IR path, medium) for each medium of the request, except documents that consist of text."""
+    """(IR path, medium) of the request, except documents of text and media in results of providers' tools."""
     yield from _inside(request.system, "system")
     for index, message in enumerate(request.messages):
         yield from _inside(message.blocks, f"messages[{index}].blocks")

@@ -2,7 +2,7 @@
 
 Nothing here states a fact about a protocol or vendor. Each feature is put into an otherwise plain request,
 which goes through the steps of a real request: the capability check, emulation, encoding. A feature for which
-the encoder reports a loss is lost.
+emulation or encoding reports a loss is lost.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
 
 @lru_cache(maxsize=2048)
 def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """The features for a client of `face` whose requests are translated for an upstream of `dialect`."""
+    """The features for a client of `face` whose requests are translated for an upstream of `dialect`; if both
+    are the same, only those requests that cannot be relayed.
+    """
     features: list[str] = []
     losses: list[tuple[str, Loss]] = []
     refused: list[str] = []
@@ -112,7 +114,6 @@ def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compati
 
 
 def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether this request, in the words of `face`, can be relayed unchanged."""
     body = face.request.encode(request, Target(Report(face.name), "m")).body
     formed = request.output is not None and facts.structured is False
     return not formed and quirks.relays(body) and facts.takes(body)

@@ -100,6 +100,6 @@ class CountRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The upstream's response, without usage. `model` is not used: the response names no model."""
+        """The upstream's response unchanged, and None for its usage. Raises WireError if it has no number."""
         counted(answer, self._member)
         return answer, None

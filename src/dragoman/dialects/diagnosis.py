@@ -1,7 +1,7 @@
-"""Finds the kind of a failure in an error response of OpenAI's protocols or of vendors compatible with them.
+"""Finds the kind of a failure in an error of OpenAI's, Mistral's, Ollama's protocols or compatible vendors.
 
 The status decides first, then the body's own codes; text fragments decide only where a status has many
-meanings. The module must never fail: every response gets a kind.
+meanings or is missing. The module must never fail: every error gets a kind.
 https://platform.openai.com/docs/guides/error-codes
 """
 
@@ -144,7 +144,7 @@ _GENERAL: Final = frozenset({"invalid_request", "upstream"})
 
 
 def kind_of(said: Body, status: int | None) -> Kind:
-    """The kind of the failure in an error body. status: the HTTP status, None = the error has none."""
+    """The kind of the failure in an error body, "upstream" without any sign. status: None = it has none."""
     metadata = said.rest.get("metadata")
     words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)
     named = [kind for word in words if isinstance(word, str) and (kind := CODES.get(word.lower()))]
@@ -169,6 +169,8 @@ def _by_text(text: str) -> Kind | None:
 
 
 def keeps_code(fault: Fault) -> bool:
-    """Whether the code in a fault may be sent to the client: it does not contradict the fault's kind."""
+    """Whether a client may get a fault's code: it is unknown, means the fault's kind or `invalid_request`, or
+    the kind is `untranslatable`.
+    """
     said = CODES.get((fault.code or "").lower(), fault.kind)
     return fault.kind == "untranslatable" or said in {fault.kind, "invalid_request"}

@@ -64,7 +64,7 @@ class RequestCodec(msgspec.Struct, frozen=True, kw_only=True):
     locate: Callable[[str], str]
     """Turns an IR path (`sampling.seed`) into a JSON path of this protocol's request."""
     locate_in: Callable[[WireRequest, str], str] | None = None
-    """Instead of `locate`, if the JSON path depends on the request, which is the first argument."""
+    """Used instead of `locate` if the JSON path depends on the request, the first argument; None = unused."""
     widen: Callable[[WireRequest, frozenset[Wider]], WireRequest] | None = None
     """A copy for `check` of a request, without values that `check` refuses but servers with these
     `Quirks.widens` accept; None = no server accepts more than the protocol's author."""
@@ -87,7 +87,7 @@ class ResponseCodec(msgspec.Struct, frozen=True, kw_only=True):
     """Decodes whole chat responses of providers, and encodes them for clients."""
 
     decode: Callable[[dict[str, Any], Quirks], ir.Response]
-    """Turns a provider's body into the IR."""
+    """Turns a provider's body into the IR. Raises WireError if it is malformed."""
     encode: Callable[[ir.Response, Reply], dict[str, Any]]
     """Writes the body for the client."""
     id_prefix: str = ""
@@ -117,7 +117,7 @@ class ErrorCodec(msgspec.Struct, frozen=True, kw_only=True):
     decode: Callable[[int, Mapping[str, str], bytes], ir.Fault]
     """Turns an error response (status, headers, body) into a fault."""
     encode: Callable[[ir.Fault, str | None], tuple[int, dict[str, str], bytes]]
-    """Writes a fault as status, extra headers and body. The text: the request's id, for the body."""
+    """Writes a fault as status, extra headers and body. The text: the request's id for the body, if any."""
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +128,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
     """The regular expression that a tool's whole name must match."""
     reads: Callable[[ir.Media], bool] | None = None
-    """Whether the servers download this medium from its URL, so that the gateway need not. None = always."""
+    """Whether the servers download this medium from its URL, so that the gateway need not. None = always,
+    unless the vendor's `media_urls` is False."""
 
 
 class Opaque(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,7 +188,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def locator(self, request: WireRequest) -> Callable[[str], str]:
-        """The function that turns an IR path into a JSON path of this request as its client wrote it."""
+        """The function that turns an IR path into a JSON path of this request as its client wrote it;
+        "previous" stands for a message that the gateway put in before the client's.
+        """
         if request.written is not None:
             request = msgspec.structs.replace(request, body=request.written)
         codec = self.request
@@ -197,7 +200,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         return lambda where: locate(_own_place(where, request.continued))
 
     def check_widely(self, request: WireRequest, widens: frozenset[Wider]) -> None:
-        """As `request.check`, but also accept the values that `widens` names. Raises WireError."""
+        """Raise WireError for a client's mistake, but not for the values that `widens` names."""
         codec = self.request
         codec.check(request if codec.widen is None else codec.widen(request, widens))
 
@@ -206,7 +209,6 @@ _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 
 def _own_place(where: str, continued: tuple[int, int]) -> str:
-    """The IR path in the client's own messages; "previous" for a message that the gateway put in before."""
     found = _MESSAGE.match(where)
     start, count = continued
     if found is None or (number := int(found[1])) < start:

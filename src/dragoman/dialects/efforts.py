@@ -1,4 +1,4 @@
-"""Chooses the reasoning effort word for OpenAI's protocols: the nearest one that the model supports. Pure."""
+"""Chooses the reasoning effort word for OpenAI's protocols and their kin: the nearest to the wish. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
-    """The supported effort word that is nearest to the request's wish; None = send none, the model decides.
+    """The effort word nearest to the wish that the model supports (if known: else any); None = send none.
 
     report: gets each deviation from the wish. member: the body's member that will hold the effort.
     """

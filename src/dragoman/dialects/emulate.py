@@ -2,7 +2,7 @@
 
     JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer. If no tool can
                              be forced: an instruction (the model may ignore it: a loss of quality), and a
-                             code fence around the answer is removed
+                             code fence around the answer is removed. If the client forces a call: nothing
     free-text tools          functions with one string parameter
     a protocol's own tools   functions with the same arguments, if the client runs the tools; tools that a
                              message of the history adds are offered from the beginning
@@ -106,7 +106,6 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
 
 
 def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks) -> bool:
-    """Whether the target accepts the wish for this kind of output (text, JSON, JSON by schema)."""
     if output.kind == "schema":
         return "schema" in target.features and facts.structured is not False and quirks.json_schema
     return output.kind == "text" or "json" in target.features
@@ -213,8 +212,8 @@ def _with_instruction(request: ir.Request, output: ir.Output, target: Able, repo
 
 
 def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, list[Named]]:
-    """The request with functions instead of the protocol's own tools that the client runs; and the names of
-    these functions.
+    """The request with functions instead of the protocol's own tools that the client runs, and with the tools
+    that its messages add; and the names of these functions.
     """
     offered, messages = list(request.tools or ()), request.messages
     plain: list[Named] = []
@@ -258,7 +257,6 @@ def _plainly(block: ir.Block) -> ir.Block:
 
 
 def _with_functions(request: ir.Request, report: Report) -> ir.Request:
-    """The request with functions instead of free-text tools, in its tools, tool choice and history."""
     tools, choice = request.tools, request.tool_choice
     if tools is not None:
         tools = tuple(_function(tool, index, report) for index, tool in enumerate(tools))
@@ -308,7 +306,9 @@ def _as_function_traffic(block: ir.Block) -> ir.Block:
 def _with_names(
     request: ir.Request, tools: Tools, names: Names, report: Report, *, grouped: bool
 ) -> ir.Request:
-    """The request with the target's names for its tools. grouped: whether the target has namespaces."""
+    """The request with the target's names for its tools. grouped: whether the target has namespaces; if not,
+    their descriptions are added to the system text.
+    """
     offered, choice = request.tools, request.tool_choice
     if not grouped and (about := described(offered or (), report)) is not None:
         # Not a message of its own, as in `_with_instruction`.
@@ -324,7 +324,6 @@ def _with_names(
 
 
 def _mapped(messages: Sequence[ir.Message], change: Callable[[ir.Block], ir.Block]) -> tuple[ir.Message, ...]:
-    """The messages with `change` applied to every block; an unchanged message stays the same object."""
     changed = []
     for message in messages:
         blocks = tuple(change(block) for block in message.blocks)

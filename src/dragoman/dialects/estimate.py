@@ -16,7 +16,7 @@ from dragoman.tokens import Counter, count
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN, size
 
 ESTIMATED: Final = "estimated"
-"""The member that encoders add to a usage object to mark an estimate; no protocol has one of this name."""
+"""The member that marks an estimate in a usage object, in Ollama's response itself. No protocol has it."""
 _Part = TypeVar("_Part", bound=Sized)
 
 
@@ -66,8 +66,8 @@ def cost_so_far(
 ) -> ir.Usage:
     """The usage of a stream that broke off: what its provider stated, with estimates for the rest.
 
-    stated: the latest usage in the stream, None = there was none. Output counts in the first event, as
-    Anthropic sends them, do not count as stated. The other arguments: as for `whole_cost`.
+    events: the stream's beginning. share: the stream's size divided by the beginning's. stated: the latest
+    usage in it, None = none. Output counts in the first event, as Anthropic sends them, do not count.
     """
     begun = _answered(None)
     counter = EstimateUsage(ir.Request("", model), model)
@@ -142,7 +142,6 @@ class EstimateUsage:
         return msgspec.structs.replace(response, usage=self._usage(said, thought))
 
     def _weighed(self, blocks: Sequence[ir.Block]) -> tuple[int, int]:
-        """The tokens in these blocks: (of everything but thinking, of thinking)."""
         counter = Counter(self._model)
         thoughts = [block for block in blocks if isinstance(block, ir.Thinking)]
         thought = counter.blocks(thoughts)

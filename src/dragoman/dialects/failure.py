@@ -83,7 +83,7 @@ def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
 
 
 class Body(msgspec.Struct, frozen=True):
-    """The content of a provider's error body, with credentials removed from all texts.
+    """The content of a provider's error body, with credentials and stack traces removed from all texts.
 
     message: shortened, never empty. type, code: as stated, integers as text. param: the request's member at
     fault. rest: the error object's other members. outer: the members beside the error object.
@@ -98,7 +98,7 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave no reason.") -> Body:
-    """Read any vendor's error body: JSON, HTML, text or nothing. fallback: the message if it has none."""
+    """Read any vendor's error body: JSON (a list's first entry), HTML, text. fallback: for no message."""
     if isinstance(body, bytes):
         try:
             told: Any = msgspec.json.decode(body)
@@ -146,7 +146,6 @@ def _without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def _word(value: Any) -> str | None:
-    """A code or type as text, also if it is an integer; None for an empty text or any other value."""
     if value is None or isinstance(value, str):
         return value or None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
@@ -306,7 +305,6 @@ _DIGIT = re.compile(r"[\d*]")
 
 
 def _without_token(word: re.Match[str]) -> str:
-    """A word without the signed token (JWT) in it, which ends the word."""
     found = _TOKEN.search(word[0])
     return word[0] if found is None else word[0][: found.start()] + _REDACTED
 
@@ -334,7 +332,7 @@ _LASTING: Final = frozenset({"upstream_credential_refused", "upstream_model_not_
 
 
 def retry_headers(fault: Fault) -> dict[str, str]:
-    """The headers of an error response to a client that say whether and when to retry."""
+    """The headers of an error response to a client that say when to retry, or not to; {} = it is unknown."""
     headers: dict[str, str] = {}
     if fault.retry_after is not None:
         headers["retry-after"] = str(max(1, round(min(fault.retry_after, _LONGEST_WAIT))))

@@ -54,7 +54,7 @@ class Fields:
     """How one dialect handles the fields of a request.
 
     handled: fields, by the function that writes, fits or refuses their values. lost: fields for which the
-    protocol has no member, with the reason that a client reads; `reasoning` stands for all fields in it.
+    protocol has no member, with the reason that a client reads; `reasoning` alone stands for all its fields.
     Raises TypeError for a field that is missing or stated twice, and for a name that is no field.
     """
 
@@ -87,7 +87,7 @@ class Fields:
     def lose(
         self, settings: ir.Value, report: Report, holder: str = "", *, written: Collection[str] = ()
     ) -> None:
-        """Report the lost fields that a request, or an object of settings in it, states.
+        """Report the lost fields that a request, or settings in it, states, except values in `_NEUTRAL`.
 
         holder: the field that holds the settings, empty = the request itself. written: fields, without the
         holder's name, that are not lost in this request, because this server has a member for them.

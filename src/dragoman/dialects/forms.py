@@ -66,7 +66,7 @@ def file_field(name: str, file: ir.File, fallback: str) -> Field:
 
 
 def text_fields(body: Mapping[str, Any]) -> Iterator[Field]:
-    """Members as form fields: a list as several fields `NAME[]`, None as no field, other values as JSON."""
+    """Members as form fields: a list as several `NAME[]`, None as none, strings as they are, else JSON."""
     for name, value in body.items():
         if isinstance(value, list | tuple):
             yield from (Field(name + _LIST, _text(item)) for item in value)
@@ -81,8 +81,8 @@ def _text(value: Any) -> bytes:
 def edited(form: Form, edits: Mapping[str, Any]) -> Form:
     """The form with the fields that `edits` names replaced, or added at its beginning if it has none.
 
-    edits: new values by name, as for `text_fields`; `msgspec.UNSET` removes the field. Of several fields
-    of one name, even files, the first is replaced and the others are removed.
+    edits: new values by name: a list makes several fields `NAME[]`, None and `msgspec.UNSET` remove a field.
+    Of several fields of one name, even files, the first is replaced and the others are removed.
     """
     left = dict(edits)
     kept: list[Field] = []

@@ -229,9 +229,9 @@ def _own_part(
 ) -> dict[str, Any]:
     """The members of a metadata object `value` that are removed from the body and stay in the gateway.
 
-    OpenAI's metadata is a map of strings and is sent on unchanged. An object with other values is meant for
-    the gateway; its strings are sent on only where the provider accepts them: Anthropic accepts only
-    `user_id`, and OpenAI's chat accepts metadata only with `store`.
+    All are, if the protocol lacks `key`. OpenAI's metadata is a map of strings and is sent on unchanged. An
+    object with other values is meant for the gateway; its strings are sent on only where the provider accepts
+    them: Anthropic accepts only `user_id`, and OpenAI's chat accepts metadata only with `store`.
     """
     if not isinstance(value, dict):
         return {}
@@ -265,7 +265,6 @@ def _changes(key: str, value: Mapping[str, Any], kept: Mapping[str, Any]) -> Ite
 
 
 def _within(metadata: Mapping[str, Any]) -> Iterator[tuple[str, _Why]]:
-    """(name, why it is lost) for each member of a metadata object that LiteLLM reads as a setting."""
     for name in ("guardrails", "disable_global_guardrails"):
         if metadata.get(name):
             yield name, _GUARDS

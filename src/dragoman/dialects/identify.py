@@ -41,7 +41,7 @@ class Identify:
         return (event,)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The response with a unique id for every call of a client's tool; unchanged if all have one."""
+        """The response with a unique id for every call of a client's tool, except a `function_call`."""
         changed = False
         candidates: list[ir.Candidate] = []
         for candidate in response.candidates:

@@ -1,5 +1,5 @@
 """Leftovers: wire members without an IR field. A decoder puts them into `extra`, under its dialect's name. An
-encoder of that dialect, or of a related one, writes them back; other encoders report them as lost.
+encoder of that dialect writes them back, one of a related dialect some; others report them as lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Leftovers:
     """Collects and writes back the leftover members of one dialect.
 
     dialect: its name. nulls: True = members with null are collected, too. whole: True = a leftover inside an
-    object that the encoder did not write creates this object again.
+    object that the encoder did not write creates this object again, False = its name is written with the dot.
     """
 
     __slots__ = ("_dialect", "_nulls", "_whole")
@@ -68,7 +68,6 @@ class Leftovers:
                     _put(out, key, value, report, f"{where}.{key}" if where else key)
 
     def _same(self, dialect: str, members: Mapping[str, Any]) -> dict[str, Any]:
-        """The leftovers (`members`) of a related dialect that this one has, too; {} for other dialects."""
         if KIN.get(self._dialect) != dialect:
             return {}
         return {key: value for key, value in members.items() if key in SHARED}
@@ -100,7 +99,7 @@ _FILLED: Final = frozenset(
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:
-    """Report leftovers of another dialect (`dialect`) as lost, except null. where: as for `restore`.
+    """Report leftovers of another dialect (`dialect`) as lost, except null. where: IR path of their struct.
 
     Losses in a response are hints, because no client asked for these members.
     """

@@ -13,12 +13,13 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.waiting import Waiting
 
-_Place = tuple[int, int]
-"""Where a call is: the index of its message, and the index of its block."""
+_Place = tuple[int, int]  # the indices of a call's message and of its block
 
 
 def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
-    """The messages. A call without an id gets that of a result of its name and turn, if no call has it."""
+    """The messages. A call without an id gets that of a result of its turn with its name or none, if no call
+    has this id.
+    """
     calls = [block for message in messages for block in message.blocks if type(block) is ir.ToolCall]
     if all(call.id for call in calls):
         return tuple(messages)

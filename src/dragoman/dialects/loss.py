@@ -17,7 +17,9 @@ MOST: Final = 200
 
 
 class Loss(Value, frozen=True):
-    """A lost value. path: JSON path in the sender's body (in a `Report`: IR path). dialect: the target's."""
+    """A lost value. path: JSON path in the sender's body (in a `Report`: IR path). dialect: the target's, or
+    "gateway".
+    """
 
     path: str
     reason: str
@@ -30,7 +32,7 @@ class Change(Value, frozen=True):
     """One value that is written in another form, or that was added.
 
     path: JSON path in the sender's body (inside a `Report`: IR path), None for an addition. to: JSON path in
-    the written body, "" for a value that the gateway keeps instead of writing it.
+    the written body, "" for a value that has no place there.
     """
 
     path: str | None
@@ -41,8 +43,8 @@ class Change(Value, frozen=True):
 class Report:
     """Collects the losses and changes of one translation, in order. Not thread-safe; one per attempt.
 
-    dialect: the dialect of the written body. The report's size is limited: all losses of one severity beyond
-    `MOST` become one loss without a place.
+    dialect: the dialect of the written body. The report's size is limited: losses of one severity, and
+    changes, beyond `MOST` become one without a place.
     """
 
     __slots__ = ("_told", "changes", "dialect", "direction", "losses", "moved")
@@ -86,7 +88,7 @@ class Report:
             self.changes.append(Change(None, "", "further changes are not listed"))
 
     def placed(self, where: str) -> str:
-        """The IR path in the client's request for an IR path in the one that is encoded: see `moved`."""
+        """The IR path in the client's request for one in the request that is encoded, by `moved`."""
         return where if self.moved is None else self.moved(where)
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:

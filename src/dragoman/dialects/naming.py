@@ -211,7 +211,9 @@ def renamed_choice(choice: ir.ToolChoice, tools: Tools, names: Names) -> ir.Tool
 
 
 def described(tools: Iterable[ir.Tool], report: Report) -> str | None:
-    """A system text with the descriptions of the tools' namespaces, for a target that has none; or None."""
+    """A system text with the descriptions of the tools' namespaces, for a target that has none; None = there
+    are none. report: gets a change for each, and the namespaces' leftovers as losses.
+    """
     told: dict[str, str] = {}
     for index, tool in enumerate(tools):
         space = tool.namespace if isinstance(tool, ir.Function) else None

@@ -63,7 +63,9 @@ class OperationRelay(Protocol):
     """Passes requests and responses between a client and a provider of the same dialect."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request for the provider. head, edits: as for `Relay.request`; head is empty for a form."""
+        """The request for the provider. head: the body, member -> raw value, empty for a form. edits: member
+        -> its new value (the model, an extra body).
+        """
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None

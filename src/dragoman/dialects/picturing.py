@@ -24,7 +24,6 @@ USUAL: Final = "image/png"
 """The media type of a picture whose type nothing states."""
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})[xX×*]([1-9][0-9]{0,4})")
 _BEGINNING: Final = 16
-"""How many base64 digits of a picture are decoded to recognise its media type."""
 _USUAL: Final = frozenset(
     {
         *(("background", AUTO), ("background", "opaque"), ("moderation", AUTO), ("quality", AUTO)),
@@ -107,7 +106,7 @@ def address_of(file: ir.File) -> str:
 
 
 def inline(file: ir.File) -> tuple[str, str]:
-    """(media type, base64) of a picture given by bytes or a data URL. Raises WireError for a URL or an id."""
+    """(media type, base64) of a picture as bytes or data URL. Raises WireError for another URL or an id."""
     if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
         return found[0] or kind_of(found[1]), found[1]
     if file.id is not None or file.url is not None:
@@ -117,7 +116,7 @@ def inline(file: ir.File) -> tuple[str, str]:
 
 
 def kind_of(data: str) -> str:
-    """The media type of a picture in base64, by its first bytes; PNG if they show none."""
+    """The media type of a file in base64, by its first bytes; PNG if they show none."""
     try:
         return media_type(b64decode(data[:_BEGINNING])) or USUAL
     except ValueError:
@@ -125,7 +124,7 @@ def kind_of(data: str) -> str:
 
 
 def named(request: ir.ImageRequest) -> Reading[ir.ImageRequest]:
-    """The pictures of a request that are given by URL, to be downloaded by the gateway."""
+    """The images (not the mask) of a request that are given by URL, to be downloaded by the gateway."""
     at = [index for index, image in enumerate(request.images) if _is_elsewhere(image)]
     media = [(ir.Media("image", url=request.images[index].url), f"images[{index}]") for index in at]
 
@@ -184,7 +183,7 @@ def several(most: Callable[[str], int]) -> _Split:
 
 
 def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> ir.ImageResponse:
-    """The responses to all split requests as one, with all pictures in order."""
+    """The first response, with the pictures of all in order and their summed usage, None if one lacks it."""
     if len(answers) == 1:
         return answers[0]
     pictures = tuple(picture for answer in answers for picture in answer.pictures)
@@ -193,7 +192,6 @@ def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> 
 
 
 def _summed(told: Sequence[ir.Usage | None]) -> ir.Usage | None:
-    """The sum of these usages; None if one of them is None."""
     usages = [usage for usage in told if usage is not None]
     if len(usages) < len(told):
         return None

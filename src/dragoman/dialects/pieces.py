@@ -110,7 +110,6 @@ def _is_open(block: Any) -> bool:
 
 
 def _is_bare(block: Any) -> bool:
-    """Whether a text or a thought has no other fields than its text and its seal."""
     if type(block) is ir.Thinking and (block.redacted or block.summary):
         return False
     return all(getattr(block, field, empty) == empty for field, empty in _NOTHING_MORE.items())

@@ -1,8 +1,8 @@
 """Documented deviations of vendors from a dialect, as data.
 
-The default of every field is "as the specification says". A field exists because some vendor needs it; the
-vendor's row in `providers/catalog.py` sets it with the page and the date it was read. The dialect's codec and
-`Quirks.relays` read the fields.
+The default of a field is "as the specification says", unless its text says otherwise. It exists because some
+vendor needs it; the vendor's row in `providers/catalog.py` sets it with the page and the date it was read. A
+dialect's codec, `emulate`, `Quirks.relays`, the media fetch and the count read the fields.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Quirks(Value, frozen=True):
 
     widens: frozenset[Wider] = USUALLY_WIDER
     """What the provider accepts although the protocol's author refuses it; the author's own servers accept
-    none of it. Only here is the default not the specification: compatible servers usually accept more."""
+    none of it. The default is not the specification: compatible servers usually accept more."""
     # --- OpenAI chat: the request ---------------------------------------------------------------
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     """The field that limits the output tokens. Most compatible providers know only the older `max_tokens`."""
@@ -58,8 +58,8 @@ class Quirks(Value, frozen=True):
     stream_options: bool = True
     """Whether `stream_options` is accepted. If not, a stream has the usage that the provider sends anyway."""
     refuses: frozenset[str] = frozenset()
-    """Request fields that the provider rejects with an error (`logit_bias`, `n`, `metadata`, …). They are
-    left out and reported as lost."""
+    """Request fields that the provider rejects with an error (`logit_bias`, `n`, `metadata`, …), also in the
+    Responses API. They are left out and reported as lost."""
     functions: bool = True
     """Whether the deprecated `functions` and `function_call` are accepted. If not, they are sent as tools,
     and the tool calls are returned in the client's form. Few servers except OpenAI's know them."""
@@ -99,8 +99,8 @@ class Quirks(Value, frozen=True):
     """Whose request format is used for image generation."""
     # --- Counting tokens ------------------------------------------------------------------------
     counts: bool = False
-    """Whether the provider has the protocol's endpoint for counting the tokens of a prompt. Usually only the
-    protocol's author has it."""
+    """Whether the provider has the protocol's endpoint for counting the tokens of a prompt. The default is
+    not the specification: usually only the protocol's author has it."""
     # --- OpenAI chat: the response --------------------------------------------------------------
     reasoning_tokens: Literal["inside", "outside"] = "inside"
     """Whether `completion_tokens` includes the reasoning tokens."""
@@ -120,9 +120,8 @@ class Quirks(Value, frozen=True):
     (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
 
     def relays(self, body: Mapping[str, Any]) -> bool:
-        """Whether a body in the vendor's own dialect can be relayed, because no quirk requires the codec.
-
-        A changed field in `_BY_KEY` requires the codec only for bodies that have its key.
+        """Whether a body in the vendor's own dialect can be relayed, because no quirk requires the codec. A
+        field in `_BY_KEY` or `_LOOKED_FOR` requires it only for bodies that have what it is about.
         """
         if self._rewrites_history(body):
             return False
@@ -172,7 +171,7 @@ class Quirks(Value, frozen=True):
 
 
 STANDARD = Quirks()
-"""No deviations; also for a server whose vendor is not in the catalogue."""
+"""No deviations, and the usual wider values: the default of `Dialect.quirks`."""
 AUTHOR = Quirks(widens=frozenset())
 """The quirks of the servers of a protocol's own author."""
 
@@ -197,7 +196,6 @@ _FUNCTIONS = frozenset({"functions", "function_call"})
 
 
 def _has(members: Any, tells: Callable[[dict[str, Any]], bool]) -> bool:
-    """Whether `members` is a list with an object for which `tells` returns True."""
     if type(members) is not list:
         return False
     return any(tells(member) for member in members if type(member) is dict)

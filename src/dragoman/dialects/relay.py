@@ -21,10 +21,12 @@ class Relay(Protocol):
         """The edits by which this streaming request asks for its usage; empty when the usage comes anyway."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body for the client, from a provider's whole response body; and the usage in it, or None."""
+        """(the body for the client, its usage or None) from a provider's whole response body. Raises
+        RequestFailed for an error in it, WireError if it is malformed.
+        """
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The response body with this usage; unchanged if it states one."""
+        """A response body that states no usage, with this one."""
 
     def stream(self, reply: Reply) -> StreamRelay:
         """A new relay for one stream."""
@@ -35,17 +37,19 @@ class StreamRelay(Protocol):
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The latest usage in the stream; None = it has stated none."""
+        """The latest usage in the stream, or the estimate that was sent; None = neither."""
 
     content: bool
     """Whether a frame with content has passed: after that, no other provider can be tried."""
     done: bool
-    """Whether the stream's terminal event has passed."""
+    """Whether the stream is complete: its terminal event has passed, or `close` found nothing missing."""
     estimate: Callable[[], ir.Usage] | None
-    """Estimates the usage, for a stream that states none. The engine sets it if the client wants a usage."""
+    """Estimates the usage of a stream that states none. The engine sets it if the client wants one."""
 
     def feed(self, frame: bytes) -> bytes:
-        """The client's bytes for one frame; b"" = the client gets none. Raises RequestFailed for an error."""
+        """The client's bytes for one frame; b"" = the client gets none. Raises RequestFailed for an error,
+        WireError for a malformed frame.
+        """
 
     def close(self) -> bytes:
         """The last bytes for the client, at the end of the stream. Raises RequestFailed if it broke off."""

@@ -196,7 +196,7 @@ def short(text: str, limit: int, path: str) -> None:
 
 
 def an_address(value: Any, path: str) -> None:
-    """A rule: a URL; if it is a data URL, its content must be valid."""
+    """A rule: a string; if it is a data URL, its content must be valid."""
     a_string(value, path)
     if is_data_url(value) and (what := flaw(value)) is not None:
         _broken(path, "data URL", what)

@@ -153,8 +153,8 @@ _REFUSED: Final = (
 def strict_mistake(schema: dict[str, Any]) -> Mistake | None:
     """The first violation of the rules for strict tools and output, None = none; call `mistake` before.
 
-    The root must be an object and no `anyOf`; every object must list all of its properties as required and
-    allow no others; keywords that combine schemas are refused, except `anyOf`.
+    The root must be an object or a reference, and no `anyOf`; every object must list all of its properties as
+    required and allow no others; the keywords in `_REFUSED` are refused (`allOf`, `not`, `if`, …).
     """
     if schema.get("type") != "object" and "$ref" not in schema:
         return Mistake("type", "the root must be of type 'object'")

@@ -151,7 +151,7 @@ MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
     "ollama_generate": {"context": "meaning"},  # the conversation so far
 }
 """Protocol -> JSON path of a request member without a field in the IR -> severity of its loss. The table is
-also the list of the known members of each protocol.
+also the list of the known ones of these members.
 """
 
 

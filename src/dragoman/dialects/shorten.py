@@ -44,7 +44,7 @@ class Shortened(msgspec.Struct, frozen=True):
 
 
 def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
-    """Leave out as many of the oldest messages as necessary to fit the request into `window` tokens."""
+    """Leave out as many of the oldest messages as necessary, and allowed, to fit into `window` tokens."""
     weights = [counter.message(message) for message in request.messages]
     tokens = counter.frame(request) + sum(weights)
     dropped: set[int] = set()
@@ -64,7 +64,8 @@ def shortened(request: ir.Request, window: int | None, model: str, report: Repor
     """The request, shortened to `window` tokens if its client asks for truncation. The losses are reported.
 
     window: None = unknown; the wish is then lost, unless the upstream has the client's protocol. model:
-    decides the vocabulary for counting. report: its `moved` is set, for IR paths in the result.
+    decides the vocabulary for counting. report: if messages are left out, its `moved` is set, for IR paths in
+    the result.
     """
     if request.truncation != "auto":
         return request

@@ -17,7 +17,7 @@ class StreamDecoder(Protocol):
         """The events of one frame's payload (an SSE event's data). Raises WireError for a malformed frame."""
 
     def close(self) -> list[ir.Event]:
-        """The last events, when the frames have ended: an `Error` if there was no terminal event."""
+        """The last events, when the frames have ended: an `Error` if the answer is not complete."""
 
 
 class StreamEncoder(Protocol):
@@ -44,7 +44,7 @@ class TellsEnding(Protocol):
     waits: bool
     """Set by the engine: True = the last event waits for `end`, because the response is stored first."""
     ending: Ending | None
-    """What the last event will repeat, once it waits for `end`; None = not yet, or `feed` has returned it."""
+    """What the last event will repeat, while it waits for `end`; None = not yet, or it has been returned."""
 
     def end(self, *, stored: bool) -> bytes:
         """The bytes of the last event that waits. stored: False = the response could not be stored."""

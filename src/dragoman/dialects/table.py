@@ -1,4 +1,4 @@
-"""The table of all dialects. A new one is one package and one line here."""
+"""The table of all dialects. A new one is one package, and here its import and its name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Translates a chat request from one dialect to another, by all steps of the gateway. Pure."""
+"""Translates a chat request between dialects by the gateway's steps without IO or configuration. Pure."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def translated(
     """Check a body of the source dialect and write it in the target dialect.
 
     If the source dialect refuses the body, it is read as another dialect, as the gateway does (`READINGS`),
-    or checked by the wider rules of a server of the same protocol. Raises WireError for an invalid body, or
-    one that the target cannot express.
+    or, if the target has the same dialect, checked by the wider rules of its server. Raises WireError for an
+    invalid body, or one that the target cannot express.
 
     model: the upstream's name for the model, None = the body's own. quirks: None = as specified. stream:
     whether the request asks for a stream, for sources that state it in the path.

@@ -68,7 +68,7 @@ class Typed:
 
 
 def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
-    """A member of `wire`. Raises WireError if it is missing or no `kind`. where: the JSON path of `wire`."""
+    """A member of `wire`. Raises WireError if that is no object, or this no `kind`. where: `wire`'s path."""
     value = an_object(wire, where).get(member)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise WireError(f"expected {_WORDS[kind]}", f"{where}.{member}" if where else member, "invalid_type")

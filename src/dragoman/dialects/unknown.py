@@ -25,7 +25,8 @@ _ITEMS = "openai_responses"
 def in_words(request: ir.Request) -> ir.Request:
     """The request for another protocol: a `Native` block of the question that stands for a text becomes that.
 
-    Raises WireError, with an IR path, for the first block of an unknown kind that is not in an answer.
+    Raises WireError, with an IR path, for the first block of an unknown kind that is in no answer. Plain
+    completions, and messages that are one item of the Responses API, are not looked into.
     """
     if request.dialect == _PROMPTS:
         return request

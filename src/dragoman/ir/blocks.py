@@ -4,7 +4,7 @@ A wire key for which no field exists is kept in `extra`, under the name of its d
 with the unknown key has no struct of its own, the key is kept on the nearest struct under a dotted name
 (`function.examples`).
 
-`form`, on every struct that has it, names the spelling that the dialect used where it has several. The same
+`form`, on every struct of chat that has it, names the spelling that the dialect used of several. The same
 dialect's encoder writes that spelling again; everybody else ignores it, because it never changes the meaning.
 None = the spelling that the dialect's specification recommends.
 """
@@ -35,7 +35,7 @@ class Sealed(Value, frozen=True):
 
 
 class Item(Value, frozen=True):
-    """The output item of an item-based dialect (Responses) that a block belongs to."""
+    """The output item of an item-based dialect (Responses) that a block belongs to. None = not stated."""
 
     id: str | None = None
     status: str | None = None
@@ -168,11 +168,11 @@ class Media(Value, frozen=True, tag_field="block", tag=True):
     """An image, sound, video or document. At most one of data, url, file, text and blocks holds its content;
     none if only `id` refers to it.
 
-    mime: media type, None = unstated. data: base64 as received. file: a provider's file id. text, blocks: a
-    document given as text or as content blocks. detail: OpenAI's image detail. id: by which later messages
+    mime: media type. data: base64 as received. file: a provider's file id. text, blocks: a document given as
+    text or as content blocks. name: the file's. detail: OpenAI's image detail. id: by which later messages
     may refer to audio output. transcript: the spoken words of the audio. expires: when `id` expires, in Unix
     seconds. context: what the client says about the document, or where it comes from. citable: whether the
-    client asks for citations of the document, None = unstated.
+    client asks for citations of the document. None everywhere = unstated.
     """
 
     kind: Literal["image", "audio", "video", "document"]
@@ -197,7 +197,7 @@ class Media(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Json(Value, frozen=True, tag_field="block", tag=True):
-    """A structured value inside a tool result (Gemini, Bedrock)."""
+    """A JSON value in a tool result: Gemini's responses, Anthropic's results of tools run by the provider."""
 
     value: Any
     extra: Extra = None

@@ -15,7 +15,7 @@ class Parts(Value, frozen=True):
 
 
 class Tokens(Value, frozen=True):
-    """One input as token ids. They belong to one model's vocabulary, so no other model can read them."""
+    """One input as token ids, which only models with the same vocabulary can read."""
 
     ids: tuple[int, ...]
 

@@ -19,7 +19,9 @@ from dragoman.ir.usage import Usage
 
 
 class Start(Value, frozen=True):
-    """The answer begins. Fields as in `Response`; usage: the input counts that are known at this point."""
+    """The answer begins. created: Unix seconds or RFC 3339 text. tier: the service tier. usage: the counts
+    known by now. status: of an item-based dialect. echo: the request's fields that the answer repeats.
+    """
 
     dialect: str
     id: str | None = None
@@ -104,7 +106,7 @@ class Cite(Value, frozen=True):
 
 
 class Close(Value, frozen=True):
-    """A block ends. block: the final block, which replaces the sum of the deltas; None = no change."""
+    """A block ends. block: the final block, which replaces that of Open and the deltas; None = no change."""
 
     index: int
     block: Block | None = None
@@ -145,7 +147,7 @@ class Raw(Value, frozen=True):
 
 
 class End(Value, frozen=True):
-    """The stream ends. status, error: as in `Response`."""
+    """The stream ends. status: the final one, None = no change. error: why the answer failed, if it did."""
 
     status: str | None = None
     error: Fault | None = None
@@ -202,11 +204,11 @@ GRAMMAR: dict[str, dict[type, str]] = {
 
 
 class GrammarError(ValueError):
-    """A codec emitted an event that GRAMMAR does not allow here."""
+    """An event that GRAMMAR, or the state of its block or candidate, does not allow at this point."""
 
 
 class Checker:
-    """Checks the order of the events of one stream."""
+    """Checks the order of one stream's events, and that each names a block or candidate that may take it."""
 
     def __init__(self) -> None:
         self.state = "new"
@@ -264,4 +266,3 @@ _TAKES: dict[type, tuple[str, ...]] = {
     MediaDelta: ("Media",),
     SealDelta: ("Text", "Thinking", "ToolCall", "Media", "Native"),
 }
-"""The names of the block classes that each delta may change."""

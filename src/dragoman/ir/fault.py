@@ -61,12 +61,12 @@ STATUS: dict[Kind, int] = {
 class Fault(Value, frozen=True):
     """One failure. No field holds a credential.
 
-    kind: what went wrong; it decides the client's HTTP status. message: the text for a person. code: the
+    kind: what went wrong; it decides the client's HTTP status. message: text for a person. code: the
     machine-readable code, OpenAI's where it has one. param: the request's field at fault
-    (`messages[0].content`). type: the upstream's own error type, as stated. status: the HTTP status of the
-    upstream, None = there was no HTTP answer. retry_after: seconds to wait before the next attempt, None =
-    unstated. blame: who has to change something so that the request works. extra: the other members of the
-    upstream's error object, by dialect.
+    (`messages[0].content`). type: the upstream's own error type, as stated. status: the upstream's HTTP
+    status, or the one that an error in its stream states; None = neither. retry_after: seconds to wait before
+    the next attempt, None = unstated. blame: who has to change something so that the request works. extra:
+    the other members of the upstream's error object, by dialect.
     """
 
     kind: Kind

@@ -41,8 +41,6 @@ def merge(first: Extra, second: Extra) -> Extra:
 
 
 class _Growing(msgspec.Struct):
-    """One block and the deltas that have arrived for it."""
-
     block: Block
     pieces: list[str] = []
     summary: dict[int, list[str]] = {}
@@ -157,7 +155,7 @@ class Fold:
         self._blocks.setdefault(event.candidate, [])
 
     def block(self, index: int, candidate: int = 0) -> Block:
-        """A block with its content so far. Raises KeyError or IndexError if it is not open yet."""
+        """A block with its content so far. Raises KeyError or IndexError if it was not opened yet."""
         return self._blocks[candidate][index].done()
 
     def response(self) -> Response:
@@ -236,7 +234,9 @@ def unfold(response: Response) -> Iterator[ev.Event]:
 
 
 def unfold_block(block: Block, index: int, candidate: int = 0) -> Iterator[ev.Event]:
-    """The events of one block: Open, the fields that deltas can carry as deltas, Close. Open has the rest."""
+    """The events of one block: Open, its content (texts, media data, log probabilities, citations, seals of
+    Text and Thinking) as deltas, Close. Open has all else, and the seal of a redacted Thinking.
+    """
     bare, deltas = _SPLIT.get(type(block), _whole)(block, index, candidate)
     yield ev.Open(index, bare, candidate)
     yield from deltas

@@ -55,14 +55,14 @@ class Function(Value, frozen=True, tag_field="tool", tag=True):
 
 
 class ProviderTool(Value, frozen=True, tag_field="tool", tag=True):
-    """A tool that the provider executes.
+    """A tool that the dialect defines. Mostly the provider executes it; some (a shell), the client.
 
     kind: the common name of what the tool does ("web_search", "web_fetch", "code_execution", "mcp", …);
     another dialect then offers its own tool of that kind. name: the name in calls of the tool. value: the
     tool as its dialect wrote it. options: the settings in `value`, in words common to all dialects; for
     "web_search" these are max_uses, allowed_domains, blocked_domains, context_size (low, medium, high), live
     (False: only indexed pages) and location ({city, region, country, timezone}), each only where stated.
-    function: an equivalent function that the client executes, for upstreams that do not have the tool.
+    function: for a tool that the client executes, an equal function for upstreams that do not have the tool.
     """
 
     dialect: str
@@ -159,13 +159,14 @@ class Caching(Value, frozen=True):
 class Request(Value, frozen=True):
     """One chat request.
 
-    dialect: the dialect of the decoded request. system: only the dialect's top-level system field; system and
-    developer messages stay in `messages`. max_output: tokens, thinking included. user: the end user's id.
-    safety_identifier: the hashed id that replaces it. prediction: text that the answer is expected to repeat,
+    dialect: the dialect of the decoded request. system: its top-level system field and what the gateway adds;
+    system and developer messages stay in `messages`. parallel: whether one answer may call several tools.
+    max_output: tokens, with thinking. user: the end user's id; safety_identifier: the hashed id that replaces
+    it. tier: of the service. store: whether the answer is kept. prediction: text that it likely repeats,
     stated for speed. moderation: OpenAI's {model, policy}, a check of question and answer by another model.
     truncation: "auto" drops the oldest messages of a prompt that is longer than the window; "disabled"
-    refuses the prompt. previous, conversation: the stored response or conversation that the request
-    continues, by id. stream_usage: whether the client asked for usage in the stream.
+    refuses the prompt. previous, conversation: the stored response (its id) or conversation (as the client
+    wrote it) that is continued. stream_usage: whether the client asked for usage in the stream.
     """
 
     dialect: str
@@ -194,5 +195,5 @@ class Request(Value, frozen=True):
     stream: bool = False
     stream_usage: bool | None = None
     forms: dict[str, str] | None = None
-    """The dialect's name of a field where it has several: {"max_output": "max_tokens"}; None = the usual."""
+    """By field, which of several forms the client used: {"max_output": "max_tokens"}; None = the usual."""
     extra: Extra = None

@@ -34,7 +34,7 @@ class _Shape:
         self.seen: set[tuple[type, ...]] = set()
 
     def fits(self, kinds: tuple[type, ...]) -> bool:
-        """Whether the fields may have these types."""
+        """Whether the fields may have these types; if so, they are added to `seen`."""
         if any(
             wanted is not None and kind not in wanted for kind, wanted in zip(kinds, self.kinds, strict=True)
         ):
@@ -48,7 +48,7 @@ _shape = cache(_Shape)
 
 def is_sound(value: msgspec.Struct) -> bool:
     """Whether every field of the value, of the structs in its fields and of those in its tuples has its
-    annotated type. Dictionaries, and tuples within tuples, are not looked into.
+    annotated type (for a float also int). Dictionaries, and tuples within tuples, are not looked into.
     """
     shape = _shape(type(value))
     values = shape.read(value)

@@ -56,7 +56,7 @@ class Usage(Value, frozen=True):
 
     @property
     def input_total(self) -> int:
-        """All input tokens, cached or not. In all totals, a part that is not stated counts as 0."""
+        """All input tokens, cached ones too. In all totals, a part that is not stated counts as 0."""
         return (self.input or 0) + (self.cache_read or 0) + (self.cache_write or 0) + (self.tool_input or 0)
 
     @property

@@ -1,4 +1,4 @@
-"""Clock and random numbers. The linter bans the modules `random`, `secrets` and those of clocks elsewhere."""
+"""Clock and random numbers. Elsewhere the linter bans `random`, `secrets` and what reads the clock."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Deadline:
         self._table.entries.pop(self, None)
 
     def push(self, seconds: float) -> None:
-        """Let the limit expire `seconds` from now instead, also after `rest`."""
+        """Let the limit expire `seconds` from now instead, also after `rest`, but not after `lift`."""
         self._table.entries[self] = self._table.time() + seconds
 
     def rest(self) -> None:
@@ -102,7 +102,6 @@ class Deadlines:
         return deadline
 
     def _look(self) -> None:
-        """Cancel the tasks whose deadlines are due, and set the timer again if deadlines are left."""
         now = self.time()
         for deadline in [deadline for deadline, due in self.entries.items() if due <= now]:
             del self.entries[deadline]

@@ -1,6 +1,6 @@
 """Finds the command that installs an extra of Dragoman, from the same source as this installation.
 
-It names a package index only if this installation came from one: a stranger could own the name there.
+It lets pip look for Dragoman in a package index only if it came from one: a stranger could own the name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A text that must not become visible: a provider's API key, a client's, or another secret setting.
 
-A `Secret` hides its text when it is printed, logged, formatted, pickled, encoded as JSON or part of an error
-message. Code that needs the text calls `reveal()`, which is easy to search for.
+A `Secret` that is printed, logged, formatted or part of an error message shows at most its `tail`, and it
+cannot be pickled or encoded as JSON. Code that needs the text calls `reveal()`, which is easy to search for.
 """
 
 from __future__ import annotations

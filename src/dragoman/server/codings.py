@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from backports.zstd import ZstdDecompressor
 
 TOO_LARGE: Final = "request_too_large"
-"""The error code for a body that decompresses to more than its limit, or to over MAX_RATIO times its size."""
+"""The error code for a body that decompresses beyond its limit, or beyond FREE bytes and MAX_RATIO."""
 UNKNOWN: Final = "unsupported_content_encoding"
 """The error code for an unknown content coding, and for more than three."""
 BROKEN: Final = "invalid_content_encoding"
-"""The error code for bytes that are not valid in the stated content coding."""
+"""The error code for bytes that are not valid in the stated coding, are cut off or in too many parts."""
 
 MAX_RATIO: Final = 100
 """The largest ratio of decompressed to compressed bytes, above FREE bytes. Chats reach 3 to 30."""
@@ -38,7 +38,7 @@ _MAX_MEMBERS: Final = 4096
 _WINDOW_LOG: Final = 23
 """The largest window of zstd, in bytes as a power of two: 8 MB, as RFC 9659 demands of decoders."""
 _SLICE: Final = 64 * 1024
-"""The most compressed bytes that a decoder gets at once."""
+"""The most compressed bytes of a body that its first decoder gets at once."""
 
 
 class _Coding(Protocol):
@@ -53,9 +53,9 @@ class _Coding(Protocol):
     error: type[Exception]
 
     def unpack(self, data: bytes, most: int) -> bytes:
-        """Add `data` to the input, and return the next decompressed bytes, about `most`; call with b"" for
-        more of them. Raises `self.error` for invalid bytes, WireError for data after the end, or for more
-        members or frames than `_MAX_MEMBERS`.
+        """Add `data` to the input, and return the next decompressed bytes, about `most`, perhaps b"". While
+        `needs_input` is False, call with b"" for more. Raises `self.error` for invalid bytes, WireError for
+        more members or frames than `_MAX_MEMBERS`, and one of the two for data after the end.
         """
 
 
@@ -86,7 +86,9 @@ class _Zlib(ABC):
 
     @abstractmethod
     def _open(self, data: bytes) -> zlib._Decompress | None:
-        """The decoder for a stream that begins with `data`; None = more bytes are needed to choose it."""
+        """The decoder for a stream that begins with `data`; None = more bytes are needed to choose it. Raises
+        WireError for one stream too many.
+        """
 
 
 class _Gzip(_Zlib):
@@ -100,8 +102,6 @@ class _Gzip(_Zlib):
 
 
 class _Deflate(_Zlib):
-    """The decoder for deflate: one stream, with or without zlib's header."""
-
     def _open(self, data: bytes) -> zlib._Decompress | None:
         if self.may_end:
             raise WireError("there is data after its end")
@@ -112,8 +112,6 @@ class _Deflate(_Zlib):
 
 
 class _Zstd:
-    """The decoder for zstd: one or more frames, skippable ones included."""
-
     window = 1 << _WINDOW_LOG
 
     def __init__(self) -> None:
@@ -210,21 +208,19 @@ class Unpacker:
         self._given, self._place = data, 0
 
     def next(self, most: int) -> bytes | None:
-        """The next decompressed bytes, at most about `most`, perhaps b""; None = all of the last `feed` is
-        used.
-
+        """The next decompressed bytes, about `most`, perhaps b""; None = all of the last `feed` is used.
         Raises WireError (BROKEN, TOO_LARGE).
         """
         return self._pull(len(self._stages) - 1, most)
 
     def close(self) -> None:
-        """Raise WireError (BROKEN) if the body ends in the middle of a coding's data."""
+        """Raise WireError (BROKEN) if the body is empty or ends in the middle of a coding's data."""
         for name, stage in zip(self._names, self._stages, strict=True):
             if not stage.may_end:
                 raise _broken(name, "it is cut off")
 
     def _pull(self, place: int, most: int) -> bytes | None:
-        """The next output of decoder `place`, whose input is the previous one's output; None = feed more."""
+        """The next output of decoder `place`, perhaps b""; None = feed more. Decoder 0 reads what is fed."""
         stage, name = self._stages[place], self._names[place]
         data: bytes | None = b""
         if stage.needs_input:

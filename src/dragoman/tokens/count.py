@@ -28,14 +28,14 @@ https://ai.google.dev/gemini-api/docs/tokens
 FILM: Final = 15_780
 """The tokens of a video of unknown length: one minute with 263 tokens per second."""
 PAGE: Final = 1500
-"""The tokens of one page of a document: https://platform.claude.com/docs/en/build-with-claude/pdf-support."""
+"""The tokens of a page, a document's least: https://platform.claude.com/docs/en/build-with-claude/pdf-support"""
 BYTES_PER_SOUND: Final = 500
-"""The bytes of sound for one token, at 128 kbit/s and 32 tokens per second."""
+"""The bytes of sound or video for one token: sound at 128 kbit/s and 32 tokens per second."""
 BYTES_PER_DOCUMENT: Final = 40
 """The bytes of a PDF of text for one token: a page has 60 kB."""
 MOST: Final = 2_000_000
-"""The most characters of one request that are counted with a vocabulary, which takes about 0.1 s. Further
-texts are estimated from their bytes.
+"""The most characters of one request that are counted with a vocabulary, in about 0.1 s. The text that goes
+beyond, and all further ones, are estimated from their bytes.
 """
 
 
@@ -58,12 +58,12 @@ def count(request: ir.Request, model: str | None) -> Count:
 
 
 def ceiling(request: ir.Request) -> int:
-    """An upper bound of a request's tokens for every model: its bytes, as a token has at least one byte."""
+    """An upper bound of the tokens of a request's texts for every model: their bytes. Media are estimated."""
     return Counter(None, CEILING).whole(request)
 
 
 class Counter:
-    """Counts the parts of one request, at most `MOST` characters in all: each request needs a new counter."""
+    """Counts the parts of one request; beyond `MOST` characters by estimate, so each needs a new counter."""
 
     __slots__ = ("_left", "_vocabulary", "exact")
 

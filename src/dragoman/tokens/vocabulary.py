@@ -1,9 +1,9 @@
 """Counts the tokens of a text with the vocabulary of its model, or estimates them.
 
-With the extra `tokens`, OpenAI's two vocabularies are available. For models of other vendors, the newer one
-is used, and its count is multiplied by a ratio from recorded requests. Without the extra, the number of bytes
-is divided by 4. Counting must not open a file or use the network, and its time must not grow faster than the
-text.
+With the extra `tokens`, OpenAI's two vocabularies are available. For all other models the newer one is used;
+for those in `_HIDDEN` its count is multiplied by a ratio from recorded requests. Without the extra, the bytes
+are divided by 4 instead. Counting must not use the network, or open a file once the extra is loaded, and its
+time must not grow faster than the text.
 
 The vocabulary of each model: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
 """
@@ -66,7 +66,7 @@ class _PublicVocabulary(NamedTuple):
 
 class _HiddenVocabulary(NamedTuple):
     """Models whose vocabulary is not public. ratio: the vendor's tokens for one token of `_NEAREST`, measured
-    in recorded requests. tools, picture: as in `Vocabulary`.
+    in recorded requests. tools: the extra tokens for having tools. picture: the tokens of a picture.
     """
 
     names: tuple[str, ...]
@@ -105,7 +105,7 @@ _HIDDEN: Final = (
 )
 
 CEILING: Final = Vocabulary(size, own=False, tools=max(one.tools for one in _HIDDEN))
-"""A vocabulary whose counts are an upper bound for every model."""
+"""A vocabulary whose counts of texts are an upper bound for every model."""
 
 
 @lru_cache(maxsize=256)
@@ -130,15 +130,14 @@ def reads_tokens(model: str | None, written_for: str | None) -> bool:
 
 
 def _encoding(model: str | None) -> str | None:
-    """The name of a model's public vocabulary; None if it is not public."""
     name = _plain(model)
     return next((one.encoding for one in _PUBLIC if _named(name, one.names)), None)
 
 
 def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None:
     """Decode token ids. Returns the text, and the number of tokens that were left out at the start and the
-    end because they are only a part of a character; None = the model's vocabulary is not available. Raises
-    ValueError if the tokens are not valid text.
+    end because they are only a part of a character; None = the model's vocabulary is not public or the extra
+    is missing. Raises ValueError for ids that the vocabulary lacks, or that are not valid text.
     """
     encoding = _encoding(model)
     if encoding is None or (bindings := _bindings()) is None:
@@ -179,7 +178,6 @@ def _bindings() -> Any:
 
 @lru_cache
 def _tokenizer(encoding: str) -> Callable[[str], int] | None:
-    """A function that counts the tokens of a text with a vocabulary; None without the extra `tokens`."""
     bindings = _bindings()
     if bindings is None:
         return None

@@ -1,4 +1,4 @@
-"""Cuts bytes into frames and values, and writes them: incremental, without IO, and without knowing a dialect.
+"""Cuts bytes into frames and values (streams piece by piece) and writes them; without IO, in no dialect.
 
 Bytes that cannot be cut raise `WireError`, which states the problem and its place, but not who caused it.
 """

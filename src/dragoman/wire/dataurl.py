@@ -1,6 +1,6 @@
 """Data URLs (RFC 2397): a media type and the bytes of a file in one text.
 
-A URL may be as large as a request, so every function makes only a few passes in C.
+A URL may be as large as a request, so no function here loops over its characters in Python.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ESCAPED: Final = {
     "0A": "",
     "20": "",
 }
-"""What percent-escapes in base64 stand for, by their digits; escaped white space is dropped."""
+"""What percent-escapes in base64 stand for, by their digits. Others stay, which makes the base64 invalid."""
 _ESCAPES: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _MOST_ESCAPES: Final = 100_000
 """The most percent-escapes of data that is not base64. Python replaces each on its own: 0.1 s for so many."""
@@ -36,8 +36,8 @@ def is_data_url(url: str) -> bool:
 def read(url: str) -> tuple[str | None, str] | None:
     """(media type with its parameters, None if not stated; data in base64) of a data URL.
 
-    None if it has no comma or more than `_MOST_ESCAPES` escapes. Base64 is not checked, only its escapes are
-    undone; other data is converted to base64.
+    None if it has no comma, or data that is not base64 has more than `_MOST_ESCAPES` escapes. Base64 is not
+    checked, only its escapes are undone; other data is converted to base64.
     """
     head, comma, data = url[5:].partition(",")
     if not comma:
@@ -56,7 +56,7 @@ def read(url: str) -> tuple[str | None, str] | None:
 
 
 def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, None) as from `read`; (None, None, url) for None or a URL that it cannot read."""
+    """(media type, base64, None) of a data URL; (None, None, url) for another, or if `read` returns None."""
     if url is not None and is_data_url(url) and (found := read(url)) is not None:
         return *found, None
     return None, None, url
@@ -71,8 +71,8 @@ def flaw(url: str) -> str | None:
 
 
 def base64_flaw(text: str) -> str | None:
-    """The mistake in a base64 text, in words; None if it is valid. White space is ignored; both alphabets are
-    accepted, padded or not. The check makes two passes in C and does not decode.
+    """The mistake in a base64 text, in words (an empty one has no data); None if it is valid. White space is
+    ignored; both alphabets are accepted, with up to two `=` at the end. The check does not decode.
     """
     try:
         rest = text.encode("ascii").translate(None, _ALPHABET)

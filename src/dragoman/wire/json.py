@@ -1,7 +1,7 @@
 """JSON bodies and frames: decoded whole, or only the top level with every value kept byte for byte.
 
-A value that is passed on never differs from the written one, and an error names its place. These rules are
-added to what msgspec checks, for requests and answers alike:
+A value that is passed on never differs from the written one, and an error names line and column where the
+mistake has one. These rules are added to what msgspec checks, for requests and answers alike:
 
 - Nesting, the number of values and the digits of integers are limited.
 - Bytes that are not UTF-8 are refused, also inside values that are not decoded.
@@ -9,7 +9,7 @@ added to what msgspec checks, for requests and answers alike:
   is passed on as bytes. Fractions with more digits than a double has are rounded, as every parser does.
 - Half of a surrogate pair is refused. It is no Unicode text and cannot be written as UTF-8 again.
 - Duplicate keys: the last one counts and the others are dropped, so that two readers of one body cannot
-  read two different requests.
+  read two different requests; but inside of a value that is passed on as bytes all of them stay.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ TOO_LARGE = "request_too_large"
 
 _MALFORMED = "The body is not valid JSON"
 _UNREADABLE = "The body cannot be read"
-"""How errors about correct JSON with an unreadable value begin."""
 _BOM = b"\xef\xbb\xbf"
 _FORM = re.compile(rb"[A-Za-z_][\w.\[\]-]*=")
 _URL_ENCODED = re.compile(rb"(?:%EF%BB%BF)?%7B", re.IGNORECASE)
@@ -58,7 +57,6 @@ _AFTER_HALF = ("surrogate", "escape", "truncated")
 _MOST_EXPLAINED = 1_000_000
 """Bytes. Longer malformed JSON is not searched for the mistake: in 60 MB that takes eight seconds."""
 _CONTINUING = bytes(range(0x80, 0xC0))
-"""The bytes that can follow the first byte of a UTF-8 character."""
 _VALUE = 270
 """Bytes of memory per value while a request is translated: 210,000 values in short messages take 56 MB."""
 _USUAL = 4
@@ -70,7 +68,7 @@ _LONG = 256
 _STRIDE = 17
 """The first search for a long number reads only each 17th byte, where it is a row of digits, too."""
 _MOST_DIGITS = 1_000_000
-"""The most digits in a body with a long number. As numbers of 4,299 digits they take 0.04 s, 64 MB 2 s."""
+"""The most digits of numbers in a body with a long one: in numbers of 4,299 they take 0.04 s, 64 MB 2 s."""
 _FLAT = bytes.maketrans(b"123456789", b"000000000")
 _NOT_DIGITS_OR_QUOTES = bytes(set(range(256)) - set(b'"0123456789'))
 _NOT_BRACKETS = bytes(set(range(256)) - set(b'"[]{}'))
@@ -85,7 +83,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """A JSON object, decoded completely. Raises WireError for anything else; it names line and column."""
+    """A JSON object, decoded completely. Raises WireError for anything else (malformed JSON with line and
+    column), and for too many levels, values or digits.
+    """
     body = body.removeprefix(_BOM)
     refuse_flood(body)
     _refuse_many_digits(body)
@@ -102,7 +102,7 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
 def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Raw]:
     """The top level of a JSON object; each value as the bytes that were written.
 
-    Raises WireError as `decode_object` does, but not for numbers, which are not decoded.
+    Raises WireError for anything else, too many levels or values, but not for numbers: they are not decoded.
     """
     body = body.removeprefix(_BOM)
     refuse_flood(body)
@@ -117,7 +117,7 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
 
 
 def decode_both(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
-    """The results of `decode_object`, which may raise WireError, and of `decode_head`, for one body."""
+    """(a JSON object decoded completely, its top level with raw values). Raises WireError for others."""
     value = decode_object(body, max_depth)
     return value, _decode_head(body.removeprefix(_BOM))
 
@@ -150,8 +150,8 @@ def count_values(body: bytes, most: int) -> int:
 def extra_memory(body: bytes, max_values: int = MAX_VALUES) -> int:
     """Bytes of memory that a body's values take, decoded and translated, beyond `_USUAL` times its size.
 
-    0 for long texts, up to twenty times the size for small values. max_values: from twice so many strings on,
-    the result is only an upper bound, because such a body is refused.
+    0 for long texts, over a hundred times the size for small numbers. max_values: from twice so many strings
+    on, the result is only an upper bound, because such a body is refused.
     """
     usual = _USUAL * len(body)
     count = _commas_and_openings(body)
@@ -164,7 +164,9 @@ def extra_memory(body: bytes, max_values: int = MAX_VALUES) -> int:
 
 
 def refuse_flood(body: bytes) -> None:
-    """Raise WireError for more than `_MOST_VALUES` values: decoding them would take gigabytes."""
+    """Raise WireError for more than `_MOST_VALUES` commas and opening brackets, also in strings: decoding so
+    many values would take gigabytes.
+    """
     if len(body) > _MOST_VALUES and _commas_and_openings(body) > _MOST_VALUES:
         raise WireError(f"more than {_MOST_VALUES} values")
 
@@ -208,7 +210,7 @@ def encode(value: Any) -> bytes:
 
 
 def encode_head(head: Mapping[str, Any]) -> bytes:
-    """A top level as `decode_head` gives it, edited or not, as JSON; see `encode`."""
+    """The top level of an object (member -> raw or new value) as JSON. Raises WireError as `encode`."""
     return encode(head)
 
 
@@ -250,7 +252,6 @@ _KINDS = {"[": "an array", '"': "a string", "t": "true", "f": "false", "n": "nul
 
 
 def _check_depth(body: bytes, max_depth: int) -> None:
-    """Raise WireError when well-formed JSON is nested deeper than max_depth levels."""
     if body.count(b"{") + body.count(b"[") <= max_depth:  # true of most bodies, and cheap to count
         return
     steps = _outside_of_strings(_without_escapes(body), _NOT_BRACKETS).translate(_STEPS)
@@ -345,7 +346,7 @@ def _not_an_object(body: bytes) -> WireError:
 
 
 def _unreadable_number(body: bytes) -> int:
-    """The position of the first number that msgspec refuses: beyond a double, or of 4,300 or more digits."""
+    """The position of the first number beyond a double or of 4,300 or more digits; else the text's length."""
     for found in _NUMBER.finditer(body):
         number = found[1]
         if number and (isinf(float(number)) if _FLOAT.search(number) else len(number) >= _INT_DIGITS):
@@ -354,5 +355,4 @@ def _unreadable_number(body: bytes) -> int:
 
 
 def _half_of_pair(body: bytes) -> int | None:
-    """The position of the first half of a surrogate pair that stands alone, None if there is none."""
     return next((found.start() for found in _ESCAPE.finditer(body) if found[1] is not None), None)

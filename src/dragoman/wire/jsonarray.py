@@ -75,7 +75,7 @@ class JSONArraySplitter:
         return frames
 
     def _begin(self, byte: bytes, at: int) -> int:
-        """Handle a bracket outside of elements; returns where the element, or the text after it, starts."""
+        """Handle a bracket or quote outside of elements; returns where the element or other text starts."""
         if byte == b"{" or (byte == b"[" and self._in_array):
             self._depth = 1
             return at
@@ -94,7 +94,6 @@ class JSONArraySplitter:
         return frames
 
     def _string(self, chunk: bytes, position: int) -> int:
-        """Skip the rest of the open string; returns the position after it, at most the chunk's end."""
         while found := _STRING.search(chunk, position):
             position = found.end()
             if found[0] == b'"':

@@ -1,7 +1,7 @@
 r"""Forms as `multipart/form-data`: an ordered list of fields, some of which are files.
 
 RFC 7578, RFC 2046 section 5.1. A boundary begins with CRLF and has no other CR, so the parser holds back only
-the bytes after the last CR of a chunk. Before the first boundary, and before a boundary directly after a
+the bytes from the last CR of a chunk on. Before the first boundary, and before a boundary directly after a
 field's headers, the CRLF has been read already or is missing: the parser puts one in front of the bytes.
 
 Senders escape names in two ways: `\"` and `\\` (RFC 822, Python, old curl), or `%22`, `%0D` and `%0A`
@@ -38,7 +38,7 @@ Form: TypeAlias = tuple[Field, ...]
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The headers of a field, which precede its bytes; attributes as in `Field`."""
+    """A field's headers, before its bytes. filename: None = no file. kind: media type, None = not stated."""
 
     name: str
     filename: str | None = None
@@ -77,12 +77,11 @@ _PLAIN: Final = frozenset({b"binary", b"8bit", b"7bit"})
 
 
 class MultipartParser:
-    """Splits one body into its fields: each is a `Head` and then its bytes, in pieces of about 64 KiB at
-    most.
+    """Splits one body into its fields: each is a `Head` and then its bytes, in pieces of up to about 64 KiB.
 
-    boundary: without the dashes before it. max_fields, max_head, max_text: see MAX_FIELDS, MAX_HEAD,
-    MAX_TEXT; a form that exceeds one raises WireError with the code TOO_LARGE. After an error the parser
-    cannot be used.
+    boundary: without the dashes before it. max_fields: the most fields. max_head: bytes of a field's headers.
+    max_text: bytes of all fields that are not files. A form beyond one of them raises WireError with the code
+    TOO_LARGE. After an error the parser cannot be used.
     """
 
     def __init__(
@@ -123,7 +122,7 @@ class MultipartParser:
             raise WireError("the form is cut off: its last boundary is missing", self.field)
 
     def _read(self, data: bytes, pieces: list[Head | bytes]) -> bytes:
-        """Append a field's bytes up to the next boundary to `pieces`; returns the bytes after it."""
+        """Append a field's bytes up to the next boundary to `pieces`; returns the bytes after it, or b""."""
         data = self._held + data
         end = data.find(self._delimiter)
         stop = end if end >= 0 else self._sure(data)
@@ -173,7 +172,7 @@ class MultipartParser:
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary in a `multipart/form-data` content type. Raises WireError if there is none."""
+    """The boundary of a `multipart/form-data` type. Raises WireError for another type, no or a wrong one."""
     kind, stated = _parameters(content_type.encode())
     if kind != b"multipart/form-data":
         raise WireError("the body is not multipart/form-data")
@@ -209,7 +208,6 @@ def written(form: Form, boundary: bytes) -> Pieces:
 
 
 def _head_of(block: bytes) -> Head:
-    """The head of a field. block: the bytes from the boundary to the blank line. Raises WireError."""
     padding, _, lines = block.partition(b"\r\n")
     if padding.strip(b" \t"):
         raise WireError("a boundary is followed by something else on its line")

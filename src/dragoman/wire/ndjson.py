@@ -47,7 +47,7 @@ class NDJSONSplitter:
 
 
 def line(payload: bytes) -> bytes:
-    """JSON as a line. Line ends in `payload`, which are only white space there, become blanks."""
+    """JSON as a line. Each LF in `payload`, which is only white space in JSON, becomes a blank."""
     if b"\n" in payload:
         payload = payload.replace(b"\n", b" ")
     return payload + b"\n"

@@ -19,7 +19,6 @@ _BEGINNINGS: Final = (
     (b"\xff\xf2", "audio/mpeg"),
 )
 _PICTURES: Final = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
-"""Media types of pictures by the beginning of their base64."""
 _RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 
 

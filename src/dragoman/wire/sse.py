@@ -35,12 +35,11 @@ _LINE = 48
 """Bytes that an event's line counts besides its text, so that a flood of short lines is limited, too."""
 _BOM = b"\xef\xbb\xbf"
 _END = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")
-"""The end of a line and the blank line after it."""
 _CR = 13  # `int in bytes` is a bare memchr, eight times cheaper than `bytes in bytes`
 
 
 class ErrorFrame(bytes):
-    """The data of an event that its sender marked as an error. It need not be JSON."""
+    """What a server sent as an error: marked so, or outside of the stream's framing. It need not be JSON."""
 
     __slots__ = ()
 
@@ -136,7 +135,7 @@ class SSESplitter:
             raise too_large("an event", self._max_event)
 
     def _parse(self) -> bytes | None:
-        """Empty `_odd`; returns the data in its lines, as an ErrorFrame if they say that it is an error."""
+        """Empty `_odd`; returns its data, as an ErrorFrame for a marked error or JSON without framing."""
         lines = self._odd
         lines[0] = lines[0].removeprefix(_BOM)
         data: list[bytes] = []
@@ -162,7 +161,7 @@ class SSESplitter:
 class SSECutter:
     """Splits one stream into whole events, byte for byte: joined, the events are the stream again.
 
-    A heartbeat or an error event may be inserted between two events. max_event: as for `SSESplitter`.
+    A heartbeat or an error event may come between two. max_event: bytes; a larger event raises WireError.
     """
 
     __slots__ = ("_held", "_max_event", "_parts", "_tail")
@@ -207,7 +206,6 @@ def too_large(what: str, most: int) -> WireError:
 
 
 def _ends(stream: bytes) -> Iterator[int]:
-    """The positions after the blank lines that end events."""
     if _CR in stream:  # rare, and much slower to search
         yield from (found.end() for found in _END.finditer(stream))
         return
@@ -223,7 +221,7 @@ def data(payload: bytes) -> bytes:
 
 
 def event(name: str, payload: bytes) -> bytes:
-    """An event with a name. name: one line. payload: as for `data`."""
+    """An event with a name. name: one line. payload: JSON or other text. Raises WireError for a CR in it."""
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _lines(payload))
 
 

@@ -35,7 +35,7 @@ def to_vtt(cues: Iterable[Cue]) -> str:
 
 
 def _cue(cue: Cue, mark: str) -> str:
-    lines = [line for line in cue.text.replace("-->", "->").splitlines() if line.strip()]
+    lines = [line for line in re.sub("--+>", "->", cue.text).splitlines() if line.strip()]
     return f"{_time(cue.start, mark)} --> {_time(cue.end, mark)}\n" + "\n".join(lines).strip() + "\n\n"
 
 

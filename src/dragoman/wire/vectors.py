@@ -17,7 +17,6 @@ from dragoman.errors import WireError
 WIDTH = 4
 """Bytes of one number."""
 _BIG = array("H", [1]).tobytes() == b"\0\1"
-"""Whether this machine is big-endian."""
 
 
 def from_floats(numbers: Sequence[float]) -> bytes:
@@ -34,7 +33,7 @@ def to_floats(vector: bytes) -> list[float]:
 
 
 def from_base64(text: str) -> bytes:
-    """A vector from base64. Raises WireError for other text, no numbers, or numbers that are not finite."""
+    """A vector from base64. Raises WireError for other text, no or half numbers, or numbers not finite."""
     try:
         data = b64decode(text, validate=True)
     except (Error, ValueError):

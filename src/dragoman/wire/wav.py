@@ -48,7 +48,7 @@ def pcm_of(mime: str | None) -> Pcm | None:
 
 
 def wav(samples: bytes | bytearray, pcm: Pcm) -> bytes:
-    """The samples as a WAV file."""
+    """The samples (16-bit, little-endian) as a WAV file."""
     frame = pcm.channels * _WIDTH
     header = _HEADER.pack(
         *(b"RIFF", 36 + len(samples), b"WAVE", b"fmt ", 16),
@@ -62,7 +62,7 @@ def unpacked(data: _Data) -> tuple[_Data, Pcm]:
     """The samples of a WAV file and their format.
 
     If the file was written before its length was known, its samples end with the file. Raises WireError for a
-    file that is not WAV, or has no samples of 16 bits.
+    file that is not WAV, or has no samples of 16 bits in its first `_MOST_CHUNKS` chunks.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is not a WAV file")

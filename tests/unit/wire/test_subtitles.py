@@ -31,8 +31,8 @@ def test_silence() -> None:
 
 
 def test_what_would_end_a_cue_is_not_written() -> None:
-    written = to_srt([Cue(0, 1, "one\n\ntwo --> three\r\n")])
-    assert written == "1\n00:00:00,000 --> 00:00:01,000\none\ntwo -> three\n\n"
+    written = to_srt([Cue(0, 1, "one\n\ntwo --> three ---> four\r\n")])
+    assert written == "1\n00:00:00,000 --> 00:00:01,000\none\ntwo -> three -> four\n\n"
 
 
 @pytest.mark.parametrize(
