@@ -162,7 +162,7 @@ def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
 
 
 def _gelu(numpy: Any, x: Any) -> Any:
-    """Multiply x by the standard normal distribution at x. numpy has no error function; this one is
+    """Multiply x by the normal distribution function at x. numpy has no error function; this one is
     Abramowitz and Stegun's 7.1.26, whose error (1.5e-7) is as small as that of a 32-bit float.
     """
     z = numpy.abs(x) * numpy.float32(0.5**0.5)

@@ -30,7 +30,7 @@ SPEEDS: Final = (0.5, 2.0)
 LONGEST_TEXT: Final = 16_384
 """The most characters of a text that is spoken: about twenty minutes."""
 MOST_TEXTS: Final = 10_000
-"""The most texts of one embedding request, 15 MB in all. OpenAI's API takes 2,048."""
+"""The most texts of one embedding request; their vectors have 15 MB. OpenAI's API takes 2,048."""
 LARGEST_RECORDING: Final = protocol.MAX_FRAME - (1 << 20)
 """The most bytes of one recording."""
 
