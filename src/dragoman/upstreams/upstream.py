@@ -145,8 +145,8 @@ METHODS: Final[Mapping[Operation, str]] = {
 """The methods by which a custom upstream supports operations other than chat; each is optional. A method
 takes the operation's request (`ir.EmbedRequest`, …) and a call, and returns the operation's response; a
 failure is `RequestFailed`. It reports losses in `call.report` before it calls `call.ready()`, which refuses
-them in strict mode; losses that are found later are refused after the work. A usage of None is estimated if
-possible:
+them in strict mode; losses that are found later are refused after the work. A usage of None is estimated for
+embeddings and speech:
 
     async def count_tokens(self, request: ir.Request, call: Call) -> ir.TokenCount: ...
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse: ...

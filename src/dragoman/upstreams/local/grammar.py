@@ -122,7 +122,6 @@ def _json(value: Any) -> str:
 
 
 def _literal(text: str) -> str:
-
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
 

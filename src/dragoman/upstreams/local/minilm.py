@@ -38,7 +38,7 @@ class MiniLM:
         self._numpy = library("numpy", "embeddings")
 
     def load(self, options: Options) -> MiniLMModel:
-        """Load the weights from the archive in which they were published."""
+        """Load the weights from the archive in which they were published. Raises EngineRefused("model")."""
         try:
             with zipfile.ZipFile(options.path) as archive:
                 vocabulary = json.loads(archive.read("tokenizer.json"))["model"]["vocab"]

@@ -29,8 +29,8 @@ class Options(Message, frozen=True):
     """How one model file is run. Different options are different loaded models.
 
     path: the file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT`, or the model's if
-    less. threads: 0 = one for each physical core that this process may use. gpu_layers: layers on the GPU, if
-    the engine supports one; negative = all. context and gpu_layers are for chat models only.
+    less. threads: 0 = one for each usable physical core; only for chat and transcription. gpu_layers: layers
+    on the GPU, if the engine supports one; negative = all. context and gpu_layers are only for chat.
     """
 
     path: str
@@ -172,7 +172,7 @@ Order: TypeAlias = Job | Cancel | Unload | Inspect
 
 
 class TokenProb(Message, frozen=True):
-    """A token, its bytes, its log probability before any sampling parameter, and its best alternatives."""
+    """A token, its bytes, its log probability before any sampling parameter; top: the likeliest there."""
 
     id: int
     piece: bytes

@@ -27,7 +27,7 @@ _COMPARED: Final = 32
 
 
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
-    """A value for the schema; null if there can be none. Raises WireError when `budget` is used up.
+    """A value for the schema, with null for what nests too deep. Raises WireError when `budget` is used up.
 
     budget: None = a new one; each part and letter of the value, and each merge of schemas, takes steps of it.
     """
