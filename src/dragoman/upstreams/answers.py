@@ -29,7 +29,7 @@ LIMITED: Final = frozenset({TOO_MANY_VALUES, TOO_MANY_BLOCKS, ANSWER_TOO_LARGE})
 """Codes of a `WireError` that mean that an answer is too large, not invalid."""
 
 MAX_REFUSAL: Final = 256 * 1024
-"""The most bytes that are used of an error answer. Some repeat the request, after their message."""
+"""The most bytes of an error answer that are used. Some answers repeat the request, after the message."""
 _REFUSAL_VALUES: Final = 20_000
 """JSON values up to which an error answer is decoded. Of a larger one, the beginning is shown as text."""
 PART: Final = 16 * 1024

@@ -79,7 +79,7 @@ def vectors(
 def speak_order(
     request: ir.SpeechRequest, options: protocol.Options, keep_alive: float, report: Report, *, encodes: bool
 ) -> protocol.Speak:
-    """The job to speak the text. encodes: whether an encoder is installed. Raises RequestFailed if it cannot."""
+    """The job to speak the text. encodes: whether an encoder is installed. Raises RequestFailed."""
     if request.voice is not None and request.voice.lower() not in VOICES:
         raise refused(
             f"There is no voice {request.voice[:64]!r}; available voices: {_listed(VOICES)}.", "voice"
@@ -118,7 +118,7 @@ def sound(answer: protocol.Spoken, order: protocol.Speak, model: str) -> ir.Spee
 def transcribe_order(
     request: ir.TranscriptionRequest, options: protocol.Options, keep_alive: float, report: Report
 ) -> protocol.Transcribe:
-    """The job to transcribe the recording; losses go to `report`. Raises RequestFailed if it cannot be done."""
+    """The job to transcribe the recording; losses go to `report`. Raises RequestFailed if it cannot be."""
     if request.translate:
         raise refused("This model understands only English, so it cannot translate.", "model")
     if not english(request.language):

@@ -142,7 +142,7 @@ class Reader:
         self._budget = budget
 
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
-        """The schema as a `Flat`, or its alternatives with paths. Raises WireError if it is not enforceable."""
+        """A `Flat`, or the schema's alternatives with paths. Raises WireError if no grammar enforces it."""
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
             if keyword not in rest:
