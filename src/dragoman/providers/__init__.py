@@ -1,1 +1,1 @@
-"""Vendors and accounts: which dialect they speak, at which address, with which credential. No IO."""
+"""Vendors and accounts: their dialects, addresses, credentials, and facts about their models. No IO."""

@@ -47,8 +47,8 @@ def host_url(stated: str, *, port: int, path: str) -> str:
     """The base URL for a host in the spelling of a server's own clients: `host`, `host:port`, `:port`,
     `[::1]:port` or a URL. An address to listen on (0.0.0.0) becomes this machine's loopback address.
 
-    port: added to a host that states neither a port nor a scheme. path: added to a path that is stated. Text
-    that cannot be parsed, or names a user, is not converted: `base_url` refuses it.
+    port: added to a host that states neither a port nor a scheme. path: added to a path that is stated. A
+    host without a scheme gets http. Text that `base_url` will refuse (no valid port, a user) stays.
     """
     text = stated.strip().strip("\"'")
     scheme, _, rest = text.rpartition("://")
@@ -72,7 +72,7 @@ _LISTENING: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # no
 
 
 def origin(url: str) -> str:
-    """`scheme://host[:port]` of a URL: lower case, no default port. Raises ValueError for no base URL."""
+    """`scheme://host[:port]` of a URL: lower case, no default port. Raises ValueError as `base_url`."""
     return _origin(_split(url))
 
 
@@ -81,7 +81,7 @@ def without_keys(url: str) -> str:
     return _KEY.sub(r"\1…", _USER.sub(r"\1…@", url))
 
 
-_USER: Final = re.compile(r"(://)[^/?#@]*@")
+_USER: Final = re.compile(r"(://)[^/?#]*@")
 _KEY: Final = re.compile(r"(/key/|[?&](?:key|token|api[_-]?key)=)[^/?&#]+", re.IGNORECASE)
 
 

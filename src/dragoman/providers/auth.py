@@ -1,4 +1,4 @@
-"""Adds the credential and the vendor's fixed headers to a prepared request. Pure.
+"""Puts together the headers of every request to a provider, with the credential. Pure.
 
 A key is bound to the origin of its provider's configuration. It is never added to a request for another
 origin, whatever a request, a redirect or a mistake of ours asks for.
@@ -49,8 +49,8 @@ def sign(
     """The headers to send to `url`: names in lower case, a new dict.
 
     headers: the request's own, lower-case names; those that may hold a credential are dropped. fixed: the
-    vendor's (`anthropic-version`); the request's override them. extra: the operator's, which override both.
-    credential: None for a server without keys; raises DragomanError when `url` is not at its origin.
+    dialect's (`anthropic-version`); the request's override them. extra: the operator's, which override both.
+    credential: its header overrides all; None = no key. Raises DragomanError if `url` is not at its origin.
     """
     signed, secret = dict(fixed), credential_headers()
     signed.update((name, value) for name, value in headers.items() if name not in secret)

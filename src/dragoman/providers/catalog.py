@@ -1,8 +1,8 @@
 """Known vendors as data: their addresses, their API's paths and names, and their deviations from the dialect.
 
-A row holds facts, each from the vendor's own page or client or from recorded traffic; no code branches on a
-vendor's name. Vendors whose address depends on the account (a resource, a region, a workspace) have no row:
-the operator configures them with `base_url`. Pure.
+A row holds facts, each from the vendor's page or client, recorded traffic or a cited issue; no code branches
+on a vendor's name. Vendors whose address depends on the account (a resource, a workspace) have no row: the
+operator configures them with `base_url`. Pure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
 
     path: its chat endpoint below the base URL, None = the dialect's. drops: what is removed from the base
     URL's end before `path` is added. auth: how a key is sent, None = as for the vendor's first protocol.
-    models: patterns of the only model names that it serves, None = all.
+    models: patterns of the only models that it serves in chat, None = all.
     """
 
     path: str | None = None
@@ -43,14 +43,14 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
 
     name: as in configuration. title: for people. dialect: its first protocol; also: the others with their
     dialects, best first. path: the path at the end of `base_url`; added to a configured base URL that has
-    none. appends: whether the vendor's own clients add `path` to every base URL. keys: environment variables
-    of which the first that is set holds the key; none = configuration alone adds the vendor. base_var: the
-    environment variable that replaces the base URL. host_port: None = `base_var` holds a URL; a number = it
-    holds a host, and this is its default port. chat_path: the chat endpoint below the base URL, None = the
-    dialect's. bases: by operation, the path that replaces `path` for it. models: patterns of the bare model
-    names that belong to this vendor (`*` any text, `[…]` one character of these). known: some models that
-    lists show until the vendor has been asked; never a limit. page: its documentation. read: the month in
-    which the facts were collected.
+    none. appends: whether the vendor's own clients add `path` to every base URL. keys: environment variables;
+    the first that is set holds the key, further keys those with `_2` to `_10` at its end. base_var: the
+    environment variable that replaces the base URL. Either adds the vendor without configuration. host_port:
+    the default port of the host in `base_var`, None = `base_var` holds a URL. chat_path: the chat endpoint
+    below the base URL, None = the dialect's. bases: by operation, the path that replaces `path` for it.
+    models: patterns of the bare model names that belong to this vendor (`*` any text, `[…]` one character of
+    these). known: some models that lists show until the vendor has been asked; never a limit. page: its
+    documentation. read: the month in which the facts were collected.
     """
 
     name: str
@@ -515,8 +515,8 @@ CATALOG: Final[Mapping[str, Vendor]] = MappingProxyType(
 
 
 def unconfigured(model: str, providers: Mapping[str, str | None]) -> str | None:
-    """What to do about an unknown model, in words: the setting that adds its vendor, or the provider under
-    whose name that vendor is configured; None = no hint.
+    """What to do about an unknown model, in words: the environment variable or setting that adds its vendor,
+    or, for `vendor/model`, the configured provider of that vendor. None = no known vendor, or no hint.
 
     model: `provider/model`, or a bare name, which belongs to the first vendor with a fitting pattern.
     providers: by configured name, its catalogue row's name or None.

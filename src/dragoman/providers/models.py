@@ -1,8 +1,8 @@
 """Known facts of models, as data: limits, abilities, and the values that each model accepts. Pure.
 
 A row states only what a page of the vendor or a cited observation says; every other fact is None, and then
-the provider decides. Names of future models match no row on purpose: for them the encoders write the newest
-forms.
+the provider decides. Only a few patterns (`gemini-3*`) also match names of future models: for all others the
+encoders write the newest forms.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from dragoman.ir import Value
 class Row(Value, frozen=True):
     """Facts about the models with matching names.
 
-    names: exact names or shell patterns, compared with the name both with and without its snapshot date.
-    vendor: the only vendor at which the facts hold, None = any, because the name is the maker's. source: the
-    page of the facts. read: the month in which it was read.
+    names: exact names or shell patterns, compared with the name, and with the name without its snapshot date
+    or `latest`. vendor: the only vendor at which the facts hold, None = any, because the name is the maker's.
+    source: the page of the facts, or our module for own models. read: the month in which it was read.
     """
 
     names: tuple[str, ...]
@@ -37,7 +37,7 @@ def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Fac
     """The known facts of a model at a vendor (None = not in the catalogue), UNKNOWN if there are none.
 
     Facts stated in `overrides` replace them. A row of this vendor precedes rows of any vendor; otherwise the
-    row with the longest matching name counts, `*` excluded.
+    row with the longest matching name counts, `*` excluded. A fine-tuned model has its base model's facts.
     """
     known = _known(vendor, model)
     if overrides == UNKNOWN:
@@ -64,7 +64,7 @@ def _known(vendor: str | None, model: str) -> Facts:
 
 
 _TUNED: Final = pattern(r"ft:([^:]+):")
-"""The name of a fine-tuned model; group 1 is the name of its base model, whose facts it has."""
+"""The beginning of a fine-tuned model's name; group 1 is the name of its base model."""
 _SNAPSHOT: Final = pattern(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|latest)\Z")
 
 # Anthropic ----------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ _GOOGLE: Final = (
     Row(("gemini-2.5-flash*",), _GEMINI_2_5, _GEMINI_THINKING),
     Row(("gemini-2.5-pro*",), _but(_GEMINI_2_5, thinking_budget=(128, 32_768)), _GEMINI_THINKING),
     Row(("gemini-2.5-flash-image*", "gemini-2.0-flash-*image-generation"), _GEMINI_PICTURES, _GEMINI_IMAGES),
-    Row(("gemini-2.5-*-tts*",), Facts(tools=False, images=False), _GEMINI_DOCS),
+    Row(("gemini-2.5-flash*-tts*", "gemini-2.5-pro*-tts*"), Facts(tools=False, images=False), _GEMINI_DOCS),
     Row(("gemini-3*",), _GEMINI_3, _GEMINI_LEVELS),
     Row(("gemini-3-pro*",), _but(_GEMINI_3, efforts=("low", "high")), _GEMINI_LEVELS),
     Row(

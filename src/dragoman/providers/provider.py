@@ -22,7 +22,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     chat_url, stream_url: the URLs of the chat endpoint for whole answers and for streams; may contain
     `{model}`. bases: by operation, the URL below which its path lies, where that is not the chat endpoint's
     base. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns of the only
-    model names that it serves, None = all.
+    models that it serves in chat, None = all.
     """
 
     dialect: str
@@ -42,8 +42,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     has none. base_url: in normal form. chat_path, stream_path: the chat endpoint below it for whole answers
     and for streams, with `{model}` in place of the model's name. credentials: its keys, each bound to this
     origin; empty for a server without keys. fixed: headers that the dialect requires. headers: the
-    operator's, lower-case names, possibly secret. body: JSON that is merged into every request. models: the
-    model names that it serves, None = any. further: its protocols besides `dialect`, the best first.
+    operator's, lower-case names, possibly secret. body: JSON that is merged into each request for a model.
+    models: the model names that it serves, None = any. further: its protocols besides `dialect`, best first.
     """
 
     name: str
@@ -82,9 +82,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _bases(self) -> Mapping[str, str]:
-        """By operation, the base URL of an operation that lies beside the vendor's own path (`Vendor.bases`).
+        """By operation, the base URL of each that lies beside the vendor's own path (`Vendor.bases`).
 
-        A path of the operator's before the vendor's own stays: a proxy may serve the vendor there.
+        Of a base URL that ends in that path, all before it stays (a proxy's path); of another, the origin.
         """
         vendor = self.vendor
         if vendor is None or not vendor.bases:
@@ -114,11 +114,11 @@ def base_url(
     base_path: str | None = None,
     chat_path: str = "",
 ) -> str:
-    """The normal form of a provider's base URL. Raises ValueError if there is none.
+    """The normal form of a provider's base URL. Raises ValueError if there is none, or an invalid one.
 
     vendor: its catalogue row, None = unknown; then `dialect` decides which path is expected. spelled: the
-    operator's text, None = the vendor's URL. base_path, chat_path: `base_path`, `endpoint` of
-    `address.base_url`.
+    operator's text, None = the vendor's URL. base_path: the operator's path, added instead of the expected
+    one. chat_path: the endpoint's path, which `spelled` may end in, "" = the dialect's.
     """
     if spelled is None:
         if vendor is None:

@@ -1,8 +1,8 @@
-"""Limits for a provider's answer, checked before the answer is decoded.
+"""Limits for a provider's answer; most are checked before the answer is decoded.
 
 An answer of five million empty arrays takes seconds to decode, and nothing else runs in that time. So JSON
 values are counted in the bytes, at a hundredth of the cost. The parts of a stream that are kept are limited
-as well. An answer above a limit fails the attempt, so that the next candidate is tried.
+as well. An answer above a limit fails the attempt: the next candidate is tried, unless content was sent.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ LIMITED: Final = frozenset({TOO_MANY_VALUES, TOO_MANY_BLOCKS, ANSWER_TOO_LARGE})
 """Codes of a `WireError` that mean that an answer is too large, not invalid."""
 
 MAX_REFUSAL: Final = 256 * 1024
-"""Bytes that are read of an error answer. Some repeat the request; their message comes first or is short."""
+"""The most bytes of an error answer that are used. Some answers repeat the request, after the message."""
 _REFUSAL_VALUES: Final = 20_000
 """JSON values up to which an error answer is decoded. Of a larger one, the beginning is shown as text."""
 PART: Final = 16 * 1024
-"""Bytes of a stream that are handled before other tasks may run. A token's event has about 200."""
+"""The most bytes of a stream that are handled before other tasks run. A token's event has about 200."""
 _PLAIN: Final = 8
-"""One of eight allowed values may stand outside of log probabilities, where it may become a content block."""
+"""An eighth of the allowed values may stand outside of log probabilities, where each may become a block."""
 _EVENT: Final = 4
-"""One of four allowed values may stand in one event of a stream, which is decoded at once."""
+"""A quarter of the allowed values may stand in one event of a translated stream, which is decoded at once."""
 _RELAYED: Final = 2.5
 """So many times the allowed values may stand in a relayed answer, because only its head is decoded. This is
 enough for 20 alternatives to each of 10,000 tokens.
@@ -48,12 +48,12 @@ _decode = msgspec.json.Decoder().decode
 
 
 class AnswerLimits(msgspec.Struct, frozen=True):
-    """How large a provider's answer may be: the settings `providers.NAME.answers`.
+    """How large a provider's answer may be: the settings `providers.NAME.answers`, except `max_size`.
 
-    values: JSON values of one answer; numbers: those of an answer with embeddings. event: bytes of one event.
-    opening: bytes of a stream before its first content. stream: bytes of a translated stream. blocks: content
-    blocks of one answer, candidates and citations included. silence: seconds that a provider may send no
-    content, None = no limit.
+    values: JSON values of one answer (of a relayed chat 2.5 times as many); numbers: those of an answer with
+    embeddings. event: bytes of one event. opening: bytes of a stream before its first content. stream: bytes
+    of a translated stream. blocks: content blocks of one translated chat answer, citations and, if it is
+    whole, candidates included. silence: seconds that a provider may send no content, None = no limit.
     """
 
     values: int = 800_000
@@ -66,12 +66,12 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @property
     def unsuspicious(self) -> int:
-        """The most values outside of log probabilities. Shorter answers (in bytes) have no more values."""
+        """The most values outside of log probabilities. A body of at most so many bytes is not counted."""
         return self.values // _PLAIN
 
     @property
     def event_values(self) -> int:
-        """The most JSON values in one event of a translated stream."""
+        """The most JSON values in one event of a translated stream, and in what is kept of the stream."""
         return self.values // _EVENT
 
     def hold_chat(self, body: bytes) -> bool:
@@ -96,7 +96,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
             raise _many_values(self.unsuspicious, "values", " outside of log probabilities")
 
     def hold_event(self, frame: bytes) -> None:
-        """Raise WireError for an event of a translated stream with too many values; invalid JSON passes."""
+        """Raise WireError for a translated stream's event with too many values. Else invalid JSON passes."""
         if self._may_be_blocks(frame, self.event_values):
             try:
                 value = _decode(frame)
@@ -172,8 +172,8 @@ _NESTED: Final = (dict, list)
 def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, kept: Kept) -> int:
     """The number of blocks and citations in a stream, this batch included. Raises WireError for too many.
 
-    opened: the number before this batch. kept: changed; it counts, and limits as well, the values that a
-    decoder keeps inside the blocks.
+    opened: the number before this batch. kept: counts the values inside blocks, citations, signatures and
+    unknown members as well, and raises WireError for too many.
     """
     for event in batch:
         kind = type(event)
@@ -205,7 +205,7 @@ def without_content(name: str, most: int) -> ir.Fault:
 
 
 def silent(name: str, seconds: float) -> ir.Fault:
-    """The fault of a provider that sent no content, only pings, for so many seconds."""
+    """The fault of a provider that sent no content for so many seconds, at most pings."""
     message = f"{name} sent nothing but pings for {seconds:g} s (setting answers.max_silence)."
     return ir.Fault("timeout", message, code=NO_CONTENT, blame="upstream")
 
@@ -234,12 +234,12 @@ class Parts:
         self.more = False  # whether there is a next part
 
     def first(self, data: bytes) -> bytes:
-        """Take a read of more than `PART` bytes; returns its first part."""
+        """Take a read of more than `PART` bytes; returns its first part, the others come from `next`."""
         self._data, self._at, self.more = data, 0, True
         return data[:PART]
 
     async def next(self) -> bytes:
-        """The next part, after other tasks have run."""
+        """The next part, after other tasks have run. Only while `more` is true."""
         await asyncio.sleep(0)
         self._at += PART
         part = self._data[self._at : self._at + PART]
@@ -250,7 +250,7 @@ class Parts:
 
 
 async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
-    """The whole body of an answer. Raises RequestFailed if it has more than `most` bytes."""
+    """The whole body. Raises RequestFailed if it is longer than `most` bytes or breaks off."""
     parts: list[bytes] = []
     size = 0
     while data := await answer.chunk():
@@ -263,7 +263,7 @@ async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
 
 
 async def read_refusal(answer: Answer) -> bytes:
-    """The body of an error answer, cut so that it has few enough bytes and values to be decoded at once."""
+    """An error answer's body, cut if it has many bytes or values. Raises RequestFailed if it breaks off."""
     parts: list[bytes] = []
     size = 0
     while size < MAX_REFUSAL and (data := await answer.chunk()):

@@ -23,9 +23,9 @@ from dragoman.upstreams.wire import Account, WireUpstream
 class Backend(Answering, Protocol):
     """A provider's upstream in one of the protocols that it supports.
 
-    dialect: that protocol, None = the IR itself. native: the features that it supports itself; the others are
-    emulated. accounts: its credentials, at least one. success: the HTTP status of a good answer, None = no
-    HTTP. silence: seconds that it may send no content, None = no limit.
+    dialect: that protocol, None = the IR itself. native: the features that need no emulation. quirks: its
+    deviations from the protocol. accounts: its credentials, at least one. success: the HTTP status of a good
+    answer, None = no HTTP. silence: seconds that it may send no content, None = no limit.
     """
 
     @property
@@ -49,19 +49,23 @@ class Backend(Answering, Protocol):
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> Backend:
-        """The provider's upstream in the best protocol for a chat of `face`'s client; see `apis.choose`."""
+        """The upstream in the best protocol for a chat: the operator's `preferred`, else the client's `face`;
+        if that is lacking, or `facts` exclude it for the request, the first that they allow, or any.
+        """
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:
-        """The same provider in a protocol with this operation, `face` if possible; None = there is none."""
+        """The provider in a protocol with this operation, if possible `face`; None = none for `model`."""
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """The facts about a model: `known`, corrected by what earlier failures have told."""
+        """`known`, with `reasoning` False for a model that `learns_thoughtless` has remembered."""
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember what a failure says about calling this model. True: it said something, so try again."""
+        """Remember what a failure says about a model in this protocol: absent, or no tools while it thinks.
+        True: it said that, so try again.
+        """
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """Remember that a model does not think, if the failure says so. True: it does, so try again."""
+        """Remember that a model cannot encrypt its thinking, if the failure says so. True: then try again."""
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
         """A call's failure as clients may read it. located: makes a parameter that is a path in the IR a path
@@ -69,7 +73,7 @@ class Backend(Answering, Protocol):
         """
 
     def written(self, request: ir.Request, call: Call) -> Call:
-        """The call with the chat request encoded in this protocol; unchanged if the protocol is the IR."""
+        """The call with the encoded chat (for the IR, as it is). Raises WireError if it cannot be encoded."""
 
 
 class OwnUpstream:
@@ -98,7 +102,7 @@ class OwnUpstream:
         return self
 
     def able(self, operation: Operation, face: str, model: str) -> OwnUpstream | None:
-        """This upstream if it has the operation's method, else None."""
+        """This upstream if it has the operation's method, for this model; else None."""
         return None if self.performer(operation, model) is None else self
 
     def performer(self, operation: Operation, model: str) -> Perform | None:

@@ -20,9 +20,9 @@ _PASSED: Final[ContextVar[int]] = ContextVar("gateways passed", default=0)
 
 
 def arrived(stated: str) -> ir.Fault | None:
-    """Store the count that a request's header states, for the task that serves it. A fault if it is `MOST` or
-    more; it blames the client, so that no gateway on the way tries again. Other text than a number is
-    ignored.
+    """Store the count that a request's header states, for the task that serves it; returns None. From `MOST`
+    on, only a fault is returned; it blames the client, so that no gateway on the way tries again. Other text
+    than a number is ignored.
     """
     if not (stated.isascii() and stated.isdigit()):
         return None
@@ -37,5 +37,5 @@ def arrived(stated: str) -> ir.Fault | None:
 
 
 def passed() -> int:
-    """The number of gateways that the running task's request passed before this one."""
+    """The number of gateways that the running task's request passed before this one, as far as stated."""
     return _PASSED.get()

@@ -1,7 +1,7 @@
 """Requests that are sent to a provider as they are, with its credential, and not interpreted.
 
-The first credential is always used, because files of one key may be invisible to another. Nothing is retried:
-a streamed body is gone after one attempt, and files and jobs belong to one provider only.
+The first credential is always used, because files of one key may be invisible to another. Only one attempt is
+made: a streamed body is gone after it, and files and jobs belong to one provider only.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from dragoman.version import __version__
 class Passage:
     """Sends requests about files and jobs to one provider.
 
-    base_url: the beginning of their URLs. account: the credential. resources: the kinds of objects that the
-    provider has. yields: names of headers in which a client's value replaces the account's.
+    base_url: the beginning of their URLs. account: the credential. resources: the kinds of objects that may
+    be asked for. yields: names of headers in which a client's value replaces the account's.
     """
 
     def __init__(
@@ -61,7 +61,8 @@ class Passage:
     ) -> Answer:
         """Call the provider; the caller closes the answer. Raises RequestFailed if there is none.
 
-        target: a path below `base_url` with its query, escaped. headers: the client's headers that may pass.
+        target: a path below `base_url` with its query, escaped. headers: the client's that may pass; the
+        account's override them, except those in `yields`.
         """
         prepared = CIMultiDict(
             {
@@ -79,8 +80,8 @@ class Passage:
 
     async def refused(self, answer: Answer) -> RequestFailed:
         """The error in an answer without success, without the account's secrets; outside of 400 to 599 it
-        only names the status. A refused credential is an error of the gateway, because the client cannot
-        correct it.
+        only names the status. 401 and 403 are an error of the gateway, because the client cannot correct its
+        credential. Raises RequestFailed if the answer breaks off.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)

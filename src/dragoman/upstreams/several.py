@@ -19,7 +19,7 @@ from dragoman.upstreams.upstream import Batches, Call, collected
 
 class Question(msgspec.Struct, frozen=True):
     """One question. call: its `encoded` is the question in the upstream's protocol, if already encoded.
-    estimate: adds estimated usage to the answer's events, None = none is added; it counts what it is fed.
+    estimate: adds estimated usage if the answer's events state none, None = none is added.
     """
 
     request: ir.Request
@@ -27,14 +27,14 @@ class Question(msgspec.Struct, frozen=True):
     estimate: EstimateUsage | None = None
 
     def counted(self, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """The events of the question's answer, with estimated usage added if it is wanted."""
+        """The events of the answer; `estimate`, if any, adds usage before the end if none was stated."""
         if self.estimate is None:
             return batch
         return [told for event in batch for told in self.estimate.feed(event)]
 
 
 class Several:
-    """An upstream that is asked questions instead of the request and call that its methods get."""
+    """An upstream that is asked `questions`: its methods ignore the request and the call that they get."""
 
     def __init__(self, upstream: Answering, questions: Sequence[Question]) -> None:
         self.name = upstream.name
@@ -52,7 +52,7 @@ class Several:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncGenerator[Batches]:
-        """The answers as the events of one; the number of its question is a choice's index."""
+        """The answers as the events of one; its choices have the questions' numbers, its usage is the sum."""
         async with aclosing(self._batches()) as batches:
             yield batches
 
@@ -86,8 +86,8 @@ class _One:
         self.usages: list[ir.Usage] = []  # at most one: the last that was stated
 
     def feed(self, batch: Sequence[ir.Event]) -> list[ir.Event]:
-        """The events as those of the choice, without usage. Only the first answer's start and the last
-        answer's end pass; another end with an error becomes an `ir.Error`.
+        """The events of the answer's first choice as those of this one; usage goes into `usages`. Only the
+        first answer's start and the last one's end pass; an end with an error becomes an `ir.Error`.
         """
         events: list[ir.Event] = []
         for event in batch:
@@ -116,7 +116,7 @@ _COUNTS: Final = (
 
 
 def added(usages: Sequence[ir.Usage]) -> ir.Usage:
-    """The sum of all usages; a count that no usage states stays None."""
+    """The sum of all usages, without `detail` and `extra`; a count that none states stays None."""
     sums: dict[str, Any] = {}
     for name in _COUNTS:
         stated = [count for usage in usages if (count := getattr(usage, name)) is not None]

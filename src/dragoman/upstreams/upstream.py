@@ -35,11 +35,11 @@ from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 
 Batches: TypeAlias = AsyncIterator[Sequence[ir.Event]]
-"""Events in the order of `ir.GRAMMAR`. One item holds the events of one read and becomes one write."""
+"""Events in the order of `ir.GRAMMAR`. One item holds the events of one read, perhaps none."""
 
 
 async def collected(batches: Batches) -> ir.Response:
-    """The whole answer of a stream of events. Raises RequestFailed for an error in it."""
+    """The whole answer of a stream of events. Raises RequestFailed for an `ir.Error` in it."""
     answer = ir.Fold()
     async for batch in batches:
         for event in batch:
@@ -80,13 +80,13 @@ class Stopwatch:
 class Call(msgspec.Struct, frozen=True):
     """The context of one attempt.
 
-    attempt: its id. model: the upstream's own name of the model. report: collects losses. watch: the upstream
-    starts it when it begins to wait and stops it when something came, so that the gateway's own time is
-    known. facts: what is known about the model. account: the index of the provider's credential. headers,
-    body: what the configuration adds for this model. encoded: the request in the upstream's protocol, None =
-    not encoded yet. ready: raises RequestFailed if strict mode refuses the reported losses; a custom upstream
-    calls it before its work, except for chat, where it is called when the context is entered. client: the
-    name of the client's key, "" = unknown; an upstream with a queue shares it fairly between clients.
+    attempt: its id. model: the upstream's own name of the model. report: collects losses. watch: measures the
+    waiting for the upstream; a custom one may ignore it. facts: what is known about the model. account: the
+    index of the provider's credential. headers, body: what the configuration adds for this model. encoded:
+    the chat request in the upstream's protocol, None = not encoded yet. ready: raises RequestFailed if strict
+    mode refuses the reported losses; a custom upstream calls it before its work, except for chat, where it is
+    called when the context is entered. client: the name of the client's key, "" = unknown; an upstream with a
+    queue shares it fairly between clients.
     """
 
     attempt: str
@@ -121,13 +121,11 @@ def native(upstream: Upstream) -> Native:
 
 
 class Upstream(Protocol):
-    """What every upstream has. One that does not support everything states that in an attribute `native:
-    Native`.
-    """
+    """What every upstream has. An attribute `native: Native` states its features; without it, the usual."""
 
     @property
     def name(self) -> str:
-        """The provider's name in the configuration."""
+        """The provider's name: the first part of `provider/model`."""
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
         """The answer to a chat request as events, streamed when `request.stream` is true."""
@@ -147,8 +145,8 @@ METHODS: Final[Mapping[Operation, str]] = {
 """The methods by which a custom upstream supports operations other than chat; each is optional. A method
 takes the operation's request (`ir.EmbedRequest`, …) and a call, and returns the operation's response; a
 failure is `RequestFailed`. It reports losses in `call.report` before it calls `call.ready()`, which refuses
-them in strict mode; losses that are found later are refused after the work. A usage of None is estimated if
-possible:
+them in strict mode; losses that are found later are refused after the work. A usage of None is estimated for
+embeddings and speech:
 
     async def count_tokens(self, request: ir.Request, call: Call) -> ir.TokenCount: ...
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse: ...

@@ -1,6 +1,6 @@
 """A provider over HTTP: a dialect, its accounts and a transport.
 
-A provider with several dialects has one upstream for each, with the same accounts and transport. The first of
+A provider with several dialects has one upstream for each, with the same keys and transport. The first of
 them knows the others and chooses the one for a request. Relaying uses `send`; `chat` and `complete`
 translate. What is the same for all requests (URLs, headers with the credential) is prepared once.
 """
@@ -63,13 +63,13 @@ from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
 _SHORTEST_SECRET = 8
-"""Characters. A shorter value of a secret header ("eu") is not hidden, because many words contain it."""
+"""Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""
 _MOST_SECRETS = 64
 """Secrets of one account that are hidden, those of replaced credentials included."""
 _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
-"""Fields of a fault that never hold a provider's text."""
+"""Fields of a fault whose text is never a provider's."""
 _MOST_REMEMBERED = 1024
-"""The most models of one provider for which a URL, a lesson or an ability is remembered."""
+"""The most models for which an upstream remembers one kind of facts; one more makes it forget all of them."""
 
 
 class Splitter(Protocol):
@@ -92,7 +92,7 @@ SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
 
 class Account(msgspec.Struct, frozen=True):
     """One credential of a provider. headers: those of every request, with the credential. tail: the key's
-    last characters, for people. secrets: the parts of the headers that must not be shown.
+    last characters, for people; None = no key. secrets: parts of the headers that must not be shown.
     """
 
     headers: Mapping[str, str]
@@ -105,7 +105,7 @@ class Account(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
-        """The fault with `[redacted]` for each secret in its texts. more: further secrets of the call."""
+        """The fault with `[redacted]` for each secret that is long enough to hide. more: further secrets."""
         secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]
 
         def hide(text: str) -> str:
@@ -148,10 +148,10 @@ class Address:
 class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
-    chat_url, stream_url: the endpoints of chat; None = the same for streams. base_url: the beginning of the
-    other operations' URLs, None = unknown; bases: another one for some operations. models: patterns of the
-    models that this dialect serves, None = all. further: the same provider's upstreams in other dialects,
-    best first. yields: names of headers in which a client's value replaces the account's.
+    chat_url, stream_url: the endpoints of chat; None = the same for streams. base_url: where the model list
+    and other operations are, None = nowhere; bases: other places for some operations. models: patterns of the
+    models that this dialect serves in chat, None = all. further: the same provider's upstreams in other
+    dialects, best first. yields: names of headers in which a client's value replaces the account's.
     """
 
     success: Final = 200
@@ -204,7 +204,7 @@ class WireUpstream:
         self._headers = [_prepared(account.headers) for account in self.accounts]
 
     def in_dialect(self, name: str) -> WireUpstream:
-        """The upstream for one of this provider's dialects. Raises KeyError for another."""
+        """The upstream for its own dialect or one of `further`. Raises KeyError for another."""
         return self._spoken[name]
 
     def spoken(
@@ -265,11 +265,10 @@ class WireUpstream:
     def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Awaitable[Answer]:
-        """POST the body of a chat request as it is. Raises RequestFailed if no answer comes.
+        """POST the body of a chat as it is, and start `call.watch`. Raises RequestFailed if no answer comes.
 
-        headers: the client's that may pass. The account's override them, except those in `yields`; the
-        model's configured headers override both. stream: the body asks for a stream, which may have another
-        URL.
+        headers: the request's own. The account's override them, except those in `yields`; the model's
+        configured headers override both. stream: the body asks for a stream, which may have another URL.
         """
         url = (self._streamed_chat if stream else self._chat).of(call.model)
         call.watch.start()
@@ -278,7 +277,7 @@ class WireUpstream:
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
-        """POST the request of an operation other than chat, as JSON or as a form. headers: as for `send`."""
+        """As `send`, for the request of an operation other than chat, which is JSON or a form."""
         url = self._operations[operation][outgoing.path].of(call.model)
         prepared = self._prepared(call, headers)
         if isinstance(outgoing.body, bytes):
@@ -332,7 +331,7 @@ class WireUpstream:
         return prepared
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """The chat request in this dialect, with the model's configured members merged into the body."""
+        """The chat in this dialect, configured members merged in. Raises WireError if it has no such form."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         wire = self.dialect.request.encode(request, target)
         if call.body:
@@ -343,7 +342,7 @@ class WireUpstream:
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """As `encode`, for operations other than chat. In a form, the configured members become texts."""
+        """As `encode`, for operations other than chat. In a form, configured members become fields."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
@@ -364,15 +363,15 @@ class WireUpstream:
         return answer
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The error in an answer without success; outside of 400 to 599 it only names the status."""
+        """The error in a failed answer; outside of 400 to 599 only its status. Raises one if cut off."""
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
         fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
         return RequestFailed(fault)
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """The fault with all secrets of the call hidden. `located` is not used: the parameter is a path in
-        the provider's request already.
+        """The fault, without the secrets of the call's account and headers. `located` is not used: the
+        parameter is no path in the IR.
         """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 

@@ -158,6 +158,10 @@ def test_what_is_no_base_url_says_why_and_shows_no_password(spelled: str, senten
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_password_with_an_at_sign_is_not_shown() -> None:
+    assert address.without_keys("https://me:hun@ter2@h.example/v1") == "https://…@h.example/v1"
+
+
 def test_a_provider_that_nobody_knows_needs_an_address() -> None:
     with pytest.raises(ValueError, match="set base_url"):
         base_url(None, "openai_chat", None)

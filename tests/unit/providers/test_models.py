@@ -115,6 +115,12 @@ def test_the_more_specific_name_wins(model: str, structured: bool) -> None:
     assert facts_for(None, model).structured is structured
 
 
+@pytest.mark.parametrize("model", ["gemini-2.5-flash-preview-tts", "gemini-2.5-pro-preview-tts"])
+def test_gemini_models_that_only_speak(model: str) -> None:
+    facts = facts_for("gemini", model)
+    assert (facts.tools, facts.images, facts.context) == (False, False, None)
+
+
 @pytest.mark.parametrize(
     "model",
     ["", "claude-opus-9", "gpt-5.9", "gpt-oss-120b", "openai/gpt-4o", "anthropic.claude-opus-4-5", "x*"],

@@ -42,7 +42,7 @@ class ForcedCall:
         return [*parts, arguments] if arguments else parts
 
     def close(self, *, whole: bool) -> str:
-        """The text that is still held back; "" if the call is `whole`: then it is the call's last brace."""
+        """The text still held back; "" if the call is `whole` and begun: then it is the call's last brace."""
         held = "" if whole and self.begun else self._held
         self._held = ""
         return held
@@ -75,10 +75,10 @@ def may_be_call(text: str) -> bool:
 
 def chosen_calls(text: str, names: Collection[str]) -> list[tuple[str, str]]:
     """(tool, arguments as JSON) for each call in a reply; none if it is anything but calls of `names`."""
-    written = _TAGGED.findall(text) if text.lstrip().startswith(_TAG) else [text]
-    if len(written) > 1 and _TAGGED.sub("", text).strip():
+    tagged = text.lstrip().startswith(_TAG)
+    if tagged and _TAGGED.sub("", text).strip():
         return []
-    calls = [_call(one, names) for one in written]
+    calls = [_call(one, names) for one in (_TAGGED.findall(text) if tagged else [text])]
     return [call for call in calls if call is not None] if None not in calls else []
 
 

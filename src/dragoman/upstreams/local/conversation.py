@@ -22,9 +22,9 @@ from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, Tool
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
-    """A chat request in the terms of the model process; see `Generate` for fields with the same name.
-
-    forced: the answer can only be a tool call. chosen: the tools that the model may call by its own choice.
+    """A chat request in the terms of the model process. limit: the answer's most tokens, None = unstated.
+    grammar: GBNF that it must follow, None = any text. forced: it can only be a tool call. chosen: the tools
+    that the model may call by its own choice.
     """
 
     turns: tuple[PromptTurn, ...]
@@ -38,7 +38,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
 
 def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
-    """Translate a request. report: gets the losses. draw: the sampling where the request states none.
+    """Translate a request; losses go to `report`. draw: defaults; its repetition penalty not with a grammar.
 
     Raises RequestFailed for an unsupported request, WireError for an invalid one, for example a bad schema.
     """
@@ -121,7 +121,7 @@ def _assistant_turn(blocks: Sequence[ir.Block], where: str, report: Report) -> P
 def _user_turns(
     blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report
 ) -> Iterator[PromptTurn]:
-    """The turns for a user's message: one for each tool result, and one for the blocks between two."""
+    """The turns of a user's message: one for each tool result, and for each run of other blocks."""
     start = 0
     for index, block in enumerate(blocks):
         if isinstance(block, ir.ToolResult) and block.by != "provider":

@@ -57,7 +57,7 @@ class Resident(Protocol):
         """The most tokens that it reads and writes; None = it does not work with tokens."""
 
     def cancel(self) -> None:
-        """Interrupt the running computation. The `cancelled` that it got must return True already."""
+        """Interrupt the computation, if possible. The `cancelled` that it got must return True already."""
 
     def close(self) -> None:
         """Free the memory. The model cannot be used afterwards."""
@@ -104,7 +104,7 @@ class Speaker(Resident, Protocol):
     """A text-to-speech model."""
 
     def answer(self, order: protocol.Speak, cancelled: Callable[[], bool]) -> protocol.Spoken | None:
-        """The audio; None once `cancelled` is true. Raises EngineRefused, "invalid" for unspeakable text."""
+        """The audio; None once `cancelled` is true. Raises EngineRefused: unspeakable text, no encoder."""
 
 
 class Transcriber(Resident, Protocol):

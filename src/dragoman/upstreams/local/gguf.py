@@ -52,7 +52,8 @@ class Header(msgspec.Struct, frozen=True):
     """The metadata of a GGUF file; None = not stated.
 
     parameters: the number of weights. context: tokens, in training. embedding: numbers in a token's vector.
-    quantisation: llama.cpp's name ("Q4_K_M"). template: the chat template (Jinja). metadata: all but arrays.
+    quantisation: llama.cpp's name ("Q4_K_M"), of the file or of most weights. template: for chat (Jinja).
+    metadata: all but arrays.
     """
 
     version: int

@@ -2,8 +2,8 @@
 
 The law: every text that a grammar from here allows is JSON that is valid against its schema. A grammar may
 allow less than the schema (no undeclared properties beside declared ones, one way of spacing, at most `MOST`
-repetitions). A schema that cannot be enforced is refused with the path of the keyword; no constraint is
-dropped.
+repetitions). A schema that cannot be enforced is refused with the path of the keyword; of known constraints
+only `format` is dropped, where it is not in `_FORMATS` or beside a length.
 
 Spacing is fixed (`{"a": 1, "b": [1, 2]}`), because a weak model that may write blanks tends to write only
 blanks. GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
@@ -64,7 +64,7 @@ _FORMATS = {
     "date-time": r'"\"" date "T" time "\""',
     "uuid": r'"\"" uuid "\""',
 }
-"""The formats that are enforced. The specification allows others to be ignored."""
+"""The formats that are enforced, unless a length is stated. The specification allows all to be ignored."""
 
 
 class CallableTool(NamedTuple):
@@ -76,11 +76,8 @@ class CallableTool(NamedTuple):
 
 
 def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
-    """A grammar for one JSON value. schema: None = any JSON object (JSON mode). path: the schema's, for
-    errors.
-
-    Raises WireError for a keyword that cannot be enforced, with its path, or a grammar that would be too
-    large.
+    """A grammar for one JSON value. schema: None = any JSON object. path: the schema's. Raises WireError with
+    a path for an invalid schema, a keyword that cannot be enforced, or too large a grammar.
     """
     return _render(*_value(schema, path, "answer", SchemaBudget(path)))
 
@@ -125,7 +122,6 @@ def _json(value: Any) -> str:
 
 
 def _literal(text: str) -> str:
-    """A text as a GBNF literal."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
 

@@ -27,7 +27,7 @@ class Hibari:
         self._native = library("hibari", "speech")
 
     def load(self, options: Options) -> HibariModel:
-        """Load the voice in the options' file, with one thread: more would help little."""
+        """Load the voice in the options' file, with one thread. Raises EngineRefused("model")."""
         try:
             return HibariModel(self._numpy, self._native.Hibari(model=options.path, threads=1))
         except ImportError as error:

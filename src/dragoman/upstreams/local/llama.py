@@ -78,9 +78,9 @@ class Llama:
 class LlamaModel:
     """One loaded model and its context. The same request with the same seed gives the same answer.
 
-    If a prompt begins like the one before it, the common beginning is not computed again. The last digits of
-    a logit depend on how many tokens are computed at once, so only whole chunks of `_CHUNK` tokens are
-    reused.
+    If a prompt begins like the one before it, the common beginning is not computed again, unless the kind of
+    model forbids it. The last digits of a logit depend on how many tokens are computed at once, so only whole
+    chunks (of `_CHUNK` tokens) are reused.
     """
 
     def __init__(self, native: Any, options: Options, context: int, template: str) -> None:
@@ -153,7 +153,7 @@ class LlamaModel:
             sampler.close()
 
     def _read(self, prompt: Sequence[int]) -> None:
-        """Compute the prompt, except for the chunks that it shares with the prompt before it."""
+        """Compute the prompt, except for the first chunks that it shares with the prompt before it."""
         context, chunk = self._context, self._chunk
         # The last token is always computed, because sampling needs its logits.
         most = min(len(self._kept), (len(prompt) - 1) // chunk * chunk)

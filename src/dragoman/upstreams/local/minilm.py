@@ -38,7 +38,7 @@ class MiniLM:
         self._numpy = library("numpy", "embeddings")
 
     def load(self, options: Options) -> MiniLMModel:
-        """Load the weights from the archive in which they were published."""
+        """Load the weights from the archive in which they were published. Raises EngineRefused("model")."""
         try:
             with zipfile.ZipFile(options.path) as archive:
                 vocabulary = json.loads(archive.read("tokenizer.json"))["model"]["vocab"]
@@ -162,7 +162,7 @@ def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
 
 
 def _gelu(numpy: Any, x: Any) -> Any:
-    """Multiply x by the standard normal distribution at x. numpy has no error function; this one is
+    """Multiply x by the normal distribution function at x. numpy has no error function; this one is
     Abramowitz and Stegun's 7.1.26, whose error (1.5e-7) is as small as that of a 32-bit float.
     """
     z = numpy.abs(x) * numpy.float32(0.5**0.5)

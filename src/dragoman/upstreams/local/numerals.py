@@ -1,6 +1,6 @@
 """Decimal numbers as GBNF: any, or those between two bounds as alternatives of digit classes.
 
-Integers without bounds have at most 15 digits, the precision that every JSON reader keeps.
+Without bounds, integers and whole parts have at most 15 digits, the precision that every JSON reader keeps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def integers(low: int | None, high: int | None) -> str | None:
 def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
-    """Like `integers`, for numbers with up to six decimals. without_low, without_high: exclude that bound."""
+    """Like `integers`, with six decimals at most, or twelve beside a bound that is excluded (`without_…`)."""
     low, high = _bounds(low, high)
     parts: list[str] = []
     if low < 0:

@@ -30,7 +30,7 @@ SPEEDS: Final = (0.5, 2.0)
 LONGEST_TEXT: Final = 16_384
 """The most characters of a text that is spoken: about twenty minutes."""
 MOST_TEXTS: Final = 10_000
-"""The most texts of one embedding request, 15 MB in all. OpenAI's API takes 2,048."""
+"""The most texts of one embedding request; their vectors have 15 MB. OpenAI's API takes 2,048."""
 LARGEST_RECORDING: Final = protocol.MAX_FRAME - (1 << 20)
 """The most bytes of one recording."""
 
@@ -38,7 +38,7 @@ LARGEST_RECORDING: Final = protocol.MAX_FRAME - (1 << 20)
 def embed_order(
     request: ir.EmbedRequest, options: protocol.Options, keep_alive: float, report: Report
 ) -> protocol.Embed:
-    """The job to embed the inputs. report: gets the losses. Raises RequestFailed."""
+    """The job to embed the inputs. report: gets the losses. Raises RequestFailed for what is unsupported."""
     wished = request.dimensions
     if wished is not None and not 1 <= wished <= WIDTH:
         raise refused(f"This model's embeddings have {WIDTH} dimensions: choose 1 to {WIDTH}.", "dimensions")
@@ -79,7 +79,7 @@ def vectors(
 def speak_order(
     request: ir.SpeechRequest, options: protocol.Options, keep_alive: float, report: Report, *, encodes: bool
 ) -> protocol.Speak:
-    """The job to speak the text. encodes: whether an audio encoder is installed. Raises RequestFailed."""
+    """The job to speak the text. encodes: whether an encoder is installed. Raises RequestFailed."""
     if request.voice is not None and request.voice.lower() not in VOICES:
         raise refused(
             f"There is no voice {request.voice[:64]!r}; available voices: {_listed(VOICES)}.", "voice"
@@ -118,7 +118,7 @@ def sound(answer: protocol.Spoken, order: protocol.Speak, model: str) -> ir.Spee
 def transcribe_order(
     request: ir.TranscriptionRequest, options: protocol.Options, keep_alive: float, report: Report
 ) -> protocol.Transcribe:
-    """The job to transcribe the recording. report: gets the losses. Raises RequestFailed."""
+    """The job to transcribe the recording; losses go to `report`. Raises RequestFailed if it cannot be."""
     if request.translate:
         raise refused("This model understands only English, so it cannot translate.", "model")
     if not english(request.language):

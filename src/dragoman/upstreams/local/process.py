@@ -174,8 +174,7 @@ class ModelProcess:
         return self._running.process.pid if self._running is not None and self._running.alive else None
 
     async def ask(self, request: protocol.Job) -> AsyncGenerator[protocol.Event, None]:
-        """The events of the answer to `request`, whose `id` is replaced, as they come; a failure is one of
-        them.
+        """The events of the answer to `request`, whose `id` is replaced, as they come, a failure included.
 
         To cancel, close the generator (`contextlib.aclosing`): the model stops within one token, or within
         one second of other work; a request that still waits is removed from the queue.

@@ -32,8 +32,8 @@ def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[s
 
 
 def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The same conversation without system messages, and with neighbouring messages of one role as one, for a
-    template that requires users and assistants in turn. Tool messages, and messages with calls, stay alone.
+    """The same conversation with system messages as the user's, and neighbouring messages of one role as one,
+    for a template that requires users and assistants in turn. Tool messages and calls stay alone.
     """
     kept: list[dict[str, Any]] = []
     for message in messages:

@@ -2,7 +2,7 @@
 
 A frame is four bytes (the length of the rest, big-endian) and one message. The gateway numbers its requests,
 and answers carry the number. The process answers a `Generate` with `Started Delta* Done`, any other job with
-one message; a `Failed` may end each of them at any point. A cancelled request gets no more messages.
+one message; a `Failed` may end each of them at any point. A cancelled request may get no last message.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Options(Message, frozen=True):
     """How one model file is run. Different options are different loaded models.
 
     path: the file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT`, or the model's if
-    less. threads: 0 = one for each physical core that this process may use. gpu_layers: layers on the GPU, if
-    the engine supports one; negative = all. context and gpu_layers are for chat models only.
+    less. threads: 0 = one for each usable physical core; only for chat and transcription. gpu_layers: layers
+    on the GPU, if the engine supports one; negative = all. context and gpu_layers are only for chat.
     """
 
     path: str
@@ -172,7 +172,7 @@ Order: TypeAlias = Job | Cancel | Unload | Inspect
 
 
 class TokenProb(Message, frozen=True):
-    """A token, its bytes, its log probability before any sampling parameter, and its best alternatives."""
+    """A token, its bytes, its log probability before any sampling parameter; top: the likeliest there."""
 
     id: int
     piece: bytes
@@ -240,7 +240,7 @@ class Spoken(Message, frozen=True, tag="spoken"):
 
 
 class Span(Message, frozen=True):
-    """A word or a segment of speech. start, end: seconds from the beginning. detail: see `ir.Segment`."""
+    """A word or a segment. start, end: in seconds. detail: a segment's other values (`avg_logprob`, …)."""
 
     text: str
     start: float
@@ -265,7 +265,7 @@ cannot be loaded; the process died; an error in our own code.
 
 
 class Failed(Message, frozen=True, tag="failed"):
-    """Request `id` has failed, before or during its answer. message: words without a full stop."""
+    """Request `id` has failed, before or during its answer. message: for the client, without a full stop."""
 
     id: int
     kind: FailureKind

@@ -1,8 +1,8 @@
 """Simplifies a JSON Schema (2020-12) for the grammar: resolves references, merges `allOf`, infers types.
 Pure.
 
-A constraint that no grammar can enforce is refused here with its path, so that none is dropped silently. Only
-references within the document are followed; nothing is ever fetched.
+A known constraint that no grammar can enforce is refused here with its path, so that none but `format` is
+dropped silently. Only references within the document are followed; nothing is ever fetched.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _REFUSED = frozenset(
         *("maxContains", "multipleOf", "$dynamicRef", "$recursiveRef"),
     }
 )
-"""Keywords that grammars cannot enforce: a schema with one is refused."""
+"""Keywords that grammars cannot enforce: a schema with one is refused, unless its value restricts nothing."""
 
 _IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -81,8 +81,8 @@ def shown(value: Any) -> str:
 class Flat:
     """A schema without references and combinations: the assertions for one value, `keywords`.
 
-    types: the types that a value may have, None = any. literals: the only values allowed, None = no such
-    list. Raises WireError for an unknown type, no possible value, or literals beside other keywords.
+    types: those that a value may have, stated or inferred from keywords; None = any. literals: the only
+    values, None = no list. Raises WireError: unknown type, no value, literals beside keywords of a type.
     """
 
     def __init__(self, keywords: dict[str, Any], path: str) -> None:
@@ -142,7 +142,7 @@ class Reader:
         self._budget = budget
 
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
-        """The schema as one `Flat`, or as its alternatives, each with its path, to be taken apart later."""
+        """A `Flat`, or the schema's alternatives with paths. Raises WireError if no grammar enforces it."""
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
             if keyword not in rest:

@@ -1,6 +1,6 @@
 """Encodes audio in the common formats, and decodes recordings to samples.
 
-All but WAV and raw samples needs PyAV (FFmpeg in a wheel): https://pyav.basswood-io.com/docs/stable/
+All but encoding WAV and raw samples needs PyAV (FFmpeg in a wheel): https://pyav.basswood-io.com/docs/stable/
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def encoded(samples: bytes, rate: int, output: str) -> bytes:
 
 
 def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: False) -> Any:
-    """A recording in any format as a numpy array of 32-bit floats: one channel, `rate` samples a second; None
-    once `cancelled` is true. Raises EngineRefused: "invalid" if it cannot be decoded or is longer than
-    `LONGEST`, "model" if no decoder is installed.
+    """A recording in a format of `_OPTIONS` as a numpy array of 32-bit floats: one channel, `rate` samples a
+    second; None once `cancelled` is true. Raises EngineRefused: "invalid" if it cannot be decoded, is empty
+    or is longer than `LONGEST`, "model" if no decoder is installed.
     """
     av, numpy = library("av", "speech"), library("numpy", "speech")
     parts: list[Any] = []

@@ -1,7 +1,7 @@
 """The embedded models as an upstream: requests in the IR, answered by one model process for each engine.
 
-Several candidates are written one after another. Parallel calls are not supported. Whether `tool_choice`
-"auto" works depends on the model: one of 135 million parameters seldom calls a tool by its own choice.
+Several candidates are written one after another. A forced call is a single one. Whether `tool_choice` "auto"
+works depends on the model: one of 135 million parameters seldom calls a tool by its own choice.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class LocalModel(msgspec.Struct, frozen=True):
 
     options: its engine, file, context and threads. keep_alive: seconds in memory when idle; 0 = not at all,
     negative = for ever. draw, limit, system: the default sampling, answer tokens and system message, None =
-    none. facts: of its chat. operation: what it is for.
+    none. facts: what it can do in chat. operation: what it is for.
     """
 
     options: protocol.Options
@@ -93,8 +93,8 @@ class LocalUpstream:
     """The models on this machine. A fault's parameter is a path in the IR.
 
     models: by the name that a call uses. process: runs the chat models, None = a new one. name: the
-    provider's name. new_id: makes ids of tool calls. queue: requests that may wait for the running one, for
-    each other engine.
+    provider's name. new_id: makes ids of tool calls. queue: requests that may wait for the running one, in
+    each process that is made here.
     """
 
     native = Native(frozenset({"schema", "json", "forced_thinking"}))
@@ -170,7 +170,7 @@ class LocalUpstream:
         )
 
     def unload(self, name: str) -> None:
-        """Free a model's memory as soon as it is idle. An unknown name does nothing."""
+        """Free the memory of a model's file as soon as it is idle. An unknown name does nothing."""
         if (model := self.models.get(name)) is not None:
             self._process(model.options.engine).unload(model.options.path)
 
@@ -261,7 +261,7 @@ def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: st
 async def _timed(
     events: AsyncGenerator[protocol.Event, None], call: Call, name: str
 ) -> AsyncGenerator[protocol.Event, None]:
-    """The same events. Raises RequestFailed if the first text, or an event after it, comes too late."""
+    """The same events, measured by `call.watch`. Raises RequestFailed if text, or the end, is too late."""
     timers, speaking = call.timers, False
     loop = asyncio.get_running_loop()
     first_due = None if timers.first_byte is None else loop.time() + timers.first_byte

@@ -37,7 +37,8 @@ class Weights(msgspec.Struct, frozen=True):
     licence: of the weights. context: tokens, None for a model that reads none. memory: bytes that it needs
     with the default context. page: its authors' description. operation, purpose: what it is for, in one word
     and for a person. engine, modules, extra: the engine, the modules that it needs, and our extra that
-    installs them. parameters: the number of weights, None = unknown. draw, limit, system: see `LocalModel`.
+    installs them. parameters: the number of weights, None = unknown. draw, limit, system: the default
+    sampling, answer tokens and system message, None = none.
     """
 
     id: str

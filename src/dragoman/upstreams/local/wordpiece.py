@@ -32,9 +32,7 @@ class WordPiece:
         self._begin, self._end = vocabulary["[CLS]"], vocabulary["[SEP]"]
 
     def encode(self, text: str, most: int) -> tuple[list[int], bool]:
-        """(tokens, whether no text was cut off). tokens: at most `most`, the special ones at both ends
-        included.
-        """
+        """(at most `most` tokens with the special ones at both ends, whether no text was cut off)."""
         pieces = (piece for word in _words(text[:_READ]) for piece in self._pieces(word))
         tokens = list(islice(pieces, most - 1))
         whole = len(tokens) < most - 1 and not text[_READ:].strip()

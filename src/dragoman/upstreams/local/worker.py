@@ -208,7 +208,6 @@ class Worker:
         ]
 
     def _next_expiry(self) -> float | None:
-        """Seconds until the next model expires, None = none will."""
         expiries = [expiry for slot in self._slots.values() if (expiry := slot.expires) is not None]
         return max(0.0, min(expiries) - self._clock()) if expiries else None
 

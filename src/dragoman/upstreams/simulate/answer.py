@@ -22,7 +22,7 @@ from dragoman.upstreams.simulate.words import Draw, prose, sentence, token_count
 
 DIALECT: Final = "simulate"
 MEDIUM: Final = 256
-"""The tokens that one image, sound or document counts as."""
+"""The tokens that one medium counts as, except a document that is given as text."""
 MOST: Final = 100_000
 """The most tokens of all candidates together, with the alternatives in log probabilities. An answer cut at
 this limit has the stop reason `length`.
@@ -31,7 +31,7 @@ _LONGEST_TOKEN: Final = 6
 _NAMED: Final = 20_000
 """Characters at the end of the user's text that are searched for names of tools."""
 _SEARCHED: Final = 20_000_000
-"""The most characters that are searched in all, counted once for each tool's name."""
+"""The most characters that are searched for all names together; with many, a shorter end of the text."""
 _CALL: Final = 10
 """Steps of the budget (`SchemaBudget`) for a tool call, besides its arguments."""
 
@@ -118,7 +118,7 @@ class _Drafter:
         return parts, stop
 
     def _bounded(self, text: str) -> str:
-        """The text, cut where the token limit certainly ends it."""
+        """The text, cut to twelve characters for each token of the limit, so that long text takes no time."""
         most = (self._limit + 1) * _LONGEST_TOKEN * 2
         return text if len(text) <= most else text[:most]
 
@@ -184,9 +184,9 @@ def _json(value: Any) -> str:
 
 
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
-    """The functions to call, each with its index in the request's tools: those that the user names, or the
-    first if the tool choice forces a call. Unless it does, those called since the user's message drop out.
-    `plan.calls`: how many calls, 0 = one for each function.
+    """The functions to call, each with its index in the tools: those that the user names, or the first if the
+    tool choice forces a call; unless it does, without those called since the user's message. `plan.calls`:
+    how many calls, of these or of any, 0 = one of each. Without parallel calls only the first.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     functions = [(at, tool) for at, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)]
@@ -222,7 +222,7 @@ def _called(request: ir.Request) -> set[str | None]:
 
 
 def _named(said: str, names: Sequence[str]) -> frozenset[str]:
-    """The names that stand in the text as words, with `_` or blanks. Only the end of a long text counts."""
+    """The names that are words of the text, in any case, with `_` or blanks. Of long text the end counts."""
     said = said[-min(_NAMED, _SEARCHED // len(names)) :]
     joined = _BLANK.sub("_", said.lower())
     return frozenset(
@@ -291,7 +291,7 @@ def _logprob(piece: str, top: int | None) -> ir.Logprob:
 
 
 def counted(request: ir.Request) -> int:
-    """The input's tokens: all text and tool definitions, MEDIUM for each medium, 4 for each message."""
+    """The input's tokens: text, calls and tool definitions, MEDIUM for each medium, 4 for each message."""
     total = sum(_tokens(block) for block in request.system)
     for message in request.messages:
         total += 4 + sum(_tokens(block) for block in message.blocks)

@@ -1,6 +1,6 @@
-"""Makes a value that is valid against a JSON Schema, drawn from a seed. Pure.
+"""Makes a value for a JSON Schema, drawn from a seed: valid where the keywords are supported. Pure.
 
-Not supported: not, if, dependent…, patternProperties and pattern (the string is an arbitrary word).
+Not supported: not, if, dependent…, contains, patternProperties, pattern (the string is an arbitrary word).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dragoman.dialects.schema_budget import SchemaBudget, size
 from dragoman.upstreams.simulate.words import Draw, word
 
 _SHALLOW: Final = 4
-"""From this depth of nesting on, only required members are made, so that recursive schemas end."""
+"""From this depth on, only what is required is made, so that recursive schemas end. References count, too."""
 _DEEPEST: Final = 60
-"""The depth below which every value is null: a schema that requires itself has no value."""
+"""The depth below which every value is null, valid or not: a schema that requires itself has no value."""
 
 
 _LETTERS: Final = 4
@@ -27,7 +27,7 @@ _COMPARED: Final = 32
 
 
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
-    """A value for the schema; null if there can be none. Raises WireError when `budget` is used up.
+    """A value for the schema, with null for what nests too deep. Raises WireError when `budget` is used up.
 
     budget: None = a new one; each part and letter of the value, and each merge of schemas, takes steps of it.
     """
@@ -233,7 +233,7 @@ def _weight(option: Any) -> int:
 
 
 def _merged(first: Any, second: Any) -> dict[str, Any]:
-    """One schema of two: both `properties`, both `required`, else the second's value of a keyword."""
+    """One schema of two: both `properties`, both `required`; of other keywords the second's value, if any."""
     if not isinstance(first, Mapping) or not isinstance(second, Mapping):
         return dict(first if isinstance(first, Mapping) else second if isinstance(second, Mapping) else {})
     both = {**first, **second}

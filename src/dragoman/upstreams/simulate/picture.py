@@ -1,4 +1,4 @@
-"""PNG images without a model: a pattern of squares, the same for the same request and seed.
+"""PNG images without a model: a pattern of squares, the same for the same prompt, images, seed and index.
 
 Specification: https://www.w3.org/TR/png-3/. Pure. At most `MOST` pixels wide and high.
 """
@@ -29,7 +29,7 @@ _BYTE: Final = range(256)
 
 
 def size_of(request: ir.ImageRequest) -> tuple[int, int]:
-    """(width, height) in pixels. Raises WireError for an invalid size, or a side of more than `MOST`."""
+    """(width, height) in pixels, `_USUAL` if unstated. Raises WireError for an invalid or too large one."""
     if request.size is None or request.size == AUTO:
         return _USUAL
     size = pixels(request.size)

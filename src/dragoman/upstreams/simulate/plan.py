@@ -2,8 +2,8 @@
 
     echo   lorem:50+think   tools:2   fail:429:3   wait:1+rate:20+die:5
 
-`+` joins behaviours, `:` separates their arguments. A line `simulate: fail:503` in the last user text is
-added to the instructions in the model's name.
+`+` joins behaviours, `:` separates their arguments. The first line `simulate: fail:503` in the last user text
+is added to the instructions in the model's name.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ _BEHAVIOURS: Final = {
 }
 
 MODELS: Final = ("echo", "lorem", "slow", "think", "tools")
-"""The model names that lists show, one behaviour each. Combinations are models, too."""
+"""The model names that lists show, one behaviour each. Other behaviours and combinations are models, too."""
 
 
 def plan(told: str, base: Plan | None = None) -> Plan:
-    """The plan for behaviours (`lorem:50+think`), added to `base`. Its ValueError is for users to read."""
+    """The plan for behaviours (`lorem:50+think`), added to `base`. Raises ValueError, in words for users."""
     if len(told) > _LONGEST:
         raise ValueError(f"The simulator's instructions can have at most {_LONGEST} characters.")
     changes: dict[str, Any] = {}

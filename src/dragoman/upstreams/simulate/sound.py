@@ -1,8 +1,8 @@
 """Speech without a model, and transcripts of recordings that nobody listens to. Pure: the same request and
 seed give the same answer.
 
-Speech is one tone for each word: the word and the voice give its pitch, the word's length its duration. As
-mp3 it is silence of that length, which needs no encoder.
+Speech is one tone for each word: word, voice and seed give its pitch, the word's length and the speed its
+duration. As mp3 it is silence of that length, which needs no encoder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FRAME: Final = 576
 MOST: Final = 12_000_000
 """The most bytes of speech: four minutes, or 4,096 letters (the limit of OpenAI's API) at usual speed."""
 _WORD: Final = 0.4
-"""Seconds of a word in a transcript."""
+"""Seconds of a word in a transcript of another recording than a WAV file."""
 
 
 def length(request: ir.SpeechRequest, output: str) -> int:

@@ -157,7 +157,7 @@ class SimulateUpstream:
         return await asyncio.to_thread(ranked, request, call.model)
 
     async def _pretend(self, call: Call) -> None:
-        """Wait or fail as the model's name says."""
+        """Wait, or raise RequestFailed, as the model's name says."""
         await self._begin(self._planned(call.model), call)
 
     def _planned(self, model: str) -> Plan:
@@ -169,8 +169,8 @@ class SimulateUpstream:
             ) from error
 
     async def _begin(self, plan: Plan, call: Call, writing: float = 0.0) -> None:
-        """Wait as the plan says, and `writing` seconds longer. Raises RequestFailed if a timer of the call
-        ends before that, or if the plan says so.
+        """Wait as the plan says, and `writing` seconds longer. Raises RequestFailed if that is more than the
+        call's `first_byte`, or if the plan says so.
         """
         wait = writing + (self._first_token if plan.wait is None else plan.wait)
         if plan.silence == 0:
@@ -193,7 +193,9 @@ class SimulateUpstream:
     async def _batches(
         self, said: Iterator[ir.Event], plan: Plan, size: int, interval: float, call: Call
     ) -> AsyncGenerator[Sequence[ir.Event], None]:
-        """The events in batches of `size` tokens, `interval` seconds apart, unless the plan breaks off."""
+        """The events in batches of `size` tokens, `interval` seconds apart. A plan may break them off with an
+        error, or fall silent: then raises RequestFailed when the call's `idle` ends.
+        """
         batch: list[ir.Event] = []
         count = 0
         for event in said:

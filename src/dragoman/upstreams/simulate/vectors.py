@@ -1,5 +1,5 @@
-"""Embedding vectors without a model: of length 1, the same for the same text. The more words two texts share,
-the nearer are their vectors, so that a ranking has a meaning.
+"""Embedding vectors without a model: of length 1, the same for the same text and seed. The more words texts
+share, the nearer are their vectors, so that a ranking has a meaning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WORD: Final = re.compile(r"\w+")
 
 
 def vector(item: ir.Input, length: int, seed: int) -> bytes:
-    """The embedding vector of one input, as 32-bit floats. length: how many floats."""
+    """The embedding vector of an input's first `_WORDS` words, as 32-bit floats. length: how many floats."""
     counted = words(item)[:_WORDS] or [""]
     lanes = sum(_direction(word, length, seed) for word in counted).to_bytes(2 * length, "little")
     summed = [number - _MIDDLE * len(counted) for number in struct.unpack(f"<{length}H", lanes)]
@@ -36,7 +36,7 @@ def vector(item: ir.Input, length: int, seed: int) -> bytes:
 
 
 def words(item: ir.Input) -> Sequence[str]:
-    """The words of an input in lower case; an input of tokens has their numbers as words."""
+    """The words of an input's beginning in lower case; an input of tokens has their numbers as words."""
     if isinstance(item, ir.Tokens):
         return [str(token) for token in item.ids[:_READ]]
     text = item if isinstance(item, str) else "\n".join(item.texts)

@@ -69,6 +69,7 @@ def test_nothing_of_a_forced_call_that_was_cut_off_is_lost(
         ('I call {"name": "weather", "arguments": {}}', []),
         ('{"name": "weather", "arguments": {}} There.', []),
         ('<tool_call>{"name": "weather"}</tool_call> and <tool_call>{"name": "now"}</tool_call>', []),
+        ('<tool_call>{"name": "weather"}</tool_call> There.', []),
         ('<tool_call>{"name": "weather"}', []),
         ("", []),
     ],
