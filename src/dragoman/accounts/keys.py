@@ -133,8 +133,8 @@ class ClientKeys:
         return self._anyone if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
-        """The caller of a request without a key that `peer` (an address), which is this machine, sent to a
-        face with a keyless caller; None = another one, or a proxy's header or a foreign Host is in it.
+        """The caller of a request without a key from this machine (`peer`: its sender's address) to a face
+        with a keyless caller; None = another request, or one with a proxy's header or a foreign Host.
         """
         caller = self._keyless.get(face)
         if caller is None or self.presented(headers) is not None or not is_loopback(peer):

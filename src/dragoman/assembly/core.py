@@ -167,8 +167,7 @@ class Core:
         self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
 
     async def start(self) -> None:
-        """Build the running parts and the store; a second call does nothing. The first request calls it as
-        well.
+        """Build the running parts and the store; a second call does nothing. The first request calls it, too.
 
         Raises ConfigError, and RequestFailed after `close`: a closed gateway cannot start again.
         """
@@ -219,8 +218,7 @@ class Core:
                 self._tell(self.board)
 
     async def reread_secrets(self) -> tuple[Reading, ...]:
-        """Read the files of secrets again, and use the new client keys, provider keys and headers from now
-        on.
+        """Read the files of secrets again, and use new client keys, provider keys and headers from then on.
 
         Running requests keep the old values. Returns one result for each secret in a file. If a new value
         cannot be used, or is the address of a proxy, the old one stays.

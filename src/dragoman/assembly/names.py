@@ -103,8 +103,8 @@ def refuse_unknown(loaded: Loaded, names: Names) -> None:
 
 
 def _is_offered(name: str, names: Names) -> bool:
-    """Whether a name stands for a model (a local one may lack its files), or a pattern for a listed one or,
-    as `PROVIDER/…`, for a provider's.
+    """Whether a name has a route, or is that of an embedded model, installed or not; whether a pattern begins
+    with a provider's name, or a listed name matches it.
     """
     if WILDCARD not in name:
         return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None

@@ -170,7 +170,5 @@ def shown(health: ProviderHealth) -> dict[str, Any]:
 
 
 def _counts(fault: ir.Fault) -> bool:
-    """Whether a fault counts as a failure of the provider: the provider's own error, or its refusal of the
-    gateway's key or account.
-    """
+    """Whether a fault is the provider's own error, or its refusal of the gateway's key or account."""
     return fault.blame == "upstream" or (fault.kind in _ACCOUNT and fault.status is not None)

@@ -4,9 +4,8 @@ A request only puts its line into a queue, from which a thread writes several li
 request waits for a terminal or a pipe that nobody reads. If the queue is full, lines are dropped, and the log
 says how many.
 
-Prompts, answers and client keys are never logged. Of a provider key, only the last characters are logged,
-of a provider's texts only error codes and messages. Control characters are replaced or escaped.
-`docs/operations.md` lists the fields.
+Prompts, answers and client keys are never logged, of provider keys only the last characters, of providers'
+texts only error codes and messages. Control characters are escaped or replaced. Fields: docs/operations.md.
 """
 
 from __future__ import annotations

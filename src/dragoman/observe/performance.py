@@ -28,9 +28,7 @@ class Performance:
         self._paces: dict[str, _Pace] = {}
 
     def __call__(self, exchange: Exchange) -> None:
-        """Count a finished exchange for its deployment if its answer is complete and no count of tokens. Only
-        a streamed answer changes the averages.
-        """
+        """Count a complete answer (not a count of tokens) for its deployment; average a streamed one."""
         if exchange.end != "done" or exchange.answered is None or exchange.ended is None:
             return
         if exchange.operation == "count":

@@ -91,7 +91,7 @@ async def unpacked(
     content codings, from `stated_codings`. limit: bytes of the decompressed body. share: is charged with the
     decoders' memory; close this generator before it is freed. run: gets the number of bytes decompressed so
     far, and returns the function that runs the next step (on the loop or in the thread). Raises RequestFailed
-    (413, 400).
+    (413, 400; 503 for `share`), and what `parts` raises.
     """
     unpacker = Unpacker(applied, limit)
     size = held = 0
