@@ -52,7 +52,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 ANYONE = Caller("anyone", scopes=frozenset({"inference", "admin"}))
-"""The caller without a key, if the gateway is open on its own machine only: it may also administer."""
+"""The caller without a key if only this machine can connect (it may also administer), or at a public path."""
 EVERYBODY = Caller("anyone")
 """The caller without a key, if the gateway is open to other machines: a stranger may not administer it."""
 

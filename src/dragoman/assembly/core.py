@@ -61,7 +61,7 @@ _PROBED_LATELY = 60.0
 _TOLD_EVERY = 0.5
 """Seconds between two reports of a worker's counts to the other workers."""
 _PROVES_NOTHING = frozenset({"simulate"})
-"""Names of providers that do not count for the gateway's health."""
+"""Names of providers whose failures do not change the gateway's `status`."""
 _STORE_WAIT = 0.5
 """Seconds for which a health answer waits until the store has counted its sessions."""
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", "gateway_closed", blame="gateway")

@@ -48,7 +48,7 @@ class ProviderHealth(msgspec.Struct):
 class Figures(msgspec.Struct):
     """The counters of one process. running, finished: requests. refused: finished requests with an error of
     the client. failed: finished requests with any other error. providers: their health by name. bounds: how
-    often each bound was reached. connections: counts of client connections by kind, None = not counted.
+    often each bound was reached. connections: the `open` ones and their `limit`, None = not counted.
     """
 
     running: int = 0

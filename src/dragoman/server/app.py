@@ -72,7 +72,7 @@ class App:
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
-        """Admits pages of this machine and of apps, and no page: only these may need no key (`_keyless`)."""
+        """Admits pages of this machine and of apps, and what no page sent: only these may be `_keyless`."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -356,8 +356,8 @@ class App:
         return caller
 
     def _keyless(self, arrival: _Arrival, endpoint: Endpoint) -> Caller | None:
-        """The caller of a request without a key at one of the `keyless_faces`; None = it needs a key: from
-        another machine or a page of its, from a Unix socket, or over HTTP/1.0, as from a proxy (nginx).
+        """The caller of a request without a key at one of the `keyless_faces`; None = it needs a key: it
+        is from another machine, a foreign page, a Unix socket, or in HTTP/1.0, as from a proxy (nginx).
         """
         scope, headers = arrival.scope, arrival.headers
         peer = scope.get("client")  # None on a Unix socket

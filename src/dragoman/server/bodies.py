@@ -24,7 +24,7 @@ from dragoman.server.link import Message, Receive
 class Pace(msgspec.Struct, frozen=True):
     """The least speed at which a body has to come in.
 
-    deadlines: timers of the running loop. patience: seconds, None = no limit. rate: bytes a second that give
+    deadlines: timers of the running loop. patience: seconds, None = no limit. rate: how many bytes give
     one second of the budget back; 0 = each piece gives the whole budget back.
     """
 

@@ -65,7 +65,7 @@ class Peer:
     """The client of one connection: its address, and how long its answers stay unread.
 
     A client has a budget of seconds to read. It falls while written bytes wait, and rises by one second for
-    each `min_rate` bytes that the client reads, up to `write_timeout`.
+    each `min_rate` bytes that the client reads, up to `write_timeout`. If `min_rate` is 0, any byte fills it.
     """
 
     __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "kept", "paused")

@@ -24,7 +24,7 @@ class Cycle(RequestResponseCycle):
     """One request and its answer, with a faster `send` than uvicorn's."""
 
     async def send(self, message: Any) -> None:
-        """ASGI's `send`. RuntimeError: an unexpected message, an invalid header, not the stated length."""
+        """ASGI's `send`. Raises RuntimeError for an unexpected message, an invalid header, a wrong length."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:

@@ -45,7 +45,7 @@ _SLASHES: Final = re.compile("//+")
 
 
 def _endpoints(gateway: Core) -> Iterator[Endpoint]:
-    """Yield all endpoints: of equal paths the last counts, by method; if with placeholders, the first."""
+    """Yield all endpoints. The last counts for a path and method; if it has a placeholder, the first."""
     chat, passing = ChatApi(gateway), PassThroughApi(gateway)
     messages, generate_content = MessagesApi(gateway, chat), GenerateContentApi(gateway, chat)
     for api in (
@@ -111,8 +111,8 @@ class PathTable:
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
-        """The endpoint of a path, and its placeholders' values by name. None = nothing is there; so does an
-        endpoint without methods, below a prefix of one protocol. root: where the application is mounted.
+        """The endpoint of a path, and its placeholders' values by name. Where nothing is: None, or,
+        below a prefix of only one protocol, an endpoint without methods. root: where the app is mounted.
         """
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}

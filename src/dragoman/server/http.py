@@ -43,7 +43,7 @@ _LATE = 10.0
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One client connection over HTTP/1.1 (uvicorn's option `http`). app, connections: of this server."""
+    """One client connection over HTTP/1 (uvicorn's option `http`). app, connections: of this server."""
 
     peer: Peer
     _link: Link

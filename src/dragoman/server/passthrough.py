@@ -83,7 +83,7 @@ class PassThroughApi:
                             yield Endpoint(template, dialect, handlers, shared=shared)
 
     async def delete_model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed: 403 (no such), 404, as `_pass`."""
+        """Delete a fine-tuned model at its provider. Raises RequestFailed as `_pass`; 403, 404 for others."""
         name = request.params["model"]
         exchange.asked = name
         first, _, rest = name.partition("/")

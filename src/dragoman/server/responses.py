@@ -173,7 +173,7 @@ class ResponsesApi:
         return msgspec.structs.replace(self._chat.inbound(DIALECT, request), body=encode(own))
 
     async def compact(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send a shortened conversation: the user's latest messages, and the model's summary of the rest."""
+        """Send a shortened conversation: the user's latest messages, and the model's summary of all of it."""
         gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):
             raise RequestFailed(missing("model"))

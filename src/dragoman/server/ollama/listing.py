@@ -229,7 +229,7 @@ _OTHER: Final[Mapping[str, list[str]]] = {"embed": ["embedding"], "transcription
 
 
 def _parameters(route: Route) -> Iterator[tuple[str, str]]:
-    """Yield Ollama's name and the JSON of each default that Ollama knows (each item of a list); num_ctx."""
+    """Yield name and JSON of each default that Ollama has (of each item of a list), and of the window."""
     for name, field in PARAMETERS.items():
         if (value := route.defaults.get(field)) is not None:
             for one in value if isinstance(value, list | tuple) else (value,):

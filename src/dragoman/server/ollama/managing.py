@@ -148,7 +148,7 @@ class Managing:
         raise RequestFailed(_NOTHING_IN)
 
     def _refuse(self, caller: Caller, name: str, size: int) -> None:
-        """Raise RequestFailed if the caller may not create this name, or `size` more bytes have no room."""
+        """Raise RequestFailed if the caller may not create it, or without room for it and `size` bytes."""
         gateway = self._gateway
         self._refuse_restricted(caller)
         if gateway.workers > 1:
@@ -189,7 +189,7 @@ class Managing:
             raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     def _make(self, caller: Caller, name: str, route: Route, size: int) -> None:
-        """Create the name for the route, in place of one that is equal but for case. size: as in `_sizes`."""
+        """Create the name for the route, in place of one in another case. size: bytes of its definition."""
         if (known := made(self._gateway, name)) is not None and known != name:
             self._forget(known)
         self._gateway.make(name, route)
