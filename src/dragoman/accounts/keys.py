@@ -1,8 +1,8 @@
-"""Authentication of clients by static keys, from the headers alone, before the body is read.
+"""Authentication of clients by static keys, in a header or the URL's path or query, before the body is read.
 
-Keys are looked up by their SHA-256, so the time of a comparison reveals nothing about a key. Without keys the
-gateway is open, which is allowed on loopback only; the Host header must then name this machine, because any
-web page could otherwise reach the gateway through a name that resolves to 127.0.0.1 (DNS rebinding).
+Keys are looked up by their SHA-256, so the time of a comparison reveals nothing about a key. If no key is
+required, the Host header of a request without a known key must name this machine, unless `auth.open` is set:
+any web page could otherwise reach the gateway through a name that resolves to 127.0.0.1 (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 ANYONE = Caller("anyone", scopes=frozenset({"inference", "admin"}))
-"""The caller without a key, if the gateway is open on its own machine only: it may also administer."""
+"""The caller without a key if only this machine can connect (it may also administer), or at a public path."""
 EVERYBODY = Caller("anyone")
 """The caller without a key, if the gateway is open to other machines: a stranger may not administer it."""
 
@@ -71,8 +71,8 @@ class Key(NamedTuple):
 class ClientKeys:
     """The client keys of one configuration.
 
-    keys: the known keys. required: True = every request needs a key; a known key is recognised in any case.
-    headers: the headers beside `authorization` that may hold a key; the first of them that is sent counts.
+    keys: the known keys. required: True = `authenticate` accepts only known keys. headers: the headers beside
+    `authorization` and `api-key` that may hold a key; the first of them that is sent and not empty counts.
     hosts: further host names of this gateway, for requests without a known key. any_host: True = such
     requests may have any Host header. anyone: the caller of such requests, if no key is required. keyless: by
     face, the caller of requests from this machine, for faces whose clients send no key. now: Unix seconds.
@@ -116,8 +116,8 @@ class ClientKeys:
     def authenticate(
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
     ) -> Caller | ir.Fault:
-        """The caller, or the fault to answer with if the key is missing, unknown or expired, or the Host
-        header of an open gateway names another machine.
+        """The caller, or the fault to answer with: the key has expired; a required key is missing or unknown;
+        or, if none is required, the Host header of a request without a known key names another machine.
 
         headers: by lower-case names. key: the gateway key in the URL's query, None or "" = none; a key in a
         header precedes it. first: the gateway key in the URL's path (`/key/KEY/…`), None or "" = none; it
@@ -133,8 +133,8 @@ class ClientKeys:
         return self._anyone if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
-        """The caller of a request without a key that this machine sent to a face with a keyless caller; None
-        = it is another request. peer: the address at the other end of the connection.
+        """The caller of a request without a key from this machine (`peer`: its sender's address) to a face
+        with a keyless caller; None = another request, or one with a proxy's header or a foreign Host.
         """
         caller = self._keyless.get(face)
         if caller is None or self.presented(headers) is not None or not is_loopback(peer):
@@ -159,7 +159,7 @@ class ClientKeys:
 
 @lru_cache(maxsize=64)  # the clients of one gateway send few different Host headers
 def _read_host(host: str) -> tuple[str, bool]:
-    """The name in a Host header without its port ("" = invalid header), and whether it is an IP address."""
+    """The name in a Host header in lower case, without port ("" = invalid); whether it is an IP address."""
     found = _HOST.fullmatch(host)
     if found is None:
         return "", False

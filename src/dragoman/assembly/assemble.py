@@ -38,8 +38,8 @@ from dragoman.upstreams.wire import WireUpstream
 class Assembly(msgspec.Struct, frozen=True):
     """The running parts of one gateway; replaced as a whole when its secrets or model names change.
 
-    upstreams: all, by name. providers: those of configured providers. passages: for providers whose resources
-    are passed through. opened: closes all parts.
+    upstreams: all, by name. providers: those of configured providers that no upstream made in code replaces.
+    passages: for providers whose resources are passed through. opened: closes all parts.
     """
 
     names: Names
@@ -54,7 +54,7 @@ class Assembly(msgspec.Struct, frozen=True):
     opened: AsyncExitStack
 
     async def close(self) -> None:
-        """Close all connections, the store and the model process, even if closing one of them fails."""
+        """Close all parts, even if closing one of them fails. Upstreams made in code are left as they are."""
         await self.opened.aclose()
 
 
@@ -65,10 +65,11 @@ async def assemble(
     seams: Seams = SYSTEM,
     reached: Reached = untold,
 ) -> Assembly:
-    """Build all running parts, without connecting to providers. If a part fails, the built parts are closed.
+    """Build all running parts, without connecting to providers, and begin to sweep the store.
 
     own: upstreams made in code, by name; they replace configured ones. models: registered in code. reached:
-    called when a limit is reached that fails no exchange. Raises ConfigError.
+    called when a limit is reached that fails no exchange. Raises ConfigError for wrong model names and an
+    unusable store; then, as after any failure, the built parts are closed.
     """
     config = loaded.config
     names = naming(loaded, own, models)

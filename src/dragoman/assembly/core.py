@@ -61,7 +61,7 @@ _PROBED_LATELY = 60.0
 _TOLD_EVERY = 0.5
 """Seconds between two reports of a worker's counts to the other workers."""
 _PROVES_NOTHING = frozenset({"simulate"})
-"""Names of providers that do not count for the gateway's health."""
+"""Names of providers whose failures do not change the gateway's `status`."""
 _STORE_WAIT = 0.5
 """Seconds for which a health answer waits until the store has counted its sessions."""
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", "gateway_closed", blame="gateway")
@@ -71,11 +71,11 @@ class Core:
     """One gateway: its configuration, its providers and its engine.
 
     config: a configuration file, or settings in the form of such a file, or the result of `dragoman.load`.
-    None = the file that `dragoman serve` would read: `dragoman.yaml` in the working directory or in
-    Dragoman's own folder, if it exists. Environment variables count as for `dragoman serve`, unless
-    `dragoman.load` was given others. upstreams: your own providers by name, in addition to those of the
-    configuration. hooks: see `dragoman.hooks`. observers: called with each finished exchange; they must not
-    block, and their exceptions are logged. Raises ConfigError with every mistake in the configuration.
+    None = the file that DRAGOMAN_CONFIG names (if empty, none), else `dragoman.yaml` in the working directory
+    or in Dragoman's own folder, if it exists. Environment variables count as for `dragoman serve`, unless
+    `dragoman.load` was given others. upstreams: your own providers by name; they replace configured ones.
+    hooks: see `dragoman.hooks`. observers: called with each finished exchange; they must not block, and their
+    exceptions are logged. Raises ConfigError with all mistakes but those in model names, which `start` finds.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Core:
         self.requests: set[asyncio.Task[Any]] = set()
         """The tasks that handle the running HTTP requests and WebSockets."""
         self.exchanges: set[Exchange] = set()
-        """The running exchanges: of HTTP requests, of WebSocket messages, of background answers."""
+        """The running exchanges: HTTP requests, WebSocket messages, background answers."""
         self._own = dict(upstreams or {})
         self._models: list[Model] = []
         self.made: dict[str, Route] = {}
@@ -167,8 +167,7 @@ class Core:
         self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
 
     async def start(self) -> None:
-        """Build the running parts and the store; a second call does nothing. The first request calls it as
-        well.
+        """Build the running parts and the store; a second call does nothing. The first request calls it, too.
 
         Raises ConfigError, and RequestFailed after `close`: a closed gateway cannot start again.
         """
@@ -219,11 +218,10 @@ class Core:
                 self._tell(self.board)
 
     async def reread_secrets(self) -> tuple[Reading, ...]:
-        """Read the files of secrets again, and use the new client keys, provider keys and headers from now
-        on.
+        """Read the files of secrets again, and use new client keys, provider keys and headers from then on.
 
         Running requests keep the old values. Returns one result for each secret in a file. If a new value
-        cannot be used, the old one stays.
+        cannot be used, or is the address of a proxy, the old one stays.
         """
         async with self._rereading:
             before = self._loaded
@@ -341,7 +339,7 @@ class Core:
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or replace its route; None = remove a name that was created so.
 
-        Every client may use the name from now on, but only this process knows it, until it ends.
+        Every client whose key permits the name may use it; only this process knows it, until it ends.
         """
         if route is None:
             del self.made[name]
@@ -353,8 +351,8 @@ class Core:
         self.engine.rename(names.table)
 
     def example_model(self) -> str | None:
-        """The name of a model to try: the default model, else a configured model or alias that can chat, else
-        the first other model that can (a simulated one last); None = there is none.
+        """The name of a model to try: the default model, else, without embedded models that do not chat, the
+        first configured model or alias, else the first other one (a simulated one last); None = none.
         """
         if self.config.default_model is not None:
             return self.config.default_model
@@ -419,7 +417,7 @@ class Core:
         return RequestFailed(_CLOSED) if self.closed else RuntimeError("the gateway has not been started")
 
     def observe(self, exchange: Exchange) -> None:
-        """Count a finished exchange, and call the observers with it. Their exceptions are logged."""
+        """Count an exchange as finished, and call the observers with it. Their exceptions are logged."""
         self.exchanges.discard(exchange)
         self._figures.note(exchange, self.seams.now())
         self.performance(exchange)
@@ -433,8 +431,8 @@ class Core:
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
         """The health of this gateway, all its workers included, as JSON members. details: add each provider
-        and the store, with their last errors. asking: the exchange of the health request itself, which does
-        not count as running.
+        and the store with their last errors, the bounds, the connections and this worker's number. asking:
+        the exchange of the health request itself, which does not count as running.
         """
         own = self._counted(asking)
         told = [] if self.board is None else read(self.board.others(self.worker, self.seams.monotonic))

@@ -41,7 +41,7 @@ def naming(
     """The model names of a configuration.
 
     own: names of upstreams made in code. models: registered in code. local: the names of this machine's
-    models; None = those installed or configured now.
+    models; None = those installed or configured now. Raises ConfigError for a name that leads nowhere.
     """
     config = loaded.config
     named = [
@@ -103,7 +103,9 @@ def refuse_unknown(loaded: Loaded, names: Names) -> None:
 
 
 def _is_offered(name: str, names: Names) -> bool:
-    """Whether a name or pattern stands for a model; a name also for a local model that is not installed."""
+    """Whether a name has a route, or is that of an embedded model, installed or not; whether a pattern begins
+    with a provider's name, or a listed name matches it.
+    """
     if WILDCARD not in name:
         return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
     pattern = Grants([name])

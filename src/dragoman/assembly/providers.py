@@ -26,7 +26,7 @@ def wire_upstream(provider: Provider, transport: Transport, limits: AnswerLimits
 
 
 def answer_limits(settings: ProviderSettings) -> AnswerLimits:
-    """The limits on a provider's answers, from its settings."""
+    """The limits on a provider's answers, from its settings; without `max_silence`, thrice `first_byte`."""
     answers, first_byte = settings.answers, settings.timeouts.first_byte
     silence = 3 * first_byte if answers.max_silence is None else answers.max_silence
     return AnswerLimits(
@@ -84,7 +84,7 @@ def passage_of(
     timers: Timers,
     resources: Sequence[Resource],
 ) -> Passage:
-    """The upstream that passes requests for these resources through to a provider, with its first account."""
+    """What passes requests for these resources through, by a provider's first protocol and account."""
     api = provider.apis[0]
     base_url = _base_url(api)
     assert base_url is not None, "the configuration was not checked"

@@ -1,7 +1,7 @@
 """Shared memory through which the workers of one gateway exchange messages. Each worker has one slot.
 
-The parent process creates the memory before the first fork. A worker writes only to its own slot, so no lock
-is needed. A checksum detects a slot that changes while it is read.
+The parent process creates the memory before the first fork, and clears the slot of a worker that has ended.
+A worker writes only to its own slot, so no lock is needed; a checksum detects a change during a read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Board:
         self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
 
     def others(self, number: int, now: Callable[[], float]) -> Sequence[bytes]:
-        """The messages of all workers except `number` that are at most `_FRESH_SECONDS` old."""
+        """The messages of the other workers that are at most `_FRESH_SECONDS` old and could be read whole."""
         messages = (self._read(other, now) for other in range(1, self._count + 1) if other != number)
         return [message for message in messages if message is not None]
 

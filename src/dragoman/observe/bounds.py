@@ -1,8 +1,8 @@
 """Counts and logs how often each bound was reached. `docs/security.md` lists all bounds.
 
-A bound is a limit that protects the gateway from one client or one provider. If a bound ends an exchange, the
-exchange has a fault whose code is in `BOUNDS`. If there is no exchange yet, for example because the headers
-are incomplete, the code that enforces the bound calls `reached`.
+A bound is a limit that protects the gateway from clients or providers. If a bound ends an exchange or an
+attempt, this has a fault whose code is in `BOUNDS`. Elsewhere, for example while the headers are incomplete
+or where the exchange goes on, the code that enforces the bound calls `reached`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Bounds:
                 self.reached(fault.code, f"by {who}: {exchange.path[:_PATH_CHARACTERS]!r}")
 
     def reached(self, bound: str, detail: str = "") -> None:
-        """Count that a bound was reached. Logs the first time, and then at most one line in ten seconds.
+        """Count that a bound was reached. Logs the first time, then at most one line in 10 s for each bound.
 
         bound: a fixed name from our code, never a text of a client, because each name gets a counter. detail:
         a text for the log.

@@ -1,6 +1,6 @@
 """The health of the gateway and its providers, for `/health`: of one process or of all workers together.
 
-It is computed from finished exchanges; no test requests are sent.
+A provider's health is taken from the attempts of finished exchanges; no test requests are sent.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _MESSAGE_CHARACTERS: Final = 200
 class ProviderHealth(msgspec.Struct):
     """The results of a provider's latest attempts.
 
-    last_error: the code of the latest error. failed, answered: the times of the latest failure and the latest
-    answer, Unix seconds. failures: the number of failures since the latest answer.
+    last_error: the code of the latest failure, else its kind. failed, answered: the times of the latest
+    failure and the latest answer, Unix seconds; None = none yet. failures: those since the latest answer.
     """
 
     last_error: str | None = None
@@ -41,14 +41,14 @@ class ProviderHealth(msgspec.Struct):
 
     @property
     def healthy(self) -> bool | None:
-        """Whether the provider answered the latest attempt; None = there was no attempt yet."""
+        """Whether the provider answered the latest attempt that counts (`note`); None = there was none."""
         return None if self.failed is None and self.answered is None else not self.failures
 
 
 class Figures(msgspec.Struct):
     """The counters of one process. running, finished: requests. refused: finished requests with an error of
     the client. failed: finished requests with any other error. providers: their health by name. bounds: how
-    often each bound was reached. connections: counts of client connections by kind, None = not counted.
+    often each bound was reached. connections: the `open` ones and their `limit`, None = not counted.
     """
 
     running: int = 0
@@ -60,8 +60,8 @@ class Figures(msgspec.Struct):
     connections: Mapping[str, int] | None = None
 
     def note(self, exchange: Exchange, now: float) -> None:
-        """Count a finished exchange, and note its attempts in `providers`, which has all providers that may
-        be noted. now: Unix seconds.
+        """Count a finished exchange at `now` (Unix seconds), and note what its attempts say of the health of
+        `providers`: not errors of the client, nor attempts that were cancelled before their first content.
         """
         self.finished += 1
         if (fault := exchange.fault) is not None:
@@ -90,7 +90,7 @@ _decoder: Final = msgspec.json.Decoder(Figures)
 
 def publish(figures: Figures, board: Board, number: int, now: float) -> None:
     """Write the counters of worker `number` to the board. If they have more bytes than LARGEST, providers
-    without failures are left out; if they still have, all providers. now: as for `Board.write`.
+    without failures are left out; if they still have, all providers. now: monotonic seconds.
     """
     message = _encoder.encode(figures)
     if len(message) > LARGEST:
@@ -170,7 +170,5 @@ def shown(health: ProviderHealth) -> dict[str, Any]:
 
 
 def _counts(fault: ir.Fault) -> bool:
-    """Whether a fault counts as a failure of the provider: the provider's own error, or its refusal of the
-    gateway's key or account.
-    """
+    """Whether a fault is the provider's own error, or its refusal of the gateway's key or account."""
     return fault.blame == "upstream" or (fault.kind in _ACCOUNT and fault.status is not None)

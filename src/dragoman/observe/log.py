@@ -1,11 +1,11 @@
-"""The access log: one line for each finished exchange, for people or as JSON.
+"""The access log: one line for each finished exchange except health probes, for people or as JSON.
 
 A request only puts its line into a queue, from which a thread writes several lines together, so that no
 request waits for a terminal or a pipe that nobody reads. If the queue is full, lines are dropped, and the log
 says how many.
 
-Bodies, keys and texts of clients are never logged. Of a provider's texts, only error messages are logged.
-Control characters are replaced or escaped. `docs/operations.md` lists the fields.
+Prompts, answers and client keys are never logged, of provider keys only the last characters, of providers'
+texts only error codes and messages. Control characters are escaped or replaced. Fields: docs/operations.md.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class AccessLog:
 
     people: True = lines for people instead of JSON. queued: the largest number of lines that wait for the
     stream; further lines are dropped and counted. shared: True = other processes write to the same stream, so
-    each write is small enough that a pipe does not mix it with other writes.
+    each write, unless one line is longer, is small enough that a pipe does not mix it with other writes.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class AccessLog:
     def close(self, patience: float = _PATIENCE_SECONDS) -> None:
         """Write all queued lines and end the thread. Waits at most `patience` seconds.
 
-        The stream stays open. Later lines are not written.
+        The stream stays open. Call nothing afterwards: later lines may be lost.
         """
         if self._thread is not None:
             self._ending = True
@@ -167,7 +167,7 @@ def _missed(count: int, at: float, *, people: bool) -> bytes:
 
 
 def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
-    """The line of an exchange as JSON. Members are left out if it would be longer than `most` bytes."""
+    """The line of an exchange as JSON. Above `most` bytes, it is `_shortened`, but may still be longer."""
     began = exchange.began
     record: dict[str, Any] = {
         "time": utc(exchange.created),
@@ -221,8 +221,8 @@ def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
 
 
 def _shortened(record: dict[str, Any], most: int) -> bytes:
-    """The record as JSON. Members are removed from `record`, one after another, until the JSON has less than
-    `most` bytes: the providers' messages, `lost`, `tags`, `tried`; then no more.
+    """The record as JSON with `shortened`. Members are removed from `record`, one after another, until the
+    JSON has less than `most` bytes: the attempts' messages (always), `lost`, `tags`, `tried`; then no more.
     """
     record["shortened"] = True
     for attempt in record.get("tried", ()):
@@ -235,8 +235,8 @@ def _shortened(record: dict[str, Any], most: int) -> bytes:
 
 
 def _tried(attempt: AttemptRecord) -> dict[str, Any]:
-    """One attempt for the JSON line, with a provider's error message (keys were removed from it before). The
-    message of an error of the client is left out: it may repeat a part of the request.
+    """One attempt for the JSON line, with its error message (keys were removed from it before), unless the
+    error is the client's: that message may repeat a part of the request.
     """
     record: dict[str, Any] = {
         "deployment": _cut(attempt.deployment),
@@ -278,7 +278,7 @@ def _for_people(exchange: Exchange) -> bytes:
 
 
 def _way(exchange: Exchange) -> Iterator[str]:
-    """The attempted deployments as words for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`.
+    """The latest eight attempts, for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`.
 
     A single successful attempt has no status. If two attempts use one deployment, the last characters of
     their keys are shown.
@@ -315,7 +315,7 @@ def _reason(exchange: Exchange) -> Iterator[str]:
 
 
 def _lost(exchange: Exchange) -> str:
-    """The losses for people: `3 lost: $.logit_bias (meaning), …`. All are counted; hints are not named."""
+    """The losses for people: `3 lost: $.logit_bias (meaning), …`. Ten are named, but no hints."""
     foremost = exchange.foremost_losses(_NAMED_LOSSES)
     named = [f"{_cut(x.path, _PLACE_CHARACTERS)} ({x.severity})" for x in foremost if x.severity != "hint"]
     more = ["…"] if named and len(exchange.losses) > len(named) else []

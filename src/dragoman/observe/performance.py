@@ -22,15 +22,13 @@ class _Pace(msgspec.Struct):
 
 
 class Performance:
-    """Keeps the measured speed of each deployment (`provider/model`). An observer of exchanges."""
+    """Keeps the speed of the first 10,000 deployments (`provider/model`). An observer of exchanges."""
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}
 
     def __call__(self, exchange: Exchange) -> None:
-        """Add a finished exchange to the averages of its deployment, if its answer is complete and a model
-        made it.
-        """
+        """Count a complete answer (not a count of tokens) for its deployment; average a streamed one."""
         if exchange.end != "done" or exchange.answered is None or exchange.ended is None:
             return
         if exchange.operation == "count":

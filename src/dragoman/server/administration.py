@@ -1,4 +1,4 @@
-"""Hints for the administration paths of other gateways: a 404 there names the way to do the same here.
+"""Hints for the administration paths of other gateways: a 404 there names what to do here, if anything.
 
 Sources: https://docs.litellm.ai/docs/proxy/virtual_keys and LiteLLM's own OpenAPI page, the admin APIs of
 Portkey and Helicone, Bifrost's `/api/…`, Open WebUI's proxied paths.
@@ -51,7 +51,7 @@ _OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/
 
 
 def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:
-    """A row with the hint `sentence` for all paths that begin with one of `words`, also behind /v1."""
+    """A row with the hint `sentence` for all paths that begin with one of `words`, also behind /v1, /v2, …"""
     return [(re.compile(rf"(?:/v\d)?/(?:{'|'.join(words)})(?:/.*)?", re.DOTALL), sentence)]
 
 

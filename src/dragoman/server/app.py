@@ -1,5 +1,4 @@
-"""The ASGI application: finds a request's endpoint, checks its key, reads its body, runs the endpoint's
-handler.
+"""The ASGI application: finds a request's endpoint, checks its key, reads its body, runs the handler.
 
 Every path and method gets an answer in the protocol of its client, errors included. If the server does not
 run the lifespan (the application is mounted in another one), the first request starts the gateway.
@@ -53,7 +52,7 @@ from dragoman.wire.json import extra_memory
 
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
-"""Bytes. A body up to this size is not counted in the memory that all bodies share."""
+"""Bytes. A body up to this size that came in with its head is not counted in the memory that all share."""
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
@@ -73,7 +72,7 @@ class App:
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
-        """Admits pages of this machine and requests without Origin: only these may need no client key."""
+        """Admits pages of this machine and of apps, and what no page sent: only these may be `_keyless`."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -189,8 +188,7 @@ class App:
     ) -> None:
         """Read a form, add its fields to `request`, and run the handler. Raises RequestFailed and ClientGone.
 
-        Browsers send forms to other origins without a preflight request, so the origin is checked (decision
-        5).
+        Browsers send forms to other origins without a preflight request, so the origin is checked.
         """
         headers = arrival.headers
         if not self._origins.admits(headers.get("origin")):
@@ -225,7 +223,7 @@ class App:
             arrival.link.watch(arrival.receive)
 
     async def _parts(self, arrival: _Arrival) -> AsyncIterator[bytes]:
-        """Yield the request's body as it comes in, still compressed if it is."""
+        """Yield the body as it comes in, perhaps compressed. Raises RequestFailed (408, 413), ClientGone."""
         length, limit = arrival.headers.get("content-length"), self._settings.max_upload
         async for part in body_parts(arrival.receive, length, limit, self._pace()):
             yield part
@@ -234,8 +232,8 @@ class App:
     async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
         """The whole body of a request, decompressed. Raises RequestFailed and ClientGone.
 
-        share: is charged with the memory of the body and of the JSON values that will be decoded from it, if
-        the body has more than `_SMALL` bytes.
+        share: is charged with the memory of the body and of the JSON values that will be decoded from it,
+        unless the body came in with its head and has at most `_SMALL` bytes.
         """
         parts: list[bytes] = []
         limit = self._settings.max_body
@@ -337,9 +335,8 @@ class App:
 
     def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
         """The caller: ANYONE at a public endpoint, else who has the request's client key, or may do without
-        one.
-
-        Raises RequestFailed: no valid key, a key that may not use this endpoint, or too many gateways passed.
+        one; its name is noted in `exchange`. Raises RequestFailed: no valid key, a foreign Host, a key that
+        may not use this endpoint, or too many gateways passed.
         """
         endpoint, headers = arrival.endpoint, arrival.headers
         if endpoint is not None and endpoint.public:
@@ -359,8 +356,8 @@ class App:
         return caller
 
     def _keyless(self, arrival: _Arrival, endpoint: Endpoint) -> Caller | None:
-        """The caller of a request that needs no key, coming from this machine; None = it needs one. So does
-        each HTTP/1.0 request: proxies that add no header of their own speak it (nginx by default).
+        """The caller of a request without a key at one of the `keyless_faces`; None = it needs a key: it
+        is from another machine, a foreign page, a Unix socket, or in HTTP/1.0, as from a proxy (nginx).
         """
         scope, headers = arrival.scope, arrival.headers
         peer = scope.get("client")  # None on a Unix socket
@@ -393,7 +390,7 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
     """Join `parts`, and empty this list. Returns the body, and how many bytes its JSON values will take
-    beside it. Raises RequestFailed (413) for more than `max_values` values.
+    beside it; only an upper bound for a body that will be refused for more than `max_values` values.
     """
     body = b"".join(parts)
     parts.clear()
@@ -410,7 +407,7 @@ def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange
 
 
 _OF_HTTP: Final = frozenset({408, 414, 426, 431})
-"""Statuses that a fault keeps, because they are HTTP's own and the protocols know no such errors."""
+"""Statuses that a client's fault keeps: they are HTTP's own, and the protocols know no such errors."""
 
 
 async def _nothing() -> Message:
@@ -434,8 +431,8 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
     """Whether the body is a form; False = it is JSON. Raises RequestFailed (415) for other content types.
 
     Types that browsers send without a preflight request count as JSON only without an Origin header, because
-    then no web page sent them (decision 5). If `takes` is "any", all types do, except from pages that
-    `origins` refuses.
+    then no web page sent them (decision 5). If `takes` is "any", all other types do, too, except from pages
+    that `origins` refuses.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""

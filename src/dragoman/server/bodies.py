@@ -24,7 +24,7 @@ from dragoman.server.link import Message, Receive
 class Pace(msgspec.Struct, frozen=True):
     """The least speed at which a body has to come in.
 
-    deadlines: timers of the running loop. patience: seconds, None = no limit. rate: bytes a second that give
+    deadlines: timers of the running loop. patience: seconds, None = no limit. rate: how many bytes give
     one second of the budget back; 0 = each piece gives the whole budget back.
     """
 
@@ -91,7 +91,7 @@ async def unpacked(
     content codings, from `stated_codings`. limit: bytes of the decompressed body. share: is charged with the
     decoders' memory; close this generator before it is freed. run: gets the number of bytes decompressed so
     far, and returns the function that runs the next step (on the loop or in the thread). Raises RequestFailed
-    (413, 400).
+    (413, 400; 503 for `share`), and what `parts` raises.
     """
     unpacker = Unpacker(applied, limit)
     size = held = 0

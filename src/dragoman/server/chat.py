@@ -1,4 +1,4 @@
-"""The chat paths of all protocols, and what handlers of other paths need to ask a model."""
+"""The chat paths of all protocols but Gemini's, and what handlers of other paths need to ask a model."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ChatApi:
         return self.ask(face, with_model(request), exchange, client)
 
     def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
-        """An HTTP request in the protocol `face`, with its turn, as the engine takes it."""
+        """A request as the engine takes it, with its turn. Raises RequestFailed (400: bad X-Session-Id)."""
         gateway = self._gateway
         settings = gateway.config.server
         return Inbound(

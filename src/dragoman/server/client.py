@@ -72,7 +72,7 @@ class AsgiClient:
         self._type, self._ping, self._heartbeat = content_type, ping, (heartbeat or None) if ping else None
 
     def expect_stream(self) -> None:
-        """Send pings from now on whenever the stream is silent. Called before its first event is known."""
+        """Send pings from now on whenever the stream is silent, unless `streams_as` set no heartbeat."""
         if self._heartbeat is not None:
             self._loop = asyncio.get_running_loop()
             self._last = self._loop.time()
@@ -109,7 +109,7 @@ class AsgiClient:
                 self._pinging.cancel()
 
     async def _start(self, status: int, headers: Headers, *, timed: bool = True) -> None:
-        """Send status and headers, adding CORS headers, the request's id and, if `timed`, our own time."""
+        """Send status and headers, CORS, the request's id and, if `timed`, our own time. Sets `begun`."""
         exchange = self._exchange
         if _UNSENDABLE.search(b"".join(map(_value, headers))):  # ASGI servers would refuse the whole answer
             headers = [(name, header_value(value.decode("utf-8", "replace"))) for name, value in headers]

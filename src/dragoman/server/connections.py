@@ -1,8 +1,8 @@
 """Counts the connections of clients and ends those that are too many, or that keep the server waiting.
 
 One timer checks all connections once a second (decision 6). A connection's protocol object (`Served`) ends it
-when the client is too slow to send. This module ends idle connections when there is no room for a new one,
-and those whose client does not read its answer. The limits are settings (`config.serving`).
+when the client is too slow to send. This module ends idle connections when there is no room for a new one or
+for heads, and those whose client does not read its answer. The limits are settings (`config.serving`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Served(Protocol):
     peer: Peer
 
     def idle_since(self) -> float | None:
-        """When (`SYSTEM.monotonic`) the connection began to wait for its client; None = a request runs."""
+        """When (`SYSTEM.monotonic`) it began to wait for its client; None = a request runs, or just began."""
 
     def look(self, now: float) -> None:
         """End the connection if the client has kept it waiting for too long. Called at each check."""
@@ -65,7 +65,7 @@ class Peer:
     """The client of one connection: its address, and how long its answers stay unread.
 
     A client has a budget of seconds to read. It falls while written bytes wait, and rises by one second for
-    each `min_rate` bytes that the client reads, up to `write_timeout`.
+    each `min_rate` bytes that the client reads, up to `write_timeout`. If `min_rate` is 0, any byte fills it.
     """
 
     __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "kept", "paused")
@@ -88,7 +88,9 @@ class Peer:
         self._waiting = 0
 
     def stalls(self, transport: asyncio.Transport, now: float) -> bool:
-        """Whether the client has left its answer unread for too long at `now`. To be called at each check."""
+        """Whether the client has left its answer unread for too long at `now`: its budget, which this call
+        updates, is used up. False without `write_timeout`.
+        """
         if not (self.paused or transport.is_closing()):
             self._waiting = 0
             return False
@@ -161,7 +163,7 @@ class Connections:
         self._open.add(successor)
 
     def leave(self, served: Served) -> None:
-        """Count a connection no more: it has ended, or is being ended."""
+        """Count a connection and its bytes no more: it has ended, or is being ended."""
         if served in self._open:
             self._open.remove(served)
             self._kept -= served.peer.kept
@@ -268,7 +270,7 @@ def connection_limit(settings: Server, descriptors: int | None = None) -> int:
 
 
 def address_limit(settings: Server, limit: int) -> int:
-    """How many connections a worker accepts from one address. limit: how many it accepts in all."""
+    """How many connections one address may have: as set, or a quarter of `limit` (of all), at least 16."""
     return settings.max_connections_per_address or max(_FEWEST, limit // 4)
 
 

@@ -24,7 +24,7 @@ class Cycle(RequestResponseCycle):
     """One request and its answer, with a faster `send` than uvicorn's."""
 
     async def send(self, message: Any) -> None:
-        """Send the head or a part of the body (ASGI's `send`). Raises RuntimeError for an unexpected one."""
+        """ASGI's `send`. Raises RuntimeError for an unexpected message, an invalid header, a wrong length."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:

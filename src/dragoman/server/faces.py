@@ -45,7 +45,7 @@ _SLASHES: Final = re.compile("//+")
 
 
 def _endpoints(gateway: Core) -> Iterator[Endpoint]:
-    """Yield all endpoints: for one path and method the last counts, for names with slashes the first."""
+    """Yield all endpoints. The last counts for a path and method; if it has a placeholder, the first."""
     chat, passing = ChatApi(gateway), PassThroughApi(gateway)
     messages, generate_content = MessagesApi(gateway, chat), GenerateContentApi(gateway, chat)
     for api in (
@@ -95,8 +95,7 @@ class PathTable:
             self._exact[path] = msgspec.structs.replace(endpoint, methods=methods)
 
     def unlocked(self, scope: AsgiScope) -> tuple[str, str | None]:
-        """The request's path without the client key before it (`/key/KEY/v1/models`), and that key; None =
-        none.
+        """The request's path without the client key before it (`/key/KEY/v1/models`), and that key, if any.
 
         A client in which nothing but a base URL can be configured sends its key this way.
         """
@@ -112,8 +111,8 @@ class PathTable:
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
-        """The endpoint of a path (None = there is none), and its placeholders' values by name. root: the path
-        at which the application is mounted, "" = not below another one.
+        """The endpoint of a path, and its placeholders' values by name. Where nothing is: None, or,
+        below a prefix of only one protocol, an endpoint without methods. root: where the app is mounted.
         """
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}

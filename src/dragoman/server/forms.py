@@ -1,8 +1,8 @@
 """Reads clients' forms as they come in: large files go to disk, and all is freed when the exchange ends.
 
 Each form has one temporary file without a name, in the system's folder for such files (TMPDIR). The handler
-gets large files as views of its mapped memory. Writes have at most 64 KiB: this takes less time than a thread
-would.
+gets large files as views of its mapped memory. Each piece is written on the event loop: this takes less time
+than a thread would.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Upload:
     """Reads one form as it comes in; a context manager, whose end frees the values of all fields.
 
     content_type: the request's, with the boundary. space: the disk space that all forms share. length: bytes
-    of the body, None = unknown. Raises RequestFailed: 400 without a boundary, 503 if `length` exceeds the
-    space.
+    of the body, None = unknown. Raises RequestFailed: 400 without a boundary, 503 if `length` exceeds what
+    other forms leave of the space.
     """
 
     def __init__(self, content_type: str, space: Space, length: int | None = None) -> None:

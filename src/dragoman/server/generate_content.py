@@ -150,7 +150,7 @@ def _counted(body: bytes) -> bytes:
 
 
 def _size(stated: str | None) -> int:
-    """How many models a page has; the default for None and 0. Raises RequestFailed (400: no number)."""
+    """How many models a page has: 50 for None and 0, at most 1000. Raises RequestFailed (400: no number)."""
     if stated is None:
         return _USUAL
     if not (stated.isascii() and stated.isdigit()):

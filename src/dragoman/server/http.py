@@ -43,7 +43,7 @@ _LATE = 10.0
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One client connection over HTTP/1.1 (uvicorn's option `http`). app, connections: of this server."""
+    """One client connection over HTTP/1 (uvicorn's option `http`). app, connections: of this server."""
 
     peer: Peer
     _link: Link
@@ -79,7 +79,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether all bytes that the client still sends are ignored."""
         self._answered = False
         self._fed_at = 0.0
-        """When the last piece of the latest request's body came in."""
+        """When the latest request's body last grew; before its first piece, when its head began."""
         self._linger = _LINGER
         self._since = 0.0
         """When the connection was made, or when its latest request was answered or refused."""
@@ -156,7 +156,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._begin_held()
 
     def shutdown(self) -> None:
-        """The server stops: end the connection after running requests; at once if the client reads slowly."""
+        """The server stops: end the connection after its requests; at once if one waits for a slow reader."""
         if self._held_since is None:
             super().shutdown()
         else:
@@ -234,7 +234,9 @@ class HttpProtocol(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """A request's head is complete: begin the request. Raises Refused if a limit is exceeded."""
+        """A request's head is complete: begin the request; one that asks for an unsupported upgrade is parsed
+        again without it instead. Raises Refused if a limit is exceeded.
+        """
         if not self._fits():
             raise refusals.Refused(self._too_large())
         if self._pending > self._max_head:  # usually most of these bytes are the body
@@ -253,7 +255,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = False
 
     def _begin(self) -> None:
-        """Make the request's scope and Cycle; start its handler, or queue it behind earlier requests."""
+        """Make the request's scope and Cycle (none for a WebSocket); start its handler, or queue it."""
         parser, scope = self.parser, self.scope
         scope["method"] = parser.get_method().decode("ascii")
         version = parser.get_http_version()
@@ -408,8 +410,9 @@ class HttpProtocol(HttpToolsProtocol):
     # --- Refusals ----------------------------------------------------------------------------------------
 
     def refuse(self, fault: ir.Fault) -> None:
-        """Answer the request that is being read with an error, and end the connection. If complete earlier
-        requests are unanswered, only these are answered; an answer that has begun is cut off.
+        """Answer the request that is being read with an error, and end the connection. If earlier requests
+        are unanswered, only these are answered; none is if the refused one's head is complete. An answer to
+        it that has begun is cut off.
         """
         if self._ignores_input or self.transport.is_closing():
             return

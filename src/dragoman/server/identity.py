@@ -12,8 +12,7 @@ _LONGEST: Final = 200
 
 
 def note_client(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:
-    """Set `exchange.address` from the peer, `forwarded` and `agent` from x-forwarded-for and user-agent, if
-    known.
+    """Set `address` from the peer, `forwarded` and `agent` from x-forwarded-for and user-agent, if known.
 
     peer: address and port, None for a Unix socket.
     """

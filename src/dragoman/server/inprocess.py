@@ -80,7 +80,7 @@ class _Request:
 
     async def pieces(self) -> AsyncGenerator[bytes]:
         """Send the request; yield its answer's content type (b"" = none), then the pieces of its body. Raises
-        CallFailed for an error answer. Closing this generator cancels the request.
+        CallFailed for an error answer, or none (503). Closing this generator cancels the request.
         """
         task = spawn(self._run(), "request in process")
         try:

@@ -28,8 +28,8 @@ class Link:
     """The connection of one request, or of one WebSocket.
 
     began: when the request's first byte came, in monotonic seconds. complete: whether the request's body has
-    arrived. lost: whether the client has disconnected. task: the handler, which a disconnect cancels. drain:
-    called when the server stops; None = the server closes the connection itself. Of WebSockets only: say:
+    arrived. lost: whether the client has disconnected. task: the handler, which a disconnect cancels. Of
+    WebSockets only: drain: called when the server stops; None = the server closes the socket itself. say:
     writes several text messages at once; None = ASGI writes one after another. idle_since: when the socket
     began to wait for the client's next message (monotonic seconds); None = it does not wait. answered: called
     when the oldest unanswered message has been answered; None = nobody wants to know.

@@ -1,5 +1,4 @@
-"""Anthropic's protocol besides chat: old completions, counting tokens, and Anthropic's form of the model
-list.
+"""Anthropic's protocol besides chat: old completions, counting tokens, and its form of the model list.
 
 https://platform.claude.com/docs/en/api/messages-count-tokens,
 https://platform.claude.com/docs/en/api/models-list

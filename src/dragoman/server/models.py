@@ -62,7 +62,7 @@ class ModelsApi:
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed (403, 404, 405, the provider's)."""
+        """Delete a fine-tuned model at its provider. Raises RequestFailed: 404, 405, or as `delete_model`."""
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."
             raise RequestFailed(ir.Fault("method_not_allowed", text, "method_not_allowed"))

@@ -34,7 +34,7 @@ class Origins:
     """Decides by their origin which web pages may call the gateway.
 
     allowed: these origins, "*" among them = all; None = all if clients need keys (`keyed`), else this
-    machine's.
+    machine's, and those of apps, which have another scheme than http.
     """
 
     def __init__(self, allowed: Collection[str] | None, *, keyed: bool) -> None:
@@ -46,7 +46,7 @@ class Origins:
         return origin is None or self._any or self._allows(origin)
 
     def headers(self, origin: str | None) -> Headers:
-        """The CORS headers of an answer to a page of this origin; () for None, because then no page asked."""
+        """The CORS headers of an answer to a page of this origin, if refused only Vary; () for None."""
         if origin is None:
             return ()
         if self._any:

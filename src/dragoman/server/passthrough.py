@@ -1,6 +1,6 @@
 """Files, batches, fine-tuning jobs and similar resources of a provider: requests are passed through to it.
 
-Bodies pass byte for byte in both directions, except the address of a batch's results (`_RESULTS`). The paths
+Bodies pass byte for byte in both directions, except errors and the address of a batch's results. The paths
 and methods that pass are listed in `dialects.resources`, the headers here. A client key that is limited to
 some models may not use these paths, because a batch can name any model. The provider is the only one that has
 the resource and speaks the client's protocol, or, among several, the one that the header
@@ -83,7 +83,7 @@ class PassThroughApi:
                             yield Endpoint(template, dialect, handlers, shared=shared)
 
     async def delete_model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed (403: not fine-tuned; 404)."""
+        """Delete a fine-tuned model at its provider. Raises RequestFailed as `_pass`; 403, 404 for others."""
         name = request.params["model"]
         exchange.asked = name
         first, _, rest = name.partition("/")
@@ -107,9 +107,9 @@ class PassThroughApi:
         path: str,
         face: Dialect,
     ) -> None:
-        """Pass a request for a resource through, and its answer back. face: the client's protocol if its
-        headers tell none. Raises RequestFailed: the errors of `_passage`, 404 for an invalid id, and the
-        provider's.
+        """Pass a request for a resource through, and its answer back; record it in `exchange`. face: the
+        client's protocol if its headers tell none. Raises RequestFailed: the errors of `_passage`, 404 for an
+        invalid id, the provider's, a bad body of the client; ClientGone if that breaks off.
         """
         told = (one for one, where in faces() if resource in one.resources and where.serves(request.headers))
         passage = self._passage(resource, request, _form(next(told, face)))
@@ -155,7 +155,7 @@ class PassThroughApi:
     def _passage(self, resource: Resource, request: HttpRequest, form: str) -> Passage:
         """The provider to which the request goes. form: of the client's protocol, from `_form`. Raises
         RequestFailed: 403 for a key limited to some models, 501 if no provider has the resource, 400 if
-        several have it and the client names none of them.
+        the client names another provider, or several have it and it names none.
         """
         if request.caller.models is not None:
             raise RequestFailed(_LIMITED)
@@ -188,7 +188,7 @@ def _form(dialect: Dialect) -> str:
 
 
 class _Body:
-    """A client's body on its way. flow: None = no body. failure: why the client's side broke off, or None."""
+    """A client's body on its way. flow: None = none is taken. failure: why it broke off, None = not."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.failure: Exception | None = None

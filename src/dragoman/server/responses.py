@@ -1,7 +1,7 @@
 """The Responses API and its conversations over HTTP.
 
 https://platform.openai.com/docs/api-reference/responses, …/conversations. A caller sees only what was stored
-with its own key; another caller's id is answered as an unknown id.
+under its key's name; another caller's id is answered as an unknown id.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class ResponsesApi:
             await client.answer(200, (), written(begun))
 
     async def retrieve(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send a stored response as it is now, or (`stream=true`) its events after a given number."""
+        """Send a stored response as it is now, or (`stream=true`) the events of a background one."""
         id_ = request.params["id"]
         record = await self._gateway.keeping.get(request.caller.name, id_)
         if request.query.get("stream") not in {"true", "1"}:
@@ -173,7 +173,7 @@ class ResponsesApi:
         return msgspec.structs.replace(self._chat.inbound(DIALECT, request), body=encode(own))
 
     async def compact(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send a shortened conversation: the user's latest messages, and the model's summary of the rest."""
+        """Send a shortened conversation: the user's latest messages, and the model's summary of all of it."""
         gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):
             raise RequestFailed(missing("model"))
@@ -282,7 +282,7 @@ class ResponsesApi:
 
     async def _items(self, request: HttpRequest, body: Mapping[str, Any]) -> tuple[Item, ...]:
         """The items in a body in stored form, references replaced by what they refer to; () = the body has
-        none. Raises RequestFailed for an invalid item or an unknown reference.
+        none. Raises RequestFailed for an invalid item, an unknown reference or more than 20 items.
         """
         given = body.get("items")
         if given is None:
@@ -334,7 +334,7 @@ class _Answered:
 
 
 def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
-    """The undecoded members of a body that asks for a background response; None = it does not."""
+    """The undecoded members of a body that asks for a background response; None = another or invalid one."""
     if b'"background"' not in body:
         return None
     try:

@@ -42,7 +42,7 @@ REREAD: Final = b"r"
 
 
 class CannotListen(DragomanError):
-    """The address cannot be used: it is in use, or is not one of this machine."""
+    """The address cannot be used: it is in use, is not one of this machine, or this user may not use it."""
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,5 +1,4 @@
-"""The paths /admin/sessions, which show and delete the sessions of all clients, for keys with the scope
-`admin`.
+"""The paths /admin/sessions, which show and delete all clients' sessions, for keys with the scope `admin`.
 
 Clients choose the ids of sessions, so two clients may have the same id: `?client=NAME` names the client.
 """
@@ -34,7 +33,7 @@ class SessionsApi:
         yield Endpoint("/admin/sessions/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send the list of all sessions, or of one client's (`?client=`), the latest used first."""
+        """Send the sessions (at most `max_count`), or one client's (`?client=`), the latest used first."""
         found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
 

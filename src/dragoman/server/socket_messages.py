@@ -53,7 +53,7 @@ def read_chat(message: str, _max_depth: int) -> SocketRequest:
 
 
 def read_response(message: str, max_depth: int) -> SocketRequest | None:
-    """Read a `response.create` message as a streamed request. None = the message is one of `_NOTICES`."""
+    """Read a `response.create` message as a streamed request, or as a fault; None = one of `_NOTICES`."""
     try:
         head = decode_head(message.encode(), max_depth)
     except WireError as error:

@@ -1,6 +1,6 @@
 """The paths of stored chat completions: `GET /v1/chat/completions`, and the paths below it.
 
-https://platform.openai.com/docs/api-reference/chat/list. A caller sees only completions of its own key.
+https://platform.openai.com/docs/api-reference/chat/list. A caller sees only those of its key's name.
 """
 
 from __future__ import annotations
@@ -122,7 +122,9 @@ def _filters(query: Mapping[str, str]) -> dict[str, str]:
 
 
 def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
-    """The page `wanted` (from `page_of`) of a completion's messages, as JSON. Raises RequestFailed (400)."""
+    """The page `wanted` (from `page_of`) of a completion's messages, as JSON. It ends early, but not before
+    its second message, above `PAGE_SIZE` bytes. Raises RequestFailed (400: unknown `after`).
+    """
     limit, newest, after = wanted
     shown = [(f"{chat.id}-{place}", one) for place, one in enumerate(_decode(chat.messages))]
     if newest:

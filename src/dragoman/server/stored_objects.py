@@ -28,7 +28,7 @@ def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, s
 
 
 def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, at_most: int = 2**53) -> int:
-    """A whole number in a query; `default` if it states none. Raises RequestFailed (400) out of bounds."""
+    """A query's whole number within bounds; `default` if it has none. Raises RequestFailed (400: another)."""
     stated = query.get(name)
     if stated is None:
         return default

@@ -1,5 +1,4 @@
-"""The parent process of several workers: holds the listening socket; starts, watches, replaces and stops
-workers.
+"""The parent process of several workers: holds the listening socket; starts, replaces and stops workers.
 
 A worker is a fork of the parent, made after everything is loaded. So the parent must never run an event loop
 or a thread, nor open anything that a fork must not share. Over a socket pair the worker reports once that it
@@ -85,7 +84,7 @@ class _Place:
                 self.line.send(what, socket.MSG_DONTWAIT)
 
     def hear(self, line: socket.socket) -> None:
-        """Read more of the message by which a starting worker reports that it is ready."""
+        """Read more of the message by which a starting worker reports that it is ready, and note if it is."""
         try:
             heard = line.recv(65_536)
         except ConnectionResetError:  # it died before it read its orders
@@ -275,7 +274,7 @@ class _Parent:
             place.order(REREAD)
 
     def _stop(self, order: bytes) -> None:
-        """Order all workers to stop, the first time with `order`, later with END, and set `_kill_at`."""
+        """Order all workers to stop, first by `order`, later by END. Sets `_kill_at`; closes the listener."""
         patience = _GRACE if self._stopping else self._drain + _GRACE
         for place in self._places:
             place.order(END if self._stopping else order)

@@ -15,7 +15,7 @@ from dragoman.turns.sessions import SessionTurn, session_id
 from dragoman.turns.turn import Connection, ResponseTurn
 
 STATEFUL = "openai_responses"
-"""The name of the Responses API, whose answers are stored unless the request says otherwise."""
+"""The dialect of the Responses API, whose answers are stored unless the request says otherwise."""
 _AFFINITY: Final = "x-session-affinity"
 """A request with this header has no session: its client (opencode) sends a session's id only to reach the
 same instance, and repeats the history itself.

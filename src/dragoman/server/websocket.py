@@ -69,7 +69,9 @@ def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
 
 
 def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | None:
-    """The error for a WebSocket handshake without its `Upgrade` header; None for any other GET."""
+    """The error for a handshake, at a path with WebSockets, from which a proxy removed the header `Upgrade`
+    and its name in `Connection`; None for any other GET.
+    """
     if "sec-websocket-key" not in headers or _socket_format(endpoint) is None:
         return None
     # Where our own parser drops `Upgrade`, `Connection` still names it; a proxy drops both.
@@ -122,9 +124,8 @@ class Sockets:
             if gateway.draining:
                 raise RequestFailed(STOPPING)
             await gateway.start()
-            protocols = (
-                scope.get("subprotocols") or ()
-            )  # web pages put the key there: they can set no headers
+            # web pages put the key there: they can set no headers
+            protocols = scope.get("subprotocols") or ()
             offered = next((name.removeprefix(_KEY) for name in protocols if name.startswith(_KEY)), None)
             caller = gateway.client_keys.authenticate(headers, offered, key)
             if isinstance(caller, ir.Fault):
@@ -296,7 +297,9 @@ class _Socket:
 
 
 class _Inbox:
-    """The messages of one WebSocket that wait to be answered. limit: characters, above which `put` waits."""
+    """The messages of one WebSocket that wait to be answered. `put` waits while there are `_AHEAD` or more,
+    or more than `limit` characters.
+    """
 
     __slots__ = ("_ended", "_filled", "_limit", "_messages", "_room", "_size")
 

@@ -115,7 +115,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._all_connections.bodies.free(self._unanswered.popleft())
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The next event for the application. Notes a message as unanswered; goes on parsing."""
+        """The next event: a message, noted as unanswered, or the end, if memory lacks. Goes on parsing."""
         event = await super().receive()
         if event["type"] == "websocket.receive":
             text = event.get("text") or ""
@@ -152,7 +152,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._read()
 
     def idle_since(self) -> float | None:
-        """When the wait for a message began (monotonic seconds); None = a request runs, or it is short."""
+        """When the wait for a message began (monotonic seconds); None = there is none for `_BRIEFLY` yet."""
         since = None if self._link is None else self._link.idle_since
         return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 

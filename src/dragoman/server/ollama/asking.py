@@ -122,7 +122,7 @@ def _name(stated: Head) -> str:
 
 
 def _is_over(keep: Any) -> bool:
-    """Whether the duration `keep` is zero or negative. Raises RequestFailed (400) for an invalid duration."""
+    """Whether the duration `keep` is zero (negative ones never end). Raises RequestFailed (400: invalid)."""
     try:
         check_keep_alive(keep, "keep_alive")
     except WireError as error:
@@ -131,7 +131,7 @@ def _is_over(keep: Any) -> bool:
 
 
 def _refuse_to_think(stated: Head, name: str, route: Route) -> None:
-    """Raise RequestFailed (400), with Ollama's text, if a request asks a model to think that cannot."""
+    """Raise RequestFailed (400, Ollama's text) if a request asks for thinking that no deployment can do."""
     if value(stated.get("think")) not in _NOT_TO_THINK and all(
         deployment.facts.reasoning is False for deployment in route.deployments
     ):

@@ -52,7 +52,7 @@ def odd(error: WireError) -> ir.Fault:
 
 
 def is_empty(raw: msgspec.Raw | None) -> bool:
-    """Whether a JSON value is missing (None), empty, null, "" or [], white space aside."""
+    """Whether a JSON value is missing (None), null, [], or "" also with some white space in it."""
     if raw is None:
         return True
     return len(raw) <= _LONGEST_EMPTY and bytes(raw).translate(None, _SPACE) in _EMPTY

@@ -101,7 +101,7 @@ class Listing:
             "parameters": "\n".join(f"{name:<{_PAD}} {text}" for name, text in _parameters(route)),
             "template": (file.header.template or "") if file is not None and file.header is not None else "",
             "details": _details(file),
-            "model_info": _model_info(route, file, untold=stated),
+            "model_info": _model_info(route, file, stated=stated),
             "capabilities": _capabilities(route, self._model_of(route)),
             "modified_at": dated(route.created, 0),
         }
@@ -211,8 +211,9 @@ def _in_short(parameters: int) -> str:
 
 
 def _capabilities(route: Route, model: LocalModel | None) -> list[str]:
-    """What a model can do, in Ollama's words. "tools" is listed unless the model is known to have none;
-    "vision" and "thinking" only if it is known to have them. model: the embedded model, None = a provider's.
+    """What a model can do, in Ollama's words: at most one word for a model that does not chat. Of others,
+    "tools" is listed unless it is known to have none, "vision" and "thinking" only if it is known to have
+    them. model: the embedded model, None = a provider's.
     """
     first = route.deployments[0]
     if model is not None and model.operation != "chat":
@@ -228,7 +229,7 @@ _OTHER: Final[Mapping[str, list[str]]] = {"embed": ["embedding"], "transcription
 
 
 def _parameters(route: Route) -> Iterator[tuple[str, str]]:
-    """Yield for each default of the route, and each item of a list: Ollama's name, and the value as JSON."""
+    """Yield name and JSON of each default that Ollama has (of each item of a list), and of the window."""
     for name, field in PARAMETERS.items():
         if (value := route.defaults.get(field)) is not None:
             for one in value if isinstance(value, list | tuple) else (value,):
@@ -253,12 +254,12 @@ def _message(message: ir.Message) -> dict[str, str]:
     return {"role": message.role, "content": content}
 
 
-def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, Any]:
-    """Facts about a model, by the names of GGUF metadata. untold: the base name to show, for editors."""
+def _model_info(route: Route, file: _File | None, *, stated: str) -> dict[str, Any]:
+    """Facts about a model, by the names of GGUF metadata. stated: the client's name for it, for editors."""
     first = route.deployments[0]
     header = file.header if file is not None else None
     architecture = (None if header is None else header.architecture) or first.provider
-    info: dict[str, Any] = {"general.architecture": architecture, "general.basename": untold}
+    info: dict[str, Any] = {"general.architecture": architecture, "general.basename": stated}
     context = first.facts.context or (None if header is None else header.context)
     if header is not None:
         info["general.parameter_count"] = header.parameters

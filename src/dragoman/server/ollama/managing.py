@@ -2,8 +2,8 @@
 
 https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the route that
 its source has now. A created name adds a system message, messages and parameters to a route. These names are
-valid for all clients and protocols while this process runs. Only the client key that made a name, or an
-administrator's, may replace or delete it. Names of the configuration cannot be replaced or deleted.
+valid in all protocols, for each key that permits them, while this process runs. Only keys for all models may
+manage names, if there is one worker: each its own, an administrator's all, but none of the configuration.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Managing:
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def pull(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
-        """Send whether the caller may use a model of this name. Nothing is downloaded."""
+        """Send success if the caller may use a model of this name, else an error. Nothing is downloaded."""
         body = members(self._gateway, request)
         stated = needed(body, "model", "name")
         exchange.asked = stated
@@ -148,7 +148,7 @@ class Managing:
         raise RequestFailed(_NOTHING_IN)
 
     def _refuse(self, caller: Caller, name: str, size: int) -> None:
-        """Raise RequestFailed if the caller may not create this name. size: bytes of the request for it."""
+        """Raise RequestFailed if the caller may not create it, or without room for it and `size` bytes."""
         gateway = self._gateway
         self._refuse_restricted(caller)
         if gateway.workers > 1:
@@ -189,7 +189,7 @@ class Managing:
             raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     def _make(self, caller: Caller, name: str, route: Route, size: int) -> None:
-        """Create the name for the route, or replace it, in any case. size: bytes of its definition."""
+        """Create the name for the route, in place of one in another case. size: bytes of its definition."""
         if (known := made(self._gateway, name)) is not None and known != name:
             self._forget(known)
         self._gateway.make(name, route)
@@ -208,8 +208,8 @@ class Managing:
 
 
 def _with_parameters(route: Route, parameters: Any, lines: list[dict[str, str]]) -> Route:
-    """A copy of the route with these parameters as its defaults. Adds a line to `lines` for each one that is
-    not supported. Raises WireError for an invalid value.
+    """A copy of the route with these parameters as its defaults, num_ctx as the bound of its windows. Adds
+    a line to `lines` for each one that is not supported. Raises WireError for an invalid value.
     """
     check_options(parameters, "parameters")
     defaults = dict(route.defaults)
