@@ -132,7 +132,7 @@ def _chat_calls(value: Any) -> Any:
 
 
 def _chat_content(value: Any) -> Any:
-    """The content; "" becomes UNSET: a stream sends "" at the start of every answer."""
+    # A stream sends "" at the start of every answer.
     return _ABSENT if value == "" else value
 
 

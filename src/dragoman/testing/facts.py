@@ -155,7 +155,7 @@ def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
 
 
 def of_response(response: ir.Response) -> list[Fact]:
-    """The facts of an answer, except `created`, the time at which it was made."""
+    """The facts of an answer, except `dialect`, `created` and `echo`; of `error` only kind and message."""
     facts = [*_stated("", response, "id", "model", "status")]
     if response.tier is not None and response.tier not in _SAYS_NOTHING["tier"]:
         facts.append(Fact("tier", "tier", response.tier))
@@ -315,7 +315,6 @@ def _at(value: Any, path: str) -> Any:
 
 
 def _comparable(value: Any) -> Any:
-    """A number, text, boolean or None as it is; any other value as JSON with sorted members."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return msgspec.json.encode(value, order="sorted").decode()

@@ -1,4 +1,4 @@
-"""Stores and finds answers of the Responses API; failures become the faults that clients are told."""
+"""Stores and finds answers of the Responses API, finds items and conversations; failures become faults."""
 
 from __future__ import annotations
 

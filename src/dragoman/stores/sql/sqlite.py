@@ -300,7 +300,6 @@ def _pages(connection: Connection) -> _Pages:
 
 
 def _give_back(connection: Connection) -> None:
-    """Remove up to `_FREE_PAGES` unused pages from the file, in the transaction of this connection."""
     _driver(connection).execute(f"PRAGMA incremental_vacuum({_FREE_PAGES})").fetchall()
 
 
