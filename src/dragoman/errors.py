@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class DragomanError(Exception):
-    """The base class of the exceptions that this program may catch, and of most internal ones."""
+    """The base class of most exceptions that Dragoman defines, and of all in this module."""
 
 
 class WireError(DragomanError):

@@ -57,7 +57,7 @@ _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 class AttemptRecord(msgspec.Struct, eq=False):
     """The record of one call to one deployment with one provider key: its times and its result. key_tail: the
-    key's last characters, None = no key. reasons: why the request was translated; () = it was relayed. first:
+    key's last characters, "" = too short, None = no key. reasons: why it was translated; () = relayed. first:
     when the first content of a stream, or a whole answer, came; None = neither did. ended: None = the call is
     still running. status: of the provider's answer, None = no HTTP answer. fault: None = the call succeeded,
     is still running, or was cut off by the client, a hook or an error of the gateway.

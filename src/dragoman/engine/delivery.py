@@ -87,7 +87,7 @@ class Delivery:
             self.client.expect_stream()
 
     async def without_model(self, asked: Asked, response: ir.Response, now: Callable[[], float]) -> None:
-        """Send an answer that no model gave. now: the clock in Unix seconds."""
+        """Send an answer that no model gave; its turn may keep it. now: the clock in Unix seconds."""
         model = asked.exchange.asked
         reply = asked.reply(Report(self.face.name), model=model, now=now)
         if not asked.streamed:
@@ -156,7 +156,7 @@ class Delivery:
         await self.client.answer(200, [kind, *self._headers(), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
-        """Record and send a whole answer; its turn keeps it. size: bytes of the upstream's, 0 = unknown."""
+        """Send and record a whole answer, which its turn keeps. size: the upstream's bytes, 0 = unknown."""
         assert self.asked is not None
         self._record.first = self.now()
         self.counted(response.usage)
@@ -200,7 +200,7 @@ class Delivery:
         return self.ends
 
     async def streamed(self, response: ir.Response, reply: Reply, call: Call) -> None:
-        """Send a whole answer as the stream that the client asked for."""
+        """Send a whole answer, once the turn has heard it, as the stream that the client asked for."""
         encoder = self.face.stream.encoder(reply)
         self.failing = lambda fault: encoder.feed(ir.Error(fault))
         ends = self.open_ends(encoder, reply)

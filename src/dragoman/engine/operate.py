@@ -217,7 +217,7 @@ class OperationAnswer:
         return joined
 
     async def deliver(self, response: Outcome, passed: Headers = ()) -> None:
-        """Send and record an answer in the client's form. passed: the upstream's headers for the client."""
+        """Send an answer in the client's protocol; record usage and losses. passed: upstream's headers."""
         attempt, asked, delivery = self._attempt, self._attempt.asked, self._attempt.delivery
         client = codec_of(attempt).client
         if client.unread is not None:
@@ -264,7 +264,7 @@ def told_in_band(fault: ir.Fault) -> bytes:
 
 
 def lacking(operation: Operation) -> ir.Fault:
-    """The fault if no deployment of the model supports this operation."""
+    """The fault if no upstream of the model supports this operation."""
     return ir.Fault(
         "unsupported",
         f"This model's provider does not offer {NAMES[operation]}.",

@@ -28,7 +28,7 @@ from dragoman.verify.check import Form, form_of
 
 class Plan(msgspec.Struct, frozen=True):
     """How a request is answered. route: the deployments that may be called, in order. strict: which losses
-    are refused; False = none, True = those of meaning. form: the schema that the answer is checked against;
+    are refused; False = none, True = those of meaning, "all" = all. form: what the answer is checked against;
     None = no check. reasons: why no deployment can be relayed to; () = one may be.
     """
 
@@ -166,7 +166,9 @@ def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments whose stated window is too small, or plan to shorten; RequestFailed if none."""
+    """Remove the deployments whose stated window is too small. If all are, plan to shorten (`truncation:
+    auto`) or raise RequestFailed.
+    """
     deployments = plan.route.deployments
     windows = [deployment.window for deployment in deployments]
     if not any(windows):

@@ -74,7 +74,7 @@ async def relay(attempt: Attempt) -> None:
 
 
 def _body(attempt: Attempt) -> bytes:
-    """The upstream's body: the client's own with edits. Those beside the configured ones are `changes`."""
+    """The upstream's body: the client's own with edits. The exchange notes those of usage and storing."""
     asked, face, exchange = attempt.asked, attempt.asked.face, attempt.exchange
     edits = attempt.edits()
     if asked.streamed and (asking := face.relay.ask_usage(asked.wire.body)):

@@ -142,7 +142,7 @@ class Responses(Protocol):
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
         """The stored events of a response with numbers above `after`, in order, each with its number; empty
-        without such a response. At most `limit` events; a database gives at most `PAGE_SIZE` bytes, or one.
+        without such a response. At most `limit` events; from a database one, or at most `PAGE_SIZE` bytes.
         """
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:

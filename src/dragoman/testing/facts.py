@@ -52,7 +52,7 @@ _DESCRIBES = dict.fromkeys(
 class Fact(msgspec.Struct, frozen=True):
     """One statement of a request or an answer.
 
-    path: its place in IR terms, as in `Report`. kind: what it is about. words: the content, comparable by
+    path: its place in the IR (`messages[0].name`). kind: what it is about. words: the content, comparable by
     `==`. of: the place of another object that the fact describes, None = none: if that is lost, so is this.
     """
 

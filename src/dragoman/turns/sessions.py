@@ -277,7 +277,7 @@ class SessionTurn:
 
     async def _remember(self, answer: AnswerContext, response: ir.Response) -> None:
         """Store this turn, unless the answer failed or is empty; a failure to store is logged or counted.
-        With `history`, the session first moves to the id of all its messages.
+        With `history`, the session, perhaps a new one, gets the id of all its messages.
         """
         if response.error is not None or not response.candidates:
             return

@@ -1,4 +1,4 @@
-"""A database in a SQLite file. Only this module contains code that is specific to SQLite.
+"""A database in a SQLite file. Beside it, only `upsert` and the triggers of migrations are SQLite's own.
 
 Threads: one thread writes, so that the writes of one process never compete for SQLite's lock. Steps that
 arrive while the thread writes are put together into the next transaction: each step then costs half as much
