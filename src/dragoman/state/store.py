@@ -50,8 +50,8 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     created, expires: Unix seconds; expires None = never. body: the response object as JSON, without `output`.
     input: the items of its own request, without the items of earlier responses. previous: the id of the
     response that it continues, None = none. conversation: the id of its conversation, None = none.
-    deployment: the deployment that answered, None = not known yet. background: True = it runs although no
-    client waits for it.
+    deployment: the deployment that answered, None = none, or not known yet. background: True = it runs
+    although no client waits for it.
 
     lease: the latest sign of life of the worker that runs the response; None = no worker runs it. The worker
     regularly writes a new value. The value is never compared with a clock, because clocks jump: the worker
@@ -89,7 +89,7 @@ class Responses(Protocol):
     """The store's part for responses of the Responses API."""
 
     async def save(self, response: StoredResponse) -> None:
-        """Store a new response with its items. Other processes see it when this method returns.
+        """Store a new response with its items. If the store is shared, other processes see it from then on.
 
         If the store is full, the tenant with the most data loses its least recently used entries. Raises
         StoreFull, and stores nothing, if no space can be made.
