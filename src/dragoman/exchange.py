@@ -84,8 +84,9 @@ class Exchange(msgspec.Struct, eq=False):
     and body, which therefore hold for every attempt. tags: the client's tags of this request. metadata:
     values that the client sent for the gateway to keep. fault: why the exchange failed, None = it did not.
     status: the HTTP status that the client got. waited: seconds of waiting for upstreams, between attempts,
-    and for the client's body. first: when the first content of a stream came. end: who ended the exchange, in
-    which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None = not yet.
+    and for the client's body. first: when the first content of a stream came. end: who ended it, in which
+    phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None anywhere =
+    unknown, or not yet.
     """
 
     id: str

@@ -133,7 +133,6 @@ class Flight:
                 return told
 
     def _choose(self, deployment: Deployment) -> Backend:
-        """A deployment's upstream in the protocol for the next call."""
         backend = self._runtime.backends[deployment.provider]
         return self._way.choose(backend, deployment, self._asked, self._plan)
 

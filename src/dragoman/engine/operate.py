@@ -240,7 +240,6 @@ class OperationAnswer:
         return asked.steps.run(max(asked.weight, self._size), step, *args)
 
     def _encoded(self, response: Outcome) -> tuple[Payload, ir.Usage | None]:
-        """An answer in the client's protocol, and its usage."""
         reply = self._reply(response)
         payload = codec_of(self._attempt).client.encode(response, reply)
         self._attempt.delivery.lost(reply.report)

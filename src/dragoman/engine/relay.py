@@ -167,7 +167,6 @@ async def _unfold(attempt: Attempt, upstream: WireUpstream, answer: Answer, repl
 
 
 def _finished(attempt: Attempt, response: ir.Response) -> ir.Response:
-    """An answer after all steps, with an estimated usage if it has none."""
     return whole([EstimateUsage(attempt.asked.request, attempt.deployment.model), *attempt.steps()], response)
 
 

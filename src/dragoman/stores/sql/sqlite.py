@@ -237,7 +237,6 @@ class SqliteDatabase:
             return 0
 
     def _connection(self) -> Connection:
-        """The connection of the running thread, opened at the first call."""
         connection: Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
             connection = self._threads.connection = self._open(_PATIENCE)
