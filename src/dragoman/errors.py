@@ -1,15 +1,15 @@
-"""The gateway's exceptions, as one small tree.
+"""The gateway's exceptions, as one small tree, to which other modules add classes of their own.
 
 A class exists only if some code handles it differently:
 
     DragomanError
     ├── WireError      the pure core: what is wrong with the bytes or values, and where. Blames nobody.
-    ├── RequestFailed  client or upstream is known to be at fault; carries the `ir.Fault` for the client
+    ├── RequestFailed  a request failed for a known reason; carries the `ir.Fault` for the client
     ├── CallFailed     `Gateway.ask` or `Gateway.stream` got an error as its answer
     └── ConfigError    the configuration cannot be used; carries every problem found
 
-A WireError in a client's request becomes the client's fault (400). A WireError in an answer becomes the
-upstream's fault (502). No other code decides whose fault an error is.
+A WireError in a client's request becomes the client's fault (400; 413 if the request is too large), as does
+one while the request is encoded for a provider. One in an answer becomes the upstream's fault (502).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class DragomanError(Exception):
-    """The base class of all errors that Dragoman raises on purpose."""
+    """The base class of most exceptions that Dragoman defines, and of all in this module."""
 
 
 class WireError(DragomanError):
     """Bytes or values that do not fit their protocol. message: one sentence for a person, without the path.
-    path: the place of the mistake, as the protocol's own errors write it (`messages[0].content`); "" = the
-    whole body. code: OpenAI's error code for this mistake; None = OpenAI has none.
+    path: the place of the mistake, as the protocol's own errors write it (`messages[0].content`), or an IR
+    path while a request is encoded; "" = everything. code: as in `ir.Fault`, mostly OpenAI's; None = none.
     """
 
     def __init__(self, message: str, path: str = "", code: str | None = None) -> None:
@@ -53,7 +53,7 @@ class RequestFailed(DragomanError):
 class CallFailed(DragomanError):
     """A request that this program sent to its own gateway was answered with an error. status: the HTTP
     status; 200 if the error came inside a stream, 503 if there was no answer. error: the body of the error
-    answer, decoded if it is JSON, or the error event; None = there was no answer.
+    answer, decoded if it is JSON, else its text; or the error event; None = there was no answer.
     """
 
     def __init__(self, status: int, error: Any) -> None:

@@ -21,12 +21,12 @@ Mode: TypeAlias = Literal["relay", "translate"]
 Phase: TypeAlias = Literal[
     "head", "auth", "url", "body", "decode", "route", "encode", "connect", "first_byte", "stream", "done"
 ]
-"""The current step of an exchange: it reads the request's headers (`head`), identifies the client (`auth`)
-and checks path, method and content type (`url`), reads the body (`body`), checks it in the client's protocol
+"""The current step of an exchange: it reads the request's headers (`head`), identifies the client (`auth`),
+checks path, method and content type (`url`), reads the body (`body`), checks it in the client's protocol
 (`decode`), chooses a deployment or waits before the next attempt (`route`), writes the upstream request
 (`encode`), waits for a connection (`connect`), waits for the first byte of the answer (`first_byte`), sends a
-stream to the client (`stream`), has ended (`done`). Requests that need no model go from `url` or `decode` to
-`done`.
+stream to the client (`stream`), has been answered (`done`). An exchange that fails or is cut off keeps the
+step at which this happened, and one that needs no model may skip steps, `done` too.
 """
 
 Reason: TypeAlias = Literal[
@@ -45,9 +45,9 @@ Reason: TypeAlias = Literal[
 """Why a request is translated instead of relayed: the provider speaks another protocol (`protocol`); this
 operation cannot be relayed (`operation`); the vendor (`vendor`) or the model (`model`) does not accept the
 whole request unchanged; some members are for one provider only (`addressed`); the request continues a session
-(`continued`); it holds seals of another provider (`seals`); an alias adds something (`alias`); a hook takes
-part (`hook`); the request is shortened to fit the window (`truncation`); the answer is checked against a
-schema (`output_check`).
+(`continued`); it holds seals of another provider (`seals`); an alias adds something (`alias`); a hook has
+changed the request or reads answers (`hook`); the request is shortened to fit the window (`truncation`); the
+answer is checked against a schema (`output_check`).
 """
 
 _NOTHING: Final[tuple[tuple[Loss, ...], tuple[Change, ...]]] = ((), ())
@@ -57,10 +57,10 @@ _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 class AttemptRecord(msgspec.Struct, eq=False):
     """The record of one call to one deployment with one provider key: its times and its result. key_tail: the
-    key's last characters, None = no key. reasons: why the request was translated; () = it was relayed. first:
+    key's last characters, "" = too short, None = no key. reasons: why it was translated; () = relayed. first:
     when the first content of a stream, or a whole answer, came; None = neither did. ended: None = the call is
     still running. status: of the provider's answer, None = no HTTP answer. fault: None = the call succeeded,
-    or is still running.
+    is still running, or was cut off by the client, a hook or an error of the gateway.
     """
 
     id: str
@@ -80,12 +80,13 @@ class Exchange(msgspec.Struct, eq=False):
 
     client: the name of the client's key. address: the peer address of the connection. forwarded: the client
     address that a proxy states, unchanged. agent: the client's User-Agent. asked: the model name that the
-    client sent. answered: the deployment that was called last. taken: losses and changes from reading the
-    body, which therefore hold for every attempt. tags: the client's tags of this request. metadata: values
-    that the client sent for the gateway to keep. fault: why the exchange failed, None = it did not. status:
-    the HTTP status that the client got. waited: seconds of waiting for upstreams and for the client's body.
-    first: when the first content of a stream came. end: who ended the exchange, in which phase, with which
-    code ("done", "client/stream", "upstream/first_byte/server_error"). None = unknown, or not yet.
+    client sent. answered: the deployment that was called last. taken: losses and changes from reading headers
+    and body, which therefore hold for every attempt. tags: the client's tags of this request. metadata:
+    values that the client sent for the gateway to keep. fault: why the exchange failed, None = it did not.
+    status: the HTTP status that the client got. waited: seconds of waiting for upstreams, between attempts,
+    and for the client's body. first: when the first content of a stream came. end: who ended it, in which
+    phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None anywhere =
+    unknown, or not yet.
     """
 
     id: str
@@ -125,11 +126,11 @@ class Exchange(msgspec.Struct, eq=False):
         self.losses, self.changes = before_losses + losses, before_changes + changes
 
     def connected(self) -> None:
-        """Note that the connection to the provider is open and the request is being sent."""
+        """Set the phase `first_byte`: the connection to the provider is open, the request is being sent."""
         self.phase = "first_byte"
 
     def overhead(self, now: float) -> float:
-        """Seconds from the start to `now`, without waiting for providers and for the client's body."""
+        """Seconds from the start to `now`, less those in `waited`; at least 0."""
         return max(0.0, now - self.began - self.waited)
 
     def foremost_losses(self, most: int) -> Sequence[Loss]:

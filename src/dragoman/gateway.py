@@ -4,7 +4,7 @@
     app.mount("/ai", gateway.asgi())        # in any ASGI application; starts with its first request
 
 `Gateway("dragoman.yaml")` reads that file, `Gateway({"providers": …})` takes settings as a file states them,
-and `Gateway.from_env()` looks for no file. Several gateways may live in one process; nothing here is global.
+and `Gateway.from_env()` reads no file but the one that DRAGOMAN_CONFIG names. A process may have several.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Gateway(Core):
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Send a request from this program itself, without a connection. Returns the body of the answer:
-        decoded if it is JSON, else its bytes. body, path, headers: as a client of any protocol sends them; if
-        the gateway has client keys, `Authorization` must hold one. Raises CallFailed if the answer is an
-        error.
+        decoded if it is JSON, else its bytes. body: sent as JSON. path, headers: as a client of any protocol
+        sends them; if the gateway asks for client keys, one must be among them. Raises CallFailed if the
+        answer is an error.
         """
         from dragoman.server import inprocess
 
@@ -54,10 +54,10 @@ class Gateway(Core):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Any]:
-        """Send a request as `ask` does, and yield the decoded events of its streamed answer as they arrive.
-        Closing the generator before its end cancels the request. Raises CallFailed if the answer or an event
-        is an error. Adds `stream: true` to a body without `stream`, unless `path` contains `:stream`
-        (Gemini).
+        """Send a request as `ask` does, and yield the decoded events of its streamed answer as they arrive; a
+        JSON answer is one event. Closing the generator cancels the request. Raises CallFailed for an error
+        answer or an error event (but yields `response.failed`). Adds `stream: true` to a body without
+        `stream`, unless `path` contains `:stream` (Gemini).
         """
         from dragoman.server import inprocess
 

@@ -1,14 +1,14 @@
 """Hooks: the points where other people's code, and the gateway's own features, take part in an exchange.
 
-A hook is any object with a `name` and one or more of the methods below, `async` or not. Hooks run in the
-order of their registration. A hook that raises `RequestFailed` ends the request with that fault, as
-`EndedByHook`. Any other exception, or a result of another type than below, becomes `HookFailed`: it is
-logged, and the client gets a 500 without details.
+A hook is any object with one or more of the methods below, `async` or not; its `name`, else its class's, is
+for the log. Hooks run in the order of their registration. A hook that raises `RequestFailed` ends the request
+with that fault, as `EndedByHook`. Any other exception, or a result of another type, becomes `HookFailed`: it
+is logged, and the client gets a 500 without details, or, from `on_error`, the fault as it was.
 
-    before(exchange, request) -> ir.Request | None           replaces a request; None = no change, as below
-    after(exchange, response) -> ir.Response | None          replaces a whole answer
-    on_event(exchange, event) -> Sequence[ir.Event] | None   replaces an event of a stream; () = no event
-    on_error(exchange, fault) -> ir.Fault | None             replaces the error that the client gets
+    before(exchange, request) -> ir.Request | None           replaces a chat or its count; None = no change
+    after(exchange, response) -> ir.Response | None          replaces a chat's whole answer
+    on_event(exchange, event) -> Sequence[ir.Event] | None   replaces an event of its stream; () = no event
+    on_error(exchange, fault) -> ir.Fault | None             replaces the error of any request to the engine
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class EndedByHook(RequestFailed):
 class Hooks:
     """All hooks of one gateway. Raises TypeError for an object without any of the four methods.
     change_requests: whether a hook may change requests. need_events: whether a hook reads or changes answers,
-    which therefore must be translated. Each hook gets the value that the hook before it returned, and the
-    methods return that of the last one. They raise EndedByHook and HookFailed.
+    which therefore must be translated. Each hook gets the value that the hooks before it have left, and the
+    methods return what the last one leaves. They raise EndedByHook and HookFailed.
     """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:

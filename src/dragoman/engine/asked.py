@@ -38,9 +38,9 @@ class Inbound(msgspec.Struct, frozen=True):
     face: the client's protocol. headers: lower-case names. max_depth: how deeply the JSON may be nested.
     models: the model names that the client may use; None = all. max_values: how many values the JSON may
     hold. framing: the stream format that the client wants. turn: the conversation that the request continues
-    or that keeps its answer; None = neither. path, params: what the path states, as in `WireRequest`. fields:
-    the fields of a form, `body` is then empty; () = no form. shown: the model name that answers show; None =
-    the one that the route states. room: counts the bytes of the continued messages.
+    or that keeps its answer; None = neither. path, params: the path with names in braces, and their values.
+    fields: the fields of a form, `body` is then empty; () = no form. shown: the model name that answers show;
+    None = the one that the route states. room: counts the bytes of the continued messages.
     """
 
     face: Dialect
@@ -70,10 +70,9 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class Said:
-    """The body of a request. wire: decoded. head: its top-level members, each as raw JSON. raw: as received.
-    request: the IR form; None = not decoded yet. A plain relay never needs the IR form. inlined: the IR form
-    with fetched media, and the test for media that kept their URL (`net.fetch.Keep`); None = no media were
-    fetched.
+    """The body of a request. wire: decoded. head: its top-level members, each as raw JSON; {} = it is a form.
+    raw: as received. request: the IR form; None = not decoded yet. inlined: the IR form with fetched media,
+    and the test for media that kept their URL (`net.fetch.Keep`); None = no media were fetched.
     """
 
     __slots__ = ("head", "inlined", "raw", "request", "wire")
@@ -96,7 +95,7 @@ class Said:
 class AnswerContext(msgspec.Struct, frozen=True):
     """What a turn needs to keep an answer, besides the answer itself. reply: the values that it was encoded
     with. deployment: who answered; None = no model was called. steps: runs work on the whole answer in turns
-    with other large requests. weight: bytes of the request.
+    with other large requests. weight: bytes of the request and of the messages that it continues.
     """
 
     exchange: Exchange
@@ -135,7 +134,7 @@ class Turn(Protocol):
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
         """Note that the request is valid. Returns the answer if no model needs to be called, else None.
-        last_words: makes the bytes that tell a failure to the client of a stream, at any time.
+        last_words: makes the bytes that tell a failure inside a stream, at any time. Raises RequestFailed.
         """
         ...
 
@@ -144,7 +143,7 @@ class Turn(Protocol):
         ...
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Store the answer before its last bytes are sent. False = it should be stored but is not."""
+        """Store the answer before its last bytes. False = it should be but is not. Raises RequestFailed."""
         ...
 
     def failed(self) -> None:
@@ -161,10 +160,10 @@ class Asked(msgspec.Struct, frozen=True):
     of a small request. turn: what it continues, or what keeps its answer. codec: of the operation, in the
     face's protocol; None = chat, whose codec the face itself has. prompts: True = a chat request, also if
     only its tokens are counted. brief: the chat request with only the fields that the form of the answer
-    depends on. model, streamed: as requested. echo: the members that the answer repeats, as the client wrote
-    them. sealed: which continued messages have signatures or encrypted reasoning, and from which provider.
-    sealless: True = a provider refused these, so none are sent. beyond: the error for a request that only
-    servers beside the protocol's author accept. reasons: why it cannot be relayed.
+    depends on; empty without a prompt. model, streamed: as requested. echo: the members that the answer
+    repeats, as the client wrote them. sealed: which messages have signatures or encrypted reasoning, and from
+    which provider. sealless: True = a provider refused these, so none are sent. beyond: why only servers
+    beside the protocol's author may accept it, None = the author does. reasons: why it cannot be relayed.
     """
 
     exchange: Exchange
@@ -188,12 +187,12 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def wire(self) -> WireRequest:
-        """The request in the client's protocol, decoded from JSON."""
+        """The request in the client's protocol, decoded from JSON or a form; empty after `Said.forget`."""
         return self.said.wire
 
     @property
     def request(self) -> Any:
-        """The request in the IR. Raises RequestFailed if the client's body is invalid."""
+        """The request in the IR, decoded at the first use. Raises RequestFailed if the body is invalid."""
         request = self.said.request
         return self._decode() if request is None else request
 
@@ -248,7 +247,7 @@ class Asked(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, weight=weight, light=weight < MEDIUM)
 
     def with_request(self, request: Any, *reasons: Reason) -> Asked:
-        """The same request with another IR form. reasons: why it cannot be relayed any more."""
+        """The same request with another IR form, without fetched media. reasons: why it cannot be relayed."""
         said = self.said
         return msgspec.structs.replace(
             self, said=Said(said.wire, said.head, said.raw, request), reasons=self.reasons + reasons

@@ -1,7 +1,7 @@
-"""Counts the tokens of a prompt. The provider that would answer counts, if it has an endpoint for this. Else
-the gateway counts, and states if its number is an estimate.
+"""Counts the tokens of a prompt. The provider that would answer counts, if it has an endpoint for this and
+the configuration allows it. Else the gateway counts, and states if its number is an estimate.
 
-A provider's failure never makes a count fail: each provider is called once, with one short limit for all.
+A provider's failure never makes a count fail: each candidate is called once, with one short limit for all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stage `decode`: checks a client's bytes against its protocol. Each error names the wrong member."""
+"""The stage `decode`: checks a client's bytes against its protocol. Errors name the wrong member, if any."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_MODEL: Final = 256
 
 
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """Decode the request. always_usage: every chat asks for its usage. Raises RequestFailed if invalid."""
+    """Decode the request, and note what it states in the exchange. Raises RequestFailed if it is invalid."""
     exchange.phase = "decode"
     for name in HEADERS:
         if (tags := inbound.headers.get(name)) is not None:
@@ -84,7 +84,7 @@ class _Reading:
         return name if isinstance(name, str) else None
 
     def read(self, *, always_usage: bool) -> None:
-        """Check the body and set the attributes. always_usage: as for `decode`. Raises WireError."""
+        """Check the body, set the attributes. always_usage: a chat asks for its usage. Raises WireError."""
         inbound = self._inbound
         if inbound.fields:
             body = texts(inbound.fields)
@@ -123,9 +123,9 @@ class _Reading:
         _check_model(self.model)
 
     def _reread(self, refused: WireError) -> None:
-        """Check a body that the face refuses with `refused` once more: in another form that is known to come
-        to the same path, or else as a request for servers that accept more than the protocol's author. Sets
-        `face` or `beyond`. Raises WireError.
+        """Check a body that the face refuses with `refused` once more: in the protocol that `READINGS` finds
+        in it, or else as a request for servers that accept more than the protocol's author. Sets `face` or
+        `beyond`. Raises WireError.
         """
         assert self.wire is not None
         reading = READINGS.get(self.face.name)
@@ -144,7 +144,6 @@ _NO_CHAT: Final = ir.Request("", None)
 
 
 def _passed(face: Dialect, inbound: Inbound) -> dict[str, str]:
-    """The client's headers that may be sent to an upstream of the same dialect."""
     get = inbound.headers.get
     return {name: value for name in face.headers.request if (value := get(name)) is not None}
 
@@ -165,7 +164,7 @@ def _tag(exchange: Exchange, listed: str) -> None:
 
 
 def _keep(exchange: Exchange, kept: Taken) -> None:
-    """Record the tags, metadata and losses of members for the gateway, which were taken out of the body."""
+    """Record the tags, metadata, losses and changes of the members for the gateway, taken out of the body."""
     exchange.tags, losses = bounded((*exchange.tags, *kept.tags))
     exchange.metadata = kept.metadata
     _take(exchange, kept.losses + losses, kept.changes)

@@ -2,8 +2,8 @@
 
 There are two points of no return. The first *content* makes the attempt final: before it, another deployment
 may still be tried. The first *headers* go out with the first content, or with a heartbeat after a long
-silence: after them, a final failure is sent inside the stream. This module does not choose the next attempt,
-and waits only for the client and for the parts that keep the answer.
+silence: after them, a final failure is sent inside the stream (audio is cut off instead). This module does
+not choose the next attempt.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Delivery:
             self.client.expect_stream()
 
     async def without_model(self, asked: Asked, response: ir.Response, now: Callable[[], float]) -> None:
-        """Send an answer that no model gave. now: the clock in Unix seconds."""
+        """Send an answer that no model gave; its turn may keep it. now: the clock in Unix seconds."""
         model = asked.exchange.asked
         reply = asked.reply(Report(self.face.name), model=model, now=now)
         if not asked.streamed:
@@ -117,16 +117,16 @@ class Delivery:
         silence: float | None,
         total: float | None,
     ) -> None:
-        """Begin an attempt, whose work must end before the deadline `limit`. success: the HTTP status of a
-        good answer that has none itself; None = no HTTP. silence: seconds until the first content, None = no
-        limit. total: seconds for the whole attempt, None = no limit.
+        """Begin an attempt. limit: its deadline; with `silence`, that of the first content, which moves it to
+        the end of `total`. success: the HTTP status of a good answer that notes none; None = no HTTP.
+        silence: seconds until the first content, total: for the whole attempt; None = no limit.
         """
         self._record, self._deployment, self._success = record, deployment, success
         self._limit = UNLIMITED if silence is None else limit
         self._due = None if total is None else self.now() + total
 
     def _commit(self) -> None:
-        """Make the running attempt final. From now on, its limit is the one for the whole attempt."""
+        """Make the running attempt final: note its HTTP status, and set its limit to that for all of it."""
         self.committed = True
         if self._record.status is None:
             self._record.status = self._success
@@ -156,7 +156,7 @@ class Delivery:
         await self.client.answer(200, [kind, *self._headers(), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
-        """Send a whole answer in the client's protocol. size: bytes of the upstream's answer, 0 = unknown."""
+        """Send and record a whole answer, which its turn keeps. size: the upstream's bytes, 0 = unknown."""
         assert self.asked is not None
         self._record.first = self.now()
         self.counted(response.usage)
@@ -175,8 +175,8 @@ class Delivery:
     # --- Streams -----------------------------------------------------------------------------------
 
     async def begin(self, call: Call, passed: Headers) -> None:
-        """Send a stream's headers, because its first content has arrived. passed: the upstream's headers for
-        the client, after its content type if that is used.
+        """Send a stream's headers, because its first content has arrived: the attempt is final, and the
+        request is forgotten. passed: the upstream's headers for the client; the first may be a content type.
         """
         assert self.asked is not None
         self._commit()
@@ -189,7 +189,7 @@ class Delivery:
         self.asked.said.forget()
 
     def open_ends(self, teller: Any, reply: Reply) -> Ends:
-        """Create the writer of the stream's last events. teller: the stream's encoder or relay."""
+        """Set `ends` to a new writer of the stream's last events. teller: the stream's encoder or relay."""
         self.ends = Ends(
             self.client,
             teller,
@@ -200,7 +200,7 @@ class Delivery:
         return self.ends
 
     async def streamed(self, response: ir.Response, reply: Reply, call: Call) -> None:
-        """Send a whole answer as the stream that the client asked for."""
+        """Send a whole answer, once the turn has heard it, as the stream that the client asked for."""
         encoder = self.face.stream.encoder(reply)
         self.failing = lambda fault: encoder.feed(ir.Error(fault))
         ends = self.open_ends(encoder, reply)
@@ -222,7 +222,9 @@ class Delivery:
         return told if await self.kept(Ending(told), reply) else {**told, "store": False}
 
     async def kept(self, ending: Ending, reply: Reply) -> bool:
-        """Have the turn, if there is one, store the answer as its client reads it. False = that failed."""
+        """Have the turn, if there is one, store the answer as its client reads it, which makes the attempt
+        final. False = it should be stored but is not. Raises RequestFailed.
+        """
         turn = self.turn
         if turn is None or not turn.keeps:
             return True
@@ -249,7 +251,9 @@ class Delivery:
         return self.face.stream.encoder(self.asked.reply(Report(self.face.name))).feed(ir.Error(fault))
 
     async def fail(self, fault: ir.Fault) -> None:
-        """Send the final failure: as a whole answer before the headers, inside the stream after them."""
+        """Send the final failure: before the headers as a whole answer, of which the turn is told; after them
+        inside the stream, or not at all if the stream cannot carry it (audio).
+        """
         exchange, client, asked = self._exchange, self.client, self.asked
         if not client.begun:
             if self.turn is not None:
@@ -273,7 +277,7 @@ class Delivery:
         await client.end(data if ends is None else await ends.last(data))
 
     async def broken_off(self) -> None:
-        """Record the usage of an answer that breaks off, by `cost_so_far` if it is set. Only logs errors."""
+        """Record the usage of an answer that breaks off, if `cost_so_far` is set. Errors are only logged."""
         cost, asked = self.cost_so_far, self.asked
         if cost is None or asked is None:
             return
@@ -283,9 +287,7 @@ class Delivery:
             log.exception("exchange %s: its usage could not be estimated", self._exchange.id)
 
     def release(self) -> None:
-        """Drop what refers back to this delivery: the exchange has ended. Without this, only the garbage
-        collector could free the memory of the exchange.
-        """
+        """Drop what refers back to this delivery, so that no garbage collector is needed to free memory."""
         self.cost_so_far = self.failing = self.ends = None
 
     # --- Records -----------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 """Handles a request as a list of stages. A stage returns the value for the next stage, or raises
-`RequestFailed`, which the face writes: as a whole answer before the headers, or inside the stream after them.
+`RequestFailed`, which is told as a whole answer before the headers, inside the stream (not audio) after them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Engine:
         self._runtime = msgspec.structs.replace(self._runtime, table=table)
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
-        """Answer one request. All failures are sent to the client; only its own disconnect raises."""
+        """Answer one request. A failure is noted in the exchange and told; only a disconnect raises."""
         runtime = self._runtime
         exchange.operation = inbound.operation
         delivery = Delivery(exchange, inbound, client, runtime.seams.monotonic)
@@ -117,7 +117,6 @@ class Engine:
 
 
 def _planned(table: Table, asked: Asked) -> tuple[Asked, Plan]:
-    """The route of the model's name, and the request with the members that its alias adds."""
     plan = route(table, asked)
     return fill_in(asked, plan) if asked.prompts else asked, plan
 

@@ -103,9 +103,9 @@ class Flight:
             self._media.close()
 
     async def _ask(self, candidate: Candidate) -> ir.Fault | None:
-        """Call one candidate in the suitable protocol. Call it again if its refusal shows a correction. None
-        = the answer is delivered. If no protocol has the model, the error of the first call is returned: its
-        protocol is the client's own, or the one that the provider supports best.
+        """Call one candidate; if its refusal shows how, again: in another protocol, without seals, or without
+        thinking. Returns None if the answer is delivered, else the last fault; but the first one of another
+        protocol, if the last says only that the model or endpoint does not exist.
         """
         tried: list[Backend] = []
         first: ir.Fault | None = None
@@ -133,12 +133,11 @@ class Flight:
                 return told
 
     def _choose(self, deployment: Deployment) -> Backend:
-        """A deployment's upstream in the protocol for the next call."""
         backend = self._runtime.backends[deployment.provider]
         return self._way.choose(backend, deployment, self._asked, self._plan)
 
     async def _attempt(self, candidate: Candidate, backend: Backend) -> ir.Fault | None:
-        """Make one call. None = the answer is delivered; a fault = it failed, perhaps after some content."""
+        """Make one call. None = delivered; a fault = it failed, maybe after content. Raises final errors."""
         asked, exchange, delivery, way = self._asked, self._exchange, self._delivery, self._way
         deployment = candidate.deployment
         facts = backend.facts(deployment.model, deployment.facts)

@@ -18,7 +18,6 @@ _MOST = 16_000_000
 
 
 def _is_plain(event: Any) -> bool:
-    """Whether the event only continues a text, without a thought part or log probabilities."""
     return getattr(event, "part", None) is None and getattr(event, "logprobs", None) is None
 
 

@@ -1,4 +1,4 @@
-"""Fetches the images, sounds and files of one exchange whose URLs the provider does not read itself."""
+"""Fetches media of one exchange by URL: a request's for its provider, an answer's for its client."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Media:
         self._held: Claim | None = None
 
     async def inline(self, asked: Asked, backend: Backend) -> ir.Request:
-        """The request with the bytes of all media whose URL the upstream does not read. `asked` keeps the
-        URLs for upstreams that do; for the others, each URL is fetched once. Raises RequestFailed.
+        """The request with the bytes of all media whose URL the upstream does not read (custom code reads
+        all). `asked.said.inlined` keeps them, so later attempts fetch only the rest. Raises RequestFailed.
         """
         request: ir.Request = asked.request
         if backend.dialect is None:

@@ -13,8 +13,8 @@ from dragoman.upstreams.upstream import Call
 
 class Opening:
     """Holds a stream until its first content, which makes the attempt final. Afterwards it measures silence:
-    data without content. It reads the clock only for such data. passed: see `Delivery.begin`. name: the
-    provider's name in errors.
+    data without content. It reads the clock only for such data. passed: the upstream's headers for the
+    client. name: the provider's name in errors.
     """
 
     __slots__ = ("_begin", "_delivery", "_held", "_limits", "_name", "silent_since")

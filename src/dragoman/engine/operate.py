@@ -114,7 +114,7 @@ async def _translate(attempt: Attempt, upstream: WireUpstream) -> None:
 
 
 async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderSide) -> Any:
-    """The request with the bytes of media whose URL the provider does not read."""
+    """The request with the bytes of media whose URL the provider does not read; a prompt also emulated."""
     asked = attempt.asked
     request = await asked.step(asked.decoded)
     if asked.prompts:
@@ -153,7 +153,7 @@ def _requests(
 
 
 def _encoded(attempt: Attempt, upstream: WireUpstream, part: Any, start: int) -> WireRequest:
-    """A part of the request in the provider's protocol. start: index of its first input in the request."""
+    """A part of the request in the provider's protocol, or RequestFailed. start: index of its first input."""
     asked, report = attempt.asked, attempt.call.report
     report.moved = (lambda where: _moved(where, start)) if start else None
     try:
@@ -166,7 +166,6 @@ def _encoded(attempt: Attempt, upstream: WireUpstream, part: Any, start: int) ->
 
 
 def _moved(where: str, start: int) -> str:
-    """The place in the whole request for a place in a part of its inputs."""
     if not where.startswith("inputs["):
         return where
     index, bracket, rest = where.removeprefix("inputs[").partition("]")
@@ -201,7 +200,9 @@ class OperationAnswer:
         """Bytes received."""
 
     async def read(self, answer: Answer, upstream: WireUpstream) -> Payload:
-        """Read a whole answer. Raises WireError if it has too many values, RequestFailed as `Answer.read`."""
+        """The provider's whole answer, undecoded; stops the attempt's watch. Raises WireError for too many
+        values, RequestFailed for too many bytes or a broken connection.
+        """
         raw = await answer.read()
         self._attempt.call.watch.stop()
         kind = answer.headers.get("content-type", "")
@@ -216,7 +217,7 @@ class OperationAnswer:
         return joined
 
     async def deliver(self, response: Outcome, passed: Headers = ()) -> None:
-        """Send an answer in the client's protocol. passed: the upstream's headers for the client."""
+        """Send an answer in the client's protocol; record usage and losses. passed: upstream's headers."""
         attempt, asked, delivery = self._attempt, self._attempt.asked, self._attempt.delivery
         client = codec_of(attempt).client
         if client.unread is not None:
@@ -239,7 +240,6 @@ class OperationAnswer:
         return asked.steps.run(max(asked.weight, self._size), step, *args)
 
     def _encoded(self, response: Outcome) -> tuple[Payload, ir.Usage | None]:
-        """An answer in the client's protocol, and its usage."""
         reply = self._reply(response)
         payload = codec_of(self._attempt).client.encode(response, reply)
         self._attempt.delivery.lost(reply.report)
@@ -263,7 +263,7 @@ def told_in_band(fault: ir.Fault) -> bytes:
 
 
 def lacking(operation: Operation) -> ir.Fault:
-    """The fault if no deployment of the model supports this operation."""
+    """The fault if no upstream of the model supports this operation."""
     return ir.Fault(
         "unsupported",
         f"This model's provider does not offer {NAMES[operation]}.",

@@ -1,7 +1,7 @@
 """Relays an operation other than chat: the client's own body, and the provider's own answer.
 
-An answer is delivered whole or not at all. Only a stream to a client of the provider's own dialect is passed
-piece by piece. The first piece makes the attempt final.
+Sound, and the events of a requested stream, are passed piece by piece; the first piece makes the attempt
+final. Any other answer is delivered whole or not at all.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ async def pass_on(attempt: Attempt) -> None:
 
 
 def _flows(attempt: Attempt, answer: Answer) -> bool:
-    """Whether the answer is passed in pieces (events, sound). Raises WireError for unrequested events."""
+    """Whether the answer is passed in pieces. Raises WireError for unrequested events that are no sound."""
     streamed, sound = attempt.asked.streamed, codec_of(attempt).sound
     if streams(answer):
         if not streamed and not sound:
@@ -82,7 +82,7 @@ def _flows(attempt: Attempt, answer: Answer) -> bool:
 
 
 class _Passage:
-    """Passes one stream unchanged: audio as it comes, events one by one."""
+    """Passes one stream unchanged: audio as it comes, events one by one without the provider's heartbeats."""
 
     def __init__(self, attempt: Attempt, answer: Answer, limits: AnswerLimits) -> None:
         self._attempt = attempt
@@ -93,7 +93,7 @@ class _Passage:
         self._ended = False
 
     async def run(self, passed: Headers) -> None:
-        """Pass the stream. Raises RequestFailed, and WireError for an answer that is no stream."""
+        """Pass the stream. Raises RequestFailed, and WireError if it is empty or has malformed events."""
         attempt, delivery = self._attempt, self._attempt.delivery
         stated = self._answer.headers.get("content-type", "application/octet-stream")
         kind = stated.encode("latin-1", "replace")
@@ -113,9 +113,9 @@ class _Passage:
             yield chunk
 
     async def _events(self) -> AsyncGenerator[bytes, None]:
-        """The complete events of a stream, from the first event with data. Each event is searched for usage,
-        an error and the end. Events before an error in the same read are passed. Raises RequestFailed,
-        WireError.
+        """The complete events with data of a stream, searched for usage, an error and the end. Events before
+        an error in the same read are passed. Raises WireError, and RequestFailed for an error event or the
+        lack of an event that ends the stream.
         """
         limits, answer, operation = self._limits, self._answer, self._attempt.asked.inbound.operation
         cutter, splitter = SSECutter(limits.event), SSESplitter(limits.event)

@@ -1,7 +1,7 @@
 """The plan for a request: the stages between decoding the request and calling an upstream.
 
-Each stage is a plain function of the request and the plan so far. It returns the new plan, or raises
-`RequestFailed` if no deployment is left.
+`route` makes the plan, `fill_in` changes the request; each other stage returns a new plan from the request
+and the plan so far. A stage raises `RequestFailed` if the request cannot be answered.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from dragoman.verify.check import Form, form_of
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How a request is answered. route: the deployments that may be called, in order. strict: the losses that
-    are refused; True = those of meaning. form: the schema that the answer is checked against; None = no
-    check. reasons: why no deployment can be relayed to.
+    """How a request is answered. route: the deployments that may be called, in order. strict: which losses
+    are refused; False = none, True = those of meaning, "all" = all. form: what the answer is checked against;
+    None = no check. reasons: why no deployment can be relayed to; () = one may be.
     """
 
     route: Route
@@ -75,8 +75,8 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def route(table: Table, asked: Asked) -> Plan:
-    """The first plan: route and strictness. Raises RequestFailed if there is no such model, the client may
-    not use it, or strict mode refuses losses from reading the body.
+    """The first plan: route and strictness. Raises RequestFailed if there is no such model or none is named,
+    the client may not use it, `x-dragoman-strict` is invalid, or strict mode refuses the losses so far.
     """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
@@ -96,7 +96,9 @@ def route(table: Table, asked: Asked) -> Plan:
 
 
 def fill_in(asked: Asked, plan: Plan) -> Asked:
-    """The request with the members of its alias: the messages before it, and its default values."""
+    """The request with the system prompt and messages of its route, unless it opens with a system message,
+    and with the route's default values. Moves `wire.continued` and `sealed` behind these messages.
+    """
     route = plan.route
     if route.opening and not opens_with_system(asked.request):
         request, added = asked.request, len(route.opening)
@@ -119,7 +121,9 @@ def fill_in(asked: Asked, plan: Plan) -> Asked:
 
 
 def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Keep the deployments that may accept what goes beyond the client's protocol; RequestFailed if none."""
+    """Keep the deployments that may accept what goes beyond the client's protocol, if something does. Raises
+    RequestFailed if none is left.
+    """
     if asked.beyond is None:
         return plan
     kept = tuple(
@@ -162,7 +166,9 @@ def allow(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Remove the deployments whose stated window is too small, or plan to shorten; RequestFailed if none."""
+    """Remove the deployments whose stated window is too small. If all are, plan to shorten (`truncation:
+    auto`) or raise RequestFailed.
+    """
     deployments = plan.route.deployments
     windows = [deployment.window for deployment in deployments]
     if not any(windows):

@@ -74,7 +74,7 @@ async def relay(attempt: Attempt) -> None:
 
 
 def _body(attempt: Attempt) -> bytes:
-    """The upstream's body: the client's own body with the edits."""
+    """The upstream's body: the client's own with edits. The exchange notes those of usage and storing."""
     asked, face, exchange = attempt.asked, attempt.asked.face, attempt.exchange
     edits = attempt.edits()
     if asked.streamed and (asking := face.relay.ask_usage(asked.wire.body)):
@@ -111,7 +111,7 @@ def _edited(
 
 
 async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
-    """Pass a whole answer to the client, with an estimated usage if it has none."""
+    """Pass a whole answer to the client, and to its turn, with an estimated usage if it states none."""
     asked, delivery = attempt.asked, attempt.delivery
     raw = await answer.read()
     attempt.call.watch.stop()
@@ -146,7 +146,6 @@ def _filled(
 
 
 async def _collect(attempt: Attempt, upstream: WireUpstream, answer: Answer) -> None:
-    """Deliver a stream as the whole answer that was requested."""
     response = await upstream.collect(answer)
     attempt.call.watch.stop()
     response = await attempt.asked.step(_finished, attempt, response)
@@ -156,7 +155,6 @@ async def _collect(attempt: Attempt, upstream: WireUpstream, answer: Answer) -> 
 
 
 async def _unfold(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
-    """Deliver a whole answer as the stream that was requested."""
     asked = attempt.asked
     raw = await answer.read()
     attempt.call.watch.stop()
@@ -169,7 +167,6 @@ async def _unfold(attempt: Attempt, upstream: WireUpstream, answer: Answer, repl
 
 
 def _finished(attempt: Attempt, response: ir.Response) -> ir.Response:
-    """An answer after all steps, with an estimated usage if it has none."""
     return whole([EstimateUsage(attempt.asked.request, attempt.deployment.model), *attempt.steps()], response)
 
 
@@ -251,7 +248,7 @@ class _Passage:
 
     def _gather(self, frames: Sequence[bytes], *, ended: bool = False) -> None:
         """Gather the events of these frames, and with `ended` those of the stream's end. If the decoder
-        refuses any, the whole answer is not kept.
+        refuses any, nothing is gathered any more, and the turn never hears the answer.
         """
         gathered, decoder = self._gathered, self._decoder
         if gathered is None or decoder is None:
@@ -297,8 +294,8 @@ def _passed(
 
 
 def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> Overheard[bytes]:
-    """A listener that gathers what an estimate of the stream's usage needs: for the record if the stream
-    breaks off, and for the client if the stream ends without a usage.
+    """A listener that gathers what an estimate of the stream's usage needs. Sets `delivery.cost_so_far`, for
+    a stream that breaks off, and `relay.estimate`, for one without usage, if the client gets a usage.
     """
     asked = attempt.asked
     # The request is forgotten when the answer begins, so its bytes are kept here.

@@ -17,7 +17,7 @@ _ATTEMPTS: Final = 10
 
 
 def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, bytes]]:
-    """The gateway's own headers of a good answer, with the facts so far. report: the client wants one."""
+    """The gateway's own headers of an answer after a call, good or not. report: True = add the report."""
     headers = [
         (b"x-dragoman-deployment", header_value(exchange.answered or "")),
         (b"x-dragoman-losses", b"%d" % len(exchange.losses)),
@@ -32,7 +32,7 @@ def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, byt
 
 
 def _report(exchange: Exchange) -> bytes:
-    """Attempts, losses and changes as ASCII JSON for a header, bounded as clients bound headers."""
+    """The last attempts, the losses and the changes as ASCII JSON. `omitted` counts those without room."""
     entries = [("losses", loss) for loss in exchange.losses] + [("changes", c) for c in exchange.changes]
     attempts = [_attempt(attempt) for attempt in exchange.attempts[-_ATTEMPTS:]]
     report: dict[str, Any] = {"attempts": attempts, "losses": [], "changes": []}

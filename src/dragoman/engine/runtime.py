@@ -25,7 +25,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     backends: the upstreams by provider name. always_usage: every stream ends with its usage, even if the
     client did not request it. count_upstream: providers count the tokens of a prompt. heavy: gives the steps
     of large requests their turns. vault: stores signatures and encrypted reasoning for later requests; None =
-    they are not stored. kept: the clients for whom the vault has some. store: other data that lasts.
+    they are not stored. kept: the clients for whom this process has stored some. store: all that lasts.
     """
 
     table: Table

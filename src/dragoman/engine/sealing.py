@@ -50,8 +50,8 @@ class Kept:
 def begin(
     vault: Vault, tenant: str, backend: Backend, request: ir.Request, run: Run, *, kept: Kept | None = None
 ) -> Sealing | None:
-    """Create the `Sealing` of an exchange; None = nothing to find and nothing to store. run: runs a step on
-    the whole request. kept: the clients whose seals are stored are added to it.
+    """Create the `Sealing` of an exchange; None = nothing to find and nothing to store, or an error, which is
+    logged. run: runs a step on the whole request. kept: the client is added once seals are stored.
     """
     if not issues(backend):
         answered = any(message.role == "assistant" for message in request.messages)
@@ -70,7 +70,6 @@ def issues(backend: Backend) -> bool:
 
 
 def _wants_reasoning(backend: Backend) -> bool:
-    """Whether reasoning must be sent back, even without a signature."""
     return backend.quirks.reasoning_replay != "never" or not backend.quirks.signatures
 
 
@@ -93,7 +92,7 @@ class Seals:
         )
 
     async def of(self, backend: Backend) -> Sealing | None:
-        """The exchange's `Sealing` for an attempt at `backend`; None = nothing to find or to store."""
+        """The exchange's `Sealing`, created for `backend` if there is none yet; None = as for `begin`."""
         if self._sealing is None:
             asked = self._asked
             self._sealing = self._begun(backend) if asked.light else await asked.step(self._begun, backend)

@@ -1,4 +1,4 @@
-"""Translates a chat between two protocols through the IR.
+"""Translates a chat through the IR: to another protocol, to the same one with changes, or to custom code.
 
 Request: fetch the media that the provider does not read by URL, restore the seals of earlier turns, encode
 (`wording`). Answer: the provider's decoder, the steps, the hooks, the parts that keep the answer, the
@@ -128,8 +128,8 @@ class _Stream:
         await client.end()
 
     async def _behind_steps(self, arrived: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """The events after the steps and hooks. A complete answer and its seals are stored before this
-        returns.
+        """The events after the steps and hooks. Before those of the end are returned, the turn has heard the
+        answer, and its seals are stored.
         """
         attempt = self._attempt
         self._heard.hear(arrived)
@@ -149,7 +149,6 @@ class _Stream:
         return batch
 
     def _so_far(self) -> ir.Usage:
-        """The estimated usage of a stream that broke off."""
         attempt, heard = self._attempt, self._heard
         events = (event for batch in heard.parts for event in batch)
         return cost_so_far(

@@ -1,7 +1,7 @@
 """The ways of the operations: the stages of a request, and the functions that relay and translate it.
 
-There are three ways: chat, the token count of a chat's prompt, and all other operations. In the engine, only
-this table distinguishes operations.
+There are three ways: chat, the token count of a chat's prompt, and all other operations. The gateway may also
+count itself (`count`), without them.
 """
 
 from __future__ import annotations

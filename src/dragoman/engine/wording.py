@@ -1,8 +1,8 @@
 """Encodes a chat request for its upstream.
 
 The steps, in order: fetch the media that the provider's servers do not read by URL; remove the seals of other
-providers and restore the seals of this one; shorten a text that is too long; remove members for other
-providers; emulate what the upstream lacks; encode.
+providers and restore the seals of this one; leave out the oldest messages if the prompt is too long; remove
+members for other providers; emulate what the upstream lacks; encode.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _FOR_THE_RECORD: Final = "requested for the gateway's own records; the client do
 
 class Wording(msgspec.Struct, frozen=True):
     """The upstream's request. request: in the IR. call: holds the encoded request, if the upstream has a
-    protocol. backend: the upstream, perhaps called several times. counted: estimates the usage of an answer
-    that states none. emulation: restores the answer; None = nothing was emulated. alone: True = one question
-    is sent; a later turn cannot continue the answers to several.
+    protocol and gets one question. backend: the upstream, or one that asks it several questions. counted:
+    estimates the usage of an answer that states none; () = none is. emulation: restores the answer. alone:
+    True = one question is sent; with several, `emulation` is None and no seals are kept.
     """
 
     request: ir.Request
@@ -50,7 +50,9 @@ class Wording(msgspec.Struct, frozen=True):
 
 
 async def worded(attempt: Attempt) -> Wording:
-    """The encoded request. Raises RequestFailed if the upstream's protocol cannot express it."""
+    """The encoded request. Raises RequestFailed if media cannot be fetched, the upstream's protocol cannot
+    express it, or strict mode refuses its losses.
+    """
     asked, seals, report = attempt.asked, attempt.seals, attempt.call.report
     inlined = await attempt.media.inline(asked, attempt.backend)
     if inlined is not asked.request:
@@ -89,7 +91,7 @@ class _Words:
         self._call = msgspec.structs.replace(attempt.call, ready=self._account)
 
     def put(self, request: ir.Request) -> Wording:
-        """The encoded request. Raises RequestFailed if the upstream's protocol cannot express it."""
+        """The encoded request. Raises RequestFailed if it is untranslatable or strict mode refuses losses."""
         attempt, backend = self._attempt, self._attempt.backend
         try:
             if parts := self._questions(request):
@@ -158,7 +160,7 @@ class _Words:
         return addressed(request, names, others, attempt.call.report)
 
     def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
-        """The step that estimates a missing usage of the answer; () = none, as the client wants no usage."""
+        """The step that estimates a missing usage; () = none: the client wants no usage in its stream."""
         asked = self._attempt.asked
         if asked.streamed and not asked.brief.stream_usage:
             return ()

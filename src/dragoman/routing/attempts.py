@@ -86,8 +86,8 @@ class Attempts(Generic[C]):
     After any failure that is not the caller's, the next candidate starts at once. After the last candidate, a
     retry waits: for the candidate that failed last, or for another whose Retry-After ends earlier. There is
     no retry if the last candidate refused the key or the deployment, or if the request waited in vain for a
-    connection, because it has spent its time. A failure of the caller, and any failure after content, ends
-    the round.
+    connection, because it has spent its time; the candidates of that pool are then dropped. A failure of the
+    caller, and any failure after content, ends the round.
 
     random: returns a number from 0 to 1. pool: returns the name of the connection pool that a candidate
     shares with others, None = it shares none.

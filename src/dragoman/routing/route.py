@@ -7,7 +7,7 @@ decides:
     2. a configured model of exactly this name
     3. `provider/model`: the text after the first slash is the upstream model
     4. a provider that lists exactly this name, in configuration order
-    5. a provider whose vendor's patterns match the name (`gpt-*`, `claude-*`), in configuration order
+    5. a provider without a list whose vendor's patterns match the name (`gpt-*`), in configuration order
     6. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
     7. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
 
@@ -143,7 +143,7 @@ class Deployment(msgspec.Struct, frozen=True):
     window: int | None = None
 
     def within(self, window: int | None) -> Deployment:
-        """The deployment with a window of at most this many tokens; None = the deployment as it is."""
+        """The deployment with a window and known context of at most these tokens; None = as it is."""
         if window is None or (self.window is not None and self.window <= window):
             return self
         context = window if self.facts.context is None else min(window, self.facts.context)
@@ -257,7 +257,7 @@ class Table:
 
         default_model: for requests with a prompt that name no model; default_models: by operation, for other
         requests that name none. reason: returns a sentence that explains why a name is unknown, or None.
-        Raises ConfigError with all default models, aliases and uses of models that lead nowhere.
+        Raises ConfigError with all default models, aliases and uses of models that lead to no deployment.
         """
         known = {provider.name: provider for provider in providers}
         problems: list[Problem] = []
@@ -335,7 +335,7 @@ class Table:
         return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
 
     def entry(self, name: str) -> Entry:
-        """The line of a name in the model list. Raises RequestFailed (404) if only `*` leads to a route."""
+        """A name's line in the model list. Raises RequestFailed (404) if it has no route, or only by `*`."""
         route = self.find(name)
         if route is None:
             raise RequestFailed(self._unknown(name) if self._fallback is None else _caught(name))

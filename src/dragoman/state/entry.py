@@ -79,7 +79,7 @@ def entry(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> tuple[list[bytes], bytes] | None:
-    """The keys and the packed content of the vault's entry for an answer; None = there is nothing to keep.
+    """The keys and packed content of the vault's entry for an answer; None = nothing or only thinking.
 
     blocks: the answer, as the client sees it. before: the digest of the conversation before the answer.
     scope: the model that answered. unsealed: True = thinking without a seal is kept too. native: writes a

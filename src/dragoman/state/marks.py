@@ -59,7 +59,7 @@ class Marks:
         return self.digest("owner")
 
     def call_digest(self, call: ir.ToolCall) -> bytes:
-        """The digest of a call's id, name and arguments, which every client sends back."""
+        """The digest of a call's id, name and arguments, which clients send back (some without the id)."""
         return self.digest("call", call.id or "", call.name, _canonical(call))
 
     def block_digest(self, block: ir.Text | ir.Media) -> bytes:

@@ -61,7 +61,7 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
     """The vault keys to look up for the history in a request, and the digest of the whole conversation.
 
     search: False = the vault is empty, so no keys are wanted. A message with calls of the provider's own
-    tools has no keys: its client speaks the provider's protocol, so it lacks nothing.
+    tools, or other native blocks, has no keys: its client speaks the provider's protocol and lacks nothing.
     """
     questions: list[Question] = []
     conversation = marks.conversation()

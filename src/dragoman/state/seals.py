@@ -26,7 +26,7 @@ class Vault(Protocol):
         """False = there is certainly no entry, True = there may be. Read for every request; never waits."""
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
-        """Store an entry under each of these keys. A key that has an older entry gets the new one.
+        """Store an entry under each of these keys, which lose older ones; one above the limit is not stored.
 
         owner: bytes that identify the tenant. When the vault is full, the owner with the most data loses
         entries first. Raises StoreFailed.
@@ -34,5 +34,5 @@ class Vault(Protocol):
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """The entries that are stored under these keys; keys without an entry are missing. The time for which
-        an entry is kept begins anew when it is found. Raises StoreFailed.
+        an entry is kept begins anew when it is found (almost: a database spares writes). Raises StoreFailed.
         """

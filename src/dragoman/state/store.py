@@ -50,8 +50,8 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     created, expires: Unix seconds; expires None = never. body: the response object as JSON, without `output`.
     input: the items of its own request, without the items of earlier responses. previous: the id of the
     response that it continues, None = none. conversation: the id of its conversation, None = none.
-    deployment: the deployment that answered, None = not known yet. background: True = it runs although no
-    client waits for it.
+    deployment: the deployment that answered, None = none, or not known yet. background: True = it runs
+    although no client waits for it.
 
     lease: the latest sign of life of the worker that runs the response; None = no worker runs it. The worker
     regularly writes a new value. The value is never compared with a clock, because clocks jump: the worker
@@ -89,7 +89,7 @@ class Responses(Protocol):
     """The store's part for responses of the Responses API."""
 
     async def save(self, response: StoredResponse) -> None:
-        """Store a new response with its items. Other processes see it when this method returns.
+        """Store a new response with its items. If the store is shared, other processes see it from then on.
 
         If the store is full, the tenant with the most data loses its least recently used entries. Raises
         StoreFull, and stores nothing, if no space can be made.
@@ -141,8 +141,8 @@ class Responses(Protocol):
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
-        """The stored events of a response with numbers above `after`, in order, each with its number. At most
-        `limit` events, and at most `PAGE_SIZE` bytes unless the first event alone is larger.
+        """The stored events of a response with numbers above `after`, in order, each with its number; empty
+        without such a response. At most `limit` events; from a database one, or at most `PAGE_SIZE` bytes.
         """
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
@@ -204,7 +204,7 @@ class Conversations(Protocol):
         """A conversation without its items; None = there is none with this id."""
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
-        """Replace the metadata of a conversation. False = there is no such conversation."""
+        """Replace a conversation's metadata. False = there is no such conversation. Raises StoreFull."""
 
     async def delete(self, tenant: str, id_: str) -> bool:
         """Delete a conversation and its items. False = there is no such conversation."""
@@ -213,7 +213,7 @@ class Conversations(Protocol):
         """Add all items at the end of a conversation, or none. The conversation then expires at `expires` or
         later. False = there is no such conversation.
 
-        Raises StoreFull if the conversation would become larger than one call may read.
+        Raises StoreFull if it would become larger than one call may read, or if no space can be made.
         """
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
@@ -263,7 +263,7 @@ class Sessions(Protocol):
 
         If the session gets more bytes than a session may have, its oldest turns are removed. If there are
         more sessions than the store may keep, the tenant with the most sessions loses its least recently used
-        one. Raises StoreFull if the turn alone is larger than a session may be.
+        one. Raises StoreFull if the turn alone is larger than a session may be, or no space can be made.
         """
 
     async def move(self, tenant: str, id_: str, to: str) -> bool:
@@ -336,7 +336,7 @@ class Chats(Protocol):
         """A page of completions without their messages. Raises KeyError if `query.after` is unknown."""
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
-        """Replace the metadata of a completion. False = there is no such completion."""
+        """Replace the metadata of a completion. False = there is no such completion. Raises StoreFull."""
 
     async def delete(self, tenant: str, id_: str) -> bool:
         """Delete a completion. False = there is no such completion."""

@@ -72,7 +72,7 @@ class MemoryStore:
         self._parts = (responses, conversations, sessions, chats)
 
     async def sweep(self, now: float) -> None:
-        """Delete entries that have expired. The size limit needs no sweep: each write enforces it."""
+        """Delete expired entries, except seals, which the vault's next use deletes. Writes hold the limit."""
         for part in self._parts:
             part.sweep(now)
 
@@ -166,7 +166,6 @@ class _Items:
             self._latest.pop(tenant, None)
 
     def _leave(self, holder: _Holder, id_: str) -> None:
-        """Remove `holder` from the holders of the items with this id; there are others."""
         tenant = holder.place.tenant
         latest, earlier = self._latest[tenant], self._earlier[tenant]
         left = [one for one in (*earlier.pop(id_), latest.pop(id_)) if one is not holder]

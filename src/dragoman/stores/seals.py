@@ -81,7 +81,6 @@ class MemoryVault:
         return found
 
     def _drop_old(self, now: float) -> None:
-        """Delete entries that have expired."""
         while self._held and (oldest := next(iter(self._held))).until <= now:
             self._drop(oldest)
 

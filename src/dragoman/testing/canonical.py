@@ -1,6 +1,6 @@
 """Equality of JSON bodies: the canonical form of each dialect, as data, and the differences beyond it.
 
-In every dialect a null member equals an absent member, and an integer equals the float of the same value.
+In every dialect a null member (outside of `exact`) equals an absent one, and an integer the equal float.
 Every other permitted difference is listed below with its reason. Paths are written with `[]` for any index:
 `tools[].function.parameters`.
 """
@@ -132,7 +132,7 @@ def _chat_calls(value: Any) -> Any:
 
 
 def _chat_content(value: Any) -> Any:
-    """The content; "" becomes UNSET: a stream sends "" at the start of every answer."""
+    # A stream sends "" at the start of every answer.
     return _ABSENT if value == "" else value
 
 

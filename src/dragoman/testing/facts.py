@@ -52,7 +52,7 @@ _DESCRIBES = dict.fromkeys(
 class Fact(msgspec.Struct, frozen=True):
     """One statement of a request or an answer.
 
-    path: its place in IR terms, as in `Report`. kind: what it is about. words: the content, comparable by
+    path: its place in the IR (`messages[0].name`). kind: what it is about. words: the content, comparable by
     `==`. of: the place of another object that the fact describes, None = none: if that is lost, so is this.
     """
 
@@ -155,7 +155,7 @@ def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
 
 
 def of_response(response: ir.Response) -> list[Fact]:
-    """The facts of an answer, except `created`, the time at which it was made."""
+    """The facts of an answer, except `dialect`, `created` and `echo`; of `error` only kind and message."""
     facts = [*_stated("", response, "id", "model", "status")]
     if response.tier is not None and response.tier not in _SAYS_NOTHING["tier"]:
         facts.append(Fact("tier", "tier", response.tier))
@@ -315,7 +315,6 @@ def _at(value: Any, path: str) -> Any:
 
 
 def _comparable(value: Any) -> Any:
-    """A number, text, boolean or None as it is; any other value as JSON with sorted members."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return msgspec.json.encode(value, order="sorted").decode()

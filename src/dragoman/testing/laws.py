@@ -35,7 +35,7 @@ def request_check(case: Case) -> Iterator[str]:
 
 
 def request_identity(case: Case) -> Iterator[str]:
-    """The request, decoded and encoded again, is the same up to the canonical form."""
+    """The request, decoded and encoded again, is the same up to the canonical form, and names no loss."""
     report = Report(case.dialect.name)
     wire = case.dialect.request.encode(case.request, Target(report))
     yield from map(str, differences(case.body, _plain(wire.body), case.canon.request))
@@ -43,7 +43,7 @@ def request_identity(case: Case) -> Iterator[str]:
 
 
 def request_ir(case: Case) -> Iterator[str]:
-    """The request's IR, encoded and decoded again, is the same."""
+    """The request's IR, encoded and decoded again, is the same, up to members that the encoder may add."""
     wire = case.dialect.request.encode(case.request, Target(Report(case.dialect.name)))
     owed = case.canon.request.may_add - case.body.keys()  # the encoder added these, not the client
     body = {key: value for key, value in _plain(wire.body).items() if key not in owed}
@@ -70,8 +70,9 @@ def request_brief(case: Case) -> Iterator[str]:
 
 
 def request_cross(case: Case) -> Iterator[str]:
-    """Every other dialect carries each fact of the request, or reports its loss at the fact's place in the
-    client's body, or refuses the request and names the place.
+    """Every other dialect's check accepts the encoded request, which carries each fact, or its loss is
+    reported at the fact's place in the client's body or header; or it is refused and the place is named. A
+    request that the author of its own protocol refuses is not tested.
     """
     for other in case.others:
         yield from _carried(case, other, other.name, STANDARD)
@@ -126,7 +127,7 @@ def request_relay(case: Case) -> Iterator[str]:
 
 
 def response_identity(case: Case) -> Iterator[str]:
-    """The answer, decoded and encoded again, is the same up to the canonical form."""
+    """The answer, decoded and encoded again, is the same up to the canonical form, and names no loss."""
     report = Report(case.dialect.name, "response")
     body = case.dialect.response.encode(case.response, case.reply(case.dialect, report))
     yield from map(str, differences(case.answer, _plain(body), case.canon.response))
@@ -291,7 +292,7 @@ def stream_cut(case: Case) -> Iterator[str]:
 
 
 def error_faces(case: Case) -> Iterator[str]:
-    """Every face renders the fault with an error status, and decodes its rendering as the same fault."""
+    """Every face renders the fault with an error status, and decodes this to the same kind and message."""
     for face in (case.dialect, *case.others):
         yield from (f"in {face.name}: {what}" for what in rendered(case.fault, face))
 
@@ -378,7 +379,7 @@ def _streamed(odd: Case) -> Iterator[str]:
 
 
 def error_mutants(case: Case) -> Iterator[str]:
-    """Every face renders an odd error without an exception."""
+    """Every face renders an odd error, or it is refused with a message."""
     response = case.exchange.response
     assert response is not None
     if response.status < 400 or type(response.body) is not dict:
@@ -486,7 +487,6 @@ def leftovers(value: Any) -> Counter[str]:
 
 
 def _plain(body: dict[str, Any]) -> dict[str, Any]:
-    """A body after it was encoded to bytes and decoded again."""
     return json.decode_object(json.encode(body))
 
 

@@ -40,7 +40,7 @@ class Exceptions:
 
     @classmethod
     def load(cls, path: Path | None) -> Exceptions:
-        """The exceptions in a TOML file; without a file, none. Raises ValueError for an invalid entry."""
+        """The exceptions in a TOML file; None = none. Raises ValueError or KeyError for an invalid entry."""
         reasons: dict[tuple[str, str], str] = {}
         for entry in tomllib.loads("" if path is None else path.read_text()).get("exception", []):
             key = (entry["law"], entry["id"])

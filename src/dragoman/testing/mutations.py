@@ -19,7 +19,7 @@ _ODD: Final[tuple[Any, ...]] = (
     *("", "odd", 7, -1, 0.5, True, False),
     *([], {}, ["odd"], {"odd": 1}, [None], [[]], [{}]),
 )
-"""Values that replace a value of another type."""
+"""Values that replace a value of another type, or are added."""
 
 
 class Draw:

@@ -17,7 +17,7 @@ from dragoman.server.serve import listen
 
 @asynccontextmanager
 async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = None) -> AsyncIterator[str]:
-    """Serve this gateway as `dragoman serve` does. Yields its origin, `http://127.0.0.1:PORT`. around: makes
+    """Serve this gateway with `dragoman serve`'s HTTP server. Yields `http://127.0.0.1:PORT`. around: makes
     another ASGI application around the gateway's; None = the gateway's is served.
     """
     app = App(gateway)

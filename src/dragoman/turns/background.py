@@ -399,8 +399,8 @@ class Background:
             news.set()
 
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[tuple[int, str, bytes]]:
-        """Yield number, type and JSON of an answer's events above `after`, as they come. Raises
-        RequestFailed.
+        """Yield number, type and JSON of an answer's events above `after`, as they come; the last one is made
+        for an answer that ended without (cancelled, its process gone). Raises RequestFailed (404, 503).
         """
         responses = self._keeping.store.responses
         while True:
@@ -508,7 +508,7 @@ class Background:
             await asyncio.wait(list(self._tasks), timeout=seconds)
 
     async def close(self) -> None:
-        """Stop running answers, which then fail; wait up to `_FAREWELL` seconds until that is stored."""
+        """Stop running answers, which then fail, and our own tasks; wait at most `_FAREWELL` until stored."""
         self.stop()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=_FAREWELL)

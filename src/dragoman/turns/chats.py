@@ -1,4 +1,4 @@
-"""Stores chat completions if the client wants that (`store: true`), whichever model answers.
+"""Stores chat completions if client (`store: true`) and configuration want that, whichever model answers.
 
 https://platform.openai.com/docs/api-reference/chat/list. `store` and `metadata` of such a request stay in
 the gateway, so no provider stores it. A completion is stored before the client reads its end.
@@ -52,13 +52,15 @@ class ChatTurn:
 
     @property
     def keeps(self) -> bool:
-        """Whether the answer is to be stored. `kept` stores a whole answer, `heard` a streamed one."""
+        """Whether the answer is to be stored: since `expand`, for OpenAI's chat with `store: true` if the
+        gateway stores answers. `kept` stores a whole answer, `heard` a streamed one.
+        """
         return self._head is not None
 
     hears = keeps
 
     async def expand(self, asked: Asked) -> Asked:
-        """The request without `store` and `metadata`, if its answer is to be stored; else unchanged."""
+        """The request without `store` and `metadata` if its answer is to be stored, else unchanged."""
         said = asked.said
         body = said.wire.body
         if asked.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
@@ -83,7 +85,7 @@ class ChatTurn:
         return True
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Store a streamed answer, unless it failed. Do nothing for a whole one: `kept` stores it."""
+        """Store a streamed answer, unless it failed or is empty. A whole one is stored by `kept`."""
         exchange = answer.exchange
         if (
             self._head is None

@@ -1,4 +1,4 @@
-"""Stores and finds answers of the Responses API; failures become the faults that clients are told."""
+"""Stores and finds answers of the Responses API, finds items and conversations; failures become faults."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _T = TypeVar("_T")
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Items of a history. deployment: who gave the answer among them; None = they hold no seals."""
+    """Items of a history. deployment: who gave the answer among them; None = not known (a conversation)."""
 
     items: Sequence[Item]
     deployment: str | None = None
 
     @property
     def provider(self) -> str | None:
-        """The provider whose seals these items may contain; None = none's."""
+        """The provider whose seals these items may contain; None = not known."""
         return None if self.deployment is None else self.deployment.partition("/")[0]
 
 

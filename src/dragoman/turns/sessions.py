@@ -1,9 +1,9 @@
 """Sessions: the gateway remembers a conversation for a client that sends only new messages.
 
 A request names its session by the header `X-Session-Id`, or by a member of its body if the configuration
-allows that (`sessions.by`). The session's turns are put before the request's messages; the request's messages
-and the complete answer become the next turn. Turns are stored as IR values, so a session can continue in
-another protocol and at another provider; a seal is sent only to the provider that made it.
+allows that (`sessions.by`). The session's turns are put before the request's messages, but after system ones;
+these messages and the complete answer become the next turn. Turns are stored as IR values, so a session can
+continue in another protocol and at another provider; a seal is sent only to the provider that made it.
 
 A client that sends its whole history may have a session, too (`sessions.by: history`). A hash of the earlier
 messages is the session's id, and its turns, with their thinking and seals, replace the client's copy of them.
@@ -34,7 +34,7 @@ HEADER: Final = "X-Session-Id"
 _GIVES_WAY: Final = frozenset({"user", "history"})
 """Values of `sessions.by` that count only if the request continues nothing else, as a stored response."""
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
-_HISTORY: Final = frozenset({"system", "developer"})
+_SYSTEM: Final = frozenset({"system", "developer"})
 
 
 class StoredTurn(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ _decode: Final = msgspec.json.Decoder(StoredTurn).decode
 
 
 class Remembering:
-    """The sessions of one gateway. reached: called with an exceeded limit's name, and who exceeded it."""
+    """The sessions of one gateway. reached: gets the name of an exceeded limit, and a text: whose, what."""
 
     def __init__(
         self, store: Store, settings: Settings, seams: Seams, reached: Callable[[str, str], None]
@@ -91,7 +91,7 @@ def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[
 
 
 def digest(messages: Sequence[ir.Message]) -> str:
-    """The session id of these messages: a hash of roles and content, without thinking, seals and call ids."""
+    """The session id of these messages: a hash of roles, texts, calls, results and media, without ids."""
     said = [
         [message.role, [told for block in message.blocks if (told := _said(block))]] for message in messages
     ]
@@ -188,9 +188,9 @@ class SessionTurn:
         return asked
 
     async def expand(self, asked: Asked) -> Asked:
-        """The request, expanded by `inner`, with the session's turns after its system messages.
-
-        Raises RequestFailed (400, 503), also what `inner` raises.
+        """The request, expanded by `inner`, with the session's turns after its system messages, or in place
+        of the client's copies; unchanged without a session. Raises RequestFailed: 400, 503 (no store or no
+        memory), and what `inner` raises.
         """
         if not self._named:
             asked = self._name(asked)
@@ -211,7 +211,7 @@ class SessionTurn:
             return asked
         request = asked.request if asked.light else await asked.step(asked.decoded)
         opening = 0
-        while opening < len(request.messages) and request.messages[opening].role in _HISTORY:
+        while opening < len(request.messages) and request.messages[opening].role in _SYSTEM:
             opening += 1
         self._asked = request.messages[opening:]
         if self._param == "history":
@@ -227,7 +227,7 @@ class SessionTurn:
         return msgspec.structs.replace(asked, sealed=sealed)
 
     async def _kept(self, asked: Asked, id_: str) -> Sequence[bytes]:
-        """The encoded turns of a session, charged to the request's memory. Raises RequestFailed (503)."""
+        """A session's encoded turns, charged to the request's memory. Raises RequestFailed (503, no room)."""
         kept = await self._remembering.turns(self._tenant, id_)
         asked.inbound.room.take(sum(map(len, kept)))
         return kept
@@ -276,7 +276,9 @@ class SessionTurn:
             await self._remember(answer, response)
 
     async def _remember(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Store this turn, unless the answer failed or is empty. A failure to store is logged or counted."""
+        """Store this turn, unless the answer failed or is empty; a failure to store is logged or counted.
+        With `history`, the session, perhaps a new one, gets the id of all its messages.
+        """
         if response.error is not None or not response.candidates:
             return
         blocks = response.candidates[0].blocks

@@ -1,8 +1,8 @@
 """One request to the Responses API: its history is put before its input, and its answer is stored.
 
-Providers never see `previous_response_id`, `conversation`, `background` or an id of ours: they get the whole
-input and `store: false`. The answer is stored before the client reads its end, so the client can continue any
-answer that it has read, also through another process.
+Providers never see `previous_response_id`, `conversation`, `background` or `generate`: they get the whole
+input and `store: false`. An answer is stored before the client reads its end, so the client can continue it
+at once, with a database also through another process; if storing fails, the answer says `store: false`.
 """
 
 from __future__ import annotations
@@ -115,10 +115,10 @@ class ResponseTurn:
         """The items of the history and the input, set by `expand` if `asks` is set."""
 
     async def expand(self, asked: Asked) -> Asked:
-        """The request with its stored history before its input, and without the members `_STATE`.
-
-        Raises RequestFailed if a stored answer, conversation or item is missing or still runs, if the request
-        is too large or contradicts itself, or if the store fails.
+        """The request with its stored history before its input, stored items in place of references, `store:
+        false`, and without the members `_STATE`. Sets this turn's fields. Raises RequestFailed if a stored
+        answer, conversation or item is missing or still runs, if the request has no input, contradicts itself
+        or is too large, or if the store fails.
         """
         body = asked.wire.body
         self._read(body)
@@ -135,7 +135,9 @@ class ResponseTurn:
         return await asked.step(self._join, asked, own, found)
 
     def _join(self, asked: Asked, own: Sequence[Wire], found: Sequence[Wire]) -> Asked:
-        """The request with `_pieces` before its input. own: the input's items; found: `_resolved` ones."""
+        """The request with `_pieces` before its input. own: the input's items; found: `_resolved` ones.
+        Raises RequestFailed if it is too large, or for a tool output without a call.
+        """
         wire, head = asked.wire, asked.said.head
         resolved = [opened(item) or item for item in found]
         history: list[Any] = []
@@ -187,7 +189,7 @@ class ResponseTurn:
             raise RequestFailed(TOO_LARGE)
 
     def _read(self, body: Mapping[str, Any]) -> None:
-        """Set this turn's fields from a body. Raises RequestFailed for members that exclude each other."""
+        """Set this turn's fields from a body. Raises RequestFailed for members that contradict each other."""
         self.previous = body.get("previous_response_id")
         conversation = body.get("conversation")
         self.conversation = conversation.get("id") if isinstance(conversation, dict) else conversation
@@ -221,8 +223,7 @@ class ResponseTurn:
 
     async def _resolved(self, own: Sequence[Wire]) -> list[Wire]:
         """The request's items: stored ones in place of references, and missing encrypted content added.
-
-        Raises RequestFailed for an unknown reference.
+        Raises RequestFailed for an unknown reference, too many bytes, or a store that fails.
         """
         known = await self.keeping.items(self.tenant, wanted(own))
         items: list[Wire] = []
@@ -258,8 +259,8 @@ class ResponseTurn:
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
         """Keep a finished answer where the request wants it: in the store, conversation and WebSocket's
-        memory. Returns False if it should be in the store but is not: it is too large, or the store failed.
-        Raises RequestFailed if it cannot be added to its conversation.
+        memory; a failed one only in the store. Returns False if it should be in the store but is not: it is
+        too large, or the store failed. Raises RequestFailed if it cannot be added to its conversation.
         """
         keeping, response = self.keeping, _plain(ending.response)
         if response.get("status") == "failed":

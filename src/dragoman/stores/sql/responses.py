@@ -59,7 +59,6 @@ def running(table: Any = RESPONSES) -> sa.ColumnElement[bool]:
 
 
 def _there(table: Any = RESPONSES) -> sa.ColumnElement[bool]:
-    """SQL condition: the response has not expired, or a worker runs it."""
     return sa.or_(alive(table), running(table))
 
 

@@ -1,6 +1,6 @@
 """SQL expressions and sizes that several tables share: parameters, expiry, and bytes of rows.
 
-Statements are built at import, so that SQLAlchemy compiles each only once; values of one call are parameters.
+Most statements are built at import, so that SQLAlchemy compiles each once; values of one call are parameters.
 Names of parameters end in `_`: SQLAlchemy writes a parameter with a column's name into that column.
 """
 

@@ -1,4 +1,4 @@
-"""A database in a SQLite file. Only this module contains code that is specific to SQLite.
+"""A database in a SQLite file. Beside it, only `upsert` and the triggers of migrations are SQLite's own.
 
 Threads: one thread writes, so that the writes of one process never compete for SQLite's lock. Steps that
 arrive while the thread writes are put together into the next transaction: each step then costs half as much
@@ -237,7 +237,6 @@ class SqliteDatabase:
             return 0
 
     def _connection(self) -> Connection:
-        """The connection of the running thread, opened at the first call."""
         connection: Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
             connection = self._threads.connection = self._open(_PATIENCE)
@@ -300,7 +299,6 @@ def _pages(connection: Connection) -> _Pages:
 
 
 def _give_back(connection: Connection) -> None:
-    """Remove up to `_FREE_PAGES` unused pages from the file, in the transaction of this connection."""
     _driver(connection).execute(f"PRAGMA incremental_vacuum({_FREE_PAGES})").fetchall()
 
 

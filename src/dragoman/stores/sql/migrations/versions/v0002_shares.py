@@ -51,7 +51,7 @@ STATEMENTS: Final = (
 
 
 def upgrade() -> None:
-    """Create the table `shares`, add up the existing rows, and create the triggers."""
+    """Create `shares` and the index `sessions_by_owner`, add up the existing rows, create the triggers."""
     op.create_table(
         "shares",
         sa.Column("kind", sa.String, primary_key=True),
