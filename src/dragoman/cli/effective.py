@@ -12,7 +12,7 @@ from dragoman.providers.provider import Provider
 
 
 def effective(found: Loaded) -> dict[str, str]:
-    """By the setting's path, the text of its value, for settings whose defaults depend on something else."""
+    """By path, as text: what each default that depends on something else is here, stated or not."""
     from dragoman.accounts.keys import unnamed
     from dragoman.assembly.providers import answer_limits
 
@@ -40,13 +40,12 @@ def effective(found: Loaded) -> dict[str, str]:
 
 
 def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
-    """The path and the real value of each such setting outside of accounts, models and client keys."""
     from dragoman.assembly.keys import needs_key
     from dragoman.server.connections import address_limit, connection_limit, raise_descriptor_limit
     from dragoman.stores.open import installed, writable
     from dragoman.upstreams.local.cores import usable_cores
 
-    raise_descriptor_limit()  # as `dragoman serve` does
+    raise_descriptor_limit()  # of this process, as `dragoman serve` does
     connections = connection_limit(found.config.server)
     yield "server.max_connections", str(connections)
     yield "server.max_connections_per_address", str(address_limit(found.config.server, connections))
@@ -59,7 +58,6 @@ def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
 
 
 def _account(account: Provider) -> dict[str, str]:
-    """By name: the settings of a provider that have the catalogue's or the protocol's defaults, as text."""
     return {
         "dialect": account.dialect,
         "apis": ", ".join(api.dialect for api in account.further) or "[]",

@@ -73,7 +73,6 @@ def _fitting(widths: list[int], room: int, names: int) -> list[int]:
 
 
 def _cut(text: str, room: int) -> str:
-    """The text; if it is longer than `room` characters, "…" replaces its middle."""
     if len(text) <= room:
         return text
     head = room // 2

@@ -52,5 +52,4 @@ def _fields(kind: type) -> Iterator[tuple[str, str, int]]:
 
 
 def _group(before: list[str]) -> str:
-    """The group of a field: the text of the last comment `# --- … ---` above it. before: lines above it."""
     return next((found[1] for line in reversed(before) if (found := _GROUP.search(line.strip()))), "")

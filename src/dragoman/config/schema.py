@@ -240,7 +240,6 @@ def _member(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reference(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A reference (`$ref`) to a section's schema, which is added to `definitions`."""
     definitions[kind.__name__] = _section(kind, definitions)
     return {"$ref": f"#/$defs/{kind.__name__}"}
 
@@ -307,7 +306,6 @@ def _row(one: Setting, path: str, text: str) -> Row:
 
 
 def _word(kind: Any) -> str:
-    """The type of a setting, for the page."""
     members = options(kind)
     if len(members) > 1:
         return ", ".join(_word(member) for member in members)
@@ -323,7 +321,6 @@ def _word(kind: Any) -> str:
 
 
 def _default(one: Setting) -> str:
-    """The default of a setting for the page: in words or as a value; "" for a section."""
     value = one.default
     if value is msgspec.NODEFAULT:
         return "must be given"
@@ -333,7 +330,6 @@ def _default(one: Setting) -> str:
 
 
 def _stated(value: Any) -> str:
-    """A setting's or a quirk's default value as the page shows it, in Markdown."""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple | dict | frozenset):

@@ -54,7 +54,7 @@ class TooCostly(ValueError):
 def compiled(pattern: str, most: int = MOST_PARTS) -> Pattern:
     """A compiled pattern, for `Budget.search`. most: the number of parts that it may have.
 
-    Raises TooCostly for too many characters, parts or nested groups, and ValueError for an invalid pattern.
+    Raises TooCostly for too many characters, parts or nested groups, ValueError for other unusable patterns.
     """
     import regex
 
@@ -115,8 +115,8 @@ _BACKWARDS: Final = 24  # to compare it with a group's text
 class _Group:
     """The state of one open group.
 
-    parts: the number of parts in its terms before the last. last: the parts of its last term, None where no
-    quantifier may follow. run: the number of literal characters at its end.
+    parts: one, and those in its terms but `last`. last: the parts of its last term, None where no quantifier
+    may follow. run: the number of literal characters at its end.
     """
 
     parts: int = 1
@@ -317,6 +317,6 @@ class _Translator:
 
 
 def _code(character: str) -> str:
-    """A character, escaped if it has a meaning inside or outside of a class."""
+    """A character, escaped if it may have a meaning: all of ASCII but letters and digits."""
     plain = character.isalnum() or not character.isascii()
     return character if plain else f"\\x{ord(character):02x}"
