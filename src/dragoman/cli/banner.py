@@ -17,7 +17,6 @@ Access: TypeAlias = Literal["open here", "open to all", "key"]
 _EVERY: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not bound here, only shown
 
 _NAMES: Final = 10
-"""The width of the column of row names, in characters."""
 _GAP: Final = "   "
 _MOST_CLIENTS: Final = 5
 """The number of clients whose names are shown if there are at least two more."""

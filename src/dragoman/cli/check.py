@@ -140,7 +140,6 @@ def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
 
 
 def _asked(terminal: Terminal, found: Loaded) -> list[Row]:
-    """Call each provider with each of its keys, or without one, and print what is asked. A row for each."""
     from dragoman.cli.live import ask, asks
 
     for line in asks(found):

@@ -164,7 +164,7 @@ class Probe:
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
         """Send one streamed chat request; `fields` override or add members. Yields the data of each event.
 
-        Raises LeftOut without a model, KeyRefused, CheckFailed for another status than 200 or type, TooLarge.
+        Raises LeftOut (no model), KeyRefused (401), TooLarge, and CheckFailed if the answer is no stream.
         """
         async with self.post(self.chat_url, self._request({"stream": True, **fields})) as response:
             if response.status != 200:

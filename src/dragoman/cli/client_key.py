@@ -47,7 +47,7 @@ def kept_or_made(home: Path) -> ClientKey:
 
 
 def kept(home: Path) -> str | None:
-    """The client key in the file in `home`; None without it. Raises Failure: unreadable, or it has no key."""
+    """The client key in the file in `home`; None without it. Raises Failure if it cannot be read as one."""
     file = home / FILE
     return _read(file) if file.exists() else None
 

@@ -159,7 +159,7 @@ def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
     """The settings that make a gateway use these servers, in the form of `overrides` for `load`.
 
     Each server becomes a provider, unless one has its name or address, and its models get their own names,
-    except for names that already have a meaning: any program on this machine could claim to have a model.
+    except for names that already have a meaning: any program on this machine could claim such a name.
     """
     config = loaded.config
     named = config.providers.named

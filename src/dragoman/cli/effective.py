@@ -12,7 +12,9 @@ from dragoman.providers.provider import Provider
 
 
 def effective(found: Loaded) -> dict[str, str]:
-    """By path, as text: what each default that depends on something else is here, stated or not."""
+    """By path, as text: the real values of defaults that depend on something else, for settings that nothing
+    states. Raises this process's limit of open files.
+    """
     from dragoman.accounts.keys import unnamed
     from dragoman.assembly.providers import answer_limits
 
@@ -45,7 +47,7 @@ def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
     from dragoman.stores.open import installed, writable
     from dragoman.upstreams.local.cores import usable_cores
 
-    raise_descriptor_limit()  # of this process, as `dragoman serve` does
+    raise_descriptor_limit()  # as `dragoman serve` does
     connections = connection_limit(found.config.server)
     yield "server.max_connections", str(connections)
     yield "server.max_connections_per_address", str(address_limit(found.config.server, connections))

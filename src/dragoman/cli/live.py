@@ -187,7 +187,9 @@ class _Round:
         return next(filter(may_chat, choices), None)
 
     async def _timed(self, row: Row, question: Callable[[], Awaitable[str]]) -> None:
-        """Call `question`, eight at once; its result or error goes into `row`. Raises only its _Unproven."""
+        """Call `question` (at most eight run at once); put its result or failure, and its milliseconds, into
+        `row`. Raises its _Unproven.
+        """
         async with self._turns:
             began = SYSTEM.monotonic()
             try:

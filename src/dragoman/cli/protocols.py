@@ -39,7 +39,6 @@ class Spoken(NamedTuple):
 
 
 def _tested() -> Iterator[str]:
-    """The protocols that can be tested, in the order in which they are tried."""
     return (name for name, dialect in DIALECTS.items() if dialect.probe is not None)
 
 
@@ -50,7 +49,7 @@ def _probe(dialect: str) -> Probe:
 
 
 def stated(url: str) -> Spoken | None:
-    """The protocol whose chat endpoint a URL ends with; None = of none. Such a bad URL raises ValueError."""
+    """The protocol whose chat endpoint a URL ends with; None = of none. Raises ValueError if one is bad."""
     path = url.partition("?")[0].rstrip("/")
     for dialect in _tested():
         paths = DIALECTS[dialect].paths

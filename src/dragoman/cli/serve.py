@@ -284,7 +284,10 @@ def _with_store(found: Loaded) -> Loaded:
 
 
 def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
-    """The configuration, with the created key if one is needed and none configured; and that key, or None."""
+    """The configuration, with the created key if one is needed and none configured; and that key, or None.
+
+    Raises Failure if the key's file is unreadable or holds none.
+    """
     from dragoman.assembly.keys import needs_key
     from dragoman.config.settings import ClientKey as Setting
     from dragoman.seams.secret import Secret

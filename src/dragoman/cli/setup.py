@@ -181,7 +181,8 @@ def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str,
 
 
 def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool) -> Gateway:
-    """The gateway, with a model from its list if none was chosen. Warns of variables in the client's way.
+    """The gateway, with a model from its list if none was chosen. Warns of variables in the client's way,
+    of a gateway that does not answer, and of a model that it does not list.
 
     Raises Failure if the gateway refuses the key, has no model to choose, or does not answer although it is
     needed: for the model, or because `needed` is True.

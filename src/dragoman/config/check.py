@@ -360,7 +360,6 @@ class _Checker:
             self.problem(path, f"its provider does not speak {api}", hint)
 
     def circles(self) -> None:
-        """Report each circle of aliases once, at the circle's first alias in the file."""
         reported: set[str] = set()
         for name in self.config.aliases:
             if name not in reported and (circle := self.circle(name)):

@@ -169,7 +169,6 @@ class _Conversion:
     # Models -----------------------------------------------------------------------------------------------
 
     def entry(self, entry: Any, path: str) -> None:
-        """Convert one entry of `model_list`; a note says what became of it, or why it is left out."""
         params = _section(entry, "litellm_params")
         name, model = _section({"x": entry}, "x").get("model_name"), params.get("model")
         if not isinstance(name, str) or not isinstance(model, str):

@@ -120,7 +120,7 @@ def load(
 
 
 def as_written(file: Path) -> Any:
-    """The content of a file; `${NAME}` stays, without a default. ConfigError: it is unreadable or no YAML."""
+    """A file's content; `${NAME}` stays, without a default. Raises ConfigError if unreadable or no YAML."""
     tree_of_file, problems = _read(file, _Unfilled())
     if problems:
         raise ConfigError(*problems)
@@ -128,8 +128,6 @@ def as_written(file: Path) -> Any:
 
 
 class _Unfilled(dict[str, str]):
-    """An environment in which the value of NAME is the text `${NAME}`."""
-
     def get(self, name: str, default: Any = None) -> str:
         return f"${{{name}}}"
 

@@ -93,7 +93,7 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
 
 
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
-    """The base URL, the operator's or the vendor's, in normal form. Raises ValueError: none, or a bad one."""
+    """The base URL (the operator's, else the vendor's) in normal form. Raises ValueError if none or bad."""
     chat_path, _ = paths_of(settings, vendor, dialect)
     return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path)
 

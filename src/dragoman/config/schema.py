@@ -285,7 +285,6 @@ def _deviation(quirk: Deviation) -> dict[str, Any]:
 
 
 def _inside(kind: Any, path: str) -> tuple[type[Section] | None, str]:
-    """The section inside a setting, or None; and the path that the settings of that section have."""
     (kind, *_) = options(kind)
     if get_origin(kind) is tuple:
         return _inside(get_args(kind)[0], f"{path}[]")

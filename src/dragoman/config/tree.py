@@ -16,7 +16,9 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]+\Z", re.ASCII)
 
 
 class Source(NamedTuple):
-    """The place of a value. origin: a file, a variable, or words ("preset qwen"). line: from 1; of files."""
+    """The place of a value. origin: a file, an environment variable, or words ("the command line", "preset
+    qwen"). line: in the file, from 1; None = the origin is no file.
+    """
 
     origin: str
     line: int | None = None
@@ -44,7 +46,9 @@ class Scalar(msgspec.Struct, frozen=True):
 
 
 class Items(msgspec.Struct, frozen=True):
-    """A list. size: its nodes and itself; what YAML aliases repeat counts each time; 1 if not from YAML."""
+    """A list. size: the number of nodes in it, itself included; a node that several YAML aliases repeat
+    counts each time. 1 if the list is not from YAML.
+    """
 
     items: tuple[Node, ...]
     source: Source
@@ -52,7 +56,7 @@ class Items(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A mapping. names: the source of each entry's name, if known. size: of its values and itself."""
+    """A mapping. names: the sources of the entries' names, if known. size: counted as a list's."""
 
     entries: Mapping[str, Node]
     source: Source

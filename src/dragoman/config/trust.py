@@ -66,7 +66,8 @@ class Lead(NamedTuple):
 def leads(
     tree: Table, file: Path, accounts: Mapping[str, Provider], environ: Mapping[str, str]
 ) -> Iterator[Lead]:
-    """Every secret from outside the file that would go to a host which only the file chooses, or to any host.
+    """Every secret from outside the file that would go to a host which only the file chooses, or (as part of
+    `models` or `aliases`) to any provider.
 
     tree: the whole configuration as written, environment included. accounts: the enabled providers.
     """

@@ -17,7 +17,9 @@ class Trouble(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """A text with its variables replaced, those with troubles by "". variables: the names of all of them."""
+    """A text with its variables replaced. variables: the names of all of them. troubles: one for each that
+    has no value; it is "" in the text.
+    """
 
     text: str
     variables: tuple[str, ...]

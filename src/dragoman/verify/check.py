@@ -160,7 +160,9 @@ _ENDED: Final = frozenset({"end", "sequence", "other"})
 
 @dataclass(slots=True)
 class _CandidateText:
-    """The text of one candidate. length: also of text that is not kept. other: it refuses or calls a tool."""
+    """The text of one candidate. length: its characters; those beyond `LONGEST_TEXT` are counted, not kept.
+    other: True = it refuses or calls a client's tool, so it is not checked.
+    """
 
     _texts: dict[int, list[str]] = field(default_factory=dict)
     length: int = 0

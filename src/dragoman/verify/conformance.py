@@ -194,7 +194,6 @@ def _step(target: Any, name: str) -> Any:
 
 
 def _anchored(node: Any) -> Iterator[tuple[str, Any]]:
-    """(fragment, object) of every object in a document that has `$anchor`, or `$id` with a fragment."""
     if isinstance(node, dict):
         if isinstance(anchor := node.get("$anchor"), str):
             yield f"#{anchor}", node

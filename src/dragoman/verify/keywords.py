@@ -16,8 +16,8 @@ from dragoman.verify.patterns import Pattern
 
 
 class Breach(NamedTuple):
-    """A place where a value violates the schema. keyword: which part of the schema ("false schema": `false`).
-    path: names and indexes from the tested value; it ends with the name of a missing member.
+    """A place where a value violates the schema. keyword: the violated one; "false schema" = the schema is
+    `false`. path: names and indexes from the tested value; it ends with the name of a missing member.
     """
 
     keyword: str

@@ -279,7 +279,6 @@ class _Translator:
         return f"{_code(low)}-{_code(high)}", 1
 
     def _one(self) -> str | tuple[str, int]:
-        """The next character of a character class, or an escaped class with its cost."""
         character = self._pattern[self._at]
         if character != "\\":
             self._at += 1
@@ -301,7 +300,6 @@ class _Translator:
         return ("\\" + found[5], _PROPERTY) if found[5] else _CLASSES.get(found[7] or "")
 
     def _single(self, found: re.Match[str]) -> str:
-        """The character for which an escape stands."""
         if number := found[1] or found[2] or found[3]:
             if int(number, 16) > 0x10FFFF:
                 raise _no_pattern(self._pattern, "a character code is invalid")
@@ -317,6 +315,5 @@ class _Translator:
 
 
 def _code(character: str) -> str:
-    """A character, escaped if it may have a meaning: all of ASCII but letters and digits."""
     plain = character.isalnum() or not character.isascii()
     return character if plain else f"\\x{ord(character):02x}"
