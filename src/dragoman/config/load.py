@@ -41,9 +41,9 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: every setting. providers: the enabled accounts by name, without the built-in providers.
     simulate: True = the simulator is offered. sources: the place of each written setting, by the setting's
     path. warnings: things that are unusual but allowed. file: the file that was read, None = no file.
-    home: Dragoman's own folder. leads: secrets from outside the file that would be sent to a host which only
-    the file names; see `trust`. doubts: model names that clients may use and that the configuration does not
-    have; `assembly.names.refuse_unknown` decides about them.
+    home: Dragoman's own folder. leads: secrets from outside the file that would go to a host which only the
+    file chooses, or to any provider (`trust`). doubts: model names that clients may use and that the
+    configuration does not have; `assembly.names.refuse_unknown` decides about them.
     """
 
     config: Config

@@ -70,8 +70,8 @@ class Server(Section, frozen=True):
     max_url: Annotated[Size, about(ge=256)] = Size(16_000)
     """The longest URL of a request; a longer one gets 414."""
     head_timeout: Duration = Duration(20)
-    """How long a client may take to send the request headers, counted from the first byte, and how long a new
-    connection may send nothing. Then the request gets 408. 0 = no limit."""
+    """How long a client may take to send the request headers, counted from the first byte; then the request
+    gets 408. A new connection that sends nothing for this time is closed. 0 = no limit."""
     body_timeout: Duration = Duration(60)
     """How long a request body may make no progress; then the request gets 408. `min_rate` defines progress. 0
     = no limit."""

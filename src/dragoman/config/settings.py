@@ -102,7 +102,7 @@ class ModelTimeouts(Section, frozen=True):
 
 
 class Pool(Section, frozen=True):
-    """Connections to one origin."""
+    """Connections to one provider."""
 
     size: Annotated[int, about(ge=0)] = 0
     """The largest number of connections; further requests wait for a free one. 0 = no limit."""
