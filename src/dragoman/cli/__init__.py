@@ -71,7 +71,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command on the streams of this process. Prints every error. Returns the exit code."""
+    """Run one command on the streams of this process. Prints errors (not Ctrl-C). Returns the exit code."""
     terminal = Terminal(sys.stdout, sys.stderr)
     try:
         with dragoman.make_context("dragoman", list(arguments), obj=terminal) as context:
@@ -101,7 +101,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _misuse(error: click.ClickException) -> Failure:
-    """The failure for an error that click found in the arguments. Its hint suggests similar names."""
+    """The failure for an error that click found in the arguments. Hint: similar names if any, and --help."""
     context = getattr(error, "ctx", None)
     hint = f"{context.command_path if context else 'dragoman'} --help"
     near = getattr(error, "possibilities", None)
@@ -114,7 +114,7 @@ def _misuse(error: click.ClickException) -> Failure:
 
 
 def _unexpected(terminal: Terminal, error: Exception) -> Failure:
-    """The failure for a bug in Dragoman. The traceback is shown with `--verbose`."""
+    """The failure for a bug in Dragoman. With `--verbose`, prints the traceback, or puts it into the JSON."""
     told = "".join(traceback.format_exception(error))
     if terminal.verbose and not terminal.as_json:
         terminal.insist(told)

@@ -24,7 +24,7 @@ _LONGEST_NAME: Final = 512
 
 
 class NotThere(Exception):
-    """No gateway answers at the URL, or something else does. The text says why."""
+    """No gateway answers at the URL (in time, completely), or something else does. The text says why."""
 
 
 class Refused(Exception):
@@ -36,7 +36,9 @@ class Refused(Exception):
 
 
 async def models(gateway: Gateway) -> list[str]:
-    """The gateway's model names. Raises PermissionError if it refuses the key, NotThere without a list."""
+    """The gateway's model names, except unprintable or very long ones. Raises PermissionError for 401 or 403,
+    NotThere if there is no list.
+    """
     answer = await _call("GET", f"{gateway.base}/v1/models", gateway)
     if answer.status in {401, 403}:
         raise PermissionError(answer.message)
@@ -72,7 +74,7 @@ async def ask(dialect: str, gateway: Gateway) -> str:
 
 
 async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> Answer:
-    """Send one request. Raises NotThere if there is no response in time, or it is too large."""
+    """Send one request. Raises NotThere if no whole response arrives in time, or it is too large."""
     headers = {"authorization": f"Bearer {gateway.key}"}
     limit = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=5)
     try:

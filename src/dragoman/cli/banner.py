@@ -17,7 +17,6 @@ Access: TypeAlias = Literal["open here", "open to all", "key"]
 _EVERY: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not bound here, only shown
 
 _NAMES: Final = 10
-"""The width of the column of row names, in characters."""
 _GAP: Final = "   "
 _MOST_CLIENTS: Final = 5
 """The number of clients whose names are shown if there are at least two more."""
@@ -32,11 +31,10 @@ class Ready(NamedTuple):
     short description of each provider. models: the number of model names. model: one model for the examples,
     None = there is none. file: the configuration file, None = no file. access: who may call. made: the client
     key if it was created at this start, else None. kept: the file of a created client key, None = there is no
-    file. store: the database file, None = memory. seconds: the time since
-    the command began. workers: the number of worker processes. connections: the limit of client
-    connections in each worker. descriptors: how many files and sockets a process may open, None = unknown.
-    nearby: a short description of each model server on this machine that is not used. clients: the number of
-    keys of each client, by the client's name.
+    file. store: the database file, None = memory. seconds: the time since the command began. workers: the
+    number of worker processes. connections: the limit of client connections in each worker, None = not shown.
+    descriptors: how many files and sockets a process may open, None = unknown. nearby: a description of each
+    model server on this machine that is not used. clients: the number of keys of each client, by its name.
     """
 
     host: str
@@ -59,7 +57,7 @@ class Ready(NamedTuple):
 
     @property
     def paste(self) -> dict[str, str]:
-        """Example commands for a shell, by a short name. A needed key is written as KEY unless it is new."""
+        """Example commands by a short name, without a model only `list`. A key that is not new reads KEY."""
         key = self.made or ("KEY" if self.access == "key" else None)
         bearer = f"-H 'authorization: Bearer {key}' " if key else ""
         lines = {}
@@ -145,7 +143,6 @@ def for_programs(ready: Ready) -> dict[str, Any]:
 
 
 def _lines(words: Iterable[str], room: int) -> list[str]:
-    """Join texts into lines of at most `room` characters. A text that is longer has its own line."""
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1]) + len(_GAP) + len(word) <= room:
@@ -156,7 +153,6 @@ def _lines(words: Iterable[str], room: int) -> list[str]:
 
 
 def _clients(clients: Mapping[str, int]) -> str:
-    """The number of keys and the names of their clients: "3 keys: team-a (2), team-b"."""
     total = sum(clients.values())
     named = [clean(name) + (f" ({count})" if count > 1 else "") for name, count in clients.items()]
     shown = named if len(named) <= _MOST_CLIENTS + 1 else named[:_MOST_CLIENTS]

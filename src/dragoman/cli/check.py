@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool) -> None:
     """Check a configuration: exit code 0 when it can be used, 3 with every problem when not.
 
-    FILE is the one to check; else DRAGOMAN_CONFIG, ./dragoman.yaml, or the home folder's. Variables of the
-    environment count as they do for `dragoman serve`. Of LiteLLM's config.yaml it says for each setting
-    what to write here instead.
+    FILE is the one to check; else DRAGOMAN_CONFIG, ./dragoman.yaml, or dragoman.yaml in Dragoman's folder.
+    Variables of the environment count as they do for `dragoman serve`. Of LiteLLM's config.yaml it says for
+    each setting what to write here instead.
     """
     from dragoman.assembly.names import naming, refuse_unknown
     from dragoman.config.load import load
@@ -106,9 +106,9 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
 
 
 def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
-    """False if the file is not LiteLLM's configuration. True if it is and its conversion was printed.
+    """False if the file is unreadable or not LiteLLM's. True if it is and its conversion was printed.
 
-    Without `--convert`, a LiteLLM file raises Failure with a note for each of its settings.
+    Without `--convert`, a LiteLLM file raises Failure with the notes about its settings.
     """
     from dragoman.config.litellm import convert as converted
     from dragoman.config.litellm import in_yaml, is_litellms, lines
@@ -140,7 +140,6 @@ def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
 
 
 def _asked(terminal: Terminal, found: Loaded) -> list[Row]:
-    """Call each provider with each of its keys; one row for each key."""
     from dragoman.cli.live import ask, asks
 
     for line in asks(found):
@@ -155,6 +154,5 @@ def _key(row: Row) -> str:
 
 
 def _exit_if_failed(asked: list[Row]) -> None:
-    """End the command with exit code 1 if a row's state is not "ok"."""
     if any(row.state != "ok" for row in asked):
         raise click.exceptions.Exit(ANSWER_IS_NO)

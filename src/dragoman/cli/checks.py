@@ -1,7 +1,7 @@
 """The checks of `dragoman test` for any server with OpenAI's Chat Completions API.
 
-A check takes a `Probe`, sends requests, and returns a text about what it saw. It raises LeftOut if the server
-does not offer the feature, and CheckFailed, or one of `_ODD`, if a response is wrong.
+A check takes a `Probe`, sends requests, and returns a text about what it saw. It raises LeftOut if it cannot
+be made, KeyRefused for status 401, and CheckFailed, or one of `_ODD`, if a response is wrong.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ _ODD: Final = (
     TypeError,
     ValueError,
 )
-"""The exceptions of a check that mean that the response does not have the expected form."""
+"""The exceptions of a check that mean that the response breaks off or does not have the expected form."""
 
 
 class LeftOut(Exception):
-    """The check is skipped: the server does not offer the feature, or the model to test is not known."""
+    """The check is skipped: the server lacks the feature, no model is known, or the key may not do it."""
 
 
 class KeyRefused(Exception):
@@ -143,7 +143,7 @@ class Probe:
         return self._session.post(url, json=body, allow_redirects=False)
 
     def chosen(self, listed: Sequence[Mapping[str, Any]]) -> str:
-        """Choose `model` from the server's model list, if it is None. Returns a text for the outcome.
+        """Set `model` from the server's model list, if it is None. Returns a text for the outcome.
 
         Raises CheckFailed if the list is empty.
         """
@@ -158,11 +158,14 @@ class Probe:
             return await Answer.of(response)
 
     async def chat(self, **fields: Any) -> Answer:
-        """Send one chat request: the model, a question and a token limit. fields: override or add members."""
+        """Send one chat request; `fields` override or add members. Raises LeftOut if no model is known."""
         return await self.call("POST", self.chat_url, json=self._request(fields))
 
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
-        """Send one streamed chat request, with `fields` as in `chat`. Yields the data of each event."""
+        """Send one streamed chat request; `fields` override or add members. Yields the data of each event.
+
+        Raises LeftOut (no model), KeyRefused (401), TooLarge, and CheckFailed if the answer is no stream.
+        """
         async with self.post(self.chat_url, self._request({"stream": True, **fields})) as response:
             if response.status != 200:
                 (await Answer.of(response)).expect(200)
@@ -187,7 +190,7 @@ Check: TypeAlias = Callable[[Any], Awaitable[str]]
 
 
 async def health(probe: Probe) -> str:
-    """Check that `/health` answers. A provider that is down is named, but the check still passes."""
+    """Check that `/health` answers with 200. A provider that is down is named, but the check passes."""
     answer = await probe.call("GET", f"{_VERSION.sub('', probe.base)}/health")
     if answer.status == 404 or not isinstance(answer.body, dict) or "status" not in answer.body:
         raise LeftOut("this server has no /health")
@@ -200,7 +203,6 @@ async def health(probe: Probe) -> str:
 
 
 def _down(providers: Any) -> Iterator[str]:
-    """The names of the providers that are down, with their errors, if `/health` shows them."""
     for name, state in (providers if isinstance(providers, dict) else {}).items():
         if isinstance(state, dict) and state.get("healthy") is False:
             yield clean(f"{name} ({state['last_error']})" if state.get("last_error") else name)
@@ -342,7 +344,7 @@ async def unknown_path(probe: Probe) -> str:
 
 
 async def preflight(probe: Probe) -> str:
-    """Check that the preflight request (CORS) of a web page is allowed."""
+    """Check that the preflight request (CORS) of a web page on this machine is allowed."""
     headers = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
     answer = await probe.call("OPTIONS", f"{probe.base}/chat/completions", headers=headers)
     allowed = answer.headers.get("access-control-allow-origin")
@@ -372,7 +374,7 @@ CHECKS: Final[Mapping[str, Check]] = {
 
 
 async def outcomes(probe: Probe) -> AsyncGenerator[Outcome, None]:
-    """Run the checks and yield the outcome of each. Stops when no connection to the server is possible."""
+    """Run the checks and yield their outcomes. Stops if no connection is possible. Raises KeyRefused."""
     for name, check in probe.checks.items():
         began = SYSTEM.monotonic()
         try:
@@ -406,7 +408,6 @@ def _ms(began: float) -> float:
 
 
 def _said(answer: Answer) -> str:
-    """The text of the model's answer."""
     return clean(str(answer.body["choices"][0]["message"].get("content") or ""))
 
 

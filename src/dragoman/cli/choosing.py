@@ -1,4 +1,4 @@
-"""Chooses the model for `dragoman test` if the user names none: first a configured model, then a free one."""
+"""Chooses the model for `dragoman test` if the user names none: a configured one, a free one, any."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class Choice(NamedTuple):
 
 
 def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> Choice | None:
-    """Choose a model: `default_model`, else a model or alias of the configuration (each only if the list has
-    it or is empty); else a free model of the list, else its first. None if there is none.
+    """Choose a model: `default_model`, else a model or alias of the configuration that may chat (each only if
+    the list has it or is empty); else a free model of the list, else its first (of those that may chat, if
+    any). None = neither has one.
 
     listed: the entries of the server's model list. found: the gateway's configuration, None = unknown.
     """
@@ -46,7 +47,7 @@ def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> 
 
 
 def _named(found: Loaded) -> Iterator[tuple[str, str]]:
-    """The models and aliases of a configuration that may chat: each name, and words for where it stands."""
+    """The `default_model`, then the models and aliases that may chat: each name, and where it stands."""
     config = found.config
     where = "the configuration" if found.file is None else found.file.name
     if config.default_model is not None:
@@ -68,7 +69,7 @@ def _may_chat(name: str) -> bool:
 
 
 def _is_free(name: str, owner: object, found: Loaded | None) -> bool:
-    """True if a model surely runs on the gateway's machine. owner: its `owned_by`, for `found` None."""
+    """True if a model surely runs on the gateway's machine, without a key. owner: used without `found`."""
     if found is None:
         return owner in _FREE or name.startswith(tuple(f"{one}/" for one in _FREE))
     config = found.config

@@ -1,4 +1,4 @@
-"""The client key that a public gateway creates if none is configured."""
+"""The client key that a gateway creates if it needs one and none is configured."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def fresh() -> str:
 
 
 def kept_or_made(home: Path) -> ClientKey:
-    """The client key in the file in `home`, made if there is no file. Raises Failure if it holds no key."""
+    """The client key in the file in `home`; without the file a new one, kept there if it can be written.
+    Raises Failure if the file is unreadable or holds no key.
+    """
     file = home / FILE
     key = fresh()
     try:
@@ -45,7 +47,7 @@ def kept_or_made(home: Path) -> ClientKey:
 
 
 def kept(home: Path) -> str | None:
-    """The client key in the file in `home`; None without the file. Raises Failure if it holds no key."""
+    """The client key in the file in `home`; None without it. Raises Failure if it cannot be read as one."""
     file = home / FILE
     return _read(file) if file.exists() else None
 

@@ -1,7 +1,7 @@
 """How each client is set up for a gateway: environment variables, and settings in the client's files. Data.
 
-Each row links to the client's documentation. A key is not written into a file if the client can read it from
-an environment variable.
+Each row links to the client's documentation. Codex, opencode and aider read the key from an environment
+variable; for the other clients with files it is written into a file.
 """
 
 from __future__ import annotations

@@ -76,7 +76,6 @@ def terminal_of(ctx: click.Context) -> Terminal:
 
 @click.pass_context
 def _alone(ctx: click.Context) -> None:
-    """Print the help of a group if no subcommand is named."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), color=ctx.color)
 

@@ -1,7 +1,7 @@
 """Finds model servers (Ollama, LM Studio, vLLM, llama.cpp) on this machine by their default ports.
 
-A server that answers like Dragoman is ignored, and the gateway's own port is not called, so that no gateway
-becomes its own provider.
+A server that answers like Dragoman is ignored, and callers leave out the gateway's own port, so that no
+gateway becomes its own provider.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from dragoman.routing.route import Table
 
 PATIENCE: Final = 0.15
-"""The time limit for all requests together, in seconds."""
+"""The time limit for all requests together, in seconds, unless `find` is given another."""
 _LARGEST: Final = 4_000_000
 _PLAIN: Final = {"accept-encoding": "identity"}
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _MOST: Final = 1000
 """The most models of one server that are used."""
 _OURS: Final = "x-dragoman-overhead-ms"
-"""A header that Dragoman adds to every response."""
+"""A header that Dragoman adds to the responses of its endpoints."""
 _LOOPBACK: Final = "127.0.0.1"
 
 
@@ -64,7 +64,6 @@ class Place(NamedTuple):
 
 
 def _ollama(body: Any) -> tuple[Any, ...] | None:
-    """The model names in Ollama's list: https://docs.ollama.com/api/tags."""
     return tuple(model["name"] for model in body["models"])
 
 
@@ -92,7 +91,7 @@ def _default(vendor: str, path: str, read: Read) -> Place:
 
 
 PLACES: Final = (
-    _default("ollama", "/api/tags", _ollama),
+    _default("ollama", "/api/tags", _ollama),  # https://docs.ollama.com/api/tags
     _default("lmstudio", "/api/v0/models", _lmstudio),
     # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
     _default("vllm", "/v1/models", _owned("vllm")),
@@ -144,7 +143,7 @@ class Search:
 
     def __init__(self, *, but: Collection[int] = ()) -> None:
         self.found: tuple[Server, ...] = ()
-        """The servers that were found; empty until the search has ended."""
+        """The servers that were found; () until the search has ended."""
         self._thread = threading.Thread(target=self._run, args=(but,), name="discovery", daemon=True)
         self._thread.start()
 
@@ -159,8 +158,8 @@ class Search:
 def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
     """The settings that make a gateway use these servers, in the form of `overrides` for `load`.
 
-    Each server becomes a provider, unless it is one already, and its models get their own names, except for
-    names that already have a meaning: any program on this machine could claim to have a model of that name.
+    Each server becomes a provider, unless one has its name or address, and its models get their own names,
+    except for names that already have a meaning: any program on this machine could claim such a name.
     """
     config = loaded.config
     named = config.providers.named

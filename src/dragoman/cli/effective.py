@@ -12,7 +12,9 @@ from dragoman.providers.provider import Provider
 
 
 def effective(found: Loaded) -> dict[str, str]:
-    """By the setting's path, the text of its value, for settings whose defaults depend on something else."""
+    """By path, as text: the real values of defaults that depend on something else, for settings that nothing
+    states. Raises this process's limit of open files.
+    """
     from dragoman.accounts.keys import unnamed
     from dragoman.assembly.providers import answer_limits
 
@@ -40,7 +42,6 @@ def effective(found: Loaded) -> dict[str, str]:
 
 
 def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
-    """The path and the real value of each such setting outside of accounts, models and client keys."""
     from dragoman.assembly.keys import needs_key
     from dragoman.server.connections import address_limit, connection_limit, raise_descriptor_limit
     from dragoman.stores.open import installed, writable
@@ -59,7 +60,6 @@ def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
 
 
 def _account(account: Provider) -> dict[str, str]:
-    """By name: the settings of a provider that have the catalogue's or the protocol's defaults, as text."""
     return {
         "dialect": account.dialect,
         "apis": ", ".join(api.dialect for api in account.further) or "[]",

@@ -49,8 +49,8 @@ class Row(msgspec.Struct):
     """The test result of one key of a provider.
 
     key: the last four characters of the key, None = the provider has no key, "" = the key is too short to
-    show a part of it. asked: the request that was sent. state: "refused" = the provider refused the key or
-    the account; "failed" = any other error. message: the provider's words. ms: the duration in milliseconds.
+    show a part of it. asked: the last request; ms: its milliseconds. state: "refused" = the provider refused
+    key or account; "failed" = any other error. message: the provider's words, or ours ("5 models").
     """
 
     provider: str
@@ -66,7 +66,7 @@ class _Unproven(DragomanError):
 
 
 def asks(found: Loaded) -> Iterator[str]:
-    """A line for each provider about the first request that `ask` will send with each of its keys."""
+    """A line for each provider: with each key, `ask` first requests its list of models (if it has one)."""
     for name, provider in found.providers.items():
         keys = len(provider.credentials)
         whose = f"with {keys} key{'s' * (keys != 1)}" if keys else "without a key"
@@ -149,9 +149,8 @@ class _Round:
         return True
 
     def _question(self, row: Row, number: int) -> Awaitable[None] | None:
-        """Announce and return the request that tests a key instead of the list.
-
-        None = no model is known to ask; that is put into `row`.
+        """The request that tests a key instead of the list, announced (once per provider) and put into `row`,
+        but not yet sent. None = no model is known to ask; `row` says so.
         """
         upstream = self._upstreams[row.provider]
         model = self._model(row.provider)
@@ -172,7 +171,9 @@ class _Round:
         return self._timed(row, lambda: _count(counter, model, number))
 
     def _model(self, provider: str) -> str | None:
-        """A model for the request: a configured model, else a well-known model that the provider lists."""
+        """The first model that may chat of the configured ones, the well-known ones that the provider lists,
+        all that it lists or, if no list was read, all well-known ones. None = no model is known.
+        """
         settings, row = self._found.config.models.values(), self._found.providers[provider]
         named = [target.use.partition("/") for model in settings for target in model.targets]
         listed = self._listed.get(provider, [])
@@ -186,7 +187,9 @@ class _Round:
         return next(filter(may_chat, choices), None)
 
     async def _timed(self, row: Row, question: Callable[[], Awaitable[str]]) -> None:
-        """Call `question`, which sends a request, and put its result into `row`. Raises its _Unproven."""
+        """Call `question` (at most eight run at once); put its result or failure, and its milliseconds, into
+        `row`. Raises its _Unproven.
+        """
         async with self._turns:
             began = SYSTEM.monotonic()
             try:

@@ -1,7 +1,7 @@
 """Puts settings into the text of a client's file (JSON, TOML, YAML, .env). Pure: text in, text out.
 
 No writer for TOML and YAML keeps comments, so their text is edited line by line. Then the new text is parsed.
-If it does not hold the expected content, `Unmergeable` is raised, so an unusual file is never damaged.
+If it does not hold the expected content, `Unmergeable` is raised, so such a file is never damaged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Unmergeable(Exception):
 
 
 def json_with(text: str, settings: Mapping[str, Any]) -> str:
-    """The text of a JSON object, with `settings` merged into it. Raises Unmergeable for other JSON."""
+    """The text of a JSON object, or "", with `settings` merged into it. Raises Unmergeable for other text."""
     try:
         there = json.loads(text) if text.strip() else {}
     except ValueError as error:
@@ -37,8 +37,8 @@ def json_with(text: str, settings: Mapping[str, Any]) -> str:
 def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping[str, str | bool]) -> str:
     """The text of a TOML file, with settings put into it. Raises Unmergeable if that fails.
 
-    first: the settings to put before the first table. table, settings: the name (`outer.inner`) and the
-    content of a table, which replaces the table of that name.
+    first: the settings to put at the beginning, instead of old ones. table, settings: the name
+    (`outer.inner`) and the content of a table, which replaces the table of that name.
     """
     there = _toml(text)
     lines = text.splitlines()
@@ -120,7 +120,6 @@ def _merged(there: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, 
 
 
 def _assigns(line: str, keys: Mapping[str, Any]) -> bool:
-    """True if a line sets one of these keys."""
     key, equals, _ = line.partition("=")
     return bool(equals) and key.strip().strip("\"'") in keys
 

@@ -64,7 +64,6 @@ def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
 
 
 def _list_embedded(terminal: Terminal) -> None:
-    """Print the models that can be installed, and whether they and their engines are installed."""
     from dragoman.upstreams.local import weights as local
 
     rows = [(row, "yes" if local.find(row) is not None else "no", local.lacks(row)) for row in local.WEIGHTS]

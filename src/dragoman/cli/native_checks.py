@@ -1,7 +1,7 @@
 """The checks of `dragoman test` for servers with another protocol than OpenAI's Chat Completions.
 
-The gateway's own dialects encode the requests and decode the responses. So a response that fails here is also
-one that the gateway could not use.
+The gateway's own dialects encode the requests and decode the responses. So a response that cannot be decoded
+here is also one that the gateway could not use.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class NativeProbe(Probe):
         return self.base + request.path, request.body
 
     async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:
-        """Send a `written` request and decode the response. Raises CheckFailed, or KeyRefused for 401."""
+        """Send a `written` request and decode the response. Raises LeftOut (no model), KeyRefused (401), and
+        CheckFailed for other errors and for what cannot be decoded.
+        """
         url, body = self.written(messages, **fields)
         answer = await self.call("POST", url, json=body)
         answer.expect(200)
@@ -82,7 +84,9 @@ class NativeProbe(Probe):
             raise CheckFailed(f"an answer that cannot be read: {error}") from None
 
     async def events(self) -> AsyncIterator[ir.Event]:
-        """Send a streamed request; yields its decoded events. Raises CheckFailed for bad status or events."""
+        """Send a streamed request; yields its decoded events. Raises TooLarge, LeftOut (no model), KeyRefused
+        (401), and CheckFailed for other errors and for what cannot be decoded.
+        """
         url, body = self.written(stream=True)
         decoder = self.dialect.stream.decoder(STANDARD)
         splitter = SPLITTERS[self.dialect.stream.framing](LARGEST)
@@ -170,7 +174,7 @@ async def unknown_model(probe: NativeProbe) -> str:
 
 
 async def missing_question(probe: NativeProbe) -> str:
-    """Check that a request without its required member gets 400, and the error names the member."""
+    """Check that a request without its required member (if it has one) gets 400 with the member's name."""
     stated = probe.dialect.probe
     if stated is None or not (member := stated.question):
         raise LeftOut(f"{probe.dialect.title} loads a model that is asked nothing")

@@ -46,7 +46,7 @@ def loaded(
 
 
 def refused(error: ConfigError, file: Path | None) -> Failure:
-    """The failure for the first problem of a configuration; for several, its hint is how to list them all."""
+    """The failure for the first problem. Its hint: how to list all; for only one its own, or `advice`."""
     first, *others = error.problems
     if others:
         command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])

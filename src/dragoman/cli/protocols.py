@@ -39,7 +39,6 @@ class Spoken(NamedTuple):
 
 
 def _tested() -> Iterator[str]:
-    """The protocols that can be tested, in the order in which they are tried."""
     return (name for name, dialect in DIALECTS.items() if dialect.probe is not None)
 
 
@@ -50,7 +49,7 @@ def _probe(dialect: str) -> Probe:
 
 
 def stated(url: str) -> Spoken | None:
-    """The protocol whose chat endpoint a URL ends with; None = of none. Raises ValueError for a bad URL."""
+    """The protocol whose chat endpoint a URL ends with; None = of none. Raises ValueError if one is bad."""
     path = url.partition("?")[0].rstrip("/")
     for dialect in _tested():
         paths = DIALECTS[dialect].paths
@@ -62,7 +61,7 @@ def stated(url: str) -> Spoken | None:
 
 
 async def spoken(base: str, key: str | None) -> Spoken:
-    """The first protocol that the server at a base URL speaks. Chat Completions if no protocol is found.
+    """The first protocol that a server speaks; Chat Completions if none is found or it is not reached.
 
     The requests that try the protocols cost nothing.
     """
@@ -85,7 +84,9 @@ def _candidates(base: str) -> Iterator[Spoken]:
 
 
 async def _answers(session: aiohttp.ClientSession, there: Spoken, key: str | None) -> bool:
-    """True if the server has a protocol's paths: it refuses an empty request for its body, not its path."""
+    """True if the server has the path of a protocol's probe: a status other than 404, 405 and 501; and if it
+    is 200 for a GET, JSON with the probe's member.
+    """
     probe = _probe(there.dialect)
     method, path = ("GET", probe.path) if probe.path else ("POST", DIALECTS[there.dialect].paths.chat)
     options: Mapping[str, Any] = {} if probe.path else {"json": {}}

@@ -95,7 +95,7 @@ class _Target(NamedTuple):
 
 
 def _stated(url: str) -> _Target:
-    """The server at a URL, without keys of the configuration. Raises ValueError if the URL is invalid."""
+    """The server at a URL, with the key of DRAGOMAN_API_KEY if set. Raises ValueError for an invalid URL."""
     spelled = url if "://" in url else f"http://{url}"  # `host:port` without a scheme means HTTP
     there = stated(spelled)
     base = base_url(spelled, endpoint="/chat/completions") if there is None else there.base
@@ -103,7 +103,9 @@ def _stated(url: str) -> _Target:
 
 
 def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
-    """The gateway of the configuration, and its best key if one is known. Raises Failure for port 0."""
+    """The gateway of the configuration, with the environment's key, else the best configured one, else the
+    created one. Raises Failure for port 0 or a bad configuration.
+    """
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})
     server = found.config.server
@@ -178,7 +180,6 @@ def _probe(
 
 
 def _introduce(terminal: Terminal, target: _Target, there: Spoken) -> None:
-    """Print the URL and the key's owner if the configuration is known, and an unusual protocol."""
     if target.found is not None:
         whose = f" with the key of {clean(target.whose)}" if target.whose and target.key else ""
         terminal.say(f"testing {there.base}{whose}")
@@ -195,7 +196,6 @@ def _refused(target: _Target, there: Spoken, refused: KeyRefused) -> Failure:
 
 
 def _tell(terminal: Terminal, outcome: Outcome) -> None:
-    """Print one outcome: aligned on a terminal, otherwise separated by tabs."""
     if terminal.as_json:
         return
     state, word = _STATES[outcome.passed]

@@ -245,7 +245,7 @@ def _with_neighbours(
 
 
 def _refuse_unknown(found: Loaded, file: Path | None) -> None:
-    """Raise Failure if a client key names a model that nobody offers, no discovered server either."""
+    """Raise Failure if clients are permitted a model that nobody offers, no discovered server either."""
     if found.doubts:
         from dragoman.assembly.names import naming, refuse_unknown
 
@@ -284,7 +284,10 @@ def _with_store(found: Loaded) -> Loaded:
 
 
 def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
-    """The configuration with the client key of the file (made if missing), and the key; None = not needed."""
+    """The configuration, with the created key if one is needed and none configured; and that key, or None.
+
+    Raises Failure if the key's file is unreadable or holds none.
+    """
     from dragoman.assembly.keys import needs_key
     from dragoman.config.settings import ClientKey as Setting
     from dragoman.seams.secret import Secret

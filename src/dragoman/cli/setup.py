@@ -150,7 +150,7 @@ def _list(terminal: Terminal) -> None:
 
 
 def _offer(terminal: Terminal, file: Path | None) -> None:
-    """Print the model servers on this machine that a gateway could use."""
+    """Print the model servers on this machine that a gateway could use; nothing if `discover` is false."""
     from dragoman.config.load import load
 
     try:
@@ -181,10 +181,11 @@ def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str,
 
 
 def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool) -> Gateway:
-    """The gateway, with a model from its list if none was chosen. Warns of variables in the client's way.
+    """The gateway, with a model from its list if none was chosen. Warns of variables in the client's way,
+    of a gateway that does not answer, and of a model that it does not list.
 
-    Raises Failure if the gateway refuses the key, or does not answer although it is needed: for the model, or
-    because `needed` is True.
+    Raises Failure if the gateway refuses the key, has no model to choose, or does not answer although it is
+    needed: for the model, or because `needed` is True.
     """
     from dragoman.cli.asking import NotThere, models
     from dragoman.upstreams.local.weights import may_chat
@@ -221,7 +222,6 @@ def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool
 
 
 def _doubt(terminal: Terminal, model: str) -> None:
-    """Warn if the model is an embedded model: it is too weak for an agent."""
     from dragoman.upstreams.local.weights import known
 
     if known(model.removeprefix("local/")) is not None:
@@ -230,7 +230,7 @@ def _doubt(terminal: Terminal, model: str) -> None:
 
 
 def _write(setting: Setting) -> _Written:
-    """Change one file atomically, after a backup copy of it is written. Raises Failure if that fails."""
+    """Change one file atomically, if its text changes, after a backup copy. Raises Failure if that fails."""
     path = setting.path.resolve()  # a symbolic link stays a link: its target is changed
     try:
         old = path.read_text(encoding="utf-8") if path.exists() else ""

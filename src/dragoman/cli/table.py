@@ -58,7 +58,6 @@ def _shown(cell: Cell) -> str:
 
 
 def _fitting(widths: list[int], room: int, names: int) -> list[int]:
-    """Change `widths` until the columns fit into `room`, and return it. Columns are shortened or removed."""
     while (excess := sum(widths) + len(_GAP) * (len(widths) - 1) - room) > 0:
         slack = sum(max(0, width - _LEAST) for width in widths)
         if slack < excess and len(widths) > 1:
@@ -73,7 +72,6 @@ def _fitting(widths: list[int], room: int, names: int) -> list[int]:
 
 
 def _cut(text: str, room: int) -> str:
-    """The text; if it is longer than `room` characters, "…" replaces its middle."""
     if len(text) <= room:
         return text
     head = room // 2

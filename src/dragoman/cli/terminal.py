@@ -19,7 +19,7 @@ from dragoman.errors import DragomanError
 DONE, ANSWER_IS_NO, MISUSE, CONFIGURATION, UNREACHABLE, NO_RIGHT = range(6)
 """Exit codes. ANSWER_IS_NO: a check failed, or the work could not be done. MISUSE: wrong arguments, or a
 confirmation is needed but there is no terminal to ask on. CONFIGURATION: the configuration is wrong.
-UNREACHABLE: no server answers, or the port is taken. NO_RIGHT: a key was refused.
+UNREACHABLE: no server answers, or `serve` cannot listen. NO_RIGHT: a key was refused.
 """
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as a shell reports a program that SIGINT has ended."""
@@ -119,7 +119,7 @@ class Terminal:
         self.narrate(line + "\n")
 
     def note(self, state: str, line: str) -> None:
-        """Print a message line that begins with the sign of a state (ok, warn), as `say` does."""
+        """Print a message line with the sign of a state (ok, warn), unless `--json` or `--quiet` is set."""
         self.say(f"{self.err.mark(state)} {line}")
 
     def narrate(self, text: str) -> None:
@@ -141,7 +141,7 @@ class Terminal:
     ) -> None:
         """Print a table: aligned on a terminal, otherwise with full values separated by tabs.
 
-        names, wraps: see `aligned`.
+        names: how many columns, from the left, are shortened last. wraps: the last column may use more lines.
         """
         cleaned = [[clean(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
         if not self.out.is_terminal:
@@ -154,7 +154,7 @@ class Terminal:
             self.result(line)
 
     def fail(self, failure: Failure) -> None:
-        """Print a failure on stderr: its lines, its message and its hint, or one JSON object."""
+        """Print a failure on stderr: its lines, message and hint, or one JSON object without its lines."""
         message = clean(failure.message)
         hint = None if failure.hint is None else clean(failure.hint)
         if self.as_json:
@@ -184,7 +184,7 @@ def clean(text: str, *, lines: bool = False) -> str:
 
 
 def _wants_colours(*, moves: bool) -> bool:
-    """False if NO_COLOR is set (no-color.org); True if FORCE_COLOR is (force-color.org); else `moves`."""
+    """False if NO_COLOR is set (no-color.org); True if FORCE_COLOR is, but not "0"; else `moves`."""
     if os.environ.get("NO_COLOR"):
         return False
     return os.environ.get("FORCE_COLOR", "0") not in {"", "0"} or moves

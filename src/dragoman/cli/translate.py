@@ -100,7 +100,6 @@ def command(
 
 
 def _report(terminal: Terminal, result: Translation) -> None:
-    """Print a line for each loss, change and addition; then the provider's path, and their three counts."""
     mark = terminal.err.mark
     wide = max((len(loss.path) for loss in result.losses), default=0)
     for loss in result.losses:

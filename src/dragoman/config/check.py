@@ -1,4 +1,5 @@
-"""Checks that the settings fit together: names exist, addresses are valid, aliases form no circle.
+"""Checks that the settings fit together (names and files exist, addresses are valid, aliases form no
+circle), and makes the providers' accounts.
 
 `decode` has already checked the form of each value. The name of an entry that could not be decoded still
 counts as known, so that each mistake is reported only once.
@@ -64,7 +65,7 @@ misspelt and gets a warning. https://platform.openai.com/docs/api-reference/chat
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST_KEY: Final = 16
-"""The smallest number of characters of a client key. A shorter key could be found by trying all of them."""
+"""A client key of fewer characters is refused (on loopback: a warning); it could be found by trying all."""
 _ALL_INTERFACES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named to be recognised, not bound
 
 
@@ -86,7 +87,8 @@ def check(
     unread: frozenset[str] = frozenset(),
     own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
-    """The enabled accounts without errors, by name; the problems, the warnings and the doubts.
+    """The enabled accounts, by name, except those with an error in address, protocols, `passthrough` or
+    quirks; the problems, the warnings and the doubts.
 
     sources: the place of each written setting, by the setting's path. names: the names of all entries of
     `providers`, `models` and `aliases`, also of those that could not be decoded. unread: the paths of the
@@ -358,7 +360,6 @@ class _Checker:
             self.problem(path, f"its provider does not speak {api}", hint)
 
     def circles(self) -> None:
-        """Report each circle of aliases once, at the circle's first alias in the file."""
         reported: set[str] = set()
         for name in self.config.aliases:
             if name not in reported and (circle := self.circle(name)):
@@ -395,7 +396,9 @@ class _Checker:
             self.problem(path, f"there is no model or alias `{target}`", hint or _BARE)
 
     def grants(self, entries: Iterable[str] | None, path: str) -> None:
-        """Check the names and patterns of models that clients may use. One without a match is a doubt."""
+        """Check the names and patterns of models that clients may use. One without a match is a doubt; but a
+        pattern `provider/…` is a problem if the provider is disabled or offers no such model.
+        """
         if WILDCARD in self.aliases:
             return  # the alias `*` matches every name
         for index, entry in enumerate(entries or ()):
@@ -433,7 +436,6 @@ class _Checker:
             self.doubts.append(Doubt(pattern, self.note(path, f"`{pattern}` matches no model", hint)))
 
     def provider_pattern(self, pattern: str, provider: str, rest: str, path: str) -> None:
-        """Check a pattern for the models of one provider. rest: the part of the pattern after the slash."""
         if provider not in self.providers:
             hint = unconfigured(pattern, self.rows()) or suggest(provider, self.providers)
             problem = self.note(path, f"there is no provider {provider}", hint)
@@ -447,14 +449,14 @@ class _Checker:
                 self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
 
     def rows(self) -> dict[str, str | None]:
-        """By provider: the name of its catalogue row, if it has one; None for providers of the program."""
+        """By provider: its `catalog`, else its name (in the catalogue or not); None = it has no settings."""
         named = self.config.providers.named
         return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 
     def uses(self, target: str) -> list[str]:
-        """The deployments (`provider/model`) for a name. The name must not be in a circle of aliases."""
-        while target in self.config.aliases:
-            target = self.config.aliases[target].route
+        """The deployments (`provider/model`) for a name; wrong ones if it leads into a circle of aliases."""
+        for _ in self.config.aliases:
+            target = self.config.aliases[target].route if target in self.config.aliases else target
         if target in self.config.models:
             return [deployment.use for deployment in self.config.models[target].targets]
         if target.partition("/")[0] in self.providers:
@@ -498,7 +500,6 @@ class _Checker:
         return provider not in providers.named or providers.named[provider].enabled
 
     def is_own(self, base: str) -> bool:
-        """True if a base URL is the address on which this gateway listens."""
         server = self.config.server
         parts = urlsplit(base)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -543,7 +544,6 @@ class _Checker:
             self.problem(path, str(error))
 
     def output_checks(self) -> None:
-        """Report each `check_output: true` if the extra `schema` is not installed."""
         if available():
             return
         places: dict[str, Config | Model | Alias] = {"": self.config}

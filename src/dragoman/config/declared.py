@@ -61,13 +61,13 @@ def options(kind: Any) -> tuple[Any, ...]:
 
 
 def nullable(kind: Any) -> bool:
-    """True if the setting accepts null."""
+    """True if null is one of the type's values: a union with None, or any JSON."""
     return kind is Any or (get_origin(kind) in {Union, types.UnionType} and types.NoneType in get_args(kind))
 
 
 @cache
 def holds_secrets(kind: Any) -> bool:
-    """True if values of this type are secrets, or may contain secrets."""
+    """True if the type is `Secret`, or contains it, or a section with a setting declared `about.secret`."""
     if kind is Secret:
         return True
     if isinstance(kind, type) and issubclass(kind, Section):

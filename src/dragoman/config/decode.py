@@ -1,7 +1,7 @@
-"""Turns the tree of a configuration into typed settings, and collects every problem.
+"""Turns the tree of a configuration into typed settings, and collects every problem. Reads secret files.
 
-The types in `settings` decide which values are accepted, what an error message says, and which name is
-suggested for an unknown name. Secrets never appear in a message.
+The types in `settings` decide which values are accepted, what an error message says, and (after `foreign`)
+which name is suggested for an unknown name. Secrets never appear in a message.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def flaw_of(secret: str) -> str | None:
 
 
 class _Invalid:
-    """The type of `INVALID`: a value that could not be read, for which `Decoder.problems` has the reason."""
+    """The type of `INVALID`: a value that could not be read. `Decoder.problems` or the reader's say why."""
 
 
 INVALID: Final = _Invalid()
@@ -81,17 +81,21 @@ class Decoder:
         self.names: dict[str, frozenset[str]] = {}
 
     def section(self, kind: type[S], node: Node, path: str = "") -> S:
-        """Decode a section. A setting that could not be read has its default, and adds problems."""
+        """Decode a section. What cannot be read adds problems: a setting keeps its default, an entry of a
+        mapping is left out.
+        """
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value
 
     def preview(self, kind: Any, node: Node) -> Any:
-        """Decode one list or mapping without adding problems or sources. An invalid value becomes empty."""
+        """Decode one list or mapping; no attribute changes. An invalid value becomes empty."""
         value = Decoder(self.folder).read(kind, node, "")
         return get_origin(kind)() if value is INVALID else value
 
     def read(self, kind: Any, node: Node, path: str) -> Any:
-        """Decode a node as a declared type. Returns INVALID, and adds problems, if that is impossible."""
+        """Decode a node as a declared type, and add its sources, names, problems and warnings. Returns
+        INVALID if no value could be read.
+        """
         self.sources[path] = node.source
         if _is_nothing(node) and nullable(kind):
             return None
@@ -214,7 +218,6 @@ class Decoder:
         return kind(**good) if good.keys() >= required else INVALID
 
     def _bounds(self, meta: about, value: Any, node: Node, path: str) -> None:
-        """Add a problem for a number that is smaller or larger than the setting allows."""
         if meta.ge is not None and isinstance(value, int) and value < meta.ge:
             self.problem(path, f"must be at least {meta.ge}", node.source)
         if meta.le is not None and isinstance(value, int) and value > meta.le:
@@ -314,7 +317,7 @@ def _is_number(node: Node) -> bool:
 
 
 def _found(node: Node) -> str:
-    """The value of a node in words. A text is shown only if it is short and holds no variable's value."""
+    """The value of a node in words. A text is shown only if it is short, one line, and without variables."""
     if isinstance(node, Table):
         return "a mapping"
     if isinstance(node, Items):

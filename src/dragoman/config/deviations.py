@@ -41,7 +41,6 @@ def meanings(kind: type) -> Mapping[str, str]:
 
 
 def _fields(kind: type) -> Iterator[tuple[str, str, int]]:
-    """Each field of a class: its name, its meaning, and its line in the source of the class."""
     (written,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(written, ast.ClassDef)
     for field, below in zip(written.body, [*written.body[1:], ast.Pass()], strict=True):
@@ -52,5 +51,4 @@ def _fields(kind: type) -> Iterator[tuple[str, str, int]]:
 
 
 def _group(before: list[str]) -> str:
-    """The group of a field: the text of the last comment `# --- … ---` above it. before: lines above it."""
     return next((found[1] for line in reversed(before) if (found := _GROUP.search(line.strip()))), "")

@@ -13,7 +13,7 @@ class Egress(Section, frozen=True):
 
     allow: tuple[str, ...] = ()
     """Private hosts, addresses and networks (`10.0.0.0/8`) from which the gateway may fetch files that a
-    request names by URL. Hosts of configured providers are always allowed."""
+    request names by URL. Requests to configured providers do not need it."""
     max_addresses: Annotated[int, about(unit="addresses", ge=1, le=1000)] = 20
     """How many URLs of one request the gateway fetches. A request with more gets 400."""
     max_size: Size = Size(20 * 1024 * 1024)

@@ -1,8 +1,8 @@
 """Settings from environment variables, as trees that are merged with the tree of the file.
 
-A DRAGOMAN_… variable belongs to one setting and overrides the file. A vendor's own
-variables (OPENAI_API_KEY, OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a provider, or fill in the keys that
-the file does not state.
+A DRAGOMAN_… variable belongs to one setting and overrides the file. A vendor's own variables
+(OPENAI_API_KEY, OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add a provider, or give keys and base URL to one
+that states no keys.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple
 
 
 def own_variables(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of the DRAGOMAN_… variables that are not empty, and a warning for each unknown one."""
+    """The tree of the DRAGOMAN_… variables of settings, except empty ones; a warning for each unknown one."""
     declared = {name: (path, kind) for name, path, kind in variables()}
     tree: Node = Table({}, Source("the environment"))
     for name, (path, kind) in declared.items():
@@ -63,10 +63,10 @@ def place(path: str, node: Node) -> Table:
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
     """A copy of a configuration's tree, with the keys and base URLs of the vendors' environment variables.
 
-    A vendor without a provider in the tree gets a provider with the vendor's name. A provider in the tree
-    that states no keys gets those of the environment, and if it states no base URL that of the environment.
-    One that states keys gets neither: a key of the file must not be sent to an address that the file does not
-    contain. Nor does one that has another name than its vendor and states a base URL.
+    A vendor without a provider in the tree gets one with the vendor's name. A provider that states no keys
+    gets those of the environment, and if it states no base URL that of the environment. One that states keys
+    (or `[]`) gets neither: a key of the file must not be sent to an address that the file does not contain.
+    Nor does one that states a base URL and has another name than its vendor.
     """
     written = tree.entries.get("providers") or Table({}, tree.source)
     if isinstance(written, Scalar) and written.value is None:
@@ -89,7 +89,7 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
 
 
 def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
-    """The keys and the base URL of a vendor in the environment; None if the environment has neither."""
+    """The keys (of the first of `vendor.keys` that has any) and the base URL of a vendor; None = neither."""
     entries: dict[str, Node] = {}
     for base in vendor.keys:
         found = [(name, environ.get(name, "").strip()) for name in numbered(base)]
@@ -115,7 +115,6 @@ def numbered(name: str) -> Iterator[str]:
 
 
 def _vendor_of(name: str, node: Node) -> str:
-    """The name of the catalogue row that an entry of `providers` uses: its `catalog`, else its own name."""
     stated = node.entries.get("catalog") if isinstance(node, Table) else None
     return stated.text if isinstance(stated, Scalar) and stated.value is not None else name
 

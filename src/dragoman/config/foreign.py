@@ -1,4 +1,4 @@
-"""Names of settings in other programs, each with a hint that names the same setting of Dragoman. Data.
+"""Names of settings in other programs, each with a hint about what Dragoman has instead. Data.
 
 The names come from LiteLLM's configuration (https://docs.litellm.ai/docs/proxy/config_settings) and from the
 vendors' clients. The loader does not accept them; it only adds the hint to the error message.
@@ -41,4 +41,4 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "drop_params": "the default here; strict: true refuses instead",
     }
 )
-"""By the name in another program: the hint. Used only for names that are not settings of Dragoman."""
+"""By the name in another program: the hint. Used only in a section that has no setting of this name."""

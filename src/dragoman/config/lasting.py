@@ -58,7 +58,7 @@ class Sessions(Section, frozen=True):
     """Conversations that the gateway stores, for clients that send `X-Session-Id` and only new messages."""
 
     ttl: Duration = Duration(1800)
-    """How long a session is kept after its last request. With `0`, requests with the header are refused."""
+    """How long a session is kept after its last request. With `0`, requests that name one are refused."""
     by: Annotated[tuple[Literal["session_id", "user", "history"], ...], about(default="only the header")] = ()
     """What identifies a session besides the header, in order of preference: `session_id` or `user`, fields of
     the request body; `history`, the earlier messages that the client repeats."""
@@ -66,4 +66,4 @@ class Sessions(Section, frozen=True):
     """How many sessions are kept. When there are more, the client with the most sessions loses its least
     recently used one."""
     max_size: Size = Size(4_000_000)
-    """The largest size of one session. When it is reached, the oldest turns are dropped."""
+    """The largest size of one session. Above it the oldest turns are dropped; a larger turn is not stored."""

@@ -1,6 +1,6 @@
 """Converts LiteLLM's `config.yaml` into Dragoman's settings, with notes on what became of each.
 
-A gateway with the converted settings answers under the same model names.
+A gateway with the converted settings answers under the same model names, unless a note says otherwise.
 https://docs.litellm.ai/docs/proxy/config_settings
 """
 
@@ -22,7 +22,7 @@ _MOST_ATTEMPTS: Final = 10
 
 
 class Note(NamedTuple):
-    """What became of one LiteLLM setting. path: its path in LiteLLM's file. done: it was converted."""
+    """What became of one LiteLLM setting. path: in its file. done: False = a person should look at it."""
 
     path: str
     text: str
@@ -37,13 +37,13 @@ class Converted(NamedTuple):
 
 
 def is_litellms(written: Mapping[str, Any]) -> bool:
-    """True if a configuration has a section that only LiteLLM knows, and no section of Dragoman."""
+    """True if a configuration has a section that only LiteLLM knows, and none of Dragoman's main ones."""
     ours = {"providers", "models", "aliases", "auth", "server"}
     return not words.SECTIONS.isdisjoint(written) and ours.isdisjoint(written)
 
 
 def convert(written: Mapping[str, Any]) -> Converted:
-    """Dragoman's settings that do the same as LiteLLM's, as far as possible."""
+    """Dragoman's settings that do the same as LiteLLM's, as far as possible; notes on most of LiteLLM's."""
     return _Conversion(written).run()
 
 
@@ -137,7 +137,6 @@ class _Conversion:
                 self.note(name, words.of_setting(name))
 
     def setting(self, name: str, value: Any, path: str) -> None:
-        """Convert one general setting of LiteLLM."""
         if value is None:
             return
         if name in ("fallbacks", "context_window_fallbacks"):
@@ -170,7 +169,6 @@ class _Conversion:
     # Models -----------------------------------------------------------------------------------------------
 
     def entry(self, entry: Any, path: str) -> None:
-        """Convert one entry of `model_list`."""
         params = _section(entry, "litellm_params")
         name, model = _section({"x": entry}, "x").get("model_name"), params.get("model")
         if not isinstance(name, str) or not isinstance(model, str):
@@ -212,7 +210,7 @@ class _Conversion:
                 self.note(join(path, str(key)), words.PARAMS.get(key, words.UNKNOWN))
 
     def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
-        """LiteLLM's name for the provider (None = not stated), and the provider's own name for the model."""
+        """LiteLLM's name for the provider (None = not known), and the model's name without this prefix."""
         stated = params.get("custom_llm_provider")
         prefix, slash, rest = model.partition("/")
         if isinstance(stated, str):
@@ -257,7 +255,9 @@ class _Conversion:
         return self.same_or_new(wanted, row, settings)
 
     def name_of(self, prefix: str, row: str | None, settings: Mapping[str, Any], name: str) -> str:
-        """The name for the provider: the prefix of its wildcard, else the vendor's name, else its host."""
+        """The name for the provider: the prefix of its wildcard; else the vendor's name (also `azure`); else
+        the host of its base URL, or the variable in that, with `-server` if the catalogue has this name.
+        """
         if name.endswith("/*") and name.count("*") == 1 and "/" not in name[:-2]:
             return name[:-2]
         if prefix == "azure" or (row is not None and (row != "openai" or "base_url" not in settings)):
@@ -293,7 +293,6 @@ class _Conversion:
             )
 
     def params(self, params: Mapping[str, Any], group: _Group, path: str) -> None:
-        """Convert the other parameters of an entry: request defaults and the body; a note for the rest."""
         for key, value in params.items():
             if key in words.OF_ACCOUNT or value is None:
                 continue
@@ -315,7 +314,7 @@ class _Conversion:
                 self.note(join(path, key), words.INFO.get(key, "not needed here"))
 
     def add_fallbacks(self) -> None:
-        """Add the deployments of each model's fallbacks after the model's own deployments."""
+        """Add the deployments of each model's fallbacks after its own, and a note for what is missing."""
         own = {name: list(group.targets) for name, group in self.groups.items()}
         everybody = self.chains.pop("*", [])
         for name, group in self.groups.items():
@@ -338,7 +337,8 @@ class _Conversion:
         """The entry of `models` for one group; {} if the group became an alias.
 
         Only an alias can have request defaults. So a group with defaults becomes an alias, which points to
-        the deployment itself, or to a new model if the group has more settings.
+        the deployment itself, or to a new model in `models_of_aliases` if the group has more settings.
+        `supports` and `max_output` of a group with several deployments are left out, with a note.
         """
         targets = sorted(group.targets, key=lambda one: one.order)
         settings = dict(group.model)
@@ -383,12 +383,10 @@ def _base_url(params: Mapping[str, Any]) -> Any:
 
 
 def _is_vendors_host(row: str | None, base: str) -> bool:
-    """True if an address has the host of the vendor's own API. Then `base_url` need not be stated."""
     return row is not None and urlsplit(base).hostname == urlsplit(CATALOG[row].base_url).hostname
 
 
 def _default_keys(row: str) -> list[str]:
-    """The keys of a vendor's provider if the provider states none: the vendor's environment variable."""
     return [f"${{{name}}}" for name in CATALOG[row].keys[:1]]
 
 

@@ -223,7 +223,7 @@ _BEGINNINGS: Final = (
 
 
 def of_setting(name: str) -> str:
-    """A sentence that says what Dragoman has instead of one of LiteLLM's settings."""
+    """A sentence that says what Dragoman has instead of one of LiteLLM's settings, or `UNKNOWN`."""
     if name in SETTINGS:
         return SETTINGS[name]
     return next((text for begins, text in _BEGINNINGS if name.startswith(begins)), UNKNOWN)

@@ -3,7 +3,7 @@
     presets  <  file  <  DRAGOMAN_… variables  <  command line
 
 A source on the right overrides the sources to its left. The vendors' own variables (OPENAI_API_KEY) only add
-keys and base URLs that no other source states.
+providers, keys and base URLs that no other source states.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: every setting. providers: the enabled accounts by name, without the built-in providers.
     simulate: True = the simulator is offered. sources: the place of each written setting, by the setting's
     path. warnings: things that are unusual but allowed. file: the file that was read, None = no file.
-    home: Dragoman's own folder. leads: secrets from outside the file that would be sent to a host which only
-    the file names; see `trust`. doubts: model names that clients may use and that the configuration does not
-    have; `assembly.refuse_unknown` decides about them.
+    home: Dragoman's own folder. leads: secrets from outside the file that would go to a host which only the
+    file chooses, or to any provider (`trust`). doubts: model names that clients may use and that the
+    configuration does not have; `assembly.names.refuse_unknown` decides about them.
     """
 
     config: Config
@@ -57,7 +57,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     doubts: tuple[Doubt, ...] = ()
 
     def source(self, path: str) -> str:
-        """The place of a setting's value: "dragoman.yaml:12", the name of a variable, or "default"."""
+        """The place of a setting's value, as `Source` writes it ("dragoman.yaml:12"); else "default"."""
         return str(self.sources.get(path, DEFAULT))
 
 
@@ -74,7 +74,8 @@ def load(
     path: the file to read, or a mapping with the settings in the form of a file, or None = look for a file
     (`locate.find`). environ: the environment variables. overrides: settings of the command line by their
     paths (`{"server.port": 9000}`). cwd: the working directory. own: the names of upstreams that the program
-    itself provides. Raises ConfigError with all problems, in the order of the file.
+    itself provides. Raises ConfigError with all problems, in the order of the file; one is an unapproved lead
+    (`trust`) of a file that was only found in `cwd`. If the file cannot be read, that is the only problem.
     """
     file: Path | None = None
     if isinstance(path, Mapping):
@@ -119,7 +120,7 @@ def load(
 
 
 def as_written(file: Path) -> Any:
-    """The decoded content of a file; `${NAME}` stays in it, without its default. Raises ConfigError."""
+    """A file's content; `${NAME}` stays, without a default. Raises ConfigError if unreadable or no YAML."""
     tree_of_file, problems = _read(file, _Unfilled())
     if problems:
         raise ConfigError(*problems)
@@ -127,14 +128,12 @@ def as_written(file: Path) -> Any:
 
 
 class _Unfilled(dict[str, str]):
-    """An environment in which the value of NAME is the text `${NAME}`."""
-
     def get(self, name: str, default: Any = None) -> str:
         return f"${{{name}}}"
 
 
 def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of a file and the problems of its form. Raises ConfigError if the file cannot be read."""
+    """The tree of a file and its problems. Raises ConfigError if it is unreadable, too large or not UTF-8."""
     try:
         with file.open("rb") as opened:
             data = opened.read(_LARGEST + 1)
@@ -153,7 +152,7 @@ def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]
 
 
 def _with_presets(written: Node, decoder: Decoder) -> Table:
-    """The tree, merged over the presets that it names. decoder: gets a problem for each unknown name."""
+    """The tree, merged over its presets, the last on top. decoder: gets a problem for each unknown one."""
     assert isinstance(written, Table)
     below: Node = Table({}, Source("presets"))
     if (chosen := written.entries.get("preset")) is not None:
@@ -181,7 +180,6 @@ def _simulates(config: Config, accounts: Mapping[str, Provider]) -> bool:
 
 
 def _in_order(problems: list[Problem], file: Path | None) -> list[Problem]:
-    """The problems without repetitions: first those of the file by line, then those of other sources."""
     return sorted(
         dict.fromkeys(problems),
         key=lambda one: (one.file != str(file), one.file or "", one.line or 0, one.path, one.message),

@@ -12,7 +12,10 @@ FILE_NAME: Final = "dragoman.yaml"
 
 
 def home(environ: Mapping[str, str]) -> Path:
-    """The folder for Dragoman's files: DRAGOMAN_HOME, if not empty, else the platform's for program data."""
+    """The folder for Dragoman's files: DRAGOMAN_HOME, if not empty, else the platform's for program data.
+
+    Raises ConfigError for a `~` whose home folder is unknown.
+    """
     if chosen := environ.get("DRAGOMAN_HOME"):
         return _expanded(chosen, "DRAGOMAN_HOME")
     import platformdirs
@@ -24,7 +27,7 @@ def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
     """The configuration file to read if the command line names none; None if there is no such file.
 
     It is DRAGOMAN_CONFIG if that variable is set (empty = use no file), else `dragoman.yaml` in `cwd`, else
-    `dragoman.yaml` in `home`. Raises ConfigError if DRAGOMAN_CONFIG names a file that does not exist.
+    `dragoman.yaml` in `home`. Raises ConfigError if DRAGOMAN_CONFIG names no file, or for such a `~`.
     """
     chosen = environ.get("DRAGOMAN_CONFIG")
     if chosen is not None:
@@ -38,7 +41,7 @@ def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
 
 
 def is_file(path: Path) -> bool:
-    """True if the file exists. False also for a name that no file can have."""
+    """True if a regular file is there. False also if the system cannot look: the name is too long, …"""
     try:
         return path.is_file()
     except OSError:

@@ -15,7 +15,7 @@ _MAX_DEPTH: Final = 50
 
 
 def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of these settings, and the problems of their form (wrong types, too deep nesting).
+    """The tree of these settings, and the problems: wrong types, too deep nesting, unset variables.
 
     settings: None, bool, numbers, strings, and lists and mappings of these. `${VARIABLE}` in a string is
     replaced by the value in `environ`.
@@ -27,14 +27,12 @@ def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tu
 
 
 class _Reader:
-    """Builds one tree. It collects a problem for each value that cannot be part of a tree."""
-
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.problems: list[Problem] = []
 
     def node(self, value: Any, path: str, depth: int) -> Node:
-        """The tree of one value. depth: the number of containers around it."""
+        """The tree of one value; null, with a problem, if it is none. depth: the containers around it."""
         if depth > _MAX_DEPTH:
             self._problem(path, f"nested deeper than {_MAX_DEPTH} levels")
         elif isinstance(value, Mapping):

@@ -1,7 +1,7 @@
 """Presets: ready-made settings by name. Data.
 
-The operator's file is merged over the presets that it names, entry by entry. A preset is a normal
-configuration: everything in it could also stand in a file.
+The settings of the file, the environment and the command line are merged over the presets that they name,
+entry by entry. A preset is a normal configuration: everything in it could also stand in a file.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Reading(NamedTuple):
 
 
 def reread(loaded: Loaded) -> tuple[Loaded, tuple[Reading, ...]]:
-    """The configuration with those secrets of files that changed and can be used, and a result for each."""
+    """The configuration with the secrets that changed and can be used; a result for each secret of a file."""
     needs_restart = {join(join("providers", name), "proxy") for name in loaded.config.providers.named}
     held = list(_secrets_from_files(loaded.config))
     fresh: dict[str, Secret] = {}
@@ -118,7 +118,6 @@ def _check(loaded: Loaded, config: Config) -> Any:
 
 
 def _secrets_from_files(config: Config) -> Iterator[tuple[str, Secret, Path]]:
-    """Every secret that was read from a file: the path of its setting, the secret, the file."""
     found: list[tuple[str, Secret]] = []
 
     def note(path: str, secret: Secret) -> Secret:

@@ -25,7 +25,7 @@ from dragoman.providers.provider import Api, Provider, base_url
 
 
 def vendor_of(name: str, settings: Settings) -> Vendor | None:
-    """The provider's catalogue row, by `catalog` or else its name; None = it has none."""
+    """The provider's catalogue row, by `catalog` (raises ValueError if unknown) or its name; None = none."""
     if settings.catalog is not None and settings.catalog not in CATALOG:
         raise ValueError(f"there is no known provider {settings.catalog}")
     return CATALOG.get(settings.catalog or name)
@@ -55,7 +55,8 @@ def paths_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[s
 
 
 def apis_of(settings: Settings, vendor: Vendor | None, base: str, auth: Scheme) -> tuple[Api, ...]:
-    """The further protocols of a provider: as the operator states them, else as the catalogue row does.
+    """The further protocols of a provider: those that the operator lists (with the catalogue's facts where
+    nothing else is stated), else those of the catalogue row. Raises ValueError for a wrong quirk.
 
     base: the provider's base URL. auth: how its main protocol sends the key.
     """
@@ -72,8 +73,8 @@ def apis_of(settings: Settings, vendor: Vendor | None, base: str, auth: Scheme) 
 def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
     """One further protocol of a provider.
 
-    stated: the operator's settings. row: the catalogue's facts. base, auth: as in `apis_of`; `auth` is
-    used if neither `stated` nor `row` has one.
+    stated: the operator's settings. row: the catalogue's facts. base: the provider's base URL. auth: how its
+    main protocol sends the key, used if neither `stated` nor `row` says it. Raises ValueError for a quirk.
     """
     dialect = stated.dialect
     if stated.path is None:
@@ -92,7 +93,7 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
 
 
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
-    """The provider's base URL in normal form. Raises ValueError if it is missing or invalid."""
+    """The base URL (the operator's, else the vendor's) in normal form. Raises ValueError if none or bad."""
     chat_path, _ = paths_of(settings, vendor, dialect)
     return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path)
 
@@ -113,7 +114,7 @@ def _over(facts: Quirks, stated: Mapping[str, Any]) -> Quirks:
 
 
 def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) -> Provider:
-    """The account of a provider. sources: the place of each key, by the path of the key's setting."""
+    """The account of a provider. sources: the places of keys, by setting. Raises ValueError as its steps."""
     vendor = vendor_of(name, settings)
     dialect = dialect_of(settings, vendor)
     base = address_of(settings, vendor, dialect)

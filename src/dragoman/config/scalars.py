@@ -1,7 +1,7 @@
-"""Types for settings with a unit or a rule that are written as one text: durations, sizes, dates, paths.
+"""Types for settings with a unit or a rule that are written as one value: durations, sizes, dates, paths.
 
 Each type is a subclass of the plain value that the program computes with: a `Duration` is a float of
-seconds. `expected` is words for an error message, `schema` the JSON Schema of what `parse` accepts.
+seconds. `expected` is words for an error message, `schema` a JSON Schema for editors: `parse` is stricter.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Duration(float):
 
 
 class Size(int):
-    """Bytes, from "64MB", "512kB", "1GiB" or a plain number of bytes. MB is 1000², MiB is 1024²."""
+    """Whole bytes, from "64MB", "512kB", "1GiB" or a plain number, below 2⁶³. MB is 1000², MiB is 1024²."""
 
     expected: ClassVar[str] = "a size such as 64MB, 512kB or 1GiB"
     schema: ClassVar[Mapping[str, Any]] = {
@@ -173,7 +173,7 @@ DialectName = NewType("DialectName", str)
 
 
 def _number(value: object) -> float:
-    """The value itself, if it is a number. An int stays an int, because a float above 2**53 is not exact."""
+    """The number itself; an int stays one, as floats above 2**53 are not exact. Raises ValueError if none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("neither a number nor a text")  # noqa: TRY004 - one error for whatever is no such value
     return value

@@ -240,7 +240,6 @@ def _member(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reference(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A reference (`$ref`) to a section's schema, which is added to `definitions`."""
     definitions[kind.__name__] = _section(kind, definitions)
     return {"$ref": f"#/$defs/{kind.__name__}"}
 
@@ -286,7 +285,6 @@ def _deviation(quirk: Deviation) -> dict[str, Any]:
 
 
 def _inside(kind: Any, path: str) -> tuple[type[Section] | None, str]:
-    """The section inside a setting, or None; and the path that the settings of that section have."""
     (kind, *_) = options(kind)
     if get_origin(kind) is tuple:
         return _inside(get_args(kind)[0], f"{path}[]")
@@ -307,7 +305,6 @@ def _row(one: Setting, path: str, text: str) -> Row:
 
 
 def _word(kind: Any) -> str:
-    """The type of a setting, for the page."""
     members = options(kind)
     if len(members) > 1:
         return ", ".join(_word(member) for member in members)
@@ -323,7 +320,6 @@ def _word(kind: Any) -> str:
 
 
 def _default(one: Setting) -> str:
-    """The default of a setting for the page: in words or as a value; "" for a section."""
     value = one.default
     if value is msgspec.NODEFAULT:
         return "must be given"
@@ -333,7 +329,6 @@ def _default(one: Setting) -> str:
 
 
 def _stated(value: Any) -> str:
-    """A setting's or a quirk's default value as the page shows it, in Markdown."""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple | dict | frozenset):

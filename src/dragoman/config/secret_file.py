@@ -16,10 +16,9 @@ class Unreadable(Exception):
 
 
 def read(file: Path) -> str:
-    """The secret in a file, without blanks and line ends around it. Raises Unreadable if it cannot be read.
-
-    Only regular files are read. A configuration that somebody else wrote may name a device or a pipe, and
-    reading one could last for ever.
+    """The secret in a file, without blanks and line ends around it; may be "". Raises Unreadable if the file
+    cannot be opened, is too large, not UTF-8 or not a regular file: a configuration that somebody else wrote
+    may name a device or a pipe, and reading one could last for ever.
     """
     try:
         with open(file, "rb", opener=_without_waiting) as opened:
@@ -42,10 +41,7 @@ def _without_waiting(file: str, flags: int) -> int:
 
 
 def is_open(file: Path) -> bool:
-    """True if the file belongs to this user and every user may read it.
-
-    Files of root are not reported: containers mount their secrets as files of root.
-    """
+    """True if the file belongs to this user (not root, who owns containers' secrets) and all may read it."""
     user = getattr(os, "geteuid", lambda: 0)()
     about = file.stat()
     return user != 0 and about.st_uid == user and bool(about.st_mode & 0o004)

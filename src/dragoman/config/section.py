@@ -10,10 +10,10 @@ import msgspec
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A group of settings.
 
-    shorthand: the setting that gets the value if the operator writes one value instead of a mapping
-    (`gpt-4o: openai/gpt-5` means `gpt-4o: {route: openai/gpt-5}`). rest: the setting that collects all
-    entries with names of the operator's choice. in_environment: True = an environment variable sets each
-    setting: `DRAGOMAN_PORT` sets `port`.
+    shorthand: the setting that gets the value if the operator writes one value (or a secret's `{file: …}`)
+    instead of a mapping: `gpt-4o: openai/gpt-5` means `gpt-4o: {route: openai/gpt-5}`. rest: the setting that
+    collects all entries with names of the operator's choice. in_environment: True = an environment variable
+    sets each setting: `DRAGOMAN_PORT` sets `port`.
     """
 
     shorthand: ClassVar[str | None] = None
@@ -24,9 +24,10 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class about(msgspec.Struct, frozen=True):  # noqa: N801 - reads as a word in `Annotated[int, about(ge=1)]`
     """What is known of one setting besides its type, default and meaning (the string below it).
 
-    unit: the unit of a plain number. env: the environment variable that sets it. default: the effect of the
-    default in words; None = the default value itself says enough. ge, le: the smallest and the largest
-    allowed number. secret: True = texts in the value may be secrets and are never shown.
+    unit: the unit of a plain number. env: the environment variable that sets it (None if the section has
+    `in_environment`). default: the effect of the default in words; None = the default value itself says
+    enough. ge, le: the smallest and the largest allowed number. secret: True = texts in the value may be
+    secrets and are never shown.
     """
 
     unit: str | None = None

@@ -49,8 +49,8 @@ class Server(Section, frozen=True):
     503 with `Retry-After`. A response is never refused while it is the only one."""
     max_upload: Size = Size(128_000_000)
     """The largest form with files, and the largest body that is passed through; a larger one gets 413.
-    Providers accept audio of up to 25 MB (OpenAI) or 100 MB (Groq), and images of up to 50 MB each. Files
-    above 1 MiB are stored in the system's folder for temporary files (`TMPDIR`) until their request ends."""
+    Providers accept audio of up to 25 MB (OpenAI) or 100 MB (Groq), and images of up to 50 MB each. A form's
+    files above 1 MiB, or beyond 8 MiB in all, are temporary files (`TMPDIR`) until their request ends."""
     upload_space: Size = Size(2_000_000_000)
     """Disk space for the files of all forms, in each worker. Requests beyond it get 503 with `Retry-After`. A
     form is never refused while it is the only one."""
@@ -70,8 +70,8 @@ class Server(Section, frozen=True):
     max_url: Annotated[Size, about(ge=256)] = Size(16_000)
     """The longest URL of a request; a longer one gets 414."""
     head_timeout: Duration = Duration(20)
-    """How long a client may take to send the request headers, counted from the first byte, and how long a new
-    connection may send nothing. Then the request gets 408. 0 = no limit."""
+    """How long a client may take to send the request headers, counted from the first byte; then the request
+    gets 408. A new connection that sends nothing for this time is closed. 0 = no limit."""
     body_timeout: Duration = Duration(60)
     """How long a request body may make no progress; then the request gets 408. `min_rate` defines progress. 0
     = no limit."""
@@ -94,17 +94,17 @@ class Server(Section, frozen=True):
     max_connections_per_address: Annotated[
         int | None, about(unit="connections", default="a quarter of `max_connections`", ge=1)
     ] = None
-    """How many connections each worker accepts from one address (for IPv6 from one /64 network). Further
-    connections get 503. It does not apply to `shared_addresses`."""
+    """How many connections each worker accepts from one address (for IPv6 from one /64 network). A further
+    one replaces an idle one of them or gets 503. It does not apply to `shared_addresses`."""
     shared_addresses: Annotated[
         tuple[str, ...], about(default="loopback, private and link-local networks")
     ] = SHARED
     """Addresses and networks that many clients share, such as a proxy. Add your load balancer here if its
     address is public."""
     heartbeat: Duration = Duration(15)
-    """After this time without content, the gateway sends a comment line in a stream, so that proxies and
-    clients do not time out. If the response headers have not been sent yet, it sends them first. 0 = never.
-    """
+    """After this time without content, the gateway sends a comment, ping or blank in a stream, so that
+    proxies and clients do not time out; not in Ollama's protocol, nor in Gemini's with `alt=sse`. If the
+    response headers have not been sent yet, it sends them first. 0 = never."""
     drain: Duration = Duration(600)
     """How long running requests may continue after the gateway was told to stop."""
     drain_delay: Annotated[
@@ -123,8 +123,8 @@ class Server(Section, frozen=True):
     """Protocols whose clients on this machine need no key, although other clients do: for clients that cannot
     send one. Requests through a proxy, and from web pages of other origins, still need a key."""
     keyless_models: Annotated[tuple[str, ...] | None, about(default="all")] = None
-    """The models and aliases that clients of `keyless_faces` may use without a key, as in
-    `auth.keys[].models`."""
+    """The models and aliases that clients of `keyless_faces` may use without a key, by the names that they
+    send; `*` matches any text."""
     websocket: bool = True
     """Whether `/v1/responses` and `/v1/chat/completions` accept WebSocket connections; if not, they get 426.
     """

@@ -102,7 +102,7 @@ class ModelTimeouts(Section, frozen=True):
 
 
 class Pool(Section, frozen=True):
-    """Connections to one origin."""
+    """Connections to one provider."""
 
     size: Annotated[int, about(ge=0)] = 0
     """The largest number of connections; further requests wait for a free one. 0 = no limit."""
@@ -148,8 +148,8 @@ class Provider(Section, frozen=True):
     """The protocol of the provider's API."""
     apis: Annotated[tuple[Api, ...] | None, about(default="from the known provider")] = None
     """Further protocols that the provider's API offers, best first: each the name of a protocol, or
-    `{dialect, path, auth, quirks}`. If the client uses one of them, the request is relayed in it without
-    translation. `[]` for none."""
+    `{dialect, path, auth, quirks}`. A request in one of them is sent on in it, mostly without translation.
+    `[]` for none."""
     base_url: Annotated[
         str | None, about(default="from the known provider, or from its environment variable")
     ] = None
@@ -336,9 +336,9 @@ class Alias(Section, frozen=True):
     system_prompt: Annotated[str | None, about(default="none")] = None
     """A system message that is put before the messages, unless they already begin with one."""
     strict: Annotated[Strict | None, about(default="the model's")] = None
-    """Overrides the general `strict`."""
+    """Overrides the model's `strict`."""
     check_output: Annotated[bool | None, about(default="the model's")] = None
-    """Overrides the general `check_output`."""
+    """Overrides the model's `check_output`."""
     context_window: Annotated[int | None, about(unit="tokens", default="the model's", ge=1)] = None
     """The context window in tokens, if it should be smaller than the model's."""
     api: Annotated[DialectName | None, about(default="the model's")] = None
@@ -384,14 +384,14 @@ class Config(Section, frozen=True):
     """Presets (ready-made settings) to start from, by name."""
     strict: Annotated[Strict, about(env="DRAGOMAN_STRICT")] = False
     """Whether a request gets 400 if a part of it cannot be translated for the model's provider: `true` for
-    parts that change the meaning, `all` for hints too."""
+    parts that change the meaning, `all` for every part."""
     check_output: Annotated[bool, about(env="DRAGOMAN_CHECK_OUTPUT")] = False
     """Whether structured output is validated against the JSON schema of the request. An invalid response
     counts as a failed attempt. Needs the extra `schema`."""
     retries: Retries = Retries()
     """How failed attempts are retried."""
     egress: Egress = Egress()
-    """Which addresses the gateway may contact for files in requests."""
+    """Files that requests name by URL: allowed hosts and limits."""
     seals: Seals = Seals()
     """Encrypted reasoning and signatures of providers, kept for the next turn of a conversation."""
     stores: Stores = Stores()

@@ -22,8 +22,8 @@ from dragoman.seams.secret import Secret
 
 
 class Shown(NamedTuple):
-    """One setting. value: the value as a file would state it; only the last characters of a secret; a default
-    in words stands in parentheses. source: the text from `Loaded.source`.
+    """One setting. value: as text, a list with commas; only the last characters of a secret; a default in
+    words stands in parentheses. source: where it is stated ("dragoman.yaml:12"), or "default".
     """
 
     path: str
@@ -34,7 +34,7 @@ class Shown(NamedTuple):
 def shown(loaded: Loaded, effective: Mapping[str, str] = MappingProxyType({})) -> Iterator[Shown]:
     """Every setting, in the order of declaration; those of each provider, model, alias and key one by one.
 
-    effective: the real values of settings whose defaults depend on something else, by path.
+    effective: by path, the real values of defaults that depend on something else.
     """
     for path, value in _leaves("", loaded.config):
         source = loaded.source(path)
@@ -42,7 +42,7 @@ def shown(loaded: Loaded, effective: Mapping[str, str] = MappingProxyType({})) -
 
 
 def changed(loaded: Loaded) -> Iterator[Shown]:
-    """The settings that a file, the environment, a preset or the command line states.
+    """The settings that are stated anywhere (file, environment, preset, command line), section by section.
 
     A provider or model without any stated setting has one row with the value `{}`.
     """
@@ -82,7 +82,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 _ADDRESSES: Final = frozenset({"base_url", "sql"})
 _SECRET: Final = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
-"""A request default of an alias is masked if its name contains one of these words."""
+"""The strings of an alias's request default are masked if its name contains one of these words."""
 
 
 def masked(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The tree of a configuration as it was written. Every node knows its source (file and line).
+"""The tree of a configuration as it was written. Every node knows its source.
 
 YAML files, environment variables, presets and the command line become such trees. The trees are merged into
 one, which `decode` turns into typed settings. No IO.
@@ -16,7 +16,9 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]+\Z", re.ASCII)
 
 
 class Source(NamedTuple):
-    """The place of a value. origin: a file, an environment variable, or "the command line". line: 1-based."""
+    """The place of a value. origin: a file, an environment variable, or words ("the command line", "preset
+    qwen"). line: in the file, from 1; None = the origin is no file.
+    """
 
     origin: str
     line: int | None = None
@@ -29,9 +31,9 @@ class Scalar(msgspec.Struct, frozen=True):
     """One value that is no list and no mapping.
 
     value: the value by the rules of YAML. text: the written text, in which each `${VARIABLE}` was replaced.
-    filled: True = the text contains the value of a variable; it may be a secret, so no message shows it.
+    filled: True = the text may contain the value of a variable; it may be a secret, so no message shows it.
     size: always 1. variables: the names of the variables in the text. unfilled: True = one of the variables
-    is not set; the problem was already reported.
+    is not set, or a `${` has no name; the problem was already reported.
     """
 
     value: bool | int | float | str | None
@@ -44,7 +46,9 @@ class Scalar(msgspec.Struct, frozen=True):
 
 
 class Items(msgspec.Struct, frozen=True):
-    """A list. size: the number of nodes in it. A node that several YAML aliases repeat counts each time."""
+    """A list. size: the number of nodes in it, itself included; a node that several YAML aliases repeat
+    counts each time. 1 if the list is not from YAML.
+    """
 
     items: tuple[Node, ...]
     source: Source
@@ -52,7 +56,7 @@ class Items(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A mapping. names: the source of each entry's name. size: as in `Items`."""
+    """A mapping. names: the sources of the entries' names, if known. size: counted as a list's."""
 
     entries: Mapping[str, Node]
     source: Source

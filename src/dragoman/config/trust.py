@@ -1,9 +1,9 @@
 """Finds secrets that a configuration file would send to a host which the user has not approved.
 
-A file that was only found in the working directory (of a cloned repository, say: CVE-2026-21852) may use an
-environment variable, or a file outside of its own folder, only for the vendor to which the secret belongs.
-For any other host the user must approve the file: by naming it (`--config`, DRAGOMAN_CONFIG), or by `dragoman
-config trust`, which stores pairs of a secret and a host, because the file changes more often than they do.
+A file that was only found in the working directory (of a cloned repository, say: CVE-2026-21852) may send a
+secret of the environment, or of a file outside of its folder, only to the secret's vendor, to this machine
+and to a base URL that the environment states. For any other host the user must approve it: by naming the file
+(`--config`, DRAGOMAN_CONFIG), or by `dragoman config trust`, which stores pairs of a secret and a host.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Lead(NamedTuple):
     secret: the name of a variable, or the path of a secret file. target: the host's origin, followed by a
     word if no certificate proves the host's identity; or a word for any provider, or for the host of a
     `base_url` that holds the secret. path: the setting that uses the secret. source: the place of the setting
-    that chooses the host.
+    that chooses the host, or of that setting if the file chooses none.
     """
 
     secret: str
@@ -66,7 +66,8 @@ class Lead(NamedTuple):
 def leads(
     tree: Table, file: Path, accounts: Mapping[str, Provider], environ: Mapping[str, str]
 ) -> Iterator[Lead]:
-    """Every secret from outside the file that would be sent to a host which only the file chooses.
+    """Every secret from outside the file that would go to a host which only the file chooses, or (as part of
+    `models` or `aliases`) to any provider.
 
     tree: the whole configuration as written, environment included. accounts: the enabled providers.
     """
@@ -155,13 +156,13 @@ class _LeadFinder(NamedTuple):
         return node.source.origin == self.origin
 
     def is_from_environment(self, base: Node | None) -> bool:
-        """True if the base URL is not from the file, or the file states a variable with all of it."""
+        """True if a base URL is stated, but not by the file, or by a variable that holds all of it."""
         return isinstance(base, Scalar) and (
             not self.is_from_file(base) or base.text in [self.environ.get(name) for name in base.variables]
         )
 
     def file_outside(self, scalar: Scalar) -> Path | None:
-        """The path of a secret file; None if it is in the configuration file's folder or is unreadable."""
+        """The path of a secret file; None if it is in the configuration file's folder or no valid path."""
         try:
             file = (self.folder / Path(scalar.text).expanduser()).resolve()
             return None if file.is_relative_to(self.folder.resolve()) else file
@@ -170,7 +171,7 @@ class _LeadFinder(NamedTuple):
 
 
 def trusted(home: Path) -> frozenset[str]:
-    """The approved pairs of a secret and a host (`Lead.pair`), from a file in `home`; without it none."""
+    """The approved pairs of a secret and a host (`Lead.pair`), from a file in `home`; none if unreadable."""
     try:
         return frozenset((home / _FILE).read_text("utf-8").splitlines())
     except (OSError, UnicodeDecodeError):
@@ -203,7 +204,7 @@ def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterato
 
 
 def permission_warnings(file: Path) -> Iterator[Problem]:
-    """Warnings about a configuration file that every user may change, or that belongs to another user."""
+    """Warnings about a file that every user may change, or another user than root owns; none on Windows."""
     try:
         about = file.stat()
     except OSError:
@@ -230,7 +231,6 @@ def _keys(vendor: Vendor) -> frozenset[str]:
 
 
 def _scalars(node: Node, path: str) -> Iterator[tuple[str, Scalar]]:
-    """Every scalar of a tree with its path."""
     if isinstance(node, Scalar):
         yield path, node
     elif isinstance(node, Items):

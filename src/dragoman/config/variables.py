@@ -17,7 +17,9 @@ class Trouble(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """A text with its variables replaced. variables: their names. troubles: why some were not replaced."""
+    """A text with its variables replaced. variables: the names of all of them. troubles: one for each that
+    has no value; it is "" in the text.
+    """
 
     text: str
     variables: tuple[str, ...]
@@ -30,7 +32,9 @@ def has_variables(text: str) -> bool:
 
 
 def fill(text: str, environ: Mapping[str, str]) -> Filled:
-    """Replace the variables in a text. An empty or unset one takes its default, if it has one."""
+    """Replace the variables in a text. An empty or unset one takes its default. An unset one without default,
+    or a `${` without a name, adds a trouble.
+    """
     names: list[str] = []
     troubles: list[Trouble] = []
 

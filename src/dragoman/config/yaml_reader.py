@@ -1,8 +1,8 @@
 """Reads a YAML text into a tree. Every node of the tree knows its line.
 
 PyYAML's composer is not used: it recurses in C without a limit, and of two equal keys it silently keeps the
-last one. Values without quotation marks follow the core schema of YAML 1.2
-(https://yaml.org/spec/1.2.2/#103-core-schema): `no` is a string and 1e3 is a number.
+last one. Values without quotation marks follow the core schema of YAML 1.2, without its other notations of
+numbers (https://yaml.org/spec/1.2.2/#103-core-schema): `no` and 0x10 are strings, 1e3 is a number.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_NODES: Final = 100_000
 
 
 def read(text: str, origin: str, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """The tree of a YAML text with its variables filled in, and the problems. origin: the file's name."""
+    """The tree of a YAML text with its variables filled in, empty if unreadable, and the problems."""
     return _Reader(text, origin, environ).document()
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from dragoman.verify.patterns import Pattern
 
 STEPS: Final = 300_000
-"""The most steps of one check. A step takes about 1 µs; a valid answer of 1 MB takes fewer steps."""
+"""The most steps of one check (of one candidate). A step takes 1 µs; a valid answer of 1 MB takes fewer."""
 PATTERN_SECONDS: Final = 0.05
 """Seconds for all pattern searches of one check together. The engine may notice the end 0.07 s late."""
 

@@ -2,10 +2,10 @@
 
 A whole answer that fails the check makes its attempt fail, so that the next candidate is tried. A stream is
 passed on as it arrives; if its text is wrong at the end, an error event replaces the finish. The error names
-the place and the keyword of the first mistake, never the model's text.
+a mistake's place (with the model's member names) and keyword, never a value of the model's.
 
 Only text that is meant as the answer is checked. A candidate that was cut off, refused, filtered, or that
-calls tools is not checked, because its stop reason already says what happened.
+calls the client's tools is not checked, because its stop reason already says what happened.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class CheckOutput:
         self._candidates: defaultdict[int, _CandidateText] = defaultdict(_CandidateText)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The answer, unchanged. Raises RequestFailed if it does not have the form."""
+        """The answer, unchanged. Raises RequestFailed if it lacks the form or is too costly to check."""
         for candidate in response.candidates:
             said = _CandidateText()
             for index, block in enumerate(candidate.blocks):
@@ -114,7 +114,7 @@ class CheckOutput:
         return response
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event alone; instead of the Finish of a candidate whose text lacks the form, an Error alone."""
+        """The event alone; for a Finish an Error if its text lacks the form or is too costly to check."""
         if isinstance(event, ir.TextDelta):
             self._candidates[event.candidate].add(event.index, event.text)
         elif isinstance(event, ir.RefusalDelta):
@@ -155,12 +155,14 @@ class CheckOutput:
 
 _WRONG: Final = "invalid_output"
 _ENDED: Final = frozenset({"end", "sequence", "other"})
-"""Stop reasons of a candidate whose answer is complete."""
+"""Stop reasons of a candidate that is checked; one without a stop reason is checked, too."""
 
 
 @dataclass(slots=True)
 class _CandidateText:
-    """The text of one candidate. other: True = it refuses or calls a client's tool, so it is not checked."""
+    """The text of one candidate. length: its characters; those beyond `LONGEST_TEXT` are counted, not kept.
+    other: True = it refuses or calls a client's tool, so it is not checked.
+    """
 
     _texts: dict[int, list[str]] = field(default_factory=dict)
     length: int = 0

@@ -3,7 +3,7 @@
 A schema is compiled once into tests that call each other; validation walks over the value and counts every
 step (`bounds`). No reference leads out of the schema. `format` is an annotation only, as the specification
 says. Keywords that are not supported (`unevaluatedProperties`, dynamic references, other documents) are
-refused at compilation, never skipped.
+refused at compilation, unless they are `true` or `{}`. Unknown keywords are ignored.
 
 Spec: https://json-schema.org/draft/2020-12/json-schema-validation, and drafts 4 to 2019-09 where a schema
 names one or uses their forms.
@@ -25,7 +25,7 @@ from dragoman.verify.patterns import MOST_PARTS, Pattern, TooCostly, compiled
 
 
 def parsed(text: str) -> Any:
-    """The value of a JSON text; whole numbers are `int`, also `1.0`. Raises ValueError if it is not JSON."""
+    """The value of a JSON text; `1.0` is an `int`. Raises ValueError (no JSON), RecursionError (too deep)."""
     return json.loads(text, parse_float=_number, parse_constant=_no_json)
 
 
@@ -37,7 +37,7 @@ class Compiled(NamedTuple):
 
 
 def compile_schema(schema: Mapping[str, Any]) -> Compiled:
-    """Compile a schema into one test. Raises Unusable if it is invalid, not supported or too large."""
+    """Compile a schema into one test. Raises Unusable: invalid, not supported, too large or endless."""
     if (found := mistake(schema)) is not None:
         raise Unusable(found.path, found.message)
     try:
@@ -51,7 +51,7 @@ def compile_schema(schema: Mapping[str, Any]) -> Compiled:
 
 
 _TRIAL: Final = 20_000
-"""The most steps of the trial on null. A schema that needs more refers to itself endlessly."""
+"""The most steps of the trial on null. A schema that needs more is too large or endless."""
 
 
 @dataclass(slots=True)
@@ -162,7 +162,7 @@ _LONE_REFS: Final = ("draft-03/schema", "draft-04/schema", "draft-06/schema", "d
 _MOST_SCHEMAS: Final = 10_000
 """The most schemas in one document, nested ones included. Each takes ten microseconds to compile."""
 _MOST_IN_PATTERNS: Final = 6_000
-"""The most characters of all patterns in a schema, `_EACH_PATTERN` added for each pattern."""
+"""The most characters of all different patterns in a schema, `_EACH_PATTERN` added for each."""
 _EACH_PATTERN: Final = 20
 """The characters added for each pattern, for the fixed cost of its compilation."""
 _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
@@ -173,7 +173,7 @@ _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), (int, float)),
     **dict.fromkeys(("minProperties", "maxProperties"), (int, float)),
 }
-"""The valid types of a keyword's value, also below unknown keywords, where `mistake` does not look."""
+"""The valid types of a keyword's value. A `$ref` may lead to where `mistake` did not look."""
 _UNKNOWABLE: Final = frozenset({"unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef"})
 
 
@@ -194,7 +194,6 @@ def _step(target: Any, name: str) -> Any:
 
 
 def _anchored(node: Any) -> Iterator[tuple[str, Any]]:
-    """(fragment, schema) of every schema in a document that has an anchor."""
     if isinstance(node, dict):
         if isinstance(anchor := node.get("$anchor"), str):
             yield f"#{anchor}", node

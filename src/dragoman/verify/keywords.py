@@ -16,9 +16,8 @@ from dragoman.verify.patterns import Pattern
 
 
 class Breach(NamedTuple):
-    """The first place where a value violates the schema.
-
-    path: names and indexes from the root of the value; for a missing member it ends with that member's name.
+    """A place where a value violates the schema. keyword: the violated one; "false schema" = the schema is
+    `false`. path: names and indexes from the tested value; it ends with the name of a missing member.
     """
 
     keyword: str
@@ -32,8 +31,8 @@ class Breach(NamedTuple):
 class Unusable(ValueError):
     """A schema that cannot be compiled.
 
-    path: the place inside the schema, "" for the whole schema. too_large: True = the schema is valid, but
-    would take more memory or time than allowed.
+    path: the place inside the schema, "" for the whole schema. too_large: True = it would take more memory or
+    time than allowed, or refers to itself endlessly.
     """
 
     def __init__(self, path: str, message: str, *, too_large: bool = False) -> None:

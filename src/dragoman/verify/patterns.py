@@ -54,7 +54,7 @@ class TooCostly(ValueError):
 def compiled(pattern: str, most: int = MOST_PARTS) -> Pattern:
     """A compiled pattern, for `Budget.search`. most: the number of parts that it may have.
 
-    Raises TooCostly for too many characters, parts or nested groups, and ValueError for an invalid pattern.
+    Raises TooCostly for too many characters, parts or nested groups, ValueError for other unusable patterns.
     """
     import regex
 
@@ -115,8 +115,8 @@ _BACKWARDS: Final = 24  # to compare it with a group's text
 class _Group:
     """The state of one open group.
 
-    parts: the number of parts in its terms before the last. last: the parts of its last term, None where no
-    quantifier may follow. run: the number of literal characters at its end.
+    parts: one, and those in its terms but `last`. last: the parts of its last term, None where no quantifier
+    may follow. run: the number of literal characters at its end.
     """
 
     parts: int = 1
@@ -279,7 +279,6 @@ class _Translator:
         return f"{_code(low)}-{_code(high)}", 1
 
     def _one(self) -> str | tuple[str, int]:
-        """The next character of a character class, or an escaped class with its cost."""
         character = self._pattern[self._at]
         if character != "\\":
             self._at += 1
@@ -301,7 +300,6 @@ class _Translator:
         return ("\\" + found[5], _PROPERTY) if found[5] else _CLASSES.get(found[7] or "")
 
     def _single(self, found: re.Match[str]) -> str:
-        """The character for which an escape stands."""
         if number := found[1] or found[2] or found[3]:
             if int(number, 16) > 0x10FFFF:
                 raise _no_pattern(self._pattern, "a character code is invalid")
@@ -317,6 +315,5 @@ class _Translator:
 
 
 def _code(character: str) -> str:
-    """A character, escaped if it has a meaning inside or outside of a class."""
     plain = character.isalnum() or not character.isascii()
     return character if plain else f"\\x{ord(character):02x}"

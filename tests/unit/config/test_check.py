@@ -172,6 +172,8 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
             "aliases: {a: {route: openai/x, api: gemini}}\n" + OPENAI,
             "aliases.a.api: its provider does not speak gemini",
         ),
+        # `a` leads into a circle without being part of it.
+        ("aliases: {a: b, b: c, c: b}\n" + OPENAI, "aliases.b.route: points back to itself: b → c → b"),
         (
             "aliases: {a: {route: m, api: gemini}}\nmodels: {m: openai/x}\n" + OPENAI,
             "aliases.a.api: its provider does not speak gemini",
