@@ -12,8 +12,8 @@ from dragoman.providers.provider import Provider
 
 
 def effective(found: Loaded) -> dict[str, str]:
-    """By path, as text: the real values of defaults that depend on something else, for settings that nothing
-    states. Raises this process's limit of open files.
+    """By path, as text: the real values of defaults that depend on something else. Only valid for settings
+    that nothing states; others may be among them. Raises this process's limit of open files.
     """
     from dragoman.accounts.keys import unnamed
     from dragoman.assembly.providers import answer_limits

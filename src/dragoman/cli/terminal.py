@@ -18,8 +18,9 @@ from dragoman.errors import DragomanError
 
 DONE, ANSWER_IS_NO, MISUSE, CONFIGURATION, UNREACHABLE, NO_RIGHT = range(6)
 """Exit codes. ANSWER_IS_NO: a check failed, or the work could not be done. MISUSE: wrong arguments, or a
-confirmation is needed but there is no terminal to ask on. CONFIGURATION: the configuration is wrong.
-UNREACHABLE: no server answers, or `serve` cannot listen. NO_RIGHT: a key was refused.
+confirmation is needed but there is no terminal to ask on. CONFIGURATION: the configuration is wrong, or the
+gateway cannot start with it. UNREACHABLE: `setup` reaches no gateway, or `serve` cannot listen. NO_RIGHT: a
+key was refused or is missing.
 """
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as a shell reports a program that SIGINT has ended."""

@@ -1,4 +1,6 @@
-"""The base class of the encoders of streams, which have one method for each kind of event."""
+"""The base class of the encoders of streams: makes a table of the methods of each subclass, by kind of
+event.
+"""
 
 from __future__ import annotations
 

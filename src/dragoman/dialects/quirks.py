@@ -103,7 +103,7 @@ class Quirks(Value, frozen=True):
     not the specification: usually only the protocol's author has it."""
     # --- OpenAI chat: the response --------------------------------------------------------------
     reasoning_tokens: Literal["inside", "outside"] = "inside"
-    """Whether `completion_tokens` includes the reasoning tokens."""
+    """Whether `completion_tokens` includes the reasoning tokens, if the total does not show it."""
     # --- OpenAI Responses -----------------------------------------------------------------------
     strange_items: bool = True
     """Whether output items of other servers may be sent back unchanged."""

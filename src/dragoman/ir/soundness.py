@@ -48,7 +48,8 @@ _shape = cache(_Shape)
 
 def is_sound(value: msgspec.Struct) -> bool:
     """Whether every field of the value, of the structs in its fields and of those in its tuples has its
-    annotated type (for a float also int). Dictionaries, and tuples within tuples, are not looked into.
+    annotated type (for a float also int, for a Literal any value of the type). Dictionaries, and tuples
+    within tuples, are not looked into.
     """
     shape = _shape(type(value))
     values = shape.read(value)

@@ -58,7 +58,9 @@ class Connection(ResponseHandler):
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take an answer's head. A second final one, or too many interim ones, end the connection."""
+        """Take the head of an answer from aiohttp's parser. data: [(head, stream of the body)]. A second
+        final head to one request, or more than `_MOST_INTERIM` interim ones, end the connection.
+        """
         if self._answered is self._parser:
             self._break_off()
             return

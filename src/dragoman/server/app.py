@@ -389,8 +389,8 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
-    """Join `parts`, and empty this list. Returns the body, and how many bytes its JSON values will take
-    beside it; only an upper bound for a body that will be refused for more than `max_values` values.
+    """Join `parts`, and empty this list. Returns the body, and how many bytes its JSON values take beyond
+    the usual multiple of its size (`extra_memory`); an upper bound if it has more than `max_values` values.
     """
     body = b"".join(parts)
     parts.clear()

@@ -176,8 +176,8 @@ class Connections:
     def keep(self, served: Served, size: int) -> None:
         """Set how many bytes (`size`) a connection holds for requests whose handler has not begun: incomplete
         heads, and requests that wait for earlier answers. If all connections together then hold more than
-        `head_space`, those that wait for their clients are ended, the longest wait first, until a quarter of
-        the space is free, and at last this one. A connection that alone holds bytes is not ended.
+        `head_space`, the others that wait for their clients are ended, the longest wait first, until a
+        quarter of the space is free. If it is still too much, this one is ended, unless it alone holds bytes.
         """
         if served not in self._open:
             return

@@ -346,7 +346,9 @@ def _not_an_object(body: bytes) -> WireError:
 
 
 def _unreadable_number(body: bytes) -> int:
-    """The position of the first number beyond a double or of 4,300 or more digits; else the text's length."""
+    """The position of the first float beyond a double, or integer of 4,300 characters or more; else the
+    length of the text.
+    """
     for found in _NUMBER.finditer(body):
         number = found[1]
         if number and (isinf(float(number)) if _FLOAT.search(number) else len(number) >= _INT_DIGITS):

@@ -53,9 +53,9 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """Decode the audio: as a WAV file, or as raw samples if the request wants "pcm" and Google sent such, of
-    one channel. Raises RequestFailed for an error object or an answer without audio, WireError for any other
-    object and for audio of another type.
+    """Decode the audio: raw samples if the request wants "pcm" and Google sent such, of one channel, else a
+    WAV file. Raises RequestFailed for an error object or an answer without audio, WireError for any other
+    object, for audio that is neither raw samples nor WAV, and for invalid base64.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
     pieces = [

@@ -68,7 +68,9 @@ class Draft(FamilyDraft):
         return out
 
     def mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
-        """Write a cache breakpoint into `out`, with `ttl` only if `own`; if the provider has none, a loss."""
+        """Write a cache breakpoint into `out`. In content of another dialect (not `own`) its `ttl` is lost,
+        or the whole breakpoint if the provider has none.
+        """
         if not self.own and self.quirks.cache_marks != "prompt_cache_breakpoint":
             self.report.lose(where, "the provider has no cache breakpoints", "hint")
             return

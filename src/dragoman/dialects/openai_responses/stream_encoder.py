@@ -533,7 +533,9 @@ def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
 
 
 def _same_item(one: ir.Item | None, other: ir.Item | None) -> bool:
-    """Whether two parts belong to one message. The status may differ: it changes during a stream."""
+    """Whether two parts belong to one message: the same id (the status may differ then: it changes during a
+    stream), or without an id equal items.
+    """
     if one is None or other is None:
         return one is other
     return one.id == other.id if one.id is not None else one == other

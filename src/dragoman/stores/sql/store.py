@@ -106,6 +106,8 @@ class SqlStore:
 
 
 def _make(file: Path) -> None:
-    """Create the file and its folder if they do not exist; only their owner may use what was created."""
+    """Create the file and its folder if they do not exist, for their owner only; folders above get the usual
+    rights.
+    """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))

@@ -223,7 +223,9 @@ class LlamaModel:
 
 
 def _counting(native: Any) -> Any:
-    """The binding's model class, with the vocabulary's size where its `get_logits` expects it."""
+    """The binding's model class, with a member `n_vocab` (the vocabulary's size): a context's `get_logits`
+    reads it.
+    """
 
     class CountingModel(native.LlamaModel):  # type: ignore[misc] # the base is a C extension's type
         @property
