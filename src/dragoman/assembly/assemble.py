@@ -85,12 +85,15 @@ async def assemble(
         providers: dict[str, WireUpstream] = {}
         passages: dict[str, Passage] = {}
         for name, provider in loaded.providers.items():
-            transport = transport_of(name, config.providers.named[name], deadlines, reached, space)
+            account = config.providers.named[name]
+            transport = transport_of(
+                name, account, deadlines, client=config.server.transport, reached=reached, space=space
+            )
             opened.push_async_callback(transport.close)
-            limits = answer_limits(config.providers.named[name])
+            limits = answer_limits(account)
             providers[name] = upstream = wire_upstream(provider, transport, limits)
-            if resources := config.providers.named[name].passthrough:
-                timers = timers_of(config.providers.named[name].timeouts)
+            if resources := account.passthrough:
+                timers = timers_of(account.timeouts)
                 passages[name] = passage_of(provider, upstream, transport, timers, resources)
         upstreams: dict[str, Upstream] = dict(providers)
         if config.providers.local.enabled:

@@ -8,6 +8,7 @@ from dragoman.capacity.space import Space
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.dialects.resources import Resource
 from dragoman.dialects.table import DIALECTS
+from dragoman.net.client import ClientName
 from dragoman.net.transport import Pool, Reached, Transport
 from dragoman.providers.auth import sign
 from dragoman.providers.provider import Api, Provider
@@ -107,14 +108,25 @@ def _base_url(api: Api) -> str | None:
 
 
 def transport_of(
-    name: str, settings: ProviderSettings, deadlines: Deadlines, reached: Reached, space: Space
+    name: str,
+    settings: ProviderSettings,
+    deadlines: Deadlines,
+    *,
+    client: ClientName,
+    reached: Reached,
+    space: Space,
 ) -> Transport:
-    """The connections to one provider. reached: called at a limit. space: memory that all answers share."""
+    """The connections to one provider. client: the HTTP client. reached: called at a limit. space: memory
+    that all answers share.
+    """
     pool = settings.pool
     return Transport(
-        Pool(pool.size, pool.keep_alive, pool.wait or None),
+        Pool(pool.size, pool.keep_alive, pool.wait or None, pool.max_age),
         ca_file=settings.ca_file,
         verify_tls=settings.verify_tls,
+        client_cert=settings.client_cert,
+        client_key=settings.client_key,
+        client=client,
         proxy=settings.proxy.reveal() if settings.proxy else None,
         deadlines=deadlines,
         name=name,

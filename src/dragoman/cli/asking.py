@@ -14,7 +14,7 @@ from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
-from dragoman.net.transport import reason
+from dragoman.net.aio import reason
 
 _QUESTION: Final = "Say hello in one short sentence."
 _TOKENS: Final = 1024

@@ -191,6 +191,10 @@ class _Checker:
             self.key(key.reveal(), f"{path}.keys[{index}]", earlier)
         self.headers(settings.headers, f"{path}.headers")
         self.file(settings.ca_file, f"{path}.ca_file")
+        self.file(settings.client_cert, f"{path}.client_cert")
+        self.file(settings.client_key, f"{path}.client_key")
+        if settings.client_key is not None and settings.client_cert is None:
+            self.problem(f"{path}.client_key", "there is no `client_cert` for this key")
         if settings.proxy is not None:
             self.run_rule(f"{path}.proxy", _proxy, settings.proxy.reveal())
         if "*" in settings.models and len(settings.models) > 1:

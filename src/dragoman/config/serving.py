@@ -82,6 +82,9 @@ class Server(Section, frozen=True):
     min_rate: Annotated[Size, about(unit="bytes per second")] = Size(1000)
     """How many bytes per second a client must send of a request body, or read of a response, so that
     `body_timeout` or `write_timeout` starts again. 0 = any byte is enough."""
+    transport: Literal["own", "aiohttp"] = "own"
+    """The HTTP client for requests to providers: `own`, or `aiohttp`, which is slower and always used for a
+    provider with a `proxy`."""
     keep_alive: Duration = Duration(75)
     """How long an idle connection stays open after a response (HTTP keep-alive). Keep it longer than the
     keep-alive of your clients and load balancers, so that they close first. 0 = no limit."""

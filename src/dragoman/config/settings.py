@@ -108,6 +108,9 @@ class Pool(Section, frozen=True):
     """The largest number of connections; further requests wait for a free one. 0 = no limit."""
     keep_alive: Duration = Duration(60)
     """How long an idle connection is kept open for the next request."""
+    max_age: Annotated[Duration | None, about(default="no limit")] = None
+    """How long a connection is used for new requests, so that a new address of the provider's name is found.
+    """
     wait: Duration = Duration(30)
     """How long a request waits for a free connection. Then the next deployment is tried, or the request gets
     503 (`pool_exhausted`). 0 = no limit."""
@@ -192,6 +195,10 @@ class Provider(Section, frozen=True):
     """Whether the server's TLS certificate is verified."""
     ca_file: Annotated[FilePath | None, about(default="the system's")] = None
     """A PEM file of CA certificates to trust, instead of the system's."""
+    client_cert: Annotated[FilePath | None, about(default="none")] = None
+    """A PEM file with the certificate (mTLS) that the gateway shows to the provider."""
+    client_key: Annotated[FilePath | None, about(default="in `client_cert`")] = None
+    """A PEM file with the key of `client_cert`, not encrypted."""
     quirks: Json = {}
     """How the provider deviates from its protocol, in addition to what is known about it: see
     [Quirks](#quirks)."""

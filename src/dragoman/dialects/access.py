@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from dragoman.wire.headers import HeaderMap
+
 Scheme: TypeAlias = Literal["bearer", "x-api-key", "x-goog-api-key"]
 """The header that carries an API key. bearer: `Authorization: Bearer KEY`; else the header of this name with
 the bare key. The gateway sends no key in the query, because URLs end up in logs."""
@@ -62,9 +64,11 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
 
     def passed(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """Of an upstream's response headers, those in `response`, as (name, value) for the client."""
+        if type(headers) is HeaderMap:
+            return headers.picked(_encoded(self.response))
         return [
-            (written, value.encode("latin-1", "replace"))
-            for name, written in _written(self.response)
+            (name.encode(), value.encode("latin-1", "replace"))
+            for name in self.response
             if (value := headers.get(name)) is not None
         ]
 
@@ -106,5 +110,5 @@ def key_header(scheme: Scheme, key: str) -> tuple[str, str]:
 
 
 @cache
-def _written(names: frozenset[str]) -> tuple[tuple[str, bytes], ...]:
-    return tuple((name, name.encode()) for name in names)
+def _encoded(names: frozenset[str]) -> tuple[bytes, ...]:
+    return tuple(name.encode() for name in names)

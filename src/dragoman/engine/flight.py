@@ -23,7 +23,7 @@ from dragoman.engine.ways import Prospect, Way
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import AttemptRecord, Reason
 from dragoman.hooks import EndedByHook
-from dragoman.net.connector import CONNECTED
+from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
 from dragoman.routing.outcome import for_client, is_absent, refuses_seals
 from dragoman.routing.route import Deployment

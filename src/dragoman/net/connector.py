@@ -12,19 +12,17 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
+from dragoman.net.connected import CONNECTED
+
 _MOST_INTERIM = 32
 """The most interim answers (100, 102, 103) to a request. After more, the connection is closed."""
-
-CONNECTED: Final[ContextVar[Callable[[], None]]] = ContextVar("connected")
-"""Holds a function that is called when a request of the running task gets a connection, new or reused."""
 
 Surprised = Callable[[], None]
 """Called for each connection that was closed because it brought bytes without a request."""

@@ -49,7 +49,7 @@ class Deadline:
 
     def push(self, seconds: float) -> None:
         """Let the limit expire `seconds` from now instead, also after `rest`, but not after `lift`."""
-        self._table.entries[self] = self._table.time() + seconds
+        self._table.set(self, seconds)
 
     def rest(self) -> None:
         """Stop the time of the limit until the next `push`."""
@@ -96,10 +96,14 @@ class Deadlines:
         if task is None:
             raise RuntimeError("a deadline needs a task to cancel")
         deadline = Deadline(self, task)
+        self.set(deadline, seconds)
+        return deadline
+
+    def set(self, deadline: Deadline, seconds: float) -> None:
+        """Let a deadline expire this many seconds from now, also one that was removed before."""
         self.entries[deadline] = self.time() + seconds
         if self._timer is None:
             self._timer = self._loop.call_later(TICK, self._look)
-        return deadline
 
     def _look(self) -> None:
         now = self.time()

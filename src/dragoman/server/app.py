@@ -41,13 +41,13 @@ from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import CROWDED, FULL, STOPPING, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
-from dragoman.server.headers import Headers
 from dragoman.server.identity import note_client
 from dragoman.server.link import EXTENSION, AsgiScope, Link, Message, Receive, Send
 from dragoman.server.origins import Origins
 from dragoman.server.websocket import Sockets, without_upgrade
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
+from dragoman.wire.headers import HeaderMap
 from dragoman.wire.json import extra_memory
 
 log = logging.getLogger("dragoman.server")
@@ -97,7 +97,7 @@ class App:
 
     async def _http(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         link = (scope.get("extensions") or {}).get(EXTENSION) or Link(self._seams.monotonic())
-        headers = Headers(scope["headers"])
+        headers = HeaderMap(scope["headers"])
         root = scope.get("root_path", "")
         path, key = self._paths.unlocked(scope)
         endpoint, params = self._paths.find(path, root)
@@ -317,7 +317,7 @@ class App:
         endpoint, params = self._paths.find(path, "")
         link = Link(began)
         scope["method"] = method
-        arrival = _Arrival(scope, _nothing, Headers(headers), endpoint, params, link, path, key)
+        arrival = _Arrival(scope, _nothing, HeaderMap(headers), endpoint, params, link, path, key)
         exchange = self._exchange(arrival)
         exchange.fault = fault
         status, named, body = _error_answer(fault, endpoint, exchange)
@@ -419,7 +419,7 @@ class _Arrival(msgspec.Struct, frozen=True):
 
     scope: AsgiScope
     receive: Receive
-    headers: Headers
+    headers: HeaderMap
     endpoint: Endpoint | None
     params: dict[str, str]
     link: Link
@@ -427,7 +427,7 @@ class _Arrival(msgspec.Struct, frozen=True):
     key: str | None
 
 
-def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
+def _sends_form(headers: HeaderMap, takes: Bodies, origins: Origins) -> bool:
     """Whether the body is a form; False = it is JSON. Raises RequestFailed (415) for other content types.
 
     Types that browsers send without a preflight request count as JSON only without an Origin header, because

@@ -15,9 +15,9 @@ from dragoman import ir
 from dragoman.capacity.heavy import LARGE, Run
 from dragoman.capacity.space import Share
 from dragoman.errors import RequestFailed, WireError
+from dragoman.net.codings import TAKEN, TOO_LARGE, UNKNOWN, Unpacker, codings
 from dragoman.seams.deadlines import Deadlines
 from dragoman.server.client import ClientGone
-from dragoman.server.codings import TAKEN, TOO_LARGE, UNKNOWN, Unpacker, codings
 from dragoman.server.link import Message, Receive
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dragoman import ir
-from dragoman.server.codings import TAKEN, UNKNOWN
+from dragoman.net.codings import TAKEN, UNKNOWN
 
 if TYPE_CHECKING:
     from dragoman.server.endpoint import Endpoint

@@ -24,8 +24,9 @@ from dragoman.dialects.resources import PATHS, Resource
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.net.connector import CONNECTED
-from dragoman.net.transport import Answer, Flow
+from dragoman.net.client import Flow
+from dragoman.net.connected import CONNECTED
+from dragoman.net.transport import Answer
 from dragoman.server.bodies import stated_size
 from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest

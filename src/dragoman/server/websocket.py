@@ -26,7 +26,6 @@ from dragoman.seams.tasks import spawn
 from dragoman.server.endpoint import Endpoint
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import STOPPING, UPGRADE_MISSING, standing
-from dragoman.server.headers import Headers
 from dragoman.server.identity import note_client
 from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send
 from dragoman.server.origins import Origins
@@ -35,6 +34,7 @@ from dragoman.server.socket_messages import SOCKET_FORMATS, SocketFormat, Socket
 from dragoman.server.turns import turn_of
 from dragoman.turns.turn import Connection
 from dragoman.wire.header import header_value
+from dragoman.wire.headers import HeaderMap
 
 log = logging.getLogger("dragoman.server")
 
@@ -53,7 +53,7 @@ class _Admitted(NamedTuple):
 
     endpoint: Endpoint
     socket_format: SocketFormat
-    headers: Headers
+    headers: HeaderMap
     caller: Caller
     peer: Sequence[Any] | None
     """The client's address and port; None on a Unix socket."""
@@ -68,7 +68,7 @@ def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
     return None if endpoint is None else SOCKET_FORMATS.get(endpoint.template.removeprefix("/v1"))
 
 
-def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | None:
+def without_upgrade(endpoint: Endpoint | None, headers: HeaderMap) -> ir.Fault | None:
     """The error for a handshake, at a path with WebSockets, from which a proxy removed the header `Upgrade`
     and its name in `Connection`; None for any other GET.
     """
@@ -112,7 +112,7 @@ class Sockets:
 
     async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
         """Check a handshake. None = it is refused, and the client has got an error."""
-        gateway, headers = self._gateway, Headers(scope["headers"])
+        gateway, headers = self._gateway, HeaderMap(scope["headers"])
         root = scope.get("root_path", "")
         path, key = self._paths.unlocked(scope)
         endpoint, _ = self._paths.find(path, root)

@@ -13,7 +13,7 @@ from dragoman.dialects.dialect import Abilities, Dialect
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.request import Operation
-from dragoman.net.connector import CONNECTED
+from dragoman.net.connected import CONNECTED
 from dragoman.upstreams.answering import Answering
 from dragoman.upstreams.answers import DEFAULT_LIMITS
 from dragoman.upstreams.upstream import Batches, Call, Native, Perform, Upstream, collected, native, performer

@@ -16,7 +16,8 @@ from dragoman import ir
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.resources import Resource
 from dragoman.errors import RequestFailed
-from dragoman.net.transport import Answer, Flow, Transport
+from dragoman.net.client import Flow
+from dragoman.net.transport import Answer, Transport
 from dragoman.routing.route import Timers
 from dragoman.upstreams import hops
 from dragoman.upstreams.answers import read_refusal, unexpected

@@ -80,6 +80,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
         "body_timeout": "default",
         "write_timeout": "default",
         "min_rate": "default",
+        "transport": "default",
         "keep_alive": "default",
         "max_connections": "default",
         "max_connections_per_address": "default",

@@ -35,7 +35,7 @@ from dragoman.engine.sealing import Kept
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import Hooks
-from dragoman.net.connector import CONNECTED
+from dragoman.net.connected import CONNECTED
 from dragoman.net.fetch import Claim, Fetcher
 from dragoman.net.transport import Transport
 from dragoman.routing.attempts import Policy

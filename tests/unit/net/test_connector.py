@@ -19,6 +19,8 @@ from dragoman.net.connector import Connection
 from dragoman.net.transport import Transport
 from dragoman.routing.route import Timers
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 HEADERS: CIMultiDict[str] = CIMultiDict({"content-type": "application/json"})
 
 Script = Callable[["Peer", int], Awaitable[None]]

@@ -13,9 +13,12 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman.errors import RequestFailed
-from dragoman.net.transport import Pool, Transport, reason
+from dragoman.net.aio import reason
+from dragoman.net.transport import Pool, Transport
 from dragoman.routing.route import Timers
 from dragoman.testing.provider import FakeProvider, Streamed, Whole
+
+pytestmark = pytest.mark.usefixtures("each_client")
 
 HEADERS: CIMultiDict[str] = CIMultiDict({"content-type": "application/json"})
 QUICK = Timers(connect=0.3, first_byte=0.2, idle=0.2)

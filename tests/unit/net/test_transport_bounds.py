@@ -18,6 +18,8 @@ from dragoman.net.transport import CROWDED, Pool, Transport
 from dragoman.routing.route import Timers
 from tests.packing import packed
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 MB = 1_000_000
 HEADERS: CIMultiDict[str] = CIMultiDict({"content-type": "application/json"})
 QUICK = Timers(first_byte=20.0, idle=20.0)

@@ -13,8 +13,11 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman.errors import RequestFailed
-from dragoman.net.transport import Flow, Transport
+from dragoman.net.client import Flow
+from dragoman.net.transport import Transport
 from dragoman.routing.route import Timers
+
+pytestmark = pytest.mark.usefixtures("each_client")
 
 MIB = 1024 * 1024
 HEADERS: CIMultiDict[str] = CIMultiDict({"content-type": "x/y"})

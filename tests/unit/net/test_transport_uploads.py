@@ -16,6 +16,8 @@ from dragoman.net.transport import Transport
 from dragoman.routing.route import Timers
 from dragoman.wire.multipart import Pieces
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 MIB = 1024 * 1024
 HEADERS: CIMultiDict[str] = CIMultiDict({"content-type": "multipart/form-data; boundary=x"})
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"

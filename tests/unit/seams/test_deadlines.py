@@ -78,3 +78,17 @@ async def test_nested_limits_each_end_their_own_block(deadlines: Deadlines) -> N
         with pytest.raises(TimeoutError), deadlines.within(0.01):
             await asyncio.sleep(5)
         await asyncio.sleep(0)
+
+
+async def test_a_limit_that_is_set_again_after_its_block_expires(deadlines: Deadlines) -> None:
+    """Also if the table was empty in between, when its timer does not run."""
+    with deadlines.within(60.0) as limit:
+        pass
+    await asyncio.sleep(3 * TICK)
+    limit.push(0.05)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(1.0)
+    assert limit.expired
+    task = asyncio.current_task()
+    assert task is not None
+    task.uncancel()

@@ -5,7 +5,7 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.table import DIALECTS
 from dragoman.ir.fault import INTERNAL
-from dragoman.server.codings import TAKEN, UNKNOWN
+from dragoman.net.codings import TAKEN, UNKNOWN
 from dragoman.server.endpoint import Endpoint, Handler
 from dragoman.server.faults import UPGRADE_MISSING, standing
 

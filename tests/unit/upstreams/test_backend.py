@@ -7,7 +7,7 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN
 from dragoman.dialects.loss import Report
-from dragoman.net.connector import CONNECTED
+from dragoman.net.connected import CONNECTED
 from dragoman.upstreams.backend import OwnUpstream, backend_of, backends
 from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.upstream import Call, Stopwatch

@@ -186,10 +186,11 @@ def codings(stated: str) -> tuple[str, ...]:
 
 class Unpacker:
     """Decompresses one body: for each compressed piece call `feed`, then `next` until it returns None; at the
-    body's end `close`. applied: the content codings, from `codings`. limit: bytes of the decompressed body.
+    body's end `close`. applied: the content codings, from `codings`. limit: bytes of the decompressed body;
+    None = the caller bounds it, and it may grow by any ratio.
     """
 
-    def __init__(self, applied: Sequence[str], limit: int) -> None:
+    def __init__(self, applied: Sequence[str], limit: int | None) -> None:
         self._names = tuple(reversed(applied))
         self._stages = [_CODINGS[name]() for name in self._names]
         self._made = [0] * len(self._stages)
@@ -246,6 +247,8 @@ class Unpacker:
         return data
 
     def _hold(self, made: int) -> None:
+        if self._limit is None:
+            return
         if made > self._limit:
             raise WireError(
                 f"the request body is larger than {self._limit:d} bytes after decompression", code=TOO_LARGE

@@ -1,4 +1,4 @@
-"""A request's headers, each decoded when it is read. Most are never read."""
+"""The headers of a message, each decoded when it is read. Most are never read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
-class Headers(Mapping[str, str]):
-    """A request's headers by lower-case name. If a header comes twice, the last one counts."""
+class HeaderMap(Mapping[str, str]):
+    """The headers of a message by lower-case name. raw: (lower-case name, value) of each. If a header comes
+    twice, the last one counts.
+    """
 
     __slots__ = ("_raw",)
 
@@ -20,6 +22,11 @@ class Headers(Mapping[str, str]):
     def get(self, name: str, default: Any = None) -> Any:
         value = self._raw.get(name.encode())
         return default if value is None else value.decode("latin-1")
+
+    def picked(self, names: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+        """Those of these lower-case names that are there, with their values, undecoded."""
+        raw = self._raw
+        return [(name, raw[name]) for name in names if name in raw]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.encode("latin-1") in self._raw

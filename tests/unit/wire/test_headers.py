@@ -2,9 +2,9 @@
 
 import pytest
 
-from dragoman.server.headers import Headers
+from dragoman.wire.headers import HeaderMap
 
-HEADERS = Headers([(b"x-a", b"first"), (b"x-name", "größe".encode("latin-1")), (b"x-a", b"last")])
+HEADERS = HeaderMap([(b"x-a", b"first"), (b"x-name", "größe".encode("latin-1")), (b"x-a", b"last")])
 
 
 def test_the_last_of_equal_headers_counts() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.errors import WireError
-from dragoman.server.codings import BROKEN, FREE, MAX_RATIO, TAKEN, TOO_LARGE, UNKNOWN, Unpacker, codings
+from dragoman.net.codings import BROKEN, FREE, MAX_RATIO, TAKEN, TOO_LARGE, UNKNOWN, Unpacker, codings
 from tests.packing import packed, zstd_window
 
 CHAINS = [(name,) for name in TAKEN] + [("gzip", "br"), ("zstd", "gzip"), ("br", "deflate", "zstd")]

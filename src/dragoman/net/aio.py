@@ -1,0 +1,225 @@
+"""The HTTP client over aiohttp, for providers behind a proxy and for `transport: aiohttp`."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import http_exceptions
+from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from dragoman.net.client import Flow, Patience, Sendable
+from dragoman.net.connector import Connector, is_head_too_large
+from dragoman.net.failures import (
+    ConnectTimeout,
+    Disconnected,
+    Failure,
+    HeadTooLarge,
+    Malformed,
+    NotDecoded,
+    NotReached,
+    Truncated,
+    meaning_of,
+)
+from dragoman.wire.multipart import Pieces
+
+_PIECE: Final = 131_072
+"""Bytes of a large body that are written at once. The next ones wait until the provider has taken them."""
+
+
+class _Upload(aiohttp.Payload):
+    """A request body in pieces, being sent. The pieces are never joined. It can be sent a second time."""
+
+    _autoclose = True  # tells aiohttp that there is nothing to close
+
+    def __init__(self, body: Pieces, patience: Patience | None) -> None:
+        super().__init__(body)
+        self._size = body.size
+        self._patience = patience
+        self.sent = False
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        for part in self._value.parts:
+            view = memoryview(part)
+            for start in range(0, len(view), _PIECE):
+                await writer.write(view[start : start + _PIECE])
+                if self._patience is not None:
+                    self._patience.push()
+        self.sent = True
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """The whole body as text, which aiohttp requires of every payload."""
+        return b"".join(self._value.parts).decode(encoding, errors)
+
+
+class _Stream(aiohttp.Payload):
+    """A `Flow`, being sent. It can be sent only once."""
+
+    _autoclose = True  # the owner of the flow closes it
+
+    def __init__(self, flow: Flow, patience: Patience | None) -> None:
+        super().__init__(flow.pieces)
+        self._size = flow.size
+        self._patience = patience
+        self.sent = False
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self._rest()
+        async for piece in self._value:
+            self._push()
+            await writer.write(piece)
+            self._rest()
+        self._push()
+        self.sent = True
+
+    def _rest(self) -> None:
+        if self._patience is not None:
+            self._patience.rest()
+
+    def _push(self) -> None:
+        if self._patience is not None:
+            self._patience.push()
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return "": the pieces are not kept."""
+        return ""
+
+
+class AiohttpClient:
+    """The client for one provider. Make and close it within the running event loop.
+
+    tls: the context for https; None = the system's certificates are trusted. proxy: the URL of an HTTP proxy,
+    None = no proxy. idle: seconds that a connection without a request is kept. surprised: called for each
+    connection that brought bytes without a request.
+    """
+
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None,
+        *,
+        proxy: str | None = None,
+        idle: float = 60.0,
+        surprised: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._proxy = proxy
+        self._connector = Connector(surprised=surprised, limit=0, keepalive_timeout=idle, ssl=tls or True)
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            trust_env=False,
+        )
+        self._limits: dict[float | None, aiohttp.ClientTimeout] = {}
+
+    async def request(
+        self,
+        method: str,
+        url: URL,
+        headers: CIMultiDict[str],
+        body: Sendable,
+        *,
+        connect: float | None = None,
+        patience: Patience | None = None,
+    ) -> Reply:
+        """See `net.client.Client`."""
+        limits = self._limits.get(connect)
+        if limits is None:
+            limits = self._limits[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
+        upload: _Upload | _Stream | None = None
+        if isinstance(body, Pieces):
+            upload = _Upload(body, patience)
+        elif isinstance(body, Flow):
+            upload = _Stream(body, patience)
+        try:
+            response = await self._session.request(
+                method,
+                url,
+                data=upload or body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=limits,
+                proxy=self._proxy,
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise _failure(error) from error
+        return Reply(response, upload)
+
+    def drop_idle(self) -> None:
+        """See `net.client.Client`."""
+        self._connector.drop_idle()
+
+    async def close(self) -> None:
+        """See `net.client.Client`."""
+        await self._session.close()
+
+
+class Reply:
+    """An answer, as `net.client.Incoming`."""
+
+    __slots__ = ("_response", "_upload", "headers", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse, upload: _Upload | _Stream | None) -> None:
+        self._response = response
+        self._upload = upload
+        self.status = response.status
+        self.headers: CIMultiDictProxy[str] = response.headers
+
+    @property
+    def ended(self) -> bool:
+        """See `net.client.Incoming`."""
+        return self._response.content.at_eof()
+
+    async def piece(self) -> bytes:
+        """See `net.client.Incoming`."""
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise _failure(error, headed=True) from error
+
+    def release(self) -> None:
+        """See `net.client.Incoming`."""
+        if self.ended and (self._upload is None or self._upload.sent):
+            self._response.release()
+        else:
+            self._response.close()
+
+
+def _failure(error: Exception, *, headed: bool = False) -> Failure:
+    """The failure that an exception means. headed: the answer's head has come."""
+    if is_head_too_large(error):
+        return HeadTooLarge()
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return ConnectTimeout()
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return NotReached("the proxy refused it")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return NotReached(reason(error))
+    make = next((make for kind, make in _KINDS if isinstance(error.__cause__ or error, kind)), Disconnected)
+    if headed and make is Disconnected:
+        make = Truncated
+    return make(reason(error))
+
+
+def reason(error: Any) -> str:
+    """Why a request over aiohttp failed, in words without addresses of our own network."""
+    cause = error.__cause__ or error
+    for kind, make in _KINDS:
+        if isinstance(error, kind) or isinstance(cause, kind):
+            return make.meaning
+    return meaning_of(error)
+
+
+_KINDS: Final[tuple[tuple[type[BaseException], type[Failure]], ...]] = (
+    (http_exceptions.ContentEncodingError, NotDecoded),
+    (aiohttp.ServerDisconnectedError, Disconnected),
+    (aiohttp.ClientPayloadError, Truncated),
+    (http_exceptions.TransferEncodingError, Truncated),
+    (http_exceptions.ContentLengthError, Truncated),
+    (aiohttp.ClientResponseError, Malformed),
+    (http_exceptions.HttpProcessingError, Malformed),
+)
+"""aiohttp's exceptions, each with its failure. The first row that fits counts."""

@@ -1,0 +1,105 @@
+"""The interface of an HTTP client for `transport`. `h1` and `aio` have one each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from dragoman.seams.deadlines import Deadline, Unlimited
+from dragoman.wire.multipart import Pieces
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """A request body that is passed on to the provider while it comes in. size: bytes, None = unknown."""
+
+    pieces: AsyncIterator[bytes]
+    size: int | None = None
+
+
+ClientName: TypeAlias = Literal["own", "aiohttp"]
+"""The HTTP clients: our own (`h1`), or aiohttp's (`aio`)."""
+Sendable: TypeAlias = bytes | Pieces | Flow | None
+"""The body of a request; None = it has none."""
+
+
+class Patience:
+    """The time for the first byte of an answer while a request's body is being sent.
+
+    deadline: extended by `seconds` whenever the provider takes a piece of the body, and at rest while the
+    next piece has not come in yet. seconds: None = the deadline stays as it is.
+    """
+
+    __slots__ = ("_deadline", "_seconds")
+
+    def __init__(self, deadline: Deadline | Unlimited, seconds: float | None) -> None:
+        self._deadline: Deadline | Unlimited | None = None if seconds is None else deadline
+        self._seconds = seconds or 0.0
+
+    def push(self) -> None:
+        """Extend the deadline: the provider has taken a piece."""
+        if self._deadline is not None:
+            self._deadline.push(self._seconds)
+
+    def rest(self) -> None:
+        """Stop the deadline: the provider waits for a piece."""
+        if self._deadline is not None:
+            self._deadline.rest()
+
+    def end(self) -> None:
+        """Leave the deadline alone from now on: the answer has begun, or the call has failed."""
+        self._deadline = None
+
+
+class Incoming(Protocol):
+    """An answer whose head has come. headers: by lower-case name; of repeated ones one counts."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def ended(self) -> bool:
+        """Whether the whole body has been read."""
+        ...
+
+    async def piece(self) -> bytes:
+        """The bytes of the body, decompressed, that have arrived; waits for some; b"" = the end. Raises
+        Failure.
+        """
+        ...
+
+    def release(self) -> None:
+        """End the call. The connection is used again if the exchange is complete, else it is closed."""
+        ...
+
+
+class Client(Protocol):
+    """Sends requests over pooled connections: no redirects, no cookies, no second tries."""
+
+    async def request(
+        self,
+        method: str,
+        url: URL,
+        headers: CIMultiDict[str],
+        body: Sendable,
+        *,
+        connect: float | None = None,
+        patience: Patience | None = None,
+    ) -> Incoming:
+        """Send a request; return its answer when the head has come. connect: seconds for opening a
+        connection, None = no limit. patience: told of the progress of a body in pieces. Raises Failure; if
+        the task is cancelled, the connection is closed.
+        """
+        ...
+
+    def drop_idle(self) -> None:
+        """Close all idle connections: one of them was found dead, and the others may be as old."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...

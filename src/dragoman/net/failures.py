@@ -1,0 +1,84 @@
+"""How a call over HTTP fails, whichever client makes it, and why, in words without our own addresses."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from typing import Any, Final
+
+from dragoman.errors import DragomanError
+
+
+class Failure(DragomanError):
+    """A call failed. meaning: why; None = what this class of failures means."""
+
+    meaning = "the reason is unknown"
+
+    def __init__(self, meaning: str | None = None) -> None:
+        super().__init__(meaning or self.meaning)
+        if meaning is not None:
+            self.meaning = meaning
+
+
+class NotReached(Failure):
+    """No connection was opened: the name was not found, no address answered, or TLS failed."""
+
+    meaning = "none of its IP addresses can be reached"
+
+
+class ConnectTimeout(Failure):
+    """No connection was open in time."""
+
+    meaning = "it took too long"
+
+
+class Disconnected(Failure):
+    """The connection ended after the request was sent, before the answer's head was complete."""
+
+    meaning = "it was closed before a response arrived"
+
+
+class Truncated(Failure):
+    """The connection ended in the middle of the answer's body."""
+
+    meaning = "it was closed in the middle of the response"
+
+
+class Malformed(Failure):
+    """The answer is no valid HTTP."""
+
+    meaning = "the response is not valid HTTP"
+
+
+class HeadTooLarge(Malformed):
+    """The answer's head, its trailers or the size line of a chunk are larger than their limit."""
+
+    meaning = "its response headers are too large"
+
+
+class NotDecoded(Malformed):
+    """The body is not compressed as the header content-encoding says, or grows too much."""
+
+    meaning = "the response is not compressed as its headers say"
+
+
+def meaning_of(error: Any) -> str:
+    """Why a connection failed by an exception of the system, of TLS or of asyncio."""
+    cause = getattr(error, "os_error", None) or error.__cause__ or error
+    number = getattr(cause, "errno", None) or 0
+    if number > 0 and not isinstance(cause, ssl.SSLError):  # TLS errors have numbers of their own
+        return os.strerror(number)  # asyncio's own text would name the address
+    said = _PYTHON_WORDS.sub("", str(getattr(cause, "strerror", None) or ""))
+    return said or next((words for kind, words in _MEANINGS if isinstance(cause, kind)), Failure.meaning)
+
+
+_PYTHON_WORDS: Final = re.compile(r"^\[[A-Z0-9: _]*\] | \(_ssl\.c:\d+\)$")
+"""Matches the parts that Python adds to the text of a TLS error."""
+_MEANINGS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (EOFError, Disconnected.meaning),
+    (ConnectionError, "it was reset"),
+    (TimeoutError, ConnectTimeout.meaning),
+    (OSError, NotReached.meaning),
+)
+"""Exceptions without a text of the system, each with its meaning. The first row that fits counts."""

@@ -1,0 +1,343 @@
+"""A pool of HTTP/1.1 connections to one provider, and the requests on them.
+
+A connection is used again only after a complete exchange: the request was sent whole, the answer was read to
+its end, nothing came behind it, and both sides keep it open. No request is sent twice here. The
+specification: RFC 9112, section 9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from dragoman.errors import WireError
+from dragoman.net.client import Flow, Patience, Sendable
+from dragoman.net.codings import TAKEN, Unpacker, codings
+from dragoman.net.connected import CONNECTED
+from dragoman.net.failures import Failure, NotDecoded, NotReached
+from dragoman.net.h1.connection import Connection, Surprised
+from dragoman.net.h1.dial import Dialer, Origin
+from dragoman.seams.deadlines import UNLIMITED
+from dragoman.wire.multipart import Pieces
+
+_PIECE: Final = 131_072
+"""Bytes that are written at once of a large request body, and unpacked at once of a compressed answer."""
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "host"})
+"""Headers that this module writes itself."""
+_ALWAYS: Final = (("accept", "*/*"), ("accept-encoding", ", ".join(TAKEN)))
+"""Headers that a request gets if it does not have them."""
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_TARGET: Final = re.compile(r"[!-~]+")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+"""Methods whose requests state no length if they have no body (RFC 9110, section 8.6)."""
+_CLOSED: Final = "the gateway is stopping"
+_MOST_HEADS: Final = 256
+"""The most heads of requests that a client keeps."""
+_DEFAULT: Final = {"http": 80, "https": 443}
+
+
+@lru_cache(1024)
+def _target(url: URL) -> tuple[Origin, str, str]:
+    """Where a request to this URL goes: the origin, the request target, and the value of the header host."""
+    host, port = url.raw_host or "", url.port or _DEFAULT.get(url.scheme)
+    if port is None or url.scheme not in _DEFAULT:
+        raise NotReached("its URL is no http or https URL")
+    name = f"[{host}]" if ":" in host else host
+    shown = name if port == _DEFAULT[url.scheme] else f"{name}:{port}"
+    return Origin(url.scheme, host, port), url.raw_path_qs, shown
+
+
+def head(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:
+    """The head of a request, without the headers that frame its body and the empty line at its end.
+
+    Raises ValueError for a method, a target, a name or a value that is not allowed there.
+    """
+    if _TOKEN.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
+        raise ValueError("the method or the target of a request holds a character that is not allowed")
+    fields = {"host": host}
+    lines = []
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower == "host":
+            fields["host"] = value
+        elif lower not in _FRAMING:
+            if _TOKEN.fullmatch(name) is None:
+                raise ValueError(f"{name!r} is not the name of a header")
+            lines.append((name, value))
+    missing = [(name, value) for name, value in _ALWAYS if name not in headers]
+    text = f"{method} {target} HTTP/1.1\r\n"
+    for name, value in (*fields.items(), *lines, *missing):
+        if _CONTROL.search(value) is not None:  # a line break would make another header, or another request
+            raise ValueError(f"the value of the header {name!r} holds a control character")
+        text += f"{name}: {value}\r\n"
+    return text.encode()
+
+
+class HTTPClient:
+    """The client for one provider. Make and close it within the running event loop.
+
+    idle: seconds that a connection without a request is kept. age: seconds after which a connection is not
+    used again, None = no limit. surprised: see `Surprised`.
+    """
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        *,
+        idle: float = 60.0,
+        age: float | None = None,
+        surprised: Surprised = lambda: None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._dialer = dialer
+        self._seconds_idle = idle
+        self._age = age
+        self._surprised = surprised
+        self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
+        """The connections without a request, with the time at which each became idle; the latest is last."""
+        self._open: set[Connection] = set()
+        self._heads: dict[tuple[Any, ...], bytes] = {}
+        """Heads of earlier requests, by method, URL and headers: most requests differ only in their body."""
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def request(
+        self,
+        method: str,
+        url: URL,
+        headers: CIMultiDict[str],
+        body: Sendable,
+        *,
+        connect: float | None = None,
+        patience: Patience | None = None,
+    ) -> Reply:
+        """See `net.client.Client`."""
+        if self._closed:
+            raise NotReached(_CLOSED)
+        origin = _target(url)[0]
+        data = self._head(method, url, headers)
+        inline = b""
+        if isinstance(body, bytes):
+            inline = body
+            data = b"%bcontent-length: %d\r\n\r\n" % (data, len(body))
+        elif body is None:
+            data += b"\r\n" if method in _BODILESS else b"content-length: 0\r\n\r\n"
+        elif body.size is None:
+            data += b"transfer-encoding: chunked\r\n\r\n"
+        else:
+            data = b"%bcontent-length: %d\r\n\r\n" % (data, body.size)
+        connection = self._kept(origin)
+        if connection is None:
+            connection = await self._dialer.dial(origin, connect, self._made)
+            self._open.add(connection)
+        upload: asyncio.Task[bool] | None = None
+        try:
+            if self._closed:
+                raise NotReached(_CLOSED)
+            if (connected := CONNECTED.get(None)) is not None:
+                connected()
+            connection.send(data, inline, bodiless=method == "HEAD")
+            if not isinstance(body, bytes) and body is not None:
+                upload = self._loop.create_task(_upload(connection, body, patience))
+            await connection.headed()
+        except BaseException:
+            self._drop(connection, upload)
+            raise
+        return Reply(self, connection, origin, upload)
+
+    def _head(self, method: str, url: URL, headers: CIMultiDict[str]) -> bytes:
+        key = (method, url, *headers.items())
+        known = self._heads.get(key)
+        if known is None:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            _, target, host = _target(url)
+            known = self._heads[key] = head(method, target, host, headers)
+        return known
+
+    def _made(self) -> Connection:
+        return Connection(self._loop, self._surprised)
+
+    def _kept(self, origin: Origin) -> Connection | None:
+        """An idle connection that can be used, the latest one; None = there is none."""
+        kept = self._idle.get(origin)
+        while kept:
+            _, connection = kept.pop()
+            if connection.alive and not self._is_old(connection):
+                return connection
+            self._drop(connection, None)
+        return None
+
+    def _is_old(self, connection: Connection) -> bool:
+        return self._age is not None and self._loop.time() - connection.opened > self._age
+
+    def take_back(self, connection: Connection, origin: Origin, upload: asyncio.Task[bool] | None) -> None:
+        """Keep a connection for the next request if it can take one, else close it."""
+        sent = upload is None or (upload.done() and not upload.cancelled() and upload.result())
+        if not (sent and connection.reusable) or self._closed or self._is_old(connection):
+            self._drop(connection, upload)
+            return
+        self._dialer.learn(origin, connection)
+        self._idle.setdefault(origin, []).append((self._loop.time(), connection))
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(self._seconds_idle, self._sweep)
+
+    def _drop(self, connection: Connection, upload: asyncio.Task[bool] | None) -> None:
+        if upload is not None:
+            upload.cancel()
+        self._open.discard(connection)
+        connection.abort()
+
+    def _sweep(self) -> None:
+        """Close the connections that were idle for too long; come again when the next one may be."""
+        now, first = self._loop.time(), None
+        for origin, kept in list(self._idle.items()):
+            fresh = []
+            for since, connection in kept:
+                if connection.alive and now - since < self._seconds_idle and not self._is_old(connection):
+                    fresh.append((since, connection))
+                    first = since if first is None else min(first, since)
+                else:
+                    self._drop(connection, None)
+            if fresh:
+                self._idle[origin] = fresh
+            else:
+                del self._idle[origin]
+        wait = 0.0 if first is None else first + self._seconds_idle - now
+        self._sweeper = None if first is None else self._loop.call_later(max(wait, 0.05), self._sweep)
+
+    def drop_idle(self) -> None:
+        """See `net.client.Client`."""
+        for kept in self._idle.values():
+            for _, connection in kept:
+                self._drop(connection, None)
+        self._idle.clear()
+
+    async def close(self) -> None:
+        """See `net.client.Client`."""
+        self._closed = True
+        self._idle.clear()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connection in list(self._open):
+            self._drop(connection, None)
+        await asyncio.sleep(0)  # the event loop closes the sockets in its next round
+
+
+async def _upload(connection: Connection, body: Pieces | Flow, patience: Patience | None) -> bool:
+    """Send the body of a request in pieces. True: it was sent whole; else the connection has ended, also when
+    this task is cancelled or the body's source fails.
+    """
+    patience = patience or Patience(UNLIMITED, None)
+    cause: Exception | None = None
+    sent = False
+    try:
+        if isinstance(body, Pieces):
+            for part in body.parts:
+                view = memoryview(part)
+                for start in range(0, len(view), _PIECE):
+                    await connection.write(view[start : start + _PIECE])
+                    patience.push()
+        else:
+            await _pass_on(connection, body, patience)
+        sent = True
+    except Exception as error:  # noqa: BLE001 - of the source, whatever that is
+        cause = error
+    finally:
+        if not sent:
+            failure = Failure()
+            failure.__cause__ = cause
+            connection.fail(failure)
+    return sent
+
+
+async def _pass_on(connection: Connection, flow: Flow, patience: Patience) -> None:
+    """Send the pieces of a flow as they come: in chunks, or as many bytes as were stated, else ValueError."""
+    sent = 0
+    patience.rest()
+    async for piece in flow.pieces:
+        patience.push()
+        if not piece:
+            continue
+        sent += len(piece)
+        if flow.size is None:
+            await connection.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        elif sent > flow.size:
+            break
+        else:
+            await connection.write(piece)
+        patience.rest()
+    patience.push()
+    if flow.size is None:
+        await connection.write(b"0\r\n\r\n")
+    elif sent != flow.size:
+        raise ValueError("the body does not have its stated size")
+
+
+class Reply:
+    """An answer, as `net.client.Incoming`."""
+
+    __slots__ = ("_client", "_connection", "_fed", "_origin", "_unpacker", "_upload", "headers", "status")
+
+    def __init__(
+        self, client: HTTPClient, connection: Connection, origin: Origin, upload: asyncio.Task[bool] | None
+    ) -> None:
+        self._client: HTTPClient | None = client
+        self._connection = connection
+        self._origin = origin
+        self._upload = upload
+        self.status = connection.reader.status
+        self.headers = connection.reader.headers
+        self._unpacker: Unpacker | None = None
+        self._fed = False
+        if (stated := self.headers.get("content-encoding")) is not None:
+            self._unpack(stated)
+
+    def _unpack(self, stated: str) -> None:
+        try:
+            if applied := codings(stated):
+                self._unpacker = Unpacker(applied, None)
+        except WireError:
+            self._unpacker = (
+                None  # an unknown coding, that nobody has asked for: the bytes are passed as they are
+            )
+
+    @property
+    def ended(self) -> bool:
+        """See `net.client.Incoming`."""
+        return self._unpacker is None and self._connection.ended
+
+    async def piece(self) -> bytes:
+        """See `net.client.Incoming`."""
+        unpacker = self._unpacker
+        if unpacker is None:
+            return await self._connection.piece()
+        try:
+            while True:
+                data = unpacker.next(_PIECE)
+                if data:
+                    return data
+                if data is None:
+                    packed = await self._connection.piece()
+                    if not packed:
+                        self._unpacker = None
+                        if self._fed:  # an empty body is no body, and nothing of it is cut off
+                            unpacker.close()
+                        return b""
+                    self._fed = True
+                    unpacker.feed(packed)
+        except WireError as error:
+            raise NotDecoded from error
+
+    def release(self) -> None:
+        """See `net.client.Incoming`."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.take_back(self._connection, self._origin, self._upload)

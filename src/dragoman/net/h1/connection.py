@@ -1,0 +1,230 @@
+"""One HTTP/1.1 connection to a provider: an asyncio protocol around `reader.AnswerReader`."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import Final, cast
+
+from dragoman.net.failures import Disconnected, Failure, Malformed, Truncated, meaning_of
+from dragoman.net.h1.reader import AnswerReader
+
+Surprised = Callable[[], None]
+"""Called for each connection that was closed because it brought bytes that no request asked for."""
+
+_HELD: Final = 262_144
+"""Bytes of a body that wait for their reader. With more, nothing is read from the socket."""
+_COPIED: Final = 65_536
+"""Bytes of a request body up to which head and body are written as one."""
+
+
+class Connection(asyncio.Protocol):
+    """Sends one request after another and reads their answers. It does not know about pools.
+
+    Its owner calls `send`, waits for `headed`, reads `piece` until b"" comes, and then asks `reusable`.
+    opened: the loop's time at which it was opened. secure: its TLS; None = it is not encrypted. learnt: its
+    TLS session was noted. surprised: see `Surprised`.
+    """
+
+    __slots__ = (
+        *("_failure", "_held_back", "_loop", "_may_write", "_surprised", "_transport", "_unread", "_waiter"),
+        *("learnt", "opened", "reader", "secure"),
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, surprised: Surprised) -> None:
+        self.reader = AnswerReader()
+        self.opened = loop.time()
+        self.secure: ssl.SSLObject | None = None
+        self.learnt = False
+        self._loop = loop
+        self._surprised = surprised
+        self._transport: asyncio.Transport | None = None
+        self._failure: Failure | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._may_write: asyncio.Future[None] | None = None
+        self._held_back = False
+        self._unread: Callable[[], object] = list
+
+    # What its owner does -------------------------------------------------------------------------------
+
+    def send(self, head: bytes, body: bytes = b"", *, bodiless: bool = False) -> None:
+        """Send a request's head, with its body if that is short. bodiless: the answer has no body (HEAD)."""
+        transport = self._transport
+        assert transport is not None
+        self.reader.begin(bodiless=bodiless)
+        if len(body) <= _COPIED:
+            transport.write(head + body)
+        else:
+            transport.writelines((head, body))
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Send a piece of a body, and wait until there is room for the next. Raises what has ended the
+        connection.
+        """
+        if self._failure is not None:
+            raise self._failed()
+        assert self._transport is not None
+        self._transport.write(data)
+        if self._may_write is not None:
+            await asyncio.shield(self._may_write)
+
+    async def headed(self) -> None:
+        """Wait for the head of the final answer. Raises Failure."""
+        reader = self.reader
+        while not reader.headed:
+            if self._failure is not None:
+                raise self._failed()
+            await self._arrival()
+
+    async def piece(self) -> bytes:
+        """The bytes of the body that have arrived; waits for some; b"" = the end. Raises as `headed`."""
+        reader = self.reader
+        while not reader.pieces:
+            if reader.complete:
+                return b""
+            if self._failure is not None:
+                raise self._failed()
+            await self._arrival()
+        pieces = reader.pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        reader.pieces = []
+        reader.held = 0
+        if self._held_back:
+            self._held_back = False
+            if self._failure is None and self._transport is not None:
+                self._transport.resume_reading()
+        return data
+
+    @property
+    def ended(self) -> bool:
+        """Whether the whole body has been read."""
+        return self.reader.complete and not self.reader.pieces
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may be sent: the answer was read whole, and nothing came behind it."""
+        reader = self.reader
+        return reader.complete and reader.reusable and not reader.pieces and self._failure is None
+
+    @property
+    def alive(self) -> bool:
+        """Whether an idle connection may be used. False as soon as the socket has something to read, its end
+        included, even if the event loop has not read it yet.
+        """
+        transport = self._transport
+        return (
+            self._failure is None
+            and transport is not None
+            and not transport.is_closing()
+            and not self._unread()
+        )
+
+    def _failed(self) -> Failure:
+        """A copy of the failure, to be raised by one of those who wait."""
+        failure = self._failure
+        assert failure is not None
+        copy = type(failure)(failure.meaning)
+        copy.__cause__ = failure.__cause__
+        return copy
+
+    def fail(self, error: Failure) -> None:
+        """End the connection now; whoever waits gets a copy of this failure. The first one counts."""
+        if self._failure is None:
+            self._failure = error
+        self.abort()
+        self._wake()
+
+    def abort(self) -> None:
+        """End the connection now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _arrival(self) -> None:
+        self._waiter = waiter = self._loop.create_future()
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # What the event loop calls -------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        self.secure = transport.get_extra_info("ssl_object")
+        if (opened := transport.get_extra_info("socket")) is not None:
+            self._unread = _watching(opened.fileno())
+
+    def data_received(self, data: bytes) -> None:
+        reader = self.reader
+        try:
+            reader.feed(data)
+        except Malformed as error:
+            self.fail(error.with_traceback(None))
+            return
+        if reader.surplus:
+            self._surprised()
+            self.abort()
+        elif reader.held > _HELD and not self._held_back and self._transport is not None:
+            self._held_back = True
+            self._transport.pause_reading()
+        if reader.headed:
+            self._wake()
+
+    def eof_received(self) -> None:
+        self._end(None if self._ended_properly() else EOFError())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # A proper end has come as `eof_received` before: without it, the connection was cut, perhaps by us.
+        self._end(exc or EOFError())
+        if self._may_write is not None:
+            self.resume_writing()
+        self.reader.close()
+
+    def _ended_properly(self) -> bool:
+        """Whether the server itself has ended what it sends. Over TLS anybody on the way can end the TCP
+        connection, so only TLS's own word counts (close_notify; RFC 9112, section 9.8).
+        """
+        if self.secure is None or self.reader.complete:
+            return True
+        try:
+            return not self.secure.read(1)
+        except ssl.SSLZeroReturnError:
+            return True
+        except ssl.SSLError:
+            return False
+
+    def _end(self, error: Exception | None) -> None:
+        """Nothing more will arrive. error: why, None = the server has ended the connection properly."""
+        reader = self.reader
+        if self._failure is None:
+            if error is None:
+                reader.eof()
+            kind = Truncated if reader.headed and not reader.complete else Disconnected
+            # A new object that was never raised: a traceback would hold this connection and its request.
+            self._failure = kind(None if isinstance(error, EOFError | None) else meaning_of(error))
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._may_write = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        waiter, self._may_write = self._may_write, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+def _watching(descriptor: int) -> Callable[[], object]:
+    """A function that tells, without waiting, if a socket has something to read, its end included."""
+    if not hasattr(select, "poll"):  # Windows
+        return lambda: select.select([descriptor], [], [], 0)[0]
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return partial(poll.poll, 0)
