@@ -1,23 +1,34 @@
 """Writes the answer to one HTTP request as uvicorn's cycle does, at half its cost.
 
-Valid header names are remembered, and all values are validated in one search. An HTTP/1.0 client knows no
-chunked encoding: an answer without a length ends with its connection (RFC 9112, section 6.3).
+The form of a head is remembered by its header names, and all values are validated in one search. An HTTP/1.0
+client knows no chunked encoding: an answer without a length ends with its connection (RFC 9112, section 6.3).
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 _NO_NAME: Final = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]|^$")
 _NO_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _WITHOUT_BODY: Final = frozenset({204, 304})
-_MOST_NAMES: Final = 512
+_MOST_FORMS: Final = 512
 
-_names: dict[bytes, bytes] = {}
-"""Cache: for each valid header name, as the application gives it, the start of its line (`name: `)."""
+
+class _Form(NamedTuple):
+    """The lines of a head with certain header names, as a format that takes the values. length: the place of
+    the header content-length, None = there is none. connection: the places of the headers connection.
+    """
+
+    lines: bytes
+    length: int | None
+    connection: tuple[int, ...]
+
+
+_forms: dict[tuple[bytes, ...], _Form] = {}
+"""Cache: forms by the header names in order, as the application gives them. Most answers share a few."""
 
 
 class Cycle(RequestResponseCycle):
@@ -40,30 +51,27 @@ class Cycle(RequestResponseCycle):
     def _send_head(self, status: int, headers: Any) -> None:
         self.response_started = True
         self.waiting_for_100_continue = False
-        lines, values = [STATUS_LINE[status]], []
-        closes = False
-        for name, value in (*self.default_headers, *headers):
-            line = _names.get(name) or _line(name)
-            lines += (line, value, b"\r\n")
-            values.append(value)
-            if line == b"content-length: ":
-                self.expected_content_length = int(value)
-                self.chunked_encoding = False
-            elif line == b"connection: " and b"close" in value.lower():
-                self.keep_alive = False
-                closes = True
+        sent = (*self.default_headers, *headers)
+        names, values = zip(*sent, strict=True) if sent else ((), ())
+        form = _forms.get(names) or _form(names)
         if _NO_VALUE.search(b"".join(values)):
             raise RuntimeError("a header's value holds a control character")
+        if form.length is not None:
+            self.expected_content_length = int(values[form.length])
+            self.chunked_encoding = False
+        closes = any(b"close" in values[at].lower() for at in form.connection)
+        if closes:
+            self.keep_alive = False
+        more = b""
         if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _WITHOUT_BODY:
             if self.scope["http_version"] == "1.0":
                 self.keep_alive = False
             else:
                 self.chunked_encoding = True
-                lines.append(b"transfer-encoding: chunked\r\n")
+                more = b"transfer-encoding: chunked\r\n"
         if not self.keep_alive and not closes:
-            lines.append(b"connection: close\r\n")
-        lines.append(b"\r\n")
-        self.transport.write(b"".join(lines))
+            more += b"connection: close\r\n"
+        self.transport.write(STATUS_LINE[status] + form.lines % values + more + b"\r\n")
 
     def _send_body(self, body: bytes, *, last: bool) -> None:
         if self.scope["method"] == "HEAD":
@@ -92,11 +100,16 @@ class Cycle(RequestResponseCycle):
             self.on_response()
 
 
-def _line(name: bytes) -> bytes:
-    """The start of a header's line (`name: `), now cached. Raises RuntimeError for an invalid name."""
-    if _NO_NAME.search(name):
+def _form(names: tuple[bytes, ...]) -> _Form:
+    """The form of a head with these names, now cached. Raises RuntimeError for an invalid name."""
+    if any(map(_NO_NAME.search, names)):
         raise RuntimeError("a header's name holds what no name may hold")
-    if len(_names) >= _MOST_NAMES:
-        _names.clear()
-    line = _names[name] = name.lower() + b": "
-    return line
+    lower = [name.lower() for name in names]
+    if len(_forms) >= _MOST_FORMS:
+        _forms.clear()
+    made = _forms[names] = _Form(
+        b"".join([name.replace(b"%", b"%%") + b": %b\r\n" for name in lower]),
+        max((at for at, name in enumerate(lower) if name == b"content-length"), default=None),
+        tuple(at for at, name in enumerate(lower) if name == b"connection"),
+    )
+    return made

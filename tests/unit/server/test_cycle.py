@@ -147,8 +147,14 @@ async def test_a_client_that_has_gone_is_sent_nothing() -> None:
     assert wire.written == b""
 
 
+async def test_a_name_with_a_percent_sign_is_no_format() -> None:
+    one, wire, _ = cycle()
+    await one.send(head((b"x-%b%d%%", b"50%")))
+    assert b"\r\nx-%b%d%%: 50%\r\n" in wire.written
+
+
 async def test_names_that_providers_make_up_are_not_remembered_for_ever() -> None:
     for number in range(2000):
         one, _, _ = cycle()
         await one.send(head((b"x-%d" % number, b"1")))
-    assert len(module._names) <= 512
+    assert len(module._forms) <= 512
