@@ -58,6 +58,8 @@ def is_sound(value: msgspec.Struct) -> bool:
         return False
     for place, members in shape.deep:
         inner = values[place]
+        if not inner:
+            continue  # None or an empty tuple, as in most fields
         if type(inner) is not tuple:
             if isinstance(inner, msgspec.Struct) and not is_sound(inner):
                 return False
