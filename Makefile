@@ -9,7 +9,8 @@
 .PHONY: check-format check-lint check-types check-layers check-docs check-locks check-tree
 MAKEFLAGS += --no-print-directory
 
-# An interpreter for .venv: yours, or the first of these that every locked package has a wheel for.
+# An interpreter for .venv: yours, or the newest here that every locked package has a wheel for. Any of these can
+# run scripts/install.py, which chooses.
 PYTHON ?=
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2]$(if $(PYTHON),, < (3, 15)))
@@ -37,7 +38,8 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Variables: PORT=8080 and every DRAGOMAN_* for run, WIRE=folder for laws and mutants,"
-	@echo "             ARGS='…' for run, test, laws, mutants, bench, PYTHON=python3.12 for the interpreter of .venv"
+	@echo "             ARGS='…' for run, test, laws, mutants, bench, PYTHON=python3.12 for another interpreter"
+	@echo "             of .venv than the newest, BESIDE=python3.13 for one that bench holds it against"
 
 run: $(RUN)  ## serve on 127.0.0.1:8080, with an embedded model when there is no key (PORT=…)
 	@$(if $(PORT),DRAGOMAN_PORT='$(PORT)') exec $(BIN)/dragoman serve $(ARGS)
@@ -72,8 +74,9 @@ check-locks: $(DEV)
 check-tree: $(DEV)
 	@echo "tree"; $(PY) scripts/check_tree.py
 
-bench: $(RUN)  ## measure against the hand-written floor, write bench/RESULTS.md (ARGS=--quick)
-	@$(PY) -m bench.run $(ARGS)
+bench: $(RUN)  ## measure against the hand-written floor, write bench/RESULTS.md (ARGS=--quick, BESIDE=python3.13)
+	@$(if $(BESIDE),'$(BESIDE)' scripts/install.py beside)
+	@$(PY) -m bench.run $(if $(BESIDE),--beside .venv-beside/bin/python) $(ARGS)
 
 golden: $(DEV)  ## write the golden files; then read the diff
 	@$(PY) -m pytest -q -n auto tests/golden --update
@@ -115,11 +118,11 @@ clean:  ## remove caches and build results
 	@find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## the same, and .venv with the embedded model
-	@rm -rf .venv tests/agents/node_modules tests/agents/.venv tests/frameworks/node_modules tests/frameworks/.venv
+	@rm -rf .venv .venv-beside tests/agents/node_modules tests/agents/.venv tests/frameworks/node_modules tests/frameworks/.venv
 
 define install
 	@for python in $(if $(PYTHON),'$(PYTHON)',$(PYTHONS)); do \
-	  if "$$python" -c '$(FITS)' 2>/dev/null; then exec "$$python" scripts/install.py $(1); fi; \
+	  if "$$python" -c '$(FITS)' 2>/dev/null; then exec "$$python" scripts/install.py $(1)$(if $(PYTHON), --this); fi; \
 	done; \
 	echo "error: no Python that Dragoman runs on: 3.11 to 3.14 (tried $(if $(PYTHON),$(PYTHON),$(PYTHONS)))" >&2; \
 	echo " hint: install one, or name it: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1

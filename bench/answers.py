@@ -1,8 +1,9 @@
 """What the fake provider says: whole HTTP answers as bytes, made once per model name.
 
-The model's name is the order: `answer` is one small answer, `stream-500-3` a stream of 500 text events
-3 ms apart (0: all at once), `flood-100` a stream of 100 MB as fast as the reader takes it. Shapes, header
-lists and sizes are those of the real services. Nothing here may depend on anything but the name.
+The model's name is the order: `answer` is one small answer, `answer-4000` one of 4,000 words, `stream-500-3`
+a stream of 500 text events 3 ms apart (0: all at once), `flood-100` a stream of 100 MB as fast as the reader
+takes it. Shapes, header lists and sizes are those of the real services. Nothing here may depend on anything
+but the name.
 
 https://platform.openai.com/docs/api-reference/chat · https://docs.anthropic.com/en/api/messages-streaming ·
 https://platform.openai.com/docs/api-reference/responses · https://ai.google.dev/api/generate-content ·
@@ -32,7 +33,7 @@ BLOCK = 64 * 1024
 Dialect = Literal["openai_chat", "openai_responses", "anthropic", "gemini", "mistral"]
 Json = dict[str, Any]
 
-_ORDER = re.compile(r"answer|stream-(\d+)-(\d+)|flood-(\d+)")
+_ORDER = re.compile(r"answer(?:-(\d+))?|stream-(\d+)-(\d+)|flood-(\d+)")
 
 _OPENAI_HEADERS = (
     "date: Sat, 21 Nov 2026 12:00:00 GMT\r\n"
@@ -128,11 +129,11 @@ def answer(dialect: Dialect, model: str, *, stream: bool, usage: bool) -> Answer
     Raises ValueError for a model name that is no order, or a stream that was not asked for as one.
     """
     order = _ORDER.fullmatch(model)
-    if order is None or stream is not (model != "answer"):
+    if order is None or stream is model.startswith("answer"):
         raise ValueError(f"no answer for model {model!r} with stream={stream}")
-    if model == "answer":
-        return _whole(dialect, _BODIES[dialect](model))
-    events, milliseconds, megabytes = order.groups()
+    if not stream:
+        return _whole(dialect, _BODIES[dialect](model, words_of(model)))
+    _, events, milliseconds, megabytes = order.groups()
     if megabytes is None:
         texts = _words(int(events))
     elif dialect == "openai_responses":
@@ -149,9 +150,14 @@ def frames(dialect: Dialect, model: str, texts: tuple[str, ...], *, usage: bool 
     return _FRAMES[dialect](model, texts)
 
 
-def text_of(events: int) -> str:
-    """The text that a stream of so many events carries."""
-    return "".join(_words(events))
+def text_of(words: int) -> str:
+    """The text of an answer of so many words, or of a stream of so many events."""
+    return "".join(_words(words))
+
+
+def words_of(model: str) -> int:
+    """How many words the whole answer of an order `answer` or `answer-N` has; of no other order."""
+    return int(model.partition("-")[2] or ANSWER_WORDS)
 
 
 def _words(events: int) -> tuple[str, ...]:
@@ -205,7 +211,7 @@ def _json(value: Json) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _chat_body(model: str) -> Json:
+def _chat_body(model: str, words: int) -> Json:
     return {
         "id": "chatcmpl-E4Rjs6IxaJVge9Ntk5keJsaeDy6vS",
         "object": "chat.completion",
@@ -216,14 +222,14 @@ def _chat_body(model: str) -> Json:
                 "index": 0,
                 "message": {
                     "role": "assistant",
-                    "content": text_of(ANSWER_WORDS),
+                    "content": text_of(words),
                     "refusal": None,
                     "annotations": [],
                 },
                 "finish_reason": "stop",
             }
         ],
-        "usage": _chat_usage(ANSWER_WORDS),
+        "usage": _chat_usage(words),
         "service_tier": "default",
         "system_fingerprint": None,
     }
@@ -336,9 +342,9 @@ def _response_usage(output: int) -> Json:
     }
 
 
-def _response_body(model: str) -> Json:
-    item = _response_item("completed", [_response_part(text_of(ANSWER_WORDS))])
-    return _response_object(model, [item], _response_usage(ANSWER_WORDS))
+def _response_body(model: str, words: int) -> Json:
+    item = _response_item("completed", [_response_part(text_of(words))])
+    return _response_object(model, [item], _response_usage(words))
 
 
 def _response_frames(model: str, texts: tuple[str, ...]) -> Frames:
@@ -380,16 +386,16 @@ def _response_frames(model: str, texts: tuple[str, ...]) -> Frames:
     )
 
 
-def _message_body(model: str) -> Json:
+def _message_body(model: str, words: int) -> Json:
     return {
         "model": model,
         "id": "msg_011CeCGmGRc8bSVtYuB5b7yR",
         "type": "message",
         "role": "assistant",
-        "content": [{"type": "text", "text": text_of(ANSWER_WORDS)}],
+        "content": [{"type": "text", "text": text_of(words)}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
-        "usage": _message_usage(ANSWER_WORDS),
+        "usage": _message_usage(words),
     }
 
 
@@ -413,7 +419,7 @@ def _message_frames(model: str, texts: tuple[str, ...]) -> Frames:
             {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}},
         )
 
-    message = {**_message_body(model), "content": [], "stop_reason": None, "usage": _message_usage(1)}
+    message = {**_message_body(model, 0), "content": [], "stop_reason": None, "usage": _message_usage(1)}
     made = {text: delta(text) for text in set(texts)}
     return Frames(
         before=(
@@ -451,8 +457,8 @@ def _generated(model: str, text: str, tokens: int, finish: str | None = None) ->
     }
 
 
-def _generated_body(model: str) -> Json:
-    return _generated(model, text_of(ANSWER_WORDS), ANSWER_WORDS, "STOP")
+def _generated_body(model: str, words: int) -> Json:
+    return _generated(model, text_of(words), words, "STOP")
 
 
 def _generated_frames(model: str, texts: tuple[str, ...]) -> Frames:
@@ -473,18 +479,18 @@ def _mistral_usage(completion: int) -> Json:
     return {"prompt_tokens": 13, "total_tokens": 13 + completion, "completion_tokens": completion}
 
 
-def _mistral_body(model: str) -> Json:
+def _mistral_body(model: str, words: int) -> Json:
     return {
         "id": "cmpl-e5cc70bb28c444948073e77776eb30ef",
         "object": "chat.completion",
         "created": 1784728648,
         "model": model,
-        "usage": _mistral_usage(ANSWER_WORDS),
+        "usage": _mistral_usage(words),
         "choices": [
             {
                 "index": 0,
                 "finish_reason": "stop",
-                "message": {"role": "assistant", "tool_calls": None, "content": text_of(ANSWER_WORDS)},
+                "message": {"role": "assistant", "tool_calls": None, "content": text_of(words)},
             }
         ],
     }
@@ -510,7 +516,7 @@ def _mistral_frames(model: str, texts: tuple[str, ...]) -> Frames:
     )
 
 
-_BODIES: dict[Dialect, Callable[[str], Json]] = {
+_BODIES: dict[Dialect, Callable[[str, int], Json]] = {
     "openai_chat": _chat_body,
     "openai_responses": _response_body,
     "anthropic": _message_body,

@@ -1,7 +1,7 @@
-"""Requests, and whether an answer to one is right in every word.
+"""Whether an answer is right in every word.
 
 Before a run one answer is read here in full; the load generator then holds all others to its size, its number
-of events and its end. The client speaks OpenAI's chat dialect, or Responses.
+of events and its end. The client speaks OpenAI's chat dialect, Responses, or Anthropic's Messages.
 """
 
 from __future__ import annotations
@@ -12,89 +12,21 @@ from typing import Any
 from bench.answers import ANSWER_WORDS, text_of
 from bench.load import TAIL, Expected, LoadError, Reply, Shot, ask
 
-CLIENT_KEY = "bench-client-key-0123456789abcdef"
-"""The key that the gateway asks of its clients in the benchmark."""
-
 Json = dict[str, Any]
 
-_CLIENT_HEADERS = (
-    "accept: application/json\r\n"
-    "accept-encoding: identity\r\n"
-    "content-type: application/json\r\n"
-    "user-agent: OpenAI/Python 3.54.0\r\n"
-    "x-stainless-lang: python\r\n"
-    "x-stainless-package-version: 3.54.0\r\n"
-    "x-stainless-os: Linux\r\n"
-    "x-stainless-arch: x64\r\n"
-    "x-stainless-runtime: CPython\r\n"
-    "x-stainless-runtime-version: 3.11.7\r\n"
-    "x-stainless-async: async:asyncio\r\n"
-    "x-stainless-retry-count: 0\r\n"
-    "x-stainless-read-timeout: 600\r\n"
-)
-"""What the official Python client sends with each request."""
 
-
-def chat_request(model: str) -> Json:
-    """A chat request of a usual small size."""
-    return {
-        "messages": [
-            {"role": "system", "content": "You are a helpful assistant."},
-            {"role": "user", "content": "Say some words that flow past, then some more. " * 4},
-        ],
-        "model": model,
-        "max_completion_tokens": 512,
-        "temperature": 0.7,
-    }
-
-
-def shot(port: int, model: str, *, stream: bool = False, usage: bool = False) -> Shot:
-    """`chat_request` for `model` over HTTP; `usage` asks for the stream's usage chunk."""
-    body = chat_request(model)
-    if stream:
-        body["stream"] = True
-    if usage:
-        body["stream_options"] = {"include_usage": True}
-    return _posted(port, "/v1/chat/completions", body)
-
-
-def responses_shot(port: int, model: str, *, stream: bool = False, store: bool = False) -> Shot:
-    """The same words as `chat_request`'s, asked of the Responses API. store: the answer is to be kept."""
-    chat = chat_request(model)
-    system, user = (message["content"] for message in chat["messages"])
-    body = {
-        "input": [{"role": "user", "content": user}],
-        "instructions": system,
-        "model": model,
-        "max_output_tokens": chat["max_completion_tokens"],
-        "temperature": chat["temperature"],
-        "store": store,
-    }
-    if stream:
-        body["stream"] = True
-    return _posted(port, "/v1/responses", body)
-
-
-def _posted(port: int, path: str, body: Json) -> Shot:
-    encoded = json.dumps(body, separators=(",", ":")).encode()
-    head = (
-        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n"
-        f"{_CLIENT_HEADERS}authorization: Bearer {CLIENT_KEY}\r\ncontent-length: {len(encoded)}\r\n\r\n"
-    )
-    return Shot(port, head.encode() + encoded)
-
-
-async def proven_answer(asked: Shot, names: set[str]) -> Shot:
+async def proven_answer(asked: Shot, names: set[str], words: int = ANSWER_WORDS) -> Shot:
     """Ask once, read the answer as a client would, and return the shot with what every answer must be.
 
-    names: one of these the answer must carry as its model. Raises LoadError when a word is wrong.
+    names: one of these the answer must carry as its model. words: that it must have. Raises LoadError when a
+    word is wrong.
     """
     reply = await ask(asked)
     body = _parsed(reply)
     choice = body["choices"][0]
-    _same("text", choice["message"]["content"], text_of(ANSWER_WORDS))
+    _same("text", choice["message"]["content"], text_of(words))
     _same("finish_reason", choice["finish_reason"], "stop")
-    _same("completion_tokens", body["usage"]["completion_tokens"], ANSWER_WORDS)
+    _same("completion_tokens", body["usage"]["completion_tokens"], words)
     _one_of("model", {body["model"]}, names)
     return _expecting(asked, reply)
 
@@ -135,6 +67,35 @@ async def proven_response_stream(asked: Shot, names: set[str], events: int, *, s
     _same("text events", deltas, [text_of(i + 1)[len(text_of(i)) :] for i in range(events)])
     _same("last event", told[-1]["type"], "response.completed")
     _right(told[-1]["response"], text_of(events), events, names, store=store)
+    return _expecting(asked, reply)
+
+
+async def proven_message(asked: Shot, names: set[str]) -> Shot:
+    """As `proven_answer`, for the Messages API."""
+    reply = await ask(asked)
+    body = _parsed(reply)
+    _same("text", [block["text"] for block in body["content"]], [text_of(ANSWER_WORDS)])
+    _same("stop_reason", body["stop_reason"], "end_turn")
+    _same("output_tokens", body["usage"]["output_tokens"], ANSWER_WORDS)
+    _one_of("model", {body["model"]}, names)
+    return _expecting(asked, reply)
+
+
+async def proven_message_stream(asked: Shot, names: set[str], events: int) -> Shot:
+    """As `proven_message`, for a stream of so many text events."""
+    reply = await ask(asked)
+    _same("status", reply.status, 200)
+    told: list[Json] = [
+        json.loads(frame.partition("\ndata: ")[2]) for frame in reply.body.decode().split("\n\n") if frame
+    ]
+    _one_of("model", {event["message"]["model"] for event in told if event["type"] == "message_start"}, names)
+    deltas = [event["delta"]["text"] for event in told if event["type"] == "content_block_delta"]
+    _same("text", "".join(deltas), text_of(events))
+    _same("text events", len([text for text in deltas if text]), events)
+    (ended,) = (event for event in told if event["type"] == "message_delta")
+    _same("stop_reason", ended["delta"]["stop_reason"], "end_turn")
+    _same("output_tokens", ended["usage"]["output_tokens"], events)
+    _same("last event", told[-1]["type"], "message_stop")
     return _expecting(asked, reply)
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import msgspec
 
 from bench.answers import WORDS, Dialect, frames
-from bench.checks import chat_request
 from bench.figures import Figure
 from bench.processes import bound
+from bench.requests import chat_request
 from bench.stage import Stage
 from bench.windows import Effort
 from dragoman import ir

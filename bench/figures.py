@@ -44,7 +44,8 @@ class Figure:
     """One row of the table: one value a round for the floor and for the gateway (empty: not measured).
 
     judged: what the budget is held against, the ratio of the two in the same round or the gateway's own
-    value.
+    value. requests: the gateway's CPU microseconds for each whole request, one value a round. exact: the
+    values do not depend on how busy the machine is. lasting: a later run is held against it (growth.py).
     """
 
     key: str
@@ -55,6 +56,9 @@ class Figure:
     judged: Literal["ratio", "value"] = "value"
     budget: float | None = None
     note: str = ""
+    requests: tuple[float, ...] = ()
+    exact: bool = False
+    lasting: bool = True
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -66,9 +70,14 @@ class Figure:
         )
 
     @property
+    def judged_values(self) -> tuple[float, ...]:
+        """What is judged, round by round."""
+        return self.ratios if self.judged == "ratio" else self.gateway
+
+    @property
     def judgement(self) -> float | None:
         """The median that the budget is held against."""
-        return median(self.ratios if self.judged == "ratio" else self.gateway)
+        return median(self.judged_values)
 
     @property
     def verdict(self) -> Literal["ok", "above", ""]:

@@ -8,6 +8,7 @@ that makes either library faster is used, so that a ratio to this is a ratio to 
 from __future__ import annotations
 
 import argparse
+import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -27,6 +28,8 @@ HEADERS = CIMultiDict(
     }
 )
 
+PATHS = ("/v1/chat/completions", "/v1/responses", "/v1/messages")
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -36,8 +39,10 @@ Send = Callable[[Message], Awaitable[None]]
 class Floor:
     """An ASGI application that forwards every request to one provider."""
 
-    def __init__(self, provider: str) -> None:
-        self._urls = {path: URL(provider + path) for path in ("/v1/chat/completions", "/v1/responses")}
+    def __init__(self, provider: str, trusted: str | None = None) -> None:
+        """`trusted`: a PEM file with the certificate of a provider that speaks TLS."""
+        self._urls = {path: URL(provider + path) for path in PATHS}
+        self._tls = ssl.create_default_context(cafile=trusted) if trusted else True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the server's start and stop."""
@@ -49,7 +54,7 @@ class Floor:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=self._tls),
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -93,9 +98,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The benchmark's floor.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--provider", required=True, help="the fake provider's origin")
+    parser.add_argument("--trusted", help="a PEM file with the certificate of a provider by TLS")
     options = parser.parse_args()
     uvicorn.run(
-        Floor(options.provider),
+        Floor(options.provider, options.trusted),
         host="127.0.0.1",
         port=options.port,
         http="httptools",

@@ -4,8 +4,9 @@ It runs on the core that the process under test does not have, beside the fake p
 asyncio protocol. An answer counts only when its status, its size, its number of events and its last bytes are
 those of an answer that was read in full before the run (checks.py): a wrong answer must not look fast.
 
-Two shapes: `Closed` keeps a fixed number of requests in flight, `Arrivals` sends at random moments of a fixed
-mean rate whatever comes back, and counts from the moment a request was due, so that a stall is not hidden.
+Three shapes: `Closed` keeps a fixed number of requests in flight; `Arrivals` sends at random moments of a
+fixed mean rate whatever comes back, and counts from the moment a request was due, so that a stall is not
+hidden; `Series` sends a known number, one after another.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import signal
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle, repeat
 from typing import cast
 
 import httptools
@@ -63,8 +65,9 @@ class Count:
 class Connection(asyncio.Protocol):
     """One keep-alive connection: writes a request, counts its answer, tells `done`."""
 
-    def __init__(self, shot: Shot, count: Count, done: Callable[[Connection], None]) -> None:
-        self._shot = shot
+    def __init__(self, shots: Iterator[Shot], count: Count, done: Callable[[Connection], None]) -> None:
+        """`shots`: one for each request, without end."""
+        self._shots = shots
         self._count = count
         self._done = done
         self._parser = httptools.HttpResponseParser(self)
@@ -84,6 +87,7 @@ class Connection(asyncio.Protocol):
         self._size = self._frames = 0
         self._tail = b""
         self.busy = True
+        self._shot = next(self._shots)
         self._transport.write(self._shot.request)
 
     def close(self) -> None:
@@ -130,10 +134,13 @@ class Connection(asyncio.Protocol):
 class Closed:
     """A fixed number of requests in flight: each answer sends the next request at once."""
 
-    def __init__(self, shot: Shot, concurrency: int, spread: float = 0.0) -> None:
-        """`spread`: seconds over which the first requests are sent, so that streams do not march in step."""
+    def __init__(self, shots: Sequence[Shot], concurrency: int, spread: float = 0.0) -> None:
+        """`shots`: asked in turn by each connection, which begin at different ones; all to one port.
+
+        spread: seconds over which the first requests are sent, so that streams do not march in step.
+        """
         self.count = Count()
-        self._shot = shot
+        self._shots = shots
         self._concurrency = concurrency
         self._spread = spread
         self._finishing = False
@@ -143,7 +150,9 @@ class Closed:
     async def start(self) -> None:
         """Open the connections and send the first requests."""
         for i in range(self._concurrency):
-            connection = await _connect(self._shot, self.count, self._again)
+            start = i % len(self._shots)
+            turn = cycle((*self._shots[start:], *self._shots[:start]))
+            connection = await _connect(self._shots[0].port, turn, self.count, self._again)
             self._connections.append(connection)
             if self._spread:
                 due = i * self._spread / self._concurrency
@@ -177,6 +186,37 @@ class Closed:
             self._over.set()
 
 
+class Series:
+    """A known number of requests on one connection, each sent when the answer before it is whole."""
+
+    def __init__(self, shot: Shot, number: int) -> None:
+        self.count = Count()
+        self._shot = shot
+        self._left = number
+        self._over = asyncio.Event()
+
+    async def run(self, timeout: float = 120.0) -> None:
+        """Ask them all.
+
+        Raises LoadError when an answer was wrong, TimeoutError when they are not all there in time (seconds).
+        """
+        connection = await _connect(self._shot.port, repeat(self._shot), self.count, self._again)
+        try:
+            self._again(connection)
+            async with asyncio.timeout(timeout):
+                await self._over.wait()
+        finally:
+            connection.close()
+        _no_wrong(self.count)
+
+    def _again(self, connection: Connection) -> None:
+        if self._left and self.count.wrong is None:
+            self._left -= 1
+            connection.fire(time.perf_counter())
+        else:
+            self._over.set()
+
+
 class Arrivals:
     """Requests at the moments of a Poisson process, whatever the answers do (an open loop).
 
@@ -199,7 +239,8 @@ class Arrivals:
     async def start(self) -> None:
         """Open the connections and let requests arrive."""
         for _ in range(self._connections):
-            self._all.append(await _connect(self._shot, self.count, self._free))
+            turn = repeat(self._shot)
+            self._all.append(await _connect(self._shot.port, turn, self.count, self._free))
         self._idle.extend(self._all)
         asyncio.get_running_loop().add_signal_handler(signal.SIGALRM, self._arrive)
         self._due = time.perf_counter()
@@ -332,9 +373,9 @@ def _no_wrong(count: Count) -> None:
         raise LoadError(count.wrong)
 
 
-async def _connect(shot: Shot, count: Count, done: Callable[[Connection], None]) -> Connection:
+async def _connect(
+    port: int, shots: Iterator[Shot], count: Count, done: Callable[[Connection], None]
+) -> Connection:
     loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(
-        lambda: Connection(shot, count, done), "127.0.0.1", shot.port
-    )
+    _, connection = await loop.create_connection(lambda: Connection(shots, count, done), "127.0.0.1", port)
     return connection

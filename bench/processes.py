@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,15 +50,26 @@ class Process:
     """A started program that serves on a loopback port."""
 
     def __init__(
-        self, arguments: list[str], port: int, core: int | None, log: Path, env: dict[str, str]
+        self,
+        arguments: list[str],
+        port: int,
+        core: int | None,
+        log: Path,
+        env: dict[str, str],
+        *,
+        command: Sequence[str] = (sys.executable,),
     ) -> None:
-        """Start `arguments` (of this Python) from the repository's root; its output goes to `log`."""
+        """Start an interpreter with `arguments` from the repository's root; its output goes to `log`.
+
+        command: that starts the interpreter, this one alone by default.
+        """
         self.port = port
         self.log = log
         with log.open("ab") as output, bound(core):
             self._popen = subprocess.Popen(
-                [sys.executable, *arguments], cwd=ROOT, env=env, stdout=output, stderr=output
+                [*command, *arguments], cwd=ROOT, env=env, stdout=output, stderr=output
             )
+        self.pid = self._popen.pid
 
     async def ready(self, timeout: float = 30.0) -> None:
         """Wait until the port accepts. Raises RuntimeError with the log's last line if the program ended."""
@@ -107,7 +118,7 @@ class Process:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def _family(self) -> list[int]:
-        family = [self._popen.pid]
+        family = [self.pid]
         for pid in family:  # grows while it is walked
             for children in (PROC / str(pid) / "task").glob("*/children"):
                 with contextlib.suppress(OSError):

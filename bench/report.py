@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure, Window, median
+from bench.growth import Kept, comparison
+from bench.interpreters import SideBySide
 from bench.processes import CAN_BIND, CAN_MEASURE
 from bench.scenarios import SCENARIOS, Scenario
 from bench.stillness import Stillness
@@ -22,29 +24,48 @@ CONTENDED = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a run has found. windows: of each scenario, one a round. still: before and after the run."""
+    """All that a run has found. windows: of each scenario, one a round. still: before and after the run.
+
+    skipped: what this machine cannot measure, with the reason. beside: this interpreter and another. kept:
+    what the run was held against. grown: a line for each row that costs more.
+    """
 
     effort: str
     figures: list[Figure]
     windows: dict[str, list[Window]]
     failures: list[str]
     still: list[Stillness]
+    skipped: list[str] = field(default_factory=list)
+    beside: SideBySide | None = None
+    kept: Kept | None = None
+    grown: list[str] = field(default_factory=list)
+
+    @property
+    def date(self) -> str:
+        """Today, as ISO 8601 has it."""
+        return datetime.now(UTC).date().isoformat()
 
     def markdown(self) -> str:
         """The whole report as Markdown, ending in a newline."""
         parts = ["# Results", "", self._about(), "", *self._table(), ""]
         if self.failures:
             parts += ["Failed:", "", *(f"- {failure}" for failure in self.failures), ""]
+        if self.skipped:
+            parts += ["Not measured:", "", *(f"- {reason}" for reason in self.skipped), ""]
+        parts += [comparison(self.kept, traits()), ""]
+        if self.grown:
+            parts += ["Grown:", "", *(f"- {line}" for line in self.grown), ""]
         if notes := [f"- {figure.title}: {figure.note}" for figure in self.figures if figure.note]:
             parts += ["Notes:", "", *notes, ""]
         if self.windows:
             parts += ["## Loads, medians of the rounds", "", *self._raw(), "", *self._ceiling(), ""]
+        parts += ["## Interpreters side by side", "", *self._interpreters(), ""]
         return "\n".join([*parts, "## Machine", "", *self._machine(), ""])
 
     def json(self) -> dict[str, Any]:
         """The whole report as values for a JSON encoder."""
         return {
-            "date": _today(),
+            "date": self.date,
             "effort": self.effort,
             "machine": traits(),
             "figures": [
@@ -53,6 +74,9 @@ class Report:
             ],
             "windows": {key: [asdict(window) for window in seen] for key, seen in self.windows.items()},
             "failures": self.failures,
+            "skipped": self.skipped,
+            "beside": None if self.beside is None else asdict(self.beside),
+            "grown": self.grown,
             "stillness": [asdict(seen) for seen in self.still],
         }
 
@@ -66,9 +90,9 @@ class Report:
 
     def _about(self) -> str:
         return (
-            f"{_today()}, {self.effort} run. Floor: the same forwarding by hand on the same libraries. "
+            f"{self.date}, {self.effort} run. Floor: the same forwarding by hand on the same libraries. "
             "µs: CPU of the process under test. Medians of the rounds, least and greatest in brackets. "
-            "README.md explains."
+            "µs a request: the gateway's CPU for each whole answer. README.md explains."
         )
 
     def _table(self) -> list[str]:
@@ -81,10 +105,22 @@ class Report:
                 _spread(figure.ratios) if figure.judged == "ratio" else "",
                 _budget(figure),
                 figure.verdict,
+                "" if (each := median(figure.requests)) is None else _number(each),
             ]
             for figure in self.figures
         ]
-        return _table(["", "unit", "floor", "gateway", "ratio", "budget", ""], rows)
+        return _table(["", "unit", "floor", "gateway", "ratio", "budget", "", "µs a request"], rows)
+
+    def _interpreters(self) -> list[str]:
+        if self.beside is None:
+            this = traits()["Python"]
+            return [f"Measured with {this} alone: `make bench BESIDE=python3.13` adds another interpreter."]
+        rows = [
+            [figure.title, figure.unit, *map(_spread, (figure.floor, figure.gateway, figure.ratios))]
+            for figure in self.beside.figures
+        ]
+        heads = ["the gateway's CPU", "unit", self.beside.this, self.beside.other, "ratio"]
+        return _table(heads, rows)
 
     def _raw(self) -> list[str]:
         names = {scenario.key: scenario for scenario in SCENARIOS}
@@ -139,10 +175,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or "unknown"
-
-
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()
 
 
 def _raw_row(scenario: Scenario, windows: list[Window]) -> list[str]:

@@ -1,8 +1,9 @@
-"""The benchmark's command: `python -m bench.run [--quick] [--only ROW ...] [--target floor] [--json]`.
+"""The benchmark's command: `python -m bench.run [--quick] [--only ROW ...] [--target floor] [--json] …`.
 
 Starts the provider, the floor and the gateway, drives every row in rounds that take turns, prints the
-table, and writes it to RESULTS.md when the run was a whole one. Exit status: 0 when every row was measured,
-1 when one could not be; a row above its budget is a finding, not a failure.
+table, and writes it to RESULTS.md when the run was a whole one. Exit status: 0 when every row was measured or
+skipped for a reason of the machine, 1 when one could not be; a row above its budget, or one that has grown,
+is a finding, not a failure.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ import uvloop
 
 from bench.codecs import codecs
 from bench.figures import Figure, Window, median
+from bench.growth import Kept, grown
+from bench.instructions import STREAM_MODELS, Counter, counter, instructions
+from bench.interpreters import SideBySide, side_by_side
 from bench.latency import added_latency
 from bench.load import Closed, LoadError, Shot
 from bench.processes import Cores, Process, bound
-from bench.report import Report
+from bench.report import Report, traits
 from bench.scenarios import COMPARISONS, SCENARIOS, Comparison, Scenario
 from bench.stage import Stage, Target
 from bench.startup import cold_start, import_time
@@ -37,10 +41,23 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 ROWS = (
     *(row.key for row in COMPARISONS),
     *("codecs", "latency", "slow-streams", "flood", "flood-responses", "import", "cold-start"),
+    *("instructions", "interpreters"),
 )
+
+LATENCY = ("direct-json", "floor-json", "relay-json")
+"""The scenarios whose requests the rows of latency send."""
+
+CEILINGS = 2
+"""Rounds in which the provider alone is measured: no ratio is taken to it."""
 
 FAILURES = (LoadError, RuntimeError, OSError, TimeoutError)
 """What ends a row but not the run: a wrong answer, a program that ended, a time that ran out."""
+
+KINDS: dict[Target, tuple[Target, ...]] = {
+    "floor": ("floor", "floor-tls"),
+    "gateway": ("gateway", "forgetful", "workers"),
+}
+"""The targets of a run, and the others of their kind that some rows ask for."""
 
 Processes = dict[Target, Process]
 
@@ -49,16 +66,20 @@ Processes = dict[Target, Process]
 class Run:
     """One run over the chosen rows; what it finds gathers here.
 
-    targets: what is driven, the provider itself (`direct`) first and the one that sets the pace last.
+    targets: what is driven, the provider itself (`direct`) first and the one that sets the pace last. other:
+    an interpreter to hold this one against.
     """
 
     stage: Stage
     effort: Effort
     targets: tuple[Target, ...]
     rows: tuple[str, ...]
+    other: str | None = None
     figures: list[Figure] = field(default_factory=list)
     windows: dict[str, list[Window]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    beside: SideBySide | None = None
 
     async def measure(self) -> None:
         """Drive every row. A row that fails is named in the report, and the others go on."""
@@ -77,17 +98,38 @@ class Run:
             await self._row("import", import_time(self.stage, self.effort))
         if "cold-start" in self.rows:
             await self._row("cold-start", cold_start(self.stage, tested, self.effort))
+        by = await self._counter() if {"instructions", "interpreters"} & set(self.rows) else None
+        if "instructions" in self.rows and by is not None:
+            counting = instructions(self.stage, by, tested, self.effort, self._failing)
+            await self._row("instructions", counting)
+        if "interpreters" in self.rows and "gateway" in tested and self.other is not None:
+            tell("interpreters")
+            with self._failing("interpreters"):
+                self.beside = await side_by_side(self.stage, self.other, self.effort, by, self._failing)
 
     async def _row(self, name: str, work: Coroutine[Any, Any, list[Figure]]) -> None:
         tell(name)
         with self._failing(name):
             self.figures += await work
 
+    async def _counter(self) -> Counter | None:
+        """What counts instructions on this machine; without it the report says why."""
+        try:
+            return await counter(self.stage.folder)
+        except RuntimeError as reason:
+            self.skipped.append(f"instructions: {reason}")
+            return None
+
     async def _loads(self) -> None:
         chosen = [row for row in COMPARISONS if row.key in self.rows]
+        if self.stage.tls is None:
+            plain = [row for row in chosen if not row.floor.startswith("floor-tls")]
+            if plain != chosen:
+                self.skipped.append("TLS to the provider: `openssl` is not here to make a certificate")
+            chosen = plain
         keys = {key for row in chosen for key in (row.gateway, row.floor)}
         keys |= {key.replace("floor", "direct") for key in keys}
-        small = [one for one in SCENARIOS if one.events == 0 and one.prefix == "" and one.face == "chat"]
+        small = [one for one in SCENARIOS if one.key in LATENCY]
         if "latency" in self.rows:
             keys |= {scenario.key for scenario in small}
         if not keys:
@@ -96,31 +138,36 @@ class Run:
             shots = await self._shots(keys, processes)
             for turn in range(self.effort.rounds):
                 tell(f"loads, round {turn + 1} of {self.effort.rounds}")
-                for scenario, shot in shots.items():
+                for scenario, asked in shots.items():
+                    if scenario.target == "direct" and turn >= CEILINGS:
+                        continue
                     with self._failing(scenario.key):
-                        window = await self._window(scenario, shot, processes)
+                        window = await self._window(scenario, asked, processes)
                         self.windows.setdefault(scenario.key, []).append(window)
             self.figures += [self._compared(row) for row in chosen]
             if "latency" in self.rows:
-                asked = {scenario.target: shots[scenario] for scenario in small if scenario in shots}
+                alone = {scenario.target: shots[scenario][0] for scenario in small if scenario in shots}
                 pace = next(scenario.key for scenario in small if scenario.target == self.targets[-1])
                 most = median([window.answers / window.seconds for window in self.windows.get(pace, [])])
                 if most is None:
                     raise LoadError(f"latency: there is no rate without {pace}")
-                await self._row("latency", added_latency(processes, asked, most / 2, self.effort))
+                await self._row("latency", added_latency(processes, alone, most / 2, self.effort))
 
-    async def _shots(self, keys: set[str], processes: Processes) -> dict[Scenario, Shot]:
-        shots: dict[Scenario, Shot] = {}
+    async def _shots(self, keys: set[str], processes: Processes) -> dict[Scenario, tuple[Shot, ...]]:
+        shots: dict[Scenario, tuple[Shot, ...]] = {}
         for scenario in SCENARIOS:
             if scenario.key in keys and scenario.target in processes:
                 with self._failing(scenario.key):
-                    shots[scenario] = await scenario.shot(processes[scenario.target].port, self.effort.events)
+                    shots[scenario] = await scenario.shots(
+                        processes[scenario.target].port, self.effort.events
+                    )
         return shots
 
-    async def _window(self, scenario: Scenario, shot: Shot, processes: Processes) -> Window:
-        load = Closed(shot, scenario.concurrency, spread=0.05 if scenario.paced else 0.0)
+    async def _window(self, scenario: Scenario, shots: tuple[Shot, ...], processes: Processes) -> Window:
+        load = Closed(shots, scenario.concurrency, scenario.starting)
         process = processes[scenario.target]
-        window = await observe(load, process, processes["direct"], self.effort.warm, self.effort.window)
+        seconds = scenario.longer * self.effort.window
+        window = await observe(load, process, processes["direct"], self.effort.warm, seconds)
         await load.finish()
         return window
 
@@ -129,18 +176,30 @@ class Run:
             each = (window.each(row.unit) for window in self.windows.get(key, []))
             return tuple(value for value in each if value is not None)
 
-        floor, gateway = values(row.floor), values(row.gateway)
-        return Figure(row.key, row.title, f"µs an {row.unit}", floor, gateway, "ratio", row.budget, row.note)
+        whole = (window.each("answer") for window in self.windows.get(row.gateway, []))
+        return Figure(
+            key=row.key,
+            title=row.title,
+            unit=f"µs an {row.unit}",
+            floor=values(row.floor),
+            gateway=values(row.gateway),
+            judged="ratio",
+            budget=row.budget,
+            note=row.note,
+            requests=tuple(value for value in whole if value is not None),
+        )
 
     @contextlib.asynccontextmanager
     async def _serving(self, needed: set[Target]) -> AsyncIterator[Processes]:
-        """The targets of this run, and a forgetful gateway where a row asks for one."""
-        others: list[Target] = ["forgetful"] if "forgetful" in needed and "gateway" in self.targets else []
+        """The targets of this run, and the gateways and floors of other kinds that its rows ask for."""
         processes: Processes = {"direct": self.stage.provider}
         try:
-            for target in (*self.targets[1:], *others):
-                processes[target] = self.stage.start(target)
-                await processes[target].ready()
+            for target in self.targets[1:]:
+                for kind in KINDS[target]:
+                    if kind in needed:
+                        with self._failing(kind):
+                            processes[kind] = self.stage.start(kind)
+                            await processes[kind].ready()
             yield processes
         finally:
             for process in list(processes.values())[1:]:
@@ -162,9 +221,12 @@ def tell(line: str) -> None:
     print(f"  {line}", file=sys.stderr, flush=True)
 
 
-async def bench(effort: Effort, targets: tuple[Target, ...], rows: tuple[str, ...]) -> Report:
-    """One run, the provider's start and stop included."""
-    models = {scenario.model.format(events=effort.events) for scenario in SCENARIOS} | models_of(effort)
+async def bench(
+    effort: Effort, targets: tuple[Target, ...], rows: tuple[str, ...], other: str | None
+) -> Report:
+    """One run, the provider's start and stop included. other: an interpreter to hold this one against."""
+    models = {scenario.model.format(events=effort.events) for scenario in SCENARIOS}
+    models |= models_of(effort) | STREAM_MODELS
     cores = Cores.choose()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, bound(cores.bench):
         still = [stillness(cores.subject)]
@@ -172,12 +234,23 @@ async def bench(effort: Effort, targets: tuple[Target, ...], rows: tuple[str, ..
         gc.collect()
         gc.freeze()  # so that a collection in the generator is not taken for latency
         try:
-            run = Run(stage, effort, targets, rows)
+            run = Run(stage, effort, targets, rows, other)
             await run.measure()
         finally:
             stage.provider.stop()
         still.append(stillness(cores.subject))
-    return Report(effort.name, run.figures, run.windows, run.failures, still)
+    kept, machine = Kept.read(), traits()
+    return Report(
+        effort.name,
+        run.figures,
+        run.windows,
+        run.failures,
+        still,
+        run.skipped,
+        run.beside,
+        kept,
+        grown(run.figures, kept, machine) if kept is not None else [],
+    )
 
 
 def main() -> int:
@@ -190,6 +263,12 @@ def main() -> int:
     parser.add_argument(
         "--target", choices=("gateway", "floor"), default="gateway", help="floor: without gateway"
     )
+    parser.add_argument(
+        "--beside", metavar="PYTHON", help="an interpreter that has what the gateway needs, to compare with"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="of a whole run: later runs are held against these figures"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     options = parser.parse_args()
     targets: tuple[Target, ...] = ("direct", "floor", "gateway")
@@ -198,11 +277,16 @@ def main() -> int:
             QUICK if options.quick else FULL,
             targets if options.target == "gateway" else targets[:2],
             tuple(options.only or ROWS),
+            options.beside,
         ),
     )
     print(json.dumps(report.json(), indent=2) if options.json else report.markdown())
     if options.target == "gateway" and not options.only and not report.failures:
         RESULTS.write_text(report.markdown())
+        if options.keep:
+            Kept.of(report.date, traits(), report.figures).write()
+    for line in report.grown:
+        tell(f"grown: {line}")
     return 1 if report.failures else 0
 
 

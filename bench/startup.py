@@ -8,16 +8,17 @@ import time
 from asyncio.subprocess import PIPE
 from collections.abc import Iterable
 
-from bench.checks import proven_answer, shot
+from bench.checks import proven_answer
 from bench.figures import Figure
 from bench.load import LoadError
 from bench.processes import ROOT, bound
+from bench.requests import shot
 from bench.stage import Stage, Target
 from bench.windows import Effort
 
 IMPORT_SECONDS = 0.15
-START_SECONDS = 1.0
-RESIDENT_MB = 80.0
+START_SECONDS = 0.7
+RESIDENT_MB = 60.0
 
 _IMPORT = """
 import sys, time

@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bench.checks import responses_shot, shot
 from bench.figures import Figure
 from bench.load import Closed, LoadError, Shot, ask, slow_reader
+from bench.requests import responses_shot, shot
 from bench.stage import Stage, Target
 from bench.windows import Effort, observe
 
@@ -49,7 +49,7 @@ async def slow_streams(stage: Stage, targets: Iterable[Target], effort: Effort) 
                 await ask(shot(process.port, WARMING_MODEL, stream=True))
                 await asyncio.sleep(0.2)
                 unused = process.resident()
-                load = Closed(shot(process.port, SLOW_MODEL, stream=True), SLOW_STREAMS, spread=1.0)
+                load = Closed([shot(process.port, SLOW_MODEL, stream=True)], SLOW_STREAMS, spread=1.0)
                 window = await observe(load, process, stage.provider, 1.0, effort.slow_window)
                 used = process.resident()
                 load.leave()
@@ -64,7 +64,8 @@ async def slow_streams(stage: Stage, targets: Iterable[Target], effort: Effort) 
 
     def figure(key: str, what: str, unit: str, values: dict[Target, list[float]], budget: float) -> Figure:
         floor, gateway = tuple(values["floor"]), tuple(values["gateway"])
-        return Figure(key, f"1,000 slow streams: {what}", unit, floor, gateway, budget=budget)
+        title = f"1,000 slow streams: {what}"
+        return Figure(key, title, unit, floor, gateway, budget=budget, lasting=key != "slow-late")
 
     return [
         figure("slow-cpu", "CPU", "% of a core", cpu, 100.0),

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import gc
 import re
+import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import cast
@@ -106,7 +107,7 @@ class Provider(asyncio.Protocol):
         self._input = msgspec.json.Decoder(Input)
         self._contents = msgspec.json.Decoder(Contents)
         self._url = b""
-        self._body = b""
+        self._body: list[bytes] = []
         self._left: deque[bytes] = deque()
         self._full = False
 
@@ -137,12 +138,12 @@ class Provider(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Part of httptools: some of the request's body."""
-        self._body += body
+        self._body.append(body)
 
     def on_message_complete(self) -> None:
         """Part of httptools: the request is whole."""
-        said = self._answer()
-        self._body = b""
+        said = self._answer(b"".join(self._body))
+        self._body.clear()
         self._transport.write(said.opening)
         if not said.pieces:
             return
@@ -155,20 +156,20 @@ class Provider(asyncio.Protocol):
         else:
             self._pour()
 
-    def _answer(self) -> Answer:
+    def _answer(self, body: bytes) -> Answer:
         try:
             if asked := GENERATE.fullmatch(self._url):
-                self._contents.decode(self._body)
+                self._contents.decode(body)
                 return answer("gemini", asked[1].decode(), stream=asked[2] is None, usage=False)
             dialect = PATHS[self._url.partition(b"?")[0]]
             if dialect == "openai_responses":
-                given = self._input.decode(self._body)
+                given = self._input.decode(body)
                 return (
                     _REFUSAL
                     if given.store
                     else answer(dialect, given.model, stream=given.stream, usage=False)
                 )
-            order = self._decoder.decode(self._body)
+            order = self._decoder.decode(body)
             usage = order.stream_options is not None and order.stream_options.include_usage
             return answer(dialect, order.model, stream=order.stream, usage=usage)
         except (msgspec.MsgspecError, KeyError, ValueError):
@@ -185,11 +186,22 @@ class Provider(asyncio.Protocol):
             self._transport.write(self._left.popleft())
 
 
-async def serve(port: int) -> None:
-    """Serve on loopback until the process is ended."""
+async def serve(port: int, tls_port: int | None, certificate: str | None) -> None:
+    """Serve on loopback until the process is ended.
+
+    tls_port, certificate: serve by TLS too, with the key and the certificate of a PEM file.
+    """
     loop = asyncio.get_running_loop()
     paces: dict[float, Pace] = {}
-    server = await loop.create_server(lambda: Provider(loop, paces), "127.0.0.1", port, backlog=4096)
+
+    def provider() -> Provider:
+        return Provider(loop, paces)
+
+    if tls_port is not None and certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        await loop.create_server(provider, "127.0.0.1", tls_port, backlog=4096, ssl=context)
+    server = await loop.create_server(provider, "127.0.0.1", port, backlog=4096)
     gc.collect()
     gc.freeze()
     await server.serve_forever()
@@ -198,4 +210,7 @@ async def serve(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="The benchmark's fake provider.")
     parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port))
+    parser.add_argument("--tls-port", type=int)
+    parser.add_argument("--certificate")
+    options = parser.parse_args()
+    uvloop.run(serve(options.port, options.tls_port, options.certificate))

@@ -17,7 +17,8 @@ class Effort:
 
     rounds: of everything that is compared. warm, window: of each load. events: in a long paced stream.
     slow_rounds, slow_window: of the thousand streams. flood: size of the stream to a slow reader.
-    starts: of the cold start, and imports.
+    starts: of the cold start, and imports. counts: rounds of what is counted instead of timed. counted:
+    requests in each.
     """
 
     name: str
@@ -29,10 +30,36 @@ class Effort:
     slow_window: float
     flood: int
     starts: int
+    counts: int
+    counted: int
 
 
-QUICK = Effort("quick", 3, 0.15, 0.6, 250, slow_rounds=1, slow_window=2.0, flood=40, starts=3)
-FULL = Effort("full", 7, 0.4, 2.0, 500, slow_rounds=3, slow_window=5.0, flood=100, starts=7)
+QUICK = Effort(
+    "quick",
+    rounds=3,
+    warm=0.1,
+    window=0.3,
+    events=150,
+    slow_rounds=1,
+    slow_window=2.0,
+    flood=40,
+    starts=3,
+    counts=3,
+    counted=10,
+)
+FULL = Effort(
+    "full",
+    rounds=5,
+    warm=0.2,
+    window=0.8,
+    events=500,
+    slow_rounds=2,
+    slow_window=5.0,
+    flood=100,
+    starts=5,
+    counts=3,
+    counted=30,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,10 @@
     python scripts/install.py node     the official JavaScript clients, by the Node of `.venv`
     python scripts/install.py agents   real coding agents, in folders of their own below tests/agents
     python scripts/install.py frameworks    agent frameworks, in the same way below tests/frameworks
+    python scripts/install.py beside   what serves, by the interpreter that runs this, in `.venv-beside`
+
+`.venv` gets the newest interpreter of this machine that every locked package has a wheel for; with `--this`,
+the one that runs this.
 
 Every package comes from a lock with hashes, nothing is resolved here. The project itself is installed
 in editable form by the locked build backend. Standard library only: on a fresh machine there is
@@ -23,10 +27,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 VENV = Path(".venv")
+BESIDE = Path(".venv-beside")
+OLDEST, NEWEST = (3, 11), (3, 14)
+"""The CPythons that every locked package has a wheel for, on Linux for x86-64. To ask for another:
+`python -m uv pip install --dry-run --no-deps --only-binary :all: --python-version 3.15 --target /tmp/x
+-r requirements/dev.txt`."""
+AIDER_NEWEST = (3, 12)
+"""aider's lock has packages without wheels for newer ones."""
+PROBE = """
+import ensurepip, sys, venv
+plain = sys.implementation.name == "cpython" and sys.version_info.releaselevel == "final" and not sys.abiflags
+print(*sys.version_info[:2]) if plain else sys.exit(1)
+"""
+"""Says an interpreter's version, if wheels are made for its kind and it can make environments."""
 PYTHON = str(VENV / "bin" / "python")
 NODE = Path("tests/e2e/node")
 AGENTS = Path("tests/agents")
@@ -57,18 +75,44 @@ def in_venv(program: str, *arguments: str) -> bool:
     return tried.returncode == 0
 
 
-def make_venv() -> None:
-    """Make `.venv` with the interpreter that runs this, unless there is one that works."""
+class Interpreter(NamedTuple):
+    """One Python of this machine. version: major and minor."""
+
+    version: tuple[int, ...]
+    path: str
+
+
+def interpreters() -> Iterator[Interpreter]:
+    """The Pythons on the path that can make an environment, and the one that runs this."""
+    names = ("python3", *(f"python3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)))
+    for path in filter(None, (sys.executable, *map(shutil.which, names))):
+        # A shim of pyenv, or of Windows' shop, is on the path and runs nothing.
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            tried = subprocess.run(
+                [path, "-c", PROBE], check=False, capture_output=True, text=True, timeout=30
+            )
+            if not tried.returncode:
+                yield Interpreter(tuple(map(int, tried.stdout.split())), path)
+
+
+def newest(found: Iterable[Interpreter], last: tuple[int, int] = NEWEST) -> Interpreter | None:
+    """The newest of some from OLDEST to `last`, the first of equals; None if there is none."""
+    fitting = [one for one in found if OLDEST <= one.version <= last]
+    return max(fitting, key=lambda one: one.version, default=None)
+
+
+def make_venv(*, this: bool) -> None:
+    """Make `.venv` unless there is one that works, with the newest interpreter. this: with what runs this."""
     if in_venv("import pip, sys; sys.exit(sys.version_info < (3, 11))"):
         return
     shutil.rmtree(VENV, ignore_errors=True)
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", str(VENV)], check=False, capture_output=True, text=True
-    )
+    chosen = None if this else newest(interpreters())
+    python = sys.executable if chosen is None else chosen.path
+    made = subprocess.run([python, "-m", "venv", str(VENV)], check=False, capture_output=True, text=True)
     if made.returncode:
         shutil.rmtree(VENV, ignore_errors=True)
         raise SetupError(
-            f"`{sys.executable} -m venv` failed:\n{made.stdout}{made.stderr}",
+            f"`{python} -m venv` failed:\n{made.stdout}{made.stderr}",
             "on Debian and Ubuntu: apt-get install python3-venv",
         )
 
@@ -117,10 +161,10 @@ def install_lock(lock: Path, about: str) -> None:
     say(f"  done in {time.monotonic() - began:.0f} s")
 
 
-def install_project() -> None:
+def install_project(python: str = PYTHON) -> None:
     """Install this checkout in editable form, with the build backend of the lock."""
     command = [*PIP, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."]
-    built = subprocess.run([PYTHON, *command], check=False, capture_output=True, text=True)
+    built = subprocess.run([python, *command], check=False, capture_output=True, text=True)
     if built.returncode:
         raise SetupError(f"the project could not be installed:\n{built.stdout}{built.stderr}", "see above")
 
@@ -219,22 +263,34 @@ def install_agents() -> None:
     """Install the coding agents, each ecosystem's in a folder of its own: `.venv` has none of them."""
     # Not every registry has the packages of opencode for other platforms, so the lock lacks some of them.
     install_node(AGENTS, "coding agents, 1.2 GB, a minute", order="install")
-    install_apart(AGENTS / "aider.txt", "aider, 700 MB, two minutes")
+    python = PYTHON
+    if not in_venv(f"import sys; sys.exit(sys.version_info[:2] > {AIDER_NEWEST})"):
+        if (older := newest(interpreters(), AIDER_NEWEST)) is None:
+            raise SetupError("aider does not run on the Python of .venv", "install python3.12 beside it")
+        python = older.path
+    install_apart(AGENTS / "aider.txt", "aider, 700 MB, two minutes", AGENTS / ".venv", python)
 
 
 def install_frameworks() -> None:
     """Install the agent frameworks: like the agents, not into `.venv`."""
     install_node(FRAMEWORKS, "the Vercel AI SDK, 35 MB, some seconds")
-    install_apart(FRAMEWORKS / "frameworks.txt", "frameworks in Python, 360 MB, a minute or two")
+    about = "frameworks in Python, 360 MB, a minute or two"
+    install_apart(FRAMEWORKS / "frameworks.txt", about, FRAMEWORKS / ".venv", PYTHON)
 
 
-def install_apart(lock: Path, about: str) -> None:
-    """Install what `lock` lists into an environment of its own beside it. about: for those who wait."""
-    venv = lock.parent / ".venv"
+def install_beside() -> None:
+    """Install what serves a second time, by the interpreter that runs this, for the benchmark to compare."""
+    lock = Path("requirements/run.txt")
+    install_apart(lock, "about 26 MB, half a minute", BESIDE, sys.executable)
+    install_project(str(BESIDE / "bin" / "python"))
+
+
+def install_apart(lock: Path, about: str, venv: Path, interpreter: str) -> None:
+    """Install what `lock` lists into an environment of its own. about: for those who wait."""
     say(f"Installing {lock} ({about})")
     python = str(venv / "bin" / "python")
     commands = [
-        [PYTHON, "-m", "venv", "--clear", str(venv)],
+        [interpreter, "-m", "venv", "--clear", str(venv)],
         [python, *PIP, "install", "--quiet", "--require-hashes", "-r", str(lock)],
     ]
     for command in commands:
@@ -250,8 +306,8 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def install(what: str) -> None:
-    """All of one kind."""
+def install(what: str, *, this: bool = False) -> None:
+    """All of one kind. this: see `make_venv`."""
     if what == "node":
         install_node(NODE, "official JavaScript clients, a few seconds")
         return
@@ -261,11 +317,14 @@ def install(what: str) -> None:
     if what == "frameworks":
         install_frameworks()
         return
+    if what == "beside":
+        install_beside()
+        return
     if what == "models":
         install_lock(Path("requirements/media.txt"), "about 130 MB, half a minute")
         install_models("all")
         return
-    make_venv()
+    make_venv(this=this)
     if what == "run":
         install_lock(Path("requirements/run.txt"), "about 26 MB, half a minute")
     else:
@@ -275,12 +334,14 @@ def install(what: str) -> None:
 
 
 def main() -> None:
-    """Parse the one argument and say what went wrong in plain words."""
+    """Parse the arguments and say what went wrong in plain words."""
     parser = argparse.ArgumentParser(description="Make .venv and install what a make target needs.")
-    parser.add_argument("what", choices=["run", "models", "dev", "node", "agents", "frameworks"])
+    kinds = ["run", "models", "dev", "node", "agents", "frameworks", "beside"]
+    parser.add_argument("what", choices=kinds)
+    parser.add_argument("--this", action="store_true", help="make .venv with the interpreter that runs this")
     arguments = parser.parse_args()
     try:
-        install(arguments.what)
+        install(arguments.what, this=arguments.this)
     except SetupError as error:
         sys.exit(f"error: {error}\n hint: {error.hint}")
 

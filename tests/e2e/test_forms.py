@@ -22,9 +22,10 @@ from dragoman.capacity.space import Space
 from dragoman.dialects.table import DIALECTS
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
+from dragoman.net.client import Head
 from dragoman.net.transport import Transport
 from dragoman.routing.route import Timers
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
@@ -44,7 +45,7 @@ class Desk:
     def __init__(self) -> None:
         self.target: URL | None = None
 
-    async def run(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def run(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         assert request.form is not None
         if self.target is None:
             fields = [
@@ -58,7 +59,7 @@ class Desk:
         pieces = written(request.form, b"a0b1c2")
         bodies = []
         for _ in range(2):  # as after a failure of the first attempt
-            answer = await transport.send("POST", self.target, headers, pieces, Timers())
+            answer = await transport.send(Head("POST", self.target, headers), pieces, Timers())
             bodies.append(await answer.read())
             answer.close()
         await transport.close()

@@ -109,6 +109,11 @@ class ClientKeys:
         self._hosts = {"localhost", *(name for host in hosts if (name := _read_host(host)[0]))}
 
     @property
+    def expire(self) -> bool:
+        """Whether some key has an expiry, so that who is admitted now may be refused later."""
+        return bool(self._ends)
+
+    @property
     def counts(self) -> dict[str, int]:
         """The number of keys of each client, by its name."""
         return dict(Counter(caller.name for caller in self._callers.values()))

@@ -166,6 +166,11 @@ class Core:
             provider = provider.name
         self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
 
+    @property
+    def started(self) -> bool:
+        """Whether requests can be served: `start` has ended, and `close` was not called."""
+        return self._engine is not None and not self.closed
+
     async def start(self) -> None:
         """Build the running parts and the store; a second call does nothing. The first request calls it, too.
 

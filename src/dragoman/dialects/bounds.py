@@ -94,10 +94,10 @@ def inner_values(value: Any) -> int:
             inner = one
             count += len(one)
         elif isinstance(one, msgspec.Struct):
-            inner = [getattr(one, name) for name in one.__struct_fields__]
+            inner = msgspec.structs.astuple(one)
         else:
             continue
-        waiting += [value for value in inner if type(value) not in _FLAT]
+        waiting += [value for value in filter(None, inner) if type(value) not in _FLAT]
     return count
 
 

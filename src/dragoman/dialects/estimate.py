@@ -26,25 +26,26 @@ class Overheard(Generic[_Part]):
     parts: the kept ones, chunks of bytes or lists of events. most: bytes or events after which none is kept.
     """
 
-    __slots__ = ("_held", "_most", "_size", "parts")
+    __slots__ = ("_held", "_more", "_most", "parts")
 
     def __init__(self, most: int) -> None:
         self.parts: list[_Part] = []
         self._most = most
         self._held = 0
-        self._size = 0
+        self._more = 0
 
     def hear(self, part: _Part) -> None:
         """Take the next part of the stream: keep it, or count only its length once `most` is reached."""
-        self._size += len(part)
         if self._held < self._most:
             self.parts.append(part)
             self._held += len(part)
+        else:
+            self._more += len(part)
 
     @property
     def share(self) -> float:
         """The length of the stream so far divided by that of its kept parts: 1 or more; 0 = no stream."""
-        return self._size / max(1, self._held)
+        return (self._held + self._more) / max(1, self._held)
 
 
 def whole_cost(request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float) -> ir.Usage:
@@ -98,18 +99,19 @@ class EstimateUsage:
     request: as the upstream received it. model: the upstream's name for the model.
     """
 
-    __slots__ = ("_held", "_model", "_request", "_said", "_stated", "_thought")
+    __slots__ = ("_held", "_model", "_request", "_said", "_thought", "takes")
 
     def __init__(self, request: ir.Request, model: str) -> None:
         self._request = request
         self._model = model
         self._held = (0, 0)  # tokens of text and of thinking in whole blocks
         self._said = self._thought = 0  # bytes of text and of thinking in deltas
-        self._stated = False
+        self.takes: frozenset[type] = _COUNTED
+        """The kinds of events to feed; empty once the stream has stated its usage."""
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """The event; before the End of a stream that stated no usage, a Tally with the estimate."""
-        if self._stated:
+        if not self.takes:
             return (event,)
         if isinstance(event, _SAYS):
             self._said += size(event.text)
@@ -119,7 +121,8 @@ class EstimateUsage:
             said, thought = self._weighed((event.block,))
             self._held = self._held[0] + said, self._held[1] + thought
         elif isinstance(event, (ir.Tally, ir.Start)):
-            self._stated = event.usage is not None and event.usage.stated
+            if event.usage is not None and event.usage.stated:
+                self.takes = _NOTHING
         elif isinstance(event, ir.End):
             return ir.Tally(self.so_far()), event
         return (event,)
@@ -153,6 +156,8 @@ class EstimateUsage:
 
 
 _SAYS = (ir.TextDelta, ir.ArgsDelta, ir.RefusalDelta)
+_COUNTED: Final = frozenset({*_SAYS, ir.ThinkDelta, ir.Open, ir.Tally, ir.Start, ir.End})
+_NOTHING: Final[frozenset[type]] = frozenset()
 
 
 def _tokens(held: int) -> int:

@@ -9,6 +9,7 @@ exchange, so it cannot be guessed; it is the same for a whole response and for a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,7 @@ class Identify:
     """A step that gives ids to the calls of one response. token: a random text of letters and digits."""
 
     __slots__ = ("_given", "_prefix", "_taken")
+    takes: Final = frozenset({ir.Open, ir.Close})
 
     def __init__(self, token: str) -> None:
         self._prefix = f"call_{token[:_DIGITS]}"

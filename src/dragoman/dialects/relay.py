@@ -55,6 +55,15 @@ class StreamRelay(Protocol):
         """The last bytes for the client, at the end of the stream. Raises RequestFailed if it broke off."""
 
 
+class PassesRuns(Protocol):
+    """A `StreamRelay` that recognizes events with content, and nothing else, by their bytes in a read."""
+
+    def run(self, read: bytes) -> tuple[bytes, int]:
+        """(what `feed` would give for the first events of `read`, their size in bytes); (b"", 0) = it has to
+        see them. read: server-sent events, from the beginning of one. The last need not be whole.
+        """
+
+
 class TellsFailure(Protocol):
     """A `StreamRelay` whose protocol writes errors after a stream's first event in a form of its own."""
 

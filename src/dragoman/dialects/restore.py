@@ -46,10 +46,13 @@ class Undo(msgspec.Struct, frozen=True):
 class Restorer:
     """A step that undoes the emulations in one response: a whole one, or event by event."""
 
-    __slots__ = ("_answered", "_called", "_open", "_undo")
+    __slots__ = ("_answered", "_called", "_open", "_undo", "takes")
 
     def __init__(self, undo: Undo) -> None:
         self._undo = undo
+        reads_text = undo.told or undo.custom or undo.answer is not None
+        self.takes = _TAKEN if reads_text else _TAKEN - _CONTINUING
+        """The kinds of events to feed: without texts if only tools have other names."""
         self._open: dict[tuple[int, int], _EmulatedCall | _Unfenced] = {}
         self._answered: set[int] = set()
         self._called: set[int] = set()
@@ -118,6 +121,8 @@ _TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
     ir.Close: Restorer._end,
     ir.Finish: Restorer._finish,
 }
+_TAKEN: Final = frozenset(_TAKE)
+_CONTINUING: Final = frozenset({ir.ArgsDelta, ir.TextDelta})
 
 
 class ArgumentsReader(Protocol):

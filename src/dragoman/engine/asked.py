@@ -17,6 +17,7 @@ from dragoman.accounts.grants import Grants
 from dragoman.capacity.heavy import MEDIUM, Steps
 from dragoman.capacity.space import Share, unbounded
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.gateway_members import HEADERS
 from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import AnyOperationCodec
 from dragoman.dialects.reply import Framing, Reply
@@ -26,10 +27,35 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange, Reason
 from dragoman.routing.route import Deployment
 from dragoman.wire import multipart
-from dragoman.wire.json import MAX_VALUES, TOO_LARGE
+from dragoman.wire.json import MAX_VALUES, TOO_LARGE, head_of
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What the headers of a request tell the engine. tags: the values of the headers with tags. strict,
+    check: of `x-dragoman-strict` and `x-dragoman-check-output`, None = missing. report: the answer is to have
+    the report. passed: those that belong to the client's protocol, for a provider of the same.
+    """
+
+    tags: tuple[str, ...]
+    strict: str | None
+    check: str | None
+    report: bool
+    passed: Mapping[str, str]
+
+
+def wishes(headers: Mapping[str, str], face: Dialect) -> Wishes:
+    """Read the headers (lower-case names) of a request in the protocol `face`."""
+    get = headers.get
+    return Wishes(
+        tuple(tags for name in HEADERS if (tags := get(name)) is not None),
+        get("x-dragoman-strict"),
+        get("x-dragoman-check-output"),
+        get("x-dragoman-report") == "1",
+        {name: value for name in face.headers.request if (value := get(name)) is not None},
+    )
 
 
 class Inbound(msgspec.Struct, frozen=True):
@@ -40,7 +66,9 @@ class Inbound(msgspec.Struct, frozen=True):
     hold. framing: the stream format that the client wants. turn: the conversation that the request continues
     or that keeps its answer; None = neither. path, params: the path with names in braces, and their values.
     fields: the fields of a form, `body` is then empty; () = no form. shown: the model name that answers show;
-    None = the one that the route states. room: counts the bytes of the continued messages.
+    None = the one that the route states. room: counts the bytes of the continued messages. reading: the
+    weight of the body for steps that do not read its texts (`wire.json.Measured`); 0 = its size. wishes: as
+    read from the same headers before; None = not yet.
     """
 
     face: Dialect
@@ -57,6 +85,13 @@ class Inbound(msgspec.Struct, frozen=True):
     fields: multipart.Form = ()
     shown: str | None = None
     room: Share = msgspec.field(default_factory=unbounded)
+    reading: int = 0
+    wishes: Wishes | None = None
+
+    @property
+    def wished(self) -> Wishes:
+        """The wishes, read from the headers unless the server has read them before."""
+        return wishes(self.headers, self.face) if self.wishes is None else self.wishes
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -70,26 +105,37 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class Said:
-    """The body of a request. wire: decoded. head: its top-level members, each as raw JSON; {} = it is a form.
-    raw: as received. request: the IR form; None = not decoded yet. inlined: the IR form with fetched media,
-    and the test for media that kept their URL (`net.fetch.Keep`); None = no media were fetched.
+    """The body of a request. wire: decoded. head: its top-level members, each as raw JSON; {} = it is a form;
+    given as None = those of `raw`. raw: as received. request: the IR form; None = not decoded yet. inlined:
+    the IR form with fetched media, and the test for media that kept their URL (`net.fetch.Keep`); None = no
+    media were fetched.
     """
 
-    __slots__ = ("head", "inlined", "raw", "request", "wire")
+    __slots__ = ("_head", "inlined", "raw", "request", "wire")
 
     def __init__(
-        self, wire: WireRequest, head: dict[str, msgspec.Raw], raw: bytes, request: Any = None
+        self, wire: WireRequest, head: dict[str, msgspec.Raw] | None, raw: bytes, request: Any = None
     ) -> None:
         self.wire = wire
-        self.head = head
+        self._head = head
         self.raw = raw
         self.request = request
         self.inlined: tuple[ir.Request, Any] | None = None
 
+    @property
+    def head(self) -> dict[str, msgspec.Raw]:
+        if self._head is None:
+            self._head = head_of(self.raw)
+        return self._head
+
+    def with_request(self, request: Any) -> Said:
+        """The same body with another IR form, without fetched media."""
+        return Said(self.wire, self._head, self.raw, request)
+
     def forget(self) -> None:
         """Free the memory of all forms: the answer has begun, so the request is never sent again."""
         self.wire = WireRequest(self.wire.operation, {})
-        self.head, self.raw, self.request, self.inlined = {}, b"", None, None
+        self._head, self.raw, self.request, self.inlined = {}, b"", None, None
 
 
 class AnswerContext(msgspec.Struct, frozen=True):
@@ -154,24 +200,28 @@ class Turn(Protocol):
 class Asked(msgspec.Struct, frozen=True):
     """A decoded client request.
 
-    face: the client's protocol. said: its body. steps: runs work on large requests in turns. weight: bytes of
-    the body and of the messages that it continues; it decides how steps take turns. light: True = steps run
-    at once; callers look at it first, because even an `await` that does not wait costs more than most steps
-    of a small request. turn: what it continues, or what keeps its answer. codec: of the operation, in the
-    face's protocol; None = chat, whose codec the face itself has. prompts: True = a chat request, also if
-    only its tokens are counted. brief: the chat request with only the fields that the form of the answer
-    depends on; empty without a prompt. model, streamed: as requested. echo: the members that the answer
-    repeats, as the client wrote them. sealed: which messages have signatures or encrypted reasoning, and from
-    which provider. sealless: True = a provider refused these, so none are sent. beyond: why only servers
-    beside the protocol's author may accept it, None = the author does. reasons: why it cannot be relayed.
+    wished: what its headers tell. face: the client's protocol. said: its body. steps: runs work on large
+    requests in turns. weight: bytes of the body and of the messages that it continues; it decides how steps
+    take turns. reading: the same for steps that read its values but not its texts
+    (`wire.json.Measured.weight`). light: True = steps run at once; callers look at it first, because even an
+    `await` that does not wait costs more than most steps of a small request. turn: what it continues, or what
+    keeps its answer. codec: of the operation, in the face's protocol; None = chat, whose codec the face
+    itself has. prompts: True = a chat request, also if only its tokens are counted. brief: the chat request
+    with only the fields that the form of the answer depends on; empty without a prompt. model, streamed: as
+    requested. echo: the members that the answer repeats, as the client wrote them. sealed: which messages
+    have signatures or encrypted reasoning, and from which provider. sealless: True = a provider refused
+    these, so none are sent. beyond: why only servers beside the protocol's author may accept it, None = the
+    author does. reasons: why it cannot be relayed.
     """
 
     exchange: Exchange
     inbound: Inbound
+    wished: Wishes
     face: Dialect
     said: Said
     steps: Steps
     weight: int
+    reading: int
     light: bool
     turn: Turn | None
     codec: AnyOperationCodec | None = None
@@ -212,6 +262,10 @@ class Asked(msgspec.Struct, frozen=True):
         """Run a step on the whole request, when its turn has come."""
         return self.steps.run(self.weight, step, *args, **named)
 
+    def look(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
+        """Run a step that reads the request's values but not its texts, when its turn has come."""
+        return self.steps.run(self.reading, step, *args, **named)
+
     @property
     def answer_id(self) -> str:
         """The id that the gateway gives to the answer."""
@@ -243,15 +297,15 @@ class Asked(msgspec.Struct, frozen=True):
 
     def heavier(self, size: int) -> Asked:
         """The same request with `size` more bytes of continued messages."""
-        weight = self.weight + size
-        return msgspec.structs.replace(self, weight=weight, light=weight < MEDIUM)
+        reading = self.reading + size
+        return msgspec.structs.replace(
+            self, weight=self.weight + size, reading=reading, light=reading < MEDIUM
+        )
 
     def with_request(self, request: Any, *reasons: Reason) -> Asked:
         """The same request with another IR form, without fetched media. reasons: why it cannot be relayed."""
-        said = self.said
-        return msgspec.structs.replace(
-            self, said=Said(said.wire, said.head, said.raw, request), reasons=self.reasons + reasons
-        )
+        said = self.said.with_request(request)
+        return msgspec.structs.replace(self, said=said, reasons=self.reasons + reasons)
 
     def without_seals(self) -> Asked:
         """The same request, marked so that no provider gets signatures or encrypted reasoning."""

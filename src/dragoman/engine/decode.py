@@ -10,142 +10,134 @@ from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM, Steps
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.forms import texts
-from dragoman.dialects.gateway_members import HEADERS, Taken, bounded, concerns_gateway, stated, take
+from dragoman.dialects.gateway_members import Taken, bounded, concerns_gateway, stated, take
 from dragoman.dialects.loss import Change, Loss
-from dragoman.dialects.operation import AnyOperationCodec
 from dragoman.dialects.quirks import EVERYTHING
 from dragoman.dialects.request import PROMPTED, WireRequest
 from dragoman.dialects.table import READINGS
-from dragoman.engine.asked import Asked, Inbound, Said, blamed
+from dragoman.engine.asked import Asked, Inbound, Said, Wishes, blamed
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
-from dragoman.wire.json import decode_both, refuse_case_variants, refuse_many_values
+from dragoman.wire.json import decode_object, head_of, refuse_case_variants, refuse_many_values
 
 _LONGEST_MODEL: Final = 256
 
 
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """Decode the request, and note what it states in the exchange. Raises RequestFailed if it is invalid."""
+    """Decode the request, and note what it states in the exchange. always_usage: a chat asks for its usage.
+    Raises RequestFailed if it is invalid.
+    """
     exchange.phase = "decode"
-    for name in HEADERS:
-        if (tags := inbound.headers.get(name)) is not None:
-            _tag(exchange, tags)
-    reading = _Reading(exchange, inbound)
-    weight = len(inbound.body)
+    wished = inbound.wished
+    for tags in wished.tags:
+        _tag(exchange, tags)
+    reading = inbound.reading or len(inbound.body)
     try:
-        if weight < MEDIUM:
-            reading.read(always_usage=always_usage)
-        else:
-            await steps.run(weight, reading.read, always_usage=always_usage)
+        if reading < MEDIUM:
+            return _read(exchange, inbound, wished, steps, always_usage=always_usage)
+        return await steps.run(reading, _read, exchange, inbound, wished, steps, always_usage=always_usage)
     except WireError as error:
-        exchange.asked = reading.stated_model
         raise RequestFailed(blamed(error)) from error
-    exchange.asked, exchange.streamed = reading.model, reading.streamed
-    wire = reading.wire
-    assert wire is not None
+
+
+def _read(exchange: Exchange, inbound: Inbound, wished: Wishes, steps: Steps, *, always_usage: bool) -> Asked:
+    """Decode the body and check it. The exchange notes its model and what is for the gateway. Raises
+    WireError.
+    """
+    face, raw, turn = inbound.face, inbound.body, inbound.turn
+    head: dict[str, msgspec.Raw] | None = None
+    if inbound.fields:
+        body, head = texts(inbound.fields), {}
+    else:
+        refuse_many_values(raw, inbound.max_values)
+        body = decode_object(raw, inbound.max_depth)
+        if turn is not None:
+            head = head_of(raw)  # it may be read outside of a step
+    codec = face.operations.get(inbound.operation)
+    client = face.request if codec is None else codec.client
+    if concerns_gateway(body):
+        head = head_of(raw) if head is None else head
+        _keep(exchange, take(body, head, face.name, client.members))
+    if not body.keys() <= client.members:
+        refuse_case_variants(body, client.members)
+    wire = WireRequest(
+        inbound.operation,
+        body,
+        path=inbound.path,
+        params=dict(inbound.params),
+        headers=dict(wished.passed),
+        fields=inbound.fields,
+        preceded=turn is not None and turn.precedes,
+    )
+    brief, beyond, prompts = _NO_CHAT, None, inbound.operation in PROMPTED
+    try:
+        if codec is None:
+            face, beyond = _checked(face, wire)
+        else:
+            codec.client.check(wire)
+        if prompts:
+            brief = face.request.brief(wire)
+        if codec is None:
+            model, streamed = brief.model, brief.stream
+            if always_usage:
+                brief = msgspec.structs.replace(brief, stream_usage=True)
+        else:
+            model, streamed = codec.client.model(wire), codec.client.streams(wire)
+        _check_model(model)
+    except WireError:
+        exchange.asked = _stated_model(wire)
+        raise
+    exchange.asked, exchange.streamed = model, streamed
+    reading = inbound.reading or len(raw)
     return Asked(
         exchange,
         inbound,
-        reading.face,
-        Said(wire, reading.head, inbound.body),
+        wished,
+        face,
+        Said(wire, head, raw),
         steps,
-        weight,
-        weight < MEDIUM,
-        inbound.turn,
-        reading.codec,
-        reading.prompts,
-        reading.brief,
-        reading.model,
-        reading.streamed,
-        beyond=reading.beyond,
+        len(raw),
+        reading,
+        reading < MEDIUM,
+        turn,
+        codec,
+        prompts,
+        brief,
+        model,
+        streamed,
+        beyond=beyond,
     )
 
 
-class _Reading:
-    """Decodes one request's body. The attributes hold the results, as in `Asked`."""
+def _checked(face: Dialect, wire: WireRequest) -> tuple[Dialect, WireError | None]:
+    """Check a chat. Returns the protocol that it is written in, and why only servers that accept more than
+    the protocol's author may get it (None = the author may). Raises WireError.
 
-    def __init__(self, exchange: Exchange, inbound: Inbound) -> None:
-        self._exchange = exchange
-        self._inbound = inbound
-        self.face: Dialect = inbound.face
-        self.codec: AnyOperationCodec | None = None
-        self.prompts = inbound.operation in PROMPTED
-        self.head: dict[str, msgspec.Raw] = {}
-        self.wire: WireRequest | None = None
-        self.brief = _NO_CHAT
-        self.model: str | None = None
-        self.streamed = False
-        self.beyond: WireError | None = None
+    A body that the face refuses is checked once more: in the protocol that `READINGS` finds in it, or else as
+    a request for such servers.
+    """
+    try:
+        face.request.check(wire)
+    except WireError as refused:
+        reading = READINGS.get(face.name)
+        if (other := None if reading is None else reading(wire.body)) is not None:
+            refuse_case_variants(wire.body, other.request.members)
+            other.request.check(wire)
+            return other, None
+        if face.request.widen is None:
+            raise
+        face.check_widely(wire, EVERYTHING)
+        return face, refused
+    return face, None
 
-    @property
-    def stated_model(self) -> str | None:
-        """The model name in a request that was refused; None = there is no name, or it cannot be read."""
-        name = None if self.wire is None else self.wire.params.get("model") or self.wire.body.get("model")
-        return name if isinstance(name, str) else None
 
-    def read(self, *, always_usage: bool) -> None:
-        """Check the body, set the attributes. always_usage: a chat asks for its usage. Raises WireError."""
-        inbound = self._inbound
-        if inbound.fields:
-            body = texts(inbound.fields)
-        else:
-            refuse_many_values(inbound.body, inbound.max_values)
-            body, self.head = decode_both(inbound.body, inbound.max_depth)
-        self.codec = codec = self.face.operations.get(inbound.operation)
-        client = self.face.request if codec is None else codec.client
-        if concerns_gateway(body):
-            _keep(self._exchange, take(body, self.head, self.face.name, client.members))
-        if not body.keys() <= client.members:
-            refuse_case_variants(body, client.members)
-        self.wire = WireRequest(
-            inbound.operation,
-            body,
-            path=inbound.path,
-            params=dict(inbound.params),
-            headers=_passed(self.face, inbound),
-            fields=inbound.fields,
-            preceded=inbound.turn is not None and inbound.turn.precedes,
-        )
-        try:
-            client.check(self.wire)
-        except WireError as refused:
-            if codec is not None:
-                raise
-            self._reread(refused)
-        if self.prompts:
-            self.brief = self.face.request.brief(self.wire)
-        if codec is None:
-            self.model, self.streamed = self.brief.model, self.brief.stream
-            if always_usage:
-                self.brief = msgspec.structs.replace(self.brief, stream_usage=True)
-        else:
-            self.model, self.streamed = codec.client.model(self.wire), codec.client.streams(self.wire)
-        _check_model(self.model)
-
-    def _reread(self, refused: WireError) -> None:
-        """Check a body that the face refuses with `refused` once more: in the protocol that `READINGS` finds
-        in it, or else as a request for servers that accept more than the protocol's author. Sets `face` or
-        `beyond`. Raises WireError.
-        """
-        assert self.wire is not None
-        reading = READINGS.get(self.face.name)
-        if (face := None if reading is None else reading(self.wire.body)) is not None:
-            self.face = face
-            refuse_case_variants(self.wire.body, face.request.members)
-            face.request.check(self.wire)
-            return
-        if self.face.request.widen is None:
-            raise refused
-        self.face.check_widely(self.wire, EVERYTHING)
-        self.beyond = refused
+def _stated_model(wire: WireRequest) -> str | None:
+    """The model name in a request that was refused; None = there is no name, or it cannot be read."""
+    name = wire.params.get("model") or wire.body.get("model")
+    return name if isinstance(name, str) else None
 
 
 _NO_CHAT: Final = ir.Request("", None)
-
-
-def _passed(face: Dialect, inbound: Inbound) -> dict[str, str]:
-    get = inbound.headers.get
-    return {name: value for name in face.headers.request if (value := get(name)) is not None}
 
 
 def _check_model(model: Any) -> None:

@@ -24,6 +24,7 @@ from dragoman.engine.asked import AnswerContext, Asked, Inbound, Turn
 from dragoman.engine.client import Client, Headers
 from dragoman.engine.ends import Ends
 from dragoman.engine.report import answer_headers
+from dragoman.engine.steps import CONTINUING
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.routing.attempts import Attempts, FirstContent
 from dragoman.routing.route import Deployment
@@ -37,8 +38,6 @@ log = logging.getLogger("dragoman.engine.delivery")
 
 _CONTENT = FirstContent()
 _ESTIMATED = Change(None, "$.usage", "estimated by the gateway: the provider sent no usage")
-_SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
-"""The events that continue a text: nearly all events of a stream."""
 _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
 
 
@@ -136,7 +135,8 @@ class Delivery:
             self._limit.push(self._due - self.now())
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
-        return answer_headers(self._exchange, report=self._inbound.headers.get("x-dragoman-report") == "1")
+        wished = self._inbound.wished if self.asked is None else self.asked.wished
+        return answer_headers(self._exchange, report=wished.report)
 
     # --- Whole answers -----------------------------------------------------------------------------
 
@@ -306,7 +306,7 @@ class Delivery:
         speaks = False
         for place, event in enumerate(batch):
             kind = type(event)
-            if kind in _SAYS_MORE:
+            if kind in CONTINUING:
                 speaks = True
             elif isinstance(event, ir.Error):
                 return batch[:place], speaks, event.fault

@@ -70,12 +70,10 @@ class Engine:
             asked = delivery.asked = await self._expanded(asked, asked.turn)
         # No local variable but `asked` refers to the request: `Said.forget` frees its memory.
         table = runtime.table
-        asked, plan = _planned(table, asked) if asked.light else await asked.step(_planned, table, asked)
+        asked, plan = _planned(table, asked) if asked.light else await asked.look(_planned, table, asked)
         if way.hooked and runtime.hooks.change_requests:
             asked = await self._before(runtime, asked)
-        if asked.light:
-            plan = _through(runtime, way, asked, plan)
-        else:
+        if way.selects(asked, plan):
             plan = await asked.step(_through, runtime, way, asked, plan)
         delivery.asked = asked
         if inbound.operation == "count":

@@ -60,7 +60,7 @@ class Flight:
         self._exchange = asked.exchange
         self._now = runtime.seams.monotonic
         self._media = Media(runtime.fetcher, asked.exchange.client or "")
-        self._seals = Seals(runtime.vault, runtime.kept, asked)
+        self._seals: Seals | None = None
         candidates = [
             Candidate(deployment, account)
             for deployment in plan.route.deployments
@@ -111,7 +111,7 @@ class Flight:
         first: ir.Fault | None = None
         asked, deployment = self._asked, candidate.deployment
         model = deployment.model
-        backend = self._choose(deployment) if asked.light else await asked.step(self._choose, deployment)
+        backend = self._choose(deployment) if asked.light else await asked.look(self._choose, deployment)
         plain = False  # True: the model was called again without thinking, because it has nothing to seal
         while True:
             tried.append(backend)
@@ -128,7 +128,7 @@ class Flight:
             if not backend.learns(model, fault):
                 return told
             first = first or fault
-            backend = await asked.step(self._choose, deployment)
+            backend = await asked.look(self._choose, deployment)
             if backend in tried:
                 return told
 
@@ -142,7 +142,7 @@ class Flight:
         deployment = candidate.deployment
         facts = backend.facts(deployment.model, deployment.facts)
         prospect = Prospect(self._runtime, asked, self._plan, backend, deployment.model, facts)
-        reasons = way.against(prospect) if asked.light else await asked.step(way.against, prospect)
+        reasons = way.against(prospect) if asked.light else await asked.look(way.against, prospect)
         record = self._record(candidate, backend, reasons)
         watch = Stopwatch(self._now)
         call = Call(
@@ -163,8 +163,9 @@ class Flight:
         try:
             with limit:
                 seals = None
-                if way.seals and self._seals.matter(relayed=not reasons):
+                if way.seals and (vault := self._runtime.vault) is not None and self._may_have_seals(reasons):
                     exchange.phase = "encode" if reasons else exchange.phase
+                    self._seals = self._seals or Seals(vault, self._runtime.kept, asked)
                     seals = await self._seals.of(backend)
                 attempt = Attempt(
                     runtime=self._runtime,
@@ -198,6 +199,12 @@ class Flight:
             exchange.waited += watch.take()
             record.ended = self._now()
         return None
+
+    def _may_have_seals(self, reasons: tuple[Reason, ...]) -> bool:
+        """Whether an attempt may have seals to find or to store. A relayed request cannot get seals back, so
+        it needs them only to report what it lacks.
+        """
+        return bool(reasons) or self._runtime.kept.has(self._exchange.client or "", self._asked.face.name)
 
     def _record(self, candidate: Candidate, backend: Backend, reasons: tuple[Reason, ...]) -> AttemptRecord:
         """Begin an attempt's record in the exchange, which drops the losses and usage of earlier attempts."""

@@ -88,7 +88,7 @@ def route(table: Table, asked: Asked) -> Plan:
     if granted is not None and found.asked not in granted:
         exchange.asked = found.asked
         raise RequestFailed(_not_granted(found.asked, granted))
-    wished = inbound.headers.get("x-dragoman-strict")
+    wished = asked.wished.strict
     plan = Plan(found, found.strict if wished is None else _stricter(wished, found.strict))
     if exchange.losses:
         plan.hold_strict(exchange)
@@ -118,6 +118,16 @@ def fill_in(asked: Asked, plan: Plan) -> Asked:
 
 
 # Which deployments are left --------------------------------------------------------------------------
+
+
+def selects(asked: Asked, plan: Plan) -> bool:
+    """Whether the stages below may change the plan. They leave that of a usual request as it is."""
+    return (
+        plan.route.selects
+        or asked.beyond is not None
+        or bool(asked.brief.forms)
+        or asked.wished.check is not None
+    )
 
 
 def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
@@ -185,7 +195,7 @@ def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:
     """Plan the check of the answer against the requested format, if wanted. Raises RequestFailed if there is
     no way to check it.
     """
-    wished = asked.inbound.headers.get("x-dragoman-check-output")
+    wished = asked.wished.check
     if wished == "0" or not (wished == "1" or plan.route.check_output):
         return plan
     if not available():
@@ -199,11 +209,12 @@ def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:
     return msgspec.structs.replace(plan.translated("output_check"), form=form)
 
 
+_CHECK: Final = "x-dragoman-check-output"
 _NO_CHECKS: Final = ir.Fault(
     "unsupported",
     "Structured output cannot be validated: this gateway was installed without the extra `schema`.",
     code="unsupported_value",
-    param="x-dragoman-check-output",
+    param=_CHECK,
 )
 _STRICTNESS: Final[list[Strict]] = [False, True, "all"]
 _WISHES: Final[dict[str, Strict]] = {"0": False, "false": False, "1": True, "true": True, "all": "all"}

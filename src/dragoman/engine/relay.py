@@ -6,7 +6,7 @@ One task reads and writes, so a client that reads slowly also slows the upstream
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -33,12 +33,17 @@ from dragoman.net.transport import Answer
 from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts
 from dragoman.upstreams.backend import over_http
 from dragoman.upstreams.wire import SPLITTERS, WireUpstream, is_success, streams, unreadable
-from dragoman.wire.json import decode_both, decode_head, encode, encode_head
+from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.wire.sse import SSESplitter
 
 _STREAM: Final = {"stream": True}
 _COUNTED_BYTES: Final = 1_000_000
 """The most bytes of a request that is kept, to estimate the usage of its stream if there is none."""
 _HEARD_BYTES: Final = 65_536
+_UNREAD: Final = 10
+"""How many bytes that are only passed on take as long as one byte of JSON that is decoded."""
+_TURNS: Final = 8
+"""How often a read may change between an event that is looked into and a run of events that are not."""
 _USAGE: Final = "stream_options.include_usage"
 _WHY: Final = "requested for the gateway's own records; the client does not receive it"
 _TOLD: Final = (Change(None, f"$.{_USAGE}", _WHY),)
@@ -50,7 +55,7 @@ async def relay(attempt: Attempt) -> None:
     asked, call, upstream = attempt.asked, attempt.call, over_http(attempt.backend)
     if attempt.seals is not None:
         await _name_left_behind(attempt, attempt.seals)
-    body = _body(attempt) if asked.light else await asked.step(_body, attempt)
+    body = _body(attempt) if asked.light else await asked.look(_body, attempt)
     answer = await upstream.send(body, call, asked.said.wire.headers, stream=asked.streamed)
     try:
         attempt.record.status = answer.status
@@ -117,7 +122,8 @@ async def _whole(attempt: Attempt, upstream: WireUpstream, answer: Answer, reply
     attempt.call.watch.stop()
     attempt.record.first = delivery.now()
     args = (attempt, upstream, raw, reply)
-    data, usage = _edited(*args) if len(raw) < MEDIUM else await asked.steps.run(len(raw), _edited, *args)
+    weight = len(raw) // _UNREAD
+    data, usage = _edited(*args) if weight < MEDIUM else await asked.steps.run(weight, _edited, *args)
     if usage is None:  # then the request's tokens are counted, too
         size = max(asked.weight, len(raw))
         data, usage = await asked.steps.run(size, _filled, attempt, upstream, raw, data)
@@ -191,6 +197,14 @@ class _Passage:
         if self._gathered is not None:
             self._decoder = upstream.dialect.stream.decoder(upstream.quirks)
         self._overheard = _overheard(attempt, upstream, relay)
+        framing, limits = upstream.dialect.stream.framing, upstream.limits
+        self._splitter = SPLITTERS[framing](limits.event)
+        self._most_at_once = min(limits.event, limits.unsuspicious)
+        self._run: Callable[[bytes], tuple[bytes, int]] | None = None
+        if framing == "sse" and self._gathered is None:
+            self._run = getattr(relay, "run", None)  # of a `PassesRuns`
+        self._between = True
+        """Whether the next read begins with a server-sent event."""
 
     async def run(self) -> None:
         """Pass the stream. Its last bytes are sent after the answer is kept. Raises RequestFailed."""
@@ -210,41 +224,88 @@ class _Passage:
     async def _pass(self) -> bytes:
         """Pass the stream and return its last bytes unsent. Raises RequestFailed, WireError."""
         attempt, answer, relay, upstream = self._attempt, self._answer, self._relay, self._upstream
-        delivery, limits = attempt.delivery, upstream.limits
-        client = delivery.client
-        splitter = SPLITTERS[upstream.dialect.stream.framing](limits.event)
+        delivery, limits, take, hear = attempt.delivery, upstream.limits, self._take, self._overheard.hear
+        write = delivery.client.write
         passed = attempt.asked.face.headers.passed(answer.headers)
         opening = Opening(delivery, attempt.call, passed, limits=limits, name=upstream.name)
         parts = Parts()
         while True:
-            more = parts.more
-            chunk = await (parts.next() if more else answer.chunk())
-            if not more:
-                self._overheard.hear(chunk)
-            if len(chunk) > PART:
-                chunk = parts.first(chunk)
-            frames = splitter.feed(chunk) if chunk else splitter.close()
-            data, broken = _passed(relay, frames, limits)
-            if broken is None:
-                self._gather(frames)
+            if parts.more:
+                chunk = await parts.next()
+            else:
+                chunk = await answer.chunk()
+                hear(chunk)
+                if len(chunk) > PART:
+                    chunk = parts.first(chunk)
+            data, broken = take(chunk)
+            if data and broken is None and chunk and delivery.committed and not relay.done:
+                opening.silent_since = None
+                await write(data)
+                continue
             if not chunk and broken is None:
                 data, broken = _closed(relay, data)
             if not delivery.committed:
                 # Content counts even if an error came in the same read: a read can hold several events.
                 content = relay.content or (broken is None and (relay.done or not chunk))
                 data = await opening.add(data, content=content)
-            elif data or relay.done:  # the last event may be withheld until the answer is kept
-                opening.silent_since = None
-            else:
+            elif not data and not relay.done:  # the last event may be withheld until the answer is kept
                 await opening.add(data, content=False)
             if broken is not None:
                 if data:
-                    await client.write(data)
+                    await write(data)
                 raise broken
             if relay.done or not chunk:
                 return data
             if data:
-                await client.write(data)
+                await write(data)
+
+    def _take(self, read: bytes) -> tuple[bytes, RequestFailed | WireError | None]:
+        """The bytes to send for a read (b"" = the stream has ended) up to its first bad frame, and the error
+        of that: the upstream's own, or that it cannot be read; None = no frame is bad.
+        """
+        run = self._run
+        if run is None or not read or len(read) > self._most_at_once:
+            return self._frames(read)
+        if not self._between:
+            return self._by_turns(read)
+        data, size = run(read)
+        if size == len(read):
+            return data, None
+        more, broken = self._by_turns(read[size:])
+        return data + more, broken
+
+    def _by_turns(self, read: bytes) -> tuple[bytes, RequestFailed | WireError | None]:
+        """As `_take`: one event that the relay looks into, then a run of events, and so on."""
+        assert self._run is not None
+        pieces: list[bytes] = []
+        at = 0
+        for _ in range(_TURNS):
+            end = read.find(b"\n\n", at) + 2
+            if end < 2:
+                break
+            data, broken = self._frames(read[at:end])
+            pieces.append(data)
+            if broken is not None:
+                return b"".join(pieces), broken
+            at = end
+            if self._between:
+                data, size = self._run(read[at:])
+                pieces.append(data)
+                at += size
+            if at == len(read):
+                return b"".join(pieces), None
+        data, broken = self._frames(read[at:])
+        return b"".join(pieces) + data, broken
+
+    def _frames(self, read: bytes) -> tuple[bytes, RequestFailed | WireError | None]:
+        """As `_take`, frame by frame."""
+        splitter = self._splitter
+        frames = splitter.feed(read) if read else splitter.close()
+        data, broken = _passed(self._relay, frames, self._upstream.limits)
+        if broken is None and self._gathered is not None:
+            self._gather(frames)
+        self._between = type(splitter) is SSESplitter and splitter.between()
+        return data, broken
 
     def _gather(self, frames: Sequence[bytes], *, ended: bool = False) -> None:
         """Gather the events of these frames, and with `ended` those of the stream's end. If the decoder
@@ -299,15 +360,18 @@ def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> 
     """
     asked = attempt.asked
     # The request is forgotten when the answer begins, so its bytes are kept here.
-    said = asked.said.raw if asked.weight <= _COUNTED_BYTES else b""
+    size = len(asked.said.raw)
+    said = asked.said.raw if size <= _COUNTED_BYTES else b""
     heard: Overheard[bytes] = Overheard(_HEARD_BYTES)
     model = attempt.deployment.model
 
     def estimate() -> ir.Usage:
-        return whole_cost(_counted(asked, said), model, _events(upstream, heard), heard.share)
+        return whole_cost(_counted(asked, said, size), model, _events(upstream, heard), heard.share)
 
     def so_far() -> ir.Usage:
-        return cost_so_far(_counted(asked, said), model, _events(upstream, heard), heard.share, relay.usage)
+        return cost_so_far(
+            _counted(asked, said, size), model, _events(upstream, heard), heard.share, relay.usage
+        )
 
     if asked.brief.stream_usage or not asked.face.relay.ask_usage(_STREAM):
         relay.estimate = estimate
@@ -315,15 +379,15 @@ def _overheard(attempt: Attempt, upstream: WireUpstream, relay: StreamRelay) -> 
     return heard
 
 
-def _counted(asked: Asked, said: bytes) -> ir.Request | int:
+def _counted(asked: Asked, said: bytes, size: int) -> ir.Request | int:
     """The request of a running stream; its size in bytes if it was not kept or cannot be decoded."""
     inbound = asked.inbound
     if said:
         with suppress(WireError):
-            body, _ = decode_both(said, inbound.max_depth)
+            body = decode_object(said, inbound.max_depth)
             wire = WireRequest("chat", body, path=inbound.path, params=dict(inbound.params))
             return asked.face.request.decode(wire)
-    return asked.weight
+    return size
 
 
 def _events(upstream: WireUpstream, heard: Overheard[bytes]) -> Iterator[ir.Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -12,16 +13,15 @@ from dragoman.wire.header import header_value
 
 _LONGEST: Final = 4000
 """The most characters of all losses and changes in the report."""
+_NO_LOSSES: Final = (b"x-dragoman-losses", b"0")
 _ATTEMPTS: Final = 10
 """How many attempts, the latest ones, the report has; each takes about 100 bytes."""
 
 
 def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, bytes]]:
     """The gateway's own headers of an answer after a call, good or not. report: True = add the report."""
-    headers = [
-        (b"x-dragoman-deployment", header_value(exchange.answered or "")),
-        (b"x-dragoman-losses", b"%d" % len(exchange.losses)),
-    ]
+    losses = (b"x-dragoman-losses", b"%d" % len(exchange.losses)) if exchange.losses else _NO_LOSSES
+    headers = [_deployment(exchange.answered or ""), losses]
     if len(exchange.attempts) > 1:
         headers.append((b"x-dragoman-attempts", b"%d" % len(exchange.attempts)))
     if exchange.usage is not None and exchange.usage.estimated:
@@ -29,6 +29,11 @@ def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, byt
     if report:
         headers.append((b"x-dragoman-report", _report(exchange)))
     return headers
+
+
+@lru_cache(maxsize=1024)
+def _deployment(name: str) -> tuple[bytes, bytes]:
+    return b"x-dragoman-deployment", header_value(name)
 
 
 def _report(exchange: Exchange) -> bytes:

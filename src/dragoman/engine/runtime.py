@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from dragoman.capacity.heavy import HeavySteps
+from dragoman.dialects.table import DIALECTS
 from dragoman.engine.sealing import Kept
 from dragoman.hooks import Hooks
 from dragoman.net.fetch import Fetcher
@@ -26,6 +28,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     client did not request it. count_upstream: providers count the tokens of a prompt. heavy: gives the steps
     of large requests their turns. vault: stores signatures and encrypted reasoning for later requests; None =
     they are not stored. kept: the clients for whom this process has stored some. store: all that lasts.
+    addressees: the names of providers and protocols, to which a member of a request may be addressed; made
+    from `backends`.
     """
 
     table: Table
@@ -41,3 +45,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     count_upstream: bool = True
     vault: Vault | None = None
     kept: Kept = msgspec.field(default_factory=Kept)
+    addressees: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "addressees", frozenset({*self.backends, *DIALECTS}))

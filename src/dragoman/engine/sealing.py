@@ -76,20 +76,11 @@ def _wants_reasoning(backend: Backend) -> bool:
 class Seals:
     """The `Sealing` of one exchange, created at the first attempt that needs it."""
 
-    def __init__(self, vault: Vault | None, kept: Kept, asked: Asked) -> None:
+    def __init__(self, vault: Vault, kept: Kept, asked: Asked) -> None:
         self._vault = vault
         self._kept = kept
         self._asked = asked
         self._sealing: Sealing | None = None
-
-    def matter(self, *, relayed: bool) -> bool:
-        """Whether an attempt may have seals to find or to store. A relayed request cannot get seals back,
-        so it only needs them to report what it lacks.
-        """
-        asked = self._asked
-        return self._vault is not None and (
-            not relayed or self._kept.has(asked.exchange.client or "", asked.face.name)
-        )
 
     async def of(self, backend: Backend) -> Sealing | None:
         """The exchange's `Sealing`, created for `backend` if there is none yet; None = as for `begin`."""
@@ -99,7 +90,6 @@ class Seals:
         return self._sealing
 
     def _begun(self, backend: Backend) -> Sealing | None:
-        assert self._vault is not None
         asked = self._asked
         request = joined(asked.request).request
         return begin(self._vault, asked.exchange.client or "", backend, request, asked.step, kept=self._kept)

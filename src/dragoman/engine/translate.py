@@ -18,7 +18,7 @@ from dragoman.engine.attempt import Attempt
 from dragoman.engine.gathering import Gathered
 from dragoman.engine.opening import Opening
 from dragoman.engine.sealing import Keeper
-from dragoman.engine.steps import Step, through, whole
+from dragoman.engine.steps import CONTINUING, Step, through, whole
 from dragoman.engine.wording import Wording, worded
 from dragoman.errors import RequestFailed
 
@@ -98,13 +98,19 @@ class _Stream:
         """Call the upstream and pass the answer event by event. Raises RequestFailed."""
         attempt, backend, call = self._attempt, self._wording.backend, self._wording.call
         delivery, ends, feed = attempt.delivery, self._ends, self._encoder.feed
-        client = delivery.client
+        client, waits = delivery.client, attempt.runtime.hooks.need_events
         opening = Opening(delivery, call, (), limits=backend.limits, name=backend.name)
         async with backend.chat(self._wording.request, call) as batches:
             delivery.cost_so_far = self._so_far
             async for arrived in batches:
-                batch, speaks, fault = delivery.note(await self._behind_steps(arrived))
-                data = b"".join(map(feed, batch))
+                self._heard.hear(arrived)
+                fault = None
+                if arrived and not waits and CONTINUING.issuperset(map(type, arrived)):
+                    batch = self._continued(arrived)
+                    speaks = bool(batch)
+                else:
+                    batch, speaks, fault = delivery.note(await self._behind_steps(arrived))
+                data = feed(batch[0]) if len(batch) == 1 else b"".join(map(feed, batch))
                 if ends.pieces:
                     await ends.write(await opening.add(data, content=True))
                     data, speaks = b"", True
@@ -112,31 +118,38 @@ class _Stream:
                     opening.silent_since = None
                 else:
                     data = await opening.add(data, content=speaks)
-                if fault is not None:
-                    if data:
-                        await client.write(data)
-                    raise RequestFailed(fault)
-                if delivery.committed and batch and isinstance(batch[-1], ir.End):
+                if batch and type(batch[-1]) is ir.End and fault is None and delivery.committed:
                     delivery.lost(self._reply.report)
                     await client.end(await ends.last(data))  # bytes after the end are ignored
                     return
                 if data:
                     await client.write(data)
+                if fault is not None:
+                    raise RequestFailed(fault)
         delivery.lost(self._reply.report)
         if not delivery.committed:
             raise RequestFailed(_NOTHING_SAID)
         await client.end()
+
+    def _continued(self, arrived: Sequence[ir.Event]) -> Sequence[ir.Event]:
+        """As `_behind_steps`, for events that only continue texts, if no hook reads them: nothing waits."""
+        batch = through(self._steps, arrived) if self._steps else arrived
+        if self._keeper is not None:
+            self._keeper.watch(batch)
+        if self._gathered is not None:
+            self._gathered.add(batch)
+        return batch
 
     async def _behind_steps(self, arrived: Sequence[ir.Event]) -> Sequence[ir.Event]:
         """The events after the steps and hooks. Before those of the end are returned, the turn has heard the
         answer, and its seals are stored.
         """
         attempt = self._attempt
-        self._heard.hear(arrived)
         if self._counts and arrived and type(arrived[-1]) is ir.End:
             batch = await attempt.asked.step(through, self._steps, arrived)
         else:
             batch = through(self._steps, arrived)
+            self._steps = [step for step in self._steps if step.takes]
         hooks = attempt.runtime.hooks
         if hooks.need_events:
             batch = await hooks.events(attempt.exchange, batch)

@@ -13,12 +13,11 @@ import msgspec
 
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.request import Operation
-from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.operate import lacking, operate
 from dragoman.engine.pass_on import pass_on
-from dragoman.engine.plan import Plan, allow, hold_to_form, keep_willing, make_room, spoken
+from dragoman.engine.plan import Plan, allow, hold_to_form, keep_willing, make_room, selects, spoken
 from dragoman.engine.relay import relay
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.translate import translate
@@ -43,12 +42,14 @@ class Prospect(msgspec.Struct, frozen=True):
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """How one kind of operation is served. hooked: hooks may change its requests. stages: applied to the plan
-    before any call. choose: the upstream of a deployment in the suitable protocol. against: why an attempt
-    cannot be relayed; () = it can be. learns: a refusal may show how to call the same deployment again.
-    seals: signatures or encrypted reasoning of earlier turns may have to return.
+    before any call; selects: whether they may change it. choose: the upstream of a deployment in the suitable
+    protocol. against: why an attempt cannot be relayed; () = it can be. learns: a refusal may show how to
+    call the same deployment again. seals: signatures or encrypted reasoning of earlier turns may have to
+    return.
     """
 
     hooked: bool
+    selects: Callable[[Asked, Plan], bool]
     stages: tuple[Stage, ...]
     choose: Callable[[Backend, Deployment, Asked, Plan], Backend]
     against: Callable[[Prospect], tuple[Reason, ...]]
@@ -89,14 +90,11 @@ def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
 
 def _addresses_somebody(runtime: Runtime, asked: Asked) -> bool:
     """Whether the chat has members for one provider, which must never be relayed."""
-    body, backends = asked.said.wire.body, runtime.backends
-    if body.keys().isdisjoint(backends) and body.keys().isdisjoint(DIALECTS):
+    body, names = asked.said.wire.body, runtime.addressees
+    if names.isdisjoint(body):
         return False
     own = asked.face.request.members
-    return any(
-        type(value) is dict and (key in backends or key in DIALECTS) and key not in own
-        for key, value in body.items()
-    )
+    return any(type(value) is dict and key in names and key not in own for key, value in body.items())
 
 
 # Everything else ---------------------------------------------------------------------------------------
@@ -135,6 +133,7 @@ def can(runtime: Runtime, asked: Asked, deployment: Deployment) -> bool:
 
 _CHAT: Final = Way(
     hooked=True,
+    selects=selects,
     stages=(keep_willing, allow, make_room, hold_to_form),
     choose=spoken,
     against=_against_chat,
@@ -145,6 +144,7 @@ _CHAT: Final = Way(
 )
 _COUNT: Final = Way(
     hooked=True,
+    selects=selects,
     stages=(allow,),
     choose=_able,
     against=_against_prompt,
@@ -153,6 +153,7 @@ _COUNT: Final = Way(
 )
 _OPERATION: Final = Way(
     hooked=False,
+    selects=lambda _asked, _plan: True,
     stages=(_keep_able,),
     choose=_able,
     against=_against_operation,

@@ -53,10 +53,13 @@ async def worded(attempt: Attempt) -> Wording:
     """The encoded request. Raises RequestFailed if media cannot be fetched, the upstream's protocol cannot
     express it, or strict mode refuses its losses.
     """
-    asked, seals, report = attempt.asked, attempt.seals, attempt.call.report
-    inlined = await attempt.media.inline(asked, attempt.backend)
-    if inlined is not asked.request:
-        asked = asked.with_request(inlined)
+    asked, seals = attempt.asked, attempt.seals
+    decoded = asked.request
+    plain = asked.light and ir.only_text(decoded)
+    if not plain:
+        inlined = await attempt.media.inline(asked, attempt.backend)
+        if inlined is not decoded:
+            asked = asked.with_request(inlined)
 
     if asked.light:
         pieces = _readable(asked, attempt)
@@ -64,14 +67,9 @@ async def worded(attempt: Attempt) -> Wording:
         pieces = await asked.step(_readable, asked, attempt)
     request = pieces.request
     if seals is not None and not asked.sealless:
-        request = await seals.restored(request, attempt.scope, report)
+        request = await seals.restored(request, attempt.scope, attempt.call.report)
 
-    def locate(where: str) -> str:
-        # The locator refers to the client's body, so nothing may hold it while the answer streams.
-        inner = pieces.located(locator(attempt.asked))
-        return (inner if seals is None else seals.located(inner))(where)
-
-    words = _Words(attempt, locate)
+    words = _Words(attempt, partial(_locate, attempt, pieces), plain=plain and request is pieces.request)
     return words.put(request) if asked.light else await asked.step(words.put, request)
 
 
@@ -79,16 +77,27 @@ def _readable(asked: Asked, attempt: Attempt) -> Joined:
     return joined(asked.readable(attempt.deployment.provider, attempt.call.report))
 
 
-class _Words:
-    """Encodes one request. locate: the path in the client's request for a place in the IR."""
+def _locate(attempt: Attempt, pieces: Joined, where: str) -> str:
+    """The path in the client's request for a place in the IR."""
+    # The locator refers to the client's body, so nothing may hold it while the answer streams.
+    inner = pieces.located(locator(attempt.asked))
+    return (inner if attempt.seals is None else attempt.seals.located(inner))(where)
 
-    def __init__(self, attempt: Attempt, locate: Locate) -> None:
+
+class _Words:
+    """Encodes one request. locate: the path in the client's request for a place in the IR. plain: the request
+    is `ir.only_text`, in which nothing stands for a text and nothing is emulated.
+    """
+
+    def __init__(self, attempt: Attempt, locate: Locate, *, plain: bool) -> None:
         self._attempt = attempt
         self._locate = locate
-        # No bound method of `self`: the call would refer to the object that holds it, and only the garbage
-        # collector would free the exchange.
-        self._account = partial(attempt.account, locate)
-        self._call = msgspec.structs.replace(attempt.call, ready=self._account)
+        self._plain = plain
+        self._call = call = attempt.call
+        if attempt.backend.dialect is None:
+            # No bound method of `self`: the call would refer to the object that holds it, and only the
+            # garbage collector would free the exchange.
+            self._call = msgspec.structs.replace(call, ready=partial(attempt.account, locate))
 
     def put(self, request: ir.Request) -> Wording:
         """The encoded request. Raises RequestFailed if it is untranslatable or strict mode refuses losses."""
@@ -106,7 +115,7 @@ class _Words:
             report = attempt.call.report
             fault = located(attempt.asked, blamed(error), lambda where: self._locate(report.placed(where)))
             raise RequestFailed(msgspec.structs.replace(fault, kind="untranslatable")) from error
-        self._account()
+        attempt.account(self._locate)
         return wording
 
     def _questions(self, request: ir.Request) -> Sequence[ir.Request]:
@@ -127,7 +136,7 @@ class _Words:
         attempt, call, deployment = self._attempt, self._call, self._attempt.deployment
         dialect = attempt.backend.dialect
         window = deployment.window or deployment.facts.context
-        if dialect is None or dialect.name != request.dialect:
+        if not self._plain and (dialect is None or dialect.name != request.dialect):
             request = in_words(request)
         request, told = self._addressed(shortened(request, window, deployment.model, call.report))
         emulation = self._emulate(request)
@@ -177,4 +186,6 @@ class _Words:
                 else:
                     call.report.add(_USAGE, _FOR_THE_RECORD)
             request = msgspec.structs.replace(request, stream_usage=True)
+        if self._plain:
+            return Emulation(request)
         return emulate(request, backend.native, call.facts, backend.quirks, call.report)

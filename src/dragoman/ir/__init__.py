@@ -64,6 +64,7 @@ from dragoman.ir.request import (
     Sampling,
     Tool,
     ToolChoice,
+    only_text,
 )
 from dragoman.ir.rerank import Ranked, RerankRequest, RerankResponse
 from dragoman.ir.response import Candidate, Response, Stop
@@ -156,5 +157,6 @@ __all__ = [
     "fold",
     "is_sound",
     "merge",
+    "only_text",
     "unfold",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from itertools import chain
+from operator import attrgetter
+from typing import Any, Final, Literal, TypeAlias
 
-from dragoman.ir.blocks import Block, CacheMark, Extra, Value
+from dragoman.ir.blocks import Block, CacheMark, Extra, Text, Value
 
 Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
 
@@ -197,3 +199,17 @@ class Request(Value, frozen=True):
     forms: dict[str, str] | None = None
     """By field, which of several forms the client used: {"max_output": "max_tokens"}; None = the usual."""
     extra: Extra = None
+
+
+def only_text(request: Request) -> bool:
+    """Whether a request has no tools, no settings of the output, and no blocks but texts, as the questions of
+    people: nothing in it has to be fetched, renamed or emulated.
+    """
+    if request.tools or request.output is not None:
+        return False
+    blocks = chain(request.system, chain.from_iterable(map(_blocks, request.messages)))
+    return _TEXT.issuperset(map(type, blocks))
+
+
+_blocks = attrgetter("blocks")
+_TEXT: Final = frozenset({Text})

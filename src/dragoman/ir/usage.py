@@ -8,7 +8,7 @@ from dragoman.ir.blocks import Extra, Value
 
 MOST: Final = 10**12
 """The largest plausible token count of one answer: far above any model's window, small enough for sums."""
-_NUMBERS: Final = frozenset({int, float, bool, type(None)})
+_OTHER_NUMBERS: Final = frozenset({float, bool})
 
 
 class Usage(Value, frozen=True):
@@ -41,13 +41,16 @@ class Usage(Value, frozen=True):
     @property
     def plausible(self) -> bool:
         """Whether every field that counts tokens (not `detail`, `others`) is None or from 0 to MOST."""
-        counts: tuple[Any, ...] = (  # a provider may have written any value there
+        count: Any  # a provider may have written any value there
+        for count in (
             *(self.input, self.cache_read, self.cache_write, self.cache_write_5m, self.cache_write_1h),
             *(self.tool_input, self.output, self.reasoning),
-        )
-        if not _NUMBERS.issuperset(map(type, counts)):
-            return False
-        return all(0 <= one <= MOST for one in filter(None, counts))
+        ):
+            if count is None or (type(count) is int and 0 <= count <= MOST):
+                continue
+            if type(count) not in _OTHER_NUMBERS or not 0 <= count <= MOST:
+                return False
+        return True
 
     @property
     def stated(self) -> bool:

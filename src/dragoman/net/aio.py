@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import aiohttp
 from aiohttp import http_exceptions
 from aiohttp.abc import AbstractStreamWriter
-from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
+from multidict import CIMultiDictProxy
 
-from dragoman.net.client import Flow, Patience, Sendable
+from dragoman.net.client import Flow, Head, Patience, Sendable
 from dragoman.net.connector import Connector, is_head_too_large
 from dragoman.net.failures import (
     ConnectTimeout,
@@ -117,10 +116,9 @@ class AiohttpClient:
 
     async def request(
         self,
-        method: str,
-        url: URL,
-        headers: CIMultiDict[str],
+        head: Head,
         body: Sendable,
+        added: Mapping[str, str] | None = None,
         *,
         connect: float | None = None,
         patience: Patience | None = None,
@@ -129,6 +127,10 @@ class AiohttpClient:
         limits = self._limits.get(connect)
         if limits is None:
             limits = self._limits[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
+        headers = head.headers
+        if added:
+            headers = headers.copy()
+            headers.extend(added)
         upload: _Upload | _Stream | None = None
         if isinstance(body, Pieces):
             upload = _Upload(body, patience)
@@ -136,8 +138,8 @@ class AiohttpClient:
             upload = _Stream(body, patience)
         try:
             response = await self._session.request(
-                method,
-                url,
+                head.method,
+                head.url,
                 data=upload or body,
                 headers=headers,
                 allow_redirects=False,
@@ -160,23 +162,29 @@ class AiohttpClient:
 class Reply:
     """An answer, as `net.client.Incoming`."""
 
-    __slots__ = ("_response", "_upload", "headers", "status")
+    __slots__ = ("_arrived", "_response", "_upload", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse, upload: _Upload | _Stream | None) -> None:
         self._response = response
         self._upload = upload
+        self._arrived = b""
         self.status = response.status
         self.headers: CIMultiDictProxy[str] = response.headers
 
     @property
     def ended(self) -> bool:
         """See `net.client.Incoming`."""
-        return self._response.content.at_eof()
+        return not self._arrived and self._response.content.at_eof()
 
-    async def piece(self) -> bytes:
+    def take(self) -> bytes | None:
+        """See `net.client.Incoming`."""
+        data, self._arrived = self._arrived, b""
+        return data or (b"" if self.ended else None)
+
+    async def arrival(self) -> None:
         """See `net.client.Incoming`."""
         try:
-            return await self._response.content.readany()
+            self._arrived = await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
             raise _failure(error, headed=True) from error
 

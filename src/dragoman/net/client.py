@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 from multidict import CIMultiDict
@@ -18,6 +18,29 @@ class Flow(msgspec.Struct, frozen=True):
 
     pieces: AsyncIterator[bytes]
     size: int | None = None
+
+
+class Origin(NamedTuple):
+    """Where connections lead: the scheme (http, https), the host without brackets, and the port."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class Head:
+    """What a request says before its body: the method, the URL and the headers. Many requests can share one,
+    so that a client writes it only once. written: the origin and the bytes that `h1` sends; None = not used
+    yet.
+    """
+
+    __slots__ = ("headers", "method", "url", "written")
+
+    def __init__(self, method: str, url: URL, headers: CIMultiDict[str]) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.written: tuple[Origin, bytes] | None = None
 
 
 ClientName: TypeAlias = Literal["own", "aiohttp"]
@@ -66,10 +89,14 @@ class Incoming(Protocol):
         """Whether the whole body has been read."""
         ...
 
-    async def piece(self) -> bytes:
-        """The bytes of the body, decompressed, that have arrived; waits for some; b"" = the end. Raises
-        Failure.
+    def take(self) -> bytes | None:
+        """The bytes of the body, decompressed, that have arrived: b"" = the end, None = `arrival` has to be
+        awaited first. Raises NotDecoded.
         """
+        ...
+
+    def arrival(self) -> Awaitable[object]:
+        """What completes when `take` may have something to tell. Raises Failure."""
         ...
 
     def release(self) -> None:
@@ -82,17 +109,17 @@ class Client(Protocol):
 
     async def request(
         self,
-        method: str,
-        url: URL,
-        headers: CIMultiDict[str],
+        head: Head,
         body: Sendable,
+        added: Mapping[str, str] | None = None,
         *,
         connect: float | None = None,
         patience: Patience | None = None,
     ) -> Incoming:
-        """Send a request; return its answer when the head has come. connect: seconds for opening a
-        connection, None = no limit. patience: told of the progress of a body in pieces. Raises Failure; if
-        the task is cancelled, the connection is closed.
+        """Send a request; return its answer when the head has come. added: headers of this request alone;
+        `head` has none of their names. connect: seconds for opening a connection, None = no limit. patience:
+        told of the progress of a body in pieces. Raises Failure; if the task is cancelled, the connection is
+        closed.
         """
         ...
 

@@ -15,13 +15,11 @@ from io import BytesIO
 from typing import Any
 
 import msgspec
-from multidict import CIMultiDict
-from yarl import URL
 
 from dragoman import ir
 from dragoman.capacity.space import Share, Space
 from dragoman.errors import RequestFailed
-from dragoman.net.client import Client, ClientName, Flow, Incoming, Patience, Sendable
+from dragoman.net.client import Client, ClientName, Flow, Head, Incoming, Patience, Sendable
 from dragoman.net.failures import ConnectTimeout, Disconnected, Failure, HeadTooLarge, NotReached
 from dragoman.net.h1.client import HTTPClient
 from dragoman.net.h1.dial import Dialer, trusting
@@ -111,39 +109,37 @@ def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
     return RequestFailed(ir.Fault(kind, message, code=code, blame="upstream"))
 
 
+class Terms(msgspec.Struct, frozen=True):
+    """What is the same for all answers of a provider. name: the provider's, for errors. largest: the most
+    bytes of an answer that is read whole. space: counts the bytes of all answers that are read whole, until
+    they are closed; None = does not count them.
+    """
+
+    name: str
+    largest: int
+    deadlines: Deadlines
+    space: Space | None
+
+
 class Answer:
-    """A provider's response whose head has come. name: the provider's, for errors. largest: the most bytes
-    for `read`. watch: the deadline of the response's head; it becomes the idle deadline, because the same
-    task also reads the body. space: counts the bytes of all answers that are read whole, until they are
-    closed; None = does not count them. slots: `close` gives a slot back to them; None = this call holds none.
+    """A provider's response whose head has come. terms: those of its transport. watch: the deadline of the
+    response's head; it becomes the idle deadline, because the same task also reads the body. slots: `close`
+    gives a slot back to them; None = this call holds none.
     """
 
     __slots__ = (
-        *("_deadlines", "_incoming", "_largest", "_name", "_share", "_space", "_timers", "_turn", "_watch"),
+        *("_incoming", "_share", "_terms", "_timers", "_turn", "_watch"),
         *("headers", "slots", "status"),
     )
 
-    def __init__(
-        self,
-        incoming: Incoming,
-        name: str,
-        timers: Timers,
-        deadlines: Deadlines,
-        *,
-        largest: int,
-        watch: Deadline | Unlimited,
-        space: Space | None = None,
-    ) -> None:
-        self._space = space
-        self._share: Share | None = None
+    def __init__(self, incoming: Incoming, terms: Terms, timers: Timers, watch: Deadline | Unlimited) -> None:
         self._incoming = incoming
-        self._largest = largest
+        self._terms = terms
+        self._timers = timers
+        self._watch: Deadline | Unlimited | None = watch if isinstance(watch, Deadline) else None
+        self._share: Share | None = None
         self._turn = 0  # bytes read since other tasks have run
         self.slots: Slots | None = None
-        self._name = name
-        self._timers = timers
-        self._deadlines = deadlines
-        self._watch: Deadline | Unlimited | None = watch if isinstance(watch, Deadline) else None
         self.status = incoming.status
         self.headers: Mapping[str, str] = incoming.headers
 
@@ -152,18 +148,18 @@ class Answer:
         (`answer_too_large`), if there is no memory left for it beside other answers
         (`answers_too_large_together`), and as `chunk`.
         """
-        incoming = self._incoming
+        incoming, terms = self._incoming, self._terms
         data = await self.chunk()
-        if (not data or incoming.ended) and len(data) <= self._largest:
+        if (not data or incoming.ended) and len(data) <= terms.largest:
             return data
-        if self._space is not None:
-            self._share = Share(self._space)
+        if terms.space is not None:
+            self._share = Share(terms.space)
         whole = BytesIO()  # its `getvalue` makes no copy
         while data:
-            if whole.tell() + len(data) > self._largest:
+            if whole.tell() + len(data) > terms.largest:
                 raise failed(
                     "upstream",
-                    f"The {self._name} sent a response of more than {self._largest} bytes.",
+                    f"The {terms.name} sent a response of more than {terms.largest} bytes.",
                     ANSWER_TOO_LARGE,
                 )
             if self._share is not None:
@@ -176,37 +172,47 @@ class Answer:
         """Read the few bytes after a stream's last event, so that the connection can be used again: for at
         most 0.2 s and without errors.
         """
-        with contextlib.suppress(Failure, TimeoutError), self._deadlines.within(_LINGER):
-            while await self._incoming.piece():
-                pass
+        incoming = self._incoming
+        if incoming.ended:
+            return
+        with contextlib.suppress(Failure, TimeoutError), self._terms.deadlines.within(_LINGER):
+            while (data := incoming.take()) != b"":
+                if data is None:
+                    await incoming.arrival()
 
     async def chunk(self) -> bytes:
         """The bytes of the body that have arrived since the last read; if there are none, waits for some. b""
         = the end. Raises RequestFailed if none come within the idle time, which runs only in this method, or
         if the connection breaks.
         """
-        watch = self._watch
-        if watch is None:
-            watch = self._watch = self._deadlines.within(self._timers.idle)
-        elif self._timers.idle is not None:
-            watch.push(self._timers.idle)
+        incoming = self._incoming
         try:
             if self._turn > _TURN:
                 self._turn = 0
                 await asyncio.sleep(0)
-            data = await self._incoming.piece()
-            self._turn += len(data)
-            return data
-        except asyncio.CancelledError as error:
-            try:
-                watch.__exit__(asyncio.CancelledError, error, None)
-            except TimeoutError:
-                raise _idle(self._name, self._timers) from None
-            raise
+            data = incoming.take()
+            if data is None:
+                watch, idle = self._watch, self._timers.idle
+                if watch is None:
+                    watch = self._watch = self._terms.deadlines.within(idle)
+                elif idle is not None:
+                    watch.push(idle)
+                try:
+                    while data is None:
+                        await incoming.arrival()
+                        data = incoming.take()
+                except asyncio.CancelledError as error:
+                    try:
+                        watch.__exit__(asyncio.CancelledError, error, None)
+                    except TimeoutError:
+                        raise _idle(self._terms.name, self._timers) from None
+                    raise
+                finally:
+                    watch.rest()
         except Failure as error:
-            raise _broken(self._name, error) from error
-        finally:
-            watch.rest()
+            raise _broken(self._terms.name, error) from error
+        self._turn += len(data)
+        return data
 
     def close(self) -> None:
         """End the call. The connection is used again if the whole request was sent and the answer read."""
@@ -227,7 +233,7 @@ class Transport:
     checked. proxy: the URL of an HTTP proxy; the client is then always aiohttp's. client: see `ClientName`.
     name: the provider's name in errors; clients must not learn addresses of our network. max_answer: the most
     bytes of an answer that is read whole, decompressed. reached: called for limits that fail no exchange.
-    space: as for `Answer`, shared by all providers.
+    space: as for `Terms`, shared by all providers.
     """
 
     def __init__(
@@ -246,18 +252,17 @@ class Transport:
         reached: Reached = untold,
         space: Space | None = None,
     ) -> None:
-        self._space = space
-        self._name = "provider" if name is None else f"provider {name!r}"
-        self._max_answer = max_answer
+        name = "provider" if name is None else f"provider {name!r}"
         pool = pool or Pool()
-        self._deadlines = deadlines or Deadlines(asyncio.get_running_loop())
-        self._slots = Slots(pool, self._deadlines, self._name) if pool.size else None
+        deadlines = deadlines or Deadlines(asyncio.get_running_loop())
+        self._terms = Terms(name, max_answer, deadlines, space)
+        self._slots = Slots(pool, deadlines, name) if pool.size else None
         tls = None
         if not verify_tls or ca_file is not None or client_cert is not None:
             tls = trusting(ca_file=ca_file, verify=verify_tls, client_cert=client_cert, client_key=client_key)
 
         def surprised() -> None:
-            reached("unasked_answer", f"by the {self._name}")
+            reached("unasked_answer", f"by the {name}")
 
         if client == "aiohttp" or proxy is not None:
             from dragoman.net.aio import AiohttpClient
@@ -268,45 +273,41 @@ class Transport:
             self._client = HTTPClient(dialer, idle=pool.keep_alive, age=pool.max_age, surprised=surprised)
 
     def send(
-        self, method: str, url: URL, headers: CIMultiDict[str], body: Sendable, timers: Timers
+        self, head: Head, body: Sendable, timers: Timers, added: Mapping[str, str] | None = None
     ) -> Coroutine[Any, Any, Answer]:
         """Send a request to the provider, and return its answer when the head has come; the caller closes it.
-        Raises RequestFailed. headers: all of them; the client adds only those that are missing of accept
+        Raises RequestFailed. head: with all headers; the client adds only those that are missing of accept
         and accept-encoding. body: each piece that the provider takes restarts the time for the first byte.
+        added: headers of this request alone; `head` has none of their names.
         """
-        sending = self._send(method, url, headers, body, timers)
+        sending = self._send(head, body, timers, added)
         return sending if self._slots is None else _in_turn(self._slots, sending)
 
     async def _send(
-        self, method: str, url: URL, headers: CIMultiDict[str], body: Sendable, timers: Timers
+        self, head: Head, body: Sendable, timers: Timers, added: Mapping[str, str] | None
     ) -> Answer:
-        name = self._name
-        again = method in _IDEMPOTENT and not isinstance(body, Flow)
+        terms, client, connect = self._terms, self._client, timers.connect
         patience: Patience | None = None
         try:
-            with self._deadlines.within(timers.first_byte) as deadline:
+            with terms.deadlines.within(timers.first_byte) as deadline:
                 if isinstance(body, bytes) and len(body) > _AT_ONCE:
                     body = Pieces([body], len(body))
                 if body is not None and not isinstance(body, bytes):
                     patience = Patience(deadline, timers.first_byte)
                 try:
-                    incoming = await self._client.request(
-                        method, url, headers, body, connect=timers.connect, patience=patience
-                    )
+                    incoming = await client.request(head, body, added, connect=connect, patience=patience)
                 except Disconnected:
                     # A kept connection may have died without notice. The other idle ones may be dead, too.
-                    self._client.drop_idle()
-                    if not again:
+                    client.drop_idle()
+                    if head.method not in _IDEMPOTENT or isinstance(body, Flow):
                         raise
-                    incoming = await self._client.request(
-                        method, url, headers, body, connect=timers.connect, patience=patience
-                    )
+                    incoming = await client.request(head, body, added, connect=connect, patience=patience)
         except Failure as error:
-            raise _unanswered(name, timers, error) from error
+            raise _unanswered(terms.name, timers, error) from error
         except TimeoutError as error:
             raise failed(
                 "timeout",
-                f"The {name} did not start to respond within {timers.first_byte:g} s.",
+                f"The {terms.name} did not start to respond within {timers.first_byte:g} s.",
                 "first_byte_timeout",
             ) from error
         finally:
@@ -316,18 +317,10 @@ class Transport:
             incoming.release()
             raise failed(
                 "upstream",
-                f"The {name} responded with a redirect; correct its base_url.",
+                f"The {terms.name} responded with a redirect; correct its base_url.",
                 "upstream_redirected",
             )
-        return Answer(
-            incoming,
-            name,
-            timers,
-            self._deadlines,
-            largest=self._max_answer,
-            watch=deadline,
-            space=self._space,
-        )
+        return Answer(incoming, terms, timers, deadline)
 
     async def close(self) -> None:
         await self._client.close()

@@ -10,12 +10,12 @@ texts only error codes and messages. Control characters are escaped or replaced.
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
+from math import floor
 from threading import Event, Thread
 from typing import Any, BinaryIO
 
@@ -43,6 +43,7 @@ _NAMED_LOSSES = 10
 _NAMED_ATTEMPTS = 8
 _PLACE_CHARACTERS = 80
 """The most characters of a loss's JSON path in the log. It contains names that clients choose."""
+_MILLISECONDS = tuple(f".{number:03d}Z" for number in range(1000))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -328,8 +329,8 @@ def _clock(seconds: float) -> str:
 
 def utc(seconds: float) -> str:
     """Unix seconds as a time of RFC 3339 in UTC, with milliseconds."""
-    whole = math.floor(seconds)
-    return f"{_date(whole)}.{int((seconds - whole) * 1000):03d}Z"
+    whole = floor(seconds)
+    return _date(whole) + _MILLISECONDS[int((seconds - whole) * 1000)]
 
 
 @lru_cache(maxsize=4)

@@ -25,6 +25,7 @@ from itertools import zip_longest
 from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from dragoman.accounts.grants import LONGEST_NAME, Grants, remember
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
@@ -131,7 +132,8 @@ class Deployment(msgspec.Struct, frozen=True):
     """One upstream model at one provider, with everything that a call needs.
 
     window: the context in tokens that the operator states, None = unstated. Longer prompts are not sent to
-    the deployment; `facts.context` excludes none.
+    the deployment; `facts.context` excludes none. name: `provider/model`, the form for people and headers; it
+    is made from these.
     """
 
     provider: str
@@ -141,6 +143,10 @@ class Deployment(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     body: dict[str, Any] = {}
     window: int | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "name", f"{self.provider}/{self.model}")
 
     def within(self, window: int | None) -> Deployment:
         """The deployment with a window and known context of at most these tokens; None = as it is."""
@@ -150,11 +156,6 @@ class Deployment(msgspec.Struct, frozen=True):
         facts = msgspec.structs.replace(self.facts, context=context)
         return msgspec.structs.replace(self, facts=facts, window=window)
 
-    @property
-    def name(self) -> str:
-        """`provider/model`, the form for people and headers."""
-        return f"{self.provider}/{self.model}"
-
 
 class Route(msgspec.Struct, frozen=True):
     """The deployments and settings for one model name.
@@ -163,7 +164,8 @@ class Route(msgspec.Struct, frozen=True):
     in order of preference. defaults: request fields of the chat dialect, for fields that the client left out.
     system_prompt, opening: a system message and further messages; both are put before the client's messages
     unless these open with a system message. strict, check_output: as in `Demands`. api: the operator's choice
-    of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds.
+    of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds. selects: some
+    deployment may drop out, or answers are checked; it follows from the others.
     """
 
     asked: str
@@ -175,6 +177,11 @@ class Route(msgspec.Struct, frozen=True):
     api: str | None = None
     opening: tuple[Message, ...] = ()
     created: int = CREATED
+    selects: bool = False
+
+    def __post_init__(self) -> None:
+        restricts = any(one.window is not None or one.facts.restricts for one in self.deployments)
+        force_setattr(self, "selects", restricts or self.check_output)
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:
         """The route with other values of headers that deployments add. fresh: the new value by the old value;

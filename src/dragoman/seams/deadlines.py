@@ -49,7 +49,10 @@ class Deadline:
 
     def push(self, seconds: float) -> None:
         """Let the limit expire `seconds` from now instead, also after `rest`, but not after `lift`."""
-        self._table.set(self, seconds)
+        table = self._table
+        table.entries[self] = table.time() + seconds
+        if not table.ticking:
+            table.tick()
 
     def rest(self) -> None:
         """Stop the time of the limit until the next `push`."""
@@ -80,13 +83,13 @@ UNLIMITED = Unlimited()
 
 
 class Deadlines:
-    """The table of all deadlines in one event loop."""
+    """The table of all deadlines in one event loop. ticking: its timer runs."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.time = loop.time
         self.entries: dict[Deadline, float] = {}
         self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
+        self.ticking = False
 
     def within(self, seconds: float | None) -> Deadline | Unlimited:
         """A time limit of `seconds` from now for the running task (else RuntimeError); None = no limit."""
@@ -96,18 +99,19 @@ class Deadlines:
         if task is None:
             raise RuntimeError("a deadline needs a task to cancel")
         deadline = Deadline(self, task)
-        self.set(deadline, seconds)
+        deadline.push(seconds)
         return deadline
 
-    def set(self, deadline: Deadline, seconds: float) -> None:
-        """Let a deadline expire this many seconds from now, also one that was removed before."""
-        self.entries[deadline] = self.time() + seconds
-        if self._timer is None:
-            self._timer = self._loop.call_later(TICK, self._look)
+    def tick(self) -> None:
+        """Check the table after `TICK`, and again until it is empty. Only if it is not `ticking`."""
+        self.ticking = True
+        self._loop.call_later(TICK, self._look)
 
     def _look(self) -> None:
         now = self.time()
         for deadline in [deadline for deadline, due in self.entries.items() if due <= now]:
             del self.entries[deadline]
             deadline.run_out()
-        self._timer = self._loop.call_later(TICK, self._look) if self.entries else None
+        self.ticking = False
+        if self.entries:
+            self.tick()

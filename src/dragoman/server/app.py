@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -29,26 +29,28 @@ from dragoman.ir.fault import INTERNAL
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.bodies import (
     Pace,
-    arrived_body,
     body_parts,
     stated_codings,
     stated_size,
+    too_large,
     unpacked,
 )
-from dragoman.server.client import AsgiClient, ClientGone
+from dragoman.server.channel import AsgiChannel, Channel
+from dragoman.server.client import ClientGone, HttpClient
 from dragoman.server.connections import Connections
 from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import CROWDED, FULL, STOPPING, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
-from dragoman.server.identity import note_client
-from dragoman.server.link import EXTENSION, AsgiScope, Link, Message, Receive, Send
+from dragoman.server.head import Head
+from dragoman.server.identity import described
+from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send
 from dragoman.server.origins import Origins
 from dragoman.server.websocket import Sockets, without_upgrade
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
 from dragoman.wire.headers import HeaderMap
-from dragoman.wire.json import extra_memory
+from dragoman.wire.json import Measured, measured
 
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
@@ -65,6 +67,7 @@ class App:
         self.connections = Connections(gateway.config.server, gateway.bounds.reached, self._bodies)
         """The connections of our own HTTP server (`server.http`); empty under another ASGI server."""
         self._settings = gateway.config.server
+        self._small = min(_SMALL, self._settings.max_body)
         self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
@@ -79,7 +82,7 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._over_asgi(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._sockets.serve(scope, receive, send)
 
@@ -95,94 +98,166 @@ class App:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _http(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+    async def _over_asgi(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         link = (scope.get("extensions") or {}).get(EXTENSION) or Link(self._seams.monotonic())
-        headers = HeaderMap(scope["headers"])
-        root = scope.get("root_path", "")
-        path, key = self._paths.unlocked(scope)
-        endpoint, params = self._paths.find(path, root)
-        arrival = _Arrival(scope, receive, headers, endpoint, params, link, path, key)
-        exchange = self._exchange(arrival)
-        client = AsgiClient(
-            send, exchange, self._seams.monotonic, self._origins.headers(headers.get("origin"))
+        link.task = asyncio.current_task()
+        search, peer = scope.get("query_string", b""), scope.get("client")
+        raw, root = scope.get("raw_path") or b"", scope.get("root_path", "")
+        head = self.read(
+            scope["method"],
+            scope["path"],
+            raw,
+            search,
+            scope["headers"],
+            root=root,
+            version=scope.get("http_version", "1.1"),
+            peer=peer,
         )
-        client.id_header = DIALECTS[exchange.face].headers.id
-        link.task = task = asyncio.current_task()
+        foreign = EXTENSION not in (scope.get("extensions") or ())
+        await self.serve(Arrival(head, head.headers, receive, link, foreign=foreign), AsgiChannel(send))
+
+    def read(
+        self,
+        method: str,
+        path: str,
+        raw: bytes,
+        search: bytes,
+        fields: Sequence[tuple[bytes, bytes]],
+        *,
+        root: str = "",
+        version: str = "1.1",
+        peer: Sequence[Any] | None = None,
+    ) -> Head:
+        """The head of a request. path: decoded; raw: still percent-encoded, b"" = not known. root: where the
+        application is mounted. The others: see `Head`.
+        """
+        headers = HeaderMap(fields)
+        path, key = self._paths.unlocked(path, raw, root)
+        endpoint, params = self._paths.find(path, root)
+        face = self._paths.face(endpoint, headers)
+        stated = headers.get("x-request-id")
+        forwarded, agent = described(headers)
+        return Head(
+            method,
+            path,
+            key,
+            search.decode("latin-1"),
+            headers,
+            fields,
+            version,
+            peer,
+            endpoint,
+            params,
+            face.name,
+            face.headers.id,
+            self._paths.named(endpoint, path),
+            self._origins.headers(headers.get("origin")),
+            stated if stated is not None and _REQUEST_ID.match(stated) else None,
+            forwarded,
+            agent,
+            "content-encoding" not in headers,
+        )
+
+    async def serve(self, arrival: Arrival, channel: Channel) -> None:
+        """Answer one request. `arrival.link.task` is the task that runs this."""
+        head, link = arrival.head, arrival.link
+        gateway, task = self._gateway, link.task
         assert task is not None
-        self._gateway.requests.add(task)
-        self._gateway.exchanges.add(exchange)
+        exchange = self._exchange(head, link.began)
+        client = HttpClient(channel, exchange, self._seams.monotonic, head.cors, head.id_header)
+        share = Share(self._bodies)
+        gateway.requests.add(task)
+        gateway.exchanges.add(exchange)
+        link.running = True
         try:
-            if link.lost:
-                raise ClientGone("before its request was looked at")
-            await self._serve(arrival, exchange, client)
+            try:
+                if link.lost:
+                    raise ClientGone("before its request was looked at")
+                if head.method == "OPTIONS":
+                    wanted = head.headers.get("access-control-request-headers", "*")
+                    await client.empty(204, self._origins.preflight(head.headers.get("origin"), wanted))
+                else:
+                    await self._handle(arrival, exchange, client, share)
+            except RequestFailed as failed:
+                await self._fail(failed.fault, head.endpoint, exchange, client)
+            except ClientGone:
+                raise
+            except Exception:
+                log.exception("exchange %s failed", exchange.id)
+                await self._fail(INTERNAL, head.endpoint, exchange, client)
         except asyncio.CancelledError:
             if not link.lost:
-                await self._fail(STOPPING, endpoint, exchange, client)
-                if not self._gateway.closed:
+                await self._fail(STOPPING, head.endpoint, exchange, client)
+                if not gateway.closed:
                     raise
         except ClientGone:
             link.lost = True
         finally:
-            self._gateway.requests.discard(task)
-            link.end()
-            client.close()
-            exchange.close(self._seams.monotonic(), gone=link.lost)
-            self._gateway.observe(exchange)
-
-    async def _serve(self, arrival: _Arrival, exchange: Exchange, client: AsgiClient) -> None:
-        headers, endpoint = arrival.headers, arrival.endpoint
-        if exchange.method == "OPTIONS":
-            wanted = headers.get("access-control-request-headers", "*")
-            await client.empty(204, self._origins.preflight(headers.get("origin"), wanted))
-            return
-        share = Share(self._bodies)
-        try:
-            query = _query(arrival.scope)
-            if exchange.method == "GET" and (fault := without_upgrade(endpoint, headers)) is not None:
-                exchange.phase = "url"  # before the key: a page has it in a WebSocket header
-                raise RequestFailed(fault)
-            exchange.phase = "auth"
-            await self._gateway.start()
-            caller = self._admit(arrival, query, exchange)
-            exchange.phase = "url"
-            handler = self._paths.handler(endpoint, exchange.method, exchange.path)
-            body, parts = b"", None
-            if handler.takes_body == "parts":
-                if not self._origins.admits(headers.get("origin")):
-                    raise RequestFailed(_FOREIGN_FORM)
-                parts = self._parts(arrival)
-            elif handler.takes_body:
-                if _sends_form(headers, handler.takes_body, self._origins):
-                    request = HttpRequest(b"", headers, arrival.params, caller, query)
-                    await self._serve_form(arrival, handler, request, exchange, client, share=share)
-                    return
-                exchange.phase = "body"
-                body = await self._body(arrival, exchange, share)
-                exchange.phase = "decode"
-            search = arrival.scope.get("query_string", b"").decode("latin-1")
-            request = HttpRequest(
-                body, headers, arrival.params, caller, query, search=search, parts=parts, room=share
-            )
-            if parts is None:
-                self._watch(arrival)
-            await handler.run(request, exchange, client)
-        except RequestFailed as failed:
-            await self._fail(failed.fault, endpoint, exchange, client)
-        except ClientGone:
-            raise
-        except Exception:
-            log.exception("exchange %s failed", exchange.id)
-            await self._fail(INTERNAL, endpoint, exchange, client)
-        finally:
             share.free()
+            gateway.requests.discard(task)
+            client.close()
+            link.close()
+            exchange.close(self._seams.monotonic(), gone=link.lost)
+            gateway.observe(exchange)
+
+    async def _handle(self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share) -> None:
+        """Check the key, read the body, run the handler. Raises RequestFailed and ClientGone."""
+        head, headers = arrival.head, arrival.headers
+        if (query := head.query) is None:
+            query = head.query = _query(head.search)
+        if head.method == "GET" and (fault := without_upgrade(head.endpoint, headers)) is not None:
+            exchange.phase = "url"  # before the key: a page has it in a WebSocket header
+            raise RequestFailed(fault)
+        exchange.phase = "auth"
+        if not self._gateway.started:
+            await self._gateway.start()
+        caller = self._admit(head, query, exchange)
+        exchange.phase = "url"
+        if (handler := head.handler) is None:
+            handler = head.handler = self._paths.handler(head.endpoint, head.method, exchange.path)
+        body, weight, parts = b"", 0, None
+        if handler.takes_body == "parts":
+            if not self._origins.admits(headers.get("origin")):
+                raise RequestFailed(_FOREIGN_FORM)
+            parts = self._parts(arrival)
+        elif handler.takes_body:
+            if (form := head.form) is None:
+                form = head.form = _sends_form(headers, handler.takes_body, self._origins)
+            if form:
+                request = HttpRequest(b"", headers, head.params, caller, query)
+                await self._serve_form(arrival, handler, request, exchange, client, share=share)
+                return
+            exchange.phase = "body"
+            # A small body usually comes in together with its head; then nothing has to wait.
+            whole = arrival.link.body if head.plain else None
+            if whole is not None and len(whole) <= self._small:
+                body, arrival.link.body = whole, None
+            else:
+                body, weight = await self._body(arrival, exchange, share)
+            exchange.phase = "decode"
+        request = HttpRequest(
+            body,
+            headers,
+            head.params,
+            caller,
+            query,
+            search=head.search,
+            parts=parts,
+            room=share,
+            reading=weight,
+            wishes=head.wishes,
+        )
+        if parts is None and arrival.foreign:
+            arrival.link.watch(arrival.receive)
+        await handler.run(request, exchange, client)
 
     async def _serve_form(
         self,
-        arrival: _Arrival,
+        arrival: Arrival,
         handler: Handler,
         request: HttpRequest,
         exchange: Exchange,
-        client: AsgiClient,
+        client: HttpClient,
         *,
         share: Share,
     ) -> None:
@@ -214,23 +289,20 @@ class App:
                 raise upload.named(failed) from failed
             request = msgspec.structs.replace(request, form=upload.form())
             exchange.phase = "decode"
-            self._watch(arrival)
+            if arrival.foreign:
+                arrival.link.watch(arrival.receive)
             await handler.run(request, exchange, client)
 
-    def _watch(self, arrival: _Arrival) -> None:
-        """Cancel the handler at a disconnect (`server.http` does so itself). Call it after the body's end."""
-        if EXTENSION not in (arrival.scope.get("extensions") or ()):
-            arrival.link.watch(arrival.receive)
-
-    async def _parts(self, arrival: _Arrival) -> AsyncIterator[bytes]:
+    async def _parts(self, arrival: Arrival) -> AsyncIterator[bytes]:
         """Yield the body as it comes in, perhaps compressed. Raises RequestFailed (408, 413), ClientGone."""
         length, limit = arrival.headers.get("content-length"), self._settings.max_upload
         async for part in body_parts(arrival.receive, length, limit, self._pace()):
             yield part
-        self._watch(arrival)
+        if arrival.foreign:
+            arrival.link.watch(arrival.receive)
 
-    async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
-        """The whole body of a request, decompressed. Raises RequestFailed and ClientGone.
+    async def _body(self, arrival: Arrival, exchange: Exchange, share: Share) -> tuple[bytes, int]:
+        """The whole body of a request, decompressed, and its weight. Raises RequestFailed and ClientGone.
 
         share: is charged with the memory of the body and of the JSON values that will be decoded from it,
         unless the body came in with its head and has at most `_SMALL` bytes.
@@ -242,12 +314,12 @@ class App:
                 async for piece in pieces:
                     share.take(len(piece))
                     parts.append(piece)
-        elif arrival.link.complete:  # a small body usually comes in together with its head
-            body = await arrived_body(arrival.receive, limit)
-            if len(body) <= _SMALL:
-                return body
-            share.take(len(body))
-            parts.append(body)
+        elif (whole := arrival.link.body) is not None:
+            arrival.link.body = None
+            if len(whole) > limit:
+                raise RequestFailed(too_large(limit))
+            share.take(len(whole))
+            parts.append(whole)
         else:
             length, since = arrival.headers.get("content-length"), self._seams.monotonic()
             async for piece in body_parts(arrival.receive, length, limit, self._pace()):
@@ -255,18 +327,19 @@ class App:
                 parts.append(piece)
             exchange.waited += self._seams.monotonic() - since
         size, most = sum(map(len, parts)), self._settings.max_values
-        body, extra = await self._gateway.heavy.run(size, exchange.client, _joined, parts, most)
+        run = self._gateway.heavy.run
+        body, (extra, weight) = await run(size // 10, exchange.client, _joined, parts, most)
         share.take(extra)
-        return body
+        return body, weight
 
-    def _packed(self, arrival: _Arrival) -> tuple[str, ...]:
+    def _packed(self, arrival: Arrival) -> tuple[str, ...]:
         """The body's content codings in the order applied; () = none. Raises RequestFailed (415)."""
-        if "content-encoding" not in arrival.headers:
+        if arrival.head.plain:
             return ()
-        return stated_codings(arrival.scope["headers"])
+        return stated_codings(arrival.head.fields)
 
     def _unpacked(
-        self, arrival: _Arrival, packed: tuple[str, ...], limit: int, exchange: Exchange, share: Share
+        self, arrival: Arrival, packed: tuple[str, ...], limit: int, exchange: Exchange, share: Share
     ) -> AsyncGenerator[bytes]:
         """Yield the compressed body of a request, decompressed piece by piece. packed: its content codings.
         limit: bytes, for the compressed and for the decompressed body. share: is charged with the decoders'
@@ -289,7 +362,7 @@ class App:
         return Pace(self._gateway.deadlines, patience, self._settings.min_rate)
 
     async def _fail(
-        self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, client: AsgiClient
+        self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, client: HttpClient
     ) -> None:
         """Note the error in `exchange`; send it unless an answer has begun (which ends incomplete)."""
         exchange.fault = fault
@@ -312,13 +385,10 @@ class App:
         target, headers: what has come in of the URL and of the headers. began: when the first byte came in,
         on the system's monotonic clock.
         """
-        scope: AsgiScope = {"path": target.partition(b"?")[0].decode("latin-1"), "raw_path": target}
-        path, key = self._paths.unlocked(scope)
-        endpoint, params = self._paths.find(path, "")
-        link = Link(began)
-        scope["method"] = method
-        arrival = _Arrival(scope, _nothing, HeaderMap(headers), endpoint, params, link, path, key)
-        exchange = self._exchange(arrival)
+        path = target.partition(b"?")[0]
+        head = self.read(method, path.decode("latin-1"), target, b"", headers)
+        endpoint = head.endpoint
+        exchange = self._exchange(head, began)
         exchange.fault = fault
         status, named, body = _error_answer(fault, endpoint, exchange)
         exchange.status = status
@@ -333,68 +403,71 @@ class App:
         status, extra, body = DEFAULT.errors.encode(FULL, "")
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
-    def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
+    def _admit(self, head: Head, query: Mapping[str, str], exchange: Exchange) -> Caller:
         """The caller: ANYONE at a public endpoint, else who has the request's client key, or may do without
         one; its name is noted in `exchange`. Raises RequestFailed: no valid key, a foreign Host, a key that
         may not use this endpoint, or too many gateways passed.
         """
-        endpoint, headers = arrival.endpoint, arrival.headers
+        endpoint, headers, keys = head.endpoint, head.headers, self._gateway.client_keys
+        if head.admission is not None and head.admission[0] is keys:
+            caller = head.admission[1]
+            exchange.client = caller.name
+            return caller
         if endpoint is not None and endpoint.public:
             return ANYONE
         key = query.get("key") if endpoint is not None and endpoint.face.keys.in_query else None
-        keys = self._gateway.client_keys
-        caller = keys.authenticate(headers, key, arrival.key)
-        if isinstance(caller, ir.Fault) and endpoint is not None:
-            caller = self._keyless(arrival, endpoint) or caller
-        if isinstance(caller, ir.Fault):
-            raise RequestFailed(caller)
-        exchange.client = caller.name
-        if endpoint is not None and (barred := caller.barred(endpoint.scope)) is not None:
+        found = keys.authenticate(headers, key, head.key)
+        if isinstance(found, ir.Fault) and endpoint is not None:
+            found = self._keyless(head, endpoint) or found
+        if isinstance(found, ir.Fault):
+            raise RequestFailed(found)
+        exchange.client = found.name
+        if endpoint is not None and (barred := found.barred(endpoint.scope)) is not None:
             raise RequestFailed(barred)
-        if (stated := headers.get(hops.HEADER)) is not None and (loop := hops.arrived(stated)) is not None:
+        stated = headers.get(hops.HEADER)
+        if stated is not None and (loop := hops.arrived(stated)) is not None:
             raise RequestFailed(loop)
-        return caller
+        if stated is None and not keys.expire:  # else what holds now may not hold for the next request
+            head.admission = (keys, found)
+        return found
 
-    def _keyless(self, arrival: _Arrival, endpoint: Endpoint) -> Caller | None:
+    def _keyless(self, head: Head, endpoint: Endpoint) -> Caller | None:
         """The caller of a request without a key at one of the `keyless_faces`; None = it needs a key: it
         is from another machine, a foreign page, a Unix socket, or in HTTP/1.0, as from a proxy (nginx).
         """
-        scope, headers = arrival.scope, arrival.headers
-        peer = scope.get("client")  # None on a Unix socket
-        if arrival.key is not None or not peer or scope.get("http_version") == "1.0":
+        if head.key is not None or not head.peer or head.version == "1.0":
             return None
-        if not self._own_pages.admits(headers.get("origin")):
+        if not self._own_pages.admits(head.headers.get("origin")):
             return None
-        return self._gateway.client_keys.keyless(endpoint.face.name, headers, peer[0])
+        return self._gateway.client_keys.keyless(endpoint.face.name, head.headers, head.peer[0])
 
-    def _exchange(self, arrival: _Arrival) -> Exchange:
-        scope, endpoint = arrival.scope, arrival.endpoint
-        id_ = self._seams.random_id()
-        stated = arrival.headers.get("x-request-id")
-        exchange = Exchange(
+    def _exchange(self, head: Head, began: float) -> Exchange:
+        seams = self._seams
+        id_ = seams.random_id()
+        return Exchange(
             f"ex_{id_}",
-            stated if stated is not None and _REQUEST_ID.match(stated) else f"req_{id_}",
-            self._paths.face(endpoint, arrival.headers).name,
-            scope["method"],
-            self._paths.named(endpoint, arrival.path),
-            began=arrival.link.began if self._stamped else self._seams.monotonic(),
-            created=self._seams.now(),
+            head.request_id or f"req_{id_}",
+            head.face,
+            head.method,
+            head.named,
+            began if self._stamped else seams.monotonic(),
+            seams.now(),
+            None,
+            head.peer[0] if head.peer else None,
+            head.forwarded,
+            head.agent,
         )
-        note_client(exchange, scope.get("client"), arrival.headers)
-        return exchange
 
 
 ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 """The status, headers and body of an error answer."""
 
 
-def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
-    """Join `parts`, and empty this list. Returns the body, and how many bytes its JSON values take beyond
-    the usual multiple of its size (`extra_memory`); an upper bound if it has more than `max_values` values.
-    """
+def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:
+    """Join `parts`, and empty this list. Returns the body, measured as with `max_values`."""
     body = b"".join(parts)
     parts.clear()
-    return body, extra_memory(body, max_values)
+    return body, measured(body, max_values)
 
 
 def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
@@ -410,21 +483,17 @@ _OF_HTTP: Final = frozenset({408, 414, 426, 431})
 """Statuses that a client's fault keeps: they are HTTP's own, and the protocols know no such errors."""
 
 
-async def _nothing() -> Message:
-    return {"type": "http.disconnect"}
+class Arrival(msgspec.Struct, frozen=True):
+    """One request as it comes in. headers: of this very request, which may differ from those of its head in
+    content-length. receive: gives the body, as ASGI's. foreign: the server does not tell `link` by itself
+    that the client has disconnected.
+    """
 
-
-class _Arrival(msgspec.Struct, frozen=True):
-    """One request as it came in. path: without the client key before it; key: that key, None = none."""
-
-    scope: AsgiScope
-    receive: Receive
+    head: Head
     headers: HeaderMap
-    endpoint: Endpoint | None
-    params: dict[str, str]
+    receive: Receive
     link: Link
-    path: str
-    key: str | None
+    foreign: bool = False
 
 
 def _sends_form(headers: HeaderMap, takes: Bodies, origins: Origins) -> bool:
@@ -467,14 +536,13 @@ _FOREIGN_FORM: Final = ir.Fault(
 )
 
 
-def _query(scope: AsgiScope) -> dict[str, str]:
+def _query(stated: str) -> dict[str, str]:
     """The fields of a URL's query string; a repeated one has its last value. Raises RequestFailed (400)."""
-    stated = scope.get("query_string", b"")
     if not stated:
         return {}
-    if stated.count(b"&") >= _QUERY_FIELDS:
+    if stated.count("&") >= _QUERY_FIELDS:
         raise RequestFailed(_MANY_QUERY_FIELDS)
-    return dict(parse_qsl(stated.decode("latin-1"), keep_blank_values=True))
+    return dict(parse_qsl(stated, keep_blank_values=True))
 
 
 _QUERY_FIELDS: Final = 256

@@ -40,20 +40,6 @@ class Pace(msgspec.Struct, frozen=True):
         return min(self.patience, left - waited + size / self.rate)
 
 
-async def arrived_body(receive: Receive, limit: int) -> bytes:
-    """The body of a request that has come in completely, so that `receive` does not wait.
-
-    Raises RequestFailed (413) above `limit` bytes, and ClientGone after a disconnect.
-    """
-    body, more = _part(await receive())
-    while more and len(body) <= limit:
-        part, more = _part(await receive())
-        body += part
-    if len(body) > limit:
-        raise RequestFailed(_too_large(limit))
-    return body
-
-
 async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pace) -> AsyncIterator[bytes]:
     """Yield a request's body piece by piece. The next piece is read when the caller asks for it.
 
@@ -61,7 +47,7 @@ async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pac
     Raises RequestFailed (413 above `limit`, 408 for a slow client) and ClientGone (disconnected).
     """
     if (stated_size(length) or 0) > limit:
-        raise RequestFailed(_too_large(limit))
+        raise RequestFailed(too_large(limit))
     deadlines, left = pace.deadlines, pace.patience
     size = 0
     more = True
@@ -79,7 +65,7 @@ async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pac
                 raise RequestFailed(_TOO_SLOW)
         size += len(part)
         if size > limit:
-            raise RequestFailed(_too_large(limit))
+            raise RequestFailed(too_large(limit))
         if part:
             yield part
 
@@ -157,5 +143,6 @@ _TOO_SLOW: Final = ir.Fault(
 )
 
 
-def _too_large(limit: int) -> ir.Fault:
+def too_large(limit: int) -> ir.Fault:
+    """The fault (413) of a body with more than `limit` bytes."""
     return ir.Fault("too_large", f"The request body is larger than {limit:d} bytes.", "request_too_large")

@@ -9,9 +9,9 @@ from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_completions import DIALECT as COMPLETIONS
 from dragoman.dialects.table import DEFAULT, faces
-from dragoman.engine.asked import Inbound
+from dragoman.engine.asked import Inbound, wishes
 from dragoman.exchange import Exchange
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, with_model
 from dragoman.server.turns import turn_of
 
@@ -36,18 +36,18 @@ class ChatApi:
             yield Endpoint(f"/v1/engines/{{model}}{dialect.paths.chat}", dialect, engine, slashes=True)
 
     def ask(
-        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> Awaitable[None]:
         """Answer a chat request in the protocol `face` by the engine."""
         self.streams(face, client)
         return self._gateway.engine.handle(exchange, self.inbound(face, request), client)
 
-    def streams(self, face: Dialect, client: AsgiClient) -> None:
+    def streams(self, face: Dialect, client: HttpClient) -> None:
         """Make `client` send streams, and pings within them, in the form of the protocol `face`."""
         client.streams_as(face.stream.content_type.encode(), face.stream.ping, self._heartbeat)
 
     def _engine(
-        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: AsgiClient
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> Awaitable[None]:
         return self.ask(face, with_model(request), exchange, client)
 
@@ -55,6 +55,9 @@ class ChatApi:
         """A request as the engine takes it, with its turn. Raises RequestFailed (400: bad X-Session-Id)."""
         gateway = self._gateway
         settings = gateway.config.server
+        wished = request.wishes.get(face.name)
+        if wished is None:
+            wished = request.wishes[face.name] = wishes(request.headers, face)
         return Inbound(
             face,
             request.body,
@@ -64,4 +67,6 @@ class ChatApi:
             settings.max_values,
             turn=turn_of(gateway, face, request.caller, request.headers, body=request.body),
             room=request.room,
+            reading=request.reading,
+            wishes=wished,
         )

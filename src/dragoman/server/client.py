@@ -1,4 +1,4 @@
-"""Sends answers to the client over ASGI: whole answers, streams, and pings while a stream is silent.
+"""Sends answers to the client over HTTP: whole answers, streams, and pings while a stream is silent.
 
 A write waits while the client reads slowly, so this module queues nothing. A ping has the form of the
 client's protocol; if the stream has not begun, its headers are sent first. A client that does not read gets
@@ -8,7 +8,6 @@ no pings.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from operator import itemgetter
 
@@ -16,54 +15,75 @@ from dragoman.engine.client import Headers
 from dragoman.errors import DragomanError
 from dragoman.exchange import Exchange
 from dragoman.seams.tasks import spawn
-from dragoman.server.link import Send
+from dragoman.server.channel import Channel
 from dragoman.wire.header import header_value
 
 _JSON = (b"content-type", b"application/json")
 _STREAM = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 _value = itemgetter(1)
-_UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = bytes({*range(0x20), 0x7F} - {0x09})
+"""The bytes that no value of a header may hold (RFC 9110, section 5.5)."""
 
 
 class ClientGone(DragomanError):
     """The client disconnected while its request was waiting or coming in."""
 
 
-class AsgiClient:
-    """Sends the answer of one exchange to its client. base: headers that every answer gets (CORS)."""
+class HttpClient:
+    """Sends the answer of one exchange to its client. base: headers that every answer gets (CORS). id_header:
+    the protocol's header for the request's id, sent beside `x-request-id`; b"" = it has none.
+    """
 
     __slots__ = (
-        *("_base", "_beat", "_exchange", "_heartbeat", "_last", "_loop", "_now", "_ping", "_pinging"),
-        *("_send", "_type", "_writing", "begun", "id_header"),
+        *("_base", "_beat", "_channel", "_exchange", "_heartbeat", "_id_header", "_last", "_loop", "_now"),
+        *("_ping", "_pinging", "_type", "_writing"),
     )
 
-    def __init__(self, send: Send, exchange: Exchange, now: Callable[[], float], base: Headers) -> None:
-        self._send = send
+    def __init__(
+        self,
+        channel: Channel,
+        exchange: Exchange,
+        now: Callable[[], float],
+        base: Headers = (),
+        id_header: bytes = b"",
+    ) -> None:
+        self._channel = channel
         self._exchange = exchange
         self._now = now
         self._base = base
+        self._id_header = id_header
         self._beat: asyncio.TimerHandle | None = None
         self._heartbeat: float | None = None
         self._last = 0.0
-        self._ping = b""
+        self._ping = self._type = b""
         self._pinging: asyncio.Task[None] | None = None
-        self._type = b""
         self._loop: asyncio.AbstractEventLoop
         self._writing = False
-        self.begun = False
-        self.id_header = b""
-        """The protocol's header for the request's id, sent beside `x-request-id`; b"" = it has none."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether headers have been sent."""
+        return self._channel.begun
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer. It is JSON unless the first of `headers` states its content type."""
-        self.close()
-        kind = () if headers and headers[0][0] == b"content-type" else (_JSON,)
-        await self._start(status, [*kind, (b"content-length", b"%d" % len(body)), *headers])
-        await self._send({"type": "http.response.body", "body": body})
+        if self._beat is not None:
+            self.close()
+        length = (b"content-length", b"%d" % len(body))
+        kind = (length,) if headers and headers[0][0] == b"content-type" else (_JSON, length)
+        await self._whole(status, [*kind, *headers], body)
 
     async def empty(self, status: int, headers: Headers) -> None:
-        await self._start(status, headers)
-        await self._send({"type": "http.response.body", "body": b""})
+        """Send an answer without a body."""
+        await self._whole(status, headers, b"")
+
+    async def _whole(self, status: int, headers: Headers, body: bytes) -> None:
+        begun = self._channel.begun
+        try:
+            await self._channel.whole(status, self._head(status, headers), body)
+        finally:
+            if self._channel.begun and not begun:
+                self._exchange.status = status
 
     def streams_as(self, content_type: bytes, ping: bytes = b"", heartbeat: float | None = None) -> None:
         """Set a stream's content type, the bytes of a ping, and the seconds of silence before one
@@ -80,25 +100,28 @@ class AsgiClient:
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send a stream's status and headers, unless a ping has. Their first may be another content type."""
-        if self.begun:
+        if self._channel.begun:
             return
         if self._pinging is not None:
             self._pinging.cancel()  # a ping that has not been sent yet would send headers, too
         self._writing = True
         kind = () if headers and headers[0][0] == b"content-type" else ((b"content-type", self._type),)
-        await self._start(status, [*kind, *_STREAM, *headers])
+        await self._channel.begin(status, self._head(status, [*kind, *_STREAM, *headers]))
+        self._exchange.status = status
         self._writing = False
 
     async def write(self, data: bytes) -> None:
+        """Send more of a stream."""
         self._writing = True
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        await self._channel.write(data)
         self._writing = False
         if self._beat is not None:
             self._last = self._loop.time()
 
     async def end(self, data: bytes = b"") -> None:
+        """Send the last bytes of a stream."""
         self.close()
-        await self._send({"type": "http.response.body", "body": data})
+        await self._channel.end(data)
 
     def close(self) -> None:
         """Send no more pings, and cancel one that is being sent."""
@@ -108,21 +131,21 @@ class AsgiClient:
             if self._pinging is not None:
                 self._pinging.cancel()
 
-    async def _start(self, status: int, headers: Headers, *, timed: bool = True) -> None:
-        """Send status and headers, CORS, the request's id and, if `timed`, our own time. Sets `begun`."""
+    def _head(self, status: int, headers: Headers, *, timed: bool = True) -> Headers:
+        """The headers as they can be sent, with CORS, the request's id and, if `timed`, our own time."""
         exchange = self._exchange
-        if _UNSENDABLE.search(b"".join(map(_value, headers))):  # ASGI servers would refuse the whole answer
+        values = b"".join(map(_value, headers))
+        if len(values.translate(None, _CONTROL)) != len(values):  # no server would send this
             headers = [(name, header_value(value.decode("utf-8", "replace"))) for name, value in headers]
         sent = [*headers, *self._base]
-        if status < 400 or not any(name == b"x-request-id" for name, _ in headers):
+        names = () if status < 400 else [name for name, _ in headers]
+        if b"x-request-id" not in names:
             sent.append((b"x-request-id", exchange.request_id.encode("latin-1")))
-        if self.id_header and not any(name == self.id_header for name, _ in headers):
-            sent.append((self.id_header, exchange.request_id.encode("latin-1")))
+        if self._id_header and not any(name == self._id_header for name, _ in headers):
+            sent.append((self._id_header, exchange.request_id.encode("latin-1")))
         if timed:
             sent.append((b"x-dragoman-overhead-ms", b"%.3f" % (exchange.overhead(self._now()) * 1000)))
-        await self._send({"type": "http.response.start", "status": status, "headers": sent})
-        exchange.status = status
-        self.begun = True
+        return sent
 
     def _check(self) -> None:
         """Send a ping if the stream has been silent for the heartbeat's time, and set the timer again."""
@@ -137,8 +160,10 @@ class AsgiClient:
         self._beat = self._loop.call_at(due, self._check)
 
     async def _keep_alive(self) -> None:
-        if not self.begun:
+        if not self._channel.begun:
             # The time that the running attempt has waited for its provider is not known yet, so neither is
             # our own.
-            await self._start(200, [(b"content-type", self._type), *_STREAM], timed=False)
-        await self._send({"type": "http.response.body", "body": self._ping, "more_body": True})
+            head = self._head(200, [(b"content-type", self._type), *_STREAM], timed=False)
+            await self._channel.begin(200, head)
+            self._exchange.status = 200
+        await self._channel.write(self._ping)

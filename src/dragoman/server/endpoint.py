@@ -10,9 +10,10 @@ import msgspec
 from dragoman.accounts.keys import Caller, Scope
 from dragoman.capacity.space import Share, unbounded
 from dragoman.dialects.dialect import Dialect
+from dragoman.engine.asked import Wishes
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.multipart import Form
 
@@ -24,7 +25,8 @@ class HttpRequest(msgspec.Struct, frozen=True):
     placeholders, by name. query: the last value of each field of the query string; search: that string
     itself. form: the fields of a form, which the end of the exchange frees; None = the body is no form.
     parts: the body piece by piece, for a handler that takes "parts". room: is charged with the memory that
-    the request takes.
+    the request takes. reading: the weight of the body for steps that do not read its texts
+    (`wire.json.Measured`); 0 = its size. wishes: those that were read from the same headers, by the protocol.
     """
 
     body: bytes
@@ -36,6 +38,8 @@ class HttpRequest(msgspec.Struct, frozen=True):
     search: str = ""
     parts: AsyncIterator[bytes] | None = None
     room: Share = msgspec.field(default_factory=unbounded)
+    reading: int = 0
+    wishes: dict[str, Wishes] = {}
 
 
 def with_model(request: HttpRequest) -> HttpRequest:
@@ -51,7 +55,7 @@ Bodies: TypeAlias = Literal["", "json", "any", "form", "either", "parts"]
 """How a request's body is read: "" = not at all, "json", "any" = as JSON, whatever its content type (except
 from strange web pages), "form", "either" = JSON or form, "parts" = any bytes, piece by piece, by the handler.
 """
-Handle = Callable[[HttpRequest, Exchange, AsgiClient], Awaitable[None]]
+Handle = Callable[[HttpRequest, Exchange, HttpClient], Awaitable[None]]
 
 
 class Handler(msgspec.Struct, frozen=True):

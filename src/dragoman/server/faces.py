@@ -20,7 +20,6 @@ from dragoman.server.chat import ChatApi
 from dragoman.server.endpoint import Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.health import HealthApi
-from dragoman.server.link import AsgiScope
 from dragoman.server.messages import MessagesApi
 from dragoman.server.models import ModelsApi
 from dragoman.server.native import NativeApi
@@ -94,20 +93,20 @@ class PathTable:
             methods = endpoint.methods if known is None else {**known.methods, **endpoint.methods}
             self._exact[path] = msgspec.structs.replace(endpoint, methods=methods)
 
-    def unlocked(self, scope: AsgiScope) -> tuple[str, str | None]:
+    def unlocked(self, path: str, raw: bytes, root: str) -> tuple[str, str | None]:
         """The request's path without the client key before it (`/key/KEY/v1/models`), and that key, if any.
 
-        A client in which nothing but a base URL can be configured sends its key this way.
+        A client in which nothing but a base URL can be configured sends its key this way. path: decoded; raw:
+        still percent-encoded, b"" = not known. root: where the app is mounted.
         """
-        path: str = scope["path"]
-        below = path.removeprefix(scope.get("root_path", ""))
+        below = path.removeprefix(root)
         if not below.startswith(self._base + _KEY):
             return path, None
         before = path[: len(path) - len(below)] + self._base
         rest = below[len(self._base + _KEY) :]
         if manages_keys(below[len(self._base) :]):
             return path, None  # one of LiteLLM's own paths, which hold no key
-        key = _first(rest, scope.get("raw_path") or b"")
+        key = _first(rest, raw)
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
@@ -123,12 +122,15 @@ class PathTable:
         return self._found(path.rstrip("/") or "/")
 
     def _found(self, path: str) -> tuple[Endpoint | None, dict[str, str]]:
-        if (endpoint := self._exact.get(path)) is not None:
+        while (endpoint := self._exact.get(path)) is None:
+            if (roots := _ROOTS.match(path)) is not None:
+                path = roots[1] + roots[2] + path[roots.end() :]
+            elif (vendored := _VENDORED.match(path)) is not None:
+                path = "/v1" + path[vendored.end() :]
+            else:
+                break
+        if endpoint is not None:
             return endpoint, {}
-        if (roots := _ROOTS.match(path)) is not None:
-            return self._found(roots[1] + roots[2] + path[roots.end() :])
-        if (vendored := _VENDORED.match(path)) is not None:
-            return self._found("/v1" + path[vendored.end() :])
         for prefix, suffix, what, endpoint in self._slashed:
             name = path.removeprefix(prefix).removesuffix(suffix)
             if name and path == prefix + name + suffix:

@@ -24,7 +24,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.chat import ChatApi
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import decode_head, encode
 
@@ -69,10 +69,10 @@ class GenerateContentApi:
                 handler = Handler(partial(_named, run), takes_body="json")
                 yield f"{before}{{model}}:{method}", {"POST": handler}
 
-    async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def generate(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await self._gateway.engine.handle(exchange, self._asking(request, PATH), client)
 
-    async def stream(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def stream(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         inbound = self._asking(request, STREAM_PATH)
         if request.query.get("alt", request.query.get("$alt")) == "sse":
             client.streams_as(b"text/event-stream")
@@ -82,7 +82,7 @@ class GenerateContentApi:
             inbound = msgspec.structs.replace(inbound, framing="json_array")
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         inbound = msgspec.structs.replace(self._asking(request, path), operation="embed", turn=None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
@@ -91,12 +91,12 @@ class GenerateContentApi:
             self._chat.inbound(DIALECT, request), path=path, params={"model": request.params["model"]}
         )
 
-    async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         inbound = self._asking(request, PATH)
         inbound = msgspec.structs.replace(inbound, body=_counted(request.body), operation="count")
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the models that the caller may use. Raises RequestFailed (400: invalid page)."""
         entries = self._gateway.entries(request.caller.models)
         size = _size(request.query.get("pageSize", request.query.get("page_size")))
@@ -108,7 +108,7 @@ class GenerateContentApi:
             listed["nextPageToken"] = urlsafe_b64encode(page[-1].id.encode()).decode()
         await client.answer(200, (), encode(listed))
 
-    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one model's entry. Raises RequestFailed (404)."""
         name = request.params["model"].removeprefix(_PREFIX)
         exchange.asked = name
@@ -118,7 +118,7 @@ class GenerateContentApi:
         await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name))))
 
 
-async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
     """Call the handler `run` with the request whose path parameter `model` has lost the prefix `models/`."""
     name = request.params["model"].removeprefix(_PREFIX)
     await run(msgspec.structs.replace(request, params={"model": name}), exchange, client)

@@ -8,7 +8,7 @@ from dragoman.accounts.keys import Caller
 from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.ollama.listing import expects_text, running
 from dragoman.version import __version__
@@ -34,22 +34,22 @@ class HealthApi:
         ):
             yield Endpoint(path, DEFAULT, {"GET": Handler(answer)}, public=True)
 
-    async def _health(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def _health(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         admitted = isinstance(self._gateway.client_keys.authenticate(request.headers), Caller)
         health = await self._gateway.health(details=admitted, asking=exchange)
         # Only shutdown is a reason to send requests elsewhere: a provider shows its recovery in requests.
         await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
-    async def _live(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def _live(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await client.answer(200, (), encode({"status": "live", "version": __version__}))
 
-    async def _root(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def _root(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         if expects_text(request.headers):
             await running(client)
         else:
             await self._live(request, exchange, client)
 
-    async def _ready(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def _ready(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         self._gateway.probed()
         ready = not self._gateway.draining
         await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))

@@ -1,6 +1,8 @@
-"""uvicorn's HTTP protocol, extended with what a server on the open internet needs: limits for heads, URLs,
-silence and the number of connections, requests stamped at their first byte, and a disconnect that cancels all
-of them.
+"""The HTTP/1 protocol of our own server: one object for each client connection, under uvicorn's server.
+
+httptools parses. This module adds what a server on the open internet needs: limits for heads, URLs, silence
+and the number of connections, requests stamped at their first byte, and a disconnect that cancels all of
+them. A head that the client repeats is not parsed again.
 
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """
@@ -8,6 +10,7 @@ https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
@@ -15,17 +18,20 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.utils import get_remote_addr
+from uvicorn.server import ServerState
 
 from dragoman import ir
 from dragoman.seams.clock import SYSTEM
 from dragoman.server import refusals
-from dragoman.server.app import App
+from dragoman.server.app import App, Arrival
 from dragoman.server.connections import Connections, Peer
-from dragoman.server.corked import Corked
 from dragoman.server.cycle import Cycle
-from dragoman.server.link import EXTENSION, Link
+from dragoman.server.repeated import MOST_DIGITS, Repeatable, repeatable
 
+log = logging.getLogger("dragoman.server")
 _AHEAD = 8
 """While a connection has this many unanswered requests, nothing more is read from it."""
 _UNREAD = 4096
@@ -42,24 +48,49 @@ _LATE = 10.0
 """Seconds in which a body must end whose request was answered before, as after a wrong key."""
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """One client connection over HTTP/1 (uvicorn's option `http`). app, connections: of this server."""
+class HttpProtocol(asyncio.Protocol):
+    """One client connection over HTTP/1 (uvicorn's option `http`). app, connections: of this server. config,
+    server_state, app_state: uvicorn's.
+    """
 
     peer: Peer
-    _link: Link
-    """The Link of the request that is being read."""
-    _cycles: deque[Cycle]
-    """The unanswered requests, oldest first. Answers are sent in the order of the requests."""
+    transport: asyncio.Transport
 
-    def __init__(self, app: App, connections: Connections, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self,
+        app: App,
+        connections: Connections,
+        *,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         settings = connections.settings
-        self._app_errors = app
+        self.loop = _loop or asyncio.get_running_loop()
+        self.parser: httptools.HttpRequestParser | None = _parser(self)
         self.all_connections = connections
+        self.blocked: asyncio.Future[None] | None = None
+        self._app = app
+        self._config = config
+        self._state = server_state
+        self._app_state = app_state
+        self._root = config.root_path
+        self._client: tuple[str, int] | None = None
         self._max_head = int(settings.max_head)
         self._max_headers = settings.max_headers
         self._max_url = int(settings.max_url)
-        self._cycles = deque()
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._began = 0.0
+        """When the first byte of the latest request came in."""
+        self._cycles: deque[Cycle] = deque()
+        """The unanswered requests, oldest first. Answers are sent in the order of the requests."""
+        self._serving = False
+        """Whether the oldest request has a handler."""
+        self._known: Repeatable | None = None
+        """The last head that came in with its whole body; None = none that can be recognised."""
+        self._paused = False
         self._ahead = 0
         """Bytes that have come in since a request began to wait for earlier ones; 0 = none waits."""
         self._held_since: float | None = None
@@ -84,25 +115,65 @@ class HttpProtocol(HttpToolsProtocol):
         self._since = 0.0
         """When the connection was made, or when its latest request was answered or refused."""
 
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers that every answer gets: the date, and those that uvicorn is configured with."""
+        return self._state.default_headers
+
     # --- The connection --------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast("asyncio.Transport", Corked(transport, self.loop)))
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._state.connections.add(cast("Any", self))
+        self._client = get_remote_addr(self.transport)
         self._since = SYSTEM.monotonic()
-        self.peer = self.all_connections.peer(self.client[0] if self.client else None)
+        self.peer = self.all_connections.peer(self._client[0] if self._client else None)
         if not self.all_connections.admit(self):
             self._ignores_input = True
-            _, headers, body = self._app_errors.full()
+            _, headers, body = self._app.full()
             self._write_last(503, headers, body)
             self.transport.close()
 
-    def data_received(self, data: bytes) -> None:
-        if len(data) > self._max_head and (self._in_head or self._complete):
-            self._take(data[: self._max_head])  # the parser stops here if there are too many headers
-            data = data[self._max_head :]
-        self._take(data)
+    def eof_received(self) -> None:
+        """The client sends nothing more: the connection ends."""
 
-    def _take(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
+        between = self._complete and not (self._cycles or self._pending or self._ignores_input)
+        if between and self._known is not None and self._repeats(self._known, data):
+            return
+        if len(data) > self._max_head and (self._in_head or self._complete):
+            view = memoryview(data)
+            self._take(view[: self._max_head])  # the parser stops here if there are too many headers
+            self._take(view[self._max_head :])
+            return
+        self._take(data)
+        if between and self._answered and self._complete and len(self._cycles) == 1:
+            self._known = repeatable(data, self._cycles[0])
+
+    def _repeats(self, known: Repeatable, data: bytes) -> bool:
+        """Take a request whose head is that of the one before, but for the length of the body, and which has
+        come in whole. False = it is another one, and nothing was done.
+        """
+        head, before, after, digits = known
+        if not data.startswith(before):
+            return False
+        at = len(before)
+        end = data.find(b"\r", at, at + MOST_DIGITS)
+        length = data[at:end]
+        begin = end + len(after)
+        if not (length.isdigit() and data.startswith(after, end) and len(data) - begin == int(length)):
+            return False
+        began = SYSTEM.monotonic()
+        headers = head.headers if length == digits else head.headers.replaced(b"content-length", length)
+        cycle = Cycle(self, head, headers, began, keep_alive=True, expects=False)
+        cycle.complete = True
+        cycle.body = data[begin:]
+        self._cycles.append(cycle)
+        self._began = self._fed_at = began
+        self._start(cycle)
+        return True
+
+    def _take(self, data: bytes | memoryview) -> None:
         if self._ignores_input:
             return
         self._pending += len(data)
@@ -112,7 +183,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._leave_body()
         self._count_kept(len(data))
         if self._ahead >= self._max_head and not self._ignores_input:
-            self.flow.pause_reading()
+            self.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
         """Report the bytes held for requests whose handler has not begun. came: bytes that were just read."""
@@ -131,43 +202,64 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended: cancel the handlers of its requests."""
-        super().connection_lost(exc)
+        self._state.connections.discard(cast("Any", self))
         self._held_since = None
         self.all_connections.leave(self)
         self._drop()
+        self._unblock()
+        if exc is None:
+            self.transport.close()
+        self.parser = self._known = None
 
     def _drop(self) -> None:
-        for cycle in self._cycles:
-            cycle.disconnected = True  # uvicorn sets this for the newest request only
-            cycle.message_event.set()
-            scope: Any = cycle.scope
-            scope["extensions"][EXTENSION].drop()
-            cycle.on_response = _nothing  # breaks a reference cycle with the connection
+        cycles = list(self._cycles)
         self._cycles.clear()
-        self.pipeline.clear()
+        self._serving = False
+        for cycle in cycles:
+            cycle.drop()
 
     def pause_writing(self) -> None:
         self.peer.paused = True
-        super().pause_writing()
+        if self.blocked is None:
+            self.blocked = self.loop.create_future()
 
     def resume_writing(self) -> None:
         self.peer.resumed()
-        super().resume_writing()
+        self._unblock()
         self._begin_held()
+
+    def _unblock(self) -> None:
+        blocked, self.blocked = self.blocked, None
+        if blocked is not None and not blocked.done():
+            blocked.set_result(None)
+
+    def pause_reading(self) -> None:
+        """Read nothing more for now."""
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on, if reading was paused."""
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
 
     def shutdown(self) -> None:
         """The server stops: end the connection after its requests; at once if one waits for a slow reader."""
-        if self._held_since is None:
-            super().shutdown()
-        else:
+        if self._held_since is not None:
             self.transport.abort()
+        elif self._cycles:
+            self._cycles[-1].keep_alive = False
+        else:
+            self.transport.close()
 
     def idle_since(self) -> float | None:
         """When it began to wait for its client; None = a request runs, or its body grew just now."""
         if self._held_since is not None:
             return self._held_since
         if not self._cycles:
-            return self._link.began if self._in_head else self._since
+            return self._began if self._in_head else self._since
         if self._complete or len(self._cycles) > 1 or SYSTEM.monotonic() - self._fed_at < _BRIEFLY:
             return None
         return self._fed_at  # a request that waits for its body
@@ -182,10 +274,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._forget_head()
 
     def _forget_head(self) -> None:
-        self.parser = None  # type: ignore[assignment]  # it may hold a long part of a header
+        self.parser = self._known = None  # the parser may hold a long part of a header
         if self._in_head:
-            self.headers.clear()
-            self.url = b""
+            self._headers.clear()
+            self._url = b""
 
     def look(self, now: float) -> None:
         """End the connection if the client has been silent for too long, except during a request."""
@@ -200,7 +292,7 @@ class HttpProtocol(HttpToolsProtocol):
                     connections.reached("body_after_answer", f"by {self.peer.address}")
                 self.transport.abort()
         elif self._in_head:
-            if 0 < settings.head_timeout < now - self._link.began:
+            if 0 < settings.head_timeout < now - self._began:
                 self.refuse(refusals.HEAD_TIMEOUT)
         elif not self._complete:
             if now - self._since > _LATE:
@@ -217,21 +309,20 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request: note its time."""
-        super().on_message_begin()
-        self._link = link = Link(SYSTEM.monotonic())
-        scope: Any = self.scope
-        scope["extensions"] = {EXTENSION: link}
+        self._began = SYSTEM.monotonic()
+        self._url = b""
+        self._headers = []
         self._in_head = True
         self._complete = False
         self._chunks = self._body_size = 0
 
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header, and drop a trailer, which must not replace a header (RFC 9110, section 6.5.1)."""
         if self._in_head:
-            name = name.lower()
-            if name == b"expect" and value.lower() == b"100-continue":
-                self.expect_100_continue = True
-            self.headers.append((name, value))
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """A request's head is complete: begin the request; one that asks for an unsupported upgrade is parsed
@@ -240,53 +331,67 @@ class HttpProtocol(HttpToolsProtocol):
         if not self._fits():
             raise refusals.Refused(self._too_large())
         if self._pending > self._max_head:  # usually most of these bytes are the body
-            size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+            size = len(self._url) + sum([len(name) + len(value) + 4 for name, value in self._headers])
             if size > self._max_head:
                 raise refusals.Refused(self._too_large())
         if len(self._cycles) >= refusals.MOST_AHEAD:
             raise refusals.Refused(refusals.PIPELINED)
         self._pending = 0
-        if self.parser.should_upgrade() and not self._should_upgrade():
+        assert self.parser is not None
+        if self.parser.should_upgrade() and not self._is_socket():
             self._upgrades = self.parser.get_method() != b"CONNECT"
             if self._upgrades:
                 return
-        self._fed_at = self._link.began
+        self._fed_at = self._began
         self._begin()  # raises for an invalid URL; the state must still say that the head is incomplete then
         self._in_head = False
 
     def _begin(self) -> None:
-        """Make the request's scope and Cycle (none for a WebSocket); start its handler, or queue it."""
-        parser, scope = self.parser, self.scope
-        scope["method"] = parser.get_method().decode("ascii")
-        version = parser.get_http_version()
-        if version != "1.1":
-            scope["http_version"] = version
-        if parser.should_upgrade() and self._should_upgrade():
+        """Make the request's Head and Cycle (none for a WebSocket); start its handler, or let it wait."""
+        parser = self.parser
+        assert parser is not None
+        if parser.should_upgrade() and self._is_socket():
             return  # it becomes a WebSocket
-        url = httptools.parse_url(self.url)
-        path = url.path.decode("ascii")
-        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
-        scope["raw_path"] = self.root_path.encode("ascii") + url.path
-        scope["query_string"] = url.query or b""
-        self.cycle = cycle = Cycle(
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
+        version = parser.get_http_version()
+        try:
+            url = httptools.parse_url(self._url)
+            path = url.path.decode("ascii")
+        except (httptools.HttpParserError, AttributeError, UnicodeDecodeError):
+            raise refusals.Refused(refusals.INVALID) from None
+        root = self._root
+        head = self._app.read(
+            parser.get_method().decode("ascii"),
+            root + (unquote(path) if "%" in path else path),
+            root.encode("ascii") + url.path,
+            url.query or b"",
+            self._headers,
+            root=root,
+            version=version,
+            peer=self._client,
+        )
+        expects = head.headers.get("expect")
+        cycle = Cycle(
+            self,
+            head,
+            head.headers,
+            self._began,
             keep_alive=version != "1.0" and parser.should_keep_alive(),
-            on_response=self.on_response_complete,
+            expects=expects is not None and expects.lower() == "100-continue",
         )
         self._cycles.append(cycle)
         if len(self._cycles) == 1:
-            self._start_asgi_task(cycle, self.app)
+            self._start(cycle)
         else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
+            self.pause_reading()
+
+    def _start(self, cycle: Cycle) -> None:
+        """Start the handler of the oldest request."""
+        self._serving = True
+        arrival = Arrival(cycle.head, cycle.headers, cycle.receive, cycle)
+        cycle.task = task = self.loop.create_task(self._app.serve(arrival, cycle))
+        tasks = self._state.tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     def on_chunk_header(self) -> None:
         """Count a chunk of the body. Raises Refused for many chunks that are too small on average."""
@@ -298,29 +403,32 @@ class HttpProtocol(HttpToolsProtocol):
         self._pending = 0
         self._body_size += len(body)
         self._fed_at = SYSTEM.monotonic()
-        super().on_body(body)
+        if self._cycles:
+            self._cycles[-1].feed(body)
 
     def on_message_complete(self) -> None:
-        """A request has come in. Go on reading unless too much waits: uvicorn would miss a disconnect."""
+        """A request has come in. Go on reading, unless too much waits, so that a disconnect is noticed."""
         if self._upgrades:
             return
-        super().on_message_complete()
+        if self._cycles and not self._complete:
+            self._cycles[-1].complete_body()
         self._pending = 0
         self._complete = True
-        self._link.complete = True
         if len(self._cycles) < _AHEAD and self._ahead < self._max_head:
-            self.flow.resume_reading()
+            self.resume_reading()
 
-    def on_response_complete(self) -> None:
+    def answered(self) -> None:
         """The oldest request is answered: begin the next, or let it wait until the client has read enough."""
         self._cycles.popleft()
-        self.server_state.total_requests += 1
+        self._serving = False
+        self._state.total_requests += 1
         if self.transport.is_closing():
             return
         self._answered = True
         self._since = SYSTEM.monotonic()
-        self._leave_body()
-        if not self.pipeline or self.transport.get_write_buffer_size() <= _UNREAD:
+        if not self._complete:
+            self._leave_body()
+        if not self._cycles or self.transport.get_write_buffer_size() <= _UNREAD:
             self._begin_next()
         else:
             self._held_since = self._since
@@ -334,7 +442,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._ignores_input = True
         self._linger = _LATE
-        self.parser = None  # type: ignore[assignment]
+        self.parser = None
         self._write_eof()
 
     def _write_eof(self) -> None:
@@ -357,42 +465,51 @@ class HttpProtocol(HttpToolsProtocol):
     def _begin_next(self) -> None:
         self._count_kept()
         if self._ahead < self._max_head or self._ignores_input:  # unread bytes would reset a closed one
-            self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self.resume_reading()
+        if self._cycles and not self._serving:
+            self._start(self._cycles[0])
 
     # --- Reading -----------------------------------------------------------------------------------------
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes | memoryview) -> None:
+        if self.parser is None:
+            return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self._upgrades:
                 self._read_again(data[upgrade.args[0] :])
-            elif self._should_upgrade():
-                self.handle_websocket_upgrade()
+            elif self._is_socket():
+                self._become_socket()
             else:  # CONNECT: the bytes after its head are meant for another server
                 self._ignores_input = True
-                self.cycle.keep_alive = False
+                if self._cycles:
+                    self._cycles[-1].keep_alive = False
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self.refuse(cause.fault if isinstance(cause, refusals.Refused) else refusals.INVALID)
+            if isinstance(cause, refusals.Refused):
+                self.refuse(cause.fault)
+            elif isinstance(error, httptools.HttpParserCallbackError):
+                log.exception("a request could not be begun")
+                self.abandon()
+            else:
+                self.refuse(refusals.INVALID)
 
-    def _read_again(self, rest: bytes) -> None:
+    def _read_again(self, rest: bytes | memoryview) -> None:
         """Parse the request again without its Upgrade header (RFC 9110, section 7.8): the parser takes
         everything after such a head for another protocol. rest: the bytes after the head that have come in.
         """
         self._upgrades = False
+        assert self.parser is not None
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
-        line = b"%b %b HTTP/%b\r\n" % (method, self.url, version)
-        headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        line = b"%b %b HTTP/%b\r\n" % (method, self._url, version)
+        headers = [b"%b: %b\r\n" % header for header in self._headers if header[0] != b"upgrade"]
+        self.parser = _parser(self)
         self._feed(b"".join([line, *headers, b"\r\n", rest]))
 
     def _fits(self) -> bool:
         """Whether the URL and the number of headers are within their limits so far."""
-        return len(self.url) <= self._max_url and len(self.headers) <= self._max_headers
+        return len(self._url) <= self._max_url and len(self._headers) <= self._max_headers
 
     def _too_large(self) -> ir.Fault:
         """The error for the limit that the bytes which come in now exceed."""
@@ -400,10 +517,10 @@ class HttpProtocol(HttpToolsProtocol):
             if self._complete:
                 return refusals.INVALID  # too many empty lines between two requests
             return refusals.headers_too_large(f"The trailers are larger than {self._max_head} bytes.")
-        if len(self.url) > self._max_url or not self.headers:
+        if len(self._url) > self._max_url or not self._headers:
             text = f"The URL is longer than {self._max_url} bytes."
             return ir.Fault("too_large", text, "url_too_long", status=414)
-        if len(self.headers) > self._max_headers:
+        if len(self._headers) > self._max_headers:
             return refusals.headers_too_large(f"The request has more than {self._max_headers} headers.")
         return refusals.headers_too_large(f"The request headers are larger than {self._max_head} bytes.")
 
@@ -424,17 +541,18 @@ class HttpProtocol(HttpToolsProtocol):
             else:
                 self._cycles[-1].keep_alive = False  # the connection ends after this answer
             return
-        if self._cycles and self._cycles[0].response_started:
+        if self._cycles and self._cycles[0].begun:
             self.transport.abort()
             return
         self._drop()
         begun = self._in_head or not self._complete
-        status, headers, body = self._app_errors.refuse(
+        parser = self.parser
+        status, headers, body = self._app.refuse(
             fault,
-            method=self.parser.get_method().decode("ascii") if begun and self.url else "-",
-            target=self.url if begun else b"",
-            headers=self.headers if begun else [],
-            began=self._link.began if begun else self._since,
+            method=parser.get_method().decode("ascii") if begun and self._url and parser is not None else "-",
+            target=self._url if begun else b"",
+            headers=self._headers if begun else [],
+            began=self._began if begun else self._since,
         )
         self._forget_head()  # the connection stays open for a while
         self._since = SYSTEM.monotonic()
@@ -447,21 +565,45 @@ class HttpProtocol(HttpToolsProtocol):
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         )
-        lines = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *own, *headers)]
+        lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *own, *headers)]
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
 
-    def _should_upgrade_to_ws(self) -> bool:
-        return not self._cycles  # an earlier answer would be mixed with the WebSocket's frames
+    # --- WebSockets --------------------------------------------------------------------------------------
 
-    def handle_websocket_upgrade(self) -> None:
+    def _is_socket(self) -> bool:
+        """Whether the request asks for a WebSocket and may have one: earlier answers would be mixed with its
+        frames.
+        """
+        if self._cycles:
+            return False
+        upgrade, connection = b"", b""
+        for name, value in self._headers:
+            if name == b"upgrade":
+                upgrade = value.lower()
+            elif name == b"connection":
+                connection = value.lower()
+        return upgrade == b"websocket" and b"upgrade" in map(bytes.strip, connection.split(b","))
+
+    def _become_socket(self) -> None:
         from dragoman.server.websocket_protocol import SocketProtocol
 
-        self.ws_protocol_class = partial(SocketProtocol, self)  # type: ignore[assignment]
-        super().handle_websocket_upgrade()
+        assert self.parser is not None
+        self._state.connections.discard(cast("Any", self))
+        socket = SocketProtocol(
+            self, config=self._config, server_state=self._state, app_state=self._app_state
+        )
+        socket.connection_made(self.transport)
+        line = b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self._url)
+        headers = [b"%b: %b\r\n" % header for header in self._headers]
+        socket.data_received(b"".join([line, *headers, b"\r\n"]))
+        self.transport.set_protocol(socket)
 
 
-def _nothing() -> None:
-    """Do nothing: the `on_response` of a request whose connection is lost."""
+def _parser(protocol: HttpProtocol) -> httptools.HttpRequestParser:
+    parser = httptools.HttpRequestParser(protocol)
+    # The first request of several that come in at once is answered even if it closes the connection.
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
 def uvicorn_options(app: App) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Notes the client's address and program in the record of its exchange, for the access log."""
+"""What a request says about its client's address and program, for the access log."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ _LONGEST: Final = 200
 """The most characters of a header that are noted."""
 
 
+def described(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The client's own address as a proxy states it (x-forwarded-for), and its program (user-agent); None =
+    not stated. Both are cut.
+    """
+    forwarded, agent = headers.get("x-forwarded-for"), headers.get("user-agent")
+    return forwarded and forwarded[:_LONGEST], agent and agent[:_LONGEST]
+
+
 def note_client(exchange: Exchange, peer: Sequence[Any] | None, headers: Mapping[str, str]) -> None:
-    """Set `address` from the peer, `forwarded` and `agent` from x-forwarded-for and user-agent, if known.
+    """Set `address` of the exchange from the peer, and `forwarded` and `agent` as in `described`.
 
     peer: address and port, None for a Unix socket.
     """
     if peer:
         exchange.address = peer[0]
-    if (agent := headers.get("user-agent")) is not None:
-        exchange.agent = agent[:_LONGEST]
-    if (forwarded := headers.get("x-forwarded-for")) is not None:
-        exchange.forwarded = forwarded[:_LONGEST]
+    exchange.forwarded, exchange.agent = described(headers)

@@ -75,7 +75,7 @@ class _Request:
         stated["content-length"] = str(len(self._body))
         self._headers = [(name.lower().encode(), value.encode()) for name, value in stated.items()]
         self._link = Link(app.gateway.seams.monotonic())
-        self._link.complete = True
+        self._link.body = self._body
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue(1)
 
     async def pieces(self) -> AsyncGenerator[bytes]:

@@ -1,8 +1,8 @@
 """The Link between a request's handler and the connection on which the request came in.
 
-Our own HTTP protocol (`server.http`) puts a Link into the scope of each request. It holds the time of the
-first byte, and it cancels the request when the client disconnects. Another ASGI server gives no Link; then a
-task waits for the disconnect (`Link.watch`).
+Our own connections (`server.cycle`, `server.websocket_protocol`, `server.inprocess`) make a Link for each
+request. It holds the time of the first byte, and it cancels the request when the client disconnects. Another
+ASGI server gives no Link; then a task waits for the disconnect (`Link.watch`).
 """
 
 from __future__ import annotations
@@ -25,32 +25,25 @@ EXTENSION = "dragoman.link"
 
 
 class Link:
-    """The connection of one request, or of one WebSocket.
+    """The connection of one request.
 
-    began: when the request's first byte came, in monotonic seconds. complete: whether the request's body has
-    arrived. lost: whether the client has disconnected. task: the handler, which a disconnect cancels. Of
-    WebSockets only: drain: called when the server stops; None = the server closes the socket itself. say:
-    writes several text messages at once; None = ASGI writes one after another. idle_since: when the socket
-    began to wait for the client's next message (monotonic seconds); None = it does not wait. answered: called
-    when the oldest unanswered message has been answered; None = nobody wants to know.
+    began: when the request's first byte came, in monotonic seconds. body: the request's whole body, if it has
+    come in and was not taken; None = it has to be received. lost: whether the client has disconnected. task:
+    the handler, which a disconnect cancels once it is `running`; before, it looks at `lost` itself.
     """
 
-    __slots__ = ("answered", "began", "complete", "drain", "idle_since", "lost", "say", "task", "watcher")
+    __slots__ = ("began", "body", "lost", "running", "task", "watcher")
 
     def __init__(self, began: float) -> None:
-        self.answered: Callable[[], None] | None = None
         self.began = began
-        self.complete = False
-        self.drain: Callable[[], None] | None = None
-        self.idle_since: float | None = None
-        self.lost = False
-        self.say: Say | None = None
+        self.body: bytes | None = None
+        self.lost = self.running = False
         self.task: asyncio.Task[Any] | None = None
         self.watcher: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
         """Note that the client has disconnected, and cancel the handler (only once)."""
-        if not self.lost and self.task is not None:
+        if not self.lost and self.running and self.task is not None:
             self.task.cancel()
         self.lost = True
 
@@ -63,8 +56,27 @@ class Link:
             pass
         self.drop()
 
-    def end(self) -> None:
-        """The request is over: forget its task, and stop the one that `watch` started."""
+    def close(self) -> None:
+        """The handler has ended: forget its task, and stop the one that `watch` started."""
         self.task = None
         if self.watcher is not None:
             self.watcher.cancel()
+
+
+class SocketLink(Link):
+    """The connection of one WebSocket.
+
+    drain: called when the server stops; None = the server closes the socket itself. say: writes several text
+    messages at once; None = ASGI writes one after another. idle_since: when the socket began to wait for the
+    client's next message (monotonic seconds); None = it does not wait. answered: called when the oldest
+    unanswered message has been answered; None = nobody wants to know.
+    """
+
+    __slots__ = ("answered", "drain", "idle_since", "say")
+
+    def __init__(self, began: float) -> None:
+        super().__init__(began)
+        self.answered: Callable[[], None] | None = None
+        self.drain: Callable[[], None] | None = None
+        self.idle_since: float | None = None
+        self.say: Say | None = None

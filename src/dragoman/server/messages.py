@@ -21,7 +21,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.chat import ChatApi
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.wire.json import decode_head, encode, encode_head
 
@@ -50,14 +50,14 @@ class MessagesApi:
         yield "/complete", {"POST": Handler(partial(self._chat.ask, complete.FACE), takes_body="json")}
         yield COUNT_PATH, {"POST": Handler(self.count_tokens, takes_body="json")}
 
-    async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the number of tokens of a request's prompt."""
         inbound = msgspec.structs.replace(
             self._chat.inbound(DIALECT, request), body=_bounded(request.body), operation="count"
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the models that the caller may use. Raises RequestFailed (400: invalid page)."""
         entries = self._gateway.entries(request.caller.models)
         query = request.query
@@ -79,7 +79,7 @@ class MessagesApi:
         }
         await client.answer(200, (), encode(listed))
 
-    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one model's entry. Raises RequestFailed (404)."""
         name = request.params["model"]
         exchange.asked = name

@@ -11,7 +11,7 @@ from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.routing.route import Entry
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.messages import MessagesApi
@@ -40,7 +40,7 @@ class ModelsApi:
     def _owner(self, headers: Mapping[str, str]) -> OwnList | None:
         return next((api for api in self._own if api.face.serves(headers)), None)
 
-    async def models(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of models that the caller may use, in the form of the client's protocol."""
         if (own := self._owner(request.headers)) is not None:
             await own.models(request, exchange, client)
@@ -49,7 +49,7 @@ class ModelsApi:
         data = [self._listed(entry) for entry in entries]
         await client.answer(200, (), encode({"object": "list", "data": data}))
 
-    async def model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one model's entry in the form of the client's protocol. Raises RequestFailed (404)."""
         if (own := self._owner(request.headers)) is not None:
             await own.model(request, exchange, client)
@@ -61,7 +61,7 @@ class ModelsApi:
         entry = self._gateway.engine.table.entry(name)
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
-    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a fine-tuned model at its provider. Raises RequestFailed: 404, 405, or as `delete_model`."""
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."

@@ -13,7 +13,7 @@ from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.chat import ChatApi
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
 
@@ -32,20 +32,20 @@ class NativeApi:
             yield Endpoint(path, DEFAULT, {"GET": Handler(self.model_info)})
         yield Endpoint("/admin/requests", DEFAULT, {"GET": Handler(self.requests)}, scope="admin")
 
-    async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def generate(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, request), client)
 
-    async def anonymous_id(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def anonymous_id(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a new random id. It is not stored, and derived from nothing."""
         id_ = self._gateway.seams.random_id()[:24]  # hexadecimal digits: 96 random bits
         await client.answer(200, ((b"cache-control", b"no-store"),), encode({"id": id_}))
 
-    async def model_info(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def model_info(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the models that the caller may use, in LiteLLM's form."""
         entries = self._gateway.entries(request.caller.models)
         await client.answer(200, (), encode({"data": [_informed(entry) for entry in entries]}))
 
-    async def requests(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def requests(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of this process's running requests, oldest first, without prompts and answers."""
         gateway = self._gateway
         now = gateway.seams.monotonic()

@@ -18,7 +18,7 @@ from dragoman.dialects.request import Operation
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
 from dragoman.server.chat import ChatApi
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest, with_model
 
 PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
@@ -53,7 +53,7 @@ class OperationsApi:
         yield Endpoint("/v1/engines/{model}/embeddings", DEFAULT, engine, slashes=True)
 
     async def _ask(
-        self, operation: Operation, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient
+        self, operation: Operation, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> None:
         inbound = self._chat.inbound(DEFAULT, request)
         inbound = msgspec.structs.replace(
@@ -68,5 +68,5 @@ class OperationsApi:
         self._chat.streams(DEFAULT, client)
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def _engine(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def _engine(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await self._ask("embed", "/embeddings", with_model(request), exchange, client)

@@ -28,7 +28,7 @@ from dragoman.net.client import Flow
 from dragoman.net.connected import CONNECTED
 from dragoman.net.transport import Answer
 from dragoman.server.bodies import stated_size
-from dragoman.server.client import AsgiClient, ClientGone
+from dragoman.server.client import ClientGone, HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.passage import Passage
@@ -83,7 +83,7 @@ class PassThroughApi:
                             known.add(template)
                             yield Endpoint(template, dialect, handlers, shared=shared)
 
-    async def delete_model(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete_model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a fine-tuned model at its provider. Raises RequestFailed as `_pass`; 403, 404 for others."""
         name = request.params["model"]
         exchange.asked = name
@@ -102,7 +102,7 @@ class PassThroughApi:
         self,
         request: HttpRequest,
         exchange: Exchange,
-        client: AsgiClient,
+        client: HttpClient,
         *,
         resource: Resource,
         path: str,
@@ -212,7 +212,7 @@ class _Body:
             raise
 
 
-async def _flow(answer: Answer, passage: Passage, client: AsgiClient) -> None:
+async def _flow(answer: Answer, passage: Passage, client: HttpClient) -> None:
     kind = answer.headers.get("content-type", _ANY)
     client.streams_as(kind.encode("latin-1", "replace"))
     # A decoded body has another length. The length stated beside chunks cannot be trusted.

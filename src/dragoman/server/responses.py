@@ -21,7 +21,7 @@ from dragoman.engine.client import Headers
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.server.chat import ChatApi
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.server.stored_objects import (
     NOT_LISTED,
@@ -83,7 +83,7 @@ class ResponsesApi:
             {"GET": Handler(self.conversation_item), "DELETE": Handler(self.remove_item)},
         )
 
-    async def respond(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def respond(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Answer a request for a response, at once or in the background."""
         head = _background(request.body)
         if head is None:
@@ -105,7 +105,7 @@ class ResponsesApi:
         else:
             await client.answer(200, (), written(begun))
 
-    async def retrieve(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def retrieve(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a stored response as it is now, or (`stream=true`) the events of a background one."""
         id_ = request.params["id"]
         record = await self._gateway.keeping.get(request.caller.name, id_)
@@ -120,7 +120,7 @@ class ResponsesApi:
         await self._follow(request, id_, after, exchange, client)
 
     async def _follow(
-        self, request: HttpRequest, id_: str, after: int, exchange: Exchange, client: AsgiClient
+        self, request: HttpRequest, id_: str, after: int, exchange: Exchange, client: HttpClient
     ) -> None:
         """Stream the events of a background response with numbers above `after`, up to its last one."""
         tenant = request.caller.name
@@ -140,18 +140,18 @@ class ResponsesApi:
             await client.write(_framed("error", encode(error)))
         await client.end(b"data: [DONE]\n\n")
 
-    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a stored response. If it still runs in this process, it is stopped."""
         id_ = request.params["id"]
         await self._gateway.background.delete(request.caller.name, id_)
         await client.answer(200, (), encode({"id": id_, "object": "response", "deleted": True}))
 
-    async def cancel(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def cancel(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Cancel a background response if it still runs, and send it as it is then."""
         record = await self._gateway.background.cancel(request.caller.name, request.params["id"])
         await client.answer(200, (), written(record))
 
-    async def input_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def input_items(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of a response's whole input: the turns that it continued, then its own input."""
         keeping, tenant, id_ = self._gateway.keeping, request.caller.name, request.params["id"]
         record = await keeping.get(tenant, id_)
@@ -161,7 +161,7 @@ class ResponsesApi:
                 earlier += piece.items
         await answer_stored(request, client, _page([*earlier, *record.input], request.query))
 
-    async def input_tokens(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def input_tokens(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         inbound = self._asking(request, await object_of(self._gateway, request))
         counting = msgspec.structs.replace(inbound, operation="count")
         await self._gateway.engine.handle(exchange, counting, client)
@@ -172,7 +172,7 @@ class ResponsesApi:
         own.pop("background", None)
         return msgspec.structs.replace(self._chat.inbound(DIALECT, request), body=encode(own))
 
-    async def compact(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def compact(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a shortened conversation: the user's latest messages, and the model's summary of all of it."""
         gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):
@@ -199,7 +199,7 @@ class ResponsesApi:
         }
         await client.answer(200, answered.headers, encode(told))
 
-    async def create_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def create_conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Store a new conversation, with the items in the body, and send it."""
         keeping, body = self._gateway.keeping, await object_of(self._gateway, request)
         if not keeping.retains:
@@ -215,7 +215,7 @@ class ResponsesApi:
         await reachable(keeping.store.conversations.create(made, items))
         await client.answer(200, (), _conversation(made))
 
-    async def conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await client.answer(200, (), _conversation(await self._conversation(request)))
 
     async def _conversation(self, request: HttpRequest) -> Conversation:
@@ -225,7 +225,7 @@ class ResponsesApi:
             raise RequestFailed(conversation_missing(id_, None))
         return found
 
-    async def update_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def update_conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Replace the metadata of a conversation, and send it."""
         body, found = await object_of(self._gateway, request), await self._conversation(request)
         if "metadata" not in body:
@@ -235,14 +235,14 @@ class ResponsesApi:
         await reachable(conversations.update(found.tenant, found.id, metadata))
         await client.answer(200, (), _conversation(msgspec.structs.replace(found, metadata=metadata)))
 
-    async def delete_conversation(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete_conversation(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         found = await self._conversation(request)
         await reachable(self._gateway.keeping.store.conversations.delete(found.tenant, found.id))
         await client.answer(
             200, (), encode({"id": found.id, "object": "conversation.deleted", "deleted": True})
         )
 
-    async def conversation_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def conversation_items(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         limit, newest, after = page_of(request.query)
         conversations, id_ = self._gateway.keeping.store.conversations, request.params["id"]
         asked = conversations.page(request.caller.name, id_, after=after, limit=limit, newest=newest)
@@ -254,7 +254,7 @@ class ResponsesApi:
             raise RequestFailed(conversation_missing(id_))
         await answer_stored(request, client, _listed(found))
 
-    async def add_items(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def add_items(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         keeping, found = self._gateway.keeping, await self._conversation(request)
         items = await self._items(request, await object_of(self._gateway, request))
         if not items:
@@ -264,7 +264,7 @@ class ResponsesApi:
             raise RequestFailed(conversation_missing(found.id, None))
         await client.answer(200, (), _listed(Page(items)))
 
-    async def conversation_item(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def conversation_item(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         conversations, id_ = self._gateway.keeping.store.conversations, request.params["id"]
         found = await reachable(conversations.item(request.caller.name, id_, request.params["item"]))
         if found is None:
@@ -272,7 +272,7 @@ class ResponsesApi:
             raise RequestFailed(_no_item(request.params["item"]))
         await answer_stored(request, client, encode(displayed(found)))
 
-    async def remove_item(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def remove_item(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Remove one item of a conversation, and send the conversation."""
         found, item = await self._conversation(request), request.params["item"]
         remove = self._gateway.keeping.store.conversations.remove

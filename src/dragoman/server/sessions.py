@@ -13,7 +13,7 @@ from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.state.store import Session
 from dragoman.turns.keeping import reachable
@@ -32,7 +32,7 @@ class SessionsApi:
         one = {"GET": Handler(self.one), "DELETE": Handler(self.delete)}
         yield Endpoint("/admin/sessions/{id}", DEFAULT, one, scope="admin", slashes=True)
 
-    async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the sessions (at most `max_count`), or one client's (`?client=`), the latest used first."""
         found = await self._sessions(request)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
@@ -53,13 +53,13 @@ class SessionsApi:
             raise RequestFailed(ir.Fault("invalid_request", text, "missing_required_parameter", "client"))
         return found[0]
 
-    async def one(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def one(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one session with the messages of its turns, in the gateway's own form."""
         session = await self._named(request)
         turns = read(await self._gateway.remembering.turns(session.tenant, session.id))
         await client.answer(200, (), encode({**_shown(session), "history": turns}))
 
-    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         session = await self._named(request)
         sessions = self._gateway.remembering.store.sessions
         if not await reachable(sessions.delete(session.id, session.tenant)):

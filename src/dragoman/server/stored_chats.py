@@ -16,7 +16,7 @@ from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.server.stored_objects import (
     NOT_LISTED,
@@ -56,7 +56,7 @@ class StoredChatsApi:
         }
         return below(DEFAULT, paths.items())
 
-    async def listed(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of stored completions, oldest first by default. Raises RequestFailed."""
         limit, newest, after = page_of(request.query, "asc")
         query = ChatQuery(
@@ -75,10 +75,10 @@ class StoredChatsApi:
             request, client, _list([(one.id, written(one)) for one in chats], more=found.more)
         )
 
-    async def retrieve(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def retrieve(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await answer_stored(request, client, written(await self._chat(request)))
 
-    async def update(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def update(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Replace the metadata of a stored completion, and send it. Raises RequestFailed."""
         body = await object_of(self._gateway, request)
         if "metadata" not in body:
@@ -89,14 +89,14 @@ class StoredChatsApi:
             raise RequestFailed(_not_found(chat.id))
         await answer_stored(request, client, written(msgspec.structs.replace(chat, metadata=metadata)))
 
-    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         id_ = request.params["id"]
         if not await reachable(self._gateway.keeping.store.chats.delete(request.caller.name, id_)):
             raise RequestFailed(_not_found(id_))
         told = {"object": "chat.completion.deleted", "id": id_, "deleted": True}
         await client.answer(200, (), encode(told))
 
-    async def messages(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def messages(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the messages in a stored completion's request. Raises RequestFailed."""
         wanted = page_of(request.query, "asc")
         chat = await self._chat(request)

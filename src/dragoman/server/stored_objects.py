@@ -8,7 +8,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed, WireError
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import TOO_LARGE, decode_object, refuse_many_values
 
@@ -57,7 +57,7 @@ async def object_of(gateway: Core, request: HttpRequest) -> dict[str, Any]:
         raise RequestFailed(ir.Fault(of, error.message, error.code, error.path or None)) from error
 
 
-async def answer_stored(request: HttpRequest, client: AsgiClient, body: bytes) -> None:
+async def answer_stored(request: HttpRequest, client: HttpClient, body: bytes) -> None:
     """Send stored JSON (`body`) with status 200, and charge its bytes to the request's memory."""
     request.room.take(len(body))
     await client.answer(200, (), body)

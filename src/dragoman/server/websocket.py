@@ -27,7 +27,7 @@ from dragoman.server.endpoint import Endpoint
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import STOPPING, UPGRADE_MISSING, standing
 from dragoman.server.identity import note_client
-from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send
+from dragoman.server.link import EXTENSION, AsgiScope, Receive, Send, SocketLink
 from dragoman.server.origins import Origins
 from dragoman.server.socket_client import SocketClient, say_by
 from dragoman.server.socket_messages import SOCKET_FORMATS, SocketFormat, SocketRequest
@@ -89,8 +89,9 @@ class Sockets:
     async def serve(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
         extensions = scope.get("extensions") or {}
-        link = extensions.get(EXTENSION) or Link(gateway.seams.monotonic())
+        link = extensions.get(EXTENSION) or SocketLink(gateway.seams.monotonic())
         link.task = task = asyncio.current_task()
+        link.running = True
         assert task is not None
         gateway.requests.add(task)
         try:
@@ -108,13 +109,13 @@ class Sockets:
             link.lost = True
         finally:
             gateway.requests.discard(task)
-            link.end()
+            link.close()
 
     async def _admit(self, scope: AsgiScope, send: Send) -> _Admitted | None:
         """Check a handshake. None = it is refused, and the client has got an error."""
         gateway, headers = self._gateway, HeaderMap(scope["headers"])
         root = scope.get("root_path", "")
-        path, key = self._paths.unlocked(scope)
+        path, key = self._paths.unlocked(scope["path"], scope.get("raw_path") or b"", root)
         endpoint, _ = self._paths.find(path, root)
         path = self._paths.named(endpoint, path)
         exchange = _exchange(gateway, self._paths.face(endpoint, headers).name, path)
@@ -172,7 +173,7 @@ class Sockets:
 
 
 class _Socket:
-    def __init__(self, gateway: Core, admitted: _Admitted, link: Link, send: Send) -> None:
+    def __init__(self, gateway: Core, admitted: _Admitted, link: SocketLink, send: Send) -> None:
         self._gateway = gateway
         self._admitted = admitted
         self._link = link

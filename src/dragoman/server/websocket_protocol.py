@@ -23,9 +23,9 @@ from websockets.protocol import State
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.connections import Upgraded
-from dragoman.server.link import EXTENSION, Link
+from dragoman.server.link import EXTENSION, SocketLink
 from dragoman.server.refusals import LARGE_HANDSHAKE, NO_WEBSOCKET
-from dragoman.wire.json import extra_memory
+from dragoman.wire.json import measured
 
 _PIECE = 16 * 1024
 """The most bytes parsed at once, which hold a few thousand messages at most."""
@@ -38,7 +38,7 @@ _FRAGMENTS = 16_384
 class SocketProtocol(WebSocketsSansIOProtocol):
     """The protocol object of a WebSocket. before: the one that the connection had for HTTP."""
 
-    _link: Link | None = None
+    _link: SocketLink | None = None
 
     def __init__(self, before: Upgraded, **options: Any) -> None:
         super().__init__(**options)
@@ -119,7 +119,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         event = await super().receive()
         if event["type"] == "websocket.receive":
             text = event.get("text") or ""
-            if len(text) > _PIECE and not self._take(extra_memory(text.encode())):
+            if len(text) > _PIECE and not self._take(measured(text.encode()).extra):
                 return await super().receive()  # the event that the WebSocket has ended
             # If one piece brought several messages, the memory of the piece is counted for the last one.
             self._unanswered.append(self._taken if self.queue.empty() else 0)
@@ -172,10 +172,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
-        """The client asks for a WebSocket: start the handler, with a Link in the scope."""
+        """The client asks for a WebSocket: start the handler, with a SocketLink in the scope."""
         super().handle_connect(event)
         if not self.close_sent:
-            self._link = Link(SYSTEM.monotonic())
+            self._link = SocketLink(SYSTEM.monotonic())
             self._link.say = self._say
             self._link.answered = self._answered
             self.scope["extensions"] = {**self.scope["extensions"], EXTENSION: self._link}  # type: ignore[dict-item]

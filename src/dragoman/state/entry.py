@@ -62,7 +62,10 @@ def matters(
     `entry`, with parameters of the same meaning.
     """
     for block in blocks:
-        if isinstance(block, ir.Thinking):
+        if type(block) is ir.Text:  # first, as most blocks are texts
+            if block.sealed is not None:
+                return True
+        elif isinstance(block, ir.Thinking):
             if block.sealed is not None or unsealed:
                 return True
         elif getattr(block, "sealed", None) is not None or (native is not None and is_provided(block)):

@@ -18,13 +18,13 @@ from dragoman.server.serve import listen
 @asynccontextmanager
 async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = None) -> AsyncIterator[str]:
     """Serve this gateway with `dragoman serve`'s HTTP server. Yields `http://127.0.0.1:PORT`. around: makes
-    another ASGI application around the gateway's; None = the gateway's is served.
+    another application around the gateway's, with the same methods; None = the gateway's is served.
     """
-    app = App(gateway)
+    app = App(gateway) if around is None else around(App(gateway))
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     config = uvicorn.Config(
-        app if around is None else around(app),
+        app,
         **uvicorn_options(app),
         timeout_graceful_shutdown=1,
     )

@@ -167,6 +167,8 @@ def _many_outside(decoded: Any, most: int) -> bool:
 
 
 _NESTED: Final = (dict, list)
+_KEPT: Final = frozenset({ir.Open, ir.Cite, ir.Close, ir.SealDelta, ir.More})
+"""The events that add to what is kept of a stream, besides its text."""
 
 
 def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, kept: Kept) -> int:
@@ -175,7 +177,9 @@ def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, 
     opened: the number before this batch. kept: counts the values inside blocks, citations, signatures and
     unknown members as well, and raises WireError for too many.
     """
-    for event in batch:
+    if _KEPT.isdisjoint(map(type, batch)):
+        return opened
+    for event in [event for event in batch if type(event) in _KEPT]:
         kind = type(event)
         if kind is ir.Open or kind is ir.Cite:
             opened += 1

@@ -16,7 +16,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.resources import Resource
 from dragoman.errors import RequestFailed
-from dragoman.net.client import Flow
+from dragoman.net.client import Flow, Head
 from dragoman.net.transport import Answer, Transport
 from dragoman.routing.route import Timers
 from dragoman.upstreams import hops
@@ -77,7 +77,7 @@ class Passage:
             }
         )
         url = URL(self._base_url + target, encoded=True)
-        return await self._transport.send(method, url, prepared, body, self._timers)
+        return await self._transport.send(Head(method, url, prepared), body, self._timers)
 
     async def refused(self, answer: Answer) -> RequestFailed:
         """The error in an answer without success, without the account's secrets; outside of 400 to 599 it

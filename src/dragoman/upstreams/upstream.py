@@ -72,7 +72,8 @@ class Stopwatch:
 
     def take(self) -> float:
         """Stop; returns the seconds measured since the last `take`."""
-        self.stop()
+        if self._since is not None:
+            self.stop()
         seconds, self._seconds = self._seconds, 0.0
         return seconds
 

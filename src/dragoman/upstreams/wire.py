@@ -37,6 +37,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.reply import Framing
 from dragoman.dialects.request import Operation, Target, WireRequest
 from dragoman.errors import RequestFailed, WireError
+from dragoman.net.client import Head
 from dragoman.net.transport import Answer, Transport
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
@@ -190,6 +191,8 @@ class WireUpstream:
             if (base := bases.get(operation, base_url)) is not None:
                 self._operations[operation] = {path: Address(base + path) for path in codec.paths}
         self._headers = [_prepared(account.headers) for account in self.accounts]
+        self._heads: dict[tuple[Any, ...], Head] = {}
+        """By the address, the account, and what the call says about the model."""
         self._yields = frozenset(yields)
         self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
@@ -202,6 +205,7 @@ class WireUpstream:
             after.succeeding(before) for after, before in zip(accounts, self.accounts, strict=True)
         )
         self._headers = [_prepared(account.headers) for account in self.accounts]
+        self._heads = {}
 
     def in_dialect(self, name: str) -> WireUpstream:
         """The upstream for its own dialect or one of `further`. Raises KeyError for another."""
@@ -270,25 +274,27 @@ class WireUpstream:
         headers: the request's own. The account's override them, except those in `yields`; the model's
         configured headers override both. stream: the body asks for a stream, which may have another URL.
         """
-        url = (self._streamed_chat if stream else self._chat).of(call.model)
+        head = self._head(self._streamed_chat if stream else self._chat, call)
+        added: Mapping[str, str] | None = None
+        if headers or hops.passed():
+            head, added = self._with(head, call, headers or {})
         call.watch.start()
-        return self._transport.send("POST", url, self._prepared(call, headers), body, call.timers)
+        return self._transport.send(head, body, call.timers, added)
 
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
         """As `send`, for the request of an operation other than chat, which is JSON or a form."""
-        url = self._operations[operation][outgoing.path].of(call.model)
-        prepared = self._prepared(call, headers)
+        head = self._head(self._operations[operation][outgoing.path], call)
+        head, added = self._with(head, call, headers)
         if isinstance(outgoing.body, bytes):
             body: bytes | Pieces = outgoing.body
         else:
             boundary = call.attempt.encode()  # random, so no client can put it into its data
-            prepared = CIMultiDict(prepared)
-            prepared["content-type"] = content_type(boundary)
+            head = _changed(head, {"content-type": content_type(boundary)})
             body = written(outgoing.body, boundary)
         call.watch.start()
-        return self._transport.send("POST", url, prepared, body, call.timers)
+        return self._transport.send(head, body, call.timers, added)
 
     @property
     def lists_models(self) -> bool:
@@ -307,7 +313,7 @@ class WireUpstream:
             for name, value in self._headers[call.account].items()
             if name != "content-type" and not any(secret and secret in value for secret in secrets)
         )
-        answer = await self._transport.send("GET", self._list, headers, None, call.timers)
+        answer = await self._transport.send(Head("GET", self._list, headers), None, call.timers)
         try:
             if not is_success(answer):
                 raise await self.refused(answer)
@@ -315,20 +321,34 @@ class WireUpstream:
         finally:
             answer.close()
 
-    def _prepared(self, call: Call, headers: Mapping[str, str] | None) -> CIMultiDict[str]:
-        prepared = self._headers[call.account]
-        if headers or call.headers:
-            prepared = prepared.copy()
-            if headers:
-                for key, value in headers.items():
-                    if key in self._yields or key not in prepared:
-                        prepared[key] = value
-            if call.headers:
-                prepared.update(call.headers)
+    def _head(self, address: Address, call: Call) -> Head:
+        """The head of all calls of a model with one account: with the account's and the model's headers."""
+        more = call.headers
+        key: tuple[Any, ...] = (address, call.model, call.account)
+        if more:
+            key += tuple(more.items())
+        head = self._heads.get(key)
+        if head is None:
+            if len(self._heads) >= _MOST_REMEMBERED:
+                self._heads.clear()
+            headers = self._headers[call.account].copy()
+            headers.update(more or {})
+            head = self._heads[key] = Head("POST", address.of(call.model), headers)
+        return head
+
+    def _with(self, head: Head, call: Call, headers: Mapping[str, str]) -> tuple[Head, Mapping[str, str]]:
+        """A request's own headers: the head with those that replace some of it, and those to be added."""
+        fixed, added, changed = head.headers, {}, {}
+        for name, value in headers.items():
+            if name not in fixed:
+                added[name] = value
+            elif (
+                name in self._yields and value != fixed[name] and name not in CIMultiDict(call.headers or ())
+            ):
+                changed[name] = value
         if passed := hops.passed():
-            prepared = CIMultiDict(prepared)
-            prepared[hops.HEADER] = str(passed + 1)
-        return prepared
+            changed[hops.HEADER] = str(passed + 1)
+        return (_changed(head, changed) if changed else head), added
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
         """The chat in this dialect, configured members merged in. Raises WireError if it has no such form."""
@@ -429,6 +449,7 @@ class WireUpstream:
         limits = self.limits
         decoder = self.dialect.stream.decoder(self.quirks)
         splitter = SPLITTERS[framing](limits.event)
+        split, feed = splitter.feed, decoder.feed
         unsuspicious, most = limits.unsuspicious, limits.stream
         parts = Parts()
         kept = Kept(limits.event_values)
@@ -442,10 +463,10 @@ class WireUpstream:
                 if size > most:
                     raise too_long(limits)
                 batch = []
-                for frame in splitter.feed(chunk):
+                for frame in split(chunk):
                     if len(frame) > unsuspicious:
                         limits.hold_event(frame)
-                    batch.extend(decoder.feed(frame))
+                    batch += feed(frame)
                 opened = refuse_blocks(batch, opened, limits, kept)
                 yield batch  # an empty batch says that bytes without content came
             batch = []
@@ -485,6 +506,13 @@ def unreadable(name: str, error: WireError) -> RequestFailed:
     return RequestFailed(
         ir.Fault("upstream", message, error.code if error.code in LIMITED else "unreadable", blame="upstream")
     )
+
+
+def _changed(head: Head, headers: Mapping[str, str]) -> Head:
+    """A head with other values of some headers, for one request."""
+    changed = head.headers.copy()
+    changed.update(headers)
+    return Head(head.method, head.url, changed)
 
 
 def _prepared(headers: Mapping[str, str]) -> CIMultiDict[str]:

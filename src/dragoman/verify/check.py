@@ -98,6 +98,8 @@ _CACHE: Final = _SchemaCache()
 class CheckOutput:
     """Checks one answer: `whole` a complete one, `feed` each event of a stream. clock: monotonic seconds."""
 
+    takes: Final = frozenset({ir.TextDelta, ir.RefusalDelta, ir.Open, ir.Close, ir.Finish})
+
     def __init__(self, form: Form, clock: Callable[[], float]) -> None:
         self._form = form
         self._clock = clock

@@ -7,32 +7,38 @@ from typing import Any
 
 
 class HeaderMap(Mapping[str, str]):
-    """The headers of a message by lower-case name. raw: (lower-case name, value) of each. If a header comes
-    twice, the last one counts.
+    """The headers of a message by lower-case name. lines: (lower-case name, value) of each. If a header comes
+    twice, the last one counts. raw: all of them, undecoded.
     """
 
-    __slots__ = ("_raw",)
+    __slots__ = ("raw",)
 
-    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
-        self._raw: dict[bytes, bytes] = dict(raw)
+    def __init__(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
+        self.raw: dict[bytes, bytes] = dict(lines)
 
     def __getitem__(self, name: str) -> str:
-        return self._raw[name.encode("latin-1")].decode("latin-1")
+        return self.raw[name.encode("latin-1")].decode("latin-1")
 
     def get(self, name: str, default: Any = None) -> Any:
-        value = self._raw.get(name.encode())
+        value = self.raw.get(name.encode())
         return default if value is None else value.decode("latin-1")
 
     def picked(self, names: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
         """Those of these lower-case names that are there, with their values, undecoded."""
-        raw = self._raw
+        raw = self.raw
         return [(name, raw[name]) for name in names if name in raw]
 
+    def replaced(self, name: bytes, value: bytes) -> HeaderMap:
+        """The same headers with another value of one of them, which has this lower-case name."""
+        changed = HeaderMap(())
+        changed.raw = {**self.raw, name: value}
+        return changed
+
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.encode("latin-1") in self._raw
+        return isinstance(name, str) and name.encode("latin-1") in self.raw
 
     def __iter__(self) -> Iterator[str]:
-        return (name.decode("latin-1") for name in self._raw)
+        return (name.decode("latin-1") for name in self.raw)
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self.raw)

@@ -17,9 +17,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from gc import get_referents, is_tracked
 from itertools import accumulate
 from math import isinf
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -61,6 +62,10 @@ _VALUE = 270
 """Bytes of memory per value while a request is translated: 210,000 values in short messages take 56 MB."""
 _USUAL = 4
 """Bytes of memory per byte of a body of long texts: as received, decoded and encoded again."""
+_TEXT = 10
+"""How many bytes of a long text take as long to work on as one byte of a body that is dense in values."""
+_DENSE = 2
+"""Bytes for each value in a body that is as dense as can be: a digit and a comma."""
 _PIECE = 256 * 1024
 """Bytes that are searched at once, so that they stay in the processor's cache."""
 _LONG = 256
@@ -87,15 +92,17 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     column), and for too many levels, values or digits.
     """
     body = body.removeprefix(_BOM)
-    refuse_flood(body)
-    _refuse_many_digits(body)
+    if len(body) > _MOST_DIGITS:
+        refuse_flood(body)
+        _refuse_many_digits(body)
     try:
         value = _decode_any(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _explained(body, error, max_depth) from None
     if type(value) is not dict:
         raise _not_an_object(body)
-    _check_depth(body, max_depth)
+    if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
+        _check_depth(body, max_depth)
     return value
 
 
@@ -105,21 +112,22 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
     Raises WireError for anything else, too many levels or values, but not for numbers: they are not decoded.
     """
     body = body.removeprefix(_BOM)
-    refuse_flood(body)
+    if len(body) > _MOST_VALUES:
+        refuse_flood(body)
     try:
         head = _decode_head(body)
         if not body.isascii():
             body.decode()  # msgspec does not check the strings that it skips
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _explained(body, error, max_depth) from None
-    _check_depth(body, max_depth)
+    if _may_be_deep(body, max_depth):
+        _check_depth(body, max_depth)
     return head
 
 
-def decode_both(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
-    """(a JSON object decoded completely, its top level with raw values). Raises WireError for others."""
-    value = decode_object(body, max_depth)
-    return value, _decode_head(body.removeprefix(_BOM))
+def head_of(body: bytes) -> dict[str, msgspec.Raw]:
+    """The top level, with raw values, of a body that `decode_object` has accepted."""
+    return _decode_head(body.removeprefix(_BOM))
 
 
 def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
@@ -147,20 +155,41 @@ def count_values(body: bytes, most: int) -> int:
     return len(_outside_of_strings(plain, _NOT_COUNTED_OR_QUOTES))
 
 
-def extra_memory(body: bytes, max_values: int = MAX_VALUES) -> int:
-    """Bytes of memory that a body's values take, decoded and translated, beyond `_USUAL` times its size.
-
-    0 for long texts, over a hundred times the size for small numbers. max_values: from twice so many strings
-    on, the result is only an upper bound, because such a body is refused.
+class Measured(NamedTuple):
+    """What a body takes to be worked on. extra: bytes of memory that its values take, decoded and translated,
+    beyond `_USUAL` times its size; 0 for long texts, over a hundred times the size for small numbers. weight:
+    the size of a body that is dense in values and takes as long; a tenth of the size for long texts.
     """
-    usual = _USUAL * len(body)
-    count = _commas_and_openings(body)
-    if count * _VALUE <= usual:
-        return 0  # the exact count is at most this one
+
+    extra: int
+    weight: int
+
+
+def measured(body: bytes, max_values: int = MAX_VALUES) -> Measured:
+    """Measure a body of JSON, which may be invalid.
+
+    max_values: from twice so many strings on, both are only upper bounds, because such a body is refused.
+    """
+    size = len(body)
+    usual = _USUAL * size
+    if _has_at_most(body, usual // _VALUE):
+        return Measured(0, size // _TEXT)
     plain = _without_escapes(body)
     if plain.count(b'"') <= 4 * max_values:  # a body with more quotes is refused anyway
         count = len(_outside_of_strings(plain, _NOT_COUNTED_OR_QUOTES))
-    return max(0, count * _VALUE - usual)
+    else:
+        count = _commas_and_openings(body)
+    return Measured(max(0, count * _VALUE - usual), max(size // _TEXT, _DENSE * count))
+
+
+def _has_at_most(body: bytes, most: int) -> bool:
+    """Whether a body has at most so many commas and opening brackets, those in strings included."""
+    for mark in (b",", b"{", b"["):
+        # `replace` goes from one to the next: where they are rare, it looks at the bytes between them in C.
+        most -= len(body) - len(body.replace(mark, b"", most + 1))
+        if most < 0:
+            return False
+    return True
 
 
 def refuse_flood(body: bytes) -> None:
@@ -251,9 +280,34 @@ def _folded(known: frozenset[str]) -> dict[str, str]:
 _KINDS = {"[": "an array", '"': "a string", "t": "true", "f": "false", "n": "null"}
 
 
+def _may_be_deep(body: bytes, max_depth: int) -> bool:
+    """False if the length or the number of brackets shows that there are at most so many levels."""
+    return len(body) > 2 * max_depth and _openings(body) > max_depth
+
+
+def _openings(text: bytes) -> int:
+    """The number of opening brackets, those in strings included."""
+    if len(text) > _PIECE:
+        return sum(_openings(text[start : start + _PIECE]) for start in range(0, len(text), _PIECE))
+    # Where brackets are rare, `replace` finds them several times faster than `count` does.
+    return len(text) - len(text.replace(b"{", b"").replace(b"[", b""))
+
+
+def _has_levels(value: Any, levels: int) -> bool:
+    """Whether a decoded value may have more than `levels` levels of arrays and objects; False is certain.
+
+    The garbage collector knows what each array and object holds. It may ignore an object without any of them
+    inside, so the innermost level can be missing here.
+    """
+    level = [value]
+    for _ in range(levels - 1):
+        level = list(filter(is_tracked, get_referents(*level)))
+        if not level:
+            return False
+    return True
+
+
 def _check_depth(body: bytes, max_depth: int) -> None:
-    if body.count(b"{") + body.count(b"[") <= max_depth:  # true of most bodies, and cheap to count
-        return
     steps = _outside_of_strings(_without_escapes(body), _NOT_BRACKETS).translate(_STEPS)
     if max(accumulate(memoryview(steps).cast("b"))) > max_depth:
         raise _too_deep(max_depth)

@@ -35,6 +35,8 @@ _LINE = 48
 """Bytes that an event's line counts besides its text, so that a flood of short lines is limited, too."""
 _BOM = b"\xef\xbb\xbf"
 _END = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")
+_USUAL = re.compile(rb"(?:event: (?!error\n)[^\n]*+\n)?data: ([^\n]++)\n\n")
+"""One whole event as nearly all are, with its data: a `data` line, alone or after `event`."""
 _CR = 13  # `int in bytes` is a bare memchr, eight times cheaper than `bytes in bytes`
 
 
@@ -48,11 +50,11 @@ class SSESplitter:
     """Splits one stream into the data of its events; the data is the same for any split of the bytes.
 
     max_event: bytes; a larger event raises WireError as soon as it exceeds the limit. Nearly all events are
-    `data: …`, alone or after `event: …`; the lines of any other are collected in `_odd` and parsed one by
-    one.
+    `_USUAL` and arrive whole. The lines of any other are read one by one; those of an event that has more
+    than `event: …` and one `data: …` are collected in `_odd` and parsed at its end.
     """
 
-    __slots__ = ("_data", "_held", "_max_event", "_odd", "_odd_size", "_partial", "_skip_lf")
+    __slots__ = ("_between", "_data", "_held", "_max_event", "_odd", "_odd_size", "_partial", "_skip_lf")
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         self._max_event = max_event
@@ -62,6 +64,7 @@ class SSESplitter:
         self._odd: list[bytes] = []  # all lines of the unfinished event, once it has others
         self._odd_size = 0  # bytes of `_odd` in memory
         self._skip_lf = False  # the last chunk ended in CR: its LF may still come
+        self._between = True  # nothing of an event is held: the next byte begins one
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that `chunk` completes, in order; several `data` lines are joined by LF.
@@ -70,13 +73,25 @@ class SSESplitter:
         """
         if _CR in chunk or self._skip_lf:
             chunk = self._with_lf(chunk)
+        frames: list[bytes] = []
+        end, size = 0, len(chunk)
+        if self._between and size <= self._max_event:
+            while end < size and (usual := _USUAL.match(chunk, end)):
+                frames.append(usual[1])
+                end = usual.end()
+        if end < size:
+            self._feed_lines(chunk[end:], frames)
+            self._between = self._data is None and not (self._held or self._odd)
+        return frames
+
+    def _feed_lines(self, chunk: bytes, frames: list[bytes]) -> None:
+        """Read the chunk line by line; append the data of the events that it completes to `frames`."""
         lines = chunk.split(b"\n")
         rest = lines.pop()
         if rest or self._held:
             self._join(lines, rest)
         if len(chunk) > self._max_event:
             self._check(*map(len, lines))
-        frames: list[bytes] = []
         data, odd = self._data, self._odd
         for line in lines:
             if line.startswith(b"data: ") and data is None and not odd:
@@ -93,7 +108,10 @@ class SSESplitter:
                     data = None
                 self._set_aside(line)
         self._data = data
-        return frames
+
+    def between(self) -> bool:
+        """Whether what has been fed ends with an event's last line: the next byte begins another."""
+        return not (self._held or self._odd or self._skip_lf) and self._data is None
 
     def close(self) -> list[bytes]:
         """End the stream. Returns the data of the event that was cut off, if it has any, else nothing."""

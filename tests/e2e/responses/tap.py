@@ -7,6 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from dragoman.engine.client import Headers
+from dragoman.server.app import App, Arrival
+from dragoman.server.channel import Channel
+from dragoman.server.link import Message
 from tests.e2e.responses.described import Described
 
 Wire = dict[str, Any]
@@ -58,23 +62,9 @@ class Tap:
     def __init__(self) -> None:
         self.talks: list[Talk] = []
 
-    def around(self, app: Any) -> Any:
+    def around(self, app: App) -> Any:
         """The application, overheard."""
-
-        async def overheard(scope: Wire, receive: Any, send: Any) -> None:
-            if scope["type"] not in {"http", "websocket"}:
-                await app(scope, receive, send)
-                return
-            talk = Talk(scope.get("method", "WS"), scope["path"])
-            self.talks.append(talk)
-
-            async def tell(message: Wire) -> None:
-                _note(talk, message)
-                await send(message)
-
-            await app(scope, receive, tell)
-
-        return overheard
+        return _Overheard(self, app)
 
     def mistakes(self, described: Described) -> list[str]:
         """What the descriptions find wrong with anything that was said."""
@@ -85,17 +75,73 @@ class Tap:
         ]
 
 
-def _note(talk: Talk, message: Wire) -> None:
-    kind = message["type"]
-    if kind.endswith("response.start"):
-        talk.status = message["status"]
-        headers = {name.lower(): value for name, value in message["headers"]}
-        talk.type = headers.get(b"content-type", b"").decode()
-    elif kind.endswith("response.body"):
-        talk.parts.append(message.get("body", b""))
-        talk.complete = not message.get("more_body", False)
-    elif kind == "websocket.send":
-        talk.messages.append(message["text"])
+class _Overheard:
+    """The application, whose answers are noted."""
+
+    def __init__(self, tap: Tap, app: App) -> None:
+        self._tap = tap
+        self._app = app
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app, name)
+
+    def _talk(self, method: str, path: str) -> Talk:
+        talk = Talk(method, path)
+        self._tap.talks.append(talk)
+        return talk
+
+    async def __call__(self, scope: Wire, receive: Any, send: Any) -> None:
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
+        talk = self._talk("WS", scope["path"])
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "websocket.send":
+                talk.messages.append(message["text"])
+            await send(message)
+
+        await self._app(scope, receive, tell)
+
+    async def serve(self, arrival: Arrival, channel: Channel) -> None:
+        talk = self._talk(arrival.head.method, arrival.head.path)
+        await self._app.serve(arrival, _Noted(channel, talk))
+
+
+class _Noted:
+    """A channel whose answer is noted."""
+
+    def __init__(self, channel: Channel, talk: Talk) -> None:
+        self._channel = channel
+        self._talk = talk
+
+    @property
+    def begun(self) -> bool:
+        return self._channel.begun
+
+    def _head(self, status: int, headers: Headers) -> None:
+        self._talk.status = status
+        named = {name.lower(): value for name, value in headers}
+        self._talk.type = named.get(b"content-type", b"").decode()
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        self._head(status, headers)
+        self._talk.parts.append(body)
+        self._talk.complete = True
+        await self._channel.whole(status, headers, body)
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        self._head(status, headers)
+        await self._channel.begin(status, headers)
+
+    async def write(self, data: bytes) -> None:
+        self._talk.parts.append(data)
+        await self._channel.write(data)
+
+    async def end(self, data: bytes) -> None:
+        self._talk.parts.append(data)
+        self._talk.complete = True
+        await self._channel.end(data)
 
 
 def judged(talk: Talk, described: Described) -> Iterator[str]:

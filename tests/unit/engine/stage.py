@@ -35,6 +35,7 @@ from dragoman.engine.sealing import Kept
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import Hooks
+from dragoman.net.client import Head
 from dragoman.net.connected import CONNECTED
 from dragoman.net.fetch import Claim, Fetcher
 from dragoman.net.transport import Transport
@@ -164,15 +165,16 @@ class _Transport:
         self.replies: list[Reply] = []
 
     async def send(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | Pieces | None, timers: Any
+        self, head: Head, body: bytes | Pieces | None, timers: Any, added: Mapping[str, str] | None = None
     ) -> _Answer:
+        headers = {**head.headers, **(added or {})}
         stage, data = self._stage, b"".join(body.parts) if isinstance(body, Pieces) else body or b""
         stage.bodies.append(json.loads(data) if data.startswith(b"{") else data)
         stage.sent.append(data)
         stage.headers.append(headers)
         secret = headers.get("authorization") or headers.get("x-api-key") or headers.get("x-goog-api-key")
         key = "" if secret is None else f" with {secret.removeprefix('Bearer ')}"
-        stage.note(f"ask {self._name}{key}: {url.path}")
+        stage.note(f"ask {self._name}{key}: {head.url.path}")
         assert self.replies, f"the script says nothing more of {self._name}"
         reply = self.replies.pop(0)
         try:

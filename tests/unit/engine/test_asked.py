@@ -12,7 +12,7 @@ from dragoman.capacity.heavy import HeavySteps, Steps
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.asked import Asked, Inbound, Said, Sealed, blamed
+from dragoman.engine.asked import Asked, Inbound, Said, Sealed, blamed, wishes
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.wire.json import TOO_LARGE
@@ -34,9 +34,11 @@ def asked(body: dict[str, Any] | None = None, request: Any = None, **more: Any) 
     return Asked(
         exchange,
         Inbound(face, b"{}", {}),
+        wishes({}, face),
         face,
         Said(wire, {}, b"{}", request),
         steps,
+        2,
         2,
         light=True,
         turn=None,

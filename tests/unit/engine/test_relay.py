@@ -154,6 +154,32 @@ def test_an_event_of_too_many_values_is_a_failure_in_band() -> None:
     assert stage.plays(chat(stream=True))[-1] == "= upstream/stream/answer_too_many_values"
 
 
+@pytest.mark.parametrize("size", [1, 7, 100, 230, 1_000, 100_000])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"",
+        b": ping\n\n",
+        b'event: message\ndata: {"choices":[{"index":0,"delta":{"content":"odd"}}]}\n\n',
+        b'data: {"choices":[{"index":0,\ndata: "delta":{"content":"odd"}}]}\n\n',
+        b'data: {"error":{"message":"It broke.","code":"oops"}}\n\n',
+        b"data: {broken\n\n",
+    ],
+)
+def test_any_reads_of_a_stream_are_the_same_to_the_client(size: int, odd: bytes) -> None:
+    said = streamed(*["word "] * 20)
+    whole = b"".join([*said[:12], odd, *said[12:]])
+
+    stage = Stage()
+    stage.script("one", stream(*[whole[at : at + size] for at in range(0, len(whole), size)]))
+    ends = stage.plays(chat(stream=True))[-1]
+    once = Stage()
+    once.script("one", stream(whole))
+    assert once.plays(chat(stream=True))[-1] == ends
+    assert once.client.body == stage.client.body
+    assert once.usage == stage.usage
+
+
 def test_a_large_read_passes_in_parts() -> None:
     stage = Stage()
     said = streamed(*["word "] * 300)

@@ -7,12 +7,18 @@ from collections.abc import Sequence
 import pytest
 
 from dragoman import ir
-from dragoman.engine.steps import through, whole
+from dragoman.dialects.estimate import EstimateUsage
+from dragoman.dialects.identify import Identify
+from dragoman.dialects.restore import Restorer, Undo
+from dragoman.engine.steps import Step, through, whole
 from dragoman.errors import RequestFailed
+from dragoman.verify.check import CheckOutput, Form
 
 
 class Adds:
     """Says a letter after each text, and drops pings."""
+
+    takes = frozenset({ir.TextDelta, ir.Ping})
 
     def __init__(self, letter: str) -> None:
         self.letter = letter
@@ -36,6 +42,11 @@ def test_events_pass_all_steps_in_order() -> None:
     assert seen == [*(ir.TextDelta(0, text) for text in "xbab"), ir.Close(0)]
 
 
+def test_events_that_a_step_does_not_take_pass_it_as_they_are() -> None:
+    events: list[ir.Event] = [ir.Close(0), ir.ArgsDelta(1, "x")]
+    assert through([Adds("a")], events) is events
+
+
 def test_no_steps_change_nothing() -> None:
     events = [ir.Ping()]
     response = ir.Response("t")
@@ -50,3 +61,30 @@ def test_a_whole_answer_passes_all_steps_in_order() -> None:
 def test_a_step_may_refuse_a_whole_answer() -> None:
     with pytest.raises(RequestFailed, match="refused by a"):
         whole([Adds("a"), Adds("b")], ir.Response("t", status="bad"))
+
+
+EVENTS: list[ir.Event] = [
+    *(ir.Start("x", usage=ir.Usage(1, output=1)), ir.Open(0, ir.ToolCall("c", "f", ""))),
+    *(ir.ArgsDelta(0, "{}"), ir.Close(0), ir.Open(1, ir.Text("")), ir.TextDelta(1, "a"), ir.Close(1)),
+    *(ir.Open(2, ir.Thinking("")), ir.ThinkDelta(2, "b"), ir.SealDelta(2, ir.Sealed("x", "s")), ir.Close(2)),
+    *(ir.RefusalDelta(3, "c"), ir.MediaDelta(4, "d"), ir.Cite(1, ir.Citation("url")), ir.Raw("x", {})),
+    *(ir.More(tier="t"), ir.Ping(), ir.Tally(ir.Usage(1, output=1)), ir.Finish(ir.Stop("end")), ir.End()),
+]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Identify("token"),
+        Restorer(Undo(names={(None, "f"): (None, "g")})),
+        Restorer(Undo(answer="f")),
+        CheckOutput(Form(), lambda: 0.0),
+        EstimateUsage(ir.Request("x", "m"), "m"),
+    ],
+    ids=["identify", "names", "answer", "check", "estimate"],
+)
+def test_a_step_changes_no_event_that_it_does_not_take(step: Step) -> None:
+    for event in EVENTS:
+        taken = type(event) in step.takes
+        passed = step.feed(event)
+        assert taken or list(passed) == [event]

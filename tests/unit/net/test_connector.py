@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman.errors import RequestFailed
+from dragoman.net.client import Head
 from dragoman.net.connector import Connection
 from dragoman.net.transport import Transport
 from dragoman.routing.route import Timers
@@ -106,7 +107,7 @@ async def transport(surprises: list[str]) -> AsyncIterator[Transport]:
 
 async def ask(transport: Transport, url: URL, method: str = "POST") -> str:
     body = b"{}" if method == "POST" else None
-    got = await transport.send(method, url, HEADERS, body, Timers(first_byte=3.0, idle=3.0))
+    got = await transport.send(Head(method, url, HEADERS), body, Timers(first_byte=3.0, idle=3.0))
     try:
         return (await got.read()).decode()
     finally:
@@ -265,7 +266,9 @@ async def test_reading_that_was_paused_goes_on(transport: Transport, whole: byte
 
     async with provider(script) as made:
         for _ in range(2):
-            got = await transport.send("POST", made.url, HEADERS, b"{}", Timers(first_byte=3.0, idle=3.0))
+            got = await transport.send(
+                Head("POST", made.url, HEADERS), b"{}", Timers(first_byte=3.0, idle=3.0)
+            )
             read = bytearray()
             while data := await got.chunk():
                 read += data

@@ -14,6 +14,7 @@ from yarl import URL
 
 from dragoman.errors import RequestFailed
 from dragoman.net.aio import reason
+from dragoman.net.client import Head
 from dragoman.net.transport import Pool, Transport
 from dragoman.routing.route import Timers
 from dragoman.testing.provider import FakeProvider, Streamed, Whole
@@ -35,7 +36,7 @@ async def transport() -> AsyncIterator[Transport]:
 
 async def read(transport: Transport, url: str, timers: Timers) -> bytes:
     """All that a call brings."""
-    answer = await transport.send("POST", URL(url), HEADERS, b"{}", timers)
+    answer = await transport.send(Head("POST", URL(url), HEADERS), b"{}", timers)
     try:
         data = b""
         while chunk := await answer.chunk():
@@ -95,7 +96,7 @@ async def test_connections_are_reused_and_bounded() -> None:
     peers: set[int] = set()
 
     async def call(provider: FakeProvider) -> None:
-        answer = await transport.send("POST", URL(provider.url), HEADERS, b"{}", Timers())
+        answer = await transport.send(Head("POST", URL(provider.url), HEADERS), b"{}", Timers())
         assert await answer.read() == b'{"ok": 1}'
         answer.close()
 
@@ -109,7 +110,7 @@ async def test_connections_are_reused_and_bounded() -> None:
 
 async def test_leaving_early_closes_the_upstreams_connection(transport: Transport) -> None:
     async with FakeProvider(Streamed([b"data: x\n\n"] * 100, pause=0.05)) as provider:
-        answer = await transport.send("POST", URL(provider.url), HEADERS, b"{}", Timers())
+        answer = await transport.send(Head("POST", URL(provider.url), HEADERS), b"{}", Timers())
         assert await answer.chunk()
         answer.close()
         await asyncio.sleep(0.2)

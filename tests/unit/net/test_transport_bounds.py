@@ -14,6 +14,7 @@ from yarl import URL
 
 from dragoman.capacity.space import Space
 from dragoman.errors import RequestFailed
+from dragoman.net.client import Head
 from dragoman.net.transport import CROWDED, Pool, Transport
 from dragoman.routing.route import Timers
 from tests.packing import packed
@@ -61,7 +62,7 @@ def bomb(wbits: int, size: int = 200 * MB) -> bytes:
 
 
 async def read(transport: Transport, url: URL) -> bytes:
-    answer = await transport.send("POST", url, HEADERS, b"{}", QUICK)
+    answer = await transport.send(Head("POST", url, HEADERS), b"{}", QUICK)
     try:
         return await answer.read()
     finally:
@@ -92,7 +93,9 @@ async def test_answers_share_their_room() -> None:
     space = Space(6 * MB, CROWDED)
     transport = Transport(space=space)
     async with provider(head(content_length=str(4 * MB)), bytes(4 * MB)) as url:
-        first, second, third = [await transport.send("POST", url, HEADERS, b"{}", QUICK) for _ in range(3)]
+        first, second, third = [
+            await transport.send(Head("POST", url, HEADERS), b"{}", QUICK) for _ in range(3)
+        ]
         assert len(await first.read()) == 4 * MB
         with pytest.raises(RequestFailed) as caught:
             await second.read()
@@ -121,7 +124,7 @@ async def test_others_have_their_turn_while_a_bomb_is_read() -> None:
             await asyncio.sleep(0)
 
     async with provider(head(content_encoding="gzip"), packed) as url:
-        answer = await transport.send("POST", url, HEADERS, b"{}", QUICK)
+        answer = await transport.send(Head("POST", url, HEADERS), b"{}", QUICK)
         await answer.chunk()
         counting = asyncio.ensure_future(count())
         with pytest.raises(RequestFailed):
@@ -137,7 +140,7 @@ async def test_an_answer_below_the_bound_is_held_once() -> None:
     transport = Transport(max_answer=size)
     async with provider(head(content_length=str(size)), *[bytes(MB)] * 60) as url:
         tracemalloc.start()
-        answer = await transport.send("POST", url, HEADERS, b"{}", QUICK)
+        answer = await transport.send(Head("POST", url, HEADERS), b"{}", QUICK)
         assert len(await answer.read()) == size
         answer.close()
         _, peak = tracemalloc.get_traced_memory()
@@ -151,7 +154,7 @@ async def test_a_stream_without_an_end_takes_no_memory() -> None:
     transport = Transport(max_answer=MB)
     async with provider(head(content_type="text/event-stream", content_encoding="gzip"), packed) as url:
         tracemalloc.start()
-        answer = await transport.send("POST", url, HEADERS, b"{}", QUICK)
+        answer = await transport.send(Head("POST", url, HEADERS), b"{}", QUICK)
         size = 0
         while chunk := await answer.chunk():
             size += len(chunk)
@@ -192,17 +195,17 @@ def full() -> Callable[[float | None], Transport]:
 async def test_waiting_for_the_pool_is_not_the_providers_fault(full: Callable[[float], Transport]) -> None:
     transport = full(0.1)
     async with provider(head(content_length="2"), b"o", endless=b"") as url:
-        first = await transport.send("POST", url, HEADERS, b"{}", QUICK)
+        first = await transport.send(Head("POST", url, HEADERS), b"{}", QUICK)
         failed = await fault_of(transport, url)
         fault = failed.fault
         assert (fault.kind, fault.code, fault.blame) == ("overloaded", "pool_exhausted", "gateway")
         assert fault.retry_after is not None
         assert "to the provider 'acme' were busy" in fault.message
         first.close()
-        again = await transport.send("POST", url, HEADERS, b"{}", QUICK)
+        again = await transport.send(Head("POST", url, HEADERS), b"{}", QUICK)
         again.close()
         again.close()  # which gives nothing back a second time
-        one = await transport.send("POST", url, HEADERS, b"{}", QUICK)
+        one = await transport.send(Head("POST", url, HEADERS), b"{}", QUICK)
         await fault_of(transport, url)
         one.close()
     await transport.close()
@@ -221,9 +224,9 @@ async def test_who_waits_gets_the_connection_when_it_is_free(
 ) -> None:
     transport = full(None)
     async with provider(head(content_length="2"), b"ok") as url:
-        first = await transport.send("POST", url, HEADERS, b"{}", QUICK)
-        second = asyncio.ensure_future(transport.send("POST", url, HEADERS, b"{}", QUICK))
-        gone = asyncio.ensure_future(transport.send("POST", url, HEADERS, b"{}", QUICK))
+        first = await transport.send(Head("POST", url, HEADERS), b"{}", QUICK)
+        second = asyncio.ensure_future(transport.send(Head("POST", url, HEADERS), b"{}", QUICK))
+        gone = asyncio.ensure_future(transport.send(Head("POST", url, HEADERS), b"{}", QUICK))
         await asyncio.sleep(0.05)
         gone.cancel()
         assert not second.done()

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman.errors import RequestFailed
-from dragoman.net.client import Flow
+from dragoman.net.client import Flow, Head
 from dragoman.net.transport import Transport
 from dragoman.routing.route import Timers
 
@@ -69,7 +69,7 @@ async def test_nothing_is_kept_of_what_flows_through(transport: Transport, state
     async with provider() as (url, sizes):
         flow = Flow(pieces(count, MIB), count * MIB if stated else None)
         tracemalloc.start()
-        answer = await transport.send("POST", url, HEADERS, flow, Timers())
+        answer = await transport.send(Head("POST", url, HEADERS), flow, Timers())
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert await answer.read() == b"ok"
@@ -81,7 +81,7 @@ async def test_nothing_is_kept_of_what_flows_through(transport: Transport, state
 async def test_a_slow_client_is_not_the_providers_silence(transport: Transport) -> None:
     async with provider() as (url, sizes):
         flow = Flow(pieces(1, 30, pause=1.3))
-        answer = await transport.send("POST", url, HEADERS, flow, Timers(first_byte=1.0))
+        answer = await transport.send(Head("POST", url, HEADERS), flow, Timers(first_byte=1.0))
         assert await answer.read() == b"ok"
         answer.close()
         assert sizes == [30]
@@ -90,7 +90,7 @@ async def test_a_slow_client_is_not_the_providers_silence(transport: Transport) 
 async def test_a_provider_that_says_nothing_after_it_has_all_is_late(transport: Transport) -> None:
     async with provider(silent=True) as (url, _):
         with pytest.raises(RequestFailed) as caught:
-            await transport.send("POST", url, HEADERS, Flow(pieces(1, 10)), Timers(first_byte=0.2))
+            await transport.send(Head("POST", url, HEADERS), Flow(pieces(1, 10)), Timers(first_byte=0.2))
     assert caught.value.fault.code == "first_byte_timeout"
 
 
@@ -105,7 +105,7 @@ async def test_a_connection_with_a_body_that_is_still_on_its_way_is_not_used_aga
                 yield bytes(10)
                 await waits.wait()
 
-            answer = await transport.send("POST", url, HEADERS, Flow(endless()), Timers())
+            answer = await transport.send(Head("POST", url, HEADERS), Flow(endless()), Timers())
             assert (answer.status, await answer.read()) == (413, b"no")
             answer.close()
             waits.set()
@@ -118,6 +118,6 @@ async def test_what_goes_wrong_on_the_other_side_ends_the_call(transport: Transp
 
     async with provider() as (url, sizes):
         with pytest.raises(RequestFailed) as caught:
-            await transport.send("POST", url, HEADERS, Flow(broken(), 1000), Timers())
+            await transport.send(Head("POST", url, HEADERS), Flow(broken(), 1000), Timers())
         assert caught.value.fault.code == "connection_broken"
         assert not sizes

@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman.errors import RequestFailed
+from dragoman.net.client import Head
 from dragoman.net.transport import Transport
 from dragoman.routing.route import Timers
 from dragoman.wire.multipart import Pieces
@@ -67,7 +68,7 @@ async def test_the_length_is_stated_and_the_memory_stays_flat(transport: Transpo
         tracemalloc.start()
         try:
             for _ in range(2):  # what is sent can be sent again, over the same connection
-                answer = await transport.send("POST", url, HEADERS, body, Timers())
+                answer = await transport.send(Head("POST", url, HEADERS), body, Timers())
                 assert await answer.read() == b"{}"
                 answer.close()
             peak = tracemalloc.get_traced_memory()[1]
@@ -99,7 +100,7 @@ async def test_a_provider_that_reads_slowly_is_waited_for(transport: Transport) 
 
     began = asyncio.get_running_loop().time()
     async with provider(serve) as url:
-        answer = await transport.send("POST", url, HEADERS, body, timers)
+        answer = await transport.send(Head("POST", url, HEADERS), body, timers)
         assert await answer.read() == b"{}"
         answer.close()
     assert asyncio.get_running_loop().time() - began > 1.2
@@ -114,7 +115,7 @@ async def test_a_provider_that_does_not_read_is_left(transport: Transport) -> No
     async with provider(serve) as url:
         with pytest.raises(RequestFailed) as caught:
             await transport.send(
-                "POST", url, HEADERS, Pieces([bytes(32 * MIB)], 32 * MIB), Timers(first_byte=0.3)
+                Head("POST", url, HEADERS), Pieces([bytes(32 * MIB)], 32 * MIB), Timers(first_byte=0.3)
             )
         gone.set()
     assert caught.value.fault.code == "first_byte_timeout"
@@ -136,7 +137,7 @@ async def test_an_answer_before_the_end_is_read_and_ends_the_upload(transport: T
 
     async with provider(serve) as url:
         sent = Pieces([bytes(64 * MIB)], 64 * MIB)
-        answer = await transport.send("POST", url, HEADERS, sent, Timers(first_byte=0.3))
+        answer = await transport.send(Head("POST", url, HEADERS), sent, Timers(first_byte=0.3))
         assert (answer.status, await answer.read()) == (413, b"no")
         answer.close()
         may_read.set()
@@ -153,6 +154,6 @@ async def test_a_refusal_before_the_connection_is_closed_is_read(transport: Tran
     async with provider(serve) as url:
         for _ in range(3):
             sent = Pieces([bytes(8 * MIB)], 8 * MIB)
-            answer = await transport.send("POST", url, HEADERS, sent, Timers())
+            answer = await transport.send(Head("POST", url, HEADERS), sent, Timers())
             assert (answer.status, await answer.read()) == (413, b"no")
             answer.close()

@@ -14,7 +14,7 @@ from dragoman.config.load import load
 from dragoman.dialects.table import DIALECTS
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.link import Message
@@ -41,7 +41,7 @@ class Desk:
             "/v1/desk", DIALECTS["openai_chat"], {"POST": Handler(self.run, takes_body=takes)}
         )
 
-    async def run(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def run(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         self.calls.append(request)
         self.came.set()
         await self.may.wait()

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dragoman.exchange import Exchange
-from dragoman.server.client import AsgiClient
+from dragoman.server.channel import AsgiChannel
+from dragoman.server.client import HttpClient
 from dragoman.server.link import Message
 
 BEAT = 0.02
@@ -54,9 +55,9 @@ def _kind(message: Message) -> str:
     return str(message["body"], "ascii") if message.get("more_body") else "end"
 
 
-def client_of(reader: Reader, *, heartbeat: float | None = BEAT) -> AsgiClient:
+def client_of(reader: Reader, *, heartbeat: float | None = BEAT) -> HttpClient:
     exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", began=time.perf_counter(), created=0)
-    client = AsgiClient(reader.send, exchange, time.perf_counter, ())
+    client = HttpClient(AsgiChannel(reader.send), exchange, time.perf_counter)
     client.streams_as(b"text/event-stream", PING, heartbeat)
     return client
 
@@ -152,7 +153,7 @@ async def test_a_head_that_the_server_refuses_has_not_begun() -> None:
 
     reader = Reader()
     client = client_of(reader)
-    client._send = refuse
+    client._channel = AsgiChannel(refuse)
     for attempt in (client.answer(200, (), b""), client.begin(200, ())):
         with pytest.raises(Refused):
             await attempt

@@ -14,7 +14,7 @@ from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.server.generate_content import GenerateContentApi, listing
 
@@ -41,7 +41,7 @@ class Heard:
 async def page(query: Mapping[str, str], caller: Caller = ANYONE) -> dict[str, Any]:
     api = GenerateContentApi(cast(Any, Listing()), cast(Any, None))
     heard = Heard()
-    await api.models(HttpRequest(b"", {}, {}, caller, query), cast(Exchange, None), cast(AsgiClient, heard))
+    await api.models(HttpRequest(b"", {}, {}, caller, query), cast(Exchange, None), cast(HttpClient, heard))
     return cast(dict[str, Any], heard.body)
 
 

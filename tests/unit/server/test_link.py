@@ -12,7 +12,7 @@ async def test_work_is_cancelled_once_so_that_it_can_clean_up() -> None:
 
     async def work() -> None:
         nonlocal cleaned
-        link.task = asyncio.current_task()
+        link.task, link.running = asyncio.current_task(), True
         try:
             await asyncio.sleep(60)
         finally:
@@ -34,3 +34,17 @@ def test_a_connection_without_work_is_only_lost() -> None:
     link = Link(0.0)
     link.drop()
     assert link.lost
+
+
+async def test_work_that_has_not_begun_looks_for_itself() -> None:
+    """Cancelled before its first step, it could note nothing, and would be held by its own exception."""
+    link = Link(0.0)
+    seen: list[bool] = []
+
+    async def work() -> None:
+        seen.append(link.lost)
+
+    link.task = asyncio.ensure_future(work())
+    link.drop()
+    await link.task
+    assert seen == [True]

@@ -86,7 +86,7 @@ async def test_a_client_that_has_gone_ends_who_works_for_it() -> None:
     one = client(sent, link=link)
 
     async def work() -> None:
-        link.task = asyncio.current_task()
+        link.task, link.running = asyncio.current_task(), True
         await one.write(b"{}\n")
         await asyncio.sleep(60)
 

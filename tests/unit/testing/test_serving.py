@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dragoman.config.load import load
+from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
 from dragoman.seams.clock import SYSTEM
-from dragoman.server.app import App
 from dragoman.server.http import HttpProtocol
 from dragoman.testing.serving import serving
 
@@ -24,13 +23,13 @@ async def test_an_idle_connection_is_the_clients_to_close(
 ) -> None:
     """A server that closes it first may do so while the next question is on its way."""
     served: list[HttpProtocol] = []
-    done = HttpProtocol.on_response_complete
+    done = HttpProtocol.answered
 
     def completed(protocol: HttpProtocol) -> None:
         done(protocol)
         served.append(protocol)
 
-    monkeypatch.setattr(HttpProtocol, "on_response_complete", completed)
+    monkeypatch.setattr(HttpProtocol, "answered", completed)
     file = tmp_path / "dragoman.yaml"
     file.write_text("providers: {simulate: {enabled: true}}\n")
     async with serving(Gateway(load(file, {}))) as base:
@@ -50,19 +49,11 @@ async def test_an_idle_connection_is_the_clients_to_close(
 async def test_a_proxy_s_word_about_its_client_is_not_believed(tmp_path: Path) -> None:
     file = tmp_path / "dragoman.yaml"
     file.write_text("providers: {simulate: {enabled: true}}\n")
-    peers: list[Any] = []
-
-    def overheard(app: App) -> Any:
-        async def serve(scope: Any, receive: Any, send: Any) -> None:
-            peers.append((scope.get("client") or ("", 0))[0])
-            await app(scope, receive, send)
-
-        return serve
-
-    async with serving(Gateway(load(file, {})), around=overheard) as base:
+    seen: list[Exchange] = []
+    async with serving(Gateway(load(file, {}), observers=[seen.append])) as base:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(base.rpartition(":")[2]))
         writer.write(b"GET /v1/models HTTP/1.1\r\nhost: 127.0.0.1\r\nx-forwarded-for: 203.0.113.9\r\n\r\n")
         await reader.readuntil(b"\r\n")
         writer.close()
         await writer.wait_closed()
-    assert peers[1:] == ["127.0.0.1"]
+    assert [(one.address, one.forwarded) for one in seen] == [("127.0.0.1", "203.0.113.9")]

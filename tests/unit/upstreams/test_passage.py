@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dragoman.dialects.table import DIALECTS
+from dragoman.net.client import Head
 from dragoman.routing.route import Timers
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.wire import Account
@@ -21,8 +22,8 @@ class Transport:
 
     sent: tuple[str, str, Mapping[str, str]]
 
-    async def send(self, method: str, url: Any, headers: Any, body: Any, timers: Timers) -> None:
-        self.sent = (method, str(url), headers)
+    async def send(self, head: Head, body: Any, timers: Timers) -> None:
+        self.sent = (head.method, str(head.url), head.headers)
 
 
 class Answer:

@@ -18,11 +18,12 @@ from dragoman.wire import json as reader
 from dragoman.wire.json import (
     MAX_DEPTH,
     MAX_VALUES,
-    decode_both,
     decode_head,
     decode_object,
     encode,
     encode_head,
+    head_of,
+    measured,
     refuse_case_variants,
     refuse_many_values,
 )
@@ -281,10 +282,11 @@ def test_the_check_of_depth_takes_one_pass_however_deep_the_groups_are() -> None
     assert seconds(decode_head, deep) < 5 * seconds(decode_head, shallow)
 
 
-def test_an_object_and_its_head_are_decoded_together() -> None:
+def test_a_decoded_object_has_a_head() -> None:
     body = b'\xef\xbb\xbf{"a":{"b" : [1.0]},"c":1,"c":2}'
-    value, head = decode_both(body)
-    assert (value, head) == (decode_object(body), decode_head(body))
+    head = head_of(body)
+    assert head == decode_head(body)
+    assert decode_object(body).keys() == head.keys()
     assert encode_head(head) == b'{"a":{"b" : [1.0]},"c":2}'
 
 
@@ -297,9 +299,9 @@ def test_an_object_and_its_head_are_decoded_together() -> None:
         (b"[]", "expected a JSON object, got an array"),
     ],
 )
-def test_what_cannot_be_read_has_no_head_either(body: bytes, message: str) -> None:
+def test_what_cannot_be_read_is_no_object(body: bytes, message: str) -> None:
     with pytest.raises(WireError, match=message):
-        decode_both(body, 2)
+        decode_object(body, 2)
 
 
 def test_what_json_cannot_say_is_not_written() -> None:
@@ -378,3 +380,18 @@ def test_a_mistake_after_many_escapes_is_explained_in_a_bounded_time(
 def test_half_of_a_pair_is_looked_for_where_it_takes_no_seconds() -> None:
     with pytest.raises(WireError, match="or holds half of a surrogate pair"):
         decode_object(b'{"a": "' + rb"\n" * 500_000 + rb'\ud83d"}')
+
+
+@pytest.mark.parametrize(
+    ("body", "extra", "weight"),
+    [
+        (b"{}", 270 - 8, 2),
+        (b'{"a":"' + b"word " * 20_000 + b'"}', 0, 10_000),
+        (b'{"a":"' + b"one, two; " * 10_000 + b'"}', 0, 10_000),
+        (b"[" + b"0," * 50_000 + b"0]", 50_001 * 270 - 4 * 100_003, 100_002),
+        (b'{"a":"' + b",,,," * 25_000 + b'"}', 0, 10_000),
+    ],
+)
+def test_long_texts_weigh_less_than_values(body: bytes, extra: int, weight: int) -> None:
+    found = measured(body)
+    assert (found.extra, abs(found.weight - weight) <= 1) == (extra, True)

@@ -165,6 +165,18 @@ def test_any_pieces_give_the_frames_of_the_whole(pieces: list[bytes]) -> None:
     assert split(*pieces) == split(b"".join(pieces))
 
 
+@pytest.mark.parametrize("read", [b"data: 1\n\n", b": ping\n\n", b"data: 1\r\n\r\n\n", b"event: x\n\n"])
+def test_it_is_known_where_an_event_has_ended(read: bytes) -> None:
+    splitter = SSESplitter()
+    assert splitter.between()
+    splitter.feed(read)
+    assert splitter.between()
+    for begun in (b"d", b"data: 1", b"data: 1\n", b"x\n", b"\r"):
+        splitter = SSESplitter()
+        splitter.feed(read + begun)
+        assert not splitter.between()
+
+
 @pytest.mark.parametrize("payload", [b'{"a":1}', b"two\nlines", b"\n", "é\u2028".encode()])
 def test_what_is_written_is_read_back(payload: bytes) -> None:
     assert three_ways(sse.data(payload) + sse.comment("ping") + sse.event("x", payload)) == [payload, payload]

@@ -43,9 +43,7 @@ def bare_text(block: ir.Block) -> _Wire | None:
     if type(block) is not ir.Text:
         return None
     text = block.text
-    if not text or text.isspace() or block.citations or block.logprobs or block.sealed:
-        return None
-    if block.cache or block.item or block.extra:
+    if not text or text.isspace() or block != ir.Text(text, form=block.form):
         return None
     return {"type": "text", "text": text}
 

@@ -13,6 +13,7 @@ from dragoman.dialects.anthropic.block_encoder import Scope, bare_text, encode_b
 from dragoman.dialects.anthropic.terms import NAME, restore
 from dragoman.dialects.loss import Report
 from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.kept import only_texts
 from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
 from dragoman.dialects.repair.turn import Piece, Turn, has_heading, tagged
 from dragoman.dialects.request import Target
@@ -129,6 +130,10 @@ def encode_history(
 
     White space at the end of a last message by the assistant is removed, unless the model lacks prefill.
     """
+    if (texts := only_texts(request)) is not None:
+        led = texts[0][0] == "system"
+        system = [{"type": "text", "text": texts[0][1]}] if led else []
+        return system, [{"role": role, "content": text} for role, text in texts[led:]], []
     writer = _Writer(target.report, scope)
     rules = _RULES if scope.signatures else _UNSIGNED_RULES
     for turn in repaired(request, rules, target.facts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from dragoman import ir
@@ -36,6 +37,7 @@ _NO_OUTPUT = ir.Output()
 _HEADERS = frozenset({VERSION_HEADER, BETA_HEADER})
 _MESSAGE = frozenset({"role", "content"})
 _SAMPLING = ("temperature", "top_p", "top_k")
+_sampling_values = attrgetter(*_SAMPLING)
 _ROLES = frozenset({"user", "assistant", "system"})
 _THINKING = (
     ("thinking", "type", ("adaptive", "disabled", "enabled")),
@@ -256,7 +258,8 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
 
 def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any], *, own: bool) -> None:
     report = target.report
-    stated = {member: value for member in _SAMPLING if (value := getattr(sampling, member)) is not None}
+    values = zip(_SAMPLING, _sampling_values(sampling), strict=True)
+    stated = {member: value for member, value in values if value is not None}
     if stated and target.facts.sampling is False:
         for key in stated:
             report.lose(f"sampling.{key}", "the model does not accept sampling parameters", "quality")

@@ -31,18 +31,31 @@ from dragoman.wire.sse import ErrorFrame, read_event
 _Events = list[ir.Event]
 
 
-class _Words(msgspec.Struct, gc=False):
-    type: str
-    text: str | None = None
-    partial_json: str | None = None
+class _Text(msgspec.Struct, tag="text_delta", gc=False):
+    text: str
+
+
+class _Arguments(msgspec.Struct, tag="input_json_delta", gc=False):
+    text: str = msgspec.field(name="partial_json")
+
+
+class _Thought(msgspec.Struct, tag="thinking_delta", gc=False):
+    text: str = msgspec.field(name="thinking")
 
 
 class _Delta(msgspec.Struct, gc=False):
     index: int
-    delta: _Words
+    delta: _Text | _Arguments | _Thought
 
 
 _decode_delta = msgspec.json.Decoder(_Delta).decode
+_PLAIN: dict[type, tuple[type, Callable[[int, str], ir.Event]]] = {
+    ir.Text: (_Text, ir.TextDelta),
+    ir.ToolCall: (_Arguments, ir.ArgsDelta),
+    ir.Thinking: (_Thought, ir.ThinkDelta),
+}
+"""Kind of block -> the wire's delta that continues its text, and the IR's event for this delta."""
+_NO_TEXT = (None, None)
 _BLOCK_DELTA = b'{"type":"content_block_delta",'
 _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
@@ -54,15 +67,18 @@ _START = Typed(NAME, id=str, model=str)
 class _Open(msgspec.Struct):
     """A block that is still open.
 
-    index: its number among the answer's blocks. block: as it was opened. kind: its class. whole: a call's
-    arguments as its start states them, used unless deltas follow; None = none to use. grown: members that
-    deltas added to a Native block; None = none. kept: bounds what the stream's blocks and usage may hold.
+    index: its number among the answer's blocks. block: as it was opened. kind: its class. plain, event: of
+    `_PLAIN`; None = the block has no text that grows. whole: a call's arguments as its start states them,
+    used unless deltas follow; None = none to use. grown: members that deltas added to a Native block; None =
+    none. kept: bounds what the stream's blocks and usage may hold.
     """
 
     index: int
     block: ir.Block
     kind: type
     kept: Kept
+    plain: type | None
+    event: Any
     whole: str | None = None
     grown: dict[str, Any] | None = None
 
@@ -84,8 +100,16 @@ class AnthropicDecoder:
         """The IR events for one frame, the JSON of one wire event; an error gives ir.Error, an unknown type
         ir.Raw. Raises WireError for an unknown form, and for an event before `message_start`.
         """
-        if frame.startswith(_BLOCK_DELTA) and (events := self._plain_delta(frame)) is not None:
-            return events
+        if frame.startswith(_BLOCK_DELTA):
+            try:
+                said = _decode_delta(frame)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                pass  # an unusual delta, or no JSON
+            else:
+                state, delta = self._open.get(said.index), said.delta
+                if state is not None and type(delta) is state.plain and delta.text:
+                    state.whole = None
+                    return [state.event(state.index, delta.text)]
         if self._state == "over":
             return []
         if type(frame) is ErrorFrame:
@@ -106,23 +130,6 @@ class AnthropicDecoder:
         if "error" in value:
             return self._error(value)
         return [] if self._state == "new" else [ir.Raw(NAME, value)]
-
-    def _plain_delta(self, frame: bytes) -> _Events | None:
-        """The IR event for a text or argument delta of an open block; None for any other frame."""
-        try:
-            value = _decode_delta(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return None
-        state = self._open.get(value.index)
-        if state is None:
-            return None
-        delta = value.delta
-        if delta.type == "text_delta" and state.kind is ir.Text and delta.text is not None:
-            return [ir.TextDelta(state.index, delta.text)]
-        if delta.type == "input_json_delta" and state.kind is ir.ToolCall and delta.partial_json:
-            state.whole = None
-            return [ir.ArgsDelta(state.index, delta.partial_json)]
-        return None
 
     def close(self) -> _Events:
         """The last IR events, after the last byte: those of the end if a stop reason has come, else an error.
@@ -226,8 +233,9 @@ class AnthropicDecoder:
         index = self._blocks
         self._blocks += 1
         refuse_more(len(self._open), MOST_OPEN, "open blocks")
-        state = self._open[number] = _Open(index, block, type(block), self._kept)
-        split = _SPLIT.get(type(block))
+        kind = type(block)
+        state = self._open[number] = _Open(index, block, kind, self._kept, *_PLAIN.get(kind, _NO_TEXT))
+        split = _SPLIT.get(kind)
         if split is None:
             return [*events, ir.Open(index, block)]
         bare, deltas = split(block, index, state)

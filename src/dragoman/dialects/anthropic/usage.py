@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.typed import Typed
 
-_PLAIN = frozenset({"input_tokens", "output_tokens"})
-_KNOWN = _PLAIN | {
-    "cache_creation_input_tokens",
-    "cache_read_input_tokens",
-    "cache_creation",
-    "output_tokens_details",
-    "server_tool_use",
-    "service_tier",
-}
+_KNOWN = frozenset(
+    {
+        *("input_tokens", "output_tokens", "output_tokens_details"),
+        *("cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation"),
+        *("server_tool_use", "service_tier"),
+    }
+)
 _COUNTS = Typed(
     NAME,
     input_tokens=int,
@@ -36,13 +36,43 @@ _LIFETIMES = {"ephemeral_5m_input_tokens": "cache_write_5m", "ephemeral_1h_input
 _ELSEWHERE = frozenset({"compaction", "advisor_message"})
 
 
+class _Written(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    ephemeral_5m_input_tokens: int
+    ephemeral_1h_input_tokens: int
+
+
+class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation: _Written | None = None
+    server_tool_use: None = None
+    service_tier: str | None = None
+
+
 def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
     """Decode a `usage` object. model: the name of the answering model, for iterations that name none."""
+    try:
+        usual = msgspec.convert(value, _Usual)
+    except msgspec.ValidationError:
+        return _decode_unusual(value, model)
+    written = usual.cache_creation
+    return ir.Usage(
+        usual.input_tokens,
+        usual.cache_read_input_tokens,
+        usual.cache_creation_input_tokens,
+        None if written is None else written.ephemeral_5m_input_tokens,
+        None if written is None else written.ephemeral_1h_input_tokens,
+        None,
+        usual.output_tokens,
+    )
+
+
+def _decode_unusual(value: dict[str, Any], model: str | None) -> ir.Usage:
     value, odd = _COUNTS.sort(value)
     get = value.get
     output = get("output_tokens")
-    if odd is None and value.keys() <= _PLAIN:
-        return ir.Usage(input=get("input_tokens"), output=output)
     fields: dict[str, Any] = {}
     raw: dict[str, Any] = {}
     for key, read in _READ:

@@ -159,7 +159,13 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     def _text(self, event: ir.TextDelta) -> bytes:
         choice = self._choices[event.candidate]
-        return self._say(choice, choice.outs[event.index], event.text, event.logprobs)
+        out: Out = choice.outs[event.index]
+        if not (out.said and event.text) or event.logprobs is not None:
+            return self._say(choice, choice.outs[event.index], event.text, event.logprobs)
+        choice.last = text = event.text
+        out.length += len(text)
+        choice.length = out.start + out.length
+        return out.head + _encode(text) + out.tail
 
     def _say(
         self, choice: ChoiceT, out: OutT, text: str, logprobs: tuple[ir.Logprob, ...] | None = None

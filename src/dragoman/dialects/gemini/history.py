@@ -17,6 +17,7 @@ from dragoman.dialects.gemini.part_encoder import bare_text, encode_part
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.loss import Report
 from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.kept import only_texts
 from dragoman.dialects.repair.rules import CUT_OFF, Rules, Why
 from dragoman.dialects.repair.turn import Turn, has_heading, tagged
 
@@ -107,6 +108,10 @@ _RULES_OF_OLDER_MODELS = msgspec.structs.replace(_RULES, takes_out=_is_medium)
 
 def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
     """Encode a history of another dialect: the parts of the system instruction, and the contents."""
+    if (texts := only_texts(request)) is not None:
+        led = texts[0][0] == "system"
+        said = [{"role": _ROLES.get(role, role), "parts": [{"text": text}]} for role, text in texts[led:]]
+        return ([{"text": texts[0][1]}] if led else []), said
     rules = _RULES_OF_OLDER_MODELS if draft.facts.media_results is False else _RULES
     system: list[_Wire] = []
     contents: list[_Wire] = []

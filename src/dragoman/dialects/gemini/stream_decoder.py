@@ -292,16 +292,14 @@ class GeminiDecoder:
             return None
         part = candidate.content.parts[0]
         text = part.text
-        if answer.kind is ir.Text and not part.thought and text:
-            answer.note(text)
-            events: _Events = [ir.TextDelta(answer.index, text, answer.number)]
-        elif answer.kind is ir.Thinking and part.thought and text:
-            events = [ir.ThinkDelta(answer.index, text, answer.number)]
-        else:
+        if not text or answer.kind is not (ir.Thinking if part.thought else ir.Text):
             return None
-        if chunk.usage_metadata:
-            self._usage = chunk.usage_metadata
-        return events
+        if usage := chunk.usage_metadata:
+            self._usage = usage
+        if part.thought:
+            return [ir.ThinkDelta(answer.index, text, answer.number)]
+        answer.note(text)
+        return [ir.TextDelta(answer.index, text, answer.number)]
 
     def _chunk(self, value: Any) -> _Events:
         if type(value) is not dict:

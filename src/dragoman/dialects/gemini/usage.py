@@ -31,6 +31,7 @@ _COUNTS = (
     *("promptTokenCount", "cachedContentTokenCount", _TOOLS),
     *("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount"),
 )
+_NUMBERS = frozenset({int, type(None)})
 _KNOWN = frozenset({*_COUNTS, "serviceTier", *_DETAILS})
 _INSIDE = "thoughts_inside"
 
@@ -42,10 +43,11 @@ _PLAIN = (None, "auto", "default")
 def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
     """Decode a `usageMetadata` object. Members of wrong types and inconsistent sums become leftovers."""
     detail, rest = _detail(value)
-    counts = [value.get(key) for key in _COUNTS]
-    for place, count in enumerate(counts):
-        if count is not None and (type(count) is not int or count < 0):
-            rest[_COUNTS[place]], counts[place] = count, None
+    counts = list(map(value.get, _COUNTS))
+    if not _NUMBERS.issuperset(map(type, counts)) or min(filter(None, counts), default=0) < 0:
+        for place, count in enumerate(counts):
+            if count is not None and (type(count) is not int or count < 0):
+                rest[_COUNTS[place]], counts[place] = count, None
     prompt, cached, used, answered, thoughts, total = counts
     entered, asked, form = prompt, prompt or 0, None
     if cached:

@@ -24,6 +24,7 @@ from dragoman.dialects.mistral.parts import decode_parts, encode_media, encode_p
 from dragoman.dialects.mistral.saying import Saying, decode_saying
 from dragoman.dialects.mistral.terms import NAME, call_id, leftovers, restore
 from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.kept import only_texts
 from dragoman.dialects.repair.rules import Rules, Why
 from dragoman.dialects.repair.turn import Piece, Turn, tagged
 from dragoman.errors import WireError
@@ -64,6 +65,8 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
             own.say("system", request.system, "system")
         own.write(request.messages)
         return own.out
+    if (texts := only_texts(request)) is not None:
+        return [{"role": role, "content": text} for role, text in texts]
     writer = _History(draft)
     for turn in repaired(request, _RULES if draft.facts.media_results else _RULES_WITHOUT_MEDIA):
         writer.write_turn(turn)

@@ -19,6 +19,7 @@ from dragoman.dialects.ollama import pictures
 from dragoman.dialects.ollama.saying import SENT, Saying, decode_images, decode_saying, lose_mark, shed, words
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
 from dragoman.dialects.repair import repaired
+from dragoman.dialects.repair.kept import only_texts
 from dragoman.dialects.repair.rules import Rules, Why
 from dragoman.dialects.repair.turn import Piece, Turn
 from dragoman.errors import WireError
@@ -60,6 +61,8 @@ def _message(message: Any, where: str) -> ir.Message:
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """The request's messages in this dialect; another dialect's history is repaired first."""
+    if not draft.own and (texts := only_texts(request)) is not None:
+        return [{"role": role, "content": text} for role, text in texts]
     writer = _History(draft)
     if draft.own:
         if request.system:

@@ -9,7 +9,7 @@ not the sum, are leftovers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -17,7 +17,7 @@ from dragoman import ir
 from dragoman.dialects.chat.usage import lose_counts, rest_of, total_up
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai.terms import NAME, restore
+from dragoman.dialects.openai.terms import NAME, leftovers, restore
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import counted
 
@@ -39,16 +39,130 @@ _NONE: Final[dict[str, Any]] = {}
 _ODD_TOTAL: Final = (list, dict, str, bool)
 _INCLUDED: Final = ("cache_write_5m", "cache_write_1h", "tool_input")
 
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Inputs(msgspec.Struct, forbid_unknown_fields=True):
+    cached_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+    text_tokens: _Count | None = None
+    image_tokens: _Count | None = None
+    video_tokens: _Count | None = None
+
+
+class _Outputs(msgspec.Struct, forbid_unknown_fields=True):
+    reasoning_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+    text_tokens: _Count | None = None
+    image_tokens: _Count | None = None
+    accepted_prediction_tokens: _Count | None = None
+    rejected_prediction_tokens: _Count | None = None
+
+
+class _Counts(msgspec.Struct):
+    """OpenAI's own form of `usage`. Nearly every answer has it, and it is read in one step."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    total_tokens: _Count
+    prompt_tokens_details: _Inputs | None = None
+    completion_tokens_details: _Outputs | None = None
+
+
+class _OnlyCounts(_Counts, forbid_unknown_fields=True):
+    """The same without other members."""
+
+
+_COUNTS: Final = frozenset(_Counts.__struct_fields__)
+_NO_INPUTS: Final = _Inputs()
+_NO_OUTPUTS: Final = _Outputs()
+_decode: Final = msgspec.json.Decoder().decode
+_decode_counts: Final = msgspec.json.Decoder(_OnlyCounts).decode
+
+
+def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
+    """The same as `decode_usage` for JSON; None for null and for empty values."""
+    try:
+        usage = _disjoint(_decode_counts(raw))
+    except msgspec.ValidationError:
+        usage = None
+    if usage is not None:
+        return usage
+    wire = _decode(raw)
+    return decode_usage(wire, quirks) if wire else None
+
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
     """Decode counts so that none includes another. Whether the completion count includes reasoning is told by
     the total, or else by the vendor's quirk.
     """
+    try:
+        usage = _disjoint(msgspec.convert(wire, _Counts))
+    except msgspec.ValidationError:
+        usage = None
+    if usage is None:
+        return _decode_odd(wire, quirks)
+    if (extra := leftovers(wire, _COUNTS)) is None:
+        return usage
+    if not _BESIDE.isdisjoint(wire):
+        return _decode_odd(wire, quirks)
+    return msgspec.structs.replace(usage, extra=extra)
+
+
+def _disjoint(counts: _Counts) -> ir.Usage | None:
+    """The usage with these counts; None = they contradict each other, or details without counts are left."""
+    prompt, completion = counts.prompt_tokens, counts.completion_tokens
+    inputs, outputs = counts.prompt_tokens_details, counts.completion_tokens_details
+    if counts.total_tokens != prompt + completion or inputs == _NO_INPUTS or outputs == _NO_OUTPUTS:
+        return None
+    cached = written = reasoning = None
+    detail: dict[str, int] = {}
+    if inputs is not None:
+        cached, written = inputs.cached_tokens, inputs.cache_write_tokens
+        prompt -= (cached or 0) + (written or 0)
+        _add_inputs(detail, inputs)
+    if outputs is not None:
+        reasoning = outputs.reasoning_tokens
+        completion -= reasoning or 0
+        _add_outputs(detail, outputs)
+    if prompt < 0 or completion < 0:
+        return None
+    return ir.Usage(prompt, cached, written, output=completion, reasoning=reasoning, detail=detail or None)
+
+
+# A loop over names would take longer than all the rest of the usage.
+
+
+def _add_inputs(detail: dict[str, int], inputs: _Inputs) -> None:
+    if inputs.audio_tokens is not None:
+        detail["input_audio"] = inputs.audio_tokens
+    if inputs.text_tokens is not None:
+        detail["input_text"] = inputs.text_tokens
+    if inputs.image_tokens is not None:
+        detail["input_image"] = inputs.image_tokens
+    if inputs.video_tokens is not None:
+        detail["input_video"] = inputs.video_tokens
+
+
+def _add_outputs(detail: dict[str, int], outputs: _Outputs) -> None:
+    if outputs.audio_tokens is not None:
+        detail["output_audio"] = outputs.audio_tokens
+    if outputs.text_tokens is not None:
+        detail["output_text"] = outputs.text_tokens
+    if outputs.image_tokens is not None:
+        detail["output_image"] = outputs.image_tokens
+    if outputs.accepted_prediction_tokens is not None:
+        detail["accepted_prediction"] = outputs.accepted_prediction_tokens
+    if outputs.rejected_prediction_tokens is not None:
+        detail["rejected_prediction"] = outputs.rejected_prediction_tokens
+
+
+def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
+    """Decode counts in any form."""
     stated, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
-    if stated is wire and wire.keys() == _SUMS and _add_up(wire) and wire["prompt_tokens"] >= 0:
-        return ir.Usage(prompt, output=completion)
     inputs = get("prompt_tokens_details") or _NONE
     outputs = get("completion_tokens_details") or _NONE
     words: list[str] = []

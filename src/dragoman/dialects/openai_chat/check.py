@@ -23,6 +23,7 @@ from dragoman.dialects.openai_chat.check_parts import (
     check_details,
     check_images,
 )
+from dragoman.dialects.openai_chat.usual import is_usual
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.rules import (
     Rule,
@@ -53,6 +54,8 @@ _BOUND: Final = frozenset({"tool", "function"})
 def check(request: WireRequest) -> None:
     """Raise WireError for a request's first mistake, with the path and code that OpenAI's API uses."""
     body = request.body
+    if is_usual(body):
+        return
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:
             rule(value, key)

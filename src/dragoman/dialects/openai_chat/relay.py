@@ -7,11 +7,16 @@ from typing import Final
 
 from dragoman.dialects.chat.relay import ChatRelay, Words
 from dragoman.dialects.openai.errors import fault_of
-from dragoman.dialects.openai.usage import decode_usage, encode_usage
+from dragoman.dialects.openai.usage import decode_usage, encode_usage, read_usage
 from dragoman.dialects.quirks import STANDARD
 
 RELAY: Final = ChatRelay(
     Words(
-        partial(decode_usage, quirks=STANDARD), fault_of, "obfuscation", asks=True, encode_usage=encode_usage
+        partial(decode_usage, quirks=STANDARD),
+        fault_of,
+        "obfuscation",
+        asks=True,
+        encode_usage=encode_usage,
+        read_usage=partial(read_usage, quirks=STANDARD),
     )
 )

@@ -131,7 +131,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         report.lose("status", "the response has no status field", "hint")
     if response.error is not None:
         out["error"] = error_member(response.error)
-    restore(out, response.extra, report, "")
+    if response.extra is not None:
+        restore(out, response.extra, report, "")
     return out
 
 
@@ -147,26 +148,32 @@ def mint(reply: Reply, candidate: int, position: int) -> str:
 
 
 def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, Any]:
-    where = f"candidates[{candidate.index}]"
-    saying = Saying(
-        draft,
-        lambda position: mint(reply, candidate.index, position),
-        legacy=legacy(reply),
-        voice=lambda: voice_of(reply, candidate.index),
-    )
-    message = saying.write(candidate.blocks, where)
+    where, blocks = f"candidates[{candidate.index}]", candidate.blocks
+    logprobs, called = None, False
+    if len(blocks) == 1 and type(text := blocks[0]) is ir.Text and text == ir.Text(text.text):
+        message: dict[str, Any] = {"role": "assistant", "content": text.text}
+    else:
+        saying = Saying(
+            draft,
+            lambda position: mint(reply, candidate.index, position),
+            legacy=legacy(reply),
+            voice=lambda: voice_of(reply, candidate.index),
+        )
+        message = saying.write(blocks, where)
+        logprobs, called = _encode_logprobs(blocks), bool(saying.calls)
     message.setdefault("refusal", None)
     out: dict[str, Any] = {
         "index": candidate.index,
         "message": message,
-        "logprobs": _encode_logprobs(candidate.blocks),
+        "logprobs": logprobs,
         "finish_reason": encode_stop(
-            candidate.stop, draft, where, called=bool(saying.calls), legacy="function_call" in message
+            candidate.stop, draft, where, called=called, legacy="function_call" in message
         ),
     }
     if draft.own and candidate.stop is not None and candidate.stop.sequence is not None:
         out["stop_reason"] = candidate.stop.sequence
-    restore(out, candidate.extra, draft.report, where)
+    if candidate.extra is not None:
+        restore(out, candidate.extra, draft.report, where)
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -36,6 +37,8 @@ _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_
 """Events without content. While only these have come, another attempt can still answer."""
 _DELTA: Final = b'{"type":"response.output_text.delta","'
 _DELTA_HEAD: Final = b"event: response.output_text.delta\ndata: "
+_DELTAS: Final = re.compile(b"(?:%b[^\n]*+\n\n)*+" % re.escape(_DELTA_HEAD + _DELTA))
+_CR: Final = 13  # `int in bytes` is a bare memchr
 _REASONING: Final = frozenset({"response.reasoning", "response.reasoning_text"})
 _ENDS: Final = (".delta", ".done")
 _ADDED: Final = frozenset({"conversation"})
@@ -137,6 +140,16 @@ class ResponsesStreamRelay:
         if self.waits and kind in _TERMINAL and self._response is not None:
             return self._wait(kind, sent, self._response, decode_head(sent))
         return self._framed(kind.encode(), sent)
+
+    def run(self, read: bytes) -> tuple[bytes, int]:
+        """As `relay.PassesRuns` states it: the deltas of text, which pass as they come."""
+        found = None if self.done or self._ndjson or _CR in read else _DELTAS.match(read)
+        if found is None or not found[0]:
+            return b"", 0
+        self.content = True
+        sent = found[0]
+        self._last = sent[sent.rfind(_DELTA_HEAD) + len(_DELTA_HEAD) : -2]
+        return sent, len(sent)
 
     def _wait(self, kind: str, frame: bytes, response: Mapping[str, Any], event: Mapping[str, Any]) -> bytes:
         """Hold back the terminal event until `end`, because the answer is stored first. Returns b""."""

@@ -1,4 +1,4 @@
-"""The fast path for histories that need no repair, as most do."""
+"""The fast paths for histories that need no repair, as most do."""
 
 from __future__ import annotations
 
@@ -41,6 +41,31 @@ def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
         turns.append(Turn(role, [Piece(message, index, message.blocks)]))
         before = role if role == "user" else "assistant"
     return None if before == "assistant" else turns
+
+
+def only_texts(request: ir.Request) -> list[tuple[ir.Role, str]] | None:
+    """The roles and texts of a history that needs no repair by any rules and holds nothing but one text in
+    each message; None = it may hold more.
+
+    User and assistant alternate; the user, or one system message before it, begins, and the user ends.
+    """
+    texts: list[tuple[ir.Role, str]] = []
+    before = "assistant"
+    if request.system:
+        return None
+    for message in request.messages:
+        role, blocks = message.role, message.blocks
+        if role == before or len(blocks) != 1 or type(blocks[0]) is not ir.Text:
+            return None
+        text = blocks[0].text
+        if not text or text.isspace() or message != ir.Message(role, (ir.Text(text),), form=message.form):
+            return None
+        if role in {"user", "assistant"}:
+            before = role
+        elif role != "system" or texts:
+            return None
+        texts.append((role, text))
+    return None if before == "assistant" else texts
 
 
 def _links(message: ir.Message, rules: Rules) -> list[str] | None:

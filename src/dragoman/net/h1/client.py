@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
-from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman.errors import WireError
-from dragoman.net.client import Flow, Patience, Sendable
+from dragoman.net.client import Flow, Head, Origin, Patience, Sendable
 from dragoman.net.codings import TAKEN, Unpacker, codings
 from dragoman.net.connected import CONNECTED
 from dragoman.net.failures import Failure, NotDecoded, NotReached
 from dragoman.net.h1.connection import Connection, Surprised
-from dragoman.net.h1.dial import Dialer, Origin
+from dragoman.net.h1.dial import Dialer
 from dragoman.seams.deadlines import UNLIMITED
 from dragoman.wire.multipart import Pieces
 
@@ -38,12 +36,9 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Methods whose requests state no length if they have no body (RFC 9110, section 8.6)."""
 _CLOSED: Final = "the gateway is stopping"
-_MOST_HEADS: Final = 256
-"""The most heads of requests that a client keeps."""
 _DEFAULT: Final = {"http": 80, "https": 443}
 
 
-@lru_cache(1024)
 def _target(url: URL) -> tuple[Origin, str, str]:
     """Where a request to this URL goes: the origin, the request target, and the value of the header host."""
     host, port = url.raw_host or "", url.port or _DEFAULT.get(url.scheme)
@@ -61,23 +56,31 @@ def head(method: str, target: str, host: str, headers: Mapping[str, str]) -> byt
     """
     if _TOKEN.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
         raise ValueError("the method or the target of a request holds a character that is not allowed")
-    fields = {"host": host}
-    lines = []
     for name, value in headers.items():
-        lower = name.lower()
-        if lower == "host":
-            fields["host"] = value
-        elif lower not in _FRAMING:
+        if name.lower() == "host":
+            host = value
+    missing = [(name, value) for name, value in _ALWAYS if name not in headers]
+    first = f"{method} {target} HTTP/1.1\r\n{_line('host', host)}"
+    return first.encode() + lines((*headers.items(), *missing))
+
+
+def lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    """The lines of headers in the head of a request, without those that frame it. Raises ValueError for a
+    name or a value that is not allowed there.
+    """
+    text = ""
+    for name, value in headers:
+        if name.lower() not in _FRAMING:
             if _TOKEN.fullmatch(name) is None:
                 raise ValueError(f"{name!r} is not the name of a header")
-            lines.append((name, value))
-    missing = [(name, value) for name, value in _ALWAYS if name not in headers]
-    text = f"{method} {target} HTTP/1.1\r\n"
-    for name, value in (*fields.items(), *lines, *missing):
-        if _CONTROL.search(value) is not None:  # a line break would make another header, or another request
-            raise ValueError(f"the value of the header {name!r} holds a control character")
-        text += f"{name}: {value}\r\n"
+            text += _line(name, value)
     return text.encode()
+
+
+def _line(name: str, value: str) -> str:
+    if _CONTROL.search(value) is not None:  # a line break would make another header, or another request
+        raise ValueError(f"the value of the header {name!r} holds a control character")
+    return f"{name}: {value}\r\n"
 
 
 class HTTPClient:
@@ -100,20 +103,17 @@ class HTTPClient:
         self._seconds_idle = idle
         self._age = age
         self._surprised = surprised
-        self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
-        """The connections without a request, with the time at which each became idle; the latest is last."""
+        self._idle: dict[Origin, list[Connection]] = {}
+        """The connections without a request; the one that was used latest is last."""
         self._open: set[Connection] = set()
-        self._heads: dict[tuple[Any, ...], bytes] = {}
-        """Heads of earlier requests, by method, URL and headers: most requests differ only in their body."""
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def request(
         self,
-        method: str,
-        url: URL,
-        headers: CIMultiDict[str],
+        head: Head,
         body: Sendable,
+        added: Mapping[str, str] | None = None,
         *,
         connect: float | None = None,
         patience: Patience | None = None,
@@ -121,14 +121,15 @@ class HTTPClient:
         """See `net.client.Client`."""
         if self._closed:
             raise NotReached(_CLOSED)
-        origin = _target(url)[0]
-        data = self._head(method, url, headers)
+        origin, data = head.written or _written(head)
+        if added:
+            data += lines(added.items())
         inline = b""
         if isinstance(body, bytes):
             inline = body
             data = b"%bcontent-length: %d\r\n\r\n" % (data, len(body))
         elif body is None:
-            data += b"\r\n" if method in _BODILESS else b"content-length: 0\r\n\r\n"
+            data += b"\r\n" if head.method in _BODILESS else b"content-length: 0\r\n\r\n"
         elif body.size is None:
             data += b"transfer-encoding: chunked\r\n\r\n"
         else:
@@ -143,24 +144,16 @@ class HTTPClient:
                 raise NotReached(_CLOSED)
             if (connected := CONNECTED.get(None)) is not None:
                 connected()
-            connection.send(data, inline, bodiless=method == "HEAD")
+            connection.send(data, inline, bodiless=head.method == "HEAD")
             if not isinstance(body, bytes) and body is not None:
                 upload = self._loop.create_task(_upload(connection, body, patience))
-            await connection.headed()
+            reader = connection.reader
+            while not reader.headed:
+                await connection.arrival()
         except BaseException:
             self._drop(connection, upload)
             raise
         return Reply(self, connection, origin, upload)
-
-    def _head(self, method: str, url: URL, headers: CIMultiDict[str]) -> bytes:
-        key = (method, url, *headers.items())
-        known = self._heads.get(key)
-        if known is None:
-            if len(self._heads) >= _MOST_HEADS:
-                self._heads.clear()
-            _, target, host = _target(url)
-            known = self._heads[key] = head(method, target, host, headers)
-        return known
 
     def _made(self) -> Connection:
         return Connection(self._loop, self._surprised)
@@ -169,8 +162,8 @@ class HTTPClient:
         """An idle connection that can be used, the latest one; None = there is none."""
         kept = self._idle.get(origin)
         while kept:
-            _, connection = kept.pop()
-            if connection.alive and not self._is_old(connection):
+            connection = kept.pop()
+            if connection.alive() and not self._is_old(connection):
                 return connection
             self._drop(connection, None)
         return None
@@ -181,11 +174,13 @@ class HTTPClient:
     def take_back(self, connection: Connection, origin: Origin, upload: asyncio.Task[bool] | None) -> None:
         """Keep a connection for the next request if it can take one, else close it."""
         sent = upload is None or (upload.done() and not upload.cancelled() and upload.result())
-        if not (sent and connection.reusable) or self._closed or self._is_old(connection):
+        if not (sent and connection.reusable()) or self._closed or self._is_old(connection):
             self._drop(connection, upload)
             return
-        self._dialer.learn(origin, connection)
-        self._idle.setdefault(origin, []).append((self._loop.time(), connection))
+        if connection.secure is not None:
+            self._dialer.learn(origin, connection)
+        connection.rested = self._loop.time()
+        self._idle.setdefault(origin, []).append(connection)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._seconds_idle, self._sweep)
 
@@ -200,9 +195,10 @@ class HTTPClient:
         now, first = self._loop.time(), None
         for origin, kept in list(self._idle.items()):
             fresh = []
-            for since, connection in kept:
-                if connection.alive and now - since < self._seconds_idle and not self._is_old(connection):
-                    fresh.append((since, connection))
+            for connection in kept:
+                since = connection.rested
+                if connection.alive() and now - since < self._seconds_idle and not self._is_old(connection):
+                    fresh.append(connection)
                     first = since if first is None else min(first, since)
                 else:
                     self._drop(connection, None)
@@ -216,7 +212,7 @@ class HTTPClient:
     def drop_idle(self) -> None:
         """See `net.client.Client`."""
         for kept in self._idle.values():
-            for _, connection in kept:
+            for connection in kept:
                 self._drop(connection, None)
         self._idle.clear()
 
@@ -229,6 +225,13 @@ class HTTPClient:
         for connection in list(self._open):
             self._drop(connection, None)
         await asyncio.sleep(0)  # the event loop closes the sockets in its next round
+
+
+def _written(head_: Head) -> tuple[Origin, bytes]:
+    """Write a head for all requests that share it."""
+    origin, target, host = _target(head_.url)
+    head_.written = origin, head(head_.method, target, host, head_.headers)
+    return head_.written
 
 
 async def _upload(connection: Connection, body: Pieces | Flow, patience: Patience | None) -> bool:
@@ -281,10 +284,48 @@ async def _pass_on(connection: Connection, flow: Flow, patience: Patience) -> No
         raise ValueError("the body does not have its stated size")
 
 
+class _Packed:
+    """The compressed body of an answer. ended: it has been read to its end."""
+
+    __slots__ = ("_connection", "_fed", "_unpacker", "ended")
+
+    def __init__(self, connection: Connection, unpacker: Unpacker) -> None:
+        self._connection = connection
+        self._unpacker = unpacker
+        self._fed = self.ended = False
+
+    def take(self) -> bytes | None:
+        """As `Connection.take`, decompressed. Raises NotDecoded."""
+        if self.ended:
+            return b""
+        unpacker = self._unpacker
+        try:
+            while True:
+                data = unpacker.next(_PIECE)
+                if data:
+                    return data
+                if data is None:
+                    packed = self._connection.take()
+                    if packed is None:
+                        return None
+                    if not packed:
+                        self.ended = True
+                        if self._fed:  # an empty body is no body, and nothing of it is cut off
+                            unpacker.close()
+                        return b""
+                    self._fed = True
+                    unpacker.feed(packed)
+        except WireError as error:
+            raise NotDecoded from error
+
+
 class Reply:
     """An answer, as `net.client.Incoming`."""
 
-    __slots__ = ("_client", "_connection", "_fed", "_origin", "_unpacker", "_upload", "headers", "status")
+    __slots__ = (
+        *("_client", "_connection", "_origin", "_packed", "_upload"),
+        *("arrival", "headers", "status", "take"),
+    )
 
     def __init__(
         self, client: HTTPClient, connection: Connection, origin: Origin, upload: asyncio.Task[bool] | None
@@ -293,48 +334,29 @@ class Reply:
         self._connection = connection
         self._origin = origin
         self._upload = upload
-        self.status = connection.reader.status
-        self.headers = connection.reader.headers
-        self._unpacker: Unpacker | None = None
-        self._fed = False
-        if (stated := self.headers.get("content-encoding")) is not None:
-            self._unpack(stated)
+        reader = connection.reader
+        self.status = reader.status
+        self.headers = reader.headers
+        self._packed: _Packed | None = None
+        self.take = connection.take
+        self.arrival = connection.arrival
+        if (stated := reader.headers.raw.get(b"content-encoding")) is not None:
+            self._unpack(stated.decode("latin-1"))
 
     def _unpack(self, stated: str) -> None:
         try:
-            if applied := codings(stated):
-                self._unpacker = Unpacker(applied, None)
+            applied = codings(stated)
         except WireError:
-            self._unpacker = (
-                None  # an unknown coding, that nobody has asked for: the bytes are passed as they are
-            )
+            return  # an unknown coding, that nobody has asked for: the bytes are passed as they are
+        if applied:
+            self._packed = _Packed(self._connection, Unpacker(applied, None))
+            self.take = self._packed.take
 
     @property
     def ended(self) -> bool:
         """See `net.client.Incoming`."""
-        return self._unpacker is None and self._connection.ended
-
-    async def piece(self) -> bytes:
-        """See `net.client.Incoming`."""
-        unpacker = self._unpacker
-        if unpacker is None:
-            return await self._connection.piece()
-        try:
-            while True:
-                data = unpacker.next(_PIECE)
-                if data:
-                    return data
-                if data is None:
-                    packed = await self._connection.piece()
-                    if not packed:
-                        self._unpacker = None
-                        if self._fed:  # an empty body is no body, and nothing of it is cut off
-                            unpacker.close()
-                        return b""
-                    self._fed = True
-                    unpacker.feed(packed)
-        except WireError as error:
-            raise NotDecoded from error
+        reader, packed = self._connection.reader, self._packed
+        return reader.complete and not reader.pieces and (packed is None or packed.ended)
 
     def release(self) -> None:
         """See `net.client.Incoming`."""

@@ -24,19 +24,21 @@ _COPIED: Final = 65_536
 class Connection(asyncio.Protocol):
     """Sends one request after another and reads their answers. It does not know about pools.
 
-    Its owner calls `send`, waits for `headed`, reads `piece` until b"" comes, and then asks `reusable`.
-    opened: the loop's time at which it was opened. secure: its TLS; None = it is not encrypted. learnt: its
-    TLS session was noted. surprised: see `Surprised`.
+    Its owner calls `send`, awaits `arrival` until the reader has the head, and then whenever `take` returns
+    None; after b"" it asks `reusable`.
+    opened: the loop's time at which it was opened. rested: the loop's time since which it has no request;
+    its owner sets it. secure: its TLS; None = it is not encrypted. learnt: its TLS session was noted.
+    surprised: see `Surprised`.
     """
 
     __slots__ = (
         *("_failure", "_held_back", "_loop", "_may_write", "_surprised", "_transport", "_unread", "_waiter"),
-        *("learnt", "opened", "reader", "secure"),
+        *("learnt", "opened", "reader", "rested", "secure"),
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, surprised: Surprised) -> None:
         self.reader = AnswerReader()
-        self.opened = loop.time()
+        self.opened = self.rested = loop.time()
         self.secure: ssl.SSLObject | None = None
         self.learnt = False
         self._loop = loop
@@ -71,26 +73,14 @@ class Connection(asyncio.Protocol):
         if self._may_write is not None:
             await asyncio.shield(self._may_write)
 
-    async def headed(self) -> None:
-        """Wait for the head of the final answer. Raises Failure."""
+    def take(self) -> bytes | None:
+        """The bytes of the body that have arrived; b"" = the end, None = `arrival` has to be awaited."""
         reader = self.reader
-        while not reader.headed:
-            if self._failure is not None:
-                raise self._failed()
-            await self._arrival()
-
-    async def piece(self) -> bytes:
-        """The bytes of the body that have arrived; waits for some; b"" = the end. Raises as `headed`."""
-        reader = self.reader
-        while not reader.pieces:
-            if reader.complete:
-                return b""
-            if self._failure is not None:
-                raise self._failed()
-            await self._arrival()
         pieces = reader.pieces
+        if not pieces:
+            return b"" if reader.complete else None
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        reader.pieces = []
+        pieces.clear()
         reader.held = 0
         if self._held_back:
             self._held_back = False
@@ -98,18 +88,20 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
         return data
 
-    @property
-    def ended(self) -> bool:
-        """Whether the whole body has been read."""
-        return self.reader.complete and not self.reader.pieces
+    def arrival(self) -> asyncio.Future[None]:
+        """What completes with the next bytes that matter, or with the end of the connection. One task waits.
+        Raises what has ended the connection before.
+        """
+        if self._failure is not None:
+            raise self._failed()
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
-    @property
     def reusable(self) -> bool:
         """Whether another request may be sent: the answer was read whole, and nothing came behind it."""
         reader = self.reader
-        return reader.complete and reader.reusable and not reader.pieces and self._failure is None
+        return reader.reusable and reader.complete and not reader.pieces and self._failure is None
 
-    @property
     def alive(self) -> bool:
         """Whether an idle connection may be used. False as soon as the socket has something to read, its end
         included, even if the event loop has not read it yet.
@@ -142,17 +134,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _arrival(self) -> None:
-        self._waiter = waiter = self._loop.create_future()
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-
     def _wake(self) -> None:
         waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
 
     # What the event loop calls -------------------------------------------------------------------------
 
@@ -172,7 +159,7 @@ class Connection(asyncio.Protocol):
         if reader.surplus:
             self._surprised()
             self.abort()
-        elif reader.held > _HELD and not self._held_back and self._transport is not None:
+        elif reader.pieces and reader.held > _HELD and not self._held_back and self._transport is not None:
             self._held_back = True
             self._transport.pause_reading()
         if reader.headed:

@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any, Final, TypeAlias
 
 import aiohappyeyeballs
-import msgspec
 
+from dragoman.net.client import Origin
 from dragoman.net.failures import ConnectTimeout, NotReached, meaning_of
 from dragoman.net.h1.connection import Connection
 
@@ -26,14 +26,6 @@ Address: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 """An entry of `socket.getaddrinfo`."""
 Lookup: TypeAlias = Callable[[str, int], Awaitable[list[Address]]]
 """Looks up the addresses of a host and a port. Raises OSError if there are none."""
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """Where a request goes: the scheme (http, https), the host without brackets, and the port."""
-
-    scheme: str
-    host: str
-    port: int
 
 
 class Sessions(ssl.SSLContext):

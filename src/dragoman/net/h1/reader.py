@@ -20,103 +20,109 @@ MAX_HEADERS: Final = 256
 """The most headers of an answer, trailers included."""
 MAX_INTERIM: Final = 32
 """The most interim answers (100, 102, 103) before the final one. Servers send one or two."""
-_WITHOUT_BODY: Final = frozenset({204, 304})
 _SWITCHING: Final = 101
-_NEVER_A_BODY: Final = frozenset({_SWITCHING, 205})
+_WITHOUT_BODY: Final = frozenset({204, 304})
+_LAST: Final = frozenset({_SWITCHING, 205})
+"""Answers without a body, whatever they state, after which the connection is not used again."""
 
 
 class AnswerReader:
     """Reads one answer after another. `begin` comes before each request, `feed` and `eof` bring what arrives.
 
     status, headers: of the final answer, once `headed` is true; interim answers are left out. pieces: the
-    body's bytes that have arrived; the caller takes them out of the list. held: the sum of their lengths;
-    the caller subtracts what it takes. complete: the body has ended. reusable: a next request may be sent on
-    the connection; only meaningful when `complete`. surplus: bytes came that belong to no request.
+    body's bytes that have arrived; the caller takes them out of the list, all at once, and sets `held` to 0.
+    held: the bytes of an unfinished head, then those that came with and since the oldest of the pieces, their
+    framing included. complete: the body has ended. reusable: a next request may be sent on the connection;
+    only meaningful when `complete`. surplus: bytes came that belong to no request.
     """
 
     __slots__ = (
-        *("_bare", "_interim", "_lines", "_parser", "_skips", "_unmoved", "_until_close"),
+        *("_bare", "_interim", "_lines", "_parser", "_skips"),
         *("complete", "headed", "headers", "held", "pieces", "reusable", "status", "surplus"),
+        *("on_body", "on_header"),
     )
 
     def __init__(self) -> None:
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.complete = True  # no request is running
         self.surplus = False
         self.headed = self.reusable = False
         self.status = 0
         self.headers = HeaderMap(())
-        self.pieces: list[bytes] = []
         self.held = 0
-        self._lines: list[tuple[bytes, bytes]] = []
-        self._bare = self._skips = self._until_close = False
-        self._interim = self._unmoved = 0
+        self._bare = self._skips = False
+        self._interim = 0
+        pieces: list[bytes] = []
+        lines: list[tuple[bytes, bytes]] = []
+        self.pieces = pieces
+        self._lines = lines
+        # What the parser calls most often: the first takes no Python code, the second no attributes.
+        self.on_body = pieces.append
+        self.on_header = lambda name, value: lines.append((name.lower(), value))
+        self._parser = httptools.HttpResponseParser(self)
 
     def begin(self, *, bodiless: bool = False) -> None:
         """Expect the answer to a new request. bodiless: it will have no body (the method is HEAD)."""
-        self.complete = self.headed = self.reusable = self._until_close = False
+        self.complete = self.headed = self.reusable = False
         self._bare = bodiless
-        self._interim = self._unmoved = 0
-        self.pieces = []
-        self.held = 0
+        self._interim = self.held = 0
+        self.pieces.clear()
 
     def feed(self, data: bytes) -> None:
         """Take received bytes. Raises Malformed (HeadTooLarge); the connection is then of no more use."""
-        parser = self._parser
-        if not data or parser is None:
-            return
         if self.complete:
-            self._excess()
+            if data:
+                self._excess()
             return
-        self._unmoved += len(data)
+        self.held += len(data)
         try:
-            parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             return  # nobody has asked for another protocol: whoever reads the status decides
         except httptools.HttpParserError as error:
             if self.surplus or self.complete:  # the answer is whole; what is wrong came after it
                 self._excess()
+                if self._bare:
+                    self.pieces.clear()
                 return
             cause = error.__context__
             raise (cause if isinstance(cause, Malformed) else Malformed()) from error
-        if self._unmoved > MAX_HEAD:
+        if self.pieces:
+            if self._bare:
+                self.pieces.clear()
+                self._excess()
+        elif self.held > MAX_HEAD and not self.complete:
             raise HeadTooLarge
 
     def eof(self) -> None:
         """The server sends nothing more, by its own word: that ends a body without a length."""
-        if self.headed and self._until_close:
+        headers = self.headers
+        if self.headed and "content-length" not in headers and "transfer-encoding" not in headers:
             self.complete = True
 
     def close(self) -> None:
         """Drop the parser, which holds this reader: nothing will be fed any more."""
-        self._parser = None
+        del self._parser
 
     def _excess(self) -> None:
         self.surplus = True
         self.reusable = False
 
-    # Called by the parser ------------------------------------------------------------------------------
+    # Called by the parser, as are `on_header` and `on_body` ----------------------------------------------
 
     def on_message_begin(self) -> None:
         if self.complete:
             self._excess()
-            return
+            raise Malformed  # ends the parsing: this is the answer to no request
         self._skips = False
-        self._lines = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # Those behind the head are trailers, which nothing here needs.
-        self._lines.append((name.lower(), value))
+        self._lines.clear()
 
     def on_headers_complete(self) -> None:
         parser, lines = self._parser, self._lines
-        if self.complete or parser is None:
-            return
         if len(lines) > MAX_HEADERS:
             raise HeadTooLarge
-        if self._unmoved > MAX_HEAD and sum([len(name) + len(value) + 4 for name, value in lines]) > MAX_HEAD:
+        if self.held > MAX_HEAD and sum([len(name) + len(value) + 4 for name, value in lines]) > MAX_HEAD:
             raise HeadTooLarge
-        self._unmoved = 0
+        self.held = 0
         status = parser.get_status_code()
         if 100 <= status < 200 and status != _SWITCHING:
             self._interim += 1
@@ -125,32 +131,20 @@ class AnswerReader:
             self._skips = True
             return
         self.headers = headers = HeaderMap(lines)
-        coded = "transfer-encoding" in headers
-        if coded:
-            codings = [value.strip().lower() for name, value in lines if name == b"transfer-encoding"]
-            if codings != [b"chunked"]:
-                raise Malformed  # no other coding was offered
+        coding = headers.raw.get(b"transfer-encoding")
+        if coding is not None and (
+            coding.strip().lower() != b"chunked"
+            or (len(headers.raw) < len(lines) and [name for name, _ in lines].count(b"transfer-encoding") > 1)
+        ):
+            raise Malformed  # no other coding was offered
         self.status = status
-        self._bare = self._bare or status in _WITHOUT_BODY
-        self._until_close = not coded and "content-length" not in headers
-        self.reusable = parser.should_keep_alive() and (self._bare or not self._until_close)
         self.headed = True
-        if (self._bare and status not in _WITHOUT_BODY) or status in _NEVER_A_BODY:
+        self.reusable = parser.should_keep_alive()
+        if status in _LAST or (self._bare and status not in _WITHOUT_BODY):
             # The parser does not know it (the request was HEAD): it would read the next answer as a body.
-            self.complete, self.reusable = True, False
-
-    def on_body(self, body: bytes) -> None:
-        if self.complete:
-            self._excess()
-            return
-        self._unmoved = 0
-        self.pieces.append(body)
-        self.held += len(body)
-
-    def on_chunk_complete(self) -> None:
-        self._unmoved = 0
+            self._bare = self.complete = True
+            self.reusable = False
 
     def on_message_complete(self) -> None:
-        self._unmoved = 0
         if not self._skips:
             self.complete = True

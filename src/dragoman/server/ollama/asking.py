@@ -24,7 +24,7 @@ from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import STREAM_TYPE, head, is_empty, odd, value
 from dragoman.server.ollama.naming import find, find_granted
@@ -41,7 +41,7 @@ class Asking:
         self._gateway = gateway
         self._inbound = inbound
 
-    async def chat(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def chat(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         stated = head(self._gateway, request)
         if is_empty(stated.get("messages")):
             said = {"message": {"role": "assistant", "content": ""}}
@@ -49,14 +49,14 @@ class Asking:
         else:
             await self._ask(DIALECT, stated, request, exchange, client)
 
-    async def generate(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def generate(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         stated = head(self._gateway, request)
         if is_empty(stated.get("prompt")) and is_empty(stated.get("images")):
             await self._load(stated, {"response": ""}, request, exchange, client)
         else:
             await self._ask(GENERATE, stated, request, exchange, client)
 
-    async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the embedding vectors of the request's texts; none if it has no text. path: the request's."""
         old = path == OLD_PATH
         stated = head(self._gateway, request)
@@ -74,7 +74,7 @@ class Asking:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _ask(
-        self, face: Dialect, stated: Head, request: HttpRequest, exchange: Exchange, client: AsgiClient
+        self, face: Dialect, stated: Head, request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> None:
         name = _name(stated)
         exchange.asked, exchange.phase = name or None, "route"
@@ -92,7 +92,7 @@ class Asking:
         return msgspec.structs.replace(inbound, body=body, shown=name or route.asked)
 
     async def _load(
-        self, stated: Head, said: dict[str, Any], request: HttpRequest, exchange: Exchange, client: AsgiClient
+        self, stated: Head, said: dict[str, Any], request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> None:
         gateway, name = self._gateway, _name(stated)
         exchange.asked, exchange.phase = name or None, "route"

@@ -10,7 +10,7 @@ import msgspec
 from dragoman import ir
 from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed, WireError
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import decode_head, decode_object, encode, refuse_many_values
 from dragoman.wire.ndjson import line
@@ -86,7 +86,7 @@ def needed(body: Mapping[str, Any], *names: str) -> str:
     raise RequestFailed(odd(error))
 
 
-async def tell(client: AsgiClient, body: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
+async def tell(client: HttpClient, body: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
     """Send `lines`, each as a line of JSON; only the last one if the request has `stream: false`."""
     if body.get("stream") is False:
         await client.answer(200, (), encode(lines[-1]))

@@ -23,7 +23,7 @@ from dragoman.dialects.ollama.terms import dated
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import members, needed
 from dragoman.server.ollama.managing import PARAMETERS
@@ -70,7 +70,7 @@ class Listing:
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
-    async def tags(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def tags(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of models that the caller may use."""
         found = self._gateway.engine.table.find
         names = [entry.id for entry in self._gateway.entries(request.caller.models)]
@@ -90,7 +90,7 @@ class Listing:
             listed["remote_model"] = route.deployments[0].model
         return listed
 
-    async def show(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def show(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the details of one model."""
         stated = needed(members(self._gateway, request), "model", "name")
         route = _told(find_granted(self._gateway, request.caller, stated), request.caller)
@@ -111,7 +111,7 @@ class Listing:
             shown["messages"] = [_message(message) for message in route.opening]
         await client.answer(200, (), encode(shown))
 
-    async def loaded(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def loaded(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of embedded models in memory that the caller may use, the latest expiry first."""
         local = self._gateway.local
         running: list[tuple[float, dict[str, Any]]] = []
@@ -139,10 +139,10 @@ class Listing:
         running.sort(key=lambda one: -one[0])
         await client.answer(200, (), encode({"models": [listed for _, listed in running]}))
 
-    async def version(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def version(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await client.answer(200, (), encode({"version": VERSION}))
 
-    async def status(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def status(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send that Ollama's cloud is disabled."""
         await client.answer(200, (), encode(_NO_CLOUD))
 
@@ -165,7 +165,7 @@ def _told(route: Route, caller: Caller) -> Route:
     return msgspec.structs.replace(route, system_prompt=None, opening=())
 
 
-async def running(client: AsgiClient) -> None:
+async def running(client: HttpClient) -> None:
     """Send the text "Ollama is running", for which Ollama's clients call `/`."""
     await client.answer(200, (_TEXT,), RUNNING)
 

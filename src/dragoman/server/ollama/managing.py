@@ -21,7 +21,7 @@ from dragoman.dialects.request import WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
-from dragoman.server.client import AsgiClient
+from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import members, needed, odd, tell, text
 from dragoman.server.ollama.naming import find, find_granted, made, new, untagged
@@ -69,7 +69,7 @@ class Managing:
         self._sizes: dict[str, int] = {}
         """For each created name, the bytes of the request that created it, or that created its source."""
 
-    async def copy(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def copy(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         body = members(self._gateway, request)
         source, destination = needed(body, "source"), new(needed(body, "destination"))
         size = self._sizes.get(made(self._gateway, source) or "", 0)  # the copy holds the same data
@@ -78,7 +78,7 @@ class Managing:
         self._make(request.caller, destination, find(self._gateway, source), size)
         await client.empty(200, ((b"content-length", b"0"),))
 
-    async def create(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def create(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Create or replace a name for a model with a system message, messages and parameters."""
         if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
@@ -105,7 +105,7 @@ class Managing:
         self._make(request.caller, name, route, len(request.body))
         await tell(client, body, [*lines, _SUCCESS])
 
-    async def delete(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         stated = needed(members(self._gateway, request), "model", "name")
         exchange.asked = stated
         self._refuse_restricted(request.caller)
@@ -116,7 +116,7 @@ class Managing:
         self._forget(name)
         await client.empty(200, ((b"content-length", b"0"),))
 
-    async def pull(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def pull(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send success if the caller may use a model of this name, else an error. Nothing is downloaded."""
         body = members(self._gateway, request)
         stated = needed(body, "model", "name")
@@ -134,16 +134,16 @@ class Managing:
             lines.append({"error": text})
         await tell(client, body, lines)
 
-    async def push(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def push(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         exchange.asked = text(members(self._gateway, request), "model", "name")
         raise RequestFailed(_NOTHING_OUT)
 
-    async def blob(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def blob(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Raise RequestFailed (404): no model file is kept here."""
         message = f"blob {request.params['digest'][:80]!r} not found"
         raise RequestFailed(ir.Fault("not_found", message, "not_found"))
 
-    async def take_blob(self, request: HttpRequest, exchange: Exchange, client: AsgiClient) -> None:
+    async def take_blob(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Raise RequestFailed (400): no model file is accepted. The request's body is not read."""
         raise RequestFailed(_NOTHING_IN)
 

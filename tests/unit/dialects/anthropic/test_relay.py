@@ -158,6 +158,17 @@ def test_words_inside_the_text_are_only_words(text: bytes, frame: bytes) -> None
     assert not relay.done
 
 
+def test_a_run_of_deltas_passes_at_once() -> None:
+    relay = RELAY.stream(reply())
+    event = sse("content_block_delta", DELTA)
+    assert relay.run(event * 2 + sse("message_delta", LAST)) == (event * 2, len(event) * 2)  # type: ignore[attr-defined]
+    assert relay.content
+    relay = RELAY.stream(reply())
+    for other in (b"data: %b\n\n" % DELTA, event[:-1], event.replace(b"\n", b"\r\n"), b": \n\n" + event):
+        assert relay.run(other) == (b"", 0)  # type: ignore[attr-defined]
+    assert not relay.content
+
+
 def test_data_of_several_lines_stays_one_event() -> None:
     relay = RELAY.stream(reply())
     pretty = b'{"type":"content_block_delta",\n"index":0,\n"delta":{"type":"text_delta","text":"Hi"}}'

@@ -18,6 +18,7 @@ from dragoman.errors import WireError
 from dragoman.testing import corpus
 from dragoman.testing.case import APIS, split
 from tests.unit.dialects.openai_chat.speaking import chunk
+from tests.unit.dialects.replies import showing
 
 
 def learnt(frame: bytes, sent: bytes | None = None) -> Template:
@@ -226,3 +227,116 @@ def test_padding_in_another_spelling_is_not_learnt() -> None:
     assert not learnt(
         chunk({"content": "a"}, obfuscation="x").replace(b'"obfuscation":', b'"obfuscation": ')
     ).known
+
+
+# --- Whole reads ---------------------------------------------------------------------------------
+
+
+def sse(*frames: bytes) -> bytes:
+    return b"".join(b"data: %b\n\n" % frame for frame in frames)
+
+
+def running(first: bytes) -> Template:
+    """A template that has learnt `first`, which its client gets with another model."""
+    return learnt(first, sse(first).replace(b'"m-1"', b'"mine"'))
+
+
+@pytest.mark.parametrize("more", [{}, {"obfuscation": "x1"}, {"usage": None}])
+def test_events_that_repeat_pass_at_once(more: dict[str, Any]) -> None:
+    frames = [chunk({"content": text}, **more) for text in TEXTS]
+    template = running(chunk({"content": "a"}, **more))
+    read = sse(*frames)
+    assert template.run(read) == (read.replace(b'"model":"m-1"', b'"model":"mine"'), len(read))
+    for frame in frames:
+        assert template.run(sse(frame)) == (template.relayed(frame), len(sse(frame)))
+
+
+def test_a_run_ends_where_another_event_begins() -> None:
+    said = sse(chunk({"content": "b"}), chunk({"content": "c"}))
+    template = learnt(chunk({"content": "a"}), sse(chunk({"content": "a"})))
+    assert template.run(said + sse(chunk({"content": ""}, "stop"))) == (said, len(said))
+    others = OTHERS[:-1]
+    for other in (*map(sse, others), b": ping\n\n", b"event: error\ndata: {}\n\n", b"data: {", b"\n"):
+        # A text that is no string, between the same bytes, is noticed only after the run has been cut.
+        assert template.run(said + other + said) in ((said, len(said)), (b"", 0))
+        assert template.run(other + said) == (b"", 0)
+
+
+PARTED = b'},"finish_reason":null}],"obfuscation":"'
+"""What stands between a text and the padding, whose last quote comes after it."""
+MALFORMED = [
+    b'"b',
+    b'"b" x',
+    b'"\xff"',
+    b'"\t"',
+    b'"\r"',
+    b'"\\ud800"',
+    b'"b","c"',
+    b'"b"]\n["c"',
+    b'"b"]["c"',
+    b'"b"\ndata: 1',
+]
+
+
+@pytest.mark.parametrize(
+    ("after", "first", "others"),
+    [
+        *((b"}}]}", b'"a"', [text]) for text in MALFORMED),
+        *((b'"}', b'"a"' + PARTED + b"x", [text + PARTED + b"y"]) for text in MALFORMED),
+        # As many separators as events, but not one in each
+        (b'"}', b'"a"' + PARTED + b"x", [b'"b', b'"b"' + PARTED + b'c"' + PARTED + b"d"]),
+        (b'"}', b'"a"' + PARTED + b"x", [b'"b","c', b'"b' + PARTED + b'"' + PARTED + b"d"]),
+    ],
+)
+def test_no_malformed_event_is_in_a_run(after: bytes, first: bytes, others: list[bytes]) -> None:
+    before = b'{"model":"m-1","choices":[{"index":0,"delta":{"content":'
+    read = sse(before + first + after)
+    template = running(before + first + after)
+    assert template.run(read) == (read.replace(b"m-1", b"mine"), len(read))
+    assert template.run(sse(*(before + other + after for other in others))) == (b"", 0)
+
+
+def test_there_is_no_run_where_more_than_the_head_differs() -> None:
+    late = b'{"choices":[{"delta":{"content":"a"}}],"model":"m-1","obfuscation":"x"}'
+    assert running(late).run(sse(late)) == (b"", 0)
+    assert running(chunk({"content": "a"}).replace(b"{", b"{\n", 1)).run(sse(chunk({"content": "a"}))) == (
+        b"",
+        0,
+    )
+
+
+@given(st.lists(CHUNK, max_size=25), st.sampled_from([None, "mine"]))
+def test_any_stream_is_relayed_alike_in_runs_and_frame_by_frame(
+    frames: list[bytes], model: str | None
+) -> None:
+    runs, plain = (DIALECT.relay.stream(showing(model)) for _ in range(2))
+    read = sse(*frames)
+    sent, at = b"", 0
+    while at < len(read):
+        data, size = runs.run(read[at:])  # type: ignore[attr-defined]
+        end = at + size if size else read.index(b"\n\n", at) + 2
+        sent += data if size else runs.feed(read[at + 6 : end - 2])
+        at = end
+    assert sent == b"".join(map(plain.feed, frames))
+    assert (runs.usage, runs.content, runs.done) == (plain.usage, plain.content, plain.done)
+
+
+@pytest.mark.parametrize("odd", [(b"", b'"a" "b"'), (b'"a""b"', b""), (b'"a","b"', b""), (b'"a"\t"b"', b" ")])
+def test_a_run_has_one_string_in_each_event(odd: tuple[bytes, bytes]) -> None:
+    frame = chunk({"content": "a"}, usage=None)
+    template = learnt(frame, frame)
+    good = b"data: %b\n\n" % frame
+    assert template.run(good * 3) == (frame * 3, len(good) * 3)
+    bad = b"".join(b"data: %b\n\n" % frame.replace(b'"content":"a"', b'"content":' + text) for text in odd)
+    assert template.run(bad) == (b"", 0)
+
+
+def test_a_model_that_is_called_like_a_member() -> None:
+    frame = chunk({"content": "choices"}, usage=None)
+    sent = frame.replace(b'"model":"', b'"model":"delta","x":"', 1)
+    assert b'"delta"' in sent.split(b'"choices"')[0]
+    template = learnt(frame, sent)
+    assert template.run(b"data: %b\n\n" % frame.replace(b'"content":"choices"', b'"content":" there"')) == (
+        b"",
+        0,
+    )

@@ -57,6 +57,30 @@ def test_deltas_pass_as_they_are() -> None:
     assert (before, relay.content) == (False, True)
 
 
+def test_a_run_of_deltas_passes_at_once() -> None:
+    event = b"event: response.output_text.delta\ndata: " + DELTA + b"\n\n"
+    last = event.replace(b'"delta":"', b'"sequence_number":4,"delta":"')
+    relay = ResponsesStreamRelay(reply("shown"))
+    assert relay.run(event + last + b"event: response.output_text.done\n") == (
+        event + last,
+        len(event + last),
+    )
+    assert relay.content
+    relay.feed(frame(CREATED))
+    relay.run(last)
+    assert (
+        msgspec.json.decode(relay.fail(ir.Fault("upstream", "No.")).split(b"data: ")[1].split(b"\n")[0])[
+            "sequence_number"
+        ]
+        == 5
+    )
+    for other in (b"data: " + DELTA + b"\n\n", event[:-1], event.replace(b"\n", b"\r\n"), b": \n\n" + event):
+        assert ResponsesStreamRelay(reply()).run(other) == (b"", 0)
+    assert ResponsesStreamRelay(reply(framing="ndjson")).run(event) == (b"", 0)
+    relay.feed(frame(COMPLETED))
+    assert relay.run(event) == (b"", 0)
+
+
 def test_the_conversation_is_named_which_no_provider_was_told_of() -> None:
     relay = ResponsesStreamRelay(reply(echo={"conversation": {"id": "conv_1"}}))
     told = msgspec.json.decode(relay.feed(frame(CREATED)).split(b"data: ")[1])

@@ -10,7 +10,7 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN
 from dragoman.dialects.repair import _ORDERS
-from dragoman.dialects.repair.kept import kept
+from dragoman.dialects.repair.kept import kept, only_texts
 from tests.unit.dialects.repair.histories import CALL, OTHER, PICTURE, RULES, assistant, result, system, user
 
 ANSWERED = (user("Hi"), assistant("So", CALL, OTHER), user(result("a", "x"), result("b", "y")))
@@ -61,3 +61,44 @@ def test_a_history_that_keeps_the_rules_stays(order: Any, messages: tuple[ir.Mes
 )
 def test_any_other_history_is_looked_at_closely(messages: tuple[ir.Message, ...]) -> None:
     assert kept(ir.Request("client", "m", messages), RULES) is None
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (user("Hi"),),
+        (system("Be brief."), user("Hi"), assistant("Yes?"), user("Well.")),
+    ],
+)
+def test_a_history_of_single_texts_is_known_as_such(messages: tuple[ir.Message, ...]) -> None:
+    request = ir.Request("client", "m", messages)
+    turns = kept(request, RULES)
+    assert turns is not None
+    assert only_texts(request) == [(turn.role, turn.pieces[0].blocks[0].text) for turn in turns]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (),
+        (system("S"),),
+        (user(),),
+        (user(" "),),
+        (user("Hi", "there"),),
+        (user(ir.Text("Hi", cache=ir.CacheMark())),),
+        (msgspec.structs.replace(user("Hi"), name="Ada"),),
+        (assistant("Hi"), user("x")),
+        (user("Hi"), assistant("x")),
+        (user("Hi"), user("x")),
+        (user("Hi"), system("S"), user("x")),
+        (system("S"), system("T"), user("x")),
+        (user("Hi"), assistant(ir.Thinking("Hm.")), user("x")),
+        (ir.Message("developer", (ir.Text("S"),)), user("x")),
+    ],
+)
+def test_any_other_history_is_not(messages: tuple[ir.Message, ...]) -> None:
+    assert only_texts(ir.Request("client", "m", messages)) is None
+
+
+def test_nor_is_one_with_a_system_text_of_the_request() -> None:
+    assert only_texts(ir.Request("client", "m", (user("Hi"),), system=(ir.Text("S"),))) is None

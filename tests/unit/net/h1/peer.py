@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager
 from multidict import CIMultiDict
 from yarl import URL
 
-from dragoman.net.h1.client import HTTPClient
+from dragoman.net.client import Head
+from dragoman.net.h1.client import HTTPClient, Reply
+from dragoman.net.h1.connection import Connection
 from dragoman.net.h1.dial import Dialer, Sessions, trusting
 
 Serve = Callable[["Peer"], Awaitable[None]]
@@ -98,15 +100,28 @@ async def calling(tls: Sessions | None = None, **options: object) -> AsyncGenera
         await client.close()
 
 
+async def piece(source: Reply | Connection) -> bytes:
+    """The bytes of a body that arrive next; b"" = the end."""
+    while (data := source.take()) is None:
+        await source.arrival()
+    return data
+
+
+async def headed(connection: Connection) -> None:
+    """Wait for the head of an answer."""
+    while not connection.reader.headed:
+        await connection.arrival()
+
+
 async def ask(
     client: HTTPClient, url: URL, method: str = "POST", body: bytes | None = b"{}"
 ) -> tuple[int, bytes]:
     """The status and the body of one request's answer."""
-    answer = await client.request(method, url, HEADERS, body, connect=3.0)
+    answer = await client.request(Head(method, url, HEADERS), body, connect=3.0)
     try:
         data = b""
-        while piece := await answer.piece():
-            data += piece
+        while part := await piece(answer):
+            data += part
         return answer.status, data
     finally:
         answer.release()

@@ -13,8 +13,9 @@ from contextlib import suppress
 import brotli
 import pytest
 from multidict import CIMultiDict
+from yarl import URL
 
-from dragoman.net.client import Flow
+from dragoman.net.client import Flow, Head
 from dragoman.net.failures import (
     Disconnected,
     Failure,
@@ -26,7 +27,7 @@ from dragoman.net.failures import (
 )
 from dragoman.net.h1.client import head
 from dragoman.wire.multipart import Pieces
-from tests.unit.net.h1.peer import HEADERS, OK, Peer, Serve, ask, calling, friendly, serving
+from tests.unit.net.h1.peer import HEADERS, OK, Peer, Serve, ask, calling, friendly, piece, serving
 
 MIB = 1024 * 1024
 
@@ -87,8 +88,8 @@ async def test_every_body_is_framed(body: object, frame: bytes, read: bytes) -> 
     if isinstance(body, str):
         body = Flow(pieces(b"he", b"", b"llo"), None if body == "flow" else 5)
     async with serving(serve) as server, calling() as client:
-        answer = await client.request("POST", server.url, HEADERS, body)  # type: ignore[arg-type]
-        assert await answer.piece() == b"ok"
+        answer = await client.request(Head("POST", server.url, HEADERS), body)  # type: ignore[arg-type]
+        assert await piece(answer) == b"ok"
         assert answer.ended
         answer.release()
         assert await ask(client, server.url) == (200, b"ok")
@@ -115,7 +116,7 @@ async def test_get_has_no_frame() -> None:
 async def test_a_body_of_another_size_than_stated_ends_the_connection(parts: list[bytes]) -> None:
     async with serving(friendly) as server, calling() as client:
         with pytest.raises(Failure):
-            await client.request("POST", server.url, HEADERS, Flow(pieces(*parts), 5))
+            await client.request(Head("POST", server.url, HEADERS), Flow(pieces(*parts), 5))
         assert await ask(client, server.url) == (200, b"1 2")
 
 
@@ -154,11 +155,35 @@ async def test_a_body_whose_source_fails_ends_its_connection(
 
     async with serving(serve) as server, calling() as client:
         with suppress(Failure):
-            answer = await asyncio.wait_for(client.request("POST", server.url, HEADERS, Flow(source())), 3.0)
+            answer = await asyncio.wait_for(
+                client.request(Head("POST", server.url, HEADERS), Flow(source())), 3.0
+            )
             with suppress(Failure):
-                await answer.piece()
+                await piece(answer)
             answer.release()
         assert await ask(client, server.url) == (200, b"1 2")
+
+
+async def test_headers_of_one_request_are_written_for_it_alone() -> None:
+    got: list[bytes] = []
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            got.append((await peer.request())[0])
+            await peer.say(OK)
+
+    shared = Head("POST", URL(), HEADERS)
+    async with serving(serve) as server, calling() as client:
+        shared.url = server.url
+        for added in ({"x-one": "1", "Host": "other", "content-length": "9"}, None):
+            answer = await client.request(shared, b"{}", added)
+            assert await piece(answer) == b"ok"
+            answer.release()
+        with pytest.raises(ValueError, match="control character"):
+            await client.request(shared, b"{}", {"x": "a\r\nb: c"})
+    assert [head.count(b"x-one: 1\r\n") for head in got] == [1, 0]
+    assert [head.count(b"host: ") for head in got] == [1, 1]
+    assert [head.count(b"content-length: ") for head in got] == [1, 1]
 
 
 async def test_a_closed_client_sends_nothing() -> None:
@@ -180,8 +205,8 @@ async def test_an_answer_that_comes_before_the_body_is_sent_counts() -> None:
         await asyncio.sleep(5)
 
     async with serving(serve) as server, calling() as client:
-        answer = await client.request("POST", server.url, HEADERS, Pieces([bytes(64 * MIB)], 64 * MIB))
-        assert (answer.status, await answer.piece()) == (413, b"no")
+        answer = await client.request(Head("POST", server.url, HEADERS), Pieces([bytes(64 * MIB)], 64 * MIB))
+        assert (answer.status, await piece(answer)) == (413, b"no")
         answer.release()
         again = asyncio.ensure_future(ask(client, server.url))
         await asyncio.sleep(0.1)
@@ -263,12 +288,12 @@ async def test_nothing_is_read_while_nobody_takes_it() -> None:
 
     async with serving(serve) as server, calling() as client:
         tracemalloc.start()
-        answer = await client.request("POST", server.url, HEADERS, b"{}")
+        answer = await client.request(Head("POST", server.url, HEADERS), b"{}")
         await asyncio.sleep(0.5)
         held = sent
         size = 0
-        while piece := await answer.piece():
-            size += len(piece)
+        while part := await piece(answer):
+            size += len(part)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         answer.release()
@@ -409,7 +434,7 @@ async def test_an_answer_that_is_left_closes_its_connection() -> None:
             await peer.say(b"HTTP/1.1 200 OK\r\n\r\n", bytes(100))
 
     async with serving(serve) as server, calling() as client:
-        answer = await client.request("POST", server.url, HEADERS, b"{}")
+        answer = await client.request(Head("POST", server.url, HEADERS), b"{}")
         answer.release()
         answer.release()
         await asyncio.sleep(0.05)

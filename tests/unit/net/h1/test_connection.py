@@ -12,6 +12,7 @@ import pytest
 from dragoman.net.failures import Disconnected, Failure, Truncated
 from dragoman.net.h1.connection import Connection
 from dragoman.net.h1.reader import AnswerReader
+from tests.unit.net.h1.peer import headed, piece
 
 MIB = 1024 * 1024
 
@@ -29,7 +30,7 @@ async def joined() -> tuple[Connection, socket.socket, list[str]]:
 
 
 def alive(connection: Connection) -> bool:
-    return connection.alive
+    return connection.alive()
 
 
 async def test_bytes_before_any_request_end_the_connection() -> None:
@@ -56,13 +57,13 @@ async def test_the_owner_learns_how_it_ended() -> None:
     with theirs:
         connection.send(b"GET / HTTP/1.1\r\n\r\n")
         theirs.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc")
-        await connection.headed()
-        assert await connection.piece() == b"abc"
-        assert not connection.ended
+        await headed(connection)
+        assert await piece(connection) == b"abc"
+        assert not connection.reader.complete
         theirs.shutdown(socket.SHUT_WR)
         with pytest.raises(Truncated):
-            await connection.piece()
-        assert not connection.reusable
+            await piece(connection)
+        assert not connection.reusable()
 
 
 async def test_what_came_before_the_end_is_read_first() -> None:
@@ -71,18 +72,18 @@ async def test_what_came_before_the_end_is_read_first() -> None:
     theirs.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 3\r\n\r\nabc")
     theirs.close()
     await asyncio.sleep(0.05)
-    await connection.headed()
-    assert await connection.piece() == b"abc"
-    assert await connection.piece() == b""
-    assert connection.ended
-    assert not connection.reusable
+    await headed(connection)
+    assert await piece(connection) == b"abc"
+    assert await piece(connection) == b""
+    assert connection.reader.complete
+    assert not connection.reusable()
 
 
 async def test_an_error_of_the_owner_reaches_whoever_waits() -> None:
     connection, theirs, _ = await joined()
     with theirs:
         connection.send(b"POST / HTTP/1.1\r\n\r\n")
-        waiting = asyncio.ensure_future(connection.headed())
+        waiting = asyncio.ensure_future(headed(connection))
         await asyncio.sleep(0)
         connection.fail(Failure("the source has gone"))
         connection.fail(Failure("something else"))
@@ -95,11 +96,11 @@ async def test_an_own_end_completes_no_body() -> None:
     with theirs:
         connection.send(b"GET / HTTP/1.1\r\n\r\n")
         theirs.sendall(b"HTTP/1.1 200 OK\r\n\r\nabc")
-        await connection.headed()
-        assert await connection.piece() == b"abc"
+        await headed(connection)
+        assert await piece(connection) == b"abc"
         connection.abort()
         with pytest.raises(Truncated):
-            await connection.piece()
+            await piece(connection)
 
 
 @pytest.mark.parametrize("end", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc"])
@@ -112,8 +113,8 @@ async def test_a_failed_connection_leaves_no_reference_cycle(end: bytes) -> None
         theirs.sendall(end)
         theirs.close()
         with suppress(Failure):
-            await connection.headed()
-            while await connection.piece():
+            await headed(connection)
+            while await piece(connection):
                 pass
         await asyncio.sleep(0.05)
         del connection
@@ -149,7 +150,7 @@ async def test_reading_stops_while_nobody_takes_what_came() -> None:
     with theirs:
         connection.send(b"GET / HTTP/1.1\r\n\r\n")
         theirs.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        await connection.headed()
+        await headed(connection)
         taken = 0
         for _ in range(200):
             try:
@@ -160,5 +161,25 @@ async def test_reading_stops_while_nobody_takes_what_came() -> None:
         assert connection.reader.held < MIB
         read = 0
         while read < taken:
-            read += len(await connection.piece())
+            read += len(await piece(connection))
         assert read == taken
+
+
+async def test_framing_at_the_end_of_an_answer_stops_no_reading() -> None:
+    """What is left behind would be a connection that looks free and brings no answer."""
+    connection, theirs, _ = await joined()
+    with theirs:
+        connection.send(b"GET / HTTP/1.1\r\n\r\n")
+        theirs.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        await headed(connection)
+        assert await piece(connection) == b"abc"
+        connection.data_received(b"0\r\nx: " + b"a" * 60_000)
+        connection.data_received(b"a" * 240_000 + b"\r\n\r\n")
+        assert await piece(connection) == b""
+        assert connection.reusable()
+        connection.send(b"GET / HTTP/1.1\r\n\r\n")
+        theirs.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+        async with asyncio.timeout(5):
+            await headed(connection)
+            assert await piece(connection) == b"hi"
+        connection.abort()

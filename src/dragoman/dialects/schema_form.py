@@ -1,0 +1,70 @@
+"""The form of correct JSON Schemas, as a type: a schema that fits it needs no search for mistakes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+_Type = Literal["object", "array", "string", "number", "integer", "boolean", "null"]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class SchemaForm(
+    msgspec.Struct,
+    gc=False,
+    rename={"defs": "$defs", "ref": "$ref", "not_": "not", "if_": "if", "else_": "else"},
+):
+    """A JSON Schema. What `msgspec.convert` accepts has no `schema.mistake`; the reverse is not true.
+
+    The common keywords come first, because a member is searched from the one before it.
+    """
+
+    type: _Type | Annotated[list[_Type], msgspec.Meta(min_length=1)] | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    properties: _ByName = UNSET
+    required: list[str] | UnsetType = UNSET
+    additionalProperties: _One = UNSET  # noqa: N815
+    enum: list[Any] | UnsetType = UNSET
+    items: _One = UNSET
+    title: str | UnsetType = UNSET
+    anyOf: _Several = UNSET  # noqa: N815
+    format: str | UnsetType = UNSET
+    ref: str | UnsetType = UNSET
+    defs: _ByName = UNSET
+    patternProperties: _ByName = UNSET  # noqa: N815
+    definitions: _ByName = UNSET
+    dependentSchemas: _ByName = UNSET  # noqa: N815
+    allOf: _Several = UNSET  # noqa: N815
+    oneOf: _Several = UNSET  # noqa: N815
+    prefixItems: _Several = UNSET  # noqa: N815
+    unevaluatedProperties: _One = UNSET  # noqa: N815
+    unevaluatedItems: _One = UNSET  # noqa: N815
+    propertyNames: _One = UNSET  # noqa: N815
+    contains: _One = UNSET
+    not_: _One = UNSET
+    if_: _One = UNSET
+    then: _One = UNSET
+    else_: _One = UNSET
+    pattern: str | UnsetType = UNSET
+    minimum: float | UnsetType = UNSET
+    maximum: float | UnsetType = UNSET
+    multipleOf: float | UnsetType = UNSET  # noqa: N815
+    minLength: _Count | UnsetType = UNSET  # noqa: N815
+    maxLength: _Count | UnsetType = UNSET  # noqa: N815
+    minItems: _Count | UnsetType = UNSET  # noqa: N815
+    maxItems: _Count | UnsetType = UNSET  # noqa: N815
+    minProperties: _Count | UnsetType = UNSET  # noqa: N815
+    maxProperties: _Count | UnsetType = UNSET  # noqa: N815
+
+
+_One = SchemaForm | bool | UnsetType
+_ByName = dict[str, SchemaForm | bool] | UnsetType
+_Several = Annotated[list[SchemaForm | bool], msgspec.Meta(min_length=1)] | UnsetType
+
+
+class ParametersForm(SchemaForm):
+    """The schema of a function's parameters: of an object."""
+
+    type: Literal["object"] | UnsetType = UNSET

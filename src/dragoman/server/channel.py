@@ -1,0 +1,65 @@
+"""Where the bytes of an answer go: into our own connection (`server.cycle`), or through ASGI's `send` where
+another server runs the application.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from dragoman.engine.client import Headers
+from dragoman.server.link import Send
+
+
+class Channel(Protocol):
+    """Writes the answer to one request. Each method waits while the client reads slowly, and does nothing
+    once the client has disconnected.
+    """
+
+    @property
+    def begun(self) -> bool:
+        """Whether a head has been written."""
+        ...
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Write a whole answer. `headers` state the length of a body."""
+        ...
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """Write the head of an answer whose body follows in pieces."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Write a piece of the body."""
+        ...
+
+    async def end(self, data: bytes) -> None:
+        """Write the last piece of the body, which may be empty."""
+        ...
+
+
+class AsgiChannel:
+    """A Channel over ASGI. send: the application's."""
+
+    __slots__ = ("_send", "begun")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """See `Channel`."""
+        await self.begin(status, headers)
+        await self.end(body)
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """See `Channel`."""
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self.begun = True
+
+    async def write(self, data: bytes) -> None:
+        """See `Channel`."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes) -> None:
+        """See `Channel`."""
+        await self._send({"type": "http.response.body", "body": data})

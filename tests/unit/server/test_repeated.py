@@ -1,0 +1,49 @@
+"""Which requests can be recognised by their head; that nothing else is: tests/unit/server/test_http.py."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from dragoman.server.cycle import Cycle
+from dragoman.server.head import Head
+from dragoman.server.repeated import repeatable
+from dragoman.wire.headers import HeaderMap
+
+HEAD = b"POST / HTTP/1.1\r\nhost: x\r\nContent-Length: 2\r\nuser-agent: y\r\n\r\n"
+
+
+def came(body: bytes | None, *, keep_alive: bool = True, headers: Any = ()) -> Cycle:
+    lines = HeaderMap(headers)
+    more: Any = ((), "1.1", None, None, {}, "openai_chat", b"", "/", (), None, None, None)
+    head = Head("POST", "/", None, "", lines, *more)
+    cycle = Cycle(cast(Any, None), head, lines, 0.0, keep_alive=keep_alive, expects=False)
+    cycle.body = body
+    return cycle
+
+
+def test_the_bytes_around_the_length_are_remembered() -> None:
+    known = repeatable(HEAD + b"{}", came(b"{}"))
+    assert known is not None
+    assert known.before + known.digits + known.after == HEAD
+    assert known.digits == b"2"
+
+
+@pytest.mark.parametrize(
+    ("data", "cycle"),
+    [
+        (HEAD + b"{}", came(None)),  # it comes in pieces
+        (HEAD + b"{}", came(b"{}", keep_alive=False)),
+        (HEAD + b"{}", came(b"{}", headers=[(b"expect", b"100-continue")])),
+        (HEAD + b"{}\r\n", came(b"{}")),
+        (b"\r\n\r\n" + HEAD + b"{}", came(b"{}")),
+        (HEAD.replace(b"Content-Length: 2", b"transfer-encoding: chunked") + b"2\r\n{}\r\n", came(b"{}")),
+        (HEAD.replace(b": 2", b":2") + b"{}", came(b"{}")),
+        (HEAD.replace(b": 2", b": 2 ") + b"{}", came(b"{}")),
+        (HEAD.replace(b"x", b"x" * 20_000) + b"{}", came(b"{}")),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", came(b"")),
+    ],
+)
+def test_what_is_not_remembered(data: bytes, cycle: Cycle) -> None:
+    assert repeatable(data, cycle) is None
