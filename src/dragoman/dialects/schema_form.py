@@ -68,3 +68,32 @@ class ParametersForm(SchemaForm):
     """The schema of a function's parameters: of an object."""
 
     type: Literal["object"] | UnsetType = UNSET
+
+
+class CommonForm(msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"dialect": "$schema"}):
+    """A JSON Schema of few keywords, as most are. It is recognised faster than a `SchemaForm`, since each
+    field of a type takes its time for each value, also where it is missing.
+    """
+
+    type: _Type | Annotated[list[_Type], msgspec.Meta(min_length=1)] | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    properties: dict[str, CommonForm] | UnsetType = UNSET
+    required: list[str] | UnsetType = UNSET
+    additionalProperties: CommonForm | bool | UnsetType = UNSET  # noqa: N815
+    enum: list[Any] | UnsetType = UNSET
+    items: CommonForm | bool | UnsetType = UNSET
+    default: Any = UNSET
+    anyOf: Annotated[list[CommonForm], msgspec.Meta(min_length=1)] | UnsetType = UNSET  # noqa: N815
+    title: str | UnsetType = UNSET
+    minimum: float | UnsetType = UNSET
+    maximum: float | UnsetType = UNSET
+    minLength: _Count | UnsetType = UNSET  # noqa: N815
+    maxLength: _Count | UnsetType = UNSET  # noqa: N815
+    format: str | UnsetType = UNSET
+    dialect: Any = UNSET
+
+
+class CommonParametersForm(CommonForm):
+    """The schema of a function's parameters, of few keywords."""
+
+    type: Literal["object"] | UnsetType = UNSET

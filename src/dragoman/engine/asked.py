@@ -67,8 +67,8 @@ class Inbound(msgspec.Struct, frozen=True):
     or that keeps its answer; None = neither. path, params: the path with names in braces, and their values.
     fields: the fields of a form, `body` is then empty; () = no form. shown: the model name that answers show;
     None = the one that the route states. room: counts the bytes of the continued messages. reading: the
-    weight of the body for steps that do not read its texts (`wire.json.Measured`); 0 = its size. wishes: as
-    read from the same headers before; None = not yet.
+    weight of the body for steps that do not read its texts (`wire.json.Measured`); 0 = not measured yet.
+    wishes: as read from the same headers before; None = not yet.
     """
 
     face: Dialect
@@ -167,6 +167,10 @@ class Turn(Protocol):
     @property
     def keeps(self) -> bool:
         """Whether `kept` must be called with the answer's JSON object as the client reads it."""
+        ...
+
+    def concerns(self, body: Mapping[str, Any]) -> bool:
+        """Whether there is anything to do for a request with this body. If not, the request has no turn."""
         ...
 
     @property

@@ -18,7 +18,15 @@ from dragoman.dialects.table import READINGS
 from dragoman.engine.asked import Asked, Inbound, Said, Wishes, blamed
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
-from dragoman.wire.json import decode_object, head_of, refuse_case_variants, refuse_many_values
+from dragoman.wire.json import (
+    FIRST_MEASURED,
+    SHARE_OF_TEXT,
+    decode_measured,
+    decode_object,
+    head_of,
+    refuse_case_variants,
+    refuse_many_values,
+)
 
 _LONGEST_MODEL: Final = 256
 
@@ -31,26 +39,38 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
     wished = inbound.wished
     for tags in wished.tags:
         _tag(exchange, tags)
-    reading = inbound.reading or len(inbound.body)
+    size = len(inbound.body)
+    # What is not measured yet is hardly more than its texts, as a rule, and decoded at once even if it is
+    # not.
+    first = inbound.reading or (size if size >= FIRST_MEASURED else size // SHARE_OF_TEXT)
     try:
-        if reading < MEDIUM:
-            return _read(exchange, inbound, wished, steps, always_usage=always_usage)
-        return await steps.run(reading, _read, exchange, inbound, wished, steps, always_usage=always_usage)
+        if size < MEDIUM:
+            return _read(exchange, inbound, wished, steps, always_usage=always_usage)[0]
+        asked, extra = await steps.run(
+            first, _read, exchange, inbound, wished, steps, always_usage=always_usage
+        )
     except WireError as error:
         raise RequestFailed(blamed(error)) from error
+    if extra:
+        inbound.room.take(extra)
+    return asked
 
 
-def _read(exchange: Exchange, inbound: Inbound, wished: Wishes, steps: Steps, *, always_usage: bool) -> Asked:
-    """Decode the body and check it. The exchange notes its model and what is for the gateway. Raises
-    WireError.
+def _read(
+    exchange: Exchange, inbound: Inbound, wished: Wishes, steps: Steps, *, always_usage: bool
+) -> tuple[Asked, int]:
+    """Decode the body and check it. The exchange notes its model and what is for the gateway. Returns also
+    the bytes of memory that its values take and nothing has counted yet. Raises WireError.
     """
     face, raw, turn = inbound.face, inbound.body, inbound.turn
     head: dict[str, msgspec.Raw] | None = None
+    extra, reading = 0, len(raw)
     if inbound.fields:
         body, head = texts(inbound.fields), {}
     else:
-        refuse_many_values(raw, inbound.max_values)
-        body = decode_object(raw, inbound.max_depth)
+        body, extra, reading = _decoded(inbound)
+        if turn is not None and not turn.concerns(body):
+            turn = None
         if turn is not None:
             head = head_of(raw)  # it may be read outside of a step
     codec = face.operations.get(inbound.operation)
@@ -88,8 +108,7 @@ def _read(exchange: Exchange, inbound: Inbound, wished: Wishes, steps: Steps, *,
         exchange.asked = _stated_model(wire)
         raise
     exchange.asked, exchange.streamed = model, streamed
-    reading = inbound.reading or len(raw)
-    return Asked(
+    asked = Asked(
         exchange,
         inbound,
         wished,
@@ -107,6 +126,18 @@ def _read(exchange: Exchange, inbound: Inbound, wished: Wishes, steps: Steps, *,
         streamed,
         beyond=beyond,
     )
+    return asked, extra
+
+
+def _decoded(inbound: Inbound) -> tuple[dict[str, Any], int, int]:
+    """The decoded body, the bytes of memory of its values that are not counted yet, and the weight of the
+    body for steps that do not read its texts. Raises WireError.
+    """
+    raw = inbound.body
+    if inbound.reading or len(raw) >= FIRST_MEASURED:
+        refuse_many_values(raw, inbound.max_values)
+        return decode_object(raw, inbound.max_depth), 0, inbound.reading or len(raw)
+    return decode_measured(raw, inbound.max_depth, inbound.max_values)
 
 
 def _checked(face: Dialect, wire: WireRequest) -> tuple[Dialect, WireError | None]:

@@ -77,7 +77,7 @@ class Delivery:
     @property
     def turn(self) -> Turn | None:
         """The conversation that may store the answer; None = nothing stores it."""
-        return self._inbound.turn
+        return self._inbound.turn if self.asked is None else self.asked.turn
 
     def expect(self, asked: Asked) -> None:
         """Set the request. If it asks for a stream, heartbeats can begin."""

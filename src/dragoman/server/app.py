@@ -50,7 +50,7 @@ from dragoman.server.websocket import Sockets, without_upgrade
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
 from dragoman.wire.headers import HeaderMap
-from dragoman.wire.json import Measured, measured
+from dragoman.wire.json import FIRST_MEASURED, Measured, measured
 
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
@@ -302,10 +302,11 @@ class App:
             arrival.link.watch(arrival.receive)
 
     async def _body(self, arrival: Arrival, exchange: Exchange, share: Share) -> tuple[bytes, int]:
-        """The whole body of a request, decompressed, and its weight. Raises RequestFailed and ClientGone.
+        """The whole body of a request, decompressed, and its weight, 0 = to be measured when it is decoded.
+        Raises RequestFailed and ClientGone.
 
-        share: is charged with the memory of the body and of the JSON values that will be decoded from it,
-        unless the body came in with its head and has at most `_SMALL` bytes.
+        share: is charged with the memory of the body, and with that of the JSON values that will be decoded
+        from it if they are measured here.
         """
         parts: list[bytes] = []
         limit = self._settings.max_body
@@ -327,6 +328,8 @@ class App:
                 parts.append(piece)
             exchange.waited += self._seams.monotonic() - since
         size, most = sum(map(len, parts)), self._settings.max_values
+        if size < FIRST_MEASURED:
+            return b"".join(parts), 0
         run = self._gateway.heavy.run
         body, (extra, weight) = await run(size // 10, exchange.client, _joined, parts, most)
         share.take(extra)

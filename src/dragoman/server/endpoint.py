@@ -26,7 +26,8 @@ class HttpRequest(msgspec.Struct, frozen=True):
     itself. form: the fields of a form, which the end of the exchange frees; None = the body is no form.
     parts: the body piece by piece, for a handler that takes "parts". room: is charged with the memory that
     the request takes. reading: the weight of the body for steps that do not read its texts
-    (`wire.json.Measured`); 0 = its size. wishes: those that were read from the same headers, by the protocol.
+    (`wire.json.Measured`); 0 = not measured yet. wishes: those that were read from the same headers, by the
+    protocol.
     """
 
     body: bytes

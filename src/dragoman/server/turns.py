@@ -20,6 +20,10 @@ _AFFINITY: Final = "x-session-affinity"
 """A request with this header has no session: its client (opencode) sends a session's id only to reach the
 same instance, and repeats the history itself.
 """
+_SEARCHED: Final = 4_000
+"""Bytes. In a longer body the mark is not searched for, which takes as long as decoding: the engine looks
+into the decoded body (`Turn.concerns`).
+"""
 
 
 def turn_of(
@@ -39,7 +43,7 @@ def turn_of(
     turn: ResponseTurn | ChatTurn | None = None
     if face.name == STATEFUL:
         turn = ResponseTurn(gateway.keeping, caller.name, connection)
-    elif face.name == chats.NAME and chats.MARK in body:
+    elif face.name == chats.NAME and (len(body) > _SEARCHED or chats.MARK in body):
         turn = ChatTurn(gateway.keeping, caller.name)
     if _AFFINITY in headers:
         return turn

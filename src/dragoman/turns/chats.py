@@ -59,6 +59,10 @@ class ChatTurn:
 
     hears = keeps
 
+    def concerns(self, body: Mapping[str, Any]) -> bool:
+        """Whether the body may ask for a stored answer."""
+        return "store" in body
+
     async def expand(self, asked: Asked) -> Asked:
         """The request without `store` and `metadata` if its answer is to be stored, else unchanged."""
         said = asked.said

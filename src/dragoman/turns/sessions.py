@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -162,6 +162,10 @@ class SessionTurn:
     def keeps(self) -> bool:
         """Whether `kept` must be called: `inner` wants it."""
         return self._inner is not None and self._inner.keeps
+
+    def concerns(self, body: Mapping[str, Any]) -> bool:
+        """Always: the messages may belong to a session that no member names."""
+        return True
 
     def _name(self, asked: Asked) -> Asked:
         """Note the session that the body names, if any. Returns the request without the member `session_id`,

@@ -114,6 +114,10 @@ class ResponseTurn:
         self.everything: list[Wire] = []
         """The items of the history and the input, set by `expand` if `asks` is set."""
 
+    def concerns(self, body: Mapping[str, Any]) -> bool:
+        """Always: without `store` an answer is kept, too."""
+        return True
+
     async def expand(self, asked: Asked) -> Asked:
         """The request with its stored history before its input, stored items in place of references, `store:
         false`, and without the members `_STATE`. Sets this turn's fields. Raises RequestFailed if a stored

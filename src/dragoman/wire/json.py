@@ -18,9 +18,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from gc import get_referents, is_tracked
-from itertools import accumulate
+from itertools import accumulate, compress
 from math import isinf
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -62,8 +62,16 @@ _VALUE = 270
 """Bytes of memory per value while a request is translated: 210,000 values in short messages take 56 MB."""
 _USUAL = 4
 """Bytes of memory per byte of a body of long texts: as received, decoded and encoded again."""
-_TEXT = 10
+SHARE_OF_TEXT: Final = 10
 """How many bytes of a long text take as long to work on as one byte of a body that is dense in values."""
+FIRST_MEASURED: Final = 1_000_000
+"""Bytes from which a body is measured before it is decoded. One of so many is decoded within 0.03 s, and its
+values take less than 50 MB.
+"""
+_NOT_MEASURED = 4_000
+"""Bytes below which a body's size says enough."""
+_FEW: Final = 16
+"""Bytes for each value, from which on a decoded value is counted faster than its text."""
 _DENSE = 2
 """Bytes for each value in a body that is as dense as can be: a digit and a comma."""
 _PIECE = 256 * 1024
@@ -82,6 +90,9 @@ _NOT_COUNTED_OR_QUOTES = bytes(set(range(256)) - set(b'"[{,'))
 _STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
 """Brackets as signed bytes: +1 for an opening bracket, -1 for a closing one."""
 
+_HOLDS = frozenset((dict, list)).__contains__
+"""Whether values of a type hold others, in decoded JSON."""
+
 _decode_any = msgspec.json.Decoder().decode
 _decode_head = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -92,6 +103,42 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     column), and for too many levels, values or digits.
     """
     body = body.removeprefix(_BOM)
+    value = _object(body, max_depth)
+    if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
+        _check_depth(body, max_depth)
+    return value
+
+
+def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[str, Any], int, int]:
+    """As `decode_object`, with the extra memory and the weight of `Measured`. Raises WireError also (code
+    `request_too_large`) for more than max_values values.
+
+    For less than `FIRST_MEASURED` bytes. There the decoded value tells both faster than the text does: most
+    of a long body is text, in which nothing is to be counted.
+    """
+    body = body.removeprefix(_BOM)
+    value = _object(body, max_depth)
+    size = len(body)
+    if size < _NOT_MEASURED:
+        refuse_many_values(body, max_values)
+        if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
+            _check_depth(body, max_depth)
+        return value, 0, size
+    if (held := _held(value, size // _FEW)) is None:
+        if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
+            _check_depth(body, max_depth)
+        count = count_values(body, max_values)
+    else:
+        count, levels = held
+        if levels > max_depth:
+            raise _too_deep(max_depth)
+    if count > max_values:
+        raise _too_many(max_values)
+    return (value, *_measured(size, count))
+
+
+def _object(body: bytes, max_depth: int) -> dict[str, Any]:
+    """The decoded object; its depth is unchecked, `max_depth` is for an error. Raises WireError."""
     if len(body) > _MOST_DIGITS:
         refuse_flood(body)
         _refuse_many_digits(body)
@@ -101,9 +148,25 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
         raise _explained(body, error, max_depth) from None
     if type(value) is not dict:
         raise _not_an_object(body)
-    if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
-        _check_depth(body, max_depth)
     return value
+
+
+def _held(value: dict[str, Any], most: int) -> tuple[int, int] | None:
+    """How many values a decoded object holds, counted as in `refuse_many_values`, and on how many levels;
+    None for more than `most` values. The garbage collector knows what each array and object holds, so that
+    all those of a level are asked at once.
+    """
+    level: list[Any] = [value]
+    count = levels = 0
+    while level:
+        sizes = list(map(len, level))
+        count += sum(sizes) + sizes.count(0)
+        if count > most:
+            return None
+        members = get_referents(*level)
+        level = list(compress(members, map(_HOLDS, map(type, members))))
+        levels += 1
+    return count, levels
 
 
 def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Raw]:
@@ -137,7 +200,7 @@ def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
     JSON may pass.
     """
     if len(body) > max_values and count_values(body, max_values) > max_values:
-        raise WireError(f"more than {max_values} values", code=TOO_LARGE)
+        raise _too_many(max_values)
 
 
 def count_values(body: bytes, most: int) -> int:
@@ -171,15 +234,18 @@ def measured(body: bytes, max_values: int = MAX_VALUES) -> Measured:
     max_values: from twice so many strings on, both are only upper bounds, because such a body is refused.
     """
     size = len(body)
-    usual = _USUAL * size
-    if _has_at_most(body, usual // _VALUE):
-        return Measured(0, size // _TEXT)
+    if _has_at_most(body, _USUAL * size // _VALUE):
+        return Measured(0, size // SHARE_OF_TEXT)
     plain = _without_escapes(body)
     if plain.count(b'"') <= 4 * max_values:  # a body with more quotes is refused anyway
         count = len(_outside_of_strings(plain, _NOT_COUNTED_OR_QUOTES))
     else:
         count = _commas_and_openings(body)
-    return Measured(max(0, count * _VALUE - usual), max(size // _TEXT, _DENSE * count))
+    return _measured(size, count)
+
+
+def _measured(size: int, count: int) -> Measured:
+    return Measured(max(0, count * _VALUE - _USUAL * size), max(size // SHARE_OF_TEXT, _DENSE * count))
 
 
 def _has_at_most(body: bytes, most: int) -> bool:
@@ -329,6 +395,10 @@ def _outside_of_strings(plain: bytes, without: bytes) -> bytes:
     bare = plain.translate(None, without)
     # `""` is an empty string, or the end of one string and the start of the next; both may be removed.
     return b"".join(bare.replace(b'""', b"").split(b'"')[::2])
+
+
+def _too_many(max_values: int) -> WireError:
+    return WireError(f"more than {max_values} values", code=TOO_LARGE)
 
 
 def _too_deep(max_depth: int) -> WireError:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from dragoman import ir
 from dragoman.capacity.heavy import HeavySteps, Steps
+from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Asked, Inbound
 from dragoman.engine.decode import decode
@@ -73,9 +75,25 @@ async def test_the_bounds_of_json_hold() -> None:
 
 
 async def test_a_large_body_is_read_in_its_turn() -> None:
-    asked = await Read().read(chat("word " * 2000))
+    asked = await Read().read(chat(logit_bias={str(n): 1 for n in range(5_000)}))
     assert not asked.light
     assert asked.weight > 10_000
+
+
+async def test_a_long_text_is_light_where_it_is_not_read() -> None:
+    asked = await Read().read(chat("word " * 2_000))
+    assert asked.light
+    assert asked.weight > 10_000
+
+
+async def test_the_memory_of_many_values_is_taken() -> None:
+    space = Space(10_000_000, ir.Fault("unavailable", "full"))
+    room = Share(space)
+    await Read().read(chat("word " * 2_000), room=room)
+    room.take(10_000_000)
+    other = Share(space)
+    with pytest.raises(RequestFailed, match="full"):
+        await Read().read(chat(logit_bias={str(n): 1 for n in range(2_000)}), room=other)
 
 
 async def test_what_is_for_the_gateway_is_taken_out() -> None:

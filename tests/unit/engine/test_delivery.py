@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -175,6 +175,9 @@ class Holds:
     relayed = True
     hears = keeps = precedes = False
     asked: Asked
+
+    def concerns(self, body: Mapping[str, Any]) -> bool:
+        return True
 
     async def expand(self, asked: Asked) -> Asked:
         self.asked = asked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -145,6 +145,9 @@ class Turn:
         self._stage = stage
         self._seconds = seconds
         self._answer = answer
+
+    def concerns(self, body: Mapping[str, Any]) -> bool:
+        return True
 
     async def expand(self, asked: Asked) -> Asked:
         import asyncio

@@ -19,6 +19,7 @@ from dragoman.wire.json import (
     MAX_DEPTH,
     MAX_VALUES,
     decode_head,
+    decode_measured,
     decode_object,
     encode,
     encode_head,
@@ -395,3 +396,37 @@ def test_half_of_a_pair_is_looked_for_where_it_takes_no_seconds() -> None:
 def test_long_texts_weigh_less_than_values(body: bytes, extra: int, weight: int) -> None:
     found = measured(body)
     assert (found.extra, abs(found.weight - weight) <= 1) == (extra, True)
+
+
+FEW_VALUES = b'{"messages": [{"content": "' + b"one, two [three] {four}; " * 400 + b'"}], "n": [1, 2, {}]}'
+MANY_VALUES = b'{"a": [' + b"0," * 5_000 + b"0]}"
+
+
+@pytest.mark.parametrize("body", [FEW_VALUES, MANY_VALUES, b'{"a": {"b": [1, "2"]}}', b"{}"])
+def test_a_decoded_body_is_measured_as_its_text_is(body: bytes) -> None:
+    value, extra, weight = decode_measured(body, 128, 320_000)
+    assert value == decode_object(body)
+    if len(body) < 4_000:
+        assert (extra, weight) == (0, len(body))
+    else:
+        assert (extra, weight) == measured(body)
+
+
+@pytest.mark.parametrize(("body", "count"), [(FEW_VALUES, 8), (MANY_VALUES, 5_002)])
+def test_a_decoded_body_with_too_many_values_is_refused(body: bytes, count: int) -> None:
+    decode_measured(body, 128, count)
+    refuse_many_values(body, count)
+    with pytest.raises(WireError, match=f"more than {count - 1} values") as refused:
+        decode_measured(body, 128, count - 1)
+    assert refused.value.code == "request_too_large"
+
+
+@pytest.mark.parametrize("around", [b"x" * 5_000, b'", "'.join([b"y"] * 3_000)], ids=["texts", "values"])
+@pytest.mark.parametrize("levels", [20, 21])
+def test_a_decoded_body_that_is_deep_is_refused(around: bytes, levels: int) -> None:
+    body = b'{"text": ["' + around + b'"], "deep": ' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+    if levels == 20:
+        assert decode_measured(body, 20, 320_000)[0] == decode_object(body, 20)
+    else:
+        with pytest.raises(WireError, match="nested deeper than 20 levels"):
+            decode_measured(body, 20, 320_000)
