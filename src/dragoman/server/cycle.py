@@ -104,6 +104,11 @@ class Cycle(Link):
 
     # --- The body --------------------------------------------------------------------------------------
 
+    @property
+    def came(self) -> int:
+        """How many bytes of the body have come in and were not taken."""
+        return self._size if self.body is None else len(self.body)
+
     def feed(self, body: bytes) -> None:
         """Take a piece of the body that has come in."""
         if self.ended:

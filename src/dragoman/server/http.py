@@ -89,7 +89,9 @@ class HttpProtocol(asyncio.Protocol):
         self._serving = False
         """Whether the oldest request has a handler."""
         self._known: Repeatable | None = None
-        """The last head that came in with its whole body; None = none that can be recognised."""
+        """The last head that came in in one read; None = none that can be recognised."""
+        self._rest = 0
+        """Bytes that are still to come of the body of a request whose head was recognised."""
         self._paused = False
         self._ahead = 0
         """Bytes that have come in since a request began to wait for earlier ones; 0 = none waits."""
@@ -138,6 +140,8 @@ class HttpProtocol(asyncio.Protocol):
         """The client sends nothing more: the connection ends."""
 
     def data_received(self, data: bytes) -> None:
+        if self._rest and not (data := self._take_rest(data)):
+            return
         between = self._complete and not (self._cycles or self._pending or self._ignores_input)
         if between and self._known is not None and self._repeats(self._known, data):
             return
@@ -145,14 +149,14 @@ class HttpProtocol(asyncio.Protocol):
             view = memoryview(data)
             self._take(view[: self._max_head])  # the parser stops here if there are too many headers
             self._take(view[self._max_head :])
-            return
-        self._take(data)
-        if between and self._answered and self._complete and len(self._cycles) == 1:
+        else:
+            self._take(data)
+        if between and self._answered and not self._in_head and len(self._cycles) == 1:
             self._known = repeatable(data, self._cycles[0])
 
     def _repeats(self, known: Repeatable, data: bytes) -> bool:
-        """Take a request whose head is that of the one before, but for the length of the body, and which has
-        come in whole. False = it is another one, and nothing was done.
+        """Take a request whose head is that of the one before, but for the length of the body. False = it is
+        another one, or more than one, and nothing was done.
         """
         head, before, after, digits = known
         if not data.startswith(before):
@@ -161,17 +165,37 @@ class HttpProtocol(asyncio.Protocol):
         end = data.find(b"\r", at, at + MOST_DIGITS)
         length = data[at:end]
         begin = end + len(after)
-        if not (length.isdigit() and data.startswith(after, end) and len(data) - begin == int(length)):
+        if not (length.isdigit() and data.startswith(after, end)):
+            return False
+        if (rest := int(length) - len(data) + begin) < 0:
             return False
         began = SYSTEM.monotonic()
         headers = head.headers if length == digits else head.headers.replaced(b"content-length", length)
         cycle = Cycle(self, head, headers, began, keep_alive=True, expects=False)
-        cycle.complete = True
-        cycle.body = data[begin:]
         self._cycles.append(cycle)
         self._began = self._fed_at = began
+        if rest:
+            self._rest = rest
+            self._complete = False
+            self._chunks = 0
+            if begin < len(data):
+                cycle.feed(data[begin:])
+        else:
+            cycle.complete = True
+            cycle.body = data[begin:]
         self._start(cycle)
         return True
+
+    def _take_rest(self, data: bytes) -> bytes:
+        """Take the part of a body whose request was recognised by its head, and return what follows it."""
+        if self._ignores_input:
+            return b""
+        body, follows = (data, b"") if len(data) <= self._rest else (data[: self._rest], data[self._rest :])
+        self._rest -= len(body)
+        self.on_body(body)
+        if not self._rest:
+            self.on_message_complete()
+        return follows
 
     def _take(self, data: bytes | memoryview) -> None:
         if self._ignores_input:

@@ -1,8 +1,9 @@
 """Recognises the head of a request that its client has sent before on the same connection (decision 30).
 
-Only a request that came in whole in one read is remembered: the empty line that ends its head is the first
-one of the read, and its body is all that follows. So it was not sent in chunks, there are no empty lines
-around it, and the length that stands in its head is the one that the parser has used.
+Only a head that came in in one read, alone or before the beginning of its body, is remembered: the empty line
+that ends it is the first one of the read, and its body is all that follows. So there are no empty lines
+around it, and the length that stands in it is the one that the parser has used, as it takes no length beside
+chunks.
 """
 
 from __future__ import annotations
@@ -31,13 +32,12 @@ class Repeatable(NamedTuple):
 def repeatable(data: bytes, cycle: Cycle) -> Repeatable | None:
     """What has to be known of a request to recognise its repeated head; None = it cannot be recognised.
 
-    data: the bytes of one read, which have brought the whole request.
+    data: the bytes of one read, which have brought the whole head.
     """
     end = data.find(b"\r\n\r\n") + 4
-    body = cycle.body
-    if body is None or len(data) - end != len(body) or end > _LONGEST:
+    if len(data) - end != cycle.came or end > _LONGEST:
         return None
-    if not cycle.keep_alive or "expect" in cycle.headers:
+    if not cycle.keep_alive or "expect" in cycle.headers or "transfer-encoding" in cycle.headers:
         return None
     head = data[:end]
     at = head.lower().find(_LENGTH) + len(_LENGTH)

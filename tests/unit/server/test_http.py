@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -28,9 +29,11 @@ HEAD = b"POST /v1/chat HTTP/1.1\r\nhost: x\r\nContent-Length: %d\r\nauthorizatio
 class App:
     """An application that notes each request and answers it at once. read: how many heads it was given."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hasty: bool = False) -> None:
+        """`hasty`: it answers before the body has come."""
         self.seen: Seen = []
         self.heads = 0
+        self._hasty = hasty
 
     def read(self, method: str, path: str, raw: bytes, search: bytes, fields: Any, **_: Any) -> Head:
         self.heads += 1
@@ -39,7 +42,9 @@ class App:
 
     async def serve(self, arrival: Arrival, channel: Any) -> None:
         body = arrival.link.body
-        if body is None:
+        if self._hasty:
+            body = b""
+        elif body is None:
             body, more = b"", True
             while more:
                 message = await arrival.receive()
@@ -88,9 +93,11 @@ class Config:
     root_path = ""
 
 
-async def served(reads: Sequence[bytes], *, remembers: bool = True) -> tuple[App, Socket]:
+async def served(
+    reads: Sequence[bytes], *, remembers: bool = True, hasty: bool = False
+) -> tuple[App, Socket]:
     """What an application gets, and its client, of these reads on one connection."""
-    app, socket = App(), Socket()
+    app, socket = App(hasty=hasty), Socket()
     connections = Connections(Server(), lambda *_: None)
     protocol = HttpProtocol(
         cast(Any, app),
@@ -121,6 +128,33 @@ async def test_a_repeated_head_is_read_once() -> None:
     assert [headers["content-length"] for _, _, headers, _ in app.seen] == ["2", "0", "2", "5000", "2"]
     assert socket.written.count(b"HTTP/1.1 200 OK") == len(bodies)
     assert app.heads == 2  # of the first, after which the connection may end, and of the second
+
+
+async def test_a_repeated_head_is_read_once_when_its_body_comes_in_pieces() -> None:
+    bodies = [b"{}", b"x" * 5000, b"yz", b"x" * 300_000]
+    reads: list[bytes] = []
+    for body in bodies:
+        reads += [HEAD % len(body) + body[:1], body[1:-1], body[-1:]]
+    app, socket = await served([read for read in reads if read])
+    assert [body for *_, body in app.seen] == bodies
+    assert [headers["content-length"] for _, _, headers, _ in app.seen] == ["2", "5000", "2", "300000"]
+    assert socket.written.count(b"HTTP/1.1 200 OK") == len(bodies)
+    assert app.heads == 2
+
+
+async def test_a_repeated_head_is_read_once_before_long_bodies() -> None:
+    bodies = [b"x" * 200_000] * 4
+    app, _ = await served([HEAD % len(body) + body for body in bodies])
+    assert [body for *_, body in app.seen] == bodies
+    assert app.heads == 2
+
+
+async def test_what_follows_a_body_in_pieces_is_the_next_request() -> None:
+    usual = HEAD % 2 + b"{}"
+    first, then = HEAD % 5 + b"ab", b"cde" + usual + usual
+    app, socket = await served([usual, usual, usual, first, then, usual])
+    assert [body for *_, body in app.seen] == [b"{}"] * 3 + [b"abcde"] + [b"{}"] * 3
+    assert socket.written.count(b"HTTP/1.1 200 OK") == 7
 
 
 CHUNKED = b"POST /v1/chat HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -165,18 +199,30 @@ async def test_what_only_resembles_is_parsed(other: bytes) -> None:
         ),
         max_size=8,
     ),
-    st.integers(0, 400),
+    st.lists(st.integers(0, 600), max_size=6).map(sorted),
+    st.booleans(),
 )
-def test_any_sequence_gives_what_parsing_gives(requests: list[bytes], cut: int) -> None:
+def test_any_sequence_gives_what_parsing_gives(requests: list[bytes], cuts: list[int], hasty: bool) -> None:
     async def both() -> None:
         whole = b"".join(requests)
-        for reads in (requests, [whole[:cut], whole[cut:]]):
+        pieces = [whole[start:end] for start, end in pairwise([0, *cuts, len(whole)])]
+        for reads in (requests, pieces, halved(requests)):
             kept = [read for read in reads if read]
-            fast, slow = await served(kept), await served(kept, remembers=False)
+            fast = await served(kept, hasty=hasty)
+            slow = await served(kept, remembers=False, hasty=hasty)
             assert fast[0].seen == slow[0].seen
             assert _undated(fast[1].written) == _undated(slow[1].written)
 
     asyncio.run(both())
+
+
+def halved(requests: list[bytes]) -> list[bytes]:
+    """Each request in two reads, the first of which ends behind its head or within its body."""
+    reads: list[bytes] = []
+    for number, request in enumerate(requests):
+        at = request.find(b"\r\n\r\n") + 4 + number % 3
+        reads += [request[:at], request[at:]]
+    return reads
 
 
 def _undated(written: bytes) -> list[bytes]:

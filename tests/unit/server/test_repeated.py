@@ -30,10 +30,21 @@ def test_the_bytes_around_the_length_are_remembered() -> None:
     assert known.digits == b"2"
 
 
+def test_a_head_whose_body_is_still_coming_is_remembered() -> None:
+    for begun in (b"", b"{"):
+        cycle = came(None)
+        if begun:
+            cycle.feed(begun)
+        known = repeatable(HEAD + begun, cycle)
+        assert known is not None
+        assert known.before + known.digits + known.after == HEAD
+
+
 @pytest.mark.parametrize(
     ("data", "cycle"),
     [
-        (HEAD + b"{}", came(None)),  # it comes in pieces
+        (HEAD + b"{", came(b"{}")),
+        (HEAD, came(b"", headers=[(b"transfer-encoding", b"chunked")])),
         (HEAD + b"{}", came(b"{}", keep_alive=False)),
         (HEAD + b"{}", came(b"{}", headers=[(b"expect", b"100-continue")])),
         (HEAD + b"{}\r\n", came(b"{}")),
