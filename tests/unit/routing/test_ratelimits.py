@@ -1,0 +1,171 @@
+"""What each vendor's headers say: forms from recorded answers and from the vendors' pages."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragoman.routing.ratelimits import LONGEST, Quota, least, quotas, rest, retry_after, seconds
+
+NOW = 1_763_587_140.0
+"""2025-11-19T21:19:00Z"""
+
+OPENAI = {
+    "x-ratelimit-limit-requests": "3000",
+    "x-ratelimit-limit-tokens": "250000",
+    "x-ratelimit-remaining-requests": "2999",
+    "x-ratelimit-remaining-tokens": "0",
+    "x-ratelimit-reset-requests": "20ms",
+    "x-ratelimit-reset-tokens": "6m0s",
+}
+ANTHROPIC = {
+    "anthropic-ratelimit-requests-limit": "50",
+    "anthropic-ratelimit-requests-remaining": "49",
+    "anthropic-ratelimit-requests-reset": "2025-11-19T21:19:01Z",
+    "anthropic-ratelimit-output-tokens-limit": "10000",
+    "anthropic-ratelimit-output-tokens-remaining": "0",
+    "anthropic-ratelimit-output-tokens-reset": "2025-11-19T21:19:45Z",
+}
+AZURE = {
+    "x-ratelimit-limit-requests": "50",
+    "x-ratelimit-remaining-requests": "-1",
+    "x-ratelimit-renewalperiod-requests": "60",
+    "x-ratelimit-reset-requests": "1",
+    "x-ratelimit-key": "gpt-5-nano",
+}
+GROQ = {
+    "x-ratelimit-limit-requests": "14400",
+    "x-ratelimit-limit-tokens": "6000",
+    "x-ratelimit-remaining-requests": "14399",
+    "x-ratelimit-remaining-tokens": "0",
+    "x-ratelimit-reset-requests": "6s",
+    "x-ratelimit-reset-tokens": "2m59.56s",
+}
+CEREBRAS = {
+    "x-ratelimit-limit-requests-day": "14400",
+    "x-ratelimit-remaining-requests-day": "0",
+    "x-ratelimit-reset-requests-day": "33011.382867",
+    "x-ratelimit-limit-tokens-minute": "60000",
+    "x-ratelimit-remaining-tokens-minute": "59000",
+    "x-ratelimit-reset-tokens-minute": "11.38",
+}
+COHERE = {"x-ratelimit-limit": "10", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "1763587200"}
+OPENROUTER = {"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1763587170000"}
+TOGETHER = {
+    "x-ratelimit": "false",
+    "x-ratelimit-limit": "2",
+    "x-ratelimit-remaining": "0",
+    "x-ratelimit-reset": "1",
+}
+MISTRAL = {
+    "ratelimitbysize-limit": "500000",
+    "ratelimitbysize-remaining": "0",
+    "ratelimitbysize-reset": "46",
+    "ratelimitbysize-query-cost": "32018",
+    "x-ratelimit-limit-req-minute": "60",
+    "x-ratelimit-remaining-req-minute": "58",
+}
+DRAFT = {"RateLimit": '"burst";r=0;t=30, "day";r=90;t=4000'}
+FIRST_DRAFT = {"ratelimit-limit": "100, 100;w=60", "ratelimit-remaining": "0", "ratelimit-reset": "20"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause"),
+    [
+        (OPENAI, 360.0),
+        (ANTHROPIC, 45.0),
+        (AZURE, 1.0),
+        (GROQ, 179.56),
+        (CEREBRAS, 33011.382867),
+        (COHERE, 60.0),
+        (OPENROUTER, 30.0),
+        (TOGETHER, 1.0),
+        (MISTRAL, 46.0),
+        (DRAFT, 30.0),
+        (FIRST_DRAFT, 20.0),
+    ],
+    ids=[
+        *("openai", "anthropic", "azure", "groq", "cerebras", "cohere", "openrouter", "together", "mistral"),
+        *("draft", "first_draft"),
+    ],
+)
+def test_how_long_a_key_rests(headers: dict[str, str], pause: float | None) -> None:
+    assert rest(headers, NOW) == (None if pause is None else pytest.approx(pause))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("12ms", 0.012),
+        ("1s", 1.0),
+        ("7.66s", 7.66),
+        ("6m0s", 360.0),
+        ("1h2m3s", 3723.0),
+        ("1d", 86_400.0),
+        ("1s500ms", 1.5),
+        ("0", 0.0),
+        ("59", 59.0),
+        ("1763587200", 60.0),
+        ("1763587200.5", 60.5),
+        ("1763587200000", 60.0),
+        ("2025-11-19T21:19:05Z", 5.0),
+        ("2025-11-19T22:19:05+01:00", 5.0),
+        ("2025-11-19T21:18:00Z", 0.0),
+        ("2030-01-01T00:00:00Z", LONGEST),
+        ("9999999", LONGEST),
+        ("-1", None),
+        ("", None),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+        ("2025-11-19T21:19:05", None),
+        ("5 s", None),
+        ("1e400", None),
+    ],
+)
+def test_a_reset_is_told_by_its_value(value: str, expected: float | None) -> None:
+    assert seconds(value, NOW) == (None if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"Retry-After": "0.5", **OPENAI}, 0.5),
+        ({"retry-after-ms": "1500", "retry-after": "7"}, 1.5),
+        ({"retry-after": "Wed, 19 Nov 2025 21:19:30 GMT"}, 30.0),
+        ({"retry-after": "Wed, 19 Nov 2025 21:00:00 GMT"}, 0.0),
+        ({"retry-after": "later", **COHERE}, 60.0),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "9" * 400}, None),
+        ({}, None),
+        ({"x-ratelimit-remaining-requests": "0"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"}, None),
+        ({"x-ratelimit-reset": "5"}, 5.0),
+        ({"x-ratelimit-remaining": "9", "x-ratelimit-reset": "5"}, None),
+    ],
+)
+def test_the_plainest_word_counts_first(headers: dict[str, str], pause: float | None) -> None:
+    assert rest(headers, NOW) == (None if pause is None else pytest.approx(pause))
+
+
+def test_of_what_is_not_used_up_the_scarcest_counts() -> None:
+    headers = {**OPENAI, "x-ratelimit-remaining-tokens": "120"}  # the request needed more
+    assert rest(headers, NOW) == 360.0
+
+
+def test_what_is_left_is_known_by_resource() -> None:
+    found = quotas(OPENAI, NOW)
+    assert found == {"requests": Quota(3000, 2999, 0.02), "tokens": Quota(250_000, 0, 360.0)}
+    assert [round(quota.share or 0, 4) for quota in found.values()] == [0.9997, 0.0]
+    assert least(found.values()) == 0.0
+    assert quotas(ANTHROPIC, NOW)["output-tokens"] == Quota(10_000, 0, 45.0)
+    assert quotas(MISTRAL, NOW)["ratelimitbysize"].share == 0.0
+    assert quotas({"anthropic-priority-ratelimit-requests-remaining": "3"}, NOW) == {
+        "priority-requests": Quota(None, 3.0)
+    }
+    assert least([Quota(), Quota(remaining=4)]) is None
+
+
+def test_a_date_is_read_as_one() -> None:
+    assert retry_after(None, NOW) is None
+    assert retry_after("Wed, 99 Nov 2025", NOW) is None
