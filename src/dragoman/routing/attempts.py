@@ -7,7 +7,7 @@ the start brings the jitter. So every policy is tested as a transcript.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -77,7 +77,15 @@ class GiveUp(msgspec.Struct, frozen=True):
 AttemptEvent: TypeAlias = Begin | FirstContent | Failed | Timer
 Command: TypeAlias = Start[C] | WakeAt | GiveUp
 
-_FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT, Outcome.CROWDED})
+_FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_MODEL, Outcome.DEPLOYMENT, Outcome.CROWDED})
+
+
+_ALL_REST: Final = ir.Fault(
+    "rate_limit",
+    "Every key for this model has reached its provider's rate limit.",
+    code="rate_limit_exceeded",
+    blame="upstream",
+)
 
 
 class Attempts(Generic[C]):
@@ -90,7 +98,8 @@ class Attempts(Generic[C]):
     caller, and any failure after content, ends the round.
 
     random: returns a number from 0 to 1. pool: returns the name of the connection pool that a candidate
-    shares with others, None = it shares none.
+    shares with others, None = it shares none. resting: further candidates, and when (monotonic seconds) they
+    may be asked; if there are no others, the round begins with a wait, or ends at once.
     """
 
     __slots__ = (
@@ -104,6 +113,8 @@ class Attempts(Generic[C]):
         policy: Policy,
         random: Callable[[], float],
         pool: Callable[[C], str | None] = lambda _candidate: None,
+        *,
+        resting: Sequence[tuple[float, C]] = (),
     ) -> None:
         self._policy = policy
         self._pool = pool
@@ -112,7 +123,8 @@ class Attempts(Generic[C]):
         self._retries = 0
         self._running: C | None = None
         self._waiting: C | None = None
-        self._resting: list[tuple[float, C]] = []  # (end of the Retry-After, candidate)
+        self._resting = list(resting)
+        """Candidates, and when each may be asked."""
         self._committed = False
 
     def on(self, event: AttemptEvent, now: float) -> list[Command[C]]:
@@ -121,7 +133,7 @@ class Attempts(Generic[C]):
             self._committed = True
             return []
         if isinstance(event, Begin):
-            return [self._start(self._left[0])]
+            return [self._start(self._left[0])] if self._left else self._rest(now)
         if isinstance(event, Failed):
             return self._failed(event.fault, now)
         waiting, self._waiting = self._waiting, None
@@ -132,6 +144,13 @@ class Attempts(Generic[C]):
             self._left.remove(candidate)
         self._running = candidate
         return Start(candidate)
+
+    def _rest(self, now: float) -> list[Command[C]]:
+        """The beginning of a round in which all candidates rest."""
+        at, self._waiting = min(self._resting, key=lambda rest: rest[0])
+        if at - now > self._policy.patience:
+            return [GiveUp(msgspec.structs.replace(_ALL_REST, retry_after=at - now))]
+        return [WakeAt(at)]
 
     def _failed(self, fault: ir.Fault, now: float) -> list[Command[C]]:
         failed, self._running = self._running, None

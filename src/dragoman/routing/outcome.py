@@ -16,7 +16,8 @@ class Outcome(Enum):
 
     KEY_PERMANENT = "the API key will not work again: it was refused, or its quota is used up"
     KEY_TRANSIENT = "the API key is rate limited"
-    DEPLOYMENT = "this deployment cannot serve the request: unknown model, no access, or misconfigured"
+    KEY_MODEL = "the API key may not use this model"
+    DEPLOYMENT = "this deployment cannot serve the request: unknown model, or misconfigured"
     SERVER = "the provider failed or could not be reached"
     CROWDED = "all of the gateway's connections to the provider were busy for too long"
     CALLER = "the request itself is invalid; it would fail at every provider"
@@ -25,7 +26,7 @@ class Outcome(Enum):
 _BY_KIND: dict[ir.Kind, Outcome] = {
     "authentication": Outcome.KEY_PERMANENT,
     "quota": Outcome.KEY_PERMANENT,
-    "permission": Outcome.DEPLOYMENT,
+    "permission": Outcome.KEY_MODEL,
     "model_not_found": Outcome.DEPLOYMENT,
     "not_found": Outcome.DEPLOYMENT,
     "method_not_allowed": Outcome.DEPLOYMENT,

@@ -171,3 +171,24 @@ def test_a_provider_that_speaks_of_a_pool_is_busy_like_any_other() -> None:
     attempts.on(Begin(), 0.0)
     theirs = ir.Fault("overloaded", "full", code=POOL_EXHAUSTED, blame="upstream")
     assert attempts.on(Failed(theirs), 0.0) == [WakeAt(1.0)]
+
+
+def test_a_round_in_which_all_rest_begins_with_a_wait() -> None:
+    attempts = Attempts[str]([], POLICY, lambda: 0.0, resting=[(9.0, "b"), (6.0, "a")])
+    assert attempts.on(Begin(), 1.0) == [WakeAt(6.0)]
+    assert attempts.on(Timer(), 6.0) == [Start("a")]
+    assert attempts.on(Failed(fault("unavailable")), 7.0) == [WakeAt(8.0)]
+
+
+def test_a_round_in_which_all_rest_for_long_ends_at_once() -> None:
+    attempts = Attempts[str]([], POLICY, lambda: 0.0, resting=[(90.0, "b"), (60.0, "a")])
+    (given_up,) = attempts.on(Begin(), 1.0)
+    assert isinstance(given_up, GiveUp)
+    assert (given_up.fault.kind, given_up.fault.retry_after) == ("rate_limit", 59.0)
+
+
+def test_who_rests_is_asked_after_the_others_have_failed() -> None:
+    attempts = Attempts[str](["a"], POLICY, lambda: 0.0, resting=[(3.0, "b")])
+    assert attempts.on(Begin(), 1.0) == [Start("a")]
+    assert attempts.on(Failed(fault("rate_limit", 300.0)), 2.0) == [WakeAt(3.0)]
+    assert attempts.on(Timer(), 3.0) == [Start("b")]

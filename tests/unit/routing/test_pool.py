@@ -1,0 +1,126 @@
+"""Which key comes next, as transcripts: what each outcome does to a key, and what each choice makes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from dragoman.routing.outcome import Outcome
+from dragoman.routing.pool import FORBIDDEN, Choice, Key, Pool
+
+CHOICES: list[Choice] = ["health_aware", "round_robin", "least_used"]
+
+
+def pool(choice: Choice = "health_aware", count: int = 3) -> Pool:
+    return Pool([Key(f"key-{number}", f"…{number}") for number in range(count)], choice)
+
+
+def test_health_aware_keeps_to_the_first_key_that_can_be_asked() -> None:
+    keys = pool()
+    assert [list(keys.order("m", now).ready) for now in (0.0, 1.0)] == [[0, 1, 2], [0, 1, 2]]
+    keys.keys[0].fails("m", Outcome.KEY_TRANSIENT, 20.0, 1.0)
+    assert keys.order("m", 2.0).ready == [1, 2]
+    assert keys.order("m", 2.0).resting == [(21.0, 0)]
+    assert keys.order("m", 21.0).ready == [0, 1, 2]
+
+
+def test_round_robin_goes_on_with_each_request() -> None:
+    keys = pool("round_robin")
+    assert [list(keys.order("m", 0.0).ready) for _ in range(4)] == [
+        [0, 1, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [0, 1, 2],
+    ]
+
+
+def test_least_used_takes_who_has_the_fewest_running() -> None:
+    keys = pool("least_used")
+    for place, running in enumerate((2, 0, 1)):
+        for _ in range(running):
+            keys.keys[place].begin(0.0)
+    assert list(keys.order("m", 0.0).ready) == [1, 2, 0]
+    keys.keys[0].end()
+    keys.keys[0].end()
+    assert keys.order("m", 0.0).ready[0] in {0, 1}
+    assert list(keys.order("m", 0.0).ready)[2] == 2
+
+
+@pytest.mark.parametrize("choice", ["round_robin", "least_used"])
+def test_ten_thousand_requests_are_spread_evenly(choice: Choice) -> None:
+    keys = pool(choice, 4)
+    first = Counter[int]()
+    for _ in range(10_000):
+        place = keys.order("m", 0.0).ready[0]
+        first[place] += 1
+        keys.keys[place].begin(0.0)
+        keys.keys[place].end()
+    assert set(first.values()) == {2_500}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_retired_key_is_asked_only_if_there_is_no_other(choice: Choice) -> None:
+    keys = pool(choice, 2)
+    for key in keys.keys:
+        key.begin(float(key.id[-1]))
+        key.end()
+    assert keys.keys[0].fails("m", Outcome.KEY_PERMANENT, None, 5.0)
+    assert not keys.keys[0].fails("m", Outcome.KEY_PERMANENT, None, 6.0)  # told once
+    for _ in range(3):
+        assert list(keys.order("m", 7.0).ready) == [1]
+        assert list(keys.order("other", 7.0).ready) == [1]
+    keys.keys[1].fails("m", Outcome.KEY_TRANSIENT, 30.0, 8.0)
+    assert keys.order("m", 9.0).ready == []
+    keys.keys[1].fails("m", Outcome.KEY_PERMANENT, None, 9.0)
+    assert list(keys.order("m", 50.0).ready) == [0, 1]  # the longest unasked one first
+    keys.keys[0].works()
+    assert list(keys.order("m", 50.0).ready) == [0]
+
+
+def test_a_key_that_may_not_use_a_model_is_asked_for_others() -> None:
+    keys = pool(count=2)
+    keys.keys[0].fails("m", Outcome.KEY_MODEL, None, 0.0)
+    assert list(keys.order("m", 1.0).ready) == [1]
+    assert list(keys.order("other", 1.0).ready) == [0, 1]
+    assert list(keys.order("m", FORBIDDEN).ready) == [0, 1]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SERVER, Outcome.CALLER, Outcome.DEPLOYMENT, Outcome.CROWDED])
+def test_what_is_not_the_key_s_fault_changes_nothing(outcome: Outcome) -> None:
+    keys = pool(count=2)
+    assert not keys.keys[0].fails("m", outcome, 60.0, 0.0)
+    assert list(keys.order("m", 1.0).ready) == [0, 1]
+
+
+def test_a_429_without_a_time_rests_nobody() -> None:
+    keys = pool(count=1)
+    keys.keys[0].fails("m", Outcome.KEY_TRANSIENT, None, 0.0)
+    assert list(keys.order("m", 0.0).ready) == [0]
+
+
+def test_a_rest_is_never_shortened_and_a_key_alone_rests_too() -> None:
+    keys = pool(count=1)
+    key = keys.keys[0]
+    key.fails("m", Outcome.KEY_TRANSIENT, 30.0, 0.0)
+    key.fails("m", Outcome.KEY_TRANSIENT, 5.0, 0.0)
+    order = keys.order("m", 1.0)
+    assert (list(order.ready), list(order.resting)) == ([], [(30.0, 0)])
+    assert key.resting(10.0) == {"m": 20.0}
+    key.revive()
+    assert list(keys.order("m", 1.0).ready) == [0]
+
+
+def test_other_keys_keep_what_is_known_of_those_that_stay() -> None:
+    keys = pool(count=2)
+    keys.keys[1].fails("m", Outcome.KEY_PERMANENT, None, 0.0)
+    keys.renew([Key("key-1"), Key("new")], "round_robin")
+    assert [key.retired is None for key in keys.keys] == [False, True]
+    assert list(keys.order("m", 0.0).ready) == [1]
+
+
+def test_rests_are_bounded() -> None:
+    key = Key("key")
+    for number in range(3_000):
+        key.fails(f"m{number}", Outcome.KEY_TRANSIENT, 1e6, 0.0)
+    assert len(key.resting(0.0)) <= 1_024
