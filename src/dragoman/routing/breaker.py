@@ -1,0 +1,102 @@
+"""Which deployments have failed lately: a circuit breaker for each, as a pure state machine.
+
+A deployment that has failed several times in a row is asked after the others of its route for a while. Then
+one request asks it in its own place; the answer decides whether it is back or has to wait twice as long. None
+is ever left out: if the others fail as well, it is asked.
+
+Times are monotonic seconds that the caller gives, so that every policy is tested as a transcript.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from dragoman.routing.outcome import Outcome
+
+_COUNTED: Final = frozenset({Outcome.SERVER})
+"""Failures that say something about the deployment. A rate limit is a key's, an invalid request its client's.
+"""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """When a breaker opens, and for how long.
+
+    failures: so many in a row open it; 0 = never. pause: seconds that it stays open first; each further time
+    is twice the one before, up to pause_max seconds.
+    """
+
+    failures: int = 3
+    pause: float = 5.0
+    pause_max: float = 300.0
+
+
+class State(msgspec.Struct):
+    """A deployment's latest failures. failed: how many in a row. until: when its breaker closes for a trial,
+    0 = it is closed. pause: seconds for which it was opened last. trying: whether a trial runs.
+    """
+
+    failed: int = 0
+    until: float = 0.0
+    pause: float = 0.0
+    trying: bool = False
+
+
+class Breakers:
+    """The breakers of one process, by the deployment's name (`provider/model`)."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.states: dict[str, State] = {}
+        """Those that have failed since they last answered."""
+
+    def order(self, names: Sequence[str], now: float) -> Sequence[int]:
+        """The places of the deployments `names` in the order to ask them: as given, but the open ones last,
+        and of these first the one whose trial is nearest.
+        """
+        states = self.states
+        if not states:
+            return range(len(names))
+        last: list[tuple[float, int]] = []
+        first: list[int] = []
+        for place, name in enumerate(names):
+            state = states.get(name)
+            if state is None or not state.until or (state.until <= now and not state.trying):
+                first.append(place)
+            else:
+                last.append((state.until, place))
+        return [*first, *(place for _, place in sorted(last))]
+
+    def began(self, name: str, now: float) -> None:
+        """An attempt at a deployment begins. One whose pause is over is tried by this attempt alone."""
+        state = self.states.get(name)
+        if state is not None and state.until and state.until <= now:
+            state.trying = True
+
+    def succeeded(self, name: str) -> bool:
+        """A deployment has answered. Returns whether its breaker was open."""
+        state = self.states.pop(name, None)
+        return state is not None and state.until > 0
+
+    def abandoned(self, name: str) -> None:
+        """An attempt has ended and says nothing about its deployment, as when the client has gone."""
+        state = self.states.get(name)
+        if state is not None:
+            state.trying = False
+
+    def failed(self, name: str, outcome: Outcome, now: float) -> bool:
+        """An attempt has failed. Returns whether this has opened the breaker."""
+        if outcome not in _COUNTED:
+            self.abandoned(name)
+            return False
+        limits = self.limits
+        state = self.states.setdefault(name, State())
+        state.failed += 1
+        if not limits.failures or state.failed < limits.failures or state.until > now:
+            return False
+        state.pause = min(limits.pause_max, 2 * state.pause) if state.pause else limits.pause
+        state.until = now + state.pause
+        state.trying = False
+        return True

@@ -1,0 +1,90 @@
+"""Which deployment comes first after failures, as transcripts."""
+
+from __future__ import annotations
+
+from dragoman.routing.breaker import Breakers, Limits
+from dragoman.routing.outcome import Outcome
+
+NAMES = ("a/m", "b/m", "c/m")
+
+
+def breakers(**limits: float) -> Breakers:
+    return Breakers(Limits(**{"failures": 2, "pause": 10.0, "pause_max": 30.0, **limits}))  # type: ignore[arg-type]
+
+
+def fails(made: Breakers, name: str, now: float, outcome: Outcome = Outcome.SERVER) -> bool:
+    made.began(name, now)
+    return made.failed(name, outcome, now)
+
+
+def test_the_order_of_the_route_is_kept_while_all_answer() -> None:
+    made = breakers()
+    assert list(made.order(NAMES, 0.0)) == [0, 1, 2]
+    assert not fails(made, "a/m", 0.0)
+    assert list(made.order(NAMES, 0.0)) == [0, 1, 2]  # one failure is none yet
+    assert not made.succeeded("a/m")
+    assert not fails(made, "a/m", 1.0)
+    assert made.states["a/m"].failed == 1
+
+
+def test_who_fails_in_a_row_comes_last_for_a_while() -> None:
+    made = breakers()
+    assert [fails(made, "a/m", now) for now in (0.0, 1.0)] == [False, True]
+    assert list(made.order(NAMES, 2.0)) == [1, 2, 0]
+    assert [fails(made, "b/m", now) for now in (3.0, 4.0)] == [False, True]
+    assert list(made.order(NAMES, 5.0)) == [2, 0, 1]
+    assert [fails(made, "c/m", now) for now in (5.0, 6.0)] == [False, True]
+    assert list(made.order(NAMES, 7.0)) == [0, 1, 2]  # all are open: none is left out
+
+
+def test_one_request_tries_it_and_decides() -> None:
+    made = breakers()
+    fails(made, "a/m", 0.0)
+    fails(made, "a/m", 0.0)
+    assert list(made.order(NAMES, 9.9)) == [1, 2, 0]
+    assert list(made.order(NAMES, 10.0)) == [0, 1, 2]
+    made.began("a/m", 10.0)
+    assert list(made.order(NAMES, 10.0)) == [1, 2, 0]  # others do not wait for the trial
+    assert made.failed("a/m", Outcome.SERVER, 11.0)
+    assert list(made.order(NAMES, 30.9)) == [1, 2, 0]  # twice as long
+    made.began("a/m", 31.0)
+    assert made.failed("a/m", Outcome.SERVER, 31.0)
+    assert made.states["a/m"].until == 61.0  # up to the bound
+    made.began("a/m", 61.0)
+    assert made.succeeded("a/m")
+    assert list(made.order(NAMES, 61.0)) == [0, 1, 2]
+    assert made.states == {}
+
+
+def test_a_trial_that_says_nothing_is_followed_by_another() -> None:
+    made = breakers()
+    fails(made, "a/m", 0.0)
+    fails(made, "a/m", 0.0)
+    made.began("a/m", 10.0)
+    made.abandoned("a/m")
+    assert list(made.order(NAMES, 10.0)) == [0, 1, 2]
+    made.began("a/m", 10.0)
+    made.failed("a/m", Outcome.KEY_TRANSIENT, 11.0)
+    assert list(made.order(NAMES, 11.0)) == [0, 1, 2]
+
+
+def test_only_the_provider_s_failures_count() -> None:
+    made = breakers()
+    for outcome in set(Outcome) - {Outcome.SERVER}:
+        for _ in range(5):
+            assert not fails(made, "a/m", 0.0, outcome)
+    assert made.states == {}
+
+
+def test_requests_that_were_under_way_do_not_prolong_the_pause() -> None:
+    made = breakers()
+    fails(made, "a/m", 0.0)
+    assert fails(made, "a/m", 0.0)
+    assert not made.failed("a/m", Outcome.SERVER, 5.0)
+    assert made.states["a/m"].until == 10.0
+
+
+def test_it_can_be_switched_off() -> None:
+    made = breakers(failures=0)
+    assert not any(fails(made, "a/m", 0.0) for _ in range(100))
+    assert list(made.order(NAMES, 0.0)) == [0, 1, 2]
