@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from dragoman.capacity.space import Space
@@ -73,9 +74,16 @@ def accounts_of(provider: Provider, api: Api) -> list[Account]:
             sign(api.chat_url, {}, credential=credential, scheme=api.auth, fixed=api.fixed, extra=extra),
             None if credential is None else credential.secret.tail,
             (*(() if credential is None else (credential.secret.reveal(),)), *extra.values()),
+            _identity(provider, None if credential is None else credential.secret.reveal()),
         )
         for credential in provider.credentials or (None,)
     ]
+
+
+def _identity(provider: Provider, key: str | None) -> str:
+    """The id of an account: of its key, which cannot be found out from it, and where the key is used."""
+    told = f"{provider.name}\n{provider.apis[0].chat_url}\n{key or ''}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def passage_of(

@@ -170,6 +170,11 @@ class Provider(Section, frozen=True):
     ] = None
     """The provider's API keys: one, or a list. Each is a string, `${VARIABLE}` or `{file: path}`. `[]` for a
     server that needs no key."""
+    key_choice: Literal["health_aware", "round_robin", "least_used"] = "health_aware"
+    """Which of several keys is asked first. `health_aware`: the first one that can be asked, so that the
+    provider's prompt cache stays warm; the next one while it rests. `round_robin`: in turns. `least_used`:
+    the one with the fewest running requests. With each of them, a key rests as long as the provider's rate
+    limit lasts, and one that was refused comes last."""
     passthrough: Annotated[tuple[Resource, ...], about(default="none: 501")] = ()
     """Endpoints of this account that clients may call through the gateway; requests and responses are passed
     through unchanged. `files`, `uploads`, `batches`, `fine_tuning`, `vector_stores`; for Anthropic `files`
@@ -365,6 +370,17 @@ class Retries(Section, frozen=True):
     """The longest wait between attempts. A longer `Retry-After` ends the attempts."""
 
 
+class Breaker(Section, frozen=True):
+    """When a deployment that keeps failing is asked after the others of its model."""
+
+    failures: Annotated[int, about(unit="attempts", ge=0, le=1000)] = 3
+    """So many failed attempts in a row (no answer, a timeout, 5xx) put a deployment last. 0 = never."""
+    pause: Duration = Duration(5)
+    """For how long; then one request tries it again. Each further failure doubles the pause."""
+    pause_max: Duration = Duration(300)
+    """The longest pause."""
+
+
 class Config(Section, frozen=True):
     """All settings of one gateway."""
 
@@ -397,6 +413,8 @@ class Config(Section, frozen=True):
     counts as a failed attempt. Needs the extra `schema`."""
     retries: Retries = Retries()
     """How failed attempts are retried."""
+    breaker: Breaker = Breaker()
+    """How failures are remembered."""
     egress: Egress = Egress()
     """Files that requests name by URL: allowed hosts and limits."""
     seals: Seals = Seals()

@@ -21,6 +21,10 @@ _COUNTED: Final = frozenset({Outcome.SERVER})
 """
 
 
+_MOST: Final = 1_024
+"""The most deployments that are remembered; one more makes it forget all of them."""
+
+
 class Limits(msgspec.Struct, frozen=True):
     """When a breaker opens, and for how long.
 
@@ -92,6 +96,8 @@ class Breakers:
             self.abandoned(name)
             return False
         limits = self.limits
+        if len(self.states) >= _MOST and name not in self.states:
+            self.states.clear()  # clients can name any model of a provider
         state = self.states.setdefault(name, State())
         state.failed += 1
         if not limits.failures or state.failed < limits.failures or state.until > now:

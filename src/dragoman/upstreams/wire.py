@@ -93,12 +93,14 @@ SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
 
 class Account(msgspec.Struct, frozen=True):
     """One credential of a provider. headers: those of every request, with the credential. tail: the key's
-    last characters, for people; None = no key. secrets: parts of the headers that must not be shown.
+    last characters, for people; None = no key. secrets: parts of the headers that must not be shown. id: the
+    same as long as the credential is, and does not tell it.
     """
 
     headers: Mapping[str, str]
     tail: str | None = None
     secrets: tuple[str, ...] = ()
+    id: str = ""
 
     def succeeding(self, before: Account) -> Account:
         """This account, with the secrets of the replaced one added: late answers may repeat them."""

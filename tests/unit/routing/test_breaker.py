@@ -88,3 +88,10 @@ def test_it_can_be_switched_off() -> None:
     made = breakers(failures=0)
     assert not any(fails(made, "a/m", 0.0) for _ in range(100))
     assert list(made.order(NAMES, 0.0)) == [0, 1, 2]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    made = breakers()
+    for number in range(3_000):
+        fails(made, f"a/m{number}", 0.0)
+    assert len(made.states) <= 1_024

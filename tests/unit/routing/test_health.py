@@ -1,0 +1,84 @@
+"""The order in which a request asks, and what its attempts leave behind, as transcripts."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from dragoman import ir
+from dragoman.routing.health import Candidate, Health
+from dragoman.routing.pool import Key, Pool
+from dragoman.routing.route import Deployment
+
+ONE, TWO, OWN = Deployment("one", "m"), Deployment("two", "m"), Deployment("own", "m")
+
+
+def health() -> Health:
+    made = Health()
+    made.pools = {
+        "one": Pool([Key("1a", "aaaa"), Key("1b", "bbbb")]),
+        "two": Pool([Key("2a", "cccc")]),
+    }
+    return made
+
+
+def fault(kind: ir.Kind, retry_after: float | None = None) -> ir.Fault:
+    return ir.Fault(kind, kind, retry_after=retry_after, blame="upstream")
+
+
+def ask(made: Health, candidate: Candidate, now: float, told: ir.Fault | None) -> None:
+    key = made.began(candidate, now)
+    made.ended(candidate.deployment, key, told, now)
+
+
+def ready(made: Health, now: float) -> list[tuple[str, int]]:
+    return [(one.deployment.provider, one.account) for one in made.order([ONE, TWO, OWN], now).ready]
+
+
+def test_every_deployment_with_each_of_its_keys() -> None:
+    made = health()
+    assert ready(made, 0.0) == [("one", 0), ("one", 1), ("two", 0), ("own", 0)]
+    assert made.order([ONE, TWO, OWN], 0.0).resting == []
+
+
+def test_a_key_that_rests_is_left_out_until_it_may_be_asked() -> None:
+    made = health()
+    ask(made, Candidate(ONE, 0), 0.0, fault("rate_limit", 20.0))
+    assert ready(made, 1.0) == [("one", 1), ("two", 0), ("own", 0)]
+    assert made.order([ONE], 1.0).resting == [(20.0, Candidate(ONE, 0))]
+    assert ready(made, 20.0)[0] == ("one", 0)
+
+
+def test_a_refused_key_is_told_once_and_comes_back_when_it_works(caplog: pytest.LogCaptureFixture) -> None:
+    made = health()
+    with caplog.at_level(logging.WARNING, "dragoman.routing"):
+        for _ in range(2):
+            ask(made, Candidate(ONE, 0), 0.0, fault("authentication"))
+    assert [record.getMessage().partition(":")[2][:14] for record in caplog.records] == [" the key …aaaa"]
+    assert ready(made, 1.0) == [("one", 1), ("two", 0), ("own", 0)]
+    ask(made, Candidate(ONE, 0), 2.0, fault("invalid_request"))  # whose key was accepted
+    assert ready(made, 3.0)[0] == ("one", 0)
+
+
+def test_who_fails_in_a_row_comes_last(caplog: pytest.LogCaptureFixture) -> None:
+    made = health()
+    with caplog.at_level(logging.INFO, "dragoman.routing"):
+        for now in (0.0, 1.0, 2.0):
+            ask(made, Candidate(ONE, 0), now, fault("unavailable"))
+        assert ready(made, 3.0) == [("two", 0), ("own", 0), ("one", 0), ("one", 1)]
+        ask(made, Candidate(ONE, 1), 8.0, None)
+    assert ready(made, 8.0)[0] == ("one", 0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "one/m has failed 3 times in a row",
+        "one/m answers again",
+    ]
+
+
+def test_what_says_nothing_leaves_nothing_behind() -> None:
+    made = health()
+    for candidate in (Candidate(ONE, 0), Candidate(OWN, 0)):
+        key = made.began(candidate, 0.0)
+        made.abandoned(candidate.deployment, key)
+    assert made.pools["one"].keys[0].running == 0
+    assert ready(made, 0.0) == [("one", 0), ("one", 1), ("two", 0), ("own", 0)]
