@@ -11,8 +11,10 @@ from dragoman.routing.pool import Key, Pool
 from dragoman.upstreams.wire import WireUpstream
 
 
-def adopt(health: Health, config: Config, providers: Mapping[str, WireUpstream]) -> None:
-    """Use this configuration, with its providers, from now on. What is known of a key that stays is kept."""
+def adopt(health: Health, config: Config, providers: Mapping[str, WireUpstream], now: float) -> None:
+    """Use this configuration, with its providers, from now on. What is known of a key that stays is kept. now:
+    monotonic seconds.
+    """
     breaker = config.breaker
     health.breakers.limits = Limits(breaker.failures, breaker.pause, breaker.pause_max)
     for name in health.pools.keys() - providers.keys():
@@ -24,3 +26,4 @@ def adopt(health: Health, config: Config, providers: Mapping[str, WireUpstream])
             health.pools[name] = Pool(keys, choice)
         else:
             pool.renew(keys, choice)
+    health.settle(now)

@@ -16,16 +16,9 @@ from dragoman import ir
 from dragoman.routing.breaker import Breakers
 from dragoman.routing.outcome import Outcome, classify
 from dragoman.routing.pool import Key, Pool
-from dragoman.routing.route import Deployment
+from dragoman.routing.route import Candidate, Deployment, Route
 
 log = logging.getLogger("dragoman.routing")
-
-
-class Candidate(msgspec.Struct, frozen=True):
-    """A deployment with one of its provider's credentials. account: the place of that credential."""
-
-    deployment: Deployment
-    account: int
 
 
 class Asking(msgspec.Struct, frozen=True):
@@ -36,55 +29,71 @@ class Asking(msgspec.Struct, frozen=True):
 
 
 class Health:
-    """The memory of one process. pools: by provider; one made in code has none, and a single account."""
+    """The memory of one process. pools: by provider; one made in code has none, and a single account. calm: nothing
+    is known against any key or deployment, and no pool takes turns. Then each request asks the first key of its first
+    deployment, and as long as it is answered, nothing else need be called.
+    """
 
     def __init__(self) -> None:
         self.pools: dict[str, Pool] = {}
         self.breakers = Breakers()
+        self.calm = True
 
-    def order(self, deployments: Sequence[Deployment], now: float) -> Asking:
+    def settle(self, now: float) -> None:
+        """Find out whether all is calm, as after other pools or settings."""
+        self.calm = not self.breakers.states and all(pool.calm(now) for pool in self.pools.values())
+
+    def order(self, route: Route, now: float) -> Asking:
         """The candidates of a route: deployments that fail come last, keys as their pools say."""
+        self.settle(now)
         ready: list[Candidate] = []
         resting: list[tuple[float, Candidate]] = []
+        deployments: Sequence[Deployment] = route.deployments
         if len(deployments) > 1:
             places = self.breakers.order([one.name for one in deployments], now)
             deployments = [deployments[place] for place in places]
         for deployment in deployments:
+            shown = route.shown(deployment)
             pool = self.pools.get(deployment.provider)
             if pool is None:
-                ready.append(Candidate(deployment, 0))
+                ready.append(Candidate(deployment, 0, shown))
                 continue
             keys = pool.order(deployment.model, now)
-            ready += [Candidate(deployment, place) for place in keys.ready]
-            resting += [(until, Candidate(deployment, place)) for until, place in keys.resting]
+            ready += [Candidate(deployment, place, shown) for place in keys.ready]
+            resting += [(until, Candidate(deployment, place, shown)) for until, place in keys.resting]
         return Asking(ready, resting)
 
     def began(self, candidate: Candidate, now: float) -> Key | None:
         """An attempt begins. Returns its key, for the end; None = the provider has no pool."""
         deployment = candidate.deployment
         self.breakers.began(deployment.name, now)
-        pool = self.pools.get(deployment.provider)
-        if pool is None:
+        if (pool := self.pools.get(deployment.provider)) is None:
             return None
         key = pool.keys[candidate.account]
         key.begin(now)
         return key
 
-    def ended(self, deployment: Deployment, key: Key | None, fault: ir.Fault | None, now: float) -> None:
-        """An attempt has ended. key: that of its beginning. fault: None = it was answered."""
-        outcome = None if fault is None else classify(fault)
+    def answered(self, deployment: Deployment, key: Key | None) -> None:
+        """An attempt was answered. key: that of its beginning."""
         if key is not None:
             key.end()
-            if outcome is None or outcome is Outcome.CALLER:
-                key.works()
-            elif key.fails(deployment.model, outcome, None if fault is None else fault.retry_after, now):
-                log.warning(
-                    "%s: the key …%s is asked last from now on: %s", deployment.name, key.tail, outcome.value
-                )
-        if outcome is None or outcome is Outcome.CALLER:
-            if self.breakers.succeeded(deployment.name):
-                log.info("%s answers again", deployment.name)
-        elif self.breakers.failed(deployment.name, outcome, now):
+            key.works()
+        if self.breakers.succeeded(deployment.name):
+            log.info("%s answers again", deployment.name)
+
+    def failed(self, deployment: Deployment, key: Key | None, fault: ir.Fault, now: float) -> None:
+        """An attempt has failed."""
+        outcome = classify(fault)
+        if outcome is Outcome.CALLER:
+            self.answered(deployment, key)
+            return
+        self.calm = False
+        if key is not None:
+            key.end()
+            if key.fails(deployment.model, outcome, fault.retry_after, now):
+                told = "%s: the key …%s is asked last from now on: %s"
+                log.warning(told, deployment.name, key.tail, outcome.value)
+        if self.breakers.failed(deployment.name, outcome, now):
             log.warning("%s has failed %d times in a row", deployment.name, self.breakers.limits.failures)
 
     def abandoned(self, deployment: Deployment, key: Key | None) -> None:

@@ -87,8 +87,9 @@ class Key:
         return None
 
     def resting(self, now: float) -> dict[str, float]:
-        """The seconds that it still rests, by model."""
-        return {model: until - now for model, until in self._rests.items() if until > now}
+        """The seconds that it still rests, by model. Forgets the rests that are over."""
+        self._rests = {model: until for model, until in self._rests.items() if until > now}
+        return {model: until - now for model, until in self._rests.items()}
 
     def revive(self) -> None:
         """Forget what is known against it."""
@@ -118,6 +119,14 @@ class Pool:
         self.keys = tuple(keys)
         self.choice = choice
         self._turn = -1
+
+    def calm(self, now: float) -> bool:
+        """Whether the first key comes first, whatever is asked: nothing is known against any. Forgets the rests
+        that are over.
+        """
+        if self.choice != "health_aware" and len(self.keys) > 1:
+            return False
+        return all(key.retired is None and not key.resting(now) for key in self.keys)
 
     def order(self, model: str, now: float) -> Order:
         """The keys to ask for a model, best first. The retired ones, longest unasked first, only if there is

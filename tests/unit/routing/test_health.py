@@ -7,9 +7,9 @@ import logging
 import pytest
 
 from dragoman import ir
-from dragoman.routing.health import Candidate, Health
+from dragoman.routing.health import Health
 from dragoman.routing.pool import Key, Pool
-from dragoman.routing.route import Deployment
+from dragoman.routing.route import Candidate, Deployment, Route
 
 ONE, TWO, OWN = Deployment("one", "m"), Deployment("two", "m"), Deployment("own", "m")
 
@@ -27,26 +27,32 @@ def fault(kind: ir.Kind, retry_after: float | None = None) -> ir.Fault:
     return ir.Fault(kind, kind, retry_after=retry_after, blame="upstream")
 
 
+ALL = Route("all", (ONE, TWO, OWN))
+
+
 def ask(made: Health, candidate: Candidate, now: float, told: ir.Fault | None) -> None:
     key = made.began(candidate, now)
-    made.ended(candidate.deployment, key, told, now)
+    if told is None:
+        made.answered(candidate.deployment, key)
+    else:
+        made.failed(candidate.deployment, key, told, now)
 
 
 def ready(made: Health, now: float) -> list[tuple[str, int]]:
-    return [(one.deployment.provider, one.account) for one in made.order([ONE, TWO, OWN], now).ready]
+    return [(one.deployment.provider, one.account) for one in made.order(ALL, now).ready]
 
 
 def test_every_deployment_with_each_of_its_keys() -> None:
     made = health()
     assert ready(made, 0.0) == [("one", 0), ("one", 1), ("two", 0), ("own", 0)]
-    assert made.order([ONE, TWO, OWN], 0.0).resting == []
+    assert made.order(ALL, 0.0).resting == []
 
 
 def test_a_key_that_rests_is_left_out_until_it_may_be_asked() -> None:
     made = health()
     ask(made, Candidate(ONE, 0), 0.0, fault("rate_limit", 20.0))
     assert ready(made, 1.0) == [("one", 1), ("two", 0), ("own", 0)]
-    assert made.order([ONE], 1.0).resting == [(20.0, Candidate(ONE, 0))]
+    assert [(until, one.account) for until, one in made.order(ALL, 1.0).resting] == [(20.0, 0)]
     assert ready(made, 20.0)[0] == ("one", 0)
 
 
@@ -82,3 +88,25 @@ def test_what_says_nothing_leaves_nothing_behind() -> None:
         made.abandoned(candidate.deployment, key)
     assert made.pools["one"].keys[0].running == 0
     assert ready(made, 0.0) == [("one", 0), ("one", 1), ("two", 0), ("own", 0)]
+
+
+def test_it_is_calm_when_nothing_is_known_against_anybody() -> None:
+    made = health()
+    assert made.calm
+    ask(made, Candidate(ONE, 0), 0.0, fault("rate_limit", 20.0))
+    assert not made.calm
+    made.order(ALL, 19.0)
+    assert not made.calm
+    made.order(ALL, 20.0)
+    assert made.calm
+    ask(made, Candidate(TWO, 0), 21.0, fault("unavailable"))
+    made.settle(21.0)
+    assert not made.calm
+    ask(made, Candidate(TWO, 0), 22.0, None)
+    made.settle(22.0)
+    assert made.calm
+    ask(made, Candidate(TWO, 0), 23.0, fault("invalid_request"))
+    assert made.calm
+    made.pools["one"].choice = "round_robin"
+    made.settle(24.0)
+    assert not made.calm  # each request has to be told whose turn it is
