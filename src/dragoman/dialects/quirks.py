@@ -8,7 +8,7 @@ dialect's codec, `emulate`, `Quirks.relays`, the media fetch and the count read 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from dragoman.dialects.replay import is_strange
@@ -151,6 +151,11 @@ class Quirks(Value, frozen=True):
         messages = body.get("messages")
         if type(messages) is not list:
             return False
+        try:
+            if _REWRITTEN.isdisjoint(map(_role_of, messages)):
+                return False
+        except (AttributeError, TypeError):
+            pass  # odd messages: they are looked at one by one
         for message in messages:
             if type(message) is not dict:
                 continue
@@ -193,6 +198,9 @@ _by_key = attrgetter(*_BY_KEY)
 _NEEDS_NONE = _need_codec(STANDARD)
 _BY_NONE = _by_key(STANDARD)
 _FUNCTIONS = frozenset({"functions", "function_call"})
+_REWRITTEN = frozenset({"assistant", "function"})
+"""The roles of the messages that a vendor may not accept."""
+_role_of = methodcaller("get", "role")
 
 
 def _has(members: Any, tells: Callable[[dict[str, Any]], bool]) -> bool:

@@ -27,7 +27,7 @@ from dragoman.upstreams.upstream import Call
 from dragoman.verify.check import CheckOutput
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True):
     """One attempt. backend: the upstream in the chosen protocol. call: the upstream's parameters. record:
     what observers read. seals: finds and stores signatures and encrypted reasoning; None = there are none.
     """

@@ -7,11 +7,11 @@ count itself (`count`), without them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
 
-from dragoman.dialects.facts import Facts
 from dragoman.dialects.request import Operation
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
@@ -29,30 +29,19 @@ from dragoman.upstreams.backend import Backend
 Stage = Callable[[Runtime, Asked, Plan], Plan]
 
 
-class Prospect(msgspec.Struct, frozen=True):
-    """A possible attempt. model: the upstream's name of the model. facts: the model's known capabilities."""
-
-    runtime: Runtime
-    asked: Asked
-    plan: Plan
-    backend: Backend
-    model: str
-    facts: Facts
-
-
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """How one kind of operation is served. hooked: hooks may change its requests. stages: applied to the plan
-    before any call; selects: whether they may change it. choose: the upstream of a deployment in the suitable
-    protocol. against: why an attempt cannot be relayed; () = it can be. learns: a refusal may show how to
-    call the same deployment again. seals: signatures or encrypted reasoning of earlier turns may have to
-    return.
+    before any call; selects: whether they may change it, though its route does not select. choose: the
+    upstream of a deployment in the suitable protocol. against: why an attempt cannot be relayed; () = it can
+    be. learns: a refusal may show how to call the same deployment again. seals: signatures or encrypted
+    reasoning of earlier turns may have to return.
     """
 
     hooked: bool
-    selects: Callable[[Asked, Plan], bool]
+    selects: Callable[[Asked], bool]
     stages: tuple[Stage, ...]
     choose: Callable[[Backend, Deployment, Asked, Plan], Backend]
-    against: Callable[[Prospect], tuple[Reason, ...]]
+    against: Callable[[Attempt], tuple[Reason, ...]]
     relay: Callable[[Attempt], Awaitable[None]]
     translate: Callable[[Attempt], Awaitable[None]]
     learns: bool = False
@@ -62,20 +51,22 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 # Chat --------------------------------------------------------------------------------------------------
 
 
-def _against_chat(prospect: Prospect) -> tuple[Reason, ...]:
-    reasons = _against_prompt(prospect)
-    return (*reasons, "addressed") if _addresses_somebody(prospect.runtime, prospect.asked) else reasons
+def _against_chat(attempt: Attempt) -> tuple[Reason, ...]:
+    reasons, asked, names = _against_prompt(attempt), attempt.asked, attempt.runtime.addressees
+    if names.isdisjoint(asked.said.wire.body) or not _addresses_somebody(asked, names):
+        return reasons
+    return (*reasons, "addressed")
 
 
-def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
+def _against_prompt(attempt: Attempt) -> tuple[Reason, ...]:
     """Why the prompt of a chat cannot be relayed, also if it is only counted; () = it can be."""
-    asked, backend, facts = prospect.asked, prospect.backend, prospect.facts
-    reasons = asked.reasons + prospect.plan.reasons
-    if prospect.runtime.hooks.need_events:
+    asked, backend = attempt.asked, attempt.backend
+    reasons = asked.reasons + attempt.plan.reasons
+    if attempt.runtime.hooks.need_events:
         reasons += ("hook",)
     if backend.dialect is not asked.face:
         return (*reasons, "protocol")
-    body = asked.said.wire.body
+    body, facts = asked.said.wire.body, attempt.call.facts
     if not backend.quirks.relays(body):
         reasons += ("vendor",)
     if not facts.takes(body) or (facts.structured is False and asked.request.output is not None):
@@ -88,26 +79,23 @@ def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
     return reasons
 
 
-def _addresses_somebody(runtime: Runtime, asked: Asked) -> bool:
-    """Whether the chat has members for one provider, which must never be relayed."""
-    body, names = asked.said.wire.body, runtime.addressees
-    if names.isdisjoint(body):
-        return False
-    own = asked.face.request.members
+def _addresses_somebody(asked: Asked, names: AbstractSet[str]) -> bool:
+    """Whether the chat has members for one provider, of these names, which must never be relayed."""
+    body, own = asked.said.wire.body, asked.face.request.members
     return any(type(value) is dict and key in names and key not in own for key, value in body.items())
 
 
 # Everything else ---------------------------------------------------------------------------------------
 
 
-def _against_operation(prospect: Prospect) -> tuple[Reason, ...]:
-    asked, backend, codec = prospect.asked, prospect.backend, prospect.asked.codec
+def _against_operation(attempt: Attempt) -> tuple[Reason, ...]:
+    asked, backend, codec = attempt.asked, attempt.backend, attempt.asked.codec
     assert codec is not None, "chat has a way of its own"
     if backend.dialect is not asked.face:
         return ("protocol",)
     if codec.relay is None:
         return ("operation",)
-    return () if codec.relays(asked.wire, backend.quirks, prospect.model) else ("vendor",)
+    return () if codec.relays(asked.wire, backend.quirks, attempt.call.model) else ("vendor",)
 
 
 def _able(backend: Backend, deployment: Deployment, asked: Asked, _: Plan) -> Backend:
@@ -153,7 +141,7 @@ _COUNT: Final = Way(
 )
 _OPERATION: Final = Way(
     hooked=False,
-    selects=lambda _asked, _plan: True,
+    selects=lambda _asked: True,
     stages=(_keep_able,),
     choose=_able,
     against=_against_operation,

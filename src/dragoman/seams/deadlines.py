@@ -39,7 +39,8 @@ class Deadline(msgspec.Struct, eq=False):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the limit. Raises TimeoutError if only this limit has cancelled the task."""
-        self.lift()
+        self.listed = False
+        self._table.entries.pop(self, None)
         # The task was waiting within this context when it was cancelled, so the cancellation arrives here.
         # If one remains after `uncancel`, it came from elsewhere and has precedence.
         if self.expired and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
