@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -38,7 +38,9 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
     size = len(inbound.body)
     if size < MEDIUM:
         return decode_small(exchange, inbound, steps, always_usage=always_usage)
-    wished = _noted(exchange, inbound)
+    exchange.phase = "decode"
+    wished = inbound.wished
+    _tag(exchange, wished.tags)
     # What is not measured yet is hardly more than its texts, as a rule, and decoded at once even if it is
     # not.
     first = inbound.reading or (size if size >= FIRST_MEASURED else size // SHARE_OF_TEXT)
@@ -55,20 +57,14 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 
 def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
     """`decode` for a body of less than `MEDIUM` bytes, which needs no turn."""
-    wished = _noted(exchange, inbound)
+    exchange.phase = "decode"
+    wished = inbound.wished
+    if wished.tags:
+        _tag(exchange, wished.tags)
     try:
         return _read(exchange, inbound, wished, steps, always_usage=always_usage)[0]
     except WireError as error:
         raise RequestFailed(blamed(error)) from error
-
-
-def _noted(exchange: Exchange, inbound: Inbound) -> Wishes:
-    """What the headers wish; the exchange notes their tags, and that it is being decoded."""
-    exchange.phase = "decode"
-    wished = inbound.wished
-    for tags in wished.tags:
-        _tag(exchange, tags)
-    return wished
 
 
 def _read(
@@ -83,11 +79,16 @@ def _read(
     if inbound.fields:
         body, head = texts(inbound.fields), {}
     else:
-        body, extra, reading = _decoded(inbound, raw)
-        if turn is not None and not turn.concerns(body):
-            turn = None
+        if inbound.reading or reading >= FIRST_MEASURED:
+            refuse_many_values(raw, inbound.max_values)
+            body, reading = decode_object(raw, inbound.max_depth), inbound.reading or reading
+        else:
+            body, extra, reading = decode_measured(raw, inbound.max_depth, inbound.max_values)
         if turn is not None:
-            head = head_of(raw)  # it may be read outside of a step
+            if turn.concerns(body):
+                head = head_of(raw)  # it may be read outside of a step
+            else:
+                turn = None
     codec = face.operations.get(operation)
     members = (face.request if codec is None else codec.client).members
     if concerns_gateway(body):
@@ -119,8 +120,8 @@ def _read(
             codec.client.check(wire)
             brief = face.request.brief(wire) if prompts else _NO_CHAT
             model, streamed = codec.client.model(wire), codec.client.streams(wire)
-        if model is not None:
-            _check_model(model)
+        if isinstance(model, str) and (len(model) > _LONGEST_MODEL or not model.isprintable()):
+            raise _unsafe_model()
     except WireError:
         exchange.asked = _stated_model(wire)
         raise
@@ -144,16 +145,6 @@ def _read(
         beyond=beyond,
     )
     return asked, extra
-
-
-def _decoded(inbound: Inbound, raw: bytes) -> tuple[dict[str, Any], int, int]:
-    """The decoded body, the bytes of memory of its values that are not counted yet, and the weight of the
-    body for steps that do not read its texts. Raises WireError.
-    """
-    if inbound.reading or len(raw) >= FIRST_MEASURED:
-        refuse_many_values(raw, inbound.max_values)
-        return decode_object(raw, inbound.max_depth), 0, inbound.reading or len(raw)
-    return decode_measured(raw, inbound.max_depth, inbound.max_values)
 
 
 def _beyond(face: Dialect, wire: WireRequest, refused: WireError) -> tuple[Dialect, WireError | None]:
@@ -183,19 +174,17 @@ def _stated_model(wire: WireRequest) -> str | None:
 _NO_CHAT: Final = ir.Request("", None)
 
 
-def _check_model(model: Any) -> None:
-    """Raise WireError for a model name that is unsafe in headers and logs: too long, or not printable."""
-    if isinstance(model, str) and (len(model) > _LONGEST_MODEL or not model.isprintable()):
-        raise WireError(
-            f"Invalid 'model': expected at most {_LONGEST_MODEL} printable characters.",
-            "model",
-            "invalid_value",
-        )
+def _unsafe_model() -> WireError:
+    """The error for a model name that is unsafe in headers and logs: too long, or not printable."""
+    text = f"Invalid 'model': expected at most {_LONGEST_MODEL} printable characters."
+    return WireError(text, "model", "invalid_value")
 
 
-def _tag(exchange: Exchange, listed: str) -> None:
-    exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))
-    _take(exchange, losses, ())
+def _tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
+    """Record the tags that headers with these values list."""
+    for listed in headers:
+        exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))
+        _take(exchange, losses, ())
 
 
 def _keep(exchange: Exchange, kept: Taken) -> None:

@@ -43,16 +43,14 @@ _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
 
 class Running(msgspec.Struct, frozen=True):
     """What a delivery needs to know of the attempt that runs. success: the HTTP status of a good answer that
-    notes none; None = no HTTP. opening: the time until the first content, which moves it to `due`; None = it
-    has no limit of its own. due: when the whole attempt must have ended, in monotonic seconds; None = it has
-    no limit.
+    notes none; None = no HTTP. opening: the time until the first content, which moves it to the end of the
+    whole attempt's time; None = it has no limit of its own.
     """
 
     record: AttemptRecord
     deployment: Deployment
     success: int | None
     opening: Deadline | Unlimited | None
-    due: float | None
 
 
 class Delivery:
@@ -120,15 +118,16 @@ class Delivery:
         if running.record.status is None:
             running.record.status = running.success
         if (opening := running.opening) is not None:
-            if running.due is None:
+            total = running.deployment.timers.total
+            if total is None:
                 opening.rest()
             else:
-                opening.push(running.due - self.now())
+                opening.push(running.record.started + total - self.now())
         return running
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
-        wished = self._inbound.wished if self.asked is None else self.asked.wished
-        return answer_headers(self._exchange, report=wished.report)
+        assert self.asked is not None
+        return answer_headers(self._exchange, report=self.asked.wished.report)
 
     # --- Whole answers -----------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from dragoman.engine.media import Media
 from dragoman.engine.places import located
 from dragoman.engine.plan import Plan
 from dragoman.engine.runtime import Runtime
-from dragoman.engine.sealing import Seals
+from dragoman.engine.sealing import Sealing, begun
 from dragoman.engine.ways import Way
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import AttemptRecord
@@ -61,7 +61,7 @@ class Flight(msgspec.Struct, eq=False):
     plan: Plan
     delivery: Delivery
     media: Media
-    _seals: Seals | None = None
+    _sealing: Sealing | None = None
     _round: machine.Attempts[Candidate] | None = None
     _refusals: _Refusals | None = None
     """Of the candidate that is called; None = there are none."""
@@ -81,7 +81,7 @@ class Flight(msgspec.Struct, eq=False):
                 limit = self._begun(attempt)
                 try:
                     with limit:
-                        if way.seals and self._may_have_seals(attempt):
+                        if way.seals and (record.reasons or self.runtime.kept.known):
                             attempt = await self._sealed(attempt)
                         await (way.translate if record.reasons else way.relay)(attempt)
                     return
@@ -107,27 +107,37 @@ class Flight(msgspec.Struct, eq=False):
 
     def _prepared(self, candidate: Candidate, backend: Backend | None) -> Attempt:
         """The next attempt, without its start. backend: None = chosen here. Looks at the whole request."""
-        runtime, asked, delivery = self.runtime, self.asked, self.delivery
-        exchange, deployment = asked.exchange, candidate.deployment
+        runtime, asked, plan, delivery, way = self.runtime, self.asked, self.plan, self.delivery, self.way
+        exchange, deployment, account = asked.exchange, candidate.deployment, candidate.account
         model = deployment.model
         if backend is None:
-            backend = self._choose(deployment)
+            backend = way.choose(runtime.backends[deployment.provider], deployment, asked, plan)
         call = Call(
             f"{exchange.id}-{len(exchange.attempts) + 1}",
             model,
-            Report(backend.name if backend.dialect is None else backend.dialect.name),
+            Report(backend.language),
             Stopwatch(delivery.now),
             deployment.timers,
             backend.facts(model, deployment.facts),
-            candidate.account,
+            account,
             deployment.headers,
             deployment.body,
             client=exchange.client or "",
         )
-        tail = backend.accounts[candidate.account].tail
-        record = AttemptRecord(call.attempt, deployment.name, tail, "relay", 0.0)
-        attempt = Attempt(runtime, asked, self.plan, deployment, backend, call, record, delivery, self.media)
-        if reasons := self.way.against(attempt):
+        record = AttemptRecord(call.attempt, deployment.name, backend.accounts[account].tail, "relay", 0.0)
+        attempt = Attempt(
+            runtime,
+            asked,
+            plan,
+            deployment,
+            backend,
+            call,
+            record,
+            delivery,
+            self.media,
+            asked.inbound.shown or candidate.shown,
+        )
+        if reasons := way.against(attempt):
             record.mode, record.reasons = "translate", reasons
         return attempt
 
@@ -139,7 +149,7 @@ class Flight(msgspec.Struct, eq=False):
         """Start an attempt and its time. The exchange drops the losses and the usage of earlier attempts."""
         exchange, delivery = self.asked.exchange, self.delivery
         record, deployment, backend = attempt.record, attempt.deployment, attempt.backend
-        record.started = started = delivery.now()
+        record.started = delivery.now()
         exchange.attempts.append(record)
         exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, record.deployment
         exchange.losses, exchange.changes = exchange.taken
@@ -147,34 +157,24 @@ class Flight(msgspec.Struct, eq=False):
         total = deployment.timers.total
         silence = backend.silence if total is None else _silence(backend, deployment)
         limit = self.runtime.deadlines.within(total if silence is None else silence)
-        delivery.running = Running(
-            record,
-            deployment,
-            backend.success,
-            None if silence is None else limit,
-            None if total is None else started + total,
-        )
+        opening = None if silence is None else limit
+        delivery.running = Running(record, deployment, backend.success, opening)
         return limit
 
-    def _may_have_seals(self, attempt: Attempt) -> bool:
-        """Whether an attempt may have seals to find or to store. A relayed request cannot get seals back, so
-        it needs them only to report what it lacks.
-        """
-        runtime = self.runtime
-        return runtime.vault is not None and (
-            bool(attempt.record.reasons)
-            or runtime.kept.has(self.asked.exchange.client or "", self.asked.face.name)
-        )
-
     async def _sealed(self, attempt: Attempt) -> Attempt:
-        """The attempt with what finds and stores its seals."""
-        if attempt.record.reasons:
-            self.asked.exchange.phase = "encode"
-        if self._seals is None:
-            assert self.runtime.vault is not None
-            self._seals = Seals(self.runtime.vault, self.runtime.kept, self.asked)
-        seals = await self._seals.of(attempt.backend)
-        return attempt if seals is None else msgspec.structs.replace(attempt, seals=seals)
+        """The attempt with what finds and stores its seals, if it may have some. A relayed request cannot get
+        seals back, so it needs them only to report what it lacks.
+        """
+        runtime, asked, client = self.runtime, self.asked, self.asked.exchange.client or ""
+        translated = bool(attempt.record.reasons)
+        if runtime.vault is None or not (translated or runtime.kept.has(client, asked.face.name)):
+            return attempt
+        if translated:
+            asked.exchange.phase = "encode"
+        if self._sealing is None:
+            what = (runtime.vault, runtime.kept, asked, attempt.backend)
+            self._sealing = begun(*what) if asked.light else await asked.step(begun, *what)
+        return msgspec.structs.replace(attempt, seals=self._sealing)
 
     # --- Failures --------------------------------------------------------------------------------------
 
@@ -260,10 +260,10 @@ class Flight(msgspec.Struct, eq=False):
 
     def _new_round(self) -> machine.Attempts[Candidate]:
         """The state machine, which has begun with the first candidate, as `run` has."""
-        runtime = self.runtime
+        runtime, route = self.runtime, self.plan.route
         candidates = [
-            Candidate(deployment, account)
-            for deployment in self.plan.route.deployments
+            Candidate(deployment, account, route.shown(deployment))
+            for deployment in route.deployments
             for account in range(len(runtime.backends[deployment.provider].accounts))
         ]
         round_ = machine.Attempts(candidates, runtime.policy, runtime.seams.uniform, _pool)

@@ -156,6 +156,8 @@ def _takes(backend: Backend, asked: Asked) -> bool:
 
 def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -> Backend:
     """The upstream in the protocol for this chat."""
+    if backend.sole:
+        return backend
     return backend.spoken(asked.face.name, deployment.model, deployment.facts, asked.decoded, plan.route.api)
 
 

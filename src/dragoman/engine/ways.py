@@ -7,8 +7,7 @@ count itself (`count`), without them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from collections.abc import Set as AbstractSet
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -51,36 +50,33 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 # Chat --------------------------------------------------------------------------------------------------
 
 
-def _against_chat(attempt: Attempt) -> tuple[Reason, ...]:
-    reasons, asked, names = _against_prompt(attempt), attempt.asked, attempt.runtime.addressees
-    if names.isdisjoint(asked.said.wire.body) or not _addresses_somebody(asked, names):
-        return reasons
-    return (*reasons, "addressed")
-
-
 def _against_prompt(attempt: Attempt) -> tuple[Reason, ...]:
-    """Why the prompt of a chat cannot be relayed, also if it is only counted; () = it can be."""
-    asked, backend = attempt.asked, attempt.backend
+    """Why a chat cannot be relayed, or its prompt if it is only counted; () = it can be."""
+    asked, backend, runtime = attempt.asked, attempt.backend, attempt.runtime
+    said, body = asked.said, asked.said.wire.body
     reasons = asked.reasons + attempt.plan.reasons
-    if attempt.runtime.hooks.need_events:
+    if runtime.hooks.need_events:
         reasons += ("hook",)
     if backend.dialect is not asked.face:
-        return (*reasons, "protocol")
-    body, facts = asked.said.wire.body, attempt.call.facts
-    if not backend.quirks.relays(body):
-        reasons += ("vendor",)
-    if not facts.takes(body) or (facts.structured is False and asked.request.output is not None):
-        reasons += ("model",)
-    foreign = asked.face.opaque.foreign
-    if (asked.sealed and any(sealed.provider != backend.name for sealed in asked.sealed)) or (
-        foreign and any(mark in asked.said.raw for mark in foreign)
-    ):
-        reasons += ("seals",)
+        reasons += ("protocol",)
+    else:
+        facts, foreign = attempt.call.facts, asked.face.opaque.foreign
+        if not backend.quirks.relays(body):
+            reasons += ("vendor",)
+        if not facts.takes(body) or (facts.structured is False and asked.request.output is not None):
+            reasons += ("model",)
+        if (asked.sealed and any(sealed.provider != backend.name for sealed in asked.sealed)) or (
+            foreign and any(mark in said.raw for mark in foreign)
+        ):
+            reasons += ("seals",)
+    if asked.codec is None and not runtime.addressees.isdisjoint(body) and _addresses_somebody(attempt):
+        reasons += ("addressed",)
     return reasons
 
 
-def _addresses_somebody(asked: Asked, names: AbstractSet[str]) -> bool:
-    """Whether the chat has members for one provider, of these names, which must never be relayed."""
+def _addresses_somebody(attempt: Attempt) -> bool:
+    """Whether the chat has members for one provider, which must never be relayed."""
+    asked, names = attempt.asked, attempt.runtime.addressees
     body, own = asked.said.wire.body, asked.face.request.members
     return any(type(value) is dict and key in names and key not in own for key, value in body.items())
 
@@ -124,7 +120,7 @@ _CHAT: Final = Way(
     selects=selects,
     stages=(keep_willing, allow, make_room, hold_to_form),
     choose=spoken,
-    against=_against_chat,
+    against=_against_prompt,
     relay=relay,
     translate=translate,
     learns=True,
@@ -148,9 +144,9 @@ _OPERATION: Final = Way(
     relay=pass_on,
     translate=operate,
 )
-_WAYS: Final[Mapping[Operation, Way]] = {"chat": _CHAT, "count": _COUNT}
-
-
-def way_of(operation: Operation) -> Way:
-    """The way in which an operation is served."""
-    return _WAYS.get(operation, _OPERATION)
+WAYS: Final[Mapping[Operation, Way]] = {
+    **dict.fromkeys(get_args(Operation), _OPERATION),
+    "chat": _CHAT,
+    "count": _COUNT,
+}
+"""The way in which each operation is served."""

@@ -158,10 +158,13 @@ class Deployment(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A deployment with one of its provider's credentials. account: the index of that credential."""
+    """A deployment with one of its provider's credentials. account: the index of that credential. shown: the
+    name that replaces the upstream model's in the answer, as for `Route.shown`.
+    """
 
     deployment: Deployment
-    account: int
+    account: int = 0
+    shown: str | None = None
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -186,12 +189,13 @@ class Route(msgspec.Struct, frozen=True):
     api: str | None = None
     opening: tuple[Message, ...] = ()
     created: int = CREATED
-    first: Candidate = Candidate(Deployment("", ""), 0)
+    first: Candidate = Candidate(Deployment("", ""))
     selects: bool = False
     fills: bool = False
 
     def __post_init__(self) -> None:
-        force_setattr(self, "first", Candidate(self.deployments[0], 0))
+        first = self.deployments[0]
+        force_setattr(self, "first", Candidate(first, shown=self.shown(first)))
         restricts = any(one.window is not None or one.facts.restricts for one in self.deployments)
         force_setattr(self, "selects", restricts or self.check_output)
         fills = bool(self.opening or self.defaults or self.system_prompt is not None)

@@ -10,6 +10,7 @@ of each request would cost more than the work that it guards. So a deadline expi
 from __future__ import annotations
 
 import asyncio
+from asyncio import current_task
 from math import inf
 from types import TracebackType
 from typing import Any, Self
@@ -98,7 +99,7 @@ class Deadlines:
         """A time limit of `seconds` from now for the running task (else RuntimeError); None = no limit."""
         if seconds is None:
             return UNLIMITED
-        task = asyncio.current_task(self._loop)
+        task = current_task(self._loop)
         if task is None:
             raise RuntimeError("a deadline needs a task to cancel")
         deadline = Deadline(self, task, self.time() + seconds)
