@@ -9,7 +9,7 @@ not choose the next attempt.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -131,20 +131,20 @@ class Delivery:
 
     # --- Whole answers -----------------------------------------------------------------------------
 
-    async def body(self, body: bytes, call: Call, passed: Headers) -> None:
+    def body(self, body: bytes, call: Call, passed: Headers) -> Awaitable[None]:
         """Send a whole answer; the attempt is final. passed: the upstream's headers for the client."""
         self._commit()
         self._exchange.waited += call.watch.take()
-        await self.client.answer(200, [*self._headers(), *passed], body)
+        return self.client.answer(200, [*self._headers(), *passed], body)
 
-    async def payload(self, payload: Payload, call: Call, passed: Headers) -> None:
+    def payload(self, payload: Payload, call: Call, passed: Headers) -> Awaitable[None]:
         """Send a whole answer of another operation, in its own content type; the attempt is final."""
         self._commit()
         self._exchange.waited += call.watch.take()
         stated = payload.kind or "application/json"
         kind = (b"content-type", header_value(stated))
         guard = () if stated.startswith("application/json") else inert_headers(stated)
-        await self.client.answer(200, [kind, *self._headers(), *passed, *guard], payload.data)
+        return self.client.answer(200, [kind, *self._headers(), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
         """Send and record a whole answer, which its turn keeps. size: the upstream's bytes, 0 = unknown."""
