@@ -88,8 +88,8 @@ def route(table: Table, asked: Asked) -> Plan:
     if granted is not None and found.asked not in granted:
         exchange.asked = found.asked
         raise RequestFailed(_not_granted(found.asked, granted))
-    wished = asked.wished.strict
-    plan = Plan(found, found.strict if wished is None else _stricter(wished, found.strict))
+    wished, strict = asked.wished.strict, found.strict
+    plan = Plan(found, strict if wished is None else _stricter(wished, strict))
     if exchange.losses:
         plan.hold_strict(exchange)
     return plan
@@ -120,14 +120,11 @@ def fill_in(asked: Asked, plan: Plan) -> Asked:
 # Which deployments are left --------------------------------------------------------------------------
 
 
-def selects(asked: Asked, plan: Plan) -> bool:
-    """Whether the stages below may change the plan. They leave that of a usual request as it is."""
-    return (
-        plan.route.selects
-        or asked.beyond is not None
-        or bool(asked.brief.forms)
-        or asked.wished.check is not None
-    )
+def selects(asked: Asked) -> bool:
+    """Whether the stages below may change the plan of any route. They leave that of a usual request as it is,
+    unless its route says `selects`.
+    """
+    return asked.beyond is not None or bool(asked.brief.forms) or asked.wished.check is not None
 
 
 def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
@@ -159,6 +156,8 @@ def _takes(backend: Backend, asked: Asked) -> bool:
 
 def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -> Backend:
     """The upstream in the protocol for this chat."""
+    if backend.sole:
+        return backend
     return backend.spoken(asked.face.name, deployment.model, deployment.facts, asked.decoded, plan.route.api)
 
 

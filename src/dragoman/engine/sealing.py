@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 
 from dragoman import ir
 from dragoman.capacity.heavy import Run
@@ -27,24 +28,26 @@ from dragoman.upstreams.backend import Backend
 
 log = logging.getLogger("dragoman.engine.sealing")
 
+_role_of = attrgetter("role")
 _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
 class Kept:
     """The clients whose answers this process has stored seals of: tenants and their protocols. A relayed
-    request keeps the client's own body, so only the requests of these clients need to be searched.
+    request keeps the client's own body, so only the requests of these clients need to be searched. known:
+    these pairs.
     """
 
     def __init__(self) -> None:
-        self._known: set[tuple[str, str]] = set()
+        self.known: set[tuple[str, str]] = set()
 
     def add(self, tenant: str, dialect: str) -> None:
         """Note that seals of an answer to this tenant in this protocol were stored."""
-        self._known.add((tenant, dialect))
+        self.known.add((tenant, dialect))
 
     def has(self, tenant: str, dialect: str) -> bool:
         """Whether a relayed request of this tenant may lack stored seals."""
-        return (tenant, dialect) in self._known
+        return (tenant, dialect) in self.known
 
 
 def begin(
@@ -53,15 +56,17 @@ def begin(
     """Create the `Sealing` of an exchange; None = nothing to find and nothing to store, or an error, which is
     logged. run: runs a step on the whole request. kept: the client is added once seals are stored.
     """
-    if not issues(backend):
-        answered = any(message.role == "assistant" for message in request.messages)
-        if not (vault.holds and answered):
-            return None
+    if not issues(backend) and not (vault.holds and _has_answers(request)):
+        return None
     try:
         return Sealing(vault, tenant, request, run, kept)
     except Exception:
         log.exception("the conversation could not be identified")
         return None
+
+
+def _has_answers(request: ir.Request) -> bool:
+    return "assistant" in map(_role_of, request.messages)
 
 
 def issues(backend: Backend) -> bool:
@@ -73,26 +78,10 @@ def _wants_reasoning(backend: Backend) -> bool:
     return backend.quirks.reasoning_replay != "never" or not backend.quirks.signatures
 
 
-class Seals:
-    """The `Sealing` of one exchange, created at the first attempt that needs it."""
-
-    def __init__(self, vault: Vault, kept: Kept, asked: Asked) -> None:
-        self._vault = vault
-        self._kept = kept
-        self._asked = asked
-        self._sealing: Sealing | None = None
-
-    async def of(self, backend: Backend) -> Sealing | None:
-        """The exchange's `Sealing`, created for `backend` if there is none yet; None = as for `begin`."""
-        if self._sealing is None:
-            asked = self._asked
-            self._sealing = self._begun(backend) if asked.light else await asked.step(self._begun, backend)
-        return self._sealing
-
-    def _begun(self, backend: Backend) -> Sealing | None:
-        asked = self._asked
-        request = joined(asked.request).request
-        return begin(self._vault, asked.exchange.client or "", backend, request, asked.step, kept=self._kept)
+def begun(vault: Vault, kept: Kept, asked: Asked, backend: Backend) -> Sealing | None:
+    """`begin` for an exchange, whose attempts share the result. Looks at the whole request."""
+    request = joined(asked.request).request
+    return begin(vault, asked.exchange.client or "", backend, request, asked.step, kept=kept)
 
 
 class Sealing:
@@ -197,8 +186,10 @@ class Sealing:
 
     async def _find(self) -> Mapping[bytes, bytes]:
         await self.vault.open()
-        if self._request is not None and (self._request.stream or self.vault.holds):
-            await self._run(self._ask)  # a stream frees its request before its answer is complete
+        request = self._request
+        # A stream frees its request before its answer is complete.
+        if request is not None and (request.stream or (self.vault.holds and _has_answers(request))):
+            await self._run(self._ask)
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
         return await self.vault.find(keys) if keys else {}
 

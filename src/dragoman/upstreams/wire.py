@@ -178,7 +178,10 @@ class WireUpstream:
     ) -> None:
         self.name = name
         self.dialect = dialect
+        self.language = dialect.name
+        self.native: Abilities = dialect.abilities
         self.limits = limits
+        self.silence = limits.silence
         self.quirks = quirks
         self.accounts = tuple(accounts)
         self._transport = transport
@@ -198,6 +201,7 @@ class WireUpstream:
         self._yields = frozenset(yields)
         self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
+        self.sole = len(self._spoken) == 1
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that are known not to think
 
@@ -422,14 +426,6 @@ class WireUpstream:
             return self.limits.hold_blocks(self.dialect.response.decode(value, self.quirks))
         except WireError as error:
             raise unreadable(self.name, error) from error
-
-    @property
-    def native(self) -> Abilities:
-        return self.dialect.abilities
-
-    @property
-    def silence(self) -> float | None:
-        return self.limits.silence
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:

@@ -169,10 +169,10 @@ def test_a_flood_of_names_is_answered_and_not_kept() -> None:
     for number in range(3000):
         assert names.resolve(f"openai/m{number}").deployments[0].model == f"m{number}"
     assert names.resolve("openai/first") == first
-    assert len(names._cached) <= 1024
+    assert len(names._found) <= 1024
     endless = f"openai/{'x' * 10_000}"
     assert names.resolve(endless).asked == endless
-    assert endless not in names._cached
+    assert endless not in names._found
 
 
 @pytest.mark.parametrize("name", [None, ""])
