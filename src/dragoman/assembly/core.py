@@ -18,6 +18,7 @@ from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ClientKeys
 from dragoman.assembly.assemble import Assembly, assemble, renew
+from dragoman.assembly.health import adopt
 from dragoman.assembly.names import naming
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.config.load import Loaded, load
@@ -35,6 +36,7 @@ from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.performance import Performance
+from dragoman.routing.health import Health
 from dragoman.routing.route import Deployment, Entry, Model, Route
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
@@ -105,6 +107,8 @@ class Core:
         self.closed = False
         self.heavy = HeavySteps()
         """Runs the steps of large requests one at a time."""
+        self.providers_health = Health()
+        """What is remembered of keys and deployments; outlives the running parts."""
         self.requests: set[asyncio.Task[Any]] = set()
         """The tasks that handle the running HTTP requests and WebSockets."""
         self.exchanges: set[Exchange] = set()
@@ -182,6 +186,7 @@ class Core:
             self._assembly = assembly = await assemble(
                 self._loaded, self._own, self._models, self.seams, self.bounds.reached
             )
+            adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
             self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
                 Runtime(
@@ -197,6 +202,7 @@ class Core:
                     vault=assembly.store.seals,
                     store=assembly.store,
                     heavy=self.heavy,
+                    health=self.providers_health,
                 )
             )
             responses = self.config.responses
@@ -252,6 +258,7 @@ class Core:
             names = msgspec.structs.replace(names, table=names.table.also(dict(self.made)))
             self.engine.rename(names.table)
         self._assembly = renew(assembly, before, after, names, self.seams)
+        adopt(self.providers_health, after.config, self._assembly.providers, self.seams.monotonic())
 
     @property
     def draining(self) -> bool:

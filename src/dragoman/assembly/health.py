@@ -12,8 +12,8 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 def adopt(health: Health, config: Config, providers: Mapping[str, WireUpstream], now: float) -> None:
-    """Use this configuration, with its providers, from now on. What is known of a key that stays is kept. now:
-    monotonic seconds.
+    """Use this configuration, with its providers, from now on. What is known of a key that stays is kept.
+    now: monotonic seconds.
     """
     breaker = config.breaker
     health.breakers.limits = Limits(breaker.failures, breaker.pause, breaker.pause_max)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import msgspec
 
@@ -25,6 +26,7 @@ from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
+from dragoman.routing.health import Asking, Calling
 from dragoman.routing.outcome import for_client, is_absent, refuses_seals
 from dragoman.routing.route import Candidate, Deployment
 from dragoman.seams.deadlines import Deadline, Unlimited
@@ -62,6 +64,10 @@ class Flight(msgspec.Struct, eq=False):
     delivery: Delivery
     media: Media
     _sealing: Sealing | None = None
+    _calling: Calling | None = None
+    """The running attempt, if what becomes of it is to be remembered."""
+    _asking: Asking | None = None
+    """Who is called; None = the route's first, and then as it is found out at the first failure."""
     _round: machine.Attempts[Candidate] | None = None
     _refusals: _Refusals | None = None
     """Of the candidate that is called; None = there are none."""
@@ -69,9 +75,10 @@ class Flight(msgspec.Struct, eq=False):
     async def run(self) -> None:
         """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
-        candidate, backend = self.plan.route.first, None
+        health, backend = self.runtime.health, None
         CONNECTED.set(exchange.connected)
         try:
+            candidate = self.plan.route.first if health.calm else await self._first()
             while True:
                 if self.asked.light:
                     attempt = self._prepared(candidate, backend)
@@ -79,11 +86,15 @@ class Flight(msgspec.Struct, eq=False):
                     attempt = await self.asked.look(self._prepared, candidate, backend)
                 record = attempt.record
                 limit = self._begun(attempt)
+                if not health.calm:
+                    self._calling = health.began(candidate, record.started)
                 try:
                     with limit:
                         if way.seals and (record.reasons or self.runtime.kept.known):
                             attempt = await self._sealed(attempt)
                         await (way.translate if record.reasons else way.relay)(attempt)
+                    if self._calling is not None:
+                        health.answered(self._calling)
                     return
                 except EndedByHook:
                     raise  # a hook has decided, so no other attempt is made
@@ -98,10 +109,23 @@ class Flight(msgspec.Struct, eq=False):
                     record.ended = delivery.now()
                 candidate, backend = await self._after(candidate, attempt, record.fault)
         except (Exception, asyncio.CancelledError):
+            if self._calling is not None:
+                health.abandoned(self._calling)
             await delivery.broken_off()
             raise
         finally:
             self.media.close()
+
+    async def _first(self) -> Candidate:
+        """Who is called first, by what is remembered of keys and deployments, once its time has come. Raises
+        RequestFailed if all rest for too long.
+        """
+        now = self.delivery.now()
+        self._asking = asking = self.runtime.health.order(self.plan.route, now)
+        if asking.ready:
+            return asking.ready[0]
+        self._round = round_ = self._attempts((), asking.resting)
+        return await self._follow(round_, round_.on(machine.Begin(), now))
 
     # --- An attempt ------------------------------------------------------------------------------------
 
@@ -207,7 +231,9 @@ class Flight(msgspec.Struct, eq=False):
         """Who is called after a failure: the same candidate, if its refusal shows how, or who the state
         machine says, once its time has come. None = in the usual protocol. Raises RequestFailed if nobody is.
         """
-        delivery, told = self.delivery, fault
+        delivery, told, health = self.delivery, fault, self.runtime.health
+        calling, self._calling = self._calling or health.began(candidate, delivery.now()), None
+        health.failed(calling, fault, delivery.now())
         if not delivery.committed:
             delivery.cost_so_far = None  # the failed attempt delivered nothing
             if self.way.learns:
@@ -215,7 +241,7 @@ class Flight(msgspec.Struct, eq=False):
                 if backend is not None:
                     return candidate, backend
         self._refusals = None
-        return await self._next(told), None
+        return await self._next(candidate, told), None
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
         """How the same candidate is called again: in another protocol, without seals, or without thinking;
@@ -238,12 +264,18 @@ class Flight(msgspec.Struct, eq=False):
         other = await self.asked.look(self._choose, attempt.deployment)
         return (None if other in refusals.tried else other), told
 
-    async def _next(self, fault: ir.Fault) -> Candidate:
+    async def _next(self, failed: Candidate, fault: ir.Fault) -> Candidate:
         """The state machine's next candidate, once its time has come. Raises RequestFailed if it gives up."""
-        round_ = self._round = self._round or self._new_round()
+        now = self.delivery.now()
+        round_ = self._round = self._round or self._new_round(failed)
         if self.delivery.committed:
-            round_.on(machine.FirstContent(), self.delivery.now())
-        commands = round_.on(machine.Failed(fault), self.delivery.now())
+            round_.on(machine.FirstContent(), now)
+        return await self._follow(round_, round_.on(machine.Failed(fault), now))
+
+    async def _follow(
+        self, round_: machine.Attempts[Candidate], commands: list[machine.Command[Candidate]]
+    ) -> Candidate:
+        """Wait as the state machine says. Returns who is called next. Raises RequestFailed if nobody is."""
         while True:
             command = commands.pop(0)
             if isinstance(command, machine.Start):
@@ -258,17 +290,20 @@ class Flight(msgspec.Struct, eq=False):
             self.asked.exchange.waited += pause
             commands = round_.on(machine.Timer(), self.delivery.now())
 
-    def _new_round(self) -> machine.Attempts[Candidate]:
+    def _new_round(self, first: Candidate) -> machine.Attempts[Candidate]:
         """The state machine, which has begun with the first candidate, as `run` has."""
-        runtime, route = self.runtime, self.plan.route
-        candidates = [
-            Candidate(deployment, account, route.shown(deployment))
-            for deployment in route.deployments
-            for account in range(len(runtime.backends[deployment.provider].accounts))
-        ]
-        round_ = machine.Attempts(candidates, runtime.policy, runtime.seams.uniform, _pool)
+        asking = self._asking or self.runtime.health.order(self.plan.route, self.delivery.now())
+        others = [candidate for candidate in asking.ready if candidate != first]
+        resting = [rest for rest in asking.resting if rest[1] != first]
+        round_ = self._attempts((first, *others), resting)
         round_.on(machine.Begin(), self.delivery.now())
         return round_
+
+    def _attempts(
+        self, ready: Sequence[Candidate], resting: Sequence[tuple[float, Candidate]]
+    ) -> machine.Attempts[Candidate]:
+        runtime = self.runtime
+        return machine.Attempts(ready, runtime.policy, runtime.seams.uniform, _pool, resting=resting)
 
 
 def _silence(backend: Backend, deployment: Deployment) -> float | None:

@@ -13,6 +13,7 @@ from dragoman.engine.sealing import Kept
 from dragoman.hooks import Hooks
 from dragoman.net.fetch import Fetcher
 from dragoman.routing.attempts import Policy
+from dragoman.routing.health import Health
 from dragoman.routing.route import Table
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
@@ -28,8 +29,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     client did not request it. count_upstream: providers count the tokens of a prompt. heavy: gives the steps
     of large requests their turns. vault: stores signatures and encrypted reasoning for later requests; None =
     they are not stored. kept: the clients for whom this process has stored some. store: all that lasts.
-    addressees: the names of providers and protocols, to which a member of a request may be addressed; made
-    from `backends`.
+    health: what is remembered of keys and deployments. addressees: the names of providers and protocols, to
+    which a member of a request may be addressed; made from `backends`.
     """
 
     table: Table
@@ -45,6 +46,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     count_upstream: bool = True
     vault: Vault | None = None
     kept: Kept = msgspec.field(default_factory=Kept)
+    health: Health = msgspec.field(default_factory=Health)
     addressees: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,10 +29,17 @@ class Asking(msgspec.Struct, frozen=True):
     resting: Sequence[tuple[float, Candidate]] = ()
 
 
+class Calling(NamedTuple):
+    """An attempt that runs. key: None = its provider has no pool."""
+
+    deployment: Deployment
+    key: Key | None
+
+
 class Health:
-    """The memory of one process. pools: by provider; one made in code has none, and a single account. calm: nothing
-    is known against any key or deployment, and no pool takes turns. Then each request asks the first key of its first
-    deployment, and as long as it is answered, nothing else need be called.
+    """The memory of one process. pools: by provider; one made in code has none, and a single account. calm:
+    nothing is known against any key or deployment, and no pool takes turns. Then each request asks the first
+    key of its first deployment, and as long as it is answered, nothing else need be called.
     """
 
     def __init__(self) -> None:
@@ -63,31 +71,33 @@ class Health:
             resting += [(until, Candidate(deployment, place, shown)) for until, place in keys.resting]
         return Asking(ready, resting)
 
-    def began(self, candidate: Candidate, now: float) -> Key | None:
-        """An attempt begins. Returns its key, for the end; None = the provider has no pool."""
+    def began(self, candidate: Candidate, now: float) -> Calling:
+        """An attempt begins. One of the three below has to follow."""
         deployment = candidate.deployment
         self.breakers.began(deployment.name, now)
-        if (pool := self.pools.get(deployment.provider)) is None:
-            return None
-        key = pool.keys[candidate.account]
-        key.begin(now)
-        return key
+        pool = self.pools.get(deployment.provider)
+        key = None if pool is None else pool.keys[candidate.account]
+        if key is not None:
+            key.begin(now)
+        return Calling(deployment, key)
 
-    def answered(self, deployment: Deployment, key: Key | None) -> None:
-        """An attempt was answered. key: that of its beginning."""
+    def answered(self, calling: Calling) -> None:
+        """An attempt was answered."""
+        deployment, key = calling
         if key is not None:
             key.end()
             key.works()
         if self.breakers.succeeded(deployment.name):
             log.info("%s answers again", deployment.name)
 
-    def failed(self, deployment: Deployment, key: Key | None, fault: ir.Fault, now: float) -> None:
+    def failed(self, calling: Calling, fault: ir.Fault, now: float) -> None:
         """An attempt has failed."""
         outcome = classify(fault)
         if outcome is Outcome.CALLER:
-            self.answered(deployment, key)
+            self.answered(calling)
             return
         self.calm = False
+        deployment, key = calling
         if key is not None:
             key.end()
             if key.fails(deployment.model, outcome, fault.retry_after, now):
@@ -96,8 +106,9 @@ class Health:
         if self.breakers.failed(deployment.name, outcome, now):
             log.warning("%s has failed %d times in a row", deployment.name, self.breakers.limits.failures)
 
-    def abandoned(self, deployment: Deployment, key: Key | None) -> None:
+    def abandoned(self, calling: Calling) -> None:
         """An attempt has ended and says nothing, as when its client has gone."""
+        deployment, key = calling
         if key is not None:
             key.end()
         self.breakers.abandoned(deployment.name)

@@ -121,8 +121,8 @@ class Pool:
         self._turn = -1
 
     def calm(self, now: float) -> bool:
-        """Whether the first key comes first, whatever is asked: nothing is known against any. Forgets the rests
-        that are over.
+        """Whether the first key comes first, whatever is asked: nothing is known against any. Forgets the
+        rests that are over.
         """
         if self.choice != "health_aware" and len(self.keys) > 1:
             return False

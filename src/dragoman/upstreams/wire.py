@@ -41,7 +41,9 @@ from dragoman.net.client import Head
 from dragoman.net.transport import Answer, Transport
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
+from dragoman.routing.ratelimits import rest
 from dragoman.routing.route import deep_merge
+from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams import hops
 from dragoman.upstreams.answers import (
     DEFAULT_LIMITS,
@@ -393,6 +395,8 @@ class WireUpstream:
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
         fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
+        if fault.kind == "rate_limit" and fault.retry_after is None:
+            fault = msgspec.structs.replace(fault, retry_after=rest(answer.headers, SYSTEM.now()))
         return RequestFailed(fault)
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:

@@ -19,6 +19,7 @@ import msgspec
 from yarl import URL
 
 from dragoman import ir
+from dragoman.assembly.health import adopt
 from dragoman.assembly.names import naming
 from dragoman.assembly.providers import wire_upstream
 from dragoman.config.load import load
@@ -40,6 +41,7 @@ from dragoman.net.connected import CONNECTED
 from dragoman.net.fetch import Claim, Fetcher
 from dragoman.net.transport import Transport
 from dragoman.routing.attempts import Policy
+from dragoman.routing.health import Health
 from dragoman.routing.route import Table
 from dragoman.seams.clock import Seams
 from dragoman.seams.deadlines import Deadlines
@@ -406,11 +408,13 @@ class Stage:
         self._renamed: Table | None = None
         self._table = naming(loaded, self._own, (), ()).table
         self._transports = {name: _Transport(self, name) for name in loaded.providers}
-        upstreams: dict[str, Upstream] = {
+        upstreams = {
             name: wire_upstream(provider, cast("Transport", self._transports[name]), limits)
             for name, provider in loaded.providers.items()
         }
         self.backends = backends({**upstreams, **self._own})
+        self.health = Health()
+        adopt(self.health, loaded.config, upstreams, 0.0)
 
     def script(self, name: str, *replies: Reply) -> None:
         """What a provider does with its next calls."""
@@ -471,6 +475,7 @@ class Stage:
             seams=seams,
             vault=self.vault,
             kept=self._kept,
+            health=self.health,
             **self._more,
         )
         engine = Engine(runtime)
