@@ -93,8 +93,8 @@ class Flight(msgspec.Struct, eq=False):
                         if way.seals and (record.reasons or self.runtime.kept.known):
                             attempt = await self._sealed(attempt)
                         await (way.translate if record.reasons else way.relay)(attempt)
-                    if self._calling is not None:
-                        health.answered(self._calling)
+                    if self._calling is not None and health.answered(self._calling):
+                        log.warning("%s: answers again", attempt.deployment.name)
                     return
                 except EndedByHook:
                     raise  # a hook has decided, so no other attempt is made
@@ -233,7 +233,8 @@ class Flight(msgspec.Struct, eq=False):
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         calling, self._calling = self._calling or health.began(candidate, delivery.now()), None
-        health.failed(calling, fault, delivery.now())
+        if (news := health.failed(calling, fault, delivery.now())) is not None:
+            log.warning("%s: %s", attempt.deployment.name, news)
         if not delivery.committed:
             delivery.cost_so_far = None  # the failed attempt delivered nothing
             if self.way.learns:

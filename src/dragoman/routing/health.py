@@ -7,7 +7,6 @@ and a route's deployments comes the order in which a request asks.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,8 +17,6 @@ from dragoman.routing.breaker import Breakers
 from dragoman.routing.outcome import Outcome, classify
 from dragoman.routing.pool import Key, Pool
 from dragoman.routing.route import Candidate, Deployment, Route
-
-log = logging.getLogger("dragoman.routing")
 
 
 class Asking(msgspec.Struct, frozen=True):
@@ -81,30 +78,30 @@ class Health:
             key.begin(now)
         return Calling(deployment, key)
 
-    def answered(self, calling: Calling) -> None:
-        """An attempt was answered."""
+    def answered(self, calling: Calling) -> bool:
+        """An attempt was answered. Returns whether its deployment was thought to fail."""
         deployment, key = calling
         if key is not None:
             key.end()
             key.works()
-        if self.breakers.succeeded(deployment.name):
-            log.info("%s answers again", deployment.name)
+        return self.breakers.succeeded(deployment.name)
 
-    def failed(self, calling: Calling, fault: ir.Fault, now: float) -> None:
-        """An attempt has failed."""
+    def failed(self, calling: Calling, fault: ir.Fault, now: float) -> str | None:
+        """An attempt has failed. Returns what the operator has to know, if that is new."""
         outcome = classify(fault)
         if outcome is Outcome.CALLER:
             self.answered(calling)
-            return
+            return None
         self.calm = False
         deployment, key = calling
+        told: str | None = None
         if key is not None:
             key.end()
             if key.fails(deployment.model, outcome, fault.retry_after, now):
-                told = "%s: the key …%s is asked last from now on: %s"
-                log.warning(told, deployment.name, key.tail, outcome.value)
+                told = f"the key …{key.tail} is asked last from now on: {outcome.value}"
         if self.breakers.failed(deployment.name, outcome, now):
-            log.warning("%s has failed %d times in a row", deployment.name, self.breakers.limits.failures)
+            told = f"failed {self.breakers.limits.failures} times in a row, so it is asked after others"
+        return told
 
     def abandoned(self, calling: Calling) -> None:
         """An attempt has ended and says nothing, as when its client has gone."""

@@ -1,0 +1,54 @@
+"""What is known of keys and deployments is kept from one configuration to the next."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from dragoman.gateway import Gateway
+from dragoman.routing.outcome import Outcome
+
+
+def settings(*keys: str, **more: Any) -> dict[str, Any]:
+    return {"providers": {"up": {"base_url": "https://up.example", "keys": list(keys), **more}}}
+
+
+async def started(given: dict[str, Any]) -> Gateway:
+    gateway = Gateway(given)
+    await gateway.start()
+    return gateway
+
+
+def test_each_provider_has_a_pool_as_its_settings_say() -> None:
+    async def run() -> None:
+        given = settings("key-of-the-first", "key-of-the-other", key_choice="least_used")
+        gateway = await started({**given, "breaker": {"failures": 7, "pause": "2s", "pause_max": "1m"}})
+        health = gateway.providers_health
+        pool = health.pools["up"]
+        assert (pool.choice, [key.tail for key in pool.keys]) == ("least_used", ["irst", "ther"])
+        assert not health.calm
+        limits = health.breakers.limits
+        assert (limits.failures, limits.pause, limits.pause_max) == (7, 2.0, 60.0)
+        assert len({key.id for key in pool.keys}) == 2
+        assert not any("key-of" in key.id for key in pool.keys)
+        await gateway.close()
+
+    asyncio.run(run())
+
+
+def test_a_key_that_is_replaced_is_forgotten_and_the_others_are_not(tmp_path: Any) -> None:
+    async def run() -> None:
+        file = tmp_path / "key"
+        file.write_text("key-of-the-first")
+        given = settings("key-of-the-other")
+        given["providers"]["up"]["keys"] = [{"file": str(file)}, "key-of-the-other"]
+        gateway = await started(given)
+        pool = gateway.providers_health.pools["up"]
+        for key in pool.keys:
+            key.fails("gpt", Outcome.KEY_PERMANENT, None, 0.0)
+        file.write_text("key-of-another")
+        await gateway.reread_secrets()
+        assert [key.retired is None for key in pool.keys] == [True, False]
+        await gateway.close()
+
+    asyncio.run(run())
