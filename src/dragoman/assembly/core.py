@@ -425,7 +425,7 @@ class Core:
         """Count an exchange as finished, and call the observers with it. Their exceptions are logged."""
         self.exchanges.discard(exchange)
         self._figures.note(exchange, self.seams.now())
-        self.performance(exchange)
+        self.performance.note(exchange)
         if exchange.fault is not None or len(exchange.attempts) > 1:
             self.bounds(exchange)
         for observer in self._observers:
