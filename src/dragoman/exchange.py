@@ -83,10 +83,10 @@ class Exchange(msgspec.Struct, eq=False):
     name that the client sent. answered: the deployment that was called last. taken: losses and changes from
     reading headers and body, which therefore hold for every attempt. tags: the client's tags of this request.
     metadata: values that the client sent for the gateway to keep. fault: why the exchange failed, None = it
-    did not. status: the HTTP status that the client got. waited: seconds of waiting for upstreams, between attempts,
-    and for the client's body. first: when the first content of a stream came. end: who ended it, in which
-    phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None anywhere =
-    unknown, or not yet.
+    did not. status: the HTTP status that the client got. waited: seconds of waiting for upstreams, between
+    attempts, and for the client's body. first: when the first content of a stream came. end: who ended it, in
+    which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None anywhere
+    = unknown, or not yet.
     """
 
     id: str

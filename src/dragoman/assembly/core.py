@@ -132,6 +132,10 @@ class Core:
         """Stores and reads sessions; set by `start`."""
         self._background: Background | None = None
         self._rereading = asyncio.Lock()
+        self.admitting: ClientKeys | None = None
+        """The keys with which clients may call now; None = nobody may, before `start` has ended and after
+        `close`.
+        """
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
@@ -221,6 +225,7 @@ class Core:
             )
             if self.board is not None:
                 self._tell(self.board)
+            self.admitting = assembly.client_keys
 
     async def reread_secrets(self) -> tuple[Reading, ...]:
         """Read the files of secrets again, and use new client keys, provider keys and headers from then on.
@@ -252,6 +257,8 @@ class Core:
             names = msgspec.structs.replace(names, table=names.table.also(dict(self.made)))
             self.engine.rename(names.table)
         self._assembly = renew(assembly, before, after, names, self.seams)
+        if self.admitting is not None:
+            self.admitting = self._assembly.client_keys
 
     @property
     def draining(self) -> bool:
@@ -293,6 +300,7 @@ class Core:
     async def close(self) -> None:
         """Close all running parts for good. Running requests get a 503; begun answers are cut off."""
         self.closed = True
+        self.admitting = None
         self.stopping()
         if self._telling is not None:
             self._telling.cancel()

@@ -211,8 +211,8 @@ class _Line(msgspec.Struct):
     user_agent: str | None
     total_us: int
     model: str | UnsetType = UNSET
-    deployment: str | None | UnsetType = UNSET
-    mode: Mode | None | UnsetType = UNSET
+    deployment: str | UnsetType | None = UNSET
+    mode: Mode | UnsetType | None = UNSET
     stream: bool | UnsetType = UNSET
     attempts: int | UnsetType = UNSET
     tried: list[_Tried] | UnsetType = UNSET

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -177,7 +177,10 @@ class App:
                     wanted = head.headers.get("access-control-request-headers", "*")
                     await client.empty(204, self._origins.preflight(head.headers.get("origin"), wanted))
                 else:
-                    await self._handle(arrival, exchange, client, share)
+                    await (
+                        self._handled_again(arrival, exchange, client, share)
+                        or self._handle(arrival, exchange, client, share)
+                    )
             except RequestFailed as failed:
                 await self._fail(failed.fault, head.endpoint, exchange, client)
             except ClientGone:
@@ -199,6 +202,40 @@ class App:
             link.close()
             exchange.close(self._seams.monotonic(), gone=link.lost)
             gateway.observe(exchange)
+
+    def _handled_again(
+        self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
+    ) -> Awaitable[None] | None:
+        """Run the handler of a request whose head was handled before, with a small body of JSON that came in
+        with it. None = there is more to be looked at.
+        """
+        head, body = arrival.head, arrival.link.body
+        if head.admission is None or head.admission[0] is not self._gateway.admitting:
+            return None
+        if body is None or len(body) > self._small or head.form is not False or not head.plain:
+            return None
+        handler, query, caller = head.handler, head.query, head.admission[1]
+        assert handler is not None
+        assert query is not None
+        arrival.link.body = None
+        exchange.client = caller.name
+        exchange.phase = "decode"
+        if arrival.foreign:
+            arrival.link.watch(arrival.receive)
+        request = HttpRequest(
+            body,
+            arrival.headers,
+            head.params,
+            caller,
+            query,
+            None,
+            head.search,
+            None,
+            share,
+            0,
+            head.wishes,
+        )
+        return handler.run(request, exchange, client)
 
     async def _handle(self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share) -> None:
         """Check the key, read the body, run the handler. Raises RequestFailed and ClientGone."""

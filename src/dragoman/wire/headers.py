@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -23,7 +23,7 @@ class HeaderMap(Mapping[str, str]):
         value = self.raw.get(name.encode())
         return default if value is None else value.decode("latin-1")
 
-    def picked(self, names: Set[bytes]) -> list[tuple[bytes, bytes]]:
+    def picked(self, names: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
         """Those of these lower-case names that are there, with their values, undecoded."""
         raw = self.raw
         return [(name, raw[name]) for name in raw.keys() & names]
