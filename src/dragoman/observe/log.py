@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import floor
 from threading import Event, Thread
 from typing import Any, BinaryIO
@@ -65,7 +65,6 @@ class AccessLog:
         self._people = people
         self._queued = queued
         self._piece = _PIPE_BYTES if shared else sys.maxsize
-        self._line = _for_people if people else partial(_for_machines, most=self._piece)
         self._lines: deque[bytes] = deque()
         self._noted = Event()
         self._hurry = Event()
@@ -87,7 +86,7 @@ class AccessLog:
             self._dropped += 1
             self._dropped_at = exchange.created
             return
-        lines.append(self._line(exchange))
+        lines.append(_for_people(exchange) if self._people else _for_machines(exchange, self._piece))
         if len(lines) == 1:
             self._noted.set()
             if self._thread is None:

@@ -153,7 +153,7 @@ async def test_a_head_that_the_server_refuses_has_not_begun() -> None:
 
     reader = Reader()
     client = client_of(reader)
-    client._channel = AsgiChannel(refuse)
+    client.channel = AsgiChannel(refuse)
     for attempt in (client.answer(200, (), b""), client.begin(200, ())):
         with pytest.raises(Refused):
             await attempt
