@@ -187,19 +187,19 @@ class Cycle(Link):
 
     def write(self, data: bytes) -> Awaitable[None] | None:
         """See `Channel`."""
-        wire = self._wire
         if self.lost or not data:
             return None
+        wire = self._wire
         if wire.blocked is not None:
             return self._later(self.write, data)
         if self._chunked:
-            data = _chunk(data)
+            size = len(data)
+            data = self._held + (_SIZES[size] if size < 1024 else b"%x\r\n" % size) + data + b"\r\n"
         elif self.begun and not self.ended:
-            data = self._within(data)
+            data = self._held + self._within(data)
         else:
             raise RuntimeError("the answer has ended, or it has not begun")
-        if self._held:
-            data, self._held = self._held + data, b""
+        self._held = b""
         wire.transport.write(data)
         return None
 
@@ -258,7 +258,7 @@ class Cycle(Link):
         if self.ended or not self.begun:
             raise RuntimeError("the answer has ended, or it has not begun")
         if self._chunked:
-            self._finish((_chunk(data) if data else b"") + b"0\r\n\r\n")
+            self._finish(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
             return
         data = self._within(data)
         if self._left:
@@ -300,11 +300,6 @@ class Cycle(Link):
         else:
             self._held = self._begun(500, _FAILED)
             self._last(b"Internal Server Error")
-
-
-def _chunk(data: bytes) -> bytes:
-    size = len(data)
-    return (_SIZES[size] if size < 1024 else b"%x\r\n" % size) + data + b"\r\n"
 
 
 def _form(names: tuple[bytes, ...]) -> _Form:
