@@ -142,7 +142,7 @@ class Exchange(msgspec.Struct, eq=False):
         gone: True = the client disconnected before its answer was complete.
         """
         self.ended = now
-        if self.usage is not None and not self.usage.plausible:
+        if self.usage is not None and not self.usage.plausible():
             self.usage = None
         if gone:
             self.end = f"client/{self.phase}"

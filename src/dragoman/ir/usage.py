@@ -39,7 +39,6 @@ class Usage(Value, frozen=True):
     extra: Extra = None
     form: str | None = None
 
-    @property
     def plausible(self) -> bool:
         """Whether every field that counts tokens (not `detail`, `others`) is None or from 0 to MOST."""
         counts: tuple[Any, ...] = (  # a provider may have written any value there
