@@ -42,7 +42,7 @@ from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import CROWDED, FULL, STOPPING, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
-from dragoman.server.head import Head
+from dragoman.server.head import Again, Head
 from dragoman.server.identity import described
 from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send
 from dragoman.server.origins import Origins
@@ -210,13 +210,11 @@ class App:
         with it. None = there is more to be looked at.
         """
         head, body = arrival.head, arrival.link.body
-        if head.admission is None or head.admission[0] is not self._gateway.admitting:
+        if head.again is None or body is None or len(body) > self._small:
             return None
-        if body is None or len(body) > self._small or head.form is not False or not head.plain:
+        keys, caller, handler, query = head.again
+        if keys is not self._gateway.admitting:
             return None
-        handler, query, caller = head.handler, head.query, head.admission[1]
-        assert handler is not None
-        assert query is not None
         arrival.link.body = None
         exchange.client = caller.name
         exchange.phase = "decode"
@@ -265,13 +263,10 @@ class App:
                 await self._serve_form(arrival, handler, request, exchange, client, share=share)
                 return
             exchange.phase = "body"
-            # A small body usually comes in together with its head; then nothing has to wait.
-            whole = arrival.link.body if head.plain else None
-            if whole is not None and len(whole) <= self._small:
-                body, arrival.link.body = whole, None
-            else:
-                body, weight = await self._body(arrival, exchange, share)
+            body, weight = await self._body(arrival, exchange, share)
             exchange.phase = "decode"
+            if head.plain and head.admission is not None:
+                head.again = Again(*head.admission, handler, query)
         request = HttpRequest(
             body,
             headers,
@@ -342,9 +337,13 @@ class App:
         """The whole body of a request, decompressed, and its weight, 0 = to be measured when it is decoded.
         Raises RequestFailed and ClientGone.
 
-        share: is charged with the memory of the body, and with that of the JSON values that will be decoded
-        from it if they are measured here.
+        share: is charged with the memory of the body, unless it is small and came in with its head, and with
+        that of the JSON values that will be decoded from it if they are measured here.
         """
+        whole = arrival.link.body
+        if whole is not None and len(whole) <= self._small and arrival.head.plain:
+            arrival.link.body = None
+            return whole, 0
         parts: list[bytes] = []
         limit = self._settings.max_body
         if packed := self._packed(arrival):
@@ -352,7 +351,7 @@ class App:
                 async for piece in pieces:
                     share.take(len(piece))
                     parts.append(piece)
-        elif (whole := arrival.link.body) is not None:
+        elif whole is not None:
             arrival.link.body = None
             if len(whole) > limit:
                 raise RequestFailed(too_large(limit))

@@ -159,10 +159,10 @@ class HttpProtocol(asyncio.Protocol):
         at = len(before)
         end = data.find(b"\r", at, at + MOST_DIGITS)
         length = data[at:end]
-        begin = end + len(after)
         if not (length.isdigit() and data.startswith(after, end)):
             return False
-        if (rest := int(length) - len(data) + begin) < 0:
+        body = data[end + len(after) :]
+        if (rest := int(length) - len(body)) < 0:
             return False
         began = SYSTEM.monotonic()
         headers = head.headers if length == digits else head.headers.replaced(b"content-length", length)
@@ -173,11 +173,11 @@ class HttpProtocol(asyncio.Protocol):
             self._rest = rest
             self._complete = False
             self._chunks = 0
-            if begin < len(data):
-                cycle.feed(data[begin:])
+            if body:
+                cycle.feed(body)
         else:
             cycle.complete = True
-            cycle.body = data[begin:]
+            cycle.body = body
         self._start(cycle)
         return True
 
