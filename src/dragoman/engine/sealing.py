@@ -87,6 +87,11 @@ def begun(vault: Vault, kept: Kept, asked: Asked, backend: Backend) -> Sealing |
 class Sealing:
     """Finds and stores the seals of one exchange. request: as the client wrote it. tenant: the owner."""
 
+    _questions: Sequence[Question] = ()
+    _digest = b""
+    _found: Mapping[bytes, bytes] | None = None
+    _restored: frozenset[int] = frozenset()
+
     def __init__(
         self, vault: Vault, tenant: str, request: ir.Request, run: Run, kept: Kept | None = None
     ) -> None:
@@ -96,10 +101,6 @@ class Sealing:
         self._run = run
         self._tenant = tenant
         self._request: ir.Request | None = request
-        self._questions: Sequence[Question] = ()
-        self._digest = b""
-        self._found: Mapping[bytes, bytes] | None = None
-        self._restored: frozenset[int] = frozenset()
 
     @cached_property
     def marks(self) -> Marks:
@@ -112,12 +113,14 @@ class Sealing:
             self._questions, self._digest = ask(request, self.marks, search=self.vault.holds)
 
     async def asked(self) -> bytes:
-        """The digest of the conversation before the answer."""
+        """The digest of the conversation before the answer. Only once the vault is open."""
         await self._run(self._ask)
         return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
         """The request with the stored seals of this scope that its client did not send back."""
+        if not self._searches(request):
+            return request
         recalled = await self._recalled(request, scope)
         self._restored = frozenset() if recalled is None else recalled.messages
         if recalled is None:
@@ -134,7 +137,7 @@ class Sealing:
 
     async def left_behind(self, request: ir.Request, scope: Scope, report: Report) -> None:
         """Report the stored seals that a relayed request lacks."""
-        recalled = await self._recalled(request, scope)
+        recalled = await self._recalled(request, scope) if self._searches(request) else None
         if recalled is None:
             return
         for where, reason in recalled.losses:
@@ -145,6 +148,12 @@ class Sealing:
                 "its stored reasoning or signatures cannot be added to a relayed request",
                 "quality",
             )
+
+    def _searches(self, request: ir.Request) -> bool:
+        """Whether there is something to do before the answer: there may be seals, or the conversation has to
+        be identified now, because a stream frees its request before its answer is complete.
+        """
+        return request.stream or (self.vault.holds and _has_answers(request))
 
     async def _recalled(self, request: ir.Request, scope: Scope) -> Recalled | None:
         """The request with the vault's seals for this scope; None = the vault has none, or fails."""
@@ -186,10 +195,7 @@ class Sealing:
 
     async def _find(self) -> Mapping[bytes, bytes]:
         await self.vault.open()
-        request = self._request
-        # A stream frees its request before its answer is complete.
-        if request is not None and (request.stream or (self.vault.holds and _has_answers(request))):
-            await self._run(self._ask)
+        await self._run(self._ask)
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
         return await self.vault.find(keys) if keys else {}
 
@@ -217,6 +223,7 @@ class Keeper:
                 unsealed = self._wants_reasoning_of(blocks)
                 if not matters(blocks, unsealed=unsealed, native=native):
                     continue
+                await sealing.vault.open()
                 marks = sealing.marks
                 asked = await sealing.asked()
                 kept = entry(blocks, asked, self._scope, marks, unsealed=unsealed, native=native)

@@ -376,15 +376,10 @@ class WireUpstream:
             wire.body = deep_merge(wire.body, call.body)
         return codec.finish(wire)
 
-    async def _post(self, request: ir.Request, call: Call) -> Answer:
+    def _post(self, request: ir.Request, call: Call) -> Awaitable[Answer]:
+        """Send a chat. The answer may be a failure."""
         wire = call.encoded or self.encode(request, call)
-        answer = await self.send(encode(wire.body), call, wire.headers, stream=request.stream)
-        if not is_success(answer):
-            try:
-                raise await self.refused(answer)
-            finally:
-                answer.close()
-        return answer
+        return self.send(encode(wire.body), call, wire.headers, stream=request.stream)
 
     async def refused(self, answer: Answer) -> RequestFailed:
         """The error in a failed answer; outside of 400 to 599 only its status. Raises one if cut off."""
@@ -402,6 +397,8 @@ class WireUpstream:
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
         answer = await self._post(request, call)
         try:
+            if not is_success(answer):
+                raise await self.refused(answer)
             if streams(answer):
                 return await self.collect(answer)
             body = await answer.read()
@@ -429,6 +426,8 @@ class WireUpstream:
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
         answer = await self._post(request, call)
         try:
+            if not is_success(answer):
+                raise await self.refused(answer)
             framing: Framing | None = self.dialect.stream.framing
             if answer.headers.get("content-type", "").startswith("application/json"):
                 framing = self.dialect.stream.json_framing
