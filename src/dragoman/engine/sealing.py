@@ -51,18 +51,28 @@ class Kept:
 
 
 def begin(
-    vault: Vault, tenant: str, backend: Backend, request: ir.Request, run: Run, *, kept: Kept | None = None
+    vault: Vault,
+    tenant: str,
+    backend: Backend,
+    request: ir.Request,
+    run: Run,
+    *,
+    kept: Kept | None = None,
+    small: bool = False,
 ) -> Sealing | None:
     """Create the `Sealing` of an exchange; None = nothing to find and nothing to store, or an error, which is
-    logged. run: runs a step on the whole request. kept: the client is added once seals are stored.
+    logged. run: runs a step on the whole request. kept: the client is added once seals are stored. small: the
+    request may stay in memory until a stream has ended.
     """
     if not issues(backend) and not (vault.holds and _has_answers(request)):
         return None
     try:
-        return Sealing(vault, tenant, request, run, kept)
+        sealing = Sealing(vault, tenant, request, run, kept)
+        sealing.small = small
     except Exception:
         log.exception("the conversation could not be identified")
         return None
+    return sealing
 
 
 def _has_answers(request: ir.Request) -> bool:
@@ -81,12 +91,15 @@ def _wants_reasoning(backend: Backend) -> bool:
 def begun(vault: Vault, kept: Kept, asked: Asked, backend: Backend) -> Sealing | None:
     """`begin` for an exchange, whose attempts share the result. Looks at the whole request."""
     request = joined(asked.request).request
-    return begin(vault, asked.exchange.client or "", backend, request, asked.step, kept=kept)
+    client = asked.exchange.client or ""
+    return begin(vault, client, backend, request, asked.step, kept=kept, small=asked.light)
 
 
 class Sealing:
     """Finds and stores the seals of one exchange. request: as the client wrote it. tenant: the owner."""
 
+    small = False
+    """Whether the request may stay in memory until a stream has ended."""
     _questions: Sequence[Question] = ()
     _digest = b""
     _found: Mapping[bytes, bytes] | None = None
@@ -151,9 +164,9 @@ class Sealing:
 
     def _searches(self, request: ir.Request) -> bool:
         """Whether there is something to do before the answer: there may be seals, or the conversation has to
-        be identified now, because a stream frees its request before its answer is complete.
+        be identified now, because a stream frees a large request before its answer is complete.
         """
-        return request.stream or (self.vault.holds and _has_answers(request))
+        return (request.stream and not self.small) or (self.vault.holds and _has_answers(request))
 
     async def _recalled(self, request: ir.Request, scope: Scope) -> Recalled | None:
         """The request with the vault's seals for this scope; None = the vault has none, or fails."""
