@@ -22,6 +22,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 MEDIUM: Final = 4_000
 """Bytes. Steps on a body of at least this size take turns. A step on a smaller body takes next to no time."""
 LARGE: Final = 100_000
@@ -88,14 +90,11 @@ class HeavySteps:
             self._thread = None
 
 
-class Steps:
+class Steps(msgspec.Struct, frozen=True, eq=False):
     """Runs the steps of one request. client: the name of its client; None = unknown."""
 
-    __slots__ = ("_client", "_heavy")
-
-    def __init__(self, heavy: HeavySteps, client: str | None) -> None:
-        self._heavy = heavy
-        self._client = client
+    _heavy: HeavySteps
+    _client: str | None
 
     def run(self, size: int, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
         """Run a step when its turn comes, and return what it returns. size: bytes that the step works on."""

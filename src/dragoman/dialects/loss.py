@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal
 
+import msgspec
+
 from dragoman.dialects.severity import Severity, of_field
 from dragoman.ir.blocks import Value
 
@@ -40,23 +42,21 @@ class Change(Value, frozen=True):
     reason: str
 
 
-class Report:
+class Report(msgspec.Struct, eq=False):
     """Collects the losses and changes of one translation, in order. Not thread-safe; one per attempt.
 
     dialect: the dialect of the written body. The report's size is limited: losses of one severity, and
     changes, beyond `MOST` become one without a place.
     """
 
-    __slots__ = ("_told", "changes", "dialect", "direction", "losses", "moved")
-
-    def __init__(self, dialect: str, direction: Literal["request", "response"] = "request") -> None:
-        self.dialect = dialect
-        self.direction: Literal["request", "response"] = direction
-        self.losses: list[Loss] = []
-        self.changes: list[Change] = []
-        self.moved: Callable[[str], str] | None = None
-        """Converts an IR path in a shortened or split request to that in the client's; None = the same."""
-        self._told: dict[Severity, set[tuple[str, str]]] = {}  # the (place, reason) pairs in `losses`
+    dialect: str
+    direction: Literal["request", "response"] = "request"
+    losses: list[Loss] = []
+    changes: list[Change] = []
+    moved: Callable[[str], str] | None = None
+    """Converts an IR path in a shortened or split request to that in the client's; None = the same."""
+    _told: dict[Severity, set[tuple[str, str]]] = {}
+    """The (place, reason) pairs in `losses`."""
 
     def lose(self, where: str, reason: str, severity: Severity | None = None) -> None:
         """Record that the value at `where` (IR path) is lost. The same path and reason count once.

@@ -8,7 +8,8 @@ dialect's codec, `emulate`, `Quirks.relays`, the media fetch and the count read 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import attrgetter
+from functools import cached_property
+from operator import attrgetter, methodcaller
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from dragoman.dialects.replay import is_strange
@@ -44,7 +45,7 @@ USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids"}
 """The values that a server is assumed to accept unless it is the protocol author's own."""
 
 
-class Quirks(Value, frozen=True):
+class Quirks(Value, frozen=True, gc=True, dict=True):
     """How one vendor deviates from its dialect. Comments between the fields say which dialect reads them."""
 
     widens: frozenset[Wider] = USUALLY_WIDER
@@ -129,17 +130,18 @@ class Quirks(Value, frozen=True):
             return False
         if not self.strange_items and _has_strange_items(body):
             return False
-        if self is STANDARD or self is AUTHOR:
+        if self._relays_members:
             return True
-        if _need_codec(self) != _NEEDS_NONE:
+        if _need_codec(self) != _NEEDS_NONE or not self.refuses.isdisjoint(body):
             return False
-        if not self.refuses.isdisjoint(body):
-            return False
-        if _by_key(self) == _BY_NONE:
-            return True
         return not any(
             key in body and getattr(self, field) != getattr(STANDARD, field) for field, key in _BY_KEY.items()
         )
+
+    @cached_property
+    def _relays_members(self) -> bool:
+        """Whether no member of a body requires the codec; its history and its items are another question."""
+        return _need_codec(self) == _NEEDS_NONE and not self.refuses and _by_key(self) == _BY_NONE
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
         """Whether a message of the history contains something that this vendor does not accept.
@@ -151,6 +153,11 @@ class Quirks(Value, frozen=True):
         messages = body.get("messages")
         if type(messages) is not list:
             return False
+        try:
+            if _REWRITTEN.isdisjoint(map(_role_of, messages)):
+                return False
+        except (AttributeError, TypeError):
+            pass  # odd messages: they are looked at one by one
         for message in messages:
             if type(message) is not dict:
                 continue
@@ -193,6 +200,9 @@ _by_key = attrgetter(*_BY_KEY)
 _NEEDS_NONE = _need_codec(STANDARD)
 _BY_NONE = _by_key(STANDARD)
 _FUNCTIONS = frozenset({"functions", "function_call"})
+_REWRITTEN = frozenset({"assistant", "function"})
+"""The roles of the messages that a vendor may not accept."""
+_role_of = methodcaller("get", "role")
 
 
 def _has(members: Any, tells: Callable[[dict[str, Any]], bool]) -> bool:

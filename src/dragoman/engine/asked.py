@@ -104,23 +104,18 @@ class Sealed(msgspec.Struct, frozen=True):
     provider: str
 
 
-class Said:
+class Said(msgspec.Struct, eq=False):
     """The body of a request. wire: decoded. head: its top-level members, each as raw JSON; {} = it is a form;
     given as None = those of `raw`. raw: as received. request: the IR form; None = not decoded yet. inlined:
     the IR form with fetched media, and the test for media that kept their URL (`net.fetch.Keep`); None = no
     media were fetched.
     """
 
-    __slots__ = ("_head", "inlined", "raw", "request", "wire")
-
-    def __init__(
-        self, wire: WireRequest, head: dict[str, msgspec.Raw] | None, raw: bytes, request: Any = None
-    ) -> None:
-        self.wire = wire
-        self._head = head
-        self.raw = raw
-        self.request = request
-        self.inlined: tuple[ir.Request, Any] | None = None
+    wire: WireRequest
+    _head: dict[str, msgspec.Raw] | None
+    raw: bytes
+    request: Any = None
+    inlined: tuple[ir.Request, Any] | None = None
 
     @property
     def head(self) -> dict[str, msgspec.Raw]:
@@ -290,7 +285,7 @@ class Asked(msgspec.Struct, frozen=True):
         return Reply(
             self.brief if request is None else request,
             report,
-            self.answer_id,
+            self.face.response.id_prefix + exchange.id.removeprefix("ex_"),
             int(exchange.created),
             model,
             self.inbound.framing,

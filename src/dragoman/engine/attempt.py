@@ -27,9 +27,10 @@ from dragoman.upstreams.upstream import Call
 from dragoman.verify.check import CheckOutput
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True):
     """One attempt. backend: the upstream in the chosen protocol. call: the upstream's parameters. record:
-    what observers read. seals: finds and stores signatures and encrypted reasoning; None = there are none.
+    what observers read. shown: the model name that the client reads in the answer, None = the upstream's.
+    seals: finds and stores signatures and encrypted reasoning; None = there are none.
     """
 
     runtime: Runtime
@@ -41,6 +42,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     record: AttemptRecord
     delivery: Delivery
     media: Media
+    shown: str | None = None
     seals: Sealing | None = None
 
     @property
@@ -52,11 +54,6 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     def scope(self) -> Scope:
         """The provider and model that make the seals of this answer; nobody else can read them."""
         return Scope(self.deployment.provider, self.deployment.model)
-
-    @property
-    def shown(self) -> str | None:
-        """The model name that the client reads in the answer; None = the upstream's name."""
-        return self.asked.inbound.shown or self.plan.route.shown(self.deployment)
 
     @property
     def same_protocol(self) -> bool:
@@ -77,7 +74,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         """The members to set in a relayed body: the upstream's model, and what the configuration adds."""
         call, body = self.call, self.asked.said.wire.body
         edits: dict[str, Any] = {"model": call.model}
-        for key, value in (call.body or {}).items():
+        if not call.body:
+            return edits
+        for key, value in call.body.items():
             own = body.get(key)
             edits[key] = (
                 deep_merge(own, value) if isinstance(own, dict) and isinstance(value, dict) else value

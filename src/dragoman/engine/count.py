@@ -17,6 +17,7 @@ from dragoman.dialects.operation import OperationReply
 from dragoman.engine.asked import Asked
 from dragoman.engine.delivery import Delivery
 from dragoman.engine.flight import Flight
+from dragoman.engine.media import Media
 from dragoman.engine.plan import Plan
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.ways import Way, can
@@ -36,7 +37,8 @@ async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: 
         once = msgspec.structs.replace(runtime, policy=msgspec.structs.replace(runtime.policy, retries=0))
         try:
             with runtime.deadlines.within(PATIENCE):
-                await Flight(once, way, asked, plan.among(counting), delivery).run()
+                media = Media(runtime.fetcher, asked.exchange.client or "")
+                await Flight(once, way, asked, plan.among(counting), delivery, media).run()
         except (RequestFailed, TimeoutError) as error:
             if delivery.client.begun:
                 raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -35,17 +35,16 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
     """Decode the request, and note what it states in the exchange. always_usage: a chat asks for its usage.
     Raises RequestFailed if it is invalid.
     """
+    size = len(inbound.body)
+    if size < MEDIUM:
+        return decode_small(exchange, inbound, steps, always_usage=always_usage)
     exchange.phase = "decode"
     wished = inbound.wished
-    for tags in wished.tags:
-        _tag(exchange, tags)
-    size = len(inbound.body)
+    _tag(exchange, wished.tags)
     # What is not measured yet is hardly more than its texts, as a rule, and decoded at once even if it is
     # not.
     first = inbound.reading or (size if size >= FIRST_MEASURED else size // SHARE_OF_TEXT)
     try:
-        if size < MEDIUM:
-            return _read(exchange, inbound, wished, steps, always_usage=always_usage)[0]
         asked, extra = await steps.run(
             first, _read, exchange, inbound, wished, steps, always_usage=always_usage
         )
@@ -56,54 +55,73 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
     return asked
 
 
+def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
+    """`decode` for a body of less than `MEDIUM` bytes, which needs no turn."""
+    exchange.phase = "decode"
+    wished = inbound.wished
+    if wished.tags:
+        _tag(exchange, wished.tags)
+    try:
+        return _read(exchange, inbound, wished, steps, always_usage=always_usage)[0]
+    except WireError as error:
+        raise RequestFailed(blamed(error)) from error
+
+
 def _read(
     exchange: Exchange, inbound: Inbound, wished: Wishes, steps: Steps, *, always_usage: bool
 ) -> tuple[Asked, int]:
     """Decode the body and check it. The exchange notes its model and what is for the gateway. Returns also
     the bytes of memory that its values take and nothing has counted yet. Raises WireError.
     """
-    face, raw, turn = inbound.face, inbound.body, inbound.turn
+    face, raw, turn, operation = inbound.face, inbound.body, inbound.turn, inbound.operation
     head: dict[str, msgspec.Raw] | None = None
     extra, reading = 0, len(raw)
     if inbound.fields:
         body, head = texts(inbound.fields), {}
     else:
-        body, extra, reading = _decoded(inbound)
-        if turn is not None and not turn.concerns(body):
-            turn = None
+        if inbound.reading or reading >= FIRST_MEASURED:
+            refuse_many_values(raw, inbound.max_values)
+            body, reading = decode_object(raw, inbound.max_depth), inbound.reading or reading
+        else:
+            body, extra, reading = decode_measured(raw, inbound.max_depth, inbound.max_values)
         if turn is not None:
-            head = head_of(raw)  # it may be read outside of a step
-    codec = face.operations.get(inbound.operation)
-    client = face.request if codec is None else codec.client
+            if turn.concerns(body):
+                head = head_of(raw)  # it may be read outside of a step
+            else:
+                turn = None
+    codec = face.operations.get(operation)
+    members = (face.request if codec is None else codec.client).members
     if concerns_gateway(body):
         head = head_of(raw) if head is None else head
-        _keep(exchange, take(body, head, face.name, client.members))
-    if not body.keys() <= client.members:
-        refuse_case_variants(body, client.members)
+        _keep(exchange, take(body, head, face.name, members))
+    if not body.keys() <= members:
+        refuse_case_variants(body, members)
     wire = WireRequest(
-        inbound.operation,
+        operation,
         body,
         path=inbound.path,
-        params=dict(inbound.params),
-        headers=dict(wished.passed),
+        params={**inbound.params},
+        headers={**wished.passed},
         fields=inbound.fields,
         preceded=turn is not None and turn.precedes,
     )
-    brief, beyond, prompts = _NO_CHAT, None, inbound.operation in PROMPTED
+    beyond, prompts = None, operation in PROMPTED
     try:
         if codec is None:
-            face, beyond = _checked(face, wire)
-        else:
-            codec.client.check(wire)
-        if prompts:
+            try:
+                face.request.check(wire)
+            except WireError as refused:
+                face, beyond = _beyond(face, wire, refused)
             brief = face.request.brief(wire)
-        if codec is None:
             model, streamed = brief.model, brief.stream
             if always_usage:
                 brief = msgspec.structs.replace(brief, stream_usage=True)
         else:
+            codec.client.check(wire)
+            brief = face.request.brief(wire) if prompts else _NO_CHAT
             model, streamed = codec.client.model(wire), codec.client.streams(wire)
-        _check_model(model)
+        if isinstance(model, str) and (len(model) > _LONGEST_MODEL or not model.isprintable()):
+            raise _unsafe_model()
     except WireError:
         exchange.asked = _stated_model(wire)
         raise
@@ -129,37 +147,22 @@ def _read(
     return asked, extra
 
 
-def _decoded(inbound: Inbound) -> tuple[dict[str, Any], int, int]:
-    """The decoded body, the bytes of memory of its values that are not counted yet, and the weight of the
-    body for steps that do not read its texts. Raises WireError.
+def _beyond(face: Dialect, wire: WireRequest, refused: WireError) -> tuple[Dialect, WireError | None]:
+    """The protocol in which a chat is written that its face refuses, and why only servers that accept more
+    than the protocol's author may get it (None = the author may). Raises WireError.
+
+    The body is checked once more: in the protocol that `READINGS` finds in it, or else as a request for such
+    servers.
     """
-    raw = inbound.body
-    if inbound.reading or len(raw) >= FIRST_MEASURED:
-        refuse_many_values(raw, inbound.max_values)
-        return decode_object(raw, inbound.max_depth), 0, inbound.reading or len(raw)
-    return decode_measured(raw, inbound.max_depth, inbound.max_values)
-
-
-def _checked(face: Dialect, wire: WireRequest) -> tuple[Dialect, WireError | None]:
-    """Check a chat. Returns the protocol that it is written in, and why only servers that accept more than
-    the protocol's author may get it (None = the author may). Raises WireError.
-
-    A body that the face refuses is checked once more: in the protocol that `READINGS` finds in it, or else as
-    a request for such servers.
-    """
-    try:
-        face.request.check(wire)
-    except WireError as refused:
-        reading = READINGS.get(face.name)
-        if (other := None if reading is None else reading(wire.body)) is not None:
-            refuse_case_variants(wire.body, other.request.members)
-            other.request.check(wire)
-            return other, None
-        if face.request.widen is None:
-            raise
-        face.check_widely(wire, EVERYTHING)
-        return face, refused
-    return face, None
+    reading = READINGS.get(face.name)
+    if (other := None if reading is None else reading(wire.body)) is not None:
+        refuse_case_variants(wire.body, other.request.members)
+        other.request.check(wire)
+        return other, None
+    if face.request.widen is None:
+        raise refused
+    face.check_widely(wire, EVERYTHING)
+    return face, refused
 
 
 def _stated_model(wire: WireRequest) -> str | None:
@@ -171,19 +174,17 @@ def _stated_model(wire: WireRequest) -> str | None:
 _NO_CHAT: Final = ir.Request("", None)
 
 
-def _check_model(model: Any) -> None:
-    """Raise WireError for a model name that is unsafe in headers and logs: too long, or not printable."""
-    if isinstance(model, str) and (len(model) > _LONGEST_MODEL or not model.isprintable()):
-        raise WireError(
-            f"Invalid 'model': expected at most {_LONGEST_MODEL} printable characters.",
-            "model",
-            "invalid_value",
-        )
+def _unsafe_model() -> WireError:
+    """The error for a model name that is unsafe in headers and logs: too long, or not printable."""
+    text = f"Invalid 'model': expected at most {_LONGEST_MODEL} printable characters."
+    return WireError(text, "model", "invalid_value")
 
 
-def _tag(exchange: Exchange, listed: str) -> None:
-    exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))
-    _take(exchange, losses, ())
+def _tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
+    """Record the tags that headers with these values list."""
+    for listed in headers:
+        exchange.tags, losses = bounded((*exchange.tags, *stated(listed)))
+        _take(exchange, losses, ())
 
 
 def _keep(exchange: Exchange, kept: Taken) -> None:

@@ -9,9 +9,11 @@ not choose the next attempt.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM
@@ -26,9 +28,8 @@ from dragoman.engine.ends import Ends
 from dragoman.engine.report import answer_headers
 from dragoman.engine.steps import CONTINUING
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.routing.attempts import Attempts, FirstContent
 from dragoman.routing.route import Deployment
-from dragoman.seams.deadlines import UNLIMITED, Deadline, Unlimited
+from dragoman.seams.deadlines import Deadline, Unlimited
 from dragoman.upstreams.upstream import Call
 from dragoman.wire.header import header_value
 from dragoman.wire.inert import inert_headers
@@ -36,38 +37,45 @@ from dragoman.wire.json import encode
 
 log = logging.getLogger("dragoman.engine.delivery")
 
-_CONTENT = FirstContent()
 _ESTIMATED = Change(None, "$.usage", "estimated by the gateway: the provider sent no usage")
 _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
 
 
+class Running(msgspec.Struct, frozen=True):
+    """What a delivery needs to know of the attempt that runs. success: the HTTP status of a good answer that
+    notes none; None = no HTTP. opening: the time until the first content, which moves it to the end of the
+    whole attempt's time; None = it has no limit of its own.
+    """
+
+    record: AttemptRecord
+    deployment: Deployment
+    success: int | None
+    opening: Deadline | Unlimited | None
+
+
 class Delivery:
     """Sends the answer of one exchange. All attempts of the exchange share it. now: the monotonic clock."""
+
+    asked: Asked | None = None
+    """The request; None until it has been decoded."""
+    committed = False
+    """Whether an attempt is final, so that no other is made."""
+    cost_so_far: Callable[[], ir.Usage] | None = None
+    """Estimates the usage of the running stream so far, if it breaks off; None = it cannot be estimated."""
+    failing: Callable[[ir.Fault], bytes] | None = None
+    """Makes the bytes that tell a failure in the running stream; None = the face does, only for chats."""
+    ends: Ends | None = None
+    """Writes the last events of the running stream; None = no stream has begun."""
+    running: Running | None = None
+    """The attempt that may answer; None = there is none."""
 
     def __init__(
         self, exchange: Exchange, inbound: Inbound, client: Client, now: Callable[[], float]
     ) -> None:
         self.client = client
         self.now = now
-        self.asked: Asked | None = None
-        """The request; None until it has been decoded."""
-        self.committed = False
-        """Whether an attempt is final, so that no other is made."""
-        self.cost_so_far: Callable[[], ir.Usage] | None = None
-        """Estimates the usage of the running stream so far, if it breaks off; None = it cannot be estimated.
-        """
-        self.failing: Callable[[ir.Fault], bytes] | None = None
-        """Makes the bytes that tell a failure in the running stream; None = the face does, only for chats."""
-        self.ends: Ends | None = None
-        """Writes the last events of the running stream; None = no stream has begun."""
         self._exchange = exchange
         self._inbound = inbound
-        self._round: Attempts[Any]
-        self._record: AttemptRecord
-        self._deployment: Deployment | None = None
-        self._success: int | None = None
-        self._limit: Deadline | Unlimited = UNLIMITED
-        self._due: float | None = None
 
     @property
     def face(self) -> Dialect:
@@ -102,63 +110,49 @@ class Delivery:
 
     # --- Attempts ----------------------------------------------------------------------------------
 
-    def begin_round(self, round_: Attempts[Any]) -> None:
-        """Set the state machine of the attempts, which is told about the first content of a stream."""
-        self._round = round_
-
-    def begin_attempt(
-        self,
-        record: AttemptRecord,
-        deployment: Deployment,
-        success: int | None,
-        *,
-        limit: Deadline | Unlimited,
-        silence: float | None,
-        total: float | None,
-    ) -> None:
-        """Begin an attempt. limit: its deadline; with `silence`, that of the first content, which moves it to
-        the end of `total`. success: the HTTP status of a good answer that notes none; None = no HTTP.
-        silence: seconds until the first content, total: for the whole attempt; None = no limit.
-        """
-        self._record, self._deployment, self._success = record, deployment, success
-        self._limit = UNLIMITED if silence is None else limit
-        self._due = None if total is None else self.now() + total
-
-    def _commit(self) -> None:
+    def _commit(self) -> Running:
         """Make the running attempt final: note its HTTP status, and set its limit to that for all of it."""
+        running = self.running
+        assert running is not None
         self.committed = True
-        if self._record.status is None:
-            self._record.status = self._success
-        if self._due is None:
-            self._limit.rest()
-        else:
-            self._limit.push(self._due - self.now())
+        if running.record.status is None:
+            running.record.status = running.success
+        if (opening := running.opening) is not None:
+            total = running.deployment.timers.total
+            if total is None:
+                opening.rest()
+            else:
+                opening.push(running.record.started + total - self.now())
+        return running
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
-        wished = self._inbound.wished if self.asked is None else self.asked.wished
-        return answer_headers(self._exchange, report=wished.report)
+        assert self.asked is not None
+        return answer_headers(self._exchange, report=self.asked.wished.report)
 
     # --- Whole answers -----------------------------------------------------------------------------
 
-    async def body(self, body: bytes, call: Call, passed: Headers) -> None:
+    def body(self, body: bytes, call: Call, passed: Headers) -> Awaitable[None]:
         """Send a whole answer; the attempt is final. passed: the upstream's headers for the client."""
         self._commit()
         self._exchange.waited += call.watch.take()
-        await self.client.answer(200, [*self._headers(), *passed], body)
+        headers = self._headers()
+        headers += passed
+        return self.client.answer(200, headers, body)
 
-    async def payload(self, payload: Payload, call: Call, passed: Headers) -> None:
+    def payload(self, payload: Payload, call: Call, passed: Headers) -> Awaitable[None]:
         """Send a whole answer of another operation, in its own content type; the attempt is final."""
         self._commit()
         self._exchange.waited += call.watch.take()
         stated = payload.kind or "application/json"
         kind = (b"content-type", header_value(stated))
         guard = () if stated.startswith("application/json") else inert_headers(stated)
-        await self.client.answer(200, [kind, *self._headers(), *passed, *guard], payload.data)
+        return self.client.answer(200, [kind, *self._headers(), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
         """Send and record a whole answer, which its turn keeps. size: the upstream's bytes, 0 = unknown."""
         assert self.asked is not None
-        self._record.first = self.now()
+        assert self.running is not None
+        self.running.record.first = self.now()
         self.counted(response.usage)
         encoder, steps = self.face.response.encode, self.asked.steps
         if self.turn is not None and self.turn.keeps:
@@ -179,12 +173,10 @@ class Delivery:
         request is forgotten. passed: the upstream's headers for the client; the first may be a content type.
         """
         assert self.asked is not None
-        self._commit()
-        exchange = self._exchange
+        running, exchange = self._commit(), self._exchange
         exchange.phase = "stream"
-        self._round.on(_CONTENT, self.now())
         exchange.waited += call.watch.take()
-        self._record.first = exchange.first = self.now()
+        running.record.first = exchange.first = self.now()
         await self.client.begin(200, [*passed, *self._headers()])
         self.asked.said.forget()
 
@@ -228,7 +220,7 @@ class Delivery:
         turn = self.turn
         if turn is None or not turn.keeps:
             return True
-        if self._deployment is not None and not self.client.begun:
+        if self.running is not None and not self.client.begun:
             self._commit()  # a stream did so when it began; one that has failed has no attempt any more
         return await turn.kept(self._answer(reply), ending)
 
@@ -239,7 +231,8 @@ class Delivery:
 
     def _answer(self, reply: Reply) -> AnswerContext:
         assert self.asked is not None
-        return AnswerContext(self._exchange, reply, self._deployment, self.asked.steps, self.asked.weight)
+        deployment = None if self.running is None else self.running.deployment
+        return AnswerContext(self._exchange, reply, deployment, self.asked.steps, self.asked.weight)
 
     # --- Failures ----------------------------------------------------------------------------------
 

@@ -9,16 +9,17 @@ import logging
 import msgspec
 
 from dragoman import ir
-from dragoman.capacity.heavy import Steps
+from dragoman.capacity.heavy import MEDIUM, Steps
 from dragoman.engine.asked import Asked, Inbound, Turn
 from dragoman.engine.client import Client
 from dragoman.engine.count import count
-from dragoman.engine.decode import decode
+from dragoman.engine.decode import decode, decode_small
 from dragoman.engine.delivery import Delivery
 from dragoman.engine.flight import Flight
+from dragoman.engine.media import Media
 from dragoman.engine.plan import Plan, fill_in, route
 from dragoman.engine.runtime import Runtime
-from dragoman.engine.ways import Way, way_of
+from dragoman.engine.ways import WAYS, Way
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import HookFailed
@@ -45,11 +46,32 @@ class Engine:
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
         """Answer one request. A failure is noted in the exchange and told; only a disconnect raises."""
-        runtime = self._runtime
-        exchange.operation = inbound.operation
+        runtime, operation = self._runtime, inbound.operation
+        exchange.operation = operation
         delivery = Delivery(exchange, inbound, client, runtime.seams.monotonic)
         try:
-            await self._serve(runtime, exchange, inbound, delivery)
+            way, steps = WAYS[operation], Steps(runtime.heavy, exchange.client)
+            if len(inbound.body) < MEDIUM:
+                asked = decode_small(exchange, inbound, steps, always_usage=runtime.always_usage)
+            else:
+                asked = await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
+            delivery.expect(asked)
+            if asked.turn is not None:
+                asked = delivery.asked = await self._expanded(asked, asked.turn)
+            # No local variable but `asked` refers to the request: `Said.forget` frees its memory.
+            plan = route(runtime.table, asked)
+            if plan.route.fills and asked.prompts:
+                asked = fill_in(asked, plan) if asked.light else await asked.look(fill_in, asked, plan)
+            if way.hooked and runtime.hooks.change_requests:
+                asked = await self._before(runtime, asked)
+            if plan.route.selects or way.selects(asked):
+                plan = await asked.step(_through, runtime, way, asked, plan)
+            delivery.asked = asked
+            if operation == "count":
+                await count(runtime, way, asked, plan, delivery)
+            elif asked.turn is None or await self._admitted(asked, delivery):
+                media = Media(runtime.fetcher, exchange.client or "")
+                await Flight(runtime, way, asked, plan, delivery, media).run()
             exchange.phase = "done"
         except RequestFailed as failed:
             await self._fail(exchange, delivery, failed.fault)
@@ -58,28 +80,6 @@ class Engine:
             await self._fail(exchange, delivery, INTERNAL)
         finally:
             delivery.release()
-
-    async def _serve(
-        self, runtime: Runtime, exchange: Exchange, inbound: Inbound, delivery: Delivery
-    ) -> None:
-        steps = Steps(runtime.heavy, exchange.client)
-        way = way_of(inbound.operation)
-        asked = await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
-        delivery.expect(asked)
-        if asked.turn is not None:
-            asked = delivery.asked = await self._expanded(asked, asked.turn)
-        # No local variable but `asked` refers to the request: `Said.forget` frees its memory.
-        table = runtime.table
-        asked, plan = _planned(table, asked) if asked.light else await asked.look(_planned, table, asked)
-        if way.hooked and runtime.hooks.change_requests:
-            asked = await self._before(runtime, asked)
-        if way.selects(asked, plan):
-            plan = await asked.step(_through, runtime, way, asked, plan)
-        delivery.asked = asked
-        if inbound.operation == "count":
-            await count(runtime, way, asked, plan, delivery)
-        elif asked.turn is None or await self._admitted(asked, delivery):
-            await Flight(runtime, way, asked, plan, delivery).run()
 
     async def _expanded(self, asked: Asked, turn: Turn) -> Asked:
         """The request with the earlier messages; it is translated unless the turn allows to relay it."""
@@ -112,11 +112,6 @@ class Engine:
             log.exception("exchange %s: an error hook failed", exchange.id)
         exchange.fault = fault
         await delivery.fail(fault)
-
-
-def _planned(table: Table, asked: Asked) -> tuple[Asked, Plan]:
-    plan = route(table, asked)
-    return fill_in(asked, plan) if asked.prompts else asked, plan
 
 
 def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:

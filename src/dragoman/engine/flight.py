@@ -13,34 +13,26 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
-from dragoman.engine.delivery import Delivery
+from dragoman.engine.delivery import Delivery, Running
 from dragoman.engine.media import Media
 from dragoman.engine.places import located
 from dragoman.engine.plan import Plan
 from dragoman.engine.runtime import Runtime
-from dragoman.engine.sealing import Seals
-from dragoman.engine.ways import Prospect, Way
+from dragoman.engine.sealing import Sealing, begun
+from dragoman.engine.ways import Way
 from dragoman.errors import DragomanError, RequestFailed
-from dragoman.exchange import AttemptRecord, Reason
+from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
 from dragoman.routing.outcome import for_client, is_absent, refuses_seals
-from dragoman.routing.route import Deployment
+from dragoman.routing.route import Candidate, Deployment
+from dragoman.seams.deadlines import Deadline, Unlimited
 from dragoman.upstreams.answers import silent
 from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call, Stopwatch
 
 log = logging.getLogger("dragoman.engine.flight")
-
-_BEGIN = machine.Begin()
-
-
-class Candidate(msgspec.Struct, frozen=True):
-    """A deployment with one of its provider's credentials. account: the index of that credential."""
-
-    deployment: Deployment
-    account: int
 
 
 def _pool(candidate: Candidate) -> str:
@@ -48,188 +40,237 @@ def _pool(candidate: Candidate) -> str:
     return candidate.deployment.provider
 
 
-class Flight:
-    """One round of attempts for one exchange. way: the functions for its operation."""
+class _Refusals(msgspec.Struct, eq=False):
+    """What one candidate has refused. tried: in which protocols. first: the first fault that spoke of one.
+    plain: the model was called again without thinking, because it has nothing to seal.
+    """
 
-    def __init__(self, runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: Delivery) -> None:
-        self._runtime = runtime
-        self._way = way
-        self._asked = asked
-        self._plan = plan
-        self._delivery = delivery
-        self._exchange = asked.exchange
-        self._now = runtime.seams.monotonic
-        self._media = Media(runtime.fetcher, asked.exchange.client or "")
-        self._seals: Seals | None = None
-        candidates = [
-            Candidate(deployment, account)
-            for deployment in plan.route.deployments
-            for account in range(len(runtime.backends[deployment.provider].accounts))
-        ]
-        self._round: machine.Attempts[Candidate] = machine.Attempts(
-            candidates, runtime.policy, runtime.seams.uniform, _pool
-        )
-        delivery.begin_round(self._round)
+    tried: list[Backend] = []
+    first: ir.Fault | None = None
+    plain: bool = False
+
+
+class Flight(msgspec.Struct, eq=False):
+    """One round of attempts for one exchange. way: the functions for its operation. media: is closed in the
+    end. The state machine is made at the first failure: before it there is nothing to decide.
+    """
+
+    runtime: Runtime
+    way: Way
+    asked: Asked
+    plan: Plan
+    delivery: Delivery
+    media: Media
+    _sealing: Sealing | None = None
+    _round: machine.Attempts[Candidate] | None = None
+    _refusals: _Refusals | None = None
+    """Of the candidate that is called; None = there are none."""
 
     async def run(self) -> None:
-        """Follow the state machine's commands until an answer is delivered, or raise RequestFailed."""
-        round_ = self._round
-        CONNECTED.set(self._exchange.connected)
+        """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
+        way, delivery, exchange = self.way, self.delivery, self.asked.exchange
+        candidate, backend = self.plan.route.first, None
+        CONNECTED.set(exchange.connected)
         try:
-            commands = round_.on(_BEGIN, self._now())
-            while commands:
-                command = commands.pop(0)
-                if isinstance(command, machine.Start):
-                    fault = await self._ask(command.candidate)
-                    if fault is None:
-                        return
-                    if not self._delivery.committed:
-                        self._delivery.cost_so_far = None  # the failed attempt delivered nothing
-                    commands = round_.on(machine.Failed(fault), self._now())
-                elif isinstance(command, machine.WakeAt):
-                    self._exchange.phase = "route"
-                    pause = max(0.0, command.at - self._now())
-                    await asyncio.sleep(pause)
-                    self._exchange.waited += pause
-                    commands = round_.on(machine.Timer(), self._now())
+            while True:
+                if self.asked.light:
+                    attempt = self._prepared(candidate, backend)
                 else:
-                    provider = (self._exchange.answered or "").partition("/")[0]
-                    named = self._plan.names_deployment
-                    raise RequestFailed(for_client(command.fault, provider, named_by_client=named))
+                    attempt = await self.asked.look(self._prepared, candidate, backend)
+                record = attempt.record
+                limit = self._begun(attempt)
+                try:
+                    with limit:
+                        if way.seals and (record.reasons or self.runtime.kept.known):
+                            attempt = await self._sealed(attempt)
+                        await (way.translate if record.reasons else way.relay)(attempt)
+                    return
+                except EndedByHook:
+                    raise  # a hook has decided, so no other attempt is made
+                except RequestFailed as failed:
+                    record.fault = self._told(attempt, failed.fault)
+                except Exception as error:
+                    if not limit.expired and self._is_final(error):
+                        raise
+                    record.fault = self._unexpected(attempt, limit, error)
+                finally:
+                    exchange.waited += attempt.call.watch.take()
+                    record.ended = delivery.now()
+                candidate, backend = await self._after(candidate, attempt, record.fault)
         except (Exception, asyncio.CancelledError):
-            await self._delivery.broken_off()
+            await delivery.broken_off()
             raise
         finally:
-            self._media.close()
+            self.media.close()
 
-    async def _ask(self, candidate: Candidate) -> ir.Fault | None:
-        """Call one candidate; if its refusal shows how, again: in another protocol, without seals, or without
-        thinking. Returns None if the answer is delivered, else the last fault; but the first one of another
-        protocol, if the last says only that the model or endpoint does not exist.
-        """
-        tried: list[Backend] = []
-        first: ir.Fault | None = None
-        asked, deployment = self._asked, candidate.deployment
+    # --- An attempt ------------------------------------------------------------------------------------
+
+    def _prepared(self, candidate: Candidate, backend: Backend | None) -> Attempt:
+        """The next attempt, without its start. backend: None = chosen here. Looks at the whole request."""
+        runtime, asked, plan, delivery, way = self.runtime, self.asked, self.plan, self.delivery, self.way
+        exchange, deployment, account = asked.exchange, candidate.deployment, candidate.account
         model = deployment.model
-        backend = self._choose(deployment) if asked.light else await asked.look(self._choose, deployment)
-        plain = False  # True: the model was called again without thinking, because it has nothing to seal
-        while True:
-            tried.append(backend)
-            fault = await self._attempt(candidate, backend)
-            if fault is None or self._delivery.committed or not self._way.learns:
-                return fault
-            told = first if first is not None and is_absent(fault) else fault
-            if refuses_seals(fault) and backend.dialect is not None and not self._asked.sealless:
-                self._asked = self._asked.without_seals()
-                continue
-            if not plain and backend.learns_thoughtless(model, fault):
-                plain = True
-                continue
-            if not backend.learns(model, fault):
-                return told
-            first = first or fault
-            backend = await asked.look(self._choose, deployment)
-            if backend in tried:
-                return told
-
-    def _choose(self, deployment: Deployment) -> Backend:
-        backend = self._runtime.backends[deployment.provider]
-        return self._way.choose(backend, deployment, self._asked, self._plan)
-
-    async def _attempt(self, candidate: Candidate, backend: Backend) -> ir.Fault | None:
-        """Make one call. None = delivered; a fault = it failed, maybe after content. Raises final errors."""
-        asked, exchange, delivery, way = self._asked, self._exchange, self._delivery, self._way
-        deployment = candidate.deployment
-        facts = backend.facts(deployment.model, deployment.facts)
-        prospect = Prospect(self._runtime, asked, self._plan, backend, deployment.model, facts)
-        reasons = way.against(prospect) if asked.light else await asked.look(way.against, prospect)
-        record = self._record(candidate, backend, reasons)
-        watch = Stopwatch(self._now)
+        if backend is None:
+            backend = runtime.backends[deployment.provider]
+            if not backend.sole:
+                backend = way.choose(backend, deployment, asked, plan)
         call = Call(
-            attempt=record.id,
-            model=deployment.model,
-            report=Report(backend.name if backend.dialect is None else backend.dialect.name),
-            watch=watch,
-            timers=deployment.timers,
-            facts=facts,
-            account=candidate.account,
-            headers=deployment.headers,
-            body=deployment.body,
+            f"{exchange.id}-{len(exchange.attempts) + 1}",
+            model,
+            Report(backend.language),
+            Stopwatch(delivery.now),
+            deployment.timers,
+            backend.facts(model, deployment.facts),
+            account,
+            deployment.headers,
+            deployment.body,
             client=exchange.client or "",
         )
-        silence, total = _silence(backend, deployment), deployment.timers.total
-        limit = self._runtime.deadlines.within(total if silence is None else silence)
-        delivery.begin_attempt(record, deployment, backend.success, limit=limit, silence=silence, total=total)
-        try:
-            with limit:
-                seals = None
-                if way.seals and (vault := self._runtime.vault) is not None and self._may_have_seals(reasons):
-                    exchange.phase = "encode" if reasons else exchange.phase
-                    self._seals = self._seals or Seals(vault, self._runtime.kept, asked)
-                    seals = await self._seals.of(backend)
-                attempt = Attempt(
-                    runtime=self._runtime,
-                    asked=asked,
-                    plan=self._plan,
-                    deployment=deployment,
-                    backend=backend,
-                    call=call,
-                    record=record,
-                    delivery=delivery,
-                    media=self._media,
-                    seals=seals,
-                )
-                await (way.translate if reasons else way.relay)(attempt)
-        except EndedByHook:
-            raise  # a hook has decided, so no other attempt is made
-        except RequestFailed as failed:
-            fault = backend.told(failed.fault, call, lambda fault: located(asked, fault))
-            record.fault, record.status = fault, fault.status
-            return fault
-        except Exception as error:
-            if limit.expired:
-                record.fault = _too_late(deployment, None if delivery.committed else silence)
-            elif self._is_final(error):
-                raise
-            else:
-                log.exception("the attempt at %s failed", deployment.name)
-                record.fault = _unexpected(backend.name)
-            return record.fault
-        finally:
-            exchange.waited += watch.take()
-            record.ended = self._now()
-        return None
-
-    def _may_have_seals(self, reasons: tuple[Reason, ...]) -> bool:
-        """Whether an attempt may have seals to find or to store. A relayed request cannot get seals back, so
-        it needs them only to report what it lacks.
-        """
-        return bool(reasons) or self._runtime.kept.has(self._exchange.client or "", self._asked.face.name)
-
-    def _record(self, candidate: Candidate, backend: Backend, reasons: tuple[Reason, ...]) -> AttemptRecord:
-        """Begin an attempt's record in the exchange, which drops the losses and usage of earlier attempts."""
-        exchange, deployment = self._exchange, candidate.deployment
-        record = AttemptRecord(
-            f"{exchange.id}-{len(exchange.attempts) + 1}",
-            deployment.name,
-            backend.accounts[candidate.account].tail,
-            "translate" if reasons else "relay",
-            self._now(),
-            reasons=reasons,
+        record = AttemptRecord(call.attempt, deployment.name, backend.accounts[account].tail, "relay", 0.0)
+        attempt = Attempt(
+            runtime,
+            asked,
+            plan,
+            deployment,
+            backend,
+            call,
+            record,
+            delivery,
+            self.media,
+            asked.inbound.shown or candidate.shown,
         )
+        if reasons := way.against(attempt):
+            record.mode, record.reasons = "translate", reasons
+        return attempt
+
+    def _choose(self, deployment: Deployment) -> Backend:
+        backend = self.runtime.backends[deployment.provider]
+        return self.way.choose(backend, deployment, self.asked, self.plan)
+
+    def _begun(self, attempt: Attempt) -> Deadline | Unlimited:
+        """Start an attempt and its time. The exchange drops the losses and the usage of earlier attempts."""
+        exchange, delivery = self.asked.exchange, self.delivery
+        record, deployment, backend = attempt.record, attempt.deployment, attempt.backend
+        record.started = delivery.now()
         exchange.attempts.append(record)
         exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, record.deployment
         exchange.losses, exchange.changes = exchange.taken
         exchange.usage = None
-        return record
+        total = deployment.timers.total
+        silence = backend.silence if total is None else _silence(backend, deployment)
+        limit = self.runtime.deadlines.within(total if silence is None else silence)
+        opening = None if silence is None else limit
+        delivery.running = Running(record, deployment, backend.success, opening)
+        return limit
+
+    async def _sealed(self, attempt: Attempt) -> Attempt:
+        """The attempt with what finds and stores its seals, if it may have some. A relayed request cannot get
+        seals back, so it needs them only to report what it lacks.
+        """
+        runtime, asked, client = self.runtime, self.asked, self.asked.exchange.client or ""
+        translated = bool(attempt.record.reasons)
+        if runtime.vault is None or not (translated or runtime.kept.has(client, asked.face.name)):
+            return attempt
+        if translated:
+            asked.exchange.phase = "encode"
+        if self._sealing is None:
+            what = (runtime.vault, runtime.kept, asked, attempt.backend)
+            self._sealing = begun(*what) if asked.light else await asked.step(begun, *what)
+        return msgspec.structs.replace(attempt, seals=self._sealing)
+
+    # --- Failures --------------------------------------------------------------------------------------
+
+    def _told(self, attempt: Attempt, fault: ir.Fault) -> ir.Fault:
+        """A stated failure of an attempt, maybe after content, as clients may read it."""
+        told = attempt.backend.told(fault, attempt.call, lambda fault: located(attempt.asked, fault))
+        attempt.record.status = told.status
+        return told
+
+    def _unexpected(self, attempt: Attempt, limit: Deadline | Unlimited, error: Exception) -> ir.Fault:
+        """The fault of an attempt that took too long, or failed for an unknown reason, which is logged."""
+        backend, deployment = attempt.backend, attempt.deployment
+        if limit.expired:
+            silence = None if self.delivery.committed else _silence(backend, deployment)
+            return _too_late(deployment, silence)
+        log.error("the attempt at %s failed", deployment.name, exc_info=error)
+        return _unexpected(backend.name)
 
     def _is_final(self, error: Exception) -> bool:
         """Whether an unexpected error ends the exchange instead of the attempt: one of Dragoman's own, one
         while the request was encoded, or the client's broken connection.
         """
-        if isinstance(error, DragomanError) or self._exchange.phase == "encode":
+        if isinstance(error, DragomanError) or self.asked.exchange.phase == "encode":
             return True
-        return self._delivery.committed and isinstance(error, OSError)  # the client's connection broke
+        return self.delivery.committed and isinstance(error, OSError)  # the client's connection broke
+
+    async def _after(
+        self, candidate: Candidate, attempt: Attempt, fault: ir.Fault
+    ) -> tuple[Candidate, Backend | None]:
+        """Who is called after a failure: the same candidate, if its refusal shows how, or who the state
+        machine says, once its time has come. None = in the usual protocol. Raises RequestFailed if nobody is.
+        """
+        delivery, told = self.delivery, fault
+        if not delivery.committed:
+            delivery.cost_so_far = None  # the failed attempt delivered nothing
+            if self.way.learns:
+                backend, told = await self._instead(attempt, fault)
+                if backend is not None:
+                    return candidate, backend
+        self._refusals = None
+        return await self._next(told), None
+
+    async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
+        """How the same candidate is called again: in another protocol, without seals, or without thinking;
+        None = not at all. Then also the fault to tell: the last one; but the first one that spoke of another
+        protocol, if the last says only that the model or endpoint does not exist.
+        """
+        refusals = self._refusals = self._refusals or _Refusals()
+        backend, model = attempt.backend, attempt.deployment.model
+        refusals.tried.append(backend)
+        told = refusals.first if refusals.first is not None and is_absent(fault) else fault
+        if refuses_seals(fault) and backend.dialect is not None and not self.asked.sealless:
+            self.asked = self.asked.without_seals()
+            return backend, told
+        if not refusals.plain and backend.learns_thoughtless(model, fault):
+            refusals.plain = True
+            return backend, told
+        if not backend.learns(model, fault):
+            return None, told
+        refusals.first = refusals.first or fault
+        other = await self.asked.look(self._choose, attempt.deployment)
+        return (None if other in refusals.tried else other), told
+
+    async def _next(self, fault: ir.Fault) -> Candidate:
+        """The state machine's next candidate, once its time has come. Raises RequestFailed if it gives up."""
+        round_ = self._round = self._round or self._new_round()
+        if self.delivery.committed:
+            round_.on(machine.FirstContent(), self.delivery.now())
+        commands = round_.on(machine.Failed(fault), self.delivery.now())
+        while True:
+            command = commands.pop(0)
+            if isinstance(command, machine.Start):
+                return command.candidate
+            if isinstance(command, machine.GiveUp):
+                provider = (self.asked.exchange.answered or "").partition("/")[0]
+                named = self.plan.names_deployment
+                raise RequestFailed(for_client(command.fault, provider, named_by_client=named))
+            self.asked.exchange.phase = "route"
+            pause = max(0.0, command.at - self.delivery.now())
+            await asyncio.sleep(pause)
+            self.asked.exchange.waited += pause
+            commands = round_.on(machine.Timer(), self.delivery.now())
+
+    def _new_round(self) -> machine.Attempts[Candidate]:
+        """The state machine, which has begun with the first candidate, as `run` has."""
+        runtime, route = self.runtime, self.plan.route
+        candidates = [
+            Candidate(deployment, account, route.shown(deployment))
+            for deployment in route.deployments
+            for account in range(len(runtime.backends[deployment.provider].accounts))
+        ]
+        round_ = machine.Attempts(candidates, runtime.policy, runtime.seams.uniform, _pool)
+        round_.on(machine.Begin(), self.delivery.now())
+        return round_
 
 
 def _silence(backend: Backend, deployment: Deployment) -> float | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import msgspec
+
 from dragoman import ir
 from dragoman.dialects.operation import Reading
 from dragoman.engine.asked import Asked
@@ -15,13 +17,12 @@ from dragoman.upstreams.backend import Backend
 _T = TypeVar("_T")
 
 
-class Media:
+class Media(msgspec.Struct, eq=False):
     """Fetches media for one exchange, and counts their bytes. client: the name of the client's key."""
 
-    def __init__(self, fetcher: Fetcher, client: str) -> None:
-        self._fetcher = fetcher
-        self._client = client
-        self._held: Claim | None = None
+    _fetcher: Fetcher
+    _client: str
+    _held: Claim | None = None
 
     async def inline(self, asked: Asked, backend: Backend) -> ir.Request:
         """The request with the bytes of all media whose URL the upstream does not read (custom code reads

@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 
 from dragoman import ir
 from dragoman.capacity.heavy import Run
@@ -27,41 +28,55 @@ from dragoman.upstreams.backend import Backend
 
 log = logging.getLogger("dragoman.engine.sealing")
 
+_role_of = attrgetter("role")
 _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
 class Kept:
     """The clients whose answers this process has stored seals of: tenants and their protocols. A relayed
-    request keeps the client's own body, so only the requests of these clients need to be searched.
+    request keeps the client's own body, so only the requests of these clients need to be searched. known:
+    these pairs.
     """
 
     def __init__(self) -> None:
-        self._known: set[tuple[str, str]] = set()
+        self.known: set[tuple[str, str]] = set()
 
     def add(self, tenant: str, dialect: str) -> None:
         """Note that seals of an answer to this tenant in this protocol were stored."""
-        self._known.add((tenant, dialect))
+        self.known.add((tenant, dialect))
 
     def has(self, tenant: str, dialect: str) -> bool:
         """Whether a relayed request of this tenant may lack stored seals."""
-        return (tenant, dialect) in self._known
+        return (tenant, dialect) in self.known
 
 
 def begin(
-    vault: Vault, tenant: str, backend: Backend, request: ir.Request, run: Run, *, kept: Kept | None = None
+    vault: Vault,
+    tenant: str,
+    backend: Backend,
+    request: ir.Request,
+    run: Run,
+    *,
+    kept: Kept | None = None,
+    small: bool = False,
 ) -> Sealing | None:
     """Create the `Sealing` of an exchange; None = nothing to find and nothing to store, or an error, which is
-    logged. run: runs a step on the whole request. kept: the client is added once seals are stored.
+    logged. run: runs a step on the whole request. kept: the client is added once seals are stored. small: the
+    request may stay in memory until a stream has ended.
     """
-    if not issues(backend):
-        answered = any(message.role == "assistant" for message in request.messages)
-        if not (vault.holds and answered):
-            return None
+    if not issues(backend) and not (vault.holds and _has_answers(request)):
+        return None
     try:
-        return Sealing(vault, tenant, request, run, kept)
+        sealing = Sealing(vault, tenant, request, run, kept)
+        sealing.small = small
     except Exception:
         log.exception("the conversation could not be identified")
         return None
+    return sealing
+
+
+def _has_answers(request: ir.Request) -> bool:
+    return "assistant" in map(_role_of, request.messages)
 
 
 def issues(backend: Backend) -> bool:
@@ -73,30 +88,22 @@ def _wants_reasoning(backend: Backend) -> bool:
     return backend.quirks.reasoning_replay != "never" or not backend.quirks.signatures
 
 
-class Seals:
-    """The `Sealing` of one exchange, created at the first attempt that needs it."""
-
-    def __init__(self, vault: Vault, kept: Kept, asked: Asked) -> None:
-        self._vault = vault
-        self._kept = kept
-        self._asked = asked
-        self._sealing: Sealing | None = None
-
-    async def of(self, backend: Backend) -> Sealing | None:
-        """The exchange's `Sealing`, created for `backend` if there is none yet; None = as for `begin`."""
-        if self._sealing is None:
-            asked = self._asked
-            self._sealing = self._begun(backend) if asked.light else await asked.step(self._begun, backend)
-        return self._sealing
-
-    def _begun(self, backend: Backend) -> Sealing | None:
-        asked = self._asked
-        request = joined(asked.request).request
-        return begin(self._vault, asked.exchange.client or "", backend, request, asked.step, kept=self._kept)
+def begun(vault: Vault, kept: Kept, asked: Asked, backend: Backend) -> Sealing | None:
+    """`begin` for an exchange, whose attempts share the result. Looks at the whole request."""
+    request = joined(asked.request).request
+    client = asked.exchange.client or ""
+    return begin(vault, client, backend, request, asked.step, kept=kept, small=asked.light)
 
 
 class Sealing:
     """Finds and stores the seals of one exchange. request: as the client wrote it. tenant: the owner."""
+
+    small = False
+    """Whether the request may stay in memory until a stream has ended."""
+    _questions: Sequence[Question] = ()
+    _digest = b""
+    _found: Mapping[bytes, bytes] | None = None
+    _restored: frozenset[int] = frozenset()
 
     def __init__(
         self, vault: Vault, tenant: str, request: ir.Request, run: Run, kept: Kept | None = None
@@ -107,10 +114,6 @@ class Sealing:
         self._run = run
         self._tenant = tenant
         self._request: ir.Request | None = request
-        self._questions: Sequence[Question] = ()
-        self._digest = b""
-        self._found: Mapping[bytes, bytes] | None = None
-        self._restored: frozenset[int] = frozenset()
 
     @cached_property
     def marks(self) -> Marks:
@@ -123,12 +126,14 @@ class Sealing:
             self._questions, self._digest = ask(request, self.marks, search=self.vault.holds)
 
     async def asked(self) -> bytes:
-        """The digest of the conversation before the answer."""
+        """The digest of the conversation before the answer. Only once the vault is open."""
         await self._run(self._ask)
         return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
         """The request with the stored seals of this scope that its client did not send back."""
+        if not self._searches(request):
+            return request
         recalled = await self._recalled(request, scope)
         self._restored = frozenset() if recalled is None else recalled.messages
         if recalled is None:
@@ -145,7 +150,7 @@ class Sealing:
 
     async def left_behind(self, request: ir.Request, scope: Scope, report: Report) -> None:
         """Report the stored seals that a relayed request lacks."""
-        recalled = await self._recalled(request, scope)
+        recalled = await self._recalled(request, scope) if self._searches(request) else None
         if recalled is None:
             return
         for where, reason in recalled.losses:
@@ -156,6 +161,12 @@ class Sealing:
                 "its stored reasoning or signatures cannot be added to a relayed request",
                 "quality",
             )
+
+    def _searches(self, request: ir.Request) -> bool:
+        """Whether there is something to do before the answer: there may be seals, or the conversation has to
+        be identified now, because a stream frees a large request before its answer is complete.
+        """
+        return (request.stream and not self.small) or (self.vault.holds and _has_answers(request))
 
     async def _recalled(self, request: ir.Request, scope: Scope) -> Recalled | None:
         """The request with the vault's seals for this scope; None = the vault has none, or fails."""
@@ -197,8 +208,7 @@ class Sealing:
 
     async def _find(self) -> Mapping[bytes, bytes]:
         await self.vault.open()
-        if self._request is not None and (self._request.stream or self.vault.holds):
-            await self._run(self._ask)  # a stream frees its request before its answer is complete
+        await self._run(self._ask)
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
         return await self.vault.find(keys) if keys else {}
 
@@ -226,6 +236,7 @@ class Keeper:
                 unsealed = self._wants_reasoning_of(blocks)
                 if not matters(blocks, unsealed=unsealed, native=native):
                     continue
+                await sealing.vault.open()
                 marks = sealing.marks
                 asked = await sealing.asked()
                 kept = entry(blocks, asked, self._scope, marks, unsealed=unsealed, native=native)

@@ -7,11 +7,10 @@ count itself (`count`), without them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
-from dragoman.dialects.facts import Facts
 from dragoman.dialects.request import Operation
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
@@ -29,30 +28,19 @@ from dragoman.upstreams.backend import Backend
 Stage = Callable[[Runtime, Asked, Plan], Plan]
 
 
-class Prospect(msgspec.Struct, frozen=True):
-    """A possible attempt. model: the upstream's name of the model. facts: the model's known capabilities."""
-
-    runtime: Runtime
-    asked: Asked
-    plan: Plan
-    backend: Backend
-    model: str
-    facts: Facts
-
-
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """How one kind of operation is served. hooked: hooks may change its requests. stages: applied to the plan
-    before any call; selects: whether they may change it. choose: the upstream of a deployment in the suitable
-    protocol. against: why an attempt cannot be relayed; () = it can be. learns: a refusal may show how to
-    call the same deployment again. seals: signatures or encrypted reasoning of earlier turns may have to
-    return.
+    before any call; selects: whether they may change it, though its route does not select. choose: the
+    upstream of a deployment in the suitable protocol. against: why an attempt cannot be relayed; () = it can
+    be. learns: a refusal may show how to call the same deployment again. seals: signatures or encrypted
+    reasoning of earlier turns may have to return.
     """
 
     hooked: bool
-    selects: Callable[[Asked, Plan], bool]
+    selects: Callable[[Asked], bool]
     stages: tuple[Stage, ...]
     choose: Callable[[Backend, Deployment, Asked, Plan], Backend]
-    against: Callable[[Prospect], tuple[Reason, ...]]
+    against: Callable[[Attempt], tuple[Reason, ...]]
     relay: Callable[[Attempt], Awaitable[None]]
     translate: Callable[[Attempt], Awaitable[None]]
     learns: bool = False
@@ -62,52 +50,48 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 # Chat --------------------------------------------------------------------------------------------------
 
 
-def _against_chat(prospect: Prospect) -> tuple[Reason, ...]:
-    reasons = _against_prompt(prospect)
-    return (*reasons, "addressed") if _addresses_somebody(prospect.runtime, prospect.asked) else reasons
-
-
-def _against_prompt(prospect: Prospect) -> tuple[Reason, ...]:
-    """Why the prompt of a chat cannot be relayed, also if it is only counted; () = it can be."""
-    asked, backend, facts = prospect.asked, prospect.backend, prospect.facts
-    reasons = asked.reasons + prospect.plan.reasons
-    if prospect.runtime.hooks.need_events:
+def _against_prompt(attempt: Attempt) -> tuple[Reason, ...]:
+    """Why a chat cannot be relayed, or its prompt if it is only counted; () = it can be."""
+    asked, backend, runtime = attempt.asked, attempt.backend, attempt.runtime
+    said, body = asked.said, asked.said.wire.body
+    reasons = asked.reasons + attempt.plan.reasons
+    if runtime.hooks.need_events:
         reasons += ("hook",)
     if backend.dialect is not asked.face:
-        return (*reasons, "protocol")
-    body = asked.said.wire.body
-    if not backend.quirks.relays(body):
-        reasons += ("vendor",)
-    if not facts.takes(body) or (facts.structured is False and asked.request.output is not None):
-        reasons += ("model",)
-    foreign = asked.face.opaque.foreign
-    if (asked.sealed and any(sealed.provider != backend.name for sealed in asked.sealed)) or (
-        foreign and any(mark in asked.said.raw for mark in foreign)
-    ):
-        reasons += ("seals",)
+        reasons += ("protocol",)
+    else:
+        facts, foreign = attempt.call.facts, asked.face.opaque.foreign
+        if not backend.quirks.relays(body):
+            reasons += ("vendor",)
+        if not facts.takes(body) or (facts.structured is False and asked.request.output is not None):
+            reasons += ("model",)
+        if (asked.sealed and any(sealed.provider != backend.name for sealed in asked.sealed)) or (
+            foreign and any(mark in said.raw for mark in foreign)
+        ):
+            reasons += ("seals",)
+    if asked.codec is None and not runtime.addressees.isdisjoint(body) and _addresses_somebody(attempt):
+        reasons += ("addressed",)
     return reasons
 
 
-def _addresses_somebody(runtime: Runtime, asked: Asked) -> bool:
+def _addresses_somebody(attempt: Attempt) -> bool:
     """Whether the chat has members for one provider, which must never be relayed."""
-    body, names = asked.said.wire.body, runtime.addressees
-    if names.isdisjoint(body):
-        return False
-    own = asked.face.request.members
+    asked, names = attempt.asked, attempt.runtime.addressees
+    body, own = asked.said.wire.body, asked.face.request.members
     return any(type(value) is dict and key in names and key not in own for key, value in body.items())
 
 
 # Everything else ---------------------------------------------------------------------------------------
 
 
-def _against_operation(prospect: Prospect) -> tuple[Reason, ...]:
-    asked, backend, codec = prospect.asked, prospect.backend, prospect.asked.codec
+def _against_operation(attempt: Attempt) -> tuple[Reason, ...]:
+    asked, backend, codec = attempt.asked, attempt.backend, attempt.asked.codec
     assert codec is not None, "chat has a way of its own"
     if backend.dialect is not asked.face:
         return ("protocol",)
     if codec.relay is None:
         return ("operation",)
-    return () if codec.relays(asked.wire, backend.quirks, prospect.model) else ("vendor",)
+    return () if codec.relays(asked.wire, backend.quirks, attempt.call.model) else ("vendor",)
 
 
 def _able(backend: Backend, deployment: Deployment, asked: Asked, _: Plan) -> Backend:
@@ -136,7 +120,7 @@ _CHAT: Final = Way(
     selects=selects,
     stages=(keep_willing, allow, make_room, hold_to_form),
     choose=spoken,
-    against=_against_chat,
+    against=_against_prompt,
     relay=relay,
     translate=translate,
     learns=True,
@@ -153,16 +137,16 @@ _COUNT: Final = Way(
 )
 _OPERATION: Final = Way(
     hooked=False,
-    selects=lambda _asked, _plan: True,
+    selects=lambda _asked: True,
     stages=(_keep_able,),
     choose=_able,
     against=_against_operation,
     relay=pass_on,
     translate=operate,
 )
-_WAYS: Final[Mapping[Operation, Way]] = {"chat": _CHAT, "count": _COUNT}
-
-
-def way_of(operation: Operation) -> Way:
-    """The way in which an operation is served."""
-    return _WAYS.get(operation, _OPERATION)
+WAYS: Final[Mapping[Operation, Way]] = {
+    **dict.fromkeys(get_args(Operation), _OPERATION),
+    "chat": _CHAT,
+    "count": _COUNT,
+}
+"""The way in which each operation is served."""

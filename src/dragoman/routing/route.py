@@ -157,6 +157,16 @@ class Deployment(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, facts=facts, window=window)
 
 
+class Candidate(msgspec.Struct, frozen=True):
+    """A deployment with one of its provider's credentials. account: the index of that credential. shown: the
+    name that replaces the upstream model's in the answer, as for `Route.shown`.
+    """
+
+    deployment: Deployment
+    account: int = 0
+    shown: str | None = None
+
+
 class Route(msgspec.Struct, frozen=True):
     """The deployments and settings for one model name.
 
@@ -164,8 +174,10 @@ class Route(msgspec.Struct, frozen=True):
     in order of preference. defaults: request fields of the chat dialect, for fields that the client left out.
     system_prompt, opening: a system message and further messages; both are put before the client's messages
     unless these open with a system message. strict, check_output: as in `Demands`. api: the operator's choice
-    of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds. selects: some
-    deployment may drop out, or answers are checked; it follows from the others.
+    of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds.
+
+    These follow from the others. first: who is called first. selects: some deployment may drop out, or
+    answers are checked. fills: a request may be changed.
     """
 
     asked: str
@@ -177,11 +189,17 @@ class Route(msgspec.Struct, frozen=True):
     api: str | None = None
     opening: tuple[Message, ...] = ()
     created: int = CREATED
+    first: Candidate = Candidate(Deployment("", ""))
     selects: bool = False
+    fills: bool = False
 
     def __post_init__(self) -> None:
+        first = self.deployments[0]
+        force_setattr(self, "first", Candidate(first, shown=self.shown(first)))
         restricts = any(one.window is not None or one.facts.restricts for one in self.deployments)
         force_setattr(self, "selects", restricts or self.check_output)
+        fills = bool(self.opening or self.defaults or self.system_prompt is not None)
+        force_setattr(self, "fills", fills)
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:
         """The route with other values of headers that deployments add. fresh: the new value by the old value;
@@ -243,7 +261,8 @@ class Table:
         self._reason = reason
         self._aliases: dict[str, Route] = {}
         self._made: Mapping[str, Route] = {}
-        self._cached: dict[str, Route] = {}
+        self._found: dict[str, Route] = {}
+        """The routes of names that were asked for, whichever rule found them; but for `*`."""
         self._fallback: _CatchAll | None = None
         self._defaults: dict[str, Route] = {}
         """By operation, the route of a request that names no model."""
@@ -294,7 +313,7 @@ class Table:
     def also(self, made: Mapping[str, Route]) -> Table:
         """A copy of this table with other names created at run time: `made`."""
         table = copy(self)
-        table._made = made
+        table._made, table._found = made, {}
         return table
 
     def resolve(self, name: str | None, operation: Operation = "chat") -> Route:
@@ -302,6 +321,8 @@ class Table:
 
         Raises RequestFailed: 400 if there is no name and no default model, 404 for an unknown name.
         """
+        if (route := self._found.get(name or "")) is not None:
+            return route
         if not name:
             if (default := self._defaults.get(operation)) is None:
                 raise RequestFailed(_unnamed(operation))
@@ -315,7 +336,12 @@ class Table:
 
     def find(self, name: str) -> Route | None:
         """The route of a name that the alias `*` is not needed for; None = there is none."""
-        return self._made.get(name) or self._aliases.get(name) or self._model(name)
+        route = self._found.get(name)
+        if route is None:
+            route = self._made.get(name) or self._aliases.get(name) or self._model(name)
+            if route is not None:
+                remember(self._found, name, route)
+        return route
 
     def states(self, name: str) -> bool:
         """Whether a model, an alias or a name created at run time has exactly this name."""
@@ -383,10 +409,7 @@ class Table:
 
     def _model(self, name: str) -> Route | None:
         """The route of a name that is no alias; None = there is none."""
-        route = self._models.get(name) or self._cached.get(name)
-        if route is None and (route := self._unconfigured(name)) is not None:
-            remember(self._cached, name, route)
-        return route
+        return self._models.get(name) or self._unconfigured(name)
 
     def _unconfigured(self, name: str) -> Route | None:
         """The route of a name that is no configured model, but that some provider serves; None = no such

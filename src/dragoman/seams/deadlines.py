@@ -10,25 +10,28 @@ of each request would cost more than the work that it guards. So a deadline expi
 from __future__ import annotations
 
 import asyncio
+from asyncio import current_task
 from math import inf
 from types import TracebackType
 from typing import Any, Self
+
+import msgspec
 
 TICK = 0.05
 """Seconds between two checks: too short for a person to notice, much longer than a check takes."""
 
 
-class Deadline:
+class Deadline(msgspec.Struct, eq=False):
     """A time limit for one task, as a context manager. When the time is over, the task is cancelled, and the
-    context raises TimeoutError. expired: whether the time is over.
+    context raises TimeoutError. due: when the time is over, in the loop's seconds; inf = it does not run.
+    expired: whether it is over. listed: whether the table looks at it.
     """
 
-    __slots__ = ("_table", "_task", "expired")
-
-    def __init__(self, table: Deadlines, task: asyncio.Task[Any]) -> None:
-        self._table = table
-        self._task = task
-        self.expired = False
+    _table: Deadlines
+    _task: asyncio.Task[Any]
+    due: float
+    expired: bool = False
+    listed: bool = True
 
     def __enter__(self) -> Self:
         return self
@@ -37,6 +40,7 @@ class Deadline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the limit. Raises TimeoutError if only this limit has cancelled the task."""
+        self.listed = False
         self._table.entries.pop(self, None)
         # The task was waiting within this context when it was cancelled, so the cancellation arrives here.
         # If one remains after `uncancel`, it came from elsewhere and has precedence.
@@ -45,18 +49,18 @@ class Deadline:
 
     def lift(self) -> None:
         """Remove the limit before the context ends."""
+        self.listed = False
         self._table.entries.pop(self, None)
 
     def push(self, seconds: float) -> None:
-        """Let the limit expire `seconds` from now instead, also after `rest`, but not after `lift`."""
-        table = self._table
-        table.entries[self] = table.time() + seconds
-        if not table.ticking:
-            table.tick()
+        """Let the limit expire `seconds` from now instead, also after `rest` or the end of its context."""
+        self.due = self._table.time() + seconds
+        if not self.listed:
+            self._table.enter(self)
 
     def rest(self) -> None:
         """Stop the time of the limit until the next `push`."""
-        self._table.entries[self] = inf
+        self.due = inf
 
     def run_out(self) -> None:
         """Cancel the task, because the time is over. `Deadlines` calls this."""
@@ -83,35 +87,44 @@ UNLIMITED = Unlimited()
 
 
 class Deadlines:
-    """The table of all deadlines in one event loop. ticking: its timer runs."""
+    """The table of all deadlines in one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.time = loop.time
-        self.entries: dict[Deadline, float] = {}
+        self.entries: dict[Deadline, None] = {}
         self._loop = loop
-        self.ticking = False
+        self._ticking = False
 
     def within(self, seconds: float | None) -> Deadline | Unlimited:
         """A time limit of `seconds` from now for the running task (else RuntimeError); None = no limit."""
         if seconds is None:
             return UNLIMITED
-        task = asyncio.current_task(self._loop)
+        task = current_task(self._loop)
         if task is None:
             raise RuntimeError("a deadline needs a task to cancel")
-        deadline = Deadline(self, task)
-        deadline.push(seconds)
+        deadline = Deadline(self, task, self.time() + seconds)
+        self.entries[deadline] = None
+        if not self._ticking:
+            self._tick()
         return deadline
 
-    def tick(self) -> None:
-        """Check the table after `TICK`, and again until it is empty. Only if it is not `ticking`."""
-        self.ticking = True
+    def enter(self, deadline: Deadline) -> None:
+        """Look at a deadline again that was lifted."""
+        deadline.listed = True
+        self.entries[deadline] = None
+        if not self._ticking:
+            self._tick()
+
+    def _tick(self) -> None:
+        """Check the table after `TICK`, and again until it is empty. Only if it does not tick yet."""
+        self._ticking = True
         self._loop.call_later(TICK, self._look)
 
     def _look(self) -> None:
         now = self.time()
-        for deadline in [deadline for deadline, due in self.entries.items() if due <= now]:
-            del self.entries[deadline]
+        for deadline in [deadline for deadline in self.entries if deadline.due <= now]:
+            deadline.lift()
             deadline.run_out()
-        self.ticking = False
+        self._ticking = False
         if self.entries:
-            self.tick()
+            self._tick()

@@ -23,13 +23,18 @@ from dragoman.upstreams.wire import Account, WireUpstream
 class Backend(Answering, Protocol):
     """A provider's upstream in one of the protocols that it supports.
 
-    dialect: that protocol, None = the IR itself. native: the features that need no emulation. quirks: its
+    dialect: that protocol, None = the IR itself. language: its name, or that of the upstream. sole: the
+    provider has no other protocol. native: the features that need no emulation. quirks: its
     deviations from the protocol. accounts: its credentials, at least one. success: the HTTP status of a good
     answer, None = no HTTP. silence: seconds that it may send no content, None = no limit.
     """
 
     @property
     def dialect(self) -> Dialect | None: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def sole(self) -> bool: ...
     @property
     def native(self) -> Abilities | Native: ...
     @property
@@ -80,6 +85,7 @@ class OwnUpstream:
     """Adapts an upstream that takes requests in the IR to `Backend`. It learns nothing from failures."""
 
     dialect: Final = None
+    sole: Final = True
     quirks: Final = STANDARD
     limits: Final = DEFAULT_LIMITS
     accounts: Sequence[Account] = (Account({}),)
@@ -88,7 +94,7 @@ class OwnUpstream:
 
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
-        self.name = upstream.name
+        self.name = self.language = upstream.name
         self.native = native(upstream)
 
     def spoken(

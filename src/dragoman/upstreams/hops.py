@@ -36,6 +36,5 @@ def arrived(stated: str) -> ir.Fault | None:
     return None
 
 
-def passed() -> int:
-    """The number of gateways that the running task's request passed before this one, as far as stated."""
-    return _PASSED.get()
+passed: Final = _PASSED.get
+"""The number of gateways that the running task's request passed before this one, as far as stated."""

@@ -49,15 +49,14 @@ async def collected(batches: Batches) -> ir.Response:
     return answer.response()
 
 
-class Stopwatch:
-    """Adds up the seconds in which an attempt waits for its upstream, between `start` and `stop`."""
+class Stopwatch(msgspec.Struct, eq=False):
+    """Adds up the seconds in which an attempt waits for its upstream, between `start` and `stop`. clock: the
+    monotonic one.
+    """
 
-    __slots__ = ("_clock", "_seconds", "_since")
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._since: float | None = None
-        self._seconds = 0.0
+    _clock: Callable[[], float]
+    _since: float | None = None
+    _seconds: float = 0.0
 
     def start(self) -> None:
         """Measure from now on: the attempt begins to wait. No effect while it measures."""

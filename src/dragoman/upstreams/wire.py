@@ -176,7 +176,10 @@ class WireUpstream:
     ) -> None:
         self.name = name
         self.dialect = dialect
+        self.language = dialect.name
+        self.native: Abilities = dialect.abilities
         self.limits = limits
+        self.silence = limits.silence
         self.quirks = quirks
         self.accounts = tuple(accounts)
         self._transport = transport
@@ -196,6 +199,7 @@ class WireUpstream:
         self._yields = frozenset(yields)
         self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
+        self.sole = len(self._spoken) == 1
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that are known not to think
 
@@ -372,15 +376,10 @@ class WireUpstream:
             wire.body = deep_merge(wire.body, call.body)
         return codec.finish(wire)
 
-    async def _post(self, request: ir.Request, call: Call) -> Answer:
+    def _post(self, request: ir.Request, call: Call) -> Awaitable[Answer]:
+        """Send a chat. The answer may be a failure."""
         wire = call.encoded or self.encode(request, call)
-        answer = await self.send(encode(wire.body), call, wire.headers, stream=request.stream)
-        if not is_success(answer):
-            try:
-                raise await self.refused(answer)
-            finally:
-                answer.close()
-        return answer
+        return self.send(encode(wire.body), call, wire.headers, stream=request.stream)
 
     async def refused(self, answer: Answer) -> RequestFailed:
         """The error in a failed answer; outside of 400 to 599 only its status. Raises one if cut off."""
@@ -398,6 +397,8 @@ class WireUpstream:
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
         answer = await self._post(request, call)
         try:
+            if not is_success(answer):
+                raise await self.refused(answer)
             if streams(answer):
                 return await self.collect(answer)
             body = await answer.read()
@@ -421,18 +422,12 @@ class WireUpstream:
         except WireError as error:
             raise unreadable(self.name, error) from error
 
-    @property
-    def native(self) -> Abilities:
-        return self.dialect.abilities
-
-    @property
-    def silence(self) -> float | None:
-        return self.limits.silence
-
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
         answer = await self._post(request, call)
         try:
+            if not is_success(answer):
+                raise await self.refused(answer)
             framing: Framing | None = self.dialect.stream.framing
             if answer.headers.get("content-type", "").startswith("application/json"):
                 framing = self.dialect.stream.json_framing

@@ -239,6 +239,35 @@ async def test_a_vault_that_fails_is_missing_and_nothing_else(caplog: pytest.Log
     assert vault.asked == 1
 
 
+async def test_a_conversation_without_answers_is_not_searched_and_its_answer_is_kept() -> None:
+    vault = Counting()
+    await answered(vault)
+    sealing = started(vault, FIRST)
+    assert await sealing.restored(FIRST, HERE, Report("anthropic")) is FIRST
+    await sealing.left_behind(FIRST, HERE, Report("anthropic"))
+    assert vault.asked == 0
+    keeper = sealing.keeper(wire(), Scope("up", "other"))
+    assert keeper is not None
+    await keeper.keep(ANSWER)
+    restored = await started(vault, SECOND).restored(SECOND, Scope("up", "other"), Report("anthropic"))
+    assert restored.messages[1].blocks == (SIGNED, CALL)
+
+
+@pytest.mark.parametrize("small", [False, True])
+async def test_a_stream_identifies_its_conversation_before_it_frees_a_large_request(small: bool) -> None:
+    vault = Counting()
+    request = msgspec.structs.replace(FIRST, stream=True)
+    sealing = begin(vault, "t", wire(), request, at_once, small=small)
+    assert sealing is not None
+    assert await sealing.restored(request, HERE, Report("anthropic")) is request
+    assert (sealing._request is None) is not small
+    keeper = sealing.keeper(wire(), HERE)
+    assert keeper is not None
+    await keeper.keep(ANSWER)
+    restored = await started(vault, SECOND).restored(SECOND, HERE, Report("anthropic"))
+    assert restored.messages[1].blocks == (SIGNED, CALL)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_seals_in_a_database_outlive_the_process_that_kept_them(tmp_path: Path, stream: bool) -> None:
     told: list[ir.Request] = []
