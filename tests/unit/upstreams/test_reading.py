@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dragoman import ir
 from dragoman.dialects.anthropic import DIALECT as ANTHROPIC
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.gemini import DIALECT as GEMINI
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import WireError
 from dragoman.upstreams.answers import DEFAULT_LIMITS, AnswerLimits
@@ -108,3 +109,54 @@ def test_deltas_of_anthropic_are_read_without_their_frames(monkeypatch: pytest.M
     assert reading.run(delta * 3 + BEGUN) == ([ir.TextDelta(0, "w")] * 3, 3 * len(delta))
     reading.read(named("content_block_stop", b'"index":0'), batch)
     assert reading.run(delta) == ([], 0)
+
+
+def chunk(text: bytes, *, more: bytes = b"", index: int = 0, counts: bytes | None = b'{"a":1}') -> bytes:
+    said = b'{"candidates":[{"content":{"parts":[{"text":%b%b}],"role":"model"},"index":%d}]' % (
+        text,
+        more,
+        index,
+    )
+    usage = b"" if counts is None else b',"usageMetadata":%b' % counts
+    return b'data: %b%b,"modelVersion":"g"}\r\n\r\n' % (said, usage)
+
+
+COUNTS = (b'{"promptTokenCount":7}', b'{"a":{"b":"]"}}', b"null", b"{", b"1 2", b'{"a":1},"x":1', b"{\r\n}")
+CHUNKS = [
+    *[chunk(b'"w"')] * 8,
+    *(chunk(text) for text in TEXTS),
+    *(chunk(b'"w"', counts=counts) for counts in COUNTS),
+    *[chunk(b'"w"', counts=None)] * 2,
+    *[chunk(b'"hm"', more=b',"thought":true')] * 3,
+    chunk(b'"w"', index=1),
+    chunk(b'"w"').replace(b'"index"', b'"finishReason":"STOP","index"'),
+    chunk(b'"w"').replace(b"\r\n", b"\n"),
+    chunk(b'"w"').replace(b'"g"', b'"h"'),
+    chunk(b'"},"usageMetadata":{}"'),
+    chunk(b"1").replace(b'"text":1', b'"functionCall":{"name":"f","args":{}}'),
+    b'data: {"error":{"message":"No."}}\r\n\r\n',
+]
+
+
+@given(
+    st.lists(st.sampled_from(CHUNKS), max_size=20), st.lists(st.integers(0, 5000), max_size=4), st.booleans()
+)
+def test_a_stream_of_gemini_is_read_alike_in_runs_and_frame_by_frame(
+    chunks: list[bytes], places: list[int], alone: bool
+) -> None:
+    stream = b"".join(chunks)
+    reads = chunks if alone else cut(stream, places)
+    assert told(GEMINI, DEFAULT_LIMITS, reads) == told(GEMINI, SMALL, [stream])
+
+
+def test_words_of_gemini_are_read_without_their_frames() -> None:
+    reading = Reading(SSESplitter(), GEMINI.stream.decoder(STANDARD), DEFAULT_LIMITS)
+    batch: list[ir.Event] = []
+    for _ in range(2):
+        reading.read(chunk(b'"w"'), batch)
+    assert reading.run is not None
+    for end in (b"\r\n", b"\n"):
+        following = chunk(b'"\\"x"', counts=b'{"promptTokenCount":7}').replace(b"\r\n", end)
+        assert reading.run(following) == ([ir.TextDelta(0, '"x')], len(following))
+    assert reading.run(chunk(b'""')) == ([], 0)
+    reading.close(batch)
