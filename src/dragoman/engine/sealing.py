@@ -18,7 +18,6 @@ from dragoman.capacity.heavy import Run
 from dragoman.dialects.loss import Report
 from dragoman.dialects.pieces import joined
 from dragoman.engine.asked import Asked
-from dragoman.engine.gathering import Gathered
 from dragoman.state.entry import entry, matters
 from dragoman.state.marks import Marks, Scope
 from dragoman.state.recall import Question, Recalled, ask, recall
@@ -225,10 +224,9 @@ class Keeper:
         self._scope = scope
         self._replay = "always" if not backend.quirks.signatures else backend.quirks.reasoning_replay
         self._native = None if backend.dialect is None else backend.dialect.opaque.native
-        self._gathered: Gathered | None = None
 
     async def keep(self, response: ir.Response) -> None:
-        """Store the seals of a whole answer."""
+        """Store the seals of a whole answer, or of a stream of which a candidate has finished."""
         sealing = self._sealing
         for candidate in response.candidates:
             try:
@@ -252,14 +250,3 @@ class Keeper:
         if self._replay == "tool_turns":
             return any(isinstance(block, ir.ToolCall) for block in blocks)
         return self._replay == "always"
-
-    def watch(self, events: Sequence[ir.Event]) -> bool:
-        """Add events of a stream. True: a candidate has finished, so `keep_streamed` must be called."""
-        if self._gathered is None:
-            self._gathered = Gathered()
-        return self._gathered.add(events)
-
-    async def keep_streamed(self) -> None:
-        """Store the seals of the watched stream."""
-        if self._gathered is not None:
-            await self.keep(self._gathered.response())

@@ -20,7 +20,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -55,6 +55,7 @@ from dragoman.upstreams.answers import (
     too_long,
     unexpected,
 )
+from dragoman.upstreams.reading import Reading, Splitter
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode, reworded
@@ -71,16 +72,6 @@ _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 """Fields of a fault whose text is never a provider's."""
 _MOST_REMEMBERED = 1024
 """The most models for which an upstream remembers one kind of facts; one more makes it forget all of them."""
-
-
-class Splitter(Protocol):
-    """Splits a stream's bytes into frames, in pieces of any size. Both methods raise WireError."""
-
-    def feed(self, chunk: bytes, /) -> list[bytes]:
-        """The frames that this chunk completes."""
-
-    def close(self) -> list[bytes]:
-        """The frames that the end of the bytes completes."""
 
 
 SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
@@ -443,32 +434,32 @@ class WireUpstream:
     async def _events(self, answer: Answer, framing: Framing) -> AsyncGenerator[Sequence[ir.Event], None]:
         limits = self.limits
         decoder = self.dialect.stream.decoder(self.quirks)
-        splitter = SPLITTERS[framing](limits.event)
-        split, feed = splitter.feed, decoder.feed
-        unsuspicious, most = limits.unsuspicious, limits.stream
+        reading = Reading(SPLITTERS[framing](limits.event), decoder, limits)
+        run, most, read = reading.run, limits.stream, answer.chunk
         parts = Parts()
         kept = Kept(limits.event_values)
         size = opened = 0
         batch: list[ir.Event] = []
         try:
-            while chunk := await (parts.next() if parts.more else answer.chunk()):
+            while chunk := await (parts.next() if parts.more else read()):
                 if len(chunk) > PART:
                     chunk = parts.first(chunk)
                 size += len(chunk)
                 if size > most:
                     raise too_long(limits)
-                batch = []
-                for frame in split(chunk):
-                    if len(frame) > unsuspicious:
-                        limits.hold_event(frame)
-                    batch += feed(frame)
+                if run is not None and reading.between:
+                    batch, taken = run(chunk)
+                    if taken == len(chunk):  # nearly every read: only texts that go on
+                        yield batch
+                        continue
+                    chunk = chunk[taken:]
+                else:
+                    batch = []
+                reading.read(chunk, batch)
                 opened = refuse_blocks(batch, opened, limits, kept)
                 yield batch  # an empty batch says that bytes without content came
             batch = []
-            for frame in splitter.close():
-                limits.hold_event(frame)
-                batch.extend(decoder.feed(frame))
-            batch.extend(decoder.close())
+            reading.close(batch)
             refuse_blocks(batch, opened, limits, kept)
             yield batch
         except WireError as error:

@@ -106,7 +106,7 @@ class ChatStreamRelay:
 
     __slots__ = (
         *("_asked", "_finished", "_framed", "_last", "_lines", "_model", "_open", "_template", "_words"),
-        *("content", "done", "estimate", "usage"),
+        *("content", "done", "estimate", "run", "usage"),
     )
 
     def __init__(self, reply: Reply, words: Words) -> None:
@@ -124,6 +124,8 @@ class ChatStreamRelay:
         self._open: set[int] = set()
         """Indexes of all choices seen so far, also of finished ones."""
         self._template = Template(words.padding)
+        self.run = self._template.run
+        """As `relay.PassesRuns` states it: the events that differ from an earlier one only in their text."""
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes to send for one frame; b"": none. Raises RequestFailed for an error in the stream,
@@ -132,10 +134,6 @@ class ChatStreamRelay:
         if self._template.known and (sent := self._template.relayed(frame)) is not None:
             return sent
         return self._edit(frame)
-
-    def run(self, read: bytes) -> tuple[bytes, int]:
-        """As `relay.PassesRuns` states it: the events that differ from an earlier one only in their text."""
-        return self._template.run(read)
 
     def _edit(self, frame: bytes) -> bytes:
         if self.done:
