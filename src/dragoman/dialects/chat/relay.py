@@ -51,12 +51,18 @@ class Words(NamedTuple):
     def counts(self, usage: ir.Usage) -> dict[str, Any]:
         return self.encode_usage(usage, Report(""), own=False)
 
+    def decoded(self, raw: msgspec.Raw) -> ir.Usage | None:
+        """Token counts from JSON; None for null and for empty values."""
+        usage = _decode(raw)
+        return self.usage(usage) if usage else None
+
 
 class ChatRelay(BodyRelay):
     """Relays the requests and responses of one protocol of the chat family, which `words` describes."""
 
     def __init__(self, words: Words) -> None:
         self._words = words
+        self._read_usage = words.read_usage or words.decoded
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The members to replace so that a streamed request asks for usage; {} if nothing need change."""
@@ -72,11 +78,15 @@ class ChatRelay(BodyRelay):
         head = decode_head(body)
         if "error" in head and _decode(head["error"]):
             raise RequestFailed(self._words.fault(_decode(body)))
-        if _CHOICES.match(head.get("choices", b"null")) is None:
-            if not _decode(head.get("choices", b"null")) and (failed := failure(_decode(body))) is not None:
+        choices = head.get("choices", b"null")
+        if _CHOICES.match(choices) is None:
+            if not _decode(choices) and (failed := failure(_decode(body))) is not None:
                 raise RequestFailed(self._words.fault(failed))
             raise WireError("expected an array of objects", "choices")
-        usage = self._usage(head["usage"]) if "usage" in head else None
+        try:
+            usage = self._read_usage(head["usage"]) if "usage" in head else None
+        except (AttributeError, TypeError, msgspec.MsgspecError):
+            usage = None  # it is for the gateway's records only
         if reply.model is not None and "model" in head:
             body = encode_head({**head, "model": reply.model})
         return body, usage
@@ -86,17 +96,6 @@ class ChatRelay(BodyRelay):
 
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:
         return self._words.counts(usage)
-
-    def _usage(self, raw: msgspec.Raw) -> ir.Usage | None:
-        """Token counts for the gateway's records; None if they are unreadable or missing."""
-        words = self._words
-        try:
-            if words.read_usage is not None:
-                return words.read_usage(raw)
-            usage = _decode(raw)
-            return words.usage(usage) if usage else None
-        except (AttributeError, TypeError, msgspec.MsgspecError):
-            return None
 
 
 class ChatStreamRelay:
