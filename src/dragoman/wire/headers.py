@@ -26,7 +26,7 @@ class HeaderMap(Mapping[str, str]):
     def picked(self, names: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
         """Those of these lower-case names that are there, with their values, undecoded."""
         raw = self.raw
-        return [(name, raw[name]) for name in names.intersection(raw)]
+        return [(name, raw[name]) for name in sorted(names.intersection(raw))]
 
     def replaced(self, name: bytes, value: bytes) -> HeaderMap:
         """The same headers with another value of one of them, which has this lower-case name."""
