@@ -79,14 +79,14 @@ class Exchange(msgspec.Struct, eq=False):
     """Ids, decisions, attempts, usage, losses, times and the end of one exchange.
 
     client: the name of the client's key. address: the peer address of the connection. forwarded: the client
-    address that a proxy states, unchanged. agent: the client's User-Agent. asked: the model name that the
-    client sent. answered: the deployment that was called last. taken: losses and changes from reading headers
-    and body, which therefore hold for every attempt. tags: the client's tags of this request. metadata:
-    values that the client sent for the gateway to keep. fault: why the exchange failed, None = it did not.
-    status: the HTTP status that the client got. waited: seconds of waiting for upstreams, between attempts,
-    and for the client's body. first: when the first content of a stream came. end: who ended it, in which
-    phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None anywhere =
-    unknown, or not yet.
+    address that a proxy states, agent: the client's User-Agent, both cut to 200 characters. asked: the model
+    name that the client sent. answered: the deployment that was called last. taken: losses and changes from
+    reading headers and body, which therefore hold for every attempt. tags: the client's tags of this request.
+    metadata: values that the client sent for the gateway to keep. fault: why the exchange failed, None = it
+    did not. status: the HTTP status that the client got. waited: seconds of waiting for upstreams, between
+    attempts, and for the client's body. first: when the first content of a stream came. end: who ended it, in
+    which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None anywhere
+    = unknown, or not yet.
     """
 
     id: str
@@ -142,7 +142,7 @@ class Exchange(msgspec.Struct, eq=False):
         gone: True = the client disconnected before its answer was complete.
         """
         self.ended = now
-        if self.usage is not None and not self.usage.plausible:
+        if self.usage is not None and not self.usage.plausible():
             self.usage = None
         if gone:
             self.end = f"client/{self.phase}"

@@ -230,7 +230,7 @@ async def test_counts_that_cannot_be_are_no_usage(pool: Start, path: str, count:
     site, exchanges = await pool(sends(whole(body.encode())))
     answer = await post(site, path, {**ASK, "model": "m"})
     assert "Hello" in answer.text
-    assert exchanges[-1].usage is None or exchanges[-1].usage.plausible
+    assert exchanges[-1].usage is None or exchanges[-1].usage.plausible()
 
 
 @FACES

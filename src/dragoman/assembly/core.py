@@ -136,6 +136,10 @@ class Core:
         """Stores and reads sessions; set by `start`."""
         self._background: Background | None = None
         self._rereading = asyncio.Lock()
+        self.admitting: ClientKeys | None = None
+        """The keys with which clients may call now; None = nobody may, before `start` has ended and after
+        `close`.
+        """
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
@@ -227,6 +231,7 @@ class Core:
             )
             if self.board is not None:
                 self._tell(self.board)
+            self.admitting = assembly.client_keys
 
     async def reread_secrets(self) -> tuple[Reading, ...]:
         """Read the files of secrets again, and use new client keys, provider keys and headers from then on.
@@ -259,6 +264,8 @@ class Core:
             self.engine.rename(names.table)
         self._assembly = renew(assembly, before, after, names, self.seams)
         adopt(self.providers_health, after.config, self._assembly.providers, self.seams.monotonic())
+        if self.admitting is not None:
+            self.admitting = self._assembly.client_keys
 
     @property
     def draining(self) -> bool:
@@ -300,6 +307,7 @@ class Core:
     async def close(self) -> None:
         """Close all running parts for good. Running requests get a 503; begun answers are cut off."""
         self.closed = True
+        self.admitting = None
         self.stopping()
         if self._telling is not None:
             self._telling.cancel()
@@ -432,7 +440,7 @@ class Core:
         """Count an exchange as finished, and call the observers with it. Their exceptions are logged."""
         self.exchanges.discard(exchange)
         self._figures.note(exchange, self.seams.now())
-        self.performance(exchange)
+        self.performance.note(exchange)
         if exchange.fault is not None or len(exchange.attempts) > 1:
             self.bounds(exchange)
         for observer in self._observers:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import msgspec
+
 from dragoman import ir
 from dragoman.errors import RequestFailed
 
@@ -35,15 +37,12 @@ class Space:
         self._taken -= size
 
 
-class Share:
+class Share(msgspec.Struct, eq=False):
     """The bytes that one request has taken of a space; given back when every holder has called `free`."""
 
-    __slots__ = ("_holders", "_space", "_taken")
-
-    def __init__(self, space: Space) -> None:
-        self._space = space
-        self._taken = 0
-        self._holders = 1
+    _space: Space
+    _taken: int = 0
+    _holders: int = 1
 
     def take(self, size: int) -> None:
         """Take `size` more bytes. Raises RequestFailed if too few are left and other requests hold some."""

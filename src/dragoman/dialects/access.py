@@ -110,5 +110,5 @@ def key_header(scheme: Scheme, key: str) -> tuple[str, str]:
 
 
 @cache
-def _encoded(names: frozenset[str]) -> tuple[bytes, ...]:
-    return tuple(name.encode() for name in names)
+def _encoded(names: frozenset[str]) -> frozenset[bytes]:
+    return frozenset(name.encode() for name in names)

@@ -24,28 +24,26 @@ class Overheard(Generic[_Part]):
     """The beginning of a provider's stream, kept to estimate the stream's usage if the provider states none.
 
     parts: the kept ones, chunks of bytes or lists of events. most: bytes or events after which none is kept.
+    length: bytes or events of the stream so far.
     """
 
-    __slots__ = ("_held", "_more", "_most", "parts")
+    __slots__ = ("length", "most", "parts")
 
     def __init__(self, most: int) -> None:
         self.parts: list[_Part] = []
-        self._most = most
-        self._held = 0
-        self._more = 0
+        self.most = most
+        self.length = 0
 
     def hear(self, part: _Part) -> None:
         """Take the next part of the stream: keep it, or count only its length once `most` is reached."""
-        if self._held < self._most:
+        if self.length < self.most:
             self.parts.append(part)
-            self._held += len(part)
-        else:
-            self._more += len(part)
+        self.length += len(part)
 
     @property
     def share(self) -> float:
         """The length of the stream so far divided by that of its kept parts: 1 or more; 0 = no stream."""
-        return (self._held + self._more) / max(1, self._held)
+        return self.length / max(1, sum(map(len, self.parts)))
 
 
 def whole_cost(request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float) -> ir.Usage:

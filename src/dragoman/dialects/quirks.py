@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from operator import attrgetter, methodcaller
+from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from dragoman.dialects.replay import is_strange
@@ -45,7 +45,7 @@ USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids"}
 """The values that a server is assumed to accept unless it is the protocol author's own."""
 
 
-class Quirks(Value, frozen=True, gc=True, dict=True):
+class Quirks(Value, frozen=True, dict=True, gc=True):
     """How one vendor deviates from its dialect. Comments between the fields say which dialect reads them."""
 
     widens: frozenset[Wider] = USUALLY_WIDER
@@ -124,24 +124,20 @@ class Quirks(Value, frozen=True, gc=True, dict=True):
         """Whether a body in the vendor's own dialect can be relayed, because no quirk requires the codec. A
         field in `_BY_KEY` or `_LOOKED_FOR` requires it only for bodies that have what it is about.
         """
-        if self._rewrites_history(body):
+        if self._rewrites_all or not self._rewritten.isdisjoint(body) or self._rewrites_history(body):
             return False
-        if not self.functions and not _FUNCTIONS.isdisjoint(body):
-            return False
-        if not self.strange_items and _has_strange_items(body):
-            return False
-        if self._relays_members:
-            return True
-        if _need_codec(self) != _NEEDS_NONE or not self.refuses.isdisjoint(body):
-            return False
-        return not any(
-            key in body and getattr(self, field) != getattr(STANDARD, field) for field, key in _BY_KEY.items()
-        )
+        return self.strange_items or not _has_strange_items(body)
 
     @cached_property
-    def _relays_members(self) -> bool:
-        """Whether no member of a body requires the codec; its history and its items are another question."""
-        return _need_codec(self) == _NEEDS_NONE and not self.refuses and _by_key(self) == _BY_NONE
+    def _rewrites_all(self) -> bool:
+        """Whether a quirk requires the codec for every body."""
+        return bool(_need_codec(self) != _need_codec(STANDARD))
+
+    @cached_property
+    def _rewritten(self) -> frozenset[str]:
+        """Members of a body that the codec has to rewrite or to leave out."""
+        odd = {key for field, key in _BY_KEY.items() if getattr(self, field) != getattr(STANDARD, field)}
+        return self.refuses | odd | (frozenset() if self.functions else _FUNCTIONS)
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
         """Whether a message of the history contains something that this vendor does not accept.
@@ -151,13 +147,8 @@ class Quirks(Value, frozen=True, gc=True, dict=True):
         each part.
         """
         messages = body.get("messages")
-        if type(messages) is not list:
+        if type(messages) is not list or not _may_have(messages, _ANSWERING):
             return False
-        try:
-            if _REWRITTEN.isdisjoint(map(_role_of, messages)):
-                return False
-        except (AttributeError, TypeError):
-            pass  # odd messages: they are looked at one by one
         for message in messages:
             if type(message) is not dict:
                 continue
@@ -196,13 +187,17 @@ _LOOKED_FOR = ("answer_images", "call_signatures", "functions", "refuses", "stra
 _need_codec = attrgetter(
     *(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR})
 )
-_by_key = attrgetter(*_BY_KEY)
-_NEEDS_NONE = _need_codec(STANDARD)
-_BY_NONE = _by_key(STANDARD)
 _FUNCTIONS = frozenset({"functions", "function_call"})
-_REWRITTEN = frozenset({"assistant", "function"})
-"""The roles of the messages that a vendor may not accept."""
-_role_of = methodcaller("get", "role")
+_ANSWERING = frozenset({"assistant", "function"})
+_role = itemgetter("role")
+
+
+def _may_have(messages: list[Any], roles: frozenset[str]) -> bool:
+    """Whether a message may have one of these roles; False is certain."""
+    try:
+        return not roles.isdisjoint(map(_role, messages))
+    except (KeyError, TypeError):  # one has no role, or is no object
+        return True
 
 
 def _has(members: Any, tells: Callable[[dict[str, Any]], bool]) -> bool:

@@ -20,6 +20,15 @@ class StreamDecoder(Protocol):
         """The last events, when the frames have ended: an `Error` if the answer is not complete."""
 
 
+class ReadsRuns(Protocol):
+    """A `StreamDecoder` that recognizes events that only continue a text by their bytes in a read."""
+
+    def run(self, read: bytes) -> tuple[list[ir.Event], int]:
+        """(what `feed` would give for the first events of `read`, their size in bytes); ([], 0) = it has to
+        get them. read: server-sent events, from the beginning of one. The last need not be whole.
+        """
+
+
 class StreamEncoder(Protocol):
     """Turns the events of one stream into frames for the client."""
 

@@ -135,7 +135,9 @@ class Delivery:
         """Send a whole answer; the attempt is final. passed: the upstream's headers for the client."""
         self._commit()
         self._exchange.waited += call.watch.take()
-        return self.client.answer(200, [*self._headers(), *passed], body)
+        headers = self._headers()
+        headers += passed
+        return self.client.answer(200, headers, body)
 
     def payload(self, payload: Payload, call: Call, passed: Headers) -> Awaitable[None]:
         """Send a whole answer of another operation, in its own content type; the attempt is final."""

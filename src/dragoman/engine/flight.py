@@ -135,7 +135,9 @@ class Flight(msgspec.Struct, eq=False):
         exchange, deployment, account = asked.exchange, candidate.deployment, candidate.account
         model = deployment.model
         if backend is None:
-            backend = way.choose(runtime.backends[deployment.provider], deployment, asked, plan)
+            backend = runtime.backends[deployment.provider]
+            if not backend.sole:
+                backend = way.choose(backend, deployment, asked, plan)
         call = Call(
             f"{exchange.id}-{len(exchange.attempts) + 1}",
             model,

@@ -48,6 +48,13 @@ class Gathered:
         self._join()
         return ir.Finish in map(type, events)
 
+    def go_on(self, events: Sequence[ir.Event]) -> None:
+        """As `add`, for events that are known to only continue texts (`steps.CONTINUING`)."""
+        waiting = self._waiting
+        waiting += events
+        if len(waiting) >= _MANY:
+            self._join()
+
     def response(self) -> ir.Response:
         """The answer so far; empty if it has become too long."""
         self._join()
@@ -55,6 +62,9 @@ class Gathered:
 
     def _join(self) -> None:
         """Put the waiting events into the answer, neighbours of one text as one event."""
+        if self._size > _MOST:
+            self._waiting.clear()
+            return
         for kind, alike in groupby(self._waiting, type):
             if (key := _KEYS.get(kind)) is None:
                 for event in alike:

@@ -14,6 +14,7 @@ from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.dialects.capabilities import DEMANDED, refuse
 from dragoman.dialects.defaults import opens_with_system, with_defaults
+from dragoman.dialects.request import Operation
 from dragoman.engine.asked import Asked, blamed
 from dragoman.engine.places import located
 from dragoman.engine.runtime import Runtime
@@ -80,19 +81,28 @@ def route(table: Table, asked: Asked) -> Plan:
     """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
-    model, granted = exchange.asked, inbound.models
-    if granted is not None and model is not None and model not in granted:
-        # checked before the name is looked up, so that the error says nothing about other names
-        raise RequestFailed(_not_granted(model, granted))
-    found = table.resolve(model, inbound.operation)
-    if granted is not None and found.asked not in granted:
-        exchange.asked = found.asked
-        raise RequestFailed(_not_granted(found.asked, granted))
+    if inbound.models is None:
+        found = table.resolve(exchange.asked, inbound.operation)
+    else:
+        found = _granted(table, exchange, inbound.models, inbound.operation)
     wished, strict = asked.wished.strict, found.strict
     plan = Plan(found, strict if wished is None else _stricter(wished, strict))
     if exchange.losses:
         plan.hold_strict(exchange)
     return plan
+
+
+def _granted(table: Table, exchange: Exchange, granted: Grants, operation: Operation) -> Route:
+    """The route of the exchange's model. Raises RequestFailed as `Table.resolve`, or if it is not granted."""
+    model = exchange.asked
+    if model is not None and model not in granted:
+        # checked before the name is looked up, so that the error says nothing about other names
+        raise RequestFailed(_not_granted(model, granted))
+    found = table.resolve(model, operation)
+    if found.asked not in granted:
+        exchange.asked = found.asked
+        raise RequestFailed(_not_granted(found.asked, granted))
+    return found
 
 
 def fill_in(asked: Asked, plan: Plan) -> Asked:
@@ -156,8 +166,6 @@ def _takes(backend: Backend, asked: Asked) -> bool:
 
 def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -> Backend:
     """The upstream in the protocol for this chat."""
-    if backend.sole:
-        return backend
     return backend.spoken(asked.face.name, deployment.model, deployment.facts, asked.decoded, plan.route.api)
 
 

@@ -42,6 +42,7 @@ _COUNTED_BYTES: Final = 1_000_000
 _HEARD_BYTES: Final = 65_536
 _UNREAD: Final = 10
 """How many bytes that are only passed on take as long as one byte of JSON that is decoded."""
+_NO_RUN: Final = (b"", 0)
 _TURNS: Final = 8
 """How often a read may change between an event that is looked into and a run of events that are not."""
 _USAGE: Final = "stream_options.include_usage"
@@ -199,12 +200,11 @@ class _Passage:
         self._overheard = _overheard(attempt, upstream, relay)
         framing, limits = upstream.dialect.stream.framing, upstream.limits
         self._splitter = SPLITTERS[framing](limits.event)
-        self._most_at_once = min(limits.event, limits.unsuspicious)
         self._run: Callable[[bytes], tuple[bytes, int]] | None = None
-        if framing == "sse" and self._gathered is None:
+        if framing == "sse" and self._gathered is None and min(limits.event, limits.unsuspicious) >= PART:
             self._run = getattr(relay, "run", None)  # of a `PassesRuns`
-        self._between = True
-        """Whether the next read begins with a server-sent event."""
+        self._between = self._run is not None
+        """Whether the next read begins with a server-sent event, and may be a run."""
 
     async def run(self) -> None:
         """Pass the stream. Its last bytes are sent after the answer is kept. Raises RequestFailed."""
@@ -223,52 +223,64 @@ class _Passage:
 
     async def _pass(self) -> bytes:
         """Pass the stream and return its last bytes unsent. Raises RequestFailed, WireError."""
-        attempt, answer, relay, upstream = self._attempt, self._answer, self._relay, self._upstream
-        delivery, limits, take, hear = attempt.delivery, upstream.limits, self._take, self._overheard.hear
-        write = delivery.client.write
+        attempt, answer, upstream = self._attempt, self._answer, self._upstream
+        delivery, heard, run = attempt.delivery, self._overheard, self._run
+        write, read = delivery.client.write, answer.chunk
         passed = attempt.asked.face.headers.passed(answer.headers)
-        opening = Opening(delivery, attempt.call, passed, limits=limits, name=upstream.name)
+        opening = Opening(delivery, attempt.call, passed, limits=upstream.limits, name=upstream.name)
         parts = Parts()
         while True:
             if parts.more:
                 chunk = await parts.next()
             else:
-                chunk = await answer.chunk()
-                hear(chunk)
+                chunk = await read()
+                if heard.length < heard.most:  # as `heard.hear` does it, which would be a call for each event
+                    heard.parts.append(chunk)
+                heard.length += len(chunk)
                 if len(chunk) > PART:
                     chunk = parts.first(chunk)
-            data, broken = take(chunk)
-            if data and broken is None and chunk and delivery.committed and not relay.done:
+            data, size = run(chunk) if run is not None and self._between else _NO_RUN
+            if data and size == len(chunk) and delivery.committed:
                 opening.silent_since = None
                 await write(data)
-                continue
-            if not chunk and broken is None:
-                data, broken = _closed(relay, data)
-            if not delivery.committed:
-                # Content counts even if an error came in the same read: a read can hold several events.
-                content = relay.content or (broken is None and (relay.done or not chunk))
-                data = await opening.add(data, content=content)
-            elif not data and not relay.done:  # the last event may be withheld until the answer is kept
-                await opening.add(data, content=False)
-            if broken is not None:
-                if data:
-                    await write(data)
-                raise broken
-            if relay.done or not chunk:
-                return data
+            elif (last := await self._look(chunk, data, size, opening)) is not None:
+                return last
+
+    async def _look(self, read: bytes, data: bytes, size: int, opening: Opening) -> bytes | None:
+        """Pass a read that is not only a run. Returns the stream's last bytes, unsent; None = it goes on.
+        data: the client's bytes for the run that is the read's first `size`. Raises RequestFailed, WireError.
+        """
+        relay, delivery = self._relay, self._attempt.delivery
+        write = delivery.client.write
+        data, broken = self._take(read, data, size)
+        if data and broken is None and read and delivery.committed and not relay.done:
+            opening.silent_since = None
+            await write(data)
+            return None
+        if not read and broken is None:
+            data, broken = _closed(relay, data)
+        if not delivery.committed:
+            # Content counts even if an error came in the same read: a read can hold several events.
+            content = relay.content or (broken is None and (relay.done or not read))
+            data = await opening.add(data, content=content)
+        elif not data and not relay.done:  # the last event may be withheld until the answer is kept
+            await opening.add(data, content=False)
+        if broken is not None:
             if data:
                 await write(data)
+            raise broken
+        if relay.done or not read:
+            return data
+        if data:
+            await write(data)
+        return None
 
-    def _take(self, read: bytes) -> tuple[bytes, RequestFailed | WireError | None]:
+    def _take(self, read: bytes, data: bytes, size: int) -> tuple[bytes, RequestFailed | WireError | None]:
         """The bytes to send for a read (b"" = the stream has ended) up to its first bad frame, and the error
-        of that: the upstream's own, or that it cannot be read; None = no frame is bad.
+        of that: the upstream's own, or that it cannot be read; None = no frame is bad. See `_look`.
         """
-        run = self._run
-        if run is None or not read or len(read) > self._most_at_once:
+        if self._run is None or not read:
             return self._frames(read)
-        if not self._between:
-            return self._by_turns(read)
-        data, size = run(read)
         if size == len(read):
             return data, None
         more, broken = self._by_turns(read[size:])
@@ -304,7 +316,8 @@ class _Passage:
         data, broken = _passed(self._relay, frames, self._upstream.limits)
         if broken is None and self._gathered is not None:
             self._gather(frames)
-        self._between = type(splitter) is SSESplitter and splitter.between()
+        if self._run is not None:
+            self._between = type(splitter) is SSESplitter and splitter.between()
         return data, broken
 
     def _gather(self, frames: Sequence[bytes], *, ended: bool = False) -> None:

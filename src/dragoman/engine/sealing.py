@@ -18,7 +18,6 @@ from dragoman.capacity.heavy import Run
 from dragoman.dialects.loss import Report
 from dragoman.dialects.pieces import joined
 from dragoman.engine.asked import Asked
-from dragoman.engine.gathering import Gathered
 from dragoman.state.entry import entry, matters
 from dragoman.state.marks import Marks, Scope
 from dragoman.state.recall import Question, Recalled, ask, recall
@@ -51,18 +50,28 @@ class Kept:
 
 
 def begin(
-    vault: Vault, tenant: str, backend: Backend, request: ir.Request, run: Run, *, kept: Kept | None = None
+    vault: Vault,
+    tenant: str,
+    backend: Backend,
+    request: ir.Request,
+    run: Run,
+    *,
+    kept: Kept | None = None,
+    small: bool = False,
 ) -> Sealing | None:
     """Create the `Sealing` of an exchange; None = nothing to find and nothing to store, or an error, which is
-    logged. run: runs a step on the whole request. kept: the client is added once seals are stored.
+    logged. run: runs a step on the whole request. kept: the client is added once seals are stored. small: the
+    request may stay in memory until a stream has ended.
     """
     if not issues(backend) and not (vault.holds and _has_answers(request)):
         return None
     try:
-        return Sealing(vault, tenant, request, run, kept)
+        sealing = Sealing(vault, tenant, request, run, kept)
+        sealing.small = small
     except Exception:
         log.exception("the conversation could not be identified")
         return None
+    return sealing
 
 
 def _has_answers(request: ir.Request) -> bool:
@@ -81,11 +90,19 @@ def _wants_reasoning(backend: Backend) -> bool:
 def begun(vault: Vault, kept: Kept, asked: Asked, backend: Backend) -> Sealing | None:
     """`begin` for an exchange, whose attempts share the result. Looks at the whole request."""
     request = joined(asked.request).request
-    return begin(vault, asked.exchange.client or "", backend, request, asked.step, kept=kept)
+    client = asked.exchange.client or ""
+    return begin(vault, client, backend, request, asked.step, kept=kept, small=asked.light)
 
 
 class Sealing:
     """Finds and stores the seals of one exchange. request: as the client wrote it. tenant: the owner."""
+
+    small = False
+    """Whether the request may stay in memory until a stream has ended."""
+    _questions: Sequence[Question] = ()
+    _digest = b""
+    _found: Mapping[bytes, bytes] | None = None
+    _restored: frozenset[int] = frozenset()
 
     def __init__(
         self, vault: Vault, tenant: str, request: ir.Request, run: Run, kept: Kept | None = None
@@ -96,10 +113,6 @@ class Sealing:
         self._run = run
         self._tenant = tenant
         self._request: ir.Request | None = request
-        self._questions: Sequence[Question] = ()
-        self._digest = b""
-        self._found: Mapping[bytes, bytes] | None = None
-        self._restored: frozenset[int] = frozenset()
 
     @cached_property
     def marks(self) -> Marks:
@@ -112,12 +125,14 @@ class Sealing:
             self._questions, self._digest = ask(request, self.marks, search=self.vault.holds)
 
     async def asked(self) -> bytes:
-        """The digest of the conversation before the answer."""
+        """The digest of the conversation before the answer. Only once the vault is open."""
         await self._run(self._ask)
         return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
         """The request with the stored seals of this scope that its client did not send back."""
+        if not self._searches(request):
+            return request
         recalled = await self._recalled(request, scope)
         self._restored = frozenset() if recalled is None else recalled.messages
         if recalled is None:
@@ -134,7 +149,7 @@ class Sealing:
 
     async def left_behind(self, request: ir.Request, scope: Scope, report: Report) -> None:
         """Report the stored seals that a relayed request lacks."""
-        recalled = await self._recalled(request, scope)
+        recalled = await self._recalled(request, scope) if self._searches(request) else None
         if recalled is None:
             return
         for where, reason in recalled.losses:
@@ -145,6 +160,12 @@ class Sealing:
                 "its stored reasoning or signatures cannot be added to a relayed request",
                 "quality",
             )
+
+    def _searches(self, request: ir.Request) -> bool:
+        """Whether there is something to do before the answer: there may be seals, or the conversation has to
+        be identified now, because a stream frees a large request before its answer is complete.
+        """
+        return (request.stream and not self.small) or (self.vault.holds and _has_answers(request))
 
     async def _recalled(self, request: ir.Request, scope: Scope) -> Recalled | None:
         """The request with the vault's seals for this scope; None = the vault has none, or fails."""
@@ -186,10 +207,7 @@ class Sealing:
 
     async def _find(self) -> Mapping[bytes, bytes]:
         await self.vault.open()
-        request = self._request
-        # A stream frees its request before its answer is complete.
-        if request is not None and (request.stream or (self.vault.holds and _has_answers(request))):
-            await self._run(self._ask)
+        await self._run(self._ask)
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
         return await self.vault.find(keys) if keys else {}
 
@@ -206,10 +224,9 @@ class Keeper:
         self._scope = scope
         self._replay = "always" if not backend.quirks.signatures else backend.quirks.reasoning_replay
         self._native = None if backend.dialect is None else backend.dialect.opaque.native
-        self._gathered: Gathered | None = None
 
     async def keep(self, response: ir.Response) -> None:
-        """Store the seals of a whole answer."""
+        """Store the seals of a whole answer, or of a stream of which a candidate has finished."""
         sealing = self._sealing
         for candidate in response.candidates:
             try:
@@ -217,6 +234,7 @@ class Keeper:
                 unsealed = self._wants_reasoning_of(blocks)
                 if not matters(blocks, unsealed=unsealed, native=native):
                     continue
+                await sealing.vault.open()
                 marks = sealing.marks
                 asked = await sealing.asked()
                 kept = entry(blocks, asked, self._scope, marks, unsealed=unsealed, native=native)
@@ -232,14 +250,3 @@ class Keeper:
         if self._replay == "tool_turns":
             return any(isinstance(block, ir.ToolCall) for block in blocks)
         return self._replay == "always"
-
-    def watch(self, events: Sequence[ir.Event]) -> bool:
-        """Add events of a stream. True: a candidate has finished, so `keep_streamed` must be called."""
-        if self._gathered is None:
-            self._gathered = Gathered()
-        return self._gathered.add(events)
-
-    async def keep_streamed(self) -> None:
-        """Store the seals of the watched stream."""
-        if self._gathered is not None:
-            await self.keep(self._gathered.response())

@@ -90,55 +90,72 @@ class _Stream:
         self._encoder = encoder = asked.face.stream.encoder(self._reply)
         self._ends = delivery.open_ends(encoder, self._reply)
         delivery.failing = lambda fault: encoder.feed(ir.Error(fault))
-        self._gathered = Gathered() if asked.turn is not None and asked.turn.hears else None
+        self._hears = asked.turn is not None and asked.turn.hears
+        self._gathered = Gathered() if self._hears or keeper is not None else None
         self._counts = bool(steps) and not asked.light  # the end may count a large request
         self._heard: Overheard[Sequence[ir.Event]] = Overheard(_HEARD_EVENTS)
 
     async def run(self) -> None:
         """Call the upstream and pass the answer event by event. Raises RequestFailed."""
         attempt, backend, call = self._attempt, self._wording.backend, self._wording.call
-        delivery, ends, feed = attempt.delivery, self._ends, self._encoder.feed
-        client, waits = delivery.client, attempt.runtime.hooks.need_events
+        delivery, ends, feed, heard = attempt.delivery, self._ends, self._encoder.feed, self._heard
+        client, waits, gathered = delivery.client, attempt.runtime.hooks.need_events, self._gathered
+        write = client.write
         opening = Opening(delivery, call, (), limits=backend.limits, name=backend.name)
         async with backend.chat(self._wording.request, call) as batches:
             delivery.cost_so_far = self._so_far
             async for arrived in batches:
-                self._heard.hear(arrived)
-                fault = None
+                if heard.length < heard.most:  # as `heard.hear` does it, which would be a call for each event
+                    heard.parts.append(arrived)
+                heard.length += len(arrived)
                 if arrived and not waits and CONTINUING.issuperset(map(type, arrived)):
-                    batch = self._continued(arrived)
-                    speaks = bool(batch)
-                else:
-                    batch, speaks, fault = delivery.note(await self._behind_steps(arrived))
-                data = feed(batch[0]) if len(batch) == 1 else b"".join(map(feed, batch))
-                if ends.pieces:
-                    await ends.write(await opening.add(data, content=True))
-                    data, speaks = b"", True
-                if speaks and delivery.committed:
-                    opening.silent_since = None
-                else:
-                    data = await opening.add(data, content=speaks)
-                if batch and type(batch[-1]) is ir.End and fault is None and delivery.committed:
-                    delivery.lost(self._reply.report)
-                    await client.end(await ends.last(data))  # bytes after the end are ignored
+                    # Nearly all events only continue texts, and nothing but the steps may read them.
+                    batch = through(self._steps, arrived) if self._steps else arrived
+                    if gathered is not None:
+                        gathered.go_on(batch)
+                    data = feed(batch[0]) if len(batch) == 1 else b"".join(map(feed, batch))
+                    if data and delivery.committed and not ends.pieces:
+                        opening.silent_since = None
+                        await write(data)
+                    else:
+                        await self._send(data, opening, speaks=bool(batch))
+                elif await self._take(arrived, opening):
                     return
-                if data:
-                    await client.write(data)
-                if fault is not None:
-                    raise RequestFailed(fault)
         delivery.lost(self._reply.report)
         if not delivery.committed:
             raise RequestFailed(_NOTHING_SAID)
         await client.end()
 
-    def _continued(self, arrived: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """As `_behind_steps`, for events that only continue texts, if no hook reads them: nothing waits."""
-        batch = through(self._steps, arrived) if self._steps else arrived
-        if self._keeper is not None:
-            self._keeper.watch(batch)
-        if self._gathered is not None:
-            self._gathered.add(batch)
-        return batch
+    async def _take(self, arrived: Sequence[ir.Event], opening: Opening) -> bool:
+        """Pass any events. True = the answer has ended and was sent. Raises RequestFailed."""
+        delivery, feed = self._attempt.delivery, self._encoder.feed
+        batch, speaks, fault = delivery.note(await self._behind_steps(arrived))
+        data = b"".join(map(feed, batch))
+        ended = bool(batch) and type(batch[-1]) is ir.End and fault is None
+        data = await self._send(data, opening, speaks=speaks, ended=ended)
+        if ended and delivery.committed:
+            delivery.lost(self._reply.report)
+            await delivery.client.end(await self._ends.last(data))  # bytes after the end are ignored
+            return True
+        if fault is not None:
+            raise RequestFailed(fault)
+        return False
+
+    async def _send(self, data: bytes, opening: Opening, *, speaks: bool, ended: bool = False) -> bytes:
+        """Send an encoded batch, unless it has to wait for the first content. Returns its bytes if the answer
+        has ended, as they are sent with its last. speaks: it has content.
+        """
+        delivery, ends = self._attempt.delivery, self._ends
+        if ends.pieces:
+            await ends.write(await opening.add(data, content=True))
+            data, speaks = b"", True
+        if speaks and delivery.committed:
+            opening.silent_since = None
+        else:
+            data = await opening.add(data, content=speaks)
+        if data and not (ended and delivery.committed):
+            await delivery.client.write(data)
+        return data
 
     async def _behind_steps(self, arrived: Sequence[ir.Event]) -> Sequence[ir.Event]:
         """The events after the steps and hooks. Before those of the end are returned, the turn has heard the
@@ -153,12 +170,13 @@ class _Stream:
         hooks = attempt.runtime.hooks
         if hooks.need_events:
             batch = await hooks.events(attempt.exchange, batch)
-        if self._keeper is not None and self._keeper.watch(batch):
-            await self._keeper.keep_streamed()  # before the client gets the last bytes
-        if self._gathered is not None:
-            self._gathered.add(batch)
-            if batch and isinstance(batch[-1], ir.End):
-                await attempt.delivery.heard(self._gathered.response(), self._reply)
+        gathered = self._gathered
+        if gathered is not None:
+            finished = gathered.add(batch)
+            if finished and self._keeper is not None:
+                await self._keeper.keep(gathered.response())  # before the client gets the last bytes
+            if self._hears and batch and isinstance(batch[-1], ir.End):
+                await attempt.delivery.heard(gathered.response(), self._reply)
         return batch
 
     def _so_far(self) -> ir.Usage:

@@ -8,7 +8,8 @@ from dragoman.ir.blocks import Extra, Value
 
 MOST: Final = 10**12
 """The largest plausible token count of one answer: far above any model's window, small enough for sums."""
-_OTHER_NUMBERS: Final = frozenset({float, bool})
+_WHOLE: Final = frozenset({int, type(None)})
+_NUMBERS: Final = frozenset({int, float, bool, type(None)})
 
 
 class Usage(Value, frozen=True):
@@ -38,19 +39,23 @@ class Usage(Value, frozen=True):
     extra: Extra = None
     form: str | None = None
 
-    @property
     def plausible(self) -> bool:
         """Whether every field that counts tokens (not `detail`, `others`) is None or from 0 to MOST."""
-        count: Any  # a provider may have written any value there
-        for count in (
-            *(self.input, self.cache_read, self.cache_write, self.cache_write_5m, self.cache_write_1h),
-            *(self.tool_input, self.output, self.reasoning),
-        ):
-            if count is None or (type(count) is int and 0 <= count <= MOST):
-                continue
-            if type(count) not in _OTHER_NUMBERS or not 0 <= count <= MOST:
-                return False
-        return True
+        counts: tuple[Any, ...] = (  # a provider may have written any value there
+            self.input,
+            self.cache_read,
+            self.cache_write,
+            self.cache_write_5m,
+            self.cache_write_1h,
+            self.tool_input,
+            self.output,
+            self.reasoning,
+        )
+        kinds = {*map(type, counts)}
+        if kinds <= _WHOLE:
+            stated = [*filter(None, counts)]
+            return not stated or (min(stated) > 0 and max(stated) <= MOST)
+        return kinds <= _NUMBERS and all(count is None or 0 <= count <= MOST for count in counts)
 
     @property
     def stated(self) -> bool:

@@ -25,7 +25,7 @@ from dragoman.net.h1.client import HTTPClient
 from dragoman.net.h1.dial import Dialer, trusting
 from dragoman.routing.outcome import POOL_EXHAUSTED
 from dragoman.routing.route import Timers
-from dragoman.seams.deadlines import Deadline, Deadlines, Unlimited
+from dragoman.seams.deadlines import UNLIMITED, Deadline, Deadlines, Unlimited
 from dragoman.wire.multipart import Pieces
 from dragoman.wire.sse import ANSWER_TOO_LARGE
 
@@ -121,27 +121,24 @@ class Terms(msgspec.Struct, frozen=True):
     space: Space | None
 
 
-class Answer:
-    """A provider's response whose head has come. terms: those of its transport. watch: the deadline of the
-    response's head; it becomes the idle deadline, because the same task also reads the body. slots: `close`
-    gives a slot back to them; None = this call holds none.
+class Answer(msgspec.Struct, eq=False):
+    """A provider's response whose head has come.
+
+    _terms: those of its transport. _watch: the deadline of the response's head; it becomes the idle deadline,
+    because the same task also reads the body. slots: `close` gives a slot back to them; None = this call
+    holds none.
     """
 
-    __slots__ = (
-        *("_incoming", "_share", "_terms", "_timers", "_turn", "_watch"),
-        *("headers", "slots", "status"),
-    )
-
-    def __init__(self, incoming: Incoming, terms: Terms, timers: Timers, watch: Deadline | Unlimited) -> None:
-        self._incoming = incoming
-        self._terms = terms
-        self._timers = timers
-        self._watch: Deadline | Unlimited | None = watch if isinstance(watch, Deadline) else None
-        self._share: Share | None = None
-        self._turn = 0  # bytes read since other tasks have run
-        self.slots: Slots | None = None
-        self.status = incoming.status
-        self.headers: Mapping[str, str] = incoming.headers
+    status: int
+    headers: Mapping[str, str]
+    _incoming: Incoming
+    _terms: Terms
+    _idle: float | None
+    _watch: Deadline | Unlimited
+    _share: Share | None = None
+    _turn: int = 0
+    """Bytes that were read since other tasks have run."""
+    slots: Slots | None = None
 
     async def read(self) -> bytes:
         """The whole body. Raises RequestFailed if it has, decompressed, more bytes than its limit
@@ -149,7 +146,12 @@ class Answer:
         (`answers_too_large_together`), and as `chunk`.
         """
         incoming, terms = self._incoming, self._terms
-        data = await self.chunk()
+        try:
+            data = incoming.take()
+        except Failure as error:
+            raise _broken(terms.name, error) from error
+        if data is None:
+            data = await self.chunk()
         if (not data or incoming.ended) and len(data) <= terms.largest:
             return data
         if terms.space is not None:
@@ -190,22 +192,24 @@ class Answer:
             if self._turn > _TURN:
                 self._turn = 0
                 await asyncio.sleep(0)
-            data = incoming.take()
+            take = incoming.take
+            data = take()
             if data is None:
-                watch, idle = self._watch, self._timers.idle
-                if watch is None:
-                    watch = self._watch = self._terms.deadlines.within(idle)
-                elif idle is not None:
-                    watch.push(idle)
+                watch, idle = self._watch, self._idle
+                if idle is not None:
+                    if watch is UNLIMITED:
+                        watch = self._watch = self._terms.deadlines.within(idle)
+                    else:
+                        watch.push(idle)
                 try:
                     while data is None:
                         await incoming.arrival()
-                        data = incoming.take()
+                        data = take()
                 except asyncio.CancelledError as error:
                     try:
                         watch.__exit__(asyncio.CancelledError, error, None)
                     except TimeoutError:
-                        raise _idle(self._terms.name, self._timers) from None
+                        raise _silent(self._terms.name, idle) from None
                     raise
                 finally:
                     watch.rest()
@@ -216,8 +220,7 @@ class Answer:
 
     def close(self) -> None:
         """End the call. The connection is used again if the whole request was sent and the answer read."""
-        if self._watch is not None:
-            self._watch.lift()
+        self._watch.lift()
         if self._share is not None:
             self._share.free()
         if (slots := self.slots) is not None:
@@ -320,7 +323,7 @@ class Transport:
                 f"The {terms.name} responded with a redirect; correct its base_url.",
                 "upstream_redirected",
             )
-        return Answer(incoming, terms, timers, deadline)
+        return Answer(incoming.status, incoming.headers, incoming, terms, timers.idle, deadline)
 
     async def close(self) -> None:
         await self._client.close()
@@ -338,8 +341,8 @@ async def _in_turn(slots: Slots, sending: Coroutine[Any, Any, Answer]) -> Answer
     return answer
 
 
-def _idle(name: str, timers: Timers) -> RequestFailed:
-    return failed("timeout", f"The {name} sent no data for {timers.idle:g} s.", "idle_timeout")
+def _silent(name: str, idle: float | None) -> RequestFailed:
+    return failed("timeout", f"The {name} sent no data for {idle:g} s.", "idle_timeout")
 
 
 def _unanswered(name: str, timers: Timers, error: Failure) -> RequestFailed:

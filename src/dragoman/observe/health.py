@@ -76,7 +76,9 @@ class Figures(msgspec.Struct):
             if attempt.fault is None:
                 # An attempt that was cancelled before its first content says nothing about the provider.
                 if exchange.end == "done" or attempt.first is not None:
-                    health.answered, health.failures = now, 0
+                    health.answered = now
+                    if health.failures:
+                        health.failures = 0
             elif _counts(attempt.fault):
                 health.last_error = (attempt.fault.code or attempt.fault.kind)[:_CODE_CHARACTERS]
                 health.last_error_message = attempt.fault.message[:_MESSAGE_CHARACTERS]

@@ -14,14 +14,15 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import floor
 from threading import Event, Thread
 from typing import Any, BinaryIO
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.exchange import AttemptRecord, Exchange, Mode
 
 _COLLECT_SECONDS = 0.2
 _RETRY_SECONDS = 0.05
@@ -64,7 +65,6 @@ class AccessLog:
         self._people = people
         self._queued = queued
         self._piece = _PIPE_BYTES if shared else sys.maxsize
-        self._line = _for_people if people else partial(_for_machines, most=self._piece)
         self._lines: deque[bytes] = deque()
         self._noted = Event()
         self._hurry = Event()
@@ -86,7 +86,7 @@ class AccessLog:
             self._dropped += 1
             self._dropped_at = exchange.created
             return
-        lines.append(self._line(exchange))
+        lines.append(_for_people(exchange) if self._people else _for_machines(exchange, self._piece))
         if len(lines) == 1:
             self._noted.set()
             if self._thread is None:
@@ -167,90 +167,155 @@ def _missed(count: int, at: float, *, people: bool) -> bytes:
     return bytes(_encode({"time": utc(at), "at": at, "event": "log_dropped", "lines": count})) + b"\n"
 
 
-def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
-    """The line of an exchange as JSON. Above `most` bytes, it is `_shortened`, but may still be longer."""
-    began = exchange.began
-    record: dict[str, Any] = {
-        "time": utc(exchange.created),
-        "at": exchange.created,
-        "event": "exchange",
-        "id": exchange.id,
-        "request_id": _cut(exchange.request_id),
-        "method": exchange.method,
-        "path": _cut(exchange.path),
-        "status": exchange.status,
-        "end": exchange.end and _cut(exchange.end),
-        "client": exchange.client,
-        "address": exchange.address,
-        "forwarded_for": exchange.forwarded and _cut(exchange.forwarded),
-        "user_agent": exchange.agent and _cut(exchange.agent),
-        "total_us": _us((exchange.ended or began) - began),
-    }
-    if exchange.asked is not None:
-        record["model"] = _cut(exchange.asked)
-        record["deployment"] = exchange.answered and _cut(exchange.answered)
-        record["mode"] = exchange.mode
-        record["stream"] = exchange.streamed
-        record["attempts"] = len(exchange.attempts)
-        record["tried"] = [_tried(attempt) for attempt in exchange.attempts[-_NAMED_ATTEMPTS:]]
-        record["losses"] = len(exchange.losses)
-        if exchange.losses:
-            foremost = exchange.foremost_losses(_NAMED_LOSSES)
-            record["lost"] = [
-                {"path": _cut(x.path, _PLACE_CHARACTERS), "severity": x.severity} for x in foremost
-            ]
-        record["upstream_us"] = _us(exchange.waited)
-    if exchange.tags:
-        record["tags"] = exchange.tags
-    if exchange.first is not None:
-        record["first_us"] = _us(exchange.first - began)
-    if (usage := exchange.usage) is not None:
-        record["tokens"] = {
-            "in": usage.input_total,
-            "cached": usage.cache_read,
-            "cache_write": usage.cache_write,
-            "out": usage.output_total,
-            "reasoning": usage.reasoning,
-            "estimated": usage.estimated,
-        }
-    if exchange.fault is not None:
-        record["error"] = _cut(exchange.fault.code or exchange.fault.kind)
-        if exchange.fault.param is not None:
-            record["param"] = _cut(exchange.fault.param)
-    line = _encode(record)
-    return (line if len(line) < most else _shortened(record, most)) + b"\n"
+class _Tokens(msgspec.Struct, rename={"input": "in", "output": "out"}):
+    """The counts of `ir.Usage` in the JSON line."""
+
+    input: int
+    cached: int | None
+    cache_write: int | None
+    output: int
+    reasoning: int | None
+    estimated: bool
 
 
-def _shortened(record: dict[str, Any], most: int) -> bytes:
-    """The record as JSON with `shortened`. Members are removed from `record`, one after another, until the
-    JSON has less than `most` bytes: the attempts' messages (always), `lost`, `tags`, `tried`; then no more.
-    """
-    record["shortened"] = True
-    for attempt in record.get("tried", ()):
-        attempt.pop("message", None)
-    for member in ("lost", "tags", "tried"):
-        if len(line := _encode(record)) < most:
-            return line
-        record.pop(member, None)
-    return _encode(record)
-
-
-def _tried(attempt: AttemptRecord) -> dict[str, Any]:
-    """One attempt for the JSON line, with its error message (keys were removed from it before), unless the
+class _Tried(msgspec.Struct):
+    """One attempt in the JSON line, with its error message (keys were removed from it before), unless the
     error is the client's: that message may repeat a part of the request.
     """
-    record: dict[str, Any] = {
-        "deployment": _cut(attempt.deployment),
-        "key": attempt.key_tail,
-        "mode": attempt.mode,
-        "status": attempt.status,
-        "us": None if attempt.ended is None else _us(attempt.ended - attempt.started),
-    }
+
+    deployment: str
+    key: str | None
+    mode: Mode
+    status: int | None
+    us: int | None
+    error: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+
+
+class _Line(msgspec.Struct):
+    """The JSON line of an exchange; its members in their order. UNSET = it has no such member."""
+
+    time: str
+    at: float
+    event: str
+    id: str
+    request_id: str
+    method: str
+    path: str
+    status: int | None
+    end: str | None
+    client: str | None
+    address: str | None
+    forwarded_for: str | None
+    user_agent: str | None
+    total_us: int
+    model: str | UnsetType = UNSET
+    deployment: str | UnsetType | None = UNSET
+    mode: Mode | UnsetType | None = UNSET
+    stream: bool | UnsetType = UNSET
+    attempts: int | UnsetType = UNSET
+    tried: list[_Tried] | UnsetType = UNSET
+    losses: int | UnsetType = UNSET
+    lost: list[dict[str, str]] | UnsetType = UNSET
+    upstream_us: int | UnsetType = UNSET
+    tags: tuple[str, ...] | UnsetType = UNSET
+    first_us: int | UnsetType = UNSET
+    tokens: _Tokens | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    param: str | UnsetType = UNSET
+    shortened: bool | UnsetType = UNSET
+
+
+def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
+    """The line of an exchange as JSON. Above `most` bytes, it is `_shortened`, but may still be longer."""
+    began, ended, end = exchange.began, exchange.ended, exchange.end
+    line = _Line(
+        utc(exchange.created),
+        exchange.created,
+        "exchange",
+        exchange.id,
+        exchange.request_id,
+        exchange.method,
+        _cut(exchange.path),
+        exchange.status,
+        end if end is None or end == "done" else _cut(end),
+        exchange.client,
+        exchange.address,
+        exchange.forwarded,
+        exchange.agent,
+        0 if ended is None else int((ended - began) * 1e6),
+        *(() if exchange.asked is None else _model(exchange, exchange.asked)),
+    )
+    if exchange.tags:
+        line.tags = exchange.tags
+    if exchange.first is not None:
+        line.first_us = int((exchange.first - began) * 1e6)
+    if (usage := exchange.usage) is not None:
+        line.tokens = _Tokens(
+            usage.input_total,
+            usage.cache_read,
+            usage.cache_write,
+            usage.output_total,
+            usage.reasoning,
+            usage.estimated,
+        )
+    if exchange.fault is not None:
+        line.error = _cut(exchange.fault.code or exchange.fault.kind)
+        if exchange.fault.param is not None:
+            line.param = _cut(exchange.fault.param)
+    encoded = _encode(line)
+    return (encoded if len(encoded) < most else _shortened(line, most)) + b"\n"
+
+
+def _model(exchange: Exchange, asked: str) -> tuple[Any, ...]:
+    """The members of the JSON line from `model` to `upstream_us`."""
+    attempts, losses, answered = exchange.attempts, exchange.losses, exchange.answered
+    return (
+        _cut(asked),
+        answered and _cut(answered),
+        exchange.mode,
+        exchange.streamed,
+        len(attempts),
+        [_tried(attempt) for attempt in attempts[-_NAMED_ATTEMPTS:]],
+        len(losses),
+        _worst(exchange) if losses else UNSET,
+        int(exchange.waited * 1e6),
+    )
+
+
+def _worst(exchange: Exchange) -> list[dict[str, str]]:
+    foremost = exchange.foremost_losses(_NAMED_LOSSES)
+    return [{"path": _cut(x.path, _PLACE_CHARACTERS), "severity": x.severity} for x in foremost]
+
+
+def _tried(attempt: AttemptRecord) -> _Tried:
+    started, ended = attempt.started, attempt.ended
+    tried = _Tried(
+        _cut(attempt.deployment),
+        attempt.key_tail,
+        attempt.mode,
+        attempt.status,
+        None if ended is None else int((ended - started) * 1e6),
+    )
     if (fault := attempt.fault) is not None:
-        record["error"] = _cut(fault.code or fault.kind)
+        tried.error = _cut(fault.code or fault.kind)
         if fault.blame != "client":
-            record["message"] = _cut(fault.message)
-    return record
+            tried.message = _cut(fault.message)
+    return tried
+
+
+def _shortened(line: _Line, most: int) -> bytes:
+    """The line as JSON with `shortened`. Members are removed from `line`, one after another, until the JSON
+    has less than `most` bytes: the attempts' messages (always), `lost`, `tags`, `tried`; then no more.
+    """
+    line.shortened = True
+    for tried in line.tried or ():
+        tried.message = UNSET
+    for member in ("lost", "tags", "tried"):
+        if len(encoded := _encode(line)) < most:
+            return encoded
+        setattr(line, member, UNSET)
+    return _encode(line)
 
 
 def _for_people(exchange: Exchange) -> bytes:
@@ -342,7 +407,3 @@ def _date(seconds: int) -> str:
 def _cut(text: str, most: int = _TEXT_CHARACTERS) -> str:
     """The text, cut to at most `most` characters: texts of clients and providers must not fill the log."""
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _us(seconds: float) -> int:
-    return int(seconds * 1e6)

@@ -22,30 +22,32 @@ class _Pace(msgspec.Struct):
 
 
 class Performance:
-    """Keeps the speed of the first 10,000 deployments (`provider/model`). An observer of exchanges."""
+    """Keeps the speed of the first 10,000 deployments (`provider/model`)."""
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}
 
-    def __call__(self, exchange: Exchange) -> None:
+    def note(self, exchange: Exchange) -> None:
         """Count a complete answer (not a count of tokens) for its deployment; average a streamed one."""
-        if exchange.end != "done" or exchange.answered is None or exchange.ended is None:
+        answered = exchange.answered
+        if answered is None or exchange.end != "done" or exchange.ended is None:
             return
         if exchange.operation == "count":
             return  # counting tokens runs no model
-        pace = self._paces.get(exchange.answered)
+        pace = self._paces.get(answered)
         if pace is None:
             if len(self._paces) >= _MOST:
                 return  # clients can send any model name, so the number of names must be limited
-            pace = self._paces[exchange.answered] = _Pace()
+            pace = self._paces[answered] = _Pace()
         pace.answers += 1
-        attempt = exchange.attempts[-1]
-        if exchange.first is None:
+        if (first := exchange.first) is None:
             return
-        pace.first_token = _mixed(pace.first_token, exchange.first - attempt.started)
-        seconds = exchange.ended - exchange.first
-        if exchange.usage is not None and exchange.usage.output_total > 1 and seconds > 0:
-            pace.rate = _mixed(pace.rate, exchange.usage.output_total / seconds)
+        pace.first_token = _mixed(pace.first_token, first - exchange.attempts[-1].started)
+        if (usage := exchange.usage) is None:
+            return
+        tokens, seconds = usage.output_total, exchange.ended - first
+        if tokens > 1 and seconds > 0:
+            pace.rate = _mixed(pace.rate, tokens / seconds)
 
     def of(self, deployment: str) -> dict[str, Any] | None:
         """The measured values of a deployment; None = nothing was measured yet.

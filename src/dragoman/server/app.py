@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -42,7 +42,7 @@ from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import CROWDED, FULL, STOPPING, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
-from dragoman.server.head import Head
+from dragoman.server.head import Again, Head
 from dragoman.server.identity import described
 from dragoman.server.link import EXTENSION, AsgiScope, Link, Receive, Send
 from dragoman.server.origins import Origins
@@ -177,7 +177,10 @@ class App:
                     wanted = head.headers.get("access-control-request-headers", "*")
                     await client.empty(204, self._origins.preflight(head.headers.get("origin"), wanted))
                 else:
-                    await self._handle(arrival, exchange, client, share)
+                    await (
+                        self._handled_again(arrival, exchange, client, share)
+                        or self._handle(arrival, exchange, client, share)
+                    )
             except RequestFailed as failed:
                 await self._fail(failed.fault, head.endpoint, exchange, client)
             except ClientGone:
@@ -199,6 +202,38 @@ class App:
             link.close()
             exchange.close(self._seams.monotonic(), gone=link.lost)
             gateway.observe(exchange)
+
+    def _handled_again(
+        self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
+    ) -> Awaitable[None] | None:
+        """Run the handler of a request whose head was handled before, with a small body of JSON that came in
+        with it. None = there is more to be looked at.
+        """
+        head, body = arrival.head, arrival.link.body
+        if head.again is None or body is None or len(body) > self._small:
+            return None
+        keys, caller, handler, query = head.again
+        if keys is not self._gateway.admitting:
+            return None
+        arrival.link.body = None
+        exchange.client = caller.name
+        exchange.phase = "decode"
+        if arrival.foreign:
+            arrival.link.watch(arrival.receive)
+        request = HttpRequest(
+            body,
+            arrival.headers,
+            head.params,
+            caller,
+            query,
+            None,
+            head.search,
+            None,
+            share,
+            0,
+            head.wishes,
+        )
+        return handler.run(request, exchange, client)
 
     async def _handle(self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share) -> None:
         """Check the key, read the body, run the handler. Raises RequestFailed and ClientGone."""
@@ -228,13 +263,10 @@ class App:
                 await self._serve_form(arrival, handler, request, exchange, client, share=share)
                 return
             exchange.phase = "body"
-            # A small body usually comes in together with its head; then nothing has to wait.
-            whole = arrival.link.body if head.plain else None
-            if whole is not None and len(whole) <= self._small:
-                body, arrival.link.body = whole, None
-            else:
-                body, weight = await self._body(arrival, exchange, share)
+            body, weight = await self._body(arrival, exchange, share)
             exchange.phase = "decode"
+            if head.plain and head.admission is not None:
+                head.again = Again(*head.admission, handler, query)
         request = HttpRequest(
             body,
             headers,
@@ -305,9 +337,13 @@ class App:
         """The whole body of a request, decompressed, and its weight, 0 = to be measured when it is decoded.
         Raises RequestFailed and ClientGone.
 
-        share: is charged with the memory of the body, and with that of the JSON values that will be decoded
-        from it if they are measured here.
+        share: is charged with the memory of the body, unless it is small and came in with its head, and with
+        that of the JSON values that will be decoded from it if they are measured here.
         """
+        whole = arrival.link.body
+        if whole is not None and len(whole) <= self._small and arrival.head.plain:
+            arrival.link.body = None
+            return whole, 0
         parts: list[bytes] = []
         limit = self._settings.max_body
         if packed := self._packed(arrival):
@@ -315,7 +351,7 @@ class App:
                 async for piece in pieces:
                     share.take(len(piece))
                     parts.append(piece)
-        elif (whole := arrival.link.body) is not None:
+        elif whole is not None:
             arrival.link.body = None
             if len(whole) > limit:
                 raise RequestFailed(too_large(limit))

@@ -4,6 +4,7 @@ another server runs the application.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from dragoman.engine.client import Headers
@@ -11,8 +12,8 @@ from dragoman.server.link import Send
 
 
 class Channel(Protocol):
-    """Writes the answer to one request. Each method waits while the client reads slowly, and does nothing
-    once the client has disconnected.
+    """Writes the answer to one request. Each method writes at once and returns None, or returns what is to be
+    awaited, because the client reads slowly. They do nothing once the client has disconnected.
     """
 
     @property
@@ -20,19 +21,19 @@ class Channel(Protocol):
         """Whether a head has been written."""
         ...
 
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+    def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
         """Write a whole answer. `headers` state the length of a body."""
         ...
 
-    async def begin(self, status: int, headers: Headers) -> None:
+    def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
         """Write the head of an answer whose body follows in pieces."""
         ...
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> Awaitable[None] | None:
         """Write a piece of the body."""
         ...
 
-    async def end(self, data: bytes) -> None:
+    def end(self, data: bytes) -> Awaitable[None] | None:
         """Write the last piece of the body, which may be empty."""
         ...
 

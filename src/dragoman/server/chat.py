@@ -8,10 +8,10 @@ from functools import partial
 from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_completions import DIALECT as COMPLETIONS
-from dragoman.dialects.table import DEFAULT, faces
+from dragoman.dialects.table import DEFAULT, DIALECTS, faces
 from dragoman.engine.asked import Inbound, wishes
 from dragoman.exchange import Exchange
-from dragoman.server.client import HttpClient
+from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, with_model
 from dragoman.server.turns import turn_of
 
@@ -21,7 +21,13 @@ class ChatApi:
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
-        self._heartbeat = gateway.config.server.heartbeat
+        self._settings = gateway.config.server
+        self._streaming = {
+            name: Streaming(
+                dialect.stream.content_type.encode(), dialect.stream.ping, self._settings.heartbeat
+            )
+            for name, dialect in DIALECTS.items()
+        }
 
     def endpoints(self) -> Iterator[Endpoint]:
         """Yield all protocols' chat paths but Gemini's (it names a model), and OpenAI's old engines paths."""
@@ -39,12 +45,12 @@ class ChatApi:
         self, face: Dialect, request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> Awaitable[None]:
         """Answer a chat request in the protocol `face` by the engine."""
-        self.streams(face, client)
+        client.streaming = self._streaming[face.name]
         return self._gateway.engine.handle(exchange, self.inbound(face, request), client)
 
     def streams(self, face: Dialect, client: HttpClient) -> None:
         """Make `client` send streams, and pings within them, in the form of the protocol `face`."""
-        client.streams_as(face.stream.content_type.encode(), face.stream.ping, self._heartbeat)
+        client.streaming = self._streaming[face.name]
 
     def _engine(
         self, face: Dialect, request: HttpRequest, exchange: Exchange, client: HttpClient
@@ -53,19 +59,18 @@ class ChatApi:
 
     def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
         """A request as the engine takes it, with its turn. Raises RequestFailed (400: bad X-Session-Id)."""
-        gateway = self._gateway
-        settings = gateway.config.server
+        settings, body, headers, caller = self._settings, request.body, request.headers, request.caller
         wished = request.wishes.get(face.name)
         if wished is None:
-            wished = request.wishes[face.name] = wishes(request.headers, face)
+            wished = request.wishes[face.name] = wishes(headers, face)
         return Inbound(
             face,
-            request.body,
-            request.headers,
+            body,
+            headers,
             settings.max_depth,
-            request.caller.models,
+            caller.models,
             settings.max_values,
-            turn=turn_of(gateway, face, request.caller, request.headers, body=request.body),
+            turn=turn_of(self._gateway, face, caller, headers, body=body),
             room=request.room,
             reading=request.reading,
             wishes=wished,

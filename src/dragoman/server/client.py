@@ -8,8 +8,11 @@ no pings.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from operator import itemgetter
+from typing import Any, NamedTuple
+
+import msgspec
 
 from dragoman.engine.client import Headers
 from dragoman.errors import DragomanError
@@ -29,141 +32,174 @@ class ClientGone(DragomanError):
     """The client disconnected while its request was waiting or coming in."""
 
 
-class HttpClient:
-    """Sends the answer of one exchange to its client. base: headers that every answer gets (CORS). id_header:
-    the protocol's header for the request's id, sent beside `x-request-id`; b"" = it has none.
+class Streaming(NamedTuple):
+    """The form of a stream: its content type, the bytes of a ping, and the seconds of silence before one
+    (`heartbeat`). An empty ping, and 0 or None as heartbeat, mean no pings.
     """
 
-    __slots__ = (
-        *("_base", "_beat", "_channel", "_exchange", "_heartbeat", "_id_header", "_last", "_loop", "_now"),
-        *("_ping", "_pinging", "_type", "_writing"),
-    )
+    content_type: bytes
+    ping: bytes = b""
+    heartbeat: float | None = None
 
-    def __init__(
-        self,
-        channel: Channel,
-        exchange: Exchange,
-        now: Callable[[], float],
-        base: Headers = (),
-        id_header: bytes = b"",
-    ) -> None:
-        self._channel = channel
-        self._exchange = exchange
-        self._now = now
-        self._base = base
-        self._id_header = id_header
-        self._beat: asyncio.TimerHandle | None = None
-        self._heartbeat: float | None = None
-        self._last = 0.0
-        self._ping = self._type = b""
-        self._pinging: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop
-        self._writing = False
+
+class HttpClient(msgspec.Struct, eq=False):
+    """Sends the answer of one exchange to its client. now: monotonic seconds. base: headers that every answer
+    gets (CORS). id_header: the protocol's header for the request's id, sent beside `x-request-id`; b"" = it
+    has none. streaming: the form of the stream, if the answer is one.
+    """
+
+    channel: Channel
+    exchange: Exchange
+    now: Callable[[], float]
+    base: Headers = ()
+    id_header: bytes = b""
+    streaming: Streaming = Streaming(b"")
+    _pulse: _Pulse | None = None
 
     @property
     def begun(self) -> bool:
         """Whether headers have been sent."""
-        return self._channel.begun
+        return self.channel.begun
 
-    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+    def answer(self, status: int, headers: Headers, body: bytes) -> Coroutine[Any, Any, None]:
         """Send a whole answer. It is JSON unless the first of `headers` states its content type."""
-        if self._beat is not None:
+        if self._pulse is not None:
             self.close()
         length = (b"content-length", b"%d" % len(body))
         kind = (length,) if headers and headers[0][0] == b"content-type" else (_JSON, length)
-        await self._whole(status, [*kind, *headers], body)
+        return self._whole(status, [*kind, *headers, *self.base], body)
 
-    async def empty(self, status: int, headers: Headers) -> None:
+    def empty(self, status: int, headers: Headers) -> Coroutine[Any, Any, None]:
         """Send an answer without a body."""
-        await self._whole(status, headers, b"")
+        return self._whole(status, [*headers, *self.base], b"")
 
-    async def _whole(self, status: int, headers: Headers, body: bytes) -> None:
-        begun = self._channel.begun
+    async def _whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        channel = self.channel
+        begun = channel.begun
         try:
-            await self._channel.whole(status, self._head(status, headers), body)
+            waits = channel.whole(status, self._complete(status, headers), body)
+            if waits is not None:
+                await waits
         finally:
-            if self._channel.begun and not begun:
-                self._exchange.status = status
-
-    def streams_as(self, content_type: bytes, ping: bytes = b"", heartbeat: float | None = None) -> None:
-        """Set a stream's content type, the bytes of a ping, and the seconds of silence before one
-        (`heartbeat`). An empty ping, and 0 or None as heartbeat, mean no pings.
-        """
-        self._type, self._ping, self._heartbeat = content_type, ping, (heartbeat or None) if ping else None
+            if channel.begun and not begun:
+                self.exchange.status = status
 
     def expect_stream(self) -> None:
-        """Send pings from now on whenever the stream is silent, unless `streams_as` set no heartbeat."""
-        if self._heartbeat is not None:
-            self._loop = asyncio.get_running_loop()
-            self._last = self._loop.time()
-            self._beat = self._loop.call_at(self._last + self._heartbeat, self._check)
+        """Send pings from now on whenever the stream is silent, unless `streaming` states no heartbeat."""
+        if self.streaming.ping and self.streaming.heartbeat:
+            self._pulse = _Pulse(self._ping, self.streaming.heartbeat)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send a stream's status and headers, unless a ping has. Their first may be another content type."""
-        if self._channel.begun:
+        if self.channel.begun:
             return
-        if self._pinging is not None:
-            self._pinging.cancel()  # a ping that has not been sent yet would send headers, too
-        self._writing = True
-        kind = () if headers and headers[0][0] == b"content-type" else ((b"content-type", self._type),)
-        await self._channel.begin(status, self._head(status, [*kind, *_STREAM, *headers]))
-        self._exchange.status = status
-        self._writing = False
+        pulse = self._pulse
+        if pulse is not None:
+            pulse.hush()  # a ping that has not been sent yet would send headers, too
+        waits = self.channel.begin(status, self._complete(status, self._of_stream(headers)))
+        if waits is not None:
+            await (waits if pulse is None else pulse.during(waits))
+        self.exchange.status = status
 
     async def write(self, data: bytes) -> None:
         """Send more of a stream."""
-        self._writing = True
-        await self._channel.write(data)
-        self._writing = False
-        if self._beat is not None:
-            self._last = self._loop.time()
+        waits, pulse = self.channel.write(data), self._pulse
+        if waits is not None:
+            await (waits if pulse is None else pulse.during(waits))
+        if pulse is not None:
+            pulse.last = pulse.time()
 
     async def end(self, data: bytes = b"") -> None:
         """Send the last bytes of a stream."""
-        self.close()
-        await self._channel.end(data)
+        if self._pulse is not None:
+            self.close()
+        waits = self.channel.end(data)
+        if waits is not None:
+            await waits
 
     def close(self) -> None:
         """Send no more pings, and cancel one that is being sent."""
-        if self._beat is not None:
-            self._beat.cancel()
-            self._beat = None
-            if self._pinging is not None:
-                self._pinging.cancel()
+        if self._pulse is not None:
+            self._pulse.stop()
+            self._pulse = None
 
-    def _head(self, status: int, headers: Headers, *, timed: bool = True) -> Headers:
-        """The headers as they can be sent, with CORS, the request's id and, if `timed`, our own time."""
-        exchange = self._exchange
+    def _of_stream(self, headers: Headers) -> list[tuple[bytes, bytes]]:
+        stated = headers and headers[0][0] == b"content-type"
+        kind = () if stated else ((b"content-type", self.streaming.content_type),)
+        return [*kind, *_STREAM, *headers, *self.base]
+
+    def _complete(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The headers as they can be sent, with the request's id and, at the end, our own time."""
         values = b"".join(map(_value, headers))
         if len(values.translate(None, _CONTROL)) != len(values):  # no server would send this
             headers = [(name, header_value(value.decode("utf-8", "replace"))) for name, value in headers]
-        sent = [*headers, *self._base]
-        names = () if status < 400 else [name for name, _ in headers]
-        if b"x-request-id" not in names:
-            sent.append((b"x-request-id", exchange.request_id.encode("latin-1")))
-        if self._id_header and not any(name == self._id_header for name, _ in headers):
-            sent.append((self._id_header, exchange.request_id.encode("latin-1")))
-        if timed:
-            sent.append((b"x-dragoman-overhead-ms", b"%.3f" % (exchange.overhead(self._now()) * 1000)))
-        return sent
+        exchange = self.exchange
+        id_ = exchange.request_id.encode("latin-1")
+        if status < 400 or not _has(headers, b"x-request-id"):
+            headers.append((b"x-request-id", id_))
+        if self.id_header and not _has(headers, self.id_header):
+            headers.append((self.id_header, id_))
+        headers.append((b"x-dragoman-overhead-ms", b"%.3f" % (exchange.overhead(self.now()) * 1000)))
+        return headers
 
-    def _check(self) -> None:
-        """Send a ping if the stream has been silent for the heartbeat's time, and set the timer again."""
-        assert self._heartbeat is not None
-        now = self._loop.time()
-        if self._writing or (self._pinging is not None and not self._pinging.done()):
-            self._last = now
-        due = self._last + self._heartbeat
-        if due <= now:
-            self._last, due = now, now + self._heartbeat
-            self._pinging = spawn(self._keep_alive(), "heartbeat")
-        self._beat = self._loop.call_at(due, self._check)
-
-    async def _keep_alive(self) -> None:
-        if not self._channel.begun:
+    async def _ping(self) -> None:
+        if not self.channel.begun:
             # The time that the running attempt has waited for its provider is not known yet, so neither is
             # our own.
-            head = self._head(200, [(b"content-type", self._type), *_STREAM], timed=False)
-            await self._channel.begin(200, head)
-            self._exchange.status = 200
-        await self._channel.write(self._ping)
+            *headers, _ = self._complete(200, self._of_stream(()))
+            waits = self.channel.begin(200, headers)
+            if waits is not None:
+                await waits
+            self.exchange.status = 200
+        waits = self.channel.write(self.streaming.ping)
+        if waits is not None:
+            await waits
+
+
+class _Pulse:
+    """Calls `ping` whenever nothing was written for `heartbeat` seconds. last: when something was written, on
+    the clock `time`.
+    """
+
+    __slots__ = ("_at", "_beat", "_heartbeat", "_ping", "_pinging", "_writing", "last", "time")
+
+    def __init__(self, ping: Callable[[], Coroutine[Any, Any, None]], heartbeat: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._ping = ping
+        self._heartbeat = heartbeat
+        self._pinging: asyncio.Task[None] | None = None
+        self._writing = False
+        self._at = loop.call_at
+        self.time = loop.time
+        self.last = loop.time()
+        self._beat = loop.call_at(self.last + heartbeat, self._check)
+
+    async def during(self, waits: Awaitable[None]) -> None:
+        """Await a write that waits for the client, which gets no pings meanwhile."""
+        self._writing = True
+        await waits
+        self._writing = False
+
+    def hush(self) -> None:
+        """Cancel a ping that is being sent."""
+        if self._pinging is not None:
+            self._pinging.cancel()
+
+    def stop(self) -> None:
+        self._beat.cancel()
+        self.hush()
+
+    def _check(self) -> None:
+        """Send a ping if nothing was written for the heartbeat's time, and set the timer again."""
+        now = self.time()
+        if self._writing or (self._pinging is not None and not self._pinging.done()):
+            self.last = now
+        due = self.last + self._heartbeat
+        if due <= now:
+            self.last, due = now, now + self._heartbeat
+            self._pinging = spawn(self._ping(), "heartbeat")
+        self._beat = self._at(due, self._check)
+
+
+def _has(headers: Headers, name: bytes) -> bool:
+    return any(stated == name for stated, _ in headers)

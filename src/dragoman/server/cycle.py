@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.server import ServerState
 
 from dragoman.engine.client import Headers
 from dragoman.server.head import Head
@@ -33,6 +35,8 @@ _PIECES: Final = 64
 """Pieces of a body that wait, before they are joined: each takes more memory than its bytes."""
 _COPIED: Final = 262_144
 """Bytes of a body up to which head and body are joined for one write; larger ones are not copied."""
+_SIZES: Final = tuple([b"%x\r\n" % size for size in range(1024)])
+"""The lines before chunks, by their size. Most chunks are events of a stream, which are smaller."""
 _WITHOUT_BODY: Final = frozenset({204, 304})
 _MOST_FORMS: Final = 512
 
@@ -41,12 +45,8 @@ class Wire(Protocol):
     """The connection of a Cycle."""
 
     transport: asyncio.Transport
-
-    @property
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers that every answer gets."""
-        ...
-
+    state: ServerState
+    """The server's: the headers that every answer gets, and the handlers' tasks."""
     blocked: asyncio.Future[None] | None
     """Done when the client has read enough for more to be written; None = it has."""
 
@@ -59,8 +59,9 @@ class Wire(Protocol):
 
 
 class _Form(NamedTuple):
-    """The lines of a head with certain header names, as a format that takes the values. length: the place of
-    the header content-length, None = there is none. connection: the places of the headers connection.
+    """A head with certain header names, as a format that takes the status line, the values and more lines.
+    length: the place of the header content-length, None = there is none. connection: the places of the
+    headers connection.
     """
 
     lines: bytes
@@ -80,27 +81,23 @@ class Cycle(Link):
     """
 
     __slots__ = (
-        *("_came", "_chunked", "_expects", "_held", "_left", "_size", "_taken", "_told", "_waiter", "_wire"),
-        *("begun", "complete", "ended", "head", "headers", "keep_alive"),
+        *("_came", "_chunked", "_held", "_left", "_size", "_taken", "_told", "_waiter", "_wire"),
+        *("begun", "complete", "ended", "expects", "head", "headers", "keep_alive"),
     )
 
-    def __init__(
-        self, wire: Wire, head: Head, headers: HeaderMap, began: float, *, keep_alive: bool, expects: bool
-    ) -> None:
-        super().__init__(began)
+    def __init__(self, wire: Wire, head: Head, headers: HeaderMap, began: float) -> None:
+        Link.__init__(self, began)
         self._wire = wire
-        self._expects = expects
         self._came: list[bytes] = []  # of the body, and was not taken
         self._size = 0  # of these pieces
-        self._taken = self._told = False
         self._waiter: asyncio.Future[None] | None = None
-        self._chunked: bool | None = None  # None: the body has no length, or there is none
+        self._chunked: bool | None = None  # None: the body has no length, or there is none, or it has ended
         self._left = 0
         self._held = b""
-        self.complete = self.begun = self.ended = False
+        self._taken = self._told = self.complete = self.begun = self.ended = self.expects = False
         self.head = head
         self.headers = headers
-        self.keep_alive = keep_alive
+        self.keep_alive = True
 
     # --- The body --------------------------------------------------------------------------------------
 
@@ -132,9 +129,9 @@ class Cycle(Link):
 
     async def receive(self) -> Message:
         """ASGI's `receive`: the next piece of the body, after its end the disconnect."""
-        if self._expects and not self._wire.transport.is_closing():
+        if self.expects and not self._wire.transport.is_closing():
             self._wire.transport.write(_CONTINUE)
-        self._expects = False
+        self.expects = False
         while not (self._came or self.lost or self.ended or (self.complete and not self._told)):
             self._wire.resume_reading()
             self._waiter = asyncio.get_running_loop().create_future()
@@ -164,64 +161,72 @@ class Cycle(Link):
 
     # --- The answer ------------------------------------------------------------------------------------
 
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+    def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
         """See `Channel`. Raises RuntimeError for a name that is none, or a wrong length."""
-        if self._wire.blocked is not None:
-            await self._room()
         if self.lost:
-            return
+            return None
+        if self._wire.blocked is not None:
+            return self._later(self.whole, status, headers, body)
         self._held = self._begun(status, headers)
         if self._left == len(body) and self._chunked is False and self.head.method != "HEAD":
             self._left = 0
             self._finish(body)
         else:
             self._last(body)
+        return None
 
-    async def begin(self, status: int, headers: Headers) -> None:
+    def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
         """See `Channel`. The head is written with the first piece, or at the end of the loop's turn."""
-        if self._wire.blocked is not None:
-            await self._room()
         if self.lost:
-            return
+            return None
+        if self._wire.blocked is not None:
+            return self._later(self.begin, status, headers)
         self._held = self._begun(status, headers)
         asyncio.get_running_loop().call_soon(self._flush)
+        return None
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> Awaitable[None] | None:
         """See `Channel`."""
-        if self._wire.blocked is not None:
-            await self._room()
         if self.lost or not data:
-            return
-        if self.ended or not self.begun:
-            raise RuntimeError("the answer has ended, or it has not begun")
+            return None
+        wire = self._wire
+        if wire.blocked is not None:
+            return self._later(self.write, data)
         if self._chunked:
-            data = b"%b%x\r\n%b\r\n" % (self._held, len(data), data)
-        else:
+            size = len(data)
+            data = self._held + (_SIZES[size] if size < 1024 else b"%x\r\n" % size) + data + b"\r\n"
+        elif self.begun and not self.ended:
             data = self._held + self._within(data)
+        else:
+            raise RuntimeError("the answer has ended, or it has not begun")
         self._held = b""
-        self._wire.transport.write(data)
+        wire.transport.write(data)
+        return None
 
-    async def end(self, data: bytes) -> None:
+    def end(self, data: bytes) -> Awaitable[None] | None:
         """See `Channel`."""
+        if self.lost:
+            return None
         if self._wire.blocked is not None:
-            await self._room()
-        if not self.lost:
-            self._last(data)
+            return self._later(self.end, data)
+        self._last(data)
+        return None
 
-    async def _room(self) -> None:
-        """Wait until the client has read enough, or has gone."""
+    async def _later(self, write: Callable[..., Awaitable[None] | None], *what: Any) -> None:
+        """Write when the client has read enough, unless it has gone before."""
         while (blocked := self._wire.blocked) is not None and not self.lost:
             await asyncio.shield(blocked)
+        write(*what)
 
     def _begun(self, status: int, headers: Headers) -> bytes:
         """The bytes of the head."""
         if self.begun:
             raise RuntimeError("the answer has begun")
-        sent = (*self._wire.default_headers, *headers)
-        names, values = zip(*sent, strict=True) if sent else ((), ())
+        sent = (*self._wire.state.default_headers, *headers)
+        names, values = zip(*sent) if sent else ((), ())  # noqa: B905  # all are pairs
         form = _forms.get(names) or _form(names)
         self.begun = True
-        self._expects = False
+        self.expects = False
         more = b""
         if form.length is not None:
             self._left = int(values[form.length])
@@ -232,12 +237,11 @@ class Cycle(Link):
             else:
                 self._chunked = True
                 more = b"transfer-encoding: chunked\r\n"
-        closes = any(b"close" in values[at].lower() for at in form.connection)
-        if closes:
+        if form.connection and any(b"close" in values[at].lower() for at in form.connection):
             self.keep_alive = False
         elif not self.keep_alive:
             more += b"connection: close\r\n"
-        return b"%b%b%b\r\n" % (STATUS_LINE[status], form.lines % values, more)
+        return form.lines % (STATUS_LINE[status], *values, more)
 
     def _within(self, data: bytes) -> bytes:
         """The piece as it is written: nothing for HEAD. Raises RuntimeError above the stated length."""
@@ -254,8 +258,7 @@ class Cycle(Link):
         if self.ended or not self.begun:
             raise RuntimeError("the answer has ended, or it has not begun")
         if self._chunked:
-            chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-            self._finish(chunk + b"0\r\n\r\n")
+            self._finish(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
             return
         data = self._within(data)
         if self._left:
@@ -271,6 +274,7 @@ class Cycle(Link):
         else:
             transport.writelines((held, data))
         self.ended = True
+        self._chunked = None
         if self._waiter is not None:
             self._wake()
         if not self.keep_alive:
@@ -284,7 +288,9 @@ class Cycle(Link):
 
     def close(self) -> None:
         """See `Link`. An answer that the handler has not completed is cut off; if it has begun none, 500."""
-        super().close()
+        if self.task is not None:
+            self._wire.state.tasks.discard(self.task)
+        Link.close(self)
         if self.ended or self.lost:
             return
         log.error("a handler ended without completing its response")
@@ -304,7 +310,7 @@ def _form(names: tuple[bytes, ...]) -> _Form:
     if len(_forms) >= _MOST_FORMS:
         _forms.clear()
     made = _forms[names] = _Form(
-        b"".join([name.replace(b"%", b"%%") + b": %b\r\n" for name in lower]),
+        b"".join([b"%b", *[name.replace(b"%", b"%%") + b": %b\r\n" for name in lower], b"%b\r\n"]),
         max((at for at, name in enumerate(lower) if name == b"content-length"), default=None),
         tuple(at for at, name in enumerate(lower) if name == b"connection"),
     )

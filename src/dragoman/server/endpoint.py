@@ -14,6 +14,7 @@ from dragoman.engine.asked import Wishes
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
 from dragoman.server.client import HttpClient
+from dragoman.wire.headers import HeaderMap
 from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.multipart import Form
 
@@ -31,7 +32,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
     """
 
     body: bytes
-    headers: Mapping[str, str]
+    headers: HeaderMap
     params: Mapping[str, str]
     caller: Caller
     query: Mapping[str, str] = {}

@@ -24,7 +24,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.chat import ChatApi
-from dragoman.server.client import HttpClient
+from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import decode_head, encode
 
@@ -75,10 +75,10 @@ class GenerateContentApi:
     async def stream(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         inbound = self._asking(request, STREAM_PATH)
         if request.query.get("alt", request.query.get("$alt")) == "sse":
-            client.streams_as(b"text/event-stream")
+            client.streaming = Streaming(b"text/event-stream")
         else:
             heartbeat = self._gateway.config.server.heartbeat
-            client.streams_as(b"application/json; charset=UTF-8", _SPACE, heartbeat)
+            client.streaming = Streaming(b"application/json; charset=UTF-8", _SPACE, heartbeat)
             inbound = msgspec.structs.replace(inbound, framing="json_array")
         await self._gateway.engine.handle(exchange, inbound, client)
 

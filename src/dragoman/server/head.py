@@ -6,8 +6,8 @@ server reads a head once and uses it for all requests that repeat it (`server.ht
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,17 @@ from dragoman.engine.asked import Wishes
 from dragoman.server.endpoint import Endpoint, Handler
 from dragoman.server.origins import Headers
 from dragoman.wire.headers import HeaderMap
+
+
+class Again(NamedTuple):
+    """What is found for a head of which everything is known: its body is plain JSON, and its caller remains
+    admitted while `keys` are those of the gateway.
+    """
+
+    keys: ClientKeys
+    caller: Caller
+    handler: Handler
+    query: Mapping[str, str]
 
 
 class Head(msgspec.Struct, eq=False):
@@ -30,7 +41,8 @@ class Head(msgspec.Struct, eq=False):
     get for web pages. request_id: stated by the client, None = none that can be used. forwarded, agent: as
     noted in the exchange. wishes: for the engine, by the protocol as which they are read. plain: the body is
     not compressed. query: the fields of `search`. form: the body is a form. admission: the keys by which the
-    caller was admitted, and the caller.
+    caller was admitted, and the caller. again: how a request with this head is handled whose body is small
+    and comes in with it; None = it has to be looked at.
     """
 
     method: str
@@ -56,3 +68,4 @@ class Head(msgspec.Struct, eq=False):
     handler: Handler | None = None
     form: bool | None = None
     admission: tuple[ClientKeys, Caller] | None = None
+    again: Again | None = None

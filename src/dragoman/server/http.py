@@ -73,7 +73,7 @@ class HttpProtocol(asyncio.Protocol):
         self.blocked: asyncio.Future[None] | None = None
         self._app = app
         self._config = config
-        self._state = server_state
+        self.state = server_state
         self._app_state = app_state
         self._root = config.root_path
         self._client: tuple[str, int] | None = None
@@ -117,16 +117,11 @@ class HttpProtocol(asyncio.Protocol):
         self._since = 0.0
         """When the connection was made, or when its latest request was answered or refused."""
 
-    @property
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers that every answer gets: the date, and those that uvicorn is configured with."""
-        return self._state.default_headers
-
     # --- The connection --------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self._state.connections.add(cast("Any", self))
+        self.state.connections.add(cast("Any", self))
         self._client = get_remote_addr(self.transport)
         self._since = SYSTEM.monotonic()
         self.peer = self.all_connections.peer(self._client[0] if self._client else None)
@@ -164,25 +159,25 @@ class HttpProtocol(asyncio.Protocol):
         at = len(before)
         end = data.find(b"\r", at, at + MOST_DIGITS)
         length = data[at:end]
-        begin = end + len(after)
         if not (length.isdigit() and data.startswith(after, end)):
             return False
-        if (rest := int(length) - len(data) + begin) < 0:
+        body = data[end + len(after) :]
+        if (rest := int(length) - len(body)) < 0:
             return False
         began = SYSTEM.monotonic()
         headers = head.headers if length == digits else head.headers.replaced(b"content-length", length)
-        cycle = Cycle(self, head, headers, began, keep_alive=True, expects=False)
+        cycle = Cycle(self, head, headers, began)
         self._cycles.append(cycle)
         self._began = self._fed_at = began
         if rest:
             self._rest = rest
             self._complete = False
             self._chunks = 0
-            if begin < len(data):
-                cycle.feed(data[begin:])
+            if body:
+                cycle.feed(body)
         else:
             cycle.complete = True
-            cycle.body = data[begin:]
+            cycle.body = body
         self._start(cycle)
         return True
 
@@ -226,7 +221,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended: cancel the handlers of its requests."""
-        self._state.connections.discard(cast("Any", self))
+        self.state.connections.discard(cast("Any", self))
         self._held_since = None
         self.all_connections.leave(self)
         self._drop()
@@ -393,15 +388,9 @@ class HttpProtocol(asyncio.Protocol):
             version=version,
             peer=self._client,
         )
-        expects = head.headers.get("expect")
-        cycle = Cycle(
-            self,
-            head,
-            head.headers,
-            self._began,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
-            expects=expects is not None and expects.lower() == "100-continue",
-        )
+        cycle = Cycle(self, head, head.headers, self._began)
+        cycle.keep_alive = version != "1.0" and parser.should_keep_alive()
+        cycle.expects = head.headers.get("expect", "").lower() == "100-continue"
         self._cycles.append(cycle)
         if len(self._cycles) == 1:
             self._start(cycle)
@@ -413,9 +402,7 @@ class HttpProtocol(asyncio.Protocol):
         self._serving = True
         arrival = Arrival(cycle.head, cycle.headers, cycle.receive, cycle)
         cycle.task = task = self.loop.create_task(self._app.serve(arrival, cycle))
-        tasks = self._state.tasks
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        self.state.tasks.add(task)
 
     def on_chunk_header(self) -> None:
         """Count a chunk of the body. Raises Refused for many chunks that are too small on average."""
@@ -445,14 +432,17 @@ class HttpProtocol(asyncio.Protocol):
         """The oldest request is answered: begin the next, or let it wait until the client has read enough."""
         self._cycles.popleft()
         self._serving = False
-        self._state.total_requests += 1
+        self.state.total_requests += 1
         if self.transport.is_closing():
             return
         self._answered = True
         self._since = SYSTEM.monotonic()
         if not self._complete:
             self._leave_body()
-        if not self._cycles or self.transport.get_write_buffer_size() <= _UNREAD:
+        if not self._cycles:
+            if self._pending or self._ahead or self._paused or self.peer.kept:
+                self._begin_next()
+        elif self.transport.get_write_buffer_size() <= _UNREAD:
             self._begin_next()
         else:
             self._held_since = self._since
@@ -589,7 +579,7 @@ class HttpProtocol(asyncio.Protocol):
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         )
-        lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *own, *headers)]
+        lines = [b"%b: %b\r\n" % header for header in (*self.state.default_headers, *own, *headers)]
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
 
     # --- WebSockets --------------------------------------------------------------------------------------
@@ -612,10 +602,8 @@ class HttpProtocol(asyncio.Protocol):
         from dragoman.server.websocket_protocol import SocketProtocol
 
         assert self.parser is not None
-        self._state.connections.discard(cast("Any", self))
-        socket = SocketProtocol(
-            self, config=self._config, server_state=self._state, app_state=self._app_state
-        )
+        self.state.connections.discard(cast("Any", self))
+        socket = SocketProtocol(self, config=self._config, server_state=self.state, app_state=self._app_state)
         socket.connection_made(self.transport)
         line = b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self._url)
         headers = [b"%b: %b\r\n" % header for header in self._headers]

@@ -28,7 +28,7 @@ from dragoman.net.client import Flow
 from dragoman.net.connected import CONNECTED
 from dragoman.net.transport import Answer
 from dragoman.server.bodies import stated_size
-from dragoman.server.client import ClientGone, HttpClient
+from dragoman.server.client import ClientGone, HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.passage import Passage
@@ -214,7 +214,7 @@ class _Body:
 
 async def _flow(answer: Answer, passage: Passage, client: HttpClient) -> None:
     kind = answer.headers.get("content-type", _ANY)
-    client.streams_as(kind.encode("latin-1", "replace"))
+    client.streaming = Streaming(kind.encode("latin-1", "replace"))
     # A decoded body has another length. The length stated beside chunks cannot be trusted.
     other = "content-encoding" in answer.headers or "transfer-encoding" in answer.headers
     await client.begin(answer.status, _headers(answer, passage, whole=other))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from dragoman.accounts.keys import Caller
@@ -13,10 +12,12 @@ from dragoman.turns import chats
 from dragoman.turns.chats import ChatTurn
 from dragoman.turns.sessions import SessionTurn, session_id
 from dragoman.turns.turn import Connection, ResponseTurn
+from dragoman.wire.headers import HeaderMap
 
 STATEFUL = "openai_responses"
 """The dialect of the Responses API, whose answers are stored unless the request says otherwise."""
-_AFFINITY: Final = "x-session-affinity"
+_SESSION: Final = b"x-session-id"
+_AFFINITY: Final = b"x-session-affinity"
 """A request with this header has no session: its client (opencode) sends a session's id only to reach the
 same instance, and repeats the history itself.
 """
@@ -30,7 +31,7 @@ def turn_of(
     gateway: Core,
     face: Dialect,
     caller: Caller,
-    headers: Mapping[str, str],
+    headers: HeaderMap,
     connection: Connection | None = None,
     *,
     body: bytes = b"",
@@ -45,10 +46,8 @@ def turn_of(
         turn = ResponseTurn(gateway.keeping, caller.name, connection)
     elif face.name == chats.NAME and (len(body) > _SEARCHED or chats.MARK in body):
         turn = ChatTurn(gateway.keeping, caller.name)
-    if _AFFINITY in headers:
+    stated = headers.raw
+    if _AFFINITY in stated or not (_SESSION in stated or gateway.remembering.by):
         return turn
-    id_ = headers.get("x-session-id")
-    if id_ is None and not gateway.remembering.by:
-        return turn
-    named = None if id_ is None else session_id(id_)
+    named = session_id(headers["x-session-id"]) if _SESSION in stated else None
     return SessionTurn(gateway.remembering, caller.name, named, turn)

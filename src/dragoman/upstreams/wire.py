@@ -20,7 +20,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -57,6 +57,7 @@ from dragoman.upstreams.answers import (
     too_long,
     unexpected,
 )
+from dragoman.upstreams.reading import Reading, Splitter
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode, reworded
@@ -73,16 +74,6 @@ _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 """Fields of a fault whose text is never a provider's."""
 _MOST_REMEMBERED = 1024
 """The most models for which an upstream remembers one kind of facts; one more makes it forget all of them."""
-
-
-class Splitter(Protocol):
-    """Splits a stream's bytes into frames, in pieces of any size. Both methods raise WireError."""
-
-    def feed(self, chunk: bytes, /) -> list[bytes]:
-        """The frames that this chunk completes."""
-
-    def close(self) -> list[bytes]:
-        """The frames that the end of the bytes completes."""
 
 
 SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
@@ -380,15 +371,10 @@ class WireUpstream:
             wire.body = deep_merge(wire.body, call.body)
         return codec.finish(wire)
 
-    async def _post(self, request: ir.Request, call: Call) -> Answer:
+    def _post(self, request: ir.Request, call: Call) -> Awaitable[Answer]:
+        """Send a chat. The answer may be a failure."""
         wire = call.encoded or self.encode(request, call)
-        answer = await self.send(encode(wire.body), call, wire.headers, stream=request.stream)
-        if not is_success(answer):
-            try:
-                raise await self.refused(answer)
-            finally:
-                answer.close()
-        return answer
+        return self.send(encode(wire.body), call, wire.headers, stream=request.stream)
 
     async def refused(self, answer: Answer) -> RequestFailed:
         """The error in a failed answer; outside of 400 to 599 only its status. Raises one if cut off."""
@@ -408,6 +394,8 @@ class WireUpstream:
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
         answer = await self._post(request, call)
         try:
+            if not is_success(answer):
+                raise await self.refused(answer)
             if streams(answer):
                 return await self.collect(answer)
             body = await answer.read()
@@ -435,6 +423,8 @@ class WireUpstream:
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
         answer = await self._post(request, call)
         try:
+            if not is_success(answer):
+                raise await self.refused(answer)
             framing: Framing | None = self.dialect.stream.framing
             if answer.headers.get("content-type", "").startswith("application/json"):
                 framing = self.dialect.stream.json_framing
@@ -450,32 +440,32 @@ class WireUpstream:
     async def _events(self, answer: Answer, framing: Framing) -> AsyncGenerator[Sequence[ir.Event], None]:
         limits = self.limits
         decoder = self.dialect.stream.decoder(self.quirks)
-        splitter = SPLITTERS[framing](limits.event)
-        split, feed = splitter.feed, decoder.feed
-        unsuspicious, most = limits.unsuspicious, limits.stream
+        reading = Reading(SPLITTERS[framing](limits.event), decoder, limits)
+        run, most, read = reading.run, limits.stream, answer.chunk
         parts = Parts()
         kept = Kept(limits.event_values)
         size = opened = 0
         batch: list[ir.Event] = []
         try:
-            while chunk := await (parts.next() if parts.more else answer.chunk()):
+            while chunk := await (parts.next() if parts.more else read()):
                 if len(chunk) > PART:
                     chunk = parts.first(chunk)
                 size += len(chunk)
                 if size > most:
                     raise too_long(limits)
-                batch = []
-                for frame in split(chunk):
-                    if len(frame) > unsuspicious:
-                        limits.hold_event(frame)
-                    batch += feed(frame)
+                if run is not None and reading.between:
+                    batch, taken = run(chunk)
+                    if taken == len(chunk):  # nearly every read: only texts that go on
+                        yield batch
+                        continue
+                    chunk = chunk[taken:]
+                else:
+                    batch = []
+                reading.read(chunk, batch)
                 opened = refuse_blocks(batch, opened, limits, kept)
                 yield batch  # an empty batch says that bytes without content came
             batch = []
-            for frame in splitter.close():
-                limits.hold_event(frame)
-                batch.extend(decoder.feed(frame))
-            batch.extend(decoder.close())
+            reading.close(batch)
             refuse_blocks(batch, opened, limits, kept)
             yield batch
         except WireError as error:

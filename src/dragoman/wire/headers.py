@@ -23,10 +23,10 @@ class HeaderMap(Mapping[str, str]):
         value = self.raw.get(name.encode())
         return default if value is None else value.decode("latin-1")
 
-    def picked(self, names: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+    def picked(self, names: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
         """Those of these lower-case names that are there, with their values, undecoded."""
         raw = self.raw
-        return [(name, raw[name]) for name in names if name in raw]
+        return [(name, raw[name]) for name in sorted(names.intersection(raw))]
 
     def replaced(self, name: bytes, value: bytes) -> HeaderMap:
         """The same headers with another value of one of them, which has this lower-case name."""

@@ -120,7 +120,8 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[
     value = _object(body, max_depth)
     size = len(body)
     if size < _NOT_MEASURED:
-        refuse_many_values(body, max_values)
+        if size > max_values:
+            refuse_many_values(body, max_values)
         if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
             _check_depth(body, max_depth)
         return value, 0, size

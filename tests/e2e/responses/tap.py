@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from dragoman.engine.client import Headers
@@ -124,24 +124,24 @@ class _Noted:
         named = {name.lower(): value for name, value in headers}
         self._talk.type = named.get(b"content-type", b"").decode()
 
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+    def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
         self._head(status, headers)
         self._talk.parts.append(body)
         self._talk.complete = True
-        await self._channel.whole(status, headers, body)
+        return self._channel.whole(status, headers, body)
 
-    async def begin(self, status: int, headers: Headers) -> None:
+    def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
         self._head(status, headers)
-        await self._channel.begin(status, headers)
+        return self._channel.begin(status, headers)
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> Awaitable[None] | None:
         self._talk.parts.append(data)
-        await self._channel.write(data)
+        return self._channel.write(data)
 
-    async def end(self, data: bytes) -> None:
+    def end(self, data: bytes) -> Awaitable[None] | None:
         self._talk.parts.append(data)
         self._talk.complete = True
-        await self._channel.end(data)
+        return self._channel.end(data)
 
 
 def judged(talk: Talk, described: Described) -> Iterator[str]:

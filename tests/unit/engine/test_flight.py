@@ -353,3 +353,14 @@ def test_what_a_hook_has_ended_no_other_deployment_answers() -> None:
         "answer 503 house_rule: Not now.",
         "= client/first_byte/house_rule",
     ]
+
+
+# Which order ---------------------------------------------------------------------------------------------
+
+
+def test_every_key_of_every_deployment_is_called_once_in_order() -> None:
+    """The first one without the state machine, which is made when it has failed."""
+    stage = Stage({"one": TWO_KEYS, "two": BOTH["two"]}, settings=M)
+    stage.script("one", refusal(401), refusal(401))
+    stage.script("two", whole("Hello."))
+    assert stage.plays(chat(model="m")) == [ASK_1, ASK_2, ASK_TWO, 'answer 200 "Hello." usage 3+2', "= done"]

@@ -90,3 +90,18 @@ def test_nothing_is_kept_of_more_than_is_worth_it(monkeypatch: pytest.MonkeyPatc
         gathered.add([ir.TextDelta(0, "a" * 10)] * 100)
     assert not gathered.add(END)
     assert gathered.response().candidates == ()
+
+
+@pytest.mark.parametrize("event", [ir.TextDelta(0, "x" * 100_000), ir.MediaDelta(0, "A" * 100_000)])
+def test_an_endless_stream_is_not_gathered(event: ir.Event) -> None:
+    gathered = Gathered()
+    block = ir.Text("") if isinstance(event, ir.TextDelta) else ir.Media("image", data="")
+    gathered.add([ir.Start("t"), ir.Open(0, block), ir.Open(1, ir.Text(""))])
+    for _ in range(200):
+        for _ in range(300):
+            gathered.go_on([ir.TextDelta(1, "")])
+        gathered.add([event])
+    assert not gathered.add([ir.Close(0), ir.Close(1), ir.Finish(ir.Stop("end"))])
+    for _ in range(100):
+        gathered.go_on([ir.TextDelta(1, "")])
+    assert gathered.response() == ir.Fold().response()

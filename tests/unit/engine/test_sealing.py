@@ -202,29 +202,16 @@ async def test_streams_are_kept_when_they_finish() -> None:
     vault = Counting()
     keeper = started(vault, FIRST).keeper(wire(), HERE)
     assert keeper is not None
+    gathered = Gathered()
     for event in ir.unfold(ANSWER):
         assert vault.kept == 0
-        if keeper.watch([event]):
+        if gathered.add([event]):
             assert isinstance(event, ir.Finish)
-            await keeper.keep_streamed()
+            await keeper.keep(gathered.response())
             break
     assert vault.kept == 1
     restored = await started(vault, SECOND).restored(SECOND, HERE, Report("anthropic"))
     assert restored.messages[1].blocks == (SIGNED, CALL)
-
-
-@pytest.mark.parametrize("event", [ir.TextDelta(0, "x" * 100_000), ir.MediaDelta(0, "A" * 100_000)])
-async def test_an_endless_stream_is_not_gathered(event: ir.Event) -> None:
-    vault = Counting()
-    keeper = started(vault, FIRST).keeper(wire(), HERE)
-    assert keeper is not None
-    block = ir.Text("") if isinstance(event, ir.TextDelta) else ir.Media("image", data="")
-    keeper.watch([ir.Start("t"), ir.Open(0, block), ir.Open(1, ir.Text(""))])
-    for _ in range(200):
-        for _ in range(300):
-            keeper.watch([ir.TextDelta(1, "")])
-        keeper.watch([event])
-    assert not keeper.watch([ir.Close(0), ir.Close(1), ir.Finish(ir.Stop("end"))])
 
 
 async def test_a_vault_that_fails_is_missing_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
@@ -237,6 +224,35 @@ async def test_a_vault_that_fails_is_missing_and_nothing_else(caplog: pytest.Log
         for _ in range(2):
             assert await sealing.restored(SECOND, HERE, Report("anthropic")) is SECOND
     assert vault.asked == 1
+
+
+async def test_a_conversation_without_answers_is_not_searched_and_its_answer_is_kept() -> None:
+    vault = Counting()
+    await answered(vault)
+    sealing = started(vault, FIRST)
+    assert await sealing.restored(FIRST, HERE, Report("anthropic")) is FIRST
+    await sealing.left_behind(FIRST, HERE, Report("anthropic"))
+    assert vault.asked == 0
+    keeper = sealing.keeper(wire(), Scope("up", "other"))
+    assert keeper is not None
+    await keeper.keep(ANSWER)
+    restored = await started(vault, SECOND).restored(SECOND, Scope("up", "other"), Report("anthropic"))
+    assert restored.messages[1].blocks == (SIGNED, CALL)
+
+
+@pytest.mark.parametrize("small", [False, True])
+async def test_a_stream_identifies_its_conversation_before_it_frees_a_large_request(small: bool) -> None:
+    vault = Counting()
+    request = msgspec.structs.replace(FIRST, stream=True)
+    sealing = begin(vault, "t", wire(), request, at_once, small=small)
+    assert sealing is not None
+    assert await sealing.restored(request, HERE, Report("anthropic")) is request
+    assert (sealing._request is None) is not small
+    keeper = sealing.keeper(wire(), HERE)
+    assert keeper is not None
+    await keeper.keep(ANSWER)
+    restored = await started(vault, SECOND).restored(SECOND, HERE, Report("anthropic"))
+    assert restored.messages[1].blocks == (SIGNED, CALL)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -9,6 +9,8 @@ import pytest
 
 from dragoman import ir
 from dragoman.config.lasting import Sessions
+from dragoman.dialects.request import PROMPTED, Operation
+from dragoman.engine.ways import WAYS
 from dragoman.exchange import Exchange, Reason
 from dragoman.turns.sessions import Remembering, SessionTurn
 from tests.unit.engine.stage import CLAUDE, ONE, Own, Stage, chat, events, json_reply, refusal, whole
@@ -194,3 +196,9 @@ def test_who_has_no_endpoint_for_it_is_not_asked() -> None:
         "answer 400 unsupported_value: This model's provider does not offer embeddings.",
         "= client/route/unsupported_value",
     ]
+
+
+def test_every_operation_has_a_way() -> None:
+    assert WAYS.keys() == set(get_args(Operation))
+    assert [name for name, way in WAYS.items() if way.learns] == ["chat"]
+    assert {name for name, way in WAYS.items() if way.hooked} == PROMPTED

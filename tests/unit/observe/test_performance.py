@@ -19,20 +19,20 @@ def streamed(first: float, ended: float, tokens: int, *, gone: bool = False) -> 
 
 def test_the_first_answer_is_the_average() -> None:
     performance = Performance()
-    performance(streamed(1.5, 3.5, 100))
+    performance.note(streamed(1.5, 3.5, 100))
     assert performance.of("up/m") == {"answers": 1, "first_token_ms": 500.0, "tokens_per_second": 50.0}
 
 
 def test_later_answers_move_it_by_a_fifth() -> None:
     performance = Performance()
-    performance(streamed(1.5, 3.5, 100))
-    performance(streamed(2.5, 3.5, 100))
+    performance.note(streamed(1.5, 3.5, 100))
+    performance.note(streamed(2.5, 3.5, 100))
     assert performance.of("up/m") == {"answers": 2, "first_token_ms": 700.0, "tokens_per_second": 60.0}
 
 
 def test_what_was_cut_off_does_not_count() -> None:
     performance = Performance()
-    performance(streamed(1.5, 3.5, 100, gone=True))
+    performance.note(streamed(1.5, 3.5, 100, gone=True))
     assert performance.of("up/m") is None
 
 
@@ -40,7 +40,7 @@ def test_counting_tokens_is_no_answer() -> None:
     performance = Performance()
     exchange = streamed(1.5, 3.5, 100)
     exchange.operation = "count"
-    performance(exchange)
+    performance.note(exchange)
     assert performance.of("up/m") is None
 
 
@@ -48,5 +48,5 @@ def test_a_whole_answer_is_counted_without_a_pace() -> None:
     performance = Performance()
     exchange = streamed(1.5, 3.5, 100)
     exchange.first = None
-    performance(exchange)
+    performance.note(exchange)
     assert performance.of("up/m") == {"answers": 1}

@@ -10,6 +10,7 @@ from dragoman.errors import ConfigError, RequestFailed
 from dragoman.routing.route import (
     CREATED,
     Alias,
+    Candidate,
     Demands,
     Deployment,
     Model,
@@ -403,3 +404,20 @@ def test_names_can_stand_beside_those_of_the_configuration() -> None:
     assert configured.find("mine") is None
     assert not configured.states("mine")
     assert more.also({}).find("mine") is None
+
+
+def test_a_name_that_is_made_hides_one_that_was_found_before() -> None:
+    configured = table()
+    before = configured.resolve("gpt")
+    made = msgspec.structs.replace(before, created=7)
+    assert configured.also({"gpt": made}).resolve("gpt") is made
+    assert configured.resolve("gpt") is before
+
+
+def test_what_follows_from_a_route_follows_again_when_it_changes() -> None:
+    one, two = Deployment("a", "x"), Deployment("b", "y")
+    route = Route("name", (one, two))
+    assert (route.first, route.selects, route.fills) == (Candidate(one, 0, "name"), False, False)
+    changed = msgspec.structs.replace(route, asked="y", deployments=(two,), system_prompt="")
+    assert (changed.first, changed.fills) == (Candidate(two, 0, None), True)
+    assert msgspec.structs.replace(route, defaults={"n": 1}).fills

@@ -47,6 +47,14 @@ async def test_pushing_and_resting(deadlines: Deadlines) -> None:
     assert not limit.expired
 
 
+async def test_resting_after_the_end_leaves_nothing_behind(deadlines: Deadlines) -> None:
+    with deadlines.within(5.0) as limit:
+        pass
+    limit.rest()
+    limit.lift()
+    assert deadlines.entries == {}
+
+
 async def test_somebody_elses_cancellation_is_not_a_timeout(deadlines: Deadlines) -> None:
     async def work() -> None:
         with deadlines.within(5):

@@ -7,15 +7,19 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pytest
 
 from dragoman import ir
+from dragoman.accounts.keys import ClientKeys
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
 from dragoman.seams.clock import Seams
-from dragoman.server.link import Message
+from dragoman.server.app import App, Arrival
+from dragoman.server.channel import AsgiChannel
+from dragoman.server.link import Link, Message
 
 CHAT = json.dumps({"model": "own/x", "messages": [{"role": "user", "content": "Hi"}]}).encode()
 SAID = [
@@ -169,3 +173,34 @@ async def test_times_are_told_by_the_gateways_own_clock() -> None:
     await Visit(gateway.asgi(), path="/health").task
     assert (exchanges[0].began, exchanges[0].ended) == (7.0, 7.0)
     await gateway.close()
+
+
+async def test_a_repeated_head_is_looked_at_again_when_the_keys_are_others() -> None:
+    settings = {"auth": {"keys": [{"key": "a-key-of-sixteen-1", "name": "ann"}]}}
+    exchanges: list[Exchange] = []
+    gateway = Gateway(settings, upstreams={"own": Own()}, observers=[exchanges.append])
+    gateway._own["own"].may.set()  # type: ignore[attr-defined]
+    app = App(gateway)
+    fields = [
+        *((b"host", b"localhost"), (b"content-type", b"application/json")),
+        (b"authorization", b"Bearer a-key-of-sixteen-1"),
+    ]
+    head = app.read("POST", "/v1/chat/completions", b"", b"", fields)
+
+    async def ask() -> int:
+        link, sent = Link(0.0), list[Message]()
+        link.task, link.body = asyncio.current_task(), CHAT
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await app.serve(Arrival(head, head.headers, cast(Any, None), link), AsgiChannel(send))
+        return int(sent[0]["status"])
+
+    assert [await ask(), head.again is not None, await ask()] == [200, True, 200]
+    assert {exchange.client for exchange in exchanges} == {"ann"}
+    gateway.admitting = others = ClientKeys(required=True)
+    gateway._assembly = msgspec.structs.replace(gateway._running, client_keys=others)
+    assert await ask() == 401
+    await gateway.close()
+    assert await ask() == 503

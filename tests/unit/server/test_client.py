@@ -11,7 +11,7 @@ import pytest
 
 from dragoman.exchange import Exchange
 from dragoman.server.channel import AsgiChannel
-from dragoman.server.client import HttpClient
+from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.link import Message
 
 BEAT = 0.02
@@ -58,7 +58,7 @@ def _kind(message: Message) -> str:
 def client_of(reader: Reader, *, heartbeat: float | None = BEAT) -> HttpClient:
     exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", began=time.perf_counter(), created=0)
     client = HttpClient(AsgiChannel(reader.send), exchange, time.perf_counter)
-    client.streams_as(b"text/event-stream", PING, heartbeat)
+    client.streaming = Streaming(b"text/event-stream", PING, heartbeat)
     return client
 
 
@@ -153,7 +153,7 @@ async def test_a_head_that_the_server_refuses_has_not_begun() -> None:
 
     reader = Reader()
     client = client_of(reader)
-    client._channel = AsgiChannel(refuse)
+    client.channel = AsgiChannel(refuse)
     for attempt in (client.answer(200, (), b""), client.begin(200, ())):
         with pytest.raises(Refused):
             await attempt

@@ -5,6 +5,7 @@ for head and body, and clients of HTTP/1.0.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any, cast
 
 import pytest
@@ -20,7 +21,9 @@ class Wire:
 
     def __init__(self) -> None:
         self.transport: Any = self
+        self.state: Any = self
         self.default_headers = [(b"date", b"today")]
+        self.tasks: set[asyncio.Task[Any]] = set()
         self.blocked: asyncio.Future[None] | None = None
         self.writes: list[bytes] = []
         self.closed = False
@@ -56,6 +59,12 @@ class Wire:
         return self._answered
 
 
+async def done(waits: Awaitable[None] | None) -> None:
+    """Wait for what a Channel's method returns."""
+    if waits is not None:
+        await waits
+
+
 def cycle(
     method: str = "GET", version: str = "1.1", *, keep_alive: bool = True, expects: bool = False
 ) -> tuple[Cycle, Wire]:
@@ -65,7 +74,9 @@ def cycle(
         *(method, "/", None, "", headers, (), version, None, None, {}),
         *("openai_chat", b"", "/", (), None, None, None),
     )
-    return Cycle(cast(Any, wire), head, headers, 0.0, keep_alive=keep_alive, expects=expects), wire
+    one = Cycle(cast(Any, wire), head, headers, 0.0)
+    one.keep_alive, one.expects = keep_alive, expects
+    return one, wire
 
 
 # --- Answers -----------------------------------------------------------------------------------------
@@ -73,7 +84,7 @@ def cycle(
 
 async def test_a_whole_answer_is_one_write() -> None:
     one, wire = cycle()
-    await one.whole(200, [(b"Content-Length", b"5")], b"hello")
+    await done(one.whole(200, [(b"Content-Length", b"5")], b"hello"))
     assert wire.writes == [b"HTTP/1.1 200 OK\r\ndate: today\r\ncontent-length: 5\r\n\r\nhello"]
     assert (wire.whole(), one.begun, one.ended, wire.closed) == (1, True, True, False)
 
@@ -81,17 +92,17 @@ async def test_a_whole_answer_is_one_write() -> None:
 @pytest.mark.parametrize("size", [10, 300_000])
 async def test_bodies_of_any_size(size: int) -> None:
     one, wire = cycle()
-    await one.whole(200, [(b"content-length", b"%d" % size)], b"x" * size)
+    await done(one.whole(200, [(b"content-length", b"%d" % size)], b"x" * size))
     assert wire.written.endswith(b"\r\n\r\n" + b"x" * size)
 
 
 async def test_the_head_of_a_stream_goes_with_its_first_piece() -> None:
     one, wire = cycle()
-    await one.begin(200, ())
+    await done(one.begin(200, ()))
     assert wire.writes == []
-    await one.write(b"hello")
-    await one.write(b"you")
-    await one.end(b"")
+    await done(one.write(b"hello"))
+    await done(one.write(b"you"))
+    await done(one.end(b""))
     head, *rest = wire.writes
     assert head.endswith(b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
     assert rest == [b"3\r\nyou\r\n", b"0\r\n\r\n"]
@@ -100,19 +111,19 @@ async def test_the_head_of_a_stream_goes_with_its_first_piece() -> None:
 
 async def test_the_head_of_a_stream_without_content_does_not_wait() -> None:
     one, wire = cycle()
-    await one.begin(200, ())
+    await done(one.begin(200, ()))
     await asyncio.sleep(0)
     assert wire.written.startswith(b"HTTP/1.1 200 OK\r\n")
-    await one.end(b"last")
+    await done(one.end(b"last"))
     assert wire.writes[1:] == [b"4\r\nlast\r\n0\r\n\r\n"]
 
 
 async def test_a_stated_length() -> None:
     one, wire = cycle()
-    await one.begin(200, [(b"content-length", b"5")])
-    await one.write(b"hel")
+    await done(one.begin(200, [(b"content-length", b"5")]))
+    await done(one.write(b"hel"))
     assert not wire.whole()
-    await one.end(b"lo")
+    await done(one.end(b"lo"))
     assert wire.written == b"HTTP/1.1 200 OK\r\ndate: today\r\ncontent-length: 5\r\n\r\nhello"
     assert wire.whole() == 1
     assert not wire.closed
@@ -120,10 +131,10 @@ async def test_a_stated_length() -> None:
 
 async def test_chunks_where_no_length_is_stated() -> None:
     one, wire = cycle(keep_alive=False)
-    await one.begin(200, ())
-    await one.write(b"")
-    await one.write(b"hello")
-    await one.end(b"")
+    await done(one.begin(200, ()))
+    await done(one.write(b""))
+    await done(one.write(b"hello"))
+    await done(one.end(b""))
     assert wire.written.endswith(
         b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
     )
@@ -132,10 +143,10 @@ async def test_chunks_where_no_length_is_stated() -> None:
 
 async def test_a_client_of_http_1_0_gets_no_chunks() -> None:
     one, wire = cycle(version="1.0", keep_alive=False)
-    await one.begin(200, ())
-    await one.write(b"hel")
+    await done(one.begin(200, ()))
+    await done(one.write(b"hel"))
     assert not wire.closed
-    await one.end(b"lo")
+    await done(one.end(b"lo"))
     assert wire.written == b"HTTP/1.1 200 OK\r\ndate: today\r\nconnection: close\r\n\r\nhello"
     assert wire.closed
 
@@ -146,7 +157,7 @@ async def test_a_client_of_http_1_0_gets_no_chunks() -> None:
 )
 async def test_what_has_no_body(method: str, status: int, stated: Any) -> None:
     one, wire = cycle(method)
-    await one.whole(status, stated, b"x" if method == "HEAD" else b"")
+    await done(one.whole(status, stated, b"x" if method == "HEAD" else b""))
     assert wire.written.endswith(b"\r\n\r\n")
     assert wire.whole()
 
@@ -156,13 +167,10 @@ async def test_a_length_that_is_not_kept_fails(sent: bytes) -> None:
     for whole in (True, False):
         one, wire = cycle()
         stated = [(b"content-length", b"5")]
-        if whole:
-            ending = one.whole(200, stated, sent)
-        else:
-            await one.begin(200, stated)
-            ending = one.end(sent)
+        if not whole:
+            await done(one.begin(200, stated))
         with pytest.raises(RuntimeError, match="than its stated length"):
-            await ending
+            await done(one.whole(200, stated, sent) if whole else one.end(sent))
         assert not wire.whole()
 
 
@@ -170,14 +178,14 @@ async def test_a_length_that_is_not_kept_fails(sent: bytes) -> None:
 async def test_no_name_splits_an_answer(name: bytes) -> None:
     one, wire = cycle()
     with pytest.raises(RuntimeError, match="a header's name"):
-        await one.begin(200, [(name, b"x")])
+        await done(one.begin(200, [(name, b"x")]))
     assert wire.written == b""
     assert not one.begun
 
 
 async def test_a_connection_that_the_application_closes() -> None:
     one, wire = cycle()
-    await one.whole(200, [(b"connection", b"Close"), (b"content-length", b"0")], b"")
+    await done(one.whole(200, [(b"connection", b"Close"), (b"content-length", b"0")], b""))
     assert wire.written.count(b"onnection") == 1
     assert wire.closed
 
@@ -185,32 +193,32 @@ async def test_a_connection_that_the_application_closes() -> None:
 async def test_calls_out_of_order_fail() -> None:
     one, _ = cycle()
     with pytest.raises(RuntimeError, match="has not begun"):
-        await one.end(b"")
-    await one.begin(200, ())
+        await done(one.end(b""))
+    await done(one.begin(200, ()))
     with pytest.raises(RuntimeError, match="has begun"):
-        await one.begin(200, ())
-    await one.end(b"")
+        await done(one.begin(200, ()))
+    await done(one.end(b""))
     with pytest.raises(RuntimeError, match="has ended"):
-        await one.write(b"x")
+        await done(one.write(b"x"))
     with pytest.raises(RuntimeError, match="has ended"):
-        await one.end(b"")
+        await done(one.end(b""))
 
 
 async def test_a_client_that_has_gone_is_sent_nothing() -> None:
     one, wire = cycle()
     one.drop()
-    await one.begin(200, ())
-    await one.write(b"x")
-    await one.end(b"")
-    await one.whole(200, (), b"x")
+    await done(one.begin(200, ()))
+    await done(one.write(b"x"))
+    await done(one.end(b""))
+    await done(one.whole(200, (), b"x"))
     assert wire.written == b""
 
 
 async def test_writes_wait_for_a_slow_reader() -> None:
     one, wire = cycle()
-    await one.begin(200, ())
+    await done(one.begin(200, ()))
     wire.blocked = asyncio.get_running_loop().create_future()
-    writing = [asyncio.ensure_future(one.write(b"a")), asyncio.ensure_future(one.write(b"b"))]
+    writing = [asyncio.ensure_future(done(one.write(piece))) for piece in (b"a", b"b")]
     await asyncio.sleep(0.01)
     assert b"1\r\na" not in wire.written
     writing[0].cancel()  # it must not take the wait of the other with it
@@ -224,14 +232,14 @@ async def test_writes_wait_for_a_slow_reader() -> None:
 
 async def test_a_name_with_a_percent_sign_is_no_format() -> None:
     one, wire = cycle()
-    await one.whole(200, [(b"x-%b%d%%", b"50%"), (b"content-length", b"0")], b"")
+    await done(one.whole(200, [(b"x-%b%d%%", b"50%"), (b"content-length", b"0")], b""))
     assert b"\r\nx-%b%d%%: 50%\r\n" in wire.written
 
 
 async def test_names_that_providers_make_up_are_not_remembered_for_ever() -> None:
     for number in range(2000):
         one, _ = cycle()
-        await one.whole(200, [(b"x-%d" % number, b"1")], b"")
+        await done(one.whole(200, [(b"x-%d" % number, b"1")], b""))
     assert len(module._forms) <= 512
 
 
@@ -239,8 +247,8 @@ async def test_names_that_providers_make_up_are_not_remembered_for_ever() -> Non
 async def test_a_handler_that_ends_without_an_answer(begun: bool) -> None:
     one, wire = cycle()
     if begun:
-        await one.begin(200, ())
-        await one.write(b"half")
+        await done(one.begin(200, ()))
+        await done(one.write(b"half"))
     one.close()
     assert wire.closed
     assert wire.written.startswith(b"HTTP/1.1 200 " if begun else b"HTTP/1.1 500 ")
@@ -288,7 +296,7 @@ async def test_a_client_is_told_to_go_on_once() -> None:
     await one.receive()
     assert wire.writes == [b"HTTP/1.1 100 Continue\r\n\r\n"]
     early, wire = cycle("POST", expects=True)
-    await early.whole(401, [(b"content-length", b"0")], b"")
+    await done(early.whole(401, [(b"content-length", b"0")], b""))
     assert (await early.receive())["type"] == "http.disconnect"
     assert b"100 Continue" not in wire.written
 

@@ -4,6 +4,7 @@ import pytest
 
 from dragoman.accounts.keys import ANYONE
 from dragoman.server.endpoint import HttpRequest, with_model
+from dragoman.wire.headers import HeaderMap
 
 
 @pytest.mark.parametrize(
@@ -15,5 +16,5 @@ from dragoman.server.endpoint import HttpRequest, with_model
     ],
 )
 def test_the_paths_model_replaces_the_bodys_and_nothing_else(body: bytes, written: bytes) -> None:
-    request = HttpRequest(body, {}, {"model": "m"}, ANYONE)
+    request = HttpRequest(body, HeaderMap(()), {"model": "m"}, ANYONE)
     assert with_model(request).body == written

@@ -17,6 +17,7 @@ from dragoman.routing.route import Entry
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.server.generate_content import GenerateContentApi, listing
+from dragoman.wire.headers import HeaderMap
 
 ENTRIES = [Entry(name, "up") for name in ("a", "b/c:d", "é", "last")]
 
@@ -41,7 +42,9 @@ class Heard:
 async def page(query: Mapping[str, str], caller: Caller = ANYONE) -> dict[str, Any]:
     api = GenerateContentApi(cast(Any, Listing()), cast(Any, None))
     heard = Heard()
-    await api.models(HttpRequest(b"", {}, {}, caller, query), cast(Exchange, None), cast(HttpClient, heard))
+    await api.models(
+        HttpRequest(b"", HeaderMap(()), {}, caller, query), cast(Exchange, None), cast(HttpClient, heard)
+    )
     return cast(dict[str, Any], heard.body)
 
 

@@ -52,7 +52,7 @@ class App:
                     return
                 body, more = body + message["body"], message["more_body"]
         self.seen.append((arrival.head.method, arrival.head.path, dict(arrival.headers), body))
-        await channel.whole(200, [(b"content-length", b"2")], b"ok")
+        channel.whole(200, [(b"content-length", b"2")], b"ok")
         arrival.link.close()
 
     def refuse(self, fault: Any, **_: Any) -> Any:

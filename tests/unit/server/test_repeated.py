@@ -18,7 +18,8 @@ def came(body: bytes | None, *, keep_alive: bool = True, headers: Any = ()) -> C
     lines = HeaderMap(headers)
     more: Any = ((), "1.1", None, None, {}, "openai_chat", b"", "/", (), None, None, None)
     head = Head("POST", "/", None, "", lines, *more)
-    cycle = Cycle(cast(Any, None), head, lines, 0.0, keep_alive=keep_alive, expects=False)
+    cycle = Cycle(cast(Any, None), head, lines, 0.0)
+    cycle.keep_alive = keep_alive
     cycle.body = body
     return cycle
 

@@ -16,9 +16,14 @@ from dragoman.server.turns import turn_of
 from dragoman.turns.chats import ChatTurn
 from dragoman.turns.sessions import SessionTurn
 from dragoman.turns.turn import ResponseTurn
+from dragoman.wire.headers import HeaderMap
 
 SESSION = {"x-session-id": "s-1"}
 STORED = b'{"store": true}'
+
+
+def mapped(headers: dict[str, str]) -> HeaderMap:
+    return HeaderMap([(name.encode(), value.encode()) for name, value in headers.items()])
 
 
 @pytest.fixture
@@ -44,9 +49,9 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
 async def test_a_request_continues_what_it_names(
     gateway: Gateway, face: str, headers: dict[str, str], body: bytes, kind: type
 ) -> None:
-    assert type(turn_of(gateway, DIALECTS[face], ANYONE, headers, body=body)) is kind
+    assert type(turn_of(gateway, DIALECTS[face], ANYONE, mapped(headers), body=body)) is kind
 
 
 async def test_an_id_that_no_session_can_have_is_refused(gateway: Gateway) -> None:
     with pytest.raises(RequestFailed):
-        turn_of(gateway, DIALECTS["anthropic"], ANYONE, {"x-session-id": "a" * 10_000})
+        turn_of(gateway, DIALECTS["anthropic"], ANYONE, mapped({"x-session-id": "a" * 10_000}))

@@ -23,6 +23,7 @@ from dragoman.dialects.anthropic.usage import decode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_more
 from dragoman.dialects.failure import ENDED, SILENT
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.runs import Alike, strings
 from dragoman.dialects.seals import read_seal
 from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
@@ -49,6 +50,7 @@ class _Delta(msgspec.Struct, gc=False):
 
 
 _decode_delta = msgspec.json.Decoder(_Delta).decode
+_decode_text = msgspec.json.Decoder(str).decode
 _PLAIN: dict[type, tuple[type, Callable[[int, str], ir.Event]]] = {
     ir.Text: (_Text, ir.TextDelta),
     ir.ToolCall: (_Arguments, ir.ArgsDelta),
@@ -57,6 +59,13 @@ _PLAIN: dict[type, tuple[type, Callable[[int, str], ir.Event]]] = {
 """Kind of block -> the wire's delta that continues its text, and the IR's event for this delta."""
 _NO_TEXT = (None, None)
 _BLOCK_DELTA = b'{"type":"content_block_delta",'
+_RUN: dict[type | None, bytes] = {
+    _Text: b'%b"index":%%d,"delta":{"type":"text_delta","text":' % _BLOCK_DELTA,
+    _Arguments: b'%b"index":%%d,"delta":{"type":"input_json_delta","partial_json":' % _BLOCK_DELTA,
+    _Thought: b'%b"index":%%d,"delta":{"type":"thinking_delta","thinking":' % _BLOCK_DELTA,
+}
+"""Kind of delta -> the bytes before its text, as Anthropic writes them; the block's index is to be put in."""
+_EVENT = b"event: content_block_delta\ndata: "
 _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 _STOP = frozenset({"type"})
@@ -89,6 +98,8 @@ class AnthropicDecoder:
     def __init__(self, _quirks: Quirks) -> None:
         self._open: dict[int, _Open] = {}
         self._kept = Kept()
+        self._alike: Alike | None = None  # the next deltas of `_going`; None = not known, or it has ended
+        self._going: _Open | None = None  # the block that a delta continued last
         self._blocks = 0
         self._id: str | None = None
         self._model: str | None = None
@@ -100,16 +111,8 @@ class AnthropicDecoder:
         """The IR events for one frame, the JSON of one wire event; an error gives ir.Error, an unknown type
         ir.Raw. Raises WireError for an unknown form, and for an event before `message_start`.
         """
-        if frame.startswith(_BLOCK_DELTA):
-            try:
-                said = _decode_delta(frame)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                pass  # an unusual delta, or no JSON
-            else:
-                state, delta = self._open.get(said.index), said.delta
-                if state is not None and type(delta) is state.plain and delta.text:
-                    state.whole = None
-                    return [state.event(state.index, delta.text)]
+        if frame.startswith(_BLOCK_DELTA) and (events := self._said(frame)) is not None:
+            return events
         if self._state == "over":
             return []
         if type(frame) is ErrorFrame:
@@ -131,6 +134,41 @@ class AnthropicDecoder:
             return self._error(value)
         return [] if self._state == "new" else [ir.Raw(NAME, value)]
 
+    def run(self, read: bytes) -> tuple[_Events, int]:
+        """As `streaming.ReadsRuns` states it: the deltas that continue the same block as the last one."""
+        alike, state = self._alike, self._going
+        if alike is None or state is None:
+            return [], 0
+        texts: list[str] | None
+        if (only := alike.only(read)) is not None:
+            try:
+                text = _decode_text(only)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return [], 0
+            return ([state.event(state.index, text)], len(read)) if text else ([], 0)
+        found, size = alike.first(read)
+        texts = strings(found)
+        if not texts or "" in texts:
+            return [], 0
+        event, index = state.event, state.index
+        return [event(index, text) for text in texts], size
+
+    def _said(self, frame: bytes) -> _Events | None:
+        """The event for a delta that continues a text; None = it is an unusual one, or no JSON."""
+        try:
+            said = _decode_delta(frame)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        state, delta = self._open.get(said.index), said.delta
+        if state is None or type(delta) is not state.plain or not delta.text:
+            return None
+        state.whole = None
+        if state is not self._going:  # more deltas of this block will follow, written as this one
+            opening = _RUN[state.plain] % said.index
+            self._going = state
+            self._alike = Alike.around(_EVENT + opening, b"}}\n\n") if frame.startswith(opening) else None
+        return [state.event(state.index, delta.text)]
+
     def close(self) -> _Events:
         """The last IR events, after the last byte: those of the end if a stop reason has come, else an error.
 
@@ -146,6 +184,7 @@ class AnthropicDecoder:
 
     def _over(self) -> None:
         self._state = "over"
+        self._alike = self._going = None
         self._open.clear()
 
     # --- The message -----------------------------------------------------------------------------
@@ -255,6 +294,8 @@ class AnthropicDecoder:
 
     def _end(self, number: int) -> _Events:
         state = self._open.pop(number)
+        if state is self._going:
+            self._alike = self._going = None
         index, block = state.index, state.block
         if isinstance(block, ir.ToolCall):
             if state.whole is not None:

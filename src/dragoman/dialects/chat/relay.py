@@ -51,12 +51,18 @@ class Words(NamedTuple):
     def counts(self, usage: ir.Usage) -> dict[str, Any]:
         return self.encode_usage(usage, Report(""), own=False)
 
+    def decoded(self, raw: msgspec.Raw) -> ir.Usage | None:
+        """Token counts from JSON; None for null and for empty values."""
+        usage = _decode(raw)
+        return self.usage(usage) if usage else None
+
 
 class ChatRelay(BodyRelay):
     """Relays the requests and responses of one protocol of the chat family, which `words` describes."""
 
     def __init__(self, words: Words) -> None:
         self._words = words
+        self._read_usage = words.read_usage or words.decoded
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The members to replace so that a streamed request asks for usage; {} if nothing need change."""
@@ -72,11 +78,15 @@ class ChatRelay(BodyRelay):
         head = decode_head(body)
         if "error" in head and _decode(head["error"]):
             raise RequestFailed(self._words.fault(_decode(body)))
-        if _CHOICES.match(head.get("choices", b"null")) is None:
-            if not _decode(head.get("choices", b"null")) and (failed := failure(_decode(body))) is not None:
+        choices = head.get("choices", b"null")
+        if _CHOICES.match(choices) is None:
+            if not _decode(choices) and (failed := failure(_decode(body))) is not None:
                 raise RequestFailed(self._words.fault(failed))
             raise WireError("expected an array of objects", "choices")
-        usage = self._usage(head["usage"]) if "usage" in head else None
+        try:
+            usage = self._read_usage(head["usage"]) if "usage" in head else None
+        except (AttributeError, TypeError, msgspec.MsgspecError):
+            usage = None  # it is for the gateway's records only
         if reply.model is not None and "model" in head:
             body = encode_head({**head, "model": reply.model})
         return body, usage
@@ -87,17 +97,6 @@ class ChatRelay(BodyRelay):
     def _counts(self, usage: ir.Usage) -> dict[str, Any]:
         return self._words.counts(usage)
 
-    def _usage(self, raw: msgspec.Raw) -> ir.Usage | None:
-        """Token counts for the gateway's records; None if they are unreadable or missing."""
-        words = self._words
-        try:
-            if words.read_usage is not None:
-                return words.read_usage(raw)
-            usage = _decode(raw)
-            return words.usage(usage) if usage else None
-        except (AttributeError, TypeError, msgspec.MsgspecError):
-            return None
-
 
 class ChatStreamRelay:
     """Relays the frames of one stream: puts in the client's model name, removes usage that the client did not
@@ -106,7 +105,7 @@ class ChatStreamRelay:
 
     __slots__ = (
         *("_asked", "_finished", "_framed", "_last", "_lines", "_model", "_open", "_template", "_words"),
-        *("content", "done", "estimate", "usage"),
+        *("content", "done", "estimate", "run", "usage"),
     )
 
     def __init__(self, reply: Reply, words: Words) -> None:
@@ -124,6 +123,8 @@ class ChatStreamRelay:
         self._open: set[int] = set()
         """Indexes of all choices seen so far, also of finished ones."""
         self._template = Template(words.padding)
+        self.run = self._template.run
+        """As `relay.PassesRuns` states it: the events that differ from an earlier one only in their text."""
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes to send for one frame; b"": none. Raises RequestFailed for an error in the stream,
@@ -132,10 +133,6 @@ class ChatStreamRelay:
         if self._template.known and (sent := self._template.relayed(frame)) is not None:
             return sent
         return self._edit(frame)
-
-    def run(self, read: bytes) -> tuple[bytes, int]:
-        """As `relay.PassesRuns` states it: the events that differ from an earlier one only in their text."""
-        return self._template.run(read)
 
     def _edit(self, frame: bytes) -> bytes:
         if self.done:

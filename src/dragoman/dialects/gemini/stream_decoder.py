@@ -32,6 +32,7 @@ from dragoman.dialects.gemini.stops import (
 )
 from dragoman.dialects.gemini.terms import NAME, leftovers
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage
+from dragoman.dialects.gemini.words import Repeated, Words, decode_words, repeated
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import an_object
 from dragoman.errors import WireError
@@ -39,39 +40,13 @@ from dragoman.wire.sse import ErrorFrame
 
 _Events = list[ir.Event]
 _Wire = dict[str, Any]
-_NOTHING = msgspec.Raw(b"")
-
-
-class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    text: str
-    thought: bool = False
-
-
-class _Content(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    parts: tuple[_Part]
-    role: str = ""
-
-
-class _Candidate(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    content: _Content
-    index: int = 0
-
-
-class _Words(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A chunk that holds one piece of text, and otherwise only members about the whole answer."""
-
-    candidates: tuple[_Candidate]
-    usage_metadata: msgspec.Raw = _NOTHING
-    model_version: msgspec.Raw = _NOTHING
-    response_id: msgspec.Raw = _NOTHING
-    create_time: msgspec.Raw = _NOTHING
-
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="sorted").encode
-_decode_words = msgspec.json.Decoder(_Words).decode
 _NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WORDS = frozenset({"text", "thought"})
+_MISSES = 8
+"""After more chunks of words in a row than this, of which none was repeated, no other is looked for."""
 _MOST_TEXT = 4_000_000
 """The most characters of a candidate's texts that are kept to place its citations; of longer ones none is."""
 _LATE = KNOWN | {"promptFeedback"}
@@ -203,6 +178,8 @@ class GeminiDecoder:
         self._answers: dict[int, _Answer] = {}
         self._kept = Kept()
         self._usage: msgspec.Raw | _Wire | None = None
+        self._going: tuple[Repeated, _Answer, type] | None = None  # with the answer and its block's kind
+        self._misses = 0
         self._unanswered: ir.Stop | None = None
         self._tier: str | None = None
         self._state = "new"
@@ -213,11 +190,12 @@ class GeminiDecoder:
         """
         if self._answers:
             try:
-                chunk = _decode_words(frame)
+                words = decode_words(frame)
             except _NO_JSON:
                 pass
             else:
-                if (events := self._words(chunk)) is not None:
+                if (events := self._words(words)) is not None:
+                    self._expect(frame, words)
                     return events
         if self._state == "over":
             return []
@@ -231,6 +209,36 @@ class GeminiDecoder:
         for chunk in value if type(value) is list else (value,):
             events += self._chunk(chunk)
         return events
+
+    def run(self, read: bytes) -> tuple[_Events, int]:
+        """As `streaming.ReadsRuns` states it: a single event that repeats the last words with others."""
+        if (going := self._going) is None:
+            return [], 0
+        same, answer, kind = going
+        if answer.kind is not kind or (found := same.read(read)) is None:
+            return [], 0
+        text, counts = found
+        if not text:
+            return [], 0
+        self._misses = 0
+        if counts:
+            self._usage = counts
+        if kind is ir.Thinking:
+            return [ir.ThinkDelta(answer.index, text, answer.number)], len(read)
+        answer.note(text)
+        return [ir.TextDelta(answer.index, text, answer.number)], len(read)
+
+    def _expect(self, frame: bytes, words: Words) -> None:
+        """Expect events that repeat this frame, which has continued an answer."""
+        self._misses += 1
+        if self._misses > _MISSES:
+            self._going = None
+            return
+        candidate = words.candidates[0]
+        answer = self._answers[candidate.index]
+        kind = ir.Thinking if candidate.content.parts[0].thought else ir.Text
+        same = repeated(frame, words)
+        self._going = None if same is None else (same, answer, kind)
 
     def close(self) -> _Events:
         """The last IR events, after the last byte: those of the end if every candidate has a stop reason and
@@ -260,7 +268,7 @@ class GeminiDecoder:
     def _fail(self, fault: ir.Fault) -> _Events:
         events: _Events = [*self._feedback(), *self._tally()] if self._state == "begun" else []
         self._state = "over"
-        self._answers = {}
+        self._answers, self._going = {}, None
         return [*events, ir.Error(fault)]
 
     def _feedback(self) -> _Events:
@@ -284,7 +292,7 @@ class GeminiDecoder:
 
     # --- Chunks ----------------------------------------------------------------------------------
 
-    def _words(self, chunk: _Words) -> _Events | None:
+    def _words(self, chunk: Words) -> _Events | None:
         """The event for a chunk that continues a candidate's open text or reasoning; None for any other."""
         candidate = chunk.candidates[0]
         answer = self._answers.get(candidate.index)

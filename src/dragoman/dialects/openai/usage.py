@@ -42,7 +42,7 @@ _INCLUDED: Final = ("cache_write_5m", "cache_write_1h", "tool_input")
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class _Inputs(msgspec.Struct, forbid_unknown_fields=True):
+class _Inputs(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     cached_tokens: _Count | None = None
     cache_write_tokens: _Count | None = None
     audio_tokens: _Count | None = None
@@ -51,7 +51,7 @@ class _Inputs(msgspec.Struct, forbid_unknown_fields=True):
     video_tokens: _Count | None = None
 
 
-class _Outputs(msgspec.Struct, forbid_unknown_fields=True):
+class _Outputs(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     reasoning_tokens: _Count | None = None
     audio_tokens: _Count | None = None
     text_tokens: _Count | None = None
@@ -60,7 +60,7 @@ class _Outputs(msgspec.Struct, forbid_unknown_fields=True):
     rejected_prediction_tokens: _Count | None = None
 
 
-class _Counts(msgspec.Struct):
+class _Counts(msgspec.Struct, gc=False):
     """OpenAI's own form of `usage`. Nearly every answer has it, and it is read in one step."""
 
     prompt_tokens: _Count
@@ -114,21 +114,25 @@ def _disjoint(counts: _Counts) -> ir.Usage | None:
     """The usage with these counts; None = they contradict each other, or details without counts are left."""
     prompt, completion = counts.prompt_tokens, counts.completion_tokens
     inputs, outputs = counts.prompt_tokens_details, counts.completion_tokens_details
-    if counts.total_tokens != prompt + completion or inputs == _NO_INPUTS or outputs == _NO_OUTPUTS:
+    if counts.total_tokens != prompt + completion:
         return None
     cached = written = reasoning = None
     detail: dict[str, int] = {}
     if inputs is not None:
         cached, written = inputs.cached_tokens, inputs.cache_write_tokens
+        if cached is None and inputs == _NO_INPUTS:
+            return None
         prompt -= (cached or 0) + (written or 0)
         _add_inputs(detail, inputs)
     if outputs is not None:
         reasoning = outputs.reasoning_tokens
+        if reasoning is None and outputs == _NO_OUTPUTS:
+            return None
         completion -= reasoning or 0
         _add_outputs(detail, outputs)
     if prompt < 0 or completion < 0:
         return None
-    return ir.Usage(prompt, cached, written, output=completion, reasoning=reasoning, detail=detail or None)
+    return ir.Usage(prompt, cached, written, None, None, None, completion, reasoning, detail or None)
 
 
 # A loop over names would take longer than all the rest of the usage.

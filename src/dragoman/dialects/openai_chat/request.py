@@ -53,6 +53,8 @@ MAPS: Final = (
 _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
+_SHAPING: Final = frozenset({"stream", "stream_options", "functions"})
+"""Members that the form of the response depends on, beside the model's name."""
 _PREDICTION: Final = frozenset({"type", "content"})
 _NO_SAMPLING: Final = ir.Sampling()
 _ALIKE: Final = {
@@ -128,6 +130,8 @@ def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, 
 def brief(wire: WireRequest) -> ir.Request:
     """An IR request with only the fields that the form of the response depends on."""
     get = wire.body.get
+    if _SHAPING.isdisjoint(wire.body):
+        return ir.Request(NAME, get("model"))
     options = get("stream_options") or {}
     forms = {"tools": "functions"} if get("functions") is not None and get("tools") is None else None
     return ir.Request(

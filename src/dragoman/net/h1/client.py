@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Final
 
+import msgspec
 from yarl import URL
 
 from dragoman.errors import WireError
@@ -22,6 +24,7 @@ from dragoman.net.failures import Failure, NotDecoded, NotReached
 from dragoman.net.h1.connection import Connection, Surprised
 from dragoman.net.h1.dial import Dialer
 from dragoman.seams.deadlines import UNLIMITED
+from dragoman.wire.headers import HeaderMap
 from dragoman.wire.multipart import Pieces
 
 _PIECE: Final = 131_072
@@ -101,7 +104,7 @@ class HTTPClient:
         self._loop = asyncio.get_running_loop()
         self._dialer = dialer
         self._seconds_idle = idle
-        self._age = age
+        self._age = inf if age is None else age
         self._surprised = surprised
         self._idle: dict[Origin, list[Connection]] = {}
         """The connections without a request; the one that was used latest is last."""
@@ -136,12 +139,9 @@ class HTTPClient:
             data = b"%bcontent-length: %d\r\n\r\n" % (data, body.size)
         connection = self._kept(origin)
         if connection is None:
-            connection = await self._dialer.dial(origin, connect, self._made)
-            self._open.add(connection)
+            connection = await self._dialed(origin, connect)
         upload: asyncio.Task[bool] | None = None
         try:
-            if self._closed:
-                raise NotReached(_CLOSED)
             if (connected := CONNECTED.get(None)) is not None:
                 connected()
             connection.send(data, inline, bodiless=head.method == "HEAD")
@@ -153,7 +153,21 @@ class HTTPClient:
         except BaseException:
             self._drop(connection, upload)
             raise
-        return Reply(self, connection, origin, upload)
+        headers, take, packed = reader.headers, connection.take, None
+        if b"content-encoding" in headers.raw:
+            take, packed = _unpacked(connection)
+        return Reply(
+            reader.status, headers, take, connection.arrival, connection, origin, self, upload, packed
+        )
+
+    async def _dialed(self, origin: Origin, connect: float | None) -> Connection:
+        """A new connection."""
+        connection = await self._dialer.dial(origin, connect, self._made)
+        if self._closed:
+            connection.abort()
+            raise NotReached(_CLOSED)
+        self._open.add(connection)
+        return connection
 
     def _made(self) -> Connection:
         return Connection(self._loop, self._surprised)
@@ -163,24 +177,25 @@ class HTTPClient:
         kept = self._idle.get(origin)
         while kept:
             connection = kept.pop()
-            if connection.alive() and not self._is_old(connection):
+            if connection.alive() and self._loop.time() - connection.opened <= self._age:
                 return connection
             self._drop(connection, None)
         return None
 
-    def _is_old(self, connection: Connection) -> bool:
-        return self._age is not None and self._loop.time() - connection.opened > self._age
-
     def take_back(self, connection: Connection, origin: Origin, upload: asyncio.Task[bool] | None) -> None:
         """Keep a connection for the next request if it can take one, else close it."""
         sent = upload is None or (upload.done() and not upload.cancelled() and upload.result())
-        if not (sent and connection.reusable()) or self._closed or self._is_old(connection):
+        connection.rested = now = self._loop.time()
+        if not (sent and connection.reusable()) or self._closed or now - connection.opened > self._age:
             self._drop(connection, upload)
             return
         if connection.secure is not None:
             self._dialer.learn(origin, connection)
-        connection.rested = self._loop.time()
-        self._idle.setdefault(origin, []).append(connection)
+        kept = self._idle.get(origin)
+        if kept is None:
+            self._idle[origin] = [connection]
+        else:
+            kept.append(connection)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._seconds_idle, self._sweep)
 
@@ -197,7 +212,8 @@ class HTTPClient:
             fresh = []
             for connection in kept:
                 since = connection.rested
-                if connection.alive() and now - since < self._seconds_idle and not self._is_old(connection):
+                young = now - connection.opened <= self._age
+                if young and now - since < self._seconds_idle and connection.alive():
                     fresh.append(connection)
                     first = since if first is None else min(first, since)
                 else:
@@ -319,38 +335,31 @@ class _Packed:
             raise NotDecoded from error
 
 
-class Reply:
+def _unpacked(connection: Connection) -> tuple[Callable[[], bytes | None], _Packed | None]:
+    """What takes the body of an answer with a content coding, and what unpacks it; None = nothing does."""
+    try:
+        applied = codings(connection.reader.headers["content-encoding"])
+    except WireError:
+        applied = ()  # an unknown coding, that nobody has asked for: the bytes are passed as they are
+    if not applied:
+        return connection.take, None
+    packed = _Packed(connection, Unpacker(applied, None))
+    return packed.take, packed
+
+
+class Reply(msgspec.Struct, eq=False):
     """An answer, as `net.client.Incoming`."""
 
-    __slots__ = (
-        *("_client", "_connection", "_origin", "_packed", "_upload"),
-        *("arrival", "headers", "status", "take"),
-    )
-
-    def __init__(
-        self, client: HTTPClient, connection: Connection, origin: Origin, upload: asyncio.Task[bool] | None
-    ) -> None:
-        self._client: HTTPClient | None = client
-        self._connection = connection
-        self._origin = origin
-        self._upload = upload
-        reader = connection.reader
-        self.status = reader.status
-        self.headers = reader.headers
-        self._packed: _Packed | None = None
-        self.take = connection.take
-        self.arrival = connection.arrival
-        if (stated := reader.headers.raw.get(b"content-encoding")) is not None:
-            self._unpack(stated.decode("latin-1"))
-
-    def _unpack(self, stated: str) -> None:
-        try:
-            applied = codings(stated)
-        except WireError:
-            return  # an unknown coding, that nobody has asked for: the bytes are passed as they are
-        if applied:
-            self._packed = _Packed(self._connection, Unpacker(applied, None))
-            self.take = self._packed.take
+    status: int
+    headers: HeaderMap
+    take: Callable[[], bytes | None]
+    arrival: Callable[[], asyncio.Future[None]]
+    _connection: Connection
+    _origin: Origin
+    _client: HTTPClient | None
+    """None = the call has ended."""
+    _upload: asyncio.Task[bool] | None
+    _packed: _Packed | None
 
     @property
     def ended(self) -> bool:

@@ -79,8 +79,10 @@ class Connection(asyncio.Protocol):
         pieces = reader.pieces
         if not pieces:
             return b"" if reader.complete else None
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
+        data = pieces.pop()
+        if pieces:
+            data = b"".join((*pieces, data))
+            pieces.clear()
         reader.held = 0
         if self._held_back:
             self._held_back = False
@@ -159,11 +161,14 @@ class Connection(asyncio.Protocol):
         if reader.surplus:
             self._surprised()
             self.abort()
-        elif reader.pieces and reader.held > _HELD and not self._held_back and self._transport is not None:
+        elif reader.held > _HELD and reader.pieces and not self._held_back and self._transport is not None:
             self._held_back = True
             self._transport.pause_reading()
-        if reader.headed:
-            self._wake()
+        waiter = self._waiter
+        if waiter is not None and reader.headed:  # as `_wake`
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
 
     def eof_received(self) -> None:
         self._end(None if self._ended_properly() else EOFError())

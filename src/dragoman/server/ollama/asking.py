@@ -24,7 +24,7 @@ from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Route
-from dragoman.server.client import HttpClient
+from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import STREAM_TYPE, head, is_empty, odd, value
 from dragoman.server.ollama.naming import find, find_granted
@@ -80,7 +80,7 @@ class Asking:
         exchange.asked, exchange.phase = name or None, "route"
         route = find(self._gateway, name)
         _refuse_to_think(stated, name, route)
-        client.streams_as(STREAM_TYPE)
+        client.streaming = Streaming(STREAM_TYPE)
         await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)
 
     def _named(self, face: Dialect, stated: Head, name: str, route: Route, request: HttpRequest) -> Inbound:

@@ -10,7 +10,7 @@ import msgspec
 from dragoman import ir
 from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed, WireError
-from dragoman.server.client import HttpClient
+from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import HttpRequest
 from dragoman.wire.json import decode_head, decode_object, encode, refuse_many_values
 from dragoman.wire.ndjson import line
@@ -91,6 +91,6 @@ async def tell(client: HttpClient, body: Mapping[str, Any], lines: Sequence[Mapp
     if body.get("stream") is False:
         await client.answer(200, (), encode(lines[-1]))
         return
-    client.streams_as(STREAM_TYPE)
+    client.streaming = Streaming(STREAM_TYPE)
     await client.begin(200, ())
     await client.end(b"".join([line(encode(one)) for one in lines]))

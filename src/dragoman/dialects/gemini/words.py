@@ -1,0 +1,95 @@
+"""The chunks of a stream that continue a text: decoded alone, and recognized by their bytes if they repeat.
+
+Such a chunk differs from the one before in its text and in its token counts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from dragoman.dialects.runs import Alike
+
+NOTHING: Final = msgspec.Raw(b"")
+_MARK: Final = "\x00text"
+_COUNTS: Final = b"[0]"
+_QUOTE: Final = 34
+
+
+class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    text: str
+    thought: bool = False
+
+
+class _Content(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    parts: tuple[_Part]
+    role: str = ""
+
+
+class _Candidate(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    content: _Content
+    index: int = 0
+
+
+class Words(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    """A chunk that holds one piece of text, and otherwise only members about the whole answer."""
+
+    candidates: tuple[_Candidate]
+    usage_metadata: msgspec.Raw = NOTHING
+    model_version: msgspec.Raw = NOTHING
+    response_id: msgspec.Raw = NOTHING
+    create_time: msgspec.Raw = NOTHING
+
+
+decode_words = msgspec.json.Decoder(Words).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_counts = msgspec.json.Decoder(msgspec.Raw).decode
+_encode = msgspec.json.Encoder().encode
+_NO_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Repeated(msgspec.Struct, frozen=True, gc=False):
+    """Events that repeat one chunk with other words. lf, crlf: the bytes around text and counts, with either
+    line end. apart: the bytes between text and counts; b"" = the chunk has no counts.
+    """
+
+    lf: Alike
+    crlf: Alike
+    apart: bytes
+
+    def read(self, read: bytes) -> tuple[str, msgspec.Raw] | None:
+        """The text and the token counts (empty = none) of a read that is one such event; None = it is not."""
+        only = (self.crlf if read.endswith(b"\r\n") else self.lf).only(read)
+        if only is None:
+            return None
+        try:
+            if not (apart := self.apart):
+                return _decode_text(only), NOTHING
+            end = only.find(_QUOTE, 1) + 1
+            if not only.startswith(apart, end):  # there is an escaped quote before
+                end = only.find(apart)
+            return _decode_text(only[: max(end, 0)]), _decode_counts(only[end + len(apart) :])
+        except _NO_JSON:
+            return None
+
+
+def repeated(frame: bytes, words: Words) -> Repeated | None:
+    """The events that repeat this frame, decoded as `words`; None = its parts cannot be told apart."""
+    text = _encode(words.candidates[0].content.parts[0].text)
+    before, found, after = frame.partition(text)
+    apart, counts = b"", bytes(words.usage_metadata)
+    if counts:
+        apart, _, after = after.partition(counts)
+    # Put marks in place of both and decode: nothing else may have changed.
+    probe = before + _encode(_MARK) + (apart + _COUNTS if counts else b"") + after
+    try:
+        alike = decode_words(probe)
+    except _NO_JSON:
+        return None
+    words.candidates[0].content.parts[0].text = _MARK
+    words.usage_metadata = msgspec.Raw(_COUNTS) if counts else NOTHING
+    if not found or b"\n" in after or b"\n" in before or _encode(alike) != _encode(words):
+        return None
+    opening = b"data: " + before
+    return Repeated(Alike.around(opening, after + b"\n\n"), Alike.around(opening, after + b"\r\n\r\n"), apart)

@@ -1,0 +1,78 @@
+"""Turns the reads of a provider's stream into events: alike ones at once, the others frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from dragoman import ir
+from dragoman.dialects.streaming import StreamDecoder
+from dragoman.upstreams.answers import PART, AnswerLimits
+from dragoman.wire.sse import SSESplitter
+
+_TURNS: Final = 8
+"""How often a read may change between an event that is decoded alone and a run of events that are alike."""
+_Run = Callable[[bytes], tuple[list[ir.Event], int]]
+
+
+class Splitter(Protocol):
+    """Splits a stream's bytes into frames, in pieces of any size. Both methods raise WireError."""
+
+    def feed(self, chunk: bytes, /) -> list[bytes]:
+        """The frames that this chunk completes."""
+
+    def close(self) -> list[bytes]:
+        """The frames that the end of the bytes completes."""
+
+
+class Reading:
+    """Reads one stream. run: the decoder's, if it is one that `ReadsRuns` and the stream one of server-sent
+    events; else None. between: the next read begins with an event, and may be a run.
+    """
+
+    __slots__ = ("_decoder", "_limits", "_splitter", "between", "run")
+
+    def __init__(self, splitter: Splitter, decoder: StreamDecoder, limits: AnswerLimits) -> None:
+        self._splitter = splitter
+        self._decoder = decoder
+        self._limits = limits
+        self.run: _Run | None = None
+        # Then no part of a read has to be measured before it is decoded.
+        if type(splitter) is SSESplitter and min(limits.event, limits.unsuspicious) >= PART:
+            self.run = getattr(decoder, "run", None)
+        self.between = self.run is not None
+
+    def read(self, part: bytes, batch: list[ir.Event]) -> None:
+        """Add the events of at most `PART` bytes to `batch`. Raises WireError and RecursionError; the events
+        before the mistake are then in `batch`.
+        """
+        run, at = self.run, 0
+        if run is not None:
+            for _ in range(_TURNS):
+                if self.between:
+                    events, size = run(part[at:] if at else part)
+                    batch += events
+                    at += size
+                end = part.find(b"\n\n", at) + 2
+                if end < 2:
+                    break
+                self._feed(part[at:end], batch)
+                at = end
+        if at < len(part):
+            self._feed(part[at:], batch)
+
+    def close(self, batch: list[ir.Event]) -> None:
+        """Add the events of the stream's end to `batch`. Raises as `read`."""
+        for frame in self._splitter.close():
+            self._limits.hold_event(frame)
+            batch += self._decoder.feed(frame)
+        batch += self._decoder.close()
+
+    def _feed(self, part: bytes, batch: list[ir.Event]) -> None:
+        splitter, feed, unsuspicious = self._splitter, self._decoder.feed, self._limits.unsuspicious
+        for frame in splitter.feed(part):
+            if len(frame) > unsuspicious:
+                self._limits.hold_event(frame)
+            batch += feed(frame)
+        if self.run is not None:
+            self.between = type(splitter) is SSESplitter and splitter.between()
