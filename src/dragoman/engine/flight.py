@@ -235,7 +235,7 @@ class Flight(msgspec.Struct, eq=False):
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         calling, self._calling = self._calling or health.began(candidate, delivery.now()), None
-        if (news := health.failed(calling, fault, delivery.now())) is not None:
+        if (news := health.learn(calling, fault, delivery.now())) is not None:
             log.warning("%s: %s", attempt.deployment.name, news)
         if not delivery.committed:
             delivery.cost_so_far = None  # the failed attempt delivered nothing

@@ -86,8 +86,8 @@ class Health:
             key.works()
         return self.breakers.succeeded(deployment.name)
 
-    def failed(self, calling: Calling, fault: ir.Fault, now: float) -> str | None:
-        """An attempt has failed. Returns what the operator has to know, if that is new."""
+    def learn(self, calling: Calling, fault: ir.Fault, now: float) -> str | None:
+        """Learn from an attempt that has failed. Returns what the operator has to know, if that is new."""
         outcome = classify(fault)
         if outcome is Outcome.CALLER:
             self.answered(calling)

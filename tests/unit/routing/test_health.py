@@ -28,7 +28,7 @@ ALL = Route("all", (ONE, TWO, OWN))
 
 def ask(made: Health, candidate: Candidate, now: float, told: ir.Fault | None) -> str | bool | None:
     calling = made.began(candidate, now)
-    return made.answered(calling) if told is None else made.failed(calling, told, now)
+    return made.answered(calling) if told is None else made.learn(calling, told, now)
 
 
 def ready(made: Health, now: float) -> list[tuple[str, int]]:
