@@ -450,6 +450,7 @@ class WireUpstream:
             while chunk := await (parts.next() if parts.more else read()):
                 if len(chunk) > PART:
                     chunk = parts.first(chunk)
+                batch = []  # what was yielded before is not to be told again with an error
                 size += len(chunk)
                 if size > most:
                     raise too_long(limits)
@@ -459,8 +460,6 @@ class WireUpstream:
                         yield batch
                         continue
                     chunk = chunk[taken:]
-                else:
-                    batch = []
                 reading.read(chunk, batch)
                 opened = refuse_blocks(batch, opened, limits, kept)
                 yield batch  # an empty batch says that bytes without content came

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.table import DIALECTS
-from dragoman.net.transport import Transport
+from dragoman.net.transport import Answer, Transport
+from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.upstream import Call, Stopwatch
 from dragoman.upstreams.wire import Account, WireUpstream
 
@@ -121,3 +123,31 @@ def test_what_a_provider_repeats_of_a_credential_is_told_to_nobody() -> None:
     extra = {"anthropic": {"sk-0123456789": [{"seen": "more-456 in eu"}, 7, None]}}
     said = account.discreet(ir.Fault("upstream", "m", extra=extra), ["more-456"])
     assert said.extra == {"anthropic": {"[redacted]": [{"seen": "[redacted] in eu"}, 7, None]}}
+
+
+class _Streamed:
+    """An answer that comes event by event."""
+
+    status = 200
+    headers: Mapping[str, str] = {"content-type": "text/event-stream"}
+
+    def __init__(self, *events: bytes) -> None:
+        self._events = [*events, b""]
+
+    async def chunk(self) -> bytes:
+        return self._events.pop(0)
+
+
+async def test_what_was_told_is_not_told_again_with_an_error() -> None:
+    head = (
+        b'data: {"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"c"'
+    )
+    start = head + b',"content":[],"usage":{"input_tokens":1,"output_tokens":1}}}\n\n'
+    opened = b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
+    said = b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"w%d"}}\n\n'
+    up = upstream("anthropic", limits=AnswerLimits(stream=1500))
+    answer = cast("Answer", _Streamed(start, opened, *(said % number for number in range(30))))
+    events = [event async for batch in up._events(answer, "sse") for event in batch]
+    texts = [event.text for event in events if isinstance(event, ir.TextDelta)]
+    assert texts == [f"w{number}" for number in range(len(texts))]
+    assert isinstance(events[-1], ir.Error)

@@ -108,11 +108,11 @@ class AnthropicStreamRelay:
 
         Raises RequestFailed for an error or a second message, WireError for unreadable data.
         """
+        if type(frame) is ErrorFrame:
+            raise RequestFailed(fault_of(bytes(frame)))
         if frame.startswith(_BLOCK_DELTA) and b"\n" not in frame:
             self.content = True
             return b"event: content_block_delta\ndata: %b\n\n" % frame
-        if type(frame) is ErrorFrame:
-            raise RequestFailed(fault_of(bytes(frame)))
         try:
             kind = _decode_kind(frame)
             if kind.type == "error" or (kind.type is msgspec.UNSET and kind.error is not msgspec.UNSET):

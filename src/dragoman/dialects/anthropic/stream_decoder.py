@@ -111,11 +111,12 @@ class AnthropicDecoder:
         """The IR events for one frame, the JSON of one wire event; an error gives ir.Error, an unknown type
         ir.Raw. Raises WireError for an unknown form, and for an event before `message_start`.
         """
-        if frame.startswith(_BLOCK_DELTA) and (events := self._said(frame)) is not None:
+        marked = type(frame) is ErrorFrame
+        if not marked and frame.startswith(_BLOCK_DELTA) and (events := self._said(frame)) is not None:
             return events
         if self._state == "over":
             return []
-        if type(frame) is ErrorFrame:
+        if marked:
             self._over()
             return [ir.Error(fault_of(bytes(frame)))]
         value = read_event(frame)

@@ -130,8 +130,10 @@ class ChatStreamRelay:
         """The bytes to send for one frame; b"": none. Raises RequestFailed for an error in the stream,
         WireError for a frame that is not a chunk, or for too many choices.
         """
-        if self._template.known and (sent := self._template.relayed(frame)) is not None:
-            return sent
+        if self._template.known and type(frame) is not ErrorFrame:
+            sent = self._template.relayed(frame)
+            if sent is not None:
+                return sent
         return self._edit(frame)
 
     def _edit(self, frame: bytes) -> bytes:

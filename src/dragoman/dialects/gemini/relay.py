@@ -123,7 +123,10 @@ class GeminiStreamRelay:
         return decode_usage(stated) if stated else self._estimated
 
     def _counted(self) -> dict[str, Any] | None:
-        stated = _decode(self._usage) if self._usage else None
+        try:
+            stated = _decode(self._usage) if self._usage else None
+        except UNREADABLE:  # raw JSON may hold bytes that are not UTF-8
+            return None
         return stated if type(stated) is dict else None
 
     def feed(self, frame: bytes) -> bytes:

@@ -282,7 +282,10 @@ class GeminiDecoder:
         usage = self._usage
         if usage is None:
             return []
-        value = _decode(usage) if isinstance(usage, msgspec.Raw) else usage
+        try:
+            value = _decode(usage) if isinstance(usage, msgspec.Raw) else usage
+        except _NO_JSON:  # raw JSON may hold bytes that are not UTF-8
+            return []
         if type(value) is not dict:
             return [ir.More({NAME: {"usageMetadata": value}})]
         events: _Events = []

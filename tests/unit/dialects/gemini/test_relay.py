@@ -253,3 +253,9 @@ def test_a_usage_that_is_none_is_not_told() -> None:
     stream = relay()
     stream.feed(CHUNK.replace(b'{"promptTokenCount": 3,"totalTokenCount": 3}', b'["?"]'))
     assert stream.usage is None
+
+
+def test_usage_that_is_no_utf_8_is_none() -> None:
+    made = relay()
+    made.feed(b'{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":{"a":"\xff"}}')
+    assert made.usage is None

@@ -466,3 +466,14 @@ def test_citations_of_an_unknown_shape_are_kept_as_they_came_last() -> None:
     last = body(candidate("b", citationMetadata="y"))
     finish = next(event for event in events(chunk, last) if isinstance(event, ir.Finish))
     assert finish.extra == {"gemini": {"citationMetadata": "y"}}
+
+
+def test_usage_that_is_no_utf_8_is_none() -> None:
+    decoder = GeminiDecoder(STANDARD)
+    chunk = b'{"candidates":[{"content":{"parts":[{"text":"%b"}],"role":"model"}%b}]%b}'
+    usage = b',"usageMetadata":{"promptTokenCount":8,"a":"%b"}'
+    for text, odd in ((b"a", b""), (b"b", b""), (b"c", b"\xff")):
+        decoder.feed(chunk % (text, b"", usage % odd))
+    events = [*decoder.feed(chunk % (b"d", b',"finishReason":"STOP"', b"")), *decoder.close()]
+    assert [type(event) for event in events][-2:] == [ir.Finish, ir.End]
+    assert not any(isinstance(event, ir.Tally) for event in events)

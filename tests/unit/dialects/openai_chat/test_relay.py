@@ -242,3 +242,11 @@ def test_lines_end_without_a_word_too() -> None:
     relay.feed(STOP)
     assert relay.close() == b""
     assert relay.done
+
+
+def test_an_error_that_looks_like_a_chunk_is_one() -> None:
+    stream = RELAY.stream(reply())
+    for text in ("Hi.", "You.", "There."):
+        stream.feed(chunk({"content": text}))
+    with pytest.raises(RequestFailed):
+        stream.feed(ErrorFrame(chunk({"content": "Again."})))
