@@ -321,7 +321,7 @@ class Table:
 
         Raises RequestFailed: 400 if there is no name and no default model, 404 for an unknown name.
         """
-        if (route := self._found.get(name or "")) is not None:
+        if name and (route := self._found.get(name)) is not None:
             return route
         if not name:
             if (default := self._defaults.get(operation)) is None:

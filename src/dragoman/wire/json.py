@@ -9,7 +9,8 @@ mistake has one. These rules are added to what msgspec checks, for requests and 
   is passed on as bytes. Fractions with more digits than a double has are rounded, as every parser does.
 - Half of a surrogate pair is refused. It is no Unicode text and cannot be written as UTF-8 again.
 - Duplicate keys: the last one counts and the others are dropped, so that two readers of one body cannot
-  read two different requests; but inside of a value that is passed on as bytes all of them stay.
+  read two different requests; but inside of a value that is passed on as bytes all of them stay. The depth of
+  what was dropped is not limited: nobody here walks through it.
 """
 
 from __future__ import annotations
@@ -133,6 +134,7 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[
         count, levels = held
         if levels > max_depth:
             raise _too_deep(max_depth)
+        refuse_many_values(body, max_values)  # those too that a repeated key has replaced
     if count > max_values:
         raise _too_many(max_values)
     return (value, *_measured(size, count))

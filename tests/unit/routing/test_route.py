@@ -421,3 +421,11 @@ def test_what_follows_from_a_route_follows_again_when_it_changes() -> None:
     changed = msgspec.structs.replace(route, asked="y", deployments=(two,), system_prompt="")
     assert (changed.first, changed.fills) == (Candidate(two, 0, None), True)
     assert msgspec.structs.replace(route, defaults={"n": 1}).fills
+
+
+def test_who_names_no_model_gets_no_name_that_was_found() -> None:
+    table = Table.build([Provider("p", "p", patterns=("*",))])
+    assert table.find("") is not None
+    with pytest.raises(RequestFailed) as failed:
+        table.resolve(None)
+    assert failed.value.fault.http_status == 400

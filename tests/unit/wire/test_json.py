@@ -430,3 +430,10 @@ def test_a_decoded_body_that_is_deep_is_refused(around: bytes, levels: int) -> N
     else:
         with pytest.raises(WireError, match="nested deeper than 20 levels"):
             decode_measured(body, 20, 320_000)
+
+
+def test_values_that_a_repeated_key_has_replaced_count() -> None:
+    body = b'{"m": {' + b",".join([b'"a":1'] * 5_000) + b'}, "text": "' + b"x" * 200_000 + b'"}'
+    assert decode_measured(body, 128, 320_000)[0]["m"] == {"a": 1}
+    with pytest.raises(WireError, match="more than 4000 values"):
+        decode_measured(body, 128, 4_000)
