@@ -11,7 +11,8 @@ Vendors use the same few forms under many names; the units differ, and are told 
 
 https://developers.openai.com/api/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits,
 https://console.groq.com/docs/rate-limits, https://inference-docs.cerebras.ai/support/rate-limits,
-https://docs.together.ai/docs/rate-limits, https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers
+https://docs.together.ai/docs/rate-limits,
+https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ import msgspec
 
 LONGEST: Final = 86_400.0
 """Seconds. A reset that is later, as of a month's budget, counts as a day: what it says may change before."""
+_SCARCE: Final = 0.05
+"""The part of a limit that a single request may need."""
+_GUESSED: Final = 60.0
+"""Seconds for which a key rests at most if no limit is used up."""
 _MILLISECONDS: Final = 1e11
 """From here on a number is milliseconds since 1970, and from `_SECONDS` on it is seconds."""
 _SECONDS: Final = 1e9
@@ -85,22 +90,21 @@ def rest(headers: Mapping[str, str], now: float) -> float | None:
     """For how many seconds a key that was refused with 429 is to rest; None = the headers do not say.
 
     `retry-after-ms` and `retry-after` (seconds or a date) count first, then the latest reset of what is used
-    up; if no limit is used up, that of which the smallest part is left, because a request may need more than
-    is left.
+    up. If nothing is, a limit of which hardly anything is left counts, as a request may need more than that;
+    but for a minute at most, because it may be another limit that was reached.
     """
     stated = {name.lower(): value for name, value in headers.items()}
     if (pause := _number(stated.get("retry-after-ms"))) is not None:
         return _bounded(pause / 1000)
     if (pause := retry_after(stated.get("retry-after"), now)) is not None:
         return pause
-    found = [quota for quota in quotas(stated, now).values() if quota.reset is not None]
-    spent = [quota.reset for quota in found if quota.share == 0.0]
-    if spent:
-        return max(pause for pause in spent if pause is not None)
-    known = [(quota.share, quota.reset) for quota in found if quota.share is not None]
-    if known:
-        return min(known, key=lambda one: one[0] or 0.0)[1]
-    return found[0].reset if len(found) == 1 and found[0].remaining is None else None
+    limits = list(quotas(stated, now).values())
+    found = [(quota.share, quota.reset) for quota in limits if quota.reset is not None]
+    if spent := [reset for share, reset in found if share == 0.0]:
+        return max(spent)
+    if scarce := [reset for share, reset in found if share is not None and share < _SCARCE]:
+        return min(_GUESSED, *scarce)
+    return limits[0].reset if len(limits) == 1 and limits[0].remaining is None else None
 
 
 def least(quotas_: Iterable[Quota]) -> float | None:

@@ -148,9 +148,16 @@ def test_the_plainest_word_counts_first(headers: dict[str, str], pause: float | 
     assert rest(headers, NOW) == (None if pause is None else pytest.approx(pause))
 
 
-def test_of_what_is_not_used_up_the_scarcest_counts() -> None:
+def test_of_what_is_not_used_up_the_scarce_counts_for_a_minute_at_most() -> None:
     headers = {**OPENAI, "x-ratelimit-remaining-tokens": "120"}  # the request needed more
-    assert rest(headers, NOW) == 360.0
+    assert rest(headers, NOW) == 60.0
+    assert rest({**headers, "x-ratelimit-reset-tokens": "12s"}, NOW) == 12.0
+
+
+def test_a_limit_with_enough_left_rests_nobody() -> None:
+    """As of a day: the refusal came from another limit, which the headers do not name."""
+    assert rest({**CEREBRAS, "x-ratelimit-remaining-requests-day": "900"}, NOW) is None
+    assert rest({**OPENAI, "x-ratelimit-remaining-tokens": "200000"}, NOW) is None
 
 
 def test_what_is_left_is_known_by_resource() -> None:
