@@ -14,6 +14,7 @@ from openai import AsyncOpenAI
 from dragoman.config.load import load
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
+from dragoman.routing.health import Health
 from dragoman.testing.provider import Answer, FakeProvider, Seen
 from dragoman.testing.serving import serving
 from tests.e2e.calls import Answered
@@ -45,6 +46,8 @@ class Stage:
         self._usual = usual
         self.scripts = scripts
         self.exchanges = exchanges
+        self.health = Health()
+        """What the gateway remembers of its providers."""
 
     def says(self, name: str, answer: Answer) -> None:
         """What a provider answers in this test, whatever it is asked."""
@@ -70,6 +73,7 @@ class Stage:
         """Make it what a test finds."""
         self.scripts.update(self._usual)
         self.exchanges.clear()
+        self.health.revive()
         for provider in self.providers.values():
             provider.seen.clear()
             provider.cut.clear()
@@ -103,4 +107,6 @@ async def staged(
         session = await opened.enter_async_context(aiohttp.ClientSession())
         client = AsyncOpenAI(base_url=f"{base}/v1", api_key="dummy-key", max_retries=0)
         await opened.enter_async_context(client)
-        yield kind(base, session, client, providers, usual, scripts, exchanges)
+        stage = kind(base, session, client, providers, usual, scripts, exchanges)
+        stage.health = gateway.providers_health
+        yield stage

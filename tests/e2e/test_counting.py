@@ -19,6 +19,7 @@ from dragoman.config.load import load
 from dragoman.engine import count as counting
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
+from dragoman.routing.health import Health
 from dragoman.testing.provider import Answer, FakeProvider, Seen, Whole
 from dragoman.testing.serving import serving
 
@@ -74,6 +75,7 @@ class Stage:
         self.provider = provider
         self.session = session
         self.exchanges: list[Exchange] = []
+        self.health = Health()
         self.anthropic = AsyncAnthropic(base_url=base, api_key="any", max_retries=0)
         self.openai = AsyncOpenAI(base_url=f"{base}/v1", api_key="any", max_retries=0)
         self.gemini = genai.Client(api_key="any", http_options={"base_url": base}).aio
@@ -133,6 +135,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stag
         session = await opened.enter_async_context(aiohttp.ClientSession())
         stage = Stage(base, provider, session)
         stage.exchanges = exchanges
+        stage.health = gateway.providers_health
         opened.push_async_callback(stage.gemini.aclose)
         await opened.enter_async_context(stage.anthropic)
         await opened.enter_async_context(stage.openai)
@@ -143,6 +146,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stag
 def stage(shared: Stage) -> Stage:
     """The stage as a test finds it."""
     shared.exchanges.clear()
+    shared.health.revive()
     shared.provider.seen.clear()
     shared.provider.answers.clear()
     shared.provider.answers.append(answers)

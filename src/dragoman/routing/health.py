@@ -44,6 +44,14 @@ class Health:
         self.breakers = Breakers()
         self.calm = True
 
+    def revive(self) -> None:
+        """Forget what is known against keys and deployments."""
+        for pool in self.pools.values():
+            for key in pool.keys:
+                key.revive()
+        self.breakers.states.clear()
+        self.settle(0.0)
+
     def settle(self, now: float) -> None:
         """Find out whether all is calm, as after other pools or settings."""
         self.calm = not self.breakers.states and all(pool.calm(now) for pool in self.pools.values())
@@ -83,7 +91,7 @@ class Health:
         deployment, key = calling
         if key is not None:
             key.end()
-            key.works()
+            key.works(deployment.model)
         return self.breakers.succeeded(deployment.name)
 
     def learn(self, calling: Calling, fault: ir.Fault, now: float) -> str | None:

@@ -2,8 +2,8 @@
 
 A key is retired when the provider refuses it (401) or its money is gone (402, quota). It is then asked only
 where no other can be, so that a key that works again is noticed. It rests for a model after 429, as most
-limits are a model's, and is not asked for it before that is over. A model that it may not use (403) is
-remembered as well.
+limits are a model's, and is not asked for it before that is over. For a model that it may not use (403) it
+comes last for a while, as if it were retired.
 
 Times are monotonic seconds that the caller gives, so that every policy is tested as a transcript.
 """
@@ -24,9 +24,9 @@ in turns. `least_used`: the one with the fewest running requests.
 """
 
 FORBIDDEN: Final = 600.0
-"""Seconds for which a key is not asked for a model that it may not use: permissions change seldom."""
+"""Seconds for which a key comes last for a model that it may not use: permissions change seldom."""
 _MODELS: Final = 1_024
-"""The most models whose rests a key remembers; one more makes it forget all of them."""
+"""The most models of which a key remembers one kind of things; one more makes it forget all of them."""
 
 
 class Key:
@@ -34,7 +34,7 @@ class Key:
     characters, for people. retired: why, None = it is not. running: how many requests run with it.
     """
 
-    __slots__ = ("_asked", "_rests", "id", "retired", "running", "tail")
+    __slots__ = ("_asked", "_barred", "_rests", "id", "retired", "running", "tail")
 
     def __init__(self, id_: str, tail: str | None = None) -> None:
         self.id = id_
@@ -43,6 +43,9 @@ class Key:
         self.running = 0
         self._asked = float("-inf")
         self._rests: dict[str, float] = {}
+        """By model, until when it is not asked."""
+        self._barred: dict[str, float] = {}
+        """By model that it may not use, until when it comes last."""
 
     @property
     def asked(self) -> float:
@@ -58,9 +61,10 @@ class Key:
         """A request with this key is over."""
         self.running -= 1
 
-    def works(self) -> None:
-        """The provider has accepted it."""
+    def works(self, model: str) -> None:
+        """The provider has accepted it for a model."""
         self.retired = None
+        self._barred.pop(model, None)
 
     def fails(self, model: str, outcome: Outcome, pause: float | None, now: float) -> bool:
         """Learn from a failed request. pause: the seconds that the provider wants us to wait, None = not
@@ -70,12 +74,14 @@ class Key:
             before, self.retired = self.retired, outcome.value
             return before is None
         if outcome is Outcome.KEY_MODEL:
-            pause = FORBIDDEN
-        if pause is not None and outcome in _RESTS:
-            if len(self._rests) >= _MODELS:
-                self._rests.clear()
-            self._rests[model] = max(now + pause, self._rests.get(model, 0.0))
+            _note(self._barred, model, now + FORBIDDEN)
+        elif outcome is Outcome.KEY_TRANSIENT and pause is not None:
+            _note(self._rests, model, now + pause)
         return False
+
+    def comes_last(self, model: str, now: float) -> bool:
+        """Whether it is asked for a model only if no other key can be."""
+        return self.retired is not None or self._barred.get(model, now) > now
 
     def rests_until(self, model: str, now: float) -> float | None:
         """When its rest for a model is over; None = it does not rest."""
@@ -87,17 +93,28 @@ class Key:
         return None
 
     def resting(self, now: float) -> dict[str, float]:
-        """The seconds that it still rests, by model. Forgets the rests that are over."""
-        self._rests = {model: until for model, until in self._rests.items() if until > now}
-        return {model: until - now for model, until in self._rests.items()}
+        """The seconds that it still rests, by model."""
+        return {model: until - now for model, until in self._rests.items() if until > now}
+
+    def unblemished(self, now: float) -> bool:
+        """Whether nothing is known against it. Forgets what is over."""
+        if self._rests:
+            self._rests = {model: until for model, until in self._rests.items() if until > now}
+        if self._barred:
+            self._barred = {model: until for model, until in self._barred.items() if until > now}
+        return self.retired is None and not self._rests and not self._barred
 
     def revive(self) -> None:
         """Forget what is known against it."""
         self.retired = None
         self._rests.clear()
+        self._barred.clear()
 
 
-_RESTS: Final = frozenset({Outcome.KEY_TRANSIENT, Outcome.KEY_MODEL})
+def _note(known: dict[str, float], model: str, until: float) -> None:
+    if len(known) >= _MODELS:
+        known.clear()
+    known[model] = max(until, known.get(model, until))
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -126,7 +143,7 @@ class Pool:
         """
         if self.choice != "health_aware" and len(self.keys) > 1:
             return False
-        return all(key.retired is None and not key.resting(now) for key in self.keys)
+        return all(key.unblemished(now) for key in self.keys)
 
     def order(self, model: str, now: float) -> Order:
         """The keys to ask for a model, best first. The retired ones, longest unasked first, only if there is
@@ -137,17 +154,17 @@ class Pool:
             return _ALONE
         ready: list[int] = []
         resting: list[tuple[float, int]] = []
-        retired: list[int] = []
+        last: list[int] = []
         for place in self._places():
             key = keys[place]
             if (until := key.rests_until(model, now)) is not None:
                 resting.append((until, place))
-            elif key.retired is None:
-                ready.append(place)
+            elif key.comes_last(model, now):
+                last.append(place)
             else:
-                retired.append(place)
+                ready.append(place)
         if not ready and not resting:
-            return Order(sorted(retired, key=lambda place: keys[place].asked))
+            return Order(sorted(last, key=lambda place: keys[place].asked))
         return Order(ready, sorted(resting))
 
     def _places(self) -> Sequence[int]:

@@ -42,8 +42,6 @@ _DURATION: Final = re.compile(
     r"(?=.)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
 _UNITS: Final = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
-_ITEM: Final = re.compile(r'"?(?P<name>[\w.-]+)"?\s*;(?P<parameters>[^,]*)')
-_PARAMETER: Final = re.compile(r"\b([rt])\s*=\s*(\d+)")
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -146,12 +144,18 @@ def seconds(value: str, now: float) -> float | None:
 
 def _items(value: str) -> Iterable[tuple[str, dict[str, float]]]:
     """The limits in a header `RateLimit` of the draft: `"minute";r=50;t=30`."""
-    names = {"r": "remaining", "t": "reset"}
-    for item in _ITEM.finditer(value):
-        yield (
-            item["name"],
-            {names[key]: float(number) for key, number in _PARAMETER.findall(item["parameters"])},
-        )
+    for item in value.split(","):
+        name, *parameters = item.split(";")
+        found: dict[str, float] = {}
+        for parameter in parameters:
+            key, _, number = parameter.partition("=")
+            what = _PARAMETERS.get(key.strip())
+            if what is not None and (said := _number(number)) is not None:
+                found[what] = said
+        yield name.strip().strip('"'), found
+
+
+_PARAMETERS: Final = {"r": "remaining", "t": "reset"}
 
 
 def _number(value: str | None) -> float | None:

@@ -100,3 +100,13 @@ def test_it_is_calm_when_nothing_is_known_against_anybody() -> None:
     made.pools["one"].choice = "round_robin"
     made.settle(24.0)
     assert not is_calm(made)  # each request has to be told whose turn it is
+
+
+def test_all_can_be_forgotten() -> None:
+    made = health()
+    ask(made, Candidate(ONE, 0), 0.0, fault("rate_limit", 20.0))
+    ask(made, Candidate(TWO, 0), 0.0, fault("authentication"))
+    ask(made, Candidate(OWN, 0), 0.0, fault("unavailable"))
+    made.revive()
+    assert is_calm(made)
+    assert ready(made, 1.0) == [("one", 0), ("one", 1), ("two", 0), ("own", 0)]

@@ -74,16 +74,23 @@ def test_a_retired_key_is_asked_only_if_there_is_no_other(choice: Choice) -> Non
     assert keys.order("m", 9.0).ready == []
     keys.keys[1].fails("m", Outcome.KEY_PERMANENT, None, 9.0)
     assert list(keys.order("m", 50.0).ready) == [0, 1]  # the longest unasked one first
-    keys.keys[0].works()
+    keys.keys[0].works("m")
     assert list(keys.order("m", 50.0).ready) == [0]
 
 
-def test_a_key_that_may_not_use_a_model_is_asked_for_others() -> None:
+def test_a_key_that_may_not_use_a_model_comes_last_for_it() -> None:
     keys = pool(count=2)
     keys.keys[0].fails("m", Outcome.KEY_MODEL, None, 0.0)
     assert list(keys.order("m", 1.0).ready) == [1]
     assert list(keys.order("other", 1.0).ready) == [0, 1]
+    assert not keys.calm(1.0)
     assert list(keys.order("m", FORBIDDEN).ready) == [0, 1]
+    assert keys.calm(FORBIDDEN)
+    for key in keys.keys:
+        key.fails("m", Outcome.KEY_MODEL, None, 0.0)
+    assert list(keys.order("m", 1.0).ready) == [0, 1]  # where no other can be asked, they are
+    keys.keys[1].works("m")
+    assert list(keys.order("m", 1.0).ready) == [1]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.SERVER, Outcome.CALLER, Outcome.DEPLOYMENT, Outcome.CROWDED])

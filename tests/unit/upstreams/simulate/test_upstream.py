@@ -120,7 +120,7 @@ async def test_seeds() -> None:
         ("fail:400", "invalid_request", Outcome.CALLER, None),
         ("fail:401", "authentication", Outcome.KEY_PERMANENT, None),
         ("fail:402", "quota", Outcome.KEY_PERMANENT, None),
-        ("fail:403", "permission", Outcome.DEPLOYMENT, None),
+        ("fail:403", "permission", Outcome.KEY_MODEL, None),
         ("fail:404", "model_not_found", Outcome.DEPLOYMENT, None),
         ("fail:413", "too_large", Outcome.CALLER, None),
         ("fail:422", "invalid_request", Outcome.CALLER, None),
