@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -31,6 +32,8 @@ from dragoman.state.store import StoreFailed
 from dragoman.stores.sql.database import failed
 
 T = TypeVar("T")
+_LOCKED_PAUSE = 0.01
+"""Seconds between two tries to set an option of a locked file; in a thread."""
 _PATIENCE = 5.0
 """The most seconds for which a transaction waits for another process that writes."""
 _READERS = 4
@@ -333,7 +336,8 @@ def prepare(connection: Any, _record: Any) -> None:
 
     With `synchronous=NORMAL`, commits in WAL mode survive a crash of the process, though not always a crash
     of the system. `auto_vacuum` comes first: it works only before the first page of a new file is written,
-    and `journal_mode` writes that page.
+    and `journal_mode` writes that page. Where several processes open a new file at once, SQLite refuses the
+    change of its mode without waiting, whatever the time-out (https://www.sqlite.org/wal.html).
     """
     cursor = connection.cursor()
     for pragma in (
@@ -343,5 +347,20 @@ def prepare(connection: Any, _record: Any) -> None:
         "synchronous=NORMAL",
         "foreign_keys=ON",
     ):
-        cursor.execute(f"PRAGMA {pragma}")
+        _set(cursor, pragma)
     cursor.close()
+
+
+def _set(cursor: Any, pragma: str) -> None:
+    """Execute a PRAGMA; while the file is locked, again, for as long as a lock is waited for."""
+    tries = int(_PATIENCE / _LOCKED_PAUSE)
+    while True:
+        try:
+            cursor.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            tries -= 1
+            if tries < 0 or "locked" not in str(error):
+                raise
+            time.sleep(_LOCKED_PAUSE)
+        else:
+            return

@@ -411,3 +411,36 @@ async def test_large_writes_are_not_written_together(store: SqlStore, together: 
     small = [answer(f"s{number}") for number in range(4)]
     await asyncio.gather(*[store.responses.save(one) for one in (*large, *small)])
     assert together == [1, 1, 1, 5]
+
+
+class _Locked:
+    """A connection to a file that others lock for a number of statements."""
+
+    def __init__(self, statements: int) -> None:
+        self.left = statements
+        self.set: list[str] = []
+
+    def cursor(self) -> _Locked:
+        return self
+
+    def execute(self, statement: str) -> None:
+        if self.left:
+            self.left -= 1
+            raise sqlite3.OperationalError("database is locked")
+        self.set.append(statement.removeprefix("PRAGMA ").partition("=")[0])
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_a_new_file_that_others_open_too_is_waited_for() -> None:
+    connection = _Locked(3)
+    databases.prepare(connection, None)
+    assert connection.set[:2] == ["auto_vacuum", "journal_mode"]
+    assert len(connection.set) == 5
+
+
+def test_a_file_that_stays_locked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "_PATIENCE", 0.05)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        databases.prepare(_Locked(10_000), None)
