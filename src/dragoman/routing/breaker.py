@@ -39,13 +39,15 @@ class Limits(msgspec.Struct, frozen=True):
 
 class State(msgspec.Struct):
     """A deployment's latest failures. failed: how many in a row. until: when its breaker closes for a trial,
-    0 = it is closed. pause: seconds for which it was opened last. trying: whether a trial runs.
+    0 = it is closed. pause: seconds for which it was opened last. trying: whether a trial runs. latest: when
+    it failed last.
     """
 
     failed: int = 0
     until: float = 0.0
     pause: float = 0.0
     trying: bool = False
+    latest: float = 0.0
 
 
 class Breakers:
@@ -72,6 +74,13 @@ class Breakers:
             else:
                 last.append((state.until, place))
         return [*first, *(place for _, place in sorted(last))]
+
+    def forget(self, now: float) -> None:
+        """Forget the failures that are longer ago than the longest pause: nobody has asked since."""
+        most = self.limits.pause_max
+        old = [name for name, one in self.states.items() if now - one.latest > most and one.until <= now]
+        for name in old:
+            del self.states[name]
 
     def began(self, name: str, now: float) -> None:
         """An attempt at a deployment begins. One whose pause is over is tried by this attempt alone."""
@@ -100,6 +109,7 @@ class Breakers:
             self.states.clear()  # clients can name any model of a provider
         state = self.states.setdefault(name, State())
         state.failed += 1
+        state.latest = now
         if not limits.failures or state.failed < limits.failures or state.until > now:
             return False
         state.pause = min(limits.pause_max, 2 * state.pause) if state.pause else limits.pause

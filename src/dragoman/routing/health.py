@@ -57,10 +57,14 @@ class Health:
         self.calm = not self.breakers.states and all(pool.calm(now) for pool in self.pools.values())
 
     def order(self, route: Route, now: float) -> Asking:
-        """The candidates of a route: deployments that fail come last, keys as their pools say."""
+        """The candidates of a route: deployments that fail come last, keys as their pools say, and those that
+        were refused only if there are no others.
+        """
+        self.breakers.forget(now)
         self.settle(now)
         ready: list[Candidate] = []
         resting: list[tuple[float, Candidate]] = []
+        refused: list[Candidate] = []
         deployments: Sequence[Deployment] = route.deployments
         if len(deployments) > 1:
             places = self.breakers.order([one.name for one in deployments], now)
@@ -74,6 +78,9 @@ class Health:
             keys = pool.order(deployment.model, now)
             ready += [Candidate(deployment, place, shown) for place in keys.ready]
             resting += [(until, Candidate(deployment, place, shown)) for until, place in keys.resting]
+            refused += [Candidate(deployment, place, shown) for place in keys.refused]
+        if not ready and not resting:
+            ready = refused
         return Asking(ready, resting)
 
     def began(self, candidate: Candidate, now: float) -> Calling:
@@ -106,7 +113,7 @@ class Health:
         if key is not None:
             key.end()
             if key.fails(deployment.model, outcome, fault.retry_after, now):
-                told = f"the key …{key.tail} is asked last from now on: {outcome.value}"
+                told = f"the key …{key.tail} is asked only where nobody else can be: {outcome.value}"
         if self.breakers.failed(deployment.name, outcome, now):
             told = f"failed {self.breakers.limits.failures} times in a row, so it is asked after others"
         return told

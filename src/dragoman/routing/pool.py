@@ -1,9 +1,9 @@
 """Which of a provider's keys comes next: a pure state machine that remembers what became of each.
 
-A key is retired when the provider refuses it (401) or its money is gone (402, quota). It is then asked only
-where no other can be, so that a key that works again is noticed. It rests for a model after 429, as most
-limits are a model's, and is not asked for it before that is over. For a model that it may not use (403) it
-comes last for a while, as if it were retired.
+A key rests for a model after 429, as most limits are a model's, and is not asked for it before that is over.
+A key that the provider refuses (401), or whose money is gone (402, quota), is retired for ten minutes, and
+one that may not use a model (403) is barred from it for as long. These are asked only where nobody else can
+be; afterwards they are asked in their own place again, so that a key that works again is noticed.
 
 Times are monotonic seconds that the caller gives, so that every policy is tested as a transcript.
 """
@@ -23,29 +23,32 @@ configured order, so that the provider's prompt cache stays warm; the next one w
 in turns. `least_used`: the one with the fewest running requests.
 """
 
-FORBIDDEN: Final = 600.0
-"""Seconds for which a key comes last for a model that it may not use: permissions change seldom."""
+REFUSED: Final = 600.0
+"""Seconds for which a refused key is asked only where nobody else can be: people have to mend it."""
 _MODELS: Final = 1_024
 """The most models of which a key remembers one kind of things; one more makes it forget all of them."""
 
 
 class Key:
     """What is known of one key. id: the same as long as the key is, also over reloads. tail: its last
-    characters, for people. retired: why, None = it is not. running: how many requests run with it.
+    characters, for people. retired: why, None = it is not, or its time is over. running: how many requests
+    run with it.
     """
 
-    __slots__ = ("_asked", "_barred", "_rests", "id", "retired", "running", "tail")
+    __slots__ = ("_asked", "_barred", "_rests", "_until", "id", "retired", "running", "tail")
 
     def __init__(self, id_: str, tail: str | None = None) -> None:
         self.id = id_
         self.tail = tail
         self.retired: str | None = None
         self.running = 0
+        self._until = 0.0
+        """When its retirement is over."""
         self._asked = float("-inf")
         self._rests: dict[str, float] = {}
         """By model, until when it is not asked."""
         self._barred: dict[str, float] = {}
-        """By model that it may not use, until when it comes last."""
+        """By model that it may not use, until when it is barred."""
 
     @property
     def asked(self) -> float:
@@ -72,16 +75,17 @@ class Key:
         """
         if outcome is Outcome.KEY_PERMANENT:
             before, self.retired = self.retired, outcome.value
+            self._until = now + REFUSED
             return before is None
         if outcome is Outcome.KEY_MODEL:
-            _note(self._barred, model, now + FORBIDDEN)
+            _note(self._barred, model, now + REFUSED)
         elif outcome is Outcome.KEY_TRANSIENT and pause is not None:
             _note(self._rests, model, now + pause)
         return False
 
     def comes_last(self, model: str, now: float) -> bool:
-        """Whether it is asked for a model only if no other key can be."""
-        return self.retired is not None or self._barred.get(model, now) > now
+        """Whether it is asked for a model only if nobody else can be."""
+        return (self.retired is not None and self._until > now) or self._barred.get(model, now) > now
 
     def rests_until(self, model: str, now: float) -> float | None:
         """When its rest for a model is over; None = it does not rest."""
@@ -102,6 +106,8 @@ class Key:
             self._rests = {model: until for model, until in self._rests.items() if until > now}
         if self._barred:
             self._barred = {model: until for model, until in self._barred.items() if until > now}
+        if self.retired is not None and self._until <= now:
+            self.retired = None
         return self.retired is None and not self._rests and not self._barred
 
     def revive(self) -> None:
@@ -118,15 +124,14 @@ def _note(known: dict[str, float], model: str, until: float) -> None:
 
 
 class Order(msgspec.Struct, frozen=True):
-    """The keys for one request, by place. ready: to be asked one after another. resting: when (monotonic
-    seconds) the others may be asked, soonest first.
+    """The keys of a provider for one request, by place. ready: to be asked one after another. resting: when
+    (monotonic seconds) the others may be asked, soonest first. refused: to be asked if nobody else can be, of
+    any provider; the longest unasked first.
     """
 
-    ready: Sequence[int]
+    ready: Sequence[int] = ()
     resting: Sequence[tuple[float, int]] = ()
-
-
-_ALONE: Final = Order((0,))
+    refused: Sequence[int] = ()
 
 
 class Pool:
@@ -146,26 +151,20 @@ class Pool:
         return all(key.unblemished(now) for key in self.keys)
 
     def order(self, model: str, now: float) -> Order:
-        """The keys to ask for a model, best first. The retired ones, longest unasked first, only if there is
-        no other.
-        """
+        """The keys to ask for a model, best first."""
         keys = self.keys
-        if len(keys) == 1 and keys[0].rests_until(model, now) is None:
-            return _ALONE
         ready: list[int] = []
         resting: list[tuple[float, int]] = []
-        last: list[int] = []
+        refused: list[int] = []
         for place in self._places():
             key = keys[place]
             if (until := key.rests_until(model, now)) is not None:
                 resting.append((until, place))
             elif key.comes_last(model, now):
-                last.append(place)
+                refused.append(place)
             else:
                 ready.append(place)
-        if not ready and not resting:
-            return Order(sorted(last, key=lambda place: keys[place].asked))
-        return Order(ready, sorted(resting))
+        return Order(ready, sorted(resting), sorted(refused, key=lambda place: keys[place].asked))
 
     def _places(self) -> Sequence[int]:
         """All places in the order of the choice."""

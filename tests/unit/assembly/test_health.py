@@ -45,7 +45,7 @@ def test_a_key_that_is_replaced_is_forgotten_and_the_others_are_not(tmp_path: An
         gateway = await started(given)
         pool = gateway.providers_health.pools["up"]
         for key in pool.keys:
-            key.fails("gpt", Outcome.KEY_PERMANENT, None, 0.0)
+            key.fails("gpt", Outcome.KEY_PERMANENT, None, gateway.seams.monotonic())
         file.write_text("key-of-another")
         await gateway.reread_secrets()
         assert [key.retired is None for key in pool.keys] == [True, False]

@@ -110,3 +110,26 @@ def test_all_can_be_forgotten() -> None:
     made.revive()
     assert is_calm(made)
     assert ready(made, 1.0) == [("one", 0), ("one", 1), ("two", 0), ("own", 0)]
+
+
+def test_refused_keys_are_asked_if_nobody_else_can_be() -> None:
+    made = health()
+    for place in (0, 1):
+        ask(made, Candidate(ONE, place), 0.0, fault("authentication"))
+    assert ready(made, 1.0) == [("two", 0), ("own", 0)]
+    route = Route("two", (ONE, TWO))
+    ask(made, Candidate(TWO, 0), 1.0, fault("rate_limit", 20.0))
+    asking = made.order(route, 2.0)
+    assert (asking.ready, [until for until, _ in asking.resting]) == ([], [21.0])
+    ask(made, Candidate(TWO, 0), 30.0, fault("quota"))
+    asked = [(one.deployment.provider, one.account) for one in made.order(route, 31.0).ready]
+    assert asked == [("one", 0), ("one", 1), ("two", 0)]
+
+
+def test_a_failure_of_long_ago_is_forgotten() -> None:
+    made = health()
+    ask(made, Candidate(OWN, 0), 0.0, fault("unavailable"))
+    made.order(ALL, 300.0)
+    assert not is_calm(made)
+    made.order(ALL, 301.0)
+    assert is_calm(made)

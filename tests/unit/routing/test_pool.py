@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from dragoman.routing.outcome import Outcome
-from dragoman.routing.pool import FORBIDDEN, Choice, Key, Pool
+from dragoman.routing.pool import REFUSED, Choice, Key, Pool
 
 CHOICES: list[Choice] = ["health_aware", "round_robin", "least_used"]
 
@@ -60,37 +60,43 @@ def test_ten_thousand_requests_are_spread_evenly(choice: Choice) -> None:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_a_retired_key_is_asked_only_if_there_is_no_other(choice: Choice) -> None:
+def test_a_refused_key_stands_apart_for_a_while(choice: Choice) -> None:
     keys = pool(choice, 2)
     for key in keys.keys:
         key.begin(float(key.id[-1]))
         key.end()
     assert keys.keys[0].fails("m", Outcome.KEY_PERMANENT, None, 5.0)
     assert not keys.keys[0].fails("m", Outcome.KEY_PERMANENT, None, 6.0)  # told once
-    for _ in range(3):
-        assert list(keys.order("m", 7.0).ready) == [1]
-        assert list(keys.order("other", 7.0).ready) == [1]
-    keys.keys[1].fails("m", Outcome.KEY_TRANSIENT, 30.0, 8.0)
-    assert keys.order("m", 9.0).ready == []
+    for model in ("m", "m", "other"):
+        order = keys.order(model, 7.0)
+        assert (list(order.ready), list(order.refused)) == ([1], [0])
     keys.keys[1].fails("m", Outcome.KEY_PERMANENT, None, 9.0)
-    assert list(keys.order("m", 50.0).ready) == [0, 1]  # the longest unasked one first
+    order = keys.order("m", 50.0)
+    assert (list(order.ready), list(order.refused)) == ([], [0, 1])  # the longest unasked one first
     keys.keys[0].works("m")
     assert list(keys.order("m", 50.0).ready) == [0]
 
 
-def test_a_key_that_may_not_use_a_model_comes_last_for_it() -> None:
+def test_a_refused_key_is_asked_again_in_its_own_place() -> None:
+    keys = pool(count=2)
+    keys.keys[0].fails("m", Outcome.KEY_PERMANENT, None, 5.0)
+    assert not keys.calm(5.0 + REFUSED - 1)
+    assert list(keys.order("m", 5.0 + REFUSED).ready) == [0, 1]
+    assert keys.calm(5.0 + REFUSED)
+    assert keys.keys[0].fails("m", Outcome.KEY_PERMANENT, None, 700.0)  # and is told anew
+
+
+def test_a_key_that_may_not_use_a_model_stands_apart_for_it() -> None:
     keys = pool(count=2)
     keys.keys[0].fails("m", Outcome.KEY_MODEL, None, 0.0)
-    assert list(keys.order("m", 1.0).ready) == [1]
+    assert (list(keys.order("m", 1.0).ready), list(keys.order("m", 1.0).refused)) == ([1], [0])
     assert list(keys.order("other", 1.0).ready) == [0, 1]
     assert not keys.calm(1.0)
-    assert list(keys.order("m", FORBIDDEN).ready) == [0, 1]
-    assert keys.calm(FORBIDDEN)
-    for key in keys.keys:
-        key.fails("m", Outcome.KEY_MODEL, None, 0.0)
-    assert list(keys.order("m", 1.0).ready) == [0, 1]  # where no other can be asked, they are
+    keys.keys[1].fails("m", Outcome.KEY_MODEL, None, 0.0)
     keys.keys[1].works("m")
-    assert list(keys.order("m", 1.0).ready) == [1]
+    assert list(keys.order("m", 2.0).ready) == [1]
+    assert list(keys.order("m", REFUSED).ready) == [0, 1]
+    assert keys.calm(REFUSED)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.SERVER, Outcome.CALLER, Outcome.DEPLOYMENT, Outcome.CROWDED])
