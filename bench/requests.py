@@ -30,38 +30,29 @@ IMAGE = 8_000_000
 
 Json = dict[str, Any]
 
-_CLIENT_HEADERS = (
-    "accept: application/json\r\n"
-    "accept-encoding: identity\r\n"
-    "content-type: application/json\r\n"
-    "user-agent: OpenAI/Python 3.54.0\r\n"
-    "x-stainless-lang: python\r\n"
-    "x-stainless-package-version: 3.54.0\r\n"
+_BEGIN = "accept: application/json\r\naccept-encoding: identity\r\ncontent-type: application/json\r\n"
+_MACHINE = (
     "x-stainless-os: Linux\r\n"
     "x-stainless-arch: x64\r\n"
     "x-stainless-runtime: CPython\r\n"
     "x-stainless-runtime-version: 3.11.7\r\n"
     "x-stainless-async: async:asyncio\r\n"
     "x-stainless-retry-count: 0\r\n"
-    "x-stainless-read-timeout: 600\r\n"
+)
+"""Lines that the official Python clients of OpenAI and Anthropic have in common."""
+
+_CLIENT_HEADERS = (
+    f"{_BEGIN}user-agent: OpenAI/Python 3.54.0\r\n"
+    "x-stainless-lang: python\r\nx-stainless-package-version: 3.54.0\r\n"
+    f"{_MACHINE}x-stainless-read-timeout: 600\r\n"
     f"authorization: Bearer {CLIENT_KEY}\r\n"
 )
 """What the official Python client of OpenAI sends with each request."""
 
 _MESSAGES_HEADERS = (
-    "accept: application/json\r\n"
-    "accept-encoding: identity\r\n"
-    "content-type: application/json\r\n"
-    "user-agent: AsyncAnthropic/Python 2.12.0\r\n"
-    "x-stainless-lang: python\r\n"
-    "x-stainless-package-version: 2.12.0\r\n"
-    "x-stainless-os: Linux\r\n"
-    "x-stainless-arch: x64\r\n"
-    "x-stainless-runtime: CPython\r\n"
-    "x-stainless-runtime-version: 3.11.7\r\n"
-    "x-stainless-async: async:asyncio\r\n"
-    "x-stainless-retry-count: 0\r\n"
-    "x-stainless-timeout: 600\r\n"
+    f"{_BEGIN}user-agent: AsyncAnthropic/Python 2.12.0\r\n"
+    "x-stainless-lang: python\r\nx-stainless-package-version: 2.12.0\r\n"
+    f"{_MACHINE}x-stainless-timeout: 600\r\n"
     "anthropic-version: 2023-06-01\r\n"
     f"x-api-key: {CLIENT_KEY}\r\n"
 )

@@ -465,7 +465,7 @@ async def test_silence_runs_into_its_timeout(
     site = await visit(up(provider.url, dialect, timeouts={first: 0.1}))
     began = time.monotonic()
     answer = await site.ask(MODELS[dialect], stream=True)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
     if first == "first_byte":
         assert (answer.status, answer.error["code"]) == (504, "first_byte_timeout")
     else:
@@ -486,11 +486,11 @@ async def test_silence_is_filled_with_heartbeats(visit: Visit, provide: Provide,
     sent = frames(dialect, TEXT)
     at = OPENING[dialect] + 1
     parts = [joined(dialect, sent[:at]), joined(dialect, sent[at:])]
-    provider = await provide(streamed(dialect, parts, delay=0.35, pause=0.35))
+    provider = await provide(streamed(dialect, parts, delay=1.5, pause=0.35))
     site = await visit(_beating(provider.url, dialect))
     began = time.monotonic()
     async with site.open(MODELS[dialect], stream=True) as response:
-        assert time.monotonic() - began < 0.35
+        assert time.monotonic() - began < 1.5
         assert response.status == 200
         stream = events(await response.read())
     first = next(place for place, event in enumerate(stream) if isinstance(event, dict))
