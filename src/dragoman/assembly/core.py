@@ -40,6 +40,7 @@ from dragoman.routing.health import Health
 from dragoman.routing.route import Deployment, Entry, Model, Route
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
+from dragoman.seams.peers import Peers
 from dragoman.state.store import StoreFailed
 from dragoman.stores.open import located
 from dragoman.turns.background import Background
@@ -125,6 +126,8 @@ class Core:
         self._figures = Figures()
         self.board: Board | None = None
         """The shared memory with the counts of all workers; None = there is only one process."""
+        self.peers = Peers()
+        """The other workers, and the keeper."""
         self._telling: asyncio.TimerHandle | None = None
         self.performance = Performance()
         self.bounds = Bounds(seams)

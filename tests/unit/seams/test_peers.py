@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from dragoman.seams.peers import Peers
+
+
+async def test_alone_a_process_is_its_own_keeper() -> None:
+    peers, heard = Peers(), []
+    peers.receive("alert", heard.append)
+    peers.hand("alert", {"what": "down"})
+    assert heard == [{"what": "down"}]
+
+
+async def test_alone_nobody_else_is_told_or_answers() -> None:
+    peers, heard = Peers(), []
+    peers.receive("health", heard.append)
+    peers.tell("health", 1)
+    assert await peers.ask("health", 2) == []
+    assert heard == []
