@@ -4,14 +4,16 @@ from dragoman.seams.peers import Peers
 
 
 async def test_alone_a_process_is_its_own_keeper() -> None:
-    peers, heard = Peers(), []
+    peers = Peers()
+    heard: list[object] = []
     peers.receive("alert", heard.append)
     peers.hand("alert", {"what": "down"})
     assert heard == [{"what": "down"}]
 
 
 async def test_alone_nobody_else_is_told_or_answers() -> None:
-    peers, heard = Peers(), []
+    peers = Peers()
+    heard: list[object] = []
     peers.receive("health", heard.append)
     peers.tell("health", 1)
     assert await peers.ask("health", 2) == []
