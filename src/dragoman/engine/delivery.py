@@ -306,9 +306,7 @@ class Delivery:
             elif isinstance(event, (ir.Tally, ir.Start)):
                 if event.usage is not None:
                     self.counted(event.usage)
-            elif kind not in _SAYS_NOTHING and not (
-                isinstance(event, ir.Open) and isinstance(event.block, ir.Text)
-            ):
+            elif kind not in _SAYS_NOTHING and not (isinstance(event, ir.Open) and _is_empty(event.block)):
                 speaks = True
         return batch, speaks, None
 
@@ -317,3 +315,10 @@ class Delivery:
         losses, changes = report.located(str)
         self._exchange.losses += losses
         self._exchange.changes += changes
+
+
+def _is_empty(block: ir.Block) -> bool:
+    """Whether a block that begins says nothing yet, so that another attempt can still answer."""
+    if isinstance(block, ir.Thinking):
+        return not (block.text or block.summary or block.sealed or block.redacted)
+    return isinstance(block, ir.Text)

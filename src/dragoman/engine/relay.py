@@ -32,7 +32,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
 from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts
 from dragoman.upstreams.backend import over_http
-from dragoman.upstreams.wire import SPLITTERS, WireUpstream, is_success, streams, unreadable
+from dragoman.upstreams.wire import PAGE, SPLITTERS, WireUpstream, is_success, page, streams, unreadable
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
 from dragoman.wire.sse import SSESplitter
 
@@ -68,8 +68,10 @@ async def relay(attempt: Attempt) -> None:
                 await _collect(attempt, upstream, answer)
             else:
                 await _whole(attempt, upstream, answer, reply)
-        elif answer.headers.get("content-type", "").startswith("application/json"):
+        elif (kind := answer.headers.get("content-type", "")).startswith("application/json"):
             await _unfold(attempt, upstream, answer, reply)
+        elif kind.startswith(PAGE):
+            raise page(upstream.name)
         else:
             await _Passage(attempt, upstream, answer, reply).run()
     finally:

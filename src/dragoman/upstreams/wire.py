@@ -426,8 +426,10 @@ class WireUpstream:
             if not is_success(answer):
                 raise await self.refused(answer)
             framing: Framing | None = self.dialect.stream.framing
-            if answer.headers.get("content-type", "").startswith("application/json"):
+            if (kind := answer.headers.get("content-type", "")).startswith("application/json"):
                 framing = self.dialect.stream.json_framing
+            elif kind.startswith(PAGE):
+                raise page(self.name)
             if framing is None:
                 events = _one(list(ir.unfold(self.decode(await answer.read()))))
             else:
@@ -475,6 +477,9 @@ class WireUpstream:
 
 
 _STREAMS = ("text/event-stream", "application/x-ndjson")
+PAGE: Final = "text/html"
+"""The content type of what some proxies send in place of a stream. Other types may be wrong ones of a stream.
+"""
 
 
 def is_success(answer: Answer) -> bool:
@@ -485,6 +490,11 @@ def is_success(answer: Answer) -> bool:
 def streams(answer: Answer) -> bool:
     """Whether the answer's content type is that of server-sent events or NDJSON."""
     return answer.headers.get("content-type", "").startswith(_STREAMS)
+
+
+def page(name: str) -> RequestFailed:
+    """The error for a web page that was sent in place of a stream. name: the provider's."""
+    return unreadable(name, WireError("it is a web page"))
 
 
 async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], None]:

@@ -183,6 +183,10 @@ class AnthropicStreamRelay:
         if self._counts:
             self.usage = decode_usage(self._counts, self._named)
 
+    def _block_start(self, frame: bytes) -> bytes:
+        self.content = self.content or not _says_nothing(_decode(frame).get("content_block"))
+        return frame
+
     def _block(self, frame: bytes) -> bytes:
         self.content = True
         return frame
@@ -192,10 +196,17 @@ class AnthropicStreamRelay:
         return frame
 
 
+def _says_nothing(block: Any) -> bool:
+    """Whether a block that begins has no content yet, so that another attempt can still answer."""
+    if not isinstance(block, dict) or block.get("type") not in {"text", "thinking"}:
+        return False
+    return not any(block.get(member) for member in ("text", "thinking", "signature"))
+
+
 _TAKE = {
     "message_start": AnthropicStreamRelay._message_start,
     "message_delta": AnthropicStreamRelay._message_delta,
     "message_stop": AnthropicStreamRelay._message_stop,
-    "content_block_start": AnthropicStreamRelay._block,
+    "content_block_start": AnthropicStreamRelay._block_start,
     "content_block_delta": AnthropicStreamRelay._block,
 }

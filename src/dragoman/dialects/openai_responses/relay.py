@@ -35,6 +35,13 @@ _decode_kind = msgspec.json.Decoder(_Kind).decode
 _TERMINAL: Final = frozenset({"response.completed", "response.incomplete"})
 _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_progress", "keepalive"})
 """Events without content. While only these have come, another attempt can still answer."""
+_BEGINNINGS: Final = {
+    "response.output_item.added": "item",
+    "response.content_part.added": "part",
+    "response.reasoning_summary_part.added": "part",
+}
+"""Events of which the named member, an item or a part, may be empty; then they have no content either."""
+_TEXTS: Final = frozenset({"message", "reasoning", "output_text", "reasoning_text", "summary_text"})
 _DELTA: Final = b'{"type":"response.output_text.delta","'
 _DELTA_HEAD: Final = b"event: response.output_text.delta\ndata: "
 _DELTAS: Final = re.compile(b"(?:%b[^\n]*+\n\n)*+" % re.escape(_DELTA_HEAD + _DELTA))
@@ -173,7 +180,7 @@ class ResponsesStreamRelay:
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
         if kind not in _SILENT and kind not in _TERMINAL and kind != "response.failed":
-            self.content = True
+            self.content = self.content or not _says_nothing(kind, frame)
             return frame
         head = decode_head(frame)
         if "response" not in head:
@@ -237,3 +244,13 @@ def _number(frame: bytes) -> int:
     except UNREADABLE:
         return 0
     return stated if type(stated) is int else 0
+
+
+def _says_nothing(kind: str, frame: bytes) -> bool:
+    """Whether an event only begins a text or some reasoning, and holds nothing of it."""
+    if (member := _BEGINNINGS.get(kind)) is None:
+        return False
+    begun = _decode(frame).get(member)
+    if not isinstance(begun, dict) or begun.get("type") not in _TEXTS:
+        return False
+    return not any(begun.get(name) for name in ("content", "summary", "encrypted_content", "text"))

@@ -127,6 +127,26 @@ def test_content_and_end_are_seen_when_they_come() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("block", "speaks"),
+    [
+        (b'{"type":"text","text":""}', False),
+        (b'{"type":"thinking","thinking":"","signature":""}', False),
+        (b'{"type":"text","text":"Hi"}', True),
+        (b'{"type":"thinking","thinking":"","signature":"abc"}', True),
+        (b'{"type":"redacted_thinking","data":"abc"}', True),
+        (b'{"type":"tool_use","id":"t","name":"f","input":{}}', True),
+        (b'{"type":"of_tomorrow"}', True),
+        (b"null", True),
+    ],
+)
+def test_a_block_that_begins_empty_is_no_content(block: bytes, speaks: bool) -> None:
+    relay = RELAY.stream(reply())
+    relay.feed(START)
+    relay.feed(b'{"type":"content_block_start","index":0,"content_block":%b}' % block)
+    assert relay.content is speaks
+
+
 def test_an_answer_inside_its_start_is_content() -> None:
     relay = RELAY.stream(reply())
     relay.feed(START.replace(b'"content":[]', b'"content":[{"type":"text","text":"Hi"}]'))

@@ -57,6 +57,26 @@ def test_deltas_pass_as_they_are() -> None:
     assert (before, relay.content) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("kind", "begun", "speaks"),
+    [
+        ("output_item.added", {"item": {"type": "message", "content": []}}, False),
+        ("output_item.added", {"item": {"type": "reasoning", "summary": []}}, False),
+        ("content_part.added", {"part": {"type": "output_text", "text": ""}}, False),
+        ("reasoning_summary_part.added", {"part": {"type": "summary_text", "text": ""}}, False),
+        ("output_item.added", {"item": {"type": "reasoning", "encrypted_content": "abc"}}, True),
+        ("output_item.added", {"item": {"type": "function_call", "name": "f"}}, True),
+        ("content_part.added", {"part": {"type": "output_text", "text": "Hi"}}, True),
+        ("content_part.added", {"part": None}, True),
+        ("output_item.of_tomorrow", {"item": {"type": "message", "content": []}}, True),
+    ],
+)
+def test_what_only_begins_is_no_content(kind: str, begun: dict[str, Any], speaks: bool) -> None:
+    relay = ResponsesStreamRelay(reply("shown"))
+    relay.feed(frame(sent(kind, **begun)))
+    assert relay.content is speaks
+
+
 def test_a_run_of_deltas_passes_at_once() -> None:
     event = b"event: response.output_text.delta\ndata: " + DELTA + b"\n\n"
     last = event.replace(b'"delta":"', b'"sequence_number":4,"delta":"')
