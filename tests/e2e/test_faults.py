@@ -190,7 +190,7 @@ async def _called(site: Site, fault: str, expected: int) -> int:
             break
         await asyncio.sleep(0.02)
     called = site.faulty.called[fault]
-    # On a machine that stands still for a moment, the time of an attempt can be over before its request is sent.
+    # On a machine that stands still, the time of an attempt can be over before its request is sent.
     return expected if fault in SOON and called < expected else called
 
 
