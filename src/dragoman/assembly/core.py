@@ -20,6 +20,7 @@ from dragoman.accounts.keys import ClientKeys
 from dragoman.assembly.assemble import Assembly, assemble, renew
 from dragoman.assembly.health import adopt
 from dragoman.assembly.names import naming
+from dragoman.assembly.sharing import share
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.config.load import Loaded, load
 from dragoman.config.reread import Reading, reread
@@ -190,10 +191,12 @@ class Core:
         if self.closed:
             raise RequestFailed(_CLOSED)
         if self._engine is None:
+            self.peers.open()
             self._assembly = assembly = await assemble(
                 self._loaded, self._own, self._models, self.seams, self.bounds.reached
             )
             adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
+            await share(self.providers_health, self.peers, self.seams)
             self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
                 Runtime(
@@ -314,6 +317,7 @@ class Core:
         self.stopping()
         if self._telling is not None:
             self._telling.cancel()
+        self.peers.close()
         running = self.requests - {asyncio.current_task()}
         for task in running:
             task.cancel()
@@ -479,6 +483,7 @@ class Core:
         if details:
             state["worker"], state["workers"] = self.worker, self.workers
             state["reporting"] = 1 + len(told)
+            state["keeper"] = msgspec.structs.asdict(self.peers.keeper())
             state["bounds"] = figures.bounds
             if figures.connections is not None:
                 state["connections"] = figures.connections
