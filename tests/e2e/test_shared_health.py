@@ -1,4 +1,4 @@
-"""What one worker learns of keys and deployments, the other workers know; and what the keeper's death changes."""
+"""What one worker learns of keys and deployments, the others know; and what the keeper's death changes."""
 
 from __future__ import annotations
 

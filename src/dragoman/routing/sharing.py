@@ -12,6 +12,7 @@ Times are monotonic seconds that the caller gives.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import inf, nextafter
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -72,7 +73,9 @@ class Sharing:
         for register in registers:
             fact, before = self._found(register, keys, now), self._marks.get(register)
             if fact != (_NOTHING if before is None else _in_force(before, now)):
-                self._marks[register] = mark = Mark(*register, now, *fact)
+                # Later than the mark that it replaces, also if the clock has not moved.
+                at = now if before is None else max(now, nextafter(before.at, inf))
+                self._marks[register] = mark = Mark(*register, at, *fact)
                 found.append(mark)
         if len(self._marks) > _MOST:
             self._forget(now)
