@@ -22,6 +22,7 @@ from tests.e2e import stubs
 from tests.e2e.command import Serving, serving
 from tests.e2e.conftest import Provide
 from tests.e2e.stubs import Said
+from tests.e2e.test_workers import alive, children
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="workers are forks"),
@@ -108,3 +109,153 @@ async def test_a_resting_key_is_left_alone_by_all_workers(provide: Provide, star
     assert all(body.rstrip().endswith(b"data: [DONE]") for _, body in answers)
     assert asked_with(provider, FIRST) <= 4
     assert asked_with(provider, SECOND) == 101
+
+
+def refusing(seen: Seen) -> Answer:
+    """The first key is refused."""
+    if seen.headers["authorization"] == f"Bearer {FIRST}":
+        return stubs.refusal("openai_chat", 401, "invalid_api_key", "No.")
+    answer: Answer = GOOD(seen)
+    return answer
+
+
+async def test_what_was_learnt_outlives_the_worker_that_learnt_it_and_the_keeper(
+    provide: Provide, start: Start
+) -> None:
+    """The keeper knows what a dead worker knew; a new keeper learns it of the workers."""
+    provider = await provide(refusing)
+    server = start(two_keys(provider.url), 2)
+    assert (await ask(server))[0] == 200
+    for _ in range(3):
+        told = (await health(server))["keeper"]
+        assert told["state"] == "running"
+        os.kill(told["process"], signal.SIGKILL)
+        await replaced(server, told["process"])
+        for worker in children(server.process.pid) - {(await health(server))["keeper"]["process"]}:
+            os.kill(worker, signal.SIGKILL)
+            await gone(worker)
+            await until(lambda: all_there(server, 2))
+    answers = await asyncio.gather(*(ask(server) for _ in range(20)))
+    assert [status for status, _ in answers] == [200] * 20
+    assert asked_with(provider, FIRST) == 1
+
+
+async def replaced(server: Serving, process: int) -> None:
+    """Wait until another keeper is there."""
+
+    async def another() -> bool:
+        keeper = (await health(server))["keeper"]
+        return keeper["state"] == "running" and keeper["process"] != process
+
+    await until(another)
+
+
+async def all_there(server: Serving, count: int) -> bool:
+    """Whether all workers report and the keeper is there."""
+    try:
+        told = await health(server)
+    except aiohttp.ClientError:
+        return False
+    return told["reporting"] == count and told["keeper"]["state"] == "running"
+
+
+async def gone(process: int) -> None:
+    async def dead() -> bool:
+        return not alive(process)
+
+    await until(dead)
+
+
+async def test_the_keepers_death_disturbs_no_request(provide: Provide, start: Start) -> None:
+    """Streams go on, new requests are answered, and the state says that it is missing."""
+    slow = stubs.streamed("openai_chat", stubs.frames("openai_chat", "word " * 40), pause=0.05)
+    provider = await provide(slow)
+    server = start(two_keys(provider.url), 2)
+    streams = [asyncio.create_task(ask(server, stream=True)) for _ in range(8)]
+    await until(lambda: begun(provider, 8))
+    keeper = (await health(server))["keeper"]["process"]
+    os.kill(keeper, signal.SIGKILL)
+    statuses = [await health(server) for _ in range(20)]
+    assert {told["status"] for told in statuses} == {"healthy"}
+    more = await asyncio.gather(*(ask(server, stream=True) for _ in range(4)))
+    answers = [*await asyncio.gather(*streams), *more]
+    assert [status for status, _ in answers] == [200] * 12
+    assert all(body.rstrip().endswith(b"data: [DONE]") for _, body in answers)
+    await replaced(server, keeper)
+
+
+async def begun(provider: FakeProvider, count: int) -> bool:
+    return len(provider.seen) >= count
+
+
+async def test_a_killed_worker_breaks_its_own_streams_and_no_others(provide: Provide, start: Start) -> None:
+    slow = stubs.streamed("openai_chat", stubs.frames("openai_chat", "word " * 40), pause=0.05)
+    provider = await provide(slow)
+    server = start(two_keys(provider.url), 2)
+    streams = [asyncio.create_task(ask(server, stream=True)) for _ in range(40)]
+    await until(lambda: begun(provider, 40))
+    keeper = (await health(server))["keeper"]["process"]
+    victim = min(children(server.process.pid) - {keeper})
+    os.kill(victim, signal.SIGKILL)
+    answers = await asyncio.gather(*streams, return_exceptions=True)
+    whole = [one for one in answers if not isinstance(one, BaseException)]
+    broken = [one for one in answers if isinstance(one, BaseException)]
+    assert all(isinstance(one, aiohttp.ClientError) for one in broken), (
+        "the connection breaks: nothing in-band"
+    )
+    assert whole, "the other worker had some, too"
+    assert all(body.rstrip().endswith(b"data: [DONE]") for _, body in whole)
+    await until(lambda: all_there(server, 2))
+    assert (await health(server))["keeper"]["process"] == keeper
+    answers = await asyncio.gather(*(ask(server, stream=True) for _ in range(8)))
+    assert [status for status, _ in answers if isinstance(status, int)] == [200] * 8
+
+
+async def test_when_the_parent_is_killed_workers_finish_what_runs(provide: Provide, start: Start) -> None:
+    slow = stubs.streamed("openai_chat", stubs.frames("openai_chat", "word " * 40), pause=0.05)
+    provider = await provide(slow)
+    server = start(two_keys(provider.url), 2)
+    processes = children(server.process.pid)
+    streams = [asyncio.create_task(ask(server, stream=True)) for _ in range(8)]
+    await until(lambda: begun(provider, 8))
+    server.process.kill()
+    answers = await asyncio.gather(*streams)
+    assert [status for status, _ in answers] == [200] * 8
+    assert all(body.rstrip().endswith(b"data: [DONE]") for _, body in answers)
+    for process in processes:
+        await gone(process)
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await ask(server)
+
+
+async def test_a_provider_that_is_down_is_known_before_a_request_meets_it(
+    provide: Provide, start: Start
+) -> None:
+    """The keeper alone asks, and all workers know."""
+    answers: dict[str, Answer] = {"list": Whole({"object": "list", "data": []}, 503)}
+
+    def first(seen: Seen) -> Answer:
+        return answers["list"] if seen.method == "GET" else GOOD(seen)
+
+    one, two = await provide(first), await provide(GOOD)
+    server = start(
+        {
+            "providers": {
+                "one": {"base_url": one.url, "keys": [FIRST], "check": {"every": "1s", "when": "always"}},
+                "two": {"base_url": two.url, "keys": [SECOND]},
+            },
+            "models": {"robust": {"deployments": ["one/gpt", "two/gpt"]}},
+        },
+        2,
+    )
+
+    async def goes_to(provider: FakeProvider) -> bool:
+        before = len(provider.seen)
+        asked = await asyncio.gather(*(ask(server, model="robust") for _ in range(10)))
+        assert {status for status, _ in asked} == {200}
+        return sum(seen.method == "POST" for seen in provider.seen[before:]) == 10
+
+    await until(lambda: goes_to(two))
+    answers["list"] = Whole({"object": "list", "data": []})
+    await until(lambda: goes_to(one))
+    assert {seen.path for seen in one.seen if seen.method == "GET"} == {"/v1/models"}

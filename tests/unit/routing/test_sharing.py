@@ -1,4 +1,4 @@
-"""What workers tell each other, as transcripts: whatever becomes of the marks on their way, all know the same."""
+"""What workers tell each other, as transcripts: whatever becomes of marks on the way, all end up the same."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def fault(kind: ir.Kind, retry_after: float | None = None) -> ir.Fault:
 
 
 def fails(worker: Worker, deployment: Deployment, *times: float) -> list[Mark]:
-    return [mark for now in times for mark in worker.asks(Candidate(deployment, 0), now, fault("unavailable"))]
+    return [
+        mark for now in times for mark in worker.asks(Candidate(deployment, 0), now, fault("unavailable"))
+    ]
 
 
 def test_a_rest_is_told_once_and_heard() -> None:
@@ -200,7 +202,7 @@ def test_marks_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_marks_that_are_doubled_and_out_of_order_lead_to_one_state(seed: int) -> None:
     """Three workers learn at the same times, and hear each other late, twice and in any order."""
-    chance = random.Random(seed)  # noqa: S311 - a scenario, not a secret
+    chance = random.Random(seed)
     workers = [Worker() for _ in range(3)]
     kinds: list[ir.Kind | None] = [None, None, "rate_limit", "authentication", "permission", "unavailable"]
     everywhere = [Candidate(ONE, 0), Candidate(ONE, 1), Candidate(TWO, 0), Candidate(OWN, 0)]
@@ -233,7 +235,9 @@ def test_what_was_lost_is_mended_by_the_state_of_all() -> None:
     two.asks(Candidate(TWO, 0), 2.0, fault("rate_limit", 50.0))
     for worker in (one, two):
         keeper.hears(worker.sharing.state(3.0), 3.0)
-    together = msgspec.convert(msgspec.json.decode(msgspec.json.encode(keeper.sharing.state(3.0))), list[Mark])
+    together = msgspec.convert(
+        msgspec.json.decode(msgspec.json.encode(keeper.sharing.state(3.0))), list[Mark]
+    )
     for worker in (one, two):
         worker.hears(together, 3.0)
         assert worker.order(4.0) == [("one", 1), ("own", 0)]
