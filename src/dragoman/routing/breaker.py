@@ -85,8 +85,12 @@ class Breakers:
                 last.append((until, place))
         return [*first, *(place for _, place in sorted(last))]
 
+    def closed(self, name: str, now: float) -> bool:
+        """Whether a deployment is asked in its own place: it works, or is due for a trial."""
+        return self._open_until(name, now) is None
+
     def _open_until(self, name: str, now: float) -> float | None:
-        """When the next trial of a deployment is due; None = its breaker is closed, or may be tried now."""
+        """When the next trial of a deployment is due; None = it is asked in its own place (`closed`)."""
         state, down = self.states.get(name), self.down.get(provider_of(name), 0.0)
         if state is None or not state.until or (state.until <= now and not state.trying):
             return down if down > now else None

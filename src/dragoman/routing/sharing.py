@@ -158,7 +158,7 @@ def _in_force(mark: Mark, now: float) -> _Found:
 
 def _touched(calling: Calling) -> Iterator[Register]:
     """The registers of which an attempt can tell something."""
-    deployment, key = calling
+    deployment, key = calling.deployment, calling.key
     yield ("open", deployment.name, "")
     yield ("down", deployment.provider, "")
     if key is not None:

@@ -70,7 +70,7 @@ async def test_a_failure_is_known_until_an_answer_comes(caplog: pytest.LogCaptur
     running = checks(health, up.checked(when="always"))
     await until(lambda: up.asked > 3)
     assert set(health.breakers.down) == {"up"}
-    assert not health.calm
+    assert health.breakers.calm is False
     up.answer = lambda: None
     await until(lambda: not health.breakers.down)
     assert health.calm

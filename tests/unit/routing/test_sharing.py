@@ -60,17 +60,21 @@ def fails(worker: Worker, deployment: Deployment, *times: float) -> list[Mark]:
     ]
 
 
+def is_calm(worker: Worker) -> bool:
+    return worker.health.calm
+
+
 def test_a_rest_is_told_once_and_heard() -> None:
     one, two = Worker(), Worker()
     told = one.asks(Candidate(ONE, 0), 1.0, fault("rate_limit", 20.0))
     assert told == [Mark("rests", "1a", "m", 1.0, 21.0)]
     assert one.asks(Candidate(ONE, 0), 2.0, fault("rate_limit", 10.0)) == [], "it rests longer anyway"
     two.hears(told, 1.0)
-    assert not two.health.calm
+    assert is_calm(two) is False
     assert two.order(2.0) == one.order(2.0) == [("one", 1), ("two", 0), ("own", 0)]
     assert two.order(21.0) == [("one", 0), ("one", 1), ("two", 0), ("own", 0)]
     two.health.settle(21.0)
-    assert two.health.calm
+    assert is_calm(two)
     assert two.asks(Candidate(ONE, 0), 22.0) == [], "that it is over needs no word"
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,14 @@ if sys.platform != "win32":
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the keeper is a fork")
 
 
-def kept(
-    settings: dict[str, Any], ready: Callable[[Gateway, socket.socket], object]
-) -> tuple[Gateway, Board]:
+def kept(settings: dict[str, Any], ready: Callable[[Gateway, socket.socket], None]) -> tuple[Gateway, Board]:
     """Be a keeper until what `ready` does with the parent's end of its socket ends it."""
     parents, orders = socket.socketpair()
     board, (ours, theirs) = Board(1), pair()
     gateway = Gateway(settings)
     gateway.peers = KeeperPeers([theirs], board)
     with parents, orders, ours, theirs:
-        keep(gateway, orders, lambda: ready(gateway, parents))
+        keep(gateway, orders, partial(ready, gateway, parents))
     return gateway, board
 
 

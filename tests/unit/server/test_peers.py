@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman.observe.board import Board
@@ -152,9 +153,9 @@ async def test_a_worker_that_replaces_another_is_heard_and_hears(house: House) -
 
 
 async def test_an_answer_to_a_predecessor_is_dropped(house: House) -> None:
-    letter = peers._Letter("answer", "double", peers.msgspec.Raw(b"1"), 1, 12345)
+    letter = peers._Letter("answer", "double", msgspec.Raw(b"1"), 1, 12345)
     house.workers[1]._put(letter)
-    house.workers[1]._put(peers._Letter("answer", "double", peers.msgspec.Raw(b"1"), 9, 1))
+    house.workers[1]._put(peers._Letter("answer", "double", msgspec.Raw(b"1"), 9, 1))
     assert await house.workers[0].ask("double", 4) == [8, 8]
 
 
