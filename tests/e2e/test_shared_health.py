@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def refusing(seen: Seen) -> Answer:
 async def test_what_was_learnt_outlives_the_worker_that_learnt_it_and_the_keeper(
     provide: Provide, start: Start
 ) -> None:
-    """The keeper knows what a dead worker knew; a new keeper learns it of the workers."""
+    """A new worker learns it from the others and the keeper, a new keeper from the workers."""
     provider = await provide(refusing)
     server = start(two_keys(provider.url), 2)
     assert (await ask(server))[0] == 200
@@ -133,7 +134,7 @@ async def test_what_was_learnt_outlives_the_worker_that_learnt_it_and_the_keeper
         await replaced(server, told["process"])
         for worker in children(server.process.pid) - {(await health(server))["keeper"]["process"]}:
             os.kill(worker, signal.SIGKILL)
-            await gone(worker)
+            await until(partial(buried, server, worker))
             await until(lambda: all_there(server, 2))
     answers = await asyncio.gather(*(ask(server) for _ in range(20)))
     assert [status for status, _ in answers] == [200] * 20
@@ -157,6 +158,11 @@ async def all_there(server: Serving, count: int) -> bool:
     except aiohttp.ClientError:
         return False
     return told["reporting"] == count and told["keeper"]["state"] == "running"
+
+
+async def buried(server: Serving, process: int) -> bool:
+    """Whether the parent has noticed that a process has ended."""
+    return process not in children(server.process.pid)
 
 
 async def gone(process: int) -> None:
@@ -259,3 +265,19 @@ async def test_a_provider_that_is_down_is_known_before_a_request_meets_it(
     answers["list"] = Whole({"object": "list", "data": []})
     await until(lambda: goes_to(one))
     assert {seen.path for seen in one.seen if seen.method == "GET"} == {"/v1/models"}
+
+
+async def test_what_was_learnt_outlives_all_workers(provide: Provide, start: Start) -> None:
+    """The keeper knows it, too."""
+    provider = await provide(refusing)
+    server = start(two_keys(provider.url), 2)
+    assert (await ask(server))[0] == 200
+    keeper = (await health(server))["keeper"]["process"]
+    workers = children(server.process.pid) - {keeper}
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    for worker in workers:
+        await until(partial(buried, server, worker))
+    await until(lambda: all_there(server, 2))
+    assert (await ask(server))[0] == 200
+    assert asked_with(provider, FIRST) == 1

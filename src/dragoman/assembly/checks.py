@@ -14,7 +14,7 @@ def checks_of(config: Config, assembly: Assembly, health: Health, seams: Seams) 
     An upstream that was made in code is not checked.
     """
     checked = [
-        Checked(upstream, check.every, check.timeout, check.when)
+        Checked(upstream, check.every, check.wait, check.when)
         for name, upstream in assembly.providers.items()
         if (check := config.providers.named[name].check).every and upstream.lists_models
     ]

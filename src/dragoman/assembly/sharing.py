@@ -19,8 +19,8 @@ _KNOWN = "health.known"
 
 async def share(health: Health, peers: Peers, seams: Seams) -> None:
     """From now on tell the other workers what this process learns, and learn what they tell. First take over
-    what they know. The keeper then tells all of them what they know together: while there was no keeper, they
-    could not tell each other.
+    what they and the keeper know. The keeper then tells all of them what they know together: while there was
+    no keeper, they could not tell each other.
     """
     if peers.alone:
         return

@@ -131,7 +131,7 @@ class Check(Section, frozen=True):
     A good answer ends that pause, so that the next request tries the deployment again. `always`: at all
     times. Then a bad answer puts all deployments of the provider last, before a request has met the failure,
     until a check or a request gets an answer."""
-    timeout: Duration = Duration(10)
+    wait: Duration = Duration(10)
     """How long to wait for the answer. 0 = no limit."""
 
 
@@ -214,7 +214,7 @@ class Provider(Section, frozen=True):
     pool: Pool = Pool()
     """Its connections."""
     check: Check = Check()
-    """How often the provider is asked if it answers: `30s`, or `{every, when, timeout}`. By default never."""
+    """How often the provider is asked if it answers: `30s`, or `{every, when, wait}`. By default never."""
     proxy: Annotated[Secret | None, about(default="none")] = None
     """The HTTP proxy for connections to this provider: `http://[user:password@]host:port`."""
     verify_tls: bool = True

@@ -25,17 +25,17 @@ from dragoman.upstreams.wire import WireUpstream
 log = logging.getLogger("dragoman.engine.checks")
 
 _LASTS: Final = 2
-"""A bad answer counts for so many intervals and their timeouts: for longer nobody may have asked again."""
+"""A bad answer counts for so many intervals and waits: for longer nobody may have asked again."""
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """One provider that is checked. every, timeout: seconds; timeout 0 = no limit. when: only while one of
+    """One provider that is checked. every, wait: seconds; wait 0 = no limit. when: only while one of
     its deployments fails, or always.
     """
 
     upstream: WireUpstream
     every: float
-    timeout: float
+    wait: float
     when: Literal["failing", "always"] = "failing"
 
 
@@ -69,7 +69,7 @@ class Checks:
         name = checked.upstream.name
         failure = await self._failure(checked)
         now = self._seams.monotonic()
-        lasts = _LASTS * (checked.every + checked.timeout)
+        lasts = _LASTS * (checked.every + checked.wait)
         if not self._health.checked(name, now, None if failure is None else now + lasts):
             return
         if failure is None:
@@ -81,7 +81,7 @@ class Checks:
         """Why a provider did not answer; None = it did. Any answer shows that it works, unless it is one of
         the provider's own failures.
         """
-        upstream, seconds = checked.upstream, checked.timeout or None
+        upstream, seconds = checked.upstream, checked.wait or None
         timers = Timers(connect=seconds, first_byte=seconds, idle=seconds)
         report, watch = Report(upstream.dialect.name), Stopwatch(self._seams.monotonic)
         call = Call(self._seams.random_id(), "", report, watch, timers)
@@ -89,7 +89,7 @@ class Checks:
             with self._deadlines.within(seconds):
                 await upstream.listed(call)
         except TimeoutError:
-            return f"no answer within {checked.timeout:g} s"
+            return f"no answer within {checked.wait:g} s"
         except RequestFailed as failed:
             fault = upstream.accounts[0].discreet(failed.fault)
             return fault.message if classify(fault) is Outcome.SERVER else None

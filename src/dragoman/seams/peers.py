@@ -56,8 +56,8 @@ class Peers:
         """Send a message to all other workers, soon. The keeper receives it, too, if it has a receiver."""
 
     async def ask(self, subject: str, value: Any = None) -> list[Any]:
-        """The answers of all other workers that answer in time, in no order. Those that have no receiver for
-        the subject, or fail, give none. Without a keeper nobody answers.
+        """The answers of all other workers, and of the keeper, that answer in time, in no order. Who has no
+        receiver for the subject, or fails, gives none. Without a keeper nobody answers.
         """
         return []
 

@@ -101,7 +101,7 @@ class _Linked(Peers, ABC):
 
     @abstractmethod
     def _others(self) -> int:
-        """How many workers answer a question of this process."""
+        """How many processes answer a question of this one."""
 
     @abstractmethod
     def _put(self, letter: _Letter) -> None:
@@ -159,7 +159,7 @@ class WorkerPeers(_Linked):
         now = self._seams.monotonic()
         if not self._board.present(self._board.keeper, now):
             return 0
-        return self._board.workers(now, but=self._number)
+        return 1 + self._board.workers(now, but=self._number)  # the keeper answers, too
 
     def _put(self, letter: _Letter) -> None:
         _send(self._line, _encode(letter), letter.subject)
@@ -225,6 +225,7 @@ class KeeperPeers(_Linked):
                     self._receive(letter)
             case "ask":
                 self._put(letter, but=sender)
+                _send(self._lines.get(sender), _encode(self._receive(letter)), letter.subject)
             case _ if letter.asker:
                 _send(self._lines.get(letter.asker), data, letter.subject)
             case _:

@@ -43,7 +43,7 @@ class Up:
             self.at_once -= 1
 
     def checked(self, **more: Any) -> Checked:
-        return Checked(cast(WireUpstream, self), **{"every": 0.002, "timeout": 5.0, **more})
+        return Checked(cast(WireUpstream, self), **{"every": 0.002, "wait": 5.0, **more})
 
 
 def raises(kind: ir.Kind, message: str = "no") -> Callable[[], Any]:
@@ -99,7 +99,7 @@ async def test_any_answer_is_a_good_one(kind: ir.Kind) -> None:
 async def test_who_does_not_answer_in_time_fails() -> None:
     health, up = Health(), Up(lambda: asyncio.sleep(60))
     running = checks(health)
-    await running.check(up.checked(timeout=0.01))
+    await running.check(up.checked(wait=0.01))
     assert set(health.breakers.down) == {"up"}
 
 

@@ -93,6 +93,11 @@ async def test_all_others_answer_a_question(house: House) -> None:
     assert [sorted(answer) for answer in answers] == [[number, 2 * number] for number in range(1, 6)]
 
 
+async def test_the_keeper_answers_too_if_it_can(house: House) -> None:
+    house.keeper.receive("double", lambda value: -value)
+    assert sorted(await house.workers[0].ask("double", 4)) == [-4, 8, 8]
+
+
 async def test_large_answers_come_whole(house: House) -> None:
     for worker in house.workers:
         worker.receive("much", lambda _: "x" * 3_000_000)
