@@ -256,9 +256,9 @@ async def test_a_worker_that_takes_anothers_place_knows_the_new_secrets(
     victims = children(server.process.pid)
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
-    await asyncio.to_thread(until, lambda: len(children(server.process.pid) - victims) == 2)
-    kinds = [(await told(server))["event"] for _ in range(4)]
-    assert sorted(kinds) == ["log", "log", "secrets", "secrets"]
+    await asyncio.to_thread(until, lambda: len(children(server.process.pid) - victims) == 3)
+    kinds = [(await told(server))["event"] for _ in range(5)]
+    assert sorted(kinds) == ["log", "log", "log", "secrets", "secrets"], "the keeper is silent"
     for _ in range(8):
         assert await ask(server, NEW["client"]) == 200
         assert await ask(server, OLD["client"]) == 401

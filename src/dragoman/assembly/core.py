@@ -18,8 +18,10 @@ from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ClientKeys
 from dragoman.assembly.assemble import Assembly, assemble, renew
+from dragoman.assembly.checks import checks_of
 from dragoman.assembly.health import adopt
 from dragoman.assembly.names import naming
+from dragoman.assembly.sharing import share
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.config.load import Loaded, load
 from dragoman.config.reread import Reading, reread
@@ -27,6 +29,7 @@ from dragoman.dialects import compatibility
 from dragoman.dialects.compatibility import Compatibility
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.engine.checks import Checks
 from dragoman.engine.engine import Engine
 from dragoman.engine.runtime import Runtime
 from dragoman.errors import RequestFailed
@@ -129,6 +132,7 @@ class Core:
         self.peers = Peers()
         """The other workers, and the keeper."""
         self._telling: asyncio.TimerHandle | None = None
+        self._checks: Checks | None = None
         self.performance = Performance()
         self.bounds = Bounds(seams)
         """Counts how often limits were reached, and logs it."""
@@ -190,10 +194,13 @@ class Core:
         if self.closed:
             raise RequestFailed(_CLOSED)
         if self._engine is None:
+            self.peers.open()
             self._assembly = assembly = await assemble(
                 self._loaded, self._own, self._models, self.seams, self.bounds.reached
             )
             adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
+            await share(self.providers_health, self.peers, self.seams)
+            self._attend(assembly)
             self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
                 Runtime(
@@ -235,6 +242,15 @@ class Core:
             if self.board is not None:
                 self._tell(self.board)
             self.admitting = assembly.client_keys
+
+    def _attend(self, assembly: Assembly) -> None:
+        """Begin the duties that only one process of a machine may have, with these parts, and end those of
+        the parts before.
+        """
+        if self._checks is not None:
+            self._checks.stop()
+        if self.peers.keeps:
+            self._checks = checks_of(self.config, assembly, self.providers_health, self.seams)
 
     async def reread_secrets(self) -> tuple[Reading, ...]:
         """Read the files of secrets again, and use new client keys, provider keys and headers from then on.
@@ -314,6 +330,9 @@ class Core:
         self.stopping()
         if self._telling is not None:
             self._telling.cancel()
+        if self._checks is not None:
+            self._checks.stop()
+        self.peers.close()
         running = self.requests - {asyncio.current_task()}
         for task in running:
             task.cancel()
@@ -479,6 +498,7 @@ class Core:
         if details:
             state["worker"], state["workers"] = self.worker, self.workers
             state["reporting"] = 1 + len(told)
+            state["keeper"] = msgspec.structs.asdict(self.peers.keeper())
             state["bounds"] = figures.bounds
             if figures.connections is not None:
                 state["connections"] = figures.connections

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dragoman.config.load import Loaded
     from dragoman.config.reread import Reading
-    from dragoman.server.supervisor import Worker
+    from dragoman.server.supervisor import Keeper, Worker
 
 _CANNOT_LISTEN = {
     errno.EADDRINUSE: "another program uses this port: dragoman serve --port 0 chooses a free one",
@@ -168,6 +168,10 @@ def _answer(
     gateway = Gateway(found, observers=observers)
     if worker is not None:
         gateway.worker, gateway.workers, gateway.board = worker.number, worker.count, worker.board
+        if worker.line is not None:
+            from dragoman.server.peers import WorkerPeers
+
+            gateway.peers = WorkerPeers(worker.number, worker.line, worker.board)
     answered = False
 
     def ready() -> None:
@@ -201,8 +205,13 @@ def _answer(
 def _answer_by_many(
     terminal: Terminal, found: Loaded, listener: socket.socket, announce: Callable[[_Offer], None]
 ) -> None:
-    """Serve in several worker processes until they are stopped. announce: called when they are ready."""
+    """Serve in several worker processes, with a keeper, until they are stopped. announce: called when they
+    are ready.
+    """
     from dragoman.assembly.core import DRAIN_DELAY
+    from dragoman.gateway import Gateway
+    from dragoman.server.keeper import keep
+    from dragoman.server.peers import KeeperPeers
     from dragoman.server.supervisor import NotStarted, supervise
 
     for module in _SHARED:
@@ -210,6 +219,11 @@ def _answer_by_many(
 
     def work(worker: Worker) -> None:
         _answer(terminal, found, listener, lambda offer: worker.ready(msgspec.json.encode(offer)), worker)
+
+    def be_keeper(keeper: Keeper) -> None:
+        gateway = Gateway(found)
+        gateway.peers = KeeperPeers(keeper.lines, keeper.board)
+        keep(gateway, keeper.orders, keeper.ready)
 
     server = found.config.server
     try:
@@ -219,6 +233,7 @@ def _answer_by_many(
             work,
             lambda message: announce(msgspec.json.decode(message, type=_Offer)),
             drain=server.drain + (DRAIN_DELAY if server.drain_delay is None else server.drain_delay),
+            keep=be_keeper,
         )
     except NotStarted as error:
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error

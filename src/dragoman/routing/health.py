@@ -7,7 +7,7 @@ and a route's deployments comes the order in which a request asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -43,6 +43,10 @@ class Health:
         self.pools: dict[str, Pool] = {}
         self.breakers = Breakers()
         self.calm = True
+        self.share: Callable[[Calling | None], None] | None = None
+        """Tells the other workers what was learnt from an attempt; None as its argument = all that has
+        changed. None = there are no other workers.
+        """
 
     def revive(self) -> None:
         """Forget what is known against keys and deployments."""
@@ -50,11 +54,22 @@ class Health:
             for key in pool.keys:
                 key.revive()
         self.breakers.states.clear()
+        self.breakers.down.clear()
         self.settle(0.0)
+        if self.share is not None:
+            self.share(None)
+
+    def checked(self, provider: str, now: float, until: float | None) -> bool:
+        """A provider was asked whether it answers: see `Breakers.checked`. Returns whether this is news."""
+        news = self.breakers.checked(provider, now, until)
+        self.settle(now)
+        if self.share is not None:
+            self.share(None)
+        return news
 
     def settle(self, now: float) -> None:
         """Find out whether all is calm, as after other pools or settings."""
-        self.calm = not self.breakers.states and all(pool.calm(now) for pool in self.pools.values())
+        self.calm = self.breakers.calm and all(pool.calm(now) for pool in self.pools.values())
 
     def order(self, route: Route, now: float) -> Asking:
         """The candidates of a route: deployments that fail come last, keys as their pools say, and those that
@@ -86,12 +101,15 @@ class Health:
     def began(self, candidate: Candidate, now: float) -> Calling:
         """An attempt begins. One of the three below has to follow."""
         deployment = candidate.deployment
-        self.breakers.began(deployment.name, now)
+        trial = self.breakers.began(deployment.name, now)
         pool = self.pools.get(deployment.provider)
         key = None if pool is None else pool.keys[candidate.account]
         if key is not None:
             key.begin(now)
-        return Calling(deployment, key)
+        calling = Calling(deployment, key)
+        if trial and self.share is not None:
+            self.share(calling)
+        return calling
 
     def answered(self, calling: Calling) -> bool:
         """An attempt was answered. Returns whether its deployment was thought to fail."""
@@ -99,7 +117,10 @@ class Health:
         if key is not None:
             key.end()
             key.works(deployment.model)
-        return self.breakers.succeeded(deployment.name)
+        news = self.breakers.succeeded(deployment.name)
+        if self.share is not None:
+            self.share(calling)
+        return news
 
     def learn(self, calling: Calling, fault: ir.Fault, now: float) -> str | None:
         """Learn from an attempt that has failed. Returns what the operator has to know, if that is new."""
@@ -116,6 +137,8 @@ class Health:
                 told = f"the key …{key.tail} is asked only where nobody else can be: {outcome.value}"
         if self.breakers.failed(deployment.name, outcome, now):
             told = f"failed {self.breakers.limits.failures} times in a row, so it is asked after others"
+        if self.share is not None:
+            self.share(calling)
         return told
 
     def abandoned(self, calling: Calling) -> None:
@@ -124,3 +147,5 @@ class Health:
         if key is not None:
             key.end()
         self.breakers.abandoned(deployment.name)
+        if self.share is not None:
+            self.share(calling)
