@@ -30,7 +30,9 @@ log = logging.getLogger("dragoman.engine")
 
 
 class Engine:
-    """Sends requests to upstreams and their answers to clients. One engine per gateway generation."""
+    """Sends requests to upstreams and their answers to clients. A request keeps the runtime that it began
+    with.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -39,6 +41,15 @@ class Engine:
     def table(self) -> Table:
         """The routes of the model names."""
         return self._runtime.table
+
+    @property
+    def runtime(self) -> Runtime:
+        """What new requests are served with."""
+        return self._runtime
+
+    def become(self, runtime: Runtime) -> None:
+        """Serve new requests with another runtime, as after a reload."""
+        self._runtime = runtime
 
     def rename(self, table: Table) -> None:
         """Use another table of model names for new requests."""

@@ -77,6 +77,10 @@ class App:
         self._own_pages = Origins(None, keyed=False)
         """Admits pages of this machine and of apps, and what no page sent: only these may be `_keyless`."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
+        gateway.renewed.append(self._renew)
+
+    def _renew(self) -> None:
+        self._origins.renew(keyed=needs_key(self._gateway.config))
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
