@@ -330,7 +330,8 @@ class Core:
             self._telling.cancel()
         running = self.requests - {asyncio.current_task()}
         for task in running:
-            task.cancel()
+            if not task.cancelling():  # else it is telling its client so
+                task.cancel()
         if running:
             await asyncio.wait(running, timeout=_FAREWELL)
         if self._background is not None:

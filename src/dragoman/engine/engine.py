@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import msgspec
@@ -23,7 +24,7 @@ from dragoman.engine.ways import WAYS, Way
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import HookFailed
-from dragoman.ir.fault import INTERNAL
+from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.routing.route import Table
 
 log = logging.getLogger("dragoman.engine")
@@ -86,6 +87,10 @@ class Engine:
             exchange.phase = "done"
         except RequestFailed as failed:
             await self._fail(exchange, delivery, failed.fault)
+        except asyncio.CancelledError:
+            if client.begun and not client.gone:
+                await self._cut(exchange, delivery)
+            raise
         except Exception:
             log.exception("exchange %s failed", exchange.id)
             await self._fail(exchange, delivery, INTERNAL)
@@ -123,6 +128,14 @@ class Engine:
             log.exception("exchange %s: an error hook failed", exchange.id)
         exchange.fault = fault
         await delivery.fail(fault)
+
+    async def _cut(self, exchange: Exchange, delivery: Delivery) -> None:
+        """Tell a stream that the gateway stops, in the form of its protocol."""
+        exchange.fault = STOPPING
+        try:
+            await delivery.fail(STOPPING)
+        except Exception:
+            log.exception("exchange %s: its stream could not be told of the stop", exchange.id)
 
 
 def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:

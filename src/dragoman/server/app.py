@@ -25,7 +25,7 @@ from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.ir.fault import INTERNAL
+from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.bodies import (
     Pace,
@@ -40,7 +40,7 @@ from dragoman.server.client import ClientGone, HttpClient
 from dragoman.server.connections import Connections
 from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
-from dragoman.server.faults import CROWDED, FULL, STOPPING, standing
+from dragoman.server.faults import CROWDED, FULL, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.head import Again, Head
 from dragoman.server.identity import described
@@ -118,7 +118,7 @@ class App:
             peer=peer,
         )
         foreign = EXTENSION not in (scope.get("extensions") or ())
-        await self.serve(Arrival(head, head.headers, receive, link, foreign=foreign), AsgiChannel(send))
+        await self.serve(Arrival(head, head.headers, receive, link, foreign=foreign), AsgiChannel(send, link))
 
     def read(
         self,
