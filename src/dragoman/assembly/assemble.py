@@ -139,10 +139,11 @@ def _assembled(
             Transport.close,
         )
         limits_of_answers = answer_limits(account)
-        providers[name] = upstream = parts.hold(
+        providers[name] = upstream = parts.take(
             f"provider {name}",
             (provider, limits_of_answers, transport),
             partial(_wire, provider, transport, limits_of_answers, outside.before),
+            WireUpstream.close,
         )
         if resources := account.passthrough:
             timers = timers_of(account.timeouts)
