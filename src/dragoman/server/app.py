@@ -522,7 +522,7 @@ def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange
     return status, [*named, *standing(fault, endpoint)], body
 
 
-_OF_HTTP: Final = frozenset({408, 414, 426, 431})
+_OF_HTTP: Final = frozenset({408, 412, 414, 426, 431})
 """Statuses that a client's fault keeps: they are HTTP's own, and the protocols know no such errors."""
 
 

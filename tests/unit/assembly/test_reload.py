@@ -8,7 +8,7 @@ import logging
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -203,14 +203,14 @@ async def test_what_only_running_exchanges_use_is_closed_after_them(
 
     monkeypatch.setattr(Transport, "close", close)
     house = await start()
-    transport, running = house.upstream._transport, object()
-    house.gateway.exchanges.add(running)  # type: ignore[arg-type]
+    transport, running = house.upstream._transport, cast(Any, object())
+    house.gateway.exchanges.add(running)
     await house.reload(UP.replace("keys:", "pool: {size: 3}, keys:"))
     assert house.upstream._transport is not transport
     await asyncio.sleep(0.05)
     assert closed == []
-    house.gateway.exchanges.add(later := object())  # type: ignore[arg-type]
-    house.gateway.exchanges.discard(running)  # type: ignore[arg-type]
+    house.gateway.exchanges.add(later := cast(Any, object()))
+    house.gateway.exchanges.discard(running)
     async with asyncio.timeout(10):
         while not closed:  # noqa: ASYNC110 - a test looks as the gateway does
             await asyncio.sleep(0.01)
@@ -218,7 +218,7 @@ async def test_what_only_running_exchanges_use_is_closed_after_them(
     await house.reload(UP)
     await house.gateway.close()
     assert len(closed) == 3, "what still waits is closed with the gateway"
-    house.gateway.exchanges.discard(later)  # type: ignore[arg-type]
+    house.gateway.exchanges.discard(later)
 
 
 async def test_what_was_prepared_and_is_not_used_is_closed(start: Start) -> None:

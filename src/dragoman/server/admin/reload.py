@@ -84,7 +84,7 @@ def _are(count: int) -> str:
 
 
 _CHANGED: Final = ir.Fault(
-    "invalid_request",
+    "conflict",
     "The configuration in force is not the one that If-Match names.",
     "precondition_failed",
     "If-Match",
