@@ -18,9 +18,11 @@ from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ClientKeys
 from dragoman.assembly.assemble import Assembly, assemble
+from dragoman.assembly.checks import checks_of
 from dragoman.assembly.health import adopt
 from dragoman.assembly.parts import Part
 from dragoman.assembly.reload import Outcome, Reloads
+from dragoman.assembly.sharing import share
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.config.load import Loaded, load
 from dragoman.config.settings import Config
@@ -28,6 +30,7 @@ from dragoman.dialects import compatibility
 from dragoman.dialects.compatibility import Compatibility
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.engine.checks import Checks
 from dragoman.engine.engine import Engine
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.sealing import Kept
@@ -131,6 +134,7 @@ class Core:
         self.peers = Peers()
         """The other workers, and the keeper."""
         self._telling: asyncio.TimerHandle | None = None
+        self._checks: Checks | None = None
         self.performance = Performance()
         self.bounds = Bounds(seams)
         """Counts how often limits were reached, and logs it."""
@@ -201,8 +205,11 @@ class Core:
         if self.closed:
             raise RequestFailed(_CLOSED)
         if self._engine is None:
+            self.peers.open()
             self._assembly = assembly = await self._assembled(self._loaded)
             adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
+            await share(self.providers_health, self.peers, self.seams)
+            self._attend(assembly)
             self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(self._runtime(assembly))
             responses = self.config.responses
@@ -232,6 +239,16 @@ class Core:
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:
         reached = self.bounds.reached
         return await assemble(loaded, self._own, self._models, self.seams, reached, before=before)
+
+    def _attend(self, assembly: Assembly) -> None:
+        """Begin the duties that only one process of a machine may have, with these parts, and end those of
+        the parts before.
+        """
+        if self._checks is not None:
+            self._checks.stop()
+            self._checks = None
+        if self.peers.keeps:
+            self._checks = checks_of(self.config, assembly, self.providers_health, self.seams)
 
     def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
         """What requests are served with from now on. kept: who has stored seals, from the runtime before."""
@@ -275,6 +292,7 @@ class Core:
         names = msgspec.structs.replace(assembly.names, table=assembly.names.table.also(dict(self.made)))
         self._assembly = assembly = msgspec.structs.replace(assembly, names=names)
         adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
+        self._attend(assembly)
         figures = self._figures.providers
         self._figures.providers = {name: figures.get(name) or ProviderHealth() for name in assembly.upstreams}
         self.engine.become(self._runtime(assembly, self.engine.runtime.kept))
@@ -328,6 +346,9 @@ class Core:
         self.stopping()
         if self._telling is not None:
             self._telling.cancel()
+        if self._checks is not None:
+            self._checks.stop()
+        self.peers.close()
         running = self.requests - {asyncio.current_task()}
         for task in running:
             if not task.cancelling():  # else it is telling its client so
@@ -500,6 +521,7 @@ class Core:
         if details:
             state["worker"], state["workers"] = self.worker, self.workers
             state["reporting"] = 1 + len(told)
+            state["keeper"] = msgspec.structs.asdict(self.peers.keeper())
             state["bounds"] = figures.bounds
             state["config"] = self.reloads.state()
             if figures.connections is not None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from dragoman.config.load import Loaded
-    from dragoman.server.supervisor import Worker
+    from dragoman.server.supervisor import Keeper, Worker
 
 _CANNOT_LISTEN = {
     errno.EADDRINUSE: "another program uses this port: dragoman serve --port 0 chooses a free one",
@@ -177,6 +177,10 @@ def _answer(
     gateway.reloads.told = lambda outcome: tell(terminal, outcome)
     if worker is not None:
         gateway.worker, gateway.workers, gateway.board = worker.number, worker.count, worker.board
+        if worker.line is not None:
+            from dragoman.server.peers import WorkerPeers
+
+            gateway.peers = WorkerPeers(worker.number, worker.line, worker.board)
     answered = False
 
     def ready() -> None:
@@ -207,8 +211,13 @@ def _answer(
 def _answer_by_many(
     terminal: Terminal, found: Loaded, listener: socket.socket, announce: Callable[[_Offer], None]
 ) -> None:
-    """Serve in several worker processes until they are stopped. announce: called when they are ready."""
+    """Serve in several worker processes, with a keeper, until they are stopped. announce: called when they
+    are ready.
+    """
     from dragoman.assembly.core import DRAIN_DELAY
+    from dragoman.gateway import Gateway
+    from dragoman.server.keeper import keep
+    from dragoman.server.peers import KeeperPeers
     from dragoman.server.supervisor import NotStarted, supervise
 
     for module in _SHARED:
@@ -216,6 +225,11 @@ def _answer_by_many(
 
     def work(worker: Worker) -> None:
         _answer(terminal, found, listener, lambda offer: worker.ready(msgspec.json.encode(offer)), worker)
+
+    def be_keeper(keeper: Keeper) -> None:
+        gateway = Gateway(found if keeper.loaded is None else keeper.loaded)
+        gateway.peers = KeeperPeers(keeper.lines, keeper.board)
+        keep(gateway, keeper.orders, keeper.ready)
 
     server = found.config.server
     try:
@@ -227,6 +241,7 @@ def _answer_by_many(
             drain=server.drain + (DRAIN_DELAY if server.drain_delay is None else server.drain_delay),
             loaded=found,
             told=lambda outcome: tell(terminal, outcome),
+            keep=be_keeper,
         )
     except NotStarted as error:
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error

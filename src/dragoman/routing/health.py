@@ -7,7 +7,7 @@ and a route's deployments comes the order in which a request asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from operator import attrgetter
 from typing import NamedTuple
@@ -55,6 +55,10 @@ class Health:
         self.breakers = Breakers()
         self._mood = _Mood()
         self._whole = self
+        self.share: Callable[[Calling | None], None] | None = None
+        """Tells the other workers what was learnt from an attempt; None as its argument = all that has
+        changed. None = there are no other workers.
+        """
 
     def _turn(self, calm: bool) -> None:  # noqa: FBT001 - the setter of a property
         self._mood.calm = calm
@@ -75,12 +79,23 @@ class Health:
             for key in pool.keys:
                 key.revive()
         self.breakers.states.clear()
+        self.breakers.down.clear()
         self.settle(0.0)
+        if self.share is not None:
+            self.share(None)
+
+    def checked(self, provider: str, now: float, until: float | None) -> bool:
+        """A provider was asked whether it answers: see `Breakers.checked`. Returns whether this is news."""
+        news = self.breakers.checked(provider, now, until)
+        self.settle(now)
+        if self.share is not None:
+            self.share(None)
+        return news
 
     def settle(self, now: float) -> None:
         """Find out whether all is calm, as after other pools or settings."""
         pools = self._whole.pools  # of the latest configuration, also in a view
-        self.calm = not self.breakers.states and all(pool.calm(now) for pool in pools.values())
+        self.calm = self.breakers.calm and all(pool.calm(now) for pool in pools.values())
 
     def order(self, route: Route, now: float) -> Asking:
         """The candidates of a route: deployments that fail come last, keys as their pools say, and those that
@@ -112,12 +127,15 @@ class Health:
     def began(self, candidate: Candidate, now: float) -> Calling:
         """An attempt begins. One of the three below has to follow."""
         deployment = candidate.deployment
-        self.breakers.began(deployment.name, now)
+        trial = self.breakers.began(deployment.name, now)
         pool = self.pools.get(deployment.provider)
         key = None if pool is None else pool.keys[candidate.account]
         if key is not None:
             key.begin(now)
-        return Calling(deployment, key)
+        calling = Calling(deployment, key)
+        if trial and self.share is not None:
+            self.share(calling)
+        return calling
 
     def answered(self, calling: Calling) -> bool:
         """An attempt was answered. Returns whether its deployment was thought to fail."""
@@ -125,7 +143,10 @@ class Health:
         if key is not None:
             key.end()
             key.works(deployment.model)
-        return self.breakers.succeeded(deployment.name)
+        news = self.breakers.succeeded(deployment.name)
+        if self.share is not None:
+            self.share(calling)
+        return news
 
     def learn(self, calling: Calling, fault: ir.Fault, now: float) -> str | None:
         """Learn from an attempt that has failed. Returns what the operator has to know, if that is new."""
@@ -142,6 +163,8 @@ class Health:
                 told = f"the key …{key.tail} is asked only where nobody else can be: {outcome.value}"
         if self.breakers.failed(deployment.name, outcome, now):
             told = f"failed {self.breakers.limits.failures} times in a row, so it is asked after others"
+        if self.share is not None:
+            self.share(calling)
         return told
 
     def abandoned(self, calling: Calling) -> None:
@@ -150,3 +173,5 @@ class Health:
         if key is not None:
             key.end()
         self.breakers.abandoned(deployment.name)
+        if self.share is not None:
+            self.share(calling)

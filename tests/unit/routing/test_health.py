@@ -162,3 +162,28 @@ def test_an_earlier_request_does_not_find_calm_what_only_later_ones_know() -> No
     ask(later, Candidate(Deployment("new", "m"), 0), 0.0, fault("rate_limit", 20.0))
     earlier.order(ALL, 1.0)
     assert not later.calm
+
+
+def test_what_is_learnt_is_shared_and_what_is_known_is_not_calm() -> None:
+    made = health()
+    shared: list[str | None] = []
+    made.share = lambda calling: shared.append(None if calling is None else calling.deployment.name)
+    ask(made, Candidate(ONE, 0), 0.0, None)
+    ask(made, Candidate(ONE, 0), 0.0, fault("rate_limit", 20.0))
+    made.abandoned(made.began(Candidate(OWN, 0), 0.0))
+    assert shared == ["one/m", "one/m", "own/m"]
+    for now in (0.0, 1.0, 2.0):
+        ask(made, Candidate(TWO, 0), now, fault("unavailable"))
+    del shared[:]
+    trial = made.began(Candidate(TWO, 0), 8.0)
+    assert shared == ["two/m"], "that it is tried, before it answers"
+    made.answered(trial)
+    made.revive()
+    assert shared[1:] == ["two/m", None]
+    assert is_calm(made)
+    assert made.checked("two", 9.0, 60.0)
+    assert shared[-1] is None
+    assert not is_calm(made)
+    assert ready(made, 10.0)[-1] == ("two", 0)
+    made.revive()
+    assert is_calm(made)

@@ -139,3 +139,32 @@ def test_rests_are_bounded() -> None:
     for number in range(3_000):
         key.fails(f"m{number}", Outcome.KEY_TRANSIENT, 1e6, 0.0)
     assert len(key.resting(0.0)) <= 1_024
+
+
+def test_what_is_known_of_a_key_can_be_told_and_heard() -> None:
+    one, two = Key("1"), Key("1")
+    one.fails("m", Outcome.KEY_TRANSIENT, 20.0, 1.0)
+    one.fails("n", Outcome.KEY_MODEL, None, 1.0)
+    one.fails("n", Outcome.KEY_PERMANENT, None, 1.0)
+    facts = list(one.facts())
+    assert facts == [("rests", "m"), ("barred", "n"), ("retired", "")]
+    assert [one.until(*fact) for fact in facts] == [21.0, 601.0, 601.0]
+    for fact, model in facts:
+        two.hear(fact, model, one.until(fact, model), "refused")
+    assert two.rests_until("m", 2.0) == 21.0
+    assert two.comes_last("n", 2.0)
+    assert two.retired == "refused"
+    for fact, model in facts:
+        two.hear(fact, model, 0.0, "")
+    assert two.unblemished(2.0)
+    assert [two.until(*fact) for fact in facts] == [0.0, 0.0, 0.0]
+    assert list(two.facts()) == []
+
+
+def test_what_is_heard_of_models_is_bounded() -> None:
+    key = Key("1")
+    for number in range(2_000):
+        key.hear("rests", f"m{number}", 50.0, "")
+    assert len(list(key.facts())) == 1_024
+    key.hear("rests", "m7", 60.0, "")
+    assert key.until("rests", "m7") == 60.0

@@ -33,7 +33,7 @@ try:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         {setting}
         supervisor.supervise(
-            listener, 2, {work}, lambda told: say("ready: " + told.decode()), drain={drain}
+            listener, 2, {work}, lambda told: say("ready: " + told.decode()), drain={drain}, keep={keep}
         )
     say("over")
 except supervisor.NotStarted as error:
@@ -42,10 +42,10 @@ except supervisor.NotStarted as error:
 
 
 class Parent:
-    """A parent in a process of its own, whose workers do `work`."""
+    """A parent in a process of its own, whose workers do `work`, and whose keeper does `keep`."""
 
-    def __init__(self, work: str, *, setting: str = "pass", drain: float = 5) -> None:
-        program = PROGRAM.format(work=work, setting=setting, drain=drain)
+    def __init__(self, work: str, *, setting: str = "pass", drain: float = 5, keep: str = "None") -> None:
+        program = PROGRAM.format(work=work, setting=setting, drain=drain, keep=keep)
         self.process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self._out = self.process.stdout
@@ -255,3 +255,51 @@ def test_who_does_not_obey_is_killed(signals: tuple[int, ...], drain: float) -> 
         "worker 2 (process N) does not stop and is killed",
         "over",
     ]
+
+
+KEEP = "lambda keeper: (keeper.ready(), say(f'keeper of {len(keeper.lines)}'), keeper.orders.recv(1))"
+
+
+def test_the_keeper_starts_with_the_workers_and_ends_after_them() -> None:
+    """It obeys as they do, but hears of a stop only when no worker runs any more."""
+    keep = f"lambda keeper: (({KEEP})(keeper), say('keeper ends'))"
+    work = "lambda worker: (worker.ready(b'up'), worker.orders.recv(1), time.sleep(0.3), say('worker ends'))"
+    parent = Parent(work, keep=keep)
+    assert {parent.line(), parent.line()} == {"ready: up", "keeper of 2"}
+    assert parent.end(signal.SIGTERM) == (0, ["worker ends", "worker ends", "keeper ends", "over"])
+
+
+def test_a_keeper_that_is_killed_is_replaced_and_no_worker_with_it() -> None:
+    keep = f"lambda keeper: (say(os.getpid()), ({KEEP})(keeper))"
+    work = "lambda worker: (worker.ready(b'up'), worker.orders.recv(1), say('ends'))"
+    parent = Parent(work, keep=keep, setting="supervisor._PAUSE = 0.01")
+    told = {parent.line() for _ in range(3)}
+    assert told > {"ready: up", "keeper of 2"}
+    (keeper,) = told - {"ready: up", "keeper of 2"}
+    os.kill(int(keeper), signal.SIGKILL)
+    assert parent.line().startswith(f"the keeper (process {keeper}) has ended by SIGKILL; another one starts")
+    assert parent.line().isdigit()
+    assert parent.line() == "keeper of 2"
+    assert parent.end(signal.SIGTERM) == (0, ["ends", "ends", "over"])
+
+
+def test_what_a_worker_sends_is_read_by_the_next_keeper() -> None:
+    """Each worker has one end of its line alone, and the parent keeps both."""
+    keep = (
+        "lambda keeper: (keeper.ready(),"
+        " say(b' '.join(sorted(line.recv(10) for line in keeper.lines))), os.kill(os.getpid(), 9))"
+    )
+    work = (
+        "lambda worker: (worker.line.send(b'%d' % worker.number), worker.line.send(b'again'),"
+        " worker.ready(b'up'), worker.orders.recv(1))"
+    )
+    parent = Parent(work, keep=keep, setting="supervisor._PAUSE = 0.01")
+    told = [parent.line() for _ in range(4)]
+    assert [line for line in told if line.startswith("b")] == ["b'1 2'", "b'again again'"]
+    assert parent.end(signal.SIGTERM)[0] == 0
+
+
+def test_a_keeper_that_cannot_start_is_told_as_a_worker_is() -> None:
+    parent = Parent("serve", keep="lambda keeper: sys.exit(3)")
+    code, lines = parent.end()
+    assert (code, lines[-1]) == (0, "not started: the keeper could not start")
