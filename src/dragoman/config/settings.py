@@ -15,7 +15,7 @@ from dragoman.config.egress import Egress
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
 from dragoman.config.scalars import DialectName, Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section, about
-from dragoman.config.serving import Server
+from dragoman.config.serving import Reload, Server
 from dragoman.dialects.access import Scheme
 from dragoman.dialects.resources import Resource
 from dragoman.seams.secret import Secret
@@ -407,6 +407,8 @@ class Config(Section, frozen=True):
 
     server: Server = Server()
     """The gateway's own HTTP server."""
+    reload: Reload = Reload()
+    """When a changed configuration is used."""
     auth: Auth = Auth()
     """Who may call the gateway."""
     providers: Providers = Providers()

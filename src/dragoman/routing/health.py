@@ -8,6 +8,8 @@ and a route's deployments comes the order in which a request asks.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -33,6 +35,15 @@ class Calling(NamedTuple):
     key: Key | None
 
 
+class _Mood:
+    """Whether all is calm, for a memory and all its views."""
+
+    __slots__ = ("calm",)
+
+    def __init__(self) -> None:
+        self.calm = True
+
+
 class Health:
     """The memory of one process. pools: by provider; one made in code has none, and a single account. calm:
     nothing is known against any key or deployment, and no pool takes turns. Then each request asks the first
@@ -42,11 +53,25 @@ class Health:
     def __init__(self) -> None:
         self.pools: dict[str, Pool] = {}
         self.breakers = Breakers()
-        self.calm = True
+        self._mood = _Mood()
+        self._whole = self
         self.share: Callable[[Calling | None], None] | None = None
         """Tells the other workers what was learnt from an attempt; None as its argument = all that has
         changed. None = there are no other workers.
         """
+
+    def _turn(self, calm: bool) -> None:  # noqa: FBT001 - the setter of a property
+        self._mood.calm = calm
+
+    calm = property(attrgetter("_mood.calm"), _turn)  # in C: each request looks at it
+
+    def view(self) -> Health:
+        """The same memory for the requests of one configuration, which name a key by its place in a pool:
+        other pools of later configurations do not change it. All else is shared.
+        """
+        view = copy(self)
+        view.pools = dict(self.pools)
+        return view
 
     def revive(self) -> None:
         """Forget what is known against keys and deployments."""
@@ -69,7 +94,8 @@ class Health:
 
     def settle(self, now: float) -> None:
         """Find out whether all is calm, as after other pools or settings."""
-        self.calm = self.breakers.calm and all(pool.calm(now) for pool in self.pools.values())
+        pools = self._whole.pools  # of the latest configuration, also in a view
+        self.calm = self.breakers.calm and all(pool.calm(now) for pool in pools.values())
 
     def order(self, route: Route, now: float) -> Asking:
         """The candidates of a route: deployments that fail come last, keys as their pools say, and those that

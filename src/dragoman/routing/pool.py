@@ -11,6 +11,7 @@ Times are monotonic seconds that the caller gives, so that every policy is teste
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -204,8 +205,11 @@ class Pool:
             places.sort(key=lambda place: self.keys[place].running)
         return places
 
-    def renew(self, keys: Sequence[Key], choice: Choice) -> None:
-        """Use these keys from now on. What is known of one with the same id stays."""
-        known = {key.id: key for key in self.keys}
-        self.keys = tuple(known.get(key.id, key) for key in keys)
-        self.choice = choice
+    def renewed(self, keys: Sequence[Key], choice: Choice) -> Pool:
+        """The pool with these keys. What is known of one with the same id stays; running requests go on with
+        this pool, in which they know the keys' places.
+        """
+        pool, known = copy(self), {key.id: key for key in self.keys}
+        pool.keys = tuple(known.get(key.id, key) for key in keys)
+        pool.choice = choice
+        return pool

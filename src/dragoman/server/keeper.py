@@ -13,8 +13,8 @@ import socket
 from collections.abc import Callable
 
 from dragoman.assembly.core import Core
-from dragoman.seams.tasks import spawn
-from dragoman.server.serve import REREAD
+from dragoman.server.orders import Orders
+from dragoman.server.parent import Parent
 
 
 def keep(gateway: Core, orders: socket.socket, ready: Callable[[], None]) -> None:
@@ -28,6 +28,8 @@ class _Keeping:
     def __init__(self, gateway: Core, orders: socket.socket) -> None:
         self._gateway = gateway
         self._orders = orders
+        self._read = Orders()
+        self._parent = Parent(orders, gateway.reloads)
         self._stopped = asyncio.Event()
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -45,9 +47,12 @@ class _Keeping:
             await self._gateway.close()
 
     def _obey(self) -> None:
-        """Read the parent's orders. Any but REREAD is one to stop, and so is the parent's end."""
-        said = self._orders.recv(16)
-        if REREAD in said:
-            spawn(self._gateway.reread_secrets(), "reading secrets again")
-        if said.strip(REREAD) or not said:
+        """Read what the parent says. Each order is one to stop, and so is the parent's end."""
+        said = self._orders.recv(65_536)
+        for one in self._read.feed(said):
+            if isinstance(one, bytes):
+                self._stopped.set()
+            else:
+                self._parent.heard(one)
+        if not said:
             self._stopped.set()

@@ -127,9 +127,11 @@ def test_a_rest_is_never_shortened_and_a_key_alone_rests_too() -> None:
 def test_other_keys_keep_what_is_known_of_those_that_stay() -> None:
     keys = pool(count=2)
     keys.keys[1].fails("m", Outcome.KEY_PERMANENT, None, 0.0)
-    keys.renew([Key("key-1"), Key("new")], "round_robin")
-    assert [key.retired is None for key in keys.keys] == [False, True]
-    assert list(keys.order("m", 0.0).ready) == [1]
+    renewed = keys.renewed([Key("key-1"), Key("new")], "round_robin")
+    assert [key.retired is None for key in renewed.keys] == [False, True]
+    assert list(renewed.order("m", 0.0).ready) == [1]
+    assert [key.id for key in keys.keys] == ["key-0", "key-1"], "running requests know the keys' places"
+    assert renewed.keys[0] is keys.keys[1]
 
 
 def test_rests_are_bounded() -> None:

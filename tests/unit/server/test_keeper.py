@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from dragoman.config.differences import fingerprint
 from dragoman.gateway import Gateway
 from dragoman.observe.board import Board
 from dragoman.seams.clock import SYSTEM
-from dragoman.server.serve import CLOSE, END, REREAD
+from dragoman.server.orders import CLOSE, END, Orders, written
 
 if sys.platform != "win32":
     from dragoman.server.keeper import keep
@@ -62,23 +62,28 @@ def test_it_is_there_until_it_is_told_to_end(end: Callable[[socket.socket], obje
     assert board.present(board.keeper, SYSTEM.monotonic()), "its parent clears its place"
 
 
-def test_it_reads_secrets_again_and_goes_on(tmp_path: Path) -> None:
+def test_it_reloads_as_the_workers_do_and_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("key-of-the-first")
     settings = {"providers": {"up": {"base_url": "https://up.example", "keys": [{"file": str(file)}]}}}
+    said: list[object] = []
 
     def ready(gateway: Gateway, parents: socket.socket) -> None:
-        def wait() -> None:
-            end = time.monotonic() + 10
-            while key_of(gateway) != "key-of-the-other" and time.monotonic() < end:
-                time.sleep(0.01)
-            parents.send(REREAD + CLOSE)
+        parents.settimeout(20)
+
+        def order() -> None:
+            assert gateway.loaded.again is not None
+            mark = fingerprint(gateway.loaded.again().config)
+            for what in ("prepare", "use"):
+                parents.send(written({"do": what, "round": 1, "hash": mark}))
+                said.extend(Orders().feed(parents.recv(4096)))
+            parents.send(CLOSE)
 
         file.write_text("key-of-the-other")
-        parents.send(REREAD)
-        threading.Thread(target=wait).start()
+        threading.Thread(target=order).start()
 
     gateway, _ = kept(settings, ready)
+    assert said == [{"round": 1, "did": "prepare"}, {"round": 1, "did": "use"}]
     assert key_of(gateway) == "key-of-the-other"
 
 
