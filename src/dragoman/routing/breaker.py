@@ -68,12 +68,16 @@ class Breakers:
         last: list[tuple[float, int]] = []
         first: list[int] = []
         for place, name in enumerate(names):
-            state = states.get(name)
-            if state is None or not state.until or (state.until <= now and not state.trying):
+            if self.closed(name, now):
                 first.append(place)
             else:
-                last.append((state.until, place))
+                last.append((states[name].until, place))
         return [*first, *(place for _, place in sorted(last))]
+
+    def closed(self, name: str, now: float) -> bool:
+        """Whether a deployment is asked in its own place: it works, or is due for a trial."""
+        state = self.states.get(name)
+        return state is None or not state.until or (state.until <= now and not state.trying)
 
     def forget(self, now: float) -> None:
         """Forget the failures that are longer ago than the longest pause: nobody has asked since."""
