@@ -49,8 +49,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(*providers: FakeProvider, keys: int = 1, **model: Any) -> AsyncIterator[Served]:
-    """model: its settings; its deployments are `a/gpt`, `b/gpt`, …, unless stated."""
+async def served(
+    *providers: FakeProvider, keys: int = 1, worker: int = 1, **model: Any
+) -> AsyncIterator[Served]:
+    """worker: the number of this one. model: its settings; its deployments are `a/gpt`, `b/gpt`, …, unless
+    stated.
+    """
     named = {
         name: {"base_url": provider.url, "keys": [f"key-{number}-of-{name}" for number in range(keys)]}
         for name, provider in zip("abc", providers, strict=False)
@@ -58,6 +62,7 @@ async def served(*providers: FakeProvider, keys: int = 1, **model: Any) -> Async
     model.setdefault("deployments", [f"{name}/gpt" for name in named])
     settings = {"providers": named, "models": {"m": model}, "retries": {"attempts": 1}}
     gateway = Gateway(settings)
+    gateway.worker = worker
     async with serving(gateway) as base, aiohttp.ClientSession() as session:
         yield Served(gateway, base, session)
 
@@ -69,6 +74,15 @@ async def test_weights_are_exact(provide: Provide) -> None:
         for _ in range(10):
             await asyncio.gather(*(gateway.ask() for _ in range(8)))
     assert (len(a.seen), len(b.seen)) == (60, 20)
+
+
+async def test_workers_begin_at_different_places(provide: Provide) -> None:
+    a, b = await provide(GOOD), await provide(GOOD)
+    async with served(a, b, worker=2, policy="round_robin") as gateway:
+        assert [deployment for _, deployment in [await gateway.ask(), await gateway.ask()]] == [
+            "b/gpt",
+            "a/gpt",
+        ]
 
 
 async def test_a_virtual_model_that_rotates(provide: Provide) -> None:
@@ -97,7 +111,7 @@ async def test_least_busy_passes_over_whoever_is_at_work(provide: Provide) -> No
     async with served(slow, fast, policy="least_busy") as gateway:
         first = asyncio.ensure_future(gateway.ask())
         async with asyncio.timeout(10):
-            while not slow.seen:
+            while not slow.seen:  # noqa: ASYNC110 - the provider tells nobody
                 await asyncio.sleep(0.01)
         assert gateway.running == {"a/gpt": 1, "b/gpt": 0}
         assert [await gateway.ask() for _ in range(3)] == [(200, "b/gpt")] * 3
@@ -157,11 +171,11 @@ async def test_clients_that_leave_are_not_counted_for_ever(provide: Provide, pol
     async with served(a, b, policy=policy) as gateway:
         tasks = [asyncio.ensure_future(gateway.ask(stream=True)) for _ in range(10)]
         async with asyncio.timeout(10):
-            while sum(gateway.running.values()) < 10:
+            while sum(gateway.running.values()) < 10:  # noqa: ASYNC110 - nobody is told
                 await asyncio.sleep(0.01)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         async with asyncio.timeout(10):
-            while any(gateway.running.values()):
+            while any(gateway.running.values()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

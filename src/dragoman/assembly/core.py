@@ -379,7 +379,7 @@ class Core:
     def rotations(self) -> list[Rotated]:
         """The state of each model that rotates: which deployment is first now, and which one is next."""
         memory, wall = self.providers_health.memory, self.seams.now()
-        return rotations(self._running.names.table.spread(), memory, wall)
+        return rotations(self._running.names.table.configured(), memory, wall)
 
     def example_model(self) -> str | None:
         """The name of a model to try: the default model, else, without embedded models that do not chat, the

@@ -23,10 +23,11 @@ def misfits(model: Model) -> Iterator[Misfit]:
     """The mistakes in the policy, the rotation and the weights of a model."""
     for index, deployment in enumerate(model.deployments):
         place = f"deployments[{index}].weight"
-        if deployment.weight == 0 and model.policy == "ordered" and model.rotate is None:
+        weight = float(deployment.weight)
+        if not weight and model.policy == "ordered" and model.rotate is None:
             hint = "put the deployment at the end, or set a policy"
             yield Misfit(place, "with `policy: ordered` the order alone decides", hint)
-        elif deployment.weight not in {0, 1} and model.policy not in _WEIGHING:
+        elif weight not in {0.0, 1.0} and model.policy not in _WEIGHING:
             said = f"`policy: {model.policy}` does not use weights other than 0 and 1"
             yield Misfit(place, said, "policy: weighted")
     taking_part = [one for one in model.targets if one.weight]
@@ -41,7 +42,7 @@ def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:
     assert rotate is not None
     if (rotate.every is None) == (rotate.requests is None):
         yield Misfit("rotate", "set either `every` or `requests`", "rotate: {every: 10m}")
-    elif rotate.every == 0:
+    elif rotate.every is not None and not float(rotate.every):
         yield Misfit("rotate.every", "must be longer than 0 s")
     if model.policy != "ordered":
         yield Misfit("rotate", f"`policy: {model.policy}` already says which deployment is first", "keep one")

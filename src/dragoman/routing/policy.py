@@ -85,7 +85,7 @@ class Choosing(msgspec.Struct, frozen=True):
     request: Circumstances
 
 
-Policy: TypeAlias = Callable[[Sequence[Deployment], Choosing], Sequence[Deployment]]
+Ordering: TypeAlias = Callable[[Sequence[Deployment], Choosing], Sequence[Deployment]]
 """Returns the given deployments, best first. There is at least one."""
 
 
@@ -136,7 +136,7 @@ def affinity(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[
     return [deployments[place] for place in by_affinity(digest, names, weights)]
 
 
-POLICIES: Final[Mapping[PolicyName, Policy]] = MappingProxyType(
+POLICIES: Final[Mapping[PolicyName, Ordering]] = MappingProxyType(
     {
         "ordered": ordered,
         "round_robin": round_robin,

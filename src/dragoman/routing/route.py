@@ -377,9 +377,9 @@ class Table:
                 names = {*granted.names, *(name for name in names if name in granted)}
         return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
 
-    def spread(self) -> Iterator[Route]:
-        """The routes of the configured models that do not always ask their first deployment first."""
-        return (route for route in self._models.values() if route.spread is not None)
+    def configured(self) -> Iterable[Route]:
+        """The routes of the configured models, under the models' own names."""
+        return self._models.values()
 
     def entry(self, name: str) -> Entry:
         """A name's line in the model list. Raises RequestFailed (404) if it has no route, or only by `*`."""

@@ -130,6 +130,17 @@ def test_nothing_stays_behind_if_the_client_leaves(policy: str, leaves: float) -
     assert running(stage) in ([], [0, 0])
 
 
+def test_whoever_lets_its_clients_wait_until_they_leave_is_slow() -> None:
+    stage = Stage(BOTH, settings=model(policy="latency"))
+    stage.script("one", stream(60.0, *streamed("Hello.")))
+    stage.plays(chat(model="m", stream=True), leave=20.0)
+    assert stage.health.memory.load("one/gpt").first.value == 20.0
+    first, *rest = streamed("Hel", "lo.")
+    stage.script("two", stream(first, *rest[:1], 60.0, *rest[1:]))
+    stage.plays(chat(model="m", stream=True), leave=20.0)
+    assert stage.health.memory.load("two/gpt").first.value == 0.0  # its stream had begun at once
+
+
 # Affinity --------------------------------------------------------------------------------------------
 
 KEYS = {"one": {**ONE, "keys": ["key-1", "key-2", "key-3"]}}
@@ -173,9 +184,9 @@ def test_a_session_sticks_whatever_it_says() -> None:
 
 
 def test_an_upstream_of_ones_own_is_counted_too() -> None:
-    own = Own(events("Hello."))
+    own = Own([events("Hello.")])
     settings = {"models": {"m": {"deployments": ["own/a", "own/b"], "policy": "least_busy"}}}
     stage = Stage({}, own=own, settings=settings)
     stage.plays(chat(model="m"))
-    assert stage.lines[0] == "ask own/a"
+    assert stage.lines == ["ask own/a", "leave own", 'answer 200 "Hello." usage 8+2', "= done"]
     assert running(stage) == [0, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -193,14 +194,14 @@ def test_only_deployments_of_such_routes_are_counted() -> None:
 def test_each_beginning_has_one_end() -> None:
     made = watched()
     candidate = Candidate(ONE)
-    ends = [
+    ends: list[Callable[[Calling], object]] = [
         made.answered,
         made.abandoned,
         lambda calling: made.learn(calling, fault("unavailable"), 1.0),
         lambda calling: made.learn(calling, fault("invalid_request"), 1.0),
     ]
     for end in ends:
-        calling: Calling = made.began(candidate, 0.0)
+        calling = made.began(candidate, 0.0)
         assert (made.memory.load("one/m").running, made.pools["one"].keys[0].running) == (1, 1)
         end(calling)
         assert (made.memory.load("one/m").running, made.pools["one"].keys[0].running) == (0, 0)
