@@ -43,6 +43,12 @@ class Served:
             await response.read()
             return response.status, response.headers.get("x-dragoman-deployment")
 
+    async def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The JSON of an answer."""
+        async with self._session.post(self._base + path, json={"model": "m", **body}) as response:
+            assert response.status == 200
+            return await response.json()
+
     @property
     def running(self) -> dict[str, int]:
         return {name: load.running for name, load in self.gateway.providers_health.memory.loads.items()}
@@ -130,6 +136,22 @@ async def test_the_same_prompt_gets_the_same_key(provide: Provide) -> None:
         for number in range(20):
             await gateway.ask(f"What is {number} + 1?")
         assert len({seen.headers["authorization"] for seen in provider.seen}) > 2
+
+
+async def test_the_turns_of_a_conversation_stay_together(provide: Provide) -> None:
+    provider = await provide(GOOD)
+    async with served(provider, keys=7, policy="affinity") as gateway:
+        previous = None
+        for text in ("Hello!", "Go on.", "And then?"):
+            members = {} if previous is None else {"previous_response_id": previous}
+            previous = (await gateway.post("/v1/responses", {"input": text, **members}))["id"]
+        one = {seen.headers["authorization"] for seen in provider.seen}
+        assert [len(seen.body["messages"]) for seen in provider.seen] == [1, 3, 5]
+        provider.seen.clear()
+        for text in ("Hello!", "Something else", "And then?"):
+            await gateway.ask(text, headers={"x-session-id": "session-1"})
+        other = {seen.headers["authorization"] for seen in provider.seen}
+    assert (len(one), len(other)) == (1, 1)
 
 
 async def test_a_key_that_rests_loses_the_prompt_but_not_the_request(provide: Provide) -> None:
