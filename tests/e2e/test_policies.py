@@ -141,10 +141,10 @@ async def test_the_same_prompt_gets_the_same_key(provide: Provide) -> None:
 async def test_the_turns_of_a_conversation_stay_together(provide: Provide) -> None:
     provider = await provide(GOOD)
     async with served(provider, keys=7, policy="affinity") as gateway:
-        previous = None
+        continued: dict[str, Any] = {}
         for text in ("Hello!", "Go on.", "And then?"):
-            members = {} if previous is None else {"previous_response_id": previous}
-            previous = (await gateway.post("/v1/responses", {"input": text, **members}))["id"]
+            answer = await gateway.post("/v1/responses", {"input": text, **continued})
+            continued = {"previous_response_id": answer["id"]}
         one = {seen.headers["authorization"] for seen in provider.seen}
         assert [len(seen.body["messages"]) for seen in provider.seen] == [1, 3, 5]
         provider.seen.clear()

@@ -370,10 +370,11 @@ class _Conversion:
             for target in group.targets:
                 if target.order > least:
                     target.weight = 0
-        if not stated or (stated[0] != "weight" and self.policy != "weighted"):
+        if not stated:
             return
         if self.policy != "weighted" or len(first) < 2:
-            self.note(f"weight of {name}", "not needed: nothing is shared by weight")
+            if stated[0] == "weight":
+                self.note(f"weight of {name}", "not needed: nothing is shared by weight")
         elif any(stated[0] not in target.shares or not target.shares[stated[0]] for target in first):
             text = f"not all of its deployments state {stated[0]}: they get equal shares"
             self.note(f"{stated[0]} of {name}", text)
