@@ -1,4 +1,5 @@
-"""The digest of a request: what it shares with the requests that should use the same prompt cache.
+"""What the policy of a route may know of a request; above all its digest: what it shares with the requests
+that should use the same prompt cache.
 
 The first of these that a request has:
 
@@ -24,10 +25,22 @@ import msgspec
 
 from dragoman import ir
 from dragoman.engine.asked import Asked
+from dragoman.routing.policy import Circumstances
 from dragoman.routing.policy_affinity import DIGEST
+from dragoman.routing.route import Route
+from dragoman.seams.clock import Seams
 
 _SESSION: Final = "x-session-id"
 _encode: Final = msgspec.json.Encoder().encode
+
+
+def circumstances(asked: Asked, route: Route, seams: Seams) -> Circumstances:
+    """What the policy of this route may know of a request. Only affinity looks at the whole of it. Raises
+    RequestFailed if it does and the body is invalid.
+    """
+    sticks = route.spread is not None and route.spread.policy == "affinity"
+    digest = digest_of(asked) if sticks else b""
+    return Circumstances(seams.now(), digest, asked.streamed, seams.uniform)
 
 
 def digest_of(asked: Asked) -> bytes:

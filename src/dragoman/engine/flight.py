@@ -12,7 +12,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
-from dragoman.engine.affinity import digest_of
+from dragoman.engine.affinity import circumstances
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.delivery import Delivery, Running
@@ -77,10 +77,10 @@ class Flight(msgspec.Struct, eq=False):
     async def run(self) -> None:
         """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
-        health, backend, ordered = self.runtime.health, None, self.plan.route.spread is None
+        health, backend, route = self.runtime.health, None, self.plan.route
         CONNECTED.set(exchange.connected)
         try:
-            candidate = self.plan.route.first if ordered and health.calm else await self._first()
+            candidate = route.first if health.calm and route.spread is None else await self._first()
             while True:
                 if self.asked.light:
                     attempt = self._prepared(candidate, backend)
@@ -88,7 +88,7 @@ class Flight(msgspec.Struct, eq=False):
                     attempt = await self.asked.look(self._prepared, candidate, backend)
                 record = attempt.record
                 limit = self._begun(attempt)
-                if not (ordered and health.calm):
+                if not health.calm or attempt.plan.route.spread is not None:
                     self._calling = health.began(candidate, record.started, streamed=self.asked.streamed)
                 try:
                     with limit:
@@ -132,11 +132,10 @@ class Flight(msgspec.Struct, eq=False):
 
     async def _circumstances(self) -> Circumstances:
         """What the route's policy may know of this request."""
-        asked, seams, spread = self.asked, self.runtime.seams, self.plan.route.spread
-        digest = b""
-        if spread is not None and spread.policy == "affinity":
-            digest = digest_of(asked) if asked.light else await asked.step(digest_of, asked)
-        return Circumstances(seams.now(), digest, asked.streamed, seams.uniform)
+        asked, what = self.asked, (self.asked, self.plan.route, self.runtime.seams)
+        if asked.light or self.plan.route.spread is None:
+            return circumstances(*what)
+        return await asked.step(circumstances, *what)
 
     def _heard(self, record: AttemptRecord) -> float:
         """When the first content of an attempt came; now, if none did."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman.capacity.heavy import HeavySteps, Steps
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine.affinity import digest_of
+from dragoman.engine.affinity import circumstances, digest_of
 from dragoman.engine.asked import Asked, Inbound, Said, wishes
 from dragoman.exchange import Exchange
 from dragoman.routing.policy_affinity import DIGEST
+from dragoman.routing.route import Deployment, Route
+from dragoman.routing.spread import PolicyName, Spread
+from dragoman.seams.clock import Seams
 
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -23,30 +27,29 @@ def user(content: Any = "Hi") -> dict[str, Any]:
     return {"role": "user", "content": content}
 
 
-def digest(
-    *messages: Any, face: str = "openai_chat", headers: dict[str, str] | None = None, **members: Any
-) -> bytes:
-    """The digest of a chat. members: of its body."""
+def asked(
+    *messages: Any,
+    face: str = "openai_chat",
+    headers: dict[str, str] | None = None,
+    streamed: bool = False,
+    **members: Any,
+) -> Asked:
+    """A chat. members: of its body."""
     dialect = DIALECTS[face]
     body = {"model": "m", **({"messages": list(messages)} if messages else {}), **members}
     exchange = Exchange("ex_0f", "req_1", face, "POST", "/", began=0.0, created=7.5)
     inbound = Inbound(dialect, b"{}", headers or {})
     said = Said(WireRequest("chat", body), {}, b"{}")
     steps = Steps(HeavySteps(), "team")
-    asked = Asked(
-        exchange,
-        inbound,
-        wishes({}, dialect),
-        dialect,
-        said,
-        steps,
-        2,
-        2,
-        light=True,
-        turn=None,
-        prompts=True,
+    known = wishes({}, dialect)
+    return Asked(
+        exchange, inbound, known, dialect, said, steps, 2, 2, light=True, turn=None, streamed=streamed
     )
-    return digest_of(asked)
+
+
+def digest(*messages: Any, **chat: Any) -> bytes:
+    """The digest of a chat."""
+    return digest_of(asked(*messages, **chat))
 
 
 def test_later_turns_have_the_digest_of_the_first() -> None:
@@ -102,23 +105,16 @@ def test_who_asks_does_not_matter() -> None:
 
 
 def test_what_has_no_prompt_shares_nothing() -> None:
-    dialect = DIALECTS["openai_chat"]
-    exchange = Exchange("ex_0f", "req_1", "openai_chat", "POST", "/", began=0.0, created=7.5)
-    said = Said(WireRequest("embed", {"input": "Hi"}), {}, b"{}")
-    steps = Steps(HeavySteps(), "team")
-    named = Inbound(dialect, b"{}", {"x-session-id": "s-1"})
-    for inbound, length in ((Inbound(dialect, b"{}", {}), 0), (named, DIGEST)):
-        asked = Asked(
-            exchange,
-            inbound,
-            wishes({}, dialect),
-            dialect,
-            said,
-            steps,
-            2,
-            2,
-            light=True,
-            turn=None,
-            prompts=False,
-        )
-        assert len(digest_of(asked)) == length
+    embedding = msgspec.structs.replace(asked(input="Hi"), prompts=False)
+    assert digest_of(embedding) == b""
+    named = msgspec.structs.replace(asked(headers={"x-session-id": "s-1"}), prompts=False)
+    assert len(digest_of(named)) == DIGEST
+
+
+@pytest.mark.parametrize(("policy", "length"), [("affinity", DIGEST), ("latency", 0), (None, 0)])
+def test_only_affinity_needs_a_digest(policy: PolicyName | None, length: int) -> None:
+    spread = None if policy is None else Spread("m", policy)
+    route = Route("m", (Deployment("one", "m"),), spread=spread)
+    seams = Seams(now=lambda: 7.0, uniform=lambda: 0.25)
+    found = circumstances(asked(user(), streamed=True), route, seams)
+    assert (found.wall, len(found.digest), found.streamed, found.uniform()) == (7.0, length, True, 0.25)
