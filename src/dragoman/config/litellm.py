@@ -364,6 +364,8 @@ class _Conversion:
         """
         least = min(target.order for target in group.targets)
         first = [target for target in group.targets if target.order == least]
+        if len(group.targets) == 1:
+            first[0].price = None  # nothing is compared
         stated = [share for share in words.SHARES if any(share in target.shares for target in first)]
         if len(first) > 1:
             group.model["policy"] = self.policy

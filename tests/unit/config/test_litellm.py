@@ -272,6 +272,9 @@ def test_costs_become_prices() -> None:
         {"use": "groq/b", "price": {"input": 3.0, "output": 15.0}},
         "groq/c",
     ]
+    one = f"model_list: [{{model_name: m, litellm_params: {{model: groq/a, {costs}}}}}]\n"
+    settings, _ = convert(read(one + "router_settings: {routing_strategy: cost-based-routing}"))
+    assert settings["models"]["m"] == {"use": "groq/a"}
 
 
 def test_fallbacks_of_a_model_with_a_policy_get_no_share() -> None:
