@@ -42,6 +42,8 @@ from dragoman.observe.bounds import Bounds
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.performance import Performance
 from dragoman.routing.health import Health
+from dragoman.routing.policy import rotations
+from dragoman.routing.policy_rotation import Rotated
 from dragoman.routing.route import Deployment, Entry, Model, Route
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
@@ -209,6 +211,7 @@ class Core:
             self._assembly = assembly = await self._assembled(self._loaded)
             adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
             await share(self.providers_health, self.peers, self.seams)
+            self.providers_health.memory.start = self.worker - 1
             self._attend(assembly)
             self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(self._runtime(assembly))
@@ -414,6 +417,11 @@ class Core:
         names = msgspec.structs.replace(names, table=names.table.also(dict(self.made)))
         self._assembly = msgspec.structs.replace(self._running, names=names)
         self.engine.rename(names.table)
+
+    def rotations(self) -> list[Rotated]:
+        """The state of each model that rotates: which deployment is first now, and which one is next."""
+        memory, wall = self.providers_health.memory, self.seams.now()
+        return rotations(self._running.names.table.configured(), memory, wall)
 
     def example_model(self) -> str | None:
         """The name of a model to try: the default model, else, without embedded models that do not chat, the

@@ -17,6 +17,7 @@ from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Provider
 from dragoman.routing.route import Alias, Demands, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
+from dragoman.routing.spread import Price, Rotation, Spread
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, embedded
 from dragoman.upstreams.local.weights import WEIGHTS, remedy
@@ -172,7 +173,21 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         check_output=model.check_output,
         windows=tuple(target.context_window for target in model.targets),
         api=model.api,
+        spread=_spread(name, model),
+        weights=tuple(float(target.weight) for target in model.targets),
+        prices=tuple(
+            None if (price := target.price) is None else Price(float(price.input), float(price.output))
+            for target in model.targets
+        ),
     )
+
+
+def _spread(name: str, model: ModelSettings) -> Spread | None:
+    """How the requests for a model are spread; None = its first deployment is always asked first."""
+    if (rotate := model.rotate) is not None:
+        every = None if rotate.every is None else float(rotate.every)
+        return Spread(name, rotation=Rotation(every, rotate.requests))
+    return None if model.policy == "ordered" else Spread(name, model.policy)
 
 
 def timers_of(timeouts: Timeouts) -> Timers:

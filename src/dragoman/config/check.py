@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from dragoman.accounts.grants import WILDCARD, Grants
 from dragoman.accounts.keys import is_loopback
 from dragoman.config import resolve
+from dragoman.config.check_balancing import misfits
 from dragoman.config.decode import suggest
 from dragoman.config.locate import is_file
 from dragoman.config.settings import Alias, ClientKey, Config, Deployment, Model
@@ -319,6 +320,8 @@ class _Checker:
             self.deployment(deployment, f"{path}.deployments[{index}]")
         if model.use is not None:
             self.deployment(Deployment(use=model.use), path)
+        for place, message, hint in misfits(model):
+            self.problem(f"{path}.{place}", message, hint)
 
     def deployment(self, deployment: Deployment, path: str) -> None:
         provider, slash, upstream = deployment.use.partition("/")

@@ -21,13 +21,15 @@ from typing import (
 
 import msgspec
 
-from dragoman.config.scalars import DialectName, Duration, FilePath, Moment, PathPrefix, Size
+from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix, Size
 from dragoman.config.section import Section, about
 from dragoman.dialects.table import DIALECTS
 from dragoman.seams.secret import Secret
 
-ScalarType: TypeAlias = type[Duration] | type[Size] | type[Moment] | type[PathPrefix] | type[FilePath]
-SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, Moment, PathPrefix, FilePath)
+ScalarType: TypeAlias = (
+    type[Duration] | type[Size] | type[Amount] | type[Moment] | type[PathPrefix] | type[FilePath]
+)
+SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, Amount, Moment, PathPrefix, FilePath)
 
 
 class Setting(NamedTuple):

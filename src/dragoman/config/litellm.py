@@ -48,11 +48,17 @@ def convert(written: Mapping[str, Any]) -> Converted:
 
 
 class _Target(msgspec.Struct):
-    """One converted deployment. use: `provider/model`. context: in tokens. order: a smaller one is first."""
+    """One converted deployment. use: `provider/model`. context: in tokens. order: a smaller one is first.
+    shares: the stated ones of `words.SHARES`. price: in USD per million tokens. weight: of our deployment,
+    None = none is written.
+    """
 
     use: str
     context: int | None = None
     order: int = 0
+    shares: dict[str, float] = {}
+    price: dict[str, float] | None = None
+    weight: float | None = None
 
 
 class _Group(msgspec.Struct):
@@ -73,6 +79,8 @@ class _Conversion:
         self.known = _section(written, "environment_variables")
         self.attempts: int | None = None
         self.timeouts: dict[str, Any] = {}
+        self.policy = "weighted"
+        """The policy for models with several deployments; LiteLLM shuffles if no strategy is stated."""
         self.chains: dict[str, list[str]] = {}
         self.models_of_aliases: dict[str, Any] = {}
         """The entries of `models` behind aliases that were made to hold request defaults; see `model`."""
@@ -84,6 +92,8 @@ class _Conversion:
         self.sections()
         for index, entry in enumerate(_list(self.written.get("model_list"))):
             self.entry(entry, f"model_list[{index}]")
+        for name, group in self.groups.items():
+            self.spread(name, group)
         self.add_fallbacks()
         for account in self.accounts.values():
             if self.timeouts:
@@ -161,10 +171,23 @@ class _Conversion:
             self.note(
                 path, "here: providers.NAME.timeouts.first_byte and idle; total bounds the whole attempt"
             )
+        elif name == "routing_strategy":
+            self.strategy(str(value), path)
         elif name == "master_key":
             self.note(path, "here: a key of auth.keys with scopes: [inference, admin]", done=True)
         else:
             self.note(path, words.of_setting(name))
+
+    def strategy(self, name: str, path: str) -> None:
+        near = words.POLICIES.get(name)
+        if near is None:
+            self.note(path, f"there is no policy like {name}; models get policy: {self.policy}")
+            return
+        self.policy = near
+        if name.startswith("usage-based"):
+            self.note(path, "tokens per minute are not counted here; models get policy: least_busy")
+        else:
+            self.note(path, f"here: policy: {near} of models with several deployments", done=True)
 
     # Models -----------------------------------------------------------------------------------------------
 
@@ -194,7 +217,11 @@ class _Conversion:
         order = _number(params.get("order"))
         context = _number(info.get("max_input_tokens"))
         target = _Target(
-            f"{account}/{rest}", None if context is None else int(context), 0 if order is None else int(order)
+            f"{account}/{rest}",
+            None if context is None else int(context),
+            0 if order is None else int(order),
+            {name: share for name in words.SHARES if (share := _number(params.get(name))) is not None},
+            _price({**info, **params}) if self.policy == "cost" else None,
         )
         if target not in group.targets:
             group.targets.append(target)
@@ -321,13 +348,41 @@ class _Conversion:
             for other in (*self.chains.get(name, ()), *everybody):
                 for target in own.get(self.target_of(other), ()):
                     if target.use not in [one.use for one in group.targets]:
-                        group.targets.append(msgspec.structs.replace(target, order=1_000_000))
+                        behind = 0 if "policy" in group.model else None
+                        group.targets.append(msgspec.structs.replace(target, order=1_000_000, weight=behind))
         for name, others in self.chains.items():
             missing = [one for one in others if self.target_of(one) not in own]
             if name not in own:
                 self.note(f"fallbacks of {name}", "no model of this name was converted")
             elif missing:
                 self.note(f"fallbacks of {name}", f"not converted: {', '.join(missing)}")
+
+    def spread(self, name: str, group: _Group) -> None:
+        """Give a group a policy if several deployments are first; those of a higher `order` get weight 0.
+
+        Weights are written if LiteLLM would weigh all of the first ones by the same parameter.
+        """
+        least = min(target.order for target in group.targets)
+        first = [target for target in group.targets if target.order == least]
+        if len(group.targets) == 1:
+            first[0].price = None  # nothing is compared
+        stated = [share for share in words.SHARES if any(share in target.shares for target in first)]
+        if len(first) > 1:
+            group.model["policy"] = self.policy
+            for target in group.targets:
+                if target.order > least:
+                    target.weight = 0
+        if not stated:
+            return
+        if self.policy != "weighted" or len(first) < 2:
+            if stated[0] == "weight":
+                self.note(f"weight of {name}", "not needed: nothing is shared by weight")
+        elif any(stated[0] not in target.shares or not target.shares[stated[0]] for target in first):
+            text = f"not all of its deployments state {stated[0]}: they get equal shares"
+            self.note(f"{stated[0]} of {name}", text)
+        else:
+            for target in first:
+                target.weight = target.shares[stated[0]]
 
     def target_of(self, name: str) -> str:
         target = self.aliases.get(name)
@@ -368,7 +423,17 @@ _VARIABLES: Final = "environment_variables"
 
 
 def _deployment(target: _Target) -> Any:
-    return target.use if target.context is None else {"use": target.use, "context_window": target.context}
+    stated = {"context_window": target.context, "weight": target.weight, "price": target.price}
+    settings = {name: value for name, value in stated.items() if value is not None}
+    return {"use": target.use, **settings} if settings else target.use
+
+
+def _price(costs: Mapping[str, Any]) -> dict[str, float] | None:
+    """Our price for LiteLLM's costs of one token; None = it does not state both."""
+    asked, answered = _number(costs.get("input_cost_per_token")), _number(costs.get("output_cost_per_token"))
+    if asked is None or answered is None:
+        return None
+    return {"input": round(asked * 1e6, 6), "output": round(answered * 1e6, 6)}
 
 
 def _timeouts(name: str, seconds: Any) -> dict[str, Any]:

@@ -78,7 +78,7 @@ INNER: Final = frozenset({"responses", "o_series", "gpt5_series", "chat"})
 OF_ACCOUNT: Final = frozenset(
     {
         *("model", "api_key", "api_base", "base_url", "custom_llm_provider", "extra_headers", "headers"),
-        *("organization", "timeout", "stream_timeout", "ssl_verify", "order"),
+        *("organization", "timeout", "stream_timeout", "ssl_verify", "order", "weight"),
     }
 )
 DEFAULTS: Final = frozenset(
@@ -113,7 +113,7 @@ _CALLBACKS: Final = (
 _PEOPLE: Final = "there are no users and teams here; auth.keys says what each key may use"
 _DATABASE: Final = "nothing of this is kept in a database; stores.sql keeps answers, conversations, sessions"
 _ALERTS: Final = "no alerts are sent; GET /health tells of the providers"
-_ORDER: Final = "deployments are tried in their order, not balanced"
+_STRATEGY: Final = "of a strategy nothing but its name is read: models.NAME.policy"
 _COOLDOWN: Final = "nothing to set: a failed attempt moves to the next deployment at once"
 _SIGN_IN: Final = "no tokens of others are taken; auth.keys are the keys"
 _RESOURCES: Final = "providers.NAME.passthrough lets files and batches pass; other paths do not"
@@ -127,7 +127,6 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("tenant_id", "client_id", "client_secret"), _SIGN_IN),
         "api_version": "not needed: /openai/v1 has no versions",
         "max_parallel_requests": f"{_LIMITS}; providers.NAME.pool.size bounds connections",
-        "weight": _ORDER,
         "tags": "requests are not routed by tags here",
         "mock_response": "the provider simulate makes up answers: use: simulate/echo",
         "drop_params": "the default here, and what is dropped is named",
@@ -154,7 +153,7 @@ INFO: Final[Mapping[str, str]] = MappingProxyType(
 
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        **dict.fromkeys(("routing_strategy", "routing_strategy_args"), _ORDER),
+        "routing_strategy_args": _STRATEGY,
         **dict.fromkeys(("cooldown_time", "allowed_fails", "allowed_fails_policy"), _COOLDOWN),
         "disable_cooldowns": _COOLDOWN,
         **dict.fromkeys(("max_parallel_requests", "global_max_parallel_requests"), _LIMITS),
@@ -206,6 +205,21 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+
+POLICIES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "simple-shuffle": "weighted",
+        "least-busy": "least_busy",
+        "latency-based-routing": "latency",
+        "cost-based-routing": "cost",
+        "usage-based-routing": "least_busy",
+        "usage-based-routing-v2": "least_busy",
+    }
+)
+"""By LiteLLM's routing strategy: the policy that is nearest to it."""
+SHARES: Final = ("weight", "rpm", "tpm")
+"""The parameters by which LiteLLM's `simple-shuffle` weighs deployments. The first one that is stated counts.
+"""
 
 _BEGINNINGS: Final = (
     (("langfuse", "langsmith", "datadog", "otel", "arize", "posthog", "prometheus", "sentry"), _CALLBACKS),

@@ -26,6 +26,7 @@ _BYTES: Final = dict.fromkeys(("", "b"), 1) | {
     for power, prefix in enumerate("kmg", start=1)
     for base, infix, suffix in ((1000, "", ""), (1000, "", "b"), (1024, "i", "b"))
 }
+_PLAIN: Final = re.compile(r"\s*+\d{1,20}(?:\.\d{1,20})?(?:[eE][-+]?\d{1,3})?\s*", re.ASCII)
 _MOMENT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)\s*+([Zz]|[+-]\d\d:?\d\d))?", re.ASCII
 )
@@ -97,6 +98,29 @@ class Size(int):
             if self and self % factor == 0:
                 return f"{self // factor}{unit}"
         return f"{int(self)}B"
+
+
+class Amount(float):
+    """A number that may have a fraction, as a weight or a price: not negative, at most 10⁹."""
+
+    expected: ClassVar[str] = "a number such as 3 or 0.25"
+    schema: ClassVar[Mapping[str, Any]] = {"type": "number", "minimum": 0, "maximum": 1e9}
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Make an amount from a number, or a text that is one. Raises ValueError for all else."""
+        if isinstance(value, str):
+            if _PLAIN.fullmatch(value) is None:
+                raise ValueError("not a number")
+            value = float(value)
+        amount = _number(value)
+        if not 0 <= amount <= 1e9:
+            raise ValueError("negative, or too large")
+        return cls(amount)
+
+    def __str__(self) -> str:
+        """The number without a fraction of zero: "3", "0.25"."""
+        return repr(float(self)).removesuffix(".0")
 
 
 class Moment(float):

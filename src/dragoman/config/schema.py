@@ -17,7 +17,7 @@ from dragoman.config.declared import SCALARS, Setting, nullable, options, settin
 from dragoman.config.deviations import Deviation, deviations, meanings
 from dragoman.config.examples import EXAMPLES
 from dragoman.config.presets import PRESETS
-from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
+from dragoman.config.scalars import Amount, Duration, FilePath, Moment, PathPrefix, Size
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.providers.catalog import CATALOG
@@ -94,6 +94,7 @@ _WORDS: Final[dict[Any, str]] = {
     Any: "any JSON",
     Secret: "secret",
     Duration: "duration",
+    Amount: "number",
     Size: "size",
     Moment: "date",
     PathPrefix: "path",

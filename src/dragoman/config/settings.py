@@ -1,7 +1,8 @@
 """Every setting, stated once: name, type, default, unit, meaning and environment variable.
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
-messages are made from the declarations here and in `answers`, `egress`, `lasting` and `serving`.
+messages are made from the declarations here and in its groups: `answers`, `balancing`, `egress`, `lasting`
+and `serving`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from dragoman.config.answers import Answers
+from dragoman.config.balancing import PolicyName, Price, Rotate
 from dragoman.config.egress import Egress
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
-from dragoman.config.scalars import DialectName, Duration, FilePath, Moment, PathPrefix
+from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section, about
 from dragoman.config.serving import Reload, Server
 from dragoman.dialects.access import Scheme
@@ -312,6 +314,11 @@ class Deployment(Section, frozen=True):
     context_window: Annotated[int | None, about(unit="tokens", default="the model's", ge=1)] = None
     """Overrides the model's `context_window`. A prompt that is too long for one deployment is sent to a
     deployment with a larger context window."""
+    weight: Amount = Amount(1)
+    """Its share of the requests, in proportion to the other weights, with `policy: weighted` or `affinity`.
+    0 = it is asked only after the deployments with a weight."""
+    price: Annotated[Price | None, about(default="not known")] = None
+    """What it costs, for `policy: cost`."""
 
 
 class Model(Section, frozen=True):
@@ -322,7 +329,16 @@ class Model(Section, frozen=True):
     use: Annotated[str | None, about(default="none")] = None
     """`provider/model`: the short form for a single deployment."""
     deployments: tuple[Deployment, ...] = ()
-    """The deployments that serve this model, tried in this order until one answers."""
+    """The deployments that serve this model, tried in this order until one answers, unless `policy` or
+    `rotate` says another order."""
+    policy: PolicyName = "ordered"
+    """Which deployment is asked first. `ordered`: the first one. `round_robin`: each in turn. `weighted`:
+    each as often as its `weight` says. `least_busy`: the one with the fewest running requests. `latency`: the
+    faster one of two that are drawn at random. `cost`: the cheapest one. `affinity`: requests of one session,
+    or with the same beginning of the prompt, go to the deployment and the API key that hold the provider's
+    prompt cache."""
+    rotate: Annotated[Rotate | None, about(default="none")] = None
+    """The first deployment changes by time (`10m`) or by number (`{requests: 100}`)."""
     context_window: Annotated[int | None, about(unit="tokens", default="not known", ge=1)] = None
     """The context window in tokens, input and output together. A longer prompt gets 400, or is shortened if
     the request has `truncation: auto`."""

@@ -12,6 +12,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
+from dragoman.engine.affinity import circumstances
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.delivery import Delivery, Running
@@ -28,6 +29,7 @@ from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
 from dragoman.routing.health import Asking, Calling
 from dragoman.routing.outcome import for_client, is_absent, refuses_seals
+from dragoman.routing.policy import Circumstances
 from dragoman.routing.route import Candidate, Deployment
 from dragoman.seams.deadlines import Deadline, Unlimited
 from dragoman.upstreams.answers import silent
@@ -75,10 +77,10 @@ class Flight(msgspec.Struct, eq=False):
     async def run(self) -> None:
         """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
-        health, backend = self.runtime.health, None
+        health, backend, route = self.runtime.health, None, self.plan.route
         CONNECTED.set(exchange.connected)
         try:
-            candidate = self.plan.route.first if health.calm else await self._first()
+            candidate = route.first if health.calm and route.spread is None else await self._first()
             while True:
                 if self.asked.light:
                     attempt = self._prepared(candidate, backend)
@@ -86,14 +88,14 @@ class Flight(msgspec.Struct, eq=False):
                     attempt = await self.asked.look(self._prepared, candidate, backend)
                 record = attempt.record
                 limit = self._begun(attempt)
-                if not health.calm:
-                    self._calling = health.began(candidate, record.started)
+                if not health.calm or attempt.plan.route.spread is not None:
+                    self._calling = health.began(candidate, record.started, streamed=self.asked.streamed)
                 try:
                     with limit:
                         if way.seals and (record.reasons or self.runtime.kept.known):
                             attempt = await self._sealed(attempt)
                         await (way.translate if record.reasons else way.relay)(attempt)
-                    if self._calling is not None and health.answered(self._calling):
+                    if self._calling is not None and health.answered(self._calling, self._heard(record)):
                         log.warning("%s: answers again", attempt.deployment.name)
                     return
                 except EndedByHook:
@@ -110,7 +112,7 @@ class Flight(msgspec.Struct, eq=False):
                 candidate, backend = await self._after(candidate, attempt, record.fault)
         except (Exception, asyncio.CancelledError):
             if self._calling is not None:
-                health.abandoned(self._calling)
+                health.abandoned(self._calling, self._heard(exchange.attempts[-1]))
             await delivery.broken_off()
             raise
         finally:
@@ -120,12 +122,24 @@ class Flight(msgspec.Struct, eq=False):
         """Who is called first, by what is remembered of keys and deployments, once its time has come. Raises
         RequestFailed if all rest for too long.
         """
+        request = await self._circumstances()
         now = self.delivery.now()
-        self._asking = asking = self.runtime.health.order(self.plan.route, now)
+        self._asking = asking = self.runtime.health.order(self.plan.route, now, request)
         if asking.ready:
             return asking.ready[0]
         self._round = round_ = self._attempts((), asking.resting)
         return await self._follow(round_, round_.on(machine.Begin(), now))
+
+    async def _circumstances(self) -> Circumstances:
+        """What the route's policy may know of this request."""
+        asked, what = self.asked, (self.asked, self.plan.route, self.runtime.seams)
+        if asked.light or self.plan.route.spread is None:
+            return circumstances(*what)
+        return await asked.step(circumstances, *what)
+
+    def _heard(self, record: AttemptRecord) -> float:
+        """When the first content of an attempt came; now, if none did."""
+        return self.delivery.now() if record.first is None else record.first
 
     # --- An attempt ------------------------------------------------------------------------------------
 
@@ -234,7 +248,7 @@ class Flight(msgspec.Struct, eq=False):
         machine says, once its time has come. None = in the usual protocol. Raises RequestFailed if nobody is.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
-        calling, self._calling = self._calling or health.began(candidate, delivery.now()), None
+        calling, self._calling = self._calling or health.began(candidate, attempt.record.started), None
         if (news := health.learn(calling, fault, delivery.now())) is not None:
             log.warning("%s: %s", attempt.deployment.name, news)
         if not delivery.committed:

@@ -10,15 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from dragoman import ir
 from dragoman.routing.breaker import Breakers
 from dragoman.routing.outcome import Outcome, classify
+from dragoman.routing.policy import Circumstances, Memory, choose
+from dragoman.routing.policy_affinity import by_affinity
+from dragoman.routing.policy_latency import FAILURE, Load
 from dragoman.routing.pool import Key, Pool
 from dragoman.routing.route import Candidate, Deployment, Route
+
+_SLOW: Final = frozenset({Outcome.SERVER, Outcome.CROWDED, Outcome.KEY_TRANSIENT, Outcome.DEPLOYMENT})
+"""Failures that cost a request time at its deployment. A refused key is its pool's matter."""
+_NOTHING_KNOWN: Final = Circumstances()
 
 
 class Asking(msgspec.Struct, frozen=True):
@@ -29,10 +36,22 @@ class Asking(msgspec.Struct, frozen=True):
 
 
 class Calling(NamedTuple):
-    """An attempt that runs. key: None = its provider has no pool."""
+    """An attempt that runs. key: None = its provider has no pool. load: of its deployment, None = no policy
+    asks for it. began: monotonic seconds. streamed: whether it asks for a stream.
+    """
 
     deployment: Deployment
     key: Key | None
+    load: Load | None = None
+    began: float = 0.0
+    streamed: bool = False
+
+    def end(self) -> None:
+        """Note that it runs no longer."""
+        if self.key is not None:
+            self.key.end()
+        if self.load is not None:
+            self.load.running -= 1
 
 
 class _Mood:
@@ -47,12 +66,14 @@ class _Mood:
 class Health:
     """The memory of one process. pools: by provider; one made in code has none, and a single account. calm:
     nothing is known against any key or deployment, and no pool takes turns. Then each request asks the first
-    key of its first deployment, and as long as it is answered, nothing else need be called.
+    key of its first deployment, and as long as it is answered, nothing else need be called, unless its route
+    has a policy. memory: what policies remember.
     """
 
     def __init__(self) -> None:
         self.pools: dict[str, Pool] = {}
         self.breakers = Breakers()
+        self.memory = Memory()
         self._mood = _Mood()
         self._whole = self
         self.share: Callable[[Calling | None], None] | None = None
@@ -80,6 +101,7 @@ class Health:
                 key.revive()
         self.breakers.states.clear()
         self.breakers.down.clear()
+        self.memory.revive()
         self.settle(0.0)
         if self.share is not None:
             self.share(None)
@@ -97,26 +119,24 @@ class Health:
         pools = self._whole.pools  # of the latest configuration, also in a view
         self.calm = self.breakers.calm and all(pool.calm(now) for pool in pools.values())
 
-    def order(self, route: Route, now: float) -> Asking:
-        """The candidates of a route: deployments that fail come last, keys as their pools say, and those that
-        were refused only if there are no others.
+    def order(self, route: Route, now: float, request: Circumstances = _NOTHING_KNOWN) -> Asking:
+        """The candidates of a route: deployments as its policy says, but those that fail last, keys as their
+        pools say, and those that were refused only if there are no others. request: for the policy.
         """
         self.breakers.forget(now)
         self.settle(now)
         ready: list[Candidate] = []
         resting: list[tuple[float, Candidate]] = []
         refused: list[Candidate] = []
-        deployments: Sequence[Deployment] = route.deployments
-        if len(deployments) > 1:
-            places = self.breakers.order([one.name for one in deployments], now)
-            deployments = [deployments[place] for place in places]
-        for deployment in deployments:
+        sticks = request.digest if route.spread is not None and route.spread.policy == "affinity" else b""
+        for deployment in self._deployments(route, now, request):
             shown = route.shown(deployment)
             pool = self.pools.get(deployment.provider)
             if pool is None:
                 ready.append(Candidate(deployment, 0, shown))
                 continue
-            keys = pool.order(deployment.model, now)
+            places = by_affinity(sticks, [key.id for key in pool.keys]) if sticks else None
+            keys = pool.order(deployment.model, now, places)
             ready += [Candidate(deployment, place, shown) for place in keys.ready]
             resting += [(until, Candidate(deployment, place, shown)) for until, place in keys.resting]
             refused += [Candidate(deployment, place, shown) for place in keys.refused]
@@ -124,26 +144,53 @@ class Health:
             ready = refused
         return Asking(ready, resting)
 
-    def began(self, candidate: Candidate, now: float) -> Calling:
-        """An attempt begins. One of the three below has to follow."""
+    def _deployments(self, route: Route, now: float, request: Circumstances) -> Sequence[Deployment]:
+        """The deployments of a route: as its policy says; then those of which no key can be asked now; then
+        those that fail.
+        """
+        deployments: Sequence[Deployment] = route.deployments
+        if len(deployments) > 1:
+            places = self.breakers.order([one.name for one in deployments], now)
+            deployments = [deployments[place] for place in places]
+        if route.spread is None:
+            return deployments
+        able = deployments if self.calm else [one for one in deployments if self._able(one, now)]
+        chosen = choose(route, able, self.memory, now, request)
+        taken = {id(one) for one in chosen}
+        return [*chosen, *(one for one in deployments if id(one) not in taken)]
+
+    def _able(self, deployment: Deployment, now: float) -> bool:
+        pool = self.pools.get(deployment.provider)
+        return self.breakers.closed(deployment.name, now) and (
+            pool is None or pool.able(deployment.model, now)
+        )
+
+    def began(self, candidate: Candidate, now: float, *, streamed: bool = False) -> Calling:
+        """An attempt begins. One of the three below has to follow. streamed: it asks for a stream."""
         deployment = candidate.deployment
         trial = self.breakers.began(deployment.name, now)
         pool = self.pools.get(deployment.provider)
         key = None if pool is None else pool.keys[candidate.account]
         if key is not None:
             key.begin(now)
-        calling = Calling(deployment, key)
+        load = self.memory.loads.get(deployment.name)
+        if load is not None:
+            load.running += 1
+        calling = Calling(deployment, key, load, now, streamed)
         if trial and self.share is not None:
             self.share(calling)
         return calling
 
-    def answered(self, calling: Calling) -> bool:
-        """An attempt was answered. Returns whether its deployment was thought to fail."""
-        deployment, key = calling
-        if key is not None:
-            key.end()
-            key.works(deployment.model)
-        news = self.breakers.succeeded(deployment.name)
+    def answered(self, calling: Calling, first: float | None = None) -> bool:
+        """An attempt was answered. first: when a stream's first content came, or a whole answer (monotonic
+        seconds); None = that says nothing. Returns whether its deployment was thought to fail.
+        """
+        calling.end()
+        if calling.load is not None and first is not None:
+            calling.load.latency(streamed=calling.streamed).measure(first - calling.began, first)
+        if calling.key is not None:
+            calling.key.works(calling.deployment.model)
+        news = self.breakers.succeeded(calling.deployment.name)
         if self.share is not None:
             self.share(calling)
         return news
@@ -155,23 +202,27 @@ class Health:
             self.answered(calling)
             return None
         self.calm = False
-        deployment, key = calling
+        deployment, key = calling.deployment, calling.key
         told: str | None = None
-        if key is not None:
-            key.end()
-            if key.fails(deployment.model, outcome, fault.retry_after, now):
-                told = f"the key …{key.tail} is asked only where nobody else can be: {outcome.value}"
+        calling.end()
+        if calling.load is not None and outcome in _SLOW:
+            slow = max(FAILURE, now - calling.began)
+            calling.load.latency(streamed=calling.streamed).measure(slow, now)
+        if key is not None and key.fails(deployment.model, outcome, fault.retry_after, now):
+            told = f"the key …{key.tail} is asked only where nobody else can be: {outcome.value}"
         if self.breakers.failed(deployment.name, outcome, now):
             told = f"failed {self.breakers.limits.failures} times in a row, so it is asked after others"
         if self.share is not None:
             self.share(calling)
         return told
 
-    def abandoned(self, calling: Calling) -> None:
-        """An attempt has ended and says nothing, as when its client has gone."""
-        deployment, key = calling
-        if key is not None:
-            key.end()
-        self.breakers.abandoned(deployment.name)
+    def abandoned(self, calling: Calling, first: float | None = None) -> None:
+        """An attempt has ended and says nothing, as when its client has gone. first: when its first content
+        came, or when it ended without any (monotonic seconds); None = unknown.
+        """
+        calling.end()
+        if calling.load is not None and first is not None:
+            calling.load.latency(streamed=calling.streamed).exceed(first - calling.began, first)
+        self.breakers.abandoned(calling.deployment.name)
         if self.share is not None:
             self.share(calling)

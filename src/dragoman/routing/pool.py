@@ -178,13 +178,21 @@ class Pool:
             return False
         return all(key.unblemished(now) for key in self.keys)
 
-    def order(self, model: str, now: float) -> Order:
-        """The keys to ask for a model, best first."""
+    def able(self, model: str, now: float) -> bool:
+        """Whether some key can be asked for a model: it neither rests nor was refused."""
+        return any(
+            key.rests_until(model, now) is None and not key.comes_last(model, now) for key in self.keys
+        )
+
+    def order(self, model: str, now: float, places: Sequence[int] | None = None) -> Order:
+        """The keys to ask for a model, best first. places: of all keys, best first; None = the choice of this
+        pool says it.
+        """
         keys = self.keys
         ready: list[int] = []
         resting: list[tuple[float, int]] = []
         refused: list[int] = []
-        for place in self._places():
+        for place in self._places() if places is None else places:
             key = keys[place]
             if (until := key.rests_until(model, now)) is not None:
                 resting.append((until, place))

@@ -33,6 +33,7 @@ from dragoman.dialects.request import PROMPTED, Operation
 from dragoman.errors import ConfigError, Problem, RequestFailed
 from dragoman.ir import Fault, Message
 from dragoman.providers.models import facts_for
+from dragoman.routing.spread import Price, Spread
 
 Strict: TypeAlias = bool | Literal["all"]
 """True = refuse a request that would lose meaning; "all" = refuse a request that would lose anything; False =
@@ -86,7 +87,8 @@ class Model(msgspec.Struct, frozen=True):
     None = the provider's. headers, body: merged over the provider's. defaults: request fields of the chat
     dialect. windows: for each of `uses`, the tokens that replace `facts.context`; None or missing = none do.
     strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it, None =
-    `apis.choose` decides.
+    `apis.choose` decides. spread: None = the first of `uses` is always asked first. weights, prices: for each
+    of `uses`; missing = 1 and unknown.
     """
 
     name: str
@@ -100,6 +102,9 @@ class Model(msgspec.Struct, frozen=True):
     strict: Strict | None = None
     check_output: bool | None = None
     api: str | None = None
+    spread: Spread | None = None
+    weights: tuple[float, ...] = ()
+    prices: tuple[Price | None, ...] = ()
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -132,8 +137,9 @@ class Deployment(msgspec.Struct, frozen=True):
     """One upstream model at one provider, with everything that a call needs.
 
     window: the context in tokens that the operator states, None = unstated. Longer prompts are not sent to
-    the deployment; `facts.context` excludes none. name: `provider/model`, the form for people and headers; it
-    is made from these.
+    the deployment; `facts.context` excludes none. weight: its share where a policy asks for one; 0 = it is
+    asked after those with a weight. price: None = unknown. name: `provider/model`, the form for people and
+    headers; it is made from these.
     """
 
     provider: str
@@ -143,6 +149,8 @@ class Deployment(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     body: dict[str, Any] = {}
     window: int | None = None
+    weight: float = 1.0
+    price: Price | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -174,7 +182,8 @@ class Route(msgspec.Struct, frozen=True):
     in order of preference. defaults: request fields of the chat dialect, for fields that the client left out.
     system_prompt, opening: a system message and further messages; both are put before the client's messages
     unless these open with a system message. strict, check_output: as in `Demands`. api: the operator's choice
-    of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds.
+    of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds. spread: who
+    is asked first, None = always the first deployment.
 
     These follow from the others. first: who is called first. selects: some deployment may drop out, or
     answers are checked. fills: a request may be changed.
@@ -189,6 +198,7 @@ class Route(msgspec.Struct, frozen=True):
     api: str | None = None
     opening: tuple[Message, ...] = ()
     created: int = CREATED
+    spread: Spread | None = None
     first: Candidate = Candidate(Deployment("", ""))
     selects: bool = False
     fills: bool = False
@@ -367,6 +377,10 @@ class Table:
                 names = {*granted.names, *(name for name in names if name in granted)}
         return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
 
+    def configured(self) -> Iterable[Route]:
+        """The routes of the configured models, under the models' own names."""
+        return self._models.values()
+
     def entry(self, name: str) -> Entry:
         """A name's line in the model list. Raises RequestFailed (404) if it has no route, or only by `*`."""
         route = self.find(name)
@@ -522,14 +536,18 @@ def _configured(
     model: Model, providers: Mapping[str, Provider], general: Demands, problems: list[Problem]
 ) -> Route | None:
     deployments = []
-    for use, window in zip_longest(model.uses, model.windows):
+    for place, (use, window) in enumerate(zip_longest(model.uses, model.windows)):
         owner, _, name = use.partition("/")
         provider = providers.get(owner)
         if provider is None or not name:
             message = f"{use!r} does not begin with a provider"
             problems.append(Problem(f"models.{model.name}", message, hint="use: provider/model"))
             continue
-        deployments.append(_deployment(provider, name, model, window))
+        deployment = _deployment(provider, name, model, window)
+        if place < len(model.weights):
+            shared = {"weight": model.weights[place], "price": model.prices[place]}
+            deployment = msgspec.structs.replace(deployment, **shared)
+        deployments.append(deployment)
     if not deployments:
         return None
     return Route(
@@ -539,6 +557,7 @@ def _configured(
         strict=general.strict if model.strict is None else model.strict,
         check_output=general.check_output if model.check_output is None else model.check_output,
         api=model.api,
+        spread=model.spread,
     )
 
 

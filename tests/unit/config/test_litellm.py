@@ -178,8 +178,9 @@ def test_azure_is_asked_at_its_version_of_openais_api() -> None:
         "timeouts": {"first_byte": 0.5, "idle": 5},
     }
     assert settings["models"]["gpt-4"]["deployments"] == ["azure/team-one", "azure-2/team-two"]
+    assert settings["models"]["gpt-4"]["policy"] == "weighted"
     paths = {note.path.rpartition(".")[2] for note in notes if not note.done}
-    assert paths == {"api_version", "tpm", "max_retries"}
+    assert paths == {"api_version", "tpm", "max_retries", "tpm of gpt-4"}
 
 
 def test_wildcards() -> None:
@@ -215,6 +216,78 @@ def test_what_is_not_spoken_is_left_out_by_name() -> None:
     assert "Vertex" in paths["model_list[2].litellm_params.model"]
     assert "no model_name" in paths["model_list[3]"]
     assert converted.settings["providers"]["glm-example-com"]["base_url"] == "https://glm.example.com"
+
+
+def spread(strategy: str | None, *params: str) -> Converted:
+    """A model of three deployments, converted."""
+    stated = "" if strategy is None else f"router_settings: {{routing_strategy: {strategy}}}"
+    entries = [
+        f"  - model_name: m\n    litellm_params: {{model: groq/{name}, {one}}}"
+        for name, one in zip("abc", params, strict=True)
+    ]
+    return convert(read("\n".join(["model_list:", *entries, stated])))
+
+
+def test_weights_become_weights() -> None:
+    settings, _ = spread(None, "weight: 3", "weight: 1", "order: 1, weight: 1")
+    assert settings["models"]["m"] == {
+        "deployments": [
+            {"use": "groq/a", "weight": 3},
+            {"use": "groq/b", "weight": 1},
+            {"use": "groq/c", "weight": 0},
+        ],
+        "policy": "weighted",
+    }
+    settings, _ = spread("simple-shuffle", "rpm: 600", "rpm: 60", "rpm: 6")
+    assert [one["weight"] for one in settings["models"]["m"]["deployments"]] == [600, 60, 6]
+
+
+def test_weights_that_only_some_state_are_named() -> None:
+    converted = spread(None, "weight: 3", "seed: 1", "weight: 1")
+    assert converted.settings["models"]["m (deployments)"]["deployments"] == ["groq/a", "groq/b", "groq/c"]
+    assert "equal shares" in told(converted)["weight of m"]
+    assert "not needed" in told(spread("least-busy", "weight: 3", "weight: 1", "weight: 1"))["weight of m"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "policy", "text"),
+    [
+        ("simple-shuffle", "weighted", "here: policy: weighted"),
+        ("least-busy", "least_busy", "here: policy: least_busy"),
+        ("latency-based-routing", "latency", "here: policy: latency"),
+        ("usage-based-routing-v2", "least_busy", "not counted"),
+        ("dreamt-of", "weighted", "no policy like dreamt-of"),
+    ],
+)
+def test_strategies_become_policies(strategy: str, policy: str, text: str) -> None:
+    converted = spread(strategy, "rpm: 1", "rpm: 1", "rpm: 1")
+    assert converted.settings["models"]["m"]["policy"] == policy
+    assert text in told(converted)["router_settings.routing_strategy"]
+
+
+def test_costs_become_prices() -> None:
+    costs = "input_cost_per_token: 0.000003, output_cost_per_token: 0.000015"
+    settings, _ = spread("cost-based-routing", costs, costs, "input_cost_per_token: 0.000003")
+    assert settings["models"]["m"]["deployments"][1:] == [
+        {"use": "groq/b", "price": {"input": 3.0, "output": 15.0}},
+        "groq/c",
+    ]
+    one = f"model_list: [{{model_name: m, litellm_params: {{model: groq/a, {costs}}}}}]\n"
+    settings, _ = convert(read(one + "router_settings: {routing_strategy: cost-based-routing}"))
+    assert settings["models"]["m"] == {"use": "groq/a"}
+
+
+def test_fallbacks_of_a_model_with_a_policy_get_no_share() -> None:
+    settings, _ = convert(
+        read("""
+model_list:
+  - {model_name: m, litellm_params: {model: groq/a}}
+  - {model_name: m, litellm_params: {model: groq/b}}
+  - {model_name: last, litellm_params: {model: groq/c}}
+litellm_settings: {fallbacks: [{m: [last]}]}
+""")
+    )
+    assert settings["models"]["m"]["deployments"] == ["groq/a", "groq/b", {"use": "groq/c", "weight": 0}]
 
 
 def test_parameters_of_requests_become_defaults() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
+from dragoman.config.scalars import Amount, Duration, FilePath, Moment, PathPrefix, Size
 
 
 @pytest.mark.parametrize(
@@ -222,3 +222,18 @@ def test_no_moment(written: object) -> None:
     """A time without its zone would end hours apart on two machines."""
     with pytest.raises(ValueError, match=r"\S"):
         Moment.parse(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "shown"),
+    [("3", 3.0, "3"), (" 0.25 ", 0.25, "0.25"), ("1e-06", 1e-06, "1e-06"), (2, 2.0, "2"), (0.5, 0.5, "0.5")],
+)
+def test_amounts(written: object, value: float, shown: str) -> None:
+    amount = Amount.parse(written)
+    assert (amount, str(amount)) == (value, shown)
+
+
+@pytest.mark.parametrize("written", ["", "-1", -1, "nan", float("nan"), "inf", "1e10", True, "3 EUR", None])
+def test_what_is_no_amount(written: object) -> None:
+    with pytest.raises(ValueError, match=r"no|negative"):
+        Amount.parse(written)

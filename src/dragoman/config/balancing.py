@@ -1,0 +1,34 @@
+"""How the requests for a model are spread over its deployments."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from dragoman.config.scalars import Amount, Duration
+from dragoman.config.section import Section, about
+
+PolicyName: TypeAlias = Literal[
+    "ordered", "round_robin", "weighted", "least_busy", "latency", "cost", "affinity"
+]
+"""The policies of `routing.policy`."""
+
+
+class Price(Section, frozen=True):
+    """The price of a deployment, in USD per million tokens."""
+
+    input: Amount
+    """USD per million input tokens."""
+    output: Amount
+    """USD per million output tokens; 0 for embeddings."""
+
+
+class Rotate(Section, frozen=True):
+    """When the next deployment of a model becomes the first one. One of the two must be set."""
+
+    shorthand: ClassVar[str | None] = "every"
+
+    every: Annotated[Duration | None, about(default="not by time")] = None
+    """The time for which a deployment is the first one. The changes are at multiples of this time since 1970
+    (UTC), in all workers at once."""
+    requests: Annotated[int | None, about(unit="requests", default="not by number", ge=1)] = None
+    """The number of requests for which a deployment is the first one. Each worker counts its own requests."""

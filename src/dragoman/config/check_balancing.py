@@ -1,0 +1,50 @@
+"""Checks that the settings by which the requests for a model are spread fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from dragoman.config.settings import Model
+
+_WEIGHING: Final = frozenset({"weighted", "affinity"})
+"""The policies that give each deployment a share by its weight."""
+
+
+class Misfit(NamedTuple):
+    """One mistake. place: the setting, below the model."""
+
+    place: str
+    message: str
+    hint: str | None = None
+
+
+def misfits(model: Model) -> Iterator[Misfit]:
+    """The mistakes in the policy, the rotation and the weights of a model."""
+    for index, deployment in enumerate(model.deployments):
+        place = f"deployments[{index}].weight"
+        weight = float(deployment.weight)
+        if not weight and model.policy == "ordered" and model.rotate is None:
+            hint = "put the deployment at the end, or set a policy"
+            yield Misfit(place, "with `policy: ordered` the order alone decides", hint)
+        elif weight not in {0.0, 1.0} and model.policy not in _WEIGHING:
+            said = f"`policy: {model.policy}` does not use weights other than 0 and 1"
+            yield Misfit(place, said, "policy: weighted")
+    taking_part = [one for one in model.targets if one.weight]
+    if model.deployments and not taking_part:
+        yield Misfit("deployments", "all weights are 0, so no deployment can be first")
+    if model.rotate is not None:
+        yield from _rotation(model, len(taking_part))
+
+
+def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:
+    rotate = model.rotate
+    assert rotate is not None
+    if (rotate.every is None) == (rotate.requests is None):
+        yield Misfit("rotate", "set either `every` or `requests`", "rotate: {every: 10m}")
+    elif rotate.every is not None and not float(rotate.every):
+        yield Misfit("rotate.every", "must be longer than 0 s")
+    if model.policy != "ordered":
+        yield Misfit("rotate", f"`policy: {model.policy}` already says which deployment is first", "keep one")
+    if 0 < taking_part < 2:
+        yield Misfit("rotate", "there is only one deployment, so none can follow it")

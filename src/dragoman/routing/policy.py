@@ -1,0 +1,188 @@
+"""The policies: functions that put the deployments of a route into the order in which one request asks them.
+
+`POLICIES` is the table of all. A policy gets the deployments that may be asked now and that have a weight: no
+breaker is open, and some key can be asked. `Health.order` puts all others behind them. What a policy has to
+remember is in `Memory`, which outlives configurations. A policy knows no clock and no random numbers: both
+come with the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+import msgspec
+
+from dragoman.routing.policy_affinity import by_affinity
+from dragoman.routing.policy_latency import Load, by_latency
+from dragoman.routing.policy_rotation import Rotated, rotated, state
+from dragoman.routing.policy_turns import Turns, by_turns
+from dragoman.routing.route import Deployment, Route
+from dragoman.routing.spread import PolicyName
+
+_MOST: Final = 1_024
+"""The most models and deployments that are remembered; one more makes the memory forget the idle ones."""
+
+
+def _middle() -> float:
+    return 0.5
+
+
+class Circumstances(msgspec.Struct, frozen=True):
+    """What policies may know of one request. wall: its time in Unix seconds. digest: what the request shares
+    with those that should go to the same prompt cache; b"" = nothing is known. streamed: whether it asks for
+    a stream. uniform: returns a random number in [0, 1).
+    """
+
+    wall: float = 0.0
+    digest: bytes = b""
+    streamed: bool = False
+    uniform: Callable[[], float] = _middle
+
+
+class Memory:
+    """What policies remember between requests, for one process. loads: by deployment (`provider/model`).
+    turns: by model. start: how many turns of each model this process skips, so that several workers do not
+    all begin with the same deployment.
+    """
+
+    def __init__(self) -> None:
+        self.loads: dict[str, Load] = {}
+        self.turns: dict[str, Turns] = {}
+        self.start = 0
+
+    def load(self, deployment: str) -> Load:
+        """The load of a deployment; from now on its attempts are counted and measured."""
+        load = self.loads.get(deployment)
+        if load is None:
+            if len(self.loads) >= _MOST:
+                self.loads = {name: one for name, one in self.loads.items() if one.running}
+            load = self.loads[deployment] = Load()
+        return load
+
+    def revive(self) -> None:
+        """Forget how fast deployments were."""
+        for load in self.loads.values():
+            load.forget()
+
+    def turns_of(self, model: str) -> Turns:
+        """The turns of a model."""
+        turns = self.turns.get(model)
+        if turns is None:
+            if len(self.turns) >= _MOST:
+                self.turns.clear()
+            turns = self.turns[model] = Turns(self.start)
+        return turns
+
+
+class Choosing(msgspec.Struct, frozen=True):
+    """One request that a policy makes an order for. model: the configured model. now: monotonic seconds."""
+
+    memory: Memory
+    model: str
+    now: float
+    request: Circumstances
+
+
+Ordering: TypeAlias = Callable[[Sequence[Deployment], Choosing], Sequence[Deployment]]
+"""Returns the given deployments, best first. There is at least one."""
+
+
+def ordered(deployments: Sequence[Deployment], _: Choosing) -> Sequence[Deployment]:
+    """As configured."""
+    return deployments
+
+
+def round_robin(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
+    """Each in turn."""
+    names = [one.name for one in deployments]
+    places = by_turns(names, [1.0] * len(names), choosing.memory.turns_of(choosing.model))
+    return [deployments[place] for place in places]
+
+
+def weighted(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
+    """Each as often as its weight says."""
+    names, weights = [one.name for one in deployments], [one.weight for one in deployments]
+    places = by_turns(names, weights, choosing.memory.turns_of(choosing.model))
+    return [deployments[place] for place in places]
+
+
+def least_busy(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
+    """The one with the fewest running requests first; of equals, the first configured one."""
+    memory = choosing.memory
+    return sorted(deployments, key=lambda one: memory.load(one.name).running)
+
+
+def latency(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
+    """The faster one of two that are drawn at random first, then the others by their latency."""
+    memory, request = choosing.memory, choosing.request
+    costs = [memory.load(one.name).cost(choosing.now, streamed=request.streamed) for one in deployments]
+    return [deployments[place] for place in by_latency(costs, request.uniform)]
+
+
+def cost(deployments: Sequence[Deployment], _: Choosing) -> Sequence[Deployment]:
+    """The cheapest one first, those without a known price last; of equals, the first configured one."""
+    return sorted(deployments, key=lambda one: float("inf") if one.price is None else one.price.mixed)
+
+
+def affinity(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
+    """The one that holds the prompt cache of such requests; a request that shares nothing goes to a random
+    one. Both by weight.
+    """
+    request = choosing.request
+    digest = request.digest or request.uniform().hex().encode()
+    names, weights = [one.name for one in deployments], [one.weight for one in deployments]
+    return [deployments[place] for place in by_affinity(digest, names, weights)]
+
+
+POLICIES: Final[Mapping[PolicyName, Ordering]] = MappingProxyType(
+    {
+        "ordered": ordered,
+        "round_robin": round_robin,
+        "weighted": weighted,
+        "least_busy": least_busy,
+        "latency": latency,
+        "cost": cost,
+        "affinity": affinity,
+    }
+)
+"""All policies. A new one is a function here and a word in `spread.PolicyName`."""
+
+
+def choose(
+    route: Route, able: Iterable[Deployment], memory: Memory, now: float, request: Circumstances
+) -> list[Deployment]:
+    """All deployments of a route in the order to ask them: those of `able` as the policy or the rotation
+    says, and behind them the rest of `able`, which has no weight, in the configured order. Deployments that
+    are not in `able` are left out. now: monotonic seconds.
+    """
+    spread, able = route.spread, list(able)
+    if spread is None:
+        return able
+    chosen: Sequence[Deployment] = [one for one in able if one.weight]
+    if spread.rotation is not None:
+        turns = memory.turns_of(spread.model)
+        taking_part = [one for one in route.deployments if one.weight]
+        turning = rotated(taking_part, spread.rotation, turns, request.wall)
+        turns.requests += 1
+        may_be_asked = {id(one) for one in chosen}
+        chosen = [one for one in turning if id(one) in may_be_asked]
+    elif chosen:
+        chosen = POLICIES[spread.policy](chosen, Choosing(memory, spread.model, now, request))
+    return [*chosen, *(one for one in able if not one.weight)]
+
+
+def rotations(routes: Iterable[Route], memory: Memory, wall: float) -> list[Rotated]:
+    """The state of the rotation of each route that has one. wall: Unix seconds."""
+    return [
+        state(
+            spread.model,
+            [one.name for one in route.deployments if one.weight],
+            spread.rotation,
+            memory.turns_of(spread.model),
+            wall,
+        )
+        for route in routes
+        if (spread := route.spread) is not None and spread.rotation is not None
+    ]

@@ -1,0 +1,99 @@
+"""The load of a deployment: its running requests, and how fast it answers.
+
+The latency is a peak EWMA (exponentially weighted moving average): a slower answer raises it at once, faster
+ones lower it gradually, and it decays while nothing is measured, so that a slow deployment is tried again.
+Streams are measured to their first content and other answers as a whole, in two averages: a whole answer of a
+fast deployment takes longer than the first word of a slow one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+MEMORY: Final = 30.0
+"""Seconds in which an average decays to 1/e (37 %). Answers of models take seconds, so a shorter memory would
+hold only one or two of them.
+"""
+FAILURE: Final = 30.0
+"""The seconds that a failure counts as at least. A failure after 5 ms is not a fast answer."""
+UNMEASURED: Final = 3600.0
+"""The cost, in seconds, of a deployment whose first request still runs: others are asked until it ends."""
+
+
+class Latency:
+    """A peak EWMA in seconds. value: at the time `at` (monotonic seconds); 0 = nothing was measured."""
+
+    __slots__ = ("at", "value")
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        self.at = 0.0
+
+    def read(self, now: float) -> float:
+        """The average at a later time."""
+        return self.value * math.exp(min(0.0, self.at - now) / MEMORY)
+
+    def measure(self, took: float, now: float) -> None:
+        """Add an answer that took so many seconds."""
+        kept = math.exp(min(0.0, self.at - now) / MEMORY)
+        self.value = max(took, self.value * kept + took * (1.0 - kept))
+        self.at = now
+
+    def exceed(self, took: float, now: float) -> None:
+        """Note that a request has run for so many seconds and was then given up: it may have taken longer."""
+        if took > self.read(now):
+            self.value, self.at = took, now
+
+
+class Load:
+    """What is known of one deployment. running: its running requests. whole: of answers that are not
+    streamed. first: of streams, to their first content.
+    """
+
+    __slots__ = ("first", "running", "whole")
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all measurements."""
+        self.whole = Latency()
+        self.first = Latency()
+
+    def latency(self, *, streamed: bool) -> Latency:
+        """The average for this kind of request."""
+        return self.first if streamed else self.whole
+
+    def cost(self, now: float, *, streamed: bool) -> float:
+        """How long a further request would take, in seconds, if each running one took as long. 0 = nothing
+        was measured and nothing runs.
+        """
+        expected = self.latency(streamed=streamed).read(now)
+        if not expected and self.running:
+            return UNMEASURED + self.running
+        return expected * (self.running + 1)
+
+
+def by_latency(costs: Sequence[float], uniform: Callable[[], float]) -> list[int]:
+    """The places of `costs` in the order to ask: first the cheaper one of two that are drawn at random, then
+    the others by their cost. uniform: returns a random number in [0, 1).
+
+    Not simply the cheapest one: all requests that come before the next measurement would go there.
+    """
+    places = sorted(range(len(costs)), key=costs.__getitem__)
+    if len(places) > 1:
+        one = int(uniform() * len(places))
+        other = int(uniform() * (len(places) - 1))
+        other += other >= one
+        first = _better(places[one], places[other], costs)
+        places.remove(first)
+        places.insert(0, first)
+    return places
+
+
+def _better(one: int, other: int, costs: Sequence[float]) -> int:
+    """The cheaper place; of equal ones the one that was drawn first, so that both get their share."""
+    return other if costs[other] < costs[one] else one

@@ -1,0 +1,53 @@
+"""Rotation: which deployment of a model is the first one changes by time or by the number of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from dragoman.routing.policy_turns import Turns
+from dragoman.routing.spread import Rotation
+
+T = TypeVar("T")
+
+
+class Rotated(msgspec.Struct, frozen=True):
+    """The state of a model that rotates. current, following: the deployments (`provider/model`) that are
+    first now and next. changes: when the next one becomes the first, in Unix seconds; None = not by time.
+    requests: after how many further requests it does, as this process counts; None = not by number.
+    """
+
+    model: str
+    current: str
+    following: str
+    changes: float | None = None
+    requests: int | None = None
+
+
+def rotated(deployments: Sequence[T], rotation: Rotation, turns: Turns, wall: float) -> list[T]:
+    """The deployments, beginning with the one that is first now; the others follow in turn. wall: Unix
+    seconds.
+
+    By time the first one follows from the clock alone, so all workers agree.
+    """
+    if not deployments:
+        return []
+    if rotation.every is not None:
+        steps = int(wall // rotation.every)
+    else:
+        steps = turns.start + turns.requests // (rotation.requests or 1)
+    first = steps % len(deployments)
+    return [*deployments[first:], *deployments[:first]]
+
+
+def state(model: str, names: Sequence[str], rotation: Rotation, turns: Turns, wall: float) -> Rotated:
+    """The state of a model. names: of the deployments that take part, at least one. wall: Unix seconds."""
+    current, *others = rotated(names, rotation, turns, wall)
+    following = others[0] if others else current
+    if rotation.every is not None:
+        changes = (wall // rotation.every + 1) * rotation.every
+        return Rotated(model, current, following, changes=changes)
+    each = rotation.requests or 1
+    return Rotated(model, current, following, requests=each - turns.requests % each)
