@@ -34,10 +34,13 @@ class Parent:
         self._marks = itertools.count()
         self._asked: dict[int, asyncio.Future[Outcome]] = {}
         self._doing: asyncio.Task[None] | None = None
+        self._ended = False
         reloads.through = self.ask
 
     async def ask(self) -> Outcome:
         """Have the parent reload all workers. Returns what became of it."""
+        if self._ended:
+            return self._unanswered()
         mark = next(self._marks)
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._asked[mark] = answer
@@ -46,9 +49,19 @@ class Parent:
             async with asyncio.timeout(_PATIENCE):
                 return await answer
         except TimeoutError:
-            return Outcome(hash=self._reloads.hash, problems=(_NO_ANSWER,))
+            return self._unanswered()
         finally:
             del self._asked[mark]
+
+    def give_up(self) -> None:
+        """The gateway stops: who asks gets no answer any more."""
+        self._ended = True
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_result(self._unanswered())
+
+    def _unanswered(self) -> Outcome:
+        return Outcome(hash=self._reloads.hash, problems=(_NO_ANSWER,))
 
     def heard(self, message: Message) -> None:
         """The parent has sent a message."""

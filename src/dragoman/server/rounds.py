@@ -41,7 +41,7 @@ class Rounds:
 
     loaded: the configuration in use; a worker that is forked has it. mark: its hash. send: sends a message to
     the worker with this number. running: the numbers of the workers that run. told: called with the outcome
-    of each round that brings news. lost: ends a worker that does not follow.
+    of each round that brings news. lost: ends a worker that does not follow. name: for people.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Rounds:
         running: Callable[[], Iterable[int]],
         told: Callable[[Outcome], None],
         lost: Callable[[int], None],
+        name: Callable[[int], str] = "worker {}".format,
     ) -> None:
         self.loaded = loaded
         self.phase: Phase = "rest"
@@ -63,6 +64,7 @@ class Rounds:
         self._running = running
         self._told = told
         self._lost = lost
+        self._name = name
         self._number = 0
         self._fresh = loaded
         self._outcome = Outcome(hash=mark)
@@ -126,8 +128,8 @@ class Rounds:
             return
         late = sorted(self._waiting)
         if self.phase == "preparing":
-            named = ", ".join(map(str, late))
-            self._refuse([Problem("", f"worker {named} did not prepare it within {LIMIT:g} s")], now)
+            named = ", ".join(map(self._name, late))
+            self._refuse([Problem("", f"{named} did not prepare it within {LIMIT:g} s")], now)
             return
         for number in late:
             self._lost(number)  # it would go on with the old one

@@ -140,6 +140,8 @@ class _Server(uvicorn.Server):
         if not said:
             asyncio.get_running_loop().remove_reader(orders)
         if stops:
+            if self._parent is not None:
+                self._parent.give_up()
             delay = self._gateway.drain_delay if DRAIN in stops else 0.0
             self._gateway.stopping(delay)
             self.force_exit |= END in stops

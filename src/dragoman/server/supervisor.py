@@ -223,6 +223,7 @@ class _Parent:
             running=lambda: [place.number for place in self._places if place.pid],
             told=tell,
             lost=self._lose,
+            name=lambda number: self._places[number - 1].name,
         )
 
     def run(self) -> None:

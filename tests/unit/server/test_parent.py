@@ -107,6 +107,14 @@ async def test_a_question_is_answered_with_what_became_of_it(stage: Stage) -> No
     assert (found.changed[0].setting, str(found.problems[0])) == ("strict", "f:3: a: b")
 
 
+async def test_a_stop_ends_the_wait_for_an_answer(stage: Stage) -> None:
+    asking = asyncio.ensure_future(stage.gateway.reload())
+    await stage.said()
+    stage.parent.give_up()
+    assert (await asking).failed
+    assert (await stage.gateway.reload()).failed
+
+
 async def test_a_parent_that_does_not_answer_is_not_waited_for_for_ever(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
