@@ -19,8 +19,10 @@ from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ClientKeys
 from dragoman.assembly.assemble import Assembly, assemble, renew
 from dragoman.assembly.health import adopt
-from dragoman.assembly.names import naming
+from dragoman.assembly.names import limits_of, naming
+from dragoman.capacity.gates import Gates
 from dragoman.capacity.heavy import HeavySteps
+from dragoman.capacity.places import PlacesFile, SharedPlaces
 from dragoman.config.load import Loaded, load
 from dragoman.config.reread import Reading, reread
 from dragoman.dialects import compatibility
@@ -110,6 +112,8 @@ class Core:
         """Runs the steps of large requests one at a time."""
         self.providers_health = Health()
         """What is remembered of keys and deployments; outlives the running parts."""
+        self.gates = Gates(seams.monotonic)
+        """The limits on the requests that run at once; they outlive the running parts."""
         self.requests: set[asyncio.Task[Any]] = set()
         """The tasks that handle the running HTTP requests and WebSockets."""
         self.exchanges: set[Exchange] = set()
@@ -177,6 +181,10 @@ class Core:
             provider = provider.name
         self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
 
+    def share_places(self, file: PlacesFile) -> None:
+        """Count the requests that run at once together with the other workers. Before `start`."""
+        self.gates.share(lambda name: SharedPlaces(file, name, self.worker, self.workers))
+
     @property
     def started(self) -> bool:
         """Whether requests can be served: `start` has ended, and `close` was not called."""
@@ -194,6 +202,7 @@ class Core:
                 self._loaded, self._own, self._models, self.seams, self.bounds.reached
             )
             adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
+            self.gates.adopt(limits_of(self.config))
             self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
                 Runtime(
@@ -210,6 +219,7 @@ class Core:
                     store=assembly.store,
                     heavy=self.heavy,
                     health=self.providers_health,
+                    gates=self.gates,
                 )
             )
             responses = self.config.responses

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping, Sequence
 
+    from dragoman.capacity.places import PlacesFile
     from dragoman.config.load import Loaded
     from dragoman.config.reread import Reading
     from dragoman.server.supervisor import Worker
@@ -155,8 +156,12 @@ def _answer(
     listener: socket.socket,
     announce: Callable[[_Offer], None],
     worker: Worker | None = None,
+    *,
+    places: PlacesFile | None = None,
 ) -> None:
-    """Serve in this process until it is stopped. announce: called when ready. worker: None = the only one."""
+    """Serve in this process until it is stopped. announce: called when ready. worker: None = the only one.
+    places: in which all workers count the running requests.
+    """
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
     from dragoman.server.serve import serve
@@ -168,6 +173,8 @@ def _answer(
     gateway = Gateway(found, observers=observers)
     if worker is not None:
         gateway.worker, gateway.workers, gateway.board = worker.number, worker.count, worker.board
+    if places is not None:
+        gateway.share_places(places)
     answered = False
 
     def ready() -> None:
@@ -203,13 +210,17 @@ def _answer_by_many(
 ) -> None:
     """Serve in several worker processes until they are stopped. announce: called when they are ready."""
     from dragoman.assembly.core import DRAIN_DELAY
+    from dragoman.capacity.places import PlacesFile
     from dragoman.server.supervisor import NotStarted, supervise
 
     for module in _SHARED:
         import_module(module)
 
+    places = PlacesFile()
+
     def work(worker: Worker) -> None:
-        _answer(terminal, found, listener, lambda offer: worker.ready(msgspec.json.encode(offer)), worker)
+        ready = lambda offer: worker.ready(msgspec.json.encode(offer))  # noqa: E731
+        _answer(terminal, found, listener, ready, worker, places=places)
 
     server = found.config.server
     try:

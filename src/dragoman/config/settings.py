@@ -116,6 +116,23 @@ class Pool(Section, frozen=True):
     503 (`pool_exhausted`). 0 = no limit."""
 
 
+class Concurrency(Section, frozen=True):
+    """How many requests run at once, and how many may wait for their turn. Streams run until their end."""
+
+    shorthand: ClassVar[str | None] = "limit"
+
+    limit: Annotated[int | None, about(unit="requests", default="no limit", ge=1, le=100_000)] = None
+    """How many requests run at once, over all workers. Further ones are sent to other deployments of their
+    model; if all are full, they wait in a queue, in which clients take turns."""
+    queue: Annotated[int, about(unit="requests", ge=0)] = 100
+    """How many requests may wait, in each worker. Beyond it, the last request of the client with the most
+    waiting requests gets 429 (`queue_full`)."""
+    wait: Duration = Duration(60)
+    """How long a request may wait. Then it gets 429 (`queue_timeout`). 0 = no limit."""
+    delay: Duration = Duration(0)
+    """The shortest time between the starts of two requests, over all workers."""
+
+
 class Api(Section, frozen=True):
     """A further protocol that a provider speaks, at the same address and for the same keys."""
 
@@ -194,6 +211,8 @@ class Provider(Section, frozen=True):
     """Size limits for responses of this provider."""
     pool: Pool = Pool()
     """Its connections."""
+    concurrency: Concurrency = Concurrency()
+    """How many requests for its models run at once: a number, or `{limit, queue, wait, delay}`."""
     proxy: Annotated[Secret | None, about(default="none")] = None
     """The HTTP proxy for connections to this provider: `http://[user:password@]host:port`."""
     verify_tls: bool = True
@@ -319,6 +338,10 @@ class Model(Section, frozen=True):
     """What the model supports."""
     timeouts: ModelTimeouts = ModelTimeouts()
     """Timeouts that differ from the provider's."""
+    concurrency: Concurrency = Concurrency()
+    """How many requests for this model run at once: a number, or `{limit, queue, wait, delay}`. Requests that
+    name a deployment of it by `provider/model` do not count; `concurrency` of the provider limits them too.
+    """
     strict: Annotated[Strict | None, about(default="the general setting")] = None
     """Overrides the general `strict`."""
     check_output: Annotated[bool | None, about(default="the general setting")] = None

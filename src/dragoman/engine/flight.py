@@ -15,6 +15,7 @@ from dragoman.dialects.loss import Report
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.delivery import Delivery, Running
+from dragoman.engine.entry import Entry
 from dragoman.engine.media import Media
 from dragoman.engine.places import located
 from dragoman.engine.plan import Plan
@@ -71,6 +72,8 @@ class Flight(msgspec.Struct, eq=False):
     _round: machine.Attempts[Candidate] | None = None
     _refusals: _Refusals | None = None
     """Of the candidate that is called; None = there are none."""
+    _entry: Entry | None = None
+    """The places of this exchange; None = no deployment needed one so far."""
 
     async def run(self) -> None:
         """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
@@ -80,6 +83,8 @@ class Flight(msgspec.Struct, eq=False):
         try:
             candidate = self.plan.route.first if health.calm else await self._first()
             while True:
+                if self.plan.route.limited:
+                    candidate, backend = await self._admitted(candidate, backend)
                 if self.asked.light:
                     attempt = self._prepared(candidate, backend)
                 else:
@@ -93,8 +98,8 @@ class Flight(msgspec.Struct, eq=False):
                         if way.seals and (record.reasons or self.runtime.kept.known):
                             attempt = await self._sealed(attempt)
                         await (way.translate if record.reasons else way.relay)(attempt)
-                    if self._calling is not None and health.answered(self._calling):
-                        log.warning("%s: answers again", attempt.deployment.name)
+                    if self._calling is not None:
+                        self._answered(self._calling)
                     return
                 except EndedByHook:
                     raise  # a hook has decided, so no other attempt is made
@@ -109,12 +114,15 @@ class Flight(msgspec.Struct, eq=False):
                     record.ended = delivery.now()
                 candidate, backend = await self._after(candidate, attempt, record.fault)
         except (Exception, asyncio.CancelledError):
-            if self._calling is not None:
-                health.abandoned(self._calling)
-            await delivery.broken_off()
+            await self._broken_off()
             raise
         finally:
-            self.media.close()
+            self._end()
+
+    def _end(self) -> None:
+        if self._entry is not None:
+            self._entry.leave()
+        self.media.close()
 
     async def _first(self) -> Candidate:
         """Who is called first, by what is remembered of keys and deployments, once its time has come. Raises
@@ -126,6 +134,30 @@ class Flight(msgspec.Struct, eq=False):
             return asking.ready[0]
         self._round = round_ = self._attempts((), asking.resting)
         return await self._follow(round_, round_.on(machine.Begin(), now))
+
+    async def _admitted(
+        self, candidate: Candidate, backend: Backend | None
+    ) -> tuple[Candidate, Backend | None]:
+        """The candidate with its backend, or another one if its deployment has no free place, once there is
+        one. Raises RequestFailed if the queue is full, if the wait is too long, or if all rest after it.
+        """
+        runtime, exchange = self.runtime, self.asked.exchange
+        if (entry := self._entry) is None:
+            entry = self._entry = Entry(runtime.gates, runtime.deadlines, exchange)
+        while True:
+            if entry.enters([candidate]) is not None:
+                return candidate, backend
+            round_ = self._round = self._round or self._new_round(candidate)
+            found = entry.enters(round_.left)
+            if waits := found is None:
+                found = await entry.wait([candidate, *round_.left])
+            if found != candidate:
+                round_.swap(found)
+                candidate, backend = found, None
+            if not waits or runtime.health.calm or exchange.attempts:
+                return candidate, backend
+            self._round = None  # what was learnt while it waited counts, as at the beginning
+            candidate = await self._first()
 
     # --- An attempt ------------------------------------------------------------------------------------
 
@@ -201,6 +233,17 @@ class Flight(msgspec.Struct, eq=False):
             what = (runtime.vault, runtime.kept, asked, attempt.backend)
             self._sealing = begun(*what) if asked.light else await asked.step(begun, *what)
         return msgspec.structs.replace(attempt, seals=self._sealing)
+
+    def _answered(self, calling: Calling) -> None:
+        """Remember that an attempt was answered."""
+        if self.runtime.health.answered(calling):
+            log.warning("%s: answers again", calling.deployment.name)
+
+    async def _broken_off(self) -> None:
+        """Note that the exchange ends with an error, or because its client has gone."""
+        if self._calling is not None:
+            self.runtime.health.abandoned(self._calling)
+        await self.delivery.broken_off()
 
     # --- Failures --------------------------------------------------------------------------------------
 

@@ -66,7 +66,8 @@ class Provider(msgspec.Struct, frozen=True):
     vendor: the name of its row in the catalogue, by which facts are found. models: the only names that the
     provider serves, None = any. unlisted: those of `models` that the model list leaves out, as they are
     alternative spellings. patterns: shell patterns of the vendor's model names. timers: the time limits of a
-    call. headers, body: added to every call; body is merged into the request's body by `deep_merge`.
+    call. headers, body: added to every call; body is merged into the request's body by `deep_merge`. gates:
+    as for `Deployment`.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Provider(msgspec.Struct, frozen=True):
     timers: Timers = Timers()
     headers: dict[str, str] = {}
     body: dict[str, Any] = {}
+    gates: tuple[str, ...] = ()
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -86,7 +88,7 @@ class Model(msgspec.Struct, frozen=True):
     None = the provider's. headers, body: merged over the provider's. defaults: request fields of the chat
     dialect. windows: for each of `uses`, the tokens that replace `facts.context`; None or missing = none do.
     strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it, None =
-    `apis.choose` decides.
+    `apis.choose` decides. gates: before those of the provider, as for `Deployment`.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Model(msgspec.Struct, frozen=True):
     strict: Strict | None = None
     check_output: bool | None = None
     api: str | None = None
+    gates: tuple[str, ...] = ()
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -132,8 +135,8 @@ class Deployment(msgspec.Struct, frozen=True):
     """One upstream model at one provider, with everything that a call needs.
 
     window: the context in tokens that the operator states, None = unstated. Longer prompts are not sent to
-    the deployment; `facts.context` excludes none. name: `provider/model`, the form for people and headers; it
-    is made from these.
+    the deployment; `facts.context` excludes none. gates: the names of the limits at which a call needs a
+    place. name: `provider/model`, the form for people and headers; it is made from these.
     """
 
     provider: str
@@ -143,6 +146,7 @@ class Deployment(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     body: dict[str, Any] = {}
     window: int | None = None
+    gates: tuple[str, ...] = ()
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -177,7 +181,7 @@ class Route(msgspec.Struct, frozen=True):
     of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds.
 
     These follow from the others. first: who is called first. selects: some deployment may drop out, or
-    answers are checked. fills: a request may be changed.
+    answers are checked. fills: a request may be changed. limited: a call may need places at gates.
     """
 
     asked: str
@@ -192,6 +196,7 @@ class Route(msgspec.Struct, frozen=True):
     first: Candidate = Candidate(Deployment("", ""))
     selects: bool = False
     fills: bool = False
+    limited: bool = False
 
     def __post_init__(self) -> None:
         first = self.deployments[0]
@@ -200,6 +205,7 @@ class Route(msgspec.Struct, frozen=True):
         force_setattr(self, "selects", restricts or self.check_output)
         fills = bool(self.opening or self.defaults or self.system_prompt is not None)
         force_setattr(self, "fills", fills)
+        force_setattr(self, "limited", any(one.gates for one in self.deployments))
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:
         """The route with other values of headers that deployments add. fresh: the new value by the old value;
@@ -547,7 +553,15 @@ def _deployment(
 ) -> Deployment:
     if model is None:
         facts = facts_for(provider.vendor, name)
-        return Deployment(provider.name, name, facts, provider.timers, provider.headers, provider.body)
+        return Deployment(
+            provider.name,
+            name,
+            facts,
+            provider.timers,
+            provider.headers,
+            provider.body,
+            gates=provider.gates,
+        )
     stated = model.facts if window is None else msgspec.structs.replace(model.facts, context=window)
     return Deployment(
         provider.name,
@@ -557,6 +571,7 @@ def _deployment(
         {**provider.headers, **model.headers},
         deep_merge(provider.body, model.body),
         stated.context,
+        (*model.gates, *provider.gates),
     )
 
 
