@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import msgspec
 
 from dragoman.accounts.keys import ClientKeys
+from dragoman.assembly.keyfiles import credentials_of
 from dragoman.assembly.keys import client_keys_of
 from dragoman.assembly.names import Names, local_models, naming, refuse_unknown, timers_of
 from dragoman.assembly.providers import accounts_of, answer_limits, passage_of, transport_of, wire_upstream
@@ -91,10 +92,11 @@ async def assemble(
             )
             opened.push_async_callback(transport.close)
             limits = answer_limits(account)
-            providers[name] = upstream = wire_upstream(provider, transport, limits)
+            providers[name] = upstream = wire_upstream(provider, transport, limits, seams)
             if resources := account.passthrough:
                 timers = timers_of(account.timeouts)
                 passages[name] = passage_of(provider, upstream, transport, timers, resources)
+                _follow(passages[name], upstream)
         upstreams: dict[str, Upstream] = dict(providers)
         if config.providers.local.enabled:
             settings = config.providers.local
@@ -135,14 +137,22 @@ def renew(assembly: Assembly, before: Loaded, after: Loaded, names: Names, seams
             continue
         if (upstream := assembly.providers.get(name)) is None:
             continue  # an upstream that was made in code replaces this one
+        changing = credentials_of(provider, seams)
         for api in provider.apis:
-            upstream.in_dialect(api.dialect).renew(accounts_of(provider, api))
+            upstream.in_dialect(api.dialect).renew(accounts_of(provider, api, changing))
         if (passage := assembly.passages.get(name)) is not None:
             passage.renew(upstream.accounts[0])
+            _follow(passage, upstream)
     keys = assembly.client_keys
     if after.config.auth.keys != before.config.auth.keys:
         keys = client_keys_of(after.config, seams)
     return msgspec.structs.replace(assembly, client_keys=keys, names=names)
+
+
+def _follow(passage: Passage, upstream: WireUpstream) -> None:
+    """Let a passage use the account that its upstream has, whenever that changes."""
+    if (renewal := upstream.accounts[0].renewal) is not None:
+        renewal.credential.follow("passage", lambda _: passage.renew(upstream.accounts[0]))
 
 
 def _fetcher(settings: Egress) -> Fetcher:

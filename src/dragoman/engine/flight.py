@@ -34,6 +34,7 @@ from dragoman.seams.deadlines import Deadline, Unlimited
 from dragoman.upstreams.answers import silent
 from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call, Stopwatch
+from dragoman.upstreams.wire import Account
 
 log = logging.getLogger("dragoman.engine.flight")
 
@@ -45,12 +46,14 @@ def _pool(candidate: Candidate) -> str:
 
 class _Refusals(msgspec.Struct, eq=False):
     """What one candidate has refused. tried: in which protocols. first: the first fault that spoke of one.
-    plain: the model was called again without thinking, because it has nothing to seal.
+    plain: the model was called again without thinking, because it has nothing to seal. rotated: it was called
+    again with a new credential.
     """
 
     tried: list[Backend] = []
     first: ir.Fault | None = None
     plain: bool = False
+    rotated: bool = False
 
 
 class Flight(msgspec.Struct, eq=False):
@@ -72,6 +75,8 @@ class Flight(msgspec.Struct, eq=False):
     _round: machine.Attempts[Candidate] | None = None
     _refusals: _Refusals | None = None
     """Of the candidate that is called; None = there are none."""
+    _account: Account | None = None
+    """The account of the latest attempt, as it was when that began."""
     _entry: Entry | None = None
     """The places of this exchange; None = no deployment needed one so far."""
 
@@ -182,7 +187,8 @@ class Flight(msgspec.Struct, eq=False):
             deployment.body,
             client=exchange.client or "",
         )
-        record = AttemptRecord(call.attempt, deployment.name, backend.accounts[account].tail, "relay", 0.0)
+        held = self._account = backend.accounts[account]
+        record = AttemptRecord(call.attempt, deployment.name, held.tail, "relay", 0.0)
         attempt = Attempt(
             runtime,
             asked,
@@ -277,6 +283,8 @@ class Flight(msgspec.Struct, eq=False):
         machine says, once its time has come. None = in the usual protocol. Raises RequestFailed if nobody is.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
+        if fault.kind == "authentication" and await self._rotated():
+            return candidate, attempt.backend
         calling, self._calling = self._calling or health.began(candidate, delivery.now()), None
         if (news := health.learn(calling, fault, delivery.now())) is not None:
             log.warning("%s: %s", attempt.deployment.name, news)
@@ -288,6 +296,22 @@ class Flight(msgspec.Struct, eq=False):
                     return candidate, backend
         self._refusals = None
         return await self._next(candidate, told), None
+
+    async def _rotated(self) -> bool:
+        """Whether the credential that the provider has refused has changed, so that the same candidate is
+        called again, at most once.
+        """
+        account = self._account
+        if account is None or account.renewal is None or self.delivery.committed:
+            return False
+        refusals = self._refusals = self._refusals or _Refusals()
+        if refusals.rotated or not await account.renewal.credential.refused(account.renewal.lease):
+            return False
+        refusals.rotated = True
+        if self._calling is not None:  # what became of the old key says nothing about the new one
+            calling, self._calling = self._calling, None
+            self.runtime.health.abandoned(calling)
+        return True
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
         """How the same candidate is called again: in another protocol, without seals, or without thinking;

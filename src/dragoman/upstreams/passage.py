@@ -54,7 +54,7 @@ class Passage:
         self._yields = frozenset(yields)
 
     def renew(self, account: Account) -> None:
-        """Use another credential from now on. The secrets of the one before stay hidden."""
+        """Use another account from now on. The secrets of the one before stay hidden."""
         self.account = account.succeeding(self.account)
 
     async def send(
@@ -65,6 +65,8 @@ class Passage:
         target: a path below `base_url` with its query, escaped. headers: the client's that may pass; the
         account's override them, except those in `yields`.
         """
+        if self.account.renewal is not None:
+            await self.account.renewal.credential.current()
         prepared = CIMultiDict(
             {
                 "accept": "*/*",

@@ -18,10 +18,21 @@ BOTH = {"one": LIMITED, "claude": CLAUDE}
 M = {"models": {"m": {"deployments": ["one/gpt", "claude/opus"]}}}
 
 
+class Late(Stage):
+    """A stage on which something else happens after a while."""
+
+    later: Any = None
+
+    async def _play(self, *stated: Any) -> None:
+        if self.later is not None:
+            asyncio.get_running_loop().call_later(*self.later)
+        await super()._play(*stated)
+
+
 class House:
     """A stage whose provider `one` has a limit, with the places that others hold."""
 
-    def __init__(self, limit: Limit, stage: Stage, gates: Gates) -> None:
+    def __init__(self, limit: Limit, stage: Late, gates: Gates) -> None:
         self.stage = stage
         self.gates = gates
         self.others: Held = {}
@@ -41,17 +52,6 @@ class House:
     @property
     def running(self) -> int:
         return self.gates.named["providers.one"].running
-
-
-class Late(Stage):
-    """A stage on which something else happens after a while."""
-
-    later: Any = None
-
-    async def _play(self, *stated: Any) -> None:
-        if self.later is not None:
-            asyncio.get_running_loop().call_later(*self.later)
-        await super()._play(*stated)
 
 
 def house(limit: Limit, providers: Any = BOTH, **more: Any) -> House:
