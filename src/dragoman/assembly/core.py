@@ -17,6 +17,8 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ClientKeys
+from dragoman.alerts.sender import Alerts
+from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble, renew
 from dragoman.assembly.health import adopt
 from dragoman.assembly.names import limits_of, naming
@@ -38,7 +40,7 @@ from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.performance import Performance
-from dragoman.routing.health import Health
+from dragoman.routing.health import Event, Health
 from dragoman.routing.route import Deployment, Entry, Model, Route
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
@@ -132,6 +134,8 @@ class Core:
         """The shared memory with the counts of all workers; None = there is only one process."""
         self.peers = Peers()
         """The other workers, and the keeper."""
+        self.alerts = Alerts(seams)
+        """The receivers of alerts, which only the keeper sends to."""
         self._telling: asyncio.TimerHandle | None = None
         self.performance = Performance()
         self.bounds = Bounds(seams)
@@ -203,6 +207,8 @@ class Core:
             )
             adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
             self.gates.adopt(limits_of(self.config))
+            self.alerts.adopt(targets_of(self.config))
+            self.peers.receive("alert", self.alerts.note)
             self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
                 Runtime(
@@ -220,6 +226,7 @@ class Core:
                     heavy=self.heavy,
                     health=self.providers_health,
                     gates=self.gates,
+                    told=self._alert if self.config.alerts else None,
                 )
             )
             responses = self.config.responses
@@ -245,6 +252,10 @@ class Core:
             if self.board is not None:
                 self._tell(self.board)
             self.admitting = assembly.client_keys
+
+    def _alert(self, event: Event) -> None:
+        """Have the keeper send an alert."""
+        self.peers.hand("alert", alert_of(event, self.seams.now()))
 
     async def reread_secrets(self) -> tuple[Reading, ...]:
         """Read the files of secrets again, and use new client keys, provider keys and headers from then on.
@@ -277,6 +288,7 @@ class Core:
             self.engine.rename(names.table)
         self._assembly = renew(assembly, before, after, names, self.seams)
         adopt(self.providers_health, after.config, self._assembly.providers, self.seams.monotonic())
+        self.alerts.adopt(targets_of(after.config))
         if self.admitting is not None:
             self.admitting = self._assembly.client_keys
 
@@ -332,6 +344,7 @@ class Core:
         if self._background is not None:
             await self._background.close()
         self.heavy.close()
+        await self.alerts.close()
         assembly, self._assembly, self._engine = self._assembly, None, None
         if assembly is not None:
             await assembly.close()

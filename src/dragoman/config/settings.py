@@ -1,7 +1,7 @@
 """Every setting, stated once: name, type, default, unit, meaning and environment variable.
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
-messages are made from the declarations here and in `answers`, `egress`, `lasting` and `serving`.
+messages are made from the declarations here and in `alerting`, `answers`, `egress`, `lasting` and `serving`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
+from dragoman.config.alerting import Alert
 from dragoman.config.answers import Answers
 from dragoman.config.egress import Egress
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
@@ -438,6 +439,8 @@ class Config(Section, frozen=True):
     """How failed attempts are retried."""
     breaker: Breaker = Breaker()
     """How failures are remembered."""
+    alerts: tuple[Alert, ...] = ()
+    """Receivers of alerts (webhooks): each `{url, secret, events, every}`."""
     egress: Egress = Egress()
     """Files that requests name by URL: allowed hosts and limits."""
     seals: Seals = Seals()

@@ -27,7 +27,7 @@ from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
-from dragoman.routing.health import Asking, Calling
+from dragoman.routing.health import Asking, Calling, Event
 from dragoman.routing.outcome import for_client, is_absent, refuses_seals
 from dragoman.routing.route import Candidate, Deployment
 from dragoman.seams.deadlines import Deadline, Unlimited
@@ -88,7 +88,7 @@ class Flight(msgspec.Struct, eq=False):
         try:
             candidate = self.plan.route.first if health.calm else await self._first()
             while True:
-                if self.plan.route.limited:
+                if candidate.deployment.gates or self._entry is not None:
                     candidate, backend = await self._admitted(candidate, backend)
                 if self.asked.light:
                     attempt = self._prepared(candidate, backend)
@@ -243,7 +243,14 @@ class Flight(msgspec.Struct, eq=False):
     def _answered(self, calling: Calling) -> None:
         """Remember that an attempt was answered."""
         if self.runtime.health.answered(calling):
-            log.warning("%s: answers again", calling.deployment.name)
+            deployment = calling.deployment
+            self._tell(Event("recovery", deployment, f"{deployment.name}: answers again"))
+
+    def _tell(self, event: Event) -> None:
+        """Tell the operator something."""
+        log.warning("%s", event.message)
+        if self.runtime.told is not None:
+            self.runtime.told(event)
 
     async def _broken_off(self) -> None:
         """Note that the exchange ends with an error, or because its client has gone."""
@@ -286,8 +293,8 @@ class Flight(msgspec.Struct, eq=False):
         if fault.kind == "authentication" and await self._rotated():
             return candidate, attempt.backend
         calling, self._calling = self._calling or health.began(candidate, delivery.now()), None
-        if (news := health.learn(calling, fault, delivery.now())) is not None:
-            log.warning("%s: %s", attempt.deployment.name, news)
+        for event in health.learn(calling, fault, delivery.now()):
+            self._tell(event)
         if not delivery.committed:
             delivery.cost_so_far = None  # the failed attempt delivered nothing
             if self.way.learns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -14,7 +14,7 @@ from dragoman.engine.sealing import Kept
 from dragoman.hooks import Hooks
 from dragoman.net.fetch import Fetcher
 from dragoman.routing.attempts import Policy
-from dragoman.routing.health import Health
+from dragoman.routing.health import Event, Health
 from dragoman.routing.route import Table
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
@@ -32,7 +32,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     they are not stored. kept: the clients for whom this process has stored some. store: all that lasts.
     health: what is remembered of keys and deployments. gates: the limits on what runs at once. addressees:
     the names of providers and protocols, to which a member of a request may be addressed; made from
-    `backends`.
+    `backends`. told: is called with what an operator has to know; None = only the log says it.
     """
 
     table: Table
@@ -51,6 +51,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     health: Health = msgspec.field(default_factory=Health)
     gates: Gates = msgspec.field(default_factory=Gates)
     addressees: frozenset[str] = frozenset()
+    told: Callable[[Event], None] | None = None
 
     def __post_init__(self) -> None:
         force_setattr(self, "addressees", frozenset({*self.backends, *DIALECTS}))

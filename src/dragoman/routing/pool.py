@@ -166,6 +166,10 @@ class Pool:
                 ready.append(place)
         return Order(ready, sorted(resting), sorted(refused, key=lambda place: keys[place].asked))
 
+    def exhausted(self, model: str, now: float) -> bool:
+        """Whether no key can be asked for a model, or only such as were refused."""
+        return all(key.comes_last(model, now) or key.rests_until(model, now) is not None for key in self.keys)
+
     def _places(self) -> Sequence[int]:
         """All places in the order of the choice."""
         count = len(self.keys)

@@ -181,7 +181,7 @@ class Route(msgspec.Struct, frozen=True):
     of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds.
 
     These follow from the others. first: who is called first. selects: some deployment may drop out, or
-    answers are checked. fills: a request may be changed. limited: a call may need places at gates.
+    answers are checked. fills: a request may be changed.
     """
 
     asked: str
@@ -196,7 +196,6 @@ class Route(msgspec.Struct, frozen=True):
     first: Candidate = Candidate(Deployment("", ""))
     selects: bool = False
     fills: bool = False
-    limited: bool = False
 
     def __post_init__(self) -> None:
         first = self.deployments[0]
@@ -205,7 +204,6 @@ class Route(msgspec.Struct, frozen=True):
         force_setattr(self, "selects", restricts or self.check_output)
         fills = bool(self.opening or self.defaults or self.system_prompt is not None)
         force_setattr(self, "fills", fills)
-        force_setattr(self, "limited", any(one.gates for one in self.deployments))
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:
         """The route with other values of headers that deployments add. fresh: the new value by the old value;
