@@ -41,14 +41,16 @@ class Alert(Section, frozen=True):
 
 def require_receiver(url: str) -> None:
     """Raise ValueError if alerts cannot be sent to a URL."""
+    named = False
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        named = "@" in parts.netloc
     except ValueError:  # its text is not shown: it contains the address, which may contain a token
         usable = False
     if not usable or not all("!" <= character <= "~" for character in url):
         raise ValueError("expected http://host/path or https://host/path")
-    if "@" in parts.netloc:
+    if named:
         raise ValueError("a user name in the URL is not used; receivers check the signature instead")
 
 

@@ -20,7 +20,7 @@ def test_receivers_have_their_settings() -> None:
     assert (second.name, second.url.reveal(), second.events, second.every) == (
         "alerts[1]",
         "http://127.0.0.1:9/b",
-        {"outage"},
+        frozenset({"outage"}),
         60.0,
     )
 
