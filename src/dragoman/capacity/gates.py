@@ -290,7 +290,7 @@ class Gates:
         if gate not in ticket.at:
             ticket.at.add(gate)
             gate.enqueue(ticket)
-            self._look_later(gate)
+        self._look_later(gate)
 
     def _withdraw(self, ticket: _Ticket) -> None:
         for gate in ticket.at:

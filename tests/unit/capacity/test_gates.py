@@ -217,6 +217,43 @@ async def test_starts_keep_their_distance() -> None:
     assert made.named[M].running == 3
 
 
+async def test_nobody_overtakes_those_who_wait_for_their_start() -> None:
+    clock = [0.0]
+    made = Gates(lambda: clock[0])
+    made.adopt({M: Limit(None, delay=100.0)})
+    one, two = Request(made), Request(made)
+    assert await settled(one, two) == [True, False]
+    clock[0] = 101.0  # the timer for it is late
+    assert made.enter({}, [(M,)]) is None
+    three = Request(made, "b")
+    assert await settled(two, three) == [True, False]
+    three.task.cancel()
+    await settled()
+    gate = made.named[M]
+    assert gate.waiting == 0
+    if gate.timer is not None:
+        gate.timer.cancel()
+
+
+async def test_a_delay_that_began_meanwhile_is_waited_for_too() -> None:
+    """One that waits for its model finds, when that is free, that somebody else has just begun elsewhere."""
+    loop = asyncio.get_running_loop()
+    made = Gates(loop.time)
+    made.adopt({M: Limit(1), P: Limit(None, delay=0.1)})
+    first, holder = Request(made, options=[(P,)]), Request(made, options=[(M,)])
+    stuck = Request(made, options=[(M, P)])
+    assert await settled(first, holder, stuck) == [True, True, False]
+    holder.end()  # it waits for the delay now, too
+    second = Request(made, options=[(M,)])
+    assert await settled(stuck, second) == [False, True]
+    await asyncio.sleep(0.15)  # the delay is over, but not the second one
+    other = Request(made, options=[(P,)])
+    assert await settled(stuck, other) == [False, True]
+    second.end()
+    async with asyncio.timeout(10):
+        await stuck.task
+
+
 async def test_new_limits_hold_for_those_who_wait() -> None:
     made = gates(m=Limit(1))
     requests = [Request(made) for _ in range(4)]
