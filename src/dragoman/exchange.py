@@ -84,7 +84,8 @@ class Exchange(msgspec.Struct, eq=False):
     reading headers and body, which therefore hold for every attempt. tags: the client's tags of this request.
     metadata: values that the client sent for the gateway to keep. fault: why the exchange failed, None = it
     did not. status: the HTTP status that the client got. waited: seconds of waiting for upstreams, between
-    attempts, and for the client's body. first: when the first content of a stream came. end: who ended it, in
+    attempts, in queues, and for the client's body. queued: those of them in the queues of models and
+    providers. first: when the first content of a stream came. end: who ended it, in
     which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None anywhere
     = unknown, or not yet.
     """
@@ -116,6 +117,7 @@ class Exchange(msgspec.Struct, eq=False):
     fault: ir.Fault | None = None
     status: int | None = None
     waited: float = 0.0
+    queued: float = 0.0
     first: float | None = None
     ended: float | None = None
     end: str | None = None

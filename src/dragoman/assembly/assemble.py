@@ -142,12 +142,13 @@ def _assembled(
         providers[name] = upstream = parts.take(
             f"provider {name}",
             (provider, limits_of_answers, transport),
-            partial(_wire, provider, transport, limits_of_answers, outside.before),
+            partial(_wire, provider, transport, limits_of_answers, outside),
             WireUpstream.close,
         )
         if resources := account.passthrough:
             timers = timers_of(account.timeouts)
             passages[name] = passage_of(provider, upstream, transport, timers, resources)
+            _follow(passages[name], upstream)
     upstreams: dict[str, Upstream] = dict(providers)
     if config.providers.local.enabled:
         queue = config.providers.local.queue
@@ -182,13 +183,18 @@ def _assembled(
     )
 
 
-def _wire(
-    provider: Provider, transport: Transport, limits: AnswerLimits, before: Assembly | None
-) -> WireUpstream:
-    upstream = wire_upstream(provider, transport, limits)
-    if before is not None and (earlier := before.providers.get(provider.name)) is not None:
+def _wire(provider: Provider, transport: Transport, limits: AnswerLimits, outside: _Outside) -> WireUpstream:
+    upstream = wire_upstream(provider, transport, limits, outside.seams)
+    earlier = None if outside.before is None else outside.before.providers.get(provider.name)
+    if earlier is not None:
         upstream.remember(earlier)
     return upstream
+
+
+def _follow(passage: Passage, upstream: WireUpstream) -> None:
+    """Let a passage use the account that its upstream has, whenever that changes."""
+    if (renewal := upstream.accounts[0].renewal) is not None:
+        renewal.credential.follow("passage", lambda _: passage.renew(upstream.accounts[0]))
 
 
 def _fetcher(settings: Egress) -> Fetcher:

@@ -17,13 +17,18 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ClientKeys
+from dragoman.alerts.sender import Alerts
+from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.checks import checks_of
 from dragoman.assembly.health import adopt
+from dragoman.assembly.names import limits_of
 from dragoman.assembly.parts import Part
 from dragoman.assembly.reload import Outcome, Reloads
 from dragoman.assembly.sharing import share
+from dragoman.capacity.gates import Gates
 from dragoman.capacity.heavy import HeavySteps
+from dragoman.capacity.places import PlacesFile, SharedPlaces
 from dragoman.config.load import Loaded, load
 from dragoman.config.settings import Config
 from dragoman.dialects import compatibility
@@ -41,7 +46,7 @@ from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.performance import Performance
-from dragoman.routing.health import Health
+from dragoman.routing.health import Event, Health
 from dragoman.routing.policy import rotations
 from dragoman.routing.policy_rotation import Rotated
 from dragoman.routing.route import Deployment, Entry, Model, Route
@@ -117,6 +122,8 @@ class Core:
         """Runs the steps of large requests one at a time."""
         self.providers_health = Health()
         """What is remembered of keys and deployments; outlives the running parts."""
+        self.gates = Gates(seams.monotonic)
+        """The limits on the requests that run at once; they outlive the running parts."""
         self.requests: set[asyncio.Task[Any]] = set()
         """The tasks that handle the running HTTP requests and WebSockets."""
         self.exchanges: set[Exchange] = set()
@@ -135,6 +142,8 @@ class Core:
         """The shared memory with the counts of all workers; None = there is only one process."""
         self.peers = Peers()
         """The other workers, and the keeper."""
+        self.alerts = Alerts(seams)
+        """The receivers of alerts, which only the keeper sends to."""
         self._telling: asyncio.TimerHandle | None = None
         self._checks: Checks | None = None
         self.performance = Performance()
@@ -194,6 +203,10 @@ class Core:
             provider = provider.name
         self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
 
+    def share_places(self, file: PlacesFile) -> None:
+        """Count the requests that run at once together with the other workers. Before `start`."""
+        self.gates.share(lambda name: SharedPlaces(file, name, self.worker, self.workers))
+
     @property
     def started(self) -> bool:
         """Whether requests can be served: `start` has ended, and `close` was not called."""
@@ -213,6 +226,9 @@ class Core:
             await share(self.providers_health, self.peers, self.seams)
             self.providers_health.memory.start = self.worker - 1
             self._attend(assembly)
+            self.gates.adopt(limits_of(self.config))
+            self.alerts.adopt(targets_of(self.config))
+            self.peers.receive("alert", self.alerts.note)
             self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(self._runtime(assembly))
             responses = self.config.responses
@@ -243,6 +259,10 @@ class Core:
         reached = self.bounds.reached
         return await assemble(loaded, self._own, self._models, self.seams, reached, before=before)
 
+    def _alert(self, event: Event) -> None:
+        """Have the keeper send an alert."""
+        self.peers.hand("alert", alert_of(event, self.seams.now()))
+
     def _attend(self, assembly: Assembly) -> None:
         """Begin the duties that only one process of a machine may have, with these parts, and end those of
         the parts before.
@@ -270,6 +290,8 @@ class Core:
             store=assembly.store,
             heavy=self.heavy,
             health=self.providers_health.view(),
+            gates=self.gates,
+            told=self._alert if self.config.alerts else None,
         )
 
     async def reload(self) -> Outcome:
@@ -295,6 +317,8 @@ class Core:
         names = msgspec.structs.replace(assembly.names, table=assembly.names.table.also(dict(self.made)))
         self._assembly = assembly = msgspec.structs.replace(assembly, names=names)
         adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
+        self.gates.adopt(limits_of(self.config))
+        self.alerts.adopt(targets_of(self.config))
         self._attend(assembly)
         figures = self._figures.providers
         self._figures.providers = {name: figures.get(name) or ProviderHealth() for name in assembly.upstreams}
@@ -362,6 +386,7 @@ class Core:
             await self._background.close()
         self.heavy.close()
         await self.reloads.end()
+        await self.alerts.close()
         assembly, self._assembly, self._engine = self._assembly, None, None
         if assembly is not None:
             await assembly.close()

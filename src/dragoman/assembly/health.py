@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from dragoman.config.settings import Config
 from dragoman.routing.breaker import Limits
 from dragoman.routing.health import Health
 from dragoman.routing.pool import Key, Pool
+from dragoman.upstreams.credential import Lease
 from dragoman.upstreams.wire import WireUpstream
 
 
@@ -20,8 +22,21 @@ def adopt(health: Health, config: Config, providers: Mapping[str, WireUpstream],
     for name in health.pools.keys() - providers.keys():
         del health.pools[name]
     for name, upstream in providers.items():
-        keys = [Key(account.id, account.tail) for account in upstream.accounts]
+        keys = _keys(upstream)
+        for account in upstream.accounts:
+            if account.renewal is not None:
+                account.renewal.credential.follow("health", partial(_follow, health, name, upstream))
         choice = config.providers.named[name].key_choice
         pool = health.pools.get(name)
         health.pools[name] = Pool(keys, choice) if pool is None else pool.renewed(keys, choice)
     health.settle(now)
+
+
+def _keys(upstream: WireUpstream) -> list[Key]:
+    return [Key(account.id, account.tail) for account in upstream.accounts]
+
+
+def _follow(health: Health, name: str, upstream: WireUpstream, _: Lease) -> None:
+    """A key of a provider has changed: what is known of the one before does not hold for it."""
+    if (pool := health.pools.get(name)) is not None:
+        pool.exchange(_keys(upstream))

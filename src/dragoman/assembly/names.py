@@ -8,9 +8,12 @@ from pathlib import Path
 import msgspec
 
 from dragoman.accounts.grants import WILDCARD, Grants
+from dragoman.capacity.gates import Limit
 from dragoman.config.load import Loaded
-from dragoman.config.settings import Config, ModelTimeouts, Timeouts
+from dragoman.config.settings import Concurrency, Config, ModelTimeouts, Timeouts
 from dragoman.config.settings import Model as ModelSettings
+from dragoman.config.settings import Provider as ProviderSettings
+from dragoman.config.tree import join
 from dragoman.dialects.facts import Facts
 from dragoman.errors import ConfigError
 from dragoman.providers.catalog import unconfigured
@@ -45,9 +48,7 @@ def naming(
     models; None = those installed or configured now. Raises ConfigError for a name that leads nowhere.
     """
     config = loaded.config
-    named = [
-        _named(provider, config.providers.named[name].timeouts) for name, provider in loaded.providers.items()
-    ]
+    named = [_named(provider, config.providers.named[name]) for name, provider in loaded.providers.items()]
     named += [Named(name, name) for name in own]
     if config.providers.local.enabled:
         spellings = frozenset(alias for row in WEIGHTS for alias in row.aliases)
@@ -132,15 +133,40 @@ def local_models(config: Config) -> dict[str, LocalModel]:
     return models
 
 
-def _named(provider: Provider, timeouts: Timeouts) -> Named:
+def limits_of(config: Config) -> dict[str, Limit]:
+    """The limits on what runs at once, by the names of the settings that have one ("models.fast")."""
+    stated = {_gate("providers", name): one.concurrency for name, one in config.providers.named.items()}
+    stated |= {_gate("models", name): one.concurrency for name, one in config.models.items()}
+    return {
+        name: Limit(one.limit, one.queue, float(one.wait) or None, float(one.delay))
+        for name, one in stated.items()
+        if _limits(one)
+    }
+
+
+def _gate(section: str, name: str) -> str:
+    return join(section, name)
+
+
+def _limits(concurrency: Concurrency) -> bool:
+    return concurrency.limit is not None or concurrency.delay > 0
+
+
+def _gates(section: str, name: str, concurrency: Concurrency) -> tuple[str, ...]:
+    """The gate of a model or a provider, if it has one."""
+    return (_gate(section, name),) if _limits(concurrency) else ()
+
+
+def _named(provider: Provider, settings: ProviderSettings) -> Named:
     vendor = provider.vendor
     return Named(
         provider.name,
         vendor.name if vendor is not None else provider.name,
         provider.models,
         patterns=vendor.models if vendor is not None else (),
-        timers=timers_of(timeouts),
+        timers=timers_of(settings.timeouts),
         body=dict(provider.body),
+        gates=_gates("providers", provider.name, settings.concurrency),
     )
 
 
@@ -179,6 +205,7 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
             None if (price := target.price) is None else Price(float(price.input), float(price.output))
             for target in model.targets
         ),
+        gates=_gates("models", name, model.concurrency),
     )
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
+from itertools import zip_longest
 from typing import Any
 
+import msgspec
+
+from dragoman.assembly.keyfiles import credentials_of
 from dragoman.capacity.space import Space
 from dragoman.config.differences import digest
 from dragoman.config.settings import Provider as ProviderSettings
@@ -13,20 +18,26 @@ from dragoman.dialects.resources import Resource
 from dragoman.dialects.table import DIALECTS
 from dragoman.net.client import ClientName
 from dragoman.net.transport import Pool, Reached, Transport
+from dragoman.providers.auth import Credential as Key
 from dragoman.providers.auth import sign
 from dragoman.providers.provider import Api, Provider
 from dragoman.routing.route import Timers
+from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.upstreams.answers import AnswerLimits
+from dragoman.upstreams.credential import Credential, Lease
 from dragoman.upstreams.passage import Passage
-from dragoman.upstreams.wire import Account, WireUpstream
+from dragoman.upstreams.wire import Account, Renewal, WireUpstream
 
 
-def wire_upstream(provider: Provider, transport: Transport, limits: AnswerLimits) -> WireUpstream:
+def wire_upstream(
+    provider: Provider, transport: Transport, limits: AnswerLimits, seams: Seams = SYSTEM
+) -> WireUpstream:
     """The upstream of a configured provider: its first protocol, with its others as `further`."""
     first, *rest = provider.apis
-    further = [_spoken(provider, api, transport, limits) for api in rest]
-    return _spoken(provider, first, transport, limits, further)
+    changing = credentials_of(provider, seams)
+    further = [_spoken(provider, api, transport, limits, changing) for api in rest]
+    return _spoken(provider, first, transport, limits, changing, further=further)
 
 
 def answer_limits(settings: ProviderSettings) -> AnswerLimits:
@@ -49,6 +60,8 @@ def _spoken(
     api: Api,
     transport: Transport,
     limits: AnswerLimits,
+    changing: Sequence[Credential | None],
+    *,
     further: Sequence[WireUpstream] = (),
 ) -> WireUpstream:
     return WireUpstream(
@@ -59,7 +72,7 @@ def _spoken(
         stream_url=api.stream_url,
         base_url=_base_url(api),
         bases=api.bases,
-        accounts=accounts_of(provider, api),
+        accounts=accounts_of(provider, api, changing),
         quirks=api.quirks,
         models=api.models,
         further=further,
@@ -68,18 +81,38 @@ def _spoken(
     )
 
 
-def accounts_of(provider: Provider, api: Api) -> list[Account]:
-    """An account for each credential (one if there is none): signed headers and URL in the protocol `api`."""
+def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | None] = ()) -> list[Account]:
+    """An account for each key (one if there is none): signed headers and URL in the protocol `api`.
+
+    changing: for each key, what follows its changes; None = nothing does. () = for none.
+    """
+    if not provider.credentials:
+        return [_account(provider, api, None)]
+    accounts = []
+    for key, credential in zip_longest(provider.credentials, changing):
+        account = _account(provider, api, key)
+        if credential is not None:
+            follow = partial(_renewed, provider, api, key)
+            account = msgspec.structs.replace(account, renewal=Renewal(credential, credential.lease, follow))
+        accounts.append(account)
+    return accounts
+
+
+def _renewed(provider: Provider, api: Api, key: Key, lease: Lease) -> Account:
+    """The account with the secret of a lease in place of its key's."""
+    held = None if lease.secret is None else msgspec.structs.replace(key, secret=lease.secret)
+    return _account(provider, api, held)
+
+
+def _account(provider: Provider, api: Api, key: Key | None) -> Account:
     extra = {name: secret.reveal() for name, secret in provider.headers.items()}
-    return [
-        Account(
-            sign(api.chat_url, {}, credential=credential, scheme=api.auth, fixed=api.fixed, extra=extra),
-            None if credential is None else credential.secret.tail,
-            (*(() if credential is None else (credential.secret.reveal(),)), *extra.values()),
-            _identity(provider, None if credential is None else credential.secret.reveal()),
-        )
-        for credential in provider.credentials or (None,)
-    ]
+    text = None if key is None else key.secret.reveal()
+    return Account(
+        sign(api.chat_url, {}, credential=key, scheme=api.auth, fixed=api.fixed, extra=extra),
+        None if key is None else key.secret.tail,
+        (*(() if text is None else (text,)), *extra.values()),
+        _identity(provider, text),
+    )
 
 
 def _identity(provider: Provider, key: str | None) -> str:

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping, Sequence
 
+    from dragoman.capacity.places import PlacesFile
     from dragoman.config.load import Loaded
+    from dragoman.gateway import Gateway
     from dragoman.server.supervisor import Keeper, Worker
 
 _CANNOT_LISTEN = {
@@ -161,8 +163,12 @@ def _answer(
     listener: socket.socket,
     announce: Callable[[_Offer], None],
     worker: Worker | None = None,
+    *,
+    places: PlacesFile | None = None,
 ) -> None:
-    """Serve in this process until it is stopped. announce: called when ready. worker: None = the only one."""
+    """Serve in this process until it is stopped. announce: called when ready. worker: None = the only one.
+    places: in which all workers count the running requests.
+    """
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
     from dragoman.server.serve import serve
@@ -176,11 +182,9 @@ def _answer(
     gateway = Gateway(found, observers=observers)
     gateway.reloads.told = lambda outcome: tell(terminal, outcome)
     if worker is not None:
-        gateway.worker, gateway.workers, gateway.board = worker.number, worker.count, worker.board
-        if worker.line is not None:
-            from dragoman.server.peers import WorkerPeers
-
-            gateway.peers = WorkerPeers(worker.number, worker.line, worker.board)
+        _join(gateway, worker)
+    if places is not None:
+        gateway.share_places(places)
     answered = False
 
     def ready() -> None:
@@ -208,6 +212,15 @@ def _answer(
             log.close()
 
 
+def _join(gateway: Gateway, worker: Worker) -> None:
+    """Let a gateway know the other workers."""
+    gateway.worker, gateway.workers, gateway.board = worker.number, worker.count, worker.board
+    if worker.line is not None:
+        from dragoman.server.peers import WorkerPeers
+
+        gateway.peers = WorkerPeers(worker.number, worker.line, worker.board)
+
+
 def _answer_by_many(
     terminal: Terminal, found: Loaded, listener: socket.socket, announce: Callable[[_Offer], None]
 ) -> None:
@@ -215,6 +228,7 @@ def _answer_by_many(
     are ready.
     """
     from dragoman.assembly.core import DRAIN_DELAY
+    from dragoman.capacity.places import PlacesFile
     from dragoman.gateway import Gateway
     from dragoman.server.keeper import keep
     from dragoman.server.peers import KeeperPeers
@@ -223,8 +237,11 @@ def _answer_by_many(
     for module in _SHARED:
         import_module(module)
 
+    places = PlacesFile()
+
     def work(worker: Worker) -> None:
-        _answer(terminal, found, listener, lambda offer: worker.ready(msgspec.json.encode(offer)), worker)
+        ready = lambda offer: worker.ready(msgspec.json.encode(offer))  # noqa: E731
+        _answer(terminal, found, listener, ready, worker, places=places)
 
     def be_keeper(keeper: Keeper) -> None:
         gateway = Gateway(found if keeper.loaded is None else keeper.loaded)

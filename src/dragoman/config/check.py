@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from dragoman.accounts.grants import WILDCARD, Grants
 from dragoman.accounts.keys import is_loopback
 from dragoman.config import resolve
+from dragoman.config.alerting import require_receiver, require_signing
 from dragoman.config.check_balancing import misfits
 from dragoman.config.decode import suggest
 from dragoman.config.locate import is_file
@@ -130,6 +131,7 @@ class _Checker:
             self.model(name, model, join("models", name))
         for name, alias in self.config.aliases.items():
             self.alias(name, alias, join("aliases", name))
+        self.alerts()
         self.circles()
         self.output_checks()
         if self.config.default_model is not None:
@@ -183,6 +185,13 @@ class _Checker:
                 tell = self.warn if is_loopback(self.config.server.host) else self.problem
                 short = f"a key shorter than {_SHORTEST_KEY} characters can be guessed"
                 tell(path, short, "`dragoman config key` prints a strong key")
+
+    def alerts(self) -> None:
+        for index, alert in enumerate(self.config.alerts):
+            self.run_rule(f"alerts[{index}].url", require_receiver, alert.url.reveal())
+            self.run_rule(f"alerts[{index}].secret", require_signing, alert.secret.reveal())
+            if not alert.events:
+                self.problem(f"alerts[{index}].events", "no alert is sent to this receiver")
 
     def provider(self, name: str, settings: ProviderSettings, path: str) -> None:
         if not name or "/" in name or name != name.strip():

@@ -126,7 +126,7 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("max_budget", "budget_duration"), _BUDGETS),
         **dict.fromkeys(("tenant_id", "client_id", "client_secret"), _SIGN_IN),
         "api_version": "not needed: /openai/v1 has no versions",
-        "max_parallel_requests": f"{_LIMITS}; providers.NAME.pool.size bounds connections",
+        "max_parallel_requests": "here: concurrency, of models.NAME or providers.NAME",
         "tags": "requests are not routed by tags here",
         "mock_response": "the provider simulate makes up answers: use: simulate/echo",
         "drop_params": "the default here, and what is dropped is named",

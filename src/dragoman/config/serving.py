@@ -104,6 +104,10 @@ class Server(Section, frozen=True):
     ] = SHARED
     """Addresses and networks that many clients share, such as a proxy. Add your load balancer here if its
     address is public."""
+    max_requests: Annotated[int, about(unit="requests", ge=1)] = 10_000
+    """How many requests each worker works on at a time, including those that wait in queues. Further ones get
+    503 with `Retry-After` at once, before their body is read; GET requests, and those for `/admin`, are
+    answered. An open WebSocket counts as one request. A waiting request takes about 20 kB beside its body."""
     heartbeat: Duration = Duration(15)
     """After this time without content, the gateway sends a comment, ping or blank in a stream, so that
     proxies and clients do not time out; not in Ollama's protocol, nor in Gemini's with `alt=sse`. If the

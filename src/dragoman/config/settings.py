@@ -1,8 +1,8 @@
 """Every setting, stated once: name, type, default, unit, meaning and environment variable.
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
-messages are made from the declarations here and in its groups: `answers`, `balancing`, `egress`, `lasting`
-and `serving`.
+messages are made from the declarations here and in its groups: `alerting`, `answers`, `balancing`, `egress`,
+`lasting` and `serving`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
+from dragoman.config.alerting import Alert
 from dragoman.config.answers import Answers
 from dragoman.config.balancing import PolicyName, Price, Rotate
 from dragoman.config.egress import Egress
@@ -137,6 +138,23 @@ class Check(Section, frozen=True):
     """How long to wait for the answer. 0 = no limit."""
 
 
+class Concurrency(Section, frozen=True):
+    """How many requests run at once, and how many may wait for their turn. Streams run until their end."""
+
+    shorthand: ClassVar[str | None] = "limit"
+
+    limit: Annotated[int | None, about(unit="requests", default="no limit", ge=1, le=100_000)] = None
+    """How many requests run at once, over all workers. Further ones are sent to other deployments of their
+    model; if all are full, they wait in a queue, in which clients take turns."""
+    queue: Annotated[int, about(unit="requests", ge=0)] = 100
+    """How many requests may wait, in each worker. Beyond it, the last request of the client with the most
+    waiting requests gets 429 (`queue_full`)."""
+    wait: Duration = Duration(60)
+    """How long a request may wait. Then it gets 429 (`queue_timeout`). 0 = no limit."""
+    delay: Duration = Duration(0)
+    """The shortest time between the starts of two requests, over all workers."""
+
+
 class Api(Section, frozen=True):
     """A further protocol that a provider speaks, at the same address and for the same keys."""
 
@@ -217,6 +235,8 @@ class Provider(Section, frozen=True):
     """Its connections."""
     check: Check = Check()
     """How often the provider is asked if it answers: `30s`, or `{every, when, wait}`. By default never."""
+    concurrency: Concurrency = Concurrency()
+    """How many requests for its models run at once: a number, or `{limit, queue, wait, delay}`."""
     proxy: Annotated[Secret | None, about(default="none")] = None
     """The HTTP proxy for connections to this provider: `http://[user:password@]host:port`."""
     verify_tls: bool = True
@@ -356,6 +376,10 @@ class Model(Section, frozen=True):
     """What the model supports."""
     timeouts: ModelTimeouts = ModelTimeouts()
     """Timeouts that differ from the provider's."""
+    concurrency: Concurrency = Concurrency()
+    """How many requests for this model run at once: a number, or `{limit, queue, wait, delay}`. Requests that
+    name a deployment of it by `provider/model` do not count; `concurrency` of the provider limits them too.
+    """
     strict: Annotated[Strict | None, about(default="the general setting")] = None
     """Overrides the general `strict`."""
     check_output: Annotated[bool | None, about(default="the general setting")] = None
@@ -454,6 +478,8 @@ class Config(Section, frozen=True):
     """How failed attempts are retried."""
     breaker: Breaker = Breaker()
     """How failures are remembered."""
+    alerts: tuple[Alert, ...] = ()
+    """Receivers of alerts (webhooks): each `{url, secret, events, every}`."""
     egress: Egress = Egress()
     """Files that requests name by URL: allowed hosts and limits."""
     seals: Seals = Seals()

@@ -42,7 +42,7 @@ async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: 
         except (RequestFailed, TimeoutError) as error:
             if delivery.client.begun:
                 raise
-            if isinstance(error, TimeoutError):
+            if isinstance(error, TimeoutError) and asked.exchange.attempts:  # else it waited in a queue
                 asked.exchange.attempts[-1].fault = _TOO_LATE
         else:
             return

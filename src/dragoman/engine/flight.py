@@ -16,6 +16,7 @@ from dragoman.engine.affinity import circumstances
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.delivery import Delivery, Running
+from dragoman.engine.entry import Entry
 from dragoman.engine.media import Media
 from dragoman.engine.places import located
 from dragoman.engine.plan import Plan
@@ -27,7 +28,7 @@ from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
-from dragoman.routing.health import Asking, Calling
+from dragoman.routing.health import Asking, Calling, Event
 from dragoman.routing.outcome import for_client, is_absent, refuses_seals
 from dragoman.routing.policy import Circumstances
 from dragoman.routing.route import Candidate, Deployment
@@ -35,6 +36,7 @@ from dragoman.seams.deadlines import Deadline, Unlimited
 from dragoman.upstreams.answers import silent
 from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call, Stopwatch
+from dragoman.upstreams.wire import Account
 
 log = logging.getLogger("dragoman.engine.flight")
 
@@ -46,12 +48,14 @@ def _pool(candidate: Candidate) -> str:
 
 class _Refusals(msgspec.Struct, eq=False):
     """What one candidate has refused. tried: in which protocols. first: the first fault that spoke of one.
-    plain: the model was called again without thinking, because it has nothing to seal.
+    plain: the model was called again without thinking, because it has nothing to seal. rotated: it was called
+    again with a new credential.
     """
 
     tried: list[Backend] = []
     first: ir.Fault | None = None
     plain: bool = False
+    rotated: bool = False
 
 
 class Flight(msgspec.Struct, eq=False):
@@ -73,6 +77,10 @@ class Flight(msgspec.Struct, eq=False):
     _round: machine.Attempts[Candidate] | None = None
     _refusals: _Refusals | None = None
     """Of the candidate that is called; None = there are none."""
+    _account: Account | None = None
+    """The account of the latest attempt, as it was when that began."""
+    _entry: Entry | None = None
+    """The places of this exchange; None = no deployment needed one so far."""
 
     async def run(self) -> None:
         """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
@@ -82,6 +90,8 @@ class Flight(msgspec.Struct, eq=False):
         try:
             candidate = route.first if health.calm and route.spread is None else await self._first()
             while True:
+                if candidate.deployment.gates or self._entry is not None:
+                    candidate, backend = await self._admitted(candidate, backend)
                 if self.asked.light:
                     attempt = self._prepared(candidate, backend)
                 else:
@@ -95,8 +105,8 @@ class Flight(msgspec.Struct, eq=False):
                         if way.seals and (record.reasons or self.runtime.kept.known):
                             attempt = await self._sealed(attempt)
                         await (way.translate if record.reasons else way.relay)(attempt)
-                    if self._calling is not None and health.answered(self._calling, self._heard(record)):
-                        log.warning("%s: answers again", attempt.deployment.name)
+                    if self._calling is not None:
+                        self._answered(self._calling, record)
                     return
                 except EndedByHook:
                     raise  # a hook has decided, so no other attempt is made
@@ -111,12 +121,15 @@ class Flight(msgspec.Struct, eq=False):
                     record.ended = delivery.now()
                 candidate, backend = await self._after(candidate, attempt, record.fault)
         except (Exception, asyncio.CancelledError):
-            if self._calling is not None:
-                health.abandoned(self._calling, self._heard(exchange.attempts[-1]))
-            await delivery.broken_off()
+            await self._broken_off()
             raise
         finally:
-            self.media.close()
+            self._end()
+
+    def _end(self) -> None:
+        if self._entry is not None:
+            self._entry.leave()
+        self.media.close()
 
     async def _first(self) -> Candidate:
         """Who is called first, by what is remembered of keys and deployments, once its time has come. Raises
@@ -141,6 +154,30 @@ class Flight(msgspec.Struct, eq=False):
         """When the first content of an attempt came; now, if none did."""
         return self.delivery.now() if record.first is None else record.first
 
+    async def _admitted(
+        self, candidate: Candidate, backend: Backend | None
+    ) -> tuple[Candidate, Backend | None]:
+        """The candidate with its backend, or another one if its deployment has no free place, once there is
+        one. Raises RequestFailed if the queue is full, if the wait is too long, or if all rest after it.
+        """
+        runtime, exchange = self.runtime, self.asked.exchange
+        if (entry := self._entry) is None:
+            entry = self._entry = Entry(runtime.gates, runtime.deadlines, exchange)
+        while True:
+            if entry.enters([candidate]) is not None:
+                return candidate, backend
+            round_ = self._round = self._round or self._new_round(candidate)
+            found = entry.enters(round_.left)
+            if waits := found is None:
+                found = await entry.wait([candidate, *round_.left])
+            if found != candidate:
+                round_.swap(found)
+                candidate, backend = found, None
+            if not waits or runtime.health.calm or exchange.attempts:
+                return candidate, backend
+            self._round = None  # what was learnt while it waited counts, as at the beginning
+            candidate = await self._first()
+
     # --- An attempt ------------------------------------------------------------------------------------
 
     def _prepared(self, candidate: Candidate, backend: Backend | None) -> Attempt:
@@ -164,7 +201,8 @@ class Flight(msgspec.Struct, eq=False):
             deployment.body,
             client=exchange.client or "",
         )
-        record = AttemptRecord(call.attempt, deployment.name, backend.accounts[account].tail, "relay", 0.0)
+        held = self._account = backend.accounts[account]
+        record = AttemptRecord(call.attempt, deployment.name, held.tail, "relay", 0.0)
         attempt = Attempt(
             runtime,
             asked,
@@ -216,6 +254,25 @@ class Flight(msgspec.Struct, eq=False):
             self._sealing = begun(*what) if asked.light else await asked.step(begun, *what)
         return msgspec.structs.replace(attempt, seals=self._sealing)
 
+    def _answered(self, calling: Calling, record: AttemptRecord) -> None:
+        """Remember that an attempt was answered."""
+        if self.runtime.health.answered(calling, self._heard(record)):
+            deployment = calling.deployment
+            self._tell(Event("recovery", deployment, f"{deployment.name}: answers again"))
+
+    def _tell(self, event: Event) -> None:
+        """Tell the operator something."""
+        log.warning("%s", event.message)
+        if self.runtime.told is not None:
+            self.runtime.told(event)
+
+    async def _broken_off(self) -> None:
+        """Note that the exchange ends with an error, or because its client has gone."""
+        if self._calling is not None:
+            record = self.asked.exchange.attempts[-1]
+            self.runtime.health.abandoned(self._calling, self._heard(record))
+        await self.delivery.broken_off()
+
     # --- Failures --------------------------------------------------------------------------------------
 
     def _told(self, attempt: Attempt, fault: ir.Fault) -> ir.Fault:
@@ -248,9 +305,11 @@ class Flight(msgspec.Struct, eq=False):
         machine says, once its time has come. None = in the usual protocol. Raises RequestFailed if nobody is.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
+        if fault.kind == "authentication" and await self._rotated():
+            return candidate, attempt.backend
         calling, self._calling = self._calling or health.began(candidate, attempt.record.started), None
-        if (news := health.learn(calling, fault, delivery.now())) is not None:
-            log.warning("%s: %s", attempt.deployment.name, news)
+        for event in health.learn(calling, fault, delivery.now()):
+            self._tell(event)
         if not delivery.committed:
             delivery.cost_so_far = None  # the failed attempt delivered nothing
             if self.way.learns:
@@ -259,6 +318,22 @@ class Flight(msgspec.Struct, eq=False):
                     return candidate, backend
         self._refusals = None
         return await self._next(candidate, told), None
+
+    async def _rotated(self) -> bool:
+        """Whether the credential that the provider has refused has changed, so that the same candidate is
+        called again, at most once.
+        """
+        account = self._account
+        if account is None or account.renewal is None or self.delivery.committed:
+            return False
+        refusals = self._refusals = self._refusals or _Refusals()
+        if refusals.rotated or not await account.renewal.credential.refused(account.renewal.lease):
+            return False
+        refusals.rotated = True
+        if self._calling is not None:  # what became of the old key says nothing about the new one
+            calling, self._calling = self._calling, None
+            self.runtime.health.abandoned(calling)
+        return True
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
         """How the same candidate is called again: in another protocol, without seals, or without thinking;

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec.structs import force_setattr
 
+from dragoman.capacity.gates import Gates
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.sealing import Kept
 from dragoman.hooks import Hooks
 from dragoman.net.fetch import Fetcher
 from dragoman.routing.attempts import Policy
-from dragoman.routing.health import Health
+from dragoman.routing.health import Event, Health
 from dragoman.routing.route import Table
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
@@ -29,8 +30,9 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     client did not request it. count_upstream: providers count the tokens of a prompt. heavy: gives the steps
     of large requests their turns. vault: stores signatures and encrypted reasoning for later requests; None =
     they are not stored. kept: the clients for whom this process has stored some. store: all that lasts.
-    health: what is remembered of keys and deployments. addressees: the names of providers and protocols, to
-    which a member of a request may be addressed; made from `backends`.
+    health: what is remembered of keys and deployments. gates: the limits on what runs at once. addressees:
+    the names of providers and protocols, to which a member of a request may be addressed; made from
+    `backends`. told: is called with what an operator has to know; None = only the log says it.
     """
 
     table: Table
@@ -47,7 +49,9 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     vault: Vault | None = None
     kept: Kept = msgspec.field(default_factory=Kept)
     health: Health = msgspec.field(default_factory=Health)
+    gates: Gates = msgspec.field(default_factory=Gates)
     addressees: frozenset[str] = frozenset()
+    told: Callable[[Event], None] | None = None
 
     def __post_init__(self) -> None:
         force_setattr(self, "addressees", frozenset({*self.backends, *DIALECTS}))

@@ -29,8 +29,9 @@ BOUNDS: Final = frozenset(
         *("answer_without_content", "answers_too_large_together", "bodies_too_large_together"),
         *("chunks_too_small", "fetch_busy", "headers_too_large", "insufficient_storage"),
         *("json_schema_too_large", "name_resolution_timeout", "output_check_too_long", "pool_exhausted"),
-        *("request_timeout", "request_too_large", "schema_too_complex", "too_many_background"),
-        *("too_many_names", "too_many_pipelined", "too_many_query_fields", "url_too_long"),
+        *("queue_full", "queue_timeout", "request_timeout", "request_too_large", "schema_too_complex"),
+        *("too_many_background", "too_many_names", "too_many_pipelined", "too_many_query_fields"),
+        *("too_many_requests_together", "url_too_long"),
     }
 )
 """The codes of faults that mean: a bound has ended an exchange or an attempt."""

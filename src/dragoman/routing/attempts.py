@@ -127,6 +127,19 @@ class Attempts(Generic[C]):
         """Candidates, and when each may be asked."""
         self._committed = False
 
+    @property
+    def left(self) -> Sequence[C]:
+        """The candidates that were not asked yet, best first."""
+        return self._left
+
+    def swap(self, candidate: C) -> None:
+        """Ask another one of those that are left instead of the one that was to start, which is then left."""
+        place = self._left.index(candidate)
+        if self._running is not None:
+            self._left.insert(0, self._running)
+            place += 1
+        self._running = self._left.pop(place)
+
     def on(self, event: AttemptEvent, now: float) -> list[Command[C]]:
         """Process one event. Returns the commands that it causes, in order. now: monotonic seconds."""
         if isinstance(event, FirstContent):

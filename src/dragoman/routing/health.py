@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -33,6 +33,23 @@ class Asking(msgspec.Struct, frozen=True):
 
     ready: Sequence[Candidate]
     resting: Sequence[tuple[float, Candidate]] = ()
+
+
+Kind: TypeAlias = Literal["key_refused", "keys_exhausted", "outage", "recovery"]
+"""What an operator has to know: a key was refused, or its quota is used up; no key can be asked for a model;
+a deployment has failed several times in a row; it answers again.
+"""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that an operator has to know. message: one sentence for a person, which begins with the name
+    of the deployment. key: the last characters of the key, None = it is about none.
+    """
+
+    kind: Kind
+    deployment: Deployment
+    message: str
+    key: str | None = None
 
 
 class Calling(NamedTuple):
@@ -195,23 +212,31 @@ class Health:
             self.share(calling)
         return news
 
-    def learn(self, calling: Calling, fault: ir.Fault, now: float) -> str | None:
-        """Learn from an attempt that has failed. Returns what the operator has to know, if that is new."""
+    def learn(self, calling: Calling, fault: ir.Fault, now: float) -> Sequence[Event]:
+        """Learn from an attempt that has failed. Returns what the operator has to know and is new."""
         outcome = classify(fault)
         if outcome is Outcome.CALLER:
             self.answered(calling)
-            return None
+            return ()
         self.calm = False
         deployment, key = calling.deployment, calling.key
-        told: str | None = None
+        name, told = deployment.name, list[Event]()
         calling.end()
         if calling.load is not None and outcome in _SLOW:
             slow = max(FAILURE, now - calling.began)
             calling.load.latency(streamed=calling.streamed).measure(slow, now)
-        if key is not None and key.fails(deployment.model, outcome, fault.retry_after, now):
-            told = f"the key …{key.tail} is asked only where nobody else can be: {outcome.value}"
-        if self.breakers.failed(deployment.name, outcome, now):
-            told = f"failed {self.breakers.limits.failures} times in a row, so it is asked after others"
+        if key is not None:
+            pool = self.pools.get(deployment.provider)
+            before = pool is None or pool.exhausted(deployment.model, now)
+            if key.fails(deployment.model, outcome, fault.retry_after, now):
+                text = f"the key …{key.tail} is asked only where nobody else can be: {outcome.value}"
+                told.append(Event("key_refused", deployment, f"{name}: {text}", key.tail))
+            if not before and pool is not None and pool.exhausted(deployment.model, now):
+                text = "every key is at its rate limit, was refused, or has no access to the model"
+                told.append(Event("keys_exhausted", deployment, f"{name}: {text}"))
+        if self.breakers.failed(name, outcome, now):
+            text = f"failed {self.breakers.limits.failures} times in a row, so it is asked after others"
+            told.append(Event("outage", deployment, f"{name}: {text}"))
         if self.share is not None:
             self.share(calling)
         return told

@@ -202,6 +202,10 @@ class Pool:
                 ready.append(place)
         return Order(ready, sorted(resting), sorted(refused, key=lambda place: keys[place].asked))
 
+    def exhausted(self, model: str, now: float) -> bool:
+        """Whether no key can be asked for a model, or only such as were refused."""
+        return all(key.comes_last(model, now) or key.rests_until(model, now) is not None for key in self.keys)
+
     def _places(self) -> Sequence[int]:
         """All places in the order of the choice."""
         count = len(self.keys)
@@ -217,7 +221,14 @@ class Pool:
         """The pool with these keys. What is known of one with the same id stays; running requests go on with
         this pool, in which they know the keys' places.
         """
-        pool, known = copy(self), {key.id: key for key in self.keys}
-        pool.keys = tuple(known.get(key.id, key) for key in keys)
+        pool = copy(self)
+        pool.exchange(keys)
         pool.choice = choice
         return pool
+
+    def exchange(self, keys: Sequence[Key]) -> None:
+        """Put these keys in the places of the present ones, also for running requests. What is known of one
+        with the same id stays.
+        """
+        known = {key.id: key for key in self.keys}
+        self.keys = tuple(known.get(key.id, key) for key in keys)

@@ -67,7 +67,8 @@ class Provider(msgspec.Struct, frozen=True):
     vendor: the name of its row in the catalogue, by which facts are found. models: the only names that the
     provider serves, None = any. unlisted: those of `models` that the model list leaves out, as they are
     alternative spellings. patterns: shell patterns of the vendor's model names. timers: the time limits of a
-    call. headers, body: added to every call; body is merged into the request's body by `deep_merge`.
+    call. headers, body: added to every call; body is merged into the request's body by `deep_merge`. gates:
+    as for `Deployment`.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Provider(msgspec.Struct, frozen=True):
     timers: Timers = Timers()
     headers: dict[str, str] = {}
     body: dict[str, Any] = {}
+    gates: tuple[str, ...] = ()
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -88,7 +90,7 @@ class Model(msgspec.Struct, frozen=True):
     dialect. windows: for each of `uses`, the tokens that replace `facts.context`; None or missing = none do.
     strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it, None =
     `apis.choose` decides. spread: None = the first of `uses` is always asked first. weights, prices: for each
-    of `uses`; missing = 1 and unknown.
+    of `uses`; missing = 1 and unknown. gates: before those of the provider, as for `Deployment`.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Model(msgspec.Struct, frozen=True):
     spread: Spread | None = None
     weights: tuple[float, ...] = ()
     prices: tuple[Price | None, ...] = ()
+    gates: tuple[str, ...] = ()
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -138,8 +141,8 @@ class Deployment(msgspec.Struct, frozen=True):
 
     window: the context in tokens that the operator states, None = unstated. Longer prompts are not sent to
     the deployment; `facts.context` excludes none. weight: its share where a policy asks for one; 0 = it is
-    asked after those with a weight. price: None = unknown. name: `provider/model`, the form for people and
-    headers; it is made from these.
+    asked after those with a weight. price: None = unknown. gates: the names of the limits at which a call
+    needs a place. name: `provider/model`, the form for people and headers; it is made from these.
     """
 
     provider: str
@@ -151,6 +154,7 @@ class Deployment(msgspec.Struct, frozen=True):
     window: int | None = None
     weight: float = 1.0
     price: Price | None = None
+    gates: tuple[str, ...] = ()
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -566,7 +570,15 @@ def _deployment(
 ) -> Deployment:
     if model is None:
         facts = facts_for(provider.vendor, name)
-        return Deployment(provider.name, name, facts, provider.timers, provider.headers, provider.body)
+        return Deployment(
+            provider.name,
+            name,
+            facts,
+            provider.timers,
+            provider.headers,
+            provider.body,
+            gates=provider.gates,
+        )
     stated = model.facts if window is None else msgspec.structs.replace(model.facts, context=window)
     return Deployment(
         provider.name,
@@ -576,6 +588,7 @@ def _deployment(
         {**provider.headers, **model.headers},
         deep_merge(provider.body, model.body),
         stated.context,
+        gates=(*model.gates, *provider.gates),
     )
 
 

@@ -40,7 +40,7 @@ from dragoman.server.client import ClientGone, HttpClient
 from dragoman.server.connections import Connections
 from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
-from dragoman.server.faults import CROWDED, FULL, standing
+from dragoman.server.faults import CROWDED, FULL, OVERLOADED, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.head import Again, Head
 from dragoman.server.identity import described
@@ -67,6 +67,7 @@ class App:
         self.connections = Connections(gateway.config.server, gateway.bounds.reached, self._bodies)
         """The connections of our own HTTP server (`server.http`); empty under another ASGI server."""
         self._settings = gateway.config.server
+        self._most = self._settings.max_requests
         self._small = min(_SMALL, self._settings.max_body)
         self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
         self._seams = gateway.seams
@@ -177,6 +178,8 @@ class App:
             try:
                 if link.lost:
                     raise ClientGone("before its request was looked at")
+                if len(gateway.requests) > self._most and _may_wait(head):
+                    raise RequestFailed(OVERLOADED)
                 if head.method == "OPTIONS":
                     wanted = head.headers.get("access-control-request-headers", "*")
                     await client.empty(204, self._origins.preflight(head.headers.get("origin"), wanted))
@@ -500,6 +503,12 @@ class App:
             head.forwarded,
             head.agent,
         )
+
+
+def _may_wait(head: Head) -> bool:
+    """Whether a request is refused while there are too many: not what tells or changes how the gateway is."""
+    endpoint = head.endpoint
+    return head.method == "POST" and (endpoint is None or endpoint.scope != "admin")
 
 
 ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]

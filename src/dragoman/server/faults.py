@@ -23,6 +23,13 @@ FULL: Final = ir.Fault(
     retry_after=1.0,
     blame="gateway",
 )
+OVERLOADED: Final = ir.Fault(
+    "unavailable",
+    "The gateway has reached its limit of requests at a time. Try again later.",
+    "too_many_requests_together",
+    retry_after=1.0,
+    blame="gateway",
+)
 
 UPGRADE_MISSING: Final = ir.Fault(
     "invalid_request",

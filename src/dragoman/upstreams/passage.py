@@ -53,6 +53,10 @@ class Passage:
         self._timers = timers
         self._yields = frozenset(yields)
 
+    def renew(self, account: Account) -> None:
+        """Use another account from now on. The secrets of the one before stay hidden."""
+        self.account = account.succeeding(self.account)
+
     async def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
@@ -61,6 +65,8 @@ class Passage:
         target: a path below `base_url` with its query, escaped. headers: the client's that may pass; the
         account's override them, except those in `yields`.
         """
+        if self.account.renewal is not None:
+            await self.account.renewal.credential.current()
         prepared = CIMultiDict(
             {
                 "accept": "*/*",

@@ -20,6 +20,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -57,6 +58,7 @@ from dragoman.upstreams.answers import (
     too_long,
     unexpected,
 )
+from dragoman.upstreams.credential import Credential, Lease, Prepared
 from dragoman.upstreams.reading import Reading, Splitter
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
@@ -68,6 +70,8 @@ from dragoman.wire.sse import SSESplitter
 
 _SHORTEST_SECRET = 8
 """Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""
+_MOST_SECRETS = 64
+"""Secrets of one account that are hidden, those of replaced credentials included."""
 _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 """Fields of a fault whose text is never a provider's."""
 _MOST_REMEMBERED = 1024
@@ -82,16 +86,32 @@ SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
 """The splitter for each framing of a stream. Its argument is the most bytes of one frame."""
 
 
+class Renewal(msgspec.Struct, frozen=True, eq=False):
+    """How an account follows a credential that changes. lease: the one that the account was made for.
+    account: makes the account for another one.
+    """
+
+    credential: Credential
+    lease: Lease
+    account: Callable[[Lease], Account]
+
+
 class Account(msgspec.Struct, frozen=True):
     """One credential of a provider. headers: those of every request, with the credential. tail: the key's
     last characters, for people; None = no key. secrets: parts of the headers that must not be shown. id: the
-    same as long as the credential is, and does not tell it.
+    same as long as the credential is, and does not tell it. renewal: None = the credential never changes.
     """
 
     headers: Mapping[str, str]
     tail: str | None = None
     secrets: tuple[str, ...] = ()
     id: str = ""
+    renewal: Renewal | None = None
+
+    def succeeding(self, before: Account) -> Account:
+        """This account, with the secrets of the replaced one added: late answers may repeat them."""
+        retired = [one for one in before.secrets if one not in self.secrets]
+        return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
         """The fault with `[redacted]` for each secret that is long enough to hide. more: further secrets."""
@@ -169,7 +189,6 @@ class WireUpstream:
         self.limits = limits
         self.silence = limits.silence
         self.quirks = quirks
-        self.accounts = tuple(accounts)
         self._transport = transport
         self.chat_url = chat_url
         self._chat = Address(chat_url)
@@ -182,9 +201,9 @@ class WireUpstream:
                 continue
             if (base := bases.get(operation, base_url)) is not None:
                 self._operations[operation] = {path: Address(base + path) for path in codec.paths}
-        self._headers = [_prepared(account.headers) for account in self.accounts]
         self._heads: dict[tuple[Any, ...], Head] = {}
         """By the address, the account, and what the call says about the model."""
+        self._use(tuple(accounts))
         self._yields = frozenset(yields)
         self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
@@ -207,6 +226,27 @@ class WireUpstream:
         """
         for upstream in tuple(self._spoken.values()):
             upstream._spoken = {}
+
+    def _use(self, accounts: tuple[Account, ...]) -> None:
+        self.accounts = accounts
+        self._headers = [_prepared(account.headers) for account in accounts]
+        self._heads = {}
+        self._changes = any(account.renewal is not None for account in accounts)
+        """Whether some credential may change before a request."""
+        for index, account in enumerate(accounts):
+            if account.renewal is not None:
+                credential = account.renewal.credential
+                credential.follow(self.language, partial(self._follow, index, credential))
+
+    def _follow(self, index: int, credential: Credential, lease: Lease) -> None:
+        """Use a new lease of an account, unless the account has been replaced since."""
+        before = self.accounts[index]
+        if (renewal := before.renewal) is not None and renewal.credential is credential:
+            renewal = msgspec.structs.replace(renewal, lease=lease)
+            after = msgspec.structs.replace(renewal.account(lease), renewal=renewal).succeeding(before)
+            self.accounts = (*self.accounts[:index], after, *self.accounts[index + 1 :])
+            self._headers[index] = _prepared(after.headers)
+            self._heads = {}
 
     def in_dialect(self, name: str) -> WireUpstream:
         """The upstream for its own dialect or one of `further`. Raises KeyError for another."""
@@ -275,7 +315,10 @@ class WireUpstream:
         headers: the request's own. The account's override them, except those in `yields`; the model's
         configured headers override both. stream: the body asks for a stream, which may have another URL.
         """
-        head = self._head(self._streamed_chat if stream else self._chat, call)
+        address = self._streamed_chat if stream else self._chat
+        if self._changes and self.accounts[call.account].renewal is not None:
+            return self._signed(address, body, call, headers or {})
+        head = self._head(address, call)
         added: Mapping[str, str] | None = None
         if headers or hops.passed():
             head, added = self._with(head, call, headers or {})
@@ -286,16 +329,45 @@ class WireUpstream:
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
         """As `send`, for the request of an operation other than chat, which is JSON or a form."""
-        head = self._head(self._operations[operation][outgoing.path], call)
-        head, added = self._with(head, call, headers)
+        address = self._operations[operation][outgoing.path]
+        stated: Mapping[str, str] = {}
         if isinstance(outgoing.body, bytes):
             body: bytes | Pieces = outgoing.body
         else:
             boundary = call.attempt.encode()  # random, so no client can put it into its data
-            head = _changed(head, {"content-type": content_type(boundary)})
+            stated = {"content-type": content_type(boundary)}
             body = written(outgoing.body, boundary)
+        if self._changes and self.accounts[call.account].renewal is not None:
+            return self._signed(address, body, call, headers, stated)
+        head, added = self._with(self._head(address, call), call, headers)
+        if stated:
+            head = _changed(head, stated)
         call.watch.start()
         return self._transport.send(head, body, call.timers, added)
+
+    async def _signed(
+        self,
+        address: Address,
+        body: bytes | Pieces,
+        call: Call,
+        headers: Mapping[str, str],
+        stated: Mapping[str, str] = {},
+    ) -> Answer:
+        """Send a request with a credential that changes, once it is valid. stated: headers that replace those
+        of all requests.
+        """
+        renewal = self.accounts[call.account].renewal
+        assert renewal is not None
+        lease = await renewal.credential.current()
+        head, added = self._with(self._head(address, call), call, headers)
+        if stated:
+            head = _changed(head, stated)
+        if lease.sign is not None:
+            lower = {name.lower(): value for name, value in (*head.headers.items(), *(added or {}).items())}
+            whole = body if isinstance(body, bytes) else None
+            head = _changed(head, lease.sign(Prepared(head.method, str(head.url), lower, whole)))
+        call.watch.start()
+        return await self._transport.send(head, body, call.timers, added)
 
     @property
     def lists_models(self) -> bool:
@@ -308,6 +380,8 @@ class WireUpstream:
         signed: False = omit the headers that hold secrets of the account.
         """
         assert self._list is not None
+        if signed and (renewal := self.accounts[call.account].renewal) is not None:
+            await renewal.credential.current()
         secrets = () if signed else self.accounts[call.account].secrets
         headers = CIMultiDict(
             (name, value)

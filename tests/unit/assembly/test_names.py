@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 import pytest
 
-from dragoman.assembly.names import naming, refuse_unknown
-from dragoman.config.load import Loaded
+from dragoman.assembly.names import limits_of, naming, refuse_unknown
+from dragoman.capacity.gates import Limit
+from dragoman.config.load import Loaded, load
 from dragoman.errors import ConfigError
 from dragoman.gateway import Gateway
 from dragoman.upstreams.simulate import SimulateUpstream
@@ -113,3 +114,38 @@ async def test_names_that_are_registered_in_code_are_known() -> None:
     await good.close()
     with pytest.raises(ConfigError, match=r"auth\.keys\[0\]\.models\[0\]: there is no model or alias `mine`"):
         await Gateway(settings, upstreams={"own": SimulateUpstream()}).start()
+
+
+def test_limits_of_models_and_providers_are_the_gates_of_their_deployments() -> None:
+    settings = {
+        "providers": {
+            "one": {"base_url": "http://127.0.0.1:9", "keys": [], "concurrency": 3},
+            "two": {"base_url": "http://127.0.0.1:9", "keys": []},
+        },
+        "models": {
+            "a.b": {
+                "deployments": ["one/m", "two/m"],
+                "concurrency": {"limit": 2, "queue": 5, "wait": "0", "delay": "1s"},
+            },
+            "free": "two/m",
+        },
+        "aliases": {"other": "a.b"},
+    }
+    loaded = load(settings, {})
+    assert limits_of(loaded.config) == {
+        "providers.one": Limit(3),
+        'models."a.b"': Limit(2, 5, None, 1.0),
+    }
+    table = naming(loaded).table
+    gates = {
+        name: [one.gates for one in table.resolve(name).deployments]
+        for name in ("a.b", "other", "free", "one/m", "two/m")
+    }
+    model = 'models."a.b"'
+    assert gates == {
+        "a.b": [(model, "providers.one"), (model,)],
+        "other": [(model, "providers.one"), (model,)],
+        "free": [()],
+        "one/m": [("providers.one",)],
+        "two/m": [()],
+    }

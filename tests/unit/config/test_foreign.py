@@ -25,8 +25,13 @@ def declared(section: type[Section]) -> Iterator[str]:
 
 
 def test_no_foreign_word_is_a_setting() -> None:
-    assert not HINTS.keys() & set(declared(Config))
+    assert HINTS.keys() & set(declared(Config)) == {"url"}  # a receiver of alerts has it, a provider has not
     assert "base_url" in set(declared(Config))
+
+
+def test_a_providers_url_is_still_a_foreign_word(mistakes: Callable[..., list[str]]) -> None:
+    told = mistakes("providers: {up: {url: 'http://127.0.0.1:9'}}")
+    assert any(line.endswith("unknown setting (here: providers.NAME.base_url)") for line in told)
 
 
 def test_litellms_reference_to_a_variable_is_no_key(mistakes: Callable[..., list[str]]) -> None:

@@ -82,6 +82,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
         "min_rate": "default",
         "transport": "default",
         "keep_alive": "default",
+        "max_requests": "default",
         "max_connections": "default",
         "max_connections_per_address": "default",
         "shared_addresses": "default",

@@ -192,3 +192,13 @@ def test_who_rests_is_asked_after_the_others_have_failed() -> None:
     assert attempts.on(Begin(), 1.0) == [Start("a")]
     assert attempts.on(Failed(fault("rate_limit", 300.0)), 2.0) == [WakeAt(3.0)]
     assert attempts.on(Timer(), 3.0) == [Start("b")]
+
+
+def test_another_one_may_start_and_the_first_is_left_for_later() -> None:
+    attempts = round_of("a", "b", "c")
+    attempts.on(Begin(), 0.0)
+    assert attempts.left == ["b", "c"]
+    attempts.swap("c")
+    assert attempts.left == ["a", "b"]
+    assert attempts.on(Failed(fault("not_found")), 1.0) == [Start("a")]
+    assert attempts.left == ["b"]

@@ -26,9 +26,10 @@ def fault(kind: ir.Kind, retry_after: float | None = None) -> ir.Fault:
 ALL = Route("all", (ONE, TWO, OWN))
 
 
-def ask(made: Health, candidate: Candidate, now: float, told: ir.Fault | None) -> str | bool | None:
+def ask(made: Health, candidate: Candidate, now: float, told: ir.Fault | None) -> bool | list[str]:
+    """What the operator is told of an attempt: whether it was thought to fail, or the kinds of events."""
     calling = made.began(candidate, now)
-    return made.answered(calling) if told is None else made.learn(calling, told, now)
+    return made.answered(calling) if told is None else [one.kind for one in made.learn(calling, told, now)]
 
 
 def ready(made: Health, now: float) -> list[tuple[str, int]]:
@@ -52,7 +53,7 @@ def test_a_key_that_rests_is_left_out_until_it_may_be_asked() -> None:
 def test_a_refused_key_is_told_once_and_comes_back_when_it_works() -> None:
     made = health()
     told = [ask(made, Candidate(ONE, 0), 0.0, fault("authentication")) for _ in range(2)]
-    assert [str(one)[:14] for one in told] == ["the key …aaaa ", "None"]
+    assert told == [["key_refused"], []]
     assert ready(made, 1.0) == [("one", 1), ("two", 0), ("own", 0)]
     ask(made, Candidate(ONE, 0), 2.0, fault("invalid_request"))  # whose key was accepted
     assert ready(made, 3.0)[0] == ("one", 0)
@@ -61,7 +62,7 @@ def test_a_refused_key_is_told_once_and_comes_back_when_it_works() -> None:
 def test_who_fails_in_a_row_comes_last() -> None:
     made = health()
     told = [ask(made, Candidate(ONE, 0), now, fault("unavailable")) for now in (0.0, 1.0, 2.0)]
-    assert told == [None, None, "failed 3 times in a row, so it is asked after others"]
+    assert told == [[], [], ["outage"]]
     assert ready(made, 3.0) == [("two", 0), ("own", 0), ("one", 0), ("one", 1)]
     assert ask(made, Candidate(ONE, 1), 8.0, None) is True
     assert ready(made, 8.0)[0] == ("one", 0)
@@ -74,6 +75,25 @@ def test_what_says_nothing_leaves_nothing_behind() -> None:
         made.abandoned(made.began(candidate, 0.0))
     assert made.pools["one"].keys[0].running == 0
     assert ready(made, 0.0) == [("one", 0), ("one", 1), ("two", 0), ("own", 0)]
+
+
+def test_the_last_key_that_rests_or_is_refused_exhausts_its_provider() -> None:
+    made = health()
+    assert ask(made, Candidate(ONE, 0), 0.0, fault("rate_limit", 20.0)) == []
+    assert ask(made, Candidate(ONE, 1), 1.0, fault("permission")) == ["keys_exhausted"]
+    assert ask(made, Candidate(ONE, 1), 2.0, fault("permission")) == [], "it was so before"
+    assert ask(made, Candidate(ONE, 0), 21.0, fault("rate_limit", 20.0)) == ["keys_exhausted"]
+    assert ask(made, Candidate(TWO, 0), 3.0, fault("quota")) == ["key_refused", "keys_exhausted"]
+    assert ask(made, Candidate(TWO, 0), 4.0, fault("rate_limit")) == [], "for how long is not known"
+
+
+def test_events_tell_whom_they_are_about() -> None:
+    made = health()
+    refused, exhausted = made.learn(made.began(Candidate(TWO, 0), 0.0), fault("authentication"), 0.0)
+    assert (refused.deployment, refused.key) == (TWO, "cccc")
+    assert refused.message.startswith("two/m: the key …cccc is asked only where nobody else can be: ")
+    assert (exhausted.deployment, exhausted.key) == (TWO, None)
+    assert exhausted.message.startswith("two/m: every key ")
 
 
 def is_calm(made: Health) -> bool:

@@ -1,0 +1,99 @@
+"""One alert, and whether it goes out: pure, told the time."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+OUTAGE: Final = "outage"
+RECOVERY: Final = "recovery"
+_SUBJECTS: Final = 1_024
+"""The most subjects that are remembered; one more makes the oldest be forgotten."""
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """What has happened. type: "key_refused", "keys_exhausted", "outage" or "recovery". at: Unix seconds.
+    provider, deployment: whom it is about. key: the last characters of a key, None = it is about no key.
+    message: one sentence for a person, without secrets.
+    """
+
+    type: str
+    at: float
+    provider: str
+    deployment: str
+    message: str
+    key: str | None = None
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """What has to be told once only: the same key is refused for all its models at once."""
+        if self.type == "key_refused":
+            return (self.type, self.provider, self.key or "")
+        return (self.type, self.deployment)
+
+
+def read(value: Any) -> Alert:
+    """The alert in a message between processes: `msgspec.to_builtins` of it."""
+    return msgspec.convert(value, Alert)
+
+
+class Quiet:
+    """Lets each alert about the same subject through at most once in `every` seconds.
+
+    A recovery always goes out after an outage that has gone out, and only then. An outage that came too soon
+    after the one before goes out at the end of that time, unless the recovery was faster.
+    """
+
+    def __init__(self, every: float) -> None:
+        self.every = every
+        self._told: dict[tuple[str, ...], float] = {}
+        """By subject, when it was told last."""
+        self._down: set[str] = set()
+        """The deployments whose outage was told last."""
+        self._held: dict[str, Alert] = {}
+        """By deployment, the outage that came too soon."""
+
+    def passes(self, alert: Alert, now: float) -> bool:
+        """Whether an alert goes out now. now: monotonic seconds."""
+        name = alert.deployment
+        if alert.type == RECOVERY:
+            self._held.pop(name, None)
+            if name not in self._down:
+                return False
+            self._down.discard(name)
+            return True
+        if alert.type == OUTAGE and name in self._down:
+            return False
+        if now - self._told.get(alert.subject, float("-inf")) < self.every:
+            if alert.type == OUTAGE:
+                self._held[name] = alert
+            return False
+        self._note(alert, now)
+        return True
+
+    def due(self) -> float | None:
+        """When the next held outage goes out (monotonic seconds); None = none is held."""
+        return min((self._told[alert.subject] + self.every for alert in self._held.values()), default=None)
+
+    def released(self, now: float) -> list[Alert]:
+        """The held outages that go out now."""
+        ready = [alert for alert in self._held.values() if self._told[alert.subject] + self.every <= now]
+        for alert in ready:
+            del self._held[alert.deployment]
+            self._note(alert, now)
+        return ready
+
+    def _note(self, alert: Alert, now: float) -> None:
+        self._told.pop(alert.subject, None)
+        if len(self._told) >= _SUBJECTS:
+            self._forget(next(iter(self._told)))
+        self._told[alert.subject] = now
+        if alert.type == OUTAGE:
+            self._down.add(alert.deployment)
+
+    def _forget(self, subject: tuple[str, ...]) -> None:
+        del self._told[subject]
+        if subject[0] == OUTAGE:
+            self._held.pop(subject[1], None)
+            self._down.discard(subject[1])

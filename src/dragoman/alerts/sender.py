@@ -1,0 +1,168 @@
+"""Delivers alerts: one queue and one task for each receiver, with retries, in the order of the alerts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from dragoman.alerts import webhook
+from dragoman.alerts.alert import Alert, Quiet, read
+from dragoman.errors import RequestFailed
+from dragoman.net.client import Head
+from dragoman.net.transport import Pool, Transport
+from dragoman.routing.route import Timers
+from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.seams.secret import Secret
+from dragoman.seams.tasks import spawn
+
+log = logging.getLogger("dragoman.alerts.sender")
+
+TRIES: Final = 6
+"""How often an alert is sent until the receiver has taken it."""
+_FIRST_WAIT = 1.0
+_LONGER: Final = 4.0
+"""Each wait before another try is so many times the one before: about six minutes in all."""
+_QUEUE: Final = 100
+"""The most alerts that wait for one receiver. One more makes the oldest be dropped, and the log says so."""
+_TIMERS: Final = Timers(connect=10.0, first_byte=15.0, idle=15.0)
+_LARGEST_ANSWER: Final = 65_536
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where alerts are sent. name: of the setting, for the log. url: may be secret itself, as a path can hold
+    a token. events: the types of alerts that it gets. every: as for `Quiet`.
+    """
+
+    name: str
+    url: Secret
+    secret: Secret
+    events: frozenset[str]
+    every: float
+
+
+class Alerts:
+    """The alerts of one gateway. Nothing is opened before the first alert."""
+
+    def __init__(self, seams: Seams = SYSTEM) -> None:
+        self._seams = seams
+        self._receivers: list[_Receiver] = []
+
+    def adopt(self, targets: Sequence[Target]) -> None:
+        """Send to these from now on. What waits for a target that stays is still sent."""
+        known = {receiver.target.url.reveal(): receiver for receiver in self._receivers}
+        self._receivers = []
+        for target in targets:
+            receiver = known.pop(target.url.reveal(), None) or _Receiver(target, self._seams)
+            receiver.use(target)
+            self._receivers.append(receiver)
+        for receiver in known.values():
+            spawn(receiver.close(), "closing a receiver of alerts")
+
+    def note(self, value: Any) -> None:
+        """Send an alert to all who want it, soon. value: `msgspec.to_builtins` of the alert."""
+        alert = read(value)
+        for receiver in self._receivers:
+            if alert.type in receiver.target.events:
+                receiver.note(alert)
+
+    async def close(self) -> None:
+        """Stop. What could not be sent is said in the log."""
+        receivers, self._receivers = self._receivers, []
+        for receiver in receivers:
+            await receiver.close()
+
+
+class _Receiver:
+    """One receiver of alerts."""
+
+    def __init__(self, target: Target, seams: Seams) -> None:
+        self.target = target
+        self._seams = seams
+        self._quiet = Quiet(target.every)
+        self._queue: deque[Alert] = deque()
+        self._sending: Alert | None = None
+        self._came = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._transport: Transport | None = None
+
+    def use(self, target: Target) -> None:
+        """Use other settings for the same URL."""
+        self.target = target
+        self._quiet.every = target.every
+
+    def note(self, alert: Alert) -> None:
+        """Queue an alert, unless it is one too many."""
+        if self._quiet.passes(alert, self._seams.monotonic()):
+            self._enqueue(alert)
+        self._came.set()  # when the next held one is due may have changed
+        if self._task is None:
+            self._task = spawn(self._run(), f"sending alerts to {self.target.name}")
+
+    def _enqueue(self, alert: Alert) -> None:
+        if len(self._queue) >= _QUEUE:
+            dropped = self._queue.popleft()
+            log.error("%s: alert dropped, too many wait: %s", self.target.name, dropped.message)
+        self._queue.append(alert)
+
+    async def close(self) -> None:
+        """Stop at once."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        for alert in (*(() if self._sending is None else (self._sending,)), *self._queue):
+            log.error("%s: alert not sent, the gateway stops: %s", self.target.name, alert.message)
+        if self._transport is not None:
+            await self._transport.close()
+
+    async def _run(self) -> None:
+        while True:
+            self._came.clear()
+            now = self._seams.monotonic()
+            for alert in self._quiet.released(now):
+                self._enqueue(alert)
+            if self._queue:
+                self._sending = self._queue.popleft()
+                await self._deliver(self._sending)
+                self._sending = None
+                continue
+            due = self._quiet.due()
+            try:
+                async with asyncio.timeout(None if due is None else max(0.0, due - now)):
+                    await self._came.wait()
+            except TimeoutError:
+                pass
+
+    async def _deliver(self, alert: Alert) -> None:
+        """Send an alert until it is taken, or was tried often enough."""
+        id_, payload, wait = f"msg_{self._seams.random_id()}", webhook.body(alert), _FIRST_WAIT
+        for left in range(TRIES - 1, -1, -1):
+            why = await self._try(id_, payload)
+            if why is None:
+                return
+            if left:
+                log.warning("%s: alert not taken, tried again in %g s: %s", self.target.name, wait, why)
+                await asyncio.sleep(wait)
+                wait *= _LONGER
+        log.error("%s: alert given up after %d tries: %s", self.target.name, TRIES, alert.message)
+
+    async def _try(self, id_: str, payload: bytes) -> str | None:
+        """Send an alert once. Returns None if it was taken, else why not."""
+        target = self.target
+        if self._transport is None:
+            self._transport = Transport(Pool(keep_alive=5.0), name=target.name, max_answer=_LARGEST_ANSWER)
+        key = webhook.key_of(target.secret.reveal())
+        headers = CIMultiDict(webhook.headers(id_, self._seams.now(), payload, key))
+        try:
+            head = Head("POST", URL(target.url.reveal(), encoded=True), headers)
+            answer = await self._transport.send(head, payload, _TIMERS)
+        except RequestFailed as failed:
+            return failed.fault.message
+        answer.close()
+        return None if 200 <= answer.status < 300 else f"it answered with the status {answer.status}"

@@ -1,0 +1,28 @@
+"""Builds the receivers of alerts from the settings, and makes alerts of what is learnt of providers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from dragoman.alerts.alert import Alert
+from dragoman.alerts.sender import Target
+from dragoman.config.settings import Config
+from dragoman.routing.health import Event
+
+
+def targets_of(config: Config) -> list[Target]:
+    """The receivers of alerts that a configuration names."""
+    return [
+        Target(f"alerts[{index}]", one.url, one.secret, frozenset(one.events), float(one.every))
+        for index, one in enumerate(config.alerts)
+    ]
+
+
+def alert_of(event: Event, now: float) -> dict[str, Any]:
+    """The alert of an event, as a message to the keeper. now: Unix seconds."""
+    deployment = event.deployment
+    alert = Alert(event.kind, now, deployment.provider, deployment.name, event.message, event.key)
+    told: dict[str, Any] = msgspec.to_builtins(alert)
+    return told

@@ -1,0 +1,67 @@
+"""Keys of providers in files that may be replaced at any time, as by a secrets manager.
+
+A file is read again when a request comes at least a second after the last look, and at once if the provider
+refuses its key. What cannot be used leaves the key as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from dragoman.config import secret_file
+from dragoman.config.decode import flaw_of
+from dragoman.providers.provider import Provider
+from dragoman.seams.clock import Seams
+from dragoman.seams.secret import Secret
+from dragoman.upstreams.credential import Credential, Lease, NotRenewed, Refreshing
+
+_EVERY: Final = 1.0
+"""Seconds between two looks at a file, while requests come."""
+
+
+def credentials_of(provider: Provider, seams: Seams) -> list[Credential | None]:
+    """For each key of a provider, what follows its file; None = the key is in no file."""
+    return [
+        None
+        if one.secret.file is None
+        else Refreshing(
+            f"{provider.name}[{index}]",
+            provider.name,
+            Lease(one.secret),
+            KeyFile(one.secret.file).fetch,
+            seams.now,
+            every=_EVERY,
+        )
+        for index, one in enumerate(provider.credentials)
+    ]
+
+
+class KeyFile:
+    """A file with one key."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seen: tuple[int, ...] | None = None
+
+    async def fetch(self, lease: Lease) -> Lease:
+        """A lease with the key that is in the file now; the same one for the same key. Raises NotRenewed."""
+        return await asyncio.to_thread(self._fetch, lease)
+
+    def _fetch(self, lease: Lease) -> Lease:
+        try:
+            about = self._file.stat()
+            mark = (about.st_dev, about.st_ino, about.st_mtime_ns, about.st_size)
+            if mark == self._seen:
+                return lease
+            text = secret_file.read(self._file)
+        except (OSError, secret_file.Unreadable) as error:
+            told = error.strerror if isinstance(error, OSError) else str(error)
+            raise NotRenewed(f"{self._file.name} cannot be used: {told}") from None
+        if (flaw := flaw_of(text)) is not None:
+            raise NotRenewed(f"{self._file.name} {flaw}")
+        self._seen = mark
+        if lease.secret is not None and lease.secret.matches(text):
+            return lease
+        return Lease(Secret(text, self._file))

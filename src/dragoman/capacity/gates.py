@@ -1,0 +1,352 @@
+"""Limits on the requests that run at once, for models and for providers, each with a queue.
+
+A request needs a place at every gate of its deployment: at its model's, at its provider's. It takes all of
+them at once or none, so that nobody holds a place while waiting for another one. If all its deployments are
+full, it waits at the gates that have stopped it, until one of its deployments can be called.
+
+At a gate the clients take turns, and the requests of one client keep their order. A queue that is full
+refuses the last request of the client that has most requests in it, unless that is no other than who comes.
+See docs/decisions/0039-queues.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
+
+import msgspec
+
+from dragoman import ir
+from dragoman.capacity.places import OwnPlaces, Places
+from dragoman.errors import RequestFailed
+from dragoman.seams.clock import SYSTEM
+
+POLL: Final = 0.02
+"""Seconds between two looks for a place that another worker has given back."""
+FULL: Final = "queue_full"
+TOO_LATE: Final = "queue_timeout"
+"""The codes of the faults that a queue causes."""
+_RETRY: Final = 5.0
+"""Seconds for the header retry-after of a refused request."""
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """How many requests may run at once. most: None = any number. queue: how many may wait, in each process.
+    wait: the most seconds that one waits, None = no limit. delay: seconds between the starts of two.
+    """
+
+    most: int | None = None
+    queue: int = 100
+    wait: float | None = 60.0
+    delay: float = 0.0
+
+
+class Gate:
+    """One limit. name: the setting that it belongs to ("models.fast"). running: the places that requests of
+    this process hold.
+    """
+
+    def __init__(self, name: str, limit: Limit, places: Places) -> None:
+        self.name = name
+        self.limit = limit
+        self.places = places
+        self.running = 0
+        self.queues: dict[str, deque[_Ticket]] = {}
+        """Who waits, by client; the client whose turn is next comes first."""
+        self.due = float("-inf")
+        """When the next request may start (monotonic seconds), as far as it is known."""
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait at this gate."""
+        return sum(map(len, self.queues.values()))
+
+    def grab(self) -> int | None:
+        """Take a place without a look at the delay; None = there is none."""
+        place = self.places.take(self.limit.most)
+        if place is not None:
+            self.running += 1
+        return place
+
+    def drop(self, place: int) -> None:
+        """Give a place back, without letting anybody in."""
+        self.running -= 1
+        self.places.give(place)
+
+    def starts(self, now: float) -> bool:
+        """Whether a request may start now, as far as the delay is concerned; then the delay begins."""
+        if not self.limit.delay:
+            return True
+        self.due = self.places.start(now, self.limit.delay)
+        return self.due <= now
+
+    def enqueue(self, ticket: _Ticket) -> None:
+        """Let a request wait here, behind its client's other ones."""
+        if not self.queues and self.places.shared:
+            self.places.wait(waiting=True)
+        self.queues.setdefault(ticket.client, deque()).append(ticket)
+
+    def remove(self, ticket: _Ticket) -> None:
+        """Let a request wait here no more."""
+        queue = self.queues[ticket.client]
+        queue.remove(ticket)
+        if not queue:
+            del self.queues[ticket.client]
+        if not self.queues and self.places.shared:
+            self.places.wait(waiting=False)
+
+    def turns(self) -> Iterator[_Ticket]:
+        """Who waits, in the order of turns: a request of each client, then a second one of each, …"""
+        for row in range(max(map(len, self.queues.values()), default=0)):
+            for queue in self.queues.values():
+                if row < len(queue) and not queue[row].got.done():  # done = it has just been cancelled
+                    yield queue[row]
+
+    def passed(self, client: str) -> None:
+        """A client has had its turn: others come first."""
+        if (queue := self.queues.pop(client, None)) is not None:
+            self.queues[client] = queue
+
+    def crowding(self, client: str) -> _Ticket | None:
+        """The request that has to leave a full queue for one of `client`; None = the new one itself."""
+        largest = max(self.queues.values(), key=len, default=None)
+        if largest is None or len(largest) <= len(self.queues.get(client, ())) + 1:
+            return None
+        return None if largest[-1].got.done() else largest[-1]
+
+
+Held: TypeAlias = "dict[Gate, int]"
+"""The places that one request holds, by gate."""
+
+
+class _Ticket(msgspec.Struct, eq=False):
+    """A request that waits. options: the gates of each of its deployments. got: is set to the number of the
+    option that it may use, whose places are in `held`. at: the gates at which it waits.
+    """
+
+    client: str
+    options: Sequence[Sequence[Gate]]
+    got: asyncio.Future[int]
+    held: Held = {}
+    at: set[Gate] = set()
+
+
+class Gates:
+    """All limits of one process. now: monotonic seconds. places: makes the places of a limit by its name."""
+
+    def __init__(
+        self,
+        now: Callable[[], float] = SYSTEM.monotonic,
+        places: Callable[[str], Places] = lambda _name: OwnPlaces(),
+    ) -> None:
+        self._now = now
+        self._places = places
+        self.named: dict[str, Gate] = {}
+
+    def share(self, places: Callable[[str], Places]) -> None:
+        """Share the places of all limits with other processes. Before the first `adopt`."""
+        self._places = places
+
+    def adopt(self, limits: Mapping[str, Limit]) -> None:
+        """Use these limits, by name, from now on. Who has a place keeps it, and who waits goes on waiting."""
+        for name in self.named.keys() - limits.keys():
+            gate = self.named.pop(name)
+            gate.limit = Limit()
+            self._serve(gate)
+        for name, limit in limits.items():
+            known = self.named.get(name)
+            if known is None:
+                self.named[name] = Gate(name, limit, self._places(name))
+            else:
+                known.limit = limit
+                self._serve(known)
+
+    def enter(self, held: Held, options: Sequence[Sequence[str]]) -> int | None:
+        """Exchange the places in `held` for those of the first option that can be had at once. options: the
+        names of the gates of each. Returns the option's number; None = all are full, and `held` is as it was.
+        """
+        return self._enter(held, [self._gates(names) for names in options])[0]
+
+    async def wait(self, held: Held, client: str, options: Sequence[Sequence[str]]) -> int:
+        """As `enter`, but if all options are full, give up the places in `held`, and wait in the queues for
+        one. Raises RequestFailed if there is no room in them, or another client's request needs it.
+        """
+        self.leave(held)
+        wanted = [self._gates(names) for names in options]
+        number, stopped = self._enter(held, wanted)
+        if number is not None:
+            return number
+        self._make_room(client, stopped)
+        ticket = _Ticket(client, wanted, asyncio.get_running_loop().create_future())
+        for gate in {gate for gates in stopped for gate in gates}:
+            self._queue(ticket, gate)
+        for gate in list(ticket.at):
+            self._serve(gate)  # those before it may wait for something else
+        try:
+            option = await ticket.got
+        except BaseException:
+            self._withdraw(ticket)
+            self.leave(ticket.held)  # the places came in the same moment as the cancellation
+            raise
+        held.update(ticket.held)
+        return option
+
+    def leave(self, held: Held) -> None:
+        """Give back all places of a request, and let others in."""
+        if held:
+            given = dict(held)
+            held.clear()
+            self._give(given)
+
+    def patience(self, options: Sequence[Sequence[str]]) -> float | None:
+        """The most seconds that a request with these options waits; None = no limit."""
+        waits = [
+            min((gate.limit.wait for gate in self._gates(names) if gate.limit.wait is not None), default=None)
+            for names in options
+        ]
+        known = [wait for wait in waits if wait is not None]
+        return None if len(known) < len(waits) else max(known)
+
+    def too_late(self, options: Sequence[Sequence[str]]) -> RequestFailed:
+        """The error for a request that has waited for so long (returned, not raised)."""
+        waited = self.patience(options)
+        named = " and ".join(options[0])
+        return _refusal(
+            f"The request waited in vain for {waited or 0:g} s in the queue of {named}.", TOO_LATE
+        )
+
+    # Places ------------------------------------------------------------------------------------------
+
+    def _gates(self, names: Iterable[str]) -> list[Gate]:
+        return [self.named[name] for name in names if name in self.named]
+
+    def _enter(
+        self, held: Held, options: Sequence[Sequence[Gate]]
+    ) -> tuple[int | None, Sequence[Sequence[Gate]]]:
+        """As `enter`. Returns also, for each option, the gates that have stopped it."""
+        stopped: list[Sequence[Gate]] = []
+        for number, gates in enumerate(options):
+            missing = [gate for gate in gates if gate not in held]
+            crowded = [gate for gate in missing if gate.queues]  # nobody overtakes those who wait
+            if not crowded:
+                full = self._take(missing, held)
+                if full is None:
+                    self._give({gate: held.pop(gate) for gate in held.keys() - set(gates)})
+                    return number, ()
+                crowded = [full]
+            stopped.append(crowded)
+        return None, stopped
+
+    def _take(self, gates: Sequence[Gate], held: Held) -> Gate | None:
+        """Take a place at each gate and add it to `held`; or return the gate that has none, and take none."""
+        taken: Held = {}
+        stopped: Gate | None = None
+        for gate in gates:
+            if (place := gate.grab()) is None:
+                stopped = gate
+                break
+            taken[gate] = place
+        if stopped is None:
+            now = self._now()
+            stopped = next((gate for gate in gates if not gate.starts(now)), None)
+        if stopped is None:
+            held.update(taken)
+        else:
+            for gate, place in taken.items():
+                gate.drop(place)
+        return stopped
+
+    def _give(self, held: Held) -> None:
+        for gate, place in held.items():
+            gate.drop(place)
+        for gate in held:
+            if gate.queues:
+                if gate.places.shared and gate.places.others_wait():
+                    self._look_later(gate)  # the others look before, so that the workers take turns
+                else:
+                    self._serve(gate)
+
+    # Those who wait ----------------------------------------------------------------------------------
+
+    def _make_room(self, client: str, stopped: Sequence[Sequence[Gate]]) -> None:
+        """Refuse a request of this client, or another one for its sake, if no option has room in all queues.
+        Raises RequestFailed.
+        """
+        full = [[gate for gate in gates if gate.waiting >= gate.limit.queue] for gates in stopped]
+        if not all(full):
+            return
+        gate = full[0][0]
+        crowding = gate.crowding(client) if len(full[0]) == 1 else None
+        refusal = _refusal(f"{gate.waiting} requests wait already in the queue of {gate.name}.", FULL)
+        if crowding is None:
+            raise refusal
+        self._withdraw(crowding)
+        crowding.got.set_exception(refusal)
+
+    def _queue(self, ticket: _Ticket, gate: Gate) -> None:
+        if gate not in ticket.at:
+            ticket.at.add(gate)
+            gate.enqueue(ticket)
+        self._look_later(gate)
+
+    def _withdraw(self, ticket: _Ticket) -> None:
+        for gate in ticket.at:
+            gate.remove(ticket)
+        ticket.at = set()
+
+    def _serve(self, gate: Gate) -> None:
+        """Let in all who wait at a gate and can have their places, in the order of turns."""
+        while self._serve_one(gate):
+            pass
+        self._look_later(gate)
+
+    def _serve_one(self, gate: Gate) -> bool:
+        for ticket in gate.turns():
+            stopped = self._offer(ticket)
+            if not stopped:
+                gate.passed(ticket.client)
+                return True
+            if gate in stopped:
+                return False
+        return False
+
+    def _offer(self, ticket: _Ticket) -> set[Gate]:
+        """Give a request that waits its places. Returns an empty set, or the gates that have stopped it, at
+        which it now waits.
+        """
+        stopped: set[Gate] = set()
+        for number, gates in enumerate(ticket.options):
+            held: Held = {}
+            if (full := self._take(gates, held)) is None:
+                self._withdraw(ticket)
+                ticket.held = held
+                ticket.got.set_result(number)
+                return set()
+            stopped.add(full)
+        for gate in stopped:
+            self._queue(ticket, gate)
+        return stopped
+
+    def _look_later(self, gate: Gate) -> None:
+        """Look again at a gate where requests wait, if places get free without our doing: with the end of
+        the delay, or by another worker.
+        """
+        if not gate.queues or gate.timer is not None:
+            return
+        pause = gate.due - self._now()
+        if gate.places.shared:
+            pause = max(POLL, min(pause, 1.0))
+        elif pause <= 0:
+            return
+        gate.timer = asyncio.get_running_loop().call_later(pause, self._look, gate)
+
+    def _look(self, gate: Gate) -> None:
+        gate.timer = None
+        self._serve(gate)
+
+
+def _refusal(message: str, code: str) -> RequestFailed:
+    return RequestFailed(ir.Fault("rate_limit", message, code, retry_after=_RETRY, blame="gateway"))

@@ -1,0 +1,194 @@
+"""The free places of a limit: counted in this process, or shared with the other workers of a gateway.
+
+Workers share places as locks on the bytes of one file, which their parent has opened before it made them: who
+holds the lock on a byte holds the place. The kernel gives a lock to one process only, so no limit is ever
+exceeded, and it removes the locks of a process that ends, however it ends (fcntl(2), "advisory record
+locking"). Nothing of it depends on the configuration, so a new limit needs no new file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import struct
+import tempfile
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+try:
+    import fcntl
+except ImportError:  # Windows, where there is only one worker
+    fcntl = None  # type: ignore[assignment]
+
+_REGION: Final = 24
+"""Bits of the offsets of one limit in the file."""
+_WAITING: Final = 1 << 21
+"""The offset of the first worker's byte that says: requests wait there."""
+_STARTING: Final = 1 << 22
+"""The offset of the byte whose lock is held while the time of the next start is read and written."""
+_TIMES: Final = 1 << 16
+"""How many times of a next start the file has room for; limits share one if their names' hashes collide."""
+_TIME: Final = struct.Struct("<d")
+
+
+class Places(Protocol):
+    """The places of one limit. shared: other processes take them too, so they get free without our doing."""
+
+    @property
+    def shared(self) -> bool: ...
+
+    def take(self, limit: int | None) -> int | None:
+        """Take a place of `limit` (None = there are any number). Returns its number, None = all are taken."""
+
+    def give(self, place: int) -> None:
+        """Give a place back."""
+
+    def start(self, now: float, delay: float) -> float:
+        """Note that a request starts now, unless it has to wait. Returns when it may start: `now`, or later,
+        which means that nothing was noted. now: monotonic seconds. delay: seconds between two starts.
+        """
+
+    def wait(self, *, waiting: bool) -> None:
+        """Tell the other processes whether requests wait here."""
+
+    def others_wait(self) -> bool:
+        """Whether requests wait in another process."""
+
+
+class OwnPlaces:
+    """The places of one process."""
+
+    shared: Final = False
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._next = float("-inf")
+
+    def take(self, limit: int | None) -> int | None:
+        """See `Places`."""
+        if limit is not None and self._taken >= limit:
+            return None
+        self._taken += 1
+        return 0
+
+    def give(self, place: int) -> None:
+        """See `Places`."""
+        self._taken -= 1
+
+    def start(self, now: float, delay: float) -> float:
+        """See `Places`."""
+        at = min(self._next, now + delay)  # the delay may have been longer before
+        if at > now:
+            return at
+        self._next = now + delay
+        return now
+
+    def wait(self, *, waiting: bool) -> None:
+        """See `Places`."""
+
+    def others_wait(self) -> bool:
+        """See `Places`."""
+        return False
+
+
+class PlacesFile:
+    """The file whose bytes are the places of all limits. Make it before the first fork."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "memfd_create"):
+            self.descriptor = os.memfd_create("dragoman-places")
+        else:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the gateway is
+            self.descriptor = self._file.fileno()
+
+
+class SharedPlaces:
+    """The places of one limit, shared by all workers. name: the limit's. worker: the number of this process,
+    from 1 to `workers`.
+    """
+
+    shared: Final = True
+
+    def __init__(self, file: PlacesFile, name: str, worker: int, workers: int) -> None:
+        self._descriptor = file.descriptor
+        hashed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+        self._region = hashed << _REGION
+        self._time_at = hashed % _TIMES * _TIME.size
+        self._worker = worker
+        self._workers = workers
+        self._held: set[int] = set()
+        self._unlimited = 0
+
+    def take(self, limit: int | None) -> int | None:
+        """See `Places`. Each worker begins to look at another place, so that few looks are in vain."""
+        if limit is None:
+            self._unlimited -= 1
+            return self._unlimited
+        first = (self._worker - 1) * limit // self._workers
+        for number in range(limit):
+            place = (first + number) % limit
+            if place not in self._held and self._lock(place):
+                self._held.add(place)
+                return place
+        return None
+
+    def give(self, place: int) -> None:
+        """See `Places`."""
+        if place >= 0:
+            self._held.discard(place)
+            self._unlock(place)
+
+    def start(self, now: float, delay: float) -> float:
+        """See `Places`. While another process decides about a start, this one has to wait."""
+        if not delay:
+            return now
+        with self._starting() as mine:
+            if not mine:
+                return now + delay
+            known = os.pread(self._descriptor, _TIME.size, self._time_at)
+            at = min(_TIME.unpack(known)[0] if len(known) == _TIME.size else now, now + delay)
+            if at > now:
+                return float(at)
+            os.pwrite(self._descriptor, _TIME.pack(now + delay), self._time_at)
+            return now
+
+    def wait(self, *, waiting: bool) -> None:
+        """See `Places`."""
+        if waiting:
+            self._lock(_WAITING + self._worker)
+        else:
+            self._unlock(_WAITING + self._worker)
+
+    def others_wait(self) -> bool:
+        """See `Places`."""
+        before, after = self._worker - 1, self._workers - self._worker
+        return self._is_locked(_WAITING + 1, before) or self._is_locked(_WAITING + self._worker + 1, after)
+
+    @contextlib.contextmanager
+    def _starting(self) -> Iterator[bool]:
+        mine = self._lock(_STARTING)
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._unlock(_STARTING)
+
+    def _lock(self, offset: int, length: int = 1) -> bool:
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, self._region + offset)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(self, offset: int, length: int = 1) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN, length, self._region + offset)
+
+    def _is_locked(self, offset: int, length: int) -> bool:
+        """Whether another process has locked one of these bytes. None of them is ours."""
+        if not length:
+            return False
+        if not self._lock(offset, length):
+            return True
+        self._unlock(offset, length)
+        return False

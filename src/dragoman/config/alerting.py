@@ -1,0 +1,65 @@
+"""Settings for alerts: webhooks that tell other systems what an operator should know soon."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from dragoman.config.scalars import Duration
+from dragoman.config.section import Section, about
+from dragoman.seams.secret import Secret
+
+_BASE64: Final = "whsec_"
+"""What secrets of webhooks begin with that are bytes in base64."""
+_SHORTEST_SECRET: Final = 16
+AlertType: TypeAlias = Literal["key_refused", "keys_exhausted", "outage", "recovery"]
+
+
+class Alert(Section, frozen=True):
+    """One receiver of alerts."""
+
+    url: Secret
+    """The URL to which alerts are sent by POST. It is never shown, because such URLs often hold a token."""
+    secret: Secret
+    """The secret with which alerts are signed, as Standard Webhooks defines it: `whsec_` and base64, or any
+    other text."""
+    events: Annotated[tuple[AlertType, ...], about(default="all")] = (
+        "key_refused",
+        "keys_exhausted",
+        "outage",
+        "recovery",
+    )
+    """Which alerts are sent. `key_refused`: a provider refuses a key, or its quota is used up.
+    `keys_exhausted`: no key of a provider can be asked for a model. `outage`: a deployment has failed so
+    often that it is asked last. `recovery`: it answers again."""
+    every: Duration = Duration(600)
+    """How long the same alert about the same subject is not sent again. A recovery is always sent after its
+    outage."""
+
+
+def require_receiver(url: str) -> None:
+    """Raise ValueError if alerts cannot be sent to a URL."""
+    named = False
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        named = "@" in parts.netloc
+    except ValueError:  # its text is not shown: it contains the address, which may contain a token
+        usable = False
+    if not usable or not all("!" <= character <= "~" for character in url):
+        raise ValueError("expected http://host/path or https://host/path")
+    if named:
+        raise ValueError("a user name in the URL is not used; receivers check the signature instead")
+
+
+def require_signing(secret: str) -> None:
+    """Raise ValueError if a secret cannot sign alerts."""
+    if len(secret) < _SHORTEST_SECRET:
+        raise ValueError(f"the secret needs at least {_SHORTEST_SECRET} characters")
+    if secret.startswith(_BASE64):
+        try:
+            base64.b64decode(secret.removeprefix(_BASE64), validate=True)
+        except binascii.Error:
+            raise ValueError(f"expected base64 after `{_BASE64}`") from None

@@ -1,0 +1,307 @@
+"""Limits on what runs at once: who waits, who is next, who is refused, and that no place is ever lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from dragoman.capacity.gates import FULL, Gates, Held, Limit
+from dragoman.errors import RequestFailed
+
+M, P, Q = "models.m", "providers.p", "providers.q"
+
+
+def gates(now: float = 0.0, **limits: Limit) -> Gates:
+    made = Gates(lambda: now)
+    names = {"m": M, "p": P, "q": Q}
+    made.adopt({names[name]: limit for name, limit in limits.items()})
+    return made
+
+
+class Request:
+    """A request that wants a place, and keeps it until `end`."""
+
+    def __init__(self, made: Gates, client: str = "a", options: Sequence[Sequence[str]] = ((M,),)) -> None:
+        self.gates = made
+        self.held: Held = {}
+        self.task = asyncio.ensure_future(made.wait(self.held, client, options))
+
+    @property
+    def runs(self) -> bool:
+        return self.task.done() and not self.task.cancelled() and self.task.exception() is None
+
+    @property
+    def refused(self) -> str | None:
+        error = self.task.exception() if self.task.done() and not self.task.cancelled() else None
+        return error.fault.code if isinstance(error, RequestFailed) else None
+
+    def end(self) -> None:
+        self.gates.leave(self.held)
+
+
+async def settled(*requests: Request) -> list[bool]:
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return [one.runs for one in requests]
+
+
+async def test_the_third_waits_until_one_ends() -> None:
+    made = gates(m=Limit(2))
+    one, two, three = (Request(made) for _ in range(3))
+    assert await settled(one, two, three) == [True, True, False]
+    assert (made.named[M].running, made.named[M].waiting) == (2, 1)
+    two.end()
+    assert await settled(three) == [True]
+    one.end()
+    three.end()
+    assert (made.named[M].running, made.named[M].waiting) == (0, 0)
+
+
+async def test_a_request_that_ends_twice_gives_its_place_back_once() -> None:
+    made = gates(m=Limit(1))
+    one = Request(made)
+    await settled()
+    one.end()
+    one.end()
+    assert made.named[M].running == 0
+
+
+async def test_clients_take_turns_and_each_keeps_its_order() -> None:
+    made = gates(m=Limit(1))
+    first = Request(made, "x")
+    await settled()
+    named = {name: Request(made, name[0]) for name in ("a1", "a2", "a3", "b1", "c1", "b2")}
+    await settled()
+    order = []
+    running = first
+    for _ in named:
+        running.end()
+        await settled()
+        (name,) = [name for name, one in named.items() if one.runs and name not in order]
+        order.append(name)
+        running = named[name]
+    assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+async def test_nobody_overtakes_those_who_wait() -> None:
+    made = gates(m=Limit(1))
+    one, two = Request(made), Request(made)
+    await settled()
+    one.end()  # the place is the second one's from now on
+    three = Request(made)
+    assert await settled(two, three) == [True, False]
+
+
+async def test_a_full_queue_refuses_who_comes() -> None:
+    made = gates(m=Limit(1, queue=1))
+    one, two, three = (Request(made) for _ in range(3))
+    assert await settled(one, two, three) == [True, False, False]
+    assert (two.refused, three.refused) == (None, FULL)
+    fault = three.task.exception().fault  # type: ignore[union-attr]
+    assert (fault.kind, fault.blame, fault.retry_after) == ("rate_limit", "gateway", 5.0)
+    assert "models.m" in fault.message
+
+
+async def test_a_full_queue_refuses_the_last_of_the_client_that_fills_it() -> None:
+    made = gates(m=Limit(1, queue=3))
+    requests = [Request(made, "greedy") for _ in range(4)]
+    await settled()
+    other, another = Request(made, "other"), Request(made, "other")
+    await settled()
+    assert [one.refused for one in requests] == [None, None, None, FULL]
+    assert (other.refused, another.refused) == (None, FULL)  # 2 : 1 is as near as it gets
+    requests[0].end()
+    assert await settled(requests[1], other) == [True, False]
+    requests[1].end()
+    assert await settled(other) == [True]
+
+
+async def test_without_a_queue_nobody_waits() -> None:
+    made = gates(m=Limit(1, queue=0))
+    one, two = Request(made), Request(made)
+    await settled()
+    assert (one.runs, two.refused) == (True, FULL)
+
+
+async def test_a_full_deployment_is_passed_over() -> None:
+    made = gates(p=Limit(1), q=Limit(1))
+    one, two, three = (Request(made, options=[(P,), (Q,)]) for _ in range(3))
+    assert await settled(one, two, three) == [True, True, False]
+    assert (one.task.result(), two.task.result()) == (0, 1)
+    two.end()  # it waits at both
+    await settled()
+    assert three.task.result() == 1
+
+
+async def test_all_places_of_a_request_are_taken_at_once_or_none() -> None:
+    made = gates(m=Limit(2), p=Limit(1), q=Limit(1))
+    one = Request(made, options=[(M, P)])
+    two = Request(made, options=[(M, P)])
+    other = Request(made, options=[(M, Q)])
+    assert await settled(one, two, other) == [True, False, True]
+    one.end()
+    assert await settled(two) == [True]
+    two.end()
+    other.end()
+    assert [gate.running for gate in made.named.values()] == [0, 0, 0]
+
+
+async def test_a_place_that_one_cannot_use_is_the_next_ones() -> None:
+    made = gates(m=Limit(1), p=Limit(1), q=Limit(1))
+    busy, first = Request(made, options=[(P,)]), Request(made, options=[(M,)])
+    await settled()
+    stuck, free = Request(made, options=[(M, P)]), Request(made, options=[(M, Q)])
+    await settled()
+    first.end()
+    assert await settled(stuck, free) == [False, True]
+    free.end()
+    busy.end()
+    assert await settled(stuck) == [True]
+
+
+async def test_an_exchange_of_places_keeps_what_both_need() -> None:
+    made = gates(m=Limit(1), p=Limit(1), q=Limit(1))
+    held: Held = {}
+    assert made.enter(held, [(M, P)]) == 0
+    waiting = Request(made)
+    await settled()
+    assert made.enter(held, [(M, Q)]) == 0  # nobody is let in at the model in between
+    assert {gate.name for gate in held} == {M, Q}
+    assert made.named[P].running == 0
+    assert await settled(waiting) == [False]
+    assert made.enter(held, [()]) == 0
+    assert await settled(waiting) == [True]
+
+
+async def test_who_leaves_the_queue_takes_nothing_with_him() -> None:
+    made = gates(m=Limit(1))
+    one, two, three = (Request(made) for _ in range(3))
+    await settled()
+    two.task.cancel()
+    await settled()
+    one.end()
+    assert await settled(three) == [True]
+    three.end()
+    assert (made.named[M].running, made.named[M].waiting) == (0, 0)
+
+
+async def test_a_place_that_comes_with_the_cancellation_goes_on_to_the_next() -> None:
+    made = gates(m=Limit(1))
+    one, two, three = (Request(made) for _ in range(3))
+    await settled()
+    one.end()
+    two.task.cancel()
+    assert await settled(two, three) == [False, True]
+
+
+async def test_a_cancelled_one_is_not_given_a_place() -> None:
+    made = gates(m=Limit(1))
+    one, two, three = (Request(made) for _ in range(3))
+    await settled()
+    two.task.cancel()
+    one.end()
+    assert await settled(two, three) == [False, True]
+
+
+async def test_starts_keep_their_distance() -> None:
+    loop = asyncio.get_running_loop()
+    made = Gates(loop.time)
+    made.adopt({M: Limit(None, delay=0.05)})
+    began = loop.time()
+    requests = [Request(made) for _ in range(3)]
+    await asyncio.gather(*(one.task for one in requests))
+    assert loop.time() - began >= 0.09
+    assert made.named[M].running == 3
+
+
+async def test_nobody_overtakes_those_who_wait_for_their_start() -> None:
+    clock = [0.0]
+    made = Gates(lambda: clock[0])
+    made.adopt({M: Limit(None, delay=100.0)})
+    one, two = Request(made), Request(made)
+    assert await settled(one, two) == [True, False]
+    clock[0] = 101.0  # the timer for it is late
+    assert made.enter({}, [(M,)]) is None
+    three = Request(made, "b")
+    assert await settled(two, three) == [True, False]
+    three.task.cancel()
+    await settled()
+    gate = made.named[M]
+    assert gate.waiting == 0
+    if gate.timer is not None:
+        gate.timer.cancel()
+
+
+async def test_a_delay_that_began_meanwhile_is_waited_for_too() -> None:
+    """One that waits for its model finds, when that is free, that somebody else has just begun elsewhere."""
+    loop = asyncio.get_running_loop()
+    made = Gates(loop.time)
+    made.adopt({M: Limit(1), P: Limit(None, delay=0.1)})
+    first, holder = Request(made, options=[(P,)]), Request(made, options=[(M,)])
+    stuck = Request(made, options=[(M, P)])
+    assert await settled(first, holder, stuck) == [True, True, False]
+    holder.end()  # it waits for the delay now, too
+    second = Request(made, options=[(M,)])
+    assert await settled(stuck, second) == [False, True]
+    await asyncio.sleep(0.15)  # the delay is over, but not the second one
+    other = Request(made, options=[(P,)])
+    assert await settled(stuck, other) == [False, True]
+    second.end()
+    async with asyncio.timeout(10):
+        await stuck.task
+
+
+async def test_new_limits_hold_for_those_who_wait() -> None:
+    made = gates(m=Limit(1))
+    requests = [Request(made) for _ in range(4)]
+    await settled()
+    made.adopt({M: Limit(3)})
+    assert await settled(*requests) == [True, True, True, False]
+    made.adopt({})
+    assert await settled(*requests) == [True] * 4
+    for one in requests:
+        one.end()
+    assert made.enter({}, [(M,)]) == 0, "a limit that is gone stops nobody"
+
+
+def test_the_longest_wait_is_that_of_the_most_patient_option() -> None:
+    made = gates(m=Limit(1, wait=10.0), p=Limit(1, wait=5.0), q=Limit(1, wait=None))
+    assert made.patience([(M, P)]) == 5.0
+    assert made.patience([(M, P), (M,)]) == 10.0
+    assert made.patience([(M,), (Q,)]) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_no_place_is_lost_whatever_happens(seed: int) -> None:
+    """Requests come, end, are cancelled and refused in any order; at no time do more run than may."""
+    chance = random.Random(seed)
+    made = gates(m=Limit(3, queue=5), p=Limit(2, queue=3), q=Limit(2, queue=3))
+    choices: list[Sequence[Sequence[str]]] = [[(M,)], [(M, P), (M, Q)], [(P,)], [(Q,), (P,)], [(M, P)]]
+    requests: list[Request] = []
+    for _ in range(600):
+        what = chance.random()
+        if what < 0.45 or not requests:
+            requests.append(Request(made, chance.choice("abc"), chance.choice(choices)))
+        else:
+            one = requests.pop(chance.randrange(len(requests)))
+            if what < 0.7:
+                one.task.cancel()
+            if chance.random() < 0.5:
+                await asyncio.sleep(0)
+            one.task.cancel()
+            await asyncio.wait([one.task])
+            one.end()
+        if chance.random() < 0.5:
+            await asyncio.sleep(0)
+        for gate in made.named.values():
+            assert gate.running <= (gate.limit.most or 0)
+    await settled()
+    for one in requests:
+        one.task.cancel()
+    await settled()
+    for one in requests:
+        one.end()
+    assert [(gate.running, gate.waiting) for gate in made.named.values()] == [(0, 0)] * 3
