@@ -18,7 +18,7 @@ Receive: TypeAlias = Callable[[Any], Any]
 
 class KeeperState(msgspec.Struct, frozen=True):
     """Where the keeper is. state: "here" = in this process, "running" = in its own, "missing" = it has ended
-    and is about to be replaced. process: its process id, None = missing.
+    and is about to be replaced. process: the id of another process that is the keeper, None = there is none.
     """
 
     state: Literal["here", "running", "missing"]

@@ -198,7 +198,7 @@ class KeeperPeers(_Linked):
         self._lines = {}
 
     def keeper(self) -> KeeperState:
-        return KeeperState("here", os.getpid())
+        return KeeperState("here")
 
     def _sign(self) -> None:
         """Show the workers that the keeper is there, now and at intervals."""

@@ -137,7 +137,7 @@ async def test_what_is_handed_reaches_the_keeper_alone(house: House) -> None:
 
 async def test_without_a_keeper_workers_go_on_alone(house: House) -> None:
     assert house.workers[0].keeper() == KeeperState("running", os.getpid())
-    assert house.keeper.keeper() == KeeperState("here", os.getpid())
+    assert house.keeper.keeper() == KeeperState("here")
     assert (house.keeper.keeps, house.workers[0].keeps, house.workers[0].alone) == (True, False, False)
     house.kill_keeper()
     assert house.workers[0].keeper() == KeeperState("missing")
