@@ -68,6 +68,8 @@ from dragoman.wire.sse import SSESplitter
 
 _SHORTEST_SECRET = 8
 """Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""
+_MOST_SECRETS = 64
+"""Secrets of one account that are hidden, those of replaced credentials included."""
 _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 """Fields of a fault whose text is never a provider's."""
 _MOST_REMEMBERED = 1024
@@ -92,6 +94,11 @@ class Account(msgspec.Struct, frozen=True):
     tail: str | None = None
     secrets: tuple[str, ...] = ()
     id: str = ""
+
+    def succeeding(self, before: Account) -> Account:
+        """This account, with the secrets of the replaced one added: late answers may repeat them."""
+        retired = [one for one in before.secrets if one not in self.secrets]
+        return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
         """The fault with `[redacted]` for each secret that is long enough to hide. more: further secrets."""
@@ -191,6 +198,14 @@ class WireUpstream:
         self.sole = len(self._spoken) == 1
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that are known not to think
+
+    def renew(self, accounts: Sequence[Account]) -> None:
+        """Use other credentials from now on, as many as before: running calls refer to them by index."""
+        self.accounts = tuple(
+            after.succeeding(before) for after, before in zip(accounts, self.accounts, strict=True)
+        )
+        self._headers = [_prepared(account.headers) for account in self.accounts]
+        self._heads = {}
 
     def remember(self, before: WireUpstream) -> None:
         """Know what the upstream of the configuration before has learnt of models, where it has asked at the
