@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from operator import attrgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
+from weakref import WeakSet
 
 import msgspec
 
@@ -71,15 +71,6 @@ class Calling(NamedTuple):
             self.load.running -= 1
 
 
-class _Mood:
-    """Whether all is calm, for a memory and all its views."""
-
-    __slots__ = ("calm",)
-
-    def __init__(self) -> None:
-        self.calm = True
-
-
 class Health:
     """The memory of one process. pools: by provider; one made in code has none, and a single account. calm:
     nothing is known against any key or deployment, and no pool takes turns. Then each request asks the first
@@ -91,17 +82,20 @@ class Health:
         self.pools: dict[str, Pool] = {}
         self.breakers = Breakers()
         self.memory = Memory()
-        self._mood = _Mood()
+        self._views: WeakSet[Health] = WeakSet([self])
+        self.calm = True
         self._whole = self
         self.share: Callable[[Calling | None], None] | None = None
         """Tells the other workers what was learnt from an attempt; None as its argument = all that has
         changed. None = there are no other workers.
         """
 
-    def _turn(self, calm: bool) -> None:  # noqa: FBT001 - the setter of a property
-        self._mood.calm = calm
-
-    calm = property(attrgetter("_mood.calm"), _turn)  # in C: each request looks at it
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "calm":
+            super().__setattr__(name, value)
+            return
+        for view in self._views:  # each request reads it, so each view has its own
+            view.__dict__[name] = value
 
     def view(self) -> Health:
         """The same memory for the requests of one configuration, which name a key by its place in a pool:
@@ -109,6 +103,7 @@ class Health:
         """
         view = copy(self)
         view.pools = dict(self.pools)
+        self._views.add(view)
         return view
 
     def revive(self) -> None:

@@ -113,6 +113,11 @@ class Account(msgspec.Struct, frozen=True):
         retired = [one for one in before.secrets if one not in self.secrets]
         return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
+    def succeeding(self, before: Account) -> Account:
+        """This account, with the secrets of the replaced one added: late answers may repeat them."""
+        retired = [one for one in before.secrets if one not in self.secrets]
+        return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
+
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
         """The fault with `[redacted]` for each secret that is long enough to hide. more: further secrets."""
         secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]
@@ -210,6 +215,14 @@ class WireUpstream:
         self.sole = len(self._spoken) == 1
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that are known not to think
+
+    def renew(self, accounts: Sequence[Account]) -> None:
+        """Use other credentials from now on, as many as before: running calls refer to them by index."""
+        self.accounts = tuple(
+            after.succeeding(before) for after, before in zip(accounts, self.accounts, strict=True)
+        )
+        self._headers = [_prepared(account.headers) for account in self.accounts]
+        self._heads = {}
 
     def remember(self, before: WireUpstream) -> None:
         """Know what the upstream of the configuration before has learnt of models, where it has asked at the

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.cli import serve
+from dragoman.cli import discovery, serve
 from dragoman.cli.discovery import Server
 from dragoman.config.load import Loaded
 from dragoman.errors import ConfigError
@@ -215,7 +215,7 @@ def test_servers_that_were_found_at_the_start_stay(
     async def find(**_: Any) -> tuple[Server, ...]:
         return (Server("ollama", "http://127.0.0.1:11434", ("qwen3:8b",)),)
 
-    monkeypatch.setattr(serve.discovery, "find", find)
+    monkeypatch.setattr(discovery, "find", find)
     monkeypatch.setenv("DRAGOMAN_DISCOVER", "true")
     file = folder / "dragoman.yaml"
     file.write_text("strict: false")

@@ -45,10 +45,10 @@ def test_a_worker_uses_another_configuration_when_its_parent_says_so(tmp_path: P
         ours.send(written({"do": "prepare", "round": 2, "hash": wanted}))
         assert heard() == {"round": 2, "did": "prepare"}
         assert gateway.reloads.hash == before
-        assert not gateway.config.strict
+        assert [gateway.config.strict] == [False]
         ours.send(written({"do": "use", "round": 2}))
         assert heard() == {"round": 2, "did": "use"}
-        assert gateway.config.strict
+        assert [gateway.config.strict] == [True]
         ours.send(CLOSE)
         server.join(20)
         assert not server.is_alive()
