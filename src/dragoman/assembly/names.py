@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from dragoman.accounts.grants import WILDCARD, Grants
+from dragoman.config.fallbacks import Fallbacks as FallbackSettings
 from dragoman.config.load import Loaded
-from dragoman.config.settings import Config, ModelTimeouts, Timeouts
+from dragoman.config.settings import Config, ModelTimeouts, Supports, Timeouts
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.dialects.facts import Facts
 from dragoman.errors import ConfigError
 from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Provider
-from dragoman.routing.route import Alias, Demands, Entry, Model, Table, Timers
+from dragoman.routing.fallbacks import Fallbacks
+from dragoman.routing.route import Alias, Demands, Entry, Model, Timers
 from dragoman.routing.route import Provider as Named
+from dragoman.routing.table import Table
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, embedded
 from dragoman.upstreams.local.weights import WEIGHTS, remedy
@@ -77,6 +81,7 @@ def naming(
                 alias.check_output,
                 alias.api,
                 alias.context_window,
+                None if alias.fallbacks is None else fallbacks_of(alias.fallbacks),
             )
             for name, alias in config.aliases.items()
         ],
@@ -144,17 +149,7 @@ def _named(provider: Provider, timeouts: Timeouts) -> Named:
 
 
 def _model(name: str, model: ModelSettings, config: Config) -> Model:
-    supports = model.supports
-    facts = Facts(
-        context=model.context_window,
-        max_output=model.max_output,
-        tools=supports.tools,
-        images=supports.images,
-        audio=supports.audio,
-        documents=supports.documents,
-        structured=supports.structured,
-        reasoning=supports.reasoning,
-    )
+    facts = _facts(model, Supports())
     uses = tuple(f"local/{name}" if target.file is not None else target.use for target in model.targets)
     timers = None
     if model.timeouts != ModelTimeouts():
@@ -172,7 +167,26 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         check_output=model.check_output,
         windows=tuple(target.context_window for target in model.targets),
         api=model.api,
+        supports=tuple(
+            None if target.supports is None else _facts(model, target.supports) for target in model.targets
+        ),
+        fallbacks=fallbacks_of(model.fallbacks),
+        switch_after=None if model.switch_after is None else float(model.switch_after),
     )
+
+
+def _facts(model: ModelSettings, own: Supports) -> Facts:
+    """What a model can do. own: what one of its deployments states, which counts before the model's."""
+    able: dict[str, Any] = {
+        name: general if (stated := getattr(own, name)) is None else stated
+        for name, general in msgspec.structs.asdict(model.supports).items()
+    }
+    return Facts(context=model.context_window, max_output=model.max_output, **able)
+
+
+def fallbacks_of(settings: FallbackSettings) -> Fallbacks[str]:
+    """The names of a model's fallbacks, by cause."""
+    return Fallbacks(settings.any, settings.context, settings.content)
 
 
 def timers_of(timeouts: Timeouts) -> Timers:

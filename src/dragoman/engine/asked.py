@@ -19,6 +19,7 @@ from dragoman.capacity.space import Share, unbounded
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gateway_members import HEADERS
 from dragoman.dialects.loss import Report
+from dragoman.dialects.named_models import Named
 from dragoman.dialects.operation import AnyOperationCodec
 from dragoman.dialects.reply import Framing, Reply
 from dragoman.dialects.request import Operation, WireRequest
@@ -210,7 +211,7 @@ class Asked(msgspec.Struct, frozen=True):
     requested. echo: the members that the answer repeats, as the client wrote them. sealed: which messages
     have signatures or encrypted reasoning, and from which provider. sealless: True = a provider refused
     these, so none are sent. beyond: why only servers beside the protocol's author may accept it, None = the
-    author does. reasons: why it cannot be relayed.
+    author does. reasons: why it cannot be relayed. others: the models to turn to if `model` cannot answer.
     """
 
     exchange: Exchange
@@ -233,6 +234,7 @@ class Asked(msgspec.Struct, frozen=True):
     sealless: bool = False
     beyond: WireError | None = None
     reasons: tuple[Reason, ...] = ()
+    others: tuple[Named, ...] = ()
 
     @property
     def wire(self) -> WireRequest:

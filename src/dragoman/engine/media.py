@@ -51,6 +51,11 @@ class Media(msgspec.Struct, eq=False):
             asked.said.inlined = fetched, reads
         return fetched
 
+    def forget(self, asked: Asked, *, needed: bool) -> None:
+        """Note that another attempt begins. needed: False = it is relayed, so that the fetched media go."""
+        if not needed:
+            asked.said.inlined = None
+
     async def read(self, asked: Asked, reading: Reading[_T] | None, value: _T) -> _T:
         """`value` (not a chat) with its media fetched. reading: what to fetch. Raises RequestFailed."""
         if reading is None or not reading.media:

@@ -83,6 +83,16 @@ class Health:
             ready = refused
         return Asking(ready, resting)
 
+    def doubts(self, candidate: Candidate, now: float) -> bool:
+        """Whether a candidate is asked only where nobody else can be: its deployment fails, or its provider
+        has refused the key.
+        """
+        deployment = candidate.deployment
+        pool = self.pools.get(deployment.provider)
+        if pool is not None and pool.keys[candidate.account].comes_last(deployment.model, now):
+            return True
+        return self.breakers.is_open(deployment.name, now)
+
     def began(self, candidate: Candidate, now: float) -> Calling:
         """An attempt begins. One of the three below has to follow."""
         deployment = candidate.deployment
