@@ -58,8 +58,8 @@ class Hooks:
     """All hooks of one gateway. Raises TypeError for an object without any of the five methods. resolves:
     whether a hook may say which models a name stands for. change_requests: whether a hook may change
     requests. need_events: whether a hook reads or changes answers, which therefore must be translated. Each
-    hook gets the value that the hooks before it have left, and the methods return what the last one leaves; but the
-    first `resolve` that names models decides. They raise EndedByHook and HookFailed.
+    hook gets the value that the hooks before it have left, and the methods return what the last one leaves;
+    but the first `resolve` that names models decides. They raise EndedByHook and HookFailed.
     """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:

@@ -15,6 +15,7 @@ from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.delivery import Delivery, Running
 from dragoman.engine.fallbacks import Turned
+from dragoman.engine.idempotency import key_for
 from dragoman.engine.limits import Cause, switch_after, too_late, until_content
 from dragoman.engine.media import Media
 from dragoman.engine.places import located
@@ -158,6 +159,7 @@ class Flight(msgspec.Struct, eq=False):
             deployment.headers,
             deployment.body,
             client=exchange.client or "",
+            once=None if asked.wished.once is None else key_for(asked, deployment.name),
         )
         record = AttemptRecord(call.attempt, deployment.name, backend.accounts[account].tail, "relay", 0.0)
         attempt = Attempt(
