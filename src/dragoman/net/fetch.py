@@ -148,14 +148,11 @@ class Fetcher:
         named = to_fetch(request, keep)
         known = {} if fetched is None else fetched
         new = [one for one in named if id(one[0]) not in known]
-        read = (
-            dict(zip([id(media) for media, _ in new], await self.read(new, claim), strict=True))
-            if new
-            else {}
-        )
-        needed = {key: known[key] if key in known else read[key] for key in [id(media) for media, _ in named]}
+        read = await self.read(new, claim) if new else []
+        known |= {id(media): got for (media, _), got in zip(new, read, strict=True)}
+        needed = {id(media): known[id(media)] for media, _ in named}
         known.clear()
-        known.update(needed)
+        known |= needed
         if not named:
             return request
         found = iter([needed[id(media)] for media, _ in named])

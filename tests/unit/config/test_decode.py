@@ -94,7 +94,10 @@ def test_a_body_is_json_as_written(loaded: Load) -> None:
         ("server:\n  prot: 1", "2: server.prot: unknown setting (did you mean port?)"),
         (
             "retries: {zzz: 1}",
-            "1: retries.zzz: unknown setting (valid names: attempts, backoff, backoff_max, max_attempts, max_time)",
+            (
+                "1: retries.zzz: unknown setting "
+                "(valid names: attempts, backoff, backoff_max, max_attempts, max_time)"
+            ),
         ),
         (
             "models:\n  m:\n    max_outptu: 5",
