@@ -7,6 +7,7 @@ import pytest
 
 from dragoman.dialects.facts import Facts
 from dragoman.errors import ConfigError, RequestFailed
+from dragoman.routing.fallbacks import Fallbacks
 from dragoman.routing.route import (
     CREATED,
     Alias,
@@ -404,3 +405,125 @@ def test_who_names_no_model_gets_no_name_that_was_found() -> None:
     with pytest.raises(RequestFailed) as failed:
         table.resolve(None)
     assert failed.value.fault.http_status == 400
+
+
+# Fallbacks and patterns ----------------------------------------------------------------------------------
+
+
+def test_fallbacks_are_routes_without_fallbacks_of_their_own() -> None:
+    a = Model("a", ("openai/x",), fallbacks=Fallbacks(("b", "anthropic/y"), ("bare",), ("a-fast",)))
+    b = Model("b", ("second/x",), timers=SLOW, fallbacks=Fallbacks(("a",)))
+    names = Table.build(PROVIDERS, [a, b], [Alias("a-fast", "b", window=5), Alias("bare", "claude-sonnet-5")])
+    lists = names.resolve("a").fallbacks
+    told = [[one.deployments[0].name for one in lists.of(why)] for why in lists.stated]
+    assert told == [["second/x", "anthropic/y"], ["anthropic/claude-sonnet-5"], ["second/x"]]
+    assert lists.any[0].deployments[0].timers == SLOW
+    assert lists.content[0].deployments[0].window == 5
+    assert not any(one.fallbacks.stated for one in lists.any)
+    assert names.resolve("b").fallbacks.any[0].deployments[0].name == "openai/x"
+
+
+def test_an_alias_inherits_fallbacks_or_states_its_own() -> None:
+    model = Model("m", ("openai/x",), fallbacks=Fallbacks(("second/x",)))
+    aliases = [
+        Alias("same", "m"),
+        Alias("own", "m", fallbacks=Fallbacks(("anthropic/y",))),
+        Alias("further", "own"),
+        Alias("none", "m", fallbacks=Fallbacks()),
+        Alias("*", "m"),
+    ]
+    names = Table.build(PROVIDERS, [model], aliases)
+
+    def fallbacks(name: str) -> list[str]:
+        return [one.deployments[0].name for one in names.resolve(name).fallbacks.any]
+
+    assert [fallbacks(name) for name in ("same", "own", "further", "none", "whatever")] == [
+        ["second/x"],
+        ["anthropic/y"],
+        ["anthropic/y"],
+        [],
+        ["second/x"],
+    ]
+
+
+def test_a_default_model_has_its_fallbacks() -> None:
+    model = Model("m", ("openai/x",), fallbacks=Fallbacks(("second/x",)))
+    names = Table.build(PROVIDERS, [model], default_model="m")
+    assert names.resolve(None).fallbacks.stated == ("any",)
+
+
+def test_fallbacks_that_stand_for_nothing_are_reported() -> None:
+    models = [Model("m", ("openai/x",), fallbacks=Fallbacks(("nothing",)))]
+    aliases = [Alias("a", "openai/x", fallbacks=Fallbacks(content=("neither",)))]
+    with pytest.raises(ConfigError) as caught:
+        Table.build(PROVIDERS, models, aliases)
+    assert [problem.path for problem in caught.value.problems] == [
+        "models.m.fallbacks",
+        "aliases.a.fallbacks",
+    ]
+
+
+BY_PATTERN = (
+    Model("team/*", ("acme/*", "openai/*"), windows=(5, 6), supports=(Facts(images=False), None)),
+    Model("gpt-*", ("openai/*",), fallbacks=Fallbacks(("second/x",))),
+    Model("gpt-5-*", ("second/my-*",)),
+    Model("gpt-5-nano", ("anthropic/y",)),
+    Model("openai/*", ("second/*",), body={"store": True}),
+    Model("few-*", ("meta/*",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "deployments"),
+    [
+        ("gpt-4.1", ["openai/gpt-4.1"]),
+        ("gpt-5-mini", ["second/my-mini"]),
+        ("gpt-5-nano", ["anthropic/y"]),
+        ("openai/gpt-5", ["second/gpt-5"]),
+        ("second/gpt-5", ["second/gpt-5"]),
+        ("team/acme-7b", ["acme/acme-7b", "openai/acme-7b"]),
+        ("team/other", ["openai/other"]),
+        ("acme-7b", ["acme/acme-7b"]),
+    ],
+)
+def test_names_by_pattern(name: str, deployments: list[str]) -> None:
+    names = Table.build(PROVIDERS, BY_PATTERN)
+    for _ in range(2):
+        route = names.resolve(name)
+        assert [one.name for one in route.deployments] == deployments
+        assert route.asked == name
+
+
+def test_what_a_pattern_states_goes_with_its_deployment() -> None:
+    names = Table.build(PROVIDERS, BY_PATTERN)
+    both = names.resolve("team/acme-7b").deployments
+    assert [(one.window, one.facts.images) for one in both] == [(5, False), (6, None)]
+    (one,) = names.resolve("team/other").deployments
+    assert (one.window, one.facts.images) == (6, None)
+    assert names.resolve("openai/x").deployments[0].body["store"] is True
+    assert names.resolve("gpt-4").fallbacks.any[0].deployments[0].name == "second/x"
+
+
+def test_a_pattern_that_no_provider_can_serve_leaves_the_name_to_other_rules() -> None:
+    names = Table.build(PROVIDERS, BY_PATTERN)
+    with pytest.raises(RequestFailed):
+        names.resolve("few-x")
+
+
+def test_patterns_are_not_listed_and_not_names() -> None:
+    names = Table.build(PROVIDERS, BY_PATTERN)
+    assert not any("*" in entry.id for entry in names.entries())
+    assert not names.states("gpt-*")
+    assert names.states("gpt-5-nano")
+
+
+def test_a_pattern_with_a_wrong_provider_is_reported() -> None:
+    with pytest.raises(ConfigError, match="does not begin with a provider"):
+        Table.build(PROVIDERS, [Model("a-*", ("nowhere/*",))])
+
+
+def test_names_by_pattern_are_not_all_remembered() -> None:
+    names = Table.build(PROVIDERS, BY_PATTERN)
+    for number in range(1100):
+        assert names.resolve(f"gpt-{number}").deployments[0].model == f"gpt-{number}"
+    assert len(names._found) <= 1024
