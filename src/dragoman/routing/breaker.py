@@ -49,6 +49,10 @@ class State(msgspec.Struct):
     trying: bool = False
     latest: float = 0.0
 
+    def is_open(self, now: float) -> bool:
+        """Whether the breaker is open, and no trial may begin."""
+        return bool(self.until) and (self.until > now or self.trying)
+
 
 class Breakers:
     """The breakers of one process, by the deployment's name (`provider/model`)."""
@@ -68,16 +72,17 @@ class Breakers:
         last: list[tuple[float, int]] = []
         first: list[int] = []
         for place, name in enumerate(names):
-            if self.closed(name, now):
+            state = states.get(name)
+            if state is None or not state.is_open(now):
                 first.append(place)
             else:
                 last.append((states[name].until, place))
         return [*first, *(place for _, place in sorted(last))]
 
-    def closed(self, name: str, now: float) -> bool:
-        """Whether a deployment is asked in its own place: it works, or is due for a trial."""
+    def is_open(self, name: str, now: float) -> bool:
+        """Whether a deployment is asked after the others."""
         state = self.states.get(name)
-        return state is None or not state.until or (state.until <= now and not state.trying)
+        return state is not None and state.is_open(now)
 
     def forget(self, now: float) -> None:
         """Forget the failures that are longer ago than the longest pause: nobody has asked since."""

@@ -275,7 +275,7 @@ class WireUpstream:
         """
         head = self._head(self._streamed_chat if stream else self._chat, call)
         added: Mapping[str, str] | None = None
-        if headers or hops.passed():
+        if headers or call.once is not None or hops.passed():
             head, added = self._with(head, call, headers or {})
         call.watch.start()
         return self._transport.send(head, body, call.timers, added)
@@ -347,6 +347,8 @@ class WireUpstream:
                 changed[name] = value
         if passed := hops.passed():
             changed[hops.HEADER] = str(passed + 1)
+        if call.once is not None and self.quirks.idempotency_keys and _ONCE not in fixed:
+            added[_ONCE] = call.once
         return (_changed(head, changed) if changed else head), added
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
@@ -474,6 +476,7 @@ class WireUpstream:
             yield [*batch, ir.Error(unreadable(self.name, WireError(TOO_DEEP)).fault)]
 
 
+_ONCE: Final = "idempotency-key"
 _STREAMS = ("text/event-stream", "application/x-ndjson")
 
 
