@@ -5,6 +5,7 @@ for the log. Hooks run in the order of their registration. A hook that raises `R
 with that fault, as `EndedByHook`. Any other exception, or a result of another type, becomes `HookFailed`: it
 is logged, and the client gets a 500 without details, or, from `on_error`, the fault as it was.
 
+    resolve(exchange, name) -> str | list[str] | None        says which models to use for a client's name
     before(exchange, request) -> ir.Request | None           replaces a chat or its count; None = no change
     after(exchange, response) -> ir.Response | None          replaces a chat's whole answer
     on_event(exchange, event) -> Sequence[ir.Event] | None   replaces an event of its stream; () = no event
@@ -15,14 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from inspect import isawaitable
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, NamedTuple, TypeVar, get_args
 
 from dragoman import ir
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import Exchange
 
 _T = TypeVar("_T")
-_POINTS: Final = ("before", "after", "on_event", "on_error")
+_POINTS: Final = ("resolve", "before", "after", "on_event", "on_error")
 _EVENTS: tuple[type, ...] = get_args(ir.Event)
 
 
@@ -46,11 +47,19 @@ class EndedByHook(RequestFailed):
         self.point = point
 
 
+class Resolved(NamedTuple):
+    """What a hook's `resolve` has said. hook: its name. names: of models, in the order to ask them."""
+
+    hook: str
+    names: tuple[str, ...]
+
+
 class Hooks:
-    """All hooks of one gateway. Raises TypeError for an object without any of the four methods.
-    change_requests: whether a hook may change requests. need_events: whether a hook reads or changes answers,
-    which therefore must be translated. Each hook gets the value that the hooks before it have left, and the
-    methods return what the last one leaves. They raise EndedByHook and HookFailed.
+    """All hooks of one gateway. Raises TypeError for an object without any of the five methods. resolves:
+    whether a hook may say which models a name stands for. change_requests: whether a hook may change
+    requests. need_events: whether a hook reads or changes answers, which therefore must be translated. Each
+    hook gets the value that the hooks before it have left, and the methods return what the last one leaves;
+    but the first `resolve` that names models decides. They raise EndedByHook and HookFailed.
     """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:
@@ -61,8 +70,18 @@ class Hooks:
                 raise TypeError(f"{hook!r} is not a hook: it has none of the methods {', '.join(_POINTS)}")
             for point in taken:
                 self._hooks[point].append((getattr(hook, "name", type(hook).__name__), getattr(hook, point)))
+        self.resolves = bool(self._hooks["resolve"])
         self.change_requests = bool(self._hooks["before"])
         self.need_events = bool(self._hooks["on_event"] or self._hooks["after"])
+
+    async def resolve(self, exchange: Exchange, name: str | None) -> Resolved | None:
+        """The models to use for the name that the client has sent (None = it sent none), by the first hook
+        that names some; None = the configuration decides.
+        """
+        for hook_name, hook in self._hooks["resolve"]:
+            if (told := await _run(hook_name, "resolve", str, hook, exchange, name)) is not None:
+                return Resolved(hook_name, (told,) if isinstance(told, str) else tuple(told))
+        return None
 
     async def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
         """The request after all `before` hooks."""
@@ -94,7 +113,8 @@ class Hooks:
 
 async def _run(name: str, point: str, expected: type[Any], hook: Callable[..., Any], *arguments: Any) -> Any:
     """Call a hook's method with these arguments. Returns what it returned: None or an `expected`, which is a
-    type of value; Sequence = a sequence of events. Raises EndedByHook and HookFailed with `name` and `point`.
+    type of value; Sequence = a sequence of events; str = a name or a list of names. Raises EndedByHook and
+    HookFailed with `name` and `point`.
     """
     try:
         result = hook(*arguments)
@@ -110,6 +130,10 @@ async def _run(name: str, point: str, expected: type[Any], hook: Callable[..., A
 
 
 def _check(result: Any, expected: type[Any]) -> None:
+    if expected is str and isinstance(result, list | tuple):
+        if not result or not all(isinstance(one, str) and one for one in result):
+            raise TypeError("it returned a list that is empty, or has something else than names")
+        return
     if not isinstance(result, expected):
         raise TypeError(f"it returned {type(result).__name__}, not {expected.__name__}")
     if expected is Sequence:

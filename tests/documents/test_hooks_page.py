@@ -28,12 +28,21 @@ def question(text: str = "Hello!", **fields: Any) -> dict[str, Any]:
 
 def test_every_example_is_tried_here() -> None:
     assert list(EXAMPLES) == [
+        "Choose the model",
         "Redact what is sent",
         "Add a tag to what is sent",
         "Refuse a request",
         "Change an answer",
         "Log and rename errors",
     ]
+
+
+async def test_choose_the_model() -> None:
+    gateway = run(EXAMPLES["Choose the model"])["gateway"]
+    headers = {"authorization": "Bearer a-key-of-sixteen-characters"}
+    answer = await gateway.ask({**question("Hi"), "model": "best"}, headers=headers)
+    assert (answer["model"], answer["choices"][0]["message"]["content"]) == ("best", "Hi")
+    await gateway.close()
 
 
 async def test_redact_what_is_sent(provide: Provide) -> None:

@@ -134,7 +134,7 @@ async def ask(
 
 
 SETTINGS = {
-    "fallbacks": ["gpt-4o"],
+    "fallbacks": [{"gpt-4o": ["claude"]}],
     "num_retries": 3,
     "timeout": 10,
     "context_window_fallbacks": [{"a": ["b"]}],
@@ -162,10 +162,10 @@ async def test_settings_of_litellm_are_named_and_reach_no_provider(provide: Prov
 
 @pytest.mark.parametrize("dialect", ["openai_chat", "anthropic"])
 async def test_settings_are_named_in_both_modes(provide: Provide, dialect: str) -> None:
-    asked = await ask(provide, "chat", {"fallbacks": ["x"], "logit_bias": {"5": 1}}, dialect=dialect)
+    asked = await ask(provide, "chat", {"num_retries": 2, "logit_bias": {"5": 1}}, dialect=dialect)
     assert asked.exchange.mode == ("relay" if dialect == "openai_chat" else "translate")
     lost = {loss.path for loss in asked.exchange.losses}
-    assert lost == ({"$.fallbacks"} if dialect == "openai_chat" else {"$.fallbacks", "$.logit_bias"})
+    assert lost == ({"$.num_retries"} if dialect == "openai_chat" else {"$.num_retries", "$.logit_bias"})
 
 
 async def test_metadata_of_strings_is_openais(provide: Provide) -> None:
@@ -220,16 +220,16 @@ async def test_tags_are_bounded(provide: Provide) -> None:
 
 
 async def test_strictness_refuses_what_would_change_the_meaning(provide: Provide) -> None:
-    asked = await ask(provide, "chat", {"guardrails": ["pii"], "fallbacks": ["x"]}, x_dragoman_strict="1")
+    asked = await ask(provide, "chat", {"guardrails": ["pii"], "num_retries": 2}, x_dragoman_strict="1")
     assert (asked.status, asked.body["error"]["param"]) == (400, "guardrails")
     assert asked.body["error"]["message"] == (
         "the request cannot be sent without loss: "
         "$.guardrails: the gateway has no guardrails: nothing is checked"
     )
     assert asked.sent is None
-    asked = await ask(provide, "chat", {"fallbacks": ["x"]}, x_dragoman_strict="1")
+    asked = await ask(provide, "chat", {"num_retries": 2}, x_dragoman_strict="1")
     assert asked.status == 200
-    asked = await ask(provide, "chat", {"fallbacks": ["x"]}, x_dragoman_strict="all")
+    asked = await ask(provide, "chat", {"num_retries": 2}, x_dragoman_strict="all")
     assert asked.status == 400
 
 
@@ -312,7 +312,7 @@ async def test_what_was_taken_out_is_told_whichever_deployment_answers(provide: 
         "models": {"robust": {"deployments": ["one/gpt", "two/claude"]}},
         "retries": {"attempts": 1},
     }
-    body = {"model": "robust", "messages": MESSAGES, "fallbacks": ["x"], "metadata": {"tags": ["t"]}}
+    body = {"model": "robust", "messages": MESSAGES, "num_retries": 2, "metadata": {"tags": ["t"]}}
     async with (
         serving(Gateway(settings, observers=[exchanges.append])) as base,
         aiohttp.ClientSession() as session,
@@ -322,6 +322,6 @@ async def test_what_was_taken_out_is_told_whichever_deployment_answers(provide: 
         assert b"[DONE]" in await response.read()
     (exchange,) = exchanges
     assert [attempt.mode for attempt in exchange.attempts] == ["relay", "translate"]
-    assert [loss.path for loss in exchange.losses] == ["$.fallbacks"]
+    assert [loss.path for loss in exchange.losses] == ["$.num_retries"]
     assert "$.metadata" in [change.path for change in exchange.changes]
-    assert b"fallbacks" not in busy.last.raw + second.last.raw
+    assert b"num_retries" not in busy.last.raw + second.last.raw

@@ -175,6 +175,8 @@ def _assembled(
             backoff=config.retries.backoff,
             backoff_max=config.retries.backoff_max,
             patience=config.retries.backoff_max,
+            attempts=config.retries.max_attempts,
+            seconds=float(config.retries.max_time or 0) or None,
         ),
         fetcher=fetcher,
         deadlines=deadlines,

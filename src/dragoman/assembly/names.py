@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from dragoman.accounts.grants import WILDCARD, Grants
 from dragoman.capacity.gates import Limit
+from dragoman.config.fallbacks import Fallbacks as FallbackSettings
 from dragoman.config.load import Loaded
-from dragoman.config.settings import Concurrency, Config, ModelTimeouts, Timeouts
+from dragoman.config.settings import Concurrency, Config, ModelTimeouts, Supports, Timeouts
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import join
@@ -18,9 +20,11 @@ from dragoman.dialects.facts import Facts
 from dragoman.errors import ConfigError
 from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Provider
-from dragoman.routing.route import Alias, Demands, Entry, Model, Table, Timers
+from dragoman.routing.fallbacks import Fallbacks
+from dragoman.routing.route import Alias, Demands, Entry, Model, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.routing.spread import Price, Rotation, Spread
+from dragoman.routing.table import Table
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, embedded
 from dragoman.upstreams.local.weights import WEIGHTS, remedy
@@ -79,6 +83,7 @@ def naming(
                 alias.check_output,
                 alias.api,
                 alias.context_window,
+                None if alias.fallbacks is None else fallbacks_of(alias.fallbacks),
             )
             for name, alias in config.aliases.items()
         ],
@@ -171,17 +176,7 @@ def _named(provider: Provider, settings: ProviderSettings) -> Named:
 
 
 def _model(name: str, model: ModelSettings, config: Config) -> Model:
-    supports = model.supports
-    facts = Facts(
-        context=model.context_window,
-        max_output=model.max_output,
-        tools=supports.tools,
-        images=supports.images,
-        audio=supports.audio,
-        documents=supports.documents,
-        structured=supports.structured,
-        reasoning=supports.reasoning,
-    )
+    facts = _facts(model, Supports())
     uses = tuple(f"local/{name}" if target.file is not None else target.use for target in model.targets)
     timers = None
     if model.timeouts != ModelTimeouts():
@@ -206,6 +201,11 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
             for target in model.targets
         ),
         gates=_gates("models", name, model.concurrency),
+        supports=tuple(
+            None if target.supports is None else _facts(model, target.supports) for target in model.targets
+        ),
+        fallbacks=fallbacks_of(model.fallbacks),
+        switch_after=None if model.switch_after is None else float(model.switch_after),
     )
 
 
@@ -215,6 +215,20 @@ def _spread(name: str, model: ModelSettings) -> Spread | None:
         every = None if rotate.every is None else float(rotate.every)
         return Spread(name, rotation=Rotation(every, rotate.requests))
     return None if model.policy == "ordered" else Spread(name, model.policy)
+
+
+def _facts(model: ModelSettings, own: Supports) -> Facts:
+    """What a model can do. own: what one of its deployments states, which counts before the model's."""
+    able: dict[str, Any] = {
+        name: general if (stated := getattr(own, name)) is None else stated
+        for name, general in msgspec.structs.asdict(model.supports).items()
+    }
+    return Facts(context=model.context_window, max_output=model.max_output, **able)
+
+
+def fallbacks_of(settings: FallbackSettings) -> Fallbacks[str]:
+    """The names of a model's fallbacks, by cause."""
+    return Fallbacks(settings.any, settings.context, settings.content)
 
 
 def timers_of(timeouts: Timeouts) -> Timers:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from dragoman.config.load import Loaded
-    from dragoman.routing.route import Table
+    from dragoman.routing.table import Table
 
 PATIENCE: Final = 0.15
 """The time limit for all requests together, in seconds, unless `find` is given another."""

@@ -14,22 +14,27 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
+
 from dragoman.accounts.grants import WILDCARD, Grants
 from dragoman.accounts.keys import is_loopback
 from dragoman.config import resolve
 from dragoman.config.alerting import require_receiver, require_signing
 from dragoman.config.check_balancing import misfits
 from dragoman.config.decode import suggest
+from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.locate import is_file
 from dragoman.config.settings import Alias, ClientKey, Config, Deployment, Model
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import Source, join
+from dragoman.config.values import addresses, is_private, may_meet, network, proxy, web_origin
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import Problem
 from dragoman.providers import address
 from dragoman.providers.auth import credential_headers
 from dragoman.providers.catalog import CATALOG, unconfigured
+from dragoman.providers.patterns import is_pattern, met_by
 from dragoman.providers.provider import Provider
 from dragoman.seams.clock import SYSTEM
 from dragoman.seams.extras import command as added_by
@@ -50,6 +55,7 @@ _TRANSPORT_HEADERS: Final = frozenset(
 """Headers that only the HTTP client may set."""
 
 _PATTERN: Final = "`PROVIDER/*` stands for all models of a provider"
+_STAR: Final = "for every name that nothing else knows use the alias `*`"
 _BARE: Final = "write provider/model; for an embedded model write local/MODEL"
 
 _NO_DEFAULT: Final = frozenset({"messages", "model", "stream", "stream_options"})
@@ -142,7 +148,7 @@ class _Checker:
             self.grants(client.models, f"auth.keys[{index}].models")
         self.grants(self.config.server.keyless_models, "server.keyless_models")
         for index, entry in enumerate(self.config.egress.allow):
-            self.run_rule(f"egress.allow[{index}]", _network, entry)
+            self.run_rule(f"egress.allow[{index}]", network, entry)
 
     # --- Sections ------------------------------------------------------------------------------------------
 
@@ -152,9 +158,9 @@ class _Checker:
             self.problem("server.host", "expected a host name or an address")
         for index, origin in enumerate(server.cors_origins or ()):
             if origin != "*":
-                self.run_rule(f"server.cors_origins[{index}]", _web_origin, origin)
+                self.run_rule(f"server.cors_origins[{index}]", web_origin, origin)
         for index, entry in enumerate(server.shared_addresses):
-            self.run_rule(f"server.shared_addresses[{index}]", _addresses, entry)
+            self.run_rule(f"server.shared_addresses[{index}]", addresses, entry)
         if (stated := self.config.stores.sql) is not None:
             try:
                 database(stated)
@@ -206,7 +212,7 @@ class _Checker:
         if settings.client_key is not None and settings.client_cert is None:
             self.problem(f"{path}.client_key", "there is no `client_cert` for this key")
         if settings.proxy is not None:
-            self.run_rule(f"{path}.proxy", _proxy, settings.proxy.reveal())
+            self.run_rule(f"{path}.proxy", proxy, settings.proxy.reveal())
         if "*" in settings.models and len(settings.models) > 1:
             self.problem(f"{path}.models", "`*` cannot be combined with other entries")
         before = len(self.problems)
@@ -307,7 +313,7 @@ class _Checker:
 
     def add_warnings(self, account: Provider, settings: ProviderSettings, path: str) -> None:
         parts = urlsplit(account.base_url)
-        if account.credentials and parts.scheme == "http" and not _private(parts.hostname or ""):
+        if account.credentials and parts.scheme == "http" and not is_private(parts.hostname or ""):
             self.warn(f"{path}.base_url", "its API keys are sent unencrypted over http://")
         if settings.enabled and settings.keys is None and account.vendor is not None and account.vendor.keys:
             # A provider with another name and its own base URL never gets the keys of the environment.
@@ -323,24 +329,48 @@ class _Checker:
             self.problem(path, "set `use` or `deployments`")
         if name in self.aliases:
             self.problem(join("aliases", name), "a model has the same name: rename one of them")
+        if WILDCARD in name and not is_pattern(name):
+            self.problem(path, "a pattern has one `*` and other text", _STAR if name == WILDCARD else None)
         self.headers(model.headers, f"{path}.headers")
         self.api(model.api, [target.use for target in model.targets], f"{path}.api")
         for index, deployment in enumerate(model.deployments):
-            self.deployment(deployment, f"{path}.deployments[{index}]")
+            self.deployment(deployment, f"{path}.deployments[{index}]", pattern=is_pattern(name))
         if model.use is not None:
-            self.deployment(Deployment(use=model.use), path)
+            self.deployment(Deployment(use=model.use), path, pattern=is_pattern(name))
+        self.fallbacks(model.fallbacks, name, f"{path}.fallbacks")
         for place, message, hint in misfits(model):
             self.problem(f"{path}.{place}", message, hint)
 
-    def deployment(self, deployment: Deployment, path: str) -> None:
+    def fallbacks(self, fallbacks: Fallbacks, owner: str, path: str) -> None:
+        """Check the names of the models that are asked instead of `owner`."""
+        for cause, names in msgspec.structs.asdict(fallbacks).items():
+            for index, name in enumerate(names):
+                place = f"{path}.{cause}[{index}]"
+                if self.meant(name) == self.meant(owner):
+                    self.problem(place, f"`{owner}` falls back to itself")
+                else:
+                    self.target(name, place)
+
+    def meant(self, name: str) -> str:
+        """What a name stands for when aliases are followed; any name of a circle of aliases."""
+        for _ in self.config.aliases:
+            name = self.config.aliases[name].route if name in self.config.aliases else name
+        return name
+
+    def deployment(self, deployment: Deployment, path: str, *, pattern: bool = False) -> None:
+        """Check a deployment. pattern: True = of a model whose name is a pattern, so that `*` is allowed."""
         provider, slash, upstream = deployment.use.partition("/")
         if deployment.use == "local":
             if deployment.file is None:
                 self.problem(
                     f"{path}.use", "`use: local` needs `file`", "or write local/MODEL for an installed model"
                 )
+            elif pattern:
+                self.problem(f"{path}.file", "a pattern stands for many models, and this is one")
             else:
                 self.file(deployment.file, f"{path}.file")
+        elif pattern and WILDCARD in upstream and provider in self.providers and self.is_enabled(provider):
+            pass  # which names the provider offers is known when one is asked for
         elif not slash or not upstream:
             self.problem(f"{path}.use", f"expected provider/model, found `{deployment.use}`")
         else:
@@ -366,6 +396,8 @@ class _Checker:
         if not self.circle(name):
             self.target(alias.route, f"{path}.route", every=name == "*")
             self.api(alias.api, self.uses(alias.route), f"{path}.api")
+            if alias.fallbacks is not None:
+                self.fallbacks(alias.fallbacks, name, f"{path}.fallbacks")
 
     def api(self, api: str | None, uses: Iterable[str], path: str) -> None:
         """Check the setting `api`: at least one of the providers must speak this protocol.
@@ -403,7 +435,7 @@ class _Checker:
 
         every: True = `provider/*`, all models of a provider, is allowed too.
         """
-        if target in self.aliases or target in self.models:
+        if target in self.aliases or target in self.models or met_by(target, self.models):
             return
         provider, slash, upstream = target.partition("/")
         if slash and upstream and provider in self.providers:
@@ -450,7 +482,7 @@ class _Checker:
         else:
             found = any(name in matched for models, _ in listed for name in models or ())
             found |= any(
-                _may_meet(pattern, own) for models, owned in listed if models is None for own in owned
+                may_meet(pattern, own) for models, owned in listed if models is None for own in owned
             )
         if not found:
             hint = unconfigured(pattern.replace(WILDCARD, "x"), self.rows()) or _PATTERN
@@ -476,8 +508,9 @@ class _Checker:
 
     def uses(self, target: str) -> list[str]:
         """The deployments (`provider/model`) for a name; wrong ones if it leads into a circle of aliases."""
-        for _ in self.config.aliases:
-            target = self.config.aliases[target].route if target in self.config.aliases else target
+        target = self.meant(target)
+        if target not in self.config.models:
+            target = met_by(target, self.config.models) or target
         if target in self.config.models:
             return [deployment.use for deployment in self.config.models[target].targets]
         if target.partition("/")[0] in self.providers:
@@ -589,52 +622,3 @@ class _Checker:
 def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:
     """Where a setting, or else the nearest section around it, is written; None = neither is written."""
     return sources.get(max((one for one in sources if path.startswith(one)), key=len, default=""))
-
-
-def _may_meet(pattern: str, other: str) -> bool:
-    """True if some name may match both patterns, judged only by the text before their first wildcards."""
-    ours, theirs = pattern.partition("*")[0], re.split(r"[*?\[]", other)[0]
-    return ours.startswith(theirs) or theirs.startswith(ours)
-
-
-def _web_origin(text: str) -> None:
-    if address.origin(text) != text:
-        raise ValueError(f"expected an origin such as {address.origin(text)}")
-
-
-def _proxy(text: str) -> None:
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its text is not shown: it contains the address, which may contain a password
-        usable = False
-    if not usable:
-        raise ValueError("expected http://host:port")
-
-
-def _network(text: str) -> None:
-    import ipaddress
-
-    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+(/\d+)?", text):
-        raise ValueError("expected a host name, an address or a network such as 10.0.0.0/8")
-    if "/" in text:
-        ipaddress.ip_network(text, strict=False)
-
-
-def _addresses(text: str) -> None:
-    import ipaddress
-
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError("expected an address or a network such as 203.0.113.0/24") from None
-
-
-def _private(host: str) -> bool:
-    """True for an address of a private network, and for a name without dots, as clusters use them."""
-    import ipaddress
-
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return "." not in host

@@ -12,7 +12,6 @@ from typing import Final
 
 _KEYS: Final = "providers.NAME.keys are a provider's, auth.keys the clients'"
 _ADDRESS: Final = "here: providers.NAME.base_url"
-_FALLBACKS: Final = "here: several models.NAME.deployments, tried in their order"
 
 HINTS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -31,9 +30,10 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "router_settings": "here: models.NAME.deployments and retries",
         "environment_variables": "here: ${VARIABLE} wherever a value stands",
         "model_group_alias": "here: aliases",
-        "fallback": _FALLBACKS,
-        "fallbacks": _FALLBACKS,
-        "context_window_fallbacks": "here: models.NAME.deployments[].context_window",
+        "fallback": "here: models.NAME.fallbacks",
+        "default_fallbacks": "here: models.NAME.fallbacks",
+        "context_window_fallbacks": "here: models.NAME.fallbacks.context",
+        "content_policy_fallbacks": "here: models.NAME.fallbacks.content",
         "num_retries": "here: retries.attempts",
         "timeout": "here: timeouts.first_byte, timeouts.idle and timeouts.total",
         "request_timeout": "here: providers.NAME.timeouts",

@@ -16,6 +16,7 @@ import msgspec
 from dragoman.config import litellm_words as words
 from dragoman.config.tree import join
 from dragoman.providers.catalog import CATALOG
+from dragoman.providers.patterns import is_pattern
 
 _REFERENCE: Final = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 _MOST_ATTEMPTS: Final = 10
@@ -49,13 +50,14 @@ def convert(written: Mapping[str, Any]) -> Converted:
 
 class _Target(msgspec.Struct):
     """One converted deployment. use: `provider/model`. context: in tokens. order: a smaller one is first.
-    shares: the stated ones of `words.SHARES`. price: in USD per million tokens. weight: of our deployment,
-    None = none is written.
+    supports: as ours. shares: the stated ones of `words.SHARES`. price: in USD per million tokens. weight: of
+    our deployment, None = none is written.
     """
 
     use: str
     context: int | None = None
     order: int = 0
+    supports: dict[str, bool] = {}
     shares: dict[str, float] = {}
     price: dict[str, float] | None = None
     weight: float | None = None
@@ -81,7 +83,8 @@ class _Conversion:
         self.timeouts: dict[str, Any] = {}
         self.policy = "weighted"
         """The policy for models with several deployments; LiteLLM shuffles if no strategy is stated."""
-        self.chains: dict[str, list[str]] = {}
+        self.chains: dict[str, dict[str, list[str]]] = {}
+        """By model and by cause, as ours, the names of its fallbacks. `*` = of every model."""
         self.models_of_aliases: dict[str, Any] = {}
         """The entries of `models` behind aliases that were made to hold request defaults; see `model`."""
 
@@ -94,7 +97,7 @@ class _Conversion:
             self.entry(entry, f"model_list[{index}]")
         for name, group in self.groups.items():
             self.spread(name, group)
-        self.add_fallbacks()
+        self.check_fallbacks()
         for account in self.accounts.values():
             if self.timeouts:
                 account["timeouts"] = {**self.timeouts, **account.get("timeouts", {})}
@@ -149,13 +152,13 @@ class _Conversion:
     def setting(self, name: str, value: Any, path: str) -> None:
         if value is None:
             return
-        if name in ("fallbacks", "context_window_fallbacks"):
+        if name in words.CAUSES:
             for chain in _list(value):
                 for model, others in chain.items() if isinstance(chain, Mapping) else ():
-                    self.chains.setdefault(str(model), []).extend(map(str, _list(others)))
+                    self.chain(str(model), words.CAUSES[name], others)
             self.note(path, words.SETTINGS[name], done=True)
         elif name == "default_fallbacks":
-            self.chains.setdefault("*", []).extend(map(str, _list(value)))
+            self.chain("*", "any", value)
             self.note(path, words.SETTINGS[name], done=True)
         elif name == "model_group_alias" and isinstance(value, Mapping):
             for alias, target in value.items():
@@ -177,6 +180,9 @@ class _Conversion:
             self.note(path, "here: a key of auth.keys with scopes: [inference, admin]", done=True)
         else:
             self.note(path, words.of_setting(name))
+
+    def chain(self, model: str, cause: str, others: Any) -> None:
+        self.chains.setdefault(model, {}).setdefault(cause, []).extend(map(str, _list(others)))
 
     def strategy(self, name: str, path: str) -> None:
         near = words.POLICIES.get(name)
@@ -209,17 +215,22 @@ class _Conversion:
             prefix = "openai"
         account = self.account(prefix, params, name)
         api, rest = _without_prefixes(rest)
-        if "*" in name or "*" in rest:
-            self.wildcard(name, rest, account, path)
+        if ("*" in name or "*" in rest) and self.wildcard(name, rest, account, path):
             return
         group = self.groups.setdefault(name, _Group())
         info = _section(entry, "model_info")
         order = _number(params.get("order"))
         context = _number(info.get("max_input_tokens"))
+        supports: dict[str, bool] = {
+            ours: able
+            for theirs, ours in words.SUPPORTS.items()
+            if isinstance(able := info.get(theirs), bool)
+        }
         target = _Target(
             f"{account}/{rest}",
             None if context is None else int(context),
             0 if order is None else int(order),
+            supports,
             {name: share for name in words.SHARES if (share := _number(params.get(name))) is not None},
             _price({**info, **params}) if self.policy == "cost" else None,
         )
@@ -305,19 +316,19 @@ class _Conversion:
                 return name
         return wanted
 
-    def wildcard(self, name: str, rest: str, account: str, path: str) -> None:
+    def wildcard(self, name: str, rest: str, account: str, path: str) -> bool:
+        """Convert an entry for many names. Returns False for one that is a model with a pattern here."""
         where = f"{path}.model_name"
         if name == "*":
             self.aliases["*"] = f"{account}/*"
             self.note(where, f'here: the alias "*", by which every unknown name goes to {account}', done=True)
         elif name == f"{account}/*" and rest == "*":
             self.note(where, f"nothing is needed: {account}/NAME is always a valid name", done=True)
+        elif is_pattern(name) and rest.count("*") <= 1:
+            return False
         else:
-            self.note(
-                where,
-                f"there are no such patterns here: {account}/NAME is always a valid name, and models that a "
-                "vendor's names tell (claude-…, gpt-…, gemini-…) are found without it",
-            )
+            self.note(where, f"a pattern has one `*` here: left out; {account}/NAME is always a valid name")
+        return True
 
     def params(self, params: Mapping[str, Any], group: _Group, path: str) -> None:
         for key, value in params.items():
@@ -334,28 +345,36 @@ class _Conversion:
     def info(self, info: Mapping[str, Any], group: _Group, path: str) -> None:
         for key, value in info.items():
             if key in words.SUPPORTS and isinstance(value, bool):
-                group.model["supports"] = {**group.model.get("supports", {}), words.SUPPORTS[key]: value}
-            elif key == "max_output_tokens" and _number(value) is not None:
+                continue  # it is of the deployment
+            if key == "max_output_tokens" and _number(value) is not None:
                 group.model["max_output"] = int(value)
             elif key != "max_input_tokens":
                 self.note(join(path, key), words.INFO.get(key, "not needed here"))
 
-    def add_fallbacks(self) -> None:
-        """Add the deployments of each model's fallbacks after its own, and a note for what is missing."""
-        own = {name: list(group.targets) for name, group in self.groups.items()}
-        everybody = self.chains.pop("*", [])
-        for name, group in self.groups.items():
-            for other in (*self.chains.get(name, ()), *everybody):
-                for target in own.get(self.target_of(other), ()):
-                    if target.use not in [one.use for one in group.targets]:
-                        behind = 0 if "policy" in group.model else None
-                        group.targets.append(msgspec.structs.replace(target, order=1_000_000, weight=behind))
-        for name, others in self.chains.items():
-            missing = [one for one in others if self.target_of(one) not in own]
-            if name not in own:
+    def check_fallbacks(self) -> None:
+        """Note which fallbacks are not converted."""
+        for name, causes in self.chains.items():
+            missing = [one for listed in causes.values() for one in listed if not self.is_converted(one)]
+            if name != "*" and name not in self.groups:
                 self.note(f"fallbacks of {name}", "no model of this name was converted")
             elif missing:
-                self.note(f"fallbacks of {name}", f"not converted: {', '.join(missing)}")
+                self.note(f"fallbacks of {name}", f"not converted: {', '.join(dict.fromkeys(missing))}")
+
+    def fallbacks(self, name: str) -> Any:
+        """Our `fallbacks` of a model; None = it has none. Those of every model come after its own."""
+        causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
+        causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
+        kept = {
+            cause: [
+                one for one in dict.fromkeys(listed) if self.is_converted(one) and self.target_of(one) != name
+            ]
+            for cause, listed in causes.items()
+        }
+        kept = {cause: listed for cause, listed in kept.items() if listed}
+        return kept.get("any") if kept.keys() <= {"any"} else kept
+
+    def is_converted(self, name: str) -> bool:
+        return self.target_of(name) in self.groups
 
     def spread(self, name: str, group: _Group) -> None:
         """Give a group a policy if several deployments are first; those of a higher `order` get weight 0.
@@ -393,28 +412,30 @@ class _Conversion:
 
         Only an alias can have request defaults. So a group with defaults becomes an alias, which points to
         the deployment itself, or to a new model in `models_of_aliases` if the group has more settings.
-        `supports` and `max_output` of a group with several deployments are left out, with a note.
+        `max_output` of a group with several deployments is left out, with a note.
         """
         targets = sorted(group.targets, key=lambda one: one.order)
         settings = dict(group.model)
         if len(targets) == 1:
             settings = {"use": targets[0].use, **settings}
-            if targets[0].context is not None:
-                settings["context_window"] = targets[0].context
+            settings |= _own(targets[0])
         else:
-            for key in ("supports", "max_output"):
-                if settings.pop(key, None) is not None:
-                    self.note(f"model_info of {name}", f"{key} is stated for a whole model here: left out")
+            if settings.pop("max_output", None) is not None:
+                self.note(f"model_info of {name}", "max_output is stated for a whole model here: left out")
             if "body" in settings:
                 self.note(f"extra_body of {name}", "goes to all deployments of the model here")
             settings = {"deployments": [_deployment(one) for one in targets], **settings}
-        if not group.defaults:
-            return settings
+        fallbacks = self.fallbacks(name)
+        others = {} if fallbacks is None else {"fallbacks": fallbacks}
+        if not group.defaults or is_pattern(name):
+            if group.defaults:
+                self.note(f"parameters of {name}", "a name by pattern has no defaults here: left out")
+            return {**settings, **others}
         if settings.keys() == {"use"}:
-            self.aliases[name] = {"route": settings["use"], "defaults": group.defaults}
+            self.aliases[name] = {"route": settings["use"], "defaults": group.defaults, **others}
             return {}
         behind = f"{name} (deployments)"
-        self.aliases[name] = {"route": behind, "defaults": group.defaults}
+        self.aliases[name] = {"route": behind, "defaults": group.defaults, **others}
         self.models_of_aliases[behind] = settings
         return {}
 
@@ -423,9 +444,19 @@ _VARIABLES: Final = "environment_variables"
 
 
 def _deployment(target: _Target) -> Any:
-    stated = {"context_window": target.context, "weight": target.weight, "price": target.price}
-    settings = {name: value for name, value in stated.items() if value is not None}
-    return {"use": target.use, **settings} if settings else target.use
+    own = _own(target)
+    return {"use": target.use, **own} if own else target.use
+
+
+def _own(target: _Target) -> dict[str, Any]:
+    """What a deployment states of itself."""
+    stated = {
+        "context_window": target.context,
+        "supports": target.supports or None,
+        "weight": target.weight,
+        "price": target.price,
+    }
+    return {name: value for name, value in stated.items() if value is not None}
 
 
 def _price(costs: Mapping[str, Any]) -> dict[str, float] | None:

@@ -103,6 +103,11 @@ SUPPORTS: Final[Mapping[str, Capability]] = MappingProxyType(
 )
 """Capabilities by LiteLLM's names for them, in its configuration and in its list of models."""
 
+CAUSES: Final[Mapping[str, str]] = MappingProxyType(
+    {"fallbacks": "any", "context_window_fallbacks": "context", "content_policy_fallbacks": "content"}
+)
+"""By the name of a setting with fallbacks: the failures after which these are asked, as ours are called."""
+
 _LIMITS: Final = "there are no rate limits here"
 _PRICES: Final = "no costs are computed here; the access log has the tokens"
 _BUDGETS: Final = "there are no budgets here"
@@ -166,11 +171,10 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("enable_jwt_auth", "litellm_jwtauth"), _SIGN_IN),
         **dict.fromkeys(("pass_through_endpoints", "files_settings", "finetune_settings"), _RESOURCES),
         **dict.fromkeys(("proxy_batch_write_at", "allow_requests_on_db_unavailable"), _DATABASE),
-        "fallbacks": "here: further deployments of the model, tried in their order",
-        "default_fallbacks": "here: further deployments of every model",
-        "context_window_fallbacks": "here: further deployments; with context_window a long prompt goes to "
-        "those with more room",
-        "content_policy_fallbacks": "an answer that a provider refuses to give is not asked for elsewhere",
+        "fallbacks": "here: models.NAME.fallbacks",
+        "default_fallbacks": "here: models.NAME.fallbacks of every model",
+        "context_window_fallbacks": "here: models.NAME.fallbacks.context",
+        "content_policy_fallbacks": "here: models.NAME.fallbacks.content",
         "model_group_alias": "here: aliases",
         "num_retries": "here: retries.attempts",
         "drop_params": "the default here, and what is dropped is named; strict: true refuses instead",

@@ -2,7 +2,7 @@
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
 messages are made from the declarations here and in its groups: `alerting`, `answers`, `balancing`, `egress`,
-`lasting` and `serving`.
+`fallbacks`, `lasting` and `serving`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dragoman.config.alerting import Alert
 from dragoman.config.answers import Answers
 from dragoman.config.balancing import PolicyName, Price, Rotate
 from dragoman.config.egress import Egress
+from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
 from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section, about
@@ -334,6 +335,9 @@ class Deployment(Section, frozen=True):
     context_window: Annotated[int | None, about(unit="tokens", default="the model's", ge=1)] = None
     """Overrides the model's `context_window`. A prompt that is too long for one deployment is sent to a
     deployment with a larger context window."""
+    supports: Annotated[Supports | None, about(default="the model's")] = None
+    """Overrides the model's `supports`. A request that needs what one deployment lacks is sent to the others.
+    """
     weight: Amount = Amount(1)
     """Its share of the requests, in proportion to the other weights, with `policy: weighted` or `affinity`.
     0 = it is asked only after the deployments with a weight."""
@@ -342,7 +346,9 @@ class Deployment(Section, frozen=True):
 
 
 class Model(Section, frozen=True):
-    """A model under a name of your choice."""
+    """A model under a name of your choice. A name with one `*` (`gpt-*`, `team/*`) stands for all names that
+    match it; see [Names by pattern](routing.md#names-by-pattern).
+    """
 
     shorthand: ClassVar[str | None] = "use"
 
@@ -359,6 +365,15 @@ class Model(Section, frozen=True):
     prompt cache."""
     rotate: Annotated[Rotate | None, about(default="none")] = None
     """The first deployment changes by time (`10m`) or by number (`{requests: 100}`)."""
+    fallbacks: Fallbacks = Fallbacks()
+    """The models that are asked when none of the deployments can answer: a list of names, or one list for
+    each cause."""
+    switch_after: Annotated[
+        Duration | None,
+        about(default="1m for streams of models that are not known to think first, otherwise never"),
+    ] = None
+    """After so long without content an attempt is ended, if another deployment can be asked at once. Until
+    then nothing of a stream, and nothing or all of a whole answer has come. 0 = never."""
     context_window: Annotated[int | None, about(unit="tokens", default="not known", ge=1)] = None
     """The context window in tokens, input and output together. A longer prompt gets 400, or is shortened if
     the request has `truncation: auto`."""
@@ -416,6 +431,8 @@ class Alias(Section, frozen=True):
     """The context window in tokens, if it should be smaller than the model's."""
     api: Annotated[DialectName | None, about(default="the model's")] = None
     """Overrides the model's `api`."""
+    fallbacks: Annotated[Fallbacks | None, about(default="the model's")] = None
+    """Overrides the model's `fallbacks`."""
 
 
 class Retries(Section, frozen=True):
@@ -429,6 +446,12 @@ class Retries(Section, frozen=True):
     `Retry-After` takes precedence."""
     backoff_max: Duration = Duration(8)
     """The longest wait between attempts. A longer `Retry-After` ends the attempts."""
+    max_attempts: Annotated[int | None, about(unit="attempts", default="no limit", ge=1)] = None
+    """The most attempts of one request, with all API keys, deployments, fallbacks and retries. It also bounds
+    the cost: each attempt can cost what the request costs."""
+    max_time: Annotated[Duration | None, about(default="no limit")] = None
+    """The time for all attempts of one request. After it none begins, and one that runs is ended, unless its
+    first content has come. 0 = no limit."""
 
 
 class Breaker(Section, frozen=True):

@@ -1,5 +1,7 @@
 """Removes the members of a client's body that are for the gateway, not for the provider: mostly LiteLLM's.
 
+The other models that a request names (`named_models`) are obeyed.
+
 Clients of LiteLLM's proxy put its settings into the request (`fallbacks`, `num_retries`, `cache`, …) and tag
 their requests with `metadata: {"tags": […]}`. No provider knows these members, and some hold keys. They are
 removed before the body is checked: tags and metadata stay in the gateway, the others are reported as losses.
@@ -17,6 +19,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from dragoman.dialects.loss import Change, Loss
+from dragoman.dialects.named_models import MEMBERS as MODELS
+from dragoman.dialects.named_models import Named, are_names, named
 from dragoman.dialects.severity import Severity
 from dragoman.wire.json import encode
 
@@ -31,7 +35,7 @@ _Why: TypeAlias = tuple[Severity, str]
 
 _FALLBACKS: Final[_Why] = (
     "hint",
-    "fallbacks are set by the configuration, not by the request (models.NAME.deployments)",
+    "except for a list of names, fallbacks are set by the configuration (models.NAME.fallbacks)",
 )
 _RETRIES: Final[_Why] = ("hint", "retries are set by the configuration, not by the request (retries)")
 _TIMEOUT: Final[_Why] = (
@@ -137,7 +141,7 @@ LITELLM: Final[Mapping[str, _Why]] = MappingProxyType(
 
 _METADATA: Final = ("metadata", "litellm_metadata")
 _TAGS: Final = "tags"
-_TAKEN: Final = frozenset({*LITELLM, *_METADATA, _TAGS})
+_TAKEN: Final = frozenset({*LITELLM, *_METADATA, *MODELS, _TAGS})
 
 
 def _names_models(value: Any) -> bool:
@@ -158,16 +162,20 @@ _OTHERS: Final[Mapping[tuple[str, str], Callable[[Any], bool]]] = MappingProxyTy
 )
 """(client's protocol, member of `LITELLM`) -> whether a value of it is the protocol's own."""
 
+_OBEYED: Final = "the gateway itself turns to these models"
 _KEPT: Final = "kept by the gateway, for its hooks and the tags of its log: no provider takes it"
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What was removed from a body. tags: for the log. metadata: for hooks. losses, changes: to report."""
+    """What was removed from a body. tags: for the log. metadata: for hooks. losses, changes: to report.
+    models: those that the request names beside its own, in order.
+    """
 
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = {}
     losses: tuple[Loss, ...] = ()
     changes: tuple[Change, ...] = ()
+    models: tuple[Named, ...] = ()
 
 
 def concerns_gateway(body: Mapping[str, Any]) -> bool:
@@ -179,12 +187,14 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
     """Remove the gateway's members from one body, in place, and return what they held.
 
     body: decoded; head: the same with raw values, for the relay. dialect: the client's protocol; maps: its
-    own members, which stay, except metadata or a part of it (`_own_part`).
+    own members, which stay, except metadata or a part of it (`_own_part`). Raises WireError for other models
+    that are not named as they should be.
     """
     metadata: dict[str, Any] = {}
     tags: list[str] = []
     losses: list[Loss] = []
     changes: list[Change] = []
+    models: list[Named] = []
     for key in [key for key in body if key in _TAKEN]:
         value = body[key]
         if key in _METADATA:
@@ -197,6 +207,10 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
                 losses.extend(_lost(f"$.{key}.{name}", why) for name, why in _within(kept))
         elif key in maps or _is_others(dialect, key, value):
             continue
+        elif key in MODELS and (key not in LITELLM or are_names(value)):
+            models.extend(named(key, value))
+            _leave_only(body, head, key, {})
+            changes.append(Change(f"$.{key}", "", _OBEYED))
         elif key == _TAGS:
             if found := _tags(value):
                 tags.extend(found)
@@ -207,7 +221,7 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
             if value is not None:
                 losses.append(_lost(f"$.{key}", LITELLM[key]))
     noted, surplus = bounded(tags)
-    return Taken(noted, metadata, (*losses, *surplus), tuple(changes))
+    return Taken(noted, metadata, (*losses, *surplus), tuple(changes), tuple(models))
 
 
 def stated(value: str) -> list[str]:

@@ -98,6 +98,10 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     """Whose request format is used for reranking."""
     pictures: Literal["openai", "xai", "openrouter"] = "openai"
     """Whose request format is used for image generation."""
+    # --- Headers --------------------------------------------------------------------------------
+    idempotency_keys: bool = False
+    """Whether the provider honours the header `Idempotency-Key`, so that a client's key is passed on to it.
+    The default is not the specification: no protocol has the header, and few providers have it."""
     # --- Counting tokens ------------------------------------------------------------------------
     counts: bool = False
     """Whether the provider has the protocol's endpoint for counting the tokens of a prompt. The default is
@@ -181,7 +185,7 @@ _BY_KEY = {
 }
 """Field of `Quirks` -> the only member of a body that it is about."""
 # These concern only requests of other dialects, or other operations than chat.
-_FOREIGN = ("cache_marks", "counts", "extensions", "pictures", "ranking", "widens")
+_FOREIGN = ("cache_marks", "counts", "extensions", "idempotency_keys", "pictures", "ranking", "widens")
 # These concern only bodies that contain what they are about; `relays` looks for it.
 _LOOKED_FOR = ("answer_images", "call_signatures", "functions", "refuses", "strange_items")
 _need_codec = attrgetter(

@@ -19,6 +19,7 @@ from dragoman.capacity.space import Share, unbounded
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gateway_members import HEADERS
 from dragoman.dialects.loss import Report
+from dragoman.dialects.named_models import Named
 from dragoman.dialects.operation import AnyOperationCodec
 from dragoman.dialects.reply import Framing, Reply
 from dragoman.dialects.request import Operation, WireRequest
@@ -36,7 +37,8 @@ _T = TypeVar("_T")
 class Wishes(msgspec.Struct, frozen=True):
     """What the headers of a request tell the engine. tags: the values of the headers with tags. strict,
     check: of `x-dragoman-strict` and `x-dragoman-check-output`, None = missing. report: the answer is to have
-    the report. passed: those that belong to the client's protocol, for a provider of the same.
+    the report. passed: those that belong to the client's protocol, for a provider of the same. once: the
+    `Idempotency-Key`, for providers that honour it; None = missing.
     """
 
     tags: tuple[str, ...]
@@ -44,6 +46,7 @@ class Wishes(msgspec.Struct, frozen=True):
     check: str | None
     report: bool
     passed: Mapping[str, str]
+    once: str | None = None
 
 
 def wishes(headers: Mapping[str, str], face: Dialect) -> Wishes:
@@ -55,6 +58,7 @@ def wishes(headers: Mapping[str, str], face: Dialect) -> Wishes:
         get("x-dragoman-check-output"),
         get("x-dragoman-report") == "1",
         {name: value for name in face.headers.request if (value := get(name)) is not None},
+        get("idempotency-key"),
     )
 
 
@@ -106,16 +110,16 @@ class Sealed(msgspec.Struct, frozen=True):
 
 class Said(msgspec.Struct, eq=False):
     """The body of a request. wire: decoded. head: its top-level members, each as raw JSON; {} = it is a form;
-    given as None = those of `raw`. raw: as received. request: the IR form; None = not decoded yet. inlined:
-    the IR form with fetched media, and the test for media that kept their URL (`net.fetch.Keep`); None = no
-    media were fetched.
+    given as None = those of `raw`. raw: as received. request: the IR form; None = not decoded yet. fetched:
+    the media that were fetched for the running attempt, by the `id` of the medium in `request`; None = none
+    were.
     """
 
     wire: WireRequest
     _head: dict[str, msgspec.Raw] | None
     raw: bytes
     request: Any = None
-    inlined: tuple[ir.Request, Any] | None = None
+    fetched: dict[int, ir.Media] | None = None
 
     @property
     def head(self) -> dict[str, msgspec.Raw]:
@@ -130,7 +134,7 @@ class Said(msgspec.Struct, eq=False):
     def forget(self) -> None:
         """Free the memory of all forms: the answer has begun, so the request is never sent again."""
         self.wire = WireRequest(self.wire.operation, {})
-        self._head, self.raw, self.request, self.inlined = {}, b"", None, None
+        self._head, self.raw, self.request, self.fetched = {}, b"", None, None
 
 
 class AnswerContext(msgspec.Struct, frozen=True):
@@ -210,7 +214,7 @@ class Asked(msgspec.Struct, frozen=True):
     requested. echo: the members that the answer repeats, as the client wrote them. sealed: which messages
     have signatures or encrypted reasoning, and from which provider. sealless: True = a provider refused
     these, so none are sent. beyond: why only servers beside the protocol's author may accept it, None = the
-    author does. reasons: why it cannot be relayed.
+    author does. reasons: why it cannot be relayed. others: the models to turn to if `model` cannot answer.
     """
 
     exchange: Exchange
@@ -233,6 +237,7 @@ class Asked(msgspec.Struct, frozen=True):
     sealless: bool = False
     beyond: WireError | None = None
     reasons: tuple[Reason, ...] = ()
+    others: tuple[Named, ...] = ()
 
     @property
     def wire(self) -> WireRequest:

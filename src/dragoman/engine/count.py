@@ -38,7 +38,9 @@ async def count(runtime: Runtime, way: Way, asked: Asked, plan: Plan, delivery: 
         try:
             with runtime.deadlines.within(PATIENCE):
                 media = Media(runtime.fetcher, asked.exchange.client or "")
-                await Flight(once, way, asked, plan.among(counting), delivery, media).run()
+                await Flight(
+                    once, way, asked, plan.among(counting).without_fallbacks(), delivery, media
+                ).run()
         except (RequestFailed, TimeoutError) as error:
             if delivery.client.begun:
                 raise

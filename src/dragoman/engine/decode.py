@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +13,7 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.forms import texts
 from dragoman.dialects.gateway_members import Taken, bounded, concerns_gateway, stated, take
 from dragoman.dialects.loss import Change, Loss
+from dragoman.dialects.named_models import LONGEST, Named
 from dragoman.dialects.quirks import EVERYTHING
 from dragoman.dialects.request import PROMPTED, WireRequest
 from dragoman.dialects.table import READINGS
@@ -27,8 +29,6 @@ from dragoman.wire.json import (
     refuse_case_variants,
     refuse_many_values,
 )
-
-_LONGEST_MODEL: Final = 256
 
 
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
@@ -90,10 +90,11 @@ def _read(
             else:
                 turn = None
     codec = face.operations.get(operation)
+    others: tuple[Named, ...] = ()
     members = (face.request if codec is None else codec.client).members
     if concerns_gateway(body):
         head = head_of(raw) if head is None else head
-        _keep(exchange, take(body, head, face.name, members))
+        others = _keep(exchange, take(body, head, face.name, members), body, inbound.params)
     if not body.keys() <= members:
         refuse_case_variants(body, members)
     wire = WireRequest(
@@ -120,7 +121,7 @@ def _read(
             codec.client.check(wire)
             brief = face.request.brief(wire) if prompts else _NO_CHAT
             model, streamed = codec.client.model(wire), codec.client.streams(wire)
-        if isinstance(model, str) and (len(model) > _LONGEST_MODEL or not model.isprintable()):
+        if isinstance(model, str) and (len(model) > LONGEST or not model.isprintable()):
             raise _unsafe_model()
     except WireError:
         exchange.asked = _stated_model(wire)
@@ -143,6 +144,7 @@ def _read(
         model,
         streamed,
         beyond=beyond,
+        others=others,
     )
     return asked, extra
 
@@ -176,7 +178,7 @@ _NO_CHAT: Final = ir.Request("", None)
 
 def _unsafe_model() -> WireError:
     """The error for a model name that is unsafe in headers and logs: too long, or not printable."""
-    text = f"Invalid 'model': expected at most {_LONGEST_MODEL} printable characters."
+    text = f"Invalid 'model': expected at most {LONGEST} printable characters."
     return WireError(text, "model", "invalid_value")
 
 
@@ -187,11 +189,23 @@ def _tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
         _take(exchange, losses, ())
 
 
-def _keep(exchange: Exchange, kept: Taken) -> None:
-    """Record the tags, metadata, losses and changes of the members for the gateway, taken out of the body."""
+def _keep(
+    exchange: Exchange, kept: Taken, body: dict[str, Any], params: Mapping[str, str]
+) -> tuple[Named, ...]:
+    """Record the tags, metadata, losses and changes of the members for the gateway, taken out of the body.
+    Returns the other models that it names. If it names no model of its own, the first of these becomes it.
+    """
     exchange.tags, losses = bounded((*exchange.tags, *kept.tags))
     exchange.metadata = kept.metadata
     _take(exchange, kept.losses + losses, kept.changes)
+    if not (others := kept.models):
+        return ()
+    model = params.get("model") or body.get("model")
+    if not model:
+        model = body["model"] = others[0].model
+    named = {one.model: one for one in reversed(others)}
+    named.pop(model, None)
+    return tuple(one for one in others if named.get(one.model) is one)
 
 
 def _take(exchange: Exchange, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:

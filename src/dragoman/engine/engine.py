@@ -16,16 +16,17 @@ from dragoman.engine.client import Client
 from dragoman.engine.count import count
 from dragoman.engine.decode import decode, decode_small
 from dragoman.engine.delivery import Delivery
+from dragoman.engine.fallbacks import fitted
 from dragoman.engine.flight import Flight
 from dragoman.engine.media import Media
-from dragoman.engine.plan import Plan, fill_in, route
+from dragoman.engine.plan import fill_in, route
 from dragoman.engine.runtime import Runtime
-from dragoman.engine.ways import WAYS, Way
+from dragoman.engine.ways import WAYS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import HookFailed
 from dragoman.ir.fault import INTERNAL, STOPPING
-from dragoman.routing.route import Table
+from dragoman.routing.table import Table
 
 log = logging.getLogger("dragoman.engine")
 
@@ -71,13 +72,16 @@ class Engine:
             if asked.turn is not None:
                 asked = delivery.asked = await self._expanded(asked, asked.turn)
             # No local variable but `asked` refers to the request: `Said.forget` frees its memory.
-            plan = route(runtime.table, asked)
+            resolved = None
+            if runtime.hooks.resolves:
+                resolved = await runtime.hooks.resolve(exchange, exchange.asked)
+            plan = route(runtime.table, asked, resolved)
             if plan.route.fills and asked.prompts:
                 asked = fill_in(asked, plan) if asked.light else await asked.look(fill_in, asked, plan)
             if way.hooked and runtime.hooks.change_requests:
                 asked = await self._before(runtime, asked)
             if plan.route.selects or way.selects(asked):
-                plan = await asked.step(_through, runtime, way, asked, plan)
+                plan = await asked.step(fitted, runtime, way, asked, plan)
             delivery.asked = asked
             if operation == "count":
                 await count(runtime, way, asked, plan, delivery)
@@ -88,8 +92,7 @@ class Engine:
         except RequestFailed as failed:
             await self._fail(exchange, delivery, failed.fault)
         except asyncio.CancelledError:
-            if client.begun and not client.gone:
-                await self._cut(exchange, delivery)
+            await self._cut(exchange, delivery)
             raise
         except Exception:
             log.exception("exchange %s failed", exchange.id)
@@ -130,15 +133,11 @@ class Engine:
         await delivery.fail(fault)
 
     async def _cut(self, exchange: Exchange, delivery: Delivery) -> None:
-        """Tell a stream that the gateway stops, in the form of its protocol."""
+        """Tell a stream that the gateway stops, in the form of its protocol, if its client is there."""
+        if not delivery.client.begun or delivery.client.gone:
+            return
         exchange.fault = STOPPING
         try:
             await delivery.fail(STOPPING)
         except Exception:
             log.exception("exchange %s: its stream could not be told of the stop", exchange.id)
-
-
-def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    for stage in way.stages:
-        plan = stage(runtime, asked, plan)
-    return plan

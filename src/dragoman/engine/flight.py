@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 
 import msgspec
 
@@ -17,6 +16,9 @@ from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.delivery import Delivery, Running
 from dragoman.engine.entry import Entry
+from dragoman.engine.fallbacks import Turned
+from dragoman.engine.idempotency import key_for
+from dragoman.engine.limits import Cause, switch_after, too_late, until_content
 from dragoman.engine.media import Media
 from dragoman.engine.places import located
 from dragoman.engine.plan import Plan
@@ -28,12 +30,12 @@ from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
+from dragoman.routing.fallbacks import Why
 from dragoman.routing.health import Asking, Calling, Event
 from dragoman.routing.outcome import for_client, is_absent, refuses_seals
 from dragoman.routing.policy import Circumstances
-from dragoman.routing.route import Candidate, Deployment
+from dragoman.routing.route import Candidate
 from dragoman.seams.deadlines import Deadline, Unlimited
-from dragoman.upstreams.answers import silent
 from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call, Stopwatch
 from dragoman.upstreams.wire import Account
@@ -70,6 +72,12 @@ class Flight(msgspec.Struct, eq=False):
     delivery: Delivery
     media: Media
     _sealing: Sealing | None = None
+    _turned: Turned | None = None
+    """The routes that the request has turned to; None = nothing has failed yet."""
+    _opening: tuple[float | None, Cause] | None = None
+    """What `until_content` has said of the running attempt; None = it has only the provider's own limit."""
+    _until: float | None = None
+    """When the time of all attempts is over (monotonic seconds); None = never."""
     _calling: Calling | None = None
     """The running attempt, if what becomes of it is to be remembered."""
     _asking: Asking | None = None
@@ -97,7 +105,7 @@ class Flight(msgspec.Struct, eq=False):
                 else:
                     attempt = await self.asked.look(self._prepared, candidate, backend)
                 record = attempt.record
-                limit = self._begun(attempt)
+                limit = self._begun(attempt, candidate)
                 if not health.calm or attempt.plan.route.spread is not None:
                     self._calling = health.began(candidate, record.started, streamed=self.asked.streamed)
                 try:
@@ -135,12 +143,13 @@ class Flight(msgspec.Struct, eq=False):
         """Who is called first, by what is remembered of keys and deployments, once its time has come. Raises
         RequestFailed if all rest for too long.
         """
-        request = await self._circumstances()
+        request, health = await self._circumstances(), self.runtime.health
         now = self.delivery.now()
-        self._asking = asking = self.runtime.health.order(self.plan.route, now, request)
-        if asking.ready:
+        asking = health.order(self.plan.route, now, request)
+        if asking.ready and not (self.plan.route.fallbacks.any and health.doubts(asking.ready[0], now)):
+            self._asking = asking
             return asking.ready[0]
-        self._round = round_ = self._attempts((), asking.resting)
+        self._round = round_ = self._attempts(self._turning().begun(asking, now))
         return await self._follow(round_, round_.on(machine.Begin(), now))
 
     async def _circumstances(self) -> Circumstances:
@@ -182,7 +191,8 @@ class Flight(msgspec.Struct, eq=False):
 
     def _prepared(self, candidate: Candidate, backend: Backend | None) -> Attempt:
         """The next attempt, without its start. backend: None = chosen here. Looks at the whole request."""
-        runtime, asked, plan, delivery, way = self.runtime, self.asked, self.plan, self.delivery, self.way
+        runtime, asked, delivery, way = self.runtime, self.asked, self.delivery, self.way
+        plan = self.plan if not candidate.tier else self._turning().plans[candidate.tier]
         exchange, deployment, account = asked.exchange, candidate.deployment, candidate.account
         model = deployment.model
         if backend is None:
@@ -200,6 +210,7 @@ class Flight(msgspec.Struct, eq=False):
             deployment.headers,
             deployment.body,
             client=exchange.client or "",
+            once=None if asked.wished.once is None else key_for(asked, deployment.name),
         )
         held = self._account = backend.accounts[account]
         record = AttemptRecord(call.attempt, deployment.name, held.tail, "relay", 0.0)
@@ -219,25 +230,48 @@ class Flight(msgspec.Struct, eq=False):
             record.mode, record.reasons = "translate", reasons
         return attempt
 
-    def _choose(self, deployment: Deployment) -> Backend:
-        backend = self.runtime.backends[deployment.provider]
-        return self.way.choose(backend, deployment, self.asked, self.plan)
+    def _choose(self, attempt: Attempt) -> Backend:
+        backend = self.runtime.backends[attempt.deployment.provider]
+        return self.way.choose(backend, attempt.deployment, self.asked, attempt.plan)
 
-    def _begun(self, attempt: Attempt) -> Deadline | Unlimited:
+    def _begun(self, attempt: Attempt, candidate: Candidate) -> Deadline | Unlimited:
         """Start an attempt and its time. The exchange drops the losses and the usage of earlier attempts."""
         exchange, delivery = self.asked.exchange, self.delivery
         record, deployment, backend = attempt.record, attempt.deployment, attempt.backend
-        record.started = delivery.now()
+        record.started = now = delivery.now()
+        if exchange.attempts:
+            self.media.forget(self.asked, needed=bool(record.reasons))
+            self._opening = None
         exchange.attempts.append(record)
         exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, record.deployment
         exchange.losses, exchange.changes = exchange.taken
         exchange.usage = None
-        total = deployment.timers.total
-        silence = backend.silence if total is None else _silence(backend, deployment)
-        limit = self.runtime.deadlines.within(total if silence is None else silence)
-        opening = None if silence is None else limit
+        total, seconds = deployment.timers.total, backend.silence
+        until = None if self.runtime.policy.seconds is None else self._time_over()
+        if total is not None or until is not None or attempt.plan.route.alternates:
+            left = None if until is None else max(0.0, until - now)
+            self._opening = until_content(total, seconds, self._switch(candidate), left)
+            seconds = self._opening[0]
+        limit = self.runtime.deadlines.within(total if seconds is None else seconds)
+        opening = None if seconds is None else limit
         delivery.running = Running(record, deployment, backend.success, opening)
         return limit
+
+    def _switch(self, candidate: Candidate) -> float | None:
+        """The seconds without content after which another deployment is asked; None = there is none that
+        could be, or no such limit.
+        """
+        deployment = candidate.deployment
+        seconds = switch_after(deployment, streamed=self.asked.streamed)
+        if seconds is None or self.runtime.policy.attempts == 1:
+            return None
+        if self._round is not None:
+            other = self._round.has_other(lambda one: one.deployment.name != deployment.name)
+        elif self._asking is not None and not self.plan.route.fallbacks.any:
+            other = any(one.deployment.name != deployment.name for one in self._asking.ready)
+        else:
+            other = self.plan.route.alternates
+        return seconds if other else None
 
     async def _sealed(self, attempt: Attempt) -> Attempt:
         """The attempt with what finds and stores its seals, if it may have some. A relayed request cannot get
@@ -285,8 +319,8 @@ class Flight(msgspec.Struct, eq=False):
         """The fault of an attempt that took too long, or failed for an unknown reason, which is logged."""
         backend, deployment = attempt.backend, attempt.deployment
         if limit.expired:
-            silence = None if self.delivery.committed else _silence(backend, deployment)
-            return _too_late(deployment, silence)
+            seconds, cause = self._opening or (backend.silence, "silence")
+            return too_late(deployment, None if self.delivery.committed else seconds, cause)
         log.error("the attempt at %s failed", deployment.name, exc_info=error)
         return _unexpected(backend.name)
 
@@ -353,7 +387,7 @@ class Flight(msgspec.Struct, eq=False):
         if not backend.learns(model, fault):
             return None, told
         refusals.first = refusals.first or fault
-        other = await self.asked.look(self._choose, attempt.deployment)
+        other = await self.asked.look(self._choose, attempt)
         return (None if other in refusals.tried else other), told
 
     async def _next(self, failed: Candidate, fault: ir.Fault) -> Candidate:
@@ -372,6 +406,9 @@ class Flight(msgspec.Struct, eq=False):
             command = commands.pop(0)
             if isinstance(command, machine.Start):
                 return command.candidate
+            if isinstance(command, machine.Extend):
+                commands = round_.on(await self._more(command.why), self.delivery.now())
+                continue
             if isinstance(command, machine.GiveUp):
                 provider = (self.asked.exchange.answered or "").partition("/")[0]
                 named = self.plan.names_deployment
@@ -382,33 +419,50 @@ class Flight(msgspec.Struct, eq=False):
             self.asked.exchange.waited += pause
             commands = round_.on(machine.Timer(), self.delivery.now())
 
+    async def _more(self, why: Why) -> machine.More[Candidate] | machine.NoMore:
+        """The candidates of the next route that the request may turn to."""
+        turned, asked, now = self._turning(), self.asked, self.delivery.now()
+        return turned.more(asked, why, now) if asked.light else await asked.step(turned.more, asked, why, now)
+
     def _new_round(self, first: Candidate) -> machine.Attempts[Candidate]:
         """The state machine, which has begun with the first candidate, as `run` has."""
-        asking = self._asking or self.runtime.health.order(self.plan.route, self.delivery.now())
+        now = self.delivery.now()
+        asking = self._asking or self.runtime.health.order(self.plan.route, now)
         others = [candidate for candidate in asking.ready if candidate != first]
         resting = [rest for rest in asking.resting if rest[1] != first]
-        round_ = self._attempts((first, *others), resting)
-        round_.on(machine.Begin(), self.delivery.now())
+        begun = self._turning().begun(Asking((first, *others), resting), now)
+        ready = [first, *(candidate for candidate in begun.ready if candidate != first)]
+        doubtful = [candidate for candidate in begun.doubtful if candidate != first]
+        round_ = self._attempts(machine.More(ready, begun.resting, doubtful))
+        round_.on(machine.Begin(), now)
         return round_
 
-    def _attempts(
-        self, ready: Sequence[Candidate], resting: Sequence[tuple[float, Candidate]]
-    ) -> machine.Attempts[Candidate]:
-        runtime = self.runtime
-        return machine.Attempts(ready, runtime.policy, runtime.seams.uniform, _pool, resting=resting)
+    def _attempts(self, begun: machine.More[Candidate]) -> machine.Attempts[Candidate]:
+        runtime, plan = self.runtime, self.plan
+        return machine.Attempts(
+            begun.ready,
+            runtime.policy,
+            runtime.seams.uniform,
+            _pool,
+            resting=begun.resting,
+            doubtful=begun.doubtful,
+            until=self._time_over(),
+            lists=plan.route.fallbacks.stated,
+            refused=plan.refused,
+        )
 
+    def _time_over(self) -> float | None:
+        """When the time of all attempts is over, counted from the first call of this method; None = never."""
+        if self._until is None and (seconds := self.runtime.policy.seconds) is not None:
+            self._until = self.delivery.now() + seconds
+        return self._until
 
-def _silence(backend: Backend, deployment: Deployment) -> float | None:
-    """The most seconds until the first content; None = only the limit of the whole attempt counts."""
-    silence, total = backend.silence, deployment.timers.total
-    return None if silence is None or (total is not None and total <= silence) else silence
-
-
-def _too_late(deployment: Deployment, silence: float | None) -> ir.Fault:
-    if silence is not None:
-        return silent(deployment.name, silence)
-    text = f"{deployment.name} did not complete the response within {deployment.timers.total:g} s."
-    return ir.Fault("timeout", text, code="total_timeout", blame="upstream")
+    def _turning(self) -> Turned:
+        """The routes that the request has turned to; so far only its own, if nothing has failed."""
+        turned = self._turned
+        if turned is None:
+            turned = self._turned = Turned(self.runtime, self.way, self.plan)
+        return turned
 
 
 def _unexpected(name: str) -> ir.Fault:

@@ -26,30 +26,32 @@ class Media(msgspec.Struct, eq=False):
 
     async def inline(self, asked: Asked, backend: Backend) -> ir.Request:
         """The request with the bytes of all media whose URL the upstream does not read (custom code reads
-        all). `asked.said.inlined` keeps them, so later attempts fetch only the rest. Raises RequestFailed.
+        all). `asked.said.fetched` keeps the bytes until an attempt that does not need them, so that the next
+        one fetches only the rest. Raises RequestFailed.
         """
         request: ir.Request = asked.request
         if backend.dialect is None:
+            asked.said.fetched = None
             return request
         reads = backend.dialect.abilities.reads
         if reads is None and backend.quirks.media_urls:
             if backend.dialect is asked.face:
+                asked.said.fetched = None
                 return request
             reads = _is_address
-        before = request
-        if asked.said.inlined is not None and reads is not _is_address:
-            before, kept = asked.said.inlined
-            if kept is reads:
-                return before
-        if not to_fetch(before, reads):
-            return before
+        if asked.said.fetched is None:
+            if not to_fetch(request, reads):
+                return request
+            asked.said.fetched = {}
         try:
-            fetched = await self._fetcher.inline(before, reads, self._claim)
+            return await self._fetcher.inline(request, reads, self._claim, asked.said.fetched)
         except RequestFailed as failed:
             raise RequestFailed(located(asked, failed.fault)) from failed
-        if fetched is not request:
-            asked.said.inlined = fetched, reads
-        return fetched
+
+    def forget(self, asked: Asked, *, needed: bool) -> None:
+        """Note that another attempt begins. needed: False = it is relayed: the fetched media are freed."""
+        if not needed:
+            asked.said.fetched = None
 
     async def read(self, asked: Asked, reading: Reading[_T] | None, value: _T) -> _T:
         """`value` (not a chat) with its media fetched. reading: what to fetch. Raises RequestFailed."""

@@ -6,7 +6,8 @@ and the plan so far. A stage raises `RequestFailed` if the request cannot be ans
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -20,7 +21,10 @@ from dragoman.engine.places import located
 from dragoman.engine.runtime import Runtime
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange, Reason
-from dragoman.routing.route import Deployment, Route, Strict, Table
+from dragoman.hooks import HookFailed, Resolved
+from dragoman.routing.fallbacks import Fallbacks
+from dragoman.routing.route import Deployment, Route, Strict
+from dragoman.routing.table import Table
 from dragoman.routing.window import room
 from dragoman.upstreams.backend import Backend
 from dragoman.verify.bounds import available
@@ -30,13 +34,15 @@ from dragoman.verify.check import Form, form_of
 class Plan(msgspec.Struct, frozen=True):
     """How a request is answered. route: the deployments that may be called, in order. strict: which losses
     are refused; False = none, True = those of meaning, "all" = all. form: what the answer is checked against;
-    None = no check. reasons: why no deployment can be relayed to; () = one may be.
+    None = no check. reasons: why no deployment can be relayed to; () = one may be. refused: why the route of
+    the request itself was left for a list of fallbacks that follows this refusal; None = it was not.
     """
 
     route: Route
     strict: Strict = False
     form: Form | None = None
     reasons: tuple[Reason, ...] = ()
+    refused: ir.Fault | None = None
 
     @property
     def names_deployment(self) -> bool:
@@ -48,6 +54,10 @@ class Plan(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(
             self, route=msgspec.structs.replace(self.route, deployments=deployments)
         )
+
+    def without_fallbacks(self) -> Plan:
+        """The same plan, but no other route is turned to."""
+        return msgspec.structs.replace(self, route=msgspec.structs.replace(self.route, fallbacks=Fallbacks()))
 
     def translated(self, reason: Reason) -> Plan:
         """The same plan, but the request cannot be relayed, for this reason."""
@@ -72,19 +82,27 @@ class Plan(msgspec.Struct, frozen=True):
             )
 
 
+Stage: TypeAlias = "Callable[[Runtime, Asked, Plan], Plan]"
+
+
 # What the name stands for ------------------------------------------------------------------------------
 
 
-def route(table: Table, asked: Asked) -> Plan:
-    """The first plan: route and strictness. Raises RequestFailed if there is no such model or none is named,
-    the client may not use it, `x-dragoman-strict` is invalid, or strict mode refuses the losses so far.
+def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
+    """The first plan: route and strictness. resolved: the models that a hook has named; None = none has.
+    Raises RequestFailed if there is no such model or none is named, the client may not use it,
+    `x-dragoman-strict` is invalid, or strict mode refuses the losses so far.
     """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
-    if inbound.models is None:
+    if resolved is not None:
+        found = _as_resolved(table, asked, resolved)
+    elif inbound.models is None:
         found = table.resolve(exchange.asked, inbound.operation)
     else:
         found = _granted(table, exchange, inbound.models, inbound.operation)
+    if asked.others and resolved is None:
+        found = _with_others(table, asked, found)
     wished, strict = asked.wished.strict, found.strict
     plan = Plan(found, strict if wished is None else _stricter(wished, strict))
     if exchange.losses:
@@ -103,6 +121,41 @@ def _granted(table: Table, exchange: Exchange, granted: Grants, operation: Opera
         exchange.asked = found.asked
         raise RequestFailed(_not_granted(found.asked, granted))
     return found
+
+
+def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:
+    """The route of the first model that a hook has named, with the others as fallbacks. A grant is for the
+    name that the client has sent, without one for the hook's. Raises HookFailed for an unknown name.
+    """
+    exchange, inbound = asked.exchange, asked.inbound
+    name = exchange.asked or resolved.names[0]
+    if inbound.models is not None and name not in inbound.models:
+        raise RequestFailed(_not_granted(name, inbound.models))
+    try:
+        first, *others = [table.resolve(one, inbound.operation) for one in resolved.names]
+    except RequestFailed as failed:
+        raise HookFailed(resolved.hook, "resolve") from failed
+    listed = tuple(msgspec.structs.replace(one, asked=name, fallbacks=Fallbacks()) for one in others)
+    fallbacks = Fallbacks(listed, listed, listed) if listed else first.fallbacks
+    return msgspec.structs.replace(first, asked=name, fallbacks=fallbacks)
+
+
+def _with_others(table: Table, asked: Asked, found: Route) -> Route:
+    """The route with those of the other models that the request names, in place of configured fallbacks. They
+    follow every failure, also a refusal. Raises RequestFailed for a name that is unknown or not granted.
+    """
+    inbound = asked.inbound
+    others: list[Route] = []
+    for named in asked.others:
+        try:
+            if inbound.models is not None and named.model not in inbound.models:
+                raise RequestFailed(_not_granted(named.model, inbound.models))
+            other = table.resolve(named.model, inbound.operation)
+        except RequestFailed as failed:
+            raise RequestFailed(msgspec.structs.replace(failed.fault, param=named.place)) from failed
+        others.append(msgspec.structs.replace(other, fallbacks=Fallbacks()))
+    listed = tuple(others)
+    return msgspec.structs.replace(found, fallbacks=Fallbacks(listed, listed, listed))
 
 
 def fill_in(asked: Asked, plan: Plan) -> Asked:

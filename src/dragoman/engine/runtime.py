@@ -15,7 +15,7 @@ from dragoman.hooks import Hooks
 from dragoman.net.fetch import Fetcher
 from dragoman.routing.attempts import Policy
 from dragoman.routing.health import Event, Health
-from dragoman.routing.route import Table
+from dragoman.routing.table import Table
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.state.seals import Vault

@@ -16,7 +16,7 @@ from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.operate import lacking, operate
 from dragoman.engine.pass_on import pass_on
-from dragoman.engine.plan import Plan, allow, hold_to_form, keep_willing, make_room, selects, spoken
+from dragoman.engine.plan import Plan, Stage, allow, hold_to_form, keep_willing, make_room, selects, spoken
 from dragoman.engine.relay import relay
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.translate import translate
@@ -24,8 +24,6 @@ from dragoman.errors import RequestFailed
 from dragoman.exchange import Reason
 from dragoman.routing.route import Deployment
 from dragoman.upstreams.backend import Backend
-
-Stage = Callable[[Runtime, Asked, Plan], Plan]
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):

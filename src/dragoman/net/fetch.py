@@ -129,18 +129,33 @@ class Fetcher:
         """A new Claim for the downloads of one exchange of this client. The caller closes it."""
         return Claim(self._room, client)
 
-    async def inline(self, request: ir.Request, keep: Keep | None, claim: Claim) -> ir.Request:
+    async def inline(
+        self,
+        request: ir.Request,
+        keep: Keep | None,
+        claim: Claim,
+        fetched: dict[int, ir.Media] | None = None,
+    ) -> ir.Request:
         """A copy of the request in which the bytes of each medium replace its URL; the request itself if
-        there are none. keep: None = all media are downloaded. claim: counts the downloaded bytes.
+        there are none. keep: None = all media are downloaded. claim: counts the downloaded bytes. fetched:
+        what was downloaded for this request before, by the `id` of its medium; afterwards it has what the
+        copy needs, and nothing else.
 
         Raises RequestFailed with a fault of the client, whose param is the place of the medium in the IR that
         cannot be downloaded; without a param if there are too many URLs, too many bytes in all, or the time
         is over. Its fault is the gateway's if the limits of the whole gateway are reached.
         """
         named = to_fetch(request, keep)
+        known = {} if fetched is None else fetched
+        new = [one for one in named if id(one[0]) not in known]
+        read = await self.read(new, claim) if new else []
+        known |= {id(media): got for (media, _), got in zip(new, read, strict=True)}
+        needed = {id(media): known[id(media)] for media, _ in named}
+        known.clear()
+        known |= needed
         if not named:
             return request
-        found = iter(await self.read(named, claim))
+        found = iter([needed[id(media)] for media, _ in named])
         return msgspec.structs.replace(
             request,
             messages=tuple(

@@ -130,12 +130,14 @@ _CLOUD: Final = (
         page="https://platform.openai.com/docs/api-reference",
         keys=("OPENAI_API_KEY",),
         base_var="OPENAI_BASE_URL",
-        quirks=Quirks(call_signatures=False, widens=frozenset()),
+        quirks=Quirks(call_signatures=False, widens=frozenset(), idempotency_keys=True),
         also={
             # The reason for `strange_items` is in `dialects.replay`.
-            "openai_responses": ApiRow(quirks=Quirks(strange_items=False, counts=True, widens=frozenset())),
+            "openai_responses": ApiRow(
+                quirks=Quirks(strange_items=False, counts=True, widens=frozenset(), idempotency_keys=True)
+            ),
             "openai_completions": ApiRow(
-                quirks=AUTHOR,
+                quirks=Quirks(widens=frozenset(), idempotency_keys=True),
                 models=("gpt-3.5-turbo-instruct*", "davinci-*", "babbage-*", "ft:davinci-*", "ft:babbage-*"),
             ),
         },

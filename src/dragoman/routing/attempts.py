@@ -6,12 +6,13 @@ the start brings the jitter. So every policy is tested as a transcript.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from dragoman import ir
+from dragoman.routing.fallbacks import Why, why_of
 from dragoman.routing.outcome import Outcome, classify
 
 C = TypeVar("C")
@@ -23,6 +24,8 @@ class Policy(msgspec.Struct, frozen=True):
     retries: the most retries of a round. backoff: seconds before the first retry; each wait is twice the one
     before, up to backoff_max seconds. jitter: the share (0 to 1) by which a wait is shortened at random, at
     most. patience: the most seconds to wait before a retry; before a longer wait the machine gives up.
+    attempts: the most attempts of a request. seconds: the time of all attempts together, after which no other
+    begins; None = no limit.
     """
 
     retries: int = 2
@@ -30,6 +33,8 @@ class Policy(msgspec.Struct, frozen=True):
     backoff_max: float = 10.0
     jitter: float = 0.25
     patience: float = 10.0
+    attempts: int | None = None
+    seconds: float | None = None
 
 
 # Events ------------------------------------------------------------------------------------------
@@ -53,6 +58,18 @@ class Timer(msgspec.Struct, frozen=True):
     """The time of the last WakeAt has been reached."""
 
 
+class More(msgspec.Struct, Generic[C], frozen=True):
+    """Further candidates, as the last Extend has asked for; as in the machine's constructor."""
+
+    ready: Sequence[C]
+    resting: Sequence[tuple[float, C]] = ()
+    doubtful: Sequence[C] = ()
+
+
+class NoMore(msgspec.Struct, frozen=True):
+    """There are no further candidates of the list that the last Extend has named."""
+
+
 # Commands ----------------------------------------------------------------------------------------
 
 
@@ -68,14 +85,20 @@ class WakeAt(msgspec.Struct, frozen=True):
     at: float
 
 
+class Extend(msgspec.Struct, frozen=True):
+    """Find the next candidates of this list of fallbacks, and send More or NoMore."""
+
+    why: Why
+
+
 class GiveUp(msgspec.Struct, frozen=True):
     """Make no further attempt and send this fault to the client."""
 
     fault: ir.Fault
 
 
-AttemptEvent: TypeAlias = Begin | FirstContent | Failed | Timer
-Command: TypeAlias = Start[C] | WakeAt | GiveUp
+AttemptEvent: TypeAlias = Begin | FirstContent | Failed | Timer | More[C] | NoMore
+Command: TypeAlias = Start[C] | WakeAt | Extend | GiveUp
 
 _FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_MODEL, Outcome.DEPLOYMENT, Outcome.CROWDED})
 
@@ -91,20 +114,37 @@ _ALL_REST: Final = ir.Fault(
 class Attempts(Generic[C]):
     """One round of attempts over candidates in order of preference.
 
-    After any failure that is not the caller's, the next candidate starts at once. After the last candidate, a
+    After any failure that is not the caller's, the next candidate starts at once. After the last one, the
+    candidates of the next fallback follow (`Extend`), then those that are doubtful. After the last of all, a
     retry waits: for the candidate that failed last, or for another whose Retry-After ends earlier. There is
     no retry if the last candidate refused the key or the deployment, or if the request waited in vain for a
-    connection, because it has spent its time; the candidates of that pool are then dropped. A failure of the
-    caller, and any failure after content, ends the round.
+    connection, because it has spent its time; the candidates of that pool are then dropped.
+
+    A prompt that is too long and content that a provider refuses go on with the fallbacks for it, and with
+    nobody else; if these fail too, the client is told the first refusal. Any other failure of the caller, and
+    any failure after content, ends the round.
 
     random: returns a number from 0 to 1. pool: returns the name of the connection pool that a candidate
     shares with others, None = it shares none. resting: further candidates, and when (monotonic seconds) they
-    may be asked; if there are no others, the round begins with a wait, or ends at once.
+    may be asked; if there are no others, the round begins with a wait, or ends at once. doubtful: candidates
+    to ask after all others and before any wait. until: when (monotonic seconds) the time of all attempts is
+    over, None = never. lists: which lists of fallbacks there are. refused: the refusal that led to these
+    candidates, None = none did.
     """
 
     __slots__ = (
-        *("_committed", "_left", "_policy", "_pool", "_random", "_resting", "_retries", "_running"),
-        "_waiting",
+        *("_committed", "_crowded", "_doubtful", "_last", "_left", "_lists", "_more", "_policy", "_pool"),
+        *(
+            "_random",
+            "_refused",
+            "_resting",
+            "_retries",
+            "_running",
+            "_started",
+            "_until",
+            "_waiting",
+            "_why",
+        ),
     )
 
     def __init__(
@@ -115,16 +155,33 @@ class Attempts(Generic[C]):
         pool: Callable[[C], str | None] = lambda _candidate: None,
         *,
         resting: Sequence[tuple[float, C]] = (),
+        doubtful: Sequence[C] = (),
+        until: float | None = None,
+        lists: Collection[Why] = (),
+        refused: ir.Fault | None = None,
     ) -> None:
         self._policy = policy
         self._pool = pool
         self._random = random
+        self._until = until
+        self._lists = lists
+        self._refused = refused
         self._left = list(candidates)
+        self._resting = list(resting)
+        """Candidates, and when each may be asked."""
+        self._doubtful = list(doubtful)
+        self._crowded: set[str] = set()
+        """The pools in which the request has waited in vain."""
+        self._why: Why = "any"
+        """The list of fallbacks that follows."""
+        self._more = "any" in lists
+        """Whether that list may have further candidates."""
+        self._started = 0
         self._retries = 0
         self._running: C | None = None
         self._waiting: C | None = None
-        self._resting = list(resting)
-        """Candidates, and when each may be asked."""
+        self._last: tuple[C, ir.Fault] | None = None
+        """The candidate that failed last, and how."""
         self._committed = False
 
     @property
@@ -140,51 +197,99 @@ class Attempts(Generic[C]):
             place += 1
         self._running = self._left.pop(place)
 
-    def on(self, event: AttemptEvent, now: float) -> list[Command[C]]:
+    def on(self, event: AttemptEvent[C], now: float) -> list[Command[C]]:
         """Process one event. Returns the commands that it causes, in order. now: monotonic seconds."""
-        if isinstance(event, FirstContent):
-            self._committed = True
-            return []
-        if isinstance(event, Begin):
-            return [self._start(self._left[0])] if self._left else self._rest(now)
-        if isinstance(event, Failed):
-            return self._failed(event.fault, now)
-        waiting, self._waiting = self._waiting, None
-        return [] if waiting is None else [self._start(waiting)]
+        match event:
+            case FirstContent():
+                self._committed = True
+                return []
+            case Begin():
+                return self._next(now)
+            case Failed(fault):
+                return self._failed(fault, now)
+            case More(ready, resting, doubtful):
+                self._left = [one for one in ready if not self._is_crowded(one)]
+                self._resting += [rest for rest in resting if not self._is_crowded(rest[1])]
+                self._doubtful += [one for one in doubtful if not self._is_crowded(one)]
+                return self._next(now)
+            case NoMore():
+                self._more = False
+                return self._next(now)
+            case Timer():
+                waiting, self._waiting = self._waiting, None
+                return [] if waiting is None else [self._start(waiting)]
+
+    def has_other(self, differs: Callable[[C], bool]) -> bool:
+        """Whether there may be another candidate to ask at once, in place of the running one: of a fallback,
+        or one of which `differs` is true; those that are doubtful do not count.
+        """
+        return not self._is_spent() and (self._more or any(map(differs, self._left)))
 
     def _start(self, candidate: C) -> Start[C]:
         if candidate in self._left:
             self._left.remove(candidate)
+        self._started += 1
         self._running = candidate
         return Start(candidate)
 
+    def _next(self, now: float) -> list[Command[C]]:
+        """The next candidate that need not wait, or who could tell of one, or the wait for one."""
+        if not self._left and not self._more:
+            self._left, self._doubtful = self._doubtful, []
+        if self._left:
+            return [self._start(self._left[0])]
+        if self._more:
+            return [Extend(self._why)]
+        if self._last is not None:
+            return self._again(*self._last, now)
+        return self._rest(now) if self._resting else [self._give_up(_ALL_REST)]
+
     def _rest(self, now: float) -> list[Command[C]]:
-        """The beginning of a round in which all candidates rest."""
+        """The wait for the first of the candidates, all of which rest."""
         at, self._waiting = min(self._resting, key=lambda rest: rest[0])
-        if at - now > self._policy.patience:
-            return [GiveUp(msgspec.structs.replace(_ALL_REST, retry_after=at - now))]
+        if at - now > self._policy.patience or self._is_late(at):
+            return [self._give_up(msgspec.structs.replace(_ALL_REST, retry_after=at - now))]
         return [WakeAt(at)]
 
     def _failed(self, fault: ir.Fault, now: float) -> list[Command[C]]:
         failed, self._running = self._running, None
-        outcome = classify(fault)
-        if self._committed or failed is None or outcome is Outcome.CALLER:
+        if self._committed or failed is None:
             return [GiveUp(fault)]
+        outcome = classify(fault)
+        if self._is_spent() or self._is_late(now):
+            return [self._give_up(fault)]
+        if outcome is Outcome.CALLER:
+            return self._refuse(fault)
+        self._last = failed, fault
         self._resting = [rest for rest in self._resting if rest[1] != failed]
         if fault.retry_after is not None and outcome not in _FINAL:
             self._resting.append((now + fault.retry_after, failed))
         if outcome is Outcome.CROWDED and (pool := self._pool(failed)) is not None:
-            self._left = [candidate for candidate in self._left if self._pool(candidate) != pool]
-            self._resting = [rest for rest in self._resting if self._pool(rest[1]) != pool]
-        if self._left:
-            return [self._start(self._left[0])]
-        if outcome in _FINAL:
-            return [GiveUp(fault)]
+            self._crowded.add(pool)
+            self._left = [candidate for candidate in self._left if not self._is_crowded(candidate)]
+            self._doubtful = [candidate for candidate in self._doubtful if not self._is_crowded(candidate)]
+            self._resting = [rest for rest in self._resting if not self._is_crowded(rest[1])]
+        return self._next(now)
+
+    def _refuse(self, fault: ir.Fault) -> list[Command[C]]:
+        """Go on after a failure of the caller, with those candidates only that may not repeat it."""
+        why = why_of(fault)
+        if why == "any" or why not in self._lists:
+            return [self._give_up(fault)]
+        self._refused = self._refused or fault
+        self._left, self._resting, self._doubtful, self._last = [], [], [], None
+        self._why, self._more = why, True
+        return [Extend(why)]
+
+    def _again(self, failed: C, fault: ir.Fault, now: float) -> list[Command[C]]:
+        """A retry of the candidate that failed last, or of one that rests, or none."""
+        if classify(fault) in _FINAL:
+            return [self._give_up(fault)]
         at, candidate = self._soonest(failed, fault, now)
-        if self._retries >= self._policy.retries or at - now > self._policy.patience:
+        if self._retries >= self._policy.retries or at - now > self._policy.patience or self._is_late(at):
             if fault.retry_after is not None:
                 fault = msgspec.structs.replace(fault, retry_after=at - now)
-            return [GiveUp(fault)]
+            return [self._give_up(fault)]
         self._retries += 1
         self._waiting = candidate
         return [WakeAt(at)]
@@ -199,3 +304,17 @@ class Attempts(Generic[C]):
             choices.append((now + full * (1.0 - self._policy.jitter * self._random()), failed))
         at, candidate = min(choices, key=lambda choice: choice[0])
         return max(now, at), candidate
+
+    def _give_up(self, fault: ir.Fault) -> GiveUp:
+        return GiveUp(self._refused or fault)
+
+    def _is_spent(self) -> bool:
+        """Whether the request has had all its attempts."""
+        return self._policy.attempts is not None and self._started >= self._policy.attempts
+
+    def _is_late(self, now: float) -> bool:
+        """Whether the time of all attempts is over at `now`."""
+        return self._until is not None and now >= self._until
+
+    def _is_crowded(self, candidate: C) -> bool:
+        return bool(self._crowded) and self._pool(candidate) in self._crowded

@@ -85,12 +85,12 @@ class Breakers:
                 last.append((until, place))
         return [*first, *(place for _, place in sorted(last))]
 
-    def closed(self, name: str, now: float) -> bool:
-        """Whether a deployment is asked in its own place: it works, or is due for a trial."""
-        return self._open_until(name, now) is None
+    def is_open(self, name: str, now: float) -> bool:
+        """Whether a deployment is asked after the others: it has failed, and is not due for a trial."""
+        return self._open_until(name, now) is not None
 
     def _open_until(self, name: str, now: float) -> float | None:
-        """When the next trial of a deployment is due; None = it is asked in its own place (`closed`)."""
+        """When the next trial of a deployment is due; None = it is asked in its own place."""
         state, down = self.states.get(name), self.down.get(provider_of(name), 0.0)
         if state is None or not state.until or (state.until <= now and not state.trying):
             return down if down > now else None

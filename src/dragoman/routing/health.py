@@ -173,9 +173,19 @@ class Health:
 
     def _able(self, deployment: Deployment, now: float) -> bool:
         pool = self.pools.get(deployment.provider)
-        return self.breakers.closed(deployment.name, now) and (
+        return not self.breakers.is_open(deployment.name, now) and (
             pool is None or pool.able(deployment.model, now)
         )
+
+    def doubts(self, candidate: Candidate, now: float) -> bool:
+        """Whether a candidate is asked only where nobody else can be: its deployment fails, or its provider
+        has refused the key.
+        """
+        deployment = candidate.deployment
+        pool = self.pools.get(deployment.provider)
+        if pool is not None and pool.keys[candidate.account].comes_last(deployment.model, now):
+            return True
+        return self.breakers.is_open(deployment.name, now)
 
     def began(self, candidate: Candidate, now: float, *, streamed: bool = False) -> Calling:
         """An attempt begins. One of the three below has to follow. streamed: it asks for a stream."""

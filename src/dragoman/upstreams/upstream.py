@@ -86,7 +86,7 @@ class Call(msgspec.Struct, frozen=True):
     the chat request in the upstream's protocol, None = not encoded yet. ready: raises RequestFailed if strict
     mode refuses the reported losses; a custom upstream calls it before its work, except for chat, where it is
     called when the context is entered. client: the name of the client's key, "" = unknown; an upstream with a
-    queue shares it fairly between clients.
+    queue shares it fairly between clients. once: the client's `Idempotency-Key`, None = it sent none.
     """
 
     attempt: str
@@ -101,6 +101,7 @@ class Call(msgspec.Struct, frozen=True):
     encoded: WireRequest | None = None
     ready: Callable[[], None] = lambda: None
     client: str = ""
+    once: str | None = None
 
 
 class Native(msgspec.Struct, frozen=True):

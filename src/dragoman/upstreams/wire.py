@@ -113,11 +113,6 @@ class Account(msgspec.Struct, frozen=True):
         retired = [one for one in before.secrets if one not in self.secrets]
         return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
-    def succeeding(self, before: Account) -> Account:
-        """This account, with the secrets of the replaced one added: late answers may repeat them."""
-        retired = [one for one in before.secrets if one not in self.secrets]
-        return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
-
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
         """The fault with `[redacted]` for each secret that is long enough to hide. more: further secrets."""
         secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]
@@ -215,14 +210,6 @@ class WireUpstream:
         self.sole = len(self._spoken) == 1
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that are known not to think
-
-    def renew(self, accounts: Sequence[Account]) -> None:
-        """Use other credentials from now on, as many as before: running calls refer to them by index."""
-        self.accounts = tuple(
-            after.succeeding(before) for after, before in zip(accounts, self.accounts, strict=True)
-        )
-        self._headers = [_prepared(account.headers) for account in self.accounts]
-        self._heads = {}
 
     def remember(self, before: WireUpstream) -> None:
         """Know what the upstream of the configuration before has learnt of models, where it has asked at the
@@ -333,7 +320,7 @@ class WireUpstream:
             return self._signed(address, body, call, headers or {})
         head = self._head(address, call)
         added: Mapping[str, str] | None = None
-        if headers or hops.passed():
+        if headers or call.once is not None or hops.passed():
             head, added = self._with(head, call, headers or {})
         call.watch.start()
         return self._transport.send(head, body, call.timers, added)
@@ -436,6 +423,8 @@ class WireUpstream:
                 changed[name] = value
         if passed := hops.passed():
             changed[hops.HEADER] = str(passed + 1)
+        if call.once is not None and self.quirks.idempotency_keys and _ONCE not in fixed:
+            added[_ONCE] = call.once
         return (_changed(head, changed) if changed else head), added
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
@@ -565,6 +554,7 @@ class WireUpstream:
             yield [*batch, ir.Error(unreadable(self.name, WireError(TOO_DEEP)).fault)]
 
 
+_ONCE: Final = "idempotency-key"
 _STREAMS = ("text/event-stream", "application/x-ndjson")
 PAGE: Final = "text/html"
 """The content type of what some proxies send in place of a stream. Other types may be wrong ones of a stream.

@@ -46,6 +46,51 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
             "models: {m: {deployments: [simulate/a, b/c]}}",
             "models.m.deployments[1].use: there is no provider b",
         ),
+        (
+            "models: {m: {use: simulate/a, fallbacks: [nothing]}}",
+            "models.m.fallbacks.any[0]: there is no model or alias `nothing`",
+        ),
+        (
+            "models: {m: {use: simulate/a, fallbacks: {context: [simulate/b, nowhere/x]}}}",
+            "models.m.fallbacks.context[1]: there is no model or alias `nowhere/x`",
+        ),
+        (
+            "aliases: {a: {route: simulate/a, fallbacks: {content: nothing}}}",
+            "aliases.a.fallbacks.content[0]: there is no model or alias `nothing`",
+        ),
+        (
+            "models: {m: {use: simulate/a, fallbacks: [m]}}",
+            "models.m.fallbacks.any[0]: `m` falls back to itself",
+        ),
+        (
+            "models: {m: {use: simulate/a, fallbacks: [b]}}\naliases: {b: c, c: m}",
+            "models.m.fallbacks.any[0]: `m` falls back to itself",
+        ),
+        (
+            "models: {m: simulate/a}\naliases: {a: {route: m, fallbacks: m}}",
+            "aliases.a.fallbacks.any[0]: `a` falls back to itself",
+        ),
+        # Names by pattern.
+        (
+            "models: {'*': simulate/a}",
+            (
+                "models.*: a pattern has one `*` and other text "
+                "(for every name that nothing else knows use the alias `*`)"
+            ),
+        ),
+        ("models: {'a*b*': simulate/a}", "models.a*b*: a pattern has one `*` and other text"),
+        (
+            "models: {'a*': 'simulate/*', b: 'simulate/*'}",
+            (
+                "models.b.use: `simulate/*` is a pattern, not a model "
+                "(only the alias `*` may have a pattern as its target)"
+            ),
+        ),
+        ("models: {'a*': 'nowhere/*'}", "models.a*.use: there is no provider nowhere"),
+        (
+            "models: {'a*': {deployments: [{use: local, file: x.gguf}]}}",
+            "models.a*.deployments[0].file: a pattern stands for many models, and this is one",
+        ),
         ("aliases: {a: nothing}", "aliases.a.route: there is no model or alias `nothing`"),
         (
             "aliases: {a: fst, fast: simulate/a}",

@@ -94,7 +94,10 @@ def test_a_body_is_json_as_written(loaded: Load) -> None:
         ("server:\n  prot: 1", "2: server.prot: unknown setting (did you mean port?)"),
         (
             "retries: {zzz: 1}",
-            "1: retries.zzz: unknown setting (valid names: attempts, backoff, backoff_max)",
+            (
+                "1: retries.zzz: unknown setting "
+                "(valid names: attempts, backoff, backoff_max, max_attempts, max_time)"
+            ),
         ),
         (
             "models:\n  m:\n    max_outptu: 5",
@@ -110,11 +113,8 @@ def test_a_body_is_json_as_written(loaded: Load) -> None:
             ),
         ),
         (
-            "aliases: {a: {route: m, fallbacks: [b]}}",
-            (
-                "1: aliases.a.fallbacks: unknown setting "
-                "(here: several models.NAME.deployments, tried in their order)"
-            ),
+            "aliases: {a: {route: m, default_fallbacks: [b]}}",
+            "1: aliases.a.default_fallbacks: unknown setting (here: models.NAME.fallbacks)",
         ),
         # Wrong types.
         ("server: 5", "1: server: expected a mapping (`name: value`), found `5`"),

@@ -55,8 +55,5 @@ def test_the_page_about_litellm_shows_a_configuration_that_is_one(
     assert convert(yaml.safe_load(theirs)).settings == yaml.safe_load(ours)
     found = loaded(ours, environ)
     assert found.warnings == ()
-    assert [target.use for target in found.config.models["gpt-4o"].targets] == [
-        "azure/gpt-4o",
-        "anthropic/claude-sonnet-5",
-    ]
+    assert found.config.models["gpt-4o"].fallbacks.any == ("claude",)
     assert all(" setting (" in problem and "known here" not in problem for problem in mistakes(theirs))

@@ -191,21 +191,59 @@ def test_wildcards() -> None:
         "anthropic": {},
         "together_ai": {"catalog": "together"},
     }
-    assert "no such patterns" in told(converted)["model_list[4].model_name"]
+    assert converted.settings["models"]["claude-*"] == {"use": "anthropic/claude-*"}
 
 
-def test_fallbacks_come_behind_the_model_itself() -> None:
-    settings, _ = convert(read(FALLBACKS))
-    assert settings["models"]["deep"]["deployments"] == [
-        "ollama/deepseek-r1:32b",
-        "hub-example-com/gpt-4o",
-        "mistral/mistral-small-latest",
+def test_a_pattern_with_several_stars_is_left_out() -> None:
+    entry = {"model_name": "*/gpt-*", "litellm_params": {"model": "openai/*"}}
+    converted = convert({"model_list": [entry]})
+    assert "models" not in converted.settings
+    assert "has one `*` here" in told(converted)["model_list[0].model_name"]
+
+
+def test_several_entries_of_a_pattern_are_its_deployments() -> None:
+    entries = [
+        {"model_name": "gpt-*", "litellm_params": {"model": "openai/gpt-*", "temperature": 0.5}},
+        {"model_name": "gpt-*", "litellm_params": {"model": "openrouter/openai/gpt-*"}},
     ]
+    converted = convert({"model_list": entries})
+    assert converted.settings["models"] == {
+        "gpt-*": {"deployments": ["openai/gpt-*", "openrouter/openai/gpt-*"], "policy": "weighted"}
+    }
+    assert "no defaults" in told(converted)["parameters of gpt-*"]
+
+
+def test_fallbacks_are_names_of_models() -> None:
+    settings, _ = convert(read(FALLBACKS))
+    assert settings["models"] == {
+        "deep": {"use": "ollama/deepseek-r1:32b", "fallbacks": ["cloud", "last"]},
+        "cloud": {"use": "hub-example-com/gpt-4o", "fallbacks": ["last"]},
+        "last": {"use": "mistral/mistral-small-latest"},
+    }
     assert settings["aliases"] == {"gpt-4": "cloud", "hidden": "deep"}
     assert settings["retries"] == {"attempts": 3}
     assert settings["providers"]["mistral"] == {"timeouts": {"first_byte": 120, "idle": 120}}
     (key,) = settings["auth"]["keys"]
     assert key == {"name": "master", "key": "${MASTER_KEY}", "scopes": ["inference", "admin"]}
+
+
+def test_each_cause_has_its_own_fallbacks() -> None:
+    entries = [
+        {"model_name": name, "litellm_params": {"model": f"openai/{name}", **more}}
+        for name, more in (("a", {}), ("b", {"temperature": 0.5}), ("c", {}))
+    ]
+    causes = {
+        "fallbacks": [{"a": ["b", "gone"]}, {"nobody": ["a"]}, {"b": ["a", "b"]}],
+        "context_window_fallbacks": [{"a": ["c"]}],
+        "content_policy_fallbacks": [{"a": ["gone"]}],
+    }
+    converted = convert({"model_list": entries, "router_settings": causes})
+    settings = converted.settings
+    assert settings["models"]["a"] == {"use": "openai/a", "fallbacks": {"any": ["b"], "context": ["c"]}}
+    assert settings["aliases"]["b"]["fallbacks"] == ["a"]
+    paths = told(converted)
+    assert paths["fallbacks of a"] == "not converted: gone"
+    assert "no model of this name" in paths["fallbacks of nobody"]
 
 
 def test_what_is_not_spoken_is_left_out_by_name() -> None:
@@ -277,7 +315,7 @@ def test_costs_become_prices() -> None:
     assert settings["models"]["m"] == {"use": "groq/a"}
 
 
-def test_fallbacks_of_a_model_with_a_policy_get_no_share() -> None:
+def test_fallbacks_of_a_model_with_a_policy_are_fallbacks() -> None:
     settings, _ = convert(
         read("""
 model_list:
@@ -287,7 +325,8 @@ model_list:
 litellm_settings: {fallbacks: [{m: [last]}]}
 """)
     )
-    assert settings["models"]["m"]["deployments"] == ["groq/a", "groq/b", {"use": "groq/c", "weight": 0}]
+    assert settings["models"]["m"]["deployments"] == ["groq/a", "groq/b"]
+    assert settings["models"]["m"]["fallbacks"]
 
 
 def test_parameters_of_requests_become_defaults() -> None:
@@ -298,7 +337,7 @@ def test_parameters_of_requests_become_defaults() -> None:
     assert pair == {
         "deployments": [
             "openrouter/meta-llama/llama-3:free",
-            {"use": "groq/llama-3.1-8b-instant", "context_window": 128000},
+            {"use": "groq/llama-3.1-8b-instant", "context_window": 128000, "supports": {"images": False}},
         ],
         "body": {"safe": True},
     }

@@ -46,3 +46,16 @@ def test_tags_of_a_header_and_their_bounds() -> None:
     tags, losses = bounded([str(number) for number in range(MOST_TAGS + 1)])
     assert (len(tags), [loss.path for loss in losses]) == (MOST_TAGS, ["$.metadata.tags"])
     assert bounded(["a" * (LONGEST_TAG + 1)])[0] == ()
+
+
+@pytest.mark.parametrize("member", ["models", "fallbacks"])
+def test_other_models_are_taken_and_obeyed(member: str) -> None:
+    found, body = taken(model="m", **{member: ["a", "b"]})
+    assert [(one.model, one.place) for one in found.models] == [("a", f"{member}[0]"), ("b", f"{member}[1]")]
+    assert (body, found.losses) == ({"model": "m"}, ())
+    assert [change.path for change in found.changes] == [f"$.{member}"]
+
+
+def test_fallbacks_in_another_form_are_lost_by_name() -> None:
+    found, body = taken(model="m", fallbacks=[{"m": ["a"]}])
+    assert ([loss.path for loss in found.losses], found.models, body) == (["$.fallbacks"], (), {"model": "m"})

@@ -42,7 +42,7 @@ from dragoman.net.fetch import Claim, Fetcher
 from dragoman.net.transport import Transport
 from dragoman.routing.attempts import Policy
 from dragoman.routing.health import Health
-from dragoman.routing.route import Table
+from dragoman.routing.table import Table
 from dragoman.seams.clock import Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.stores.memory import MemoryStore

@@ -73,11 +73,11 @@ def test_what_cannot_be_decoded_is_the_clients_to_mend() -> None:
 
 def test_nothing_is_left_of_what_is_forgotten() -> None:
     one = asked(request=ir.Request("openai_chat", "m"))
-    one.said.inlined = (one.request, None)
+    one.said.fetched = {}
     one.said.forget()
     assert (one.wire.body, one.said.head, one.said.raw) == ({}, {}, b"")
     assert one.wire.operation == "chat"
-    assert one.said.inlined is None
+    assert one.said.fetched is None
 
 
 def test_other_words_leave_the_first_value_as_it_was() -> None:

@@ -190,3 +190,37 @@ def test_an_upstream_of_ones_own_is_counted_too() -> None:
     stage.plays(chat(model="m"))
     assert stage.lines == ["ask own/a", "leave own", 'answer 200 "Hello." usage 8+2', "= done"]
     assert running(stage) == [0, 0]
+
+
+# Fallbacks -------------------------------------------------------------------------------------------
+
+
+def test_the_policy_of_a_fallback_knows_the_request() -> None:
+    """The wall clock says that `two` is first now; the attempt there is counted."""
+    settings = {
+        "models": {
+            "m": {"use": "zero/gpt", "fallbacks": ["f"]},
+            "f": {"deployments": ["one/gpt", "two/gpt"], "rotate": "10m"},
+        }
+    }
+    stage = Stage({"zero": {**ONE, "keys": ["key-0"]}, **BOTH}, settings=settings)
+    stage.script("zero", refusal(404))
+    stage.script("two", whole("Hello."))
+    asked = "ask zero with key-0: /v1/chat/completions"
+    assert stage.plays(chat(model="m")) == [asked, ASK_TWO, *ANSWERED]
+
+
+def test_a_fallback_goes_to_the_key_that_holds_its_cache() -> None:
+    models = {
+        "m": {"use": "zero/gpt", "fallbacks": ["f"]},
+        "f": {"use": "one/gpt", "policy": "affinity"},
+    }
+    stage = Stage({"zero": {**ONE, "keys": ["key-0"]}, **KEYS}, settings={"models": models})
+    found = set()
+    for number in range(12):
+        text = f"Question {number}"
+        direct = key_of(stage, chat(text, model="f"))
+        stage.script("zero", refusal(404))
+        assert key_of(stage, chat(text, model="m")) == f"key-0 {direct}"
+        found.add(direct)
+    assert len(found) > 1

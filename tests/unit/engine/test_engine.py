@@ -14,7 +14,8 @@ from dragoman.dialects.streaming import Ending
 from dragoman.engine.asked import AnswerContext, Asked
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.routing.route import Alias, Provider, Table
+from dragoman.routing.route import Alias, Provider
+from dragoman.routing.table import Table
 from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, refusal, stream, streamed, whole
 
 ASK = "ask one with key-1: /v1/chat/completions"

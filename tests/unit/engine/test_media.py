@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.engine.asked import Asked
+from dragoman.engine.media import Media
+from dragoman.net.fetch import Fetcher
 from dragoman.upstreams.upstream import Call
 from dragoman.wire.multipart import Field
 from tests.unit.engine.stage import CLAUDE, ONE, Own, Stage, chat, refusal, whole
@@ -140,3 +143,53 @@ def test_the_room_is_given_back(leave: float | None) -> None:
     stage.script("o", slow)
     stage.plays(picture("o/llava"), leave=leave)
     assert [claim.held for claim in stage.fetcher.claims] == [0]
+
+
+# The next attempt ----------------------------------------------------------------------------------------
+
+ANSWER = whole("A cat.", dialect="anthropic")
+
+
+def test_fetched_bytes_do_not_go_to_who_reads_the_address() -> None:
+    settings = {"models": {"m": {"deployments": ["o/llava", "claude/opus"]}}}
+    stage = Stage({"o": OLLAMA, "claude": CLAUDE}, settings=settings)
+    stage.script("o", refusal(429, dialect="ollama"))
+    stage.script("claude", ANSWER)
+    assert stage.plays(picture("m"))[:3] == [f"fetch {URL}", ASK_O, ASK_CLAUDE]
+    assert FETCHED.encode() in stage.sent[0]
+    assert FETCHED.encode() not in stage.sent[1]
+    assert URL.encode() in stage.sent[1]
+
+
+@pytest.mark.parametrize("second", ["one/gpt", "claude/opus"])
+def test_they_are_freed_before_an_attempt_that_does_not_need_them(
+    second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relayed or translated: while the second attempt runs, nothing refers to the fetched bytes."""
+    settings = {"models": {"m": {"deployments": ["o/llava", second]}}}
+    stage = Stage({"o": OLLAMA, "one": ONE, "claude": CLAUDE}, settings=settings)
+    stage.script("o", refusal(429, dialect="ollama"))
+    stage.script("one", whole("A cat."))
+    stage.script("claude", ANSWER)
+    kept: list[Any] = []
+    inline = Fetcher.inline
+
+    async def noted(self: Fetcher, request: Any, keep: Any, claim: Any, fetched: Any = None) -> Any:
+        kept.append(fetched)
+        return await inline(self, request, keep, claim, fetched)
+
+    monkeypatch.setattr(Fetcher, "inline", noted)
+    forget = Media.forget
+    left: list[Any] = []
+
+    def looked_at(self: Media, asked: Asked, *, needed: bool) -> None:
+        forget(self, asked, needed=needed)
+        left.append(asked.said.fetched)
+
+    monkeypatch.setattr(Media, "forget", looked_at)
+    stage.plays(picture("m"))
+    assert len(stage.sent) == 2
+    if second == "one/gpt":
+        assert left == [None]
+    else:
+        assert kept[-1] == {}

@@ -9,7 +9,8 @@ import pytest
 
 from dragoman import ir
 from dragoman.accounts.grants import Grants
-from dragoman.routing.route import Deployment, Provider, Route, Table
+from dragoman.routing.route import Deployment, Provider, Route
+from dragoman.routing.table import Table
 from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, whole
 
 ASK = "ask one with key-1: /v1/chat/completions"

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from dragoman import ir
 from dragoman.routing.attempts import (
     Attempts,
     Begin,
+    Extend,
     Failed,
     FirstContent,
     GiveUp,
+    More,
+    NoMore,
     Policy,
     Start,
     Timer,
     WakeAt,
 )
+from dragoman.routing.fallbacks import Why
 from dragoman.routing.outcome import POOL_EXHAUSTED
 
 POLICY = Policy(retries=2, backoff=1.0, backoff_max=3.0, jitter=0.5, patience=10.0)
@@ -202,3 +209,158 @@ def test_another_one_may_start_and_the_first_is_left_for_later() -> None:
     assert attempts.left == ["a", "b"]
     assert attempts.on(Failed(fault("not_found")), 1.0) == [Start("a")]
     assert attempts.left == ["b"]
+
+
+# Fallbacks -----------------------------------------------------------------------------------------------
+
+REFUSED = ir.Fault("content_policy", "No.", blame="upstream")
+LONG = ir.Fault("context_length", "Too long.", blame="upstream")
+
+
+def turning(*candidates: str, policy: Policy = POLICY, **more: Any) -> Attempts[str]:
+    more.setdefault("lists", ("any", "context", "content"))
+    return Attempts(candidates, policy, lambda: 0.0, **more)
+
+
+def test_the_fallbacks_are_asked_at_once_after_the_last_candidate() -> None:
+    attempts = turning("a")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("unavailable")), 1.0) == [Extend("any")]
+    assert attempts.on(More(["b", "c"]), 1.0) == [Start("b")]
+    assert attempts.on(Failed(fault("quota")), 2.0) == [Start("c")]
+    assert attempts.on(Failed(fault("upstream")), 3.0) == [Extend("any")]
+    assert attempts.on(NoMore(), 3.0) == [WakeAt(4.0)]
+    assert attempts.on(Timer(), 4.0) == [Start("c")]
+
+
+def test_a_fallback_without_candidates_is_passed_over() -> None:
+    attempts = turning("a")
+    attempts.on(Begin(), 0.0)
+    attempts.on(Failed(fault("unavailable")), 1.0)
+    assert attempts.on(More([]), 1.0) == [Extend("any")]
+    assert attempts.on(More(["b"]), 1.0) == [Start("b")]
+
+
+def test_without_fallbacks_nobody_is_asked_for_them() -> None:
+    attempts = turning("a", lists=())
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("unavailable")), 1.0) == [WakeAt(2.0)]
+    assert turning("a", lists=("any",)).on(Begin(), 0.0) == [Start("a")]
+
+
+def test_doubtful_candidates_come_after_all_fallbacks_and_before_any_wait() -> None:
+    attempts = turning("a", doubtful=["down"])
+    attempts.on(Begin(), 0.0)
+    attempts.on(Failed(fault("rate_limit", 2.0)), 1.0)
+    assert attempts.on(More(["b"], doubtful=["down too"]), 1.0) == [Start("b")]
+    assert attempts.on(Failed(fault("upstream")), 1.0) == [Extend("any")]
+    assert attempts.on(NoMore(), 1.0) == [Start("down")]
+    assert attempts.on(Failed(fault("upstream")), 1.0) == [Start("down too")]
+    assert attempts.on(Failed(fault("upstream")), 1.0) == [WakeAt(2.0)]
+
+
+def test_if_all_rest_the_fallbacks_are_asked_before_any_wait() -> None:
+    attempts = turning(resting=[(5.0, "a")])
+    assert attempts.on(Begin(), 0.0) == [Extend("any")]
+    assert attempts.on(More([], resting=[(3.0, "b")]), 0.0) == [Extend("any")]
+    assert attempts.on(NoMore(), 0.0) == [WakeAt(3.0)]
+    assert attempts.on(Timer(), 3.0) == [Start("b")]
+
+
+def test_a_route_that_is_down_gives_way_from_the_start() -> None:
+    attempts = turning(doubtful=["down"])
+    assert attempts.on(Begin(), 0.0) == [Extend("any")]
+    assert attempts.on(More(["b"]), 0.0) == [Start("b")]
+
+
+@pytest.mark.parametrize(("refusal", "why"), [(REFUSED, "content"), (LONG, "context")])
+def test_a_refusal_goes_on_with_its_own_list_alone(refusal: ir.Fault, why: Why) -> None:
+    attempts = turning("a", "b", doubtful=["down"], resting=[(0.0, "c")])
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(refusal), 1.0) == [Extend(why)]
+    assert attempts.on(More(["d"]), 1.0) == [Start("d")]
+    assert attempts.on(Failed(fault("upstream")), 1.0) == [Extend(why)]
+    assert attempts.on(NoMore(), 1.0) == [WakeAt(2.0)]
+    assert attempts.on(Timer(), 2.0) == [Start("d")]
+
+
+def test_the_first_refusal_is_told_when_its_list_fails_as_well() -> None:
+    attempts = turning("a")
+    attempts.on(Begin(), 0.0)
+    attempts.on(Failed(REFUSED), 1.0)
+    attempts.on(More(["b"]), 1.0)
+    second = msgspec.structs.replace(REFUSED, message="Neither.")
+    assert attempts.on(Failed(second), 2.0) == [Extend("content")]
+    assert attempts.on(NoMore(), 2.0) == [GiveUp(REFUSED)]
+    attempts = turning("a")
+    attempts.on(Begin(), 0.0)
+    attempts.on(Failed(REFUSED), 1.0)
+    attempts.on(More(["b"]), 1.0)
+    assert attempts.on(Failed(fault("invalid_request")), 2.0) == [GiveUp(REFUSED)]
+
+
+def test_a_refusal_without_a_list_of_its_own_ends_the_round() -> None:
+    attempts = turning("a", "b", lists=("any", "content"))
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(LONG), 1.0) == [GiveUp(LONG)]
+    attempts = turning("a", "b")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("invalid_request")), 1.0) == [GiveUp(fault("invalid_request"))]
+
+
+def test_who_waited_for_connections_does_not_wait_there_again_in_a_fallback() -> None:
+    lists: tuple[Why, ...] = ("any",)
+    attempts = Attempts(["p/a"], POLICY, lambda: 0.0, lambda one: one.partition("/")[0], lists=lists)
+    attempts.on(Begin(), 0.0)
+    busy = ir.Fault("overloaded", "busy", code=POOL_EXHAUSTED, blame="gateway")
+    assert attempts.on(Failed(busy), 30.0) == [Extend("any")]
+    assert attempts.on(More(["p/b", "q/c"], [(31.0, "p/d")], ["p/e"]), 30.0) == [Start("q/c")]
+    assert attempts.on(Failed(fault("quota")), 31.0) == [Extend("any")]
+    assert attempts.on(NoMore(), 31.0) == [GiveUp(fault("quota"))]
+
+
+# Bounds --------------------------------------------------------------------------------------------------
+
+
+def test_a_request_has_no_more_attempts_than_allowed() -> None:
+    policy = msgspec.structs.replace(POLICY, attempts=2)
+    attempts = turning("a", "b", "c", policy=policy)
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("upstream")), 1.0) == [Start("b")]
+    assert attempts.on(Failed(fault("overloaded")), 2.0) == [GiveUp(fault("overloaded"))]
+    refused = turning("a", policy=msgspec.structs.replace(POLICY, attempts=1))
+    refused.on(Begin(), 0.0)
+    assert refused.on(Failed(LONG), 1.0) == [GiveUp(LONG)]
+
+
+def test_no_attempt_begins_after_the_time_for_all_of_them() -> None:
+    attempts = turning("a", "b", until=10.0)
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("upstream")), 9.9) == [Start("b")]
+    assert attempts.on(Failed(fault("timeout")), 10.0) == [GiveUp(fault("timeout"))]
+
+
+def test_a_wait_that_would_end_too_late_is_not_begun() -> None:
+    attempts = turning("a", until=1.5, lists=())
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("upstream")), 1.0) == [GiveUp(fault("upstream"))]
+    resting = turning(resting=[(5.0, "a")], until=3.0, lists=())
+    (given_up,) = resting.on(Begin(), 0.0)
+    assert isinstance(given_up, GiveUp)
+    assert given_up.fault.retry_after == 5.0
+
+
+def test_who_could_take_over_at_once() -> None:
+    def other(name: str) -> bool:
+        return name != "a"
+
+    attempts = turning("a", "b", lists=())
+    attempts.on(Begin(), 0.0)
+    assert attempts.has_other(other)
+    alone = turning("a", doubtful=["b"], resting=[(0.0, "c")], lists=())
+    alone.on(Begin(), 0.0)
+    assert not alone.has_other(other)
+    assert turning("a").has_other(other)  # a fallback
+    spent = turning("a", "b", policy=msgspec.structs.replace(POLICY, attempts=1))
+    spent.on(Begin(), 0.0)
+    assert not spent.has_other(other)

@@ -8,7 +8,8 @@ from dragoman.accounts.grants import Grants
 from dragoman.dialects.facts import Facts
 from dragoman.errors import ConfigError, RequestFailed
 from dragoman.providers.models import facts_for
-from dragoman.routing.route import Alias, Model, Provider, Table
+from dragoman.routing.route import Alias, Model, Provider
+from dragoman.routing.table import Table
 
 PROVIDERS = (Provider("oai", "openai"), Provider("few", "", models=("one",)))
 

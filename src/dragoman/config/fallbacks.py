@@ -1,0 +1,25 @@
+"""The settings of fallbacks: which models are asked when another one cannot answer."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from dragoman.config.section import Section
+
+
+class Fallbacks(Section, frozen=True):
+    """Models to ask when this one cannot answer. Each entry is the name of a model, an alias or
+    `provider/model`, and means the deployments of that name, with their own timeouts, headers and body; its
+    own fallbacks do not count.
+    """
+
+    shorthand: ClassVar[str | None] = "any"
+
+    any: tuple[str, ...] = ()
+    """Asked in this order when every deployment has failed, is at its rate limit, or cannot do what the
+    request needs. The short form is this list alone."""
+    context: tuple[str, ...] = ()
+    """Asked when the prompt is too long for the model. Without this list the client gets the 400 at once."""
+    content: tuple[str, ...] = ()
+    """Asked when the provider's content policy refuses the request with an error. Without this list the
+    client gets the 400 at once."""

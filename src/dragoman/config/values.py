@@ -1,0 +1,64 @@
+"""Rules for single values of settings: addresses, origins, hosts and patterns of names.
+
+A rule raises ValueError with a text for the operator. The text never repeats a value that may hold a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from dragoman.providers import address
+
+
+def may_meet(pattern: str, other: str) -> bool:
+    """True if some name may match both patterns, judged only by the text before their first wildcards."""
+    ours, theirs = pattern.partition("*")[0], re.split(r"[*?\[]", other)[0]
+    return ours.startswith(theirs) or theirs.startswith(ours)
+
+
+def web_origin(text: str) -> None:
+    """A web origin: scheme, host and port, as browsers write it."""
+    if address.origin(text) != text:
+        raise ValueError(f"expected an origin such as {address.origin(text)}")
+
+
+def proxy(text: str) -> None:
+    """The URL of an HTTP proxy."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text is not shown: it contains the address, which may contain a password
+        usable = False
+    if not usable:
+        raise ValueError("expected http://host:port")
+
+
+def network(text: str) -> None:
+    """A host name, an address or a network."""
+    import ipaddress
+
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+(/\d+)?", text):
+        raise ValueError("expected a host name, an address or a network such as 10.0.0.0/8")
+    if "/" in text:
+        ipaddress.ip_network(text, strict=False)
+
+
+def addresses(text: str) -> None:
+    """An address or a network."""
+    import ipaddress
+
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("expected an address or a network such as 203.0.113.0/24") from None
+
+
+def is_private(host: str) -> bool:
+    """True for an address of a private network, and for a name without dots, as clusters use them."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host

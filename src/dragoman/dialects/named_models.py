@@ -1,0 +1,53 @@
+"""The members of a request that name other models, for when the first cannot answer.
+
+`models: ["a", "b"]` is OpenRouter's form (https://openrouter.ai/docs/features/model-routing), `fallbacks:
+["b"]` that of LiteLLM's clients. The gateway turns to these models itself, so no provider gets the members.
+Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from dragoman.errors import WireError
+
+MEMBERS: Final = ("models", "fallbacks")
+MOST: Final = 8
+"""The most models that one of the members may name."""
+LONGEST: Final = 256
+"""The most characters of a model's name."""
+
+
+class Named(NamedTuple):
+    """A model that a request names beside its own, and the place of the name: `models[1]`."""
+
+    model: str
+    place: str
+
+
+def are_names(value: Any) -> bool:
+    """Whether a value of `fallbacks` is a list of names. LiteLLM's clients also write objects, whose members
+    are settings that the gateway does not take from requests.
+    """
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def named(member: str, value: Any) -> tuple[Named, ...]:
+    """The models that a member names; null names none. Raises WireError for anything but a list of names."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise WireError(f"Invalid type for '{member}': expected an array of strings.", member, "invalid_type")
+    if len(value) > MOST:
+        text = f"Invalid '{member}': array too long. Expected at most {MOST} models, found {len(value)}."
+        raise WireError(text, member, "array_above_max_length")
+    return tuple(_name(model, f"{member}[{index}]") for index, model in enumerate(value))
+
+
+def _name(model: Any, place: str) -> Named:
+    if not isinstance(model, str):
+        raise WireError(f"Invalid type for '{place}': expected a string.", place, "invalid_type")
+    if not model or len(model) > LONGEST or not model.isprintable():
+        text = f"Invalid '{place}': expected 1 to {LONGEST} printable characters."
+        raise WireError(text, place, "invalid_value")
+    return Named(model, place)

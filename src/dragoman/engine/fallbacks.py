@@ -1,0 +1,125 @@
+"""The routes that a request turns to when the deployments of its own cannot answer: before the first attempt,
+because none of them can do what is asked, or after their attempts have failed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from dragoman import ir
+from dragoman.engine.affinity import circumstances
+from dragoman.engine.asked import Asked
+from dragoman.engine.plan import Plan
+from dragoman.engine.runtime import Runtime
+from dragoman.engine.ways import Way
+from dragoman.errors import RequestFailed
+from dragoman.routing.attempts import More, NoMore
+from dragoman.routing.fallbacks import Why, why_of
+from dragoman.routing.health import Asking
+from dragoman.routing.route import Candidate, Deployment
+
+
+def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
+    """The plan after the stages of its way. If these leave no deployment, that of the first fallback of which
+    they leave some. Raises RequestFailed with the first refusal if there is none.
+    """
+    try:
+        return _through(runtime, way, asked, plan)
+    except RequestFailed as failed:
+        why = why_of(failed.fault)
+        if (following := onward(runtime, way, asked, plan, why)) is None:
+            raise
+        return _refused(following, failed.fault, why)
+
+
+def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Plan | None:
+    """The plan with the next route of the list `why` that has a deployment for the request; None = there is
+    none.
+    """
+    while plan.route.fallbacks.of(why):
+        plan = _next(plan, why)
+        if not (plan.route.selects or way.selects(asked)):
+            return plan
+        try:
+            return _through(runtime, way, asked, plan)
+        except RequestFailed:
+            continue
+    return None
+
+
+def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
+    for stage in way.stages:
+        plan = stage(runtime, asked, plan)
+    return plan
+
+
+def _next(plan: Plan, why: Why) -> Plan:
+    """The plan before its stages, with the first route of a list. The checks are those of the route before,
+    as the request was filled in for it.
+    """
+    before = plan.route
+    chosen = before.fallbacks.of(why)[0]
+    route = msgspec.structs.replace(
+        chosen,
+        asked=chosen.asked or before.asked,
+        check_output=before.check_output,
+        fallbacks=before.fallbacks.after(why),
+    )
+    return msgspec.structs.replace(plan, route=route, form=None, reasons=())
+
+
+def _refused(plan: Plan, fault: ir.Fault, why: Why) -> Plan:
+    """The plan that follows a refusal. The client is told it if all fails, unless others fail otherwise."""
+    return plan if why == "any" else msgspec.structs.replace(plan, refused=plan.refused or fault)
+
+
+# After the first failure ---------------------------------------------------------------------------------
+
+
+class Turned:
+    """The routes that one request has turned to, its own first. plans: one for each; `Candidate.tier` is the
+    index.
+    """
+
+    def __init__(self, runtime: Runtime, way: Way, plan: Plan) -> None:
+        self.plans = [plan]
+        self._runtime = runtime
+        self._way = way
+        self._met: list[tuple[Deployment, int]] = []
+        """The deployments and accounts of all candidates so far."""
+
+    def begun(self, asking: Asking, now: float) -> More[Candidate]:
+        """The candidates of the request's own route; if other routes follow, the doubtful ones apart."""
+        return self._sorted(asking, now)
+
+    def more(self, asked: Asked, why: Why, now: float) -> More[Candidate] | NoMore:
+        """The candidates of the next route of a list, without those that were candidates before."""
+        plan = onward(self._runtime, self._way, asked, self.plans[-1], why)
+        if plan is None:
+            return NoMore()
+        self.plans.append(plan)
+        request = circumstances(asked, plan.route, self._runtime.seams)
+        return self._sorted(self._runtime.health.order(plan.route, now, request), now)
+
+    def _sorted(self, asking: Asking, now: float) -> More[Candidate]:
+        health, tier = self._runtime.health, len(self.plans) - 1
+        apart = bool(tier or self.plans[0].route.fallbacks.any)
+        ready: list[Candidate] = []
+        doubtful: list[Candidate] = []
+        for candidate in filter(self._is_new, asking.ready):
+            doubted = apart and health.doubts(candidate, now)
+            (doubtful if doubted else ready).append(_of_tier(candidate, tier))
+        resting = [(at, _of_tier(one, tier)) for at, one in asking.resting if self._is_new(one)]
+        return More(ready, resting, doubtful)
+
+    def _is_new(self, candidate: Candidate) -> bool:
+        """Whether nobody was asked in just this way. Notes the candidate."""
+        who = (candidate.deployment, candidate.account)
+        if who in self._met:
+            return False
+        self._met.append(who)
+        return True
+
+
+def _of_tier(candidate: Candidate, tier: int) -> Candidate:
+    return msgspec.structs.replace(candidate, tier=tier) if tier else candidate

@@ -1,0 +1,62 @@
+"""How long an attempt may take until its first content, and the faults of those that take longer.
+
+An attempt that is silent is left for another deployment after `switch_after`. The default is a minute, and
+only for streams of models that are not known to think first: a whole answer is sent when all of it has been
+written, and hidden thinking takes minutes in which nothing is sent.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+from dragoman import ir
+from dragoman.routing.route import Deployment
+from dragoman.upstreams.answers import silent
+
+SWITCH_AFTER: Final = 60.0
+"""Seconds without content after which a stream is left for another deployment, if the model states none."""
+
+Cause: TypeAlias = Literal["silence", "switch", "time"]
+"""What ends an attempt before its first content: the provider's `answers.max_silence`, the model's
+`switch_after`, or `retries.max_time`.
+"""
+
+
+def switch_after(deployment: Deployment, *, streamed: bool) -> float | None:
+    """The seconds without content after which a deployment is left if there is another; None = no limit."""
+    if deployment.switch_after is not None:
+        return deployment.switch_after or None
+    return SWITCH_AFTER if streamed and deployment.facts.thinks is not True else None
+
+
+def until_content(
+    total: float | None, silence: float | None, switch: float | None = None, left: float | None = None
+) -> tuple[float | None, Cause]:
+    """The most seconds until the first content, and what limits them. None = only `total` does.
+
+    total: of the whole attempt. silence, switch: see `Cause`. left: what is left of the time of all attempts.
+    None = no limit.
+    """
+    told: list[tuple[float | None, Cause]] = [(silence, "silence"), (switch, "switch"), (left, "time")]
+    stated = [(seconds, cause) for seconds, cause in told if seconds is not None]
+    if not stated:
+        return None, "silence"
+    seconds, cause = min(stated, key=lambda one: one[0])
+    return (None, cause) if total is not None and total <= seconds else (seconds, cause)
+
+
+def too_late(deployment: Deployment, seconds: float | None, cause: Cause) -> ir.Fault:
+    """The fault of an attempt that took too long. seconds: until the first content; None = the limit of the
+    whole attempt was reached.
+    """
+    name = deployment.name
+    if seconds is None:
+        text = f"{name} did not complete the response within {deployment.timers.total:g} s."
+        return ir.Fault("timeout", text, code="total_timeout", blame="upstream")
+    if cause == "switch":
+        text = f"{name} sent no content within {seconds:g} s, and there was another deployment to ask."
+        return ir.Fault("timeout", text, code="switch_timeout", blame="upstream")
+    if cause == "time":
+        text = f"The time for all attempts was over before {name} sent any content."
+        return ir.Fault("timeout", text, code="attempts_timeout", blame="upstream")
+    return silent(name, seconds)

@@ -1,0 +1,438 @@
+"""Model names: finds the route of a name in a table that is built once per configuration.
+
+Names that are created while the gateway runs (`Table.also`) come first. Then the first rule that applies
+decides:
+
+    1. an alias of exactly this name, whose target is looked up in turn
+    2. a configured model of exactly this name
+    3. a configured model whose name is a pattern (`team/*`) that matches: the longest one (`patterns`)
+    4. `provider/model`: the text after the first slash is the upstream model
+    5. a provider that lists exactly this name, in configuration order
+    6. a provider without a list whose vendor's patterns match the name (`gpt-*`), in configuration order
+    7. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
+    8. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
+
+This module never reads configuration itself and knows no dialect's fields.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
+from typing import get_args
+
+import msgspec
+
+from dragoman.accounts.grants import LONGEST_NAME, Grants, remember
+from dragoman.dialects.facts import Capability
+from dragoman.dialects.request import PROMPTED, Operation
+from dragoman.errors import ConfigError, Problem, RequestFailed
+from dragoman.ir import Fault
+from dragoman.providers.patterns import Pattern, by_weight, is_pattern
+from dragoman.routing.fallbacks import NONE, Fallbacks
+from dragoman.routing.route import (
+    Alias,
+    Demands,
+    Entry,
+    Model,
+    Provider,
+    Route,
+    deployment_of,
+    route_of,
+)
+
+CATCH_ALL = "*"
+EVERY_MODEL = "/*"
+"""The end of a target that means all models of a provider. Only the alias `*` may have such a target."""
+
+
+class Table:
+    """All model names of one configuration. Immutable except for caches; shared by all requests."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        models: dict[str, Route],
+        patterns: Mapping[str, re.Pattern[str]],
+        general: Demands,
+        reason: Callable[[str], str | None],
+    ) -> None:
+        self._providers = providers
+        self._models = models
+        self._patterns = patterns
+        self._general = general
+        self._reason = reason
+        self._aliases: dict[str, Route] = {}
+        self._made: Mapping[str, Route] = {}
+        self._patterned: list[_Patterned] = []
+        """Models whose names are patterns, in the order in which they are tried."""
+        self._found: dict[str, Route] = {}
+        """The routes of names that were asked for, whichever rule found them; but for `*`."""
+        self._fallback: _CatchAll | None = None
+        self._defaults: dict[str, Route] = {}
+        """By operation, the route of a request that names no model."""
+
+    @classmethod
+    def build(
+        cls,
+        providers: Iterable[Provider],
+        models: Iterable[Model] = (),
+        aliases: Iterable[Alias] = (),
+        *,
+        default_model: str | None = None,
+        default_models: Mapping[str, str] = {},
+        general: Demands = Demands(),  # noqa: B008 - frozen
+        reason: Callable[[str], str | None] = lambda _name: None,
+    ) -> Table:
+        """The table of one configuration.
+
+        default_model: for requests with a prompt that name no model; default_models: by operation, for other
+        requests that name none. reason: returns a sentence that explains why a name is unknown, or None.
+        Raises ConfigError with all default models, aliases and uses of models that lead to no deployment.
+        """
+        known = {provider.name: provider for provider in providers}
+        problems: list[Problem] = []
+        configured: dict[str, Route] = {}
+        all_models = {model.name: model for model in models}
+        for model in all_models.values():
+            if not is_pattern(model.name) and (route := route_of(model, known, general, problems)):
+                configured[model.name] = route
+        patterns = {
+            provider.name: re.compile("|".join(map(fnmatch.translate, provider.patterns)))
+            for provider in known.values()
+            if provider.patterns
+        }
+        table = cls(known, configured, patterns, general, reason)
+        for name in by_weight(all_models):
+            table._patterned.append(_Patterned(all_models[name], known, general, problems))
+        stated = {name: model.fallbacks for name, model in all_models.items() if model.fallbacks != NONE}
+        table._add_aliases({alias.name: alias for alias in aliases}, stated, problems)
+        table._add_fallbacks(stated, problems)
+        defaults: list[tuple[str, Iterable[str]]] = [(name, (one,)) for one, name in default_models.items()]
+        if default_model is not None:
+            defaults.insert(0, (default_model, sorted(PROMPTED)))
+        for name, operations in defaults:
+            if (route := table.find(name)) is not None:
+                table._defaults |= dict.fromkeys(operations, route)
+            else:
+                problems.append(Problem(_setting(next(iter(operations))), f"there is no model {name!r}"))
+        if problems:
+            raise ConfigError(*problems)
+        return table
+
+    def also(self, made: Mapping[str, Route]) -> Table:
+        """A copy of this table with other names created at run time: `made`."""
+        table = copy(self)
+        table._made, table._found = made, {}
+        return table
+
+    def resolve(self, name: str | None, operation: Operation = "chat") -> Route:
+        """The route of a name; without a name (None or ""), that of the operation's default model.
+
+        Raises RequestFailed: 400 if there is no name and no default model, 404 for an unknown name.
+        """
+        if name and (route := self._found.get(name)) is not None:
+            return route
+        if not name:
+            if (default := self._defaults.get(operation)) is None:
+                raise RequestFailed(_unnamed(operation))
+            return default
+        route = self.find(name)
+        if route is None and self._fallback is not None:
+            route = self._fallback.route(name)
+        if route is None:
+            raise RequestFailed(self._unknown(name))
+        return route
+
+    def find(self, name: str) -> Route | None:
+        """The route of a name that the alias `*` is not needed for; None = there is none."""
+        route = self._found.get(name)
+        if route is None:
+            route = self._made.get(name) or self._aliases.get(name) or self._model(name)
+            if route is not None:
+                remember(self._found, name, route)
+        return route
+
+    def states(self, name: str) -> bool:
+        """Whether a model, an alias or a name created at run time has exactly this name."""
+        return name in self._made or name in self._aliases or name in self._models
+
+    def has_provider(self, name: str) -> bool:
+        return name in self._providers
+
+    def entries(
+        self, found: Mapping[str, Iterable[str]] | None = None, granted: Grants | None = None
+    ) -> list[Entry]:
+        """The model list, sorted by id, each id once: names created at run time, aliases, configured models,
+        default models, and `provider/model` for the models that providers are configured with.
+
+        found: by provider name, further models that the provider lists. granted: only granted names are
+        listed, with its exact names that have a route; None = every name is granted.
+        """
+        if granted is not None and not granted.has_patterns:
+            names = set(granted.names)
+        else:
+            names = {*self._names(), *_qualified(found or {})}
+            if granted is not None:
+                names = {*granted.names, *(name for name in names if name in granted)}
+        return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
+
+    def configured(self) -> Iterable[Route]:
+        """The routes of the configured models, under the models' own names."""
+        return self._models.values()
+
+    def entry(self, name: str) -> Entry:
+        """A name's line in the model list. Raises RequestFailed (404) if it has no route, or only by `*`."""
+        route = self.find(name)
+        if route is None:
+            raise RequestFailed(self._unknown(name) if self._fallback is None else _caught(name))
+        return _entry(route)
+
+    def _add_aliases(
+        self,
+        aliases: Mapping[str, Alias],
+        stated: dict[str, Fallbacks[str]],
+        problems: list[Problem],
+    ) -> None:
+        """Add the routes of aliases. stated: the names of fallbacks by model; those of aliases are added."""
+        for alias in aliases.values():
+            chain = _chain(alias, aliases)
+            if chain is None:
+                problems.append(Problem(f"aliases.{alias.name}", "the alias points back to itself"))
+                continue
+            target, caught = self._model(chain[-1].target), self._every(chain[-1].target)
+            if target is None or (caught is not None and alias.name != CATCH_ALL):
+                message = f"there is no model {chain[-1].target!r}"
+                problems.append(Problem(f"aliases.{alias.name}", message, hint=_HINT_MODEL))
+                continue
+            route, others = target, stated.get(chain[-1].target, NONE)
+            for link in reversed(chain):
+                others = others if link.fallbacks is None else link.fallbacks
+                own = {name: getattr(link, name) for name in ("system_prompt", "strict", "check_output")}
+                route = msgspec.structs.replace(
+                    route,
+                    asked=alias.name,
+                    deployments=tuple(deployment.within(link.window) for deployment in route.deployments),
+                    defaults={**route.defaults, **link.defaults},
+                    api=link.api or route.api,
+                    **{name: value for name, value in own.items() if value is not None},
+                )
+            if others != NONE:
+                stated[alias.name] = others
+            if alias.name == CATCH_ALL:
+                self._fallback = _CatchAll(route, caught)
+            else:
+                self._aliases[alias.name] = route
+
+    def _add_fallbacks(self, stated: Mapping[str, Fallbacks[str]], problems: list[Problem]) -> None:
+        """Give the routes of these names the routes of their fallbacks. stated: the names, by name."""
+        found = {
+            owner: Fallbacks(
+                *(self._others(owner, listed, problems) for listed in msgspec.structs.astuple(names))
+            )
+            for owner, names in stated.items()
+        }
+        self._found.clear()
+        for routes in (self._aliases, self._models):
+            for name in routes.keys() & found.keys():
+                routes[name] = msgspec.structs.replace(routes[name], fallbacks=found[name])
+        for patterned in self._patterned:
+            patterned.fallbacks = found.get(patterned.name, patterned.fallbacks)
+        if self._fallback is not None and CATCH_ALL in found:
+            self._fallback.give(found[CATCH_ALL])
+
+    def _others(self, owner: str, names: Iterable[str], problems: list[Problem]) -> tuple[Route, ...]:
+        routes = []
+        for name in names:
+            if (route := self.find(name)) is None:
+                where = "aliases" if owner in self._aliases else "models"
+                message = f"there is no model {name!r} to fall back to"
+                problems.append(Problem(f"{where}.{owner}.fallbacks", message, hint=_HINT_MODEL))
+            else:
+                routes.append(msgspec.structs.replace(route, asked="", fallbacks=Fallbacks()))
+        return tuple(routes)
+
+    def _every(self, target: str) -> Provider | None:
+        """The provider of a target `provider/*`; None = the target is a single model."""
+        if target in self._models or not target.endswith(EVERY_MODEL):
+            return None
+        return self._providers.get(target.removesuffix(EVERY_MODEL))
+
+    def _model(self, name: str) -> Route | None:
+        """The route of a name that is no alias; None = there is none."""
+        return self._models.get(name) or self._by_pattern(name) or self._unconfigured(name)
+
+    def _by_pattern(self, name: str) -> Route | None:
+        """The route of a name that matches a model's pattern; None = there is no such model."""
+        for patterned in self._patterned:
+            if (route := patterned.route(name)) is not None:
+                return route
+        return None
+
+    def _unconfigured(self, name: str) -> Route | None:
+        """The route of a name that is no configured model, but that some provider serves; None = no such
+        provider.
+        """
+        first, slash, rest = name.partition("/")
+        provider = self._providers.get(first) if slash and rest else None
+        if provider is not None and (provider.models is None or rest in provider.models):
+            return self._direct(name, provider, rest)
+        for provider in self._providers.values():
+            if provider.models is not None and name in provider.models:
+                return self._direct(name, provider, name)
+        for owner, pattern in self._patterns.items():
+            provider = self._providers[owner]
+            if provider.models is None and pattern.match(name) is not None:
+                return self._direct(name, provider, name)
+        return None
+
+    def _direct(self, name: str, provider: Provider, model: str) -> Route:
+        general = self._general
+        deployments = (deployment_of(provider, model),)
+        return Route(name, deployments, strict=general.strict, check_output=general.check_output)
+
+    def _names(self) -> Iterator[str]:
+        yield from self._made
+        yield from self._aliases
+        yield from self._models
+        yield from dict.fromkeys(route.asked for route in self._defaults.values())
+        for provider in self._providers.values():
+            listed = [model for model in provider.models or () if model not in provider.unlisted]
+            yield from _qualified({provider.name: listed})
+
+    def _unknown(self, name: str) -> Fault:
+        message = f"The model {name[:LONGEST_NAME]!r} does not exist."
+        if len(name) <= LONGEST_NAME:
+            message += self._advice(name)
+        return Fault("model_not_found", message, code="model_not_found", param="model")
+
+    def _advice(self, name: str) -> str:
+        if near := difflib.get_close_matches(name, self._names(), n=1):
+            return f" Did you mean {near[0]!r}?"
+        return f" {reason}." if (reason := self._reason(name)) else ""
+
+
+_FOR_EACH_USE = ("windows", "supports", "weights", "prices")
+"""The fields of a model that have a value for each of its `uses`."""
+
+
+class _Patterned:
+    """A model whose name is a pattern. fallbacks: of its routes."""
+
+    def __init__(
+        self, model: Model, providers: Mapping[str, Provider], general: Demands, problems: list[Problem]
+    ) -> None:
+        self.name = model.name
+        self.fallbacks: Fallbacks[Route] = Fallbacks()
+        self._pattern = Pattern.of(model.name)
+        self._model = model
+        self._providers = providers
+        self._general = general
+        route_of(model, providers, general, problems)  # reports what is wrong with the deployments
+
+    def route(self, name: str) -> Route | None:
+        """The route of a name; None = the name does not match, or no provider offers the model."""
+        if (matched := self._pattern.matched(name)) is None:
+            return None
+        model = self._model
+        uses = [self._pattern.upstream(use, name, matched) for use in model.uses]
+        offered = [place for place, use in enumerate(uses) if self._offers(*use.split("/", 1))]
+        if not offered:
+            return None
+
+        for field in _FOR_EACH_USE:
+            values = getattr(model, field)
+            kept = tuple(values[place] for place in offered if place < len(values))
+            model = msgspec.structs.replace(model, **{field: kept})
+        model = msgspec.structs.replace(model, name=name, uses=tuple(uses[place] for place in offered))
+        route = route_of(model, self._providers, self._general, [])
+        return None if route is None else msgspec.structs.replace(route, fallbacks=self.fallbacks)
+
+    def _offers(self, provider: str, model: str) -> bool:
+        found = self._providers.get(provider)
+        return found is not None and (found.models is None or model in found.models)
+
+
+class _CatchAll:
+    """The alias `*`. provider: every name means this provider's model of that name, with the settings of
+    `route`; None = every name means `route`.
+    """
+
+    def __init__(self, route: Route, provider: Provider | None) -> None:
+        self._route = route
+        self._provider = provider
+        self._cached: dict[str, Route] = {}
+
+    def give(self, fallbacks: Fallbacks[Route]) -> None:
+        """Let the routes of all names have these fallbacks."""
+        self._route = msgspec.structs.replace(self._route, fallbacks=fallbacks)
+
+    def route(self, name: str) -> Route:
+        """The route of a name that no other rule knows."""
+        if self._provider is None:
+            return msgspec.structs.replace(self._route, asked=name)
+        if (route := self._cached.get(name)) is None:
+            deployment = deployment_of(self._provider, name).within(self._route.deployments[0].window)
+            route = msgspec.structs.replace(self._route, asked=name, deployments=(deployment,))
+            remember(self._cached, name, route)
+        return route
+
+
+def _caught(name: str) -> Fault:
+    """The fault for a name that requests may use, but that has no line in the model list."""
+    return Fault(
+        "model_not_found",
+        f"The model {name[:LONGEST_NAME]!r} is not listed: no model or alias has this name. "
+        "Names that match only the alias '*' are not listed, but requests may use them.",
+        code="model_not_found",
+        param="model",
+    )
+
+
+_HINT_MODEL = "use a configured model, another alias or provider/model"
+
+
+def _qualified(names: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    return (f"{provider}/{model}" for provider, models in names.items() for model in models)
+
+
+def _setting(operation: str) -> str:
+    """The name of the setting that states the default model of an operation."""
+    return "default_model" if operation in PROMPTED else f"default_models.{operation}"
+
+
+def _unnamed(operation: Operation) -> Fault:
+    return Fault(
+        "invalid_request",
+        f"you must provide a model parameter, or the operator sets {_setting(operation)}",
+        param="model",
+    )
+
+
+def _chain(alias: Alias, aliases: Mapping[str, Alias]) -> list[Alias] | None:
+    """The alias, the alias that its target names, and so on; None if they form a circle. An alias whose name
+    is its own target ends the chain: it adds settings to the model of that name.
+    """
+    chain = [alias]
+    while (following := aliases.get(chain[-1].target)) is not None and following is not chain[-1]:
+        if following in chain:
+            return None
+        chain.append(following)
+    return chain
+
+
+def _entry(route: Route) -> Entry:
+    first = route.deployments[0]
+    facts = first.facts
+    return Entry(
+        route.asked,
+        first.provider,
+        first.name,
+        route.created,
+        capabilities=tuple(name for name in get_args(Capability) if getattr(facts, name)),
+        context_window=facts.context,
+        max_output_tokens=facts.max_output,
+    )
