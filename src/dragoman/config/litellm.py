@@ -200,7 +200,7 @@ class _Conversion:
         info = _section(entry, "model_info")
         order = _number(params.get("order"))
         context = _number(info.get("max_input_tokens"))
-        supports = {
+        supports: dict[str, bool] = {
             ours: able
             for theirs, ours in words.SUPPORTS.items()
             if isinstance(able := info.get(theirs), bool)

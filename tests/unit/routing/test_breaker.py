@@ -95,3 +95,14 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(3_000):
         fails(made, f"a/m{number}", 0.0)
     assert len(made.states) <= 1_024
+
+
+def test_who_is_open_is_told_until_its_trial_may_begin() -> None:
+    made = breakers(failures=1, pause=5.0)
+    assert not made.is_open("a/m", 0.0)
+    fails(made, "a/m", 0.0)
+    assert made.is_open("a/m", 4.9)
+    assert not made.is_open("a/m", 5.0)
+    made.began("a/m", 5.0)
+    assert made.is_open("a/m", 5.0)
+    assert not made.is_open("b/m", 0.0)

@@ -133,3 +133,15 @@ def test_a_failure_of_long_ago_is_forgotten() -> None:
     assert not is_calm(made)
     made.order(ALL, 301.0)
     assert is_calm(made)
+
+
+def test_who_is_doubted() -> None:
+    made = health()
+    one, other, two = Candidate(ONE, 0), Candidate(ONE, 1), Candidate(TWO, 0)
+    assert not any(made.doubts(candidate, 0.0) for candidate in (one, other, two, Candidate(OWN)))
+    ask(made, one, 0.0, fault("authentication"))
+    assert [made.doubts(candidate, 1.0) for candidate in (one, other, two)] == [True, False, False]
+    for _ in range(3):
+        ask(made, two, 1.0, fault("unavailable"))
+    assert made.doubts(two, 2.0)
+    assert not made.doubts(two, 7.0)
