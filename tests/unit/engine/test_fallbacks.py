@@ -354,7 +354,8 @@ def test_a_wrong_name_is_told_before_anybody_is_asked(
 
 
 def test_no_other_models_are_none() -> None:
-    for nobody in (None, []):
+    nobodies: tuple[Any, ...] = (None, [])
+    for nobody in nobodies:
         stage = staged({})
         assert stage.plays(chat(model="one/a", models=nobody)) == [ASK_1, HELLO, "= done"]
         assert "models" not in stage.bodies[0]
@@ -550,8 +551,10 @@ def test_the_number_of_attempts_is_bounded() -> None:
 
 
 def test_a_count_never_turns_to_another_model() -> None:
-    settings = {"models": {"m": {"use": "claude/opus", "fallbacks": "two/x"}}}
-    stage = Stage({"claude": {**CLAUDE, "quirks": {"counts": True}}, "two": THREE["two"]}, settings=settings)
+    counts = {**CLAUDE, "quirks": {"counts": True}}
+    providers = {"claude": counts, "other": {**counts, "base_url": "https://other.example"}}
+    settings = {"models": {"m": {"use": "claude/opus", "fallbacks": "other/opus"}}}
+    stage = Stage(providers, settings=settings)
     stage.script("claude", refusal(500, dialect="anthropic"))
     lines = stage.plays(chat(model="m", max_tokens=1), "anthropic", operation="count")
     assert [line for line in lines if line.startswith("ask")] == [
