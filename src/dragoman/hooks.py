@@ -130,9 +130,10 @@ async def _run(name: str, point: str, expected: type[Any], hook: Callable[..., A
 
 
 def _check(result: Any, expected: type[Any]) -> None:
-    if expected is str and isinstance(result, list | tuple):
-        if not result or not all(isinstance(one, str) and one for one in result):
-            raise TypeError("it returned a list that is empty, or has something else than names")
+    if expected is str:
+        names = result if isinstance(result, list | tuple) else (result,)
+        if not names or not all(isinstance(one, str) and one for one in names):
+            raise TypeError("it returned something else than a name or a list of names")
         return
     if not isinstance(result, expected):
         raise TypeError(f"it returned {type(result).__name__}, not {expected.__name__}")

@@ -158,3 +158,32 @@ async def test_a_plain_function_may_change_or_end_what_it_is_given(point: str) -
     with pytest.raises(EndedByHook) as caught:
         await run(point, ends)
     assert (caught.value.fault, caught.value.point) == (FAULT, point)
+
+
+class Names:
+    """Says which models a name stands for."""
+
+    def __init__(self, told: Any) -> None:
+        self.name, self.told = f"names {told!r}", told
+
+    def resolve(self, exchange: Exchange, name: str | None) -> Any:
+        return self.told
+
+
+async def test_the_first_hook_that_names_models_decides() -> None:
+    hooks = Hooks([Names(None), Names("a"), Names(["b"])])
+    assert hooks.resolves
+    told = await hooks.resolve(EXCHANGE, "m")
+    assert told is not None
+    assert (told.hook, told.names) == ("names 'a'", ("a",))
+    several = await Hooks([Names(("b", "c"))]).resolve(EXCHANGE, None)
+    assert several is not None
+    assert several.names == ("b", "c")
+    assert await Hooks([Names(None)]).resolve(EXCHANGE, "m") is None
+    assert not Hooks([Watches()]).resolves
+
+
+@pytest.mark.parametrize("told", [[], ["a", ""], ["a", 1], {"a"}, 7, ""])
+async def test_what_is_no_name_fails_the_hook(told: Any) -> None:
+    with pytest.raises(HookFailed, match="resolve"):
+        await Hooks([Names(told)]).resolve(EXCHANGE, "m")

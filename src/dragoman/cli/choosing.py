@@ -55,7 +55,7 @@ def _named(found: Loaded) -> Iterator[tuple[str, str]]:
     others = frozenset(config.default_models.values())
     for name, model in config.models.items():
         uses = [target.use for target in model.targets]
-        if name not in others and all(map(_may_chat, (name, *uses))):
+        if name not in others and "*" not in name and all(map(_may_chat, (name, *uses))):
             yield name, f"a model of {where}"
     for name, alias in config.aliases.items():
         if name != "*" and name not in others and _may_chat(name) and _may_chat(alias.route):

@@ -179,7 +179,7 @@ class _Round:
         listed = self._listed.get(provider, [])
         known = row.vendor.known if row.vendor is not None else ()
         choices: Sequence[str] = (
-            *(model for name, _, model in named if name == provider and model),
+            *(model for name, _, model in named if name == provider and model and "*" not in model),
             *(row.models or ()),
             *(model for model in known if model in listed),
             *(listed or known),

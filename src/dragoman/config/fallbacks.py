@@ -23,3 +23,8 @@ class Fallbacks(Section, frozen=True):
     content: tuple[str, ...] = ()
     """Asked when the provider's content policy refuses the request with an error. Without this list the
     client gets the 400 at once."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, whatever they are asked for."""
+        return self.any + self.context + self.content

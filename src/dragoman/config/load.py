@@ -182,7 +182,9 @@ def _simulates(config: Config, accounts: Mapping[str, Provider]) -> bool:
     if enabled is not None:
         return enabled
     uses = [target.use for model in config.models.values() for target in model.targets]
+    uses += [name for model in config.models.values() for name in model.fallbacks.names]
     routes = [alias.route for alias in config.aliases.values()]
+    routes += [name for one in config.aliases.values() if one.fallbacks for name in one.fallbacks.names]
     return not accounts or any(
         name.startswith("simulate/")
         for name in (*uses, *routes, config.default_model or "", *config.default_models.values())

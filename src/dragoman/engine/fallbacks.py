@@ -89,7 +89,7 @@ class Turned:
         """The deployments and accounts of all candidates so far."""
 
     def begun(self, asking: Asking, now: float) -> More[Candidate]:
-        """The candidates of the request's own route; if other routes follow, the doubtful ones apart."""
+        """The candidates of the request's own route, the doubtful ones apart."""
         return self._sorted(asking, now)
 
     def more(self, asked: Asked, why: Why, now: float) -> More[Candidate] | NoMore:
@@ -103,12 +103,11 @@ class Turned:
 
     def _sorted(self, asking: Asking, now: float) -> More[Candidate]:
         health, tier = self._runtime.health, len(self.plans) - 1
-        apart = bool(tier or self.plans[0].route.fallbacks.any)
         ready: list[Candidate] = []
         doubtful: list[Candidate] = []
         for candidate in filter(self._is_new, asking.ready):
-            doubted = apart and health.doubts(candidate, now)
-            (doubtful if doubted else ready).append(_of_tier(candidate, tier))
+            listed = doubtful if health.doubts(candidate, now) else ready
+            listed.append(_of_tier(candidate, tier))
         resting = [(at, _of_tier(one, tier)) for at, one in asking.resting if self._is_new(one)]
         return More(ready, resting, doubtful)
 

@@ -261,14 +261,16 @@ class Flight(msgspec.Struct, eq=False):
         """The seconds without content after which another deployment is asked; None = there is none that
         could be, or no such limit.
         """
-        deployment = candidate.deployment
-        seconds = switch_after(deployment, streamed=self.asked.streamed)
+        seconds = switch_after(candidate.deployment, streamed=self.asked.streamed)
         if seconds is None or self.runtime.policy.attempts == 1:
             return None
+        name, health, now = candidate.deployment.name, self.runtime.health, self.delivery.now()
         if self._round is not None:
-            other = self._round.has_other(lambda one: one.deployment.name != deployment.name)
+            fallbacks = bool(self._turning().plans[-1].route.fallbacks.any)
+            other = self._round.has_other(lambda one: one.deployment.name != name, fallbacks=fallbacks)
         elif self._asking is not None and not self.plan.route.fallbacks.any:
-            other = any(one.deployment.name != deployment.name for one in self._asking.ready)
+            ready = self._asking.ready
+            other = any(one.deployment.name != name and not health.doubts(one, now) for one in ready)
         else:
             other = self.plan.route.alternates
         return seconds if other else None

@@ -219,11 +219,12 @@ class Attempts(Generic[C]):
                 waiting, self._waiting = self._waiting, None
                 return [] if waiting is None else [self._start(waiting)]
 
-    def has_other(self, differs: Callable[[C], bool]) -> bool:
-        """Whether there may be another candidate to ask at once, in place of the running one: of a fallback,
-        or one of which `differs` is true; those that are doubtful do not count.
+    def has_other(self, differs: Callable[[C], bool], *, fallbacks: bool) -> bool:
+        """Whether another candidate could be asked at once, in place of the running one: one of which
+        `differs` is true, or one of a fallback. Those that are doubtful do not count. fallbacks: there are
+        some left.
         """
-        return not self._is_spent() and (self._more or any(map(differs, self._left)))
+        return not self._is_spent() and (fallbacks or any(map(differs, self._left)))
 
     def _start(self, candidate: C) -> Start[C]:
         if candidate in self._left:

@@ -27,3 +27,12 @@ def test_short_and_long_forms(loaded: Callable[..., Loaded], written: str, meant
 
 def test_two_models_may_fall_back_to_each_other(loaded: Callable[..., Loaded]) -> None:
     loaded("models: {a: {use: simulate/a, fallbacks: b}, b: {use: simulate/b, fallbacks: a}}")
+
+
+def test_the_simulator_is_offered_if_a_fallback_is_simulated(loaded: Callable[..., Loaded]) -> None:
+    text = "providers: {openai: {keys: k}}\nmodels: {m: {use: openai/x, fallbacks: {content: simulate/echo}}}"
+    assert loaded(text).simulate
+    assert not loaded("providers: {openai: {keys: k}}\nmodels: {m: openai/x}").simulate
+    assert loaded(
+        "providers: {openai: {keys: k}}\naliases: {a: {route: openai/x, fallbacks: simulate/echo}}"
+    ).simulate

@@ -354,10 +354,10 @@ def test_a_wrong_name_is_told_before_anybody_is_asked(
 
 
 def test_no_other_models_are_none() -> None:
-    for none in (None, list[str]()):
-        members = {"models": none}
+    nobodies: tuple[Any, ...] = (None, [])
+    for nobody in nobodies:
         stage = staged({})
-        assert stage.plays(chat(model="one/a", **members)) == [ASK_1, HELLO, "= done"]
+        assert stage.plays(chat(model="one/a", models=nobody)) == [ASK_1, HELLO, "= done"]
         assert "models" not in stage.bodies[0]
 
 
@@ -464,6 +464,29 @@ def test_the_last_one_is_given_its_time() -> None:
     assert alone.plays(chat(model="m")) == [ASK_1, "30 s later", HELLO, "= done"]
 
 
+def test_the_last_one_of_the_last_fallback_is_given_its_time() -> None:
+    slow = Reply(200, {"content-type": "application/json"}, [30.0, *whole("Hello.").pieces])
+    settings = {
+        "models": {
+            "m": {"use": "one/x", "switch_after": "3s", "fallbacks": "n"},
+            "n": {"deployments": ["two/x", "three/x"], "switch_after": "4s"},
+        }
+    }
+    stage = staged(settings, one=[SILENT], two=[SILENT], three=[slow])
+    lines = stage.plays(chat(model="m"))
+    assert [line for line in lines if line.endswith("later")] == ["3 s later", "4 s later", "30 s later"]
+    assert lines[-1] == "= done"
+
+
+def test_who_is_known_to_fail_is_nobody_to_switch_to() -> None:
+    slow = Reply(200, {"content-type": "application/json"}, [30.0, *whole("Hello.").pieces])
+    settings = {"models": {"m": {"deployments": ["one/x", "two/x"], "switch_after": "3s"}, "t": "two/x"}}
+    stage = staged(settings, one=[slow], two=[refusal(503)] * 3)
+    for _ in range(3):
+        stage.plays(chat(model="t"))
+    assert "30 s later" in stage.plays(chat(model="m"))
+
+
 def test_a_fallback_is_somebody_else_to_ask() -> None:
     stage = staged(model("two/x", switch_after="3s"), one=[SILENT])
     assert stage.plays(chat(model="m"))[:4] == [ASK_1, "3 s later", "break off one", ASK_2]
@@ -528,8 +551,10 @@ def test_the_number_of_attempts_is_bounded() -> None:
 
 
 def test_a_count_never_turns_to_another_model() -> None:
-    settings = {"models": {"m": {"use": "claude/opus", "fallbacks": "two/x"}}}
-    stage = Stage({"claude": {**CLAUDE, "quirks": {"counts": True}}, "two": THREE["two"]}, settings=settings)
+    counts = {**CLAUDE, "quirks": {"counts": True}}
+    providers = {"claude": counts, "other": {**counts, "base_url": "https://other.example"}}
+    settings = {"models": {"m": {"use": "claude/opus", "fallbacks": "other/opus"}}}
+    stage = Stage(providers, settings=settings)
     stage.script("claude", refusal(500, dialect="anthropic"))
     lines = stage.plays(chat(model="m", max_tokens=1), "anthropic", operation="count")
     assert [line for line in lines if line.startswith("ask")] == [

@@ -217,9 +217,11 @@ REFUSED = ir.Fault("content_policy", "No.", blame="upstream")
 LONG = ir.Fault("context_length", "Too long.", blame="upstream")
 
 
+EVERY: tuple[Why, ...] = ("any", "context", "content")
+
+
 def turning(*candidates: str, policy: Policy = POLICY, **more: Any) -> Attempts[str]:
-    more.setdefault("lists", ("any", "context", "content"))
-    return Attempts(candidates, policy, lambda: 0.0, **more)
+    return Attempts(candidates, policy, lambda: 0.0, **{"lists": EVERY, **more})
 
 
 def test_the_fallbacks_are_asked_at_once_after_the_last_candidate() -> None:
@@ -309,8 +311,7 @@ def test_a_refusal_without_a_list_of_its_own_ends_the_round() -> None:
 
 
 def test_who_waited_for_connections_does_not_wait_there_again_in_a_fallback() -> None:
-    lists: tuple[Why, ...] = ("any",)
-    attempts = Attempts(["p/a"], POLICY, lambda: 0.0, lambda one: one.partition("/")[0], lists=lists)
+    attempts = Attempts(["p/a"], POLICY, lambda: 0.0, lambda one: one.partition("/")[0], lists=EVERY)
     attempts.on(Begin(), 0.0)
     busy = ir.Fault("overloaded", "busy", code=POOL_EXHAUSTED, blame="gateway")
     assert attempts.on(Failed(busy), 30.0) == [Extend("any")]
@@ -354,13 +355,13 @@ def test_who_could_take_over_at_once() -> None:
     def other(name: str) -> bool:
         return name != "a"
 
-    attempts = turning("a", "b", lists=())
+    attempts = turning("a", "b")
     attempts.on(Begin(), 0.0)
-    assert attempts.has_other(other)
-    alone = turning("a", doubtful=["b"], resting=[(0.0, "c")], lists=())
+    assert attempts.has_other(other, fallbacks=False)
+    alone = turning("a", doubtful=["b"], resting=[(0.0, "c")])
     alone.on(Begin(), 0.0)
-    assert not alone.has_other(other)
-    assert turning("a").has_other(other)  # a fallback
+    assert not alone.has_other(other, fallbacks=False)
+    assert alone.has_other(other, fallbacks=True)
     spent = turning("a", "b", policy=msgspec.structs.replace(POLICY, attempts=1))
     spent.on(Begin(), 0.0)
-    assert not spent.has_other(other)
+    assert not spent.has_other(other, fallbacks=True)

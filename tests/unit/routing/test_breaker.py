@@ -160,3 +160,14 @@ def test_who_is_down_and_open_comes_after_who_is_open() -> None:
     made.checked("a", 0.0, 60.0)
     assert list(made.order(NAMES, 1.0)) == [2, 1, 0]
     assert list(made.order(NAMES, 11.0)) == [1, 2, 0]
+
+
+def test_who_is_open_is_told_until_its_trial_may_begin() -> None:
+    made = breakers(failures=1, pause=5.0)
+    assert not made.is_open("a/m", 0.0)
+    fails(made, "a/m", 0.0)
+    assert made.is_open("a/m", 4.9)
+    assert not made.is_open("a/m", 5.0)
+    made.began("a/m", 5.0)
+    assert made.is_open("a/m", 5.0)
+    assert not made.is_open("b/m", 0.0)

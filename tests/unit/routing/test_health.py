@@ -207,3 +207,15 @@ def test_what_is_learnt_is_shared_and_what_is_known_is_not_calm() -> None:
     assert ready(made, 10.0)[-1] == ("two", 0)
     made.revive()
     assert is_calm(made)
+
+
+def test_who_is_doubted() -> None:
+    made = health()
+    one, other, two = Candidate(ONE, 0), Candidate(ONE, 1), Candidate(TWO, 0)
+    assert not any(made.doubts(candidate, 0.0) for candidate in (one, other, two, Candidate(OWN)))
+    ask(made, one, 0.0, fault("authentication"))
+    assert [made.doubts(candidate, 1.0) for candidate in (one, other, two)] == [True, False, False]
+    for _ in range(3):
+        ask(made, two, 1.0, fault("unavailable"))
+    assert made.doubts(two, 2.0)
+    assert not made.doubts(two, 7.0)
