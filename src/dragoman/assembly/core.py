@@ -51,6 +51,7 @@ from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.upstream import Upstream
+from dragoman.upstreams.wire import WireUpstream
 from dragoman.version import __version__
 
 log = logging.getLogger("dragoman.gateway")
@@ -349,6 +350,21 @@ class Core:
     def client_keys(self) -> ClientKeys:
         """The keys with which clients may call this gateway."""
         return self._running.client_keys
+
+    @property
+    def loaded(self) -> Loaded:
+        """The configuration in force, and where each setting is stated."""
+        return self._loaded
+
+    @property
+    def upstreams(self) -> Mapping[str, Upstream]:
+        """All upstreams by the provider's name, those made in code included."""
+        return self._running.upstreams
+
+    @property
+    def providers(self) -> Mapping[str, WireUpstream]:
+        """The upstreams of configured providers, by name."""
+        return self._running.providers
 
     @property
     def passages(self) -> Mapping[str, Passage]:

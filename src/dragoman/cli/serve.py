@@ -9,12 +9,12 @@ import signal
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 import msgspec
 
-from dragoman.cli import banner, discovery
+from dragoman.cli import banner, discovery, doors
 from dragoman.cli.client_key import ClientKey, kept_or_made
 from dragoman.cli.command import Command
 from dragoman.cli.options import config_option, loaded, refused
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from dragoman.config.load import Loaded
     from dragoman.config.reread import Reading
+    from dragoman.server.doors import Opened
     from dragoman.server.supervisor import Worker
 
 _CANNOT_LISTEN = {
@@ -133,26 +134,41 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
 
     def announce(offer: _Offer) -> None:
         ready = _ready(found, offer, port, key, SYSTEM.monotonic() - began)
+        ready = ready._replace(admin=_admin(opened))
         ready = ready._replace(connections=connection_limit(server), descriptors=descriptors)
         if search is not None:
             ready = ready._replace(nearby=[server.words for server in search.found])
         _announce(terminal, ready)
 
     try:
-        if server.workers > 1:
-            if search is not None:
-                search.wait()  # a process must not be forked while another thread runs
-            _answer_by_many(terminal, found, listener, announce)
-        else:
-            _answer(terminal, found, listener, announce)
+        with doors.opened(found, port) as opened:
+            if server.workers > 1:
+                if search is not None:
+                    search.wait()  # a process must not be forked while another thread runs
+                _answer_by_many(terminal, found, (listener, opened), announce)
+            else:
+                _answer(terminal, found, (listener, opened), announce)
     except SystemExit as error:  # uvicorn raises it if the application cannot start; the reason is logged
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error
+
+
+def _admin(opened: Sequence[Opened]) -> str | None:
+    """The URL of the operators' own port; None = they have none."""
+    for one in opened:
+        if one.door == "admin":
+            host, port, *_ = one.listener.getsockname()
+            return banner.address(host, port)
+    return None
+
+
+_Listening: TypeAlias = "tuple[socket.socket, Sequence[Opened]]"
+"""The socket of the clients' port, and the operators' doors."""
 
 
 def _answer(
     terminal: Terminal,
     found: Loaded,
-    listener: socket.socket,
+    listening: _Listening,
     announce: Callable[[_Offer], None],
     worker: Worker | None = None,
 ) -> None:
@@ -189,7 +205,8 @@ def _answer(
 
     try:
         orders = worker.orders if worker is not None else None
-        serve(gateway, listener, ready, orders=orders, draining=draining, reread=reread)
+        listener, opened = listening
+        serve(gateway, listener, ready, doors=opened, orders=orders, draining=draining, reread=reread)
     except KeyboardInterrupt:
         if not answered:
             raise
@@ -199,7 +216,7 @@ def _answer(
 
 
 def _answer_by_many(
-    terminal: Terminal, found: Loaded, listener: socket.socket, announce: Callable[[_Offer], None]
+    terminal: Terminal, found: Loaded, listening: _Listening, announce: Callable[[_Offer], None]
 ) -> None:
     """Serve in several worker processes until they are stopped. announce: called when they are ready."""
     from dragoman.assembly.core import DRAIN_DELAY
@@ -209,12 +226,12 @@ def _answer_by_many(
         import_module(module)
 
     def work(worker: Worker) -> None:
-        _answer(terminal, found, listener, lambda offer: worker.ready(msgspec.json.encode(offer)), worker)
+        _answer(terminal, found, listening, lambda offer: worker.ready(msgspec.json.encode(offer)), worker)
 
     server = found.config.server
     try:
         supervise(
-            listener,
+            listening[0],
             server.workers,
             work,
             lambda message: announce(msgspec.json.decode(message, type=_Offer)),

@@ -88,6 +88,15 @@ _ALL_REST: Final = ir.Fault(
 )
 
 
+NOBODY: Final = ir.Fault(
+    "unavailable",
+    "Everybody who could answer for this model has been disabled by the operator.",
+    code="provider_disabled",
+    blame="gateway",
+)
+"""The fault if a round has no candidate at all."""
+
+
 class Attempts(Generic[C]):
     """One round of attempts over candidates in order of preference.
 
@@ -146,7 +155,9 @@ class Attempts(Generic[C]):
         return Start(candidate)
 
     def _rest(self, now: float) -> list[Command[C]]:
-        """The beginning of a round in which all candidates rest."""
+        """The beginning of a round in which all candidates rest, or that has none."""
+        if not self._resting:
+            return [GiveUp(NOBODY)]
         at, self._waiting = min(self._resting, key=lambda rest: rest[0])
         if at - now > self._policy.patience:
             return [GiveUp(msgspec.structs.replace(_ALL_REST, retry_after=at - now))]

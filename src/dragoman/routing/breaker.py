@@ -75,6 +75,10 @@ class Breakers:
                 last.append((state.until, place))
         return [*first, *(place for _, place in sorted(last))]
 
+    def known(self, provider: str) -> list[str]:
+        """The names of a provider's deployments that have failed since they last answered."""
+        return [name for name in self.states if name.partition("/")[0] == provider]
+
     def forget(self, now: float) -> None:
         """Forget the failures that are longer ago than the longest pause: nobody has asked since."""
         most = self.limits.pause_max
