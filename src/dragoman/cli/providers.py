@@ -65,7 +65,7 @@ def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | 
         _configured(terminal, asked)
         return
     if terminal.as_json:
-        terminal.result(rows["data"])
+        terminal.result({"gateway": _named(asked), "data": rows["data"]})
         return
     out = terminal.out
     terminal.table(
@@ -90,7 +90,7 @@ def show(terminal: Terminal, name: str, file: Path | None, *, url: str | None, k
         _configured(terminal, asked, name)
         return
     if terminal.as_json:
-        terminal.result(found)
+        terminal.result({"gateway": _named(asked), **found})
         return
     _show(terminal, found)
 
@@ -222,6 +222,11 @@ def _tested_here(asked: _Asked, name: str) -> dict[str, Any]:
     return {"provider": name, "ok": all(key["ok"] for key in keys), "keys": keys}
 
 
+def _named(asked: _Asked) -> str | None:
+    """The gateway that is asked, for `--json`; null = none, so what follows is the configuration."""
+    return None if asked.way is None else asked.way.named
+
+
 # Showing -----------------------------------------------------------------------------------------
 
 
@@ -243,12 +248,11 @@ def _configured(terminal: Terminal, asked: _Asked, name: str | None = None) -> N
                 "vendor": None if one.vendor is None else one.vendor.name,
                 "base_url": without_keys(one.base_url),
                 "dialects": [api.dialect for api in one.apis],
-                "keys": [str(key.secret) for key in one.credentials],
-                "running": False,
+                "keys": [{"key": str(key.secret)} for key in one.credentials],
             }
             for one in providers.values()
         ]
-        terminal.result(rows if name is None else rows[0])
+        terminal.result({"gateway": None, **({"data": rows} if name is None else rows[0])})
     elif providers:
         terminal.table(
             ("provider", "address", "keys"),

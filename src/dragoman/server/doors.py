@@ -56,8 +56,8 @@ def listen_locally(path: Path) -> socket.socket:
     if path.exists() and _answers(path):
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
     # Under its own name it could be opened by others before its mode is set, and refuse connections before it
-    # listens.
-    made = path.with_name(f".{os.getpid()}")
+    # listens. The other name is longer, so where it fits the path does, too.
+    made = path.with_name(f"{path.name}.{os.getpid()}")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with contextlib.suppress(FileNotFoundError):

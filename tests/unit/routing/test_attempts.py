@@ -6,6 +6,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.routing.attempts import (
+    NOBODY,
     Attempts,
     Begin,
     Failed,
@@ -192,3 +193,8 @@ def test_who_rests_is_asked_after_the_others_have_failed() -> None:
     assert attempts.on(Begin(), 1.0) == [Start("a")]
     assert attempts.on(Failed(fault("rate_limit", 300.0)), 2.0) == [WakeAt(3.0)]
     assert attempts.on(Timer(), 3.0) == [Start("b")]
+
+
+def test_a_round_without_anybody_ends_at_once() -> None:
+    assert round_of().on(Begin(), 0.0) == [GiveUp(NOBODY)]
+    assert (NOBODY.http_status, NOBODY.code) == (503, "provider_disabled")

@@ -95,3 +95,10 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(3_000):
         fails(made, f"a/m{number}", 0.0)
     assert len(made.states) <= 1_024
+
+
+def test_the_deployments_of_a_provider_that_fail() -> None:
+    made = breakers()
+    for name in ("a/m", "b/m", "a/n/x"):
+        fails(made, name, 0.0)
+    assert (made.known("a"), made.known("c")) == (["a/m", "a/n/x"], [])

@@ -245,7 +245,9 @@ class ProvidersApi:
 def author(asked: Asked) -> Author:
     """Who asks for a change."""
     exchange = asked.exchange
-    return Author(exchange.client or "anyone", exchange.address, exchange.request_id)
+    who = exchange.client or "anyone"
+    address = None if exchange.address == who else exchange.address  # a user of this machine has none
+    return Author(who, address, exchange.request_id)
 
 
 def _kind(

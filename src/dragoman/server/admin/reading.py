@@ -26,8 +26,8 @@ def body(sent: bytes, kind: Any) -> Any:
         found = msgspec.json.decode(sent or b"{}", type=wanted)
     except msgspec.ValidationError as error:
         raise _refused(str(error)) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise RequestFailed(ir.Fault("invalid_request", "The body is not JSON.", "invalid_json")) from None
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        raise RequestFailed(ir.Fault("invalid_request", "The body is not JSON.")) from None
     return None if kind is None else found
 
 
