@@ -19,6 +19,7 @@ _LISTED: Final = _ROW.findall(errors_page.PAGE.read_text("utf-8").partition("\n#
 _EXAMPLE: Final = re.compile(r"^\| [\w:, …]+ \| `(\{[^`…]*(?:req_…)?[^`…]*\})` \|$", re.MULTILINE)
 _OWN_STATUS: Final = {
     "headers_too_large": "431",
+    "precondition_failed": "412",
     "request_timeout": "408",
     "upgrade_missing": "426",
     "url_too_long": "414",
