@@ -195,3 +195,16 @@ def test_a_socket_that_is_stated_and_cannot_be_is_an_error(
     ended = run(environment, tmp_path, "serve")
     assert ended.returncode == 4
     assert "server.admin_socket: cannot listen on" in ended.stderr
+
+
+@MANY
+@pytest.mark.xfail(strict=False, reason="workers tell each other through the keeper")
+def test_an_order_reaches_both_workers(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "dragoman.yaml").write_text(UP)
+    with serving(environment, tmp_path, "--workers", "2") as server:
+        place = place_of(environment, server)
+        assert over(place, "POST", "/admin/providers/up/disable")[0] == 200
+        time.sleep(1)
+        for _ in range(20):
+            assert over(place, "GET", "/admin/providers/up")[1]["enabled"] is False
+        assert len(over(place, "GET", "/admin/audit")[1]["data"]) == 1

@@ -44,14 +44,12 @@ _HELLO: Final = (ir.Message("user", (ir.Text("Hi"),)),)
 class Row(msgspec.Struct):
     """The test result of one key of a provider.
 
-    account: its place among the provider's accounts. key: the last four characters of the key, None = the
-    provider has no key, "" = the key is too short to show a part of it. asked: the last request; ms: its
-    milliseconds. state: "refused" = the provider refused key or account; "failed" = any other error. message:
-    the provider's words, or ours ("5 models").
+    key: the last four characters of the key, None = the provider has no key, "" = the key is too short to
+    show a part of it. asked: the last request; ms: its milliseconds. state: "refused" = the provider refused
+    key or account; "failed" = any other error. message: the provider's words, or ours ("5 models").
     """
 
     provider: str
-    account: int
     key: str | None
     asked: Asked = "models"
     state: State = "ok"
@@ -82,13 +80,13 @@ class Probe:
 
     async def run(self, accounts: Mapping[str, Sequence[int]] | None = None) -> list[Row]:
         """Request all lists of models, then test the keys that the lists did not test by other requests.
-        Returns a row for each key, or one for a provider without keys. accounts: the places of the accounts
-        to test, by provider; None = all accounts of all providers.
+        Returns a row for each account, in their order: for each key, or one for a provider without keys.
+        accounts: the places of those to test, by provider; None = all of all providers.
         """
         if accounts is None:
             accounts = {name: range(len(one.accounts)) for name, one in self._upstreams.items()}
         every = [
-            (Row(name, number, self._upstreams[name].accounts[number].tail), number)
+            (Row(name, self._upstreams[name].accounts[number].tail), number)
             for name, numbers in accounts.items()
             for number in numbers
         ]

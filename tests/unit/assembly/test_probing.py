@@ -40,11 +40,11 @@ async def house(
 async def test_every_key_of_every_provider(house: tuple[Loaded, Assembly]) -> None:
     found, assembly = house
     rows = await Probe(found, assembly.providers, lambda _line: None).run()
-    assert [(row.provider, row.account, row.key, row.state, row.asked) for row in rows] == [
-        ("up", 0, "evil", "refused", "models"),
-        ("up", 1, "good", "ok", "models"),
-        ("other", 0, "evil", "refused", "models"),
-        ("other", 1, "good", "ok", "models"),
+    assert [(row.provider, row.key, row.state, row.asked) for row in rows] == [
+        ("up", "evil", "refused", "models"),
+        ("up", "good", "ok", "models"),
+        ("other", "evil", "refused", "models"),
+        ("other", "good", "ok", "models"),
     ]
     assert rows[0].message == "Wrong: [redacted]"
     assert rows[1].message == "2 models"
@@ -54,5 +54,5 @@ async def test_only_the_keys_that_are_wanted(house: tuple[Loaded, Assembly], pro
     found, assembly = house
     probe = Probe(found, {"up": assembly.providers["up"]}, lambda _line: None)
     rows = await probe.run({"up": [1]})
-    assert [(row.provider, row.account, row.state) for row in rows] == [("up", 1, "ok")]
+    assert [(row.provider, row.key, row.state) for row in rows] == [("up", "good", "ok")]
     assert {seen.headers.get("authorization") for seen in provider.seen} == {f"Bearer {GOOD}", None}

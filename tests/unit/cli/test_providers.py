@@ -50,14 +50,13 @@ UP: dict[str, Any] = {
     "object": "provider",
 }
 OWN = {**UP, "name": "own", "enabled": False, "healthy": None, "last_error": None, "keys": [], "breakers": []}
+REFUSED = {"id": "id-1", "key": "…aaaa", "ok": False, "state": "refused", "asked": "models", "ms": 2.0}
+WORKS = {"id": "id-2", "key": None, "ok": True, "state": "ok", "asked": "chat", "ms": 3.5}
 TESTED = {
     "provider": "up",
     "ok": False,
-    "keys": [
-        {"id": "id-1", "key": "…aaaa", "ok": False, "state": "refused", "asked": "models", "ms": 2.0, "message": "No."},
-        {"id": "id-2", "key": None, "ok": True, "state": "ok", "asked": "chat", "ms": 3.5, "message": "m answers"},
-    ],
-}  # fmt: skip
+    "keys": [{**REFUSED, "message": "No."}, {**WORKS, "message": "m answers"}],
+}
 Sent = list[tuple[str, str, Any]]
 
 

@@ -28,7 +28,7 @@ from dragoman.server.admin.states import (
     key_state,
 )
 from dragoman.upstreams.upstream import Upstream
-from dragoman.upstreams.wire import WireUpstream
+from dragoman.upstreams.wire import Account, WireUpstream
 
 _LIST: Final = "/admin/providers"
 _ONE: Final = f"{_LIST}/{{name}}"
@@ -163,7 +163,7 @@ class ProvidersApi:
             accounts = [place for place in accounts if upstream.accounts[place].id == wanted.key]
         probe = Probe(self._gateway.loaded, {name: upstream}, lambda _line: None)
         rows = await probe.run({name: accounts})
-        keys = [_tested(upstream, row) for row in rows]
+        keys = [_tested(upstream.accounts[place], row) for place, row in zip(accounts, rows, strict=True)]
         return Told(ProviderTest(name, all(key.ok for key in keys), keys))
 
     # --- Orders --------------------------------------------------------------------------------------------
@@ -271,7 +271,6 @@ def _changed(state: ProviderState, do: Deed, key: str | None) -> Any:
     return {"enabled": state.enabled if key is None else keys[0].enabled}
 
 
-def _tested(upstream: WireUpstream, row: Row) -> KeyTest:
-    id_ = upstream.accounts[row.account].id
+def _tested(account: Account, row: Row) -> KeyTest:
     key = None if row.key is None else f"…{row.key}"
-    return KeyTest(id_, key, row.state == "ok", row.state, row.asked, row.ms, row.message)
+    return KeyTest(account.id, key, row.state == "ok", row.state, row.asked, row.ms, row.message)
