@@ -287,10 +287,8 @@ def _show(terminal: Terminal, one: Mapping[str, Any]) -> None:
             terminal.result(f"  {title:<13}{out.plain(clean(str(text)))}")
     for number, key in enumerate(one["keys"]):
         title = "" if number else "keys"
-        told = f"{key['key'] or 'none'}  {key['state']}{_because(key)}"
-        terminal.result(
-            f"  {title:<13}{out.mark(_WORDS[key['state']])} {out.plain(clean(told))}  {key['id']}"
-        )
+        told = f"{key['key'] or 'none'}  {key['id']}  {key['state']}{_because(key)}"
+        terminal.result(f"  {title:<13}{out.mark(_WORDS[key['state']])} {out.plain(clean(told))}")
     for number, breaker in enumerate(one["breakers"]):
         title = "" if number else "failing"
         when = f", asked again in {breaker['seconds']:g} s" if breaker["state"] == "open" else ""

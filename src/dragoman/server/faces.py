@@ -90,7 +90,8 @@ class PathTable:
         in the path, and the placeholder's name.
         """
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
-        self._base = gateway.config.server.base_path.rstrip("/")
+        # Operators' doors are not behind the proxy for which there is a prefix.
+        self._base = gateway.config.server.base_path.rstrip("/") if door == "public" else ""
         self._faces = faces()
         for endpoint in _endpoints(gateway, door, admin or AdminApi(gateway)):
             self._add(endpoint)

@@ -102,8 +102,8 @@ def test_one_is_shown_with_its_keys(run: Run, gateway: Sent) -> None:
         "models       m0, m1, m2, m3, m4, m5 and 2 more",
         "running      3",
         "latest error connect_failed: It was not reached. (2026-11-23T09:00:00.000Z)",
-        "keys         ✕ …aaaa  refused: it was refused  id-1",
-        "▲ …bbbb  resting (m 12.5 s)  id-2",
+        "keys         ✕ …aaaa  id-1  refused: it was refused",
+        "▲ …bbbb  id-2  resting (m 12.5 s)",
         "failing      ✕ up/m: 3 in a row, asked again in 4 s",
         "▲ up/n: 1 in a row",
     ]

@@ -74,6 +74,15 @@ def test_what_has_no_handler_is_refused(table: PathTable, method: str, path: str
     assert refused.value.fault.http_status == status
 
 
+def test_a_prefix_is_for_clients_alone(tmp_path: Path) -> None:
+    file = tmp_path / "dragoman.yaml"
+    file.write_text("server: {base_path: /ai}")
+    gateway = Gateway(load(file, {}))
+    assert PathTable(gateway).find("/admin", "")[0] is None
+    assert PathTable(gateway).find("/ai/admin", "")[0] is not None
+    assert PathTable(gateway, "socket").find("/admin", "")[0] is not None
+
+
 @pytest.mark.parametrize(
     ("settings", "door", "found"),
     [
