@@ -88,7 +88,8 @@ class Audit:
         for answer in await self._peers.ask(SUBJECT):
             for one in msgspec.convert(answer, list[Entry]):
                 every.setdefault(one.id, one)
-        return sorted(every.values(), key=lambda entry: entry.time, reverse=True)
+        latest_first = reversed(every.values())  # those of the same millisecond stay in this order
+        return sorted(latest_first, key=lambda entry: entry.time, reverse=True)
 
     def _receive(self, value: Any) -> Any:
         if value is None:

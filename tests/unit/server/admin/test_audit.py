@@ -55,6 +55,13 @@ async def test_all_workers_know_each_entry_once_and_the_latest_comes_first() -> 
     assert [entry.worker for entry in await later.entries()] == [1, 2, 1]
 
 
+async def test_entries_of_the_same_moment_stay_in_their_order() -> None:
+    made = Audit(Wired([]), Seams(now=lambda: 1.0), 1)
+    for number in range(3):
+        made.note(ANN, "revive", str(number), before=None, after=None)
+    assert [entry.target for entry in await made.entries()] == ["2", "1", "0"]
+
+
 async def test_the_oldest_entries_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "KEPT", 2)
     made = Audit(Wired([]), Seams(now=Clock()), 1)
