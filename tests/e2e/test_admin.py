@@ -198,7 +198,6 @@ def test_a_socket_that_is_stated_and_cannot_be_is_an_error(
 
 
 @MANY
-@pytest.mark.xfail(strict=False, reason="workers tell each other through the keeper")
 def test_an_order_reaches_both_workers(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "dragoman.yaml").write_text(UP)
     with serving(environment, tmp_path, "--workers", "2") as server:

@@ -1,4 +1,4 @@
-"""Secrets in files are changed while a server runs: SIGHUP has them read again and interrupts nobody."""
+"""Secrets in files are changed while a server runs: SIGHUP has them used and interrupts nobody."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ def configure(folder: Path, url: str, **more: Any) -> None:
         "aliases": {"fast": "m"},
         "auth": {"keys": [{"name": "ann", "key": {"file": "client"}}, "another-client-key"]},
         "retries": {"attempts": 1},
+        "reload": {"watch": False, "poll": 0},
     }
     (folder / "dragoman.yaml").write_text(json.dumps(config))
 
@@ -86,10 +87,10 @@ def start(environment: dict[str, str], folder: Path) -> Iterator[Callable[..., S
         yield lambda *arguments: stack.enter_context(serving(environment, folder, *arguments))
 
 
-async def reread(server: Serving, workers: int = 1) -> list[dict[str, Any]]:
+async def reload(server: Serving) -> dict[str, Any]:
     """Send SIGHUP and read what the server says of it, access log apart."""
     server.process.send_signal(signal.SIGHUP)
-    return [await told(server) for _ in range(workers)]
+    return await told(server)
 
 
 async def told(server: Serving) -> dict[str, Any]:
@@ -160,13 +161,11 @@ async def test_secrets_are_replaced_under_running_streams(
     async with AsyncExitStack() as opened:
         running = [await stream(server, opened) for _ in range(6)]
         write(folder, NEW)
-        happened = await reread(server, workers)
-        assert sorted(event["worker"] for event in happened) == list(range(1, workers + 1))
-        for event in happened:
-            assert event["event"] == "secrets"
-            assert sorted(settings(event["changed"])) == sorted(SETTINGS.values())
-            assert {row["tail"] for row in event["changed"]} == {"1111", "2222", "3333", "4444"}
-            assert (event["unchanged"], event["failed"], event["restart"]) == ([], [], [])
+        event = await reload(server)
+        assert event["event"] == "reload"
+        assert sorted(settings(event["changed"])) == sorted(SETTINGS.values())
+        assert {row["tail"] for row in event["changed"]} == {"1111", "2222", "3333", "4444"}
+        assert (event["used"], event["problems"], event["restart"]) == (True, [], [])
         begun = len(provider.seen)
         assert begun == len(running)
         assert provider.open == len(running), "all of them still run"
@@ -194,7 +193,7 @@ async def test_secrets_are_replaced_under_running_streams(
     assert carried(provider.last)["up"] == NEW["up"]
     code, out, lines = await asyncio.to_thread(server.stop)
     assert code == 0
-    everything = out + json.dumps([happened, lines])
+    everything = out + json.dumps([event, lines])
     assert not [text for text in (*OLD.values(), *NEW.values()) if text in everything]
 
 
@@ -205,41 +204,34 @@ async def stream(server: Serving, opened: AsyncExitStack) -> tuple[bytes, aiohtt
     return await response.content.readany(), response
 
 
-async def test_what_cannot_be_used_leaves_the_old_secret(
+async def test_what_cannot_be_used_leaves_all_as_it_was(
     start: Callable[..., Serving], folder: Path, provide: Provide
 ) -> None:
-    """5: gone, empty, no text for a header, what the check refuses; and what takes a restart is said to."""
+    """5: gone, empty, no text for a header, what the check refuses: all are told, and nothing is used."""
     provider = await provide(slow)
-    write(folder, {"proxy": "http://user:before-1234@127.0.0.1:9"})
     configure(folder, provider.url)
-    config = json.loads((folder / "dragoman.yaml").read_text())
-    config["providers"]["far"] = {"base_url": provider.url, "keys": [], "proxy": {"file": "proxy"}}
-    (folder / "dragoman.yaml").write_text(json.dumps(config))
     server = start()
-    (event,) = await reread(server)
-    assert sorted(settings(event["unchanged"])) == sorted([*SETTINGS.values(), "providers.far.proxy"])
-    assert (event["changed"], event["failed"], event["restart"]) == ([], [], [])
+    event = await reload(server)
+    assert (event["used"], event["changed"], event["restart"]) == (True, [], [])
+    write(folder, NEW)
     (folder / "up").unlink()
     (folder / "extra").write_text("\n")
     (folder / "own").write_text("two\nlines")
-    write(folder, {"client": "Bearer abcdefghijkl-9876", "proxy": "http://user:after-1234@127.0.0.1:9"})
-    (event,) = await reread(server)
-    assert (event["changed"], event["unchanged"]) == ([], [])
-    assert settings(event["restart"]) == ["providers.far.proxy"]
-    assert {row["setting"]: (row["reason"], row["tail"]) for row in event["failed"]} == {
-        SETTINGS["up"]: ("cannot be read: No such file or directory", "2222"),
-        SETTINGS["extra"]: ("is empty", "3333"),
-        SETTINGS["own"]: ("contains characters that are not allowed in an HTTP header", "4444"),
-        SETTINGS["client"]: ("holds what cannot be used: the key begins with `Bearer`", "1111"),
-    }
+    event = await reload(server)
+    assert (event["used"], event["changed"]) == (False, [])
+    said = {row["path"]: row["message"] for row in event["problems"]}
+    assert said.keys() == {"providers.up.keys", SETTINGS["extra"], SETTINGS["own"]}
+    assert "No such file or directory" in said["providers.up.keys"]
+    write(folder, {**NEW, "client": "Bearer abcdefghijkl-9876"})
+    event = await reload(server)
+    assert [row["path"] for row in event["problems"]] == ["auth.keys[0]"]
     assert await ask(server, OLD["client"]) == 200
     assert carried(provider.last) == {name: OLD[name] for name in ("up", "extra", "own")}
-    write(folder, {**NEW, "client": "another-client-key"})
-    (event,) = await reread(server)
-    assert sorted(settings(event["changed"])) == sorted(set(SETTINGS.values()) - {SETTINGS["client"]})
-    (row,) = event["failed"]
-    assert row["reason"] == "holds what cannot be used: the same key is listed twice"
-    assert await ask(server, OLD["client"]) == 200
+    write(folder, NEW)
+    event = await reload(server)
+    assert event["used"]
+    assert await ask(server, OLD["client"]) == 401
+    assert await ask(server, NEW["client"]) == 200
     assert carried(provider.last) == {name: NEW[name] for name in ("up", "extra", "own")}
 
 
@@ -252,13 +244,12 @@ async def test_a_worker_that_takes_anothers_place_knows_the_new_secrets(
     configure(folder, provider.url)
     server = start("--workers", "2")
     write(folder, NEW)
-    await reread(server, 2)
+    await reload(server)
     victims = children(server.process.pid)
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
-    await asyncio.to_thread(until, lambda: len(children(server.process.pid) - victims) == 2)
-    kinds = [(await told(server))["event"] for _ in range(4)]
-    assert sorted(kinds) == ["log", "log", "secrets", "secrets"]
+    await asyncio.to_thread(until, lambda: len(children(server.process.pid) - victims) == 3)
+    assert [(await told(server))["event"] for _ in range(3)] == ["log", "log", "log"]
     for _ in range(8):
         assert await ask(server, NEW["client"]) == 200
         assert await ask(server, OLD["client"]) == 401
@@ -266,19 +257,19 @@ async def test_a_worker_that_takes_anothers_place_knows_the_new_secrets(
 
 
 def test_a_terminal_shows_what_was_read(environment: dict[str, str], folder: Path) -> None:
-    """5: in people's form; SIGHUP alone ends nothing, also where no secret stands in a file."""
+    """5: in people's form; SIGHUP alone ends nothing."""
     configure(folder, "http://127.0.0.1:9")
-    (folder / "extra").write_text("")
-    write(folder, {"extra": OLD["extra"]})
     terminal = Terminal(environment, folder, "serve", "--port", "0")
     terminal.until("Ctrl-C finishes")
     write(folder, {"up": NEW["up"]})
+    terminal.process.send_signal(signal.SIGHUP)
+    shown = terminal.until("now …2222")
+    assert "configuration loaded again: 1 setting changed" in shown
+    assert "providers.up.keys[0] changed (now …2222)" in shown
     (folder / "client").unlink()
     terminal.process.send_signal(signal.SIGHUP)
     shown = terminal.until("No such file or directory")
-    assert "secrets read again: 1 changed, 2 as before, 1 not usable" in shown
-    assert f"providers.up.keys[0] is now …2222 ({folder / 'up'})" in shown.replace("\r\n", "")
-    assert "auth.keys[0].key keeps …1111" in shown
+    assert "configuration not loaded: 1 problem; the one in use stays" in shown
     assert NEW["up"] not in shown
     terminal.process.send_signal(signal.SIGTERM)
     assert terminal.process.wait(SECONDS) == 0

@@ -91,13 +91,24 @@ def all_answer(url: str) -> bool:
     return found == {(1, 2), (2, 2)}
 
 
+def keeper(server: Serving) -> int | None:
+    """The process of the keeper; None = it is missing."""
+    process: int | None = health(server.url)["keeper"]["process"]
+    return process
+
+
+def workers(server: Serving) -> set[int]:
+    """The processes that answer requests."""
+    return children(server.process.pid) - {keeper(server)}
+
+
 def kill_one(server: Serving) -> None:
     """Kill the older of two workers."""
-    victim, survivor = sorted(children(server.process.pid))
+    victim, survivor = sorted(workers(server))
     os.kill(victim, signal.SIGKILL)
 
     def replaced() -> bool:
-        there = children(server.process.pid)
+        there = workers(server)
         return victim not in there and survivor in there and len(there) == 2
 
     until(replaced)
@@ -106,7 +117,8 @@ def kill_one(server: Serving) -> None:
 def test_each_worker_answers_and_the_parent_says_so_once(two: Serving) -> None:
     assert (two.ready["event"], two.ready["workers"]) == ("ready", 2)
     assert all_answer(two.url)
-    assert len(children(two.process.pid)) == 2
+    assert len(workers(two)) == 2
+    assert len(children(two.process.pid)) == 3, "and the keeper"
     get(f"{two.url}/v1/models")
     code, out, events = two.stop()
     assert (code, out) == (0, "")
@@ -144,7 +156,7 @@ def test_what_lasts_is_the_same_through_every_worker_and_outlives_them(two: Serv
     ids = [said["id"]]
     for turn in range(8):
         ids.append(ask(two.url, input=f"turn {turn}", previous_response_id=ids[-1])["id"])
-    for worker in children(two.process.pid):
+    for worker in workers(two):
         os.kill(worker, signal.SIGKILL)
     assert all_answer(two.url)
     for id_ in ids * 2:
@@ -216,7 +228,7 @@ def test_ctrl_c_drains_and_again_ends_at_once(environment: dict[str, str], tmp_p
     assert banner.count("dragoman 0") == 1
     assert " · 2 workers · " in banner
     url = next(word for word in banner.split() if word.startswith("http://"))
-    workers = children(terminal.process.pid)
+    processes = children(terminal.process.pid)
     with chat(url, stream=True) as answer:
         assert answer.readline().startswith(b"data: ")
         os.killpg(terminal.process.pid, signal.SIGINT)  # as a terminal does: parent and workers
@@ -226,16 +238,16 @@ def test_ctrl_c_drains_and_again_ends_at_once(environment: dict[str, str], tmp_p
         os.killpg(terminal.process.pid, signal.SIGINT)
         code, shown = terminal.end()
     assert (code, time.monotonic() - began < 8) == (0, True)
-    assert not any(alive(pid) for pid in workers)
+    assert not any(alive(pid) for pid in processes)
     assert "Traceback" not in shown
     assert "error" not in shown.lower()
 
 
 def test_workers_end_by_themselves_when_their_parent_is_killed(two: Serving) -> None:
-    workers = children(two.process.pid)
-    assert len(workers) == 2
+    processes = children(two.process.pid)
+    assert len(processes) == 3, "two workers and the keeper"
     two.process.kill()
-    until(lambda: not any(alive(pid) for pid in workers))
+    until(lambda: not any(alive(pid) for pid in processes))
     with pytest.raises(urllib.error.URLError, match="refused"):
         health(two.url)
 

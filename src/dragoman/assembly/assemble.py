@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
 from dragoman.accounts.keys import ClientKeys
 from dragoman.assembly.keys import client_keys_of
 from dragoman.assembly.names import Names, local_models, naming, refuse_unknown, timers_of
-from dragoman.assembly.providers import accounts_of, answer_limits, passage_of, transport_of, wire_upstream
+from dragoman.assembly.parts import Parts, close
+from dragoman.assembly.providers import (
+    answer_limits,
+    connection_settings,
+    passage_of,
+    transport_of,
+    wire_upstream,
+)
 from dragoman.capacity.space import Space
 from dragoman.config.egress import Egress
 from dragoman.config.load import Loaded
 from dragoman.config.settings import Config
 from dragoman.net.fetch import Bounds, Fetcher
 from dragoman.net.resolver import Resolver
-from dragoman.net.transport import CROWDED, Reached, untold
+from dragoman.net.transport import CROWDED, Reached, Transport, untold
+from dragoman.providers.provider import Provider
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Model
 from dragoman.seams.clock import SYSTEM, Seams
@@ -28,6 +37,7 @@ from dragoman.state.store import Store
 from dragoman.stores.limits import Limits
 from dragoman.stores.open import open_store
 from dragoman.stores.sweep import keep_swept
+from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.simulate import SimulateUpstream
@@ -36,10 +46,11 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 class Assembly(msgspec.Struct, frozen=True):
-    """The running parts of one gateway; replaced as a whole when its secrets or model names change.
+    """The running parts of one configuration; replaced as a whole by those of the next one.
 
     upstreams: all, by name. providers: those of configured providers that no upstream made in code replaces.
-    passages: for providers whose resources are passed through. opened: closes all parts.
+    passages: for providers whose resources are passed through. parts: what the next configuration may go on
+    using, and what has to be closed.
     """
 
     names: Names
@@ -51,11 +62,11 @@ class Assembly(msgspec.Struct, frozen=True):
     fetcher: Fetcher
     deadlines: Deadlines
     store: Store
-    opened: AsyncExitStack
+    parts: Parts
 
     async def close(self) -> None:
         """Close all parts, even if closing one of them fails. Upstreams made in code are left as they are."""
-        await self.opened.aclose()
+        await close(self.parts.all.values())
 
 
 async def assemble(
@@ -64,85 +75,120 @@ async def assemble(
     models: Iterable[Model],
     seams: Seams = SYSTEM,
     reached: Reached = untold,
+    *,
+    before: Assembly | None = None,
 ) -> Assembly:
     """Build all running parts, without connecting to providers, and begin to sweep the store.
 
     own: upstreams made in code, by name; they replace configured ones. models: registered in code. reached:
-    called when a limit is reached that fails no exchange. Raises ConfigError for wrong model names and an
+    called when a limit is reached that fails no exchange. before: the running assembly, whose parts are used
+    as far as their settings are equal; it is not changed. Raises ConfigError for wrong model names and an
     unusable store; then, as after any failure, the built parts are closed.
     """
-    config = loaded.config
     names = naming(loaded, own, models)
     refuse_unknown(loaded, names)
-    async with AsyncExitStack() as opened:
-        deadlines = Deadlines(asyncio.get_running_loop())
-        fetcher = _fetcher(config.egress)
-        opened.push_async_callback(fetcher.close)
-        store = open_store(config.stores.sql, loaded.home, _limits(config), seams)
-        opened.push_async_callback(store.close)
-        opened.push_async_callback(_stop, spawn(keep_swept(store, seams), "sweeping the store"))
-        space = Space(config.server.answer_space, CROWDED)
-        providers: dict[str, WireUpstream] = {}
-        passages: dict[str, Passage] = {}
-        for name, provider in loaded.providers.items():
-            account = config.providers.named[name]
-            transport = transport_of(
-                name, account, deadlines, client=config.server.transport, reached=reached, space=space
-            )
-            opened.push_async_callback(transport.close)
-            limits = answer_limits(account)
-            providers[name] = upstream = wire_upstream(provider, transport, limits)
-            if resources := account.passthrough:
-                timers = timers_of(account.timeouts)
-                passages[name] = passage_of(provider, upstream, transport, timers, resources)
-        upstreams: dict[str, Upstream] = dict(providers)
-        if config.providers.local.enabled:
-            settings = config.providers.local
-            local = LocalUpstream(local_models(config), queue=settings.queue)
-            opened.push_async_callback(local.close)
-            upstreams["local"] = local
-        if loaded.simulate:
-            told = config.providers.simulate
-            upstreams["simulate"] = SimulateUpstream(
-                seed=told.seed, first_token=told.first_token, token_interval=told.token_interval
-            )
-        upstreams.update(own)
-        return Assembly(
-            names=names,
-            upstreams=upstreams,
-            providers={name: upstream for name, upstream in providers.items() if name not in own},
-            passages=passages,
-            client_keys=client_keys_of(config, seams),
-            policy=Policy(
-                retries=config.retries.attempts - 1,
-                backoff=config.retries.backoff,
-                backoff_max=config.retries.backoff_max,
-                patience=config.retries.backoff_max,
+    parts = Parts(None if before is None else before.parts)
+    try:
+        return _assembled(loaded, own, names, parts, _Outside(seams, reached, before))
+    except BaseException:
+        await close(parts.new())
+        raise
+
+
+class _Outside(NamedTuple):
+    """What an assembly is given from outside: see `assemble`."""
+
+    seams: Seams
+    reached: Reached
+    before: Assembly | None
+
+
+def _assembled(
+    loaded: Loaded, own: Mapping[str, Upstream], names: Names, parts: Parts, outside: _Outside
+) -> Assembly:
+    config, seams = loaded.config, outside.seams
+    deadlines = parts.hold("deadlines", None, lambda: Deadlines(asyncio.get_running_loop()))
+    fetcher = parts.take("fetcher", config.egress, lambda: _fetcher(config.egress), Fetcher.close)
+    limits = _limits(config)
+    store = parts.take(
+        "store",
+        (config.stores.sql, loaded.home, limits),
+        lambda: open_store(config.stores.sql, loaded.home, limits, seams),
+        lambda store: store.close(),
+    )
+    parts.take("sweeping", store, lambda: spawn(keep_swept(store, seams), "sweeping the store"), _stop)
+    space = parts.hold(
+        "answer space", config.server.answer_space, lambda: Space(config.server.answer_space, CROWDED)
+    )
+    providers: dict[str, WireUpstream] = {}
+    passages: dict[str, Passage] = {}
+    for name, provider in loaded.providers.items():
+        account = config.providers.named[name]
+        transport = parts.take(
+            f"connections of {name}",
+            connection_settings(account, config.server.transport),
+            partial(
+                transport_of,
+                name,
+                account,
+                deadlines,
+                client=config.server.transport,
+                reached=outside.reached,
+                space=space,
             ),
-            fetcher=fetcher,
-            deadlines=deadlines,
-            store=store,
-            opened=opened.pop_all(),
+            Transport.close,
         )
+        limits_of_answers = answer_limits(account)
+        providers[name] = upstream = parts.take(
+            f"provider {name}",
+            (provider, limits_of_answers, transport),
+            partial(_wire, provider, transport, limits_of_answers, outside.before),
+            WireUpstream.close,
+        )
+        if resources := account.passthrough:
+            timers = timers_of(account.timeouts)
+            passages[name] = passage_of(provider, upstream, transport, timers, resources)
+    upstreams: dict[str, Upstream] = dict(providers)
+    if config.providers.local.enabled:
+        queue = config.providers.local.queue
+        processes = parts.take(
+            "embedded models", queue, lambda: LocalUpstream({}, queue=queue), LocalUpstream.close
+        )
+        upstreams["local"] = processes.offering(local_models(config))
+    if loaded.simulate:
+        told = config.providers.simulate
+        upstreams["simulate"] = SimulateUpstream(
+            seed=told.seed, first_token=told.first_token, token_interval=told.token_interval
+        )
+    upstreams.update(own)
+    return Assembly(
+        names=names,
+        upstreams=upstreams,
+        providers={name: upstream for name, upstream in providers.items() if name not in own},
+        passages=passages,
+        client_keys=parts.hold(
+            "client keys", (config.auth, config.server), lambda: client_keys_of(config, seams)
+        ),
+        policy=Policy(
+            retries=config.retries.attempts - 1,
+            backoff=config.retries.backoff,
+            backoff_max=config.retries.backoff_max,
+            patience=config.retries.backoff_max,
+        ),
+        fetcher=fetcher,
+        deadlines=deadlines,
+        store=store,
+        parts=parts,
+    )
 
 
-def renew(assembly: Assembly, before: Loaded, after: Loaded, names: Names, seams: Seams) -> Assembly:
-    """Give the upstreams of `assembly` the secrets of `after`, which differs from `before` in nothing else.
-    Return it with the client keys of `after` and with `names`.
-    """
-    for name, provider in after.providers.items():
-        if provider == before.providers[name]:
-            continue
-        if (upstream := assembly.providers.get(name)) is None:
-            continue  # an upstream that was made in code replaces this one
-        for api in provider.apis:
-            upstream.in_dialect(api.dialect).renew(accounts_of(provider, api))
-        if (passage := assembly.passages.get(name)) is not None:
-            passage.renew(upstream.accounts[0])
-    keys = assembly.client_keys
-    if after.config.auth.keys != before.config.auth.keys:
-        keys = client_keys_of(after.config, seams)
-    return msgspec.structs.replace(assembly, client_keys=keys, names=names)
+def _wire(
+    provider: Provider, transport: Transport, limits: AnswerLimits, before: Assembly | None
+) -> WireUpstream:
+    upstream = wire_upstream(provider, transport, limits)
+    if before is not None and (earlier := before.providers.get(provider.name)) is not None:
+        upstream.remember(earlier)
+    return upstream
 
 
 def _fetcher(settings: Egress) -> Fetcher:

@@ -17,18 +17,23 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ClientKeys
-from dragoman.assembly.assemble import Assembly, assemble, renew
+from dragoman.assembly.assemble import Assembly, assemble
+from dragoman.assembly.checks import checks_of
 from dragoman.assembly.health import adopt
-from dragoman.assembly.names import naming
+from dragoman.assembly.parts import Part
+from dragoman.assembly.reload import Outcome, Reloads
+from dragoman.assembly.sharing import share
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.config.load import Loaded, load
-from dragoman.config.reread import Reading, reread
+from dragoman.config.settings import Config
 from dragoman.dialects import compatibility
 from dragoman.dialects.compatibility import Compatibility
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.engine.checks import Checks
 from dragoman.engine.engine import Engine
 from dragoman.engine.runtime import Runtime
+from dragoman.engine.sealing import Kept
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.hooks import Hooks
@@ -130,6 +135,7 @@ class Core:
         self.peers = Peers()
         """The other workers, and the keeper."""
         self._telling: asyncio.TimerHandle | None = None
+        self._checks: Checks | None = None
         self.performance = Performance()
         self.bounds = Bounds(seams)
         """Counts how often limits were reached, and logs it."""
@@ -139,7 +145,16 @@ class Core:
         self.remembering: Remembering
         """Stores and reads sessions; set by `start`."""
         self._background: Background | None = None
-        self._rereading = asyncio.Lock()
+        self.reloads = Reloads(
+            config,
+            build=self._built,
+            begin=self._begin,
+            running=lambda: self.exchanges,
+            seams=seams,
+        )
+        """Loads the configuration again while the gateway runs."""
+        self.renewed: list[Callable[[], None]] = []
+        """Called after another configuration has begun."""
         self.admitting: ClientKeys | None = None
         """The keys with which clients may call now; None = nobody may, before `start` has ended and after
         `close`.
@@ -191,28 +206,13 @@ class Core:
         if self.closed:
             raise RequestFailed(_CLOSED)
         if self._engine is None:
-            self._assembly = assembly = await assemble(
-                self._loaded, self._own, self._models, self.seams, self.bounds.reached
-            )
+            self.peers.open()
+            self._assembly = assembly = await self._assembled(self._loaded)
             adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
+            await share(self.providers_health, self.peers, self.seams)
+            self._attend(assembly)
             self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
-            self._engine = Engine(
-                Runtime(
-                    table=assembly.names.table,
-                    backends=backends(assembly.upstreams),
-                    deadlines=assembly.deadlines,
-                    fetcher=assembly.fetcher,
-                    hooks=self._hooks,
-                    policy=assembly.policy,
-                    seams=self.seams,
-                    always_usage=self.config.stream_usage == "always",
-                    count_upstream=self.config.count_upstream,
-                    vault=assembly.store.seals,
-                    store=assembly.store,
-                    heavy=self.heavy,
-                    health=self.providers_health,
-                )
-            )
+            self._engine = Engine(self._runtime(assembly))
             responses = self.config.responses
             self.keeping = Keeping(
                 assembly.store,
@@ -237,39 +237,71 @@ class Core:
                 self._tell(self.board)
             self.admitting = assembly.client_keys
 
-    async def reread_secrets(self) -> tuple[Reading, ...]:
-        """Read the files of secrets again, and use new client keys, provider keys and headers from then on.
+    async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:
+        reached = self.bounds.reached
+        return await assemble(loaded, self._own, self._models, self.seams, reached, before=before)
 
-        Running requests keep the old values. Returns one result for each secret in a file. If a new value
-        cannot be used, or is the address of a proxy, the old one stays.
+    def _attend(self, assembly: Assembly) -> None:
+        """Begin the duties that only one process of a machine may have, with these parts, and end those of
+        the parts before.
         """
-        async with self._rereading:
-            before = self._loaded
-            after, readings = await asyncio.to_thread(reread, before)
-            self._loaded, self.config = after, after.config
-            if after is not before and self._assembly is not None:
-                self._renew(self._assembly, before, after)
-        return readings
+        if self._checks is not None:
+            self._checks.stop()
+            self._checks = None
+        if self.peers.keeps:
+            self._checks = checks_of(self.config, assembly, self.providers_health, self.seams)
 
-    def _renew(self, assembly: Assembly, before: Loaded, after: Loaded) -> None:
-        names = assembly.names
-        if after.config.models != before.config.models:
-            local = None if self.local is None else self.local.models
-            names = naming(after, self._own, self._models, local)
-            fresh = {
-                old.reveal(): new.reveal()
-                for name, model in before.config.models.items()
-                for old, new in zip(
-                    model.headers.values(), after.config.models[name].headers.values(), strict=True
-                )
-            }
-            self.made = {name: route.with_headers(fresh) for name, route in self.made.items()}
-            names = msgspec.structs.replace(names, table=names.table.also(dict(self.made)))
-            self.engine.rename(names.table)
-        self._assembly = renew(assembly, before, after, names, self.seams)
-        adopt(self.providers_health, after.config, self._assembly.providers, self.seams.monotonic())
+    def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
+        """What requests are served with from now on. kept: who has stored seals, from the runtime before."""
+        return Runtime(
+            table=assembly.names.table,
+            backends=backends(assembly.upstreams),
+            deadlines=assembly.deadlines,
+            fetcher=assembly.fetcher,
+            hooks=self._hooks,
+            policy=assembly.policy,
+            seams=self.seams,
+            always_usage=self.config.stream_usage == "always",
+            count_upstream=self.config.count_upstream,
+            vault=assembly.store.seals,
+            kept=Kept() if kept is None else kept,
+            store=assembly.store,
+            heavy=self.heavy,
+            health=self.providers_health.view(),
+        )
+
+    async def reload(self) -> Outcome:
+        """Load the configuration again from where it came from, and use it for all requests that begin
+        afterwards; running ones end with the one before. If it has problems, nothing changes. Settings of
+        the server and of stored data are used only after a restart; the outcome names them.
+        """
+        return await self.reloads.reload()
+
+    async def _built(self, loaded: Loaded) -> Assembly | None:
+        return None if self._assembly is None else await self._assembled(loaded, self._assembly)
+
+    def _begin(self, loaded: Loaded, assembly: Assembly | None) -> list[Part]:
+        """Use another configuration from now on. Returns the parts that only running exchanges still use.
+        assembly: None = the running parts stay.
+        """
+        before, self._loaded, self.config = self.config, loaded, loaded.config
+        if assembly is None:
+            return []
+        if self._assembly is None:  # closed meanwhile
+            return assembly.parts.new()
+        self.made = _made_under(self.made, before, self.config, assembly)
+        names = msgspec.structs.replace(assembly.names, table=assembly.names.table.also(dict(self.made)))
+        self._assembly = assembly = msgspec.structs.replace(assembly, names=names)
+        adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
+        self._attend(assembly)
+        figures = self._figures.providers
+        self._figures.providers = {name: figures.get(name) or ProviderHealth() for name in assembly.upstreams}
+        self.engine.become(self._runtime(assembly, self.engine.runtime.kept))
         if self.admitting is not None:
-            self.admitting = self._assembly.client_keys
+            self.admitting = assembly.client_keys
+        for renewed in self.renewed:
+            renewed()
+        return assembly.parts.left()
 
     @property
     def draining(self) -> bool:
@@ -315,14 +347,19 @@ class Core:
         self.stopping()
         if self._telling is not None:
             self._telling.cancel()
+        if self._checks is not None:
+            self._checks.stop()
+        self.peers.close()
         running = self.requests - {asyncio.current_task()}
         for task in running:
-            task.cancel()
+            if not task.cancelling():  # else it is telling its client so
+                task.cancel()
         if running:
             await asyncio.wait(running, timeout=_FAREWELL)
         if self._background is not None:
             await self._background.close()
         self.heavy.close()
+        await self.reloads.end()
         assembly, self._assembly, self._engine = self._assembly, None, None
         if assembly is not None:
             await assembly.close()
@@ -495,7 +532,9 @@ class Core:
         if details:
             state["worker"], state["workers"] = self.worker, self.workers
             state["reporting"] = 1 + len(told)
+            state["keeper"] = msgspec.structs.asdict(self.peers.keeper())
             state["bounds"] = figures.bounds
+            state["config"] = self.reloads.state()
             if figures.connections is not None:
                 state["connections"] = figures.connections
             state["providers"] = {name: shown(health) for name, health in figures.providers.items()}
@@ -530,3 +569,24 @@ class Core:
             except TimeoutError:
                 return {**health, "healthy": False, "last_error": "it does not answer"}
         return {**health, "healthy": store.healthy, "last_error": store.last_error}
+
+
+def _made_under(
+    made: Mapping[str, Route], before: Config, after: Config, assembly: Assembly
+) -> dict[str, Route]:
+    """The names created at run time under another configuration: with its values of the models' headers,
+    without deployments of providers that it has not. A name that has no others is forgotten, which is logged.
+    """
+    fresh: dict[str, str] = {}
+    for name, model in before.models.items():
+        if (other := after.models.get(name)) is not None:
+            both = model.headers.keys() & other.headers.keys()
+            fresh |= {model.headers[one].reveal(): other.headers[one].reveal() for one in both}
+    stay: dict[str, Route] = {}
+    for name, route in made.items():
+        left = tuple(one for one in route.deployments if one.provider in assembly.upstreams)
+        if left:
+            stay[name] = msgspec.structs.replace(route, deployments=left).with_headers(fresh)
+        else:
+            log.warning("the model %s, created while the gateway runs, is gone with its provider", name)
+    return stay

@@ -22,8 +22,6 @@ def adopt(health: Health, config: Config, providers: Mapping[str, WireUpstream],
     for name, upstream in providers.items():
         keys = [Key(account.id, account.tail) for account in upstream.accounts]
         choice = config.providers.named[name].key_choice
-        if (pool := health.pools.get(name)) is None:
-            health.pools[name] = Pool(keys, choice)
-        else:
-            pool.renew(keys, choice)
+        pool = health.pools.get(name)
+        health.pools[name] = Pool(keys, choice) if pool is None else pool.renewed(keys, choice)
     health.settle(now)

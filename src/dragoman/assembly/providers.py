@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 from dragoman.capacity.space import Space
+from dragoman.config.differences import digest
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.dialects.resources import Resource
 from dragoman.dialects.table import DIALECTS
@@ -113,6 +115,22 @@ def _base_url(api: Api) -> str | None:
     """The chat URL without the protocol's chat path; None if the URL does not end in that path."""
     path = DIALECTS[api.dialect].paths.chat
     return api.chat_url.removesuffix(path) if api.chat_url.endswith(path) else None
+
+
+def connection_settings(settings: ProviderSettings, client: ClientName) -> tuple[Any, ...]:
+    """Everything that the connections to a provider depend on; equal if they can be used on. Certificates
+    count by their content, because files are exchanged.
+    """
+    files = (settings.ca_file, settings.client_cert, settings.client_key)
+    certificates = [(file, digest(file)) for file in files]
+    return (
+        client,
+        settings.pool,
+        settings.verify_tls,
+        certificates,
+        settings.proxy,
+        settings.answers.max_size,
+    )
 
 
 def transport_of(

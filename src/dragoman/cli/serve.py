@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import signal
 import sys
 from importlib import import_module
@@ -18,9 +19,9 @@ from dragoman.cli import banner, discovery, doors
 from dragoman.cli.client_key import ClientKey, kept_or_made
 from dragoman.cli.command import Command
 from dragoman.cli.options import config_option, loaded, refused
-from dragoman.cli.rereading import tell
+from dragoman.cli.reloading import tell
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, Problem
 from dragoman.seams.clock import SYSTEM
 from dragoman.seams.extras import command as added_by
 
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from dragoman.config.load import Loaded
-    from dragoman.config.reread import Reading
     from dragoman.server.doors import Opened
-    from dragoman.server.supervisor import Worker
+    from dragoman.server.supervisor import Keeper, Worker
 
 _CANNOT_LISTEN = {
     errno.EADDRINUSE: "another program uses this port: dragoman serve --port 0 chooses a free one",
@@ -99,9 +99,15 @@ def command(
         "auth.required": require_auth or None,
     }
     stated = {path: value for path, value in overrides.items() if value is not None}
-    found = _with_neighbours(terminal, loaded(terminal, file, stated), file, stated)
+    alone = loaded(terminal, file, stated)
+    servers = _neighbours(alone)
+    found = alone
+    if servers and (more := discovery.settings(servers, alone)):
+        found = loaded(terminal, file, {**stated, **more})
     _refuse_unknown(found, file)
-    _run(terminal, *_with_key(_with_store(found)), began)
+    whole, key = _with_key(_with_store(found))
+    again = Again(alone, file, stated, servers, key)
+    _run(terminal, msgspec.structs.replace(whole, again=again), key, began)
 
 
 class _Offer(msgspec.Struct, frozen=True):
@@ -181,9 +187,16 @@ def _answer(
     if found.config.server.access_log and not terminal.quiet:
         log = AccessLog(sys.stderr.buffer, people=terminal.for_people, shared=worker is not None)
         observers.append(log.__call__)  # the method itself is called faster than the object
+    if worker is not None and worker.loaded is not None:
+        found = worker.loaded
     gateway = Gateway(found, observers=observers)
+    gateway.reloads.told = lambda outcome: tell(terminal, outcome)
     if worker is not None:
         gateway.worker, gateway.workers, gateway.board = worker.number, worker.count, worker.board
+        if worker.line is not None:
+            from dragoman.server.peers import WorkerPeers
+
+            gateway.peers = WorkerPeers(worker.number, worker.line, worker.board)
     answered = False
 
     def ready() -> None:
@@ -200,13 +213,10 @@ def _answer(
             doing.append(f"the port closes in {delay:g} s")
         terminal.say(f"{', '.join(doing)}; Ctrl-C {'again ' * (not delay)}stops now")
 
-    def reread(readings: Sequence[Reading]) -> None:
-        tell(terminal, readings, None if worker is None else worker.number)
-
     try:
         orders = worker.orders if worker is not None else None
         listener, opened = listening
-        serve(gateway, listener, ready, doors=opened, orders=orders, draining=draining, reread=reread)
+        serve(gateway, listener, ready, doors=opened, orders=orders, draining=draining)
     except KeyboardInterrupt:
         if not answered:
             raise
@@ -218,8 +228,13 @@ def _answer(
 def _answer_by_many(
     terminal: Terminal, found: Loaded, listening: _Listening, announce: Callable[[_Offer], None]
 ) -> None:
-    """Serve in several worker processes until they are stopped. announce: called when they are ready."""
+    """Serve in several worker processes, with a keeper, until they are stopped. announce: called when they
+    are ready.
+    """
     from dragoman.assembly.core import DRAIN_DELAY
+    from dragoman.gateway import Gateway
+    from dragoman.server.keeper import keep
+    from dragoman.server.peers import KeeperPeers
     from dragoman.server.supervisor import NotStarted, supervise
 
     for module in _SHARED:
@@ -227,6 +242,11 @@ def _answer_by_many(
 
     def work(worker: Worker) -> None:
         _answer(terminal, found, listening, lambda offer: worker.ready(msgspec.json.encode(offer)), worker)
+
+    def be_keeper(keeper: Keeper) -> None:
+        gateway = Gateway(found if keeper.loaded is None else keeper.loaded)
+        gateway.peers = KeeperPeers(keeper.lines, keeper.board)
+        keep(gateway, keeper.orders, keeper.ready)
 
     server = found.config.server
     try:
@@ -236,6 +256,9 @@ def _answer_by_many(
             work,
             lambda message: announce(msgspec.json.decode(message, type=_Offer)),
             drain=server.drain + (DRAIN_DELAY if server.drain_delay is None else server.drain_delay),
+            loaded=found,
+            told=lambda outcome: tell(terminal, outcome),
+            keep=be_keeper,
         )
     except NotStarted as error:
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error
@@ -251,15 +274,56 @@ def _listen(host: str, port: int) -> socket.socket:
         raise Failure(UNREACHABLE, str(error), hint=_CANNOT_LISTEN.get(number or 0)) from None
 
 
-def _with_neighbours(
-    terminal: Terminal, found: Loaded, file: Path | None, stated: Mapping[str, Any]
-) -> Loaded:
-    """The configuration; if `discover` is true, loaded again with the model servers of this machine added."""
+def _neighbours(found: Loaded) -> tuple[discovery.Server, ...]:
+    """The model servers of this machine, if `discover` is true."""
     if not found.config.discover:
-        return found
-    servers = asyncio.run(discovery.find(but={found.config.server.port}))
-    more = discovery.settings(servers, found)
-    return loaded(terminal, file, {**stated, **more}) if more else found
+        return ()
+    return asyncio.run(discovery.find(but={found.config.server.port}))
+
+
+class Again:
+    """Loads the configuration of the running command again: as at its start, with the same command line, the
+    servers that were found then, and the key that was made then.
+    """
+
+    def __init__(
+        self,
+        first: Loaded,
+        file: Path | None,
+        stated: Mapping[str, Any],
+        servers: Sequence[discovery.Server],
+        key: ClientKey | None,
+    ) -> None:
+        self._load, self._server = first.again, first.config.server
+        self._file = file
+        self._stated = stated
+        self._servers = servers
+        self._key = key
+
+    def __call__(self) -> Loaded:
+        """The configuration as it is stated now. Raises ConfigError."""
+        from dragoman.config.load import load
+
+        assert self._load is not None
+        found = self._load()
+        if self._servers and (more := discovery.settings(self._servers, found)):
+            found = load(self._file, os.environ, {**self._stated, **more})
+        try:
+            found = _with_store(found)
+        except Failure as failure:
+            raise ConfigError(Problem("stores.sql", failure.message, hint=failure.hint)) from None
+        return msgspec.structs.replace(self._keyed(found), again=self)
+
+    def _keyed(self, found: Loaded) -> Loaded:
+        from dragoman.assembly.keys import needs_key
+
+        config = msgspec.structs.replace(found.config, server=self._server)  # which stays until a restart
+        if config.auth.keys or not needs_key(config):
+            return found
+        if self._key is None:
+            hint = "keep one, or restart: a key is then created"
+            raise ConfigError(Problem("auth.keys", "clients of this address need a key", hint=hint))
+        return _keyed(found, self._key)
 
 
 def _refuse_unknown(found: Loaded, file: Path | None) -> None:
@@ -307,17 +371,23 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
     Raises Failure if the key's file is unreadable or holds none.
     """
     from dragoman.assembly.keys import needs_key
-    from dragoman.config.settings import ClientKey as Setting
-    from dragoman.seams.secret import Secret
 
     auth = found.config.auth
     if auth.keys or not needs_key(found.config):
         return found, None
     own = kept_or_made(found.home)
+    return _keyed(found, own), own
+
+
+def _keyed(found: Loaded, own: ClientKey) -> Loaded:
+    """The configuration with a created key."""
+    from dragoman.config.settings import ClientKey as Setting
+    from dragoman.seams.secret import Secret
+
     secret = Secret(own.key)
     keys = (Setting(key=secret, name="created at the first start", scopes=("inference", "admin")),)
-    config = msgspec.structs.replace(found.config, auth=msgspec.structs.replace(auth, keys=keys))
-    return msgspec.structs.replace(found, config=config), own
+    auth = msgspec.structs.replace(found.config.auth, keys=keys)
+    return msgspec.structs.replace(found, config=msgspec.structs.replace(found.config, auth=auth))
 
 
 def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, seconds: float) -> banner.Ready:

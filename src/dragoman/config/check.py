@@ -206,6 +206,8 @@ class _Checker:
         before = len(self.problems)
         self.quirks(settings.quirks, f"{path}.quirks")
         self.passthrough(name, settings, f"{path}.passthrough")
+        if 0 < settings.check.every < 1:
+            self.problem(f"{path}.check.every", "must be at least 1s, or 0 for never")
         for index, api in enumerate(settings.apis or ()):
             self.quirks(api.quirks, f"{path}.apis[{index}].quirks")
         if (account := self.account(name, settings, path)) is not None and len(self.problems) == before:
@@ -225,6 +227,9 @@ class _Checker:
                 self.problem(f"{path}[{index}]", f"the protocol {dialect} has no such endpoints")
         if settings.passthrough and not chat_path.endswith(DIALECTS[dialect].paths.chat):
             self.problem(path, "the path of these endpoints cannot be derived from this chat_path")
+        if settings.check.every and not chat_path.endswith(DIALECTS[dialect].paths.chat):
+            place = path.removesuffix("passthrough") + "check"
+            self.problem(place, "the path of the list of models cannot be derived from this chat_path")
 
     def quirks(self, quirks: Mapping[str, Any], path: str) -> None:
         for quirk, value in quirks.items():

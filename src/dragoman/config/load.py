@@ -8,7 +8,7 @@ providers, keys and base URLs that no other source states.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -43,7 +43,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     path. warnings: things that are unusual but allowed. file: the file that was read, None = no file.
     home: Dragoman's own folder. leads: secrets from outside the file that would go to a host which only the
     file chooses, or to any provider (`trust`). doubts: model names that clients may use and that the
-    configuration does not have; `assembly.names.refuse_unknown` decides about them.
+    configuration does not have; `assembly.names.refuse_unknown` decides about them. again: loads the same
+    configuration once more, from the same places; raises ConfigError as `load`. None = it cannot be.
     """
 
     config: Config
@@ -55,6 +56,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     home: Path
     leads: tuple[Lead, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    again: Callable[[], Loaded] | None = None
 
     def source(self, path: str) -> str:
         """The place of a setting's value, as `Source` writes it ("dragoman.yaml:12"); else "default"."""
@@ -78,6 +80,7 @@ def load(
     (`trust`) of a file that was only found in `cwd`. If the file cannot be read, that is the only problem.
     """
     file: Path | None = None
+    own = frozenset(own)
     if isinstance(path, Mapping):
         written, problems = read_settings(path, environ)
     elif (file := path if path is not None else find(environ, cwd)) is not None:
@@ -93,7 +96,7 @@ def load(
     whole = environment.vendors(_with_presets(layers, decoder), environ)
     config = decoder.section(Config, whole)
     unread = frozenset(problem.path for problem in (*problems, *decoder.problems))
-    accounts, found, remarks, unknown = check(config, decoder.sources, decoder.names, unread, frozenset(own))
+    accounts, found, remarks, unknown = check(config, decoder.sources, decoder.names, unread, own)
     known = {problem.path for problem in problems}  # one problem for a path is enough (a missing variable)
     problems += [problem for problem in (*decoder.problems, *found) if problem.path not in known]
     found_leads: tuple[Lead, ...] = ()
@@ -106,6 +109,12 @@ def load(
     if problems:
         problems += [doubt.problem for doubt in unknown]
         raise ConfigError(*_in_order(problems, file), warnings=odd)
+
+    def again() -> Loaded:
+        if path is None and file is not None and find(environ, cwd) != file:
+            raise ConfigError(Problem("", "is not there any more", str(file)))
+        return load(path, environ, overrides, cwd=cwd, own=own)
+
     return Loaded(
         config=config,
         providers=accounts,
@@ -116,6 +125,7 @@ def load(
         home=home(environ),
         leads=found_leads,
         doubts=tuple(unknown),
+        again=again,
     )
 
 

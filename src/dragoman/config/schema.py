@@ -38,8 +38,9 @@ and where; with `--all` it lists every setting with its effective value.
 
 - `${VARIABLE}` inside a string is replaced by the environment variable, `${VARIABLE:-default}` by the default
   if the variable is not set. Write `$${` for the characters `${`.
-- A secret is a string, or `{file: path}` with the path of a file that contains only the secret. On SIGHUP,
-  a running `dragoman serve` reads these files again.
+- A secret is a string, or `{file: path}` with the path of a file that contains only the secret.
+- A running `dragoman serve` uses a changed file by itself (`reload`), except for the settings that need a
+  restart: [operations](operations.md#change-the-configuration-without-a-restart).
 - A duration is `250ms`, `30s`, `5m`, `2h`, `1d` or a number of seconds. A size is `512kB`, `64MB`, `1GiB` or
   a number of bytes.
 - A `dragoman.yaml` that is found in the working directory may come from somebody else's repository. It can

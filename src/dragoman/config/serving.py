@@ -142,3 +142,14 @@ class Server(Section, frozen=True):
     websocket: bool = True
     """Whether `/v1/responses` and `/v1/chat/completions` accept WebSocket connections; if not, they get 426.
     """
+
+
+class Reload(Section, frozen=True):
+    """When `dragoman serve` loads its configuration again, beside SIGHUP and `POST /admin/reload`."""
+
+    watch: Annotated[bool, about(env="DRAGOMAN_RELOAD_WATCH")] = True
+    """Whether the configuration is loaded again within about two seconds after its file, or a file of a
+    secret or certificate that it names, has changed."""
+    poll: Annotated[Duration, about(env="DRAGOMAN_RELOAD_POLL")] = Duration(60)
+    """How often the content of these files is compared, for changes that a file's time and size do not show,
+    and for files that were missing. 0 = never."""

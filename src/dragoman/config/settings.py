@@ -15,7 +15,7 @@ from dragoman.config.egress import Egress
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
 from dragoman.config.scalars import DialectName, Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section, about
-from dragoman.config.serving import Server
+from dragoman.config.serving import Reload, Server
 from dragoman.dialects.access import Scheme
 from dragoman.dialects.resources import Resource
 from dragoman.seams.secret import Secret
@@ -116,6 +116,25 @@ class Pool(Section, frozen=True):
     503 (`pool_exhausted`). 0 = no limit."""
 
 
+class Check(Section, frozen=True):
+    """Whether a provider is asked in the background if it answers: by its list of models, which costs no
+    tokens. One process does it for all workers. Any answer is good, an error of the client's too; no answer,
+    a timeout or a 5xx is bad.
+    """
+
+    shorthand: ClassVar[str | None] = "every"
+
+    every: Duration = Duration(0)
+    """How often. At least 1s; 0 = never."""
+    when: Literal["failing", "always"] = "failing"
+    """`failing`: only while a deployment of the provider is asked last because it keeps failing (`breaker`).
+    A good answer ends that pause, so that the next request tries the deployment again. `always`: at all
+    times. Then a bad answer puts all deployments of the provider last, before a request has met the failure,
+    until a check or a request gets an answer."""
+    wait: Duration = Duration(10)
+    """How long to wait for the answer. 0 = no limit."""
+
+
 class Api(Section, frozen=True):
     """A further protocol that a provider speaks, at the same address and for the same keys."""
 
@@ -194,6 +213,8 @@ class Provider(Section, frozen=True):
     """Size limits for responses of this provider."""
     pool: Pool = Pool()
     """Its connections."""
+    check: Check = Check()
+    """How often the provider is asked if it answers: `30s`, or `{every, when, wait}`. By default never."""
     proxy: Annotated[Secret | None, about(default="none")] = None
     """The HTTP proxy for connections to this provider: `http://[user:password@]host:port`."""
     verify_tls: bool = True
@@ -386,6 +407,8 @@ class Config(Section, frozen=True):
 
     server: Server = Server()
     """The gateway's own HTTP server."""
+    reload: Reload = Reload()
+    """When a changed configuration is used."""
     auth: Auth = Auth()
     """Who may call the gateway."""
     providers: Providers = Providers()

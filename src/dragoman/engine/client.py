@@ -16,6 +16,11 @@ class Client(Protocol):
         """Whether headers have been sent, so a failure must be sent inside the stream."""
         ...
 
+    @property
+    def gone(self) -> bool:
+        """Whether nobody is to be told of a stop in the stream: the client has disconnected."""
+        ...
+
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer. It is JSON, unless the first of the headers is a content type."""
         ...

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import msgspec
@@ -23,14 +24,16 @@ from dragoman.engine.ways import WAYS, Way
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import HookFailed
-from dragoman.ir.fault import INTERNAL
+from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.routing.route import Table
 
 log = logging.getLogger("dragoman.engine")
 
 
 class Engine:
-    """Sends requests to upstreams and their answers to clients. One engine per gateway generation."""
+    """Sends requests to upstreams and their answers to clients. A request keeps the runtime that it began
+    with.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -39,6 +42,15 @@ class Engine:
     def table(self) -> Table:
         """The routes of the model names."""
         return self._runtime.table
+
+    @property
+    def runtime(self) -> Runtime:
+        """What new requests are served with."""
+        return self._runtime
+
+    def become(self, runtime: Runtime) -> None:
+        """Serve new requests with another runtime, as after a reload."""
+        self._runtime = runtime
 
     def rename(self, table: Table) -> None:
         """Use another table of model names for new requests."""
@@ -75,6 +87,10 @@ class Engine:
             exchange.phase = "done"
         except RequestFailed as failed:
             await self._fail(exchange, delivery, failed.fault)
+        except asyncio.CancelledError:
+            if client.begun and not client.gone:
+                await self._cut(exchange, delivery)
+            raise
         except Exception:
             log.exception("exchange %s failed", exchange.id)
             await self._fail(exchange, delivery, INTERNAL)
@@ -112,6 +128,14 @@ class Engine:
             log.exception("exchange %s: an error hook failed", exchange.id)
         exchange.fault = fault
         await delivery.fail(fault)
+
+    async def _cut(self, exchange: Exchange, delivery: Delivery) -> None:
+        """Tell a stream that the gateway stops, in the form of its protocol."""
+        exchange.fault = STOPPING
+        try:
+            await delivery.fail(STOPPING)
+        except Exception:
+            log.exception("exchange %s: its stream could not be told of the stop", exchange.id)
 
 
 def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:

@@ -85,6 +85,13 @@ class Fault(Value, frozen=True):
         return STATUS[self.kind]
 
 
+STOPPING: Final = Fault(
+    "unavailable",
+    "The gateway is shutting down. Send the request again to another instance, or later.",
+    "gateway_stopping",
+    blame="gateway",
+)
+"""The fault of a request that runs when the gateway has to stop."""
 INTERNAL: Final = Fault(
     "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
 )

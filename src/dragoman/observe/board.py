@@ -1,7 +1,8 @@
-"""Shared memory through which the workers of one gateway exchange messages. Each worker has one slot.
+"""Shared memory through which the processes of one gateway exchange messages: each worker has one slot, and
+the keeper has one, by which the workers see that it is there.
 
-The parent process creates the memory before the first fork, and clears the slot of a worker that has ended.
-A worker writes only to its own slot, so no lock is needed; a checksum detects a change during a read.
+The parent creates the memory before the first fork, and clears the slot of a process that has ended. A
+process writes only to its own slot, so no lock is needed; a checksum detects a change during a read.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ _TRIES: Final = 3
 
 
 class Board:
-    """The slots of all workers. count: the number of workers, which are numbered from 1."""
+    """The slots of all workers, and one more for the keeper. count: the number of workers, which are
+    numbered from 1. keeper: the number of the keeper's slot.
+    """
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._memory = mmap.mmap(-1, count * _SLOT_BYTES)
+        self.keeper: Final = count + 1
+        self._memory = mmap.mmap(-1, (count + 1) * _SLOT_BYTES)
 
     def write(self, number: int, message: bytes, now: float) -> None:
         """Replace the message (at most LARGEST bytes) of the worker `number`. now: monotonic seconds."""
@@ -37,16 +41,27 @@ class Board:
         )
 
     def clear(self, number: int) -> None:
-        """Remove the message of the worker `number`, which has ended."""
+        """Remove the message of the process with this slot, which has ended."""
         at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
 
     def others(self, number: int, now: Callable[[], float]) -> Sequence[bytes]:
         """The messages of the other workers that are at most `_FRESH_SECONDS` old and could be read whole."""
-        messages = (self._read(other, now) for other in range(1, self._count + 1) if other != number)
+        messages = (self.read(other, now) for other in range(1, self._count + 1) if other != number)
         return [message for message in messages if message is not None]
 
-    def _read(self, number: int, now: Callable[[], float]) -> bytes | None:
+    def present(self, number: int, now: float) -> bool:
+        """Whether the process with this slot has written a message in the last `_FRESH_SECONDS`."""
+        written, size, _ = _HEAD.unpack_from(self._memory, (number - 1) * _SLOT_BYTES)
+        return bool(size) and now - written <= _FRESH_SECONDS
+
+    def workers(self, now: float, but: int = 0) -> int:
+        """How many workers are `present`, without the worker `but`."""
+        others = (number for number in range(1, self._count + 1) if number != but)
+        return sum(self.present(number, now) for number in others)
+
+    def read(self, number: int, now: Callable[[], float]) -> bytes | None:
+        """The message in one slot; None = there is none, it is too old, or it is changed all the time."""
         at = (number - 1) * _SLOT_BYTES
         for _ in range(_TRIES):
             written, size, checksum = _HEAD.unpack_from(self._memory, at)

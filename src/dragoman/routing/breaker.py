@@ -1,8 +1,9 @@
 """Which deployments have failed lately: a circuit breaker for each, as a pure state machine.
 
 A deployment that has failed several times in a row is asked after the others of its route for a while. Then
-one request asks it in its own place; the answer decides whether it is back or has to wait twice as long. None
-is ever left out: if the others fail as well, it is asked.
+one request asks it in its own place; the answer decides whether it is back or has to wait twice as long. A
+provider that did not answer a check (`checked`) has all its deployments asked last. None is ever left out: if
+the others fail as well, it is asked.
 
 Times are monotonic seconds that the caller gives, so that every policy is tested as a transcript.
 """
@@ -40,7 +41,8 @@ class Limits(msgspec.Struct, frozen=True):
 class State(msgspec.Struct):
     """A deployment's latest failures. failed: how many in a row. until: when its breaker closes for a trial,
     0 = it is closed. pause: seconds for which it was opened last. trying: whether a trial runs. latest: when
-    it failed last.
+    it failed last. due: when the trial that runs became possible. vouched: whether a check that was answered
+    has ended its pause, so that the next one does not.
     """
 
     failed: int = 0
@@ -48,6 +50,8 @@ class State(msgspec.Struct):
     pause: float = 0.0
     trying: bool = False
     latest: float = 0.0
+    due: float = 0.0
+    vouched: bool = False
 
 
 class Breakers:
@@ -57,27 +61,44 @@ class Breakers:
         self.limits = limits or Limits()
         self.states: dict[str, State] = {}
         """Those that have failed since they last answered."""
+        self.down: dict[str, float] = {}
+        """The providers that did not answer their latest check, with the time until which this counts."""
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing is known against any deployment."""
+        return not self.states and not self.down
 
     def order(self, names: Sequence[str], now: float) -> Sequence[int]:
         """The places of the deployments `names` in the order to ask them: as given, but the open ones last,
         and of these first the one whose trial is nearest.
         """
-        states = self.states
-        if not states:
+        if self.calm:
             return range(len(names))
         last: list[tuple[float, int]] = []
         first: list[int] = []
         for place, name in enumerate(names):
-            state = states.get(name)
-            if state is None or not state.until or (state.until <= now and not state.trying):
+            until = self._open_until(name, now)
+            if until is None:
                 first.append(place)
             else:
-                last.append((state.until, place))
+                last.append((until, place))
         return [*first, *(place for _, place in sorted(last))]
 
     def known(self, provider: str) -> list[str]:
         """The names of a provider's deployments that have failed since they last answered."""
-        return [name for name in self.states if name.partition("/")[0] == provider]
+        return [name for name in self.states if provider_of(name) == provider]
+
+    def closed(self, name: str, now: float) -> bool:
+        """Whether a deployment is asked in its own place: it works, or is due for a trial."""
+        return self._open_until(name, now) is None
+
+    def _open_until(self, name: str, now: float) -> float | None:
+        """When the next trial of a deployment is due; None = it is asked in its own place (`closed`)."""
+        state, down = self.states.get(name), self.down.get(provider_of(name), 0.0)
+        if state is None or not state.until or (state.until <= now and not state.trying):
+            return down if down > now else None
+        return max(state.until, down)
 
     def forget(self, now: float) -> None:
         """Forget the failures that are longer ago than the longest pause: nobody has asked since."""
@@ -85,23 +106,35 @@ class Breakers:
         old = [name for name, one in self.states.items() if now - one.latest > most and one.until <= now]
         for name in old:
             del self.states[name]
+        for provider in [provider for provider, until in self.down.items() if until <= now]:
+            del self.down[provider]
 
-    def began(self, name: str, now: float) -> None:
-        """An attempt at a deployment begins. One whose pause is over is tried by this attempt alone."""
+    def began(self, name: str, now: float) -> bool:
+        """An attempt at a deployment begins. One whose pause is over is tried by this attempt alone: for
+        another pause it counts as open. Returns whether it is such a trial.
+        """
         state = self.states.get(name)
-        if state is not None and state.until and state.until <= now:
-            state.trying = True
+        if state is None or not state.until or state.until > now:
+            return False
+        state.trying = True
+        state.due, state.until = state.until, now + state.pause
+        return True
 
     def succeeded(self, name: str) -> bool:
-        """A deployment has answered. Returns whether its breaker was open."""
+        """A deployment has answered, and so has its provider. Returns whether its breaker was open."""
         state = self.states.pop(name, None)
+        if self.down:
+            self.down.pop(provider_of(name), None)
         return state is not None and state.until > 0
 
     def abandoned(self, name: str) -> None:
-        """An attempt has ended and says nothing about its deployment, as when the client has gone."""
+        """An attempt has ended and says nothing about its deployment, as when the client has gone. If it was
+        a trial, another one may follow at once.
+        """
         state = self.states.get(name)
-        if state is not None:
+        if state is not None and state.trying:
             state.trying = False
+            state.until = state.due
 
     def failed(self, name: str, outcome: Outcome, now: float) -> bool:
         """An attempt has failed. Returns whether this has opened the breaker."""
@@ -114,9 +147,40 @@ class Breakers:
         state = self.states.setdefault(name, State())
         state.failed += 1
         state.latest = now
-        if not limits.failures or state.failed < limits.failures or state.until > now:
+        if not limits.failures or state.failed < limits.failures:
+            return False
+        if state.until > now and not state.trying:
             return False
         state.pause = min(limits.pause_max, 2 * state.pause) if state.pause else limits.pause
         state.until = now + state.pause
         state.trying = False
         return True
+
+    def checked(self, provider: str, now: float, until: float | None) -> bool:
+        """A provider was asked whether it answers at all. until: None = it did; else it did not, which counts
+        until then, or until one of its deployments answers. An answer ends the pauses of its deployments, so
+        that each is tried by the next request; but not twice, because then they fail though their provider
+        answers. Returns whether this is news.
+        """
+        own = [state for name, state in self.states.items() if provider_of(name) == provider]
+        if until is not None:
+            news = provider not in self.down
+            self.down[provider] = until
+            for state in own:
+                state.vouched = False
+            return news
+        for state in own:
+            if state.until > now and not state.trying and not state.vouched:
+                state.until, state.vouched = now, True
+        return self.down.pop(provider, None) is not None
+
+    def ails(self, provider: str) -> bool:
+        """Whether a deployment of this provider has an open breaker, or the provider did not answer."""
+        if provider in self.down:
+            return True
+        return any(one.until and provider_of(name) == provider for name, one in self.states.items())
+
+
+def provider_of(name: str) -> str:
+    """The provider in a deployment's name."""
+    return name.partition("/")[0]

@@ -7,7 +7,9 @@ and a route's deployments comes the order in which a request asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -33,6 +35,15 @@ class Calling(NamedTuple):
     key: Key | None
 
 
+class _Mood:
+    """Whether all is calm, for a memory and all its views."""
+
+    __slots__ = ("calm",)
+
+    def __init__(self) -> None:
+        self.calm = True
+
+
 class Health:
     """The memory of one process. pools: by provider; one made in code has none, and a single account.
     disabled: the providers that an operator has said are not to be asked. calm: nothing is known against any
@@ -44,7 +55,25 @@ class Health:
         self.pools: dict[str, Pool] = {}
         self.breakers = Breakers()
         self.disabled: set[str] = set()
-        self.calm = True
+        self._mood = _Mood()
+        self._whole = self
+        self.share: Callable[[Calling | None], None] | None = None
+        """Tells the other workers what was learnt from an attempt; None as its argument = all that has
+        changed. None = there are no other workers.
+        """
+
+    def _turn(self, calm: bool) -> None:  # noqa: FBT001 - the setter of a property
+        self._mood.calm = calm
+
+    calm = property(attrgetter("_mood.calm"), _turn)  # in C: each request looks at it
+
+    def view(self) -> Health:
+        """The same memory for the requests of one configuration, which name a key by its place in a pool:
+        other pools of later configurations do not change it. All else is shared.
+        """
+        view = copy(self)
+        view.pools = dict(self.pools)
+        return view
 
     def revive(self, provider: str | None = None, key: str | None = None) -> None:
         """Forget what is known against keys and deployments. provider: only its own; None = all providers'.
@@ -56,10 +85,22 @@ class Health:
                     one.revive()
         if provider is None:
             self.breakers.states.clear()
+            self.breakers.down.clear()
         elif key is None:
+            self.breakers.down.pop(provider, None)
             for name in self.breakers.known(provider):
                 del self.breakers.states[name]
         self.settle(0.0)
+        if self.share is not None:
+            self.share(None)
+
+    def checked(self, provider: str, now: float, until: float | None) -> bool:
+        """A provider was asked whether it answers: see `Breakers.checked`. Returns whether this is news."""
+        news = self.breakers.checked(provider, now, until)
+        self.settle(now)
+        if self.share is not None:
+            self.share(None)
+        return news
 
     def enable(self, provider: str, key: str | None = None, *, enabled: bool = True) -> None:
         """Let requests ask a provider, or one of its keys, again; `enabled=False`: not from now on. Running
@@ -83,10 +124,9 @@ class Health:
 
     def settle(self, now: float) -> None:
         """Find out whether all is calm, as after other pools or settings."""
+        pools = self._whole.pools  # of the latest configuration, also in a view
         self.calm = (
-            not self.disabled
-            and not self.breakers.states
-            and all(pool.calm(now) for pool in self.pools.values())
+            not self.disabled and self.breakers.calm and all(pool.calm(now) for pool in pools.values())
         )
 
     def order(self, route: Route, now: float) -> Asking:
@@ -121,12 +161,15 @@ class Health:
     def began(self, candidate: Candidate, now: float) -> Calling:
         """An attempt begins. One of the three below has to follow."""
         deployment = candidate.deployment
-        self.breakers.began(deployment.name, now)
+        trial = self.breakers.began(deployment.name, now)
         pool = self.pools.get(deployment.provider)
         key = None if pool is None else pool.keys[candidate.account]
         if key is not None:
             key.begin(now)
-        return Calling(deployment, key)
+        calling = Calling(deployment, key)
+        if trial and self.share is not None:
+            self.share(calling)
+        return calling
 
     def answered(self, calling: Calling) -> bool:
         """An attempt was answered. Returns whether its deployment was thought to fail."""
@@ -134,7 +177,10 @@ class Health:
         if key is not None:
             key.end()
             key.works(deployment.model)
-        return self.breakers.succeeded(deployment.name)
+        news = self.breakers.succeeded(deployment.name)
+        if self.share is not None:
+            self.share(calling)
+        return news
 
     def learn(self, calling: Calling, fault: ir.Fault, now: float) -> str | None:
         """Learn from an attempt that has failed. Returns what the operator has to know, if that is new."""
@@ -151,6 +197,8 @@ class Health:
                 told = f"the key …{key.tail} is asked only where nobody else can be: {outcome.value}"
         if self.breakers.failed(deployment.name, outcome, now):
             told = f"failed {self.breakers.limits.failures} times in a row, so it is asked after others"
+        if self.share is not None:
+            self.share(calling)
         return told
 
     def abandoned(self, calling: Calling) -> None:
@@ -159,3 +207,5 @@ class Health:
         if key is not None:
             key.end()
         self.breakers.abandoned(deployment.name)
+        if self.share is not None:
+            self.share(calling)

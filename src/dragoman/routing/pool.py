@@ -10,7 +10,8 @@ Times are monotonic seconds that the caller gives, so that every policy is teste
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -22,6 +23,9 @@ Choice: TypeAlias = Literal["health_aware", "round_robin", "least_used"]
 configured order, so that the provider's prompt cache stays warm; the next one while it rests. `round_robin`:
 in turns. `least_used`: the one with the fewest running requests.
 """
+
+Fact: TypeAlias = Literal["rests", "barred", "retired"]
+"""What can be known against a key: it rests for a model, may not use a model, or is refused."""
 
 REFUSED: Final = 600.0
 """Seconds for which a refused key is asked only where nobody else can be: people have to mend it."""
@@ -119,6 +123,30 @@ class Key:
             self.retired = None
         return not self.disabled and self.retired is None and not self._rests and not self._barred
 
+    def facts(self) -> Iterator[tuple[Fact, str]]:
+        """What may be known against it: the fact, and the model ("" = all models)."""
+        yield from (("rests", model) for model in self._rests)
+        yield from (("barred", model) for model in self._barred)
+        if self.retired is not None:
+            yield "retired", ""
+
+    def until(self, fact: Fact, model: str) -> float:
+        """Until when (monotonic seconds) a fact is known against it; 0 = it is not."""
+        if fact == "retired":
+            return self._until if self.retired is not None else 0.0
+        return (self._rests if fact == "rests" else self._barred).get(model, 0.0)
+
+    def hear(self, fact: Fact, model: str, until: float, why: str) -> None:
+        """Take over a fact from another process, as `until` tells it. why: of a retirement."""
+        if fact == "retired":
+            self.retired, self._until = (why, until) if until else (None, 0.0)
+            return
+        known = self._rests if fact == "rests" else self._barred
+        if not until:
+            known.pop(model, None)
+        elif model in known or len(known) < _MODELS:
+            known[model] = until
+
     def revive(self) -> None:
         """Forget what is known against it. Who has disabled it must enable it."""
         self.retired = None
@@ -188,8 +216,11 @@ class Pool:
             places.sort(key=lambda place: self.keys[place].running)
         return places
 
-    def renew(self, keys: Sequence[Key], choice: Choice) -> None:
-        """Use these keys from now on. What is known of one with the same id stays."""
-        known = {key.id: key for key in self.keys}
-        self.keys = tuple(known.get(key.id, key) for key in keys)
-        self.choice = choice
+    def renewed(self, keys: Sequence[Key], choice: Choice) -> Pool:
+        """The pool with these keys. What is known of one with the same id stays; running requests go on with
+        this pool, in which they know the keys' places.
+        """
+        pool, known = copy(self), {key.id: key for key in self.keys}
+        pool.keys = tuple(known.get(key.id, key) for key in keys)
+        pool.choice = choice
+        return pool

@@ -2,33 +2,63 @@
 
 A gateway is one process, or several workers with a keeper: the process that does what has to be done once on
 a machine. Messages have a subject, which says whose they are, and a value of JSON's types. Nothing is sent
-twice, and nothing is kept for a process that is not there: what must not be lost does not go this way.
+twice, and a message can be lost when a process ends: what must not be lost does not go this way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+import msgspec
 
 Receive: TypeAlias = Callable[[Any], Any]
 """Takes the value of a message. What it returns is the answer, if the message asks."""
 
 
+class KeeperState(msgspec.Struct, frozen=True):
+    """Where the keeper is. state: "here" = in this process, "running" = in its own, "missing" = it has ended
+    and is about to be replaced. process: its process id, None = missing.
+    """
+
+    state: Literal["here", "running", "missing"]
+    process: int | None = None
+
+
 class Peers:
-    """A process without others: it is its own keeper."""
+    """A process without others: it is its own keeper. keeps: whether this process is the keeper. alone:
+    whether there are no other processes.
+    """
+
+    keeps: bool = True
+    alone: bool = True
 
     def __init__(self) -> None:
         self._receivers: dict[str, Receive] = {}
+
+    def open(self) -> None:
+        """Begin to receive messages, in the running event loop. Before it, and after `close`, nothing is sent
+        and nothing comes in. A second call does nothing.
+        """
+
+    def close(self) -> None:
+        """End what `open` has begun."""
+
+    def keeper(self) -> KeeperState:
+        """Where the keeper is now."""
+        return KeeperState("here")
 
     def receive(self, subject: str, receiver: Receive) -> None:
         """Call `receiver` for each message with this subject that comes in; it replaces an earlier one."""
         self._receivers[subject] = receiver
 
     def tell(self, subject: str, value: Any) -> None:
-        """Send a message to all other workers, soon."""
+        """Send a message to all other workers, soon. The keeper receives it, too, if it has a receiver."""
 
     async def ask(self, subject: str, value: Any = None) -> list[Any]:
-        """The answers of all other workers that answer in time, in no order."""
+        """The answers of all other workers, and of the keeper, that answer in time, in no order. Who has no
+        receiver for the subject, or fails, gives none. Without a keeper nobody answers.
+        """
         return []
 
     def hand(self, subject: str, value: Any) -> None:

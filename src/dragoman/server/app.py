@@ -25,7 +25,7 @@ from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.ir.fault import INTERNAL
+from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.admin import access
 from dragoman.server.admin.api import AdminApi
@@ -42,7 +42,7 @@ from dragoman.server.client import ClientGone, HttpClient
 from dragoman.server.connections import Connections
 from dragoman.server.endpoint import Bodies, Door, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
-from dragoman.server.faults import CROWDED, FULL, STOPPING, standing
+from dragoman.server.faults import CROWDED, FULL, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.head import Again, Head
 from dragoman.server.identity import described
@@ -89,6 +89,10 @@ class App:
         self._own_pages = Origins(None, keyed=False)
         """Admits pages of this machine and of apps, and what no page sent: only these may be `_keyless`."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
+        gateway.renewed.append(self._renew)
+
+    def _renew(self) -> None:
+        self._origins.renew(keyed=needs_key(self._gateway.config))
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -126,7 +130,7 @@ class App:
             peer=peer,
         )
         foreign = EXTENSION not in (scope.get("extensions") or ())
-        await self.serve(Arrival(head, head.headers, receive, link, foreign=foreign), AsgiChannel(send))
+        await self.serve(Arrival(head, head.headers, receive, link, foreign=foreign), AsgiChannel(send, link))
 
     def read(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from dragoman.engine.client import Headers
-from dragoman.server.link import Send
+from dragoman.server.link import Link, Send
 
 
 class Channel(Protocol):
@@ -19,6 +19,11 @@ class Channel(Protocol):
     @property
     def begun(self) -> bool:
         """Whether a head has been written."""
+        ...
+
+    @property
+    def lost(self) -> bool:
+        """Whether the client has disconnected."""
         ...
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
@@ -39,13 +44,19 @@ class Channel(Protocol):
 
 
 class AsgiChannel:
-    """A Channel over ASGI. send: the application's."""
+    """A Channel over ASGI. send: the application's. link: the request's, None = not known."""
 
-    __slots__ = ("_send", "begun")
+    __slots__ = ("_link", "_send", "begun")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, link: Link | None = None) -> None:
         self._send = send
+        self._link = link
         self.begun = False
+
+    @property
+    def lost(self) -> bool:
+        """See `Channel`."""
+        return self._link is not None and self._link.lost
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """See `Channel`."""

@@ -61,6 +61,11 @@ class HttpClient(msgspec.Struct, eq=False):
         """Whether headers have been sent."""
         return self.channel.begun
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client has disconnected."""
+        return self.channel.lost
+
     def answer(self, status: int, headers: Headers, body: bytes) -> Coroutine[Any, Any, None]:
         """Send a whole answer. It is JSON unless the first of `headers` states its content type."""
         if self._pulse is not None:

@@ -9,12 +9,6 @@ from dragoman.net.codings import TAKEN, UNKNOWN
 
 if TYPE_CHECKING:
     from dragoman.server.endpoint import Endpoint
-STOPPING: Final = ir.Fault(
-    "unavailable",
-    "The gateway is shutting down. Send the request again to another instance, or later.",
-    "gateway_stopping",
-    blame="gateway",
-)
 CROWDED: Final = ir.Fault(
     "unavailable",
     "The gateway has no memory left for this request body at the moment. Try again later.",

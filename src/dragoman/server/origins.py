@@ -38,8 +38,13 @@ class Origins:
     """
 
     def __init__(self, allowed: Collection[str] | None, *, keyed: bool) -> None:
-        self._any = keyed if allowed is None else "*" in allowed
         self._allowed = None if allowed is None else frozenset(allowed)
+        self._any = False
+        self.renew(keyed=keyed)
+
+    def renew(self, *, keyed: bool) -> None:
+        """Note whether clients need keys from now on."""
+        self._any = keyed if self._allowed is None else "*" in self._allowed
 
     def admits(self, origin: str | None) -> bool:
         """Whether a page of this origin may send requests; True for None, because then no page sent it."""

@@ -311,6 +311,7 @@ class _Answered:
     """A client inside the gateway, which keeps a whole answer. Implements `engine.client.Client`."""
 
     begun = False
+    gone = True
 
     def __init__(self) -> None:
         self.status = 0

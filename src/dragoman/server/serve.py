@@ -1,8 +1,8 @@
 """Runs the application under uvicorn in one process, with one event loop and a drain at the end.
 
 The first stop signal lets running requests finish, up to the configured time. After SIGTERM the port stays
-open for a while, so that load balancers notice. The second signal ends everything at once. SIGHUP reads the
-secret files again. If there are several workers, each gets these orders from its parent instead.
+open for a while, so that load balancers notice. The second signal ends everything at once. SIGHUP, and a
+change of its files, load the configuration again. If there are several workers, their parent does all this.
 """
 
 from __future__ import annotations
@@ -14,33 +14,27 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from types import FrameType
 from typing import Final
 
 import uvicorn
 
 from dragoman.assembly.core import Core
-from dragoman.config.reread import Reading
+from dragoman.config.watch import Watch
 from dragoman.errors import DragomanError
 from dragoman.seams.tasks import spawn
 from dragoman.server.admin.api import AdminApi
 from dragoman.server.app import App
 from dragoman.server.doors import Doors, Opened
 from dragoman.server.http import uvicorn_options
+from dragoman.server.orders import CLOSE, DRAIN, END, Orders
+from dragoman.server.parent import Parent
 
 _BACKLOG = 2048
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
 """The signal SIGHUP; None on Windows, which has none."""
-
-DRAIN: Final = b"d"
-"""The parent's order: stop after running requests; keep the port open for the gateway's `drain_delay`."""
-CLOSE: Final = b"c"
-"""The parent's order: close the port at once, and stop after running requests."""
-END: Final = b"e"
-"""The parent's order: stop at once."""
-REREAD: Final = b"r"
-"""The parent's order: read the secret files again."""
+_LONGEST_PAUSE: Final = 60.0
+"""Seconds after which the watch looks whether its settings have changed."""
 
 
 class CannotListen(DragomanError):
@@ -63,7 +57,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which drains, ends or reads secrets again at signals and at the parent's orders."""
+    """uvicorn's server, which drains, ends or reloads at signals and at the parent's orders."""
 
     def __init__(
         self,
@@ -73,7 +67,6 @@ class _Server(uvicorn.Server):
         ready: Callable[[], None],
         orders: socket.socket | None,
         draining: Callable[[int, float], None],
-        reread: Callable[[Sequence[Reading]], None],
         doors: Doors,
         admin: AdminApi,
     ) -> None:
@@ -83,13 +76,12 @@ class _Server(uvicorn.Server):
         self._admin = admin
         self._ready = ready
         self._draining = draining
-        self._reread = reread
         self._orders = orders
+        self._read = Orders()
+        self._parent: Parent | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._orders is not None:
-            await self._obey_first(self._orders)
         await super().startup(sockets)
         await self._doors.open()
         gc.collect()
@@ -97,9 +89,12 @@ class _Server(uvicorn.Server):
         gc.set_threshold(10_000, 20, 20)
         self._loop = asyncio.get_running_loop()
         if self._orders is not None:
+            self._parent = Parent(self._orders, self._gateway.reloads)
             self._loop.add_reader(self._orders, self._obey, self._orders)
-        elif _HANGUP is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(_HANGUP, self._hung_up)
+        else:
+            spawn(watch(self._gateway), "watching the configuration")
+            if _HANGUP is not None and threading.current_thread() is threading.main_thread():
+                signal.signal(_HANGUP, self._hung_up)
         if self._gateway.workers > 1:
             spawn(self._admin.orders.join(), "orders of operators")
         if not self.should_exit:
@@ -127,15 +122,12 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leave, delay)
 
     def _hung_up(self, sig: int, frame: FrameType | None) -> None:
-        """Read the secret files again soon. A closed terminal sends SIGHUP as well, so it ends nothing."""
+        """Load the configuration again soon. A closed terminal sends SIGHUP as well, so it ends nothing."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._reread_soon)
+            self._loop.call_soon_threadsafe(self._reload_soon)
 
-    def _reread_soon(self) -> None:
-        spawn(self._reread_secrets(), "reading secrets again")
-
-    async def _reread_secrets(self) -> None:
-        self._reread(await self._gateway.reread_secrets())
+    def _reload_soon(self) -> None:
+        spawn(self._gateway.reload(), "reloading")
 
     def _leave(self, delay: float) -> None:
         """Close the port after `delay` seconds, and stop after running requests; at once if `force_exit`."""
@@ -154,26 +146,36 @@ class _Server(uvicorn.Server):
     def _close(self) -> None:
         self.should_exit = True
 
-    async def _obey_first(self, orders: socket.socket) -> None:
-        """Read the secret files again before the first request, if the parent has already ordered REREAD."""
-        with suppress(BlockingIOError):
-            if orders.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == REREAD:
-                orders.recv(1)
-                await self._reread_secrets()
-
     def _obey(self, orders: socket.socket) -> None:
         """Read the parent's orders and carry them out. If the parent has gone, do as for CLOSE."""
-        said = orders.recv(16)
-        if REREAD in said:
-            self._reread_soon()
-            if not said.strip(REREAD):
-                return
+        said = orders.recv(65_536)
+        stops = set() if said else {CLOSE}
+        for one in self._read.feed(said):
+            if isinstance(one, bytes):
+                stops.add(one)
+            elif self._parent is not None:
+                self._parent.heard(one)
         if not said:
             asyncio.get_running_loop().remove_reader(orders)
-        delay = self._gateway.drain_delay if DRAIN in said else 0.0
-        self._gateway.stopping(delay)
-        self.force_exit |= END in said
-        self._leave(delay)
+        if stops:
+            delay = self._gateway.drain_delay if DRAIN in stops else 0.0
+            self._gateway.stopping(delay)
+            self.force_exit |= END in stops
+            self._leave(delay)
+
+
+async def watch(gateway: Core) -> None:
+    """Load the configuration of a gateway again whenever its files have changed, until cancelled."""
+    monotonic = gateway.seams.monotonic
+    loaded = gateway.loaded
+    looking = Watch(loaded, monotonic())
+    while True:
+        await asyncio.sleep(min(looking.pause, _LONGEST_PAUSE))
+        if await asyncio.to_thread(looking.look, monotonic()):
+            await gateway.reloads.reload(quiet=True)
+        if gateway.loaded is not loaded:
+            loaded = gateway.loaded
+            looking.follow(loaded)
 
 
 def serve(
@@ -184,15 +186,13 @@ def serve(
     doors: Sequence[Opened] = (),
     orders: socket.socket | None = None,
     draining: Callable[[int, float], None] = lambda _running, _delay: None,
-    reread: Callable[[Sequence[Reading]], None] = lambda _readings: None,
 ) -> None:
     """Serve on `listener` until a signal or an order ends it.
 
     ready: called once, when requests are answered. doors: the operators' ways in. orders: a worker's socket
-    to its parent, which sends DRAIN, CLOSE, END or REREAD; its end means CLOSE. None = signals give the
-    orders. draining: called when a stop begins and requests still run or the port stays open; arguments: the
-    number of running requests, the seconds for which the port stays open. reread: called with the result for
-    each secret, after the files were read.
+    to its parent, which sends DRAIN, CLOSE or END, and messages about reloads; its end means CLOSE. None =
+    signals give the orders. draining: called when a stop begins and requests still run or the port stays
+    open; arguments: the number of running requests, the seconds for which the port stays open.
     """
     app = App(gateway)
     config = uvicorn.Config(
@@ -209,7 +209,6 @@ def serve(
         ready=ready,
         orders=orders,
         draining=draining,
-        reread=reread,
         doors=Doors(app, doors, config),
         admin=app.admin,
     )

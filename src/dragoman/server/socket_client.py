@@ -33,6 +33,10 @@ class SocketClient:
         self._prefix = prefix
         self.begun = False
 
+    @property
+    def gone(self) -> bool:
+        return self._link.lost
+
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer (a JSON object); an error (400 and above) with its status and headers."""
         self._exchange.status = status

@@ -1,9 +1,13 @@
-"""The parent process of several workers: holds the listening socket; starts, replaces and stops workers.
+"""The parent process of several workers: holds the listening socket; starts, replaces and stops workers, and
+the keeper, the process that does what must be done once on a machine.
 
-A worker is a fork of the parent, made after everything is loaded. So the parent must never run an event loop
-or a thread, nor open anything that a fork must not share. Over a socket pair the worker reports once that it
-answers requests, and the parent sends its orders (`server.serve`); the pair's end tells a worker that the
-parent died. The parent handles all signals. See docs/decisions/0010-workers.md.
+Each of them is a fork of the parent, made after everything is loaded. So the parent must never run an event
+loop or a thread, nor open anything that a fork must not share. Over a socket pair the child reports once that
+it is ready, and the parent sends its orders (`server.orders`); the pair's end tells a child that the parent
+died. The parent handles all signals, and notices when the configuration's files change; then it has all
+processes reload (`server.rounds`). Another socket pair for each worker connects it with the keeper; the
+parent has both ends of it, so that a replacement of either gets them. See docs/decisions/0010-workers.md,
+0037-one-keeper.md and 0038-reload.md.
 """
 
 from __future__ import annotations
@@ -18,14 +22,21 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 from typing import Final, NoReturn
 
+from dragoman.assembly.reload import Outcome
+from dragoman.config.differences import fingerprint
+from dragoman.config.load import Loaded
+from dragoman.config.watch import Watch
 from dragoman.errors import DragomanError
 from dragoman.observe.board import Board
 from dragoman.seams.clock import SYSTEM
-from dragoman.server.serve import CLOSE, DRAIN, END, REREAD
+from dragoman.server.lines import pair
+from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, send, written
+from dragoman.server.rounds import Rounds
 
 log = logging.getLogger("dragoman.server.supervisor")
 
@@ -47,32 +58,60 @@ class NotStarted(DragomanError):
 class Worker:
     """What a worker knows of its parent and of the other workers. number: from 1 to `count`; a replacement
     has its predecessor's. count: of all workers. orders: the socket over which the parent sends its orders.
-    board: the shared memory with the counters of all workers.
+    board: the shared memory with the counters of all workers. line: the socket to the keeper, None = there is
+    no keeper. loaded: the configuration in force; None = the program's first one.
     """
 
     number: int
     count: int
     orders: socket.socket
     board: Board
+    line: socket.socket | None = None
+    loaded: Loaded | None = None
 
     def ready(self, message: bytes) -> None:
         """Tell the parent that this worker answers requests. message: one line, for `announce`."""
-        with contextlib.suppress(OSError):  # the parent has gone; `orders` will end, too
-            self.orders.sendall(message + b"\n")
+        _report(self.orders, message)
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """What the keeper knows of its parent and of the workers. orders, board, loaded: as for a worker. lines:
+    the sockets to the workers, in the order of their numbers.
+    """
+
+    orders: socket.socket
+    board: Board
+    lines: Sequence[socket.socket]
+    loaded: Loaded | None = None
+
+    def ready(self) -> None:
+        """Tell the parent that the keeper is at work."""
+        _report(self.orders, b"")
+
+
+def _report(orders: socket.socket, message: bytes) -> None:
+    with contextlib.suppress(OSError):  # the parent has gone; `orders` will end, too
+        orders.sendall(message + b"\n")
 
 
 @dataclass
 class _Place:
-    """One of the places for workers: its running process, or when the next one starts (`due`).
+    """One of the places for child processes: its running process, or when the next one starts (`due`).
 
-    pid: 0 = no process runs. line: the parent's end of the socket pair, None = closed. said: what the worker
-    has sent of its message. pause: seconds that the latest start was put off. began, due: monotonic seconds.
+    name: for the log. number: its slot of the board. live: the whole life of its process, which gets its
+    socket to the parent. pid: 0 = no process runs. line: the parent's end of the socket pair, None = closed.
+    said: what the process has sent of its first message; orders: cuts the later ones. pause: seconds that the
+    latest start was put off. began, due: monotonic seconds.
     """
 
+    name: str
     number: int
+    live: Callable[[socket.socket], None]
     pid: int = 0
     line: socket.socket | None = None
     said: bytes = b""
+    orders: Orders = field(default_factory=Orders)
     ready: bool = False
     began: float = 0.0
     due: float = 0.0
@@ -80,19 +119,22 @@ class _Place:
 
     def order(self, what: bytes) -> None:
         if self.line is not None:
-            with contextlib.suppress(OSError):  # it has just died, or hangs and no longer reads orders
-                self.line.send(what, socket.MSG_DONTWAIT)
+            send(self.line, what)  # it may have just died, or hang and no longer read orders
 
-    def hear(self, line: socket.socket) -> None:
-        """Read more of the message by which a starting worker reports that it is ready, and note if it is."""
+    def hear(self, line: socket.socket) -> list[Message]:
+        """Read more of what the process says, and note if it reports that it is ready. Returns the messages
+        after that.
+        """
         try:
             heard = line.recv(65_536)
         except ConnectionResetError:  # it died before it read its orders
             heard = b""
-        self.said += heard
-        self.ready = self.said.endswith(b"\n")
         if not heard:
             self.hang_up()
+        if not self.ready:
+            self.said, ended, heard = (self.said + heard).partition(b"\n")
+            self.ready = bool(ended)
+        return [one for one in self.orders.feed(heard) if not isinstance(one, bytes)]
 
     def hang_up(self) -> None:
         if self.line is not None:
@@ -107,20 +149,29 @@ def supervise(
     announce: Callable[[bytes], None],
     *,
     drain: float,
+    keep: Callable[[Keeper], None] | None = None,
+    loaded: Loaded | None = None,
+    told: Callable[[Outcome], None] = lambda _outcome: None,
 ) -> None:
-    """Run `count` workers until a signal stops them and all of them have ended.
+    """Run `count` workers and the keeper until a signal stops them and all of them have ended.
 
     The first SIGTERM or SIGINT lets the workers finish their requests, for at most `drain` seconds; after
     SIGTERM the port stays open for a part of this time (`Gateway.drain_delay`). The second one ends them at
-    once. SIGHUP makes them read the secret files again. listener: the socket on which they accept; the parent
-    closes it at the first stop signal. work: a worker's whole life, called in its own process, where
-    `supervise` never returns. announce: called once with the first worker's message, when all workers answer
-    requests.
+    once. The keeper stops after the last worker, or at the second signal. SIGHUP, a change of the
+    configuration's files, and a worker's question make all of them use the new configuration, or none.
+    listener: the socket on which the workers accept; the parent closes it at the first stop signal. work: a
+    worker's whole life, called in its own process, where `supervise` never returns. keep: the same for the
+    keeper, None = there is none. announce: called once with the first worker's message, when all workers
+    answer requests and the keeper is at work. loaded: the configuration that they begin with; None = there
+    are no reloads. told: called with what became of each reload.
 
     Must run in the main thread of a process without other threads. Raises NotStarted, and KeyboardInterrupt
     if it was stopped before all workers answered.
     """
-    _Parent(listener, count, work, announce, drain).run()
+    parent = _Parent(listener, count, work, announce, drain=drain, keep=keep)
+    if loaded is not None:
+        parent.reloads(loaded, told)
+    parent.run()
 
 
 class _Parent:
@@ -130,19 +181,49 @@ class _Parent:
         count: int,
         work: Callable[[Worker], None],
         announce: Callable[[bytes], None],
+        *,
         drain: float,
+        keep: Callable[[Keeper], None] | None,
     ) -> None:
         self._listener = listener
-        self._places = [_Place(number) for number in range(1, count + 1)]
         self._board = Board(count)
+        self._pairs = [] if keep is None else [pair() for _ in range(count)]
+        """For each worker its own end of its line to the keeper, and the keeper's end."""
         self._work = work
+        self._keep = keep
+        self._workers = [
+            _Place(f"worker {number}", number, partial(self._as_worker, number))
+            for number in range(1, count + 1)
+        ]
+        self._keeper = None if keep is None else _Place("the keeper", self._board.keeper, self._as_keeper)
+        self._places = self._workers if self._keeper is None else [*self._workers, self._keeper]
         self._announce = announce
         self._drain = drain
         self._announced = False
         self._stopping = False
-        self._reread = False
+        self._rounds: Rounds | None = None
+        self._watch: Watch | None = None
+        self._watched: Loaded | None = None
+        self._look_at = math.inf
         self._failure: NotStarted | None = None
         self._kill_at = math.inf
+
+    def reloads(self, loaded: Loaded, told: Callable[[Outcome], None]) -> None:
+        """Reload this configuration when it is wanted; see `supervise`."""
+
+        def tell(outcome: Outcome) -> None:
+            if _writable():
+                told(outcome)
+
+        self._watch = Watch(loaded, SYSTEM.monotonic())
+        self._rounds = Rounds(
+            loaded,
+            fingerprint(loaded.config),
+            send=self._send,
+            running=lambda: [place.number for place in self._places if place.pid],
+            told=tell,
+            lost=self._lose,
+        )
 
     def run(self) -> None:
         gc.collect()
@@ -152,6 +233,7 @@ class _Parent:
                 self._start_who_is_due()
                 self._listen(noted)
                 self._bury_the_dead()
+                self._reload()
                 if not self._announced and all(place.ready for place in self._places):
                     self._announced = True
                     self._announce(self._places[0].said.rstrip())
@@ -163,26 +245,60 @@ class _Parent:
             raise KeyboardInterrupt
 
     def _listen(self, noted: socket.socket) -> None:
-        """Wait for a signal, a message of a starting worker, or the next time limit; handle the first two."""
-        starting = {place.line: place for place in self._places if place.line and not place.ready}
+        """Wait for a signal, a message of a process, or the next time limit; handle the first two."""
+        lines = {place.line: place for place in self._places if place.line}
         times = [self._kill_at]
         if not self._stopping:
             times += [place.due for place in self._startable() if not place.pid]
+            times += [self._look_at] if self._rounds is None else [self._look_at, self._rounds.due]
         first = min(times)
         patience = None if first == math.inf else max(0.0, first - SYSTEM.monotonic())
-        heard, _, _ = select.select([noted, *starting], [], [], patience)
+        heard, _, _ = select.select([noted, *lines], [], [], patience)
         for line in heard:
             if line is noted:
                 for number in noted.recv(4096):
                     if number in _STOPS:
                         self._stop(CLOSE if number == signal.SIGINT else DRAIN)
-                    elif number == signal.SIGHUP:
-                        self._renew()
+                    elif number == signal.SIGHUP and self._rounds is not None and not self._stopping:
+                        self._rounds.begin(SYSTEM.monotonic())
             else:
-                starting[line].hear(line)
+                self._heard(lines[line], line)
+
+    def _heard(self, place: _Place, line: socket.socket) -> None:
+        for message in place.hear(line):
+            if self._rounds is not None and not self._stopping:
+                self._rounds.heard(place.number, message, SYSTEM.monotonic())
+
+    def _reload(self) -> None:
+        """Do what is due of a reload, and look whether one is wanted."""
+        rounds, watch, now = self._rounds, self._watch, SYSTEM.monotonic()
+        if rounds is None or watch is None or self._stopping:
+            return
+        rounds.tick(now)
+        if now >= self._look_at and rounds.phase == "rest" and watch.look(now):
+            rounds.begin(now, quiet=True)
+        if rounds.loaded is not self._watched:
+            self._watched = rounds.loaded
+            watch.follow(rounds.loaded)
+        if now >= self._look_at or self._look_at == math.inf:
+            self._look_at = now + watch.pause
+
+    def _send(self, number: int, message: Message) -> None:
+        self._places[number - 1].order(written(message))
+
+    def _lose(self, number: int) -> None:
+        """End a process that does not follow the others; another one takes its place."""
+        place = self._places[number - 1]
+        if place.pid:
+            _say(logging.ERROR, f"{place.name} (process {place.pid}) does not reload and is killed")
+            os.kill(place.pid, signal.SIGKILL)
 
     def _startable(self) -> Sequence[_Place]:
-        """The places that may start a worker: only the first until its worker answered or all did."""
+        """The places that may start a process: only the first until its worker answered or all did; none
+        while it is not decided which configuration they begin with.
+        """
+        if self._rounds is not None and self._rounds.phase == "preparing":
+            return ()
         first = self._places[0]
         return self._places if self._announced or first.ready else (first,)
 
@@ -194,19 +310,17 @@ class _Parent:
                 try:
                     self._start(place)
                 except OSError as error:
-                    self._rest(place, f"worker {place.number} cannot be started: {error.strerror}")
+                    self._rest(place, f"{place.name} cannot be started: {error.strerror}")
 
     def _start(self, place: _Place) -> None:
         place.began = SYSTEM.monotonic()
-        place.said, place.ready = b"", False
+        place.said, place.orders, place.ready = b"", Orders(), False
         place.line, theirs = socket.socketpair()
-        if self._reread:
-            place.order(REREAD)  # the first order: a fork has the secrets that the parent read at its start
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)  # until the child has its own handlers
         try:
             place.pid = os.fork()
             if place.pid == 0:
-                self._become(Worker(place.number, len(self._places), theirs, self._board), unblocked)
+                self._become(place, theirs, unblocked)
         except OSError:
             place.hang_up()
             raise
@@ -214,25 +328,50 @@ class _Parent:
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
 
-    def _become(self, worker: Worker, unblocked: set[int | signal.Signals]) -> NoReturn:
+    @property
+    def _loaded(self) -> Loaded | None:
+        """The configuration in force; None = there are no reloads."""
+        return None if self._rounds is None else self._rounds.loaded
+
+    def _as_worker(self, number: int, orders: socket.socket) -> None:
+        """Be a worker, in its own process."""
+        line = None
+        for worker, (its_end, keepers_end) in enumerate(self._pairs, 1):
+            keepers_end.close()
+            if worker == number:
+                line = its_end
+            else:
+                its_end.close()
+        self._work(Worker(number, len(self._workers), orders, self._board, line, self._loaded))
+
+    def _as_keeper(self, orders: socket.socket) -> None:
+        """Be the keeper, in its own process."""
+        self._listener.close()  # otherwise the port would stay open after the last worker
+        for its_end, _ in self._pairs:
+            its_end.close()
+        assert self._keep is not None
+        lines = [keepers_end for _, keepers_end in self._pairs]
+        self._keep(Keeper(orders, self._board, lines, self._loaded))
+
+    def _become(self, mine: _Place, orders: socket.socket, unblocked: set[int | signal.Signals]) -> NoReturn:
         code = 1
         try:
             for place in self._places:
-                place.hang_up()  # an open copy would hide the parent's death from its worker
+                place.hang_up()  # an open copy would hide the parent's death from its child
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-            self._work(worker)
+            mine.live(orders)
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         except KeyboardInterrupt:
             code = 0
         except BaseException:
-            log.exception("worker %d has failed", worker.number)
+            log.exception("%s has failed", mine.name)
         finally:
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError):
@@ -252,42 +391,46 @@ class _Parent:
         answered, place.ready = place.ready, False
         place.hang_up()
         if self._stopping:
+            self._release_keeper()
             return
+        if self._rounds is not None:
+            self._rounds.gone(place.number, SYSTEM.monotonic())
         if code > 0 and not answered and not self._announced:
-            self._failure = NotStarted(f"worker {place.number} could not start")
+            self._failure = NotStarted(f"{place.name} could not start")
             self._stop(CLOSE)
             return
-        self._rest(place, f"worker {place.number} (process {pid}) has ended {_how(code)}")
+        self._rest(place, f"{place.name} (process {pid}) has ended {_how(code)}")
 
     def _rest(self, place: _Place, why: str) -> None:
-        """Set when the place's next worker starts: later each time while workers end young. why: to log."""
+        """Set when the place's next process starts: later each time while they end young. why: to log."""
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG
         place.pause = min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX) if young else 0.0
         place.due = now + place.pause
         _say(logging.WARNING, f"{why}; another one starts in {place.pause:g} s")
 
-    def _renew(self) -> None:
-        """Order all workers to read the secret files again; workers that start later will also do so."""
-        self._reread = True
-        for place in self._places:
-            place.order(REREAD)
-
     def _stop(self, order: bytes) -> None:
-        """Order all workers to stop, first by `order`, later by END. Sets `_kill_at`; closes the listener."""
+        """Order all workers to stop, first by `order`, later by END and the keeper too. Sets `_kill_at`;
+        closes the listener.
+        """
         patience = _GRACE if self._stopping else self._drain + _GRACE
-        for place in self._places:
+        for place in self._places if self._stopping else self._workers:
             place.order(END if self._stopping else order)
         self._kill_at = SYSTEM.monotonic() + patience
         self._stopping = True
         self._listener.close()  # so the port refuses new connections once the last worker has closed its copy
+        self._release_keeper()
+
+    def _release_keeper(self) -> None:
+        """Order the keeper to stop, if no worker runs any more. Only after `_stop`."""
+        if self._keeper is not None and not any(worker.pid for worker in self._workers):
+            self._keeper.order(CLOSE)
 
     def _kill(self) -> None:
         self._kill_at = math.inf
         for place in self._places:
             if place.pid:
-                named = f"worker {place.number} (process {place.pid})"
-                _say(logging.ERROR, f"{named} does not stop and is killed")
+                _say(logging.ERROR, f"{place.name} (process {place.pid}) does not stop and is killed")
                 os.kill(place.pid, signal.SIGKILL)
 
 
@@ -302,9 +445,14 @@ def _how(code: int) -> str:
 
 def _say(level: int, message: str) -> None:
     """Log a message, or drop it if stderr is a full pipe, because writing would block the parent."""
-    _, writable, _ = select.select([], [sys.stderr], [], 0)
-    if writable:
+    if _writable():
         log.log(level, message)
+
+
+def _writable() -> bool:
+    """Whether stderr takes a message without a wait."""
+    _, writable, _ = select.select([], [sys.stderr], [], 0)
+    return bool(writable)
 
 
 @contextlib.contextmanager

@@ -21,11 +21,11 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.ir.fault import INTERNAL
+from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.seams.tasks import spawn
 from dragoman.server.endpoint import Endpoint
 from dragoman.server.faces import PathTable
-from dragoman.server.faults import STOPPING, UPGRADE_MISSING, standing
+from dragoman.server.faults import UPGRADE_MISSING, standing
 from dragoman.server.identity import note_client
 from dragoman.server.link import EXTENSION, AsgiScope, Receive, Send, SocketLink
 from dragoman.server.origins import Origins
@@ -245,7 +245,7 @@ class _Socket:
         except RequestFailed as failed:
             await self._fail(failed.fault, exchange, client)
         except asyncio.CancelledError:
-            if not self._link.lost:
+            if not self._link.lost and exchange.fault is None:  # else the stream has told it
                 await self._fail(STOPPING, exchange, client)
             raise
         except Exception:

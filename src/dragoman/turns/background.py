@@ -132,6 +132,8 @@ class Writer:
         self._last_words: Callable[[ir.Fault], bytes]
         """Makes of a fault the last event (JSON), which tells readers that the answer has failed."""
         self.begun = False
+        self.gone = True
+        """`abandon` tells of a stop, because a cancellation stops the answer in the same way."""
         self.over = False
         """Whether the last event has come from the engine. Only storing is left, so nobody stops it."""
         self.accepted: asyncio.Future[StoredResponse | Refused | ir.Fault]

@@ -53,10 +53,6 @@ class Passage:
         self._timers = timers
         self._yields = frozenset(yields)
 
-    def renew(self, account: Account) -> None:
-        """Use another credential from now on. The secrets of the one before stay hidden."""
-        self.account = account.succeeding(self.account)
-
     async def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:

@@ -68,8 +68,6 @@ from dragoman.wire.sse import SSESplitter
 
 _SHORTEST_SECRET = 8
 """Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""
-_MOST_SECRETS = 64
-"""Secrets of one account that are hidden, those of replaced credentials included."""
 _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 """Fields of a fault whose text is never a provider's."""
 _MOST_REMEMBERED = 1024
@@ -94,11 +92,6 @@ class Account(msgspec.Struct, frozen=True):
     tail: str | None = None
     secrets: tuple[str, ...] = ()
     id: str = ""
-
-    def succeeding(self, before: Account) -> Account:
-        """This account, with the secrets of the replaced one added: late answers may repeat them."""
-        retired = [one for one in before.secrets if one not in self.secrets]
-        return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
         """The fault with `[redacted]` for each secret that is long enough to hide. more: further secrets."""
@@ -178,6 +171,7 @@ class WireUpstream:
         self.quirks = quirks
         self.accounts = tuple(accounts)
         self._transport = transport
+        self.chat_url = chat_url
         self._chat = Address(chat_url)
         self._streamed_chat = Address(stream_url or chat_url)
         self._list = None if base_url is None else URL(base_url + dialect.models.path, encoded=True)
@@ -198,13 +192,21 @@ class WireUpstream:
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that are known not to think
 
-    def renew(self, accounts: Sequence[Account]) -> None:
-        """Use other credentials from now on, as many as before: running calls refer to them by index."""
-        self.accounts = tuple(
-            after.succeeding(before) for after, before in zip(accounts, self.accounts, strict=True)
-        )
-        self._headers = [_prepared(account.headers) for account in self.accounts]
-        self._heads = {}
+    def remember(self, before: WireUpstream) -> None:
+        """Know what the upstream of the configuration before has learnt of models, where it has asked at the
+        same URL.
+        """
+        for name, upstream in self._spoken.items():
+            known = before._spoken.get(name)
+            if known is not None and known.chat_url == upstream.chat_url:
+                upstream._lessons, upstream._thoughtless = known._lessons, known._thoughtless
+
+    async def close(self) -> None:
+        """Let go of the upstreams in other dialects, so that no garbage collector is needed to free memory.
+        The transport stays open.
+        """
+        for upstream in tuple(self._spoken.values()):
+            upstream._spoken = {}
 
     def in_dialect(self, name: str) -> WireUpstream:
         """The upstream for its own dialect or one of `further`. Raises KeyError for another."""

@@ -119,6 +119,10 @@ class _Noted:
     def begun(self) -> bool:
         return self._channel.begun
 
+    @property
+    def lost(self) -> bool:
+        return self._channel.lost
+
     def _head(self, status: int, headers: Headers) -> None:
         self._talk.status = status
         named = {name.lower(): value for name, value in headers}

@@ -47,8 +47,10 @@ def test_a_key_that_is_replaced_is_forgotten_and_the_others_are_not(tmp_path: An
         for key in pool.keys:
             key.fails("gpt", Outcome.KEY_PERMANENT, None, gateway.seams.monotonic())
         file.write_text("key-of-another")
-        await gateway.reread_secrets()
-        assert [key.retired is None for key in pool.keys] == [True, False]
+        await gateway.reload()
+        renewed = gateway.providers_health.pools["up"]
+        assert [key.retired is None for key in renewed.keys] == [True, False]
+        assert [key.retired is None for key in pool.keys] == [False, False], "of earlier requests"
         await gateway.close()
 
     asyncio.run(run())

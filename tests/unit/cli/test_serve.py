@@ -12,6 +12,7 @@ import pytest
 from dragoman.cli import serve
 from dragoman.cli.discovery import Server
 from dragoman.config.load import Loaded
+from dragoman.errors import ConfigError
 from dragoman.seams import extras
 from tests.unit.cli.conftest import Run
 
@@ -169,3 +170,61 @@ def test_windows_runs_one_worker(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(serve, "_PLATFORM", "win32")
     code, _, err = run("serve", "--workers", "2", "--port", "0")
     assert (code, err.splitlines()[1]) == (3, " hint: use --workers 1")
+
+
+def test_the_configuration_is_loaded_again_as_at_the_start(
+    run: Run, started: list[tuple[Loaded, Any]], folder: Path
+) -> None:
+    """With the command line, the store and the key of the start."""
+    file = folder / "dragoman.yaml"
+    file.write_text("strict: false")
+    assert run("serve", "--host", "0.0.0.0", "--port", "3").code == 0
+    ((found, key),) = started
+    file.write_text("strict: true")
+    assert found.again is not None
+    again = found.again()
+    assert again.config.strict is True
+    assert again.config.server == found.config.server
+    assert again.config.stores == found.config.stores
+    assert again.config.auth == found.config.auth
+    assert again.config.auth.keys[0].key.reveal() == key.key
+    assert again.again is found.again
+    file.write_text("strict: [")
+    with pytest.raises(ConfigError):
+        found.again()
+
+
+def test_no_key_is_made_while_the_gateway_runs(
+    run: Run, started: list[tuple[Loaded, Any]], folder: Path
+) -> None:
+    """Nobody would see it."""
+    file = folder / "dragoman.yaml"
+    file.write_text("auth: {keys: [mine-of-sixteen-characters]}")
+    assert run("serve", "--host", "0.0.0.0").code == 0
+    ((found, key),) = started
+    assert key is None
+    file.write_text("strict: true")
+    assert found.again is not None
+    with pytest.raises(ConfigError, match=r"auth\.keys: clients of this address need a key"):
+        found.again()
+
+
+def test_servers_that_were_found_at_the_start_stay(
+    run: Run, started: list[tuple[Loaded, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find(**_: Any) -> tuple[Server, ...]:
+        return (Server("ollama", "http://127.0.0.1:11434", ("qwen3:8b",)),)
+
+    monkeypatch.setattr(serve.discovery, "find", find)
+    monkeypatch.setenv("DRAGOMAN_DISCOVER", "true")
+    file = folder / "dragoman.yaml"
+    file.write_text("strict: false")
+    assert run("serve").code == 0
+    ((found, _),) = started
+    assert "ollama" in found.config.providers.named
+    file.write_text("strict: true")
+    assert found.again is not None
+    again = found.again()
+    assert "qwen3:8b" in again.config.models
+    file.write_text("providers: {ollama: {enabled: false}}")
+    assert "qwen3:8b" not in found.again().config.models

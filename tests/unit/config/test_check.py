@@ -26,6 +26,14 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
             "server: {workers: 2}\nstores: {sql: memory}",
             "server.workers: several workers need a shared database (stores.sql: sqlite)",
         ),
+        (
+            "providers: {openai: {keys: k, check: 10ms}}",
+            "providers.openai.check.every: must be at least 1s, or 0 for never",
+        ),
+        (
+            "providers: {up: {base_url: 'https://up.example', base_path: '', chat_path: /ask, check: 1m}}",
+            "providers.up.check: the path of the list of models cannot be derived from this chat_path",
+        ),
         # Names that must exist.
         ("models: {m: {use: nowhere/x}}", "models.m.use: there is no provider nowhere"),
         (

@@ -237,6 +237,7 @@ class _Client:
         self._splitter = SPLITTERS[face.stream.framing](1_000_000)
         self._decoder = face.stream.decoder(STANDARD)
         self.begun = False
+        self.gone = True  # a test cancels the task as a client does that disconnects
         self.headers: dict[str, str] = {}
         self.body = b""
 

@@ -26,8 +26,21 @@ def test_only_what_was_told_lately_and_whole_is_read() -> None:
     board.clear(3)
     assert board.others(1, lambda: 8.0) == []
     board.write(3, b"x" * 100, 8.0)
-    board._memory[2 * len(board._memory) // 3 + 50] = 0
+    board._memory[2 * len(board._memory) // 4 + 50] = 0
     assert board.others(1, lambda: 8.0) == [], "half of it is another one's"
+
+
+def test_the_keeper_has_a_slot_that_tells_no_figures() -> None:
+    board = Board(2)
+    board.write(board.keeper, b"1234", 1.0)
+    assert board.others(1, lambda: 1.0) == []
+    assert board.read(board.keeper, lambda: 2.0) == b"1234"
+    assert board.present(board.keeper, 6.0)
+    assert not board.present(board.keeper, 6.1), "it hangs"
+    board.write(2, b"{}", 5.0)
+    assert [board.workers(6.0), board.workers(6.0, but=2)] == [1, 0]
+    board.clear(board.keeper)
+    assert board.read(board.keeper, lambda: 2.0) is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="workers are forks")

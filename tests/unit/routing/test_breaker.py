@@ -102,3 +102,68 @@ def test_the_deployments_of_a_provider_that_fail() -> None:
     for name in ("a/m", "b/m", "a/n/x"):
         fails(made, name, 0.0)
     assert (made.known("a"), made.known("c")) == (["a/m", "a/n/x"], [])
+
+
+def test_while_it_is_tried_it_counts_as_open_for_another_pause() -> None:
+    """So other processes, which are told the same time, take over if the one that tries it has died."""
+    made = breakers()
+    fails(made, "a/m", 0.0)
+    fails(made, "a/m", 0.0)
+    assert made.began("a/m", 12.0)
+    assert made.states["a/m"].until == 22.0
+    assert not made.began("a/m", 13.0), "another one is no trial"
+    made.abandoned("a/m")
+    assert made.states["a/m"].until == 10.0
+    assert not made.began("b/m", 13.0)
+
+
+def test_a_provider_that_does_not_answer_a_check_comes_last() -> None:
+    made = breakers()
+    assert made.calm
+    assert made.checked("a", 0.0, 60.0)
+    assert not made.checked("a", 10.0, 70.0), "no news"
+    assert (made.calm, made.ails("a"), made.ails("b")) == (False, True, False)
+    assert list(made.order(["a/m", "a/n", "b/m"], 69.0)) == [2, 0, 1]
+    assert list(made.order(["a/m", "b/m"], 70.0)) == [0, 1], "who checks has ended"
+    made.forget(70.0)
+    assert made.calm
+    made.checked("a", 80.0, 160.0)
+    assert not made.succeeded("a/n")
+    assert made.calm, "a request was answered meanwhile"
+    made.checked("a", 90.0, 160.0)
+    assert made.checked("a", 100.0, None)
+    assert not made.checked("a", 110.0, None)
+    assert made.calm
+
+
+def test_an_answered_check_ends_pauses_but_not_for_ever() -> None:
+    made = breakers()
+    for name in ("a/m", "b/m"):
+        fails(made, name, 0.0)
+        fails(made, name, 0.0)
+    assert not made.checked("a", 1.0, None)
+    assert list(made.order(NAMES, 1.0)) == [0, 2, 1]
+    assert made.began("a/m", 1.0)
+    assert made.failed("a/m", Outcome.SERVER, 2.0)
+    made.checked("a", 3.0, None)
+    assert list(made.order(NAMES, 3.0)) == [2, 1, 0], "its provider answers, and it fails nevertheless"
+    made.checked("a", 4.0, 60.0)
+    made.checked("a", 5.0, None)
+    assert list(made.order(NAMES, 5.0)) == [0, 2, 1], "its provider was down"
+    made.began("a/m", 5.0)
+    made.checked("a", 6.0, 60.0)
+    made.checked("a", 7.0, None)
+    assert made.states["a/m"].until == 25.0, "a trial runs"
+    made.succeeded("a/m")
+    assert list(made.order(NAMES, 8.0)) == [0, 2, 1]
+
+
+def test_who_is_down_and_open_comes_after_who_is_open() -> None:
+    made = breakers()
+    fails(made, "a/m", 0.0)
+    fails(made, "a/m", 0.0)
+    fails(made, "b/m", 0.0)
+    fails(made, "b/m", 0.0)
+    made.checked("a", 0.0, 60.0)
+    assert list(made.order(NAMES, 1.0)) == [2, 1, 0]
+    assert list(made.order(NAMES, 11.0)) == [1, 2, 0]

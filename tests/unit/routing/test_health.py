@@ -174,3 +174,57 @@ def test_one_provider_or_one_key_can_be_forgotten() -> None:
     made.enable("one", "1a", enabled=False)
     made.revive("one")
     assert made.pools["one"].keys[0].disabled, "who has disabled it must enable it"
+
+
+def test_requests_of_an_earlier_configuration_keep_the_places_of_their_keys() -> None:
+    """The others have a pool with other keys; what either learns counts for both."""
+    made = health()
+    earlier = made.view()
+    pool = made.pools["one"]
+    made.pools["one"] = pool.renewed([Key("1c", "dddd"), *pool.keys[1:]], "health_aware")
+    later = made.view()
+    assert earlier.began(Candidate(ONE, 0), 0.0).key is pool.keys[0]
+    assert later.began(Candidate(ONE, 0), 0.0).key is made.pools["one"].keys[0]
+    ask(earlier, Candidate(ONE, 1), 0.0, fault("rate_limit", 20.0))
+    assert not later.calm
+    assert not made.calm
+    assert ready(later, 1.0) == [("one", 0), ("two", 0), ("own", 0)]
+    assert ready(earlier, 1.0) == [("one", 0), ("two", 0), ("own", 0)]
+    made.revive()
+    assert earlier.calm
+    assert later.calm
+
+
+def test_an_earlier_request_does_not_find_calm_what_only_later_ones_know() -> None:
+    made = health()
+    earlier = made.view()
+    made.pools["new"] = Pool([Key("3a")])
+    later = made.view()
+    ask(later, Candidate(Deployment("new", "m"), 0), 0.0, fault("rate_limit", 20.0))
+    earlier.order(ALL, 1.0)
+    assert not later.calm
+
+
+def test_what_is_learnt_is_shared_and_what_is_known_is_not_calm() -> None:
+    made = health()
+    shared: list[str | None] = []
+    made.share = lambda calling: shared.append(None if calling is None else calling.deployment.name)
+    ask(made, Candidate(ONE, 0), 0.0, None)
+    ask(made, Candidate(ONE, 0), 0.0, fault("rate_limit", 20.0))
+    made.abandoned(made.began(Candidate(OWN, 0), 0.0))
+    assert shared == ["one/m", "one/m", "own/m"]
+    for now in (0.0, 1.0, 2.0):
+        ask(made, Candidate(TWO, 0), now, fault("unavailable"))
+    del shared[:]
+    trial = made.began(Candidate(TWO, 0), 8.0)
+    assert shared == ["two/m"], "that it is tried, before it answers"
+    made.answered(trial)
+    made.revive()
+    assert shared[1:] == ["two/m", None]
+    assert is_calm(made)
+    assert made.checked("two", 9.0, 60.0)
+    assert shared[-1] is None
+    assert not is_calm(made)
+    assert ready(made, 10.0)[-1] == ("two", 0)
+    made.revive()
+    assert is_calm(made)

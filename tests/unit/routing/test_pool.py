@@ -127,9 +127,11 @@ def test_a_rest_is_never_shortened_and_a_key_alone_rests_too() -> None:
 def test_other_keys_keep_what_is_known_of_those_that_stay() -> None:
     keys = pool(count=2)
     keys.keys[1].fails("m", Outcome.KEY_PERMANENT, None, 0.0)
-    keys.renew([Key("key-1"), Key("new")], "round_robin")
-    assert [key.retired is None for key in keys.keys] == [False, True]
-    assert list(keys.order("m", 0.0).ready) == [1]
+    renewed = keys.renewed([Key("key-1"), Key("new")], "round_robin")
+    assert [key.retired is None for key in renewed.keys] == [False, True]
+    assert list(renewed.order("m", 0.0).ready) == [1]
+    assert [key.id for key in keys.keys] == ["key-0", "key-1"], "running requests know the keys' places"
+    assert renewed.keys[0] is keys.keys[1]
 
 
 def test_rests_are_bounded() -> None:
@@ -157,3 +159,32 @@ def test_what_is_known_of_a_key_can_be_told() -> None:
     assert key.retired_for(20.0) is None
     key.fails("m", Outcome.KEY_PERMANENT, None, 10.0)
     assert (key.retired_for(20.0), key.retired_for(10.0 + REFUSED)) == (REFUSED - 10.0, None)
+
+
+def test_what_is_known_of_a_key_can_be_told_and_heard() -> None:
+    one, two = Key("1"), Key("1")
+    one.fails("m", Outcome.KEY_TRANSIENT, 20.0, 1.0)
+    one.fails("n", Outcome.KEY_MODEL, None, 1.0)
+    one.fails("n", Outcome.KEY_PERMANENT, None, 1.0)
+    facts = list(one.facts())
+    assert facts == [("rests", "m"), ("barred", "n"), ("retired", "")]
+    assert [one.until(*fact) for fact in facts] == [21.0, 601.0, 601.0]
+    for fact, model in facts:
+        two.hear(fact, model, one.until(fact, model), "refused")
+    assert two.rests_until("m", 2.0) == 21.0
+    assert two.comes_last("n", 2.0)
+    assert two.retired == "refused"
+    for fact, model in facts:
+        two.hear(fact, model, 0.0, "")
+    assert two.unblemished(2.0)
+    assert [two.until(*fact) for fact in facts] == [0.0, 0.0, 0.0]
+    assert list(two.facts()) == []
+
+
+def test_what_is_heard_of_models_is_bounded() -> None:
+    key = Key("1")
+    for number in range(2_000):
+        key.hear("rests", f"m{number}", 50.0, "")
+    assert len(list(key.facts())) == 1_024
+    key.hear("rests", "m7", 60.0, "")
+    assert key.until("rests", "m7") == 60.0

@@ -127,7 +127,7 @@ async def test_a_stop_before_the_answer_is_a_503() -> None:
     await gateway.close()
 
 
-async def test_a_stop_within_a_stream_cuts_it_off() -> None:
+async def test_a_stop_within_a_stream_is_told_in_it() -> None:
     exchanges: list[Exchange] = []
     own = Own(first=3)
     gateway = Gateway(upstreams={"own": own}, observers=[exchanges.append])
@@ -137,7 +137,8 @@ async def test_a_stop_within_a_stream_cuts_it_off() -> None:
     with pytest.raises(asyncio.CancelledError):
         await visit.task
     assert visit.status == 200
-    assert visit.sent[-1]["more_body"]
+    assert b'"code":"gateway_stopping"' in visit.sent[-1]["body"]
+    assert not visit.sent[-1].get("more_body")
     assert exchanges[0].end == "gateway/stream/gateway_stopping"
     await gateway.close()
 

@@ -101,3 +101,14 @@ def test_whoever_is_no_browser_may_open_a_socket() -> None:
     assert Origins(("*",), keyed=False).admits("https://evil.example")
     assert Origins(None, keyed=True).admits("https://evil.example")
     assert Origins(LISTED, keyed=True).admits(LISTED[0])
+
+
+def test_pages_of_others_may_call_once_keys_are_needed() -> None:
+    """After a reload."""
+    origins = Origins(None, keyed=False)
+    assert not origins.admits("https://page.example")
+    origins.renew(keyed=True)
+    assert origins.admits("https://page.example")
+    stated = Origins(["https://only.example"], keyed=False)
+    stated.renew(keyed=True)
+    assert not stated.admits("https://page.example")

@@ -1,44 +1,75 @@
-"""A worker obeys its parent, which says what to do over a socket."""
+"""A served gateway follows the orders of its parent; alone, it notices itself what has changed."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import socket
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from dragoman.config.reread import Reading
+from dragoman.assembly.reload import Outcome
+from dragoman.config import watch as watching
+from dragoman.config.differences import fingerprint
+from dragoman.config.load import load
 from dragoman.gateway import Gateway
-from dragoman.server.serve import CLOSE, REREAD, listen, serve
+from dragoman.server.orders import CLOSE, Orders, written
+from dragoman.server.serve import listen, serve, watch
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forks")
 
-
-def test_secrets_that_are_to_be_read_again_are_read_before_the_first_request(tmp_path: Path) -> None:
-    """A replaced worker knows those that its parent has read at the start."""
-    file = tmp_path / "key"
-    file.write_text("the-key-before-it-changed")
-    gateway = Gateway({"auth": {"keys": [{"name": "ann", "key": {"file": str(file)}}]}})
-    file.write_text("the-key-after-it-changed")
-    happened: list[str] = []
+@pytest.mark.skipif(sys.platform == "win32", reason="workers are forks")
+def test_a_worker_uses_another_configuration_when_its_parent_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "dragoman.yaml"
+    file.write_text("strict: false")
+    gateway = Gateway(load(file, {"DRAGOMAN_HOME": str(tmp_path)}))
+    before = gateway.reloads.hash
+    happened: list[object] = []
     ours, theirs = socket.socketpair()
-    ours.send(REREAD)
+    ours.settimeout(20)
 
-    def ready() -> None:
-        happened.append("ready")
-        ours.send(CLOSE)
-
-    def reread(readings: Sequence[Reading]) -> None:
-        happened.extend(reading.outcome for reading in readings)
+    def heard() -> object:
+        return next(iter(Orders().feed(ours.recv(4096))))
 
     with ours, theirs, listen("127.0.0.1", 0) as listener:
-        options = {"orders": theirs, "reread": reread}
-        server = Thread(target=serve, args=(gateway, listener, ready), kwargs=options, daemon=True)
+        given = (gateway, listener, lambda: happened.append("ready"))
+        server = Thread(target=serve, args=given, kwargs={"orders": theirs}, daemon=True)
         server.start()
+        file.write_text("strict: true")
+        ours.send(written({"do": "prepare", "round": 1, "hash": "of other files"}))
+        assert isinstance(refused := heard(), dict)
+        assert "has changed while" in refused["problems"][0][1]
+        wanted = fingerprint(load(file, {"DRAGOMAN_HOME": str(tmp_path)}).config)
+        ours.send(written({"do": "prepare", "round": 2, "hash": wanted}))
+        assert heard() == {"round": 2, "did": "prepare"}
+        assert gateway.reloads.hash == before
+        assert not gateway.config.strict
+        ours.send(written({"do": "use", "round": 2}))
+        assert heard() == {"round": 2, "did": "use"}
+        assert gateway.config.strict
+        ours.send(CLOSE)
         server.join(20)
         assert not server.is_alive()
-    assert happened == ["changed", "ready"]
-    assert gateway.config.auth.keys[0].key.matches("the-key-after-it-changed")
+    assert happened == ["ready"]
+
+
+async def test_a_file_that_changes_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LOOK", 0.01)
+    file = tmp_path / "dragoman.yaml"
+    file.write_text("strict: false")
+    gateway = Gateway(load(file, {"DRAGOMAN_HOME": str(tmp_path)}))
+    told: asyncio.Queue[Outcome] = asyncio.Queue()
+    gateway.reloads.told = told.put_nowait
+    looking = asyncio.ensure_future(watch(gateway))
+    await asyncio.sleep(0.05)
+    for strict in (True, "all"):
+        file.write_text(f"strict: {json.dumps(strict)}")
+        async with asyncio.timeout(20):
+            outcome = await told.get()
+        assert [one.setting for one in outcome.changed] == ["strict"]
+        assert gateway.config.strict == strict
+        assert outcome.hash == gateway.reloads.hash
+    looking.cancel()
+    await asyncio.wait([looking])

@@ -83,10 +83,3 @@ async def test_an_error_is_told_without_our_secrets(status: int, message: str, b
     assert message in fault.message
     assert fault.blame == blame
     assert "our-secret" not in fault.message
-
-
-async def test_a_renewed_credential_still_hides_the_old_one() -> None:
-    one = passage()
-    one.renew(Account({"authorization": "Bearer new-secret"}, "cret", ("new-secret",)))
-    answer: Any = Answer(404, {"error": {"message": "our-secret new-secret"}})
-    assert (await one.refused(answer)).fault.message == "[redacted] [redacted]"

@@ -80,11 +80,3 @@ def test_what_is_configured_for_a_model_counts_more_than_what_the_client_says() 
         "b",
     )
     assert len(head.getall(VERSION)) == 1
-
-
-def test_other_credentials_are_sent_at_once() -> None:
-    up, sending = upstream()
-    up.send(b"{}", call())
-    up.renew([Account({"x-api-key": "renewed"}), Account({"x-api-key": "second"})])
-    up.send(b"{}", call())
-    assert [headers["x-api-key"] for headers in sending.headers] == ["ours", "renewed"]

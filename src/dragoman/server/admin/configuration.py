@@ -8,7 +8,6 @@ import msgspec
 
 from dragoman.assembly.core import Core
 from dragoman.config.show import shown
-from dragoman.server.admin import tags
 from dragoman.server.admin.effective import effective
 from dragoman.server.admin.operation import Asked, Operation, Told
 
@@ -36,7 +35,7 @@ OPERATIONS: Final = (
         "GET",
         "/admin/config",
         "show_config",
-        "Every setting in force, and where it is stated; secrets are masked. Its ETag changes with any.",
+        "Every setting in force, and where it is stated; secrets are masked. Its ETag is for reloads.",
         Configuration,
         tagged=True,
     ),
@@ -53,4 +52,4 @@ class ConfigurationApi:
         found = self._gateway.loaded
         rows = [Setting(*row) for row in shown(found, effective(found))]
         told = Configuration(None if found.file is None else str(found.file), rows)
-        return Told(told, tags.etag([[row.path, row.value] for row in rows]))
+        return Told(told, f'"{self._gateway.reloads.hash}"')

@@ -10,6 +10,13 @@ from typing import Final
 from dragoman.server.admin.operation import Operation
 
 OPERATIONS: Final = (
+    Operation(
+        "POST",
+        "/admin/reload",
+        "reload",
+        "Load the configuration again, in all workers or in none.",
+        tagged=True,
+    ),
     Operation("GET", "/admin/requests", "list_requests", "The requests that run in the worker that answers."),
     Operation(
         "GET", "/admin/sessions", "list_sessions", "The sessions of all clients, the latest used first."

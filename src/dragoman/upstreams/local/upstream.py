@@ -10,6 +10,7 @@ import asyncio
 import importlib.util
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from copy import copy
 from itertools import chain
 from typing import Final, TypeVar
 
@@ -116,6 +117,12 @@ class LocalUpstream:
         }
         self._new_id = new_id
         self._queue = queue
+
+    def offering(self, models: Mapping[str, LocalModel]) -> LocalUpstream:
+        """The same model processes, for other models."""
+        other = copy(self)
+        other.models = models
+        return other
 
     def performs(self, operation: Operation, model: str) -> bool:
         """Whether the model is for this operation. True for an unknown one, which may be installed later."""

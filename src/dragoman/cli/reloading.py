@@ -1,0 +1,80 @@
+"""The messages of `dragoman serve` after it has loaded its configuration again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from dragoman.cli.terminal import Channel, Terminal, clean
+from dragoman.seams.clock import SYSTEM
+
+if TYPE_CHECKING:
+    from dragoman.assembly.reload import Outcome
+    from dragoman.config.differences import Difference
+    from dragoman.errors import Problem
+
+_SHOWN = 20
+"""The most changed settings that people see one by one."""
+
+
+def tell(terminal: Terminal, outcome: Outcome) -> None:
+    """Print what became of a reload. Only the last characters of a secret are shown. With `--quiet`, nothing
+    is printed if the new configuration is used as a whole.
+    """
+    if terminal.quiet and not outcome.failed and not outcome.restart:
+        return
+    if terminal.for_people:
+        terminal.insist("".join(f"{line}\n" for line in for_people(outcome, terminal.err)))
+    else:
+        terminal.insist(json.dumps(for_programs(outcome)) + "\n")
+
+
+def for_people(outcome: Outcome, channel: Channel) -> Iterator[str]:
+    """A line that says what is used now, and a line for each problem, or for each change."""
+    if outcome.failed:
+        count = len(outcome.problems)
+        yield f"configuration not loaded: {count} problem{'s' * (count > 1)}; the one in use stays"
+        for problem in outcome.problems:
+            yield f" {channel.mark('bad')} {clean(str(problem))}"
+        return
+    count = len(outcome.changed)
+    yield "configuration loaded again: " + (
+        f"{count} setting{'s' * (count > 1)} changed" if count else "nothing has changed"
+    )
+    for difference in outcome.changed[:_SHOWN]:
+        yield f" {channel.mark('ok')} {_words(difference)}"
+    if count > _SHOWN:
+        yield f" … and {count - _SHOWN} more"
+    for setting in outcome.restart:
+        yield f" {channel.mark('warn')} {clean(setting)} has changed, but needs a restart"
+    for warning in outcome.warnings:
+        yield f" {channel.mark('warn')} {clean(str(warning))}"
+
+
+def _words(difference: Difference) -> str:
+    now = f" (now …{difference.tail})" if difference.tail else ""
+    return f"{clean(difference.setting)} {difference.change}{now}"
+
+
+def for_programs(outcome: Outcome) -> dict[str, Any]:
+    """The outcome as one JSON event."""
+    return {
+        "at": round(SYSTEM.now(), 3),
+        "event": "reload",
+        "used": not outcome.failed,
+        "hash": outcome.hash,
+        "changed": [_row(difference) for difference in outcome.changed],
+        "restart": list(outcome.restart),
+        "problems": [_shown(problem) for problem in outcome.problems],
+        "warnings": [_shown(warning) for warning in outcome.warnings],
+    }
+
+
+def _row(difference: Difference) -> dict[str, Any]:
+    row: dict[str, Any] = {"setting": difference.setting, "change": difference.change}
+    return {**row, "tail": difference.tail} if difference.tail else row
+
+
+def _shown(problem: Problem) -> dict[str, Any]:
+    return {name: value for name, value in problem._asdict().items() if value is not None}

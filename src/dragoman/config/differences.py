@@ -1,0 +1,139 @@
+"""Compares two configurations, and gives a configuration a short mark by which it is recognised."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from dragoman.config.declared import settings_of
+from dragoman.config.section import Section
+from dragoman.config.settings import Config
+from dragoman.config.tree import join
+from dragoman.seams.clock import SYSTEM
+from dragoman.seams.secret import Secret
+
+Change: TypeAlias = Literal["added", "removed", "changed"]
+
+_SALT: Final = SYSTEM.random_id().encode()
+"""Makes the marks useless to somebody who wants to guess a secret. The forks of one process have the same."""
+_LARGEST: Final = 4_000_000
+_CERTIFICATES: Final = ("ca_file", "client_cert", "client_key")
+"""The settings of a provider that name files whose content the connections use."""
+
+
+class Difference(NamedTuple):
+    """One setting, or one named group of settings (`models.gpt`), that is not as before. tail: the last
+    characters of a secret that is new, None = it is no secret.
+    """
+
+    setting: str
+    change: Change
+    tail: str | None = None
+
+
+def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
+    """Yield what differs between two configurations, or two sections below `path`, in declared order."""
+    if before == after:
+        return
+    if isinstance(before, Section) and isinstance(after, Section):
+        for name in settings_of(type(before)):
+            below = path if name == before.rest else join(path, name)
+            yield from differences(getattr(before, name), getattr(after, name), below)
+    elif isinstance(before, dict) and isinstance(after, dict) and _named({**before, **after}):
+        for name in {**before, **after}:
+            if name not in before:
+                yield Difference(join(path, name), "added", _tail(after[name]))
+            elif name not in after:
+                yield Difference(join(path, name), "removed")
+            else:
+                yield from differences(before[name], after[name], join(path, name))
+    elif isinstance(before, tuple) and isinstance(after, tuple) and _alike(before, after):
+        for index, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from differences(one, other, f"{path}[{index}]")
+    else:
+        yield Difference(path, "changed", _tail(after))
+
+
+def fingerprint(config: Config) -> str:
+    """The mark of a configuration: equal for equal settings, secrets and certificates, in this process and
+    its forks. It tells nothing of them.
+    """
+    files = {str(file): digest(file) for file in certificates(config)}
+    told = msgspec.json.encode([_plain(config), files], order="sorted")
+    return hmac.digest(_SALT, told, "sha256").hex()[:32]
+
+
+def files_of(config: Config) -> tuple[Path, ...]:
+    """The files that hold secrets and certificates of a configuration."""
+    found = [secret.file for secret in _secrets(config) if secret.file is not None]
+    return tuple(dict.fromkeys([*found, *certificates(config)]))
+
+
+def certificates(config: Config) -> tuple[Path, ...]:
+    """The files of certificates and their keys that a configuration names."""
+    named = [getattr(one, name) for one in config.providers.named.values() for name in _CERTIFICATES]
+    return tuple(dict.fromkeys(Path(file) for file in named if file is not None))
+
+
+def digest(file: Path | str | None) -> str | None:
+    """The SHA-256 of a file's content, of its first 4 MB; None = no file, or one that cannot be read."""
+    if file is None:
+        return None
+    try:
+        if not stat.S_ISREG(Path(file).stat().st_mode):
+            return None  # reading a device or a pipe could last for ever
+        with Path(file).open("rb") as opened:
+            return hashlib.sha256(opened.read(_LARGEST)).hexdigest()
+    except OSError:
+        return None
+
+
+def _named(entries: dict[str, Any]) -> bool:
+    return any(isinstance(entry, Section | Secret) for entry in entries.values())
+
+
+def _alike(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
+    """Whether two lists have the same length and consist of sections or secrets."""
+    return len(before) == len(after) and all(isinstance(one, Section | Secret) for one in (*before, *after))
+
+
+def _tail(value: Any) -> str | None:
+    return value.tail if isinstance(value, Secret) else None
+
+
+def _secrets(value: Any) -> Iterator[Secret]:
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, Section):
+        for name in settings_of(type(value)):
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _secrets(one)
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from _secrets(one)
+
+
+def _plain(value: Any) -> Any:
+    """A setting's value in JSON's types."""
+    if isinstance(value, Section):
+        return {name: _plain(getattr(value, name)) for name in settings_of(type(value))}
+    if isinstance(value, Secret):
+        return ["secret", hmac.digest(_SALT, value.reveal().encode("utf-8", "surrogatepass"), "sha256").hex()]
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return str(value)

@@ -1,0 +1,83 @@
+"""Notices that the files of a configuration have changed.
+
+A file is compared by what the system says of it (device, inode, size, times), behind all symbolic links: so a
+folder that is exchanged as a whole, as Kubernetes does with `..data`, is a change of each file in it. Who
+writes a file may do so in pieces, so a change counts once the files have been the same for one more look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from dragoman.config.differences import files_of
+from dragoman.config.load import Loaded
+
+LOOK: Final = 1.0
+"""Seconds between two looks at the files."""
+
+_Stamp: TypeAlias = tuple[int, ...] | None
+"""What the system says of a file; None = it is not there."""
+
+
+class Watch:
+    """Looks at the files of a configuration. Times are monotonic seconds that the caller gives."""
+
+    def __init__(self, loaded: Loaded, now: float) -> None:
+        self._seen: dict[Path, _Stamp] = {}
+        self._changing: dict[Path, _Stamp] | None = None
+        """What the last look has found, if it was not what the configuration was made of."""
+        self._polled = now
+        self.follow(loaded)
+
+    def follow(self, loaded: Loaded) -> None:
+        """Look at the files of this configuration from now on, as its settings `reload` say. Files that it
+        shares with the one before are compared with the last look.
+        """
+        settings = loaded.config.reload
+        self._watches, self._poll = settings.watch, float(settings.poll) or inf
+        files = watched(loaded)
+        self._seen = {file: self._seen[file] if file in self._seen else _stamp(file) for file in files}
+        self._changing = None
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look; inf = nothing is to be noticed."""
+        return LOOK if self._watches else self._poll
+
+    def look(self, now: float) -> bool:
+        """Whether the configuration has to be loaded again."""
+        if self._watches:
+            found = _stamps(self._seen)
+            if found == self._seen:
+                self._changing = None
+            elif found != self._changing:
+                self._changing = found  # somebody may still be writing
+            else:
+                self._seen, self._changing = found, None
+                self._polled = now
+                return True
+        if now - self._polled >= self._poll:
+            self._polled = now
+            return True
+        return False
+
+
+def watched(loaded: Loaded) -> tuple[Path, ...]:
+    """The files that a configuration was made of: its own, and those of its secrets and certificates."""
+    own = () if loaded.file is None else (loaded.file,)
+    return tuple(dict.fromkeys([*own, *files_of(loaded.config)]))
+
+
+def _stamps(files: Iterable[Path]) -> dict[Path, _Stamp]:
+    return {file: _stamp(file) for file in files}
+
+
+def _stamp(file: Path) -> _Stamp:
+    try:
+        told = file.stat()
+    except (OSError, ValueError):  # not there, or a name that no file can have
+        return None
+    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns

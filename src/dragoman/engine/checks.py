@@ -1,0 +1,96 @@
+"""Asks providers in the background whether they answer, so that a failure or a recovery is known before a
+request meets it. The question is the list of models, which costs no tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import msgspec
+
+from dragoman.dialects.loss import Report
+from dragoman.errors import RequestFailed
+from dragoman.routing.health import Health
+from dragoman.routing.outcome import Outcome, classify
+from dragoman.routing.route import Timers
+from dragoman.seams.clock import Seams
+from dragoman.seams.deadlines import Deadlines
+from dragoman.seams.tasks import spawn
+from dragoman.upstreams.upstream import Call, Stopwatch
+from dragoman.upstreams.wire import WireUpstream
+
+log = logging.getLogger("dragoman.engine.checks")
+
+_LASTS: Final = 2
+"""A bad answer counts for so many intervals and waits: for longer nobody may have asked again."""
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """One provider that is checked. every, wait: seconds; wait 0 = no limit. when: only while one of
+    its deployments fails, or always.
+    """
+
+    upstream: WireUpstream
+    every: float
+    wait: float
+    when: Literal["failing", "always"] = "failing"
+
+
+class Checks:
+    """The running checks, at most one question at once for each provider. health: where the results go."""
+
+    def __init__(
+        self, checked: Iterable[Checked], health: Health, deadlines: Deadlines, seams: Seams
+    ) -> None:
+        self._health = health
+        self._deadlines = deadlines
+        self._seams = seams
+        self._tasks = [spawn(self._repeat(one), f"checking {one.upstream.name}") for one in checked]
+
+    def stop(self) -> None:
+        """Stop all checks, also a question that is being asked."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _repeat(self, checked: Checked) -> None:
+        """Check one provider for ever, first after a random part of the interval: not all at once."""
+        await asyncio.sleep(checked.every * self._seams.uniform())
+        while True:
+            self._health.breakers.forget(self._seams.monotonic())
+            if checked.when == "always" or self._health.breakers.ails(checked.upstream.name):
+                await self.check(checked)
+            await asyncio.sleep(checked.every)
+
+    async def check(self, checked: Checked) -> None:
+        """Ask a provider once, and note what its answer says."""
+        name = checked.upstream.name
+        failure = await self._failure(checked)
+        now = self._seams.monotonic()
+        lasts = _LASTS * (checked.every + checked.wait)
+        if not self._health.checked(name, now, None if failure is None else now + lasts):
+            return
+        if failure is None:
+            log.warning("%s: answers again", name)
+        else:
+            log.warning("%s: does not answer a check, so it is asked after others: %s", name, failure)
+
+    async def _failure(self, checked: Checked) -> str | None:
+        """Why a provider did not answer; None = it did. Any answer shows that it works, unless it is one of
+        the provider's own failures.
+        """
+        upstream, seconds = checked.upstream, checked.wait or None
+        timers = Timers(connect=seconds, first_byte=seconds, idle=seconds)
+        report, watch = Report(upstream.dialect.name), Stopwatch(self._seams.monotonic)
+        call = Call(self._seams.random_id(), "", report, watch, timers)
+        try:
+            with self._deadlines.within(seconds):
+                await upstream.listed(call)
+        except TimeoutError:
+            return f"no answer within {checked.wait:g} s"
+        except RequestFailed as failed:
+            fault = upstream.accounts[0].discreet(failed.fault)
+            return fault.message if classify(fault) is Outcome.SERVER else None
+        return None

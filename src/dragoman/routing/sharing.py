@@ -1,0 +1,167 @@
+"""What the workers of one gateway tell each other of keys and deployments, as a pure state machine.
+
+Every fact has a register: of a key that it rests or is barred for a model, or is refused; of a deployment
+that its breaker is open; of a provider that it did not answer a check. A mark is what a process has found a
+register to be, and when. The latest mark of a register is in force wherever it has come from. So marks may be
+lost, doubled or come in another order: processes that have got the same latest marks know the same. A rest
+that is over needs no mark, because all processes have the same monotonic clock.
+
+Times are monotonic seconds that the caller gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import inf, nextafter
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from dragoman.routing.breaker import State
+from dragoman.routing.health import Calling, Health
+from dragoman.routing.pool import Fact, Key
+
+Kind: TypeAlias = Fact | Literal["open", "down"]
+
+_MOST: Final = 8_192
+"""The most registers that are remembered; one more makes it forget those that are over."""
+_OVER: Final = 600.0
+"""Seconds after which a mark that is over is forgotten: a late one from before it has come by then."""
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """What a register was found to be. who: the id of a key, a deployment's name, or a provider's. model: of
+    a key's rest or bar, else "". at: when it was found. until: until when it is known against `who`, 0 = it
+    is not. pause: the latest pause of an open breaker, in seconds. why: the reason why a key is refused.
+    """
+
+    kind: Kind
+    who: str
+    model: str
+    at: float
+    until: float = 0.0
+    pause: float = 0.0
+    why: str = ""
+
+    @property
+    def register(self) -> tuple[Kind, str, str]:
+        return (self.kind, self.who, self.model)
+
+
+Register: TypeAlias = tuple[Kind, str, str]
+_Found: TypeAlias = tuple[float, float, str]
+"""The last three members of a mark."""
+_NOTHING: Final[_Found] = (0.0, 0.0, "")
+
+
+class Sharing:
+    """What one process knows of all registers that were ever marked. health: where it learns itself, and
+    where it puts what others tell.
+    """
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self._marks: dict[Register, Mark] = {}
+
+    def learnt(self, calling: Calling | None, now: float) -> list[Mark]:
+        """The marks of what this process has just learnt, for the other processes. calling: whose key and
+        deployment it has learnt of; None = possibly of all, as after `revive`.
+        """
+        found: list[Mark] = []
+        registers = self._all() if calling is None else _touched(calling)
+        keys = self._keys() if calling is None or calling.key is None else {calling.key.id: calling.key}
+        for register in registers:
+            fact, before = self._found(register, keys, now), self._marks.get(register)
+            if fact != (_NOTHING if before is None else _in_force(before, now)):
+                # Later than the mark that it replaces, also if the clock has not moved.
+                at = now if before is None else max(now, nextafter(before.at, inf))
+                self._marks[register] = mark = Mark(*register, at, *fact)
+                found.append(mark)
+        if len(self._marks) > _MOST:
+            self._forget(now)
+        return found
+
+    def state(self, now: float) -> list[Mark]:
+        """All marks that matter, for a process that knows nothing yet."""
+        self._forget(now)
+        return list(self._marks.values())
+
+    def hear(self, marks: Iterable[Mark], now: float) -> None:
+        """Take over what other processes have found, as far as nothing later is known."""
+        keys = self._keys()
+        for mark in marks:
+            before = self._marks.get(mark.register)
+            if before is None or (before.at, before.until) < (mark.at, mark.until):
+                self._marks[mark.register] = mark
+                self._apply(mark, keys, now)
+        self._health.settle(now)
+        if len(self._marks) > _MOST:
+            self._forget(now)
+
+    def _apply(self, mark: Mark, keys: Mapping[str, Key], now: float) -> None:
+        breakers = self._health.breakers
+        match mark.kind:
+            case "open" if mark.until:
+                state = breakers.states.setdefault(mark.who, State())
+                state.failed = max(state.failed, breakers.limits.failures)
+                state.until, state.pause, state.latest = mark.until, mark.pause, mark.at
+                state.trying = False
+            case "open":
+                breakers.states.pop(mark.who, None)
+            case "down" if mark.until > now:
+                breakers.down[mark.who] = mark.until
+            case "down":
+                breakers.down.pop(mark.who, None)
+            case fact if (key := keys.get(mark.who)) is not None:
+                key.hear(fact, mark.model, mark.until, mark.why)
+
+    def _found(self, register: Register, keys: Mapping[str, Key], now: float) -> _Found:
+        """What this process finds a register to be now."""
+        kind, who, model = register
+        if kind == "open":
+            state = self._health.breakers.states.get(who)
+            return _NOTHING if state is None or not state.until else (state.until, state.pause, "")
+        if kind == "down":
+            until = self._health.breakers.down.get(who, 0.0)
+            return (until, 0.0, "") if until > now else _NOTHING
+        key = keys.get(who)
+        if key is None or (until := key.until(kind, model)) <= now:
+            return _NOTHING
+        return until, 0.0, key.retired or "" if kind == "retired" else ""
+
+    def _all(self) -> Iterator[Register]:
+        """Every register that is marked, or of which this process knows something."""
+        found: dict[Register, None] = dict.fromkeys(self._marks)
+        for key in self._keys().values():
+            found.update((((fact, key.id, model), None) for fact, model in key.facts()))
+        found.update((("open", name, ""), None) for name in self._health.breakers.states)
+        found.update((("down", provider, ""), None) for provider in self._health.breakers.down)
+        return iter(found)
+
+    def _keys(self) -> dict[str, Key]:
+        return {key.id: key for pool in self._health.pools.values() for key in pool.keys}
+
+    def _forget(self, now: float) -> None:
+        """Forget marks that are over, and the oldest ones if there are still too many."""
+        pause_max = self._health.breakers.limits.pause_max
+        kept = [mark for mark in self._marks.values() if now - max(mark.at, mark.until) < _OVER + pause_max]
+        kept.sort(key=lambda mark: mark.at)
+        self._marks = {mark.register: mark for mark in kept[-_MOST // 2 :]}
+
+
+def _in_force(mark: Mark, now: float) -> _Found:
+    """What a mark says now. A rest that is over is none; an open breaker still waits for its trial."""
+    if mark.until <= now and mark.kind != "open":
+        return _NOTHING
+    return mark.until, mark.pause, mark.why
+
+
+def _touched(calling: Calling) -> Iterator[Register]:
+    """The registers of which an attempt can tell something."""
+    deployment, key = calling.deployment, calling.key
+    yield ("open", deployment.name, "")
+    yield ("down", deployment.provider, "")
+    if key is not None:
+        yield ("rests", key.id, deployment.model)
+        yield ("barred", key.id, deployment.model)
+        yield ("retired", key.id, "")

@@ -1,0 +1,92 @@
+"""POST /admin/reload: loads the configuration again, in all workers or in none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.assembly.core import Core
+from dragoman.assembly.reload import Outcome
+from dragoman.dialects.table import DEFAULT
+from dragoman.errors import Problem, RequestFailed
+from dragoman.exchange import Exchange
+from dragoman.server.client import HttpClient
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.wire.json import encode
+
+_CODE: Final = "invalid_config"
+
+
+class ReloadApi:
+    """The reload of one gateway."""
+
+    def __init__(self, gateway: Core) -> None:
+        self._gateway = gateway
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        # A body is not needed, but read as JSON: a page of another origin then has to ask before.
+        yield Endpoint("/admin/reload", DEFAULT, {"POST": Handler(self._reload, "json")}, scope="admin")
+
+    async def _reload(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+        """Reload, and send what has changed, with the new ETag; or 400 with all problems. Raises
+        RequestFailed (412) if `If-Match` is not the ETag of the configuration in force.
+        """
+        wanted = request.headers.get("if-match")
+        if wanted is not None and not _matches(wanted, self._gateway.reloads.hash):
+            raise RequestFailed(_CHANGED)
+        outcome = await self._gateway.reload()
+        if outcome.failed:
+            exchange.fault = fault = _refused(outcome)
+            status, extra, body = DEFAULT.errors.encode(fault, exchange.request_id)
+            shown = json.loads(body)
+            shown["error"]["problems"] = [_shown(problem) for problem in outcome.problems]
+            headers = [(name.encode(), value.encode()) for name, value in extra.items()]
+            await client.answer(status, headers, encode(shown))
+            return
+        etag = (b"etag", f'"{outcome.hash}"'.encode())
+        await client.answer(200, [(b"cache-control", b"no-store"), etag], encode(_told(outcome)))
+
+
+def _matches(wanted: str, mark: str) -> bool:
+    """Whether a header If-Match names this mark (RFC 9110, section 13.1.1)."""
+    return wanted.strip() == "*" or f'"{mark}"' in [one.strip() for one in wanted.split(",")]
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    changed = [
+        {"setting": one.setting, "change": one.change} | ({"tail": one.tail} if one.tail else {})
+        for one in outcome.changed
+    ]
+    return {
+        "object": "reload",
+        "hash": outcome.hash,
+        "changed": changed,
+        "restart": list(outcome.restart),
+        "warnings": [_shown(warning) for warning in outcome.warnings],
+    }
+
+
+def _shown(problem: Problem) -> dict[str, Any]:
+    return {name: value for name, value in problem._asdict().items() if value is not None}
+
+
+def _refused(outcome: Outcome) -> ir.Fault:
+    first, *others = outcome.problems
+    more = f" There {_are(len(others))}: see `problems`." if others else ""
+    text = f"The configuration stays as it is: {first}.{more}"
+    return ir.Fault("invalid_request", text, _CODE, first.path or None)
+
+
+def _are(count: int) -> str:
+    return "is 1 further problem" if count == 1 else f"are {count} further problems"
+
+
+_CHANGED: Final = ir.Fault(
+    "conflict",
+    "The configuration in force is not the one that If-Match names.",
+    "precondition_failed",
+    "If-Match",
+    status=412,
+)

@@ -1,0 +1,61 @@
+"""The keeper: the process that does what must be done once on a machine, if there are several workers.
+
+It has the gateway's configuration and its parts, but no port. It passes messages between the workers and does
+the duties of `Core` that only one process may have. Like a worker it gets its orders from the parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import Callable
+
+from dragoman.assembly.core import Core
+from dragoman.server.admin.orders import Orders as OperatorsOrders
+from dragoman.server.orders import Orders
+from dragoman.server.parent import Parent
+
+
+def keep(gateway: Core, orders: socket.socket, ready: Callable[[], None]) -> None:
+    """Run the keeper until its parent orders a stop or has gone, or until SIGTERM. gateway: with `peers` that
+    connect it with the workers. ready: called once, when it is at work.
+    """
+    asyncio.run(_Keeping(gateway, orders).run(ready))
+
+
+class _Keeping:
+    def __init__(self, gateway: Core, orders: socket.socket) -> None:
+        self._gateway = gateway
+        self._orders = orders
+        self._read = Orders()
+        self._parent = Parent(orders, gateway.reloads)
+        self._ordered = OperatorsOrders(gateway)
+        """What operators have disabled, for workers that start when no other one is left."""
+        self._stopped = asyncio.Event()
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stopped.set)
+        try:
+            await self._gateway.start()
+            gc.collect()
+            gc.freeze()  # the objects that exist now stay: the garbage collector need not look through them
+            loop.add_reader(self._orders, self._obey)
+            ready()
+            await self._stopped.wait()
+            loop.remove_reader(self._orders)
+        finally:
+            await self._gateway.close()
+
+    def _obey(self) -> None:
+        """Read what the parent says. Each order is one to stop, and so is the parent's end."""
+        said = self._orders.recv(65_536)
+        for one in self._read.feed(said):
+            if isinstance(one, bytes):
+                self._stopped.set()
+            else:
+                self._parent.heard(one)
+        if not said:
+            self._stopped.set()

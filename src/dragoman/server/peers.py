@@ -1,0 +1,232 @@
+"""The messages between the workers and the keeper of one gateway.
+
+Every worker has a line to the keeper, and the keeper passes on what is for the other workers. So while the
+keeper is missing, the workers go on alone: what they tell reaches nobody, and nobody answers them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Literal
+
+import msgspec
+
+from dragoman.observe.board import Board
+from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.seams.peers import KeeperState, Peers
+from dragoman.server.lines import Line
+
+log = logging.getLogger("dragoman.server.peers")
+
+ASK_PATIENCE: Final = 1.0
+"""Seconds for which `ask` waits for answers."""
+_SIGN_EVERY: Final = 0.5
+"""Seconds between two signs of the keeper that it is there."""
+_ASKS: Final = 0xFFFF_FFFF
+_NOTHING: Final = msgspec.Raw(b"null")
+
+
+class _Letter(msgspec.Struct, frozen=True, array_like=True):
+    """A message as it is sent. kind: "nobody" = the one that was asked has no answer. asker: who asks, as the
+    number of a worker; 0 = the keeper. number: of the question, which its answers have, too.
+    """
+
+    kind: Literal["tell", "hand", "ask", "answer", "nobody"]
+    subject: str
+    value: msgspec.Raw = _NOTHING
+    asker: int = 0
+    number: int = 0
+
+
+_encode = msgspec.json.Encoder().encode
+_letter = msgspec.json.Decoder(_Letter).decode
+_value = msgspec.json.Decoder().decode
+
+
+class _Question(msgspec.Struct, eq=False):
+    """A question that waits for answers. missing: how many have not come."""
+
+    missing: int
+    done: asyncio.Future[None]
+    answers: list[Any] = []
+
+    def take(self, letter: _Letter) -> None:
+        if letter.kind == "answer":
+            self.answers.append(_value(letter.value))
+        self.missing -= 1
+        if self.missing <= 0 and not self.done.done():
+            self.done.set_result(None)
+
+
+class _Linked(Peers, ABC):
+    """What a worker and the keeper have in common. number: of this process, as the asker of questions."""
+
+    alone = False
+
+    def __init__(self, number: int, board: Board, seams: Seams) -> None:
+        super().__init__()
+        self._number = number
+        self._board = board
+        self._seams = seams
+        self._asked = int(seams.uniform() * _ASKS)
+        """The number of the latest question. It begins anywhere, so that an answer to a predecessor of this
+        process is not taken for one of its own.
+        """
+        self._questions: dict[int, _Question] = {}
+
+    async def ask(self, subject: str, value: Any = None) -> list[Any]:
+        asked = self._others()
+        if not asked:
+            return []
+        self._asked = number = (self._asked + 1) & _ASKS
+        question = _Question(asked, asyncio.get_running_loop().create_future())
+        self._questions[number] = question
+        self._put(_Letter("ask", subject, msgspec.Raw(_encode(value)), self._number, number))
+        try:
+            await asyncio.wait_for(question.done, ASK_PATIENCE)
+        except TimeoutError:
+            pass  # who has not answered has ended, or is busy
+        finally:
+            del self._questions[number]
+        return question.answers
+
+    def tell(self, subject: str, value: Any) -> None:
+        self._put(_Letter("tell", subject, msgspec.Raw(_encode(value))))
+
+    @abstractmethod
+    def _others(self) -> int:
+        """How many processes answer a question of this one."""
+
+    @abstractmethod
+    def _put(self, letter: _Letter) -> None:
+        """Send a letter: a worker to the keeper, the keeper to all workers."""
+
+    def _receive(self, letter: _Letter) -> _Letter:
+        """Call the receiver of a letter. Returns the answer."""
+        nobody = _Letter("nobody", letter.subject, asker=letter.asker, number=letter.number)
+        if (receiver := self._receivers.get(letter.subject)) is None:
+            return nobody
+        try:
+            value = msgspec.Raw(_encode(receiver(_value(letter.value))))
+        except Exception:
+            log.exception("a message about %r could not be handled", letter.subject)
+            return nobody
+        return _Letter("answer", letter.subject, value, letter.asker, letter.number)
+
+    def _answered(self, letter: _Letter) -> None:
+        if (question := self._questions.get(letter.number)) is not None:
+            question.take(letter)
+
+
+def _send(line: Line | None, data: bytes, subject: str) -> None:
+    if line is not None and not line.send(data):
+        log.warning("a message about %r (%d bytes) was dropped: too many wait", subject, len(data))
+
+
+class WorkerPeers(_Linked):
+    """The other processes as a worker sees them. number: of this worker. line: its socket to the keeper."""
+
+    keeps = False
+
+    def __init__(self, number: int, line: socket.socket, board: Board, seams: Seams = SYSTEM) -> None:
+        super().__init__(number, board, seams)
+        self._end = line
+        self._line: Line | None = None
+
+    def open(self) -> None:
+        if self._line is None:
+            self._line = Line(self._end, self._heard)
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def keeper(self) -> KeeperState:
+        sign = self._board.read(self._board.keeper, self._seams.monotonic)
+        return KeeperState("missing") if sign is None else KeeperState("running", int(sign))
+
+    def hand(self, subject: str, value: Any) -> None:
+        self._put(_Letter("hand", subject, msgspec.Raw(_encode(value))))
+
+    def _others(self) -> int:
+        now = self._seams.monotonic()
+        if not self._board.present(self._board.keeper, now):
+            return 0
+        return 1 + self._board.workers(now, but=self._number)  # the keeper answers, too
+
+    def _put(self, letter: _Letter) -> None:
+        _send(self._line, _encode(letter), letter.subject)
+
+    def _heard(self, data: bytes) -> None:
+        letter = _letter(data)
+        if letter.kind in {"answer", "nobody"}:
+            self._answered(letter)
+            return
+        answer = self._receive(letter)
+        if letter.kind == "ask":
+            self._put(answer)
+
+
+class KeeperPeers(_Linked):
+    """The workers as the keeper sees them. lines: its sockets to them, in the order of their numbers."""
+
+    def __init__(self, lines: Sequence[socket.socket], board: Board, seams: Seams = SYSTEM) -> None:
+        super().__init__(0, board, seams)
+        self._ends = lines
+        self._lines: Mapping[int, Line] = {}
+        self._signing: asyncio.TimerHandle | None = None
+
+    def open(self) -> None:
+        if not self._lines:
+            self._lines = {
+                number: Line(end, partial(self._heard, number)) for number, end in enumerate(self._ends, 1)
+            }
+            self._sign()
+
+    def close(self) -> None:
+        if self._signing is not None:
+            self._signing.cancel()
+        for line in self._lines.values():
+            line.close()
+        self._lines = {}
+
+    def keeper(self) -> KeeperState:
+        return KeeperState("here", os.getpid())
+
+    def _sign(self) -> None:
+        """Show the workers that the keeper is there, now and at intervals."""
+        self._board.write(self._board.keeper, b"%d" % os.getpid(), self._seams.monotonic())
+        self._signing = asyncio.get_running_loop().call_later(_SIGN_EVERY, self._sign)
+
+    def _others(self) -> int:
+        return self._board.workers(self._seams.monotonic())
+
+    def _put(self, letter: _Letter, but: int = 0) -> None:
+        data = _encode(letter)
+        for number, line in self._lines.items():
+            if number != but:
+                _send(line, data, letter.subject)
+
+    def _heard(self, sender: int, data: bytes) -> None:
+        letter = _letter(data)
+        match letter.kind:
+            case "hand":
+                self._receive(letter)
+            case "tell":
+                self._put(letter, but=sender)
+                if letter.subject in self._receivers:
+                    self._receive(letter)
+            case "ask":
+                self._put(letter, but=sender)
+                _send(self._lines.get(sender), _encode(self._receive(letter)), letter.subject)
+            case _ if letter.asker:
+                _send(self._lines.get(letter.asker), data, letter.subject)
+            case _:
+                self._answered(letter)

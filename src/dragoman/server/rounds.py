@@ -1,0 +1,182 @@
+"""Reloads of several workers: all of them use another configuration, or none does.
+
+The parent loads the new configuration and has each worker prepare it. When all have, it decides for it, and
+each begins to use it; if one cannot, or takes too long, all keep the old one. A worker that is made later is
+a fork of the parent, and so has what was decided. One round runs at a time; who asks meanwhile gets the next.
+
+A state machine: it is told the time (monotonic seconds) and what workers say, and sends by a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from dragoman.assembly.reload import Outcome, compared, has_no_news
+from dragoman.config.load import Loaded
+from dragoman.errors import ConfigError, Problem
+from dragoman.server.orders import Message
+
+LIMIT: Final = 30.0
+"""Seconds for which the parent waits for the workers in each half of a round."""
+_MOST: Final = 20
+_LONGEST: Final = 500
+"""The most problems that go over a line, and the most characters of each: it must take a message at once."""
+
+Phase: TypeAlias = Literal["rest", "preparing", "using"]
+Asker: TypeAlias = tuple[int, Any]
+"""The number of a worker, and its own mark for the question."""
+
+
+def brief(problems: Sequence[Problem]) -> list[Sequence[Any]]:
+    """Problems in the form of a message; the last of very many are left out, and long ones are cut."""
+    return [list(one._replace(message=one.message[:_LONGEST])) for one in problems[:_MOST]]
+
+
+class Rounds:
+    """The reloads of one parent.
+
+    loaded: the configuration in use; a worker that is forked has it. mark: its hash. send: sends a message to
+    the worker with this number. running: the numbers of the workers that run. told: called with the outcome
+    of each round that brings news. lost: ends a worker that does not follow.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        mark: str,
+        *,
+        send: Callable[[int, Message], None],
+        running: Callable[[], Iterable[int]],
+        told: Callable[[Outcome], None],
+        lost: Callable[[int], None],
+    ) -> None:
+        self.loaded = loaded
+        self.phase: Phase = "rest"
+        self.due = inf
+        """When the workers' time for this half of the round is over; inf = no round runs."""
+        self._mark = mark
+        self._send = send
+        self._running = running
+        self._told = told
+        self._lost = lost
+        self._number = 0
+        self._fresh = loaded
+        self._outcome = Outcome(hash=mark)
+        self._waiting: set[int] = set()
+        """The workers that have not answered."""
+        self._problems: tuple[Problem, ...] = ()
+        """Why the latest round was refused."""
+        self._asking: list[Asker] = []
+        """Who is answered after this round."""
+        self._next: list[Asker] = []
+        self._again = self._quiet = False
+
+    def begin(self, now: float, asker: Asker | None = None, *, quiet: bool = False) -> None:
+        """Begin a round, or have one follow that which runs. asker: who is to be told its outcome. quiet: an
+        outcome without news is not told.
+        """
+        if self.phase != "rest":
+            self._again = True
+            self._next += [asker] if asker is not None else []
+            return
+        self._number += 1
+        self._quiet = quiet
+        self._asking += [asker] if asker is not None else []
+        try:
+            self._fresh, self._outcome = compared(self.loaded, self._mark)
+        except ConfigError as error:
+            self._refuse(error.problems, now)
+            return
+        except Exception as error:  # noqa: BLE001 - the parent must live, whatever the files hold
+            self._refuse([Problem("", f"could not be loaded: {type(error).__name__}: {error}")], now)
+            return
+        if self._outcome.changed or self._problems:
+            self._ask_all("prepare", now)
+        else:
+            self.loaded = self._fresh
+            self._over(now)
+
+    def heard(self, number: int, message: Message, now: float) -> None:
+        """A worker has sent a message."""
+        if "ask" in message:
+            self.begin(now, (number, message["ask"]))
+            return
+        if message.get("round") != self._number or number not in self._waiting:
+            return  # of a round that is over
+        if self.phase == "preparing" and "problems" in message:
+            self._refuse(msgspec.convert(message["problems"], list[Problem]), now)
+            return
+        if message.get("did") == ("prepare" if self.phase == "preparing" else "use"):
+            self._answered(number, now)
+
+    def gone(self, number: int, now: float) -> None:
+        """A worker has ended. The one in its place will have what is decided."""
+        self._asking = [asker for asker in self._asking if asker[0] != number]
+        self._next = [asker for asker in self._next if asker[0] != number]
+        if number in self._waiting:
+            self._answered(number, now)
+
+    def tick(self, now: float) -> None:
+        """End the half of a round whose time is over."""
+        if now < self.due:
+            return
+        late = sorted(self._waiting)
+        if self.phase == "preparing":
+            named = ", ".join(map(str, late))
+            self._refuse([Problem("", f"worker {named} did not prepare it within {LIMIT:g} s")], now)
+            return
+        for number in late:
+            self._lost(number)  # it would go on with the old one
+        self._waiting.clear()
+        self._over(now)
+
+    def _answered(self, number: int, now: float) -> None:
+        self._waiting.discard(number)
+        if self._waiting:
+            return
+        if self.phase == "preparing":
+            self.loaded, self._mark = self._fresh, self._outcome.hash
+            self._ask_all("use", now)
+        else:
+            self._over(now)
+
+    def _ask_all(self, what: Literal["prepare", "use"], now: float) -> None:
+        """Begin a half of the round."""
+        self.phase = "preparing" if what == "prepare" else "using"
+        self.due = now + LIMIT
+        self._waiting = set(self._running())
+        for number in sorted(self._waiting):
+            self._send(number, {"do": what, "round": self._number, "hash": self._outcome.hash})
+        if not self._waiting:
+            self._answered(0, now)
+
+    def _refuse(self, problems: Iterable[Problem], now: float) -> None:
+        """Have all workers go on with the configuration that they use."""
+        self._outcome = Outcome(hash=self._mark, problems=tuple(problems))
+        shown = brief(self._outcome.problems)
+        for number in sorted(self._running()):
+            self._send(number, {"do": "drop", "round": self._number, "problems": shown})
+        self._over(now)
+
+    def _over(self, now: float) -> None:
+        outcome, known = self._outcome, self._problems
+        self.phase, self.due = "rest", inf
+        self._waiting.clear()
+        self._problems = outcome.problems
+        told = {
+            **msgspec.to_builtins(outcome),
+            "problems": brief(outcome.problems),
+            "warnings": brief(outcome.warnings),
+        }
+        for number, mark in self._asking:
+            self._send(number, {"answer": mark, "outcome": told})
+        self._asking, self._next = self._next, []
+        if not (self._quiet and has_no_news(outcome, known)):
+            self._told(outcome)
+        if self._again:
+            self._again = False
+            self.begin(now)

@@ -1,0 +1,294 @@
+"""Another configuration under a running gateway: what is new, what stays, what is refused, what is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import weakref
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from dragoman.assembly import reload as reloading
+from dragoman.assembly.reload import Outcome, has_no_news, until_restart
+from dragoman.config.load import Loaded, load
+from dragoman.errors import Problem, RequestFailed
+from dragoman.gateway import Gateway
+from dragoman.net.transport import Transport
+
+UP = "providers: {up: {base_url: 'https://up.example', keys: [a-key-of-ours-1]}, simulate: {enabled: true}}\n"
+
+
+class House:
+    """A started gateway and its configuration file."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self.file = file
+        file.write_text(text)
+        self.gateway = Gateway(load(file, {"DRAGOMAN_HOME": str(file.parent)}))
+        self.told: list[Outcome] = []
+        self.gateway.reloads.told = self.told.append
+
+    async def reload(self, text: str | None = None) -> Outcome:
+        if text is not None:
+            self.file.write_text(text)
+        return await self.gateway.reload()
+
+    @property
+    def upstream(self) -> Any:
+        return self.gateway._running.upstreams["up"]
+
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
+    monkeypatch.setattr(reloading, "_LOOK", 0.01)
+    houses: list[House] = []
+
+    async def starts(text: str = UP) -> House:
+        house = House(tmp_path / "dragoman.yaml", text)
+        houses.append(house)
+        await house.gateway.start()
+        return house
+
+    yield starts
+    for house in houses:
+        await house.gateway.close()
+
+
+def names(gateway: Gateway) -> set[str]:
+    return {entry.id for entry in gateway.entries()}
+
+
+async def test_what_is_new_is_there_and_what_is_gone_is_not(start: Start) -> None:
+    house = await start(f"{UP}models: {{old: simulate/echo}}")
+    outcome = await house.reload(f"{UP}models: {{new: simulate/echo}}")
+    assert [(one.setting, one.change) for one in outcome.changed] == [
+        ("models.old", "removed"),
+        ("models.new", "added"),
+    ]
+    assert names(house.gateway) & {"old", "new"} == {"new"}
+    answer = await house.gateway.ask({"model": "new", "messages": [{"role": "user", "content": "Hi"}]})
+    assert answer["choices"][0]["message"]["content"] == "Hi"
+    with pytest.raises(RequestFailed, match="does not exist"):
+        house.gateway.engine.table.resolve("old")
+    assert house.told == [outcome]
+
+
+async def test_what_does_not_change_goes_on(start: Start) -> None:
+    house = await start()
+    gateway, upstream = house.gateway, house.upstream
+    store, keys, local = gateway._running.store, gateway.admitting, gateway.local
+    upstream._lessons["m"] = "a lesson"
+    await house.reload(f"{UP}strict: true")
+    assert house.upstream is upstream
+    assert (gateway._running.store, gateway.admitting) == (store, keys)
+    assert gateway.local is None or gateway.local._processes is local._processes
+    await house.reload(f"{UP.replace('a-key-of-ours-1', 'a-key-of-ours-2')}strict: true")
+    assert house.upstream is not upstream
+    assert house.upstream._transport is upstream._transport
+    assert house.upstream._lessons is upstream._lessons
+    assert [account.tail for account in house.upstream.accounts] == ["rs-2"]
+    assert [account.tail for account in upstream.accounts] == ["rs-1"], "running requests have the old one"
+    pools = gateway.engine.runtime.health.pools
+    assert [key.tail for key in pools["up"].keys] == ["rs-2"]
+
+
+async def test_nothing_new_changes_nothing(start: Start) -> None:
+    house = await start()
+    before = house.gateway._running
+    outcome = await house.reload()
+    assert (outcome.changed, outcome.problems) == ((), ())
+    assert house.gateway._running is before
+    assert await house.reload("# only a comment\n" + UP) == outcome
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("providers: [", [("", 1)]),
+        (f"{UP}models: {{m: nobody/x}}\nnonsense: 1", [("models.m.use", 2), ("nonsense", 3)]),
+        (f"{UP}aliases: {{'*': nobody/x}}", [("aliases.*.route", 2)]),
+        (UP.replace("keys:", "ca_file: dragoman.yaml, keys:"), [("", None)]),
+    ],
+    ids=["yaml", "settings", "names", "certificate"],
+)
+async def test_what_has_problems_changes_nothing_and_says_where(
+    start: Start, text: str, problems: list[tuple[str, int | None]]
+) -> None:
+    house = await start()
+    before, config, mark = house.gateway._running, house.gateway.config, house.gateway.reloads.hash
+    outcome = await house.reload(text)
+    assert outcome.failed
+    assert len(outcome.problems) == len(problems)
+    assert [one.line for one in outcome.problems if one.line] == [line for _, line in problems if line]
+    assert house.gateway._running is before
+    assert house.gateway.config is config
+    state = (await house.gateway.health(details=True))["config"]
+    assert state["hash"] == mark
+    assert state["error"] == "\n".join(map(str, outcome.problems))
+    assert not (await house.reload(UP)).failed
+    assert (await house.gateway.health(details=True))["config"]["error"] is None
+    assert "config" not in await house.gateway.health(details=False)
+
+
+async def test_a_file_that_is_gone_is_no_empty_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "dragoman.yaml"
+    file.write_text("strict: true")
+    gateway = Gateway(load(None, {"DRAGOMAN_HOME": str(tmp_path / "home")}, cwd=tmp_path))
+    file.unlink()
+    outcome = await gateway.reload()
+    assert [str(one) for one in outcome.problems] == [f"{file}: is not there any more"]
+    assert gateway.config.strict is True
+    await gateway.close()
+
+
+async def test_what_a_running_gateway_cannot_change_is_named_and_stays(start: Start) -> None:
+    house = await start()
+    outcome = await house.reload(f"{UP}server: {{port: 9, workers: 3}}\nsessions: {{ttl: 1d}}\nstrict: true")
+    assert set(outcome.restart) == {"server.port", "server.workers", "sessions.ttl"}
+    assert [one.setting for one in outcome.changed] == ["strict"]
+    assert house.gateway.config.server.port == 8080
+    assert house.gateway.config.strict is True
+
+
+async def test_a_gateway_that_asks_for_keys_does_not_open_itself(start: Start) -> None:
+    keyed = f"{UP}auth: {{keys: [client-key-number-1, client-key-number-2]}}"
+    house = await start(keyed)
+    await house.reload(f"{UP}auth: {{keys: [client-key-number-2]}}")
+    authenticate = house.gateway.client_keys.authenticate
+    assert not hasattr(authenticate({"authorization": "Bearer client-key-number-1"}), "name")
+    assert hasattr(authenticate({"authorization": "Bearer client-key-number-2"}), "name")
+    outcome = await house.reload(UP)
+    assert outcome.restart == ("auth.required",)
+    refused = house.gateway.client_keys.authenticate({"authorization": "Bearer client-key-number-2"})
+    assert not hasattr(refused, "name")
+    assert house.gateway.client_keys.required
+
+
+async def test_names_made_at_run_time_stay_with_the_providers_that_do(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = "providers: {simulate: {enabled: true}}\n"
+    house = await start(f"{UP}models: {{m: {{use: up/x, headers: {{x-own: old-value-of-it}}}}}}")
+    table = house.gateway.engine.table
+    house.gateway.make("mine", table.resolve("m"))
+    house.gateway.make("sim", table.resolve("simulate/echo"))
+    await house.reload(f"{UP}models: {{m: {{use: up/x, headers: {{x-own: new-value-of-it}}}}}}")
+    assert house.gateway.engine.table.resolve("mine").deployments[0].headers == {"x-own": "new-value-of-it"}
+    assert {"mine", "sim"} <= names(house.gateway)
+    with caplog.at_level(logging.WARNING):
+        await house.reload(other)
+    assert names(house.gateway) & {"mine", "sim"} == {"sim"}
+    assert "mine" in caplog.text
+
+
+async def test_what_only_running_exchanges_use_is_closed_after_them(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Transport] = []
+    really = Transport.close
+
+    async def close(self: Transport) -> None:
+        closed.append(self)
+        await really(self)
+
+    monkeypatch.setattr(Transport, "close", close)
+    house = await start()
+    transport, running = house.upstream._transport, cast(Any, object())
+    house.gateway.exchanges.add(running)
+    await house.reload(UP.replace("keys:", "pool: {size: 3}, keys:"))
+    assert house.upstream._transport is not transport
+    await asyncio.sleep(0.05)
+    assert closed == []
+    house.gateway.exchanges.add(later := cast(Any, object()))
+    house.gateway.exchanges.discard(running)
+    async with asyncio.timeout(10):
+        while not closed:  # noqa: ASYNC110 - a test looks as the gateway does
+            await asyncio.sleep(0.01)
+    assert closed == [transport]
+    await house.reload(UP)
+    await house.gateway.close()
+    assert len(closed) == 3, "what still waits is closed with the gateway"
+    house.gateway.exchanges.discard(later)
+
+
+async def test_what_was_prepared_and_is_not_used_is_closed(start: Start) -> None:
+    house = await start()
+    before = house.upstream
+    house.file.write_text(UP.replace("keys:", "pool: {size: 3}, keys:"))
+    prepared = await house.gateway.reloads.prepare()
+    assert house.upstream is before
+    assert prepared.assembly is not None
+    fresh: Any = prepared.assembly.upstreams["up"]
+    await house.gateway.reloads.drop(prepared)
+    assert fresh._transport._client._closed
+    assert not before._transport._client._closed
+
+
+async def test_a_hundred_reloads_leave_nothing_behind(start: Start, request: pytest.FixtureRequest) -> None:
+    house = await start()
+    gone: list[weakref.ref[Any]] = []
+    gc.disable()
+    request.addfinalizer(gc.enable)
+    for number in range(100):
+        gone += [weakref.ref(house.upstream), weakref.ref(house.gateway.engine.table)]
+        gone += [weakref.ref(house.upstream._transport)]
+        size = f"pool: {{size: {number + 1}}}, keys:"
+        outcome = await house.reload(f"{UP.replace('keys:', size)}models: {{m{number}: up/x}}")
+        assert outcome.changed
+        house.told.clear()
+    async with asyncio.timeout(10):
+        while house.gateway.reloads._closing:  # noqa: ASYNC110 - a test looks as the gateway does
+            await asyncio.sleep(0.01)
+    assert [one() for one in gone if one() is not None] == [], "also without the garbage collector"
+
+
+async def test_reloads_of_all_workers_go_through_the_parent(start: Start) -> None:
+    house = await start()
+    decided = Outcome(hash="decided by the parent")
+
+    async def through() -> Outcome:
+        return decided
+
+    house.gateway.reloads.through = through
+    assert await house.reload("nonsense: 1") is decided
+    assert house.told == []
+
+
+def test_a_configuration_that_comes_from_nowhere_stays(tmp_path: Path) -> None:
+    loaded = load(None, {"DRAGOMAN_CONFIG": "", "DRAGOMAN_HOME": str(tmp_path)})
+    alone: Loaded = msgspec.structs.replace(loaded, again=None)
+    outcome = asyncio.run(Gateway(alone).reload())
+    assert "cannot be loaded again" in outcome.problems[0].message
+
+
+def test_what_is_kept_until_a_restart(tmp_path: Path) -> None:
+    environ = {"DRAGOMAN_HOME": str(tmp_path)}
+    before = load({"server": {"port": 1}}, environ)
+    after, restart = until_restart(before, load({"server": {"port": 2}, "strict": True}, environ))
+    assert (after.config.server.port, after.config.strict, restart) == (1, True, ("server.port",))
+
+
+def test_the_same_again_is_no_news() -> None:
+    bad, worse = Problem("a", "is bad"), Problem("b", "is bad")
+    assert has_no_news(Outcome(hash="1"), ())
+    assert not has_no_news(Outcome(hash="1"), (bad,)), "it is well again"
+    assert has_no_news(Outcome(hash="1", problems=(bad,)), (bad,))
+    assert not has_no_news(Outcome(hash="1", problems=(worse,)), (bad,))
+
+
+def test_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        reloading.tell(Outcome(hash="1", restart=("server.port",)))
+        reloading.tell(Outcome(hash="1", problems=(Problem("a", "is bad", "f.yaml", 3),)))
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "ERROR"]
+    assert "f.yaml:3: a: is bad" in caplog.text

@@ -1,0 +1,110 @@
+"""Files that change are noticed once they are written; as a transcript."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dragoman.config.load import Loaded
+from dragoman.config.watch import LOOK, Watch, watched
+
+Load = Callable[..., Loaded]
+
+
+@pytest.fixture
+def found(loaded: Load, tmp_path: Path) -> Loaded:
+    (tmp_path / "key").write_text("a-key-of-some-length")
+    return loaded("auth: {keys: [{file: key}]}")
+
+
+def test_the_files_of_a_configuration(found: Loaded, tmp_path: Path, loaded: Load) -> None:
+    assert watched(found) == (tmp_path / "dragoman.yaml", tmp_path / "key")
+    (tmp_path / "dragoman.yaml").unlink()
+    assert watched(loaded(None)) == ()
+
+
+def test_a_change_counts_when_the_files_have_been_still_for_one_look(found: Loaded, tmp_path: Path) -> None:
+    watch = Watch(found, 0.0)
+    assert [watch.look(1.0), watch.look(2.0)] == [False, False]
+    (tmp_path / "key").write_text("half a")
+    assert not watch.look(3.0)
+    (tmp_path / "key").write_text("half a key and the rest")
+    assert not watch.look(4.0), "it was still being written"
+    assert watch.look(5.0)
+    assert not watch.look(6.0)
+
+
+def test_a_change_that_is_taken_back_is_none(found: Loaded, tmp_path: Path) -> None:
+    watch, file = Watch(found, 0.0), tmp_path / "key"
+    other = tmp_path / "other"
+    file.rename(other)
+    assert not watch.look(1.0)
+    other.rename(file)
+    before = file.stat()
+    assert watch._seen[file] is not None
+    watch._seen[file] = (
+        before.st_dev,
+        before.st_ino,
+        before.st_size,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+    )
+    assert [watch.look(2.0), watch.look(3.0)] == [False, False]
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs symbolic links")
+def test_what_a_link_leads_to_is_looked_at(loaded: Load, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "key").write_text("a-key-of-some-length")
+    (tmp_path / "data").symlink_to("one")
+    watch = Watch(loaded("auth: {keys: [{file: data/key}]}"), 0.0)
+    (tmp_path / "new").symlink_to("two")
+    (tmp_path / "new").rename(tmp_path / "data")
+    assert [watch.look(1.0), watch.look(2.0)] == [False, True]
+
+
+def test_a_file_that_goes_is_a_change(found: Loaded, tmp_path: Path) -> None:
+    watch = Watch(found, 0.0)
+    (tmp_path / "key").unlink()
+    assert [watch.look(1.0), watch.look(2.0), watch.look(3.0)] == [False, True, False]
+
+
+def test_a_poll_is_due_after_its_time_or_a_change(found: Loaded, tmp_path: Path) -> None:
+    watch = Watch(found, 0.0)
+    assert [watch.look(59.0), watch.look(60.0), watch.look(61.0)] == [False, True, False]
+    (tmp_path / "key").write_text("another-key-of-ours")
+    assert [watch.look(100.0), watch.look(101.0)] == [False, True]
+    assert [watch.look(160.0), watch.look(161.0)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("reload", "pause", "looks"),
+    [
+        ("{}", LOOK, [False, True]),
+        ("{watch: false}", 60.0, [False, False]),
+        ("{watch: false, poll: 5s}", 5.0, [False, False]),
+        ("{watch: false, poll: 0}", float("inf"), [False, False]),
+    ],
+)
+def test_the_settings(loaded: Load, tmp_path: Path, reload: str, pause: float, looks: list[bool]) -> None:
+    watch = Watch(loaded(f"reload: {reload}"), 0.0)
+    assert watch.pause == pause
+    (tmp_path / "dragoman.yaml").write_text("strict: true")
+    assert [watch.look(1.0), watch.look(2.0)] == looks
+
+
+def test_the_files_of_the_next_configuration_are_followed(
+    found: Loaded, loaded: Load, tmp_path: Path
+) -> None:
+    watch = Watch(found, 0.0)
+    (tmp_path / "other").write_text("another-key-of-ours")
+    watch.follow(loaded("auth: {keys: [{file: other}]}"))
+    (tmp_path / "key").write_text("nobody reads it any more")
+    assert [watch.look(1.0), watch.look(2.0)] == [False, True], "the file itself was written"
+    assert [watch.look(3.0), watch.look(4.0)] == [False, False]
+    (tmp_path / "other").write_text("a-third-key-of-ours")
+    assert [watch.look(5.0), watch.look(6.0)] == [False, True]
