@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.assembly import probing
 from dragoman.cli import live
 from dragoman.config.load import load
 from dragoman.routing.route import Timers
@@ -125,7 +126,7 @@ async def test_who_cannot_be_reached(check: Any, provide: Provide) -> None:
 async def test_who_is_silent_was_reached_and_failed(
     provide: Provide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "_PATIENCE", Timers(connect=5, first_byte=0.2, idle=0.2))
+    monkeypatch.setattr(probing, "_PATIENCE", Timers(connect=5, first_byte=0.2, idle=0.2))
     provider = await provide(Whole(LISTS["openai_chat"], delay=5))
     (tmp_path / "dragoman.yaml").write_text(json.dumps({"providers": {"mute": row(provider.url)}}))
     (one,) = await live.ask(load(tmp_path / "dragoman.yaml", {}), lambda _line: None)

@@ -94,7 +94,7 @@ def test_no_auth_opens_a_public_host(environment: dict[str, str], tmp_path: Path
         assert server.ready["access"] == "open to all"
         with chat(server.url) as response:
             assert response.status == 200
-    assert not (tmp_path / "home").exists()
+    assert not (tmp_path / "home" / "client-key").exists()
 
 
 def test_what_runs_is_finished_after_ctrl_c(environment: dict[str, str], tmp_path: Path) -> None:

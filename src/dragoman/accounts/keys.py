@@ -144,8 +144,7 @@ class ClientKeys:
         caller = self._keyless.get(face)
         if caller is None or self.presented(headers) is not None or not is_loopback(peer):
             return None
-        passed_on = any(_FORWARDED.fullmatch(name) for name in headers)
-        return caller if not passed_on and self._is_ours(headers.get("host", "")) else None
+        return caller if not passed_on(headers) and self._is_ours(headers.get("host", "")) else None
 
     def presented(self, headers: Mapping[str, str]) -> str | None:
         """The client's key, not checked: from `Authorization: Bearer`, or, without the header Authorization,
@@ -182,6 +181,11 @@ def unnamed(key: str) -> str:
     It depends only on the key, so that no client finds another's state after a key is added or removed.
     """
     return f"key {_digest('name of ' + key).hex()[:8]}"
+
+
+def passed_on(headers: Mapping[str, str]) -> bool:
+    """Whether a proxy has passed a request on, by the names of its headers, in lower case."""
+    return any(_FORWARDED.fullmatch(name) for name in headers)
 
 
 def is_loopback(host: str) -> bool:

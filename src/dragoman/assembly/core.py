@@ -63,6 +63,7 @@ from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.upstream import Upstream
+from dragoman.upstreams.wire import WireUpstream
 from dragoman.version import __version__
 
 log = logging.getLogger("dragoman.gateway")
@@ -419,6 +420,16 @@ class Core:
     def loaded(self) -> Loaded:
         """The configuration in force, and where each setting is stated."""
         return self._loaded
+
+    @property
+    def upstreams(self) -> Mapping[str, Upstream]:
+        """All upstreams by the provider's name, those made in code included."""
+        return self._running.upstreams
+
+    @property
+    def providers(self) -> Mapping[str, WireUpstream]:
+        """The upstreams of configured providers, by name."""
+        return self._running.providers
 
     @property
     def passages(self) -> Mapping[str, Passage]:

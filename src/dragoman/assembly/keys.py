@@ -16,7 +16,7 @@ def client_keys_of(config: Config, seams: Seams) -> ClientKeys:
         secret = key.key.reveal()
         caller = Caller(key.name or unnamed(secret), granted(key.models), frozenset(key.scopes))
         keys.append(Key(secret, caller, key.expires))
-    own = is_loopback(config.server.host) and not config.auth.open
+    own = is_loopback(config.server.host) and not config.auth.open and not config.auth.keys
     anyone = ANYONE if own else EVERYBODY
     models = granted(config.server.keyless_models)
     return ClientKeys(

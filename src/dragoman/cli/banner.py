@@ -35,6 +35,7 @@ class Ready(NamedTuple):
     number of worker processes. connections: the limit of client connections in each worker, None = not shown.
     descriptors: how many files and sockets a process may open, None = unknown. nearby: a description of each
     model server on this machine that is not used. clients: the number of keys of each client, by its name.
+    admin: the URL of the operators' own port, None = they have none.
     """
 
     host: str
@@ -54,6 +55,7 @@ class Ready(NamedTuple):
     descriptors: int | None = None
     nearby: Sequence[str] = ()
     clients: Mapping[str, int] = MappingProxyType({})
+    admin: str | None = None
 
     @property
     def paste(self) -> dict[str, str]:
@@ -101,6 +103,8 @@ def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
     yield row("access", _access(ready, channel))
     if ready.clients and ready.kept is None and ready.made is None:
         yield row("clients", _clients(ready.clients))
+    if ready.admin is not None:
+        yield row("admin", f"{ready.admin}/admin, with a key of the scope admin")
     yield row("store", clean(str(ready.store)) if ready.store else "memory, until this process ends")
     if ready.connections is not None and ready.connections < _FEW_CONNECTIONS:
         yield row(
@@ -135,6 +139,8 @@ def for_programs(ready: Ready) -> dict[str, Any]:
         "store": str(ready.store) if ready.store else "memory",
         "paste": ready._replace(made=None).paste,
     }
+    if ready.admin is not None:
+        event["admin"] = ready.admin
     if ready.nearby:
         event["nearby"] = list(ready.nearby)
     if ready.made is not None:

@@ -18,7 +18,7 @@ from dragoman.errors import ConfigError
 from dragoman.providers.address import without_keys
 
 if TYPE_CHECKING:
-    from dragoman.cli.live import Row
+    from dragoman.assembly.probing import Row
     from dragoman.config.load import Loaded
 
 

@@ -47,7 +47,7 @@ def show(terminal: Terminal, file: Path | None, *, everything: bool, changed: bo
         raise Failure(MISUSE, "--all and --changed exclude each other", hint="leave one out")
     found = loaded(terminal, file)
     if everything:
-        from dragoman.cli.effective import effective
+        from dragoman.server.admin.effective import effective
 
         rows = list(shown(found, effective(found)))
     else:

@@ -1,4 +1,8 @@
-"""Writes the log records of the server to stderr: as JSON lines for programs, as short lines for people."""
+"""Writes the log records of the server to stderr: as JSON lines for programs, as short lines for people.
+
+A record may bring `event`, in place of "log", and `fields`, further members of its JSON line (`extra` of the
+logging call).
+"""
 
 from __future__ import annotations
 
@@ -26,10 +30,11 @@ class Narrator(logging.Handler):
         if not self._terminal.for_people:
             line: dict[str, object] = {
                 "at": round(record.created, 3),
-                "event": "log",
+                "event": getattr(record, "event", "log"),
                 "level": record.levelname.lower(),
                 "logger": record.name,
                 "message": record.getMessage().strip(),
+                **getattr(record, "fields", {}),
             }
             if told:
                 line["traceback"] = told

@@ -10,12 +10,12 @@ import signal
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 import msgspec
 
-from dragoman.cli import banner, discovery
+from dragoman.cli import banner, discovery, doors
 from dragoman.cli.client_key import ClientKey, kept_or_made
 from dragoman.cli.command import Command
 from dragoman.cli.options import config_option, loaded, refused
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dragoman.capacity.places import PlacesFile
     from dragoman.config.load import Loaded
     from dragoman.gateway import Gateway
+    from dragoman.server.doors import Opened
     from dragoman.server.supervisor import Keeper, Worker
 
 _CANNOT_LISTEN = {
@@ -141,26 +142,41 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
 
     def announce(offer: _Offer) -> None:
         ready = _ready(found, offer, port, key, SYSTEM.monotonic() - began)
+        ready = ready._replace(admin=_admin(opened))
         ready = ready._replace(connections=connection_limit(server), descriptors=descriptors)
         if search is not None:
             ready = ready._replace(nearby=[server.words for server in search.found])
         _announce(terminal, ready)
 
     try:
-        if server.workers > 1:
-            if search is not None:
-                search.wait()  # a process must not be forked while another thread runs
-            _answer_by_many(terminal, found, listener, announce)
-        else:
-            _answer(terminal, found, listener, announce)
+        with doors.opened(found, port) as opened:
+            if server.workers > 1:
+                if search is not None:
+                    search.wait()  # a process must not be forked while another thread runs
+                _answer_by_many(terminal, found, (listener, opened), announce)
+            else:
+                _answer(terminal, found, (listener, opened), announce)
     except SystemExit as error:  # uvicorn raises it if the application cannot start; the reason is logged
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error
+
+
+def _admin(opened: Sequence[Opened]) -> str | None:
+    """The URL of the operators' own port; None = they have none."""
+    for one in opened:
+        if one.door == "admin":
+            host, port, *_ = one.listener.getsockname()
+            return banner.address(host, port)
+    return None
+
+
+_Listening: TypeAlias = "tuple[socket.socket, Sequence[Opened]]"
+"""The socket of the clients' port, and the operators' doors."""
 
 
 def _answer(
     terminal: Terminal,
     found: Loaded,
-    listener: socket.socket,
+    listening: _Listening,
     announce: Callable[[_Offer], None],
     worker: Worker | None = None,
     *,
@@ -203,7 +219,8 @@ def _answer(
 
     try:
         orders = worker.orders if worker is not None else None
-        serve(gateway, listener, ready, orders=orders, draining=draining)
+        listener, opened = listening
+        serve(gateway, listener, ready, doors=opened, orders=orders, draining=draining)
     except KeyboardInterrupt:
         if not answered:
             raise
@@ -222,7 +239,7 @@ def _join(gateway: Gateway, worker: Worker) -> None:
 
 
 def _answer_by_many(
-    terminal: Terminal, found: Loaded, listener: socket.socket, announce: Callable[[_Offer], None]
+    terminal: Terminal, found: Loaded, listening: _Listening, announce: Callable[[_Offer], None]
 ) -> None:
     """Serve in several worker processes, with a keeper, until they are stopped. announce: called when they
     are ready.
@@ -241,9 +258,11 @@ def _answer_by_many(
 
     def work(worker: Worker) -> None:
         ready = lambda offer: worker.ready(msgspec.json.encode(offer))  # noqa: E731
-        _answer(terminal, found, listener, ready, worker, places=places)
+        _answer(terminal, found, listening, ready, worker, places=places)
 
     def be_keeper(keeper: Keeper) -> None:
+        for door in listening[1]:
+            door.listener.close()  # it answers nobody
         gateway = Gateway(found if keeper.loaded is None else keeper.loaded)
         gateway.peers = KeeperPeers(keeper.lines, keeper.board)
         keep(gateway, keeper.orders, keeper.ready)
@@ -251,7 +270,7 @@ def _answer_by_many(
     server = found.config.server
     try:
         supervise(
-            listener,
+            listening[0],
             server.workers,
             work,
             lambda message: announce(msgspec.json.decode(message, type=_Offer)),

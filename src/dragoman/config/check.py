@@ -156,6 +156,10 @@ class _Checker:
         server = self.config.server
         if not re.fullmatch(r"[A-Za-z0-9.:_-]+", server.host):
             self.problem("server.host", "expected a host name or an address")
+        if not re.fullmatch(r"[A-Za-z0-9.:_-]+", server.admin_host):
+            self.problem("server.admin_host", "expected a host name or an address")
+        if server.admin_port and server.admin_port == server.port:
+            self.problem("server.admin_port", "this is the clients' port (server.port)", "choose another one")
         for index, origin in enumerate(server.cors_origins or ()):
             if origin != "*":
                 self.run_rule(f"server.cors_origins[{index}]", web_origin, origin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from dragoman.config.scalars import Duration, PathPrefix, Size
+from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
 from dragoman.config.section import Section, about
 
 SHARED = (
@@ -132,6 +132,17 @@ class Server(Section, frozen=True):
     keyless_models: Annotated[tuple[str, ...] | None, about(default="all")] = None
     """The models and aliases that clients of `keyless_faces` may use without a key, by the names that they
     send; `*` matches any text."""
+    admin_port: Annotated[int | None, about(default="`/admin` is on the public port", ge=0, le=65535)] = None
+    """A port of its own for `/admin/…` and other paths that need the scope `admin`: they, and the details of
+    `/health`, are then on no other port. Clients need a key with that scope, as on the public port. 0 chooses
+    a free port."""
+    admin_host: str = "127.0.0.1"
+    """The address on which `admin_port` listens."""
+    admin_socket: Annotated[
+        FilePath | None, about(default="`run/PORT.sock` in Dragoman's folder, if its path is short enough")
+    ] = None
+    """A Unix socket for `dragoman providers` and other commands of the operator. Only the user who runs the
+    gateway can open it; no key is needed there. Windows has none."""
     websocket: bool = True
     """Whether `/v1/responses` and `/v1/chat/completions` accept WebSocket connections; if not, they get 426.
     """

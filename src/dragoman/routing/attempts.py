@@ -111,6 +111,15 @@ _ALL_REST: Final = ir.Fault(
 )
 
 
+NOBODY: Final = ir.Fault(
+    "unavailable",
+    "Everybody who could answer for this model has been disabled by the operator.",
+    code="provider_disabled",
+    blame="gateway",
+)
+"""The fault if a round has no candidate at all."""
+
+
 class Attempts(Generic[C]):
     """One round of attempts over candidates in order of preference.
 
@@ -243,7 +252,7 @@ class Attempts(Generic[C]):
             return [Extend(self._why)]
         if self._last is not None:
             return self._again(*self._last, now)
-        return self._rest(now) if self._resting else [self._give_up(_ALL_REST)]
+        return self._rest(now) if self._resting else [self._give_up(NOBODY)]
 
     def _rest(self, now: float) -> list[Command[C]]:
         """The wait for the first of the candidates, all of which rest."""

@@ -89,6 +89,10 @@ class Breakers:
         """Whether a deployment is asked after the others: it has failed, and is not due for a trial."""
         return self._open_until(name, now) is not None
 
+    def known(self, provider: str) -> list[str]:
+        """The names of a provider's deployments that have failed since they last answered."""
+        return [name for name in self.states if provider_of(name) == provider]
+
     def _open_until(self, name: str, now: float) -> float | None:
         """When the next trial of a deployment is due; None = it is asked in its own place."""
         state, down = self.states.get(name), self.down.get(provider_of(name), 0.0)

@@ -72,15 +72,17 @@ class Calling(NamedTuple):
 
 
 class Health:
-    """The memory of one process. pools: by provider; one made in code has none, and a single account. calm:
-    nothing is known against any key or deployment, and no pool takes turns. Then each request asks the first
-    key of its first deployment, and as long as it is answered, nothing else need be called, unless its route
-    has a policy. memory: what policies remember.
+    """The memory of one process. pools: by provider; one made in code has none, and a single account.
+    disabled: the providers that an operator has said are not to be asked. calm: nothing is known against any
+    key or deployment, all are enabled, and no pool takes turns. Then each request asks the first key of its
+    first deployment, and as long as it is answered, nothing else need be called, unless its route has a
+    policy. memory: what policies remember.
     """
 
     def __init__(self) -> None:
         self.pools: dict[str, Pool] = {}
         self.breakers = Breakers()
+        self.disabled: set[str] = set()
         self.memory = Memory()
         self._views: WeakSet[Health] = WeakSet([self])
         self.calm = True
@@ -106,14 +108,22 @@ class Health:
         self._views.add(view)
         return view
 
-    def revive(self) -> None:
-        """Forget what is known against keys and deployments."""
-        for pool in self.pools.values():
-            for key in pool.keys:
-                key.revive()
-        self.breakers.states.clear()
-        self.breakers.down.clear()
-        self.memory.revive()
+    def revive(self, provider: str | None = None, key: str | None = None) -> None:
+        """Forget what is known against keys and deployments. provider: only its own; None = all providers'.
+        key: only this one of its keys, by id, and no deployments.
+        """
+        for name, pool in self.pools.items():
+            for one in pool.keys:
+                if provider in {None, name} and key in {None, one.id}:
+                    one.revive()
+        if provider is None:
+            self.breakers.states.clear()
+            self.breakers.down.clear()
+            self.memory.revive()
+        elif key is None:
+            self.breakers.down.pop(provider, None)
+            for name in self.breakers.known(provider):
+                del self.breakers.states[name]
         self.settle(0.0)
         if self.share is not None:
             self.share(None)
@@ -126,14 +136,37 @@ class Health:
             self.share(None)
         return news
 
+    def enable(self, provider: str, key: str | None = None, *, enabled: bool = True) -> None:
+        """Let requests ask a provider, or one of its keys, again; `enabled=False`: not from now on. Running
+        requests go on. key: its id; None = the provider. An unknown id changes nothing.
+        """
+        if key is not None:
+            pool = self.pools.get(provider)
+            for one in () if pool is None else pool.keys:
+                if one.id == key:
+                    one.disabled = not enabled
+        elif enabled:
+            self.disabled.discard(provider)
+        else:
+            self.disabled.add(provider)
+        self.settle(0.0)
+
+    def shut(self, provider: str) -> bool:
+        """Whether a provider, or its first key, is disabled: what has no other key cannot be asked then."""
+        pool = self.pools.get(provider)
+        return provider in self.disabled or (pool is not None and pool.keys[0].disabled)
+
     def settle(self, now: float) -> None:
         """Find out whether all is calm, as after other pools or settings."""
         pools = self._whole.pools  # of the latest configuration, also in a view
-        self.calm = self.breakers.calm and all(pool.calm(now) for pool in pools.values())
+        self.calm = (
+            not self.disabled and self.breakers.calm and all(pool.calm(now) for pool in pools.values())
+        )
 
     def order(self, route: Route, now: float, request: Circumstances = _NOTHING_KNOWN) -> Asking:
         """The candidates of a route: deployments as its policy says, but those that fail last, keys as their
-        pools say, and those that were refused only if there are no others. request: for the policy.
+        pools say, and those that were refused only if there are no others. Who is disabled is left out; if
+        all are, there is nobody. request: for the policy.
         """
         self.breakers.forget(now)
         self.settle(now)
@@ -161,6 +194,8 @@ class Health:
         those that fail.
         """
         deployments: Sequence[Deployment] = route.deployments
+        if self.disabled:
+            deployments = [one for one in deployments if one.provider not in self.disabled]
         if len(deployments) > 1:
             places = self.breakers.order([one.name for one in deployments], now)
             deployments = [deployments[place] for place in places]

@@ -35,15 +35,16 @@ _MODELS: Final = 1_024
 
 class Key:
     """What is known of one key. id: the same as long as the key is, also over reloads. tail: its last
-    characters, for people. retired: why, None = it is not, or its time is over. running: how many requests
-    run with it.
+    characters, for people. disabled: an operator has said that it is not to be asked. retired: why, None = it
+    is not, or its time is over. running: how many requests run with it.
     """
 
-    __slots__ = ("_asked", "_barred", "_rests", "_until", "id", "retired", "running", "tail")
+    __slots__ = ("_asked", "_barred", "_rests", "_until", "disabled", "id", "retired", "running", "tail")
 
     def __init__(self, id_: str, tail: str | None = None) -> None:
         self.id = id_
         self.tail = tail
+        self.disabled = False
         self.retired: str | None = None
         self.running = 0
         self._until = 0.0
@@ -104,15 +105,23 @@ class Key:
         """The seconds that it still rests, by model."""
         return {model: until - now for model, until in self._rests.items() if until > now}
 
+    def barred(self, now: float) -> dict[str, float]:
+        """The models that it may not use, and the seconds for which each remains barred."""
+        return {model: until - now for model, until in self._barred.items() if until > now}
+
+    def retired_for(self, now: float) -> float | None:
+        """The seconds for which it remains retired; None = it is not, or its time is over."""
+        return None if self.retired is None or self._until <= now else self._until - now
+
     def unblemished(self, now: float) -> bool:
-        """Whether nothing is known against it. Forgets what is over."""
+        """Whether nothing is known against it, and it may be asked. Forgets what is over."""
         if self._rests:
             self._rests = {model: until for model, until in self._rests.items() if until > now}
         if self._barred:
             self._barred = {model: until for model, until in self._barred.items() if until > now}
         if self.retired is not None and self._until <= now:
             self.retired = None
-        return self.retired is None and not self._rests and not self._barred
+        return not self.disabled and self.retired is None and not self._rests and not self._barred
 
     def facts(self) -> Iterator[tuple[Fact, str]]:
         """What may be known against it: the fact, and the model ("" = all models)."""
@@ -139,7 +148,7 @@ class Key:
             known[model] = until
 
     def revive(self) -> None:
-        """Forget what is known against it."""
+        """Forget what is known against it. Who has disabled it must enable it."""
         self.retired = None
         self._rests.clear()
         self._barred.clear()
@@ -179,14 +188,12 @@ class Pool:
         return all(key.unblemished(now) for key in self.keys)
 
     def able(self, model: str, now: float) -> bool:
-        """Whether some key can be asked for a model: it neither rests nor was refused."""
-        return any(
-            key.rests_until(model, now) is None and not key.comes_last(model, now) for key in self.keys
-        )
+        """Whether some key can be asked for a model: it neither rests nor was refused or disabled."""
+        return not self.exhausted(model, now)
 
     def order(self, model: str, now: float, places: Sequence[int] | None = None) -> Order:
-        """The keys to ask for a model, best first. places: of all keys, best first; None = the choice of this
-        pool says it.
+        """The keys to ask for a model, best first, without those that are disabled. places: of all keys, best
+        first; None = the choice of this pool says it.
         """
         keys = self.keys
         ready: list[int] = []
@@ -194,6 +201,8 @@ class Pool:
         refused: list[int] = []
         for place in self._places() if places is None else places:
             key = keys[place]
+            if key.disabled:
+                continue
             if (until := key.rests_until(model, now)) is not None:
                 resting.append((until, place))
             elif key.comes_last(model, now):
@@ -204,7 +213,10 @@ class Pool:
 
     def exhausted(self, model: str, now: float) -> bool:
         """Whether no key can be asked for a model, or only such as were refused."""
-        return all(key.comes_last(model, now) or key.rests_until(model, now) is not None for key in self.keys)
+        return all(
+            key.disabled or key.comes_last(model, now) or key.rests_until(model, now) is not None
+            for key in self.keys
+        )
 
     def _places(self) -> Sequence[int]:
         """All places in the order of the choice."""

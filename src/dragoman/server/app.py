@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.keys import ANYONE, Caller
+from dragoman.accounts.keys import ANYONE, Caller, Scope
 from dragoman.assembly.core import Core
 from dragoman.assembly.keys import needs_key
 from dragoman.capacity.space import Share, Space
@@ -27,6 +27,8 @@ from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.seams.clock import SYSTEM
+from dragoman.server.admin import access
+from dragoman.server.admin.api import AdminApi
 from dragoman.server.bodies import (
     Pace,
     body_parts,
@@ -38,7 +40,7 @@ from dragoman.server.bodies import (
 from dragoman.server.channel import AsgiChannel, Channel
 from dragoman.server.client import ClientGone, HttpClient
 from dragoman.server.connections import Connections
-from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
+from dragoman.server.endpoint import Bodies, Door, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import CROWDED, FULL, OVERLOADED, standing
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
@@ -55,16 +57,26 @@ from dragoman.wire.json import FIRST_MEASURED, Measured, measured
 log = logging.getLogger("dragoman.server")
 _SMALL = 4_000
 """Bytes. A body up to this size that came in with its head is not counted in the memory that all share."""
+_OPERATORS = 64
+"""The most connections on a door for operators."""
+_OF_OPERATORS: Final[frozenset[Scope]] = frozenset({"admin"})
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
 class App:
-    """One gateway as an ASGI application."""
+    """One gateway as an ASGI application. door: by which way its clients come in. admin: the gateway's
+    administration, shared by all its doors; None = a new one.
+    """
 
-    def __init__(self, gateway: Core) -> None:
+    def __init__(self, gateway: Core, door: Door = "public", admin: AdminApi | None = None) -> None:
         self.gateway = self._gateway = gateway
+        self.door: Final[Door] = door
+        self.admin = admin or AdminApi(gateway)
         self._bodies = Space(gateway.config.server.body_space, CROWDED)
-        self.connections = Connections(gateway.config.server, gateway.bounds.reached, self._bodies)
+        served = gateway.config.server
+        if door != "public":  # so that operators come in while the clients' port is full
+            served = msgspec.structs.replace(served, max_connections=_OPERATORS)
+        self.connections = Connections(served, gateway.bounds.reached, self._bodies)
         """The connections of our own HTTP server (`server.http`); empty under another ASGI server."""
         self._settings = gateway.config.server
         self._most = self._settings.max_requests
@@ -73,7 +85,7 @@ class App:
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
         """Whether the timestamps of `server.http` and this gateway's clock are comparable."""
-        self._paths = PathTable(gateway)
+        self._paths = PathTable(gateway, door, self.admin)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
         """Admits pages of this machine and of apps, and what no page sent: only these may be `_keyless`."""
@@ -455,6 +467,8 @@ class App:
         may not use this endpoint, or too many gateways passed.
         """
         endpoint, headers, keys = head.endpoint, head.headers, self._gateway.client_keys
+        if self.door == "socket":
+            return _operator(head, exchange)
         if head.admission is not None and head.admission[0] is keys:
             caller = head.admission[1]
             exchange.client = caller.name
@@ -468,7 +482,7 @@ class App:
         if isinstance(found, ir.Fault):
             raise RequestFailed(found)
         exchange.client = found.name
-        if endpoint is not None and (barred := found.barred(endpoint.scope)) is not None:
+        if endpoint is not None and (barred := _barred(found, endpoint, head)) is not None:
             raise RequestFailed(barred)
         stated = headers.get(hops.HEADER)
         if stated is not None and (loop := hops.arrived(stated)) is not None:
@@ -513,6 +527,20 @@ def _may_wait(head: Head) -> bool:
 
 ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 """The status, headers and body of an error answer."""
+
+
+def _barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
+    """The fault if the caller may not call this endpoint; None = it may."""
+    barred = caller.barred(endpoint.scope)
+    if barred is None and caller is ANYONE and endpoint.scope == "admin":
+        return access.refusal(head)
+    return barred
+
+
+def _operator(head: Head, exchange: Exchange) -> Caller:
+    """The caller on the Unix socket; its name, which tells the user, is noted in `exchange`."""
+    exchange.client = head.peer[0] if head.peer else "operator"
+    return Caller(exchange.client, scopes=_OF_OPERATORS)
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:

@@ -53,6 +53,10 @@ def with_model(request: HttpRequest) -> HttpRequest:
     return msgspec.structs.replace(request, body=body)
 
 
+Door: TypeAlias = Literal["public", "admin", "socket"]
+"""A way into the gateway: the port for clients; the operator's own port (`server.admin_port`); or the Unix
+socket, which only the user who runs the gateway can open, so that no key is needed.
+"""
 Bodies: TypeAlias = Literal["", "json", "any", "form", "either", "parts"]
 """How a request's body is read: "" = not at all, "json", "any" = as JSON, whatever its content type (except
 from strange web pages), "form", "either" = JSON or form, "parts" = any bytes, piece by piece, by the handler.

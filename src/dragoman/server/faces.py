@@ -15,10 +15,11 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
 from dragoman.providers.catalog import CATALOG
+from dragoman.server.admin.api import AdminApi
 from dragoman.server.admin.reload import ReloadApi
 from dragoman.server.administration import instead, manages_keys
 from dragoman.server.chat import ChatApi
-from dragoman.server.endpoint import Endpoint, Handler
+from dragoman.server.endpoint import Door, Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.health import HealthApi
 from dragoman.server.messages import MessagesApi
@@ -44,8 +45,20 @@ clients of Groq and Fireworks add theirs to any base URL.
 _SLASHES: Final = re.compile("//+")
 
 
-def _endpoints(gateway: Core) -> Iterator[Endpoint]:
-    """Yield all endpoints. The last counts for a path and method; if it has a placeholder, the first."""
+def _endpoints(gateway: Core, door: Door, admin: AdminApi) -> Iterator[Endpoint]:
+    """Yield the endpoints behind a door: all, but what needs the scope `admin` only where there is no other
+    door for it; behind the doors for that, nothing else but health. The last counts for a path and method; if
+    it has a placeholder, the first.
+    """
+    apart = gateway.config.server.admin_port is not None
+    health = HealthApi(gateway, door)
+    for endpoint in _of_gateway(gateway, admin):
+        if endpoint.scope == "admin" if door != "public" else not (apart and endpoint.scope == "admin"):
+            yield endpoint
+    yield from health.endpoints()
+
+
+def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
     chat, passing = ChatApi(gateway), PassThroughApi(gateway)
     messages, generate_content = MessagesApi(gateway, chat), GenerateContentApi(gateway, chat)
     for api in (
@@ -60,16 +73,18 @@ def _endpoints(gateway: Core) -> Iterator[Endpoint]:
         NativeApi(gateway, chat),
         passing,
         ModelsApi(gateway, (messages, generate_content), passing),
-        HealthApi(gateway),
+        admin,
         ReloadApi(gateway),
     ):
         yield from api.endpoints()
 
 
 class PathTable:
-    """The endpoints of one gateway, by path."""
+    """The endpoints of one gateway behind one door, by path. admin: the gateway's administration, None = a
+    new one.
+    """
 
-    def __init__(self, gateway: Core) -> None:
+    def __init__(self, gateway: Core, door: Door = "public", admin: AdminApi | None = None) -> None:
         self._gateway = gateway
         self._exact: dict[str, Endpoint] = {}
         self._slashed: list[tuple[str, str, str, Endpoint]] = []
@@ -77,9 +92,10 @@ class PathTable:
         in the path, and the placeholder's name.
         """
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
-        self._base = gateway.config.server.base_path.rstrip("/")
+        # Operators' doors are not behind the proxy for which there is a prefix.
+        self._base = gateway.config.server.base_path.rstrip("/") if door == "public" else ""
         self._faces = faces()
-        for endpoint in _endpoints(gateway):
+        for endpoint in _endpoints(gateway, door, admin or AdminApi(gateway)):
             self._add(endpoint)
 
     def _add(self, endpoint: Endpoint) -> None:

@@ -9,7 +9,7 @@ from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
 from dragoman.server.client import HttpClient
-from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.endpoint import Door, Endpoint, Handler, HttpRequest
 from dragoman.server.ollama.listing import expects_text, running
 from dragoman.version import __version__
 from dragoman.wire.json import encode
@@ -18,8 +18,9 @@ from dragoman.wire.json import encode
 class HealthApi:
     """The health endpoints of one gateway."""
 
-    def __init__(self, gateway: Core) -> None:
+    def __init__(self, gateway: Core, door: Door = "public") -> None:
         self._gateway = gateway
+        self._door = door
 
     def endpoints(self) -> Iterator[Endpoint]:
         for path, answer in (
@@ -35,10 +36,17 @@ class HealthApi:
             yield Endpoint(path, DEFAULT, {"GET": Handler(answer)}, public=True)
 
     async def _health(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        admitted = isinstance(self._gateway.client_keys.authenticate(request.headers), Caller)
-        health = await self._gateway.health(details=admitted, asking=exchange)
+        health = await self._gateway.health(details=self._tells(request), asking=exchange)
         # Only shutdown is a reason to send requests elsewhere: a provider shows its recovery in requests.
         await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
+
+    def _tells(self, request: HttpRequest) -> bool:
+        """Whether the client gets the details: it may know them, and they have no port of their own."""
+        if self._door == "public" and self._gateway.config.server.admin_port is not None:
+            return False
+        if self._door == "socket":
+            return True
+        return isinstance(self._gateway.client_keys.authenticate(request.headers), Caller)
 
     async def _live(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await client.answer(200, (), encode({"status": "live", "version": __version__}))

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 
 from dragoman.assembly.core import Core
+from dragoman.server.admin.orders import Orders as OperatorsOrders
 from dragoman.server.orders import Orders
 from dragoman.server.parent import Parent
 
@@ -30,6 +31,8 @@ class _Keeping:
         self._orders = orders
         self._read = Orders()
         self._parent = Parent(orders, gateway.reloads)
+        self._ordered = OperatorsOrders(gateway)
+        """What operators have disabled, for workers that start when no other one is left."""
         self._stopped = asyncio.Event()
 
     async def run(self, ready: Callable[[], None]) -> None:

@@ -27,6 +27,7 @@ from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.client import Flow
 from dragoman.net.connected import CONNECTED
 from dragoman.net.transport import Answer
+from dragoman.routing.attempts import NOBODY
 from dragoman.server.bodies import stated_size
 from dragoman.server.client import ClientGone, HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
@@ -173,13 +174,15 @@ class PassThroughApi:
             raise RequestFailed(ir.Fault("not_implemented", text, "not_implemented", blame="gateway"))
         wished = request.headers.get(CHOICE)
         if wished is None and len(able) == 1:
-            return next(iter(able.values()))
+            wished = next(iter(able))
         if wished not in able:
             said = "Several providers offer"
             if wished is not None:
                 said = f"{wished[:64]!r} is not one of the providers that offer"
             text = f"{said} {resource!r}: choose one of {', '.join(able)} in the header {CHOICE}."
             raise RequestFailed(ir.Fault("invalid_request", text, "unknown_provider", CHOICE))
+        if self._gateway.providers_health.shut(wished):
+            raise RequestFailed(NOBODY)
         return able[wished]
 
 

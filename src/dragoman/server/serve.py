@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Final
 
@@ -23,7 +23,9 @@ from dragoman.assembly.core import Core
 from dragoman.config.watch import Watch
 from dragoman.errors import DragomanError
 from dragoman.seams.tasks import spawn
+from dragoman.server.admin.api import AdminApi
 from dragoman.server.app import App
+from dragoman.server.doors import Doors, Opened
 from dragoman.server.http import uvicorn_options
 from dragoman.server.orders import CLOSE, DRAIN, END, Orders
 from dragoman.server.parent import Parent
@@ -65,9 +67,13 @@ class _Server(uvicorn.Server):
         ready: Callable[[], None],
         orders: socket.socket | None,
         draining: Callable[[int, float], None],
+        doors: Doors,
+        admin: AdminApi,
     ) -> None:
         super().__init__(config)
+        self._doors = doors
         self._gateway = gateway
+        self._admin = admin
         self._ready = ready
         self._draining = draining
         self._orders = orders
@@ -77,6 +83,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        await self._doors.open()
         gc.collect()
         gc.freeze()  # the objects that exist now stay: the garbage collector need not look through them again
         gc.set_threshold(10_000, 20, 20)
@@ -88,8 +95,19 @@ class _Server(uvicorn.Server):
             spawn(watch(self._gateway), "watching the configuration")
             if _HANGUP is not None and threading.current_thread() is threading.main_thread():
                 signal.signal(_HANGUP, self._hung_up)
+        if self._gateway.workers > 1:
+            spawn(self._admin.orders.join(), "orders of operators")
         if not self.should_exit:
             self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        ended = await super().on_tick(counter)
+        self._doors.tick(self.server_state.default_headers)
+        return ended
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self._doors.close()  # so that operators can look on while it drains
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._orders is not None and sig == signal.SIGINT:
@@ -167,15 +185,16 @@ def serve(
     listener: socket.socket,
     ready: Callable[[], None],
     *,
+    doors: Sequence[Opened] = (),
     orders: socket.socket | None = None,
     draining: Callable[[int, float], None] = lambda _running, _delay: None,
 ) -> None:
     """Serve on `listener` until a signal or an order ends it.
 
-    ready: called once, when requests are answered. orders: a worker's socket to its parent, which sends
-    DRAIN, CLOSE or END, and messages about reloads; its end means CLOSE. None = signals give the orders.
-    draining: called when a stop begins and requests still run or the port stays open; arguments: the number
-    of running requests, the seconds for which the port stays open.
+    ready: called once, when requests are answered. doors: the operators' ways in. orders: a worker's socket
+    to its parent, which sends DRAIN, CLOSE or END, and messages about reloads; its end means CLOSE. None =
+    signals give the orders. draining: called when a stop begins and requests still run or the port stays
+    open; arguments: the number of running requests, the seconds for which the port stays open.
     """
     app = App(gateway)
     config = uvicorn.Config(
@@ -186,5 +205,13 @@ def serve(
         backlog=_BACKLOG,
         timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)),
     )
-    server = _Server(config, gateway, ready=ready, orders=orders, draining=draining)
+    server = _Server(
+        config,
+        gateway,
+        ready=ready,
+        orders=orders,
+        draining=draining,
+        doors=Doors(app, doors, config),
+        admin=app.admin,
+    )
     server.run(sockets=[listener])

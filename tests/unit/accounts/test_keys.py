@@ -6,7 +6,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.accounts.grants import Grants
-from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, unnamed
+from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, passed_on, unnamed
 from dragoman.dialects.table import key_headers
 
 CAROL = Caller("carol", scopes=frozenset({"admin"}))
@@ -224,3 +224,11 @@ def test_an_expired_key_is_refused_where_none_is_needed() -> None:
     )
     assert isinstance(keys.authenticate({"x-api-key": "key"}), ir.Fault)
     assert keys.authenticate({"x-api-key": "other"}) == ANYONE
+
+
+@pytest.mark.parametrize(
+    ("name", "passed"),
+    [("x-forwarded-for", True), ("via", True), ("cf-ray", True), ("host", False), ("x-request-id", False)],
+)
+def test_a_proxy_is_told_by_its_headers(name: str, passed: bool) -> None:
+    assert passed_on({"host": "a", name: "b"}) is passed

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from dragoman.accounts.keys import Caller
 from dragoman.assembly.keys import client_keys_of, needs_key
 from dragoman.config.load import Loaded
 from dragoman.seams.clock import SYSTEM
@@ -37,3 +38,21 @@ def test_a_key_without_a_name_is_named_by_what_it_is(loaded: Callable[..., Loade
     assert named == "ann"
     assert unnamed.startswith("key ")
     assert unnamed in client_keys_of(loaded("auth: {keys: [a-key-of-sixteen-2]}").config, SYSTEM).counts
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("{}", True),
+        ("auth: {open: true}", False),
+        ("auth: {required: false, keys: [a-key-of-sixteen-letters]}", False),
+        (f"auth: {{required: false}}\n{OTHERS}", False),
+    ],
+)
+def test_who_has_no_key_may_administer_only_while_there_is_none(
+    loaded: Callable[..., Loaded], text: str, may: bool
+) -> None:
+    caller = client_keys_of(loaded(text).config, SYSTEM).authenticate({"host": "localhost"})
+    assert isinstance(caller, Caller)
+    assert (caller.barred("admin") is None) is may
+    assert caller.barred("inference") is None

@@ -70,3 +70,10 @@ def test_every_logger_speaks_from_warnings_on(root: logging.Logger) -> None:
     LOGGER.info("quiet")
     LOGGER.warning("loud")
     assert [json.loads(line)["message"] for line in err.getvalue().splitlines()] == ["loud"]
+
+
+def test_a_record_may_bring_its_event_and_fields() -> None:
+    one = record()
+    one.event, one.fields = "audit", {"who": "ann"}
+    line = json.loads(written(io.StringIO(), one))
+    assert (line["event"], line["who"], line["level"]) == ("audit", "ann", "error")

@@ -299,6 +299,11 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
             "providers.openai.ca_file: there is no file xxx",
         ),
         ("server: {host: 'my host'}", "server.host: expected a host name or an address"),
+        ("server: {admin_host: 'my host'}", "server.admin_host: expected a host name or an address"),
+        (
+            "server: {admin_port: 8080}",
+            "server.admin_port: this is the clients' port (server.port) (choose another one)",
+        ),
         (
             "server: {cors_origins: ['https://a.example/x']}",
             "server.cors_origins[0]: expected an origin such as https://a.example",

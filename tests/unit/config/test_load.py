@@ -96,6 +96,9 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
         "workers": "default",
         "keyless_faces": "default",
         "keyless_models": "default",
+        "admin_port": "default",
+        "admin_host": "default",
+        "admin_socket": "default",
         "websocket": "default",
     }
 

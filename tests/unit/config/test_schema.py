@@ -116,7 +116,14 @@ def test_every_setting_is_described_in_whole_sentences(section: type[Section]) -
         assert one.default is not None or one.about.default is not None, (
             f"{one.name}: what happens without it?"
         )
-        if "int" in str(one.type) and one.name not in {"port", "seed", "threads", "size", "gpu_layers"}:
+        if "int" in str(one.type) and one.name not in {
+            "port",
+            "admin_port",
+            "seed",
+            "threads",
+            "size",
+            "gpu_layers",
+        }:
             assert one.about.unit, f"{one.name}: of what?"
 
 

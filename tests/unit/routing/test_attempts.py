@@ -9,6 +9,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.routing.attempts import (
+    NOBODY,
     Attempts,
     Begin,
     Extend,
@@ -365,3 +366,8 @@ def test_who_could_take_over_at_once() -> None:
     spent = turning("a", "b", policy=msgspec.structs.replace(POLICY, attempts=1))
     spent.on(Begin(), 0.0)
     assert not spent.has_other(other, fallbacks=True)
+
+
+def test_a_round_without_anybody_ends_at_once() -> None:
+    assert round_of().on(Begin(), 0.0) == [GiveUp(NOBODY)]
+    assert (NOBODY.http_status, NOBODY.code) == (503, "provider_disabled")

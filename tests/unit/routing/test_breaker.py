@@ -97,6 +97,13 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(made.states) <= 1_024
 
 
+def test_the_deployments_of_a_provider_that_fail() -> None:
+    made = breakers()
+    for name in ("a/m", "b/m", "a/n/x"):
+        fails(made, name, 0.0)
+    assert (made.known("a"), made.known("c")) == (["a/m", "a/n/x"], [])
+
+
 def test_while_it_is_tried_it_counts_as_open_for_another_pause() -> None:
     """So other processes, which are told the same time, take over if the one that tries it has died."""
     made = breakers()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dragoman import ir
-from dragoman.routing.health import Health
+from dragoman.routing.health import Asking, Health
 from dragoman.routing.pool import Key, Pool
 from dragoman.routing.route import Candidate, Deployment, Route
 
@@ -153,6 +153,47 @@ def test_a_failure_of_long_ago_is_forgotten() -> None:
     assert not is_calm(made)
     made.order(ALL, 301.0)
     assert is_calm(made)
+
+
+def test_who_is_disabled_is_left_out() -> None:
+    made = health()
+    made.enable("one", enabled=False)
+    assert not is_calm(made)
+    assert ready(made, 0.0) == [("two", 0), ("own", 0)]
+    made.enable("two", "2a", enabled=False)
+    made.enable("own", enabled=False)
+    assert made.order(ALL, 0.0) == Asking([], [])
+    assert [made.shut(name) for name in ("one", "two", "own", "none")] == [True, True, True, False]
+    for name in ("one", "own"):
+        made.enable(name)
+    made.enable("two", "2a")
+    assert is_calm(made)
+    assert ready(made, 0.0) == [("one", 0), ("one", 1), ("two", 0), ("own", 0)]
+
+
+def test_an_unknown_key_cannot_be_disabled() -> None:
+    made = health()
+    made.enable("one", "2a", enabled=False)
+    made.enable("none", "1a", enabled=False)
+    assert is_calm(made)
+
+
+def test_one_provider_or_one_key_can_be_forgotten() -> None:
+    made = health()
+    for candidate in (Candidate(ONE, 0), Candidate(ONE, 1), Candidate(TWO, 0)):
+        ask(made, candidate, 0.0, fault("authentication"))
+    for candidate in (Candidate(ONE, 0), Candidate(TWO, 0)):
+        ask(made, candidate, 0.0, fault("unavailable"))
+    made.revive("one", "1b")
+    assert [key.retired is None for key in made.pools["one"].keys] == [False, True]
+    assert set(made.breakers.states) == {"one/m", "two/m"}
+    made.revive("one")
+    assert [key.retired is None for key in made.pools["one"].keys] == [True, True]
+    assert set(made.breakers.states) == {"two/m"}
+    assert made.pools["two"].keys[0].retired is not None
+    made.enable("one", "1a", enabled=False)
+    made.revive("one")
+    assert made.pools["one"].keys[0].disabled, "who has disabled it must enable it"
 
 
 def test_requests_of_an_earlier_configuration_keep_the_places_of_their_keys() -> None:

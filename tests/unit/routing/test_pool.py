@@ -141,6 +141,26 @@ def test_rests_are_bounded() -> None:
     assert len(key.resting(0.0)) <= 1_024
 
 
+def test_a_disabled_key_is_not_asked() -> None:
+    keys = pool()
+    keys.keys[0].disabled = True
+    keys.keys[1].fails("m", Outcome.KEY_PERMANENT, None, 0.0)
+    order = keys.order("m", 1.0)
+    assert (order.ready, order.refused) == ([2], [1])
+    assert not keys.calm(REFUSED + 1)
+    keys.keys[0].disabled = False
+    assert keys.calm(REFUSED + 1)
+
+
+def test_what_is_known_of_a_key_can_be_told() -> None:
+    key = Key("1")
+    key.fails("m", Outcome.KEY_MODEL, None, 10.0)
+    assert (key.barred(20.0), key.barred(10.0 + REFUSED)) == ({"m": REFUSED - 10.0}, {})
+    assert key.retired_for(20.0) is None
+    key.fails("m", Outcome.KEY_PERMANENT, None, 10.0)
+    assert (key.retired_for(20.0), key.retired_for(10.0 + REFUSED)) == (REFUSED - 10.0, None)
+
+
 def test_what_is_known_of_a_key_can_be_told_and_heard() -> None:
     one, two = Key("1"), Key("1")
     one.fails("m", Outcome.KEY_TRANSIENT, 20.0, 1.0)

@@ -9,6 +9,7 @@ import pytest
 from dragoman.config.load import load
 from dragoman.errors import RequestFailed
 from dragoman.gateway import Gateway
+from dragoman.server.endpoint import Door
 from dragoman.server.faces import PathTable
 
 
@@ -71,3 +72,29 @@ def test_what_has_no_handler_is_refused(table: PathTable, method: str, path: str
     with pytest.raises(RequestFailed) as refused:
         table.handler(table.find(path, "")[0], method, path)
     assert refused.value.fault.http_status == status
+
+
+def test_a_prefix_is_for_clients_alone(tmp_path: Path) -> None:
+    file = tmp_path / "dragoman.yaml"
+    file.write_text("server: {base_path: /ai}")
+    gateway = Gateway(load(file, {}))
+    assert PathTable(gateway).find("/admin", "")[0] is None
+    assert PathTable(gateway).find("/ai/admin", "")[0] is not None
+    assert PathTable(gateway, "socket").find("/admin", "")[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "door", "found"),
+    [
+        ("{}", "public", ("/v1/models", "/admin", "/health")),
+        ("server: {admin_port: 1}", "public", ("/v1/models", "/health")),
+        ("server: {admin_port: 1}", "admin", ("/admin", "/health")),
+        ("{}", "socket", ("/admin", "/health")),
+    ],
+)
+def test_each_door_has_its_paths(tmp_path: Path, settings: str, door: Door, found: tuple[str, ...]) -> None:
+    file = tmp_path / "dragoman.yaml"
+    file.write_text(settings)
+    table = PathTable(Gateway(load(file, {})), door)
+    paths = ("/v1/models", "/admin", "/health")
+    assert tuple(path for path in paths if table.find(path, "")[0] is not None) == found

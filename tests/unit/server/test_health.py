@@ -1,6 +1,12 @@
 """What the gateway tells of itself: its state, its requests, its providers."""
 
-from tests.unit.turns.asking import Asker
+from pathlib import Path
+
+import pytest
+
+from dragoman.server.app import App
+from dragoman.server.endpoint import Door
+from tests.unit.turns.asking import Asker, Paced, Talk
 
 
 async def test_health_counts_what_has_ended(house: Asker) -> None:
@@ -11,3 +17,21 @@ async def test_health_counts_what_has_ended(house: Asker) -> None:
     assert health["requests"] == {"running": 0, "finished": 2, "failed": 0, "refused": 1}
     assert health["store"]["kind"] == "memory"
     assert health["providers"]["own"]["healthy"] is True
+
+
+@pytest.mark.parametrize(
+    ("port", "door", "told"),
+    [
+        ("null", "public", True),
+        ("1", "public", False),
+        ("1", "admin", True),
+        ("null", "socket", True),
+    ],
+)
+async def test_details_are_told_on_the_operators_port_if_they_have_one(
+    tmp_path: Path, port: str, door: Door, told: bool
+) -> None:
+    asker = Asker(Paced(), tmp_path, f"server: {{admin_port: {port}}}")
+    answer = await Talk(App(asker.gateway, door), "GET", "/health", None, {}).answer()
+    assert ("store" in answer.body) is told
+    await asker.close()

@@ -47,3 +47,15 @@ async def test_what_takes_no_body_sends_none(asker: Asker, provider: FakeProvide
     assert (await asker.ask("GET", "/v1/files?key=secret&limit=2&after=")).status == 200
     assert dict(provider.last.query) == {"limit": "2", "after": ""}
     assert not provider.last.raw
+
+
+async def test_a_disabled_provider_gets_nothing(asker: Asker, provider: FakeProvider) -> None:
+    await asker.gateway.start()
+    health = asker.gateway.providers_health
+    (key,) = health.pools["up"].keys
+    for id_ in (None, key.id):
+        health.enable("up", id_, enabled=False)
+        refused = await asker.ask("POST", "/v1/files", {"a": 1}, content_length="8")
+        assert (refused.status, refused.error["code"]) == (503, "provider_disabled")
+        health.enable("up", id_)
+    assert provider.seen == []

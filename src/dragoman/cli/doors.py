@@ -1,0 +1,80 @@
+"""The operators' ways into a gateway that this machine runs: where they are, and how `serve` opens them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dragoman.cli.terminal import UNREACHABLE, Failure
+
+if TYPE_CHECKING:
+    from dragoman.config.load import Loaded
+    from dragoman.server.doors import Opened
+
+log = logging.getLogger("dragoman.server.doors")
+_FOLDER: Final = "run"
+"""The folder of Unix sockets in Dragoman's own folder."""
+_PLATFORM = sys.platform
+
+
+def socket_path(found: Loaded, port: int) -> Path:
+    """Where the Unix socket of a gateway with this configuration is. port: the one on which it listens."""
+    stated = found.config.server.admin_socket
+    return Path(stated) if stated is not None else found.home / _FOLDER / f"{port}.sock"
+
+
+def running(found: Loaded) -> Path | None:
+    """The Unix socket of the gateway with this configuration. If its port is chosen by the system, or another
+    one was stated on the command line: the only one in Dragoman's folder. None = there is none, or several.
+    """
+    place = socket_path(found, found.config.server.port)
+    if place.exists() or found.config.server.admin_socket is not None:
+        return place if place.exists() else None
+    others = list((found.home / _FOLDER).glob("*.sock"))
+    return others[0] if len(others) == 1 else None
+
+
+@contextlib.contextmanager
+def opened(found: Loaded, port: int) -> Iterator[list[Opened]]:
+    """The doors of the gateway that listens on `port`, removed at the end. Raises Failure if one that the
+    configuration states cannot be opened; without the Unix socket at its usual place the gateway runs, too.
+    """
+    from dragoman.server.doors import Opened
+    from dragoman.server.serve import CannotListen, listen
+
+    server = found.config.server
+    doors: list[Opened] = []
+    try:
+        if server.admin_port is not None:
+            try:
+                doors.append(Opened("admin", listen(server.admin_host, server.admin_port)))
+            except CannotListen as error:
+                hint = "server.admin_port and server.admin_host say where"
+                raise Failure(UNREACHABLE, str(error), hint=hint) from None
+        if _PLATFORM != "win32" and (local := _local(found, port)) is not None:
+            doors.append(local)
+        yield doors
+    finally:
+        for door in doors:
+            door.remove()
+
+
+def _local(found: Loaded, port: int) -> Opened | None:
+    from dragoman.server.doors import Opened, listen_locally
+
+    path, stated = socket_path(found, port), found.config.server.admin_socket is not None
+    try:
+        if not stated:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Opened("socket", listen_locally(path), path)
+    except OSError as error:
+        why = error.strerror or str(error)
+        if stated:
+            text = f"server.admin_socket: cannot listen on {path}: {why}"
+            raise Failure(UNREACHABLE, text, hint="choose another path") from None
+        log.info("there is no Unix socket for operators: %s: %s", path, why)
+        return None

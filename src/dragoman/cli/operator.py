@@ -1,0 +1,89 @@
+"""Requests of the operator's commands to a running gateway: over its Unix socket, or to a URL with a key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import aiohttp
+
+from dragoman.cli.checks import Answer, TooLarge
+from dragoman.cli.doors import running
+from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, UNREACHABLE, Failure, clean
+from dragoman.config.load import Loaded
+from dragoman.net.aio import reason
+from dragoman.providers.address import base_url
+
+_PATIENCE = 90.0
+"""Seconds. The test of a provider waits 20 s for each of its answers."""
+
+
+class Way(NamedTuple):
+    """The way to a gateway. socket: its Unix socket; None = by `base`, its URL. key: None = without one."""
+
+    socket: Path | None
+    base: str = "http://dragoman"
+    key: str | None = None
+
+    @property
+    def named(self) -> str:
+        """For people."""
+        return self.base if self.socket is None else str(self.socket)
+
+
+class NotRunning(Exception):
+    """Nobody answers there. The text says why."""
+
+
+def way(found: Loaded | None, url: str | None, key: str | None) -> Way | None:
+    """The way to the gateway at `url`; without one, to the one of this configuration on this machine; None =
+    none runs here. Raises Failure for an invalid URL.
+    """
+    if url is not None:
+        try:
+            base = base_url(url if "://" in url else f"http://{url}").removesuffix("/v1")
+        except ValueError as error:
+            raise Failure(MISUSE, f"{url}: {error}", hint="--url http://127.0.0.1:8080") from None
+        return Way(None, base, key)
+    socket = None if found is None else running(found)
+    return None if socket is None else Way(socket)
+
+
+async def call(there: Way, method: str, path: str, body: Any = None) -> Any:
+    """Send a request. Returns the decoded answer. Raises NotRunning if nobody answers, and Failure if the
+    answer is an error.
+    """
+    headers = {} if there.key is None else {"authorization": f"Bearer {there.key}"}
+    limit = aiohttp.ClientTimeout(total=_PATIENCE, sock_connect=5)
+    connector = None if there.socket is None else aiohttp.UnixConnector(str(there.socket))
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, headers=headers, timeout=limit) as session,
+            session.request(method, there.base + path, json=body, allow_redirects=False) as response,
+        ):
+            answer = await Answer.of(response)
+    except TimeoutError:
+        raise NotRunning("no response within the time limit") from None
+    except TooLarge as error:
+        raise NotRunning(str(error)) from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise NotRunning(clean(reason(error))) from None
+    if answer.status in {401, 403}:
+        raise Failure(NO_RIGHT, answer.message, hint="--key, or DRAGOMAN_API_KEY: a key of the scope admin")
+    if answer.status >= 400 or answer.body is None:
+        raise Failure(ANSWER_IS_NO, answer.message)
+    return answer.body
+
+
+def named(path: str, *names: str) -> str:
+    """The path with these names as its last segments."""
+    return "/".join([path, *(quote(name, safe="") for name in names)])
+
+
+def unreachable(there: Way | None, why: str) -> Failure:
+    """The failure of a command that needs a running gateway."""
+    if there is None:
+        text = "no gateway runs here that could be asked"
+        return Failure(UNREACHABLE, text, hint="dragoman serve starts one; --url names one elsewhere")
+    return Failure(UNREACHABLE, f"{there.named} does not answer: {why}", hint="dragoman serve")

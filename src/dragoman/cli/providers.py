@@ -1,0 +1,340 @@
+"""`dragoman providers`: shows the providers of a running gateway and their keys, and changes their state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+import click
+
+from dragoman.cli.command import Group
+from dragoman.cli.options import config_option, loaded, require_known
+from dragoman.cli.terminal import ANSWER_IS_NO, Failure, Terminal, clean
+
+if TYPE_CHECKING:
+    from dragoman.cli.operator import Way
+    from dragoman.config.load import Loaded
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LIST: Final = "/admin/providers"
+_WORDS: Final = {
+    "ok": "ok",
+    "resting": "warn",
+    "refused": "bad",
+    "barred": "warn",
+    "disabled": "off",
+}
+_DONE: Final = {"enable": "is asked again", "disable": "is left out", "revive": "begins anew"}
+
+command = Group(
+    "providers",
+    help="Show providers and their keys; enable, disable, revive or test them.",
+    examples=("dragoman providers list", "dragoman providers test openai"),
+)
+
+
+class _Asked(NamedTuple):
+    """Whom a command asks. found: this machine's configuration, None = a URL was given. way: None = no
+    gateway runs here.
+    """
+
+    found: Loaded | None
+    way: Way | None
+
+
+def _options(function: F) -> F:
+    """Add the options that say which gateway is meant."""
+    url = click.option(
+        "--url", envvar="DRAGOMAN_URL", help="The gateway's URL, instead of one that runs here."
+    )
+    key = click.option("--key", envvar="DRAGOMAN_API_KEY", help="A key with the scope admin, for --url.")
+    return config_option(url(key(function)))
+
+
+@command.command("list", examples=("dragoman providers list", "dragoman providers list --json"))
+@_options
+@click.pass_obj
+def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
+    """All providers, with the state of each. Without a running gateway, what is configured."""
+    asked = _asked(terminal, file, url, key)
+    rows = _from_gateway(asked, _LIST)
+    if rows is None:
+        _configured(terminal, asked)
+        return
+    if terminal.as_json:
+        terminal.result({"gateway": _named(asked), "data": rows["data"]})
+        return
+    out = terminal.out
+    terminal.table(
+        ("provider", "state", "keys", "running", "latest error"),
+        [
+            (one["name"], f"{out.plain(_mark(one))} {_state(one)}", _keys(one), one["running"], _error(one))
+            for one in rows["data"]
+        ],
+        wraps=True,
+    )
+
+
+@command.command("show", examples=("dragoman providers show openai",))
+@click.argument("name")
+@_options
+@click.pass_obj
+def show(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
+    """One provider: its address, its keys and their state, and deployments that fail."""
+    asked = _asked(terminal, file, url, key)
+    found = _from_gateway(asked, _LIST, name)
+    if found is None:
+        _configured(terminal, asked, name)
+        return
+    if terminal.as_json:
+        terminal.result({"gateway": _named(asked), **found})
+        return
+    _show(terminal, found)
+
+
+def _order(do: str, help_: str) -> None:
+    """Add the command that gives the order `do`."""
+
+    @command.command(do, help=help_, examples=(f"dragoman providers {do} openai",))
+    @click.argument("name")
+    @click.option("--only-key", "only", metavar="ID", help="Only this key, by its id or its last characters.")
+    @_options
+    @click.pass_obj
+    def give(
+        terminal: Terminal,
+        name: str,
+        file: Path | None,
+        *,
+        only: str | None,
+        url: str | None,
+        key: str | None,
+    ) -> None:
+        asked = _asked(terminal, file, url, key)
+        path = [name] if only is None else [name, "keys", _key_id(asked, name, only)]
+        found = _from_gateway(asked, _LIST, *path, do, method="POST")
+        if found is None:
+            raise _nobody()
+        if terminal.as_json:
+            terminal.result(found)
+            return
+        what = clean(name) if only is None else f"the key {clean(only)} of {clean(name)}"
+        until = ", until it is enabled or the gateway restarts" if do == "disable" else ""
+        terminal.note("ok", f"{what} {_DONE[do]}{until}")
+
+
+_order("enable", "Ask a provider, or one of its keys, again.")
+_order("disable", "Leave a provider, or one of its keys, out. Running requests go on.")
+_order("revive", "Forget what is known against its keys and deployments.")
+
+
+@command.command("test", examples=("dragoman providers test openai",))
+@click.argument("name")
+@_options
+@click.pass_obj
+def test(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
+    """Ask a provider with each key, by the cheapest call: exit code 1 if one fails.
+
+    Without a running gateway the provider is asked from here.
+    """
+    asked = _asked(terminal, file, url, key)
+    found = _from_gateway(asked, _LIST, name, "test", method="POST", body={}) or _tested_here(asked, name)
+    if terminal.as_json:
+        terminal.result(found)
+    else:
+        for one in found["keys"]:
+            state = "ok" if one["ok"] else "bad"
+            key_ = "without a key" if one["key"] is None else f"key {one['key']}"
+            told = f"{key_}: {one['state']}, {one['ms']:g} ms · {clean(one['message'])}"
+            terminal.result(f"{terminal.out.mark(state)} {terminal.out.plain(told)}")
+    if not found["ok"]:
+        raise click.exceptions.Exit(ANSWER_IS_NO)
+
+
+# Asking ------------------------------------------------------------------------------------------
+
+
+def _asked(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> _Asked:
+    from dragoman.cli.operator import way
+
+    found = None if url is not None else loaded(terminal, file)
+    return _Asked(found, way(found, url, key))
+
+
+def _from_gateway(asked: _Asked, *path: str, method: str = "GET", body: Any = None) -> Any:
+    """The gateway's answer; None = no gateway runs here. Raises Failure if the one at a URL does not answer,
+    or answers with an error.
+    """
+    from dragoman.cli.operator import NotRunning, call, named, unreachable
+
+    if asked.way is None:
+        return None
+    try:
+        return asyncio.run(call(asked.way, method, named(*path), body))
+    except NotRunning as error:
+        if asked.way.socket is None:
+            raise unreachable(asked.way, str(error)) from None
+        return None  # the file of the socket of a gateway that was killed
+
+
+def _nobody() -> Failure:
+    from dragoman.cli.operator import unreachable
+
+    return unreachable(None, "")
+
+
+def _key_id(asked: _Asked, name: str, only: str) -> str:
+    """The id of a key, which is named by its id or by its last characters. Raises Failure if none fits."""
+    found = _from_gateway(asked, _LIST, name)
+    if found is None:
+        raise _nobody()
+    tail = only.removeprefix("…")
+    ids = [
+        key["id"]
+        for key in found["keys"]
+        if only == key["id"] or (key["key"] or "").removeprefix("…") == tail
+    ]
+    if len(ids) != 1:
+        require_known("key", only, [] if ids else [key["key"] or key["id"] for key in found["keys"]])
+        raise Failure(ANSWER_IS_NO, f"several keys end so: {', '.join(ids)}", hint="--only-key ID")
+    return str(ids[0])
+
+
+def _tested_here(asked: _Asked, name: str) -> dict[str, Any]:
+    from dragoman.cli.live import ask
+
+    found = asked.found
+    assert found is not None
+    require_known("provider", name, list(found.providers))
+    keys = [
+        {
+            "key": None if row.key is None else f"…{row.key}",
+            "ok": row.state == "ok",
+            "state": row.state,
+            "asked": row.asked,
+            "ms": row.ms,
+            "message": row.message,
+        }
+        for row in asyncio.run(ask(found, lambda _line: None, only=name))
+    ]
+    return {"provider": name, "ok": all(key["ok"] for key in keys), "keys": keys}
+
+
+def _named(asked: _Asked) -> str | None:
+    """The gateway that is asked, for `--json`; null = none, so what follows is the configuration."""
+    return None if asked.way is None else asked.way.named
+
+
+# Showing -----------------------------------------------------------------------------------------
+
+
+def _configured(terminal: Terminal, asked: _Asked, name: str | None = None) -> None:
+    """Show what the configuration says of the providers, or of one, and say that no gateway runs."""
+    from dragoman.providers.address import without_keys
+
+    found = asked.found
+    assert found is not None
+    providers = found.providers
+    if name is not None:
+        require_known("provider", name, list(providers))
+        providers = {name: providers[name]}
+    terminal.say("no gateway runs here: this is what the configuration says")
+    if terminal.as_json:
+        rows = [
+            {
+                "name": one.name,
+                "vendor": None if one.vendor is None else one.vendor.name,
+                "base_url": without_keys(one.base_url),
+                "dialects": [api.dialect for api in one.apis],
+                "keys": [{"key": str(key.secret)} for key in one.credentials],
+            }
+            for one in providers.values()
+        ]
+        terminal.result({"gateway": None, **({"data": rows} if name is None else rows[0])})
+    elif providers:
+        terminal.table(
+            ("provider", "address", "keys"),
+            [
+                (
+                    one.name,
+                    without_keys(one.base_url),
+                    " ".join(str(key.secret) for key in one.credentials) or "none",
+                )
+                for one in providers.values()
+            ],
+            wraps=True,
+        )
+    else:
+        terminal.say("no provider is configured: set a provider's API key")
+
+
+def _show(terminal: Terminal, one: Mapping[str, Any]) -> None:
+    """Print one provider for people."""
+    out = terminal.out
+    terminal.result(f"{out.mark(_STATES[_state(one)])} {clean(one['name'])}: {_state(one)}")
+    rows = [
+        ("vendor", one["vendor"]),
+        ("address", one["base_url"]),
+        ("protocols", ", ".join(one["dialects"])),
+        ("models", _some(one["models"])),
+        ("running", str(one["running"])),
+        ("latest error", _error(one)),
+    ]
+    for title, text in rows:
+        if text:
+            terminal.result(f"  {title:<13}{out.plain(clean(str(text)))}")
+    for number, key in enumerate(one["keys"]):
+        title = "" if number else "keys"
+        told = f"{key['key'] or 'none'}  {key['id']}  {key['state']}{_because(key)}"
+        terminal.result(f"  {title:<13}{out.mark(_WORDS[key['state']])} {out.plain(clean(told))}")
+    for number, breaker in enumerate(one["breakers"]):
+        title = "" if number else "failing"
+        when = f", asked again in {breaker['seconds']:g} s" if breaker["state"] == "open" else ""
+        told = f"{breaker['deployment']}: {breaker['failures']} in a row{when}"
+        mark = out.mark("bad" if breaker["state"] == "open" else "warn")
+        terminal.result(f"  {title:<13}{mark} {out.plain(clean(told))}")
+
+
+_STATES: Final = {"disabled": "off", "not asked yet": "off", "healthy": "ok", "failing": "bad"}
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    if not one["enabled"]:
+        return "disabled"
+    if one["healthy"] is None:
+        return "not asked yet"
+    return "healthy" if one["healthy"] else "failing"
+
+
+def _mark(one: Mapping[str, Any]) -> str:
+    return {"ok": "●", "bad": "✕", "off": "○"}[_STATES[_state(one)]]
+
+
+def _keys(one: Mapping[str, Any]) -> str:
+    """How many keys are in which state."""
+    states = [key["state"] for key in one["keys"] if key["key"] is not None]
+    if not states:
+        return "none"
+    return ", ".join(f"{states.count(state)} {state}" for state in _WORDS if state in states)
+
+
+def _error(one: Mapping[str, Any]) -> str:
+    if one["last_error"] is None:
+        return ""
+    return f"{one['last_error']}: {one['last_error_message']} ({one['last_error_at']})"
+
+
+def _because(key: Mapping[str, Any]) -> str:
+    if key["refused"] is not None and key["enabled"]:
+        return f": {key['refused']}"
+    waits = key["resting"] or key["barred"]
+    told = ", ".join(f"{model} {seconds:g} s" for model, seconds in list(waits.items())[:3])
+    return f" ({told})" if told else ""
+
+
+def _some(names: list[str]) -> str:
+    shown = names[:6]
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return ", ".join(shown) + more

@@ -1,0 +1,55 @@
+"""Who may administer without a key: programs of this machine, while no key is configured; never a web page.
+
+A web page can send requests to this machine, a foreign one as well as one of a program that serves pages
+here. Where a key is needed it does not know it. Where none is, its requests are told by what browsers add.
+https://www.w3.org/TR/fetch-metadata/, https://fetch.spec.whatwg.org/#origin-header
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dragoman import ir
+from dragoman.accounts.keys import is_loopback, passed_on
+from dragoman.server.head import Head
+
+_OWN_SITES: Final = frozenset({"none", "same-origin"})
+"""Of `sec-fetch-site`: the user typed the address, or a page of the gateway itself asks."""
+
+
+def refusal(head: Head) -> ir.Fault | None:
+    """The fault if a request without a key may not administer, by its head; None = it may. The Host header
+    was checked before (`accounts.keys`), so a name that a stranger's DNS leads here is refused already.
+    """
+    headers = head.headers
+    if _of_a_page(headers):
+        return _PAGE
+    far = bool(head.peer) and not is_loopback(head.peer[0])  # type: ignore[index]
+    if far or head.version == "1.0" or passed_on(headers):
+        return _FAR
+    return None
+
+
+def _of_a_page(headers: Mapping[str, str]) -> bool:
+    """Whether a page asks that is not one of the gateway itself."""
+    if headers.get("sec-fetch-site", "none") not in _OWN_SITES:
+        return True
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    scheme, _, host = origin.partition("://")
+    return scheme not in {"http", "https"} or not host or host != headers.get("host")
+
+
+_PAGE: Final = ir.Fault(
+    "permission",
+    "A web page may administer this gateway only with a key of the scope 'admin' (auth.keys[].scopes).",
+    "origin_not_allowed",
+)
+_FAR: Final = ir.Fault(
+    "permission",
+    "Without a key only programs of this machine may administer, and not through a proxy: configure a key "
+    "with the scope 'admin' (auth.keys[].scopes).",
+    "insufficient_scope",
+)

@@ -1,0 +1,85 @@
+"""All operations of the administration at one gateway, its index, its description and its audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import msgspec
+
+from dragoman.assembly.core import Core
+from dragoman.server.admin import configuration, described, providers
+from dragoman.server.admin.audit import Audit, Entry
+from dragoman.server.admin.openapi import document
+from dragoman.server.admin.operation import Asked, Method, Operation, Told, endpoints
+from dragoman.server.admin.orders import Orders
+from dragoman.server.admin.pages import Wanted, page
+from dragoman.server.endpoint import Endpoint
+from dragoman.version import __version__
+
+
+class Path(msgspec.Struct):
+    """One operation that there is."""
+
+    method: Method
+    path: str
+    summary: str
+
+
+class Index(msgspec.Struct):
+    """What there is. worker: the number of the process that answers, of `workers`."""
+
+    version: str
+    worker: int
+    workers: int
+    operations: list[Path]
+    object: Literal["admin"] = "admin"
+
+
+class AuditList(msgspec.Struct):
+    """Changes that operators have made, the latest first: the last 1,000 of each worker since its start."""
+
+    data: list[Entry]
+    has_more: bool
+    object: Literal["list"] = "list"
+
+
+_OWN: Final = (
+    Operation("GET", "/admin", "index", "What there is.", Index),
+    Operation("GET", "/admin/openapi.json", "openapi", "This description, OpenAPI 3.1."),
+    Operation("GET", "/admin/audit", "list_audit", "The changes, the latest first.", AuditList, query=Wanted),
+)
+OPERATIONS: Final = (
+    *_OWN,
+    *configuration.OPERATIONS,
+    *providers.OPERATIONS,
+    *described.OPERATIONS,
+)
+"""All operations below /admin, in the order in which they are told of."""
+
+
+class AdminApi:
+    """The administration of one gateway. Every way in (`server.endpoint.Door`) shares one."""
+
+    def __init__(self, gateway: Core) -> None:
+        self._gateway = gateway
+        self.audit = Audit(gateway.peers, gateway.seams, gateway.worker)
+        self.orders = Orders(gateway)
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        yield from endpoints(self, _OWN)
+        yield from endpoints(configuration.ConfigurationApi(self._gateway), configuration.OPERATIONS)
+        api = providers.ProvidersApi(self._gateway, self.orders, self.audit)
+        yield from endpoints(api, providers.OPERATIONS)
+
+    async def index(self, asked: Asked) -> Told:
+        paths = [Path(one.method, one.path, one.summary) for one in OPERATIONS]
+        return Told(Index(__version__, self._gateway.worker, self._gateway.workers, paths))
+
+    async def openapi(self, asked: Asked) -> Told:
+        found: dict[str, Any] = document(OPERATIONS)
+        return Told(found)
+
+    async def list_audit(self, asked: Asked) -> Told:
+        entries, more = page(await self.audit.entries(), asked.query, lambda entry: entry.id)
+        return Told(AuditList(entries, more))

@@ -1,0 +1,102 @@
+"""The audit: an entry for each change that an operator has made, in the log and in a ring in memory."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import Any, Final, Literal
+
+import msgspec
+
+from dragoman.observe.log import utc
+from dragoman.seams.clock import Seams
+from dragoman.seams.peers import Peers
+
+log = logging.getLogger("dragoman.audit")
+SUBJECT: Final = "admin.audit"
+"""Of the messages between workers: a told one is an entry, an asked one wants all entries."""
+KEPT: Final = 1_000
+"""The most entries that a process keeps; the oldest ones go. The log has all of them."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One change. time: RFC 3339 in UTC. who: the name of the client's key, `uid N` for a user of this
+    machine over the Unix socket, or `anyone`. address: of the client, null = a Unix socket. action: what was
+    done (`disable`). target: to what (`providers/openai`). before, after: what has changed, without secrets.
+    worker: the number of the process that was asked. request_id: of the request that asked for it.
+    """
+
+    id: str
+    time: str
+    who: str
+    address: str | None
+    action: str
+    target: str
+    before: Any
+    after: Any
+    worker: int
+    request_id: str
+    object: Literal["audit_entry"] = "audit_entry"
+
+
+class Author(msgspec.Struct, frozen=True):
+    """Who asks for a change, and in which request."""
+
+    who: str
+    address: str | None
+    request_id: str
+
+
+class Audit:
+    """The entries of one process, those that the other workers tell of included. worker: its number."""
+
+    def __init__(self, peers: Peers, seams: Seams, worker: int) -> None:
+        self._peers = peers
+        self._seams = seams
+        self._worker = worker
+        self._entries: deque[Entry] = deque(maxlen=KEPT)
+        peers.receive(SUBJECT, self._receive)
+
+    def note(self, author: Author, action: str, target: str, *, before: Any, after: Any) -> Entry:
+        """Keep an entry for a change that was made now, log it, and tell the other workers."""
+        entry = Entry(
+            f"audit_{self._seams.random_id()}",
+            utc(self._seams.now()),
+            author.who,
+            author.address,
+            action,
+            target,
+            before,
+            after,
+            self._worker,
+            author.request_id,
+        )
+        self._entries.append(entry)
+        told = msgspec.to_builtins(entry)
+        # A warning, so that the log has it at its usual level: this is not what a gateway does by itself.
+        log.warning(
+            "%s: %s %s: %s → %s",
+            *(entry.who, action, target, _written(before), _written(after)),
+            extra={"event": "audit", "fields": {name: told[name] for name in told if name != "object"}},
+        )
+        self._peers.tell(SUBJECT, told)
+        return entry
+
+    async def entries(self) -> list[Entry]:
+        """The entries of all workers, the latest first."""
+        every = {entry.id: entry for entry in self._entries}
+        for answer in await self._peers.ask(SUBJECT):
+            for one in msgspec.convert(answer, list[Entry]):
+                every.setdefault(one.id, one)
+        latest_first = reversed(every.values())  # those of the same millisecond stay in this order
+        return sorted(latest_first, key=lambda entry: entry.time, reverse=True)
+
+    def _receive(self, value: Any) -> Any:
+        if value is None:
+            return msgspec.to_builtins(list(self._entries))
+        self._entries.append(msgspec.convert(value, Entry))
+        return None
+
+
+def _written(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

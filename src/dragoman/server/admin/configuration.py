@@ -1,0 +1,55 @@
+"""The configuration in force, without secrets."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from dragoman.assembly.core import Core
+from dragoman.config.show import shown
+from dragoman.server.admin.effective import effective
+from dragoman.server.admin.operation import Asked, Operation, Told
+
+
+class Setting(msgspec.Struct):
+    """One setting. value: as text; of a secret the last characters. source: where it is stated, `default` =
+    nowhere.
+    """
+
+    path: str
+    value: str
+    source: str
+
+
+class Configuration(msgspec.Struct):
+    """Every setting as it is in force. file: the file that was read, null = none."""
+
+    file: str | None
+    data: list[Setting]
+    object: Literal["configuration"] = "configuration"
+
+
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        "/admin/config",
+        "show_config",
+        "Every setting in force, and where it is stated; secrets are masked. Its ETag is for reloads.",
+        Configuration,
+        tagged=True,
+    ),
+)
+
+
+class ConfigurationApi:
+    """The configuration of one gateway."""
+
+    def __init__(self, gateway: Core) -> None:
+        self._gateway = gateway
+
+    async def show_config(self, asked: Asked) -> Told:
+        found = self._gateway.loaded
+        rows = [Setting(*row) for row in shown(found, effective(found))]
+        told = Configuration(None if found.file is None else str(found.file), rows)
+        return Told(told, f'"{self._gateway.reloads.hash}"')

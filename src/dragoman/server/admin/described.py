@@ -1,0 +1,26 @@
+"""Operations whose handlers stand in other modules of the server: what the description says of them.
+
+A test holds this list against all endpoints that need the scope `admin`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.server.admin.operation import Operation
+
+OPERATIONS: Final = (
+    Operation(
+        "POST",
+        "/admin/reload",
+        "reload",
+        "Load the configuration again, in all workers or in none.",
+        tagged=True,
+    ),
+    Operation("GET", "/admin/requests", "list_requests", "The requests that run in the worker that answers."),
+    Operation(
+        "GET", "/admin/sessions", "list_sessions", "The sessions of all clients, the latest used first."
+    ),
+    Operation("GET", "/admin/sessions/{id}", "show_session", "One session with its messages."),
+    Operation("DELETE", "/admin/sessions/{id}", "delete_session", "Forget one session."),
+)

@@ -1,0 +1,110 @@
+"""The description of the administration, OpenAPI 3.1, made from the rows of its operations.
+
+https://spec.openapis.org/oas/v3.1.1.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.server.admin.operation import Operation
+from dragoman.version import __version__
+
+_ABOUT: Final = (
+    "What an operator sees and changes while the gateway runs. Every path needs a client key with the scope "
+    "`admin`; none is needed on the Unix socket, nor on this machine while no key is configured."
+)
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+_REFERENCE: Final = "#/components/schemas/{name}"
+
+
+class ErrorObject(msgspec.Struct):
+    """An error in OpenAI's form. param: the field at fault, null = none."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Error(msgspec.Struct):
+    """The body of every answer from 400 on."""
+
+    error: ErrorObject
+
+
+def document(operations: Iterable[Operation]) -> dict[str, Any]:
+    """The description of these operations, as a JSON value."""
+    rows = list(operations)
+    kinds = [kind for row in rows for kind in (row.answer, row.body) if kind is not None]
+    _, components = msgspec.json.schema_components([*dict.fromkeys(kinds), Error], ref_template=_REFERENCE)
+    paths: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Dragoman's administration", "version": __version__, "description": _ABOUT},
+        "security": [{"key": []}, {}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(row: Operation) -> dict[str, Any]:
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PLACEHOLDER.findall(row.path)
+    ]
+    parameters += _queried(row.query)
+    if row.tagged and row.method != "GET":
+        about = "Make the change only if the ETag is still this one."
+        parameters.append(
+            {"name": "If-Match", "in": "header", "description": about, "schema": {"type": "string"}}
+        )
+    described: dict[str, Any] = {"operationId": row.name, "summary": row.summary}
+    if parameters:
+        described["parameters"] = parameters
+    if row.body is not None:
+        content = {"application/json": {"schema": _reference(row.body)}}
+        described["requestBody"] = {"required": False, "content": content}
+    described["responses"] = _responses(row)
+    return described
+
+
+def _queried(kind: Any) -> list[dict[str, Any]]:
+    if kind is None:
+        return []
+    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REFERENCE)
+    _, components = msgspec.json.schema_components([kind])
+    found: Mapping[str, Any] = components[schema["$ref"].rpartition("/")[2]]["properties"]
+    return [{"name": name, "in": "query", "schema": one} for name, one in found.items()]
+
+
+def _responses(row: Operation) -> dict[str, Any]:
+    answer = {"type": "object"} if row.answer is None else _reference(row.answer)
+    done: dict[str, Any] = {"description": "Done.", "content": {"application/json": {"schema": answer}}}
+    if row.tagged:
+        done["headers"] = {"ETag": {"schema": {"type": "string"}}}
+    found = {"200": done, "400": _failure("A field is wrong: `param` names it.")}
+    found["401"] = _failure("The key is missing or unknown.")
+    found["403"] = _failure("The key lacks the scope `admin`.")
+    if "{" in row.path:
+        found["404"] = _failure("There is nothing of this name.")
+    if row.tagged and row.method != "GET":
+        found["412"] = _failure("It has been changed since: If-Match names another ETag.")
+    return found
+
+
+def _failure(about: str) -> dict[str, Any]:
+    return {"description": about, "content": {"application/json": {"schema": _reference(Error)}}}
+
+
+def _reference(kind: type[Any]) -> dict[str, Any]:
+    return {"$ref": _REFERENCE.format(name=kind.__name__)}

@@ -1,0 +1,81 @@
+"""What operators order for providers and keys while the gateway runs. An order reaches all workers, and those
+that start later; it lasts until the opposite order, or until the whole gateway restarts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from dragoman.assembly.core import Core
+from dragoman.server.admin.states import Look, look
+
+SUBJECT: Final = "admin.providers"
+"""Of the messages between workers: an order, or a question (`Question`)."""
+
+Deed: TypeAlias = Literal["enable", "disable", "revive"]
+Question: TypeAlias = Literal["look", "orders"]
+
+
+class Order(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One order. key: the id of the only key that it is for, None = the whole provider."""
+
+    do: Deed
+    provider: str
+    key: str | None = None
+
+
+class Orders:
+    """Carries out orders in this process, and sends them to the other workers."""
+
+    def __init__(self, gateway: Core) -> None:
+        self._gateway = gateway
+        gateway.peers.receive(SUBJECT, self._receive)
+
+    def give(self, order: Order) -> None:
+        """Carry an order out here, and tell the others to do so."""
+        self._obey(order)
+        self._gateway.peers.tell(SUBJECT, msgspec.to_builtins(order))
+
+    async def join(self) -> None:
+        """Obey what has been ordered before this worker started, as the others know it."""
+        for answer in await self._gateway.peers.ask(SUBJECT, "orders"):
+            for order in msgspec.convert(answer, list[Order]):
+                self._obey(order)
+
+    async def looks(self) -> list[Look]:
+        """All providers as each worker sees them, this one first."""
+        answers = await self._gateway.peers.ask(SUBJECT, "look")
+        return [self._look(), *(msgspec.convert(answer, Look) for answer in answers)]
+
+    def standing(self) -> list[Order]:
+        """The orders in force here: what is disabled."""
+        health = self._gateway.providers_health
+        keys = [
+            Order("disable", name, key.id)
+            for name, pool in health.pools.items()
+            for key in pool.keys
+            if key.disabled
+        ]
+        return [*(Order("disable", name) for name in sorted(health.disabled)), *keys]
+
+    def _look(self) -> Look:
+        gateway = self._gateway
+        now = gateway.seams.monotonic()
+        return look(gateway.upstreams, gateway.providers_health, gateway.exchanges, now)
+
+    def _obey(self, order: Order) -> None:
+        health = self._gateway.providers_health
+        if order.do == "revive":
+            health.revive(order.provider, order.key)
+        else:
+            health.enable(order.provider, order.key, enabled=order.do == "enable")
+
+    def _receive(self, value: Any) -> Any:
+        if value == "look":
+            return msgspec.to_builtins(self._look()) if self._gateway.started else {}
+        if value == "orders":
+            return msgspec.to_builtins(self.standing())
+        self._obey(msgspec.convert(value, Order))
+        return None

@@ -1,0 +1,242 @@
+"""What is known of a provider and its keys: as one worker sees it, joined over all workers, and as clients
+read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from dragoman.exchange import Exchange
+from dragoman.routing.health import Health
+from dragoman.routing.pool import Key
+
+Seconds = dict[str, float]
+
+
+class KeySeen(msgspec.Struct):
+    """A key as one worker sees it. retired: why; retired_for: seconds. resting, barred: seconds by model."""
+
+    running: int = 0
+    retired: str | None = None
+    retired_for: float = 0.0
+    resting: Seconds = {}
+    barred: Seconds = {}
+
+
+class BreakerSeen(msgspec.Struct):
+    """The breaker of a deployment as one worker sees it. failed: failures in a row. seconds: until its trial,
+    None = it is closed. trying: a trial runs.
+    """
+
+    failed: int
+    seconds: float | None = None
+    trying: bool = False
+
+
+class Seen(msgspec.Struct):
+    """A provider as one worker sees it. running: attempts. keys: by id. breakers: by deployment."""
+
+    running: int = 0
+    keys: dict[str, KeySeen] = {}
+    breakers: dict[str, BreakerSeen] = {}
+
+
+Look = dict[str, Seen]
+"""All providers as one worker sees them, by name."""
+
+
+def look(names: Iterable[str], health: Health, exchanges: Iterable[Exchange], now: float) -> Look:
+    """The providers `names` as this process sees them, at `now` (monotonic seconds). exchanges: the running
+    ones.
+    """
+    found: Look = {}
+    for name in names:
+        pool = health.pools.get(name)
+        keys = {} if pool is None else {key.id: _seen(key, now) for key in pool.keys}
+        breakers = {one: _breaker(health, one, now) for one in health.breakers.known(name)}
+        found[name] = Seen(0, keys, breakers)
+    for exchange in exchanges:
+        if not exchange.attempts or (attempt := exchange.attempts[-1]).ended is not None:
+            continue
+        provider = attempt.deployment.partition("/")[0]
+        if (seen := found.get(provider)) is None:
+            continue
+        seen.running += 1
+        pool = health.pools.get(provider)
+        for key in () if pool is None else pool.keys:
+            if key.tail == attempt.key_tail:
+                seen.keys[key.id].running += 1
+                break
+    return found
+
+
+def _seen(key: Key, now: float) -> KeySeen:
+    left = key.retired_for(now)
+    why = None if left is None else key.retired
+    return KeySeen(
+        0, why, _rounded(left or 0.0), _all_rounded(key.resting(now)), _all_rounded(key.barred(now))
+    )
+
+
+def _breaker(health: Health, deployment: str, now: float) -> BreakerSeen:
+    state = health.breakers.states[deployment]
+    return BreakerSeen(
+        state.failed, _rounded(max(0.0, state.until - now)) if state.until else None, state.trying
+    )
+
+
+def joined(looks: Sequence[Look], name: str) -> Seen:
+    """One provider as all workers see it: what any of them knows against it, and all that run."""
+    every = [seen for one in looks if (seen := one.get(name)) is not None]
+    whole = Seen()
+    for seen in every:
+        whole.running += seen.running
+        for id_, key in seen.keys.items():
+            whole.keys[id_] = _both(whole.keys.get(id_), key)
+        for deployment, breaker in seen.breakers.items():
+            known = whole.breakers.get(deployment)
+            if known is None or (breaker.seconds or -1.0, breaker.failed) > (
+                known.seconds or -1.0,
+                known.failed,
+            ):
+                whole.breakers[deployment] = breaker
+    return whole
+
+
+def _both(one: KeySeen | None, other: KeySeen) -> KeySeen:
+    if one is None:
+        return other
+    latest = one if one.retired_for >= other.retired_for else other
+    return KeySeen(
+        one.running + other.running,
+        latest.retired,
+        latest.retired_for,
+        _longer(one.resting, other.resting),
+        _longer(one.barred, other.barred),
+    )
+
+
+def _longer(one: Seconds, other: Seconds) -> Seconds:
+    return {name: max(one.get(name, 0.0), other.get(name, 0.0)) for name in {**one, **other}}
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 1)
+
+
+def _all_rounded(seconds: Mapping[str, float]) -> Seconds:
+    return {name: _rounded(value) for name, value in seconds.items()}
+
+
+# As clients read it ------------------------------------------------------------------------------
+
+KeyStatus = Literal["ok", "resting", "refused", "barred", "disabled"]
+
+
+class KeyState(msgspec.Struct):
+    """One key of a provider. `state` is the worst that is known: `disabled` (by an operator), `refused` (by
+    the provider), `resting` (at its rate limit for some model), `barred` (from some model), `ok`.
+    """
+
+    id: Annotated[
+        str, msgspec.Meta(description="Stays the same while the key does. It does not tell the key.")
+    ]
+    key: Annotated[str | None, msgspec.Meta(description="The last characters, `…` before them; null = none.")]
+    state: KeyStatus
+    enabled: bool
+    running: Annotated[int, msgspec.Meta(description="Calls that run with it.")]
+    resting: Annotated[Seconds, msgspec.Meta(description="By model, the seconds until it is asked again.")]
+    refused: Annotated[
+        str | None, msgspec.Meta(description="Why the provider refuses it; null = it does not.")
+    ]
+    refused_for: Annotated[
+        float, msgspec.Meta(description="Seconds for which it is asked only if no other is.")
+    ]
+    barred: Annotated[
+        Seconds, msgspec.Meta(description="Models that it may not use, and for how many seconds.")
+    ]
+
+
+class BreakerState(msgspec.Struct):
+    """A deployment that has failed since it last answered. `open`: it is asked after the others; `trial`: one
+    request asks it, or the next one will; `closed`: it has not failed often enough.
+    """
+
+    deployment: str
+    state: Literal["closed", "open", "trial"]
+    failures: Annotated[int, msgspec.Meta(description="In a row.")]
+    seconds: Annotated[float, msgspec.Meta(description="Until its trial.")]
+
+
+class ProviderState(msgspec.Struct):
+    """A provider as all workers see it. What begins with `last_` is of the latest failure."""
+
+    name: str
+    kind: Annotated[
+        Literal["configured", "local", "simulate", "code"],
+        msgspec.Meta(description="`code`: an upstream that the program itself registered."),
+    ]
+    enabled: Annotated[bool, msgspec.Meta(description="False = an operator has disabled it.")]
+    vendor: str | None
+    base_url: str | None
+    dialects: list[str]
+    models: Annotated[
+        list[str], msgspec.Meta(description="The names in the model list that lead to it first.")
+    ]
+    healthy: Annotated[bool | None, msgspec.Meta(description="null = it has not been asked yet.")]
+    last_error: str | None
+    last_error_message: str | None
+    last_error_at: str | None
+    consecutive_failures: int
+    running: Annotated[int, msgspec.Meta(description="Calls that run.")]
+    keys: list[KeyState]
+    breakers: list[BreakerState]
+    object: Literal["provider"] = "provider"
+
+
+class ProviderList(msgspec.Struct):
+    """Providers, in the order of the configuration."""
+
+    data: list[ProviderState]
+    has_more: bool
+    object: Literal["list"] = "list"
+
+
+def key_state(key: Key, seen: KeySeen) -> KeyState:
+    """A key as clients read it. Whether it is enabled is the same on all workers; the rest is in `seen`."""
+    state: KeyStatus = "ok"
+    if key.disabled:
+        state = "disabled"
+    elif seen.retired is not None:
+        state = "refused"
+    elif seen.resting:
+        state = "resting"
+    elif seen.barred:
+        state = "barred"
+    return KeyState(
+        key.id,
+        None if key.tail is None else f"…{key.tail}",
+        state,
+        not key.disabled,
+        seen.running,
+        seen.resting,
+        seen.retired,
+        seen.retired_for,
+        seen.barred,
+    )
+
+
+def breaker_state(deployment: str, seen: BreakerSeen) -> BreakerState:
+    """A deployment's breaker as clients read it."""
+    state: Literal["closed", "open", "trial"] = "closed"
+    if seen.seconds is not None:
+        state = "open" if seen.seconds > 0 and not seen.trying else "trial"
+    return BreakerState(deployment, state, seen.failed, seen.seconds or 0.0)
+
+
+def changeable(state: ProviderState) -> dict[str, Any]:
+    """What of a provider operators change: its ETag is made from this, so requests do not change it."""
+    return {"enabled": state.enabled, "keys": {key.id: key.enabled for key in state.keys}}

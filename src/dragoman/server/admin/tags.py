@@ -1,0 +1,47 @@
+"""ETags of what can be changed, and the check of If-Match (RFC 9110, sections 8.8.3 and 13.1.1)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.errors import RequestFailed
+
+_TAG: Final = re.compile(r'\s*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|\Z)')
+
+
+def etag(value: Any) -> str:
+    """The ETag of a JSON value, with its quotes: the same for equal values, on every worker."""
+    written = msgspec.json.encode(value, order="deterministic")
+    return f'"{hashlib.sha256(written).hexdigest()[:16]}"'
+
+
+def require(headers: Mapping[str, str], current: str) -> None:
+    """Raise RequestFailed (412) if the request has an If-Match without the ETag `current`. Without If-Match a
+    change is made in any case. A weak tag (`W/"…"`) matches nothing, as the RFC says.
+    """
+    stated = headers.get("if-match")
+    if stated is None or stated.strip() == "*" or current in _TAG.findall(stated):
+        return
+    raise RequestFailed(
+        ir.Fault(
+            "conflict",
+            f"It has been changed: its ETag is {current}. Read it again, then decide again.",
+            "precondition_failed",
+            "If-Match",
+            status=412,
+        )
+    )
+
+
+def unchanged(headers: Mapping[str, str], current: str) -> bool:
+    """Whether the client has this version: If-None-Match names it (also in its weak form), or is `*`."""
+    stated = headers.get("if-none-match")
+    if stated is None:
+        return False
+    return stated.strip() == "*" or current in {tag.removeprefix("W/") for tag in _TAG.findall(stated)}

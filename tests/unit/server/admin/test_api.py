@@ -1,0 +1,126 @@
+"""Everything below /admin: what there is, who may call it, and what no answer has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.server.admin.api import OPERATIONS
+from dragoman.server.faces import PathTable
+from tests.unit.server.admin.conftest import FIRST, SECOND, Desk
+
+TEAM, OPS = "team-key-0123456789", "ops-key-0123456789"
+KEYS = {
+    "auth": {
+        "keys": [
+            {"name": "team", "key": TEAM},
+            {"name": "ops", "key": OPS, "scopes": ["admin"]},
+        ]
+    }
+}
+PLACES = {"{name}": "up", "{key}": "none", "{id}": "none"}
+
+
+def paths() -> Iterator[tuple[str, str]]:
+    for one in OPERATIONS:
+        path = one.path
+        for placeholder, value in PLACES.items():
+            path = path.replace(placeholder, value)
+        yield one.method, path
+
+
+@pytest.fixture
+async def keyed(tmp_path: Path) -> Any:
+    made = Desk(tmp_path, KEYS)
+    await made.gateway.start()
+    yield made
+    await made.close()
+
+
+async def test_the_index_and_the_description_have_every_operation(desk: Desk) -> None:
+    index = (await desk.get("/admin")).body
+    assert (index["worker"], index["workers"]) == (1, 1)
+    listed = {(one["method"], one["path"]) for one in index["operations"]}
+    described = (await desk.get("/admin/openapi.json")).body["paths"]
+    assert listed == {(method.upper(), path) for path, row in described.items() for method in row}
+    table = PathTable(desk.gateway)
+    endpoints = [
+        *table._exact.values(),
+        *(one for _, one in table._patterns),
+        *(row[3] for row in table._slashed),
+    ]
+    served = {(method, one.template) for one in endpoints if one.scope == "admin" for method in one.methods}
+    assert listed == served, "a row in server/admin/described.py for each path whose handler stands elsewhere"
+
+
+async def test_only_a_key_with_the_scope_may_call(keyed: Desk) -> None:
+    for method, path in paths():
+        for headers, status in (
+            ({}, 401),
+            ({"authorization": "Bearer wrong-key-0123456789"}, 401),
+            ({"authorization": f"Bearer {TEAM}"}, 403),
+        ):
+            answer = await keyed.ask(method, path, **headers)
+            assert (answer.status, answer.error["param"]) == (status, None), path
+        answer = await keyed.ask(method, path, authorization=f"Bearer {OPS}")
+        assert answer.status == (404 if "none" in path else 200), path
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "http://localhost:3000"},
+        {"origin": "null"},
+        {"sec_fetch_site": "cross-site"},
+        {"x_forwarded_for": "192.0.2.1"},
+        {"host": "evil.example"},
+    ],
+)
+async def test_without_keys_no_page_and_no_proxy_may_call(desk: Desk, headers: dict[str, str]) -> None:
+    for method, path in paths():
+        answer = await desk.ask(method, path, **headers)
+        assert (answer.status, answer.error["type"]) == (403, "permission_error"), path
+
+
+async def test_while_keys_are_configured_nobody_administers_without_one(tmp_path: Path) -> None:
+    """Even if `auth.required` lets clients of this machine in without a key."""
+    desk = Desk(tmp_path, {"auth": {"required": False, "keys": [TEAM]}})
+    await desk.gateway.start()
+    assert (await desk.get("/v1/models")).status == 200
+    refused = await desk.get("/admin")
+    assert (refused.status, refused.error["code"]) == (403, "insufficient_scope")
+    await desk.close()
+
+
+async def test_no_answer_has_a_secret(keyed: Desk) -> None:
+    key = keyed.gateway.providers_health.pools["up"].keys[0].id
+    asked = [*paths(), ("POST", f"/admin/providers/up/keys/{key}/disable")]
+    told = b""
+    for method, path in asked:
+        answer = await keyed.ask(method, path, authorization=f"Bearer {OPS}")
+        told += answer.data + str(answer.headers).encode()
+    assert b"aaaa" in told  # the tail
+    for secret in (FIRST, SECOND, TEAM, OPS):
+        assert secret.encode() not in told
+
+
+async def test_answers_are_not_stored_by_caches(desk: Desk) -> None:
+    assert (await desk.get("/admin/providers")).headers["cache-control"] == "no-store"
+
+
+async def test_a_wrong_method_is_told(desk: Desk) -> None:
+    refused = await desk.get("/admin/providers/up/disable")
+    assert (refused.status, refused.error["code"]) == (405, "method_not_allowed")
+
+
+async def test_the_audit_comes_in_pages(desk: Desk) -> None:
+    for do in ("disable", "enable", "revive"):
+        await desk.post(f"/admin/providers/own/{do}")
+    first = (await desk.get("/admin/audit?limit=2")).body
+    assert ([one["action"] for one in first["data"]], first["has_more"]) == (["revive", "enable"], True)
+    rest = (await desk.get(f"/admin/audit?after={first['data'][-1]['id']}")).body
+    assert ([one["action"] for one in rest["data"]], rest["has_more"]) == (["disable"], False)

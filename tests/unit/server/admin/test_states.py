@@ -1,0 +1,71 @@
+"""A provider as one worker sees it, and as all do."""
+
+from __future__ import annotations
+
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.routing.health import Health
+from dragoman.routing.outcome import Outcome
+from dragoman.routing.pool import Key, Pool
+from dragoman.server.admin.states import (
+    BreakerSeen,
+    KeySeen,
+    Seen,
+    breaker_state,
+    joined,
+    key_state,
+    look,
+)
+
+
+def exchange(deployment: str, tail: str | None, ended: float | None = None) -> Exchange:
+    made = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", 0.0, 0.0)
+    made.attempts = [AttemptRecord("a", deployment, tail, "relay", 0.0, ended=ended)]
+    return made
+
+
+def test_what_is_known_against_keys_and_deployments() -> None:
+    health = Health()
+    health.pools = {"up": Pool([Key("1", "aaaa"), Key("2", "bbbb")])}
+    first, second = health.pools["up"].keys
+    first.fails("m", Outcome.KEY_TRANSIENT, 20.0, 100.0)
+    first.fails("n", Outcome.KEY_MODEL, None, 100.0)
+    second.fails("m", Outcome.KEY_PERMANENT, None, 100.0)
+    for now in (100.0, 101.0, 102.0):
+        health.breakers.failed("up/m", Outcome.SERVER, now)
+    health.breakers.failed("other/m", Outcome.SERVER, 100.0)
+    running = [exchange("up/m", "bbbb"), exchange("up/m", "bbbb", 1.0), exchange("own/m", None)]
+    found = look(["up", "own"], health, running, 105.0)
+    assert found["up"].keys["1"] == KeySeen(resting={"m": 15.0}, barred={"n": 595.0})
+    assert found["up"].keys["2"] == KeySeen(1, Outcome.KEY_PERMANENT.value, 595.0)
+    assert found["up"].breakers == {"up/m": BreakerSeen(3, 2.0)}
+    assert (found["up"].running, found["own"]) == (1, Seen(1))
+
+
+def test_what_any_worker_knows_counts() -> None:
+    one = {"up": Seen(1, {"1": KeySeen(1, "no", 5.0, {"m": 1.0})}, {"up/m": BreakerSeen(2)})}
+    two = {"up": Seen(2, {"1": KeySeen(2, None, 0.0, {"m": 3.0, "n": 1.0})}, {"up/m": BreakerSeen(3, 9.0)})}
+    whole = joined([one, two, {}], "up")
+    assert whole.running == 3
+    assert whole.keys["1"] == KeySeen(3, "no", 5.0, {"m": 3.0, "n": 1.0})
+    assert whole.breakers == {"up/m": BreakerSeen(3, 9.0)}
+    assert joined([two, one], "up") == whole
+    assert joined([one], "none") == Seen()
+
+
+def test_the_state_of_a_key_is_the_worst_that_is_known() -> None:
+    key = Key("1", "aaaa")
+    assert key_state(key, KeySeen()).state == "ok"
+    assert key_state(key, KeySeen(barred={"m": 1.0})).state == "barred"
+    assert key_state(key, KeySeen(barred={"m": 1.0}, resting={"m": 1.0})).state == "resting"
+    assert key_state(key, KeySeen(retired="no", resting={"m": 1.0})).state == "refused"
+    key.disabled = True
+    shown = key_state(key, KeySeen(retired="no"))
+    assert (shown.state, shown.enabled, shown.key) == ("disabled", False, "…aaaa")
+    assert key_state(Key("2"), KeySeen()).key is None
+
+
+def test_the_state_of_a_breaker() -> None:
+    assert breaker_state("up/m", BreakerSeen(1)).state == "closed"
+    assert breaker_state("up/m", BreakerSeen(3, 2.0)).state == "open"
+    assert breaker_state("up/m", BreakerSeen(3, 0.0)).state == "trial"
+    assert breaker_state("up/m", BreakerSeen(3, 2.0, trying=True)).state == "trial"
