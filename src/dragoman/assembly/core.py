@@ -19,6 +19,7 @@ from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ClientKeys
 from dragoman.assembly.assemble import Assembly, assemble, renew
 from dragoman.assembly.health import adopt
+from dragoman.assembly.metrics import know, of_gateway, of_process, outcome_of
 from dragoman.assembly.names import naming
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.config.load import Loaded, load
@@ -28,13 +29,14 @@ from dragoman.dialects.compatibility import Compatibility
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine.engine import Engine
-from dragoman.engine.runtime import Runtime
+from dragoman.engine.runtime import Runtime, uncounted
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.hooks import Hooks
 from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
+from dragoman.observe.metrics import Metrics
 from dragoman.observe.performance import Performance
 from dragoman.routing.health import Health
 from dragoman.routing.route import Deployment, Entry, Model, Route
@@ -130,7 +132,9 @@ class Core:
         """The other workers, and the keeper."""
         self._telling: asyncio.TimerHandle | None = None
         self.performance = Performance()
-        self.bounds = Bounds(seams)
+        self.metrics = Metrics(outcome_of) if self.config.metrics.enabled else None
+        """Counts for `/metrics`; None = nothing is counted."""
+        self.bounds = Bounds(seams) if self.metrics is None else Bounds(seams, self.metrics.reached)
         """Counts how often limits were reached, and logs it."""
         self._sessions: int | None = None
         self.keeping: Keeping
@@ -195,6 +199,11 @@ class Core:
             )
             adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
             self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
+            if self.metrics is not None:
+                if self.board is not None:
+                    self.metrics.share(self.board.cells, self.worker)
+                self.metrics.cells.began(self._began)
+                know(self.metrics, assembly.names, assembly.upstreams)
             self._engine = Engine(
                 Runtime(
                     table=assembly.names.table,
@@ -210,6 +219,7 @@ class Core:
                     store=assembly.store,
                     heavy=self.heavy,
                     health=self.providers_health,
+                    sent=uncounted if self.metrics is None else self.metrics.sent,
                 )
             )
             responses = self.config.responses
@@ -267,6 +277,8 @@ class Core:
             self.engine.rename(names.table)
         self._assembly = renew(assembly, before, after, names, self.seams)
         adopt(self.providers_health, after.config, self._assembly.providers, self.seams.monotonic())
+        if self.metrics is not None:
+            know(self.metrics, names, self._assembly.upstreams)
         if self.admitting is not None:
             self.admitting = self._assembly.client_keys
 
@@ -444,6 +456,8 @@ class Core:
         self.exchanges.discard(exchange)
         self._figures.note(exchange, self.seams.now())
         self.performance.note(exchange)
+        if self.metrics is not None:
+            self.metrics.note(exchange)
         if exchange.fault is not None or len(exchange.attempts) > 1:
             self.bounds(exchange)
         for observer in self._observers:
@@ -499,7 +513,29 @@ class Core:
     def _tell(self, board: Board) -> None:
         """Write this process's counts to the board for the other workers, now and at intervals."""
         publish(self._counted(), board, self.worker, self.seams.monotonic())
+        self._publish()
         self._telling = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
+
+    def _publish(self, asking: Exchange | None = None) -> None:
+        """Write what this process has now for `/metrics`. asking: an exchange that does not count."""
+        if self.metrics is not None:
+            connections = {} if self.connections is None else self.connections()
+            samples = of_process(self.worker, self.exchanges - {asking}, connections, self.heavy)
+            self.metrics.publish(samples, self.seams.monotonic())
+
+    async def metrics_page(self, asking: Exchange) -> bytes:
+        """The metrics of all workers in Prometheus' text format, while `metrics` is not None. asking: the
+        exchange of the request for them.
+        """
+        assert self.metrics is not None
+        if self._assembly is not None:
+            await self._store_health(self._assembly)
+        self._publish(asking)
+        now = self.seams.monotonic()
+        stated = of_gateway(
+            self.metrics, self.providers_health, workers=self.workers, sessions=self._sessions or 0, now=now
+        )
+        return self.metrics.page(stated, now)
 
     async def _store_health(self, assembly: Assembly) -> dict[str, Any]:
         """The store's part of the health answer. Sets `_sessions` if the store counts them in time."""

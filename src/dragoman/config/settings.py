@@ -1,7 +1,7 @@
 """Every setting, stated once: name, type, default, unit, meaning and environment variable.
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
-messages are made from the declarations here and in `answers`, `egress`, `lasting` and `serving`.
+messages are made from the declarations here and in `answers`, `egress`, `lasting`, `metrics` and `serving`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 from dragoman.config.answers import Answers
 from dragoman.config.egress import Egress
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
+from dragoman.config.metrics import Metrics
 from dragoman.config.scalars import DialectName, Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section, about
 from dragoman.config.serving import Server
@@ -419,6 +420,8 @@ class Config(Section, frozen=True):
     """Files that requests name by URL: allowed hosts and limits."""
     seals: Seals = Seals()
     """Encrypted reasoning and signatures of providers, kept for the next turn of a conversation."""
+    metrics: Metrics = Metrics()
+    """Counts for Prometheus, at `/metrics`."""
     stores: Stores = Stores()
     """Where stored data is kept."""
     responses: Responses = Responses()

@@ -76,7 +76,7 @@ class Flight(msgspec.Struct, eq=False):
         """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
         health, backend = self.runtime.health, None
-        CONNECTED.set(exchange.connected)
+        CONNECTED.set(self._connected)
         try:
             candidate = self.plan.route.first if health.calm else await self._first()
             while True:
@@ -115,6 +115,12 @@ class Flight(msgspec.Struct, eq=False):
             raise
         finally:
             self.media.close()
+
+    def _connected(self) -> None:
+        """Note that a request of the running attempt is about to be sent."""
+        exchange = self.asked.exchange
+        exchange.phase = "first_byte"
+        self.runtime.sent(exchange.answered)
 
     async def _first(self) -> Candidate:
         """Who is called first, by what is remembered of keys and deployments, once its time has come. Raises

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -22,6 +22,10 @@ from dragoman.state.store import Store
 from dragoman.upstreams.backend import Backend
 
 
+def uncounted(deployment: str | None) -> None:
+    """Count nothing."""
+
+
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """The parts, all made for one event loop.
 
@@ -30,7 +34,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     of large requests their turns. vault: stores signatures and encrypted reasoning for later requests; None =
     they are not stored. kept: the clients for whom this process has stored some. store: all that lasts.
     health: what is remembered of keys and deployments. addressees: the names of providers and protocols, to
-    which a member of a request may be addressed; made from `backends`.
+    which a member of a request may be addressed; made from `backends`. sent: called with `provider/model`
+    when a request to a provider is about to be sent.
     """
 
     table: Table
@@ -48,6 +53,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     kept: Kept = msgspec.field(default_factory=Kept)
     health: Health = msgspec.field(default_factory=Health)
     addressees: frozenset[str] = frozenset()
+    sent: Callable[[str | None], None] = uncounted
 
     def __post_init__(self) -> None:
         force_setattr(self, "addressees", frozenset({*self.backends, *DIALECTS}))

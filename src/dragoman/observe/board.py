@@ -1,4 +1,5 @@
-"""Shared memory through which the workers of one gateway exchange messages. Each worker has one slot.
+"""Shared memory through which the workers of one gateway exchange messages. Each worker has one slot. Beside
+it lie the cells in which they count (`observe.cells`).
 
 The parent process creates the memory before the first fork, and clears the slot of a worker that has ended.
 A worker writes only to its own slot, so no lock is needed; a checksum detects a change during a read.
@@ -12,6 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from zlib import crc32
 
+from dragoman.observe.cells import Cells
+
 _SLOT_BYTES: Final = 262_144
 """The bytes of one slot. The system provides memory only for the pages that are written."""
 _HEAD: Final = struct.Struct("<dII")
@@ -23,9 +26,12 @@ _TRIES: Final = 3
 
 
 class Board:
-    """The slots of all workers. count: the number of workers, which are numbered from 1."""
+    """The slots of all workers. count: the number of workers, which are numbered from 1. cells: their counts
+    for `/metrics`, which outlive each of them.
+    """
 
     def __init__(self, count: int) -> None:
+        self.cells = Cells(count)
         self._count = count
         self._memory = mmap.mmap(-1, count * _SLOT_BYTES)
 
@@ -37,7 +43,8 @@ class Board:
         )
 
     def clear(self, number: int) -> None:
-        """Remove the message of the worker `number`, which has ended."""
+        """Remove the message of the worker `number`, which has ended. What it has counted stays."""
+        self.cells.parts[number].bury()
         at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
 

@@ -21,6 +21,7 @@ from dragoman.server.endpoint import Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.health import HealthApi
 from dragoman.server.messages import MessagesApi
+from dragoman.server.metrics import MetricsApi
 from dragoman.server.models import ModelsApi
 from dragoman.server.native import NativeApi
 from dragoman.server.ollama import OllamaApi
@@ -60,6 +61,7 @@ def _endpoints(gateway: Core) -> Iterator[Endpoint]:
         passing,
         ModelsApi(gateway, (messages, generate_content), passing),
         HealthApi(gateway),
+        MetricsApi(gateway),
     ):
         yield from api.endpoints()
 
@@ -77,8 +79,11 @@ class PathTable:
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
         self._base = gateway.config.server.base_path.rstrip("/")
         self._faces = faces()
+        self.templates: set[str] = set()
+        """The templates of all endpoints."""
         for endpoint in _endpoints(gateway):
             self._add(endpoint)
+            self.templates.add(endpoint.template)
 
     def _add(self, endpoint: Endpoint) -> None:
         path = endpoint.template
