@@ -2,7 +2,7 @@
 
 What a metric is called and means stands in `families`. Values of labels come from tables of known names, so
 that no client can add sets of labels: another name of a model counts as `other`. What runs with each request
-is written for speed: one look-up of all cells that a kind of request counts in, and plain additions.
+is written for speed: an exchange that was answered at the first attempt counts in one block (`usual`).
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from operator import add as add_up
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from dragoman import ir
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.observe import exposition
-from dragoman.observe.cells import NOWHERE, Cells, Key
+from dragoman.observe import exposition, usual
+from dragoman.observe.cells import NOWHERE, Cells
 from dragoman.observe.families import (
     BOUNDS,
     BY_NAME,
@@ -38,6 +39,7 @@ from dragoman.observe.families import (
     TOKENS,
     Family,
 )
+from dragoman.observe.usual import FIRST, FIRST_SUM, OWN, OWN_SUM, SPENT, SPENT_OUTPUT, WHOLE_SUM
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WS"})
 _NONE: Final = "none"
@@ -49,12 +51,13 @@ _CHARACTERS: Final = 100
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
+_BLOCKS: Final = 300
+"""The most kinds of exchanges that have a block of cells."""
 _WHOLE, _FIRST, _OWN = HTTP_SECONDS.bounds, FIRST_TOKEN.bounds, OVERHEAD.bounds
-_WHOLE_SUM, _FIRST_SUM, _OWN_SUM = (len(bounds) + 1 for bounds in (_WHOLE, _FIRST, _OWN))
 
-_Kind: TypeAlias = tuple[str, str, int | None, str, str | None, str | None, str | None, str]
-"""Method, path, status, operation, asked, answered, mode and who ended it: what decides where an exchange is
-counted.
+_Kind: TypeAlias = tuple[str, str, int | None, str, str | None, str, int | None, str]
+"""Method, path, status, operation, the name that the client sent, the deployment, the status of its answer
+and the mode: what decides in which block an exchange is counted.
 """
 
 
@@ -66,19 +69,6 @@ class Sample(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
-class _Row(NamedTuple):
-    """The cells in which exchanges of one kind are counted: the first one of each metric, NOWHERE = not
-    counted there.
-    """
-
-    requests: int
-    seconds: int
-    asked: int
-    overhead: int
-    first: int
-    tokens: int
-
-
 class Metrics:
     """The counts of one process, in `cells`. outcome: names what a failure means for the next attempt."""
 
@@ -88,8 +78,7 @@ class Metrics:
         self._providers: Collection[str] = ()
         self._deployments: Collection[str] = ()
         self._paths: frozenset[str] = frozenset()
-        self._rows: dict[_Kind, _Row] = {}
-        self._calls: dict[tuple[str, int | None, str], tuple[int, int]] = {}
+        self._blocks: dict[_Kind, memoryview[float]] = {}
         self._sent: dict[str | None, int] = {}
         self.share(Cells(), 1)
 
@@ -119,8 +108,7 @@ class Metrics:
         self._forget()
 
     def _forget(self) -> None:
-        self._rows.clear()
-        self._calls.clear()
+        self._blocks.clear()
         self._sent.clear()
 
     # What runs with each request ---------------------------------------------------------------------
@@ -131,61 +119,44 @@ class Metrics:
 
     def note(self, exchange: Exchange) -> None:
         """Count a finished exchange and its attempts."""
-        numbers = self._numbers
-        ended = exchange.ended or exchange.began
-        outcome = "done" if exchange.end == "done" else (exchange.end or "").partition("/")[0]
+        attempts = exchange.attempts
+        if len(attempts) != 1 or exchange.end != "done":
+            self._note_each(exchange)
+            return
+        attempt = attempts[0]
         kind = (
             exchange.method,
             exchange.path,
             exchange.status,
             exchange.operation,
             exchange.asked,
-            exchange.answered,
-            exchange.mode,
-            outcome,
+            attempt.deployment,
+            attempt.status,
+            attempt.mode,
         )
-        row = self._rows.get(kind) or self._row(kind)
-        requests, seconds, asked, overhead, first, tokens = row
-        took = ended - exchange.began
-        numbers[requests] += 1
-        numbers[seconds + bisect_left(_WHOLE, took)] += 1
-        numbers[seconds + _WHOLE_SUM] += took
-        numbers[asked] += 1
-        if overhead:
-            own = took - exchange.waited
-            numbers[overhead + bisect_left(_OWN, own)] += 1
-            numbers[overhead + _OWN_SUM] += own if own > 0 else 0.0
-            if exchange.first is not None and exchange.streamed:
-                wait = exchange.first - exchange.attempts[-1].started
-                numbers[first + bisect_left(_FIRST, wait)] += 1
-                numbers[first + _FIRST_SUM] += wait
-            if (usage := exchange.usage) is not None:
-                self._spend(tokens, usage)
-            for attempt in exchange.attempts:
-                good = attempt.fault is None and outcome == "done"
-                became = "answered" if good else self._became(attempt)
-                ended_so = (attempt.deployment, attempt.status, became)
-                call, meant = self._calls.get(ended_so) or self._call(ended_so)
-                numbers[call] += 1
-                numbers[meant] += 1
-        if exchange.fault is not None or len(exchange.attempts) > 1:
-            self._note_failures(exchange)
+        block = self._blocks.get(kind) or self._block(kind)
+        if block is None or attempt.fault is not None:
+            self._note_each(exchange)
+            return
+        took = (exchange.ended or 0.0) - exchange.began
+        own = took - exchange.waited
+        block[bisect_left(_WHOLE, took)] += 1
+        block[WHOLE_SUM] += took
+        block[OWN + bisect_left(_OWN, own)] += 1
+        block[OWN_SUM] += own
+        if (usage := exchange.usage) is not None:
+            if tokens := usage.input:
+                block[SPENT] += tokens
+            if tokens := usage.output:
+                block[SPENT_OUTPUT] += tokens
+            if usage.cache_read or usage.cache_write or usage.reasoning or usage.tool_input:
+                _spend_more(block[SPENT:], usage)
+        if exchange.first is not None and exchange.streamed:
+            wait = exchange.first - attempt.started
+            block[FIRST + bisect_left(_FIRST, wait)] += 1
+            block[FIRST_SUM] += wait
         if exchange.losses:
-            for loss in exchange.losses:
-                numbers[self._find(LOSSES, loss.severity)] += 1
-
-    def _spend(self, tokens: int, usage: ir.Usage) -> None:
-        numbers = self._numbers
-        if usage.input or usage.tool_input:
-            numbers[tokens] += (usage.input or 0) + (usage.tool_input or 0)
-        if usage.output:
-            numbers[tokens + 3] += usage.output
-        if usage.cache_read:
-            numbers[tokens + 1] += usage.cache_read
-        if usage.cache_write:
-            numbers[tokens + 2] += usage.cache_write
-        if usage.reasoning:
-            numbers[tokens + 4] += usage.reasoning
+            self._lose(exchange)
 
     # What runs when a kind of request comes for the first time, or fails ------------------------------
 
@@ -193,55 +164,86 @@ class Metrics:
         """Count that a bound was reached. bound: one of our own names."""
         self._numbers[self._find(BOUNDS, bound)] += 1
 
-    def _note_failures(self, exchange: Exchange) -> None:
+    def _note_each(self, exchange: Exchange) -> None:
+        """Count an exchange that was not answered at the first attempt, or needed none."""
         numbers = self._numbers
-        if (fault := exchange.fault) is not None:
-            numbers[self._find(REQUEST_ERRORS, fault.blame, fault.code or fault.kind)] += 1
-        last = len(exchange.attempts) - 1
-        for place, attempt in enumerate(exchange.attempts):
-            if attempt.fault is None:
-                continue
-            provider = self._provider(attempt.deployment)
-            numbers[self._find(ERRORS, provider, attempt.fault.kind)] += 1
-            if place != last:
-                numbers[self._find(FAILOVERS, provider, self._outcome(attempt.fault))] += 1
+        method = exchange.method if exchange.method in _METHODS else OTHER
+        path = exchange.path if exchange.path in self._paths else OTHER
+        took = (exchange.ended or exchange.began) - exchange.began
+        numbers[self._find(HTTP_REQUESTS, method, path, _status(exchange.status))] += 1
+        self._observe(HTTP_SECONDS, took, method, path)
+        if exchange.asked is not None:
+            model = exchange.asked if exchange.asked in self._models else OTHER
+            end = _ENDS.get((exchange.end or "").partition("/")[0], _ENDS["gateway"])
+            numbers[self._find(REQUESTS, exchange.operation, model) + end] += 1
+        if exchange.fault is not None:
+            code = exchange.fault.code or exchange.fault.kind
+            numbers[self._find(REQUEST_ERRORS, exchange.fault.blame, code)] += 1
+        if exchange.attempts:
+            self._observe(OVERHEAD, max(0.0, took - exchange.waited), exchange.attempts[-1].mode)
+            self._note_attempts(exchange)
+        self._lose(exchange)
 
-    def _became(self, attempt: AttemptRecord) -> str:
-        """What became of an attempt that failed, or whose exchange did."""
+    def _note_attempts(self, exchange: Exchange) -> None:
+        numbers, last = self._numbers, exchange.attempts[-1]
+        for attempt in exchange.attempts:
+            provider, _ = self._deployment(attempt.deployment)
+            became = self._became(exchange, attempt)
+            numbers[self._find(CALLS, provider, _status(attempt.status))] += 1
+            numbers[self._find(OUTCOMES, provider, became)] += 1
+            if attempt.fault is not None:
+                numbers[self._find(ERRORS, provider, attempt.fault.kind)] += 1
+                if attempt is not last:
+                    numbers[self._find(FAILOVERS, provider, became)] += 1
+        provider, model = self._deployment(last.deployment)
+        if exchange.first is not None and exchange.streamed:
+            self._observe(FIRST_TOKEN, exchange.first - last.started, provider)
+        if exchange.usage is not None:
+            cell = self._find(TOKENS, provider, model)
+            numbers[cell] += exchange.usage.input or 0
+            numbers[cell + SPENT_OUTPUT - SPENT] += exchange.usage.output or 0
+            _spend_more(numbers[cell : cell + TOKENS.width], exchange.usage)
+
+    def _became(self, exchange: Exchange, attempt: AttemptRecord) -> str:
         if attempt.fault is not None:
             return self._outcome(attempt.fault)
-        return "answered" if attempt.first is not None else "abandoned"
+        return usual.ANSWERED if exchange.end == "done" or attempt.first is not None else "abandoned"
 
-    def _row(self, kind: _Kind) -> _Row:
-        method, path, status, operation, asked, answered, mode, outcome = kind
-        method = method if method in _METHODS else OTHER
-        named = path if path in self._paths else OTHER
-        requests = self._find(HTTP_REQUESTS, method, named, _NONE if status is None else str(status))
-        seconds = self._find(HTTP_SECONDS, method, named)
-        by_model = overhead = first = tokens = NOWHERE
-        if asked is not None:
-            model = asked if asked in self._models else OTHER
-            by_model = self._find(REQUESTS, operation, model) + _ENDS.get(outcome, _ENDS["gateway"])
-        if answered is not None:
-            deployment = self._deployment(answered)
-            overhead = self._find(OVERHEAD, mode or _NONE)
-            first = self._find(FIRST_TOKEN, deployment[0])
-            tokens = self._find(TOKENS, *deployment)
-        row = _Row(requests, seconds, by_model, overhead, first, tokens)
-        if len(path) + len(asked or "") + len(answered or "") <= 3 * _CHARACTERS:  # else it is no usual name
-            _remember(self._rows, kind, row)
-        return row
+    def _lose(self, exchange: Exchange) -> None:
+        for loss in exchange.losses:
+            self._numbers[self._find(LOSSES, loss.severity)] += 1
 
-    def _call(self, ended_so: tuple[str, int | None, str]) -> tuple[int, int]:
-        deployment, status, became = ended_so
-        provider = self._provider(deployment)
-        cells = (
-            self._find(CALLS, provider, _NONE if status is None else str(status)),
-            self._find(OUTCOMES, provider, became),
-        )
-        if len(deployment) <= _CHARACTERS:
-            _remember(self._calls, ended_so, cells)
-        return cells
+    def _observe(self, family: Family, value: float, *labels: str) -> None:
+        """Add a value to a histogram."""
+        cell = self._find(family, *labels)
+        self._numbers[cell + bisect_left(family.bounds, value)] += 1
+        self._numbers[cell + len(family.bounds) + 1] += value
+
+    def _block(self, kind: _Kind) -> memoryview[float] | None:
+        """The cells of exchanges of this kind (`usual`); None = there is no more room for another one."""
+        method, path, status, operation, asked, deployment, answer, mode = kind
+        provider, deployed = self._deployment(deployment)
+        key = usual.Kind(
+            method if method in _METHODS else OTHER,
+            path if path in self._paths else OTHER,
+            _status(status),
+            operation,
+            "" if asked is None else asked if asked in self._models else OTHER,
+            provider,
+            deployed,
+            _status(answer),
+            mode,
+        ).key
+        first = self._part.first(key)
+        if first is None and self._sets[usual.NAME] < _BLOCKS:
+            first = self._part.add(key, usual.WIDTH)
+            self._sets[usual.NAME] += 1
+        if first is None:
+            return None
+        block = self._numbers[first : first + usual.WIDTH]
+        if len(path) + len(asked or "") + len(deployment) <= 3 * _CHARACTERS:  # else it is no usual name
+            _remember(self._blocks, kind, block)
+        return block
 
     def _sent_at(self, deployment: str | None) -> int:
         cell = self._find(SENT, *self._deployment(deployment or ""))
@@ -255,9 +257,6 @@ class Metrics:
         if provider not in self._providers:
             return OTHER, OTHER
         return provider, (model if name in self._deployments else OTHER)
-
-    def _provider(self, deployment: str) -> str:
-        return self._deployment(deployment)[0]
 
     def _find(self, family: Family, *labels: str) -> int:
         """The first cell of these labels; of `OTHER` if there are too many sets of labels already."""
@@ -293,23 +292,36 @@ class Metrics:
         """The page: what all processes have counted, what the living ones have now, and what this process
         states for all of them. now: monotonic seconds.
         """
-        sets: dict[Key, list[float]] = {}
+        sums: dict[str, dict[tuple[str, ...], list[float]]] = {family.name: {} for family in FAMILIES}
+
+        def add(name: str, labels: tuple[str, ...], numbers: Sequence[float]) -> None:
+            before = sums[name].get(labels)
+            sums[name][labels] = [*numbers] if before is None else [*map(add_up, before, numbers)]
+
         for part in self.cells.parts:
             lives = part.living(now) is not None
             for key, first, width in part.series():
-                if not lives and BY_NAME[key[0]].now:
-                    continue
-                numbers = list(part.numbers[first : first + width])
-                if (before := sets.get(key)) is not None:
-                    numbers = [one + other for one, other in zip(before, numbers, strict=True)]
-                sets[key] = numbers
+                numbers = part.numbers[first : first + width].tolist()
+                if key[0] == usual.NAME:
+                    for family, labels, counted in usual.metrics(key, numbers):
+                        add(family.name, labels, counted)
+                elif (lives or not BY_NAME[key[0]].now) and (any(numbers) or OTHER not in key):
+                    add(key[0], key[1:], numbers)
         for family, value, labels in stated:
-            sets[family.name, *labels] = [value]
-        by_family: dict[str, dict[tuple[str, ...], list[float]]] = {}
-        for (name, *values), numbers in sets.items():
-            if any(numbers) or OTHER not in values:  # nothing was counted as `other`
-                by_family.setdefault(name, {})[tuple(values)] = numbers
-        return exposition.page((family, by_family.get(family.name, {})) for family in FAMILIES)
+            sums[family.name][labels] = [value]
+        return exposition.page((family, sums[family.name]) for family in FAMILIES)
+
+
+def _spend_more(counts: memoryview[float], usage: ir.Usage) -> None:
+    """Count the tokens that are neither plain input nor visible output. counts: the cells of `TOKENS`."""
+    counts[0] += usage.tool_input or 0
+    counts[1] += usage.cache_read or 0
+    counts[2] += usage.cache_write or 0
+    counts[4] += usage.reasoning or 0
+
+
+def _status(status: int | None) -> str:
+    return _NONE if status is None else str(status)
 
 
 def _remember(cache: dict[_K, _V], key: _K, cells: _V) -> None:
