@@ -47,7 +47,7 @@ def know(metrics: Metrics, names: Names, upstreams: Mapping[str, Upstream]) -> N
     models = [entry.id for entry in names.entries()]
     routes = [route for name in models if (route := names.table.find(name)) is not None]
     deployments = {deployment.name for route in routes for deployment in route.deployments}
-    metrics.know(models, upstreams, deployments)
+    metrics.know({*models, *deployments}, upstreams, deployments)
 
 
 def of_process(

@@ -54,6 +54,7 @@ class Part:
     """The part of one place. numbers: its cells, each a float."""
 
     def __init__(self, memory: memoryview) -> None:
+        self._memory = memory
         self.numbers = memory[: 8 * _CELLS].cast("d")
         self._directory = memory[8 * _CELLS :].cast("B")
         self._end = 0

@@ -87,11 +87,11 @@ class Metrics:
         self.cells = cells
         self._part = cells.parts[number]
         self._numbers = self._part.numbers
-        self._sets = Counter(series.key[0] for series in self._part.series())
         for family in COUNTED:
             other = (family.name, *[OTHER] * family.stored)
             if self._part.first(other) is None:
                 self._part.add(other, family.width)
+        self._sets = Counter(series.key[0] for series in self._part.series())
         self._forget()
 
     def know(self, models: Collection[str], providers: Collection[str], deployments: Collection[str]) -> None:
@@ -264,7 +264,7 @@ class Metrics:
         part = self._part
         if (found := part.first(key)) is not None:
             return found
-        if self._sets[family.name] < family.most and (added := part.add(key, family.width)) is not None:
+        if self._sets[family.name] <= family.most and (added := part.add(key, family.width)) is not None:
             self._sets[family.name] += 1
             return added
         other = part.first((family.name, *[OTHER] * family.stored))
