@@ -166,7 +166,7 @@ async def test_counts_under_load_while_workers_are_killed_again_and_again(
     with four_workers(environment, tmp_path) as server:
         url = server.url
         await all_report(session, url)
-        asking = asyncio.ensure_future(load(session, url, 600))
+        asking = asyncio.ensure_future(load(session, url, 300))
         kills = 0
         while not asking.done() and kills < 8:
             await asyncio.sleep(0.1)
