@@ -112,6 +112,17 @@ async def test_counters_move_with_what_is_asked(visit: Visit, provide: Provide) 
     assert page("process_start_time_seconds") > 0
 
 
+async def test_what_is_passed_through_is_counted(visit: Visit, provide: Provide) -> None:
+    provider = await provide(Whole({"object": "list", "data": []}))
+    row = {"base_url": provider.url, "keys": ["a-key"], "passthrough": ["files"]}
+    site = await visit({"providers": {"up": row}})
+    assert (await site.get("/v1/files")).status == 200
+    page = await scraped(site)
+    assert page("dragoman_upstream_requests_sent_total", provider="up", model="other") == 1
+    assert page("dragoman_upstream_calls_total", provider="up", status="200") == 1
+    assert "dragoman_requests_total" not in page.names, "it named no model"
+
+
 async def test_a_stream_that_runs_is_seen(visit: Visit, provide: Provide) -> None:
     frames = stubs.frames("openai_chat", "x" * 50)
     provider = await provide(stubs.streamed("openai_chat", frames, pause=30.0))

@@ -282,11 +282,11 @@ def test_a_page_tells_of_all_places_and_of_what_lives() -> None:
 
 def test_a_successor_knows_how_many_sets_there_are() -> None:
     cells = Cells()
-    for _ in range(3):
+    for generation in range(3):
         metrics = counting(cells)
         for number in range(90):
-            metrics.reached(f"bound-{random.random()}-{number}")
-    assert len(read(metrics).labels("dragoman_bounds_reached_total", "bound")) == 101
+            metrics.reached(f"bound-{generation}-{number}")
+    assert len(read(counting(cells)).labels("dragoman_bounds_reached_total", "bound")) == 101
 
 
 def test_names_that_become_known_are_told_from_then_on() -> None:
