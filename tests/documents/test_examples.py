@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).parents[2]
 _BLOCK: Final = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VARIABLE: Final = re.compile(r"\$\{(\w+)")
 _SECRET: Final = re.compile(r"file: ([\w./-]+)(?=[},])")
-_FOREIGN: Final = "# LiteLLM's"
+_FOREIGN: Final = ("# LiteLLM's", "# Prometheus'")
 """The first words of an example that is not ours."""
 _VALUE: Final = "a-secret-of-{}-0123456789"
 _SECTIONS: Final = "providers:\n  vllm: {base_url: 'http://10.0.0.5:8000'}\n"

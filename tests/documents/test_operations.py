@@ -11,6 +11,8 @@ import msgspec
 from dragoman.exchange import Phase
 from dragoman.gateway import Gateway
 from dragoman.observe import log
+from dragoman.observe.families import FAMILIES
+from dragoman.routing.outcome import Outcome
 
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
 
@@ -41,6 +43,21 @@ def test_every_field_of_an_attempt_is_named() -> None:
 
 def test_every_phase_is_listed_in_its_order() -> None:
     assert first_cells("or a [kind](errors.md#kinds).") == list(get_args(Phase))
+
+
+def test_every_metric_is_listed_with_its_labels() -> None:
+    table = PAGE.partition("| metric | labels |")[2].partition("\n\n")[0]
+    listed: dict[str, tuple[str, ...]] = {}
+    for row in table.splitlines()[2:]:
+        metrics, labels = (re.findall(r"`(\w+)`", cell) for cell in row.split("|")[1:3])
+        listed |= {metric: tuple(labels) for metric in metrics}
+    assert listed == {family.name: family.labels for family in FAMILIES}
+
+
+def test_every_outcome_of_an_attempt_is_named() -> None:
+    row = next(line for line in PAGE.splitlines() if line.startswith("| `dragoman_upstream_outcomes_total` "))
+    outcomes = {outcome.name.lower() for outcome in Outcome} | {"answered", "abandoned"}
+    assert outcomes <= set(re.findall(r"`(\w+)`", row))
 
 
 async def test_every_member_of_health_is_listed() -> None:

@@ -56,7 +56,6 @@ ADMINISTRATION = [
     ("POST", "/model/new"),
     ("POST", "/customer/new"),
     ("GET", "/health/services"),
-    ("GET", "/metrics"),
     ("GET", "/ui"),
     ("GET", "/v1/configs"),
     ("GET", "/v1/virtual-keys"),

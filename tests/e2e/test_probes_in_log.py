@@ -14,7 +14,7 @@ from dragoman.testing.serving import serving
 
 PROBES = [
     *("/health", "/health/live", "/health/liveness", "/health/liveliness", "/ping"),
-    *("/health/ready", "/health/readiness"),
+    *("/health/ready", "/health/readiness", "/metrics"),
 ]
 SAYS_DRAINING = ["/health", "/health/ready", "/health/readiness"]
 
@@ -23,7 +23,12 @@ async def test_only_probes_that_fail_are_logged() -> None:
     stream = io.BytesIO()
     log = AccessLog(stream, people=False)
     gateway = Gateway(
-        {"server": {"base_path": "/ai"}, "auth": {"keys": ["a-key-of-a-client"]}}, observers=[log]
+        {
+            "server": {"base_path": "/ai"},
+            "auth": {"keys": ["a-key-of-a-client"]},
+            "metrics": {"public": True},
+        },
+        observers=[log],
     )
     async with serving(gateway) as base, aiohttp.ClientSession() as session:
         for path in PROBES:

@@ -22,6 +22,7 @@ from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.checks import checks_of
 from dragoman.assembly.health import adopt
+from dragoman.assembly.metrics import know, of_gateway, of_process, outcome_of
 from dragoman.assembly.names import limits_of
 from dragoman.assembly.parts import Part
 from dragoman.assembly.reload import Outcome, Reloads
@@ -37,7 +38,7 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine.checks import Checks
 from dragoman.engine.engine import Engine
-from dragoman.engine.runtime import Runtime
+from dragoman.engine.runtime import Runtime, uncounted
 from dragoman.engine.sealing import Kept
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
@@ -45,6 +46,7 @@ from dragoman.hooks import Hooks
 from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
+from dragoman.observe.metrics import Metrics
 from dragoman.observe.performance import Performance
 from dragoman.routing.health import Event, Health
 from dragoman.routing.policy import rotations
@@ -148,7 +150,9 @@ class Core:
         self._telling: asyncio.TimerHandle | None = None
         self._checks: Checks | None = None
         self.performance = Performance()
-        self.bounds = Bounds(seams)
+        self.metrics = Metrics(outcome_of) if self.config.metrics.enabled else None
+        """Counts for `/metrics`; None = nothing is counted."""
+        self.bounds = Bounds(seams) if self.metrics is None else Bounds(seams, self.metrics.reached)
         """Counts how often limits were reached, and logs it."""
         self._sessions: int | None = None
         self.keeping: Keeping
@@ -231,6 +235,11 @@ class Core:
             self.alerts.adopt(targets_of(self.config))
             self.peers.receive("alert", self.alerts.note)
             self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
+            if self.metrics is not None:
+                if self.board is not None:
+                    self.metrics.share(self.board.cells, self.worker)
+                self.metrics.cells.began(self._began)
+                know(self.metrics, assembly.names, assembly.upstreams)
             self._engine = Engine(self._runtime(assembly))
             responses = self.config.responses
             self.keeping = Keeping(
@@ -293,6 +302,7 @@ class Core:
             health=self.providers_health.view(),
             gates=self.gates,
             told=self._alert if self.config.alerts else None,
+            sent=uncounted if self.metrics is None else self.metrics.sent,
         )
 
     async def reload(self) -> Outcome:
@@ -323,6 +333,8 @@ class Core:
         self._attend(assembly)
         figures = self._figures.providers
         self._figures.providers = {name: figures.get(name) or ProviderHealth() for name in assembly.upstreams}
+        if self.metrics is not None:
+            know(self.metrics, names, assembly.upstreams)
         self.engine.become(self._runtime(assembly, self.engine.runtime.kept))
         if self.admitting is not None:
             self.admitting = assembly.client_keys
@@ -530,6 +542,8 @@ class Core:
         self.exchanges.discard(exchange)
         self._figures.note(exchange, self.seams.now())
         self.performance.note(exchange)
+        if self.metrics is not None:
+            self.metrics.note(exchange)
         if exchange.fault is not None or len(exchange.attempts) > 1:
             self.bounds(exchange)
         for observer in self._observers:
@@ -587,7 +601,29 @@ class Core:
     def _tell(self, board: Board) -> None:
         """Write this process's counts to the board for the other workers, now and at intervals."""
         publish(self._counted(), board, self.worker, self.seams.monotonic())
+        self._publish()
         self._telling = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
+
+    def _publish(self, asking: Exchange | None = None) -> None:
+        """Write what this process has now for `/metrics`. asking: an exchange that does not count."""
+        if self.metrics is not None:
+            connections = {} if self.connections is None else self.connections()
+            samples = of_process(self.worker, self.exchanges - {asking}, connections, self.heavy)
+            self.metrics.publish(samples, self.seams.monotonic())
+
+    async def metrics_page(self, asking: Exchange) -> bytes:
+        """The metrics of all workers in Prometheus' text format, while `metrics` is not None. asking: the
+        exchange of the request for them.
+        """
+        assert self.metrics is not None
+        if self._assembly is not None:
+            await self._store_health(self._assembly)
+        self._publish(asking)
+        now = self.seams.monotonic()
+        stated = of_gateway(
+            self.metrics, self.providers_health, workers=self.workers, sessions=self._sessions or 0, now=now
+        )
+        return self.metrics.page(stated, now)
 
     async def _store_health(self, assembly: Assembly) -> dict[str, Any]:
         """The store's part of the health answer. Sets `_sessions` if the store counts them in time."""

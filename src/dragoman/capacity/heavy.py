@@ -78,6 +78,11 @@ class HeavySteps:
         finally:
             aside.give()  # after a disconnect the step runs on; the next one queues behind it
 
+    @property
+    def waiting(self) -> int:
+        """How many steps wait for their turn."""
+        return self._here.waiting + self._aside.waiting
+
     def _executor(self) -> ThreadPoolExecutor:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "dragoman-heavy")
@@ -110,6 +115,10 @@ class _Turns:
         self._began = 0.0
         self._owner: _Owner = None
         """The task that has the turn on the loop; None = its turn is over."""
+
+    @property
+    def waiting(self) -> int:
+        return sum(map(len, self._waiting.values()))
 
     async def wait(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
         """Wait for a turn on the loop, unless the task has one below `LONG`. It ends when the task waits."""

@@ -2,7 +2,7 @@
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
 messages are made from the declarations here and in its groups: `alerting`, `answers`, `balancing`, `egress`,
-`fallbacks`, `lasting` and `serving`.
+`fallbacks`, `lasting`, `metrics` and `serving`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dragoman.config.balancing import PolicyName, Price, Rotate
 from dragoman.config.egress import Egress
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
+from dragoman.config.metrics import Metrics
 from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section, about
 from dragoman.config.serving import Reload, Server
@@ -507,6 +508,8 @@ class Config(Section, frozen=True):
     """Files that requests name by URL: allowed hosts and limits."""
     seals: Seals = Seals()
     """Encrypted reasoning and signatures of providers, kept for the next turn of a conversation."""
+    metrics: Metrics = Metrics()
+    """Counts for Prometheus, at `/metrics`."""
     stores: Stores = Stores()
     """Where stored data is kept."""
     responses: Responses = Responses()

@@ -94,7 +94,7 @@ class Flight(msgspec.Struct, eq=False):
         """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
         health, backend, route = self.runtime.health, None, self.plan.route
-        CONNECTED.set(exchange.connected)
+        CONNECTED.set(self._connected)
         try:
             candidate = route.first if health.calm and route.spread is None else await self._first()
             while True:
@@ -138,6 +138,12 @@ class Flight(msgspec.Struct, eq=False):
         if self._entry is not None:
             self._entry.leave()
         self.media.close()
+
+    def _connected(self) -> None:
+        """Note that a request of the running attempt is about to be sent."""
+        exchange = self.asked.exchange
+        exchange.phase = "first_byte"
+        self.runtime.sent(exchange.answered)
 
     async def _first(self) -> Candidate:
         """Who is called first, by what is remembered of keys and deployments, once its time has come. Raises

@@ -23,6 +23,10 @@ from dragoman.state.store import Store
 from dragoman.upstreams.backend import Backend
 
 
+def uncounted(deployment: str | None) -> None:
+    """Count nothing."""
+
+
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """The parts, all made for one event loop.
 
@@ -32,7 +36,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     they are not stored. kept: the clients for whom this process has stored some. store: all that lasts.
     health: what is remembered of keys and deployments. gates: the limits on what runs at once. addressees:
     the names of providers and protocols, to which a member of a request may be addressed; made from
-    `backends`. told: is called with what an operator has to know; None = only the log says it.
+    `backends`. told: is called with what an operator has to know; None = only the log says it. sent: called
+    with `provider/model` when a request to a provider is about to be sent.
     """
 
     table: Table
@@ -52,6 +57,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     gates: Gates = msgspec.field(default_factory=Gates)
     addressees: frozenset[str] = frozenset()
     told: Callable[[Event], None] | None = None
+    sent: Callable[[str | None], None] = uncounted
 
     def __post_init__(self) -> None:
         force_setattr(self, "addressees", frozenset({*self.backends, *DIALECTS}))

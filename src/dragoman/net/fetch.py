@@ -21,6 +21,7 @@ from yarl import URL
 from dragoman import ir
 from dragoman.capacity.shares import Shares
 from dragoman.errors import RequestFailed
+from dragoman.net.connected import CONNECTED
 from dragoman.net.connector import Connector
 from dragoman.net.egress import EgressRefused, GuardedResolver, ends_in_a_number
 from dragoman.net.resolver import CLIENT, Resolver, Unresolved
@@ -217,6 +218,7 @@ class Fetcher:
     async def _inlined(self, media: ir.Media, budget: _Budget) -> ir.Media:
         client = budget.client
         CLIENT.set(client)  # in the task of this one download
+        CONNECTED.set(_nothing)  # else its connection would count as one to the provider
         await self._turn(client)
         try:
             data, kind = await self._hops(URL(media.url or ""), budget)
@@ -275,6 +277,10 @@ class Fetcher:
             permitted = not ends_in_a_number(url.host)
         if not permitted:
             raise _unfetched("is not a public address")
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class _Budget:

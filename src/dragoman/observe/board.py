@@ -1,5 +1,6 @@
 """Shared memory through which the processes of one gateway exchange messages: each worker has one slot, and
-the keeper has one, by which the workers see that it is there.
+the keeper has one, by which the workers see that it is there. Beside it lie the cells in which workers count
+(`observe.cells`).
 
 The parent creates the memory before the first fork, and clears the slot of a process that has ended. A
 process writes only to its own slot, so no lock is needed; a checksum detects a change during a read.
@@ -13,6 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from zlib import crc32
 
+from dragoman.observe.cells import Cells
+
 _SLOT_BYTES: Final = 262_144
 """The bytes of one slot. The system provides memory only for the pages that are written."""
 _HEAD: Final = struct.Struct("<dII")
@@ -25,10 +28,12 @@ _TRIES: Final = 3
 
 class Board:
     """The slots of all workers, and one more for the keeper. count: the number of workers, which are
-    numbered from 1. keeper: the number of the keeper's slot.
+    numbered from 1. keeper: the number of the keeper's slot. cells: what workers have counted for `/metrics`,
+    which outlives each of them.
     """
 
     def __init__(self, count: int) -> None:
+        self.cells = Cells(count)
         self._count = count
         self.keeper: Final = count + 1
         self._memory = mmap.mmap(-1, (count + 1) * _SLOT_BYTES)
@@ -41,7 +46,9 @@ class Board:
         )
 
     def clear(self, number: int) -> None:
-        """Remove the message of the process with this slot, which has ended."""
+        """Remove the message of the process with this slot, which has ended. What it has counted stays."""
+        if number != self.keeper:
+            self.cells.parts[number].bury()
         at = (number - 1) * _SLOT_BYTES
         self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
 

@@ -8,7 +8,7 @@ or where the exchange goes on, the code that enforces the bound calls `reached`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -46,10 +46,14 @@ class _Count(msgspec.Struct):
 
 
 class Bounds:
-    """The counters of all bounds, of one gateway in one process. An instance is an observer of exchanges."""
+    """The counters of all bounds, of one gateway in one process. An instance is an observer of exchanges.
 
-    def __init__(self, seams: Seams = SYSTEM) -> None:
+    also: called with the name of each bound that is reached.
+    """
+
+    def __init__(self, seams: Seams = SYSTEM, also: Callable[[str], None] = lambda _bound: None) -> None:
         self._seams = seams
+        self._also = also
         self._counts: dict[str, _Count] = {}
 
     def __call__(self, exchange: Exchange) -> None:
@@ -70,6 +74,7 @@ class Bounds:
         """
         count = self._counts.setdefault(bound, _Count())
         count.reached += 1
+        self._also(bound)
         now = self._seams.monotonic()
         if count.logged_at is None or now - count.logged_at >= _QUIET_SECONDS:
             more = count.reached - count.told

@@ -36,7 +36,7 @@ https://man7.org/linux/man-pages/man7/pipe.7.html
 _PROBES = frozenset(
     {
         *("/health", "/health/live", "/health/liveness", "/health/liveliness", "/ping"),
-        *("/health/ready", "/health/readiness"),
+        *("/health/ready", "/health/readiness", "/metrics"),
     }
 )
 """Paths that monitors and load balancers request every few seconds."""

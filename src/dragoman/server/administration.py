@@ -46,6 +46,9 @@ _ABSENT: Final = f"There is nothing of the kind here; {LITELLM} says what is the
 _SEEN: Final = (
     f"The access log has a line for each request, GET /admin/requests shows what runs: see {LITELLM}."
 )
+_COUNTS: Final = (
+    "Counts for Prometheus are at GET /metrics, unless metrics.enabled is false: see docs/operations.md."
+)
 _HEALTH: Final = f"GET /health tells of all providers: see {LITELLM}."
 _OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/README.md."
 
@@ -78,7 +81,8 @@ _TABLE: Final = (
         *("email", "vector_store", "search_tools", "collections", "feedback", r"api/mcp"),
         *("pass-through-endpoint", "jwt"),
     ),
-    *_paths(_SEEN, "metrics", "audit", "logs", r"request", "active", r"api/logs", "debug", "queue"),
+    *_paths(_COUNTS, "metrics", r"prometheus"),
+    *_paths(_SEEN, "audit", "logs", r"request", "active", r"api/logs", "debug", "queue"),
     *_paths(_HEALTH, r"health/\w+", "test", "test_connection"),
     *_paths(_OLLAMA, "ollama"),
 )

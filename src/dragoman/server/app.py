@@ -86,6 +86,8 @@ class App:
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
         """Whether the timestamps of `server.http` and this gateway's clock are comparable."""
         self._paths = PathTable(gateway, door, self.admin)
+        if gateway.metrics is not None:
+            gateway.metrics.serve(self._paths.templates)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
         """Admits pages of this machine and of apps, and what no page sent: only these may be `_keyless`."""

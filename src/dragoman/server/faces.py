@@ -23,6 +23,7 @@ from dragoman.server.endpoint import Door, Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.health import HealthApi
 from dragoman.server.messages import MessagesApi
+from dragoman.server.metrics import MetricsApi
 from dragoman.server.models import ModelsApi
 from dragoman.server.native import NativeApi
 from dragoman.server.ollama import OllamaApi
@@ -75,6 +76,7 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
         ModelsApi(gateway, (messages, generate_content), passing),
         admin,
         ReloadApi(gateway),
+        MetricsApi(gateway),
     ):
         yield from api.endpoints()
 
@@ -95,8 +97,11 @@ class PathTable:
         # Operators' doors are not behind the proxy for which there is a prefix.
         self._base = gateway.config.server.base_path.rstrip("/") if door == "public" else ""
         self._faces = faces()
+        self.templates: set[str] = set()
+        """The templates of all endpoints."""
         for endpoint in _endpoints(gateway, door, admin or AdminApi(gateway)):
             self._add(endpoint)
+            self.templates.add(endpoint.template)
 
     def _add(self, endpoint: Endpoint) -> None:
         path = endpoint.template

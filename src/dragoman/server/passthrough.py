@@ -10,7 +10,7 @@ the resource and speaks the client's protocol, or, among several, the one that t
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
@@ -122,7 +122,7 @@ class PassThroughApi:
         )
         exchange.attempts.append(record)
         exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
-        CONNECTED.set(exchange.connected)
+        CONNECTED.set(self._connected(exchange))
         body = _Body(request)
         try:
             sent = {name: request.headers[name] for name in _SENT if name in request.headers}
@@ -153,6 +153,16 @@ class PassThroughApi:
         finally:
             record.ended = now()
         exchange.phase = "done"
+
+    def _connected(self, exchange: Exchange) -> Callable[[], None]:
+        """Returns what notes that the request is about to be sent to the provider."""
+
+        def connected() -> None:
+            exchange.connected()
+            if (metrics := self._gateway.metrics) is not None:
+                metrics.sent(exchange.answered)
+
+        return connected
 
     def _passage(self, resource: Resource, request: HttpRequest, form: str) -> Passage:
         """The provider to which the request goes. form: of the client's protocol, from `_form`. Raises

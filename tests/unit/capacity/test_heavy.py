@@ -77,6 +77,13 @@ async def test_turns_go_round_the_clients(size: int) -> None:
     assert order.index("b") <= 2
 
 
+async def test_steps_that_wait_are_counted() -> None:
+    heavy, seen = HeavySteps(), list[int]()
+    steps = (heavy.run(MEDIUM, client, lambda: seen.append(heavy.waiting)) for client in "abcb")
+    await asyncio.gather(*steps)
+    assert (seen, heavy.waiting) == ([0, 2, 1, 0], 0), "the first one runs before the others come"
+
+
 async def test_a_large_step_leaves_the_loop() -> None:
     heavy = HeavySteps()
     running = asyncio.ensure_future(heavy.run(LARGE, "a", busy, 0.3))

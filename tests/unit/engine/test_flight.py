@@ -364,3 +364,15 @@ def test_every_key_of_every_deployment_is_called_once_in_order() -> None:
     stage.script("one", refusal(401), refusal(401))
     stage.script("two", whole("Hello."))
     assert stage.plays(chat(model="m")) == [ASK_1, ASK_2, ASK_TWO, 'answer 200 "Hello." usage 3+2', "= done"]
+
+
+# What is counted -----------------------------------------------------------------------------------------
+
+
+def test_a_request_is_counted_once_its_connection_is_there() -> None:
+    sent: list[str | None] = []
+    stage = Stage(BOTH, settings=M, sent=sent.append)
+    stage.script("one", Reply(connect=[broken(), 1.0]))
+    stage.script("two", refusal(503), whole("Hello."))
+    assert stage.plays(chat(model="m"))[-1] == "= done"
+    assert sent == ["two/gpt", "two/gpt"]

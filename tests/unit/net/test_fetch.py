@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
+from dragoman.net.connected import CONNECTED
 from dragoman.net.fetch import DEFAULT_BOUNDS, Bounds, Claim, Fetcher
 from dragoman.net.resolver import Resolver
 from tests.packing import packed
@@ -142,6 +143,17 @@ async def test_bytes_and_content_type_take_the_place_of_the_address() -> None:
         ir.Media("image", mime="image/png", data=data),
     )
     assert not {"Authorization", "Cookie"} & set(site.headers)
+
+
+async def test_its_connections_are_none_of_the_provider() -> None:
+    connected: list[int] = []
+    token = CONNECTED.set(lambda: connected.append(1))
+    try:
+        async with serving() as (_, url, fetcher):
+            await inlined(fetcher, asking(f"{url}/pixel"))
+    finally:
+        CONNECTED.reset(token)
+    assert connected == []
 
 
 async def test_media_inside_of_tool_results_and_documents_are_read_too() -> None:

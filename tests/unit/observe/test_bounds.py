@@ -49,6 +49,14 @@ def test_each_time_is_counted_and_the_log_has_a_line_in_ten_seconds(
     ]
 
 
+def test_whoever_counts_beside_it_hears_of_each() -> None:
+    heard: list[str] = []
+    bounds = Bounds(also=heard.append)
+    bounds.reached("url_too_long")
+    bounds.reached("url_too_long")
+    assert heard == ["url_too_long"] * 2
+
+
 def test_what_ends_an_exchange_is_counted_once_wherever_it_stands() -> None:
     bounds = Bounds()
     large = ir.Fault("too_large", "m", code="request_too_large")

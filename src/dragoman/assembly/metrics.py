@@ -1,0 +1,97 @@
+"""States for `/metrics` what the running parts of a gateway know: names, keys, breakers, queues."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from dragoman import ir
+from dragoman.assembly.names import Names
+from dragoman.capacity.heavy import HeavySteps
+from dragoman.exchange import Exchange
+from dragoman.observe.families import (
+    BREAKERS,
+    BUILD,
+    CONNECTION_LIMIT,
+    CONNECTIONS,
+    KEYS,
+    REPORTING,
+    RUNNING,
+    SESSIONS,
+    STREAMS,
+    UPTIME,
+    WAITING,
+    WORKERS,
+)
+from dragoman.observe.metrics import Metrics, Sample
+from dragoman.observe.process import of_processes, of_python, of_version
+from dragoman.routing.health import Health
+from dragoman.routing.outcome import classify
+from dragoman.routing.pool import Key
+from dragoman.upstreams.upstream import Upstream
+from dragoman.version import __version__
+
+_KEY_STATES: Final = ("ready", "resting", "refused", "barred")
+
+
+def outcome_of(fault: ir.Fault) -> str:
+    """The class of a failed attempt, as a label: `key_transient`, `server`, …"""
+    return classify(fault).name.lower()
+
+
+def know(metrics: Metrics, names: Names, upstreams: Mapping[str, Upstream]) -> None:
+    """Give `metrics` the names of models, providers and deployments that labels may have: those of the model
+    list, and the deployments of their routes.
+    """
+    models = [entry.id for entry in names.entries()]
+    routes = [route for name in models if (route := names.table.find(name)) is not None]
+    deployments = {deployment.name for route in routes for deployment in route.deployments}
+    metrics.know({*models, *deployments}, upstreams, deployments)
+
+
+def of_process(
+    worker: int, exchanges: Collection[Exchange], connections: Mapping[str, int], heavy: HeavySteps
+) -> Iterator[Sample]:
+    """What this process has now; `/metrics` adds up the values of all workers. connections: the open ones and
+    their limit, {} = not counted.
+    """
+    yield Sample(RUNNING, len(exchanges))
+    yield Sample(STREAMS, sum(exchange.streamed for exchange in exchanges))
+    yield Sample(WAITING, heavy.waiting, ("large_bodies",))
+    if connections:
+        yield Sample(CONNECTIONS, connections["open"])
+        yield Sample(CONNECTION_LIMIT, connections["limit"])
+    yield from of_python(worker)
+
+
+def of_gateway(
+    metrics: Metrics, health: Health, *, workers: int, sessions: int, now: float
+) -> Iterator[Sample]:
+    """What one process states for all of them. workers: how many are configured. now: monotonic seconds."""
+    processes = metrics.processes(now)
+    yield Sample(UPTIME, now - metrics.cells.began(now))
+    yield Sample(BUILD, 1, (__version__,))
+    yield Sample(WORKERS, workers)
+    yield Sample(REPORTING, sum(number > 0 for number in processes))
+    yield Sample(SESSIONS, sessions)
+    for provider, pool in health.pools.items():
+        states = Counter(key_state(key, now) for key in pool.keys)
+        for state in _KEY_STATES:
+            yield Sample(KEYS, states[state], (provider, state))
+    opened = Counter(
+        name.partition("/")[0] for name, state in health.breakers.states.items() if state.until > now
+    )
+    for provider in health.pools:
+        yield Sample(BREAKERS, opened[provider], (provider,))
+    yield from of_processes(processes)
+    yield of_version()
+
+
+def key_state(key: Key, now: float) -> str:
+    """What is known against a key: `ready` = nothing. now: monotonic seconds."""
+    if key.unblemished(now):
+        return "ready"
+    if key.retired is not None:
+        return "refused"
+    return "resting" if key.resting(now) else "barred"

@@ -1,0 +1,141 @@
+"""The shared memory in which the workers of one gateway count. Each place for a worker has one part of it.
+
+A part has numbers (cells of 8 bytes) and a directory, which says what the cells mean. Only the worker of a
+place writes to its part, so no lock is needed: a number is written in one piece, and each entry of the
+directory has a checksum. The memory outlives a worker: a worker that is killed loses no count, and the one
+that takes its place goes on with the same numbers.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator
+from typing import Final, NamedTuple, TypeAlias
+from zlib import crc32
+
+import msgspec
+
+Key: TypeAlias = tuple[str, ...]
+"""What some cells mean: the name of a metric, and the values of its labels."""
+
+_CELLS: Final = 65_536
+_DIRECTORY_BYTES: Final = 2_097_152
+_PART_BYTES: Final = 8 * _CELLS + _DIRECTORY_BYTES
+"""The system provides memory only for the pages that are written."""
+_ENTRY: Final = struct.Struct("<HHI")
+"""The head of an entry of the directory: the bytes of the key, the number of cells, and the checksum."""
+
+NOWHERE: Final = 0
+"""A cell that means nothing. No key has it."""
+_SEEN: Final = 1
+"""The cell with the time when the worker last wrote what it has now (monotonic seconds); 0 = it has ended."""
+_PROCESS: Final = 2
+"""The cell with the worker's process id."""
+_BEGAN: Final = 3
+"""The cell of the first part with the time when the gateway began (monotonic seconds)."""
+_FIRST: Final = 16
+_FRESH_SECONDS: Final = 5.0
+"""What a worker has now is ignored if it is older than this: the worker is blocked or has ended."""
+
+_encode = msgspec.json.Encoder().encode
+_decoder: Final = msgspec.json.Decoder(Key)
+
+
+class Series(NamedTuple):
+    """Cells with one meaning: from `first` on, `width` of them."""
+
+    key: Key
+    first: int
+    width: int
+
+
+class Part:
+    """The part of one place. numbers: its cells, each a float."""
+
+    def __init__(self, memory: memoryview) -> None:
+        self._memory = memory
+        self.numbers = memory[: 8 * _CELLS].cast("d")
+        self._directory = memory[8 * _CELLS :].cast("B")
+        self._end = 0
+        """Where the next entry of the directory begins, as far as it was read."""
+        self._next = _FIRST
+        self._known: dict[Key, Series] = {}
+
+    def series(self) -> Iterator[Series]:
+        """All that the directory has now."""
+        self._read()
+        yield from list(self._known.values())
+
+    def first(self, key: Key) -> int | None:
+        """The first cell of a key; None = the directory does not have it."""
+        self._read()
+        known = self._known.get(key)
+        return None if known is None else known.first
+
+    def add(self, key: Key, width: int) -> int | None:
+        """Give a new key its cells, all 0. Returns the first one; None = the memory is full. Only for the
+        process of this place, and only for a key that the directory does not have.
+        """
+        self._read()
+        written = _encode(key)
+        head = _ENTRY.pack(len(written), width, _checksum(width, written))
+        end = self._end + len(head) + len(written)
+        if end > len(self._directory) or self._next + width > _CELLS:
+            return None
+        # What a worker that was killed here has left is written over.
+        self._directory[self._end : end] = head + written
+        return self._noted(key, width, end)
+
+    def _read(self) -> None:
+        """Read the entries that were added since the last time. One that is not whole is left for later."""
+        while self._end + _ENTRY.size <= len(self._directory):
+            size, width, checksum = _ENTRY.unpack_from(self._directory, self._end)
+            end = self._end + _ENTRY.size + size
+            if not size or end > len(self._directory):
+                return
+            written = bytes(self._directory[end - size : end])
+            if _checksum(width, written) != checksum:
+                return
+            self._noted(_decoder.decode(written), width, end)
+
+    def _noted(self, key: Key, width: int, end: int) -> int:
+        first = self._next
+        self._known[key] = Series(key, first, width)
+        self._end, self._next = end, first + width
+        return first
+
+    def beat(self, process: int, now: float) -> None:
+        """Say that all that a worker has now has just been written. now: monotonic seconds."""
+        self.numbers[_PROCESS] = process
+        self.numbers[_SEEN] = now
+
+    def living(self, now: float) -> int | None:
+        """The id of the process that works here; None = none does, or it is blocked. now: monotonic time."""
+        seen = self.numbers[_SEEN]
+        return int(self.numbers[_PROCESS]) if seen and now - seen <= _FRESH_SECONDS else None
+
+    def bury(self) -> None:
+        """The process of this place has ended. What it has counted stays."""
+        self.numbers[_SEEN] = 0.0
+
+
+class Cells:
+    """The memory of all places: of the workers, which are numbered from 1, and of the keeper (0)."""
+
+    def __init__(self, workers: int = 1) -> None:
+        memory = memoryview(mmap.mmap(-1, (workers + 1) * _PART_BYTES))
+        self.parts = tuple(
+            Part(memory[at * _PART_BYTES : (at + 1) * _PART_BYTES]) for at in range(workers + 1)
+        )
+
+    def began(self, now: float) -> float:
+        """When the gateway began: the time of the first call in any process. now: monotonic seconds."""
+        numbers = self.parts[0].numbers
+        if not numbers[_BEGAN]:
+            numbers[_BEGAN] = now
+        return numbers[_BEGAN]
+
+
+def _checksum(width: int, key: bytes) -> int:
+    return crc32(key, width)

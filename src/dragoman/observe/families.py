@@ -1,0 +1,258 @@
+"""The metrics of `/metrics`: the name, the kind, the labels and the meaning of each.
+
+Most are counted in shared memory when an exchange ends (`observe.metrics`). The others say what there is now:
+either each worker states its part, and the parts are added up, or the process that answers states the whole.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+OTHER: Final = "other"
+"""The value of a label for everything that has no value of its own."""
+_SETS: Final = 500
+
+Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
+
+
+class Family(msgspec.Struct, frozen=True):
+    """One metric. help: one sentence for the page. labels: their names.
+
+    bounds: of a histogram, the upper bounds of its buckets in ascending order, without the last one (+Inf).
+    parts: the values of the last label, if all are known; they lie side by side. most: how many sets of
+    values the labels may have in one process; further ones are counted as `OTHER`. now: True = a value of the
+    present, which ends with its process.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
+    parts: tuple[str, ...] = ()
+    most: int = _SETS
+    now: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many cells one set of labels has. A histogram has one for each bucket, and the sum."""
+        if self.kind == "histogram":
+            return len(self.bounds) + 2
+        return len(self.parts) or 1
+
+    @property
+    def stored(self) -> int:
+        """How many values of labels a key has: all, or all but the last one if the parts tell that."""
+        return len(self.labels) - bool(self.parts)
+
+
+_WHOLE: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
+_FIRST: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 20, 40, 60, 120)
+_OWN: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
+HTTP_REQUESTS: Final = Family(
+    "dragoman_http_requests_total",
+    "counter",
+    "Finished HTTP requests and WebSocket messages; status is none if the client left before there was one.",
+    ("method", "path", "status"),
+)
+HTTP_SECONDS: Final = Family(
+    "dragoman_http_request_duration_seconds",
+    "histogram",
+    "Time from the first byte of a request to the last byte of its answer.",
+    ("method", "path"),
+    bounds=_WHOLE,
+    most=200,
+)
+REQUESTS: Final = Family(
+    "dragoman_requests_total",
+    "counter",
+    "Finished requests that named a model, by the name that the client sent and by who ended them.",
+    ("operation", "model", "outcome"),
+    parts=("done", "client", "gateway", "upstream"),
+)
+REQUEST_ERRORS: Final = Family(
+    "dragoman_request_errors_total",
+    "counter",
+    "Requests that ended with an error, by who was to blame and by its code.",
+    ("blame", "code"),
+    most=200,
+)
+LOSSES: Final = Family(
+    "dragoman_losses_total",
+    "counter",
+    "Values of requests and answers that could not be carried, by severity.",
+    ("severity",),
+)
+OVERHEAD: Final = Family(
+    "dragoman_overhead_seconds",
+    "histogram",
+    "Time of a request that was not spent waiting for providers, for turns or for the body of the client.",
+    ("mode",),
+    bounds=_OWN,
+)
+FIRST_TOKEN: Final = Family(
+    "dragoman_time_to_first_token_seconds",
+    "histogram",
+    "Time from the start of a streamed attempt to its first content.",
+    ("provider",),
+    bounds=_FIRST,
+    most=100,
+)
+TOKENS: Final = Family(
+    "dragoman_tokens_total",
+    "counter",
+    "Tokens of answers; the kinds do not overlap: cached is not in input, reasoning is not in output.",
+    ("provider", "model", "kind"),
+    parts=("input", "cached", "cache_write", "output", "reasoning"),
+)
+SENT: Final = Family(
+    "dragoman_upstream_requests_sent_total",
+    "counter",
+    "Requests to providers, counted when they are sent.",
+    ("provider", "model"),
+)
+CALLS: Final = Family(
+    "dragoman_upstream_calls_total",
+    "counter",
+    "Attempts at providers that have ended, by the status of the answer; none without an HTTP answer.",
+    ("provider", "status"),
+)
+OUTCOMES: Final = Family(
+    "dragoman_upstream_outcomes_total",
+    "counter",
+    "Attempts at providers that have ended, by what they mean for the next attempt.",
+    ("provider", "outcome"),
+    most=200,
+)
+ERRORS: Final = Family(
+    "dragoman_upstream_errors_total",
+    "counter",
+    "Attempts at providers that have failed, by the kind of the error.",
+    ("provider", "type"),
+    most=200,
+)
+FAILOVERS: Final = Family(
+    "dragoman_failovers_total",
+    "counter",
+    "Failed attempts that another attempt has followed, by the provider that failed and why.",
+    ("provider", "outcome"),
+    most=200,
+)
+BOUNDS: Final = Family(
+    "dragoman_bounds_reached_total",
+    "counter",
+    "How often a limit that protects the gateway was reached.",
+    ("bound",),
+    most=100,
+)
+
+RUNNING: Final = Family("dragoman_requests_running", "gauge", "Requests that run now.", now=True)
+STREAMS: Final = Family("dragoman_streams_active", "gauge", "Streamed answers that run now.", now=True)
+CONNECTIONS: Final = Family("dragoman_connections_open", "gauge", "Open connections of clients.", now=True)
+CONNECTION_LIMIT: Final = Family(
+    "dragoman_connections_limit", "gauge", "Connections of clients that all workers accept.", now=True
+)
+WAITING: Final = Family(
+    "dragoman_queue_waiting", "gauge", "Requests that wait in a queue of the gateway.", ("queue",), now=True
+)
+SESSIONS: Final = Family(
+    "dragoman_active_sessions",
+    "gauge",
+    "Sessions that are kept; 0 while none was used since the start.",
+    now=True,
+)
+KEYS: Final = Family(
+    "dragoman_upstream_keys",
+    "gauge",
+    "Keys of a provider by state: ready, resting (rate limit), refused, barred (from some model).",
+    ("provider", "state"),
+    now=True,
+)
+BREAKERS: Final = Family(
+    "dragoman_breakers_open",
+    "gauge",
+    "Models of a provider that keep failing and are asked after others.",
+    ("provider",),
+    now=True,
+)
+UPTIME: Final = Family("dragoman_uptime_seconds", "gauge", "Time since the gateway has started.", now=True)
+BUILD: Final = Family(
+    "dragoman_build_info", "gauge", "The version of the gateway; always 1.", ("version",), now=True
+)
+WORKERS: Final = Family("dragoman_workers", "gauge", "Worker processes that are configured.", now=True)
+REPORTING: Final = Family("dragoman_workers_reporting", "gauge", "Worker processes that work now.", now=True)
+
+CPU: Final = Family(
+    "process_cpu_seconds_total",
+    "counter",
+    "CPU time of the process, of user and system.",
+    ("worker",),
+    now=True,
+)
+RESIDENT: Final = Family(
+    "process_resident_memory_bytes",
+    "gauge",
+    "Memory of the process in RAM; workers share a part of it.",
+    ("worker",),
+    now=True,
+)
+VIRTUAL: Final = Family(
+    "process_virtual_memory_bytes", "gauge", "Address space of the process.", ("worker",), now=True
+)
+STARTED: Final = Family(
+    "process_start_time_seconds",
+    "gauge",
+    "When the process has started, in Unix seconds.",
+    ("worker",),
+    now=True,
+)
+OPEN_FILES: Final = Family(
+    "process_open_fds", "gauge", "Open file descriptors of the process.", ("worker",), now=True
+)
+MOST_FILES: Final = Family(
+    "process_max_fds", "gauge", "File descriptors that the process may open.", ("worker",), now=True
+)
+PYTHON: Final = Family(
+    "python_info",
+    "gauge",
+    "The version of Python; always 1.",
+    ("implementation", "major", "minor", "patchlevel", "version"),
+    now=True,
+)
+COLLECTIONS: Final = Family(
+    "python_gc_collections_total",
+    "counter",
+    "Runs of the garbage collector.",
+    ("worker", "generation"),
+    now=True,
+)
+COLLECTED: Final = Family(
+    "python_gc_objects_collected_total",
+    "counter",
+    "Objects that the garbage collector has freed.",
+    ("worker", "generation"),
+    now=True,
+)
+UNCOLLECTABLE: Final = Family(
+    "python_gc_objects_uncollectable_total",
+    "counter",
+    "Objects that the garbage collector could not free.",
+    ("worker", "generation"),
+    now=True,
+)
+
+FAMILIES: Final = (
+    *(HTTP_REQUESTS, HTTP_SECONDS, REQUESTS, REQUEST_ERRORS, LOSSES, OVERHEAD, FIRST_TOKEN, TOKENS),
+    *(SENT, CALLS, OUTCOMES, ERRORS, FAILOVERS, BOUNDS),
+    *(RUNNING, STREAMS, CONNECTIONS, CONNECTION_LIMIT, WAITING, SESSIONS, KEYS, BREAKERS),
+    *(UPTIME, BUILD, WORKERS, REPORTING),
+    *(CPU, RESIDENT, VIRTUAL, STARTED, OPEN_FILES, MOST_FILES),
+    *(PYTHON, COLLECTIONS, COLLECTED, UNCOLLECTABLE),
+)
+"""All metrics, in the order of the page."""
+COUNTED: Final = tuple(family for family in FAMILIES if not family.now)
+"""The metrics that are counted in shared memory."""
+BY_NAME: Final = {family.name: family for family in FAMILIES}

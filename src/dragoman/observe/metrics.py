@@ -1,0 +1,331 @@
+"""Counts exchanges and attempts for `/metrics`, in memory that the workers of a gateway share.
+
+What a metric is called and means stands in `families`. Values of labels come from tables of known names, so
+that no client can add sets of labels: another name of a model counts as `other`. What runs with each request
+is written for speed: an exchange that was answered at the first attempt counts in one block (`usual`).
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from operator import add as add_up
+from typing import Final, NamedTuple, TypeAlias, TypeVar
+
+from dragoman import ir
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.observe import exposition, usual
+from dragoman.observe.cells import NOWHERE, Cells
+from dragoman.observe.families import (
+    BOUNDS,
+    BY_NAME,
+    CALLS,
+    COUNTED,
+    ERRORS,
+    FAILOVERS,
+    FAMILIES,
+    FIRST_TOKEN,
+    HTTP_REQUESTS,
+    HTTP_SECONDS,
+    LOSSES,
+    OTHER,
+    OUTCOMES,
+    OVERHEAD,
+    REQUEST_ERRORS,
+    REQUESTS,
+    SENT,
+    TOKENS,
+    Family,
+)
+from dragoman.observe.usual import FIRST, FIRST_SUM, OWN, OWN_SUM, SPENT, SPENT_OUTPUT, WHOLE_SUM
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WS"})
+_NONE: Final = "none"
+_ENDS: Final = {name: place for place, name in enumerate(REQUESTS.parts)}
+_REMEMBERED: Final = 1_000
+"""The most entries of a cache of cells; one more empties the cache."""
+_CHARACTERS: Final = 100
+"""The most characters of a label's value, and of a name in a cache."""
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+_BLOCKS: Final = 300
+"""The most kinds of exchanges that have a block of cells."""
+_WHOLE, _FIRST, _OWN = HTTP_SECONDS.bounds, FIRST_TOKEN.bounds, OVERHEAD.bounds
+
+_Kind: TypeAlias = tuple[str, str, int | None, str, str | None, str, int | None, str]
+"""Method, path, status, operation, the name that the client sent, the deployment, the status of its answer
+and the mode: what decides in which block an exchange is counted.
+"""
+
+
+class Sample(NamedTuple):
+    """A value of the present. labels: their values."""
+
+    family: Family
+    value: float
+    labels: tuple[str, ...] = ()
+
+
+class Metrics:
+    """The counts of one process, in `cells`. outcome: names what a failure means for the next attempt."""
+
+    def __init__(self, outcome: Callable[[ir.Fault], str]) -> None:
+        self._outcome = outcome
+        self._models: Collection[str] = ()
+        self._providers: Collection[str] = ()
+        self._deployments: Collection[str] = ()
+        self._paths: frozenset[str] = frozenset()
+        self._blocks: dict[_Kind, memoryview[float]] = {}
+        self._sent: dict[str | None, int] = {}
+        self.share(Cells(), 1)
+
+    def share(self, cells: Cells, number: int) -> None:
+        """Count in these cells from now on, as the worker of this number; before the first request."""
+        self.cells = cells
+        self._part = cells.parts[number]
+        self._numbers = self._part.numbers
+        for family in COUNTED:
+            other = (family.name, *[OTHER] * family.stored)
+            if self._part.first(other) is None:
+                self._part.add(other, family.width)
+        self._sets = Counter(series.key[0] for series in self._part.series())
+        self._forget()
+
+    def know(self, models: Collection[str], providers: Collection[str], deployments: Collection[str]) -> None:
+        """The names that labels may have from now on: as clients ask for models, of providers, and of
+        `provider/model`.
+        """
+        self._models, self._providers = frozenset(models), frozenset(providers)
+        self._deployments = frozenset(deployments)
+        self._forget()
+
+    def serve(self, paths: Iterable[str]) -> None:
+        """Paths are known from now on, by their templates."""
+        self._paths |= frozenset(paths)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._blocks.clear()
+        self._sent.clear()
+
+    # What runs with each request ---------------------------------------------------------------------
+
+    def sent(self, deployment: str | None) -> None:
+        """Count a request to a provider that is about to be sent."""
+        self._numbers[self._sent.get(deployment) or self._sent_at(deployment)] += 1
+
+    def note(self, exchange: Exchange) -> None:
+        """Count a finished exchange and its attempts."""
+        attempts = exchange.attempts
+        if len(attempts) != 1 or exchange.end != "done":
+            self._note_each(exchange)
+            return
+        attempt = attempts[0]
+        kind = (
+            exchange.method,
+            exchange.path,
+            exchange.status,
+            exchange.operation,
+            exchange.asked,
+            attempt.deployment,
+            attempt.status,
+            attempt.mode,
+        )
+        block = self._blocks.get(kind) or self._block(kind)
+        if block is None or attempt.fault is not None:
+            self._note_each(exchange)
+            return
+        took = (exchange.ended or 0.0) - exchange.began
+        own = took - exchange.waited
+        block[bisect_left(_WHOLE, took)] += 1
+        block[WHOLE_SUM] += took
+        block[OWN + bisect_left(_OWN, own)] += 1
+        block[OWN_SUM] += own
+        if (usage := exchange.usage) is not None:
+            if tokens := usage.input:
+                block[SPENT] += tokens
+            if tokens := usage.output:
+                block[SPENT_OUTPUT] += tokens
+            if usage.cache_read or usage.cache_write or usage.reasoning or usage.tool_input:
+                _spend_more(block[SPENT:], usage)
+        if exchange.first is not None and exchange.streamed:
+            wait = exchange.first - attempt.started
+            block[FIRST + bisect_left(_FIRST, wait)] += 1
+            block[FIRST_SUM] += wait
+        if exchange.losses:
+            self._lose(exchange)
+
+    # What runs when a kind of request comes for the first time, or fails ------------------------------
+
+    def reached(self, bound: str) -> None:
+        """Count that a bound was reached. bound: one of our own names."""
+        self._numbers[self._find(BOUNDS, bound)] += 1
+
+    def _note_each(self, exchange: Exchange) -> None:
+        """Count an exchange that was not answered at the first attempt, or needed none."""
+        numbers = self._numbers
+        method = exchange.method if exchange.method in _METHODS else OTHER
+        path = exchange.path if exchange.path in self._paths else OTHER
+        took = (exchange.ended or exchange.began) - exchange.began
+        numbers[self._find(HTTP_REQUESTS, method, path, _status(exchange.status))] += 1
+        self._observe(HTTP_SECONDS, took, method, path)
+        if exchange.asked is not None:
+            model = exchange.asked if exchange.asked in self._models else OTHER
+            end = _ENDS.get((exchange.end or "").partition("/")[0], _ENDS["gateway"])
+            numbers[self._find(REQUESTS, exchange.operation, model) + end] += 1
+        if exchange.fault is not None:
+            code = exchange.fault.code or exchange.fault.kind
+            numbers[self._find(REQUEST_ERRORS, exchange.fault.blame, code)] += 1
+        if exchange.attempts:
+            self._observe(OVERHEAD, max(0.0, took - exchange.waited), exchange.attempts[-1].mode)
+            self._note_attempts(exchange)
+        self._lose(exchange)
+
+    def _note_attempts(self, exchange: Exchange) -> None:
+        numbers, last = self._numbers, exchange.attempts[-1]
+        for attempt in exchange.attempts:
+            provider, _ = self._deployment(attempt.deployment)
+            became = self._became(exchange, attempt)
+            numbers[self._find(CALLS, provider, _status(attempt.status))] += 1
+            numbers[self._find(OUTCOMES, provider, became)] += 1
+            if attempt.fault is not None:
+                numbers[self._find(ERRORS, provider, attempt.fault.kind)] += 1
+                if attempt is not last:
+                    numbers[self._find(FAILOVERS, provider, became)] += 1
+        provider, model = self._deployment(last.deployment)
+        if exchange.first is not None and exchange.streamed:
+            self._observe(FIRST_TOKEN, exchange.first - last.started, provider)
+        if exchange.usage is not None:
+            cell = self._find(TOKENS, provider, model)
+            numbers[cell] += exchange.usage.input or 0
+            numbers[cell + SPENT_OUTPUT - SPENT] += exchange.usage.output or 0
+            _spend_more(numbers[cell : cell + TOKENS.width], exchange.usage)
+
+    def _became(self, exchange: Exchange, attempt: AttemptRecord) -> str:
+        if attempt.fault is not None:
+            return self._outcome(attempt.fault)
+        return usual.ANSWERED if exchange.end == "done" or attempt.first is not None else "abandoned"
+
+    def _lose(self, exchange: Exchange) -> None:
+        for loss in exchange.losses:
+            self._numbers[self._find(LOSSES, loss.severity)] += 1
+
+    def _observe(self, family: Family, value: float, *labels: str) -> None:
+        """Add a value to a histogram."""
+        cell = self._find(family, *labels)
+        self._numbers[cell + bisect_left(family.bounds, value)] += 1
+        self._numbers[cell + len(family.bounds) + 1] += value
+
+    def _block(self, kind: _Kind) -> memoryview[float] | None:
+        """The cells of exchanges of this kind (`usual`); None = there is no more room for another one."""
+        method, path, status, operation, asked, deployment, answer, mode = kind
+        provider, deployed = self._deployment(deployment)
+        key = usual.Kind(
+            method if method in _METHODS else OTHER,
+            path if path in self._paths else OTHER,
+            _status(status),
+            operation,
+            "" if asked is None else asked if asked in self._models else OTHER,
+            provider,
+            deployed,
+            _status(answer),
+            mode,
+        ).key
+        first = self._part.first(key)
+        if first is None and self._sets[usual.NAME] < _BLOCKS:
+            first = self._part.add(key, usual.WIDTH)
+            self._sets[usual.NAME] += 1
+        if first is None:
+            return None
+        block = self._numbers[first : first + usual.WIDTH]
+        if len(path) + len(asked or "") + len(deployment) <= 3 * _CHARACTERS:  # else it is no usual name
+            _remember(self._blocks, kind, block)
+        return block
+
+    def _sent_at(self, deployment: str | None) -> int:
+        cell = self._find(SENT, *self._deployment(deployment or ""))
+        if deployment is not None and len(deployment) <= _CHARACTERS:
+            _remember(self._sent, deployment, cell)
+        return cell
+
+    def _deployment(self, name: str) -> tuple[str, str]:
+        """The values of the labels `provider` and `model` for `provider/model`."""
+        provider, _, model = name.partition("/")
+        if provider not in self._providers:
+            return OTHER, OTHER
+        return provider, (model if name in self._deployments else OTHER)
+
+    def _find(self, family: Family, *labels: str) -> int:
+        """The first cell of these labels; of `OTHER` if there are too many sets of labels already."""
+        key = (family.name, *[label[:_CHARACTERS] for label in labels])
+        part = self._part
+        if (found := part.first(key)) is not None:
+            return found
+        if self._sets[family.name] <= family.most and (added := part.add(key, family.width)) is not None:
+            self._sets[family.name] += 1
+            return added
+        other = part.first((family.name, *[OTHER] * family.stored))
+        return NOWHERE if other is None else other
+
+    # The page -----------------------------------------------------------------------------------------
+
+    def publish(self, samples: Iterable[Sample], now: float) -> None:
+        """Write what this process has now; the values of all workers are added up. now: monotonic seconds."""
+        for family, value, labels in samples:
+            key = (family.name, *labels)
+            cell = self._part.first(key)
+            if cell is None:
+                cell = self._part.add(key, 1)
+            if cell is not None:
+                self._numbers[cell] = value
+        self._part.beat(os.getpid(), now)
+
+    def processes(self, now: float) -> Mapping[int, int]:
+        """The ids of the processes that work now, by their numbers. now: monotonic seconds."""
+        living = {number: part.living(now) for number, part in enumerate(self.cells.parts)}
+        return {number: process for number, process in living.items() if process is not None}
+
+    def page(self, stated: Iterable[Sample], now: float) -> bytes:
+        """The page: what all processes have counted, what the living ones have now, and what this process
+        states for all of them. now: monotonic seconds.
+        """
+        sums: dict[str, dict[tuple[str, ...], list[float]]] = {family.name: {} for family in FAMILIES}
+
+        def add(name: str, labels: tuple[str, ...], numbers: Sequence[float]) -> None:
+            before = sums[name].get(labels)
+            sums[name][labels] = [*numbers] if before is None else [*map(add_up, before, numbers)]
+
+        for part in self.cells.parts:
+            lives = part.living(now) is not None
+            for key, first, width in part.series():
+                numbers = part.numbers[first : first + width].tolist()
+                if key[0] == usual.NAME:
+                    for family, labels, counted in usual.metrics(key, numbers):
+                        add(family.name, labels, counted)
+                elif (lives or not BY_NAME[key[0]].now) and (any(numbers) or OTHER not in key):
+                    add(key[0], key[1:], numbers)
+        for family, value, labels in stated:
+            sums[family.name][labels] = [value]
+        return exposition.page((family, sums[family.name]) for family in FAMILIES)
+
+
+def _spend_more(counts: memoryview[float], usage: ir.Usage) -> None:
+    """Count the tokens that are neither plain input nor visible output. counts: the cells of `TOKENS`."""
+    counts[0] += usage.tool_input or 0
+    counts[1] += usage.cache_read or 0
+    counts[2] += usage.cache_write or 0
+    counts[4] += usage.reasoning or 0
+
+
+def _status(status: int | None) -> str:
+    return _NONE if status is None else str(status)
+
+
+def _remember(cache: dict[_K, _V], key: _K, cells: _V) -> None:
+    """Keep the cells of a kind of request. Clients can send any names, so the cache has a bound."""
+    if len(cache) >= _REMEMBERED:
+        cache.clear()
+    cache[key] = cells

@@ -1,0 +1,82 @@
+"""The cells of exchanges that were answered at the first attempt, as nearly all are.
+
+Each kind of them has one block of cells for everything that is counted, so that such an exchange costs one
+look-up. The block is taken apart into the metrics when a page is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from dragoman.observe.cells import Key
+from dragoman.observe.families import (
+    CALLS,
+    FIRST_TOKEN,
+    HTTP_REQUESTS,
+    HTTP_SECONDS,
+    OUTCOMES,
+    OVERHEAD,
+    REQUESTS,
+    TOKENS,
+    Family,
+)
+
+NAME: Final = "usual"
+"""The first word of the keys of these cells, where others have the name of a metric."""
+ANSWERED: Final = "answered"
+"""The outcome of such an attempt."""
+
+WHOLE_SUM: Final = len(HTTP_SECONDS.bounds) + 1
+"""The place of a histogram's sum, which follows its buckets. The histogram of whole times comes first."""
+OWN: Final = HTTP_SECONDS.width
+"""The place of the histogram of the gateway's own times."""
+OWN_SUM: Final = OWN + len(OVERHEAD.bounds) + 1
+FIRST: Final = OWN + OVERHEAD.width
+"""The place of the histogram of the times to the first token; all 0 if none was a stream."""
+FIRST_SUM: Final = FIRST + len(FIRST_TOKEN.bounds) + 1
+SPENT: Final = FIRST + FIRST_TOKEN.width
+"""The place of the tokens, in the order of `TOKENS.parts`."""
+SPENT_OUTPUT: Final = SPENT + TOKENS.parts.index("output")
+WIDTH: Final = SPENT + TOKENS.width
+
+Counted: TypeAlias = tuple[Family, tuple[str, ...], Sequence[float]]
+"""A metric, the values of its labels, and its numbers."""
+
+
+class Kind(NamedTuple):
+    """The labels of one kind of such exchanges. model: as the client named it, "" = it named none. status: of
+    the answer to the client. answer: the status of the provider's.
+    """
+
+    method: str
+    path: str
+    status: str
+    operation: str
+    model: str
+    provider: str
+    deployed: str
+    answer: str
+    mode: str
+
+    @property
+    def key(self) -> Key:
+        """The key of its block."""
+        return (NAME, *self)
+
+
+def metrics(key: Key, block: Sequence[float]) -> Iterator[Counted]:
+    """What a block has counted, metric by metric."""
+    kind = Kind(*key[1:])
+    count = sum(block[:WHOLE_SUM])
+    yield HTTP_REQUESTS, (kind.method, kind.path, kind.status), [count]
+    yield HTTP_SECONDS, (kind.method, kind.path), block[:OWN]
+    if kind.model:
+        yield REQUESTS, (kind.operation, kind.model), [count, *[0.0] * (REQUESTS.width - 1)]
+    yield OVERHEAD, (kind.mode,), block[OWN:FIRST]
+    if any(block[FIRST:FIRST_SUM]):
+        yield FIRST_TOKEN, (kind.provider,), block[FIRST:SPENT]
+    if any(block[SPENT:]):
+        yield TOKENS, (kind.provider, kind.deployed), block[SPENT:]
+    yield CALLS, (kind.provider, kind.answer), [count]
+    yield OUTCOMES, (kind.provider, ANSWERED), [count]
