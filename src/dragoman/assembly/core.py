@@ -34,6 +34,7 @@ from dragoman.exchange import Exchange, Mode
 from dragoman.hooks import Hooks
 from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
+from dragoman.observe.finished import Finished
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.performance import Performance
 from dragoman.routing.health import Health
@@ -132,6 +133,8 @@ class Core:
         self.performance = Performance()
         self.bounds = Bounds(seams)
         """Counts how often limits were reached, and logs it."""
+        self.finished = Finished(self.config.trace.keep, self.config.trace.max_size)
+        """The latest finished exchanges, for traces."""
         self._sessions: int | None = None
         self.keeping: Keeping
         """Stores and reads responses, conversations and stored chat completions; set by `start`."""
@@ -444,6 +447,7 @@ class Core:
         self.exchanges.discard(exchange)
         self._figures.note(exchange, self.seams.now())
         self.performance.note(exchange)
+        self.finished.note(exchange)
         if exchange.fault is not None or len(exchange.attempts) > 1:
             self.bounds(exchange)
         for observer in self._observers:

@@ -75,6 +75,7 @@ def accounts_of(provider: Provider, api: Api) -> list[Account]:
             None if credential is None else credential.secret.tail,
             (*(() if credential is None else (credential.secret.reveal(),)), *extra.values()),
             _identity(provider, None if credential is None else credential.secret.reveal()),
+            "" if credential is None else credential.source,
         )
         for credential in provider.credentials or (None,)
     ]

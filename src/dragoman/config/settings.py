@@ -16,6 +16,7 @@ from dragoman.config.lasting import Responses, Seals, Sessions, Stores
 from dragoman.config.scalars import DialectName, Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section, about
 from dragoman.config.serving import Server
+from dragoman.config.trace import Trace
 from dragoman.dialects.access import Scheme
 from dragoman.dialects.resources import Resource
 from dragoman.seams.secret import Secret
@@ -425,6 +426,8 @@ class Config(Section, frozen=True):
     """Stored responses and conversations, which clients continue by their id."""
     sessions: Sessions = Sessions()
     """Sessions: conversations that the gateway continues by the header `X-Session-Id`."""
+    trace: Trace = Trace()
+    """The traces of the latest requests."""
     discover: Annotated[
         bool | None,
         about(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import msgspec
 
@@ -19,12 +20,12 @@ from dragoman.engine.flight import Flight
 from dragoman.engine.media import Media
 from dragoman.engine.plan import Plan, fill_in, route
 from dragoman.engine.runtime import Runtime
-from dragoman.engine.ways import WAYS, Way
+from dragoman.engine.ways import DROPS, WAYS, Stage, Way
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import HookFailed
 from dragoman.ir.fault import INTERNAL
-from dragoman.routing.route import Table
+from dragoman.routing.route import Deployment, Table
 
 log = logging.getLogger("dragoman.engine")
 
@@ -60,6 +61,7 @@ class Engine:
                 asked = delivery.asked = await self._expanded(asked, asked.turn)
             # No local variable but `asked` refers to the request: `Said.forget` frees its memory.
             plan = route(runtime.table, asked)
+            exchange.deployments = plan.route.deployments
             if plan.route.fills and asked.prompts:
                 asked = fill_in(asked, plan) if asked.light else await asked.look(fill_in, asked, plan)
             if way.hooked and runtime.hooks.change_requests:
@@ -116,5 +118,23 @@ class Engine:
 
 def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
     for stage in way.stages:
-        plan = stage(runtime, asked, plan)
+        before = plan.route.deployments
+        try:
+            plan = stage(runtime, asked, plan)
+        except RequestFailed as failed:
+            if failed.fault.kind != "invalid_request":
+                _note_dropped(asked.exchange, stage, before, ())
+            raise
+        if len(plan.route.deployments) < len(before):
+            _note_dropped(asked.exchange, stage, before, plan.route.deployments)
     return plan
+
+
+def _note_dropped(
+    exchange: Exchange, stage: Stage, before: Sequence[Deployment], left: Sequence[Deployment]
+) -> None:
+    """Note in the exchange which deployments a stage has removed, and why."""
+    if stage not in DROPS:
+        return  # it removes none: the request itself cannot be answered
+    kept = {one.name for one in left}
+    exchange.dropped += tuple((one.name, DROPS[stage]) for one in before if one.name not in kept)

@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -22,12 +24,13 @@ from dragoman.engine.runtime import Runtime
 from dragoman.engine.sealing import Sealing, begun
 from dragoman.engine.ways import Way
 from dragoman.errors import DragomanError, RequestFailed
-from dragoman.exchange import AttemptRecord
+from dragoman.exchange import AttemptRecord, Wait
 from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
 from dragoman.routing.health import Asking, Calling
-from dragoman.routing.outcome import for_client, is_absent, refuses_seals
+from dragoman.routing.outcome import Outcome, classify, for_client, is_absent, refuses_seals
+from dragoman.routing.reasons import weighed
 from dragoman.routing.route import Candidate, Deployment
 from dragoman.seams.deadlines import Deadline, Unlimited
 from dragoman.upstreams.answers import silent
@@ -35,6 +38,9 @@ from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call, Stopwatch
 
 log = logging.getLogger("dragoman.engine.flight")
+
+_REFUSED: Final = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_MODEL})
+"""The outcomes after which the operator has to look at the key."""
 
 
 def _pool(candidate: Candidate) -> str:
@@ -76,7 +82,7 @@ class Flight(msgspec.Struct, eq=False):
         """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
         health, backend = self.runtime.health, None
-        CONNECTED.set(exchange.connected)
+        CONNECTED.set(partial(exchange.connected, delivery.now))
         try:
             candidate = self.plan.route.first if health.calm else await self._first()
             while True:
@@ -105,7 +111,9 @@ class Flight(msgspec.Struct, eq=False):
                         raise
                     record.fault = self._unexpected(attempt, limit, error)
                 finally:
-                    exchange.waited += attempt.call.watch.take()
+                    watch = attempt.call.watch
+                    exchange.waited += watch.take()
+                    record.answered = watch.answered
                     record.ended = delivery.now()
                 candidate, backend = await self._after(candidate, attempt, record.fault)
         except (Exception, asyncio.CancelledError):
@@ -122,10 +130,15 @@ class Flight(msgspec.Struct, eq=False):
         """
         now = self.delivery.now()
         self._asking = asking = self.runtime.health.order(self.plan.route, now)
+        self._weigh(asking, now)
         if asking.ready:
             return asking.ready[0]
         self._round = round_ = self._attempts((), asking.resting)
-        return await self._follow(round_, round_.on(machine.Begin(), now))
+        return await self._follow(round_, round_.on(machine.Begin(), now), "resting")
+
+    def _weigh(self, asking: Asking, now: float, begun: Candidate | None = None) -> None:
+        """Note in the exchange why its candidates stand in this order. begun: who was called before."""
+        self.asked.exchange.weighed = weighed(self.runtime.health, self.plan.route, asking, now, begun)
 
     # --- An attempt ------------------------------------------------------------------------------------
 
@@ -235,8 +248,9 @@ class Flight(msgspec.Struct, eq=False):
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         calling, self._calling = self._calling or health.began(candidate, delivery.now()), None
+        source = self._classified(attempt, fault)
         if (news := health.learn(calling, fault, delivery.now())) is not None:
-            log.warning("%s: %s", attempt.deployment.name, news)
+            log.warning("%s: %s%s", attempt.deployment.name, news, f" (from {source})" if source else "")
         if not delivery.committed:
             delivery.cost_so_far = None  # the failed attempt delivered nothing
             if self.way.learns:
@@ -245,6 +259,16 @@ class Flight(msgspec.Struct, eq=False):
                     return candidate, backend
         self._refusals = None
         return await self._next(candidate, told), None
+
+    def _classified(self, attempt: Attempt, fault: ir.Fault) -> str | None:
+        """Note what class of failure an attempt has met. Returns where the key came from if it was refused,
+        for the log; None = it was not refused, or its place is unknown.
+        """
+        record, outcome = attempt.record, classify(fault)
+        record.outcome = outcome.name.lower()
+        if outcome in _REFUSED:
+            record.key_source = attempt.backend.accounts[attempt.call.account].source or None
+        return record.key_source
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
         """How the same candidate is called again: in another protocol, without seals, or without thinking;
@@ -273,12 +297,15 @@ class Flight(msgspec.Struct, eq=False):
         round_ = self._round = self._round or self._new_round(failed)
         if self.delivery.committed:
             round_.on(machine.FirstContent(), now)
-        return await self._follow(round_, round_.on(machine.Failed(fault), now))
+        why = "backoff" if fault.retry_after is None else "retry_after"
+        return await self._follow(round_, round_.on(machine.Failed(fault), now), why)
 
     async def _follow(
-        self, round_: machine.Attempts[Candidate], commands: list[machine.Command[Candidate]]
+        self, round_: machine.Attempts[Candidate], commands: list[machine.Command[Candidate]], why: str
     ) -> Candidate:
-        """Wait as the state machine says. Returns who is called next. Raises RequestFailed if nobody is."""
+        """Wait as the state machine says. Returns who is called next. Raises RequestFailed if nobody is. why:
+        the reason for a wait, for the record.
+        """
         while True:
             command = commands.pop(0)
             if isinstance(command, machine.Start):
@@ -287,19 +314,25 @@ class Flight(msgspec.Struct, eq=False):
                 provider = (self.asked.exchange.answered or "").partition("/")[0]
                 named = self.plan.names_deployment
                 raise RequestFailed(for_client(command.fault, provider, named_by_client=named))
-            self.asked.exchange.phase = "route"
-            pause = max(0.0, command.at - self.delivery.now())
+            exchange = self.asked.exchange
+            exchange.phase = "route"
+            now = self.delivery.now()
+            pause = max(0.0, command.at - now)
+            exchange.waits += (Wait(why, now, pause),)
             await asyncio.sleep(pause)
-            self.asked.exchange.waited += pause
+            exchange.waited += pause
             commands = round_.on(machine.Timer(), self.delivery.now())
 
     def _new_round(self, first: Candidate) -> machine.Attempts[Candidate]:
         """The state machine, which has begun with the first candidate, as `run` has."""
-        asking = self._asking or self.runtime.health.order(self.plan.route, self.delivery.now())
+        asking, now = self._asking, self.delivery.now()
+        if asking is None:
+            asking = self.runtime.health.order(self.plan.route, now)
+            self._weigh(asking, now, first)
         others = [candidate for candidate in asking.ready if candidate != first]
         resting = [rest for rest in asking.resting if rest[1] != first]
         round_ = self._attempts((first, *others), resting)
-        round_.on(machine.Begin(), self.delivery.now())
+        round_.on(machine.Begin(), now)
         return round_
 
     def _attempts(

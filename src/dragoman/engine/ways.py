@@ -150,3 +150,11 @@ WAYS: Final[Mapping[Operation, Way]] = {
     "count": _COUNT,
 }
 """The way in which each operation is served."""
+
+DROPS: Final[Mapping[Stage, str]] = {
+    keep_willing: "it does not accept what goes beyond the client's protocol",
+    allow: "its model cannot do what is asked",
+    make_room: "its context window is too small",
+    _keep_able: "it has no endpoint for this operation",
+}
+"""Why a stage removes a deployment, for the exchange's record."""

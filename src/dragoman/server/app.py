@@ -24,7 +24,7 @@ from dragoman.assembly.keys import needs_key
 from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.errors import RequestFailed
-from dragoman.exchange import Exchange
+from dragoman.exchange import Exchange, KeptBodies
 from dragoman.ir.fault import INTERNAL
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.bodies import (
@@ -38,6 +38,7 @@ from dragoman.server.bodies import (
 from dragoman.server.channel import AsgiChannel, Channel
 from dragoman.server.client import ClientGone, HttpClient
 from dragoman.server.connections import Connections
+from dragoman.server.copying import Copying
 from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import CROWDED, FULL, STOPPING, standing
@@ -72,6 +73,9 @@ class App:
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
         """Whether the timestamps of `server.http` and this gateway's clock are comparable."""
+        trace = gateway.config.trace
+        self._kept = trace.max_body if trace.bodies and trace.keep else 0
+        """How many bytes of each body are kept for the trace; 0 = none."""
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
@@ -164,6 +168,9 @@ class App:
         gateway, task = self._gateway, link.task
         assert task is not None
         exchange = self._exchange(head, link.began)
+        if self._kept:
+            exchange.bodies = KeptBodies(self._kept)
+            channel = Copying(channel, exchange.bodies)
         client = HttpClient(channel, exchange, self._seams.monotonic, head.cors, head.id_header)
         share = Share(self._bodies)
         gateway.requests.add(task)
@@ -216,6 +223,8 @@ class App:
         if keys is not self._gateway.admitting:
             return None
         arrival.link.body = None
+        if exchange.bodies is not None:
+            exchange.bodies.asked(body)
         exchange.client = caller.name
         exchange.phase = "decode"
         if arrival.foreign:
@@ -264,6 +273,7 @@ class App:
                 return
             exchange.phase = "body"
             body, weight = await self._body(arrival, exchange, share)
+            _note_body(exchange, body)
             exchange.phase = "decode"
             if head.plain and head.admission is not None:
                 head.again = Again(*head.admission, handler, query)
@@ -500,6 +510,12 @@ class App:
 
 ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 """The status, headers and body of an error answer."""
+
+
+def _note_body(exchange: Exchange, body: bytes) -> None:
+    """Keep the beginning of a request's body for the trace, if that is wanted."""
+    if exchange.bodies is not None:
+        exchange.bodies.asked(body)
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:

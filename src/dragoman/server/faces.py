@@ -15,6 +15,7 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
 from dragoman.providers.catalog import CATALOG
+from dragoman.server.admin.exchanges import ExchangesApi
 from dragoman.server.administration import instead, manages_keys
 from dragoman.server.chat import ChatApi
 from dragoman.server.endpoint import Endpoint, Handler
@@ -57,6 +58,7 @@ def _endpoints(gateway: Core) -> Iterator[Endpoint]:
         generate_content,
         OllamaApi(gateway, chat),
         NativeApi(gateway, chat),
+        ExchangesApi(gateway),
         passing,
         ModelsApi(gateway, (messages, generate_content), passing),
         HealthApi(gateway),

@@ -121,12 +121,12 @@ class PassThroughApi:
         )
         exchange.attempts.append(record)
         exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
-        CONNECTED.set(exchange.connected)
+        CONNECTED.set(partial(exchange.connected, now))
         body = _Body(request)
         try:
             sent = {name: request.headers[name] for name in _SENT if name in request.headers}
             answer = await passage.send(exchange.method, target, sent, body.flow)
-            record.status = answer.status
+            record.status, record.answered = answer.status, now()
             try:
                 if not is_success(answer):
                     raise await passage.refused(answer)

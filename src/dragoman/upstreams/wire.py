@@ -87,13 +87,14 @@ SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
 class Account(msgspec.Struct, frozen=True):
     """One credential of a provider. headers: those of every request, with the credential. tail: the key's
     last characters, for people; None = no key. secrets: parts of the headers that must not be shown. id: the
-    same as long as the credential is, and does not tell it.
+    same as long as the credential is, and does not tell it. source: where the key came from, for people.
     """
 
     headers: Mapping[str, str]
     tail: str | None = None
     secrets: tuple[str, ...] = ()
     id: str = ""
+    source: str = ""
 
     def succeeding(self, before: Account) -> Account:
         """This account, with the secrets of the replaced one added: late answers may repeat them."""
@@ -393,6 +394,7 @@ class WireUpstream:
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
         answer = await self._post(request, call)
+        call.watch.headed()
         try:
             if not is_success(answer):
                 raise await self.refused(answer)
@@ -422,6 +424,7 @@ class WireUpstream:
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
         answer = await self._post(request, call)
+        call.watch.headed()
         try:
             if not is_success(answer):
                 raise await self.refused(answer)
