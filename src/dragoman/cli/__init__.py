@@ -27,7 +27,11 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "translate": "Show the request that a provider would receive.",
         "check": "Check the configuration.",
     },
-    "manage": {"models": "List, install and verify models.", "config": "Show the current settings."},
+    "manage": {
+        "models": "List, install and verify models.",
+        "trace": "Show what became of a request.",
+        "config": "Show the current settings.",
+    },
 }
 _MODULES: Final = {"test": "selftest"}
 

@@ -60,8 +60,8 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
         "candidates": candidates(exchange),
         "attempts": [_attempt(exchange, one) for one in exchange.attempts],
         "waits": [_wait(exchange, one) for one in exchange.waits],
-        "losses": [msgspec.to_builtins(loss) for loss in exchange.losses],
-        "changes": [msgspec.to_builtins(change) for change in exchange.changes],
+        "losses": [msgspec.structs.asdict(loss) for loss in exchange.losses],
+        "changes": [msgspec.structs.asdict(change) for change in exchange.changes],
         "first_content_ms": _ms(exchange, exchange.first),
         "total_ms": _ms(exchange, until),
         "upstream_ms": round(exchange.waited * 1000, 3),
@@ -187,7 +187,7 @@ def _tokens(usage: ir.Usage | None) -> dict[str, Any] | None:
 def _bodies(bodies: KeptBodies) -> dict[str, Any]:
     return {
         "request": _body(bodies.request, bodies.request_size),
-        "answer": _body(bodies.answer, bodies.answer_size),
+        "response": _body(bodies.answer, bodies.answer_size),
     }
 
 
