@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from yarl import URL
 
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
@@ -229,9 +230,7 @@ async def test_every_error_names_an_id_that_has_a_trace(provide: Provide, visit:
         "/v1/nothing": {},
     }
     for path, body in asked.items():
-        async with site.session.post(
-            aiohttp.client.URL(site.base + path, encoded=True), json=body
-        ) as response:
+        async with site.session.post(URL(site.base + path, encoded=True), json=body) as response:
             assert response.status >= 400, path
             told = await ended(site, response.headers["x-request-id"])
             assert (told["status"], told["end"] != "done") == (response.status, True)

@@ -37,7 +37,7 @@ def target(terminal: Terminal, file: Path | None, url: str | None, key: str | No
     `admin` from it. key: before every other one. Raises Failure for an invalid URL, for port 0, or for a bad
     configuration.
     """
-    key = key or next((found for name in _KEYS if (found := _first(name))), None)
+    key = key or next((stated for name in _KEYS if (stated := _first(name))), None)
     if url is not None:
         try:
             base = base_url(url if "://" in url else f"http://{url}")
@@ -89,8 +89,8 @@ async def ask(there: Target, path: str, query: dict[str, str]) -> Any:
     if answer.status in {401, 403}:
         hint = "--key, or DRAGOMAN_ADMIN_KEY: a key with the scope admin (auth.keys[].scopes)"
         raise Failure(NO_RIGHT, f"{there.base} refused: {answer.message}", hint=hint)
-    error = answer.body.get("error") if isinstance(answer.body, dict) else None
-    if answer.status == 404 and isinstance(error, dict) and error.get("code") == "exchange_not_found":
+    told = answer.body.get("error") if isinstance(answer.body, dict) else None
+    if answer.status == 404 and isinstance(told, dict) and told.get("code") == "exchange_not_found":
         return None
     if answer.status != 200 or not isinstance(answer.body, dict):
         raise Failure(ANSWER_IS_NO, f"{there.base}: {answer.message}")

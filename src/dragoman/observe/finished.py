@@ -18,13 +18,15 @@ import msgspec
 from dragoman import ir
 from dragoman.exchange import AttemptRecord, Exchange
 
-_ENTRIES: Final = 30
+_ENTRIES: Final = 20
 """The most losses, and the most changes, that are kept of one exchange."""
 _ATTEMPTS: Final = 20
-_NAME: Final = 256
+_NAME: Final = 200
 """The most characters of a name that is kept."""
 _TEXT: Final = 300
 """The most characters of a message or a reason that is kept."""
+_WORD: Final = 100
+"""The most characters of an error's code that is kept."""
 _EMPTY: Final = MappingProxyType[str, Any]({})
 
 Trait: TypeAlias = Literal["losses", "failover", "error"]
@@ -130,10 +132,21 @@ class Finished:
         if kept.bodies is not None:
             self._bodied.append(kept)
             self._size += _size(kept)
-            while len(self._bodied) > self.keep or self._size > self._room:
-                oldest = self._bodied.popleft()
-                self._size -= _size(oldest)
-                oldest.bodies = None
+            self._drop_bodies()
+
+    def _drop_bodies(self) -> None:
+        """Drop the oldest bodies until the others have room."""
+        while len(self._bodied) > self.keep or self._size > self._room:
+            oldest = self._bodied.popleft()
+            self._size -= _size(oldest)
+            oldest.bodies = None
+
+    def resize(self, keep: int, room: int) -> None:
+        """Keep another number from now on. The latest of those that are kept stay."""
+        self.keep, self._room = keep, room
+        self._models = deque(self._models, maxlen=keep)
+        self._others = deque(self._others, maxlen=(keep + 9) // 10)
+        self._drop_bodies()
 
     def all(self) -> Iterator[Exchange]:
         """All that are kept, in no order."""
@@ -213,9 +226,9 @@ def _lean_fault(fault: ir.Fault) -> ir.Fault:
     return msgspec.structs.replace(
         fault,
         message=cut(fault.message, _TEXT),
-        code=fault.code and cut(fault.code),
-        param=fault.param and cut(fault.param),
-        type=fault.type and cut(fault.type),
+        code=fault.code and cut(fault.code, _WORD),
+        param=fault.param and cut(fault.param, _WORD),
+        type=fault.type and cut(fault.type, _WORD),
         extra=None,
     )
 

@@ -116,6 +116,14 @@ def test_pages_follow_each_other() -> None:
     assert [int(one.created) for one in (*first, *second)] == [4, 3, 2, 1]
 
 
+def test_another_number_keeps_the_latest() -> None:
+    finished = kept(*map(exchange, range(5)))
+    finished.resize(2, 0)
+    assert numbers(finished) == [4, 3]
+    finished.note(exchange(9))
+    assert numbers(finished) == [9, 4]
+
+
 # Large ones ----------------------------------------------------------------------------------------------
 
 
@@ -144,9 +152,9 @@ def large() -> Exchange:
 def test_a_large_one_is_cut_to_some_kilobytes() -> None:
     found = kept(large()).find("ex_00000001")
     assert found is not None
-    assert len(repr(found)) < 80_000
-    assert found.losses[-1].reason == "370 further losses are not kept"
-    assert found.changes[-1].reason == "370 further changes are not kept"
+    assert len(repr(found)) < 60_000
+    assert found.losses[-1].reason == "380 further losses are not kept"
+    assert found.changes[-1].reason == "380 further changes are not kept"
     assert (len(found.attempts), found.attempts[-1].id) == (20, "ex-59")
 
 
