@@ -16,6 +16,7 @@ from dragoman import ir
 from dragoman.dialects.loss import Change, Loss
 from dragoman.dialects.request import Operation
 from dragoman.dialects.severity import Severity
+from dragoman.routing.outcome import Outcome, classify
 from dragoman.routing.reasons import Weighed
 from dragoman.routing.route import Deployment
 
@@ -54,6 +55,8 @@ answer is checked against a schema (`output_check`).
 
 _NOTHING: Final[tuple[tuple[Loss, ...], tuple[Change, ...]]] = ((), ())
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+_REFUSED: Final = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_MODEL})
+"""The outcomes after which the operator has to look at the key."""
 _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 
@@ -82,6 +85,16 @@ class AttemptRecord(msgspec.Struct, eq=False):
     answered: float | None = None
     outcome: str | None = None
     key_source: str | None = None
+
+    def classify(self, source: str) -> None:
+        """Set `outcome` if the attempt has failed, and `key_source` to `source` ("" = unknown) if the key was
+        refused.
+        """
+        if self.fault is not None:
+            outcome = classify(self.fault)
+            self.outcome = outcome.name.lower()
+            if outcome in _REFUSED:
+                self.key_source = source or None
 
 
 class Wait(msgspec.Struct, frozen=True):

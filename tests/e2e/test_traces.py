@@ -202,6 +202,7 @@ async def test_a_client_that_leaves(provide: Provide, visit: Visit) -> None:
     told = await ended(site, id_)
     assert told["end"] == "client/stream"
     assert told["attempts"][0]["ended_ms"] is not None
+    assert told["attempts"][0]["outcome"] == "broken_off"
     assert told["error"] is None
 
 

@@ -32,7 +32,7 @@ def lines(trace: Trace, out: Channel) -> Iterator[str]:
     """The lines of a trace, for a stream with these abilities."""
     yield from _head(trace, out)
     yield from _section("candidates", list(_candidates(trace, out)), out)
-    attempts = [line for one in trace["attempts"] for line in _attempt(one, trace, out)]
+    attempts = [line for one in trace["attempts"] for line in _attempt(one, out)]
     yield from _section("attempts", attempts, out)
     yield from _section("waits", [_wait(one) for one in trace["waits"]], out)
     yield from _section("losses", [line for one in trace["losses"] for line in _loss(one, out)], out)
@@ -116,14 +116,14 @@ def _who(one: Trace) -> str:
     return clean(one["deployment"]) + (f" …{clean(one['key'])}" if one["key"] else "")
 
 
-def _attempt(one: Trace, trace: Trace, out: Channel) -> Iterator[str]:
+def _attempt(one: Trace, out: Channel) -> Iterator[str]:
     error = one["error"]
     mark = "bad" if error is not None else "ok" if one["outcome"] == "answered" else "warn"
     result = [str(one["status"])] if one["status"] is not None else []
     if error is not None:
         result.append(clean(error["code"] or error["kind"]))
-    elif one["outcome"] is None:
-        result.append("still running" if trace["end"] is None else "broken off")
+    elif one["outcome"] != "answered":
+        result.append("still running" if one["outcome"] is None else "broken off")
     how = "relayed" if one["mode"] == "relay" else f"translated ({', '.join(one['reasons'])})"
     yield f"{out.mark(mark)} {one['number']}  {_who(one)}  {' '.join(result)}  {how}"
     yield f"     {_course(one)}"

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
 
 import msgspec
 
@@ -29,7 +28,7 @@ from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
 from dragoman.routing.health import Asking, Calling
-from dragoman.routing.outcome import Outcome, classify, for_client, is_absent, refuses_seals
+from dragoman.routing.outcome import for_client, is_absent, refuses_seals
 from dragoman.routing.reasons import weighed
 from dragoman.routing.route import Candidate, Deployment
 from dragoman.seams.deadlines import Deadline, Unlimited
@@ -38,9 +37,6 @@ from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call, Stopwatch
 
 log = logging.getLogger("dragoman.engine.flight")
-
-_REFUSED: Final = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_MODEL})
-"""The outcomes after which the operator has to look at the key."""
 
 
 def _pool(candidate: Candidate) -> str:
@@ -248,7 +244,8 @@ class Flight(msgspec.Struct, eq=False):
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         calling, self._calling = self._calling or health.began(candidate, delivery.now()), None
-        source = self._classified(attempt, fault)
+        attempt.record.classify(attempt.backend.accounts[attempt.call.account].source)
+        source = attempt.record.key_source
         if (news := health.learn(calling, fault, delivery.now())) is not None:
             log.warning("%s: %s%s", attempt.deployment.name, news, f" (from {source})" if source else "")
         if not delivery.committed:
@@ -259,16 +256,6 @@ class Flight(msgspec.Struct, eq=False):
                     return candidate, backend
         self._refusals = None
         return await self._next(candidate, told), None
-
-    def _classified(self, attempt: Attempt, fault: ir.Fault) -> str | None:
-        """Note what class of failure an attempt has met. Returns where the key came from if it was refused,
-        for the log; None = it was not refused, or its place is unknown.
-        """
-        record, outcome = attempt.record, classify(fault)
-        record.outcome = outcome.name.lower()
-        if outcome in _REFUSED:
-            record.key_source = attempt.backend.accounts[attempt.call.account].source or None
-        return record.key_source
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
         """How the same candidate is called again: in another protocol, without seals, or without thinking;

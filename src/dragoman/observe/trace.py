@@ -139,7 +139,7 @@ def _attempt(exchange: Exchange, attempt: AttemptRecord) -> dict[str, Any]:
         "mode": attempt.mode,
         "reasons": list(attempt.reasons),
         "status": attempt.status,
-        "outcome": attempt.outcome or (None if fault is not None or attempt.ended is None else "answered"),
+        "outcome": _outcome(exchange, attempt),
         "error": _error(fault),
         "began_ms": _ms(exchange, attempt.started),
         "connected_ms": _ms(exchange, attempt.sent),
@@ -147,6 +147,15 @@ def _attempt(exchange: Exchange, attempt: AttemptRecord) -> dict[str, Any]:
         "first_content_ms": _ms(exchange, attempt.first),
         "ended_ms": _ms(exchange, attempt.ended),
     }
+
+
+def _outcome(exchange: Exchange, attempt: AttemptRecord) -> str | None:
+    """The class of an attempt's failure; else `answered`, or `broken_off` by the client or a hook. None = it
+    still runs.
+    """
+    if attempt.outcome is not None or attempt.ended is None:
+        return attempt.outcome
+    return "answered" if attempt.fault is None and exchange.end in {None, "done"} else "broken_off"
 
 
 def _wait(exchange: Exchange, wait: Wait) -> dict[str, Any]:

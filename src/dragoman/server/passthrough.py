@@ -148,6 +148,7 @@ class PassThroughApi:
             if body.failure is not None:  # the client's body broke off: not the provider's fault
                 raise body.failure from failed
             record.fault = failed.fault
+            record.classify(passage.account.source)
             raise
         finally:
             record.ended = now()

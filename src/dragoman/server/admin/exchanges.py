@@ -88,7 +88,8 @@ class ExchangesApi:
 
     def endpoints(self) -> Iterator[Endpoint]:
         yield Endpoint("/admin/exchanges", DEFAULT, {"GET": Handler(self.listed)}, scope="admin")
-        yield Endpoint("/admin/exchanges/{id}", DEFAULT, {"GET": Handler(self.one)}, scope="admin")
+        one = {"GET": Handler(self.one)}  # clients choose the ids of requests, slashes too
+        yield Endpoint("/admin/exchanges/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one line for each of the wanted exchanges, the latest first."""
@@ -155,10 +156,9 @@ class ExchangesApi:
             found = max(running, key=place, default=None)
         if found is None:
             return None
-        told: dict[str, Any] = self._redaction().value(
-            detail(found, gateway.worker, gateway.seams.monotonic())
-        )
-        return told
+        told = detail(found, gateway.worker, gateway.seams.monotonic())
+        shown: dict[str, Any] = self._redaction().value(told)
+        return shown
 
     def _redaction(self) -> Redaction:
         return Redaction(secrets_in(self._gateway.config))

@@ -14,6 +14,11 @@ from dragoman.seams.secret import Secret
 REDACTED: Final = "[redacted]"
 _SHORTEST: Final = 8
 """Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""
+_SHORT: Final = 300
+_MOST: Final = 10_000
+"""Of texts up to `_SHORT` characters, so many are remembered."""
+_HARMLESS: Final = re.compile(r"(?:req|ex)_[0-9a-f]{32}(?:-\d+)?|\d{4}-\d\d-\d\dT[0-9:.]+Z")
+"""Matches ids that the gateway has made, and times: a list has a thousand of them."""
 _FORMS: Final = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|\b(?:rk|nvapi|csk|tgp|ghp|gho|ghs|github_pat|glpat|xox[abp])[-_][\w-]{12,}",
@@ -35,14 +40,24 @@ class Redaction:
     """Removes secrets. known: secrets that are removed wherever they stand, unless they are very short."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        longest_first = sorted({one for one in known if len(one) >= _SHORTEST}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._known = sorted({one for one in known if len(one) >= _SHORTEST}, key=len, reverse=True)
+        self._met: dict[str, str] = {}
+        """What became of short texts: in a list most of them repeat."""
 
     def text(self, text: str) -> str:
         """The text with `[redacted]` in place of each secret."""
-        if self._known is not None:
-            text = self._known.sub(REDACTED, text)
-        return _NAMED.sub(_hide, _FORMS.sub(REDACTED, redact(text)))
+        if len(text) < _SHORTEST or _HARMLESS.fullmatch(text):
+            return text
+        if (met := self._met.get(text)) is not None:
+            return met
+        shown = text
+        for secret in self._known:
+            if secret in shown:
+                shown = shown.replace(secret, REDACTED)
+        shown = _NAMED.sub(_hide, _FORMS.sub(REDACTED, redact(shown)))
+        if len(text) <= _SHORT and len(self._met) < _MOST:
+            self._met[text] = shown
+        return shown
 
     def value(self, value: Any) -> Any:
         """The same for all texts in a JSON value, but for the names of members."""

@@ -87,15 +87,15 @@ async def test_one_that_runs_has_a_trace_already(asker: Asker) -> None:
     asker.upstream.words = asyncio.Queue()
     body = {"model": "own/m", "messages": [{"role": "user", "content": "a secret"}]}
     talk = asker.talk(
-        "POST", "/v1/chat/completions", body, authorization=f"Bearer {ANN}", x_request_id="mine"
+        "POST", "/v1/chat/completions", body, authorization=f"Bearer {ANN}", x_request_id="mine/1"
     )
     await asker.upstream.begun.wait()
-    told = (await as_(asker, ADMIN, f"{LIST}/mine")).body
+    told = (await as_(asker, ADMIN, f"{LIST}/mine/1")).body
     assert (told["end"], told["status"], len(told["attempts"])) == (None, None, 1)
     assert told["total_ms"] > 0
     talk.leave()
     await talk.task
-    told = (await as_(asker, ADMIN, f"{LIST}/mine")).body
+    told = (await as_(asker, ADMIN, f"{LIST}/mine/1")).body
     assert told["end"].startswith("client/")
 
 
