@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +237,21 @@ async def test_every_error_names_an_id_that_has_a_trace(provide: Provide, visit:
             assert response.status >= 400, path
             told = await ended(site, response.headers["x-request-id"])
             assert (told["status"], told["end"] != "done") == (response.status, True)
+
+
+async def test_the_command_shows_it(provide: Provide, visit: Visit, environment: dict[str, str]) -> None:
+    provider = await provide(stubs.refusal("openai_chat", 503, "busy", "Busy."))
+    site = await visit(up(provider.url))
+    _, id_ = await asked(site, model="up/gpt")
+    for arguments in (["--failed"], [id_], [id_[:20]]):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "dragoman", "trace", *arguments, "--url", site.base),
+            env={**os.environ, **environment},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0
+        assert "upstream/first_byte/busy" in out.decode()
 
 
 async def test_files_that_pass_through_are_never_kept(provide: Provide, visit: Visit) -> None:

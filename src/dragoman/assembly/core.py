@@ -133,7 +133,8 @@ class Core:
         self.performance = Performance()
         self.bounds = Bounds(seams)
         """Counts how often limits were reached, and logs it."""
-        self.finished = Finished(self.config.trace.keep, self.config.trace.max_size)
+        trace = self.config.trace
+        self.finished = Finished(trace.keep, trace.max_size, trace.max_body if trace.bodies else 0)
         """The latest finished exchanges, for traces."""
         self._sessions: int | None = None
         self.keeping: Keeping

@@ -90,11 +90,13 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
 class Finished:
     """The latest finished exchanges of one process. keep: how many of those that named a model; a tenth as
     many others are kept in a place of their own, so that strangers cannot push out what clients have asked. 0
-    = none. room: the most bytes of all kept bodies.
+    = none. room: the most bytes of all kept bodies. body: the most bytes of each, 0 = none are
+    kept.
     """
 
-    def __init__(self, keep: int, room: int = 0) -> None:
+    def __init__(self, keep: int, room: int = 0, body: int = 0) -> None:
         self.keep = keep
+        self.body = body if keep else 0
         self._room = room
         self._models: deque[Exchange] = deque(maxlen=keep)
         self._others: deque[Exchange] = deque(maxlen=(keep + 9) // 10)
@@ -141,9 +143,9 @@ class Finished:
             self._size -= _size(oldest)
             oldest.bodies = None
 
-    def resize(self, keep: int, room: int) -> None:
+    def resize(self, keep: int, room: int = 0, body: int = 0) -> None:
         """Keep another number from now on. The latest of those that are kept stay."""
-        self.keep, self._room = keep, room
+        self.keep, self.body, self._room = keep, body if keep else 0, room
         self._models = deque(self._models, maxlen=keep)
         self._others = deque(self._others, maxlen=(keep + 9) // 10)
         self._drop_bodies()

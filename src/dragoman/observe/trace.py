@@ -17,14 +17,16 @@ from dragoman.observe.log import utc
 
 
 def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
-    """One exchange in a list, in the words of the access log."""
+    """One exchange in a list, in the words of the access log. `created_at` is not rounded: with the id it is
+    the exchange's place in the list, also for other workers.
+    """
     fault = exchange.fault
     return {
         "id": exchange.id,
         "object": "exchange",
         "request_id": exchange.request_id,
         "worker": worker,
-        "created_at": round(exchange.created, 6),
+        "created_at": exchange.created,
         "time": utc(exchange.created),
         "client": exchange.client,
         "method": exchange.method,

@@ -73,9 +73,7 @@ class App:
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
         """Whether the timestamps of `server.http` and this gateway's clock are comparable."""
-        trace = gateway.config.trace
-        self._kept = trace.max_body if trace.bodies and trace.keep else 0
-        """How many bytes of each body are kept for the trace; 0 = none."""
+        self._finished = gateway.finished
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
         self._own_pages = Origins(None, keyed=False)
@@ -168,8 +166,8 @@ class App:
         gateway, task = self._gateway, link.task
         assert task is not None
         exchange = self._exchange(head, link.began)
-        if self._kept:
-            exchange.bodies = KeptBodies(self._kept)
+        if self._finished.body:
+            exchange.bodies = KeptBodies(self._finished.body)
             channel = Copying(channel, exchange.bodies)
         client = HttpClient(channel, exchange, self._seams.monotonic, head.cors, head.id_header)
         share = Share(self._bodies)

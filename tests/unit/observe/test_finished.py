@@ -118,8 +118,8 @@ def test_pages_follow_each_other() -> None:
 
 def test_another_number_keeps_the_latest() -> None:
     finished = kept(*map(exchange, range(5)))
-    finished.resize(2, 0)
-    assert numbers(finished) == [4, 3]
+    finished.resize(2, 0, 50)
+    assert (numbers(finished), finished.body) == ([4, 3], 50)
     finished.note(exchange(9))
     assert numbers(finished) == [9, 4]
 

@@ -62,6 +62,13 @@ def test_a_key_that_may_not_use_the_model() -> None:
     assert told(made, 1.0)[-1] == Weighed("one/m", "aaaa", "refused", None, Outcome.KEY_MODEL.value)
 
 
+def test_who_has_begun_and_may_be_called_again_is_named_once() -> None:
+    made = health()
+    begun = Candidate(ONE, 0)
+    fails(made, begun, "unavailable", 0.0)
+    assert [one.key_tail for one in told(made, 1.0, begun)] == ["aaaa", "bbbb", "cccc", None]
+
+
 def test_who_has_begun_is_first_as_it_was_before_it_failed() -> None:
     made = health()
     begun = Candidate(ONE, 0)
