@@ -195,6 +195,14 @@ class Exchange(msgspec.Struct, eq=False):
         if self.attempts:
             self.attempts[-1].sent = now()
 
+    def waits_for(self, seconds: float, now: float, reason: str | None = None) -> None:
+        """Note that a wait begins. reason: None = before an attempt, as keys and the latest failure say."""
+        if reason is None:
+            fault = self.attempts[-1].fault if self.attempts else None
+            told = fault is not None and fault.retry_after is not None
+            reason = "resting" if not self.attempts else "retry_after" if told else "backoff"
+        self.waits += (Wait(reason, now, seconds),)
+
     def overhead(self, now: float) -> float:
         """Seconds from the start to `now`, less those in `waited`; at least 0."""
         return max(0.0, now - self.began - self.waited)

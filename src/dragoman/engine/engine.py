@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 import msgspec
 
@@ -18,14 +17,14 @@ from dragoman.engine.decode import decode, decode_small
 from dragoman.engine.delivery import Delivery
 from dragoman.engine.flight import Flight
 from dragoman.engine.media import Media
-from dragoman.engine.plan import Plan, fill_in, route
+from dragoman.engine.plan import fill_in, route
 from dragoman.engine.runtime import Runtime
-from dragoman.engine.ways import DROPS, WAYS, Stage, Way
+from dragoman.engine.ways import WAYS, through
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import HookFailed
 from dragoman.ir.fault import INTERNAL
-from dragoman.routing.route import Deployment, Table
+from dragoman.routing.route import Table
 
 log = logging.getLogger("dragoman.engine")
 
@@ -67,7 +66,7 @@ class Engine:
             if way.hooked and runtime.hooks.change_requests:
                 asked = await self._before(runtime, asked)
             if plan.route.selects or way.selects(asked):
-                plan = await asked.step(_through, runtime, way, asked, plan)
+                plan = await asked.step(through, runtime, way, asked, plan)
             delivery.asked = asked
             if operation == "count":
                 await count(runtime, way, asked, plan, delivery)
@@ -114,27 +113,3 @@ class Engine:
             log.exception("exchange %s: an error hook failed", exchange.id)
         exchange.fault = fault
         await delivery.fail(fault)
-
-
-def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    for stage in way.stages:
-        before = plan.route.deployments
-        try:
-            plan = stage(runtime, asked, plan)
-        except RequestFailed as failed:
-            if failed.fault.kind != "invalid_request":
-                _note_dropped(asked.exchange, stage, before, ())
-            raise
-        if len(plan.route.deployments) < len(before):
-            _note_dropped(asked.exchange, stage, before, plan.route.deployments)
-    return plan
-
-
-def _note_dropped(
-    exchange: Exchange, stage: Stage, before: Sequence[Deployment], left: Sequence[Deployment]
-) -> None:
-    """Note in the exchange which deployments a stage has removed, and why."""
-    if stage not in DROPS:
-        return  # it removes none: the request itself cannot be answered
-    kept = {one.name for one in left}
-    exchange.dropped += tuple((one.name, DROPS[stage]) for one in before if one.name not in kept)

@@ -23,7 +23,7 @@ from dragoman.engine.runtime import Runtime
 from dragoman.engine.sealing import Sealing, begun
 from dragoman.engine.ways import Way
 from dragoman.errors import DragomanError, RequestFailed
-from dragoman.exchange import AttemptRecord, Wait
+from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
@@ -107,9 +107,8 @@ class Flight(msgspec.Struct, eq=False):
                         raise
                     record.fault = self._unexpected(attempt, limit, error)
                 finally:
-                    watch = attempt.call.watch
-                    exchange.waited += watch.take()
-                    record.answered = watch.answered
+                    exchange.waited += attempt.call.watch.take()
+                    record.answered = attempt.call.watch.answered
                     record.ended = delivery.now()
                 candidate, backend = await self._after(candidate, attempt, record.fault)
         except (Exception, asyncio.CancelledError):
@@ -126,15 +125,17 @@ class Flight(msgspec.Struct, eq=False):
         """
         now = self.delivery.now()
         self._asking = asking = self.runtime.health.order(self.plan.route, now)
-        self._weigh(asking, now)
+        if not self.runtime.health.calm:
+            self._weigh(asking)
         if asking.ready:
             return asking.ready[0]
         self._round = round_ = self._attempts((), asking.resting)
-        return await self._follow(round_, round_.on(machine.Begin(), now), "resting")
+        return await self._follow(round_, round_.on(machine.Begin(), now))
 
-    def _weigh(self, asking: Asking, now: float, begun: Candidate | None = None) -> None:
+    def _weigh(self, asking: Asking, begun: Candidate | None = None) -> None:
         """Note in the exchange why its candidates stand in this order. begun: who was called before."""
-        self.asked.exchange.weighed = weighed(self.runtime.health, self.plan.route, asking, now, begun)
+        now, health = self.delivery.now(), self.runtime.health
+        self.asked.exchange.weighed = weighed(health, self.plan.route, asking, now, begun)
 
     # --- An attempt ------------------------------------------------------------------------------------
 
@@ -245,9 +246,8 @@ class Flight(msgspec.Struct, eq=False):
         delivery, told, health = self.delivery, fault, self.runtime.health
         calling, self._calling = self._calling or health.began(candidate, delivery.now()), None
         attempt.record.classify(attempt.backend.accounts[attempt.call.account].source)
-        source = attempt.record.key_source
         if (news := health.learn(calling, fault, delivery.now())) is not None:
-            log.warning("%s: %s%s", attempt.deployment.name, news, f" (from {source})" if source else "")
+            log.warning("%s: %s", attempt.deployment.name, news)
         if not delivery.committed:
             delivery.cost_so_far = None  # the failed attempt delivered nothing
             if self.way.learns:
@@ -284,15 +284,12 @@ class Flight(msgspec.Struct, eq=False):
         round_ = self._round = self._round or self._new_round(failed)
         if self.delivery.committed:
             round_.on(machine.FirstContent(), now)
-        why = "backoff" if fault.retry_after is None else "retry_after"
-        return await self._follow(round_, round_.on(machine.Failed(fault), now), why)
+        return await self._follow(round_, round_.on(machine.Failed(fault), now))
 
     async def _follow(
-        self, round_: machine.Attempts[Candidate], commands: list[machine.Command[Candidate]], why: str
+        self, round_: machine.Attempts[Candidate], commands: list[machine.Command[Candidate]]
     ) -> Candidate:
-        """Wait as the state machine says. Returns who is called next. Raises RequestFailed if nobody is. why:
-        the reason for a wait, for the record.
-        """
+        """Wait as the state machine says. Returns who is called next. Raises RequestFailed if nobody is."""
         while True:
             command = commands.pop(0)
             if isinstance(command, machine.Start):
@@ -301,25 +298,22 @@ class Flight(msgspec.Struct, eq=False):
                 provider = (self.asked.exchange.answered or "").partition("/")[0]
                 named = self.plan.names_deployment
                 raise RequestFailed(for_client(command.fault, provider, named_by_client=named))
-            exchange = self.asked.exchange
-            exchange.phase = "route"
-            now = self.delivery.now()
-            pause = max(0.0, command.at - now)
-            exchange.waits += (Wait(why, now, pause),)
+            self.asked.exchange.phase = "route"
+            pause = max(0.0, command.at - self.delivery.now())
+            self.asked.exchange.waits_for(pause, self.delivery.now())
             await asyncio.sleep(pause)
-            exchange.waited += pause
+            self.asked.exchange.waited += pause
             commands = round_.on(machine.Timer(), self.delivery.now())
 
     def _new_round(self, first: Candidate) -> machine.Attempts[Candidate]:
         """The state machine, which has begun with the first candidate, as `run` has."""
-        asking, now = self._asking, self.delivery.now()
-        if asking is None:
-            asking = self.runtime.health.order(self.plan.route, now)
-            self._weigh(asking, now, first)
+        asking = self._asking or self.runtime.health.order(self.plan.route, self.delivery.now())
+        if not self.asked.exchange.weighed:
+            self._weigh(asking, first)
         others = [candidate for candidate in asking.ready if candidate != first]
         resting = [rest for rest in asking.resting if rest[1] != first]
         round_ = self._attempts((first, *others), resting)
-        round_.on(machine.Begin(), now)
+        round_.on(machine.Begin(), self.delivery.now())
         return round_
 
     def _attempts(
