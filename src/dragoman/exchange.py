@@ -6,7 +6,7 @@ seconds on the monotonic clock; only `created` is Unix seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
@@ -16,6 +16,9 @@ from dragoman import ir
 from dragoman.dialects.loss import Change, Loss
 from dragoman.dialects.request import Operation
 from dragoman.dialects.severity import Severity
+from dragoman.routing.outcome import Outcome, classify
+from dragoman.routing.reasons import Weighed
+from dragoman.routing.route import Deployment
 
 Mode: TypeAlias = Literal["relay", "translate"]
 Phase: TypeAlias = Literal[
@@ -52,6 +55,8 @@ answer is checked against a schema (`output_check`).
 
 _NOTHING: Final[tuple[tuple[Loss, ...], tuple[Change, ...]]] = ((), ())
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+_REFUSED: Final = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_MODEL})
+"""The outcomes after which the operator has to look at the key."""
 _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 
@@ -60,7 +65,10 @@ class AttemptRecord(msgspec.Struct, eq=False):
     key's last characters, "" = too short, None = no key. reasons: why it was translated; () = relayed. first:
     when the first content of a stream, or a whole answer, came; None = neither did. ended: None = the call is
     still running. status: of the provider's answer, None = no HTTP answer. fault: None = the call succeeded,
-    is still running, or was cut off by the client, a hook or an error of the gateway.
+    is still running, or was cut off by the client, a hook or an error of the gateway. sent: when the latest
+    request had got its connection. answered: when the head of the latest answer came. outcome: the class of
+    the fault, the name of an `Outcome` in lower case. key_source: the environment variable or the file that
+    the key came from, if the provider has refused the key.
     """
 
     id: str
@@ -73,6 +81,52 @@ class AttemptRecord(msgspec.Struct, eq=False):
     ended: float | None = None
     status: int | None = None
     fault: ir.Fault | None = None
+    sent: float | None = None
+    answered: float | None = None
+    outcome: str | None = None
+    key_source: str | None = None
+
+    def classify(self, source: str) -> None:
+        """Set `outcome` if the attempt has failed, and `key_source` to `source` ("" = unknown) if the key was
+        refused.
+        """
+        if self.fault is not None:
+            outcome = classify(self.fault)
+            self.outcome = outcome.name.lower()
+            if outcome in _REFUSED:
+                self.key_source = source or None
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """A wait before an attempt. reason: `resting` (all keys rested), `retry_after` (a provider stated the
+    time), `backoff`, or another word. began: monotonic seconds.
+    """
+
+    reason: str
+    began: float
+    seconds: float
+
+
+class KeptBodies(msgspec.Struct, eq=False):
+    """The bodies of one exchange as its client sent and got them. most: the bytes of each that are kept.
+    request_size, answer_size: bytes of the whole bodies. The bodies may contain secrets.
+    """
+
+    most: int
+    request: bytes = b""
+    answer: bytearray = msgspec.field(default_factory=bytearray)
+    request_size: int = 0
+    answer_size: int = 0
+
+    def asked(self, body: bytes) -> None:
+        """Keep the beginning of the request's body."""
+        self.request, self.request_size = body[: self.most], len(body)
+
+    def told(self, data: bytes) -> None:
+        """Keep a piece of the answer's body, as far as there is room."""
+        self.answer_size += len(data)
+        if (room := self.most - len(self.answer)) > 0:
+            self.answer += data[:room]
 
 
 class Exchange(msgspec.Struct, eq=False):
@@ -82,12 +136,14 @@ class Exchange(msgspec.Struct, eq=False):
     address that a proxy states, agent: the client's User-Agent, both cut to 200 characters. asked: the model
     name that the client sent. answered: the deployment that was called last. taken: losses and changes from
     reading headers and body, which therefore hold for every attempt. tags: the client's tags of this request.
-    metadata: values that the client sent for the gateway to keep. fault: why the exchange failed, None = it
-    did not. status: the HTTP status that the client got. waited: seconds of waiting for upstreams, between
-    attempts, in queues, and for the client's body. queued: those of them in the queues of models and
-    providers. first: when the first content of a stream came. end: who ended it, in
-    which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None anywhere
-    = unknown, or not yet.
+    metadata: values that the client sent for the gateway to keep. deployments: those of the model's route.
+    dropped: which of them cannot answer this request, and why. weighed: the candidates in the order in which
+    they could be called, and what was known of each; () = nothing was known against any, and the first one
+    has answered. waits: between attempts. bodies: None = they are not kept. fault: why the exchange failed,
+    None = it did not. status: the HTTP status that the client got. waited: seconds of waiting for upstreams,
+    between attempts, in queues, and for the client's body. queued: those of them in the queues of models and
+    providers. first: when the first content of a stream came. end: who ended it, in which phase, with which
+    code ("done", "client/stream", "upstream/first_byte/server_error"). None anywhere = unknown, or not yet.
     """
 
     id: str
@@ -113,6 +169,11 @@ class Exchange(msgspec.Struct, eq=False):
     taken: tuple[tuple[Loss, ...], tuple[Change, ...]] = _NOTHING
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = _EMPTY
+    deployments: Sequence[Deployment] = ()
+    dropped: tuple[tuple[str, str], ...] = ()
+    weighed: tuple[Weighed, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    bodies: KeptBodies | None = None
     usage: ir.Usage | None = None
     fault: ir.Fault | None = None
     status: int | None = None
@@ -127,9 +188,21 @@ class Exchange(msgspec.Struct, eq=False):
         before_losses, before_changes = self.taken
         self.losses, self.changes = before_losses + losses, before_changes + changes
 
-    def connected(self) -> None:
-        """Set the phase `first_byte`: the connection to the provider is open, the request is being sent."""
+    def connected(self, now: Callable[[], float]) -> None:
+        """Set the phase `first_byte`, and note the time: the connection to the provider is open, the request
+        is being sent. now: the monotonic clock.
+        """
         self.phase = "first_byte"
+        if self.attempts:
+            self.attempts[-1].sent = now()
+
+    def waits_for(self, seconds: float, now: float, reason: str | None = None) -> None:
+        """Note that a wait begins. reason: None = before an attempt, as keys and the latest failure say."""
+        if reason is None:
+            fault = self.attempts[-1].fault if self.attempts else None
+            told = fault is not None and fault.retry_after is not None
+            reason = "resting" if not self.attempts else "retry_after" if told else "backoff"
+        self.waits += (Wait(reason, now, seconds),)
 
     def overhead(self, now: float) -> float:
         """Seconds from the start to `now`, less those in `waited`; at least 0."""

@@ -7,7 +7,7 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.loss import Loss
 from dragoman.dialects.severity import Severity
-from dragoman.exchange import Exchange
+from dragoman.exchange import AttemptRecord, Exchange, KeptBodies
 
 BROKEN = ir.Fault("upstream", "It broke.", code="server_error", blame="upstream")
 
@@ -60,5 +60,17 @@ def test_an_attempts_losses_follow_those_of_the_body(exchange: Exchange) -> None
 
 
 def test_a_connection_begins_the_wait_for_the_first_byte(exchange: Exchange) -> None:
-    exchange.connected()
+    exchange.connected(lambda: 11.0)  # a request for something else, before any attempt
     assert exchange.phase == "first_byte"
+    exchange.attempts.append(AttemptRecord("ex_1-1", "up/m", None, "relay", 10.5))
+    exchange.connected(lambda: 12.0)
+    assert exchange.attempts[-1].sent == 12.0
+
+
+def test_the_beginnings_of_bodies_are_kept_and_their_sizes_counted() -> None:
+    bodies = KeptBodies(5)
+    bodies.asked(b"question")
+    for piece in (b"ans", b"wer", b"!"):
+        bodies.told(piece)
+    assert (bodies.request, bytes(bodies.answer)) == (b"quest", b"answe")
+    assert (bodies.request_size, bodies.answer_size) == (8, 7)

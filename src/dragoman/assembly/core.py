@@ -45,6 +45,7 @@ from dragoman.exchange import Exchange, Mode
 from dragoman.hooks import Hooks
 from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
+from dragoman.observe.finished import Finished
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.metrics import Metrics
 from dragoman.observe.performance import Performance
@@ -154,6 +155,9 @@ class Core:
         """Counts for `/metrics`; None = nothing is counted."""
         self.bounds = Bounds(seams) if self.metrics is None else Bounds(seams, self.metrics.reached)
         """Counts how often limits were reached, and logs it."""
+        trace = self.config.trace
+        self.finished = Finished(trace.keep, trace.max_size, trace.max_body if trace.bodies else 0)
+        """The latest finished exchanges, for traces."""
         self._sessions: int | None = None
         self.keeping: Keeping
         """Stores and reads responses, conversations and stored chat completions; set by `start`."""
@@ -335,6 +339,8 @@ class Core:
         self._figures.providers = {name: figures.get(name) or ProviderHealth() for name in assembly.upstreams}
         if self.metrics is not None:
             know(self.metrics, names, assembly.upstreams)
+        trace = self.config.trace
+        self.finished.resize(trace.keep, trace.max_size, trace.max_body if trace.bodies else 0)
         self.engine.become(self._runtime(assembly, self.engine.runtime.kept))
         if self.admitting is not None:
             self.admitting = assembly.client_keys
@@ -544,6 +550,7 @@ class Core:
         self.performance.note(exchange)
         if self.metrics is not None:
             self.metrics.note(exchange)
+        self.finished.note(exchange)
         if exchange.fault is not None or len(exchange.attempts) > 1:
             self.bounds(exchange)
         for observer in self._observers:
@@ -608,7 +615,9 @@ class Core:
         """Write what this process has now for `/metrics`. asking: an exchange that does not count."""
         if self.metrics is not None:
             connections = {} if self.connections is None else self.connections()
-            samples = of_process(self.worker, self.exchanges - {asking}, connections, self.heavy)
+            waiting = {name: gate.waiting for name, gate in self.gates.named.items()}
+            waiting["large_bodies"] = self.heavy.waiting
+            samples = of_process(self.worker, self.exchanges - {asking}, connections, waiting)
             self.metrics.publish(samples, self.seams.monotonic())
 
     async def metrics_page(self, asking: Exchange) -> bytes:

@@ -8,7 +8,6 @@ from typing import Final
 
 from dragoman import ir
 from dragoman.assembly.names import Names
-from dragoman.capacity.heavy import HeavySteps
 from dragoman.exchange import Exchange
 from dragoman.observe.families import (
     BREAKERS,
@@ -51,14 +50,18 @@ def know(metrics: Metrics, names: Names, upstreams: Mapping[str, Upstream]) -> N
 
 
 def of_process(
-    worker: int, exchanges: Collection[Exchange], connections: Mapping[str, int], heavy: HeavySteps
+    worker: int,
+    exchanges: Collection[Exchange],
+    connections: Mapping[str, int],
+    waiting: Mapping[str, int],
 ) -> Iterator[Sample]:
     """What this process has now; `/metrics` adds up the values of all workers. connections: the open ones and
-    their limit, {} = not counted.
+    their limit, {} = not counted. waiting: how many requests wait, by the name of the queue.
     """
     yield Sample(RUNNING, len(exchanges))
     yield Sample(STREAMS, sum(exchange.streamed for exchange in exchanges))
-    yield Sample(WAITING, heavy.waiting, ("large_bodies",))
+    for queue, number in waiting.items():
+        yield Sample(WAITING, number, (queue,))
     if connections:
         yield Sample(CONNECTIONS, connections["open"])
         yield Sample(CONNECTION_LIMIT, connections["limit"])

@@ -112,6 +112,7 @@ def _account(provider: Provider, api: Api, key: Key | None) -> Account:
         None if key is None else key.secret.tail,
         (*(() if text is None else (text,)), *extra.values()),
         _identity(provider, text),
+        source="" if key is None else key.source,
     )
 
 

@@ -30,6 +30,7 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
     "manage": {
         "providers": "Show, test, enable and disable providers.",
         "models": "List, install and verify models.",
+        "trace": "Show what became of a request.",
         "config": "Show the current settings.",
     },
 }

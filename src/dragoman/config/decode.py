@@ -232,7 +232,7 @@ class Decoder:
         if not isinstance(node, Scalar) or node.value is None:
             self.problem(path, "expected an API key: a string, ${VARIABLE} or {file: path}", node.source)
             return INVALID
-        return self._key(node.text, node.source, path)
+        return self._key(node.text, node.source, path, variable=", ".join(node.variables) or None)
 
     def _secret_file(self, node: Node, path: str) -> Any:
         trial = Decoder(self.folder)
@@ -259,14 +259,22 @@ class Decoder:
             )
         return self._key(text, node.source, path, Path(name).absolute())
 
-    def _key(self, text: str, source: Source, path: str, file: Path | None = None) -> Any:
+    def _key(
+        self,
+        text: str,
+        source: Source,
+        path: str,
+        file: Path | None = None,
+        *,
+        variable: str | None = None,
+    ) -> Any:
         if text.startswith("os.environ/"):
             name = text.partition("/")[2]
             message = "uses LiteLLM's syntax for an environment variable"
             self.problem(path, message, source, f"write ${{{name[:_LONG]}}}")
             return INVALID
         if (flaw := flaw_of(text)) is None:
-            return Secret(text, file)
+            return Secret(text, file, variable)
         hint = "remove line breaks and quotation marks that were pasted with it" if text else None
         self.problem(path, f"the value {flaw}", source, hint)
         return INVALID

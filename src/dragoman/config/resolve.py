@@ -22,6 +22,7 @@ from dragoman.providers import address
 from dragoman.providers.auth import Credential
 from dragoman.providers.catalog import CATALOG, ApiRow, Vendor
 from dragoman.providers.provider import Api, Provider, base_url
+from dragoman.seams.secret import Secret
 
 
 def vendor_of(name: str, settings: Settings) -> Vendor | None:
@@ -113,6 +114,11 @@ def _over(facts: Quirks, stated: Mapping[str, Any]) -> Quirks:
     return msgspec.structs.replace(facts, **{name: quirk_of(name, value) for name, value in stated.items()})
 
 
+def _found_in(key: Secret) -> str | None:
+    """The file or the environment variable that a key came from; None = it stands in the configuration."""
+    return str(key.file) if key.file is not None else key.variable
+
+
 def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) -> Provider:
     """The account of a provider. sources: the places of keys, by setting. Raises ValueError as its steps."""
     vendor = vendor_of(name, settings)
@@ -131,7 +137,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         stream_path=stream_path,
         auth=auth,
         credentials=tuple(
-            Credential(key, origin, str(sources.get(f"{place}[{index}]", "")))
+            Credential(key, origin, _found_in(key) or str(sources.get(f"{place}[{index}]", "")))
             for index, key in enumerate(settings.keys or ())
         ),
         fixed=DIALECTS[dialect].headers.required,

@@ -2,7 +2,7 @@
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
 messages are made from the declarations here and in its groups: `alerting`, `answers`, `balancing`, `egress`,
-`fallbacks`, `lasting`, `metrics` and `serving`.
+`fallbacks`, `lasting`, `metrics`, `serving` and `trace`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dragoman.config.metrics import Metrics
 from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section, about
 from dragoman.config.serving import Reload, Server
+from dragoman.config.trace import Trace
 from dragoman.dialects.access import Scheme
 from dragoman.dialects.resources import Resource
 from dragoman.seams.secret import Secret
@@ -516,6 +517,8 @@ class Config(Section, frozen=True):
     """Stored responses and conversations, which clients continue by their id."""
     sessions: Sessions = Sessions()
     """Sessions: conversations that the gateway continues by the header `X-Session-Id`."""
+    trace: Trace = Trace()
+    """The traces of the latest requests."""
     discover: Annotated[
         bool | None,
         about(

@@ -76,6 +76,7 @@ class Engine:
             if runtime.hooks.resolves:
                 resolved = await runtime.hooks.resolve(exchange, exchange.asked)
             plan = route(runtime.table, asked, resolved)
+            exchange.deployments = plan.route.deployments
             if plan.route.fills and asked.prompts:
                 asked = fill_in(asked, plan) if asked.light else await asked.look(fill_in, asked, plan)
             if way.hooked and runtime.hooks.change_requests:

@@ -42,6 +42,7 @@ class Entry(msgspec.Struct, eq=False):
         finally:
             waited = self.deadlines.time() - began
             exchange.waited += waited
+            exchange.waits_for(waited, began, "queue")
             exchange.queued += waited
         return found[options[number]]
 

@@ -11,7 +11,7 @@ from dragoman.engine.affinity import circumstances
 from dragoman.engine.asked import Asked
 from dragoman.engine.plan import Plan
 from dragoman.engine.runtime import Runtime
-from dragoman.engine.ways import Way
+from dragoman.engine.ways import Way, through
 from dragoman.errors import RequestFailed
 from dragoman.routing.attempts import More, NoMore
 from dragoman.routing.fallbacks import Why, why_of
@@ -24,7 +24,7 @@ def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
     they leave some. Raises RequestFailed with the first refusal if there is none.
     """
     try:
-        return _through(runtime, way, asked, plan)
+        return through(runtime, way, asked, plan)
     except RequestFailed as failed:
         why = why_of(failed.fault)
         if (following := onward(runtime, way, asked, plan, why)) is None:
@@ -38,19 +38,15 @@ def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Pl
     """
     while plan.route.fallbacks.of(why):
         plan = _next(plan, why)
+        exchange = asked.exchange
+        exchange.deployments = (*exchange.deployments, *plan.route.deployments)
         if not (plan.route.selects or way.selects(asked)):
             return plan
         try:
-            return _through(runtime, way, asked, plan)
+            return through(runtime, way, asked, plan)
         except RequestFailed:
             continue
     return None
-
-
-def _through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    for stage in way.stages:
-        plan = stage(runtime, asked, plan)
-    return plan
 
 
 def _next(plan: Plan, why: Why) -> Plan:

@@ -34,6 +34,7 @@ from dragoman.routing.fallbacks import Why
 from dragoman.routing.health import Asking, Calling, Event
 from dragoman.routing.outcome import for_client, is_absent, refuses_seals
 from dragoman.routing.policy import Circumstances
+from dragoman.routing.reasons import weighed
 from dragoman.routing.route import Candidate
 from dragoman.seams.deadlines import Deadline, Unlimited
 from dragoman.upstreams.backend import Backend
@@ -126,6 +127,7 @@ class Flight(msgspec.Struct, eq=False):
                     record.fault = self._unexpected(attempt, limit, error)
                 finally:
                     exchange.waited += attempt.call.watch.take()
+                    record.answered = attempt.call.watch.answered
                     record.ended = delivery.now()
                 candidate, backend = await self._after(candidate, attempt, record.fault)
         except (Exception, asyncio.CancelledError):
@@ -142,7 +144,7 @@ class Flight(msgspec.Struct, eq=False):
     def _connected(self) -> None:
         """Note that a request of the running attempt is about to be sent."""
         exchange = self.asked.exchange
-        exchange.phase = "first_byte"
+        exchange.connected(self.delivery.now)
         self.runtime.sent(exchange.answered)
 
     async def _first(self) -> Candidate:
@@ -152,6 +154,8 @@ class Flight(msgspec.Struct, eq=False):
         request, health = await self._circumstances(), self.runtime.health
         now = self.delivery.now()
         asking = health.order(self.plan.route, now, request)
+        if not health.calm:
+            self._weigh(asking)
         if asking.ready and not (self.plan.route.fallbacks.any and health.doubts(asking.ready[0], now)):
             self._asking = asking
             return asking.ready[0]
@@ -192,6 +196,11 @@ class Flight(msgspec.Struct, eq=False):
                 return candidate, backend
             self._round = None  # what was learnt while it waited counts, as at the beginning
             candidate = await self._first()
+
+    def _weigh(self, asking: Asking, begun: Candidate | None = None) -> None:
+        """Note in the exchange why its candidates stand in this order. begun: who was called before."""
+        now, health = self.delivery.now(), self.runtime.health
+        self.asked.exchange.weighed = weighed(health, self.plan.route, asking, now, begun)
 
     # --- An attempt ------------------------------------------------------------------------------------
 
@@ -347,6 +356,7 @@ class Flight(msgspec.Struct, eq=False):
         machine says, once its time has come. None = in the usual protocol. Raises RequestFailed if nobody is.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
+        attempt.record.classify("" if self._account is None else self._account.source)
         if fault.kind == "authentication" and await self._rotated():
             return candidate, attempt.backend
         calling, self._calling = self._calling or health.began(candidate, attempt.record.started), None
@@ -423,6 +433,7 @@ class Flight(msgspec.Struct, eq=False):
                 raise RequestFailed(for_client(command.fault, provider, named_by_client=named))
             self.asked.exchange.phase = "route"
             pause = max(0.0, command.at - self.delivery.now())
+            self.asked.exchange.waits_for(pause, self.delivery.now())
             await asyncio.sleep(pause)
             self.asked.exchange.waited += pause
             commands = round_.on(machine.Timer(), self.delivery.now())
@@ -436,6 +447,8 @@ class Flight(msgspec.Struct, eq=False):
         """The state machine, which has begun with the first candidate, as `run` has."""
         now = self.delivery.now()
         asking = self._asking or self.runtime.health.order(self.plan.route, now)
+        if not self.asked.exchange.weighed:
+            self._weigh(asking, first)
         others = [candidate for candidate in asking.ready if candidate != first]
         resting = [rest for rest in asking.resting if rest[1] != first]
         begun = self._turning().begun(Asking((first, *others), resting), now)

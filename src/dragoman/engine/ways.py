@@ -6,7 +6,7 @@ count itself (`count`), without them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, get_args
 
 import msgspec
@@ -21,7 +21,7 @@ from dragoman.engine.relay import relay
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.translate import translate
 from dragoman.errors import RequestFailed
-from dragoman.exchange import Reason
+from dragoman.exchange import Exchange, Reason
 from dragoman.routing.route import Deployment
 from dragoman.upstreams.backend import Backend
 
@@ -148,3 +148,38 @@ WAYS: Final[Mapping[Operation, Way]] = {
     "count": _COUNT,
 }
 """The way in which each operation is served."""
+
+_DROPS: Final[Mapping[Stage, str]] = {
+    keep_willing: "it does not accept what goes beyond the client's protocol",
+    allow: "its model cannot do what is asked",
+    make_room: "its context window is too small",
+    _keep_able: "it has no endpoint for this operation",
+}
+"""Why a stage removes a deployment, for the exchange's record."""
+
+
+def through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
+    """The plan after the stages of its way. The exchange notes which deployments they have removed. Raises
+    RequestFailed if none is left.
+    """
+    for stage in way.stages:
+        before = plan.route.deployments
+        try:
+            plan = stage(runtime, asked, plan)
+        except RequestFailed as failed:
+            if failed.fault.kind != "invalid_request":
+                _note_dropped(asked.exchange, stage, before, ())
+            raise
+        if len(plan.route.deployments) < len(before):
+            _note_dropped(asked.exchange, stage, before, plan.route.deployments)
+    return plan
+
+
+def _note_dropped(
+    exchange: Exchange, stage: Stage, before: Sequence[Deployment], left: Sequence[Deployment]
+) -> None:
+    """Note in the exchange which deployments a stage has removed, and why."""
+    if stage not in _DROPS:
+        return  # it removes none: the request itself cannot be answered
+    kept = {one.name for one in left}
+    exchange.dropped += tuple((one.name, _DROPS[stage]) for one in before if one.name not in kept)

@@ -180,7 +180,8 @@ class _Tokens(msgspec.Struct, rename={"input": "in", "output": "out"}):
 
 class _Tried(msgspec.Struct):
     """One attempt in the JSON line, with its error message (keys were removed from it before), unless the
-    error is the client's: that message may repeat a part of the request.
+    error is the client's: that message may repeat a part of the request. key_source: the variable or the file
+    of a key that was refused.
     """
 
     deployment: str
@@ -190,6 +191,7 @@ class _Tried(msgspec.Struct):
     us: int | None
     error: str | UnsetType = UNSET
     message: str | UnsetType = UNSET
+    key_source: str | UnsetType = UNSET
 
 
 class _Line(msgspec.Struct):
@@ -301,6 +303,8 @@ def _tried(attempt: AttemptRecord) -> _Tried:
         tried.error = _cut(fault.code or fault.kind)
         if fault.blame != "client":
             tried.message = _cut(fault.message)
+    if attempt.key_source is not None:
+        tried.key_source = _cut(attempt.key_source)
     return tried
 
 
@@ -376,6 +380,8 @@ def _reason(exchange: Exchange) -> Iterator[str]:
             yield f"in {_cut(fault.param)}"
     elif tried and (told := tried[-1].fault) is not None:  # keys were removed from this message
         yield f"({_cut(told.message)})"
+        if (source := tried[-1].key_source) is not None:
+            yield f"key …{tried[-1].key_tail} of {_cut(source)}"
     elif fault.blame == "gateway":
         yield f"({_cut(fault.message)})"
 

@@ -15,13 +15,16 @@ _SHORT: Final = 12
 
 @final
 class Secret:
-    """A hidden text, equal only to secrets with the same text. file: it was read from it, None = no file."""
+    """A hidden text, equal only to secrets with the same text. file: it was read from it, None = no file.
+    variable: the names of the environment variables in it, None = none.
+    """
 
-    __slots__ = ("_value", "file")
+    __slots__ = ("_value", "file", "variable")
 
-    def __init__(self, value: str, file: Path | None = None) -> None:
+    def __init__(self, value: str, file: Path | None = None, variable: str | None = None) -> None:
         self._value = value
         self.file = file
+        self.variable = variable
 
     def reveal(self) -> str:
         """The text. Call this only where the text is sent or compared."""

@@ -24,7 +24,7 @@ from dragoman.assembly.keys import needs_key
 from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.errors import RequestFailed
-from dragoman.exchange import Exchange
+from dragoman.exchange import Exchange, KeptBodies
 from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.admin import access
@@ -40,6 +40,7 @@ from dragoman.server.bodies import (
 from dragoman.server.channel import AsgiChannel, Channel
 from dragoman.server.client import ClientGone, HttpClient
 from dragoman.server.connections import Connections
+from dragoman.server.copying import Copying
 from dragoman.server.endpoint import Bodies, Door, Endpoint, Handler, HttpRequest
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import CROWDED, FULL, OVERLOADED, standing
@@ -85,6 +86,7 @@ class App:
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
         """Whether the timestamps of `server.http` and this gateway's clock are comparable."""
+        self._finished = gateway.finished
         self._paths = PathTable(gateway, door, self.admin)
         if gateway.metrics is not None:
             gateway.metrics.serve(self._paths.templates)
@@ -183,6 +185,9 @@ class App:
         gateway, task = self._gateway, link.task
         assert task is not None
         exchange = self._exchange(head, link.began)
+        if self._finished.body:
+            exchange.bodies = KeptBodies(self._finished.body)
+            channel = Copying(channel, exchange.bodies)
         client = HttpClient(channel, exchange, self._seams.monotonic, head.cors, head.id_header)
         share = Share(self._bodies)
         gateway.requests.add(task)
@@ -237,6 +242,8 @@ class App:
         if keys is not self._gateway.admitting:
             return None
         arrival.link.body = None
+        if exchange.bodies is not None:
+            exchange.bodies.asked(body)
         exchange.client = caller.name
         exchange.phase = "decode"
         if arrival.foreign:
@@ -285,6 +292,7 @@ class App:
                 return
             exchange.phase = "body"
             body, weight = await self._body(arrival, exchange, share)
+            _note_body(exchange, body)
             exchange.phase = "decode"
             if head.plain and head.admission is not None:
                 head.again = Again(*head.admission, handler, query)
@@ -543,6 +551,12 @@ def _operator(head: Head, exchange: Exchange) -> Caller:
     """The caller on the Unix socket; its name, which tells the user, is noted in `exchange`."""
     exchange.client = head.peer[0] if head.peer else "operator"
     return Caller(exchange.client, scopes=_OF_OPERATORS)
+
+
+def _note_body(exchange: Exchange, body: bytes) -> None:
+    """Keep the beginning of a request's body for the trace, if that is wanted."""
+    if exchange.bodies is not None:
+        exchange.bodies.asked(body)
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:

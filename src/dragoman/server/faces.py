@@ -16,6 +16,7 @@ from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
 from dragoman.providers.catalog import CATALOG
 from dragoman.server.admin.api import AdminApi
+from dragoman.server.admin.exchanges import ExchangesApi
 from dragoman.server.admin.reload import ReloadApi
 from dragoman.server.administration import instead, manages_keys
 from dragoman.server.chat import ChatApi
@@ -72,6 +73,7 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
         generate_content,
         OllamaApi(gateway, chat),
         NativeApi(gateway, chat),
+        ExchangesApi(gateway),
         passing,
         ModelsApi(gateway, (messages, generate_content), passing),
         admin,

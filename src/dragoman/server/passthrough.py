@@ -127,7 +127,7 @@ class PassThroughApi:
         try:
             sent = {name: request.headers[name] for name in _SENT if name in request.headers}
             answer = await passage.send(exchange.method, target, sent, body.flow)
-            record.status = answer.status
+            record.status, record.answered = answer.status, now()
             try:
                 if not is_success(answer):
                     raise await passage.refused(answer)
@@ -149,6 +149,7 @@ class PassThroughApi:
             if body.failure is not None:  # the client's body broke off: not the provider's fault
                 raise body.failure from failed
             record.fault = failed.fault
+            record.classify(passage.account.source)
             raise
         finally:
             record.ended = now()
@@ -158,7 +159,7 @@ class PassThroughApi:
         """Returns what notes that the request is about to be sent to the provider."""
 
         def connected() -> None:
-            exchange.connected()
+            exchange.connected(self._gateway.seams.monotonic)
             if (metrics := self._gateway.metrics) is not None:
                 metrics.sent(exchange.answered)
 

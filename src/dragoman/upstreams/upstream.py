@@ -57,6 +57,12 @@ class Stopwatch(msgspec.Struct, eq=False):
     _clock: Callable[[], float]
     _since: float | None = None
     _seconds: float = 0.0
+    answered: float | None = None
+    """When the head of the upstream's (last) answer came; None = none has, or it has no head."""
+
+    def headed(self) -> None:
+        """Note that the head of an answer has come."""
+        self.answered = self._clock()
 
     def start(self) -> None:
         """Measure from now on: the attempt begins to wait. No effect while it measures."""

@@ -100,6 +100,7 @@ class Account(msgspec.Struct, frozen=True):
     """One credential of a provider. headers: those of every request, with the credential. tail: the key's
     last characters, for people; None = no key. secrets: parts of the headers that must not be shown. id: the
     same as long as the credential is, and does not tell it. renewal: None = the credential never changes.
+    source: where the key came from, for people.
     """
 
     headers: Mapping[str, str]
@@ -107,6 +108,7 @@ class Account(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()
     id: str = ""
     renewal: Renewal | None = None
+    source: str = ""
 
     def succeeding(self, before: Account) -> Account:
         """This account, with the secrets of the replaced one added: late answers may repeat them."""
@@ -471,6 +473,7 @@ class WireUpstream:
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
         answer = await self._post(request, call)
+        call.watch.headed()
         try:
             if not is_success(answer):
                 raise await self.refused(answer)
@@ -500,6 +503,7 @@ class WireUpstream:
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
         answer = await self._post(request, call)
+        call.watch.headed()
         try:
             if not is_success(answer):
                 raise await self.refused(answer)

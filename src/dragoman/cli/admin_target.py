@@ -1,0 +1,102 @@
+"""Requests of commands to the paths below /admin of a running gateway."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import aiohttp
+
+from dragoman.cli.banner import address
+from dragoman.cli.checks import Answer, TooLarge
+from dragoman.cli.client_key import kept
+from dragoman.cli.options import loaded
+from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, UNREACHABLE, Failure, Terminal, clean
+from dragoman.net.aio import reason
+from dragoman.providers.address import base_url
+from dragoman.seams.clock import SYSTEM
+
+if TYPE_CHECKING:
+    from dragoman.config.load import Loaded
+
+_SECONDS: Final = 20.0
+_KEYS: Final = ("DRAGOMAN_ADMIN_KEY", "DRAGOMAN_API_KEY")
+"""The environment variables that may hold the key, the first one that does counts."""
+
+
+class Target(NamedTuple):
+    """A gateway. base: its URL without the version of an API. key: None = send none."""
+
+    base: str
+    key: str | None
+
+
+def target(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> Target:
+    """The gateway at a URL; without one, the one that this configuration describes, with a key of the scope
+    `admin` from it. key: before every other one. Raises Failure for an invalid URL, for port 0, or for a bad
+    configuration.
+    """
+    key = key or next((stated for name in _KEYS if (stated := _first(name))), None)
+    if url is not None:
+        try:
+            base = base_url(url if "://" in url else f"http://{url}")
+        except ValueError as error:
+            raise Failure(MISUSE, f"{url}: {error}", hint="--url http://127.0.0.1:8080") from None
+        return Target(base.removesuffix("/v1"), key)
+    found = loaded(terminal, file)
+    server = found.config.server
+    if server.port == 0:
+        hint = "--url URL, as dragoman serve printed it"
+        raise Failure(MISUSE, "the configuration lets the system choose the port", hint=hint)
+    base = address(server.host, server.port, server.base_path).rstrip("/")
+    return Target(base, key or _configured(found))
+
+
+def _first(name: str) -> str | None:
+    return os.environ.get(name, "").partition(",")[0].strip() or None
+
+
+def _configured(found: Loaded) -> str | None:
+    """A valid key of the configuration with the scope `admin`; if it has no keys, the created one."""
+    if not found.config.auth.keys:
+        return kept(found.home)
+    now = SYSTEM.now()
+    able = [
+        one
+        for one in found.config.auth.keys
+        if "admin" in one.scopes and (one.expires is None or one.expires > now)
+    ]
+    return able[0].key.reveal() if able else None
+
+
+async def ask(there: Target, path: str, query: dict[str, str]) -> Any:
+    """The JSON at a path; None = there is no such exchange. Raises Failure if nobody answers, or an error."""
+    headers = {} if there.key is None else {"authorization": f"Bearer {there.key}"}
+    limit = aiohttp.ClientTimeout(total=_SECONDS, sock_connect=5)
+    try:
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=limit) as session,
+            session.get(there.base + path, params=query, allow_redirects=False) as response,
+        ):
+            answer = await Answer.of(response)
+    except TimeoutError:
+        raise _unreachable(there, "no response within the time limit") from None
+    except TooLarge as error:
+        raise _unreachable(there, str(error)) from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise _unreachable(there, clean(reason(error))) from None
+    if answer.status in {401, 403}:
+        hint = "--key, or DRAGOMAN_ADMIN_KEY: a key with the scope admin (auth.keys[].scopes)"
+        raise Failure(NO_RIGHT, f"{there.base} refused: {answer.message}", hint=hint)
+    told = answer.body.get("error") if isinstance(answer.body, dict) else None
+    if answer.status == 404 and isinstance(told, dict) and told.get("code") == "exchange_not_found":
+        return None
+    if answer.status != 200 or not isinstance(answer.body, dict):
+        raise Failure(ANSWER_IS_NO, f"{there.base}: {answer.message}")
+    return answer.body
+
+
+def _unreachable(there: Target, why: str) -> Failure:
+    hint = "dragoman serve starts a gateway; --url names one elsewhere"
+    return Failure(UNREACHABLE, f"{there.base} does not answer: {why}", hint=hint)

@@ -1,0 +1,129 @@
+"""`dragoman trace`: what became of a request, by its id; or the latest requests."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import click
+
+from dragoman.cli.command import Command
+from dragoman.cli.options import config_option
+from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal
+
+if TYPE_CHECKING:
+    from dragoman.cli.admin_target import Target
+
+_PATH: Final = "/admin/exchanges"
+_TITLES: Final = ("time", "id", "status", "ms", "model", "answered by", "how it ended", "tries", "client")
+_SHORT: Final = 11
+"""The characters of an id in a table: `ex_` and eight digits."""
+
+
+@click.command(
+    "trace",
+    cls=Command,
+    examples=("dragoman trace", "dragoman trace --failed", "dragoman trace req_44f962aaaae21616"),
+)
+@click.argument("id_", metavar="[ID]", required=False)
+@click.option("--failed", is_flag=True, help="Only requests that failed.")
+@click.option("--client", help="Only those of this client: the name of its key.")
+@click.option("--model", help="Only those for this model name.")
+@click.option("--last", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@click.option("--url", envvar="DRAGOMAN_URL", help="The gateway's URL, if the configuration is elsewhere.")
+@click.option("--key", help="A key with the scope admin; else DRAGOMAN_ADMIN_KEY or the configuration's.")
+@config_option
+@click.pass_obj
+def command(
+    terminal: Terminal,
+    id_: str | None,
+    *,
+    failed: bool,
+    client: str | None,
+    model: str | None,
+    last: int,
+    url: str | None,
+    key: str | None,
+    file: Path | None,
+) -> None:
+    """Show who could answer a request, who was called and why not, and how it ended.
+
+    ID is the header x-request-id of the answer, `id` or `request_id` of the log, or their beginning. Without
+    an ID: a table of the latest requests.
+    """
+    from dragoman.cli.admin_target import target
+
+    if id_ is not None and (failed or client or model):
+        hint = "leave out the ID, or the other options"
+        raise Failure(MISUSE, "an ID names one request already", hint=hint)
+    there = target(terminal, file, url, key)
+    if id_ is None:
+        wanted = {"has": "error" if failed else None, "client": client, "model": model, "limit": str(last)}
+        rows = asyncio.run(_listed(there, {name: value for name, value in wanted.items() if value}))
+        _show_all(terminal, rows)
+        return
+    found = asyncio.run(_one(there, id_))
+    if terminal.as_json:
+        terminal.result(found)
+        return
+    from dragoman.cli.traced import lines
+
+    for line in lines(found, terminal.out):
+        terminal.result(line)
+
+
+async def _listed(there: Target, query: dict[str, str]) -> list[dict[str, Any]]:
+    from dragoman.cli.admin_target import ask
+
+    answer = await ask(there, _PATH, query)
+    rows: list[dict[str, Any]] = answer["data"]
+    return rows
+
+
+async def _one(there: Target, id_: str) -> dict[str, Any]:
+    """The trace of the exchange with this id, or with one that begins so. Raises Failure if there is none, or
+    if there are several.
+    """
+    from dragoman.cli.admin_target import ask
+
+    found = await ask(there, f"{_PATH}/{quote(id_, safe='')}", {})
+    if found is None:
+        near = await _listed(there, {"q": id_, "limit": "3"})
+        if len(near) > 1:
+            hint = f"one of: {', '.join(row['id'] for row in near)}"
+            raise Failure(ANSWER_IS_NO, f"several requests have {id_} in their ids", hint=hint)
+        if near:
+            found = await ask(there, f"{_PATH}/{near[0]['id']}", {})
+    if found is None:
+        hint = "dragoman trace lists the latest; the log has older ones"
+        raise Failure(ANSWER_IS_NO, f"no request {id_} is kept (any more)", hint=hint)
+    told: dict[str, Any] = found
+    return told
+
+
+def _show_all(terminal: Terminal, rows: list[dict[str, Any]]) -> None:
+    if terminal.as_json:
+        terminal.result(rows)
+        return
+    people = terminal.out.is_terminal
+    if people and not rows:
+        terminal.say("no such request is kept")
+        return
+    terminal.table(_TITLES, [_row(row, people=people) for row in rows], names=2)
+
+
+def _row(row: dict[str, Any], *, people: bool) -> tuple[str | int | None, ...]:
+    at, total = str(row["time"]), row["total_ms"]
+    return (
+        at[11:19] if people else at,
+        row["id"][:_SHORT] if people else row["id"],
+        row["status"],
+        None if total is None else round(total),
+        row["model"] or row["path"],
+        row["deployment"],
+        row["end"],
+        row["attempts"],
+        row["client"],
+    )

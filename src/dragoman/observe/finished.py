@@ -1,0 +1,240 @@
+"""Keeps the latest finished exchanges in memory, so that somebody can ask what became of a request.
+
+A usual exchange is kept as it is: nothing is copied or written out until somebody asks for it. An exchange
+that refers to more than a few small values, which clients and providers could make as large as they like, is
+replaced by a copy that is cut to a few kilobytes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from dragoman import ir
+from dragoman.exchange import AttemptRecord, Exchange
+
+_ENTRIES: Final = 20
+"""The most losses, and the most changes, that are kept of one exchange."""
+_ATTEMPTS: Final = 20
+_NAME: Final = 200
+"""The most characters of a name that is kept."""
+_TEXT: Final = 300
+"""The most characters of a message or a reason that is kept."""
+_WORD: Final = 100
+"""The most characters of an error's code that is kept."""
+_EMPTY: Final = MappingProxyType[str, Any]({})
+
+Trait: TypeAlias = Literal["losses", "failover", "error"]
+"""What an exchange can have: losses, more than one attempt, or a failure."""
+
+
+class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which exchanges are wanted; each field that is not None has to match.
+
+    client, model: equal. deployment, provider: of one of the attempts. status: `404`, or `4xx` for a class.
+    end: the beginning of the end (`upstream`, `client/stream`). since, until: Unix seconds of the beginning.
+    has: all of these. q: the beginning of the exchange's id, or a part of the request's.
+    """
+
+    client: str | None = None
+    model: str | None = None
+    deployment: str | None = None
+    provider: str | None = None
+    status: str | None = None
+    end: str | None = None
+    since: float | None = None
+    until: float | None = None
+    has: tuple[Trait, ...] = ()
+    q: str | None = None
+
+    def matches(self, exchange: Exchange) -> bool:
+        """Whether the exchange is one of those that are wanted."""
+        if self.client not in {None, exchange.client} or self.model not in {None, exchange.asked}:
+            return False
+        if self.since is not None and exchange.created < self.since:
+            return False
+        if self.until is not None and exchange.created > self.until:
+            return False
+        if self.q is not None and not exchange.id.startswith(self.q) and self.q not in exchange.request_id:
+            return False
+        if self.end is not None and not (exchange.end or "").startswith(self.end):
+            return False
+        return self._was_called(exchange) and self._has_status(exchange) and self._has_traits(exchange)
+
+    def _was_called(self, exchange: Exchange) -> bool:
+        called = [attempt.deployment for attempt in exchange.attempts]
+        if self.deployment is not None and self.deployment not in called:
+            return False
+        return self.provider is None or self.provider in {name.partition("/")[0] for name in called}
+
+    def _has_status(self, exchange: Exchange) -> bool:
+        if self.status is None:
+            return True
+        told = str(exchange.status or "")
+        return told[:1] == self.status[0] if self.status.endswith("xx") else told == self.status
+
+    def _has_traits(self, exchange: Exchange) -> bool:
+        found = {
+            "losses": bool(exchange.losses),
+            "failover": len(exchange.attempts) > 1,
+            "error": exchange.fault is not None,
+        }
+        return all(found[trait] for trait in self.has)
+
+
+class Finished:
+    """The latest finished exchanges of one process. keep: how many of those that named a model; a tenth as
+    many others are kept in a place of their own, so that strangers cannot push out what clients have asked. 0
+    = none. room: the most bytes of all kept bodies. body: the most bytes of each, 0 = none are
+    kept.
+    """
+
+    def __init__(self, keep: int, room: int = 0, body: int = 0) -> None:
+        self.keep = keep
+        self.body = body if keep else 0
+        self._room = room
+        self._models: deque[Exchange] = deque(maxlen=keep)
+        self._others: deque[Exchange] = deque(maxlen=(keep + 9) // 10)
+        self._bodied: deque[Exchange] = deque()
+        """Those with bodies, the oldest first. They may have left the queues above."""
+        self._size = 0
+
+    def note(self, exchange: Exchange) -> None:
+        """Keep an exchange that has ended; nobody changes it any more. Health probes are not kept."""
+        asked, usage = exchange.asked, exchange.usage
+        if (
+            asked is None
+            or exchange.fault is not None
+            or exchange.losses
+            or exchange.changes
+            or exchange.metadata
+            or exchange.bodies is not None
+            or len(exchange.attempts) != 1
+            or len(asked) > _NAME
+            or (usage is not None and (usage.extra is not None or usage.others))
+        ):
+            self._note_unusual(exchange)
+        else:
+            self._models.append(exchange)
+
+    def _note_unusual(self, exchange: Exchange) -> None:
+        if not self.keep or (exchange.asked is None and exchange.fault is None and not exchange.attempts):
+            return
+        kept = lean(exchange)
+        if exchange.asked is None:
+            kept.bodies = None  # of files, sessions, or these very answers
+            self._others.append(kept)
+            return
+        self._models.append(kept)
+        if kept.bodies is not None:
+            self._bodied.append(kept)
+            self._size += _size(kept)
+            self._drop_bodies()
+
+    def _drop_bodies(self) -> None:
+        """Drop the oldest bodies until the others have room."""
+        while len(self._bodied) > self.keep or self._size > self._room:
+            oldest = self._bodied.popleft()
+            self._size -= _size(oldest)
+            oldest.bodies = None
+
+    def resize(self, keep: int, room: int = 0, body: int = 0) -> None:
+        """Keep another number from now on. The latest of those that are kept stay."""
+        self.keep, self.body, self._room = keep, body if keep else 0, room
+        self._models = deque(self._models, maxlen=keep)
+        self._others = deque(self._others, maxlen=(keep + 9) // 10)
+        self._drop_bodies()
+
+    def all(self) -> Iterator[Exchange]:
+        """All that are kept, in no order."""
+        return chain(self._models, self._others)
+
+    def find(self, id_: str) -> Exchange | None:
+        """The exchange with this id, or the latest with this request id; None = it is not kept."""
+        found = [one for one in self.all() if id_ in (one.id, one.request_id)]
+        return max(found, key=place, default=None)
+
+    def listed(self, wanted: Wanted, before: tuple[float, str] | None, limit: int) -> list[Exchange]:
+        """At most `limit` of the wanted exchanges, the latest first. before: only those that come after this
+        place in the list.
+        """
+        found = [one for one in self.all() if wanted.matches(one)]
+        if before is not None:
+            found = [one for one in found if place(one) < before]
+        return sorted(found, key=place, reverse=True)[:limit]
+
+
+def place(exchange: Exchange) -> tuple[float, str]:
+    """The place of an exchange in a list: when it began (Unix seconds), and its id."""
+    return exchange.created, exchange.id
+
+
+def _size(exchange: Exchange) -> int:
+    bodies = exchange.bodies
+    return 0 if bodies is None else len(bodies.request) + len(bodies.answer)
+
+
+# A copy of bounded size ----------------------------------------------------------------------------------
+
+
+def lean(exchange: Exchange) -> Exchange:
+    """A copy of an exchange without what clients and providers can make large; the foremost losses stay."""
+    losses, changes = exchange.losses, exchange.changes
+    if len(losses) > _ENTRIES:
+        left = f"{len(losses) - _ENTRIES} further losses are not kept"
+        last = msgspec.structs.replace(losses[-1], path="$", reason=left, severity="hint")
+        losses = (*exchange.foremost_losses(_ENTRIES), last)
+    if len(changes) > _ENTRIES:
+        left = f"{len(changes) - _ENTRIES} further changes are not kept"
+        changes = (*changes[:_ENTRIES], msgspec.structs.replace(changes[-1], path=None, to="", reason=left))
+    return msgspec.structs.replace(
+        exchange,
+        path=cut(exchange.path),
+        asked=exchange.asked and cut(exchange.asked),
+        answered=exchange.answered and cut(exchange.answered),
+        attempts=[_lean_attempt(attempt) for attempt in exchange.attempts[-_ATTEMPTS:]],
+        losses=tuple(
+            msgspec.structs.replace(loss, path=cut(loss.path), reason=cut(loss.reason, _TEXT))
+            for loss in losses
+        ),
+        changes=tuple(
+            msgspec.structs.replace(
+                change, path=change.path and cut(change.path), to=cut(change.to), reason=cut(change.reason)
+            )
+            for change in changes
+        ),
+        taken=((), ()),
+        metadata=_EMPTY,
+        usage=exchange.usage and msgspec.structs.replace(exchange.usage, extra=None, others=()),
+        fault=exchange.fault and _lean_fault(exchange.fault),
+        end=exchange.end and cut(exchange.end),
+    )
+
+
+def _lean_attempt(attempt: AttemptRecord) -> AttemptRecord:
+    return msgspec.structs.replace(
+        attempt,
+        deployment=cut(attempt.deployment),
+        fault=attempt.fault and _lean_fault(attempt.fault),
+    )
+
+
+def _lean_fault(fault: ir.Fault) -> ir.Fault:
+    return msgspec.structs.replace(
+        fault,
+        message=cut(fault.message, _TEXT),
+        code=fault.code and cut(fault.code, _WORD),
+        param=fault.param and cut(fault.param, _WORD),
+        type=fault.type and cut(fault.type, _WORD),
+        extra=None,
+    )
+
+
+def cut(text: str, most: int = _NAME) -> str:
+    """The text, cut to at most `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,217 @@
+"""The trace of an exchange as JSON: one line of a list, or all that was decided, tried, waited for and lost.
+
+Made only when somebody asks. Times are milliseconds after the exchange began. A message of an error that is
+the client's is left out: it may repeat a part of the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.exchange import AttemptRecord, Exchange, KeptBodies, Wait
+from dragoman.observe.log import utc
+
+
+def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
+    """One exchange in a list, in the words of the access log. `created_at` is not rounded: with the id it is
+    the exchange's place in the list, also for other workers.
+    """
+    fault = exchange.fault
+    return {
+        "id": exchange.id,
+        "object": "exchange",
+        "request_id": exchange.request_id,
+        "worker": worker,
+        "created_at": exchange.created,
+        "time": utc(exchange.created),
+        "client": exchange.client,
+        "method": exchange.method,
+        "path": exchange.path,
+        "operation": exchange.operation,
+        "model": exchange.asked,
+        "deployment": exchange.answered,
+        "mode": exchange.mode,
+        "stream": exchange.streamed,
+        "status": exchange.status,
+        "end": exchange.end,
+        "error": None if fault is None else fault.code or fault.kind,
+        "attempts": len(exchange.attempts),
+        "losses": len(exchange.losses),
+        "tokens": _tokens(exchange.usage),
+        "total_ms": _ms(exchange, exchange.ended),
+    }
+
+
+def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dict[str, Any]:
+    """All that is known of one exchange. now: monotonic seconds, for one that still runs."""
+    began = exchange.began
+    until = exchange.ended if exchange.ended is not None else now
+    told = summary(exchange, worker)
+    told |= {
+        "phase": exchange.phase,
+        "face": exchange.face,
+        "address": exchange.address,
+        "forwarded_for": exchange.forwarded,
+        "user_agent": exchange.agent,
+        "tags": list(exchange.tags),
+        "error": _error(exchange.fault),
+        "candidates": candidates(exchange),
+        "attempts": [_attempt(exchange, one) for one in exchange.attempts],
+        "waits": [_wait(exchange, one) for one in exchange.waits],
+        "losses": [msgspec.structs.asdict(loss) for loss in exchange.losses],
+        "changes": [msgspec.structs.asdict(change) for change in exchange.changes],
+        "first_content_ms": _ms(exchange, exchange.first),
+        "total_ms": _ms(exchange, until),
+        "upstream_ms": round(exchange.waited * 1000, 3),
+        "gateway_ms": None if until is None else round(max(0.0, until - began - exchange.waited) * 1000, 3),
+    }
+    if exchange.bodies is not None:
+        told["bodies"] = _bodies(exchange.bodies)
+    return told
+
+
+def candidates(exchange: Exchange) -> list[dict[str, Any]]:
+    """Who could have been called, in that order, each with its `state`: `called` (with the numbers of its
+    attempts); `resting`, `refused` or `failing` (it comes after others); `dropped` (it cannot answer this
+    request); `not_needed` (another one has answered) or `not_called` (the failure ended the attempts).
+    """
+    rows: list[dict[str, Any]] = []
+    if exchange.weighed:
+        for one in exchange.weighed:
+            rows.append(_candidate(exchange, one.deployment, one.key_tail, one.state))
+            if one.state != "ready":
+                rows[-1] |= {"why": one.why, "seconds": one.seconds and round(one.seconds, 3)}
+    else:
+        dropped = {name for name, _ in exchange.dropped}
+        left = [one.name for one in exchange.deployments if one.name not in dropped]
+        rows += [_candidate(exchange, name, None, "ready") for name in left]
+    told = {number for row in rows for number in row["attempts"]}
+    for place, attempt in enumerate(exchange.attempts):
+        if number_of(attempt, place) not in told:  # a provider's files, or a candidate that joined later
+            rows.append(_candidate(exchange, attempt.deployment, attempt.key_tail, "ready"))
+            told.update(rows[-1]["attempts"])
+    for name, why in exchange.dropped:
+        rows.append({**_row(name, None, "dropped"), "why": why})
+    return rows
+
+
+def _candidate(exchange: Exchange, deployment: str, tail: str | None, state: str) -> dict[str, Any]:
+    """A candidate's row. tail: None = whichever key was used."""
+    numbers: list[int] = []
+    for place, attempt in enumerate(exchange.attempts):
+        if attempt.deployment == deployment and (tail is None or attempt.key_tail == tail):
+            numbers.append(number_of(attempt, place))
+            tail = attempt.key_tail
+    if numbers:
+        state = "called"
+    elif state == "ready":
+        state = "not_needed" if exchange.fault is None else "not_called"
+    return {**_row(deployment, tail, state), "attempts": numbers}
+
+
+def _row(deployment: str, key: str | None, state: str) -> dict[str, Any]:
+    return {
+        "deployment": deployment,
+        "key": key,
+        "state": state,
+        "why": None,
+        "seconds": None,
+        "attempts": list[int](),
+    }
+
+
+def number_of(attempt: AttemptRecord, place: int) -> int:
+    """The number of an attempt, from 1, which its id ends in. place: its place among those that are kept."""
+    number = attempt.id.rpartition("-")[2]
+    return int(number) if number.isdecimal() else place + 1
+
+
+def _attempt(exchange: Exchange, attempt: AttemptRecord) -> dict[str, Any]:
+    fault = attempt.fault
+    return {
+        "number": number_of(attempt, exchange.attempts.index(attempt)),
+        "id": attempt.id,
+        "deployment": attempt.deployment,
+        "key": attempt.key_tail,
+        "key_source": attempt.key_source,
+        "mode": attempt.mode,
+        "reasons": list(attempt.reasons),
+        "status": attempt.status,
+        "outcome": _outcome(exchange, attempt),
+        "error": _error(fault),
+        "began_ms": _ms(exchange, attempt.started),
+        "connected_ms": _ms(exchange, attempt.sent),
+        "first_byte_ms": _ms(exchange, attempt.answered),
+        "first_content_ms": _ms(exchange, attempt.first),
+        "ended_ms": _ms(exchange, attempt.ended),
+    }
+
+
+def _outcome(exchange: Exchange, attempt: AttemptRecord) -> str | None:
+    """The class of an attempt's failure; else `answered`, or `broken_off` by the client or a hook. None = it
+    still runs.
+    """
+    if attempt.outcome is not None or attempt.ended is None:
+        return attempt.outcome
+    return "answered" if attempt.fault is None and exchange.end in {None, "done"} else "broken_off"
+
+
+def _wait(exchange: Exchange, wait: Wait) -> dict[str, Any]:
+    return {
+        "reason": wait.reason,
+        "began_ms": _ms(exchange, wait.began),
+        "ms": round(wait.seconds * 1000, 3),
+    }
+
+
+def _error(fault: ir.Fault | None) -> dict[str, Any] | None:
+    if fault is None:
+        return None
+    return {
+        "kind": fault.kind,
+        "code": fault.code,
+        "param": fault.param,
+        "blame": fault.blame,
+        "status": fault.status,
+        "retry_after": fault.retry_after,
+        "message": None if fault.blame == "client" else fault.message,
+    }
+
+
+def _tokens(usage: ir.Usage | None) -> dict[str, Any] | None:
+    if usage is None:
+        return None
+    return {
+        "in": usage.input_total,
+        "cached": usage.cache_read,
+        "cache_write": usage.cache_write,
+        "out": usage.output_total,
+        "reasoning": usage.reasoning,
+        "estimated": usage.estimated,
+    }
+
+
+def _bodies(bodies: KeptBodies) -> dict[str, Any]:
+    return {
+        "request": _body(bodies.request, bodies.request_size),
+        "response": _body(bodies.answer, bodies.answer_size),
+    }
+
+
+def _body(data: bytes | bytearray, size: int) -> dict[str, Any]:
+    return {"bytes": size, "kept": len(data), "text": bytes(data).decode("utf-8", "replace")}
+
+
+def _ms(exchange: Exchange, at: float | None) -> float | None:
+    """Milliseconds from the beginning of the exchange to `at` (monotonic seconds)."""
+    return None if at is None else round((at - exchange.began) * 1000, 3)
+
+
+def newest_first(pages: Sequence[Sequence[dict[str, Any]]], limit: int) -> list[dict[str, Any]]:
+    """The lines of several processes' lists as one, the latest first, at most `limit`."""
+    lines = [line for page in pages for line in page]
+    return sorted(lines, key=lambda line: (line["created_at"], line["id"]), reverse=True)[:limit]

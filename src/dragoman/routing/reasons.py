@@ -1,0 +1,97 @@
+"""Why a request's candidates stood in their order: what was known of each deployment and key at that moment.
+
+The order itself is made by `routing.health`. These values explain it later, when that knowledge has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from dragoman.routing.health import Asking, Health
+from dragoman.routing.outcome import Outcome
+from dragoman.routing.route import Candidate, Route
+
+State: TypeAlias = Literal["ready", "failing", "resting", "refused"]
+"""What was known of a candidate: nothing against it (`ready`); its deployment has failed several times in a
+row, so it comes after others (`failing`); its key has to wait until the provider's rate limit is over
+(`resting`); its key was refused, or may not use the model, so it is called only if nobody else can be
+(`refused`).
+"""
+
+
+class Weighed(msgspec.Struct, frozen=True):
+    """One candidate. key_tail: the last characters of its key, None = no key. seconds: how long the state
+    lasts, None = unknown, or it does not end by itself. why: further words.
+    """
+
+    deployment: str
+    key_tail: str | None
+    state: State
+    seconds: float | None = None
+    why: str | None = None
+
+
+def weighed(
+    health: Health, route: Route, asking: Asking, now: float, begun: Candidate | None = None
+) -> tuple[Weighed, ...]:
+    """The candidates of a route in the order of `asking`; those that are not called come last. now: monotonic
+    seconds. begun: who was called before anybody was weighed, because nothing was known against anybody.
+    """
+    first = () if begun is None else (Weighed(begun.deployment.name, _tail(health, begun), "ready"),)
+    named = set() if begun is None else {_place(begun)}
+    ready = [one for one in asking.ready if _place(one) not in named]
+    resting = [rest for rest in asking.resting if _place(rest[1]) not in named]
+    named.update(map(_place, (*ready, *(one for _, one in resting))))
+    left = [one for one in _all(health, route) if _place(one) not in named]
+    return (
+        *first,
+        *(_standing(health, one, now) for one in ready),
+        *(_resting(health, one, until - now) for until, one in resting),
+        *(_standing(health, one, now) for one in left),
+    )
+
+
+def _resting(health: Health, candidate: Candidate, seconds: float) -> Weighed:
+    why = Outcome.KEY_TRANSIENT.value
+    return Weighed(candidate.deployment.name, _tail(health, candidate), "resting", seconds, why)
+
+
+def _standing(health: Health, candidate: Candidate, now: float) -> Weighed:
+    """A candidate that does not rest."""
+    deployment, tail = candidate.deployment, _tail(health, candidate)
+    pool = health.pools.get(deployment.provider)
+    key = None if pool is None else pool.keys[candidate.account]
+    if key is not None and key.comes_last(deployment.model, now):
+        return Weighed(deployment.name, tail, "refused", None, key.retired or Outcome.KEY_MODEL.value)
+    failed = health.breakers.states.get(deployment.name)
+    if failed is not None and failed.until:
+        trying = "; another request tries it now" if failed.trying else ""
+        why = f"{failed.failed} failures in a row{trying}"
+        return Weighed(deployment.name, tail, "failing", max(0.0, failed.until - now), why)
+    return Weighed(deployment.name, tail, "ready")
+
+
+def _all(health: Health, route: Route) -> Sequence[Candidate]:
+    """All deployments of a route, each with all keys of its provider."""
+    return [
+        Candidate(deployment, place)
+        for deployment in route.deployments
+        for place in range(_keys(health, deployment.provider))
+    ]
+
+
+def _keys(health: Health, provider: str) -> int:
+    pool = health.pools.get(provider)
+    return 1 if pool is None else len(pool.keys)
+
+
+def _place(candidate: Candidate) -> tuple[str, int]:
+    return candidate.deployment.name, candidate.account
+
+
+def _tail(health: Health, candidate: Candidate) -> str | None:
+    pool = health.pools.get(candidate.deployment.provider)
+    return None if pool is None else pool.keys[candidate.account].tail

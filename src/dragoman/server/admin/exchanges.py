@@ -1,0 +1,195 @@
+"""/admin/exchanges: the latest requests of all workers, and the trace of each; for keys of the scope `admin`.
+
+Each worker keeps its own (`observe.finished`). The worker that is asked asks the others and joins what they
+say. What looks like a key is removed from all texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, get_args
+
+import msgspec
+
+from dragoman import ir
+from dragoman.assembly.core import Core
+from dragoman.dialects.table import DEFAULT
+from dragoman.errors import RequestFailed
+from dragoman.exchange import Exchange
+from dragoman.observe.finished import Trait, Wanted, place
+from dragoman.observe.trace import detail, newest_first, summary
+from dragoman.server.admin.redaction import Redaction, secrets_in
+from dragoman.server.client import HttpClient
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.wire.json import encode
+
+LIST: Final = "exchanges.list"
+ONE: Final = "exchanges.one"
+_UNSTORED: Final = ((b"cache-control", b"no-store"),)
+_TRAITS: Final = get_args(Trait)
+
+
+class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The query of a list; a field that is left out matches everything.
+
+    client, model, deployment, provider, end, q: as in `Wanted`. status: `404`, `4xx`. since, until: Unix
+    seconds, or a time of RFC 3339. has: `losses`, `failover`, `error`; several are separated by commas.
+    limit: the most members. after: the id of the last member of the page before.
+    """
+
+    client: str | None = None
+    model: str | None = None
+    deployment: str | None = None
+    provider: str | None = None
+    status: Annotated[str, msgspec.Meta(pattern=r"^[1-5](?:[0-9]{2}|xx)$")] | None = None
+    end: str | None = None
+    since: str | None = None
+    until: str | None = None
+    has: str | None = None
+    q: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    after: str | None = None
+
+    def wanted(self) -> Wanted:
+        """What the filters ask for. Raises RequestFailed (400), which names the field."""
+        traits = [] if self.has is None else self.has.split(",")
+        if unknown := [one for one in traits if one not in _TRAITS]:
+            raise RequestFailed(_invalid("has", f"{unknown[0][:40]!r} is not one of {', '.join(_TRAITS)}"))
+        return Wanted(
+            client=self.client,
+            model=self.model,
+            deployment=self.deployment,
+            provider=self.provider,
+            status=self.status,
+            end=self.end,
+            since=_moment("since", self.since),
+            until=_moment("until", self.until),
+            has=msgspec.convert(traits, tuple[Trait, ...]),
+            q=self.q,
+        )
+
+
+class _Page(msgspec.Struct, frozen=True):
+    """What one worker asks another for: the wanted exchanges after a place in the list."""
+
+    wanted: Wanted
+    limit: int
+    before: tuple[float, str] | None = None
+
+
+class ExchangesApi:
+    """The exchanges of one gateway, its other workers included."""
+
+    def __init__(self, gateway: Core) -> None:
+        self._gateway = gateway
+        gateway.peers.receive(LIST, self._page)
+        gateway.peers.receive(ONE, self._own)
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        yield Endpoint("/admin/exchanges", DEFAULT, {"GET": Handler(self.listed)}, scope="admin")
+        one = {"GET": Handler(self.one)}  # clients choose the ids of requests, slashes too
+        yield Endpoint("/admin/exchanges/{id}", DEFAULT, one, scope="admin", slashes=True)
+
+    async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+        """Send one line for each of the wanted exchanges, the latest first."""
+        query = _query(request.query)
+        page = _Page(query.wanted(), query.limit + 1, await self._after(query.after))
+        pages = [self._page(page), *await self._asked(LIST, msgspec.to_builtins(page))]
+        lines = newest_first(pages, query.limit + 1)
+        told = {
+            "object": "list",
+            "data": lines[: query.limit],
+            "has_more": len(lines) > query.limit,
+            "worker": self._gateway.worker,
+            "workers": self._gateway.workers,
+            "reporting": len(pages),
+        }
+        await client.answer(200, _UNSTORED, encode(told))
+
+    async def one(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+        """Send the trace of one exchange. Raises RequestFailed (404)."""
+        found = await self._found(request.params["id"])
+        if found is None:
+            keep = self._gateway.finished.keep
+            text = (
+                f"There is no exchange {request.params['id'][:128]!r}, or it is older than the last {keep}."
+            )
+            raise RequestFailed(ir.Fault("not_found", text, "exchange_not_found"))
+        await client.answer(200, _UNSTORED, encode(found))
+
+    async def _after(self, id_: str | None) -> tuple[float, str] | None:
+        """The place of the exchange that ended the page before. Raises RequestFailed if nobody keeps it."""
+        if id_ is None:
+            return None
+        if (own := self._gateway.finished.find(id_)) is not None:
+            return place(own)
+        if (found := await self._found(id_)) is None:
+            raise RequestFailed(_invalid("after", f"the list has no member {id_[:64]!r}, or no longer"))
+        return found["created_at"], found["id"]
+
+    async def _found(self, id_: str) -> dict[str, Any] | None:
+        """The trace of an exchange, wherever it is kept; None = nobody keeps it."""
+        own = self._own(id_)
+        found = [own] if own is not None else [one for one in await self._asked(ONE, id_) if one is not None]
+        return max(found, key=lambda one: float(one["created_at"]), default=None)
+
+    async def _asked(self, subject: str, value: Any) -> list[Any]:
+        return await self._gateway.peers.ask(subject, value) if self._gateway.workers > 1 else []
+
+    # What this worker keeps ---------------------------------------------------------------------------
+
+    def _page(self, value: Any) -> list[dict[str, Any]]:
+        """The lines of this worker. value: a `_Page`, or the same as JSON from another worker."""
+        page = value if isinstance(value, _Page) else msgspec.convert(value, _Page)
+        found = self._gateway.finished.listed(page.wanted, page.before, page.limit)
+        lines = [summary(one, self._gateway.worker) for one in found]
+        told: list[dict[str, Any]] = self._redaction().value(lines)
+        return told
+
+    def _own(self, id_: str) -> dict[str, Any] | None:
+        """The trace of an exchange of this worker, also of one that runs; None = it has none."""
+        gateway = self._gateway
+        found = gateway.finished.find(id_)
+        if found is None:
+            running = [one for one in gateway.exchanges if id_ in (one.id, one.request_id)]
+            found = max(running, key=place, default=None)
+        if found is None:
+            return None
+        told = detail(found, gateway.worker, gateway.seams.monotonic())
+        shown: dict[str, Any] = self._redaction().value(told)
+        return shown
+
+    def _redaction(self) -> Redaction:
+        return Redaction(secrets_in(self._gateway.config))
+
+
+def _query(stated: Mapping[str, str]) -> Query:
+    try:
+        return msgspec.convert(dict(stated), Query, strict=False)
+    except msgspec.ValidationError as error:
+        what, _, at = str(error).partition(" - at `$.")
+        name = at.rstrip("`") or what.partition("`")[2].partition("`")[0]
+        raise RequestFailed(_invalid(name, what[:1].lower() + what[1:])) from None
+
+
+def _moment(name: str, stated: str | None) -> float | None:
+    """A time in Unix seconds; None = none is stated. Raises RequestFailed if it cannot be read."""
+    if stated is None:
+        return None
+    try:
+        return float(stated)
+    except ValueError:
+        pass
+    try:
+        found = datetime.fromisoformat(stated)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        wanted = "Unix seconds, or a time with a time zone such as 2026-01-31T09:30:00Z"
+        raise RequestFailed(_invalid(name, f"expected {wanted}"))
+    return found.timestamp()
+
+
+def _invalid(name: str, why: str) -> ir.Fault:
+    return ir.Fault("invalid_request", f"{name}: {why}.", "invalid_value", name)

@@ -1,0 +1,89 @@
+"""Removes secrets from texts that are shown to people: the known ones, and whatever has the form of a key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.dialects.failure import redact
+from dragoman.seams.secret import Secret
+
+REDACTED: Final = "[redacted]"
+_SHORTEST: Final = 8
+"""Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""
+_SHORT: Final = 300
+_MOST: Final = 10_000
+"""Of texts up to `_SHORT` characters, so many are remembered."""
+_HARMLESS: Final = re.compile(r"(?:req|ex)_[0-9a-f]{32}(?:-\d+)?|\d{4}-\d\d-\d\dT[0-9:.]+Z")
+"""Matches ids that the gateway has made, and times: a list has a thousand of them."""
+_FORMS: Final = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\b(?:rk|nvapi|csk|tgp|ghp|gho|ghs|github_pat|glpat|xox[abp])[-_][\w-]{12,}",
+    re.DOTALL,
+)
+"""Matches keys and tokens beyond those of model providers, which `dialects.failure.redact` finds."""
+_NAMED: Final = re.compile(
+    r"""((?:authorization|(?:api|access)[-_ ]?key|access[-_]?token|client[-_]?secret|passw(?:or)?d|secret)"""
+    r"""\\?["']?\s*[:=]\s*\\?["']?(?:(?:bearer|basic)\s+)?|\b(?:bearer|basic)\s+)"""
+    r"""([^\s"'\\,;}&]{8,})"""
+    r"""|(://[^/\s:@]*:)([^/\s@]+)(?=@)"""
+    r"""|([?&](?:key|token|sig|signature)=)([^&\s"'\\]+)""",
+    re.IGNORECASE,
+)
+"""Matches values beside names that say that they are secrets, and passwords in URLs."""
+
+
+class Redaction:
+    """Removes secrets. known: secrets that are removed wherever they stand, unless they are very short."""
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self._known = sorted({one for one in known if len(one) >= _SHORTEST}, key=len, reverse=True)
+        self._met: dict[str, str] = {}
+        """What became of short texts: in a list most of them repeat."""
+
+    def text(self, text: str) -> str:
+        """The text with `[redacted]` in place of each secret."""
+        if len(text) < _SHORTEST or _HARMLESS.fullmatch(text):
+            return text
+        if (met := self._met.get(text)) is not None:
+            return met
+        shown = text
+        for secret in self._known:
+            if secret in shown:
+                shown = shown.replace(secret, REDACTED)
+        shown = _NAMED.sub(_hide, _FORMS.sub(REDACTED, redact(shown)))
+        if len(text) <= _SHORT and len(self._met) < _MOST:
+            self._met[text] = shown
+        return shown
+
+    def value(self, value: Any) -> Any:
+        """The same for all texts in a JSON value, but for the names of members."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {name: self.value(inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(inner) for inner in value]
+        return value
+
+
+def _hide(found: re.Match[str]) -> str:
+    return (found[1] or found[3] or found[5]) + REDACTED
+
+
+def secrets_in(value: Any) -> Iterator[str]:
+    """All secrets within a value: a `Secret`, or a struct, mapping or sequence that contains some."""
+    if isinstance(value, Secret):
+        yield value.reveal()
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from secrets_in(getattr(value, name))
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from secrets_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from secrets_in(inner)

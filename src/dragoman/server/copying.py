@@ -1,0 +1,63 @@
+"""Copies the body of an answer into the exchange's record while it is sent, if `trace.bodies` is set."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Final
+
+from dragoman.engine.client import Headers
+from dragoman.exchange import KeptBodies
+from dragoman.server.channel import Channel
+
+_READABLE: Final = (b"application/json", b"text/", b"application/x-ndjson")
+"""The beginnings of the content types that are copied: no pictures, no sound, no files."""
+
+
+class Copying:
+    """A Channel that writes into another one, and keeps the beginning of the body."""
+
+    __slots__ = ("_bodies", "_channel", "_readable")
+
+    def __init__(self, channel: Channel, bodies: KeptBodies) -> None:
+        self._channel = channel
+        self._bodies = bodies
+        self._readable = False
+
+    @property
+    def begun(self) -> bool:
+        """See `Channel`."""
+        return self._channel.begun
+
+    @property
+    def lost(self) -> bool:
+        """See `Channel`."""
+        return self._channel.lost
+
+    def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
+        """See `Channel`."""
+        self._look(headers)
+        self._copy(body)
+        return self._channel.whole(status, headers, body)
+
+    def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
+        """See `Channel`."""
+        self._look(headers)
+        return self._channel.begin(status, headers)
+
+    def write(self, data: bytes) -> Awaitable[None] | None:
+        """See `Channel`."""
+        self._copy(data)
+        return self._channel.write(data)
+
+    def end(self, data: bytes) -> Awaitable[None] | None:
+        """See `Channel`."""
+        self._copy(data)
+        return self._channel.end(data)
+
+    def _look(self, headers: Headers) -> None:
+        kinds = [value for name, value in headers if name == b"content-type"]
+        self._readable = bool(kinds) and kinds[0].startswith(_READABLE)
+
+    def _copy(self, data: bytes) -> None:
+        if self._readable:
+            self._bodies.told(data)

@@ -1,0 +1,82 @@
+"""No secret is shown: neither a known one nor what looks like one."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragoman.config.load import load
+from dragoman.seams.secret import Secret
+from dragoman.server.admin.redaction import Redaction, secrets_in
+
+KNOWN = "a-secret-without-any-form"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the key sk-proj-abcdefgh0123456789",
+        "sk-ant-api03-abcdefgh0123456789_-xyz",
+        "AIzaSyD-abcdefghijklmnopqrstuv0123456",
+        "ghp_abcdefghijklmnop0123456789abcdefghij",
+        "glpat-abcdefghijklmnop0123",
+        "xoxb-123456789012-abcdefghijklmnop",
+        "AKIAIOSFODNN7EXAMPLE",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+        "Authorization: Bearer abcdef0123456789",
+        '{"api_key": "hunter2hunter2"}',
+        r'{"arguments": "{\"password\": \"hunter2hunter2\"}"}',
+        "https://ann:hunter2@host.example/path",
+        "https://host.example/v1?key=hunter2hunter2&a=b",
+        "-----BEGIN RSA PRIVATE KEY-----\nabcdef\n-----END RSA PRIVATE KEY-----",
+        f"before {KNOWN} after",
+    ],
+)
+def test_what_is_a_secret_is_hidden(text: str) -> None:
+    shown = Redaction([KNOWN]).text(text)
+    assert "[redacted]" in shown
+    parts = ("hunter2", "0123456789", "EXAMPLE", "abcdef", "c2lnbmF0dXJl", "abcdefghijklmnop", KNOWN)
+    assert [part for part in parts if part in shown] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "req_44f962aaaae21616ca210f5a43b5030a",
+        "ex_44f962aaaae21616ca210f5a43b5030a-1",
+        "openai/gpt-4o-2024-08-06",
+        "anthropic/claude-sonnet-4-5-20250929",
+        "upstream/first_byte/rate_limit_exceeded",
+        "2026-11-23T09:16:53.071Z",
+        "What is the secret of a good bread?",
+        "$.tools[3].function.parameters: the Messages API has no such member",
+        "https://host.example/a/path?page=2",
+    ],
+)
+def test_other_texts_stay(text: str) -> None:
+    assert Redaction([KNOWN]).text(text) == text
+
+
+def test_the_longest_of_several_goes_as_a_whole() -> None:
+    assert Redaction(["abcdefgh", "abcdefgh-more"]).text("abcdefgh-more") == "[redacted]"
+
+
+def test_very_short_ones_are_words() -> None:
+    assert Redaction(["eu"]).text("neutral") == "neutral"
+
+
+def test_all_texts_of_a_value() -> None:
+    shown = Redaction([KNOWN]).value({"a": [KNOWN, 1, None, {"b": (KNOWN,)}], KNOWN: True})
+    assert shown == {"a": ["[redacted]", 1, None, {"b": ["[redacted]"]}], KNOWN: True}
+
+
+def test_the_secrets_of_a_configuration_are_found_wherever_they_stand() -> None:
+    settings = {
+        "providers": {
+            "up": {"base_url": "http://up.example", "keys": ["key-one-1"], "headers": {"x": "header-1"}}
+        },
+        "models": {"m": {"use": "up/m", "headers": {"y": "header-2"}}},
+        "auth": {"keys": [{"name": "ann", "key": "client-key-1234567"}]},
+    }
+    found = set(secrets_in(load(settings, {}).config))
+    assert found >= {"key-one-1", "header-1", "header-2", "client-key-1234567"}
+    assert set(secrets_in([Secret("a"), {"b": Secret("b")}, "c", 1])) == {"a", "b"}
