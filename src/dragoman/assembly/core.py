@@ -23,15 +23,15 @@ from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.checks import checks_of
 from dragoman.assembly.health import adopt
 from dragoman.assembly.metrics import know, of_gateway, of_process, outcome_of
-from dragoman.assembly.names import limits_of
+from dragoman.assembly.names import limits_of, made_under
 from dragoman.assembly.parts import Part
 from dragoman.assembly.reload import Outcome, Reloads
 from dragoman.assembly.sharing import share
+from dragoman.assembly.store_health import store_health
 from dragoman.capacity.gates import Gates
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.capacity.places import PlacesFile, SharedPlaces
 from dragoman.config.load import Loaded, load
-from dragoman.config.settings import Config
 from dragoman.dialects import compatibility
 from dragoman.dialects.compatibility import Compatibility
 from dragoman.dialects.dialect import Dialect
@@ -56,7 +56,6 @@ from dragoman.routing.route import Deployment, Entry, Model, Route
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.peers import Peers
-from dragoman.state.store import StoreFailed
 from dragoman.stores.open import located
 from dragoman.turns.background import Background
 from dragoman.turns.keeping import Keeping
@@ -81,8 +80,6 @@ _TOLD_EVERY = 0.5
 """Seconds between two reports of a worker's counts to the other workers."""
 _PROVES_NOTHING = frozenset({"simulate"})
 """Names of providers whose failures do not change the gateway's `status`."""
-_STORE_WAIT = 0.5
-"""Seconds for which a health answer waits until the store has counted its sessions."""
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", "gateway_closed", blame="gateway")
 
 
@@ -328,7 +325,7 @@ class Core:
             return []
         if self._assembly is None:  # closed meanwhile
             return assembly.parts.new()
-        self.made = _made_under(self.made, before, self.config, assembly)
+        self.made = made_under(self.made, before, self.config, assembly.upstreams)
         names = msgspec.structs.replace(assembly.names, table=assembly.names.table.also(dict(self.made)))
         self._assembly = assembly = msgspec.structs.replace(assembly, names=names)
         adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
@@ -579,7 +576,7 @@ class Core:
             },
         }
         if self._assembly is not None:
-            store = await self._store_health(self._assembly)
+            store = await self._asked_store(self._assembly)
             state["sessions"] = self._sessions
             if details:
                 state["store"] = store
@@ -626,7 +623,7 @@ class Core:
         """
         assert self.metrics is not None
         if self._assembly is not None:
-            await self._store_health(self._assembly)
+            await self._asked_store(self._assembly)
         self._publish(asking)
         now = self.seams.monotonic()
         stated = of_gateway(
@@ -634,37 +631,8 @@ class Core:
         )
         return self.metrics.page(stated, now)
 
-    async def _store_health(self, assembly: Assembly) -> dict[str, Any]:
+    async def _asked_store(self, assembly: Assembly) -> dict[str, Any]:
         """The store's part of the health answer. Sets `_sessions` if the store counts them in time."""
-        store = assembly.store
-        health: dict[str, Any] = {"kind": store.kind}
-        if store.healthy is not None:
-            try:
-                with assembly.deadlines.within(_STORE_WAIT):
-                    self._sessions = await store.sessions.count()
-            except StoreFailed:
-                pass  # the store has noted the failure itself
-            except TimeoutError:
-                return {**health, "healthy": False, "last_error": "it does not answer"}
-        return {**health, "healthy": store.healthy, "last_error": store.last_error}
-
-
-def _made_under(
-    made: Mapping[str, Route], before: Config, after: Config, assembly: Assembly
-) -> dict[str, Route]:
-    """The names created at run time under another configuration: with its values of the models' headers,
-    without deployments of providers that it has not. A name that has no others is forgotten, which is logged.
-    """
-    fresh: dict[str, str] = {}
-    for name, model in before.models.items():
-        if (other := after.models.get(name)) is not None:
-            both = model.headers.keys() & other.headers.keys()
-            fresh |= {model.headers[one].reveal(): other.headers[one].reveal() for one in both}
-    stay: dict[str, Route] = {}
-    for name, route in made.items():
-        left = tuple(one for one in route.deployments if one.provider in assembly.upstreams)
-        if left:
-            stay[name] = msgspec.structs.replace(route, deployments=left).with_headers(fresh)
-        else:
-            log.warning("the model %s, created while the gateway runs, is gone with its provider", name)
-    return stay
+        health, sessions = await store_health(assembly.store, assembly.deadlines)
+        self._sessions = self._sessions if sessions is None else sessions
+        return health

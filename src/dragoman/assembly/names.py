@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from dragoman.errors import ConfigError
 from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Provider
 from dragoman.routing.fallbacks import Fallbacks
-from dragoman.routing.route import Alias, Demands, Entry, Model, Timers
+from dragoman.routing.route import Alias, Demands, Entry, Model, Route, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.routing.spread import Price, Rotation, Spread
 from dragoman.routing.table import Table
@@ -30,6 +31,8 @@ from dragoman.upstreams.local.upstream import LocalModel, embedded
 from dragoman.upstreams.local.weights import WEIGHTS, remedy
 from dragoman.upstreams.local.weights import known as known_weights
 from dragoman.upstreams.simulate import MODELS as SIMULATED
+
+log = logging.getLogger("dragoman.assembly.names")
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -234,3 +237,25 @@ def fallbacks_of(settings: FallbackSettings) -> Fallbacks[str]:
 def timers_of(timeouts: Timeouts) -> Timers:
     """The time limits of calls to a provider, in seconds. timeouts: the settings; 0 = no limit."""
     return Timers(*(float(seconds) if seconds else None for seconds in msgspec.structs.astuple(timeouts)))
+
+
+def made_under(
+    made: Mapping[str, Route], before: Config, after: Config, providers: Container[str]
+) -> dict[str, Route]:
+    """The names created at run time under another configuration: with its values of the models' headers,
+    without deployments of providers that are not in `providers`. A name that has no others is forgotten,
+    which is logged.
+    """
+    fresh: dict[str, str] = {}
+    for name, model in before.models.items():
+        if (other := after.models.get(name)) is not None:
+            both = model.headers.keys() & other.headers.keys()
+            fresh |= {model.headers[one].reveal(): other.headers[one].reveal() for one in both}
+    stay: dict[str, Route] = {}
+    for name, route in made.items():
+        left = tuple(one for one in route.deployments if one.provider in providers)
+        if left:
+            stay[name] = msgspec.structs.replace(route, deployments=left).with_headers(fresh)
+        else:
+            log.warning("the model %s, created while the gateway runs, is gone with its provider", name)
+    return stay

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from dragoman.gateway import Gateway
 from dragoman.net.transport import Transport
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.store import StoreFailed
-from dragoman.stores.memory import MemoryStore
 from tests.unit.server.test_app import Visit
 
 REFUSED = ir.Fault("upstream", "no", code="server_error", blame="upstream")
@@ -125,40 +123,6 @@ async def test_health_opens_no_store_and_counts_what_an_open_one_holds(tmp_path:
     await gateway.close()
     with pytest.raises(StoreFailed):
         await store.sessions.count()
-
-
-class Odd(MemoryStore):
-    """A store that counts as it is told: fails, or never answers."""
-
-    def __init__(self, fails: Exception | None) -> None:
-        super().__init__()
-        self.sessions: Any = self
-        self.healthy = fails is None
-        self.last_error = "lost" if fails else None
-        self._fails = fails
-
-    async def count(self) -> int:
-        if self._fails is not None:
-            raise self._fails
-        await asyncio.Event().wait()
-        return 0
-
-
-@pytest.mark.parametrize(
-    ("fails", "told"), [(StoreFailed("lost"), "lost"), (None, "it does not answer")], ids=["lost", "hangs"]
-)
-async def test_a_store_that_is_ill_makes_health_neither_wait_nor_fail(
-    monkeypatch: pytest.MonkeyPatch, fails: Exception | None, told: str
-) -> None:
-    monkeypatch.setattr("dragoman.assembly.assemble.open_store", lambda *_: Odd(fails))
-    monkeypatch.setattr("dragoman.assembly.core._STORE_WAIT", 0.01)
-    gateway = Gateway()
-    await gateway.start()
-    health = await asyncio.wait_for(gateway.health(details=True), 5)
-    assert health["status"] == "healthy"
-    assert health["store"] == {"kind": "memory", "healthy": False, "last_error": told}
-    assert health["sessions"] is None
-    await gateway.close()
 
 
 async def test_a_start_that_fails_half_way_closes_what_it_made(

@@ -15,7 +15,7 @@ class Wire:
     """A channel that remembers what was written."""
 
     def __init__(self) -> None:
-        self.begun = False
+        self.begun = self.lost = False
         self.written = b""
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
@@ -60,3 +60,9 @@ def test_sound_and_whatever_says_nothing_of_itself_is_not_copied(headers: Header
     wire, bodies = Wire(), KeptBodies(100)
     Copying(wire, bodies).whole(200, headers, b"sound")
     assert (wire.written, bodies.answer_size) == (b"sound", 0)
+
+
+def test_it_knows_whether_the_client_has_gone() -> None:
+    wire = Wire()
+    wire.lost = True
+    assert Copying(wire, KeptBodies(100)).lost

@@ -1,0 +1,28 @@
+"""Asks the store how it is, for the health answer and the metrics."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dragoman.seams.deadlines import Deadlines
+from dragoman.state.store import Store, StoreFailed
+
+_WAIT: Final = 0.5
+"""Seconds to wait until the store has counted its sessions."""
+
+
+async def store_health(store: Store, deadlines: Deadlines) -> tuple[dict[str, Any], int | None]:
+    """The JSON members that tell of the store, and the number of its sessions: None = it did not count them
+    in time, or was not used since the start.
+    """
+    health: dict[str, Any] = {"kind": store.kind}
+    sessions: int | None = None
+    if store.healthy is not None:
+        try:
+            with deadlines.within(_WAIT):
+                sessions = await store.sessions.count()
+        except StoreFailed:
+            pass  # the store has noted the failure itself
+        except TimeoutError:
+            return {**health, "healthy": False, "last_error": "it does not answer"}, None
+    return {**health, "healthy": store.healthy, "last_error": store.last_error}, sessions

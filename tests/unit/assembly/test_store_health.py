@@ -1,0 +1,46 @@
+"""A store that is ill makes no health answer wait or fail."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dragoman.gateway import Gateway
+from dragoman.state.store import StoreFailed
+from dragoman.stores.memory import MemoryStore
+
+
+class Odd(MemoryStore):
+    """A store that counts as it is told: fails, or never answers."""
+
+    def __init__(self, fails: Exception | None) -> None:
+        super().__init__()
+        self.sessions: Any = self
+        self.healthy = fails is None
+        self.last_error = "lost" if fails else None
+        self._fails = fails
+
+    async def count(self) -> int:
+        if self._fails is not None:
+            raise self._fails
+        await asyncio.Event().wait()
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("fails", "told"), [(StoreFailed("lost"), "lost"), (None, "it does not answer")], ids=["lost", "hangs"]
+)
+async def test_a_store_that_is_ill_makes_health_neither_wait_nor_fail(
+    monkeypatch: pytest.MonkeyPatch, fails: Exception | None, told: str
+) -> None:
+    monkeypatch.setattr("dragoman.assembly.assemble.open_store", lambda *_: Odd(fails))
+    monkeypatch.setattr("dragoman.assembly.store_health._WAIT", 0.01)
+    gateway = Gateway()
+    await gateway.start()
+    health = await asyncio.wait_for(gateway.health(details=True), 5)
+    assert health["status"] == "healthy"
+    assert health["store"] == {"kind": "memory", "healthy": False, "last_error": told}
+    assert health["sessions"] is None
+    await gateway.close()
