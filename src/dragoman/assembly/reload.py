@@ -25,8 +25,9 @@ from dragoman.seams.tasks import spawn
 
 log = logging.getLogger("dragoman.assembly.reload")
 
-_UNTIL_RESTART: Final = ("server", "stores", "responses", "sessions", "seals", "discover")
-"""The settings that a running gateway keeps: where it listens, what it holds clients to, what lasts."""
+_UNTIL_RESTART: Final = ("server", "stores", "responses", "sessions", "seals", "metrics", "discover")
+"""The settings that a running gateway keeps: where it listens, what it holds clients to, what
+lasts, who may read its counts."""
 _LOOK: Final = 0.25
 """Seconds between two looks whether the exchanges of an earlier configuration are over."""
 

@@ -145,6 +145,8 @@ class Gates:
         self._now = now
         self._places = places
         self.named: dict[str, Gate] = {}
+        self._former: dict[str, Gate] = {}
+        """Those that no configuration names now. They know the places of running requests if they return."""
 
     def share(self, places: Callable[[str], Places]) -> None:
         """Share the places of all limits with other processes. Before the first `adopt`."""
@@ -153,16 +155,16 @@ class Gates:
     def adopt(self, limits: Mapping[str, Limit]) -> None:
         """Use these limits, by name, from now on. Who has a place keeps it, and who waits goes on waiting."""
         for name in self.named.keys() - limits.keys():
-            gate = self.named.pop(name)
+            gate = self._former[name] = self.named.pop(name)
             gate.limit = Limit()
             self._serve(gate)
         for name, limit in limits.items():
-            known = self.named.get(name)
+            known = self.named.get(name) or self._former.pop(name, None)
             if known is None:
-                self.named[name] = Gate(name, limit, self._places(name))
-            else:
-                known.limit = limit
-                self._serve(known)
+                known = Gate(name, limit, self._places(name))
+            known.limit = limit
+            self.named[name] = known
+            self._serve(known)
 
     def enter(self, held: Held, options: Sequence[Sequence[str]]) -> int | None:
         """Exchange the places in `held` for those of the first option that can be had at once. options: the

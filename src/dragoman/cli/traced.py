@@ -17,6 +17,7 @@ _STATES: Final = {
     "resting": "rests",
     "refused": "called only where nobody else can be",
     "failing": "comes after others",
+    "disabled": "not called",
     "dropped": "left out",
     "not_needed": "not needed",
     "not_called": "not called: no other would do better",
@@ -99,7 +100,7 @@ def _state(one: Trace, failed: Collection[int]) -> str:
     """The mark of a candidate. failed: the numbers of the failed attempts."""
     if one["attempts"]:
         return "bad" if one["attempts"][-1] in failed else "ok"
-    return "warn" if one["state"] in {"resting", "failing", "refused"} else "off"
+    return "warn" if one["state"] in {"resting", "failing", "refused", "disabled"} else "off"
 
 
 def _why(one: Trace) -> str:

@@ -177,7 +177,8 @@ class Flight(msgspec.Struct, eq=False):
         self, candidate: Candidate, backend: Backend | None
     ) -> tuple[Candidate, Backend | None]:
         """The candidate with its backend, or another one if its deployment has no free place, once there is
-        one. Raises RequestFailed if the queue is full, if the wait is too long, or if all rest after it.
+        one. Raises RequestFailed if all rest after it, or if the queue is full or the wait too long, and no
+        fallback can answer.
         """
         runtime, exchange = self.runtime, self.asked.exchange
         if (entry := self._entry) is None:
@@ -188,13 +189,21 @@ class Flight(msgspec.Struct, eq=False):
             round_ = self._round = self._round or self._new_round(candidate)
             found = entry.enters(round_.left)
             if waits := found is None:
-                found = await entry.wait([candidate, *round_.left])
+                queued = exchange.queued
+                try:
+                    found = await entry.wait([candidate, *round_.left])
+                except RequestFailed as refused:
+                    full = round_.on(machine.Full(refused.fault), self.delivery.now())
+                    candidate, backend = await self._follow(round_, full), None
+                    continue
+                finally:
+                    self._stand_still(exchange.queued - queued)
             if found != candidate:
                 round_.swap(found)
                 candidate, backend = found, None
             if not waits or runtime.health.calm or exchange.attempts:
                 return candidate, backend
-            self._round = None  # what was learnt while it waited counts, as at the beginning
+            self._round = self._turned = None  # what was learnt while it waited counts, as at the beginning
             candidate = await self._first()
 
     def _weigh(self, asking: Asking, begun: Candidate | None = None) -> None:
@@ -477,6 +486,13 @@ class Flight(msgspec.Struct, eq=False):
         if self._until is None and (seconds := self.runtime.policy.seconds) is not None:
             self._until = self.delivery.now() + seconds
         return self._until
+
+    def _stand_still(self, seconds: float) -> None:
+        """Let the time of all attempts end later, by so many seconds in a queue, which has its own limit."""
+        if self._until is not None:
+            self._until += seconds
+        if self._round is not None:
+            self._round.pause(seconds)
 
     def _turning(self) -> Turned:
         """The routes that the request has turned to; so far only its own, if nothing has failed."""

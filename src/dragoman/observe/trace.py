@@ -76,8 +76,9 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
 
 def candidates(exchange: Exchange) -> list[dict[str, Any]]:
     """Who could have been called, in that order, each with its `state`: `called` (with the numbers of its
-    attempts); `resting`, `refused` or `failing` (it comes after others); `dropped` (it cannot answer this
-    request); `not_needed` (another one has answered) or `not_called` (the failure ended the attempts).
+    attempts); `resting`, `refused` or `failing` (it comes after others); `disabled` (by an operator);
+    `dropped` (it cannot answer this request); `not_needed` (another one has answered) or `not_called` (the
+    failure ended the attempts).
     """
     rows: list[dict[str, Any]] = []
     if exchange.weighed:

@@ -54,6 +54,14 @@ class Failed(msgspec.Struct, frozen=True):
     fault: ir.Fault
 
 
+class Full(msgspec.Struct, frozen=True):
+    """The candidate that was to start, and all that are left, have no place, and their queue has refused the
+    request.
+    """
+
+    fault: ir.Fault
+
+
 class Timer(msgspec.Struct, frozen=True):
     """The time of the last WakeAt has been reached."""
 
@@ -97,7 +105,7 @@ class GiveUp(msgspec.Struct, frozen=True):
     fault: ir.Fault
 
 
-AttemptEvent: TypeAlias = Begin | FirstContent | Failed | Timer | More[C] | NoMore
+AttemptEvent: TypeAlias = Begin | FirstContent | Failed | Full | Timer | More[C] | NoMore
 Command: TypeAlias = Start[C] | WakeAt | Extend | GiveUp
 
 _FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_MODEL, Outcome.DEPLOYMENT, Outcome.CROWDED})
@@ -131,7 +139,8 @@ class Attempts(Generic[C]):
 
     A prompt that is too long and content that a provider refuses go on with the fallbacks for it, and with
     nobody else; if these fail too, the client is told the first refusal. Any other failure of the caller, and
-    any failure after content, ends the round.
+    any failure after content, ends the round. A queue that refuses the request leads to the fallbacks that
+    are left; if there are none, the client is told so.
 
     random: returns a number from 0 to 1. pool: returns the name of the connection pool that a candidate
     shares with others, None = it shares none. resting: further candidates, and when (monotonic seconds) they
@@ -144,6 +153,7 @@ class Attempts(Generic[C]):
     __slots__ = (
         *("_committed", "_crowded", "_doubtful", "_last", "_left", "_lists", "_more", "_policy", "_pool"),
         *(
+            "_nobody",
             "_random",
             "_refused",
             "_resting",
@@ -192,6 +202,8 @@ class Attempts(Generic[C]):
         self._last: tuple[C, ir.Fault] | None = None
         """The candidate that failed last, and how."""
         self._committed = False
+        self._nobody = NOBODY
+        """The fault if nobody is left who could be asked."""
 
     @property
     def left(self) -> Sequence[C]:
@@ -206,6 +218,11 @@ class Attempts(Generic[C]):
             place += 1
         self._running = self._left.pop(place)
 
+    def pause(self, seconds: float) -> None:
+        """Let the time of all attempts end so much later."""
+        if self._until is not None:
+            self._until += seconds
+
     def on(self, event: AttemptEvent[C], now: float) -> list[Command[C]]:
         """Process one event. Returns the commands that it causes, in order. now: monotonic seconds."""
         match event:
@@ -216,6 +233,8 @@ class Attempts(Generic[C]):
                 return self._next(now)
             case Failed(fault):
                 return self._failed(fault, now)
+            case Full(fault):
+                return self._turned_away(fault)
             case More(ready, resting, doubtful):
                 self._left = [one for one in ready if not self._is_crowded(one)]
                 self._resting += [rest for rest in resting if not self._is_crowded(rest[1])]
@@ -252,7 +271,7 @@ class Attempts(Generic[C]):
             return [Extend(self._why)]
         if self._last is not None:
             return self._again(*self._last, now)
-        return self._rest(now) if self._resting else [self._give_up(NOBODY)]
+        return self._rest(now) if self._resting else [self._give_up(self._nobody)]
 
     def _rest(self, now: float) -> list[Command[C]]:
         """The wait for the first of the candidates, all of which rest."""
@@ -290,6 +309,15 @@ class Attempts(Generic[C]):
         self._left, self._resting, self._doubtful, self._last = [], [], [], None
         self._why, self._more = why, True
         return [Extend(why)]
+
+    def _turned_away(self, fault: ir.Fault) -> list[Command[C]]:
+        """Go on after the refusal of a queue, with fallbacks only: the others would wait in it again."""
+        if not self._more:
+            return [self._give_up(fault)]
+        self._left, self._resting, self._doubtful, self._last = [], [], [], None
+        self._started -= 1  # nobody was called
+        self._nobody = fault
+        return [Extend(self._why)]
 
     def _again(self, failed: C, fault: ir.Fault, now: float) -> list[Command[C]]:
         """A retry of the candidate that failed last, or of one that rests, or none."""

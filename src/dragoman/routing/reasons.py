@@ -14,11 +14,12 @@ from dragoman.routing.health import Asking, Health
 from dragoman.routing.outcome import Outcome
 from dragoman.routing.route import Candidate, Route
 
-State: TypeAlias = Literal["ready", "failing", "resting", "refused"]
+State: TypeAlias = Literal["ready", "failing", "resting", "refused", "disabled"]
 """What was known of a candidate: nothing against it (`ready`); its deployment has failed several times in a
-row, so it comes after others (`failing`); its key has to wait until the provider's rate limit is over
-(`resting`); its key was refused, or may not use the model, so it is called only if nobody else can be
-(`refused`).
+row, or its provider did not answer a check, so it comes after others (`failing`); its key has to wait until
+the provider's rate limit is over (`resting`); its key was refused, or may not use the model, so it is called
+only if nobody else can be (`refused`); an operator has said that its provider or its key is not to be called
+(`disabled`).
 """
 
 
@@ -64,6 +65,8 @@ def _standing(health: Health, candidate: Candidate, now: float) -> Weighed:
     deployment, tail = candidate.deployment, _tail(health, candidate)
     pool = health.pools.get(deployment.provider)
     key = None if pool is None else pool.keys[candidate.account]
+    if deployment.provider in health.disabled or (key is not None and key.disabled):
+        return Weighed(deployment.name, tail, "disabled", None, "an operator has disabled it")
     if key is not None and key.comes_last(deployment.model, now):
         return Weighed(deployment.name, tail, "refused", None, key.retired or Outcome.KEY_MODEL.value)
     failed = health.breakers.states.get(deployment.name)
@@ -71,6 +74,9 @@ def _standing(health: Health, candidate: Candidate, now: float) -> Weighed:
         trying = "; another request tries it now" if failed.trying else ""
         why = f"{failed.failed} failures in a row{trying}"
         return Weighed(deployment.name, tail, "failing", max(0.0, failed.until - now), why)
+    if (until := health.breakers.down.get(deployment.provider, now)) > now:
+        why = "its provider did not answer a check"
+        return Weighed(deployment.name, tail, "failing", until - now, why)
     return Weighed(deployment.name, tail, "ready")
 
 

@@ -153,8 +153,9 @@ async def test_a_file_that_is_gone_is_no_empty_configuration(
 
 async def test_what_a_running_gateway_cannot_change_is_named_and_stays(start: Start) -> None:
     house = await start()
-    outcome = await house.reload(f"{UP}server: {{port: 9, workers: 3}}\nsessions: {{ttl: 1d}}\nstrict: true")
-    assert set(outcome.restart) == {"server.port", "server.workers", "sessions.ttl"}
+    after = "server: {port: 9, workers: 3}\nsessions: {ttl: 1d}\nmetrics: {public: true}\nstrict: true"
+    outcome = await house.reload(UP + after)
+    assert set(outcome.restart) == {"server.port", "server.workers", "sessions.ttl", "metrics.public"}
     assert [one.setting for one in outcome.changed] == ["strict"]
     assert house.gateway.config.server.port == 8080
     assert house.gateway.config.strict is True

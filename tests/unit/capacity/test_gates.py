@@ -305,3 +305,17 @@ async def test_no_place_is_lost_whatever_happens(seed: int) -> None:
     for one in requests:
         one.end()
     assert [(gate.running, gate.waiting) for gate in made.named.values()] == [(0, 0)] * 3
+
+
+async def test_a_limit_that_returns_counts_those_who_run() -> None:
+    made = gates(m=Limit(1))
+    one = Request(made)
+    await settled(one)
+    made.adopt({})
+    made.adopt({M: Limit(1)})
+    two = Request(made)
+    assert await settled(one, two) == [True, False]
+    one.end()
+    assert await settled(two) == [True]
+    two.end()
+    assert made.named[M].running == 0

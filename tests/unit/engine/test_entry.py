@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dragoman.capacity.gates import Gates, Held, Limit
+from dragoman.routing.attempts import Policy
 from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, refusal, stream, streamed, whole
 
 ASK_ONE = "ask one with key-1: /v1/chat/completions"
@@ -166,3 +167,47 @@ def test_a_count_that_waits_is_made_here() -> None:
     lines = made.stage.plays(body, "anthropic", operation="count")
     assert [line[:10] for line in lines] == ["5 s later", "answer 200", "= done"]
     assert made.gates.named["providers.one"].waiting == 0
+
+
+def test_after_a_wait_all_others_are_still_there_to_be_asked() -> None:
+    providers = {"one": LIMITED, "claude": {**CLAUDE, "concurrency": 1}, "dead": ONE}
+    made = house(Limit(1), providers, settings=M)
+    made.gates.adopt({"providers.one": Limit(1), "providers.claude": Limit(1)})
+    made.fill()
+    claude: Held = {}
+    assert made.gates.enter(claude, [("providers.claude",)]) == 0
+    made.stage.health.enable("dead", enabled=False)  # so that not all is calm
+    made.stage.later = (2.0, lambda: (made.empty(), made.gates.leave(claude)))
+    made.stage.script("one", refusal(404, "No such model."))
+    made.stage.script("claude", whole("Hello.", dialect="anthropic"))
+    assert made.stage.plays(chat(model="m")) == ["2 s later", ASK_ONE, ASK_CLAUDE, *HELLO]
+
+
+@pytest.mark.parametrize(
+    ("limit", "waited"), [(Limit(1, queue=0), []), (Limit(1, wait=30.0), ["30 s later"])]
+)
+def test_a_fallback_follows_a_queue_that_refuses(limit: Limit, waited: list[str]) -> None:
+    made = house(limit, settings={"models": {"m": {"use": "one/gpt", "fallbacks": ["claude/opus"]}}})
+    made.fill()
+    made.stage.script("claude", whole("Hello.", dialect="anthropic"))
+    assert made.stage.plays(chat(model="m")) == [*waited, ASK_CLAUDE, *HELLO]
+    assert (made.running, made.gates.named["providers.one"].waiting) == (1, 0)
+
+
+def test_where_no_fallback_can_answer_the_refusal_of_the_queue_is_told() -> None:
+    models = {"m": {"use": "one/gpt", "fallbacks": ["one/other"]}}
+    made = house(Limit(1, queue=0), settings={"models": models})
+    made.fill()
+    assert made.stage.plays(chat(model="m"))[-1] == "= gateway/route/queue_full"
+    assert made.stage.attempts == []
+
+
+def test_the_time_for_all_attempts_does_not_pass_in_a_queue() -> None:
+    policy = Policy(retries=0, seconds=10.0)
+    made = house(Limit(1), policy=policy)
+    made.fill()
+    made.empty_later(20.0)
+    made.stage.script("one", stream(5.0, *streamed("Hello.")))
+    lines = made.stage.plays(chat(stream=True))
+    assert lines[:3] == ["20 s later", ASK_ONE, "5 s later"]
+    assert lines[-1] == "= done"

@@ -15,6 +15,7 @@ from dragoman.routing.attempts import (
     Extend,
     Failed,
     FirstContent,
+    Full,
     GiveUp,
     More,
     NoMore,
@@ -371,3 +372,49 @@ def test_who_could_take_over_at_once() -> None:
 def test_a_round_without_anybody_ends_at_once() -> None:
     assert round_of().on(Begin(), 0.0) == [GiveUp(NOBODY)]
     assert (NOBODY.http_status, NOBODY.code) == (503, "provider_disabled")
+
+
+# Queues that refuse the request ---------------------------------------------------------------------------
+
+
+QUEUE = ir.Fault("rate_limit", "The queue is full.", "queue_full", blame="gateway")
+
+
+def test_a_queue_that_refuses_leads_to_the_fallbacks_alone() -> None:
+    attempts = turning("a", "b", resting=[(1.0, "c")], doubtful=["d"])
+    assert attempts.on(Begin(), 0.0) == [Start("a")]
+    assert attempts.on(Full(QUEUE), 5.0) == [Extend("any")]
+    assert attempts.on(More(["e"]), 5.0) == [Start("e")]
+    assert attempts.on(Failed(fault("permission")), 6.0) == [Extend("any")]
+    assert attempts.on(NoMore(), 6.0) == [GiveUp(fault("permission"))]
+
+
+def test_the_refusal_of_the_queue_is_told_if_there_is_no_fallback() -> None:
+    attempts = turning("a")
+    attempts.on(Begin(), 0.0)
+    attempts.on(Full(QUEUE), 5.0)
+    assert attempts.on(NoMore(), 5.0) == [GiveUp(QUEUE)]
+    attempts = round_of("a", "b")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Full(QUEUE), 5.0) == [GiveUp(QUEUE)]
+
+
+def test_who_was_refused_by_a_queue_was_not_called() -> None:
+    attempts = turning("a", policy=msgspec.structs.replace(POLICY, attempts=1))
+    attempts.on(Begin(), 0.0)
+    attempts.on(Full(QUEUE), 0.0)
+    attempts.on(More(["b", "c"]), 0.0)
+    assert not attempts.has_other(lambda one: one != "b", fallbacks=False)
+    attempts = turning("a", policy=msgspec.structs.replace(POLICY, attempts=2))
+    attempts.on(Begin(), 0.0)
+    attempts.on(Full(QUEUE), 0.0)
+    attempts.on(More(["b", "c"]), 0.0)
+    assert attempts.on(Failed(fault("upstream")), 1.0) == [Start("c")]
+
+
+def test_a_pause_does_not_count_in_the_time_for_all_attempts() -> None:
+    attempts = turning("a", "b", until=10.0)
+    attempts.on(Begin(), 0.0)
+    attempts.pause(5.0)
+    assert attempts.on(Failed(fault("upstream")), 14.0) == [Start("b")]
+    assert attempts.on(Failed(fault("unavailable")), 15.0) == [GiveUp(fault("unavailable"))]

@@ -79,3 +79,16 @@ def test_who_has_begun_is_first_as_it_was_before_it_failed() -> None:
         ("cccc", "ready"),
         (None, "ready"),
     ]
+
+
+def test_who_is_disabled_and_whose_provider_does_not_answer() -> None:
+    made = health()
+    made.enable("one", "1b", enabled=False)
+    made.enable("own", enabled=False)
+    made.checked("two", 0.0, 90.0)
+    assert told(made, 10.0) == (
+        Weighed("one/m", "aaaa", "ready"),
+        Weighed("two/m", "cccc", "failing", 80.0, "its provider did not answer a check"),
+        Weighed("one/m", "bbbb", "disabled", None, "an operator has disabled it"),
+        Weighed("own/m", None, "disabled", None, "an operator has disabled it"),
+    )
