@@ -295,6 +295,9 @@ def _show(terminal: Terminal, one: Mapping[str, Any]) -> None:
         told = f"{breaker['deployment']}: {breaker['failures']} in a row{when}"
         mark = out.mark("bad" if breaker["state"] == "open" else "warn")
         terminal.result(f"  {title:<13}{mark} {out.plain(clean(told))}")
+    if seconds := one.get("unanswered_for"):  # an earlier gateway does not tell it
+        told = f"did not answer a check, asked after others for {seconds:g} s"
+        terminal.result(f"  {'checks':<13}{out.mark('bad')} {told}")
 
 
 _STATES: Final = {"disabled": "off", "not asked yet": "off", "healthy": "ok", "failing": "bad"}

@@ -16,6 +16,7 @@ from dragoman.errors import RequestFailed
 from dragoman.routing.attempts import More, NoMore
 from dragoman.routing.fallbacks import Why, why_of
 from dragoman.routing.health import Asking
+from dragoman.routing.reasons import weighed
 from dragoman.routing.route import Candidate, Deployment
 
 
@@ -95,7 +96,11 @@ class Turned:
             return NoMore()
         self.plans.append(plan)
         request = circumstances(asked, plan.route, self._runtime.seams)
-        return self._sorted(self._runtime.health.order(plan.route, now, request), now)
+        asking = self._runtime.health.order(plan.route, now, request)
+        exchange, named = asked.exchange, {(one.deployment, one.key_tail) for one in asked.exchange.weighed}
+        joining = weighed(self._runtime.health, plan.route, asking, now)
+        exchange.weighed += tuple(one for one in joining if (one.deployment, one.key_tail) not in named)
+        return self._sorted(asking, now)
 
     def _sorted(self, asking: Asking, now: float) -> More[Candidate]:
         health, tier = self._runtime.health, len(self.plans) - 1

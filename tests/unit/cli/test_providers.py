@@ -47,6 +47,7 @@ UP: dict[str, Any] = {
         {"deployment": "up/m", "state": "open", "failures": 3, "seconds": 4.0},
         {"deployment": "up/n", "state": "closed", "failures": 1, "seconds": 0.0},
     ],
+    "unanswered_for": 80.5,
     "object": "provider",
 }
 OWN = {**UP, "name": "own", "enabled": False, "healthy": None, "last_error": None, "keys": [], "breakers": []}
@@ -106,6 +107,7 @@ def test_one_is_shown_with_its_keys(run: Run, gateway: Sent) -> None:
         "▲ …bbbb  id-2  resting (m 12.5 s)",
         "failing      ✕ up/m: 3 in a row, asked again in 4 s",
         "▲ up/n: 1 in a row",
+        "checks       ✕ did not answer a check, asked after others for 80.5 s",
     ]
     assert json.loads(run("providers", "show", "up", "--json").out)["vendor"] == "openai"
 

@@ -61,6 +61,19 @@ def test_the_fallbacks_follow_the_deployments_in_their_order() -> None:
     assert stage.client.headers["x-dragoman-deployment"] == "three/small"
 
 
+def test_a_trace_knows_the_candidates_of_a_fallback_too() -> None:
+    pool = {"deployments": ["two/x", "one/gpt", "three/x"]}
+    models = {"m": {"use": "one/gpt", "fallbacks": ["pool"]}, "pool": pool}
+    stage = staged({"models": models}, one=[refusal(503)])
+    stage.health.enable("three", enabled=False)
+    assert stage.plays(chat(model="m"))[-1] == "= done"
+    assert [(one.deployment, one.state) for one in stage.exchange.weighed] == [
+        ("one/gpt", "ready"),
+        ("two/x", "ready"),
+        ("three/x", "disabled"),
+    ]
+
+
 def test_if_the_fallbacks_fail_too_the_last_error_is_told() -> None:
     stage = staged(model("two/big"), one=[refusal(503)], two=[refusal(500, "Me too.")])
     assert stage.plays(chat(model="m"))[:3] == [ASK_1, ASK_2, "answer 502 upstream_error: Me too."]

@@ -239,6 +239,7 @@ class ProvidersApi:
             running=seen.running,
             keys=[key_state(key, seen.keys.get(key.id) or KeySeen()) for key in keys],
             breakers=[breaker_state(*one) for one in sorted(seen.breakers.items())],
+            unanswered_for=seen.unanswered,
         )
 
 

@@ -37,11 +37,14 @@ class BreakerSeen(msgspec.Struct):
 
 
 class Seen(msgspec.Struct):
-    """A provider as one worker sees it. running: attempts. keys: by id. breakers: by deployment."""
+    """A provider as one worker sees it. running: attempts. keys: by id. breakers: by deployment. unanswered:
+    the seconds for which a check that it did not answer still counts, 0 = there is none.
+    """
 
     running: int = 0
     keys: dict[str, KeySeen] = {}
     breakers: dict[str, BreakerSeen] = {}
+    unanswered: float = 0.0
 
 
 Look = dict[str, Seen]
@@ -57,7 +60,8 @@ def look(names: Iterable[str], health: Health, exchanges: Iterable[Exchange], no
         pool = health.pools.get(name)
         keys = {} if pool is None else {key.id: _seen(key, now) for key in pool.keys}
         breakers = {one: _breaker(health, one, now) for one in health.breakers.known(name)}
-        found[name] = Seen(0, keys, breakers)
+        unanswered = health.breakers.down.get(name, now) - now
+        found[name] = Seen(0, keys, breakers, _rounded(max(0.0, unanswered)))
     for exchange in exchanges:
         if not exchange.attempts or (attempt := exchange.attempts[-1]).ended is not None:
             continue
@@ -94,6 +98,7 @@ def joined(looks: Sequence[Look], name: str) -> Seen:
     whole = Seen()
     for seen in every:
         whole.running += seen.running
+        whole.unanswered = max(whole.unanswered, seen.unanswered)
         for id_, key in seen.keys.items():
             whole.keys[id_] = _both(whole.keys.get(id_), key)
         for deployment, breaker in seen.breakers.items():
@@ -194,6 +199,12 @@ class ProviderState(msgspec.Struct):
     running: Annotated[int, msgspec.Meta(description="Calls that run.")]
     keys: list[KeyState]
     breakers: list[BreakerState]
+    unanswered_for: Annotated[
+        float,
+        msgspec.Meta(
+            description="Seconds for which it is asked after others because it did not answer a check."
+        ),
+    ]
     object: Literal["provider"] = "provider"
 
 

@@ -33,19 +33,20 @@ def test_what_is_known_against_keys_and_deployments() -> None:
     for now in (100.0, 101.0, 102.0):
         health.breakers.failed("up/m", Outcome.SERVER, now)
     health.breakers.failed("other/m", Outcome.SERVER, 100.0)
+    health.breakers.checked("own", 100.0, 190.0)
     running = [exchange("up/m", "bbbb"), exchange("up/m", "bbbb", 1.0), exchange("own/m", None)]
     found = look(["up", "own"], health, running, 105.0)
     assert found["up"].keys["1"] == KeySeen(resting={"m": 15.0}, barred={"n": 595.0})
     assert found["up"].keys["2"] == KeySeen(1, Outcome.KEY_PERMANENT.value, 595.0)
     assert found["up"].breakers == {"up/m": BreakerSeen(3, 2.0)}
-    assert (found["up"].running, found["own"]) == (1, Seen(1))
+    assert (found["up"].running, found["own"]) == (1, Seen(1, unanswered=85.0))
 
 
 def test_what_any_worker_knows_counts() -> None:
     one = {"up": Seen(1, {"1": KeySeen(1, "no", 5.0, {"m": 1.0})}, {"up/m": BreakerSeen(2)})}
-    two = {"up": Seen(2, {"1": KeySeen(2, None, 0.0, {"m": 3.0, "n": 1.0})}, {"up/m": BreakerSeen(3, 9.0)})}
+    two = {"up": Seen(2, {"1": KeySeen(2, None, 0.0, {"m": 3.0, "n": 1.0})}, {"up/m": BreakerSeen(3, 9.0)}, 7.0)}
     whole = joined([one, two, {}], "up")
-    assert whole.running == 3
+    assert (whole.running, whole.unanswered) == (3, 7.0)
     assert whole.keys["1"] == KeySeen(3, "no", 5.0, {"m": 3.0, "n": 1.0})
     assert whole.breakers == {"up/m": BreakerSeen(3, 9.0)}
     assert joined([two, one], "up") == whole
