@@ -612,8 +612,7 @@ class Core:
         """Write what this process has now for `/metrics`. asking: an exchange that does not count."""
         if self.metrics is not None:
             connections = {} if self.connections is None else self.connections()
-            waiting = {name: gate.waiting for name, gate in self.gates.named.items()}
-            waiting["large_bodies"] = self.heavy.waiting
+            waiting = {**self.gates.waiting, "large_bodies": self.heavy.waiting}
             samples = of_process(self.worker, self.exchanges - {asking}, connections, waiting)
             self.metrics.publish(samples, self.seams.monotonic())
 

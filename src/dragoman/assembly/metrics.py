@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from typing import Final
+from typing import Final, get_args
 
 from dragoman import ir
 from dragoman.assembly.names import Names
@@ -25,13 +25,14 @@ from dragoman.observe.families import (
 )
 from dragoman.observe.metrics import Metrics, Sample
 from dragoman.observe.process import of_processes, of_python, of_version
+from dragoman.routing.fallbacks import Why
 from dragoman.routing.health import Health
 from dragoman.routing.outcome import classify
 from dragoman.routing.pool import Key
 from dragoman.upstreams.upstream import Upstream
 from dragoman.version import __version__
 
-_KEY_STATES: Final = ("ready", "resting", "refused", "barred")
+_KEY_STATES: Final = ("ready", "resting", "refused", "barred", "disabled")
 
 
 def outcome_of(fault: ir.Fault) -> str:
@@ -41,11 +42,12 @@ def outcome_of(fault: ir.Fault) -> str:
 
 def know(metrics: Metrics, names: Names, upstreams: Mapping[str, Upstream]) -> None:
     """Give `metrics` the names of models, providers and deployments that labels may have: those of the model
-    list, and the deployments of their routes.
+    list, and the deployments of their routes and fallbacks.
     """
     models = [entry.id for entry in names.entries()]
     routes = [route for name in models if (route := names.table.find(name)) is not None]
-    deployments = {deployment.name for route in routes for deployment in route.deployments}
+    turned_to = [other for route in routes for why in get_args(Why) for other in route.fallbacks.of(why)]
+    deployments = {deployment.name for route in (*routes, *turned_to) for deployment in route.deployments}
     metrics.know({*models, *deployments}, upstreams, deployments)
 
 
@@ -79,7 +81,8 @@ def of_gateway(
     yield Sample(REPORTING, sum(number > 0 for number in processes))
     yield Sample(SESSIONS, sessions)
     for provider, pool in health.pools.items():
-        states = Counter(key_state(key, now) for key in pool.keys)
+        shut = provider in health.disabled
+        states = Counter("disabled" if shut else key_state(key, now) for key in pool.keys)
         for state in _KEY_STATES:
             yield Sample(KEYS, states[state], (provider, state))
     opened = Counter(
@@ -93,6 +96,8 @@ def of_gateway(
 
 def key_state(key: Key, now: float) -> str:
     """What is known against a key: `ready` = nothing. now: monotonic seconds."""
+    if key.disabled:
+        return "disabled"
     if key.unblemished(now):
         return "ready"
     if key.retired is not None:

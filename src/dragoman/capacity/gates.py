@@ -152,6 +152,11 @@ class Gates:
         """Share the places of all limits with other processes. Before the first `adopt`."""
         self._places = places
 
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many requests wait at each limit, also at those that are no more."""
+        return {name: gate.waiting for name, gate in (*self._former.items(), *self.named.items())}
+
     def adopt(self, limits: Mapping[str, Limit]) -> None:
         """Use these limits, by name, from now on. Who has a place keeps it, and who waits goes on waiting."""
         for name in self.named.keys() - limits.keys():

@@ -316,6 +316,7 @@ class Flight(msgspec.Struct, eq=False):
 
     def _answered(self, calling: Calling, record: AttemptRecord) -> None:
         """Remember that an attempt was answered."""
+        self._calling = None  # it has ended, whatever goes wrong afterwards
         if self.runtime.health.answered(calling, self._heard(record)):
             deployment = calling.deployment
             self._tell(Event("recovery", deployment, f"{deployment.name}: answers again"))

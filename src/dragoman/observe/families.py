@@ -167,7 +167,7 @@ SESSIONS: Final = Family(
 KEYS: Final = Family(
     "dragoman_upstream_keys",
     "gauge",
-    "Keys of a provider by state: ready, resting (rate limit), refused, barred (from some model).",
+    "Keys of a provider by state: ready, resting (rate limit), refused, barred (from some model), disabled.",
     ("provider", "state"),
     now=True,
 )

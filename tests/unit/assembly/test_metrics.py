@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from dragoman import ir
 from dragoman.assembly.metrics import key_state, outcome_of
+from dragoman.capacity.gates import Held, Limit
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.gateway import Gateway
 from dragoman.observe.board import Board
@@ -50,6 +52,13 @@ def test_the_state_of_a_key(outcome: Outcome, state: str) -> None:
     assert key_state(key, 1000.0) == "ready"
 
 
+def test_a_key_that_an_operator_has_disabled_is_no_barred_one() -> None:
+    key = Key("id")
+    key.fails("gpt", Outcome.KEY_MODEL, None, 100.0)
+    key.disabled = True
+    assert key_state(key, 101.0) == "disabled"
+
+
 def test_a_failure_has_the_name_of_its_class() -> None:
     assert outcome_of(ir.Fault("rate_limit", "m")) == "key_transient"
     assert outcome_of(ir.Fault("invalid_request", "m")) == "caller"
@@ -64,6 +73,35 @@ async def test_names_of_the_configuration_are_labels() -> None:
     page = await scraped(gateway)
     assert page.labels("dragoman_requests_total", "model") == {"mine", "fast", "up/gpt", "other"}
     assert page("dragoman_tokens_total", provider="up", model="gpt-mini", kind="output") == 12
+    await gateway.close()
+
+
+async def test_deployments_that_only_fallbacks_name_are_labels() -> None:
+    models = {"mine": {"use": "up/gpt", "fallbacks": {"any": ["up/gpt-mini"], "context": ["up/gpt-long"]}}}
+    gateway = Gateway({**SETTINGS, "models": models})
+    await gateway.start()
+    for deployment in ("up/gpt-mini", "up/gpt-long"):
+        one = exchange()
+        one.attempts[0].deployment = deployment
+        one.close(2.0)
+        gateway.observe(one)
+    page = await scraped(gateway)
+    assert page.labels("dragoman_tokens_total", "model") == {"gpt-mini", "gpt-long"}
+    await gateway.close()
+
+
+async def test_a_queue_that_is_no_more_is_empty() -> None:
+    gateway = Gateway(SETTINGS)
+    await gateway.start()
+    gateway.gates.adopt({"models.mine": Limit(1)})
+    held: Held = {}
+    gateway.gates.enter(held, [["models.mine"]])
+    waiting = asyncio.ensure_future(gateway.gates.wait({}, "a", [["models.mine"]]))
+    await asyncio.sleep(0)
+    assert (await scraped(gateway))("dragoman_queue_waiting", queue="models.mine") == 1
+    gateway.gates.adopt({})
+    assert (await scraped(gateway))("dragoman_queue_waiting", queue="models.mine") == 0
+    await waiting
     await gateway.close()
 
 
@@ -119,4 +157,14 @@ async def test_nothing_is_counted_if_it_is_switched_off() -> None:
     (one := exchange()).close(2.0)
     gateway.observe(one)
     assert gateway.metrics is None
+    await gateway.close()
+
+
+async def test_the_keys_of_a_disabled_provider_are_disabled() -> None:
+    gateway = Gateway(SETTINGS)
+    await gateway.start()
+    gateway.providers_health.enable("up", enabled=False)
+    page = await scraped(gateway)
+    assert page("dragoman_upstream_keys", provider="up", state="disabled") == 2
+    assert page("dragoman_upstream_keys", provider="up", state="ready") == 0
     await gateway.close()

@@ -177,7 +177,12 @@ def test_after_a_wait_all_others_are_still_there_to_be_asked() -> None:
     claude: Held = {}
     assert made.gates.enter(claude, [("providers.claude",)]) == 0
     made.stage.health.enable("dead", enabled=False)  # so that not all is calm
-    made.stage.later = (2.0, lambda: (made.empty(), made.gates.leave(claude)))
+
+    def empty() -> None:
+        made.empty()
+        made.gates.leave(claude)
+
+    made.stage.later = (2.0, empty)
     made.stage.script("one", refusal(404, "No such model."))
     made.stage.script("claude", whole("Hello.", dialect="anthropic"))
     assert made.stage.plays(chat(model="m")) == ["2 s later", ASK_ONE, ASK_CLAUDE, *HELLO]

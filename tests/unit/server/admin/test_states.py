@@ -44,7 +44,9 @@ def test_what_is_known_against_keys_and_deployments() -> None:
 
 def test_what_any_worker_knows_counts() -> None:
     one = {"up": Seen(1, {"1": KeySeen(1, "no", 5.0, {"m": 1.0})}, {"up/m": BreakerSeen(2)})}
-    two = {"up": Seen(2, {"1": KeySeen(2, None, 0.0, {"m": 3.0, "n": 1.0})}, {"up/m": BreakerSeen(3, 9.0)}, 7.0)}
+    two = {
+        "up": Seen(2, {"1": KeySeen(2, None, 0.0, {"m": 3.0, "n": 1.0})}, {"up/m": BreakerSeen(3, 9.0)}, 7.0)
+    }
     whole = joined([one, two, {}], "up")
     assert (whole.running, whole.unanswered) == (3, 7.0)
     assert whole.keys["1"] == KeySeen(3, "no", 5.0, {"m": 3.0, "n": 1.0})
