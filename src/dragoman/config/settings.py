@@ -452,8 +452,8 @@ class Retries(Section, frozen=True):
     """The most attempts of one request, with all API keys, deployments, fallbacks and retries. It also bounds
     the cost: each attempt can cost what the request costs."""
     max_time: Annotated[Duration | None, about(default="no limit")] = None
-    """The time for all attempts of one request. After it none begins, and one that runs is ended, unless its
-    first content has come. 0 = no limit."""
+    """The time for all attempts of one request, without its waits in queues. After it none begins, and one
+    that runs is ended, unless its first content has come. 0 = no limit."""
 
 
 class Breaker(Section, frozen=True):
