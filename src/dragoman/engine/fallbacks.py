@@ -86,7 +86,11 @@ class Turned:
         """The deployments and accounts of all candidates so far."""
 
     def begun(self, asking: Asking, now: float) -> More[Candidate]:
-        """The candidates of the request's own route, the doubtful ones apart."""
+        """The candidates of the request's own route, the doubtful ones apart. Forgets what was said before,
+        as when a request has waited for a place and looks anew.
+        """
+        del self.plans[1:]
+        self._met.clear()
         return self._sorted(asking, now)
 
     def more(self, asked: Asked, why: Why, now: float) -> More[Candidate] | NoMore:

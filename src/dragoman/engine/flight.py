@@ -203,7 +203,7 @@ class Flight(msgspec.Struct, eq=False):
                 candidate, backend = found, None
             if not waits or runtime.health.calm or exchange.attempts:
                 return candidate, backend
-            self._round = self._turned = None  # what was learnt while it waited counts, as at the beginning
+            self._round = None  # what was learnt while it waited counts, as at the beginning
             candidate = await self._first()
 
     def _weigh(self, asking: Asking, begun: Candidate | None = None) -> None:

@@ -17,7 +17,6 @@ OPERATIONS: Final = (
         "The latest exchanges of all workers, the newest first; filters as in the page on operations.",
     ),
     Operation("GET", "/admin/exchanges/{id}", "show_exchange", "What became of one request: its trace."),
-    Operation("GET", "/metrics", "metrics", "Counts of all workers, in Prometheus' text format."),
     Operation(
         "POST",
         "/admin/reload",

@@ -12,7 +12,7 @@ import msgspec
 from dragoman import ir
 from dragoman.errors import RequestFailed
 
-_TAG: Final = re.compile(r'\s*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|\Z)')
+_TAG: Final = re.compile(r'((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*+(?:,|\Z)')
 
 
 def etag(value: Any) -> str:
