@@ -106,7 +106,7 @@ lock: $(DEV)  ## resolve the locks again, within the ranges of pyproject.toml (A
 	$(COMPILE) tests/frameworks/frameworks.in --no-strip-extras -o tests/frameworks/frameworks.txt $(ARGS)
 	$(COMPILE) tests/agents/aider.in --no-strip-extras -o tests/agents/aider.txt $(ARGS)
 
-soak: $(DEV)  ## run the tests that take minutes
+soak: $(DEV)  ## run the tests that take minutes (ARGS='--soak-seconds 60 --soak-streams 50')
 	@$(PY) -m pytest -q -m soak $(ARGS)
 
 agents: $(DEV) $(AGENTS)  ## install real coding agents (about 2 GB), let each do a task (ARGS='-k codex')

@@ -39,10 +39,14 @@ settings.load_profile("ci")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--update`, which `make golden` passes."""
+    """Add `--update`, which `make golden` passes, and the length of `make soak`."""
     parser.addoption(
         "--update", action="store_true", help="write golden files instead of comparing with them"
     )
+    parser.addoption(
+        "--soak-seconds", type=float, default=600.0, help="how long the load of `make soak` lasts"
+    )
+    parser.addoption("--soak-streams", type=int, default=200, help="how many clients ask at once meanwhile")
 
 
 @pytest.fixture(scope="session")

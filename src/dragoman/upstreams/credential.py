@@ -144,7 +144,11 @@ class Refreshing:
     async def refused(self, lease: Lease) -> bool:
         """See `Credential`."""
         if lease is self.lease:
+            ran = self._refresh is not None
             await self._refreshed()
+            # A refresh that already ran may have looked before the credential was replaced.
+            if ran and lease is self.lease:
+                await self._refreshed()
         return lease is not self.lease
 
     def _expired(self, now: float) -> bool:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
+
+from dragoman import ir
 from dragoman.gateway import Gateway
 from dragoman.routing.outcome import Outcome
+from dragoman.routing.route import Candidate, Deployment
+from dragoman.routing.sharing import Mark, Sharing
 
 
 def settings(*keys: str, **more: Any) -> dict[str, Any]:
@@ -31,6 +36,21 @@ def test_each_provider_has_a_pool_as_its_settings_say() -> None:
         assert (limits.failures, limits.pause, limits.pause_max) == (7, 2.0, 60.0)
         assert len({key.id for key in pool.keys}) == 2
         assert not any("key-of" in key.id for key in pool.keys)
+        await gateway.close()
+
+    asyncio.run(run())
+
+
+def test_breakers_that_open_can_be_told_to_other_workers() -> None:
+    async def run() -> None:
+        given = settings("a-key")
+        gateway = await started({**given, "breaker": {"failures": 1, "pause": "2s", "pause_max": "3s"}})
+        health, told = gateway.providers_health, Sharing(gateway.providers_health)
+        calling = health.began(Candidate(Deployment("up", "gpt"), 0), 0.0)
+        for now in (0.0, 10.0):
+            health.learn(calling, ir.Fault("unavailable", "It failed.", blame="upstream"), now)
+            marks = msgspec.json.decode(msgspec.json.encode(told.learnt(calling, now)), type=list[Mark])
+            assert [(mark.kind, mark.pause) for mark in marks] == [("open", 3.0 if now else 2.0)]
         await gateway.close()
 
     asyncio.run(run())

@@ -135,6 +135,20 @@ async def test_a_refused_one_is_looked_for_once() -> None:
     assert (source.asked, source.told) == (2, ["2222"])
 
 
+async def test_a_look_that_began_before_the_refusal_is_not_enough() -> None:
+    source = Source(expires=None, every=5.0)
+    source.seconds = 5.0
+    first = await source.credential.current()
+    await settled()
+    assert source.asked == 1, "it looks, and finds the old one"
+    source.next = [None, lease("2222")]
+    refused = [asyncio.ensure_future(source.credential.refused(first)) for _ in range(20)]
+    await settled()
+    source.open.set()
+    assert await asyncio.gather(*refused) == [True] * 20
+    assert (source.asked, source.told) == (2, ["2222"])
+
+
 async def test_what_does_not_expire_is_looked_at_now_and_then() -> None:
     source = Source(expires=None, every=5.0)
     source.open.set()
