@@ -18,7 +18,7 @@ def adopt(health: Health, config: Config, providers: Mapping[str, WireUpstream],
     now: monotonic seconds.
     """
     breaker = config.breaker
-    health.breakers.limits = Limits(breaker.failures, breaker.pause, breaker.pause_max)
+    health.breakers.limits = Limits(breaker.failures, float(breaker.pause), float(breaker.pause_max))
     for name in health.pools.keys() - providers.keys():
         del health.pools[name]
     for name, upstream in providers.items():
