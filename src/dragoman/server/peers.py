@@ -50,7 +50,7 @@ def _number(value: Any) -> float:
         return int(value)
     if isinstance(value, float):
         return float(value)
-    raise NotImplementedError(f"a message cannot hold a {type(value).__name__}")
+    raise TypeError(f"a message cannot hold a {type(value).__name__}")
 
 
 _encode = msgspec.json.Encoder(enc_hook=_number).encode
