@@ -205,8 +205,11 @@ class Exchange(msgspec.Struct, eq=False):
         self.waits += (Wait(reason, now, seconds),)
 
     def overhead(self, now: float) -> float:
-        """Seconds from the start to `now`, less those in `waited`; at least 0."""
-        return max(0.0, now - self.began - self.waited)
+        """Seconds from the start to `now`, of a stream at most to its first content, less those in `waited`;
+        at least 0. After its first content a stream mostly waits for the provider, which is not measured.
+        """
+        until = now if self.first is None else min(now, self.first)
+        return max(0.0, until - self.began - self.waited)
 
     def foremost_losses(self, most: int) -> Sequence[Loss]:
         """At most `most` losses: first those of meaning, then of quality, then hints, each in their order."""

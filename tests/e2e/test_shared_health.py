@@ -112,6 +112,12 @@ async def test_a_resting_key_is_left_alone_by_all_workers(provide: Provide, star
     assert asked_with(provider, SECOND) == 101
 
 
+async def test_an_outage_is_shared_where_the_pause_is_stated(provide: Provide, start: Start) -> None:
+    provider = await provide(lambda _: stubs.refusal("openai_chat", 500, "server_error", "Broken."))
+    server = start({**two_keys(provider.url), "breaker": {"failures": 1, "pause": "1m"}}, workers=2)
+    assert {(await ask(server))[0] for _ in range(6)} == {502}
+
+
 def refusing(seen: Seen) -> Answer:
     """The first key is refused."""
     if seen.headers["authorization"] == f"Bearer {FIRST}":

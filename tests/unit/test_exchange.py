@@ -45,6 +45,13 @@ def test_its_overhead_is_the_time_that_no_upstream_took(exchange: Exchange) -> N
     assert exchange.overhead(12.0) == 0.0
 
 
+def test_the_overhead_of_a_stream_ends_at_its_first_content(exchange: Exchange) -> None:
+    exchange.waited = 0.25
+    exchange.first = exchange.began + 0.5
+    assert exchange.overhead(exchange.began + 60.0) == 0.25
+    assert exchange.overhead(exchange.began + 0.375) == 0.125
+
+
 def test_counts_that_cannot_be_are_dropped_at_its_end(exchange: Exchange) -> None:
     exchange.usage = ir.Usage(input=-1)
     exchange.close(12.0)

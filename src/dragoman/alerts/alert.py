@@ -42,7 +42,8 @@ class Quiet:
     """Lets each alert about the same subject through at most once in `every` seconds.
 
     A recovery always goes out after an outage that has gone out, and only then. An outage that came too soon
-    after the one before goes out at the end of that time, unless the recovery was faster.
+    after the one before goes out at the end of that time, unless the recovery was faster. One that lasts is
+    told again, and so is a new one after a recovery that nobody has seen.
     """
 
     def __init__(self, every: float) -> None:
@@ -63,10 +64,8 @@ class Quiet:
                 return False
             self._down.discard(name)
             return True
-        if alert.type == OUTAGE and name in self._down:
-            return False
         if now - self._told.get(alert.subject, float("-inf")) < self.every:
-            if alert.type == OUTAGE:
+            if alert.type == OUTAGE and name not in self._down:
                 self._held[name] = alert
             return False
         self._note(alert, now)

@@ -36,9 +36,12 @@ if TYPE_CHECKING:
 @click.option(
     "--live", is_flag=True, help="Also ask each provider with each key, by the cheapest call; 1 if one fails."
 )
+@click.option(
+    "-c", "--config", "named", metavar="FILE", type=click.Path(path_type=Path), help="The same as FILE."
+)
 @click.option("--convert", is_flag=True, help="FILE is LiteLLM's: print the file that does the same here.")
 @click.pass_obj
-def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool) -> None:
+def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: bool, convert: bool) -> None:
     """Check a configuration: exit code 0 when it can be used, 3 with every problem when not.
 
     FILE is the one to check; else DRAGOMAN_CONFIG, ./dragoman.yaml, or dragoman.yaml in Dragoman's folder.
@@ -49,6 +52,9 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
     from dragoman.config.load import load
     from dragoman.stores.open import located
 
+    if file is not None and named is not None:
+        raise Failure(MISUSE, "FILE and --config both name a file: keep one of them")
+    file = file or named
     if file is not None and _is_litellms(terminal, file, convert=convert):
         return
     if convert:

@@ -20,7 +20,7 @@ from dragoman.accounts.grants import WILDCARD, Grants
 from dragoman.accounts.keys import is_loopback
 from dragoman.config import resolve
 from dragoman.config.alerting import require_receiver, require_signing
-from dragoman.config.check_balancing import misfits
+from dragoman.config.check_balancing import idle, misfits
 from dragoman.config.decode import suggest
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.locate import is_file
@@ -224,6 +224,8 @@ class _Checker:
         self.passthrough(name, settings, f"{path}.passthrough")
         if 0 < settings.check.every < 1:
             self.problem(f"{path}.check.every", "must be at least 1s, or 0 for never")
+        for place, message, hint in idle(settings.concurrency):
+            self.problem(f"{path}.{place}", message, hint)
         for index, api in enumerate(settings.apis or ()):
             self.quirks(api.quirks, f"{path}.apis[{index}].quirks")
         if (account := self.account(name, settings, path)) is not None and len(self.problems) == before:
@@ -342,7 +344,7 @@ class _Checker:
         if model.use is not None:
             self.deployment(Deployment(use=model.use), path, pattern=is_pattern(name))
         self.fallbacks(model.fallbacks, name, f"{path}.fallbacks")
-        for place, message, hint in misfits(model):
+        for place, message, hint in () if f"{path}.policy" in self.unread else misfits(model):
             self.problem(f"{path}.{place}", message, hint)
 
     def fallbacks(self, fallbacks: Fallbacks, owner: str, path: str) -> None:

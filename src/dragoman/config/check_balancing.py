@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from dragoman.config.settings import Model
+from dragoman.config.settings import Concurrency, Model
 
 _WEIGHING: Final = frozenset({"weighted", "affinity"})
 """The policies that give each deployment a share by its weight."""
@@ -20,7 +20,8 @@ class Misfit(NamedTuple):
 
 
 def misfits(model: Model) -> Iterator[Misfit]:
-    """The mistakes in the policy, the rotation and the weights of a model."""
+    """The mistakes in the policy, the rotation, the weights and the concurrency of a model."""
+    yield from idle(model.concurrency)
     for index, deployment in enumerate(model.deployments):
         place = f"deployments[{index}].weight"
         weight = float(deployment.weight)
@@ -28,13 +29,20 @@ def misfits(model: Model) -> Iterator[Misfit]:
             hint = "put the deployment at the end, or set a policy"
             yield Misfit(place, "with `policy: ordered` the order alone decides", hint)
         elif weight not in {0.0, 1.0} and model.policy not in _WEIGHING:
-            said = f"`policy: {model.policy}` does not use weights other than 0 and 1"
-            yield Misfit(place, said, "policy: weighted")
+            default = ", the default," if model.policy == "ordered" else ""
+            said = f"`policy: {model.policy}`{default} does not use weights other than 0 and 1"
+            yield Misfit(place, said, "set policy: weighted")
     taking_part = [one for one in model.targets if one.weight]
     if model.deployments and not taking_part:
         yield Misfit("deployments", "all weights are 0, so no deployment can be first")
     if model.rotate is not None:
         yield from _rotation(model, len(taking_part))
+
+
+def idle(concurrency: Concurrency) -> Iterator[Misfit]:
+    """The mistake of a `concurrency` that states how to wait, but nothing to wait for."""
+    if concurrency.limit is None and not concurrency.delay and concurrency != Concurrency():
+        yield Misfit("concurrency", "limits nothing without `limit` or `delay`", "concurrency: {limit: 8}")
 
 
 def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:

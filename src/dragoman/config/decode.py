@@ -173,7 +173,10 @@ class Decoder:
         ):
             value = self.read(short.type, node, path)
             self.sources[join(path, short.name)] = node.source
-            return INVALID if value is INVALID else kind(**{short.name: value})
+            if value is INVALID:
+                return INVALID
+            self._bounds(short.about, value, node, path)
+            return kind(**{short.name: value})
         if _is_nothing(node):
             node = Table({}, node.source)
         if not isinstance(node, Table):

@@ -113,13 +113,16 @@ _PRICES: Final = "no costs are computed here; the access log has the tokens"
 _BUDGETS: Final = "there are no budgets here"
 _CACHE: Final = "answers are not cached here"
 _CALLBACKS: Final = (
-    "no logging services are called here; the access log on a pipe is JSON, and hooks of the library see all"
+    "no logging services are called here; /metrics is for Prometheus, the access log on a pipe is JSON,"
+    " and hooks of the library see all"
 )
 _PEOPLE: Final = "there are no users and teams here; auth.keys says what each key may use"
 _DATABASE: Final = "nothing of this is kept in a database; stores.sql keeps answers, conversations, sessions"
-_ALERTS: Final = "no alerts are sent; GET /health tells of the providers"
+_ALERTS: Final = "here: alerts, signed webhooks; GET /health tells of the providers"
 _STRATEGY: Final = "of a strategy nothing but its name is read: models.NAME.policy"
-_COOLDOWN: Final = "nothing to set: a failed attempt moves to the next deployment at once"
+_COOLDOWN: Final = (
+    "here: breaker.failures and breaker.pause; the defaults fit, and a failed deployment is asked last"
+)
 _SIGN_IN: Final = "no tokens of others are taken; auth.keys are the keys"
 _RESOURCES: Final = "providers.NAME.passthrough lets files and batches pass; other paths do not"
 

@@ -18,7 +18,7 @@ from dragoman.engine.delivery import Delivery, Running
 from dragoman.engine.entry import Entry
 from dragoman.engine.fallbacks import Turned
 from dragoman.engine.idempotency import key_for
-from dragoman.engine.limits import Cause, switch_after, too_late, until_content
+from dragoman.engine.limits import SWITCHED, Cause, switch_after, too_late, until_content
 from dragoman.engine.media import Media
 from dragoman.engine.places import located
 from dragoman.engine.plan import Plan
@@ -424,6 +424,8 @@ class Flight(msgspec.Struct, eq=False):
         round_ = self._round = self._round or self._new_round(failed)
         if self.delivery.committed:
             round_.on(machine.FirstContent(), now)
+        if fault.code == SWITCHED:  # it hangs, whatever key it is asked with
+            round_.defer(lambda one: one.deployment.name == failed.deployment.name)
         return await self._follow(round_, round_.on(machine.Failed(fault), now))
 
     async def _follow(

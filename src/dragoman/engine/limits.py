@@ -16,6 +16,9 @@ from dragoman.upstreams.answers import silent
 SWITCH_AFTER: Final = 60.0
 """Seconds without content after which a stream is left for another deployment, if the model states none."""
 
+SWITCHED: Final = "switch_timeout"
+"""The fault's code if a silent deployment was left for another one."""
+
 Cause: TypeAlias = Literal["silence", "switch", "time"]
 """What ends an attempt before its first content: the provider's `answers.max_silence`, the model's
 `switch_after`, or `retries.max_time`.
@@ -55,7 +58,7 @@ def too_late(deployment: Deployment, seconds: float | None, cause: Cause) -> ir.
         return ir.Fault("timeout", text, code="total_timeout", blame="upstream")
     if cause == "switch":
         text = f"{name} sent no content within {seconds:g} s, and there was another deployment to ask."
-        return ir.Fault("timeout", text, code="switch_timeout", blame="upstream")
+        return ir.Fault("timeout", text, code=SWITCHED, blame="upstream")
     if cause == "time":
         text = f"The time for all attempts was over before {name} sent any content."
         return ir.Fault("timeout", text, code="attempts_timeout", blame="upstream")

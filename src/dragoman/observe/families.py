@@ -89,7 +89,8 @@ LOSSES: Final = Family(
 OVERHEAD: Final = Family(
     "dragoman_overhead_seconds",
     "histogram",
-    "Time of a request that was not spent waiting for providers, for turns or for the body of the client.",
+    "Time of a request, of a stream until its first content, that was not spent waiting for providers, for"
+    " turns or for the body of the client.",
     ("mode",),
     bounds=_OWN,
 )

@@ -139,7 +139,7 @@ class Metrics:
             self._note_each(exchange)
             return
         took = (exchange.ended or 0.0) - exchange.began
-        own = took - exchange.waited
+        own = exchange.overhead(exchange.ended or 0.0)
         block[bisect_left(_WHOLE, took)] += 1
         block[WHOLE_SUM] += took
         block[OWN + bisect_left(_OWN, own)] += 1
@@ -180,7 +180,7 @@ class Metrics:
             code = exchange.fault.code or exchange.fault.kind
             numbers[self._find(REQUEST_ERRORS, exchange.fault.blame, code)] += 1
         if exchange.attempts:
-            self._observe(OVERHEAD, max(0.0, took - exchange.waited), exchange.attempts[-1].mode)
+            self._observe(OVERHEAD, exchange.overhead(exchange.ended or 0.0), exchange.attempts[-1].mode)
             self._note_attempts(exchange)
         self._lose(exchange)
 

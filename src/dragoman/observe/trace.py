@@ -48,7 +48,6 @@ def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
 
 def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dict[str, Any]:
     """All that is known of one exchange. now: monotonic seconds, for one that still runs."""
-    began = exchange.began
     until = exchange.ended if exchange.ended is not None else now
     told = summary(exchange, worker)
     told |= {
@@ -67,7 +66,7 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
         "first_content_ms": _ms(exchange, exchange.first),
         "total_ms": _ms(exchange, until),
         "upstream_ms": round(exchange.waited * 1000, 3),
-        "gateway_ms": None if until is None else round(max(0.0, until - began - exchange.waited) * 1000, 3),
+        "gateway_ms": None if until is None else round(exchange.overhead(until) * 1000, 3),
     }
     if exchange.bodies is not None:
         told["bodies"] = _bodies(exchange.bodies)

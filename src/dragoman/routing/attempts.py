@@ -223,6 +223,10 @@ class Attempts(Generic[C]):
         if self._until is not None:
             self._until += seconds
 
+    def defer(self, same: Callable[[C], bool]) -> None:
+        """Ask the candidates of which `same` is true after the others that are left."""
+        self._left.sort(key=same)
+
     def on(self, event: AttemptEvent[C], now: float) -> list[Command[C]]:
         """Process one event. Returns the commands that it causes, in order. now: monotonic seconds."""
         match event:

@@ -44,7 +44,16 @@ class _Letter(msgspec.Struct, frozen=True, array_like=True):
     number: int = 0
 
 
-_encode = msgspec.json.Encoder().encode
+def _number(value: Any) -> float:
+    """The plain number of a setting: msgspec does not encode subclasses of numbers, such as a duration."""
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError(f"a message cannot hold a {type(value).__name__}")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_number).encode
 _letter = msgspec.json.Decoder(_Letter).decode
 _value = msgspec.json.Decoder().decode
 

@@ -35,9 +35,9 @@ def test_a_recovery_follows_its_outage_at_once_and_only_that() -> None:
     quiet = Quiet(60.0)
     assert not quiet.passes(UP, 0.0)
     assert quiet.passes(DOWN, 1.0)
-    assert not quiet.passes(DOWN, 100.0), "it is known to be down"
-    assert quiet.passes(UP, 101.0)
-    assert not quiet.passes(UP, 102.0)
+    assert not quiet.passes(DOWN, 50.0), "it is known to be down"
+    assert quiet.passes(UP, 51.0)
+    assert not quiet.passes(UP, 52.0)
 
 
 def test_an_outage_too_soon_after_another_goes_out_later_unless_it_ends_before() -> None:
@@ -64,3 +64,13 @@ def test_the_oldest_subject_is_forgotten_when_there_are_too_many() -> None:
 def test_an_alert_passes_between_processes_as_it_is() -> None:
     told = alert("key_refused", key="1111")
     assert read(msgspec.to_builtins(told)) == told
+
+
+def test_an_outage_that_lasts_is_told_again_after_a_while() -> None:
+    """A recovery may come without a word, as when nobody has asked for long."""
+    quiet = Quiet(600.0)
+    assert quiet.passes(DOWN, 0.0)
+    assert not quiet.passes(DOWN, 599.0)
+    assert quiet.due() is None
+    assert quiet.passes(DOWN, 600.0)
+    assert quiet.passes(UP, 700.0)

@@ -34,6 +34,7 @@ def test_each_provider_has_a_pool_as_its_settings_say() -> None:
         assert not health.calm
         limits = health.breakers.limits
         assert (limits.failures, limits.pause, limits.pause_max) == (7, 2.0, 60.0)
+        assert {type(limits.pause), type(limits.pause_max)} == {float}, "plain: workers tell them each other"
         assert len({key.id for key in pool.keys}) == 2
         assert not any("key-of" in key.id for key in pool.keys)
         await gateway.close()

@@ -63,6 +63,16 @@ def test_the_file_of_the_folder_is_found(run: Run, folder: Path) -> None:
     }
 
 
+def test_a_file_may_be_named_as_for_the_other_commands(run: Run, folder: Path) -> None:
+    file = folder / "team.yaml"
+    file.write_text("models: {coder: {use: simulate/echo}}\n")
+    for option in ("--config", "-c"):
+        code, out, _ = run("check", option, str(file))
+        assert (code, "model\tcoder\tsimulate/echo" in out) == (0, True)
+    code, _, err = run("check", str(file), "--config", str(file))
+    assert (code, "keep one of them" in err) == (2, True)
+
+
 def test_without_a_file_the_environment_is_checked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
     monkeypatch.setenv("DRAGOMAN_PRT", "1")

@@ -23,7 +23,7 @@ HEAD = "providers: {a: {base_url: 'http://127.0.0.1:1', keys: []}}\nmodels:\n  m
         (
             "deployments: [{use: a/x, weight: 3}, a/y]",
             "models.m.deployments[0].weight",
-            "`policy: ordered` does not use weights",
+            "`policy: ordered`, the default, does not use weights",
         ),
         (
             "policy: cost, deployments: [a/x, {use: a/y, weight: 0.5}]",
@@ -49,6 +49,13 @@ HEAD = "providers: {a: {base_url: 'http://127.0.0.1:1', keys: []}}\nmodels:\n  m
             "policy: cost, deployments: [{use: a/x, price: {input: 3}}]",
             "models.m.deployments[0].price",
             "`output` is required",
+        ),
+        ("use: a/x, concurrency: {queue: 3}", "models.m.concurrency", "limits nothing without `limit`"),
+        ("use: a/x, concurrency: 0", "models.m.concurrency", "must be at least 1"),
+        (
+            "policy: wieghted, deployments: [{use: a/x, weight: 3}, a/y]",
+            "models.m.policy",
+            "expected one of ordered",
         ),
         ("rotate: {}, deployments: [a/x, a/y]", "models.m.rotate", "either `every` or `requests`"),
         (
@@ -83,6 +90,7 @@ def test_what_does_not_fit_is_refused(
         "policy: weighted, deployments: [{use: a/x, weight: 3}, a/y, {use: a/z, weight: 0}]",
         "policy: least_busy, deployments: [a/x, {use: a/y, weight: 0}]",
         "policy: affinity, use: a/x",
+        "use: a/x, concurrency: {delay: 1s, queue: 3}",
         "rotate: 1m, deployments: [a/x, a/y, {use: a/z, weight: 0}]",
         "deployments: [{use: a/x, price: {input: 1, output: 2}}, {use: a/y, weight: 1}]",
     ],

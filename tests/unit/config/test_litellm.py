@@ -363,6 +363,15 @@ def test_values_of_the_file_itself_are_put_in() -> None:
     assert "nothing refers" in told(converted)["environment_variables.REDIS_HOST"]
 
 
+def test_what_stands_here_instead_is_named() -> None:
+    routed = "router_settings: {allowed_fails: 3, cooldown_time: 30}\n"
+    said = told(convert(read(routed + "general_settings: {alerting: [slack]}\n")))
+    assert "breaker.failures" in said["router_settings.allowed_fails"]
+    assert "breaker.pause" in said["router_settings.cooldown_time"]
+    assert "alerts" in said["general_settings.alerting"]
+    assert "/metrics" in told(convert(read(NO_MODELS)))["litellm_settings.success_callback"]
+
+
 def test_alike_notes_are_one_line() -> None:
     notes = convert(read(NO_MODELS)).notes
     assert any(

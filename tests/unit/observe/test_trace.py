@@ -77,7 +77,7 @@ def test_waits_losses_changes_and_times() -> None:
         }
     ]
     assert told["changes"] == [{"path": None, "to": "$.max_tokens", "reason": "required"}]
-    assert (told["upstream_ms"], told["gateway_ms"], told["first_content_ms"]) == (750.0, 250.0, 900.0)
+    assert (told["upstream_ms"], told["gateway_ms"], told["first_content_ms"]) == (750.0, 150.0, 900.0)
 
 
 def test_one_that_runs_is_told_up_to_now() -> None:

@@ -418,3 +418,11 @@ def test_a_pause_does_not_count_in_the_time_for_all_attempts() -> None:
     attempts.pause(5.0)
     assert attempts.on(Failed(fault("upstream")), 14.0) == [Start("b")]
     assert attempts.on(Failed(fault("unavailable")), 15.0) == [GiveUp(fault("unavailable"))]
+
+
+def test_who_hangs_is_asked_with_other_keys_after_the_others() -> None:
+    attempts = round_of("a1", "a2", "b", "a3", "c")
+    attempts.on(Begin(), 0.0)
+    attempts.defer(lambda one: one.startswith("a"))
+    assert attempts.left == ["b", "c", "a2", "a3"]
+    assert attempts.on(Failed(fault("timeout")), 1.0) == [Start("b")]

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from dragoman.config.scalars import Duration, Size
 from dragoman.observe.board import Board
 from dragoman.seams.clock import SYSTEM
 from dragoman.seams.peers import KeeperState
@@ -82,6 +83,14 @@ async def test_what_a_worker_tells_the_others_hear_and_the_keeper_too(house: Hou
     await until(lambda: house.heard[1])
     assert house.heard[1] == ["of the keeper"]
     assert len(house.heard[0]) == 1
+
+
+async def test_numbers_of_settings_pass_as_plain_ones(house: House) -> None:
+    house.workers[0].tell("news", [Duration(2.5), Size(3)])
+    await until(lambda: house.heard[2])
+    assert house.heard[2] == [[2.5, 3]]
+    with pytest.raises(TypeError, match="set_iterator"):
+        house.workers[0].tell("news", iter({1}))
 
 
 async def test_all_others_answer_a_question(house: House) -> None:
