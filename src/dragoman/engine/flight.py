@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -26,7 +28,7 @@ from dragoman.engine.runtime import Runtime
 from dragoman.engine.sealing import Sealing, begun
 from dragoman.engine.ways import Way
 from dragoman.errors import DragomanError, RequestFailed
-from dragoman.exchange import AttemptRecord
+from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
@@ -95,7 +97,8 @@ class Flight(msgspec.Struct, eq=False):
         """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
         health, backend, route = self.runtime.health, None, self.plan.route
-        CONNECTED.set(self._connected)
+        # Not a method: the task would hold what holds the task, and so each request until the next collection.
+        CONNECTED.set(partial(_connected, exchange, delivery.now, self.runtime.sent))
         try:
             candidate = route.first if health.calm and route.spread is None else await self._first()
             while True:
@@ -140,12 +143,6 @@ class Flight(msgspec.Struct, eq=False):
         if self._entry is not None:
             self._entry.leave()
         self.media.close()
-
-    def _connected(self) -> None:
-        """Note that a request of the running attempt is about to be sent."""
-        exchange = self.asked.exchange
-        exchange.connected(self.delivery.now)
-        self.runtime.sent(exchange.answered)
 
     async def _first(self) -> Candidate:
         """Who is called first, by what is remembered of keys and deployments, once its time has come. Raises
@@ -503,6 +500,12 @@ class Flight(msgspec.Struct, eq=False):
         if turned is None:
             turned = self._turned = Turned(self.runtime, self.way, self.plan)
         return turned
+
+
+def _connected(exchange: Exchange, now: Callable[[], float], sent: Callable[[str | None], None]) -> None:
+    """Note that a request of the running attempt is about to be sent."""
+    exchange.connected(now)
+    sent(exchange.answered)
 
 
 def _unexpected(name: str) -> ir.Fault:
