@@ -1,5 +1,5 @@
-"""A request leaves nothing that only the garbage collector can free: what refers to each other in a circle stays
-in memory until its next full run, a prompt of 100 kB too.
+"""A request leaves nothing that only the garbage collector can free: a circle stays in memory until its next
+full run, a prompt of 100 kB too.
 """
 
 from __future__ import annotations
