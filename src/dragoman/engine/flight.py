@@ -97,7 +97,7 @@ class Flight(msgspec.Struct, eq=False):
         """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
         way, delivery, exchange = self.way, self.delivery, self.asked.exchange
         health, backend, route = self.runtime.health, None, self.plan.route
-        # Not a method: the task would hold what holds the task, and so each request until the next collection.
+        # Not a method: the task would hold what holds the task, so each request would stay for the collector.
         CONNECTED.set(partial(_connected, exchange, delivery.now, self.runtime.sent))
         try:
             candidate = route.first if health.calm and route.spread is None else await self._first()
