@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from dragoman.assembly.core import Core
+from dragoman.routing.policy_rotation import Rotated
 from dragoman.server.admin import configuration, described, providers
 from dragoman.server.admin.audit import Audit, Entry
 from dragoman.server.admin.openapi import document
@@ -44,10 +45,21 @@ class AuditList(msgspec.Struct):
     object: Literal["list"] = "list"
 
 
+class RotationList(msgspec.Struct):
+    """The models that rotate, as the process that answers knows them: each worker counts its own requests."""
+
+    data: list[Rotated]
+    worker: int
+    object: Literal["list"] = "list"
+
+
 _OWN: Final = (
     Operation("GET", "/admin", "index", "What there is.", Index),
     Operation("GET", "/admin/openapi.json", "openapi", "This description, OpenAPI 3.1."),
     Operation("GET", "/admin/audit", "list_audit", "The changes, the latest first.", AuditList, query=Wanted),
+    Operation(
+        "GET", "/admin/rotations", "list_rotations", "Which deployment is first, and next.", RotationList
+    ),
 )
 OPERATIONS: Final = (
     *_OWN,
@@ -83,3 +95,6 @@ class AdminApi:
     async def list_audit(self, asked: Asked) -> Told:
         entries, more = page(await self.audit.entries(), asked.query, lambda entry: entry.id)
         return Told(AuditList(entries, more))
+
+    async def list_rotations(self, asked: Asked) -> Told:
+        return Told(RotationList(self._gateway.rotations(), self._gateway.worker))

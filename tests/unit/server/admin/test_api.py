@@ -125,3 +125,19 @@ async def test_the_audit_comes_in_pages(desk: Desk) -> None:
     assert ([one["action"] for one in first["data"]], first["has_more"]) == (["revive", "enable"], True)
     rest = (await desk.get(f"/admin/audit?after={first['data'][-1]['id']}")).body
     assert ([one["action"] for one in rest["data"]], rest["has_more"]) == (["disable"], False)
+
+
+async def test_models_that_rotate_are_told(tmp_path: Path) -> None:
+    pool = [f"up/{name}" for name in ("a", "b")]
+    models = {"tumbler": {"rotate": {"requests": 2}, "deployments": pool}, "still": "up/a"}
+    desk = Desk(tmp_path, {"models": models})
+    await desk.gateway.start()
+    told = (await desk.get("/admin/rotations")).body
+    assert told == {
+        "object": "list",
+        "worker": 1,
+        "data": [
+            {"model": "tumbler", "current": "up/a", "following": "up/b", "changes": None, "requests": 2}
+        ],
+    }
+    await desk.close()
