@@ -74,7 +74,7 @@ def test_all_of_a_trace(window: Window) -> None:
         "changes     $.max_tokens: required",
         "            $.a → $.b: another name",
         "tokens      1,234 in (34 cached) · 56 out (6 reasoning)",
-        "time        1 s in all · 750 ms of waiting · 250 ms here · first content after 900 ms",
+        "time        1 s in all · 750 ms of waiting · 150 ms here · first content after 900 ms",
     ]
 
 
