@@ -158,10 +158,14 @@ def certificate(folder: Path) -> Path | None:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """This environment without what would configure the gateway, and with a home of its own."""
+    """This environment without what would configure the gateway or keep its bytecode from being written, and
+    with a home of its own.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("DRAGOMAN_") and not name.endswith(("_API_KEY", "_BASE_URL", "_HOST"))
+        if not name.startswith("DRAGOMAN_")
+        and not name.endswith(("_API_KEY", "_BASE_URL", "_HOST"))
+        and name != "PYTHONDONTWRITEBYTECODE"
     }
     return {**kept, "DRAGOMAN_HOME": str(home)}
