@@ -22,7 +22,7 @@ from tests.e2e import stubs
 from tests.e2e.command import Serving, serving
 from tests.e2e.conftest import Provide
 from tests.e2e.stubs import Said
-from tests.e2e.test_workers import children
+from tests.e2e.test_workers import children, keeper
 from tests.scraping import Scraped
 
 pytestmark = [
@@ -119,8 +119,9 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-def kill_two(server: Serving) -> None:
-    for victim in sorted(children(server.process.pid))[:2]:
+def kill_two(server: Serving, keeper: int | None) -> None:
+    """Kill two workers. keeper: its process, which answers no requests and stays."""
+    for victim in sorted(children(server.process.pid) - {keeper})[:2]:
         os.kill(victim, signal.SIGKILL)
 
 
@@ -137,7 +138,7 @@ async def test_counts_equal_the_providers_log_after_two_of_four_workers_were_kil
         hanging = [asyncio.ensure_future(ask(session, url, "slow")) for _ in range(40)]
         await until(lambda: len(provider.seen) == 200)
         workers = children(server.process.pid)
-        kill_two(server)
+        kill_two(server, keeper(server))
         await until(lambda: len(children(server.process.pid) - workers) == 2)
         page = await all_report(session, url)
         sent = "dragoman_upstream_requests_sent_total"
@@ -166,11 +167,12 @@ async def test_counts_under_load_while_workers_are_killed_again_and_again(
     with four_workers(environment, tmp_path) as server:
         url = server.url
         await all_report(session, url)
+        its_keeper = keeper(server)
         asking = asyncio.ensure_future(load(session, url, 300))
         kills = 0
         while not asking.done() and kills < 8:
             await asyncio.sleep(0.1)
-            kill_two(server)
+            kill_two(server, its_keeper)
             kills += 2
         answered = await asking
         page = await all_report(session, url)
