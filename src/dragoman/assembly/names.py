@@ -5,22 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from dragoman.accounts.grants import WILDCARD, Grants
 from dragoman.capacity.gates import Limit
+from dragoman.config.conditions import When
 from dragoman.config.fallbacks import Fallbacks as FallbackSettings
 from dragoman.config.load import Loaded
 from dragoman.config.settings import Concurrency, Config, ModelTimeouts, Supports, Timeouts
+from dragoman.config.settings import Deployment as DeploymentSettings
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import join
-from dragoman.dialects.facts import Facts
+from dragoman.dialects.facts import Capability, Facts
 from dragoman.errors import ConfigError
 from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Provider
+from dragoman.routing.conditions import Conditions
+from dragoman.routing.costs import MaxCost
 from dragoman.routing.fallbacks import Fallbacks
 from dragoman.routing.route import Alias, Demands, Entry, Model, Route, Timers
 from dragoman.routing.route import Provider as Named
@@ -199,16 +203,54 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         api=model.api,
         spread=_spread(name, model),
         weights=tuple(float(target.weight) for target in model.targets),
-        prices=tuple(
-            None if (price := target.price) is None else Price(float(price.input), float(price.output))
-            for target in model.targets
-        ),
+        prices=tuple(_price(target) for target in model.targets),
+        conditions=tuple(conditions_of(target.when) for target in model.targets),
+        max_cost=_max_cost(model, config),
         gates=_gates("models", name, model.concurrency),
         supports=tuple(
             None if target.supports is None else _facts(model, target.supports) for target in model.targets
         ),
         fallbacks=fallbacks_of(model.fallbacks),
         switch_after=None if model.switch_after is None else float(model.switch_after),
+    )
+
+
+def _price(target: DeploymentSettings) -> Price | None:
+    price = target.price
+    return None if price is None else Price(float(price.input), float(price.output))
+
+
+def _max_cost(model: ModelSettings, config: Config) -> MaxCost | None:
+    """What other deployments of a model, and its fallbacks, may cost; None = no bound. A deployment without a
+    price has the first one that another model states for it.
+    """
+    if (stated := model.max_cost) is None:
+        return None
+    prices: dict[str, Price] = {}
+    for name, other in config.models.items():
+        for target in other.targets:
+            if (price := _price(target)) is not None:
+                prices.setdefault(f"local/{name}" if target.file is not None else target.use, price)
+    times, usd = stated.times, stated.usd
+    return MaxCost(None if times is None else float(times), None if usd is None else float(usd), prices)
+
+
+def conditions_of(when: When) -> Conditions | None:
+    """The conditions of a deployment; None = it is for all requests."""
+    if when == When():
+        return None
+    needs = {name: wanted for name in get_args(Capability) if (wanted := getattr(when, name)) is not None}
+    return Conditions(
+        when.operations,
+        when.protocols,
+        Grants(when.clients) if when.clients else None,
+        Grants(when.tags) if when.tags else None,
+        Grants(when.without_tags) if when.without_tags else None,
+        {name.lower(): Grants([value]) for name, value in when.headers.items()},
+        when.stream,
+        needs,
+        when.input_over,
+        when.input_up_to,
     )
 
 

@@ -22,6 +22,21 @@ class Price(Section, frozen=True):
     """USD per million output tokens; 0 for embeddings."""
 
 
+class MaxCost(Section, frozen=True):
+    """What another deployment may cost for a request when the first choice fails. One of the two must be set;
+    if both are, both must hold. Costs follow from the prices, the tokens of the prompt, and the tokens that
+    the request allows for the answer (if it states no limit, one for three of the prompt).
+    """
+
+    shorthand: ClassVar[str | None] = "times"
+
+    times: Annotated[Amount | None, about(default="no limit")] = None
+    """How many times the cost of the first choice: with 3, a deployment that costs more than three times as
+    much is not asked."""
+    usd: Annotated[Amount | None, about(default="no limit")] = None
+    """How many USD more than the first choice, for one request with a prompt."""
+
+
 class Rotate(Section, frozen=True):
     """When the next deployment of a model becomes the first one. One of the two must be set."""
 

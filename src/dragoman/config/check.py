@@ -20,7 +20,10 @@ from dragoman.accounts.grants import WILDCARD, Grants
 from dragoman.accounts.keys import is_loopback
 from dragoman.config import resolve
 from dragoman.config.alerting import require_receiver, require_signing
-from dragoman.config.check_balancing import idle, misfits
+from dragoman.config.check_attempts import general_misfits, provider_misfits
+from dragoman.config.check_balancing import Misfit, idle, misfits, repeated, unpriced, unpriced_fallbacks
+from dragoman.config.check_conditions import client_names, impossible
+from dragoman.config.check_headers import unusable
 from dragoman.config.decode import suggest
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.locate import is_file
@@ -32,7 +35,6 @@ from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import Problem
 from dragoman.providers import address
-from dragoman.providers.auth import credential_headers
 from dragoman.providers.catalog import CATALOG, unconfigured
 from dragoman.providers.patterns import is_pattern, met_by
 from dragoman.providers.provider import Provider
@@ -44,15 +46,6 @@ from dragoman.verify.bounds import available
 
 BUILT_IN: Final = ("local", "simulate")
 """Providers that exist without being configured."""
-
-_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_TRANSPORT_HEADERS: Final = frozenset(
-    {
-        *("accept-encoding", "connection", "content-length", "content-type", "host", "te"),
-        *("transfer-encoding", "upgrade"),
-    }
-)
-"""Headers that only the HTTP client may set."""
 
 _PATTERN: Final = "`PROVIDER/*` stands for all models of a provider"
 _STAR: Final = "for every name that nothing else knows use the alias `*`"
@@ -125,6 +118,9 @@ class _Checker:
         self.doubts: list[Doubt] = []
         self.providers = frozenset(names.get("providers", ())) | {*BUILT_IN, *own}
         self.own = own
+        self.priced = frozenset(
+            target.use for model in config.models.values() for target in model.targets if target.price
+        )
         self.models = frozenset(names.get("models", ()))
         self.aliases = frozenset(names.get("aliases", ()))
 
@@ -138,6 +134,7 @@ class _Checker:
         for name, alias in self.config.aliases.items():
             self.alias(name, alias, join("aliases", name))
         self.alerts()
+        self.misfits("", general_misfits(self.config))
         self.circles()
         self.output_checks()
         if self.config.default_model is not None:
@@ -209,7 +206,7 @@ class _Checker:
         for index, key in enumerate(settings.keys or ()):
             earlier = [other.reveal() for other in (settings.keys or ())[:index]]
             self.key(key.reveal(), f"{path}.keys[{index}]", earlier)
-        self.headers(settings.headers, f"{path}.headers")
+        self.misfits(f"{path}.headers", unusable(settings.headers))
         self.file(settings.ca_file, f"{path}.ca_file")
         self.file(settings.client_cert, f"{path}.client_cert")
         self.file(settings.client_key, f"{path}.client_key")
@@ -224,8 +221,8 @@ class _Checker:
         self.passthrough(name, settings, f"{path}.passthrough")
         if 0 < settings.check.every < 1:
             self.problem(f"{path}.check.every", "must be at least 1s, or 0 for never")
-        for place, message, hint in idle(settings.concurrency):
-            self.problem(f"{path}.{place}", message, hint)
+        self.misfits(path, idle(settings.concurrency))
+        self.misfits(path, provider_misfits(settings, self.config.breaker))
         for index, api in enumerate(settings.apis or ()):
             self.quirks(api.quirks, f"{path}.apis[{index}].quirks")
         if (account := self.account(name, settings, path)) is not None and len(self.problems) == before:
@@ -337,18 +334,26 @@ class _Checker:
             self.problem(join("aliases", name), "a model has the same name: rename one of them")
         if WILDCARD in name and not is_pattern(name):
             self.problem(path, "a pattern has one `*` and other text", _STAR if name == WILDCARD else None)
-        self.headers(model.headers, f"{path}.headers")
+        self.misfits(f"{path}.headers", unusable(model.headers))
         self.api(model.api, [target.use for target in model.targets], f"{path}.api")
         for index, deployment in enumerate(model.deployments):
             self.deployment(deployment, f"{path}.deployments[{index}]", pattern=is_pattern(name))
         if model.use is not None:
             self.deployment(Deployment(use=model.use), path, pattern=is_pattern(name))
         self.fallbacks(model.fallbacks, name, f"{path}.fallbacks")
-        for place, message, hint in () if f"{path}.policy" in self.unread else misfits(model):
-            self.problem(f"{path}.{place}", message, hint)
+        if f"{path}.policy" not in self.unread:
+            self.misfits(path, misfits(model))
+        if not any(one.startswith(f"{path}.deployments") for one in self.unread):
+            self.misfits(path, unpriced(model, self.priced))
+        if not any(one.startswith("auth.keys") for one in self.unread):
+            self.misfits(path, impossible(model, client_names(self.config)))
 
     def fallbacks(self, fallbacks: Fallbacks, owner: str, path: str) -> None:
         """Check the names of the models that are asked instead of `owner`."""
+        self.misfits(path, repeated(fallbacks))
+        model = self.config.models.get(self.meant(owner))
+        if model is not None and model.max_cost is not None:
+            self.misfits(path, unpriced_fallbacks(fallbacks, self.uses, self.priced))
         for cause, names in msgspec.structs.asdict(fallbacks).items():
             for index, name in enumerate(names):
                 place = f"{path}.{cause}[{index}]"
@@ -580,18 +585,6 @@ class _Checker:
         elif text in earlier:
             self.problem(path, "the same key is listed twice")
 
-    def headers(self, headers: Mapping[str, Any], path: str) -> None:
-        for name in headers:
-            place = join(path, name)
-            if not _HEADER.match(name):
-                self.problem(place, "is not a valid header name")
-            elif name.lower() in credential_headers():
-                self.problem(
-                    place, "would overwrite the provider's credential", "put the credential into `keys`"
-                )
-            elif name.lower() in _TRANSPORT_HEADERS:
-                self.problem(place, "is set by the HTTP connection and cannot be configured")
-
     def file(self, name: str | None, path: str) -> None:
         if name is not None and not is_file(Path(name)):
             self.problem(path, f"there is no file {name}")
@@ -613,6 +606,12 @@ class _Checker:
             if place.check_output:
                 said = "responses cannot be validated in this installation"
                 self.problem(join(path, "check_output"), said, added_by("schema"))
+
+    def misfits(self, path: str, found: Iterable[Misfit]) -> None:
+        """Add problems and warnings for settings below `path`; "" = the places are whole."""
+        for place, message, hint, odd in found:
+            tell = self.warn if odd else self.problem
+            tell(".".join(one for one in (path, place) if one), message, hint)
 
     def problem(self, path: str, message: str, hint: str | None = None) -> None:
         self.problems.append(self.note(path, message, hint))

@@ -1,10 +1,15 @@
-"""Checks that the settings by which the requests for a model are spread fit together."""
+"""Checks that the settings by which the requests for a model are spread, and the bounds on what its attempts
+may take, fit together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Final, NamedTuple
 
+import msgspec
+
+from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.settings import Concurrency, Model
 
 _WEIGHING: Final = frozenset({"weighted", "affinity"})
@@ -12,11 +17,14 @@ _WEIGHING: Final = frozenset({"weighted", "affinity"})
 
 
 class Misfit(NamedTuple):
-    """One mistake. place: the setting, below the model."""
+    """One mistake. place: the setting, below the model; "" = the model itself. odd: True = it does no harm,
+    but it does not do what its author expects, so it is a warning.
+    """
 
     place: str
     message: str
     hint: str | None = None
+    odd: bool = False
 
 
 def misfits(model: Model) -> Iterator[Misfit]:
@@ -37,12 +45,65 @@ def misfits(model: Model) -> Iterator[Misfit]:
         yield Misfit("deployments", "all weights are 0, so no deployment can be first")
     if model.rotate is not None:
         yield from _rotation(model, len(taking_part))
+    yield from _policy(model)
+    yield from _switching(model)
 
 
 def idle(concurrency: Concurrency) -> Iterator[Misfit]:
-    """The mistake of a `concurrency` that states how to wait, but nothing to wait for."""
+    """The mistakes of a `concurrency`: it states how to wait, but nothing to wait for, or the reverse."""
     if concurrency.limit is None and not concurrency.delay and concurrency != Concurrency():
         yield Misfit("concurrency", "limits nothing without `limit` or `delay`", "concurrency: {limit: 8}")
+    if not concurrency.queue and concurrency.wait != Concurrency().wait:
+        yield Misfit("concurrency.wait", "with `queue: 0` no request waits", odd=True)
+    elif 0 < concurrency.wait < concurrency.delay:
+        said = f"no request may wait as long as `delay` ({concurrency.delay}), so most get 429"
+        yield Misfit("concurrency.wait", said, "make it longer than `delay`")
+
+
+def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
+    """The mistakes in the bound on the cost. known: the deployments whose price any model states."""
+    if (bound := model.max_cost) is None:
+        return
+    if bound.times is None and bound.usd is None:
+        yield Misfit("max_cost", "set `times` or `usd`", "max_cost: 3")
+    if bound.times is not None and bound.times < 1:
+        said = "less than 1 would leave out deployments that cost no more than the first choice"
+        yield Misfit("max_cost.times", said, "1 = they may cost as much")
+    if len(model.targets) < 2 and not model.fallbacks.names:
+        said = "there is no other deployment and no fallback, so nothing can cost more"
+        yield Misfit("max_cost", said, odd=True)
+        return
+    for index, deployment in enumerate(model.targets):
+        if deployment.use not in known:
+            place = f"deployments[{index}].price" if model.deployments else "max_cost"
+            yield Misfit(
+                place, f"`max_cost` needs the price of {deployment.use}", "price: {input: 1.25, output: 10}"
+            )
+
+
+def unpriced_fallbacks(
+    fallbacks: Fallbacks, uses: Callable[[str], Iterable[str]], known: Container[str]
+) -> Iterator[Misfit]:
+    """The fallbacks that can never be asked under a bound on the cost, as a price is not known. The places
+    begin at `fallbacks`. uses: the deployments (`provider/model`) of a name.
+    """
+    for cause, names in msgspec.structs.asdict(fallbacks).items():
+        for index, name in enumerate(names):
+            for use in uses(name):
+                if use not in known:
+                    said = f"`max_cost` needs the price of {use}"
+                    hint = (
+                        "state it in a model with this deployment: {use: …, price: {input: 1.25, output: 10}}"
+                    )
+                    yield Misfit(f"{cause}[{index}]", said, hint)
+
+
+def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
+    """The names that stand twice in a list. The places begin at `fallbacks`."""
+    for cause, names in msgspec.structs.asdict(fallbacks).items():
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield Misfit(f"{cause}[{index}]", f"{name} is listed twice: it is asked once", odd=True)
 
 
 def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:
@@ -56,3 +117,35 @@ def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:
         yield Misfit("rotate", f"`policy: {model.policy}` already says which deployment is first", "keep one")
     if 0 < taking_part < 2:
         yield Misfit("rotate", "there is only one deployment, so none can follow it")
+
+
+def _policy(model: Model) -> Iterator[Misfit]:
+    """The policies that cannot change the order."""
+    if model.policy == "ordered" or not model.targets:
+        return
+    if len(model.targets) < 2 and model.policy != "affinity":
+        said = f"there is only one deployment, so `{model.policy}` chooses nothing"
+        yield Misfit("policy", said, "key_choice of the provider is for its keys", odd=True)
+    elif model.policy == "cost":
+        unknown = [one.use for one in model.targets if one.price is None]
+        if len(unknown) == len(model.targets):
+            said = "no deployment has a price, so their order alone decides"
+            yield Misfit(
+                "policy", said, "deployments: [{use: …, price: {input: 1.25, output: 10}}]", odd=True
+            )
+        elif unknown:
+            said = f"asked last, because they have no price: {', '.join(unknown)}"
+            yield Misfit("policy", said, odd=True)
+
+
+def _switching(model: Model) -> Iterator[Misfit]:
+    """A `switch_after` that never comes."""
+    after, timeouts = model.switch_after, model.timeouts
+    if not after:
+        return
+    if len(model.targets) < 2 and not model.fallbacks.any:
+        said = "there is no other deployment and no fallback, so there is nothing to switch to"
+        yield Misfit("switch_after", said, odd=True)
+    elif timeouts.total and timeouts.total <= after:
+        said = f"an attempt is ended before, by timeouts.total ({timeouts.total})"
+        yield Misfit("switch_after", said, odd=True)

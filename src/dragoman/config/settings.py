@@ -1,8 +1,8 @@
 """Every setting, stated once: name, type, default, unit, meaning and environment variable.
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
-messages are made from the declarations here and in its groups: `alerting`, `answers`, `balancing`, `egress`,
-`fallbacks`, `lasting`, `metrics`, `serving` and `trace`.
+messages are made from the declarations here and in its groups: `alerting`, `answers`, `balancing`,
+`conditions`, `egress`, `fallbacks`, `lasting`, `metrics`, `serving` and `trace`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import msgspec
 
 from dragoman.config.alerting import Alert
 from dragoman.config.answers import Answers
-from dragoman.config.balancing import PolicyName, Price, Rotate
+from dragoman.config.balancing import MaxCost, PolicyName, Price, Rotate
+from dragoman.config.conditions import When
 from dragoman.config.egress import Egress
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
@@ -344,7 +345,10 @@ class Deployment(Section, frozen=True):
     """Its share of the requests, in proportion to the other weights, with `policy: weighted` or `affinity`.
     0 = it is asked only after the deployments with a weight."""
     price: Annotated[Price | None, about(default="not known")] = None
-    """What it costs, for `policy: cost`."""
+    """What it costs, for `policy: cost` and `max_cost`."""
+    when: When = When()
+    """The requests that it is for, by what they need, how long they are, and who sends them. It is left out
+    for all others."""
 
 
 class Model(Section, frozen=True):
@@ -370,6 +374,9 @@ class Model(Section, frozen=True):
     fallbacks: Fallbacks = Fallbacks()
     """The models that are asked when none of the deployments can answer: a list of names, or one list for
     each cause."""
+    max_cost: Annotated[MaxCost | None, about(default="no limit")] = None
+    """What a deployment or fallback may cost more than the first choice: `3` (three times as much) or `{usd:
+    0.05}`. It needs the price of each."""
     switch_after: Annotated[
         Duration | None,
         about(default="1m for streams of models that are not known to think first, otherwise never"),

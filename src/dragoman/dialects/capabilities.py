@@ -6,11 +6,11 @@ answer that can be emulated does not count as impossible. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from dragoman import ir
-from dragoman.dialects.facts import Facts
+from dragoman.dialects.facts import Capability, Facts
 
 DEMANDED: Final = "demanded"
 """The value of `Request.forms["reasoning"]` for a wish to think that is refused if the model cannot think.
@@ -45,11 +45,34 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     return None
 
 
+def needs(request: ir.Request) -> frozenset[Capability]:
+    """The capabilities that a request needs for its prompt, and for the answer that it wants."""
+    output = request.output
+    found: set[Capability] = {_OF_KIND[media.kind] for _, media in _media(request) if media.kind in _OF_KIND}
+    if output is not None:
+        found.update(_OF_KIND[kind] for kind in output.modalities or () if kind in _OF_KIND)
+        if output.kind == "schema":
+            found.add("structured")
+    if request.tools or any(message.tools for message in request.messages):
+        found.add("tools")
+    if _is_to_think(request.reasoning):
+        found.add("reasoning")
+    return frozenset(found)
+
+
+def _is_to_think(reasoning: ir.Reasoning | None) -> bool:
+    if reasoning is None or reasoning.mode == "off" or reasoning.effort == "none" or reasoning.budget == 0:
+        return False
+    return bool(reasoning.mode or reasoning.effort or reasoning.budget)
+
+
 def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
     """Whether a tool is the provider's image generation and the model draws without it."""
     return facts.draws is True and isinstance(tool, ir.ProviderTool) and tool.kind == "image_generation"
 
 
+_OF_KIND: Final[Mapping[str, Capability]] = {"image": "images", "audio": "audio", "document": "documents"}
+"""By kind of a medium, the capability that it needs."""
 _INPUTS: Final = {"image": "images", "audio": "audio", "video": "video", "document": "documents"}
 
 

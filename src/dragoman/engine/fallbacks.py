@@ -51,8 +51,8 @@ def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Pl
 
 
 def _next(plan: Plan, why: Why) -> Plan:
-    """The plan before its stages, with the first route of a list. The checks are those of the route before,
-    as the request was filled in for it.
+    """The plan before its stages, with the first route of a list. The checks, and the bound on the cost, are
+    those of the route before, as the request was filled in for it.
     """
     before = plan.route
     chosen = before.fallbacks.of(why)[0]
@@ -60,6 +60,7 @@ def _next(plan: Plan, why: Why) -> Plan:
         chosen,
         asked=chosen.asked or before.asked,
         check_output=before.check_output,
+        max_cost=before.max_cost,
         fallbacks=before.fallbacks.after(why),
     )
     return msgspec.structs.replace(plan, route=route, form=None, reasons=())

@@ -22,6 +22,7 @@ from dragoman.engine.runtime import Runtime
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange, Reason
 from dragoman.hooks import HookFailed, Resolved
+from dragoman.routing.costs import Offer
 from dragoman.routing.fallbacks import Fallbacks
 from dragoman.routing.route import Deployment, Route, Strict
 from dragoman.routing.table import Table
@@ -35,7 +36,8 @@ class Plan(msgspec.Struct, frozen=True):
     """How a request is answered. route: the deployments that may be called, in order. strict: which losses
     are refused; False = none, True = those of meaning, "all" = all. form: what the answer is checked against;
     None = no check. reasons: why no deployment can be relayed to; () = one may be. refused: why the route of
-    the request itself was left for a list of fallbacks that follows this refusal; None = it was not.
+    the request itself was left for a list of fallbacks that follows this refusal; None = it was not. usual:
+    the first choice, with which the cost of others is compared; None = there is no bound, or none yet.
     """
 
     route: Route
@@ -43,6 +45,7 @@ class Plan(msgspec.Struct, frozen=True):
     form: Form | None = None
     reasons: tuple[Reason, ...] = ()
     refused: ir.Fault | None = None
+    usual: Offer | None = None
 
     @property
     def names_deployment(self) -> bool:

@@ -19,6 +19,7 @@ from dragoman.engine.pass_on import pass_on
 from dragoman.engine.plan import Plan, Stage, allow, hold_to_form, keep_willing, make_room, selects, spoken
 from dragoman.engine.relay import relay
 from dragoman.engine.runtime import Runtime
+from dragoman.engine.selection import keep_affordable, keep_meant
 from dragoman.engine.translate import translate
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Reason
@@ -116,7 +117,7 @@ def can(runtime: Runtime, asked: Asked, deployment: Deployment) -> bool:
 _CHAT: Final = Way(
     hooked=True,
     selects=selects,
-    stages=(keep_willing, allow, make_room, hold_to_form),
+    stages=(keep_willing, keep_meant, allow, make_room, keep_affordable, hold_to_form),
     choose=spoken,
     against=_against_prompt,
     relay=relay,
@@ -127,7 +128,7 @@ _CHAT: Final = Way(
 _COUNT: Final = Way(
     hooked=True,
     selects=selects,
-    stages=(allow,),
+    stages=(keep_meant, allow),
     choose=_able,
     against=_against_prompt,
     relay=pass_on,
@@ -136,7 +137,7 @@ _COUNT: Final = Way(
 _OPERATION: Final = Way(
     hooked=False,
     selects=lambda _asked: True,
-    stages=(_keep_able,),
+    stages=(keep_meant, _keep_able, keep_affordable),
     choose=_able,
     against=_against_operation,
     relay=pass_on,
@@ -155,7 +156,9 @@ _DROPS: Final[Mapping[Stage, str]] = {
     make_room: "its context window is too small",
     _keep_able: "it has no endpoint for this operation",
 }
-"""Why a stage removes a deployment, for the exchange's record."""
+"""Why a stage removes a deployment, for the exchange's record. Stages that are not named here note it
+themselves, each deployment with a reason of its own, or remove none.
+"""
 
 
 def through(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
@@ -180,6 +183,6 @@ def _note_dropped(
 ) -> None:
     """Note in the exchange which deployments a stage has removed, and why."""
     if stage not in _DROPS:
-        return  # it removes none: the request itself cannot be answered
+        return
     kept = {one.name for one in left}
     exchange.dropped += tuple((one.name, _DROPS[stage]) for one in before if one.name not in kept)

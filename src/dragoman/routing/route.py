@@ -16,6 +16,8 @@ from dragoman.dialects.facts import UNKNOWN, Capability, Facts
 from dragoman.errors import Problem
 from dragoman.ir import Message
 from dragoman.providers.models import facts_for
+from dragoman.routing.conditions import Conditions
+from dragoman.routing.costs import MaxCost
 from dragoman.routing.fallbacks import NONE, Fallbacks
 from dragoman.routing.spread import Price, Spread
 
@@ -72,7 +74,8 @@ class Model(msgspec.Struct, frozen=True):
     check_output: None = as in `Demands`. api: the protocol to use if the provider has it, None =
     `apis.choose` decides. fallbacks: the names of other models. switch_after: as of `Deployment`.
     spread: None = the first of `uses` is always asked first. weights, prices: for each of `uses`; missing = 1
-    and unknown. gates: before those of the provider, as for `Deployment`.
+    and unknown. gates: before those of the provider, as for `Deployment`. conditions: for each of `uses`;
+    None or missing = it is for all requests. max_cost: None = no bound.
     """
 
     name: str
@@ -93,6 +96,8 @@ class Model(msgspec.Struct, frozen=True):
     weights: tuple[float, ...] = ()
     prices: tuple[Price | None, ...] = ()
     gates: tuple[str, ...] = ()
+    conditions: tuple[Conditions | None, ...] = ()
+    max_cost: MaxCost | None = None
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -129,8 +134,8 @@ class Deployment(msgspec.Struct, frozen=True):
     the deployment; `facts.context` excludes none. switch_after: seconds without content after which another
     deployment is asked if there is one; 0 = never, None = the default of the engine. weight: its share where
     a policy asks for one; 0 = it is asked after those with a weight. price: None = unknown. gates: the names
-    of the limits at which a call needs a place. name: `provider/model`, the form for people and headers; it
-    is made from these.
+    of the limits at which a call needs a place. when: the requests that it is for, None = all. name:
+    `provider/model`, the form for people and headers; it is made from these.
     """
 
     provider: str
@@ -144,10 +149,16 @@ class Deployment(msgspec.Struct, frozen=True):
     weight: float = 1.0
     price: Price | None = None
     gates: tuple[str, ...] = ()
+    when: Conditions | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
         force_setattr(self, "name", f"{self.provider}/{self.model}")
+
+    @property
+    def restricts(self) -> bool:
+        """Whether there may be requests that are not sent to it."""
+        return self.window is not None or self.when is not None or self.facts.restricts
 
     def within(self, window: int | None) -> Deployment:
         """The deployment with a window and known context of at most these tokens; None = as it is."""
@@ -180,7 +191,8 @@ class Route(msgspec.Struct, frozen=True):
     of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds. fallbacks:
     routes without fallbacks of their own. If the `asked` of one is "", its answers show this route's name. Of
     a fallback count the deployments, the protocol, `spread` and `asked`: the request has been filled in
-    before. spread: who is asked first, None = always the first deployment.
+    before. spread: who is asked first, None = always the first deployment. max_cost: what others than the
+    first choice may cost, None = no bound; that of a fallback does not count.
 
     These follow from the others. first: who is called first. selects: some deployment may drop out, or
     answers are checked. fills: a request may be changed. alternates: there is another deployment to ask.
@@ -197,6 +209,7 @@ class Route(msgspec.Struct, frozen=True):
     created: int = CREATED
     fallbacks: Fallbacks[Route] = Fallbacks()
     spread: Spread | None = None
+    max_cost: MaxCost | None = None
     first: Candidate = Candidate(Deployment("", ""))
     selects: bool = False
     fills: bool = False
@@ -205,8 +218,8 @@ class Route(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         first = self.deployments[0]
         force_setattr(self, "first", Candidate(first, shown=self.shown(first)))
-        restricts = any(one.window is not None or one.facts.restricts for one in self.deployments)
-        force_setattr(self, "selects", restricts or self.check_output)
+        restricts = any(one.restricts for one in self.deployments)
+        force_setattr(self, "selects", restricts or self.check_output or self.max_cost is not None)
         fills = bool(self.opening or self.defaults or self.system_prompt is not None)
         force_setattr(self, "fills", fills)
         others = any(one.name != first.name for one in self.deployments)
@@ -278,6 +291,8 @@ def route_of(
         if place < len(model.weights):
             shared = {"weight": model.weights[place], "price": model.prices[place]}
             deployment = msgspec.structs.replace(deployment, **shared)
+        if place < len(model.conditions) and (when := model.conditions[place]) is not None:
+            deployment = msgspec.structs.replace(deployment, when=when)
         deployments.append(deployment)
     if not deployments:
         return None
@@ -289,6 +304,7 @@ def route_of(
         check_output=general.check_output if model.check_output is None else model.check_output,
         api=model.api,
         spread=model.spread,
+        max_cost=model.max_cost,
     )
 
 

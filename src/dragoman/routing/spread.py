@@ -23,6 +23,10 @@ class Price(msgspec.Struct, frozen=True):
         """USD per million tokens of a usual request: prompts have about three times the answer's tokens."""
         return (3 * self.input + self.output) / 4
 
+    def of(self, asked: int, answered: int) -> float:
+        """USD for so many tokens of input and of output."""
+        return (asked * self.input + answered * self.output) / 1_000_000
+
 
 class Rotation(msgspec.Struct, frozen=True):
     """When another deployment becomes the first one. every: after so many seconds of the wall clock.

@@ -315,7 +315,7 @@ class Table:
         return f" {reason}." if (reason := self._reason(name)) else ""
 
 
-_FOR_EACH_USE = ("windows", "supports", "weights", "prices")
+_FOR_EACH_USE = ("windows", "supports", "weights", "prices", "conditions")
 """The fields of a model that have a value for each of its `uses`."""
 
 

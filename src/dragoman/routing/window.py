@@ -42,7 +42,7 @@ def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Fitting:
         able = _fitting(deployments, least)
         if able:
             return Fitting(able, shortened=True)
-    raise RequestFailed(_too_long(counted, stated))  # every deployment has a window: one without has room
+    raise RequestFailed(too_long(counted, stated))  # every deployment has a window: one without has room
 
 
 def _fitting(deployments: Sequence[Deployment], tokens: Sequence[int]) -> tuple[Deployment, ...]:
@@ -53,8 +53,10 @@ def _fitting(deployments: Sequence[Deployment], tokens: Sequence[int]) -> tuple[
     )
 
 
-def _too_long(counted: Sequence[Count], windows: Sequence[int]) -> ir.Fault:
-    """The fault that tells the largest window, in OpenAI's words, which many clients recognise."""
+def too_long(counted: Sequence[Count], windows: Sequence[int]) -> ir.Fault:
+    """The fault that tells the largest window, in OpenAI's words, which many clients recognise. counted: the
+    prompt by the tokenizer of each deployment; windows: of each, in tokens.
+    """
     place = windows.index(max(windows))
     tokens, exact = counted[place].tokens, counted[place].exact
     return ir.Fault(

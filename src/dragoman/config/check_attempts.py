@@ -1,0 +1,69 @@
+"""Checks that the general settings of failover (`retries`, `breaker`) and the checks of providers fit
+together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dragoman.config.check_balancing import Misfit
+from dragoman.config.settings import Breaker, Check, Config, Provider, Retries
+
+
+def general_misfits(config: Config) -> Iterator[Misfit]:
+    """The mistakes in `retries` and `breaker`. The places begin at the top."""
+    retries, breaker = config.retries, config.breaker
+    if retries.backoff != Retries().backoff and retries.backoff > retries.backoff_max:
+        said = f"is longer than retries.backoff_max ({retries.backoff_max}), the longest wait"
+        yield Misfit("retries.backoff", said, f"retries.backoff_max: {retries.backoff}")
+    if retries.attempts == 1 and retries.backoff != Retries().backoff:
+        yield Misfit("retries.backoff", "with `retries.attempts: 1` nothing is tried again", odd=True)
+    if breaker.pause != Breaker().pause and breaker.pause > breaker.pause_max:
+        said = f"is longer than breaker.pause_max ({breaker.pause_max}), the longest pause"
+        yield Misfit("breaker.pause", said, f"breaker.pause_max: {breaker.pause}")
+    elif breaker.failures and not breaker.pause:
+        said = "a pause of 0 puts no deployment last"
+        yield Misfit("breaker.pause", said, "breaker.failures: 0 says that nothing is remembered")
+    if not breaker.failures and breaker != Breaker(failures=0):
+        said = "with `breaker.failures: 0` there are no pauses"
+        yield Misfit("breaker.pause", said, odd=True)
+    if retries.max_attempts == 1:
+        yield from _single(config)
+    elif retries.max_attempts is not None and retries.max_attempts < retries.attempts:
+        said = f"is less than retries.attempts ({retries.attempts}), which is never reached"
+        yield Misfit("retries.max_attempts", said, odd=True)
+    if retries.max_time:
+        yield from _too_late(config, float(retries.max_time))
+
+
+def provider_misfits(provider: Provider, breaker: Breaker) -> Iterator[Misfit]:
+    """The mistakes in the checks and in the choice of keys of a provider. The places begin there."""
+    check = provider.check
+    if not check.every and check != Check():
+        yield Misfit("check", "nothing is checked without `every`", "check: {every: 30s}", odd=True)
+    elif check.every and check.when == "failing" and not breaker.failures:
+        said = "with `breaker.failures: 0` no deployment counts as failing, so nothing is checked"
+        yield Misfit("check", said, "check: {when: always}", odd=True)
+    if provider.keys is not None and len(provider.keys) < 2 and provider.key_choice != "health_aware":
+        many = "one key" if provider.keys else "no key"
+        yield Misfit("key_choice", f"there is only {many}, so there is no choice", odd=True)
+
+
+def _single(config: Config) -> Iterator[Misfit]:
+    """What one attempt for each request makes useless."""
+    if config.retries.attempts != Retries().attempts:
+        yield Misfit("retries.attempts", "with `retries.max_attempts: 1` nothing is tried again", odd=True)
+    following = [
+        name for name, model in config.models.items() if len(model.targets) > 1 or model.fallbacks.names
+    ]
+    if following:
+        said = f"nobody is asked after a failure, also for {', '.join(following[:3])}"
+        yield Misfit("retries.max_attempts", said, odd=True)
+
+
+def _too_late(config: Config, seconds: float) -> Iterator[Misfit]:
+    """The models that are left for another one only after the time of all attempts."""
+    for name, model in config.models.items():
+        if model.switch_after is not None and model.switch_after >= seconds:
+            said = f"the time of all attempts, retries.max_time ({config.retries.max_time}), ends before"
+            yield Misfit(f"models.{name}.switch_after", said, odd=True)

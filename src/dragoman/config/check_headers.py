@@ -1,0 +1,33 @@
+"""Checks the names of headers that are added to requests for providers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from dragoman.config.check_balancing import Misfit
+from dragoman.config.tree import join
+from dragoman.providers.auth import credential_headers
+
+HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+"""The name of a header."""
+_TRANSPORT_HEADERS: Final = frozenset(
+    {
+        *("accept-encoding", "connection", "content-length", "content-type", "host", "te"),
+        *("transfer-encoding", "upgrade"),
+    }
+)
+"""Headers that only the HTTP client may set."""
+
+
+def unusable(names: Iterable[str]) -> Iterator[Misfit]:
+    """The headers that cannot be added. The places begin at the setting that holds them."""
+    for name in names:
+        place = join("", name)
+        if not HEADER.match(name):
+            yield Misfit(place, "is not a valid header name")
+        elif name.lower() in credential_headers():
+            yield Misfit(place, "would overwrite the provider's credential", "put the credential into `keys`")
+        elif name.lower() in _TRANSPORT_HEADERS:
+            yield Misfit(place, "is set by the HTTP connection and cannot be configured")

@@ -1,0 +1,143 @@
+"""Conditions of deployments: the requests that a deployment is for. Pure.
+
+A request is described by its `Traits`. The conditions are looked at in an order in which those that need the
+whole request come last, so that it is decoded and counted only if nothing else decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from dragoman.accounts.grants import Grants
+from dragoman.dialects.facts import Capability
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """One request, as conditions see it.
+
+    operation: of the count of a prompt "chat". protocol: the client's. client: the name of its key, None = it
+    has none. headers: lower-case names. streamed: None = unknown, as only the prompt is counted. needs: the
+    capabilities that the request needs. is_over: whether the prompt has more tokens than a number, as a model
+    of this name counts them.
+    """
+
+    operation: str
+    protocol: str
+    client: str | None
+    tags: Sequence[str]
+    headers: Mapping[str, str]
+    streamed: bool | None
+    needs: Callable[[], Collection[Capability]]
+    is_over: Callable[[int, str], bool]
+
+
+class Unmet(NamedTuple):
+    """A condition that does not hold. name: of the setting. stated: its value, as a configuration has it."""
+
+    name: str
+    stated: str
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """The requests that a deployment is for: those for which all of this holds.
+
+    needs: by capability, whether the request needs it. stream: whether the answer is streamed. over, up_to:
+    tokens of the prompt. clients, tags, without: names and patterns. headers: by lower-case name, patterns of
+    the value. None or empty = not stated.
+    """
+
+    operations: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    clients: Grants | None = None
+    tags: Grants | None = None
+    without: Grants | None = None
+    headers: dict[str, Grants] = {}
+    stream: bool | None = None
+    needs: dict[Capability, bool] = {}
+    over: int | None = None
+    up_to: int | None = None
+
+    def unmet(self, traits: Traits, model: str) -> Unmet | None:
+        """The first condition that does not hold for a request; None = all hold. model: the upstream's name,
+        by which tokens are counted.
+        """
+        unmet = next(self._of_sender(traits), None)
+        return next(self._of_request(traits, model), None) if unmet is None else unmet
+
+    def _of_sender(self, traits: Traits) -> Iterator[Unmet]:
+        """What does not hold of who asks, and how."""
+        if self.operations and traits.operation not in self.operations:
+            yield Unmet("operations", _listed(self.operations))
+        if self.protocols and traits.protocol not in self.protocols:
+            yield Unmet("protocols", _listed(self.protocols))
+        if self.clients is not None and (traits.client is None or traits.client not in self.clients):
+            yield Unmet("clients", _listed(self.clients.entries))
+        if self.tags is not None and not any(tag in self.tags for tag in traits.tags):
+            yield Unmet("tags", _listed(self.tags.entries))
+        if self.without is not None and any(tag in self.without for tag in traits.tags):
+            yield Unmet("without_tags", _listed(self.without.entries))
+        for name, wanted in self.headers.items():
+            if (value := traits.headers.get(name)) is None or value not in wanted:
+                yield Unmet("headers", f"{{{name}: {', '.join(sorted(wanted.entries))}}}")
+
+    def _of_request(self, traits: Traits, model: str) -> Iterator[Unmet]:
+        """What does not hold of what is asked."""
+        if self.stream is not None and traits.streamed is (not self.stream):
+            yield Unmet("stream", _word(self.stream))
+        if self.needs:
+            needed = traits.needs()
+            for name, wanted in self.needs.items():
+                if (name in needed) is not wanted:
+                    yield Unmet(name, _word(wanted))
+        if self.over is not None and not traits.is_over(self.over, model):
+            yield Unmet("input_over", str(self.over))
+        if self.up_to is not None and traits.is_over(self.up_to, model):
+            yield Unmet("input_up_to", str(self.up_to))
+
+
+def for_operator(unmet: Unmet) -> str:
+    """Why a deployment is left out, in the words of the configuration."""
+    return f"`when: {{{unmet.name}: {unmet.stated}}}` does not hold"
+
+
+def for_client(unmet: Unmet) -> str:
+    """The requests that a deployment is for, without the operator's names of clients, tags and headers."""
+    if (private := _PRIVATE.get(unmet.name)) is not None:
+        return private
+    if (phrase := _SIZES.get(unmet.name)) is not None:
+        return phrase.format(unmet.stated.strip("[]"))
+    return ("requests with " if unmet.stated == "true" else "requests without ") + _NEEDS[unmet.name]
+
+
+_PRIVATE: Final = {
+    "clients": "other clients",
+    "tags": "other tags",
+    "without_tags": "other tags",
+    "headers": "other headers",
+}
+_SIZES: Final = {
+    "input_over": "prompts of more than {} tokens",
+    "input_up_to": "prompts of at most {} tokens",
+    "protocols": "the protocols: {}",
+    "operations": "the operations: {}",
+}
+_NEEDS: Final = {
+    "tools": "tools",
+    "images": "images",
+    "audio": "audio",
+    "documents": "documents",
+    "structured": "a JSON schema for the answer",
+    "reasoning": "reasoning",
+    "stream": "streaming",
+}
+
+
+def _listed(names: Collection[str]) -> str:
+    return f"[{', '.join(sorted(names))}]"
+
+
+def _word(wanted: bool) -> str:  # noqa: FBT001 - the value of a setting
+    return "true" if wanted else "false"
