@@ -69,10 +69,19 @@ def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
     if bound.times is not None and bound.times < 1:
         said = "less than 1 would leave out deployments that cost no more than the first choice"
         yield Misfit("max_cost.times", said, "1 = they may cost as much")
-    if len(model.targets) < 2 and not model.fallbacks.names:
+    if not model.targets or (len(model.targets) < 2 and not model.fallbacks.names):
         said = "there is no other deployment and no fallback, so nothing can cost more"
         yield Misfit("max_cost", said, odd=True)
         return
+    first = model.targets[0].price
+    if (
+        bound.times is not None
+        and model.policy == "ordered"
+        and first is not None
+        and not (first.input or first.output)
+    ):
+        said = "the first choice costs nothing, so nothing that costs something is asked"
+        yield Misfit("max_cost.times", said, "max_cost: {usd: 0.05}", odd=True)
     for index, deployment in enumerate(model.targets):
         if deployment.use not in known:
             place = f"deployments[{index}].price" if model.deployments else "max_cost"

@@ -97,3 +97,121 @@ def test_what_does_not_fit_is_refused(
 )
 def test_what_fits_is_accepted(loaded: Callable[..., Loaded], settings: str) -> None:
     assert not loaded(HEAD + f"    {{{settings}}}\n").warnings
+
+
+PRICE = "price: {input: 1, output: 2}"
+FREE = "price: {input: 0, output: 0}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "place", "said"),
+    [
+        ("deployments: [a/x, a/y], max_cost: {}", "models.m.max_cost", "set `times` or `usd`"),
+        (
+            f"deployments: [{{use: a/x, {PRICE}}}, a/y], max_cost: 3",
+            "models.m.deployments[1].price",
+            "of a/y",
+        ),
+        (
+            f"deployments: [a/y, {{use: a/x, {PRICE}}}], max_cost: 3",
+            "models.m.deployments[0].price",
+            "of a/y",
+        ),
+        ("use: a/x, fallbacks: [b], max_cost: 3", "models.m.max_cost", "the price of a/x"),
+        (
+            f"deployments: [{{use: a/x, {PRICE}}}], fallbacks: {{content: [a/z]}}, max_cost: 3",
+            "models.m.fallbacks.content[0]",
+            "the price of a/z",
+        ),
+        (
+            f"deployments: [{{use: a/x, {PRICE}}}], fallbacks: [c], max_cost: 3",
+            "models.m.fallbacks.any[0]",
+            "the price of a/c",
+        ),
+        (
+            f"deployments: [{{use: a/x, {PRICE}}}, {{use: a/y, {PRICE}}}], max_cost: 0.5",
+            "models.m.max_cost.times",
+            "less than 1",
+        ),
+        (
+            "use: a/x, concurrency: {delay: 9s, wait: 5s}",
+            "models.m.concurrency.wait",
+            "as long as `delay` (9s)",
+        ),
+    ],
+)
+def test_a_bound_on_the_cost_needs_prices(
+    loaded: Callable[..., Loaded], settings: str, place: str, said: str
+) -> None:
+    others = f"  b: {{deployments: [{{use: a/b, {PRICE}}}]}}\n  c: a/c\n"
+    with pytest.raises(ConfigError) as raised:
+        loaded(HEAD + f"    {{{settings}}}\n{others}")
+    assert place in {problem.path for problem in raised.value.problems}
+    assert all(said in problem.message for problem in raised.value.problems if problem.path == place)
+
+
+def test_an_alias_with_fallbacks_of_its_own_is_bound_as_its_model(loaded: Callable[..., Loaded]) -> None:
+    settings = f"deployments: [{{use: a/x, {PRICE}}}, {{use: a/y, {PRICE}}}], max_cost: 3"
+    with pytest.raises(ConfigError) as raised:
+        loaded(HEAD + f"    {{{settings}}}\naliases: {{n: {{route: m, fallbacks: [a/z]}}}}\n")
+    assert [one.path for one in raised.value.problems] == ["aliases.n.fallbacks.any[0]"]
+
+
+def test_a_price_that_another_model_states_is_known(loaded: Callable[..., Loaded]) -> None:
+    settings = f"deployments: [{{use: a/x, {PRICE}}}], fallbacks: [a/b, b], max_cost: {{usd: 0}}"
+    others = f"  b: {{deployments: [{{use: a/b, {PRICE}}}]}}\n"
+    assert not loaded(HEAD + f"    {{{settings}}}\n{others}").warnings
+
+
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        (
+            "use: a/x, policy: weighted",
+            "models.m.policy: there is only one deployment, so `weighted` chooses nothing",
+        ),
+        ("deployments: [a/x, a/y], policy: cost", "models.m.policy: no deployment has a price"),
+        (
+            f"deployments: [{{use: a/x, {PRICE}}}, a/y, a/z], policy: cost",
+            "models.m.policy: asked last, because they have no price: a/y, a/z",
+        ),
+        ("use: a/x, switch_after: 5s", "models.m.switch_after: there is no other deployment and no fallback"),
+        (
+            "use: a/x, switch_after: 5s, fallbacks: {context: [a/y]}",
+            "models.m.switch_after: there is no other deployment and no fallback",
+        ),
+        (
+            "deployments: [a/x, a/y], switch_after: 5s, timeouts: {total: 5s}",
+            "models.m.switch_after: an attempt is ended before, by timeouts.total (5s)",
+        ),
+        (
+            f"max_cost: 3, deployments: [{{use: a/x, {FREE}}}, {{use: a/y, {PRICE}}}]",
+            "models.m.max_cost.times: the first choice costs nothing",
+        ),
+        ("use: a/x, max_cost: 3", "models.m.max_cost: there is no other deployment and no fallback"),
+        ("use: a/x, fallbacks: [a/y, a/z, a/y]", "models.m.fallbacks.any[2]: a/y is listed twice"),
+        (
+            "use: a/x, concurrency: {limit: 1, queue: 0, wait: 5s}",
+            "models.m.concurrency.wait: with `queue: 0` no request waits",
+        ),
+    ],
+)
+def test_what_does_nothing_is_a_warning(loaded: Callable[..., Loaded], settings: str, warning: str) -> None:
+    (found,) = loaded(HEAD + f"    {{{settings}}}\n").warnings
+    assert str(found).partition(": ")[2].startswith(warning)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "use: a/x, switch_after: 0",
+        "use: a/x, switch_after: 5s, fallbacks: [a/y]",
+        f"deployments: [{{use: a/x, {PRICE}}}, {{use: a/y, {PRICE}}}], policy: cost, max_cost: 1",
+        f"deployments: [{{use: a/x, {PRICE}}}, {{use: a/y, {PRICE}}}], max_cost: {{times: 2, usd: 0.5}}",
+        "use: a/x, fallbacks: {any: [a/y], context: [a/y]}",
+        "use: a/x, concurrency: {limit: 1, queue: 0}",
+        "use: a/x, concurrency: {limit: 1, wait: 0}",
+    ],
+)
+def test_what_works_is_accepted_without_a_word(loaded: Callable[..., Loaded], settings: str) -> None:
+    assert not loaded(HEAD + f"    {{{settings}}}\n").warnings

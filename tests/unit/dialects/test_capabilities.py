@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.capabilities import refuse
+from dragoman.dialects.capabilities import needs, refuse
 from dragoman.dialects.facts import UNKNOWN, Facts
 
 TEXT = ir.Text("Look.")
@@ -87,3 +89,37 @@ def test_tools_are_named_before_media() -> None:
     fault = refuse(request(IMAGE, tools=(ir.Function("f"),)), NOTHING)
     assert fault is not None
     assert fault.param == "tools"
+
+
+def said(*blocks: ir.Block, **members: Any) -> ir.Request:
+    return ir.Request("openai_chat", "m", (ir.Message("user", blocks),), **members)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (said(ir.Text("Hi")), set()),
+        (said(ir.Media("image", "image/png")), {"images"}),
+        (
+            said(ir.Media("audio", "audio/wav"), ir.Media("document", "application/pdf")),
+            {"audio", "documents"},
+        ),
+        (said(ir.Media("video", "video/mp4")), set()),
+        (said(ir.Media("document", "text/plain", text="Read.")), set()),
+        (said(ir.ToolResult("c", (ir.Media("image", "image/png"),))), {"images"}),
+        (said(tools=(ir.Function("f"),)), {"tools"}),
+        (ir.Request("openai_chat", "m", (ir.Message("user", (), tools=(ir.Function("f"),)),)), {"tools"}),
+        (said(tools=()), set()),
+        (said(output=ir.Output("schema", {})), {"structured"}),
+        (said(output=ir.Output("json")), set()),
+        (said(output=ir.Output(modalities=("text", "audio", "image"))), {"audio", "images"}),
+        (said(reasoning=ir.Reasoning(effort="low")), {"reasoning"}),
+        (said(reasoning=ir.Reasoning(mode="on", budget=2000)), {"reasoning"}),
+        (said(reasoning=ir.Reasoning(effort="none")), set()),
+        (said(reasoning=ir.Reasoning(mode="off")), set()),
+        (said(reasoning=ir.Reasoning(budget=0)), set()),
+        (said(reasoning=ir.Reasoning(summary="auto")), set()),
+    ],
+)
+def test_what_a_request_needs(asked: ir.Request, found: set[str]) -> None:
+    assert needs(asked) == found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from dragoman.routing.conditions import Conditions
+from dragoman.routing.costs import MaxCost
 from dragoman.routing.route import Candidate, Deployment, Route, deep_merge
 
 
@@ -29,3 +31,12 @@ def test_what_follows_from_a_route_follows_again_when_it_changes() -> None:
     changed = msgspec.structs.replace(route, asked="y", deployments=(two,), system_prompt="")
     assert (changed.first, changed.fills) == (Candidate(two, 0, None), True)
     assert msgspec.structs.replace(route, defaults={"n": 1}).fills
+
+
+def test_only_routes_that_may_leave_deployments_out_select() -> None:
+    """The stages that look at the request run for these alone."""
+    plain = Route("m", (Deployment("a", "x"), Deployment("b", "y")))
+    assert not plain.selects
+    for deployment in (Deployment("a", "x", window=9), Deployment("a", "x", when=Conditions(stream=True))):
+        assert msgspec.structs.replace(plain, deployments=(deployment,)).selects
+    assert msgspec.structs.replace(plain, max_cost=MaxCost(3)).selects
