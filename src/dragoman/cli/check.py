@@ -15,7 +15,6 @@ from dragoman.cli.command import Command
 from dragoman.cli.options import advice, problems, warn
 from dragoman.cli.terminal import ANSWER_IS_NO, CONFIGURATION, MISUSE, Failure, Terminal, clean
 from dragoman.errors import ConfigError
-from dragoman.providers.address import without_keys
 
 if TYPE_CHECKING:
     from dragoman.assembly.probing import Row
@@ -49,6 +48,7 @@ def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: 
     each setting what to write here instead.
     """
     from dragoman.assembly.names import naming, refuse_unknown
+    from dragoman.cli.described import described
     from dragoman.config.load import load
     from dragoman.stores.open import located
 
@@ -83,6 +83,7 @@ def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: 
                 "providers": list(found.providers),
                 "models": list(config.models),
                 "aliases": list(config.aliases),
+                "described": [one._asdict() for one in described(config, found.providers)],
                 "warnings": [str(warning) for warning in found.warnings],
                 **({"live": [msgspec.to_builtins(row) for row in asked]} if live else {}),
             }
@@ -102,13 +103,8 @@ def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: 
             )
         _exit_if_failed(asked)
         return
-    rows = [("provider", name, without_keys(account.base_url)) for name, account in found.providers.items()]
-    rows += [
-        ("model", name, ", ".join(t.use for t in model.targets)) for name, model in config.models.items()
-    ]
-    rows += [("alias", name, alias.route) for name, alias in config.aliases.items()]
-    if rows:
-        terminal.table(("kind", "name", "stands for"), rows)
+    if rows := described(config, found.providers):
+        terminal.table(("kind", "name", "stands for", "how"), rows, wraps=True)
 
 
 def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:

@@ -43,10 +43,10 @@ def test_a_good_file_is_told_between_tabs(run: Run, folder: Path) -> None:
     code, out, err = run("check", "team.yaml")
     assert (code, err) == (0, "● team.yaml is valid\n")
     assert out.splitlines() == [
-        "kind\tname\tstands for",
-        "provider\tmine\thttp://10.0.0.5:8000/v1",
-        "model\tcoder\tmine/qwen3-coder",
-        "alias\tfast\tcoder",
+        "kind\tname\tstands for\thow",
+        "provider\tmine\thttp://10.0.0.5:8000/v1\t",
+        "model\tcoder\tmine/qwen3-coder\t",
+        "alias\tfast\tcoder\t",
     ]
 
 
@@ -59,6 +59,11 @@ def test_the_file_of_the_folder_is_found(run: Run, folder: Path) -> None:
         "providers": ["mine"],
         "models": ["coder"],
         "aliases": ["fast"],
+        "described": [
+            {"kind": "provider", "name": "mine", "stands_for": "http://10.0.0.5:8000/v1", "how": ""},
+            {"kind": "model", "name": "coder", "stands_for": "mine/qwen3-coder", "how": ""},
+            {"kind": "alias", "name": "fast", "stands_for": "coder", "how": ""},
+        ],
         "warnings": [],
     }
 
@@ -77,7 +82,7 @@ def test_without_a_file_the_environment_is_checked(run: Run, monkeypatch: pytest
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
     monkeypatch.setenv("DRAGOMAN_PRT", "1")
     code, out, err = run("check")
-    assert (code, out.splitlines()[1]) == (0, "provider\topenai\thttps://api.openai.com/v1")
+    assert (code, out.splitlines()[1]) == (0, "provider\topenai\thttps://api.openai.com/v1\t")
     assert err.splitlines() == [
         "▲ DRAGOMAN_PRT: unknown environment variable: it is ignored (did you mean DRAGOMAN_PORT?)",
         "● the environment (no configuration file) is valid",
