@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from dragoman.config import litellm_words as words
+from dragoman.config.litellm_bounds import bound_of, conditions
 from dragoman.config.tree import join
 from dragoman.providers.catalog import CATALOG
 from dragoman.providers.patterns import is_pattern
@@ -51,7 +52,8 @@ def convert(written: Mapping[str, Any]) -> Converted:
 class _Target(msgspec.Struct):
     """One converted deployment. use: `provider/model`. context: in tokens. order: a smaller one is first.
     supports: as ours. shares: the stated ones of `words.SHARES`. price: in USD per million tokens. weight: of
-    our deployment, None = none is written.
+    our deployment, None = none is written. together: how many of its requests run at once, None = no limit.
+    tags: of requests that it is for. when: ours, made of the tags of its whole group.
     """
 
     use: str
@@ -61,6 +63,9 @@ class _Target(msgspec.Struct):
     shares: dict[str, float] = {}
     price: dict[str, float] | None = None
     weight: float | None = None
+    together: int | None = None
+    tags: tuple[str, ...] = ()
+    when: dict[str, list[str]] = {}
 
 
 class _Group(msgspec.Struct):
@@ -79,7 +84,12 @@ class _Conversion:
         self.groups: dict[str, _Group] = {}
         self.aliases: dict[str, Any] = {}
         self.known = _section(written, "environment_variables")
-        self.attempts: int | None = None
+        self.general: dict[str, dict[str, Any]] = {}
+        """Our general settings, by section."""
+        self.together: int | None = None
+        """How many requests of each deployment run at once, if it states nothing else; None = no limit."""
+        self.by_tags = False
+        """Whether requests are sent to deployments by their tags."""
         self.timeouts: dict[str, Any] = {}
         self.policy = "weighted"
         """The policy for models with several deployments; LiteLLM shuffles if no strategy is stated."""
@@ -97,6 +107,8 @@ class _Conversion:
             self.entry(entry, f"model_list[{index}]")
         for name, group in self.groups.items():
             self.spread(name, group)
+            self.choose_by_tags(name, group)
+            self.limit(name, group)
         self.check_fallbacks()
         for account in self.accounts.values():
             if self.timeouts:
@@ -107,8 +119,7 @@ class _Conversion:
             name: model for name, model in {**models, **self.models_of_aliases}.items() if model
         }
         settings["aliases"] = self.aliases
-        if self.attempts is not None:
-            settings["retries"] = {"attempts": self.attempts}
+        settings |= self.general
         if (master := _section(self.written, "general_settings").get("master_key")) is not None:
             key = {"name": "master", "key": self.text(master), "scopes": ["inference", "admin"]}
             settings["auth"] = {"keys": [key]}
@@ -150,7 +161,7 @@ class _Conversion:
                 self.note(name, words.of_setting(name))
 
     def setting(self, name: str, value: Any, path: str) -> None:
-        if value is None:
+        if value is None or self.limiting(name, value, path):
             return
         if name in words.CAUSES:
             for chain in _list(value):
@@ -166,9 +177,9 @@ class _Conversion:
                 self.aliases[str(alias)] = str(stated)
             self.note(path, "here: aliases", done=True)
         elif name == "num_retries" and _number(value) is not None:
-            self.attempts = min(int(value) + 1, _MOST_ATTEMPTS)
-            text = f"here: retries.attempts: {self.attempts}, the first attempt included"
-            self.note(path, text, done=True)
+            attempts = min(int(value) + 1, _MOST_ATTEMPTS)
+            self.general.setdefault("retries", {})["attempts"] = attempts
+            self.note(path, f"here: retries.attempts: {attempts}, the first attempt included", done=True)
         elif name in ("request_timeout", "timeout", "stream_timeout") and _number(value) is not None:
             self.timeouts |= _timeouts(name, value)
             self.note(
@@ -180,6 +191,21 @@ class _Conversion:
             self.note(path, "here: a key of auth.keys with scopes: [inference, admin]", done=True)
         else:
             self.note(path, words.of_setting(name))
+
+    def limiting(self, name: str, value: Any, path: str) -> bool:
+        """Convert a setting that limits or leads requests. Returns False if it is none of these."""
+        if (bound := bound_of(name, value)) is not None:
+            self.general.setdefault(bound.section, {}).update(bound.settings)
+            self.note(path, bound.text, done=True)
+        elif name == "default_max_parallel_requests" and (number := _number(value)):
+            self.together = int(number)
+            self.note(path, words.TOGETHER, done=True)
+        elif name == "enable_tag_filtering":
+            self.by_tags = value is True
+            self.note(path, "here: `when: {tags: […]}` of deployments", done=True)
+        else:
+            return False
+        return True
 
     def chain(self, model: str, cause: str, others: Any) -> None:
         self.chains.setdefault(model, {}).setdefault(cause, []).extend(map(str, _list(others)))
@@ -233,6 +259,8 @@ class _Conversion:
             supports,
             {name: share for name in words.SHARES if (share := _number(params.get(name))) is not None},
             _price({**info, **params}) if self.policy == "cost" else None,
+            together=self.together_of(params),
+            tags=tuple(map(str, _list(params.get("tags")))) if self.by_tags else (),
         )
         if target not in group.targets:
             group.targets.append(target)
@@ -332,7 +360,7 @@ class _Conversion:
 
     def params(self, params: Mapping[str, Any], group: _Group, path: str) -> None:
         for key, value in params.items():
-            if key in words.OF_ACCOUNT or value is None:
+            if key in words.OF_ACCOUNT or value is None or (key == "tags" and self.by_tags):
                 continue
             if key in words.DEFAULTS:
                 if group.defaults.setdefault(key, value) != value:
@@ -403,6 +431,61 @@ class _Conversion:
             for target in first:
                 target.weight = target.shares[stated[0]]
 
+    def together_of(self, params: Mapping[str, Any]) -> int | None:
+        """How many requests of a deployment run at once; None = no limit."""
+        number = _number(params.get("max_parallel_requests"))
+        return self.together if number is None else int(number) or None
+
+    def limit(self, name: str, group: _Group) -> None:
+        """Write the limits of a group's deployments: at the model if it has only one, else at its provider. A
+        provider of several deployments gets a second entry for the one that has a limit.
+        """
+        for target in group.targets:
+            if target.together is None:
+                continue
+            if len(group.targets) == 1:
+                group.model["concurrency"], where = target.together, f"models.{name}"
+            else:
+                account = self.own_account(target)
+                self.accounts[account]["concurrency"], where = target.together, f"providers.{account}"
+            text = f"here: concurrency of {where}; 100 further requests may wait, for a minute each"
+            self.note(f"max_parallel_requests of {name}", text, done=True)
+
+    def own_account(self, target: _Target) -> str:
+        """The name of a provider that only this deployment uses, and no limit yet."""
+        account, _, model = target.use.partition("/")
+        settings = self.accounts[account]
+        users = [
+            one
+            for group in self.groups.values()
+            for one in group.targets
+            if one.use.partition("/")[0] == account
+        ]
+        aliased = any(str(route).startswith(f"{account}/") for route in self.aliases.values())
+        if len(users) == 1 and not aliased:
+            return account
+        name = next(
+            f"{account}-{number}" for number in range(2, 10_000) if self.is_free(f"{account}-{number}")
+        )
+        row = {"catalog": account} if account in CATALOG and "catalog" not in settings else {}
+        self.accounts[name] = {
+            **row,
+            **{key: value for key, value in settings.items() if key != "concurrency"},
+        }
+        target.use = f"{name}/{model}"
+        return name
+
+    def is_free(self, name: str) -> bool:
+        return name not in self.accounts and name not in CATALOG
+
+    def choose_by_tags(self, name: str, group: _Group) -> None:
+        """Turn the tags of a group's deployments into conditions."""
+        for target, when in zip(group.targets, conditions([one.tags for one in group.targets]), strict=True):
+            target.when = when
+        if group.targets and all("tags" in one.when for one in group.targets):
+            text = "here a request without tags reaches none of its deployments: remove `when` of one of them"
+            self.note(f"tags of {name}", text)
+
     def target_of(self, name: str) -> str:
         target = self.aliases.get(name)
         return target if isinstance(target, str) and name not in self.groups else name
@@ -416,7 +499,7 @@ class _Conversion:
         """
         targets = sorted(group.targets, key=lambda one: one.order)
         settings = dict(group.model)
-        if len(targets) == 1:
+        if len(targets) == 1 and not targets[0].when:
             settings = {"use": targets[0].use, **settings}
             settings |= _own(targets[0])
         else:
@@ -455,6 +538,7 @@ def _own(target: _Target) -> dict[str, Any]:
         "supports": target.supports or None,
         "weight": target.weight,
         "price": target.price,
+        "when": target.when or None,
     }
     return {name: value for name, value in stated.items() if value is not None}
 

@@ -79,6 +79,7 @@ OF_ACCOUNT: Final = frozenset(
     {
         *("model", "api_key", "api_base", "base_url", "custom_llm_provider", "extra_headers", "headers"),
         *("organization", "timeout", "stream_timeout", "ssl_verify", "order", "weight"),
+        "max_parallel_requests",
     }
 )
 DEFAULTS: Final = frozenset(
@@ -126,6 +127,9 @@ _COOLDOWN: Final = (
 _SIGN_IN: Final = "no tokens of others are taken; auth.keys are the keys"
 _RESOURCES: Final = "providers.NAME.passthrough lets files and batches pass; other paths do not"
 
+TOGETHER: Final = "here: concurrency of each model, or of the provider of its deployment"
+_CHECKS: Final = "here: providers.NAME.check, by the list of models; GET /health tells of the providers"
+
 PARAMS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(("rpm", "tpm"), _LIMITS),
@@ -134,8 +138,7 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("max_budget", "budget_duration"), _BUDGETS),
         **dict.fromkeys(("tenant_id", "client_id", "client_secret"), _SIGN_IN),
         "api_version": "not needed: /openai/v1 has no versions",
-        "max_parallel_requests": "here: concurrency, of models.NAME or providers.NAME",
-        "tags": "requests are not routed by tags here",
+        "tags": "LiteLLM does not route by tags without enable_tag_filtering; here: when of a deployment",
         "mock_response": "the provider simulate makes up answers: use: simulate/echo",
         "drop_params": "the default here, and what is dropped is named",
         "additional_drop_params": "providers.NAME.quirks has refused fields",
@@ -164,13 +167,17 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "routing_strategy_args": _STRATEGY,
         **dict.fromkeys(("cooldown_time", "allowed_fails", "allowed_fails_policy"), _COOLDOWN),
         "disable_cooldowns": _COOLDOWN,
-        **dict.fromkeys(("max_parallel_requests", "global_max_parallel_requests"), _LIMITS),
+        "max_parallel_requests": "here: concurrency of models.NAME or providers.NAME; none by client",
+        "global_max_parallel_requests": "here: server.max_requests",
+        "default_max_parallel_requests": TOGETHER,
+        "tag_filtering_match_any": "one of the tags is enough here: when of a deployment",
+        "max_fallbacks": "here: retries.max_attempts bounds all attempts of a request",
         **dict.fromkeys(("success_callback", "failure_callback", "callbacks"), _CALLBACKS),
         **dict.fromkeys(("service_callback", "service_callbacks"), _CALLBACKS),
         **dict.fromkeys(("max_budget", "budget_duration", "max_internal_user_budget"), _BUDGETS),
         **dict.fromkeys(("default_internal_user_params", "upperbound_key_generate_params"), _PEOPLE),
         "default_key_generate_params": _PEOPLE,
-        **dict.fromkeys(("health_check_interval", "background_health_checks"), _ALERTS),
+        **dict.fromkeys(("health_check_interval", "background_health_checks"), _CHECKS),
         **dict.fromkeys(("enable_jwt_auth", "litellm_jwtauth"), _SIGN_IN),
         **dict.fromkeys(("pass_through_endpoints", "files_settings", "finetune_settings"), _RESOURCES),
         **dict.fromkeys(("proxy_batch_write_at", "allow_requests_on_db_unavailable"), _DATABASE),
@@ -187,7 +194,6 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "request_timeout": "here: providers.NAME.timeouts",
         "telemetry": "nothing to set: nothing is sent to anybody",
         "enable_pre_call_checks": "here: context_window of models.NAME",
-        "enable_tag_filtering": "requests are not routed by tags here; tags go into the access log",
         "retry_after": "nothing to set: a provider's Retry-After is kept to",
         "retry_policy": "what is tried again follows from the kind of the failure",
         "store_model_in_db": "models stand in this file",

@@ -366,7 +366,7 @@ def test_values_of_the_file_itself_are_put_in() -> None:
 def test_what_stands_here_instead_is_named() -> None:
     routed = "router_settings: {allowed_fails: 3, cooldown_time: 30}\n"
     said = told(convert(read(routed + "general_settings: {alerting: [slack]}\n")))
-    assert "breaker.failures" in said["router_settings.allowed_fails"]
+    assert "breaker.failures: 4" in said["router_settings.allowed_fails"]
     assert "breaker.pause" in said["router_settings.cooldown_time"]
     assert "alerts" in said["general_settings.alerting"]
     assert "/metrics" in told(convert(read(NO_MODELS)))["litellm_settings.success_callback"]
@@ -383,3 +383,69 @@ def test_alike_notes_are_one_line() -> None:
 def test_our_own_files_are_not_taken_for_theirs() -> None:
     assert not is_litellms({"providers": {}, "general_settings": {}})
     assert not is_litellms({"models": {}})
+
+
+LIMITED = """
+model_list:
+  - {model_name: one, litellm_params: {model: groq/a, max_parallel_requests: 5}}
+  - {model_name: pair, litellm_params: {model: groq/b, max_parallel_requests: 3, tags: [free]}}
+  - {model_name: pair, litellm_params: {model: openai/c, max_parallel_requests: 4, tags: [paid]}}
+  - {model_name: pair, litellm_params: {model: mistral/c, tags: [default]}}
+  - {model_name: open, litellm_params: {model: mistral/d, tags: [vip], max_parallel_requests: 0}}
+"""
+ROUTER = (
+    "router_settings: {enable_tag_filtering: true, default_max_parallel_requests: 20, cooldown_time: 30}\n"
+)
+
+
+def test_parallel_requests_become_concurrency(loaded: Callable[..., Loaded]) -> None:
+    """Of a deployment that is alone at its model, of its provider, or of an entry of its own for that."""
+    converted = convert(read(LIMITED))
+    settings = converted.settings
+    assert settings["models"]["one"] == {"use": "groq/a", "concurrency": 5}
+    assert settings["providers"] == {
+        "groq": {},
+        "openai": {"concurrency": 4},
+        "mistral": {},
+        "groq-2": {"catalog": "groq", "concurrency": 3},
+    }
+    assert settings["models"]["pair"]["deployments"] == ["groq-2/b", "openai/c", "mistral/c"]
+    assert "concurrency of models.one" in told(converted)["max_parallel_requests of one"]
+    keys = {f"{name}_API_KEY": "k" for name in ("GROQ", "OPENAI", "MISTRAL")}
+    assert not loaded(in_yaml(settings), keys).warnings
+
+
+def test_the_default_limits_what_states_none(loaded: Callable[..., Loaded]) -> None:
+    settings, notes = convert(read(LIMITED + ROUTER))
+    assert settings["providers"]["mistral-2"] == {"catalog": "mistral", "concurrency": 20}
+    assert "concurrency" not in settings["models"]["open"]
+    assert settings["breaker"] == {"pause": 30}
+    keys = {f"{name}_API_KEY": "k" for name in ("GROQ", "OPENAI", "MISTRAL")}
+    assert not loaded(in_yaml(settings), keys).warnings
+    assert [note.path for note in notes if not note.done] == ["tags of open"]
+
+
+def test_tags_of_deployments_become_conditions() -> None:
+    settings, _ = convert(read(LIMITED + ROUTER))
+    assert [one["when"] for one in settings["models"]["pair"]["deployments"]] == [
+        {"tags": ["free"]},
+        {"tags": ["paid"]},
+        {"without_tags": ["free", "paid"]},
+    ]
+    assert settings["models"]["open"]["deployments"] == [{"use": "mistral/d", "when": {"tags": ["vip"]}}]
+    converted = convert(read(LIMITED))
+    assert "when" in told(converted)["model_list[1].litellm_params.tags"]
+
+
+def test_limits_of_all_requests() -> None:
+    settings, _ = convert(
+        read(
+            "general_settings: {global_max_parallel_requests: 100}\n"
+            "router_settings: {num_retries: 1, retry_after: 3, allowed_fails: 0}\n"
+        )
+    )
+    assert settings == {
+        "server": {"max_requests": 100},
+        "retries": {"attempts": 2, "backoff": 3},
+        "breaker": {"failures": 1},
+    }

@@ -98,7 +98,12 @@ def test_who_has_no_key_is_no_client_and_a_count_is_no_stream() -> None:
 
 def test_the_model_that_counts_is_the_deployments() -> None:
     asked: list[tuple[int, str]] = []
-    traits = msgspec.structs.replace(PLAIN, is_over=lambda limit, model: asked.append((limit, model)) or True)  # type: ignore[func-returns-value]
+
+    def is_over(limit: int, model: str) -> bool:
+        asked.append((limit, model))
+        return True
+
+    traits = msgspec.structs.replace(PLAIN, is_over=is_over)
     assert Conditions(over=7).unmet(traits, "gpt-5") is None
     assert asked == [(7, "gpt-5")]
 
