@@ -124,9 +124,7 @@ def _tokens(request: ir.Request, name: str) -> Tokens:
     return Tokens(asked, most * (request.sampling.n or 1))
 
 
-_TOO_DEAR = ir.Fault(
-    "unavailable", "The other models cost more than the gateway may spend.", code="max_cost", blame="gateway"
-)
+_TOO_DEAR = ir.Fault("unavailable", "The other models cost more than the gateway may spend.", blame="gateway")
 """Why a route is not turned to. No client is told it: the first failure is."""
 
 
