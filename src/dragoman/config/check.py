@@ -21,9 +21,19 @@ from dragoman.accounts.keys import is_loopback
 from dragoman.config import resolve
 from dragoman.config.alerting import require_receiver, require_signing
 from dragoman.config.check_attempts import general_misfits, provider_misfits
-from dragoman.config.check_balancing import Misfit, idle, misfits, repeated, unpriced, unpriced_fallbacks
+from dragoman.config.check_balancing import (
+    Misfit,
+    idle,
+    misfits,
+    narrow,
+    repeated,
+    unpriced,
+    unpriced_fallbacks,
+)
 from dragoman.config.check_conditions import client_names, impossible
+from dragoman.config.check_defaults import unsuitable
 from dragoman.config.check_headers import unusable
+from dragoman.config.check_observing import unseen
 from dragoman.config.decode import suggest
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.locate import is_file
@@ -50,19 +60,6 @@ BUILT_IN: Final = ("local", "simulate")
 _PATTERN: Final = "`PROVIDER/*` stands for all models of a provider"
 _STAR: Final = "for every name that nothing else knows use the alias `*`"
 _BARE: Final = "write provider/model; for an embedded model write local/MODEL"
-
-_NO_DEFAULT: Final = frozenset({"messages", "model", "stream", "stream_options"})
-_FIELDS: Final = frozenset(
-    {
-        *("audio", "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens"),
-        *("max_tokens", "metadata", "modalities", "n", "parallel_tool_calls", "prediction"),
-        *("presence_penalty", "prompt_cache_key", "reasoning_effort", "response_format"),
-        *("safety_identifier", "seed", "service_tier", "stop", "store", "temperature", "tool_choice"),
-        *("tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options"),
-    }
-)
-"""Request fields of the Chat Completions API. An alias's default that is only similar to one is probably
-misspelt and gets a warning. https://platform.openai.com/docs/api-reference/chat/create"""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST_KEY: Final = 16
@@ -135,6 +132,7 @@ class _Checker:
             self.alias(name, alias, join("aliases", name))
         self.alerts()
         self.misfits("", general_misfits(self.config))
+        self.misfits("", unseen(self.config))
         self.circles()
         self.output_checks()
         if self.config.default_model is not None:
@@ -352,6 +350,10 @@ class _Checker:
         """Check the names of the models that are asked instead of `owner`."""
         self.misfits(path, repeated(fallbacks))
         model = self.config.models.get(self.meant(owner))
+        if model is not None:
+            self.misfits(
+                path, narrow(fallbacks, model, lambda name: self.config.models.get(self.meant(name)))
+            )
         if model is not None and model.max_cost is not None:
             self.misfits(path, unpriced_fallbacks(fallbacks, self.uses, self.priced))
         for cause, names in msgspec.structs.asdict(fallbacks).items():
@@ -398,12 +400,7 @@ class _Checker:
             self.problem(path, "an alias must have a name")
         if "*" in name and name != "*":
             self.warn(path, "is an exact name, not a wildcard: only the alias `*` alone matches other names")
-        for field in alias.defaults:
-            place = join(f"{path}.defaults", field)
-            if field in _NO_DEFAULT:
-                self.problem(place, "cannot have a default")
-            elif field not in _FIELDS and (near := suggest(field, _FIELDS)) is not None:
-                self.warn(place, "is not a parameter of the Chat Completions API; it is sent unchanged", near)
+        self.misfits(f"{path}.defaults", unsuitable(alias.defaults))
         if not self.circle(name):
             self.target(alias.route, f"{path}.route", every=name == "*")
             self.api(alias.api, self.uses(alias.route), f"{path}.api")

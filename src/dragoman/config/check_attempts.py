@@ -34,6 +34,7 @@ def general_misfits(config: Config) -> Iterator[Misfit]:
         yield Misfit("retries.max_attempts", said, odd=True)
     if retries.max_time:
         yield from _too_late(config, float(retries.max_time))
+    yield from _never_reached(config)
 
 
 def provider_misfits(provider: Provider, breaker: Breaker) -> Iterator[Misfit]:
@@ -59,6 +60,17 @@ def _single(config: Config) -> Iterator[Misfit]:
     if following:
         said = f"nobody is asked after a failure, also for {', '.join(following[:3])}"
         yield Misfit("retries.max_attempts", said, odd=True)
+
+
+def _never_reached(config: Config) -> Iterator[Misfit]:
+    """The limits of models and providers that are higher than what all workers take together."""
+    most = config.server.max_requests * config.server.workers
+    stated = {f"models.{name}": one.concurrency for name, one in config.models.items()}
+    stated |= {f"providers.{name}": one.concurrency for name, one in config.providers.named.items()}
+    for place, concurrency in stated.items():
+        if concurrency.limit is not None and concurrency.limit > most:
+            said = f"all workers together take {most} requests (server.max_requests)"
+            yield Misfit(f"{place}.concurrency.limit", said, odd=True)
 
 
 def _too_late(config: Config, seconds: float) -> Iterator[Misfit]:

@@ -115,6 +115,27 @@ def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
                 yield Misfit(f"{cause}[{index}]", f"{name} is listed twice: it is asked once", odd=True)
 
 
+def narrow(fallbacks: Fallbacks, model: Model, find: Callable[[str], Model | None]) -> Iterator[Misfit]:
+    """The fallbacks for long prompts whose context window is no larger than the model's. The places begin at
+    `fallbacks`. find: the model of a name, None = it is no configured model.
+    """
+    if (own := _window(model)) is None:
+        return
+    for index, name in enumerate(fallbacks.context):
+        other = find(name)
+        window = None if other is None else _window(other)
+        if window is not None and window <= own:
+            said = f"its context window ({window}) is no larger than this model's ({own})"
+            yield Misfit(f"context[{index}]", said, odd=True)
+
+
+def _window(model: Model) -> int | None:
+    """The largest context window of a model's deployments; None = that of one is not stated."""
+    windows = [one.context_window or model.context_window for one in model.targets]
+    stated = [one for one in windows if one is not None]
+    return max(stated) if stated and len(stated) == len(windows) else None
+
+
 def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:
     rotate = model.rotate
     assert rotate is not None

@@ -50,6 +50,10 @@ def test_what_cannot_work_is_refused(mistakes: Mistakes, text: str, problem: str
             "models.m.switch_after: the time of all attempts, retries.max_time (10s), ends before",
         ),
         (
+            "server: {max_requests: 9}\nmodels: {m: {use: simulate/echo, concurrency: 10}}",
+            "models.m.concurrency.limit: all workers together take 9 requests (server.max_requests)",
+        ),
+        (
             "providers: {a: {base_url: 'http://127.0.0.1:1', keys: [], check: {when: always}}}",
             "providers.a.check: nothing is checked without `every` (check: {every: 30s})",
         ),

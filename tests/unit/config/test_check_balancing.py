@@ -188,6 +188,10 @@ def test_a_price_that_another_model_states_is_known(loaded: Callable[..., Loaded
             f"max_cost: 3, deployments: [{{use: a/x, {FREE}}}, {{use: a/y, {PRICE}}}]",
             "models.m.max_cost.times: the first choice costs nothing",
         ),
+        (
+            "use: a/x, context_window: 9000, fallbacks: {context: [w]}",
+            "models.m.fallbacks.context[0]: its context window (8000) is no larger than this model's (9000)",
+        ),
         ("use: a/x, max_cost: 3", "models.m.max_cost: there is no other deployment and no fallback"),
         ("use: a/x, fallbacks: [a/y, a/z, a/y]", "models.m.fallbacks.any[2]: a/y is listed twice"),
         (
@@ -197,7 +201,8 @@ def test_a_price_that_another_model_states_is_known(loaded: Callable[..., Loaded
     ],
 )
 def test_what_does_nothing_is_a_warning(loaded: Callable[..., Loaded], settings: str, warning: str) -> None:
-    (found,) = loaded(HEAD + f"    {{{settings}}}\n").warnings
+    others = "  w: {deployments: [{use: a/w, context_window: 8000}]}\n"
+    (found,) = loaded(HEAD + f"    {{{settings}}}\n{others}").warnings
     assert str(found).partition(": ")[2].startswith(warning)
 
 
@@ -209,9 +214,13 @@ def test_what_does_nothing_is_a_warning(loaded: Callable[..., Loaded], settings:
         f"deployments: [{{use: a/x, {PRICE}}}, {{use: a/y, {PRICE}}}], policy: cost, max_cost: 1",
         f"deployments: [{{use: a/x, {PRICE}}}, {{use: a/y, {PRICE}}}], max_cost: {{times: 2, usd: 0.5}}",
         "use: a/x, fallbacks: {any: [a/y], context: [a/y]}",
+        "use: a/x, context_window: 9000, fallbacks: {any: [w], context: [v, a/y]}",
         "use: a/x, concurrency: {limit: 1, queue: 0}",
         "use: a/x, concurrency: {limit: 1, wait: 0}",
     ],
 )
 def test_what_works_is_accepted_without_a_word(loaded: Callable[..., Loaded], settings: str) -> None:
-    assert not loaded(HEAD + f"    {{{settings}}}\n").warnings
+    others = (
+        "  w: {use: a/w, context_window: 8000}\n  v: {deployments: [{use: a/v, context_window: 8000}, a/y]}\n"
+    )
+    assert not loaded(HEAD + f"    {{{settings}}}\n{others}").warnings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dragoman.assembly.names import conditions_of
 from dragoman.config.conditions import OperationName, When
 from dragoman.config.declared import settings_of, words
@@ -16,7 +18,7 @@ def test_no_condition_is_none() -> None:
 
 def test_each_condition_arrives() -> None:
     """One that is forgotten would let every request pass."""
-    values = {
+    values: dict[str, Any] = {
         "input_over": 5,
         "input_up_to": 9,
         "clients": ("a",),
@@ -31,7 +33,7 @@ def test_each_condition_arrives() -> None:
         made = conditions_of(When(**{name: values.get(name, True)}))
         assert made is not None, name
         assert made != nothing, name
-    whole = conditions_of(When(**values, images=False))  # type: ignore[arg-type]
+    whole = conditions_of(When(**values, images=False))
     assert whole is not None
     assert (whole.over, whole.up_to, whole.needs, whole.stream) == (5, 9, {"images": False}, None)
     assert list(whole.headers) == ["x-d"]

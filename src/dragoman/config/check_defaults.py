@@ -1,0 +1,34 @@
+"""Checks the default values of request parameters that an alias states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from dragoman.config.check_balancing import Misfit
+from dragoman.config.decode import suggest
+from dragoman.config.tree import join
+
+_NO_DEFAULT: Final = frozenset({"messages", "model", "stream", "stream_options"})
+_FIELDS: Final = frozenset(
+    {
+        *("audio", "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens"),
+        *("max_tokens", "metadata", "modalities", "n", "parallel_tool_calls", "prediction"),
+        *("presence_penalty", "prompt_cache_key", "reasoning_effort", "response_format"),
+        *("safety_identifier", "seed", "service_tier", "stop", "store", "temperature", "tool_choice"),
+        *("tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options"),
+    }
+)
+"""Request fields of the Chat Completions API. An alias's default that is only similar to one is probably
+misspelt and gets a warning. https://platform.openai.com/docs/api-reference/chat/create"""
+
+
+def unsuitable(names: Iterable[str]) -> Iterator[Misfit]:
+    """The parameters that cannot have a default, or are probably misspelt. The places begin at `defaults`."""
+    for name in names:
+        place = join("", name)
+        if name in _NO_DEFAULT:
+            yield Misfit(place, "cannot have a default")
+        elif name not in _FIELDS and (near := suggest(name, _FIELDS)) is not None:
+            said = "is not a parameter of the Chat Completions API; it is sent unchanged"
+            yield Misfit(place, said, near, odd=True)
