@@ -10,7 +10,7 @@ import pytest
 
 from dragoman.observe.trace import candidates
 from dragoman.routing.attempts import Policy
-from tests.unit.engine.stage import ONE, Reply, Stage, chat, refusal, whole
+from tests.unit.engine.stage import CLAUDE, ONE, Reply, Stage, chat, refusal, whole
 
 ASK_1 = "ask one with key-1: /v1/chat/completions"
 ASK_2 = "ask two with key-1: /v1/chat/completions"
@@ -110,6 +110,41 @@ def test_conditions_hold_for_fallbacks_and_after_failures_too() -> None:
     assert stage.plays(chat(model="m")) == [ASK_1, ASK_3, HELLO, "= done"]
     assert dropped(stage) == [("two/gpt", "`when: {tools: true}` does not hold")]
     assert stage.plays(chat(model="m", tools=[TOOL])) == [ASK_1, ASK_2, HELLO, "= done"]
+
+
+def test_deployments_of_a_pattern_have_their_own_conditions() -> None:
+    """Also where an earlier deployment does not offer the name."""
+    providers = {**THREE, "one": {**ONE, "models": ["other"]}}
+    deployments = ["one/*", {"use": "two/*", "when": {"tools": True}}, "three/*"]
+    stage = Stage(providers, settings={"models": {"eu/*": {"deployments": deployments}}})
+    for name in ("two", "three"):
+        stage.script(name, whole("Hello."))
+    assert stage.plays(chat(model="eu/gpt"))[0] == ASK_3
+    assert stage.plays(chat(model="eu/gpt", tools=[TOOL]))[0] == ASK_2
+
+
+def test_an_alias_has_the_conditions_of_its_model() -> None:
+    settings = {
+        **pool({"use": "one/gpt", "when": {"tools": True}}, "two/gpt"),
+        "aliases": {"a": "m", "*": "m"},
+    }
+    stage = staged(settings)
+    for name in ("a", "whatever"):
+        assert stage.plays(chat(model=name))[0] == ASK_2
+
+
+def test_the_count_of_a_prompt_goes_where_its_chat_would_go() -> None:
+    claude = {**CLAUDE, "quirks": {"counts": True}}
+    deployments = [
+        {"use": "one/gpt", "when": {"tools": True, "operations": ["chat"]}},
+        {"use": "claude/x", "when": {"tools": False, "stream": True, "operations": ["chat"]}},
+    ]
+    stage = Stage({"one": ONE, "claude": claude}, settings=pool(*deployments))
+    counted = Reply(200, {"content-type": "application/json"}, [b'{"input_tokens": 7}'])
+    stage.script("claude", counted)
+    said = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
+    stage.plays(json.dumps(said).encode(), "anthropic", operation="count")
+    assert stage.lines[0] == "ask claude with key-c: /v1/messages/count_tokens"
 
 
 def test_a_name_of_the_provider_has_no_conditions() -> None:
