@@ -24,6 +24,8 @@ def adopt(health: Health, config: Config, providers: Mapping[str, WireUpstream],
         del health.pools[name]
     for name, upstream in providers.items():
         keys = _keys(upstream)
+        for spoken in upstream.dialects:
+            spoken.spent = partial(health.spent, name)
         for account in upstream.accounts:
             if account.renewal is not None:
                 account.renewal.credential.follow("health", partial(_follow, health, name, upstream))

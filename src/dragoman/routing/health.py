@@ -164,27 +164,33 @@ class Health:
         )
 
     def order(self, route: Route, now: float, request: Circumstances = _NOTHING_KNOWN) -> Asking:
-        """The candidates of a route: deployments as its policy says, but those that fail last, keys as their
-        pools say, and those that were refused only if there are no others. Who is disabled is left out; if
-        all are, there is nobody. request: for the policy.
+        """The candidates of a route: deployments as its policy says, keys as their pools say. Keys that are
+        spent come after all others, deployments that fail after these, and keys that were refused only if
+        there are no others. Who is disabled is left out; if all are, there is nobody. request: for the
+        policy.
         """
         self.breakers.forget(now)
         self.settle(now)
         ready: list[Candidate] = []
+        spent: list[Candidate] = []
+        failing: list[Candidate] = []
         resting: list[tuple[float, Candidate]] = []
         refused: list[Candidate] = []
         sticks = request.digest if route.spread is not None and route.spread.policy == "affinity" else b""
         for deployment in self._deployments(route, now, request):
             shown = route.shown(deployment)
+            able = failing if self.breakers.is_open(deployment.name, now) else ready
             pool = self.pools.get(deployment.provider)
             if pool is None:
-                ready.append(Candidate(deployment, 0, shown))
+                able.append(Candidate(deployment, 0, shown))
                 continue
             places = by_affinity(sticks, [key.id for key in pool.keys]) if sticks else None
             keys = pool.order(deployment.model, now, places)
-            ready += [Candidate(deployment, place, shown) for place in keys.ready]
+            able += [Candidate(deployment, place, shown) for place in keys.ready]
+            spent += [Candidate(deployment, place, shown) for place in keys.spent]
             resting += [(until, Candidate(deployment, place, shown)) for until, place in keys.resting]
             refused += [Candidate(deployment, place, shown) for place in keys.refused]
+        ready += [*spent, *failing]
         if not ready and not resting:
             ready = refused
         return Asking(ready, resting)
@@ -213,13 +219,15 @@ class Health:
         )
 
     def doubts(self, candidate: Candidate, now: float) -> bool:
-        """Whether a candidate is asked only where nobody else can be: its deployment fails, or its provider
-        has refused the key.
+        """Whether a candidate is asked only where nobody else can be: its deployment fails, its provider has
+        refused the key, or the key is spent.
         """
         deployment = candidate.deployment
         pool = self.pools.get(deployment.provider)
-        if pool is not None and pool.keys[candidate.account].comes_last(deployment.model, now):
-            return True
+        if pool is not None:
+            key, model = pool.keys[candidate.account], deployment.model
+            if key.comes_last(model, now) or key.spent_until(model, now) is not None:
+                return True
         return self.breakers.is_open(deployment.name, now)
 
     def began(self, candidate: Candidate, now: float, *, streamed: bool = False) -> Calling:
@@ -246,7 +254,7 @@ class Health:
         if calling.load is not None and first is not None:
             calling.load.latency(streamed=calling.streamed).measure(first - calling.began, first)
         if calling.key is not None:
-            calling.key.works(calling.deployment.model)
+            calling.key.works(calling.deployment.model, calling.began)
         news = self.breakers.succeeded(calling.deployment.name)
         if self.share is not None:
             self.share(calling)
@@ -280,6 +288,15 @@ class Health:
         if self.share is not None:
             self.share(calling)
         return told
+
+    def spent(self, provider: str, key: str, model: str, pause: float, now: float) -> None:
+        """An answer has said that a key has nothing left for a model for `pause` seconds. key: its id."""
+        pool = self.pools.get(provider)
+        for one in () if pool is None else pool.keys:
+            if one.id == key and one.spends(model, pause, now):
+                self.calm = False
+                if self.share is not None:
+                    self.share(Calling(Deployment(provider, model), one))
 
     def abandoned(self, calling: Calling, first: float | None = None) -> None:
         """An attempt has ended and says nothing, as when its client has gone. first: when its first content

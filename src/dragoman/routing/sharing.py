@@ -1,10 +1,10 @@
 """What the workers of one gateway tell each other of keys and deployments, as a pure state machine.
 
-Every fact has a register: of a key that it rests or is barred for a model, or is refused; of a deployment
-that its breaker is open; of a provider that it did not answer a check. A mark is what a process has found a
-register to be, and when. The latest mark of a register is in force wherever it has come from. So marks may be
-lost, doubled or come in another order: processes that have got the same latest marks know the same. A rest
-that is over needs no mark, because all processes have the same monotonic clock.
+Every fact has a register: of a key that it rests, is spent or is barred for a model, or is refused; of a
+deployment that its breaker is open; of a provider that it did not answer a check. A mark is what a process
+has found a register to be, and when. The latest mark of a register is in force wherever it has come from. So
+marks may be lost, doubled or come in another order: processes that have got the same latest marks know the
+same. A rest that is over needs no mark, because all processes have the same monotonic clock.
 
 Times are monotonic seconds that the caller gives.
 """
@@ -31,7 +31,7 @@ _OVER: Final = 600.0
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
     """What a register was found to be. who: the id of a key, a deployment's name, or a provider's. model: of
-    a key's rest or bar, else "". at: when it was found. until: until when it is known against `who`, 0 = it
+    a fact that a key has for one model, else "". at: when it was found. until: until when it is known against `who`, 0 = it
     is not. pause: the latest pause of an open breaker, in seconds. why: the reason why a key is refused.
     """
 
@@ -113,7 +113,7 @@ class Sharing:
             case "down":
                 breakers.down.pop(mark.who, None)
             case fact if (key := keys.get(mark.who)) is not None:
-                key.hear(fact, mark.model, mark.until, mark.why)
+                key.hear(fact, mark.model, mark.until, mark.why, mark.at)
 
     def _found(self, register: Register, keys: Mapping[str, Key], now: float) -> _Found:
         """What this process finds a register to be now."""
@@ -163,5 +163,6 @@ def _touched(calling: Calling) -> Iterator[Register]:
     yield ("down", deployment.provider, "")
     if key is not None:
         yield ("rests", key.id, deployment.model)
+        yield ("spent", key.id, deployment.model)
         yield ("barred", key.id, deployment.model)
         yield ("retired", key.id, "")

@@ -260,3 +260,48 @@ def test_who_is_doubted() -> None:
         ask(made, two, 1.0, fault("unavailable"))
     assert made.doubts(two, 2.0)
     assert not made.doubts(two, 7.0)
+
+
+def test_a_spent_key_is_asked_after_all_others_but_is_never_left_out() -> None:
+    made = health()
+    made.spent("one", "1a", "m", 20.0, 0.0)
+    assert not is_calm(made)
+    assert ready(made, 1.0) == [("one", 1), ("two", 0), ("own", 0), ("one", 0)]
+    assert made.doubts(Candidate(ONE, 0), 1.0)
+    assert not made.doubts(Candidate(ONE, 0), 20.0)
+    assert ready(made, 20.0)[0] == ("one", 0)
+    made.settle(20.0)
+    assert is_calm(made)
+
+
+def test_who_alone_could_answer_is_asked_though_spent() -> None:
+    made, alone = health(), Route("two", (TWO,))
+    made.spent("two", "2a", "m", 20.0, 0.0)
+    asking = made.order(alone, 1.0)
+    assert ([one.account for one in asking.ready], asking.resting) == ([0], [])
+
+
+def test_a_spent_key_comes_before_who_fails_and_before_a_wait() -> None:
+    made = health()
+    made.spent("one", "1a", "m", 20.0, 0.0)
+    ask(made, Candidate(ONE, 1), 0.0, fault("rate_limit", 20.0))
+    for now in (0.0, 1.0, 2.0):
+        ask(made, Candidate(TWO, 0), now, fault("unavailable"))
+    assert ready(made, 3.0) == [("own", 0), ("one", 0), ("two", 0)]
+
+
+def test_a_key_that_is_not_spent_after_all_is_back_at_once() -> None:
+    made = health()
+    early = made.began(Candidate(ONE, 0), 0.0)
+    made.spent("one", "1a", "m", 20.0, 1.0)
+    made.answered(early)
+    assert ready(made, 2.0)[0] == ("one", 1)
+    ask(made, Candidate(ONE, 0), 2.0, None)
+    assert ready(made, 3.0)[0] == ("one", 0)
+
+
+def test_what_is_said_of_unknown_keys_is_ignored() -> None:
+    made = health()
+    made.spent("gone", "1a", "m", 20.0, 0.0)
+    made.spent("one", "gone", "m", 20.0, 0.0)
+    assert is_calm(made)
