@@ -49,7 +49,8 @@ from dragoman.observe.finished import Finished
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.metrics import Metrics
 from dragoman.observe.performance import Performance
-from dragoman.routing.health import Event, Health
+from dragoman.routing.event import Event
+from dragoman.routing.health import Health
 from dragoman.routing.policy import rotations
 from dragoman.routing.policy_rotation import Rotated
 from dragoman.routing.route import Deployment, Entry, Model, Route
@@ -228,7 +229,7 @@ class Core:
         if self._engine is None:
             self.peers.open()
             self._assembly = assembly = await self._assembled(self._loaded)
-            adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
+            adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
             await share(self.providers_health, self.peers, self.seams)
             self.providers_health.memory.start = self.worker - 1
             self._attend(assembly)
@@ -282,7 +283,7 @@ class Core:
             self._checks.stop()
             self._checks = None
         if self.peers.keeps:
-            self._checks = checks_of(self.config, assembly, self.providers_health, self.seams)
+            self._checks = checks_of(self.config, assembly, self.providers_health, self.seams, self._alert)
 
     def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
         """What requests are served with from now on. kept: who has stored seals, from the runtime before."""
@@ -328,7 +329,7 @@ class Core:
         self.made = made_under(self.made, before, self.config, assembly.upstreams)
         names = msgspec.structs.replace(assembly.names, table=assembly.names.table.also(dict(self.made)))
         self._assembly = assembly = msgspec.structs.replace(assembly, names=names)
-        adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
+        adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
         self.gates.adopt(limits_of(self.config))
         self.alerts.adopt(targets_of(self.config))
         self._attend(assembly)

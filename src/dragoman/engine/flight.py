@@ -32,8 +32,9 @@ from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
+from dragoman.routing.event import Event
 from dragoman.routing.fallbacks import Why
-from dragoman.routing.health import Asking, Calling, Event
+from dragoman.routing.health import Asking, Calling
 from dragoman.routing.outcome import for_client, is_absent, refuses_seals
 from dragoman.routing.policy import Circumstances
 from dragoman.routing.reasons import weighed
@@ -234,7 +235,7 @@ class Flight(msgspec.Struct, eq=False):
             once=None if asked.wished.once is None else key_for(asked, deployment.name),
         )
         held = self._account = backend.accounts[account]
-        record = AttemptRecord(call.attempt, deployment.name, held.tail, "relay", 0.0)
+        record = AttemptRecord(call.attempt, deployment.name, held.tail, "relay", 0.0, key_id=held.id)
         attempt = Attempt(
             runtime,
             asked,
@@ -314,13 +315,13 @@ class Flight(msgspec.Struct, eq=False):
     def _answered(self, calling: Calling, record: AttemptRecord) -> None:
         """Remember that an attempt was answered."""
         self._calling = None  # it has ended, whatever goes wrong afterwards
-        if self.runtime.health.answered(calling, self._heard(record)):
-            deployment = calling.deployment
-            self._tell(Event("recovery", deployment, f"{deployment.name}: answers again"))
+        for event in self.runtime.health.answered(calling, self._heard(record)):
+            self._tell(event)
 
     def _tell(self, event: Event) -> None:
         """Tell the operator something."""
-        log.warning("%s", event.message)
+        if (text := self.runtime.health.words.of(event, self.delivery.now())) is not None:
+            log.warning("%s", text)
         if self.runtime.told is not None:
             self.runtime.told(event)
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 from weakref import WeakSet
 
 import msgspec
 
 from dragoman import ir
 from dragoman.routing.breaker import Breakers
+from dragoman.routing.event import Event
 from dragoman.routing.outcome import Outcome, classify
 from dragoman.routing.policy import Circumstances, Memory, choose
 from dragoman.routing.policy_affinity import by_affinity
 from dragoman.routing.policy_latency import FAILURE, Load
 from dragoman.routing.pool import Key, Pool
+from dragoman.routing.repeats import Repeats
 from dragoman.routing.route import Candidate, Deployment, Route
 
 _SLOW: Final = frozenset({Outcome.SERVER, Outcome.CROWDED, Outcome.KEY_TRANSIENT, Outcome.DEPLOYMENT})
@@ -33,23 +35,6 @@ class Asking(msgspec.Struct, frozen=True):
 
     ready: Sequence[Candidate]
     resting: Sequence[tuple[float, Candidate]] = ()
-
-
-Kind: TypeAlias = Literal["key_refused", "keys_exhausted", "outage", "recovery"]
-"""What an operator has to know: a key was refused, or its quota is used up; no key can be asked for a model;
-a deployment has failed several times in a row; it answers again.
-"""
-
-
-class Event(msgspec.Struct, frozen=True):
-    """Something that an operator has to know. message: one sentence for a person, which begins with the name
-    of the deployment. key: the last characters of the key, None = it is about none.
-    """
-
-    kind: Kind
-    deployment: Deployment
-    message: str
-    key: str | None = None
 
 
 class Calling(NamedTuple):
@@ -83,7 +68,11 @@ class Health:
         self.pools: dict[str, Pool] = {}
         self.breakers = Breakers()
         self.disabled: set[str] = set()
+        self.others: frozenset[str] = frozenset()
+        """The configured providers without a pool, as those that were made in code."""
         self.memory = Memory()
+        self.words = Repeats()
+        """Makes the lines of the log from events."""
         self._views: WeakSet[Health] = WeakSet([self])
         self.calm = True
         self._whole = self
@@ -158,10 +147,11 @@ class Health:
 
     def settle(self, now: float) -> None:
         """Find out whether all is calm, as after other pools or settings."""
-        pools = self._whole.pools  # of the latest configuration, also in a view
-        self.calm = (
-            not self.disabled and self.breakers.calm and all(pool.calm(now) for pool in pools.values())
-        )
+        whole = self._whole  # of the latest configuration, also in a view
+        pools = whole.pools
+        # Who is disabled may have left the configuration, and is still disabled when it comes back.
+        disabled = any(name in pools or name in whole.others for name in self.disabled)
+        self.calm = not disabled and self.breakers.calm and all(pool.calm(now) for pool in pools.values())
 
     def order(self, route: Route, now: float, request: Circumstances = _NOTHING_KNOWN) -> Asking:
         """The candidates of a route: deployments as its policy says, keys as their pools say. Keys that are
@@ -246,16 +236,22 @@ class Health:
             self.share(calling)
         return calling
 
-    def answered(self, calling: Calling, first: float | None = None) -> bool:
+    def answered(self, calling: Calling, first: float | None = None) -> Sequence[Event]:
         """An attempt was answered. first: when a stream's first content came, or a whole answer (monotonic
-        seconds); None = that says nothing. Returns whether its deployment was thought to fail.
+        seconds); None = that says nothing. Returns what the operator has to know: that its deployment, or its
+        provider, was thought to fail and answers again.
         """
         calling.end()
+        deployment, news = calling.deployment, list[Event]()
         if calling.load is not None and first is not None:
             calling.load.latency(streamed=calling.streamed).measure(first - calling.began, first)
         if calling.key is not None:
-            calling.key.works(calling.deployment.model, calling.began)
-        news = self.breakers.succeeded(calling.deployment.name)
+            calling.key.works(deployment.model, calling.began)
+        name, provider = deployment.name, deployment.provider
+        if self.breakers.succeeded(name):
+            news.append(Event("recovery", provider, f"{name}: answers again", name))
+        if self.breakers.overrules(provider, calling.began):
+            news.append(Event("recovery", provider, f"{provider}: answers again"))
         if self.share is not None:
             self.share(calling)
         return news
@@ -264,27 +260,26 @@ class Health:
         """Learn from an attempt that has failed. Returns what the operator has to know and is new."""
         outcome = classify(fault)
         if outcome is Outcome.CALLER:
-            self.answered(calling)
-            return ()
+            return self.answered(calling)
         self.calm = False
         deployment, key = calling.deployment, calling.key
-        name, told = deployment.name, list[Event]()
+        provider, name, told = deployment.provider, deployment.name, list[Event]()
         calling.end()
         if calling.load is not None and outcome in _SLOW:
             slow = max(FAILURE, now - calling.began)
             calling.load.latency(streamed=calling.streamed).measure(slow, now)
         if key is not None:
-            pool = self.pools.get(deployment.provider)
+            pool = self.pools.get(provider)
             before = pool is None or pool.exhausted(deployment.model, now)
             if key.fails(deployment.model, outcome, fault.retry_after, now):
                 text = f"the key …{key.tail} is asked only where nobody else can be: {outcome.value}"
-                told.append(Event("key_refused", deployment, f"{name}: {text}", key.tail))
+                told.append(Event("key_refused", provider, f"{name}: {text}", name, key.tail))
             if not before and pool is not None and pool.exhausted(deployment.model, now):
                 text = "every key is at its rate limit, was refused, or has no access to the model"
-                told.append(Event("keys_exhausted", deployment, f"{name}: {text}"))
+                told.append(Event("keys_exhausted", provider, f"{name}: {text}", name))
         if self.breakers.failed(name, outcome, now):
             text = f"failed {self.breakers.limits.failures} times in a row, so it is asked after others"
-            told.append(Event("outage", deployment, f"{name}: {text}"))
+            told.append(Event("outage", provider, f"{name}: {text}", name))
         if self.share is not None:
             self.share(calling)
         return told

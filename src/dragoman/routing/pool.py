@@ -1,8 +1,8 @@
 """Which of a provider's keys comes next: a pure state machine that remembers what became of each.
 
 A key rests for a model after 429, as most limits are a model's, and is not asked for it before that is over.
-A key of which an answer has said that a limit is used up, and when there is more, is spent until then. That is
-a forecast, not a refusal: another key is asked instead, but where there is no other, the spent one is asked.
+A key of which an answer has said that a limit is used up, and when there is more, is spent until then. That
+is a forecast, not a refusal: another key is asked instead, but where there is no other, the spent one is.
 A key that the provider refuses (401), or whose money is gone (402, quota), is retired for ten minutes, and
 one that may not use a model (403) is barred from it for as long. These are asked only where nobody else can
 be; afterwards they are asked in their own place again, so that a key that works again is noticed.
@@ -28,8 +28,8 @@ in turns. `least_used`: the one with the fewest running requests.
 """
 
 Fact: TypeAlias = Literal["rests", "spent", "barred", "retired"]
-"""What can be known against a key: it rests for a model, has nothing left for a model, may not use a model, or
-is refused.
+"""What can be known against a key: it rests for a model, is spent for a model (nothing is left), may not use a
+model, or is refused.
 """
 
 Standing: TypeAlias = Literal["ready", "resting", "refused", "barred", "disabled"]
@@ -41,7 +41,8 @@ STANDINGS: Final[tuple[Standing, ...]] = get_args(Standing)
 REFUSED: Final = 600.0
 """Seconds for which a refused key is asked only where nobody else can be: people have to mend it."""
 SHORTEST: Final = 0.1
-"""Seconds. A key that has nothing left for a shorter time is not spent: the next request hardly comes sooner."""
+"""Seconds. A key that has nothing left for a shorter time is not spent: the next request rarely comes sooner.
+"""
 _NEWS: Final = 0.25
 """Seconds by which the end of a limit has to be later than the known end, to be told again."""
 _MODELS: Final = 1_024
@@ -92,8 +93,8 @@ class Key:
         self.running -= 1
 
     def works(self, model: str, began: float = inf) -> None:
-        """The provider has accepted it for a model, in an attempt that began at `began`. An earlier answer may
-        have been wrong to say that nothing was left; a later one knows better.
+        """The provider has accepted it for a model, in an attempt that began at `began`. If another answer
+        had said before that nothing was left, it was wrong.
         """
         self.retired = None
         self._barred.pop(model, None)
@@ -164,6 +165,15 @@ class Key:
     def retired_for(self, now: float) -> float | None:
         """The seconds for which it remains retired; None = it is not, or its time is over."""
         return None if self.retired is None or self._until <= now else self._until - now
+
+    def standing(self, now: float, *, shut: bool = False) -> Standing:
+        """Its state in one word. shut: its whole provider is disabled."""
+        return standing(
+            disabled=shut or self.disabled,
+            retired=None if self.retired_for(now) is None else self.retired,
+            resting=self.resting(now),
+            barred=self.barred(now),
+        )
 
     def unblemished(self, now: float) -> bool:
         """Whether nothing is known against it, and it may be asked. Forgets what is over."""
@@ -269,7 +279,7 @@ class Pool:
         return all(key.unblemished(now) for key in self.keys)
 
     def able(self, model: str, now: float) -> bool:
-        """Whether some key can be asked for a model: it neither rests nor is it spent, refused or disabled."""
+        """Whether some key can be asked for a model: one that is not resting, spent, refused or disabled."""
         return any(
             not (
                 key.disabled

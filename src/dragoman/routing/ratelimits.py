@@ -105,8 +105,8 @@ def hints(headers: Mapping[str, str]) -> bool:
 
 
 def spent(headers: Mapping[str, str], now: float) -> float | None:
-    """For how many seconds, as an answer forecasts, nothing is left of the requests or tokens; None = there is
-    some left, or the headers do not say for how long. `retry-after` says nothing here: Anthropic's answers
+    """For how many seconds, as an answer forecasts, nothing is left of the requests or tokens; None = there
+    is some left, or the headers do not say for how long. `retry-after` says nothing here: Anthropic's answers
     have it also while there is enough left.
     """
     ends = [

@@ -79,7 +79,7 @@ def _standing(health: Health, candidate: Candidate, now: float) -> Weighed:
         why = f"{failed.failed} failures in a row{trying}"
         left = failed.until - now
         return Weighed(deployment.name, tail, "failing", left if left > 0 else None, why)
-    if (until := health.breakers.down.get(deployment.provider, now)) > now:
+    if (until := health.breakers.down_until(deployment.provider)) > now:
         why = "its provider did not answer a check"
         return Weighed(deployment.name, tail, "failing", until - now, why)
     return Weighed(deployment.name, tail, "ready")

@@ -31,8 +31,9 @@ _OVER: Final = 600.0
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
     """What a register was found to be. who: the id of a key, a deployment's name, or a provider's. model: of
-    a fact that a key has for one model, else "". at: when it was found. until: until when it is known against `who`, 0 = it
-    is not. pause: the latest pause of an open breaker, in seconds. why: the reason why a key is refused.
+    a fact that a key has for one model, else "". at: when it was found. until: until when it is known against
+    `who`, 0 = it is not. pause: the latest pause of an open breaker, in seconds. why: the reason why a key is
+    refused.
     """
 
     kind: Kind
@@ -109,7 +110,7 @@ class Sharing:
             case "open":
                 breakers.states.pop(mark.who, None)
             case "down" if mark.until > now:
-                breakers.down[mark.who] = mark.until
+                breakers.goes_down(mark.who, mark.until, mark.at)
             case "down":
                 breakers.down.pop(mark.who, None)
             case fact if (key := keys.get(mark.who)) is not None:
@@ -122,7 +123,7 @@ class Sharing:
             state = self._health.breakers.states.get(who)
             return _NOTHING if state is None or not state.until else (state.until, state.pause, "")
         if kind == "down":
-            until = self._health.breakers.down.get(who, 0.0)
+            until = self._health.breakers.down_until(who)
             return (until, 0.0, "") if until > now else _NOTHING
         key = keys.get(who)
         if key is None or (until := key.until(kind, model)) <= now:

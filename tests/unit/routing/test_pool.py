@@ -265,3 +265,27 @@ def test_spent_keys_are_told_heard_and_revived() -> None:
 def test_the_state_of_a_key_in_one_word(known: dict[str, Any], word: str) -> None:
     nothing: dict[str, Any] = {"disabled": False, "retired": None, "resting": {}, "barred": {}}
     assert standing(**{**nothing, **known}) == word
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (Outcome.KEY_PERMANENT, "refused"),
+        (Outcome.KEY_TRANSIENT, "resting"),
+        (Outcome.KEY_MODEL, "barred"),
+        (Outcome.SERVER, "ready"),
+    ],
+)
+def test_the_state_of_a_key(outcome: Outcome, state: str) -> None:
+    key = Key("id")
+    key.fails("gpt", outcome, 30.0, 100.0)
+    assert key.standing(101.0) == state
+    assert key.standing(1000.0) == "ready"
+
+
+def test_a_key_that_an_operator_has_disabled_is_no_barred_one() -> None:
+    key = Key("id")
+    key.fails("gpt", Outcome.KEY_MODEL, None, 100.0)
+    key.disabled = True
+    assert key.standing(101.0) == "disabled"
+    assert Key("other").standing(1.0, shut=True) == "disabled"
