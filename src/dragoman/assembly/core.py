@@ -148,6 +148,7 @@ class Core:
         """The receivers of alerts, which only the keeper sends to."""
         self._telling: asyncio.TimerHandle | None = None
         self._checks: Checks | None = None
+        self._sharing: asyncio.Task[None] | None = None
         self.performance = Performance()
         self.metrics = Metrics(outcome_of) if self.config.metrics.enabled else None
         """Counts for `/metrics`; None = nothing is counted."""
@@ -230,7 +231,7 @@ class Core:
             self.peers.open()
             self._assembly = assembly = await self._assembled(self._loaded)
             adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
-            await share(self.providers_health, self.peers, self.seams)
+            self._sharing = await share(self.providers_health, self.peers, self.seams)
             self.providers_health.memory.start = self.worker - 1
             self._attend(assembly)
             self.gates.adopt(limits_of(self.config))
@@ -392,6 +393,8 @@ class Core:
             self._telling.cancel()
         if self._checks is not None:
             self._checks.stop()
+        if self._sharing is not None:
+            self._sharing.cancel()
         self.peers.close()
         running = self.requests - {asyncio.current_task()}
         for task in running:
@@ -602,6 +605,12 @@ class Core:
         figures.bounds = self.bounds.counts
         figures.connections = None if self.connections is None else self.connections()
         return figures
+
+    def forget(self, provider: str) -> None:
+        """Forget, in this process, whether a provider answered its latest requests."""
+        self._figures.forget(provider)
+        if self.board is not None:
+            publish(self._counted(), self.board, self.worker, self.seams.monotonic())
 
     def _tell(self, board: Board) -> None:
         """Write this process's counts to the board for the other workers, now and at intervals."""

@@ -36,6 +36,20 @@ class Asking(msgspec.Struct, frozen=True):
     ready: Sequence[Candidate]
     resting: Sequence[tuple[float, Candidate]] = ()
 
+    @property
+    def _all(self) -> list[Candidate]:
+        return [*self.ready, *(candidate for _, candidate in self.resting)]
+
+    @property
+    def deployments(self) -> tuple[str, ...]:
+        """The names of the deployments, in order."""
+        return tuple(dict.fromkeys(one.deployment.name for one in self._all))
+
+    def keys(self, deployment: Deployment, count: int) -> Sequence[int]:
+        """The places of a deployment's keys, in order, and then the rest of all `count`."""
+        asked = [one.account for one in self._all if one.deployment.name == deployment.name]
+        return list(dict.fromkeys([*asked, *range(count)]))
+
 
 class Calling(NamedTuple):
     """An attempt that runs. key: None = its provider has no pool. load: of its deployment, None = no policy
@@ -153,12 +167,20 @@ class Health:
         disabled = any(name in pools or name in whole.others for name in self.disabled)
         self.calm = not disabled and self.breakers.calm and all(pool.calm(now) for pool in pools.values())
 
-    def order(self, route: Route, now: float, request: Circumstances = _NOTHING_KNOWN) -> Asking:
+    def order(
+        self,
+        route: Route,
+        now: float,
+        request: Circumstances = _NOTHING_KNOWN,
+        before: Asking | None = None,
+    ) -> Asking:
         """The candidates of a route: deployments as its policy says, keys as their pools say. Keys that are
         spent come after all others, deployments that fail after these, and keys that were refused only if
         there are no others. Who is disabled is left out; if all are, there is nobody. request: for the
-        policy.
+        policy. before: what the same request was told before it waited, None = this is its first order.
         """
+        if before is not None:
+            request = msgspec.structs.replace(request, before=before.deployments)
         self.breakers.forget(now)
         self.settle(now)
         ready: list[Candidate] = []
@@ -174,7 +196,11 @@ class Health:
             if pool is None:
                 able.append(Candidate(deployment, 0, shown))
                 continue
-            places = by_affinity(sticks, [key.id for key in pool.keys]) if sticks else None
+            places: Sequence[int] | None = None
+            if sticks:
+                places = by_affinity(sticks, [key.id for key in pool.keys])
+            elif before is not None and pool.choice != "health_aware":
+                places = before.keys(deployment, len(pool.keys))
             keys = pool.order(deployment.model, now, places)
             able += [Candidate(deployment, place, shown) for place in keys.ready]
             spent += [Candidate(deployment, place, shown) for place in keys.spent]

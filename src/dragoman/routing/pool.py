@@ -28,8 +28,8 @@ in turns. `least_used`: the one with the fewest running requests.
 """
 
 Fact: TypeAlias = Literal["rests", "spent", "barred", "retired"]
-"""What can be known against a key: it rests for a model, is spent for a model (nothing is left), may not use a
-model, or is refused.
+"""What can be known against a key: it rests for a model, is spent for a model (nothing is left), may not use
+a model, or is refused.
 """
 
 Standing: TypeAlias = Literal["ready", "resting", "refused", "barred", "disabled"]

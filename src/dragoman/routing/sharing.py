@@ -82,10 +82,12 @@ class Sharing:
             self._forget(now)
         return found
 
-    def state(self, now: float) -> list[Mark]:
-        """All marks that matter, for a process that knows nothing yet."""
+    def state(self, now: float, lately: float = inf) -> list[Mark]:
+        """All marks that matter, for a process that knows nothing yet. lately: without those that are over
+        and older than so many seconds, for processes that may have missed some.
+        """
         self._forget(now)
-        return list(self._marks.values())
+        return [mark for mark in self._marks.values() if mark.until > now or now - mark.at <= lately]
 
     def hear(self, marks: Iterable[Mark], now: float) -> None:
         """Take over what other processes have found, as far as nothing later is known."""
