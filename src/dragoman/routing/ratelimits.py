@@ -45,8 +45,10 @@ _DURATION: Final = re.compile(
     r"(?=.)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
 _UNITS: Final = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
-_SPECIAL: Final = ("image", "audio", "character", "page", "search")
-"""Parts of the names of resources that only some requests for a model need."""
+_SPECIAL: Final = ("image", "audio", "character", "page", "search", "priority", "fast")
+"""Parts of the names of resources that only some requests for a model need, or that none needs: Anthropic
+serves what is beyond its priority tier in the standard one.
+"""
 
 
 class Quota(msgspec.Struct, frozen=True):

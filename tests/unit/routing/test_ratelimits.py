@@ -101,6 +101,11 @@ ANTHROPIC_PLENTY = {
     "anthropic-ratelimit-requests-reset": "2025-11-19T21:19:05Z",
     "retry-after": "55",
 }
+ANTHROPIC_PRIORITY = {
+    "anthropic-priority-ratelimit-input-tokens-limit": "10000",
+    "anthropic-priority-ratelimit-input-tokens-remaining": "0",
+    "anthropic-priority-ratelimit-input-tokens-reset": "2025-11-19T21:19:45Z",
+}
 AZURE_CALM = {
     "x-ratelimit-abusepenalty-active": "False",
     "x-ratelimit-key": "gpt-5.2_2025-12-11",
@@ -178,6 +183,7 @@ NONE_STATED = {"content-type": "application/json", "x-request-id": "0"}
         (OPENAI_BY_USAGE, 36.0),
         (ANTHROPIC, 45.0),
         (ANTHROPIC_PLENTY, None),
+        (ANTHROPIC_PRIORITY, None),
         (AZURE, None),
         (AZURE_CALM, None),
         (AZURE_SPENT, 17.0),
