@@ -106,7 +106,7 @@ async def test_a_key_with_nothing_left_is_not_asked_until_there_is_more(
             return time.monotonic()
 
         began = time.monotonic()
-        await ask()
+        ended = await ask()
         assert keys_seen(provider) == [FIRST]
         while keys_seen(provider).count(FIRST) == 1:
             ended = await ask()
