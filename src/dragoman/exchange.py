@@ -68,7 +68,7 @@ class AttemptRecord(msgspec.Struct, eq=False):
     is still running, or was cut off by the client, a hook or an error of the gateway. sent: when the latest
     request had got its connection. answered: when the head of the latest answer came. outcome: the class of
     the fault, the name of an `Outcome` in lower case. key_source: the environment variable or the file that
-    the key came from, if the provider has refused the key.
+    the key came from, if the provider has refused the key. key_id: the key's id, "" = unknown.
     """
 
     id: str
@@ -85,6 +85,7 @@ class AttemptRecord(msgspec.Struct, eq=False):
     answered: float | None = None
     outcome: str | None = None
     key_source: str | None = None
+    key_id: str = ""
 
     def classify(self, source: str) -> None:
         """Set `outcome` if the attempt has failed, and `key_source` to `source` ("" = unknown) if the key was

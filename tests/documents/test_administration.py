@@ -9,9 +9,9 @@ from typing import Final, get_args
 
 import msgspec
 
+from dragoman.routing.pool import Standing
 from dragoman.server.admin.api import OPERATIONS
 from dragoman.server.admin.audit import Entry
-from dragoman.server.admin.states import KeyStatus
 
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "administration.md").read_text("utf-8")
 
@@ -23,7 +23,7 @@ def test_every_path_is_listed_and_no_other() -> None:
 
 def test_every_state_of_a_key_is_listed() -> None:
     table = PAGE.partition("| state of a key |")[2].partition("\n\n")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(get_args(KeyStatus))
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(get_args(Standing))
 
 
 def test_the_audit_line_has_every_member() -> None:

@@ -60,7 +60,7 @@ def verified(seen: Seen) -> bool:
 
 
 async def until(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - the receiver tells nobody
             await asyncio.sleep(0.01)
 
@@ -90,6 +90,21 @@ async def test_an_outage_and_its_end(provide: Provide) -> None:
         assert await ask(base) == 200
         await until(lambda: len(receiver.seen) == 2)
     assert told(receiver) == [("outage", "up/gpt", None), ("recovery", "up/gpt", None)]
+
+
+async def test_a_provider_that_does_not_answer_its_checks(provide: Provide) -> None:
+    receiver = await provide(Whole({}))
+    answers = [Whole({"data": []}, 503)]
+    provider = await provide(lambda seen: answers[-1] if seen.method == "GET" else GOOD(seen))
+    given = settings(provider, receiver)
+    given["providers"]["up"]["check"] = {"every": "1s", "when": "always"}
+    async with serving(Gateway(given)):
+        await until(lambda: len(receiver.seen) == 1)
+        answers.append(Whole({"data": []}))
+        await until(lambda: len(receiver.seen) == 2)
+    kinds = [(seen.body["type"], seen.body["data"]["provider"]) for seen in receiver.seen]
+    assert kinds == [("outage", "up"), ("recovery", "up")]
+    assert not any("deployment" in seen.body["data"] for seen in receiver.seen)
 
 
 async def test_only_what_is_wanted_is_sent(provide: Provide) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, cast
@@ -79,6 +80,48 @@ async def test_a_key_at_its_limit_is_not_asked_again(provide: Provide, headers: 
     answers = await asked(two_keys(provider.url), 3)
     assert [status for status, _ in answers] == [200, 200, 200]
     assert keys_seen(provider) == [FIRST, SECOND, SECOND, SECOND]
+
+
+def nearly_limited(**headers: str) -> Answer:
+    """A good answer that says what is left."""
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = GOOD(Seen("POST", CHAT, {}, {}, b'{"model": "gpt", "messages": []}')).body
+    return Whole(body, 200, told)
+
+
+@pytest.mark.parametrize("transport", ["own", "aiohttp"])
+async def test_a_key_with_nothing_left_is_not_asked_until_there_is_more(
+    provide: Provide, transport: str
+) -> None:
+    spent = nearly_limited(x_ratelimit_remaining_tokens="0", x_ratelimit_reset_tokens="2s")
+    provider = await provide(by_key({FIRST: spent}))
+    settings = {**two_keys(provider.url), "server": {"transport": transport}}
+    async with serving(Gateway(settings)) as base, aiohttp.ClientSession() as session:
+
+        async def ask() -> float:
+            body = {"model": "up/gpt", "messages": [{"role": "user", "content": "Hello!"}]}
+            async with session.post(base + CHAT, json=body) as response:
+                assert response.status == 200
+                await response.read()
+            return time.monotonic()
+
+        began = time.monotonic()
+        ended = await ask()
+        assert keys_seen(provider) == [FIRST]
+        while keys_seen(provider).count(FIRST) == 1:
+            ended = await ask()
+            assert ended - began < 60
+            await asyncio.sleep(0.05)
+    assert ended - began >= 2, "it was left alone until then"
+    assert keys_seen(provider).count(SECOND) >= 1
+
+
+async def test_a_key_that_is_alone_is_asked_though_nothing_is_left(provide: Provide) -> None:
+    spent = nearly_limited(x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="6m0s")
+    provider = await provide(spent)
+    settings = {"providers": {"up": {"base_url": provider.url, "keys": [FIRST]}}, "retries": {"attempts": 1}}
+    answers = await asked(settings, 3)
+    assert [status for status, _ in answers] == [200, 200, 200]
 
 
 async def test_a_limit_that_does_not_say_for_how_long_rests_nobody(provide: Provide) -> None:

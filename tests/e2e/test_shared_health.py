@@ -13,9 +13,10 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
+import msgspec
 import pytest
 
 from dragoman.testing.provider import Answer, FakeProvider, Seen, Whole
@@ -110,6 +111,26 @@ async def test_a_resting_key_is_left_alone_by_all_workers(provide: Provide, star
     assert all(body.rstrip().endswith(b"data: [DONE]") for _, body in answers)
     assert asked_with(provider, FIRST) <= 4
     assert asked_with(provider, SECOND) == 101
+
+
+def nearly_limited(seen: Seen) -> Answer:
+    """The first key answers, and has nothing left then."""
+    answer: Any = GOOD(seen)
+    if seen.headers["authorization"] == f"Bearer {FIRST}":
+        told = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "10m"}
+        return cast("Answer", msgspec.structs.replace(answer, headers=told))
+    return cast("Answer", answer)
+
+
+async def test_a_key_with_nothing_left_is_left_alone_by_all_workers(provide: Provide, start: Start) -> None:
+    provider = await provide(nearly_limited)
+    server = start(two_keys(provider.url))
+    assert (await ask(server))[0] == 200
+    await asyncio.sleep(3)  # longer than it takes on a slow machine until all know
+    answers = await asyncio.gather(*(ask(server, stream=number % 2 == 0) for number in range(40)))
+    assert [status for status, _ in answers] == [200] * 40
+    assert asked_with(provider, FIRST) <= 4
+    assert asked_with(provider, SECOND) >= 37
 
 
 async def test_an_outage_is_shared_where_the_pause_is_stated(provide: Provide, start: Start) -> None:

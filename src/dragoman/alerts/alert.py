@@ -14,23 +14,29 @@ _SUBJECTS: Final = 1_024
 
 class Alert(msgspec.Struct, frozen=True):
     """What has happened. type: "key_refused", "keys_exhausted", "outage" or "recovery". at: Unix seconds.
-    provider, deployment: whom it is about. key: the last characters of a key, None = it is about no key.
+    provider, deployment: whom it is about; no deployment = the provider as a whole, which did not answer a
+    check, or answers again. key: the last characters of a key, None = it is about no key.
     message: one sentence for a person, without secrets.
     """
 
     type: str
     at: float
     provider: str
-    deployment: str
+    deployment: str | None
     message: str
     key: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Whom it is about: the deployment, or the provider as a whole (then without a `/`)."""
+        return self.provider if self.deployment is None else self.deployment
 
     @property
     def subject(self) -> tuple[str, ...]:
         """What has to be told once only: the same key is refused for all its models at once."""
         if self.type == "key_refused":
             return (self.type, self.provider, self.key or "")
-        return (self.type, self.deployment)
+        return (self.type, self.name)
 
 
 def read(value: Any) -> Alert:
@@ -51,13 +57,13 @@ class Quiet:
         self._told: dict[tuple[str, ...], float] = {}
         """By subject, when it was told last."""
         self._down: set[str] = set()
-        """The deployments whose outage was told last."""
+        """The deployments and providers whose outage was told last."""
         self._held: dict[str, Alert] = {}
-        """By deployment, the outage that came too soon."""
+        """By deployment or provider, the outage that came too soon."""
 
     def passes(self, alert: Alert, now: float) -> bool:
         """Whether an alert goes out now. now: monotonic seconds."""
-        name = alert.deployment
+        name = alert.name
         if alert.type == RECOVERY:
             self._held.pop(name, None)
             if name not in self._down:
@@ -79,7 +85,7 @@ class Quiet:
         """The held outages that go out now."""
         ready = [alert for alert in self._held.values() if self._told[alert.subject] + self.every <= now]
         for alert in ready:
-            del self._held[alert.deployment]
+            del self._held[alert.name]
             self._note(alert, now)
         return ready
 
@@ -89,7 +95,7 @@ class Quiet:
             self._forget(next(iter(self._told)))
         self._told[alert.subject] = now
         if alert.type == OUTAGE:
-            self._down.add(alert.deployment)
+            self._down.add(alert.name)
 
     def _forget(self, subject: tuple[str, ...]) -> None:
         del self._told[subject]

@@ -9,7 +9,7 @@ import msgspec
 from dragoman.alerts.alert import Alert
 from dragoman.alerts.sender import Target
 from dragoman.config.settings import Config
-from dragoman.routing.health import Event
+from dragoman.routing.event import Event
 
 
 def targets_of(config: Config) -> list[Target]:
@@ -22,7 +22,6 @@ def targets_of(config: Config) -> list[Target]:
 
 def alert_of(event: Event, now: float) -> dict[str, Any]:
     """The alert of an event, as a message to the keeper. now: Unix seconds."""
-    deployment = event.deployment
-    alert = Alert(event.kind, now, deployment.provider, deployment.name, event.message, event.key)
+    alert = Alert(event.kind, now, event.provider, event.deployment, event.message, event.key)
     told: dict[str, Any] = msgspec.to_builtins(alert)
     return told

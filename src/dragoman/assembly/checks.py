@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dragoman.assembly.assemble import Assembly
 from dragoman.config.settings import Config
 from dragoman.engine.checks import Checked, Checks
+from dragoman.routing.event import Event
 from dragoman.routing.health import Health
 from dragoman.seams.clock import Seams
 
 
-def checks_of(config: Config, assembly: Assembly, health: Health, seams: Seams) -> Checks | None:
+def checks_of(
+    config: Config,
+    assembly: Assembly,
+    health: Health,
+    seams: Seams,
+    told: Callable[[Event], None] | None = None,
+) -> Checks | None:
     """The checks, which have begun; None = no provider is checked. Only one process of a machine may do it.
-    An upstream that was made in code is not checked.
+    An upstream that was made in code is not checked. told: as for `Checks`.
     """
     checked = [
         Checked(upstream, check.every, check.wait, check.when)
         for name, upstream in assembly.providers.items()
         if (check := config.providers.named[name].check).every and upstream.lists_models
     ]
-    return Checks(checked, health, assembly.deadlines, seams) if checked else None
+    return Checks(checked, health, assembly.deadlines, seams, told=told) if checked else None

@@ -49,7 +49,8 @@ from dragoman.observe.finished import Finished
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.metrics import Metrics
 from dragoman.observe.performance import Performance
-from dragoman.routing.health import Event, Health
+from dragoman.routing.event import Event
+from dragoman.routing.health import Health
 from dragoman.routing.policy import rotations
 from dragoman.routing.policy_rotation import Rotated
 from dragoman.routing.route import Deployment, Entry, Model, Route
@@ -147,6 +148,7 @@ class Core:
         """The receivers of alerts, which only the keeper sends to."""
         self._telling: asyncio.TimerHandle | None = None
         self._checks: Checks | None = None
+        self._sharing: asyncio.Task[None] | None = None
         self.performance = Performance()
         self.metrics = Metrics(outcome_of) if self.config.metrics.enabled else None
         """Counts for `/metrics`; None = nothing is counted."""
@@ -228,8 +230,8 @@ class Core:
         if self._engine is None:
             self.peers.open()
             self._assembly = assembly = await self._assembled(self._loaded)
-            adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
-            await share(self.providers_health, self.peers, self.seams)
+            adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
+            self._sharing = await share(self.providers_health, self.peers, self.seams)
             self.providers_health.memory.start = self.worker - 1
             self._attend(assembly)
             self.gates.adopt(limits_of(self.config))
@@ -282,7 +284,7 @@ class Core:
             self._checks.stop()
             self._checks = None
         if self.peers.keeps:
-            self._checks = checks_of(self.config, assembly, self.providers_health, self.seams)
+            self._checks = checks_of(self.config, assembly, self.providers_health, self.seams, self._alert)
 
     def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
         """What requests are served with from now on. kept: who has stored seals, from the runtime before."""
@@ -328,7 +330,7 @@ class Core:
         self.made = made_under(self.made, before, self.config, assembly.upstreams)
         names = msgspec.structs.replace(assembly.names, table=assembly.names.table.also(dict(self.made)))
         self._assembly = assembly = msgspec.structs.replace(assembly, names=names)
-        adopt(self.providers_health, self.config, assembly.providers, self.seams.monotonic())
+        adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
         self.gates.adopt(limits_of(self.config))
         self.alerts.adopt(targets_of(self.config))
         self._attend(assembly)
@@ -391,6 +393,8 @@ class Core:
             self._telling.cancel()
         if self._checks is not None:
             self._checks.stop()
+        if self._sharing is not None:
+            self._sharing.cancel()
         self.peers.close()
         running = self.requests - {asyncio.current_task()}
         for task in running:
@@ -601,6 +605,12 @@ class Core:
         figures.bounds = self.bounds.counts
         figures.connections = None if self.connections is None else self.connections()
         return figures
+
+    def forget(self, provider: str) -> None:
+        """Forget, in this process, whether a provider answered its latest requests."""
+        self._figures.forget(provider)
+        if self.board is not None:
+            publish(self._counted(), self.board, self.worker, self.seams.monotonic())
 
     def _tell(self, board: Board) -> None:
         """Write this process's counts to the board for the other workers, now and at intervals."""

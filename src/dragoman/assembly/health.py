@@ -10,13 +10,18 @@ from dragoman.routing.breaker import Limits
 from dragoman.routing.health import Health
 from dragoman.routing.pool import Key, Pool
 from dragoman.upstreams.credential import Lease
+from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
 
 
-def adopt(health: Health, config: Config, providers: Mapping[str, WireUpstream], now: float) -> None:
-    """Use this configuration, with its providers, from now on. What is known of a key that stays is kept.
+def adopt(health: Health, config: Config, upstreams: Mapping[str, Upstream], now: float) -> None:
+    """Use this configuration, with its upstreams, from now on. What is known of a key that stays is kept.
     now: monotonic seconds.
     """
+    settings = config.providers.named
+    wired = {name: one for name, one in upstreams.items() if isinstance(one, WireUpstream)}
+    providers = {name: one for name, one in wired.items() if name in settings}
+    health.others = frozenset(upstreams).difference(providers)
     breaker = config.breaker
     # As plain numbers: a pause is told to the other workers, and JSON has no durations.
     health.breakers.limits = Limits(breaker.failures, float(breaker.pause), float(breaker.pause_max))
@@ -24,10 +29,12 @@ def adopt(health: Health, config: Config, providers: Mapping[str, WireUpstream],
         del health.pools[name]
     for name, upstream in providers.items():
         keys = _keys(upstream)
+        for spoken in upstream.dialects:
+            spoken.spent = partial(health.spent, name)
         for account in upstream.accounts:
             if account.renewal is not None:
                 account.renewal.credential.follow("health", partial(_follow, health, name, upstream))
-        choice = config.providers.named[name].key_choice
+        choice = settings[name].key_choice
         pool = health.pools.get(name)
         health.pools[name] = Pool(keys, choice) if pool is None else pool.renewed(keys, choice)
     health.settle(now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from typing import Final, get_args
+from typing import get_args
 
 from dragoman import ir
 from dragoman.assembly.names import Names
@@ -19,6 +19,7 @@ from dragoman.observe.families import (
     RUNNING,
     SESSIONS,
     STREAMS,
+    UNANSWERED,
     UPTIME,
     WAITING,
     WORKERS,
@@ -28,11 +29,9 @@ from dragoman.observe.process import of_processes, of_python, of_version
 from dragoman.routing.fallbacks import Why
 from dragoman.routing.health import Health
 from dragoman.routing.outcome import classify
-from dragoman.routing.pool import Key
+from dragoman.routing.pool import STANDINGS
 from dragoman.upstreams.upstream import Upstream
 from dragoman.version import __version__
-
-_KEY_STATES: Final = ("ready", "resting", "refused", "barred", "disabled")
 
 
 def outcome_of(fault: ir.Fault) -> str:
@@ -82,24 +81,14 @@ def of_gateway(
     yield Sample(SESSIONS, sessions)
     for provider, pool in health.pools.items():
         shut = provider in health.disabled
-        states = Counter("disabled" if shut else key_state(key, now) for key in pool.keys)
-        for state in _KEY_STATES:
+        states = Counter(key.standing(now, shut=shut) for key in pool.keys)
+        for state in STANDINGS:
             yield Sample(KEYS, states[state], (provider, state))
     opened = Counter(
         name.partition("/")[0] for name, state in health.breakers.states.items() if state.until > now
     )
     for provider in health.pools:
         yield Sample(BREAKERS, opened[provider], (provider,))
+        yield Sample(UNANSWERED, health.breakers.down_until(provider) > now, (provider,))
     yield from of_processes(processes)
     yield of_version()
-
-
-def key_state(key: Key, now: float) -> str:
-    """What is known against a key: `ready` = nothing. now: monotonic seconds."""
-    if key.disabled:
-        return "disabled"
-    if key.unblemished(now):
-        return "ready"
-    if key.retired is not None:
-        return "refused"
-    return "resting" if key.resting(now) else "barred"

@@ -76,6 +76,13 @@ class Gate:
         self.running -= 1
         self.places.give(place)
 
+    def is_full(self) -> bool:
+        """Whether a request would have to wait here for a place."""
+        if self.queues or (place := self.grab()) is None:
+            return True
+        self.drop(place)
+        return False
+
     def starts(self, now: float) -> bool:
         """Whether a request may start now, as far as the delay is concerned; then the delay begins."""
         if not self.limit.delay:
@@ -176,6 +183,12 @@ class Gates:
         names of the gates of each. Returns the option's number; None = all are full, and `held` is as it was.
         """
         return self._enter(held, [self._gates(names) for names in options])[0]
+
+    def has_place(self, held: Held, names: Sequence[str]) -> bool:
+        """Whether a request with the places `held` would be let in at once at all gates of these names. Takes
+        no place. The delay between two starts does not count.
+        """
+        return not any(gate.is_full() for gate in self._gates(names) if gate not in held)
 
     async def wait(self, held: Held, client: str, options: Sequence[Sequence[str]]) -> int:
         """As `enter`, but if all options are full, give up the places in `held`, and wait in the queues for

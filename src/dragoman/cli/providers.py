@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _LIST: Final = "/admin/providers"
 _WORDS: Final = {
-    "ok": "ok",
+    "ready": "ok",
     "resting": "warn",
     "refused": "bad",
     "barred": "warn",
@@ -288,7 +288,7 @@ def _show(terminal: Terminal, one: Mapping[str, Any]) -> None:
     for number, key in enumerate(one["keys"]):
         title = "" if number else "keys"
         told = f"{key['key'] or 'none'}  {key['id']}  {key['state']}{_because(key)}"
-        terminal.result(f"  {title:<13}{out.mark(_WORDS[key['state']])} {out.plain(clean(told))}")
+        terminal.result(f"  {title:<13}{out.mark(_WORDS.get(key['state'], 'ok'))} {out.plain(clean(told))}")
     for number, breaker in enumerate(one["breakers"]):
         title = "" if number else "failing"
         when = f", asked again in {breaker['seconds']:g} s" if breaker["state"] == "open" else ""
@@ -320,7 +320,8 @@ def _keys(one: Mapping[str, Any]) -> str:
     states = [key["state"] for key in one["keys"] if key["key"] is not None]
     if not states:
         return "none"
-    return ", ".join(f"{states.count(state)} {state}" for state in _WORDS if state in states)
+    words = dict.fromkeys([*_WORDS, *states])  # another version of the gateway may have other words
+    return ", ".join(f"{states.count(state)} {state}" for state in words if state in states)
 
 
 def _error(one: Mapping[str, Any]) -> str:

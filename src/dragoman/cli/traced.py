@@ -108,7 +108,7 @@ def _why(one: Trace) -> str:
         several = "s" * (len(one["attempts"]) > 1)
         return f"called: attempt{several} {', '.join(map(str, one['attempts']))}"
     words = _STATES.get(one["state"], str(one["state"]))
-    if one["seconds"] is not None:
+    if one["seconds"]:  # an earlier gateway tells 0 for what ends when a running request does
         words += f" for {duration(one['seconds'] * 1000)} more"
     return f"{words}: {one['why']}" if one["why"] else words
 

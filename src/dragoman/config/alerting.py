@@ -33,7 +33,8 @@ class Alert(Section, frozen=True):
     )
     """Which alerts are sent. `key_refused`: a provider refuses a key, or its quota is used up.
     `keys_exhausted`: no key of a provider can be asked for a model. `outage`: a deployment has failed so
-    often that it is asked last. `recovery`: it answers again."""
+    often that it is asked last, or a provider did not answer a background check. `recovery`: it answers
+    again."""
     every: Duration = Duration(600)
     """How long the same alert about the same subject is not sent again. A recovery is always sent after its
     outage."""

@@ -16,7 +16,7 @@ from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.config.tree import join
 from dragoman.seams.clock import SYSTEM
-from dragoman.seams.secret import Secret
+from dragoman.seams.secret import Secret, secrets_in
 
 Change: TypeAlias = Literal["added", "removed", "changed"]
 
@@ -71,7 +71,7 @@ def fingerprint(config: Config) -> str:
 
 def files_of(config: Config) -> tuple[Path, ...]:
     """The files that hold secrets and certificates of a configuration."""
-    found = [secret.file for secret in _secrets(config) if secret.file is not None]
+    found = [secret.file for secret in secrets_in(config) if secret.file is not None]
     return tuple(dict.fromkeys([*found, *certificates(config)]))
 
 
@@ -105,20 +105,6 @@ def _alike(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
 
 def _tail(value: Any) -> str | None:
     return value.tail if isinstance(value, Secret) else None
-
-
-def _secrets(value: Any) -> Iterator[Secret]:
-    if isinstance(value, Secret):
-        yield value
-    elif isinstance(value, Section):
-        for name in settings_of(type(value)):
-            yield from _secrets(getattr(value, name))
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from _secrets(one)
-    elif isinstance(value, tuple | list):
-        for one in value:
-            yield from _secrets(one)
 
 
 def _plain(value: Any) -> Any:

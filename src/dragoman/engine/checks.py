@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
 import msgspec
 
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed
+from dragoman.routing.event import Event
 from dragoman.routing.health import Health
 from dragoman.routing.outcome import Outcome, classify
 from dragoman.routing.route import Timers
@@ -40,12 +41,21 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 class Checks:
-    """The running checks, at most one question at once for each provider. health: where the results go."""
+    """The running checks, at most one question at once for each provider. health: where the results go.
+    told: is called with what an operator has to know; None = only the log tells it.
+    """
 
     def __init__(
-        self, checked: Iterable[Checked], health: Health, deadlines: Deadlines, seams: Seams
+        self,
+        checked: Iterable[Checked],
+        health: Health,
+        deadlines: Deadlines,
+        seams: Seams,
+        *,
+        told: Callable[[Event], None] | None = None,
     ) -> None:
         self._health = health
+        self._told = told
         self._deadlines = deadlines
         self._seams = seams
         self._tasks = [spawn(self._repeat(one), f"checking {one.upstream.name}") for one in checked]
@@ -73,9 +83,14 @@ class Checks:
         if not self._health.checked(name, now, None if failure is None else now + lasts):
             return
         if failure is None:
-            log.warning("%s: answers again", name)
+            event = Event("recovery", name, f"{name}: answers again")
         else:
-            log.warning("%s: does not answer a check, so it is asked after others: %s", name, failure)
+            text = f"{name}: does not answer a check, so it is asked after others: {failure}"
+            event = Event("outage", name, text)
+        if (line := self._health.words.of(event, now)) is not None:
+            log.warning("%s", line)
+        if self._told is not None:
+            self._told(event)
 
     async def _failure(self, checked: Checked) -> str | None:
         """Why a provider did not answer; None = it did. Any answer shows that it works, unless it is one of

@@ -20,7 +20,16 @@ from dragoman.engine.delivery import Delivery, Running
 from dragoman.engine.entry import Entry
 from dragoman.engine.fallbacks import Turned
 from dragoman.engine.idempotency import key_for
-from dragoman.engine.limits import SWITCHED, Cause, switch_after, too_late, until_content
+from dragoman.engine.limits import (
+    FAIR_SHARE,
+    OVERTIME,
+    SWITCHED,
+    Cause,
+    own_time,
+    switch_after,
+    too_late,
+    until_content,
+)
 from dragoman.engine.media import Media
 from dragoman.engine.places import located
 from dragoman.engine.plan import Plan
@@ -32,12 +41,13 @@ from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.hooks import EndedByHook
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
+from dragoman.routing.event import Event
 from dragoman.routing.fallbacks import Why
-from dragoman.routing.health import Asking, Calling, Event
+from dragoman.routing.health import Asking, Calling
 from dragoman.routing.outcome import for_client, is_absent, refuses_seals
 from dragoman.routing.policy import Circumstances
 from dragoman.routing.reasons import weighed
-from dragoman.routing.route import Candidate
+from dragoman.routing.route import Candidate, Deployment
 from dragoman.seams.deadlines import Deadline, Unlimited
 from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call, Stopwatch
@@ -150,11 +160,11 @@ class Flight(msgspec.Struct, eq=False):
         """
         request, health = await self._circumstances(), self.runtime.health
         now = self.delivery.now()
-        asking = health.order(self.plan.route, now, request)
+        asking = health.order(self.plan.route, now, request, self._asking)
         if not health.calm:
             self._weigh(asking)
+        self._asking = asking
         if asking.ready and not (self.plan.route.fallbacks.any and health.doubts(asking.ready[0], now)):
-            self._asking = asking
             return asking.ready[0]
         self._round = round_ = self._attempts(self._turning().begun(asking, now))
         return await self._follow(round_, round_.on(machine.Begin(), now))
@@ -234,7 +244,7 @@ class Flight(msgspec.Struct, eq=False):
             once=None if asked.wished.once is None else key_for(asked, deployment.name),
         )
         held = self._account = backend.accounts[account]
-        record = AttemptRecord(call.attempt, deployment.name, held.tail, "relay", 0.0)
+        record = AttemptRecord(call.attempt, deployment.name, held.tail, "relay", 0.0, key_id=held.id)
         attempt = Attempt(
             runtime,
             asked,
@@ -286,15 +296,25 @@ class Flight(msgspec.Struct, eq=False):
         if seconds is None or self.runtime.policy.attempts == 1:
             return None
         name, health, now = candidate.deployment.name, self.runtime.health, self.delivery.now()
+
+        def differs(one: Deployment) -> bool:
+            return one.name != name and self._has_place(one)
+
+        fallbacks = bool(self.plan.route.fallbacks.any)
         if self._round is not None:
             fallbacks = bool(self._turning().plans[-1].route.fallbacks.any)
-            other = self._round.has_other(lambda one: one.deployment.name != name, fallbacks=fallbacks)
-        elif self._asking is not None and not self.plan.route.fallbacks.any:
+            other = self._round.has_other(lambda one: differs(one.deployment), fallbacks=fallbacks)
+        elif self._asking is not None and not fallbacks:
             ready = self._asking.ready
-            other = any(one.deployment.name != name and not health.doubts(one, now) for one in ready)
+            other = any(differs(one.deployment) and not health.doubts(one, now) for one in ready)
         else:
-            other = self.plan.route.alternates
+            other = fallbacks or any(map(differs, self.plan.route.deployments))
         return seconds if other else None
+
+    def _has_place(self, deployment: Deployment) -> bool:
+        """Whether a deployment could be called now, as far as limits on running requests are concerned."""
+        held = {} if self._entry is None else self._entry.held
+        return not deployment.gates or self.runtime.gates.has_place(held, deployment.gates)
 
     async def _sealed(self, attempt: Attempt) -> Attempt:
         """The attempt with what finds and stores its seals, if it may have some. A relayed request cannot get
@@ -314,13 +334,13 @@ class Flight(msgspec.Struct, eq=False):
     def _answered(self, calling: Calling, record: AttemptRecord) -> None:
         """Remember that an attempt was answered."""
         self._calling = None  # it has ended, whatever goes wrong afterwards
-        if self.runtime.health.answered(calling, self._heard(record)):
-            deployment = calling.deployment
-            self._tell(Event("recovery", deployment, f"{deployment.name}: answers again"))
+        for event in self.runtime.health.answered(calling, self._heard(record)):
+            self._tell(event)
 
     def _tell(self, event: Event) -> None:
         """Tell the operator something."""
-        log.warning("%s", event.message)
+        if (text := self.runtime.health.words.of(event, self.delivery.now())) is not None:
+            log.warning("%s", text)
         if self.runtime.told is not None:
             self.runtime.told(event)
 
@@ -367,8 +387,11 @@ class Flight(msgspec.Struct, eq=False):
         if fault.kind == "authentication" and await self._rotated():
             return candidate, attempt.backend
         calling, self._calling = self._calling or health.began(candidate, attempt.record.started), None
-        for event in health.learn(calling, fault, delivery.now()):
-            self._tell(event)
+        if fault.code == OVERTIME and self._opening is not None and not self._had_its_time(attempt):
+            health.abandoned(calling, delivery.now())
+        else:
+            for event in health.learn(calling, fault, delivery.now()):
+                self._tell(event)
         if not delivery.committed:
             delivery.cost_so_far = None  # the failed attempt delivered nothing
             if self.way.learns:
@@ -377,6 +400,13 @@ class Flight(msgspec.Struct, eq=False):
                     return candidate, backend
         self._refusals = None
         return await self._next(candidate, told), None
+
+    def _had_its_time(self, attempt: Attempt) -> bool:
+        """Whether an attempt that ended with the time of all attempts had a good part of its own time."""
+        seconds, _ = self._opening or (None, None)
+        streamed = self.asked.streamed
+        own = own_time(attempt.deployment, attempt.backend.silence, streamed=streamed)
+        return seconds is None or seconds >= FAIR_SHARE * own
 
     async def _rotated(self) -> bool:
         """Whether the credential that the provider has refused has changed, so that the same candidate is

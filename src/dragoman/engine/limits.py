@@ -19,6 +19,14 @@ SWITCH_AFTER: Final = 60.0
 SWITCHED: Final = "switch_timeout"
 """The fault's code if a silent deployment was left for another one."""
 
+OVERTIME: Final = "attempts_timeout"
+"""The fault's code if the time of all attempts was over."""
+
+FAIR_SHARE: Final = 0.5
+"""The share of its own time that an attempt must have had, so that the end of all attempts' time counts as a
+failure of its deployment.
+"""
+
 Cause: TypeAlias = Literal["silence", "switch", "time"]
 """What ends an attempt before its first content: the provider's `answers.max_silence`, the model's
 `switch_after`, or `retries.max_time`.
@@ -30,6 +38,15 @@ def switch_after(deployment: Deployment, *, streamed: bool) -> float | None:
     if deployment.switch_after is not None:
         return deployment.switch_after or None
     return SWITCH_AFTER if streamed and deployment.facts.thinks is not True else None
+
+
+def own_time(deployment: Deployment, silence: float | None, *, streamed: bool) -> float:
+    """The seconds after which a silent deployment counts as failed, if the time of all attempts ends later:
+    the shortest of its limits. silence: as for `until_content`.
+    """
+    timers = deployment.timers
+    limits = (timers.total, timers.first_byte, silence, switch_after(deployment, streamed=streamed))
+    return min((seconds for seconds in limits if seconds is not None), default=SWITCH_AFTER)
 
 
 def until_content(
@@ -61,5 +78,5 @@ def too_late(deployment: Deployment, seconds: float | None, cause: Cause) -> ir.
         return ir.Fault("timeout", text, code=SWITCHED, blame="upstream")
     if cause == "time":
         text = f"The time for all attempts was over before {name} sent any content."
-        return ir.Fault("timeout", text, code="attempts_timeout", blame="upstream")
+        return ir.Fault("timeout", text, code=OVERTIME, blame="upstream")
     return silent(name, seconds)

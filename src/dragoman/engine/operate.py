@@ -178,7 +178,7 @@ async def send(
     """Send a request and return the answer, which the caller closes. Raises RequestFailed for an error."""
     operation = attempt.asked.inbound.operation
     answer = await upstream.ask(outgoing, attempt.call, headers, operation)
-    attempt.call.watch.headed()
+    upstream.headed(answer, attempt.call)
     attempt.record.status = answer.status
     if is_success(answer):
         return answer

@@ -14,7 +14,8 @@ from dragoman.engine.sealing import Kept
 from dragoman.hooks import Hooks
 from dragoman.net.fetch import Fetcher
 from dragoman.routing.attempts import Policy
-from dragoman.routing.health import Event, Health
+from dragoman.routing.event import Event
+from dragoman.routing.health import Health
 from dragoman.routing.table import Table
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines

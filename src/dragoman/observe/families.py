@@ -179,6 +179,13 @@ BREAKERS: Final = Family(
     ("provider",),
     now=True,
 )
+UNANSWERED: Final = Family(
+    "dragoman_provider_unanswered",
+    "gauge",
+    "1 = a provider did not answer its latest background check, so it is asked after others.",
+    ("provider",),
+    now=True,
+)
 UPTIME: Final = Family("dragoman_uptime_seconds", "gauge", "Time since the gateway has started.", now=True)
 BUILD: Final = Family(
     "dragoman_build_info", "gauge", "The version of the gateway; always 1.", ("version",), now=True
@@ -248,7 +255,7 @@ UNCOLLECTABLE: Final = Family(
 FAMILIES: Final = (
     *(HTTP_REQUESTS, HTTP_SECONDS, REQUESTS, REQUEST_ERRORS, LOSSES, OVERHEAD, FIRST_TOKEN, TOKENS),
     *(SENT, CALLS, OUTCOMES, ERRORS, FAILOVERS, BOUNDS),
-    *(RUNNING, STREAMS, CONNECTIONS, CONNECTION_LIMIT, WAITING, SESSIONS, KEYS, BREAKERS),
+    *(RUNNING, STREAMS, CONNECTIONS, CONNECTION_LIMIT, WAITING, SESSIONS, KEYS, BREAKERS, UNANSWERED),
     *(UPTIME, BUILD, WORKERS, REPORTING),
     *(CPU, RESIDENT, VIRTUAL, STARTED, OPEN_FILES, MOST_FILES),
     *(PYTHON, COLLECTIONS, COLLECTED, UNCOLLECTABLE),

@@ -85,6 +85,11 @@ class Figures(msgspec.Struct):
                 health.failed = now
                 health.failures += 1
 
+    def forget(self, provider: str) -> None:
+        """Forget the results of a provider's attempts, as if it had not been asked yet."""
+        if provider in self.providers:
+            self.providers[provider] = ProviderHealth()
+
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Figures)

@@ -11,7 +11,7 @@ Times are monotonic seconds that the caller gives, so that every policy is teste
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -54,6 +54,15 @@ class State(msgspec.Struct):
     vouched: bool = False
 
 
+class Down(NamedTuple):
+    """A provider did not answer its checks. until: until when this counts. since: when the first of these
+    checks had failed.
+    """
+
+    until: float
+    since: float
+
+
 class Breakers:
     """The breakers of one process, by the deployment's name (`provider/model`)."""
 
@@ -61,8 +70,8 @@ class Breakers:
         self.limits = limits or Limits()
         self.states: dict[str, State] = {}
         """Those that have failed since they last answered."""
-        self.down: dict[str, float] = {}
-        """The providers that did not answer their latest check, with the time until which this counts."""
+        self.down: dict[str, Down] = {}
+        """The providers that did not answer their latest check."""
 
     @property
     def calm(self) -> bool:
@@ -95,10 +104,22 @@ class Breakers:
 
     def _open_until(self, name: str, now: float) -> float | None:
         """When the next trial of a deployment is due; None = it is asked in its own place."""
-        state, down = self.states.get(name), self.down.get(provider_of(name), 0.0)
+        state, down = self.states.get(name), self.down_until(provider_of(name))
         if state is None or not state.until or (state.until <= now and not state.trying):
             return down if down > now else None
         return max(state.until, down)
+
+    def down_until(self, provider: str) -> float:
+        """Until when a check that a provider did not answer counts; 0 = it answered the latest one."""
+        if not self.down or (down := self.down.get(provider)) is None:
+            return 0.0
+        return down.until
+
+    def goes_down(self, provider: str, until: float, now: float) -> bool:
+        """A provider did not answer a check, which counts until then. Returns whether this is news."""
+        before = self.down.get(provider)
+        self.down[provider] = Down(until, now if before is None else before.since)
+        return before is None
 
     def forget(self, now: float) -> None:
         """Forget the failures that are longer ago than the longest pause: nobody has asked since."""
@@ -106,7 +127,7 @@ class Breakers:
         old = [name for name, one in self.states.items() if now - one.latest > most and one.until <= now]
         for name in old:
             del self.states[name]
-        for provider in [provider for provider, until in self.down.items() if until <= now]:
+        for provider in [provider for provider, down in self.down.items() if down.until <= now]:
             del self.down[provider]
 
     def began(self, name: str, now: float) -> bool:
@@ -121,11 +142,20 @@ class Breakers:
         return True
 
     def succeeded(self, name: str) -> bool:
-        """A deployment has answered, and so has its provider. Returns whether its breaker was open."""
+        """A deployment has answered. Returns whether its breaker was open."""
         state = self.states.pop(name, None)
-        if self.down:
-            self.down.pop(provider_of(name), None)
         return state is not None and state.until > 0
+
+    def overrules(self, provider: str, began: float) -> bool:
+        """A provider has answered an attempt that began at `began`. An attempt that began before the checks
+        failed says nothing against them. Returns whether the provider was thought to be down, and no longer
+        is.
+        """
+        down = self.down.get(provider)
+        if down is None or began < down.since:
+            return False
+        del self.down[provider]
+        return True
 
     def abandoned(self, name: str) -> None:
         """An attempt has ended and says nothing about its deployment, as when the client has gone. If it was
@@ -164,8 +194,7 @@ class Breakers:
         """
         own = [state for name, state in self.states.items() if provider_of(name) == provider]
         if until is not None:
-            news = provider not in self.down
-            self.down[provider] = until
+            news = self.goes_down(provider, until, now)
             for state in own:
                 state.vouched = False
             return news

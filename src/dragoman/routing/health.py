@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 from weakref import WeakSet
 
 import msgspec
 
 from dragoman import ir
 from dragoman.routing.breaker import Breakers
+from dragoman.routing.event import Event
 from dragoman.routing.outcome import Outcome, classify
 from dragoman.routing.policy import Circumstances, Memory, choose
 from dragoman.routing.policy_affinity import by_affinity
 from dragoman.routing.policy_latency import FAILURE, Load
 from dragoman.routing.pool import Key, Pool
+from dragoman.routing.repeats import Repeats
 from dragoman.routing.route import Candidate, Deployment, Route
 
 _SLOW: Final = frozenset({Outcome.SERVER, Outcome.CROWDED, Outcome.KEY_TRANSIENT, Outcome.DEPLOYMENT})
@@ -34,22 +36,19 @@ class Asking(msgspec.Struct, frozen=True):
     ready: Sequence[Candidate]
     resting: Sequence[tuple[float, Candidate]] = ()
 
+    @property
+    def _all(self) -> list[Candidate]:
+        return [*self.ready, *(candidate for _, candidate in self.resting)]
 
-Kind: TypeAlias = Literal["key_refused", "keys_exhausted", "outage", "recovery"]
-"""What an operator has to know: a key was refused, or its quota is used up; no key can be asked for a model;
-a deployment has failed several times in a row; it answers again.
-"""
+    @property
+    def deployments(self) -> tuple[str, ...]:
+        """The names of the deployments, in order."""
+        return tuple(dict.fromkeys(one.deployment.name for one in self._all))
 
-
-class Event(msgspec.Struct, frozen=True):
-    """Something that an operator has to know. message: one sentence for a person, which begins with the name
-    of the deployment. key: the last characters of the key, None = it is about none.
-    """
-
-    kind: Kind
-    deployment: Deployment
-    message: str
-    key: str | None = None
+    def keys(self, deployment: Deployment, count: int) -> Sequence[int]:
+        """The places of a deployment's keys, in order, and then the rest of all `count`."""
+        asked = [one.account for one in self._all if one.deployment.name == deployment.name]
+        return list(dict.fromkeys([*asked, *range(count)]))
 
 
 class Calling(NamedTuple):
@@ -83,7 +82,11 @@ class Health:
         self.pools: dict[str, Pool] = {}
         self.breakers = Breakers()
         self.disabled: set[str] = set()
+        self.others: frozenset[str] = frozenset()
+        """The configured providers without a pool, as those that were made in code."""
         self.memory = Memory()
+        self.words = Repeats()
+        """Makes the lines of the log from events."""
         self._views: WeakSet[Health] = WeakSet([self])
         self.calm = True
         self._whole = self
@@ -158,33 +161,52 @@ class Health:
 
     def settle(self, now: float) -> None:
         """Find out whether all is calm, as after other pools or settings."""
-        pools = self._whole.pools  # of the latest configuration, also in a view
-        self.calm = (
-            not self.disabled and self.breakers.calm and all(pool.calm(now) for pool in pools.values())
-        )
+        whole = self._whole  # of the latest configuration, also in a view
+        pools = whole.pools
+        # Who is disabled may have left the configuration, and is still disabled when it comes back.
+        disabled = any(name in pools or name in whole.others for name in self.disabled)
+        self.calm = not disabled and self.breakers.calm and all(pool.calm(now) for pool in pools.values())
 
-    def order(self, route: Route, now: float, request: Circumstances = _NOTHING_KNOWN) -> Asking:
-        """The candidates of a route: deployments as its policy says, but those that fail last, keys as their
-        pools say, and those that were refused only if there are no others. Who is disabled is left out; if
-        all are, there is nobody. request: for the policy.
+    def order(
+        self,
+        route: Route,
+        now: float,
+        request: Circumstances = _NOTHING_KNOWN,
+        before: Asking | None = None,
+    ) -> Asking:
+        """The candidates of a route: deployments as its policy says, keys as their pools say. Keys that are
+        spent come after all others, deployments that fail after these, and keys that were refused only if
+        there are no others. Who is disabled is left out; if all are, there is nobody. request: for the
+        policy. before: what the same request was told before it waited, None = this is its first order.
         """
+        if before is not None:
+            request = msgspec.structs.replace(request, before=before.deployments)
         self.breakers.forget(now)
         self.settle(now)
         ready: list[Candidate] = []
+        spent: list[Candidate] = []
+        failing: list[Candidate] = []
         resting: list[tuple[float, Candidate]] = []
         refused: list[Candidate] = []
         sticks = request.digest if route.spread is not None and route.spread.policy == "affinity" else b""
         for deployment in self._deployments(route, now, request):
             shown = route.shown(deployment)
+            able = failing if self.breakers.is_open(deployment.name, now) else ready
             pool = self.pools.get(deployment.provider)
             if pool is None:
-                ready.append(Candidate(deployment, 0, shown))
+                able.append(Candidate(deployment, 0, shown))
                 continue
-            places = by_affinity(sticks, [key.id for key in pool.keys]) if sticks else None
+            places: Sequence[int] | None = None
+            if sticks:
+                places = by_affinity(sticks, [key.id for key in pool.keys])
+            elif before is not None and pool.choice != "health_aware":
+                places = before.keys(deployment, len(pool.keys))
             keys = pool.order(deployment.model, now, places)
-            ready += [Candidate(deployment, place, shown) for place in keys.ready]
+            able += [Candidate(deployment, place, shown) for place in keys.ready]
+            spent += [Candidate(deployment, place, shown) for place in keys.spent]
             resting += [(until, Candidate(deployment, place, shown)) for until, place in keys.resting]
             refused += [Candidate(deployment, place, shown) for place in keys.refused]
+        ready += [*spent, *failing]
         if not ready and not resting:
             ready = refused
         return Asking(ready, resting)
@@ -213,13 +235,15 @@ class Health:
         )
 
     def doubts(self, candidate: Candidate, now: float) -> bool:
-        """Whether a candidate is asked only where nobody else can be: its deployment fails, or its provider
-        has refused the key.
+        """Whether a candidate is asked only where nobody else can be: its deployment fails, its provider has
+        refused the key, or the key is spent.
         """
         deployment = candidate.deployment
         pool = self.pools.get(deployment.provider)
-        if pool is not None and pool.keys[candidate.account].comes_last(deployment.model, now):
-            return True
+        if pool is not None:
+            key, model = pool.keys[candidate.account], deployment.model
+            if key.comes_last(model, now) or key.spent_until(model, now) is not None:
+                return True
         return self.breakers.is_open(deployment.name, now)
 
     def began(self, candidate: Candidate, now: float, *, streamed: bool = False) -> Calling:
@@ -238,16 +262,22 @@ class Health:
             self.share(calling)
         return calling
 
-    def answered(self, calling: Calling, first: float | None = None) -> bool:
+    def answered(self, calling: Calling, first: float | None = None) -> Sequence[Event]:
         """An attempt was answered. first: when a stream's first content came, or a whole answer (monotonic
-        seconds); None = that says nothing. Returns whether its deployment was thought to fail.
+        seconds); None = that says nothing. Returns what the operator has to know: that its deployment, or its
+        provider, was thought to fail and answers again.
         """
         calling.end()
+        deployment, news = calling.deployment, list[Event]()
         if calling.load is not None and first is not None:
             calling.load.latency(streamed=calling.streamed).measure(first - calling.began, first)
         if calling.key is not None:
-            calling.key.works(calling.deployment.model)
-        news = self.breakers.succeeded(calling.deployment.name)
+            calling.key.works(deployment.model, calling.began)
+        name, provider = deployment.name, deployment.provider
+        if self.breakers.succeeded(name):
+            news.append(Event("recovery", provider, f"{name}: answers again", name))
+        if self.breakers.overrules(provider, calling.began):
+            news.append(Event("recovery", provider, f"{provider}: answers again"))
         if self.share is not None:
             self.share(calling)
         return news
@@ -256,30 +286,38 @@ class Health:
         """Learn from an attempt that has failed. Returns what the operator has to know and is new."""
         outcome = classify(fault)
         if outcome is Outcome.CALLER:
-            self.answered(calling)
-            return ()
+            return self.answered(calling)
         self.calm = False
         deployment, key = calling.deployment, calling.key
-        name, told = deployment.name, list[Event]()
+        provider, name, told = deployment.provider, deployment.name, list[Event]()
         calling.end()
         if calling.load is not None and outcome in _SLOW:
             slow = max(FAILURE, now - calling.began)
             calling.load.latency(streamed=calling.streamed).measure(slow, now)
         if key is not None:
-            pool = self.pools.get(deployment.provider)
+            pool = self.pools.get(provider)
             before = pool is None or pool.exhausted(deployment.model, now)
             if key.fails(deployment.model, outcome, fault.retry_after, now):
                 text = f"the key …{key.tail} is asked only where nobody else can be: {outcome.value}"
-                told.append(Event("key_refused", deployment, f"{name}: {text}", key.tail))
+                told.append(Event("key_refused", provider, f"{name}: {text}", name, key.tail))
             if not before and pool is not None and pool.exhausted(deployment.model, now):
                 text = "every key is at its rate limit, was refused, or has no access to the model"
-                told.append(Event("keys_exhausted", deployment, f"{name}: {text}"))
+                told.append(Event("keys_exhausted", provider, f"{name}: {text}", name))
         if self.breakers.failed(name, outcome, now):
             text = f"failed {self.breakers.limits.failures} times in a row, so it is asked after others"
-            told.append(Event("outage", deployment, f"{name}: {text}"))
+            told.append(Event("outage", provider, f"{name}: {text}", name))
         if self.share is not None:
             self.share(calling)
         return told
+
+    def spent(self, provider: str, key: str, model: str, pause: float, now: float) -> None:
+        """An answer has said that a key has nothing left for a model for `pause` seconds. key: its id."""
+        pool = self.pools.get(provider)
+        for one in () if pool is None else pool.keys:
+            if one.id == key and one.spends(model, pause, now):
+                self.calm = False
+                if self.share is not None:
+                    self.share(Calling(Deployment(provider, model), one))
 
     def abandoned(self, calling: Calling, first: float | None = None) -> None:
         """An attempt has ended and says nothing, as when its client has gone. first: when its first content

@@ -32,13 +32,15 @@ def _middle() -> float:
 class Circumstances(msgspec.Struct, frozen=True):
     """What policies may know of one request. wall: its time in Unix seconds. digest: what the request shares
     with those that should go to the same prompt cache; b"" = nothing is known. streamed: whether it asks for
-    a stream. uniform: returns a random number in [0, 1).
+    a stream. uniform: returns a random number in [0, 1). before: the names of the deployments in the order
+    that this request has got before it waited in a queue, so that it takes no second turn; () = it is new.
     """
 
     wall: float = 0.0
     digest: bytes = b""
     streamed: bool = False
     uniform: Callable[[], float] = _middle
+    before: tuple[str, ...] = ()
 
 
 class Memory:
@@ -149,6 +151,9 @@ POLICIES: Final[Mapping[PolicyName, Ordering]] = MappingProxyType(
 )
 """All policies. A new one is a function here and a word in `spread.PolicyName`."""
 
+_BY_TURNS: Final = frozenset[PolicyName]({"round_robin", "weighted"})
+"""The policies that remember whose turn is next."""
+
 
 def choose(
     route: Route, able: Iterable[Deployment], memory: Memory, now: float, request: Circumstances
@@ -161,7 +166,10 @@ def choose(
     if spread is None:
         return able
     chosen: Sequence[Deployment] = [one for one in able if one.weight]
-    if spread.rotation is not None:
+    if request.before and (spread.rotation is not None or spread.policy in _BY_TURNS):
+        places = {name: place for place, name in enumerate(request.before)}
+        chosen = sorted(chosen, key=lambda one: places.get(one.name, len(places)))
+    elif spread.rotation is not None:
         turns = memory.turns_of(spread.model)
         taking_part = [one for one in route.deployments if one.weight]
         turning = rotated(taking_part, spread.rotation, turns, request.wall)

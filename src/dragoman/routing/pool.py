@@ -1,6 +1,8 @@
 """Which of a provider's keys comes next: a pure state machine that remembers what became of each.
 
 A key rests for a model after 429, as most limits are a model's, and is not asked for it before that is over.
+A key of which an answer has said that a limit is used up, and when there is more, is spent until then. That
+is a forecast, not a refusal: another key is asked instead, but where there is no other, the spent one is.
 A key that the provider refuses (401), or whose money is gone (402, quota), is retired for ten minutes, and
 one that may not use a model (403) is barred from it for as long. These are asked only where nobody else can
 be; afterwards they are asked in their own place again, so that a key that works again is noticed.
@@ -10,9 +12,10 @@ Times are monotonic seconds that the caller gives, so that every policy is teste
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from typing import Final, Literal, TypeAlias
+from math import inf
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -24,11 +27,24 @@ configured order, so that the provider's prompt cache stays warm; the next one w
 in turns. `least_used`: the one with the fewest running requests.
 """
 
-Fact: TypeAlias = Literal["rests", "barred", "retired"]
-"""What can be known against a key: it rests for a model, may not use a model, or is refused."""
+Fact: TypeAlias = Literal["rests", "spent", "barred", "retired"]
+"""What can be known against a key: it rests for a model, is spent for a model (nothing is left), may not use
+a model, or is refused.
+"""
+
+Standing: TypeAlias = Literal["ready", "resting", "refused", "barred", "disabled"]
+"""The state of a key in one word: an operator has disabled it; the provider refuses it; it rests, or has
+nothing left, for some model; it may not use some model; or nothing is known against it (`ready`).
+"""
+STANDINGS: Final[tuple[Standing, ...]] = get_args(Standing)
 
 REFUSED: Final = 600.0
 """Seconds for which a refused key is asked only where nobody else can be: people have to mend it."""
+SHORTEST: Final = 0.1
+"""Seconds. A key that has nothing left for a shorter time is not spent: the next request rarely comes sooner.
+"""
+_NEWS: Final = 0.25
+"""Seconds by which the end of a limit has to be later than the known end, to be told again."""
 _MODELS: Final = 1_024
 """The most models of which a key remembers one kind of things; one more makes it forget all of them."""
 
@@ -39,7 +55,10 @@ class Key:
     is not, or its time is over. running: how many requests run with it.
     """
 
-    __slots__ = ("_asked", "_barred", "_rests", "_until", "disabled", "id", "retired", "running", "tail")
+    __slots__ = (
+        *("_asked", "_barred", "_rests", "_spent", "_told", "_until"),
+        *("disabled", "id", "retired", "running", "tail"),
+    )
 
     def __init__(self, id_: str, tail: str | None = None) -> None:
         self.id = id_
@@ -52,6 +71,10 @@ class Key:
         self._asked = float("-inf")
         self._rests: dict[str, float] = {}
         """By model, until when it is not asked."""
+        self._spent: dict[str, float] = {}
+        """By model, until when it has nothing left."""
+        self._told: dict[str, float] = {}
+        """By model of `_spent`, when an answer has said so."""
         self._barred: dict[str, float] = {}
         """By model that it may not use, until when it is barred."""
 
@@ -69,10 +92,32 @@ class Key:
         """A request with this key is over."""
         self.running -= 1
 
-    def works(self, model: str) -> None:
-        """The provider has accepted it for a model."""
+    def works(self, model: str, began: float = inf) -> None:
+        """The provider has accepted it for a model, in an attempt that began at `began`. If another answer
+        had said before that nothing was left, it was wrong.
+        """
         self.retired = None
         self._barred.pop(model, None)
+        if self._spent and self._told.get(model, inf) < began:
+            del self._spent[model], self._told[model]
+
+    def spends(self, model: str, pause: float, now: float) -> bool:
+        """An answer has said that nothing is left for a model for `pause` seconds. Returns whether this is
+        news.
+        """
+        until = now + pause
+        if pause < SHORTEST or until - self._spent.get(model, now) < min(_NEWS, pause):
+            if model in self._spent:
+                self._told[model] = now
+            return False
+        self._spend(model, until, now)
+        return True
+
+    def _spend(self, model: str, until: float, now: float) -> None:
+        if len(self._spent) >= _MODELS:
+            self._spent.clear()
+            self._told.clear()
+        self._spent[model], self._told[model] = until, now
 
     def fails(self, model: str, outcome: Outcome, pause: float | None, now: float) -> bool:
         """Learn from a failed request. pause: the seconds that the provider wants us to wait, None = not
@@ -101,9 +146,17 @@ class Key:
         del self._rests[model]
         return None
 
+    def spent_until(self, model: str, now: float) -> float | None:
+        """Until when it has nothing left for a model; None = nothing is known of that, or it is over."""
+        until = self._spent.get(model, now) if self._spent else now
+        return until if until > now else None
+
     def resting(self, now: float) -> dict[str, float]:
-        """The seconds that it still rests, by model."""
-        return {model: until - now for model, until in self._rests.items() if until > now}
+        """The seconds that it still rests, or has nothing left, by model."""
+        ends = {**self._spent}
+        for model, until in self._rests.items():
+            ends[model] = max(until, ends.get(model, until))
+        return {model: until - now for model, until in ends.items() if until > now}
 
     def barred(self, now: float) -> dict[str, float]:
         """The models that it may not use, and the seconds for which each remains barred."""
@@ -113,19 +166,32 @@ class Key:
         """The seconds for which it remains retired; None = it is not, or its time is over."""
         return None if self.retired is None or self._until <= now else self._until - now
 
+    def standing(self, now: float, *, shut: bool = False) -> Standing:
+        """Its state in one word. shut: its whole provider is disabled."""
+        return standing(
+            disabled=shut or self.disabled,
+            retired=None if self.retired_for(now) is None else self.retired,
+            resting=self.resting(now),
+            barred=self.barred(now),
+        )
+
     def unblemished(self, now: float) -> bool:
         """Whether nothing is known against it, and it may be asked. Forgets what is over."""
         if self._rests:
             self._rests = {model: until for model, until in self._rests.items() if until > now}
+        if self._spent:
+            self._spent = {model: until for model, until in self._spent.items() if until > now}
+            self._told = {model: at for model, at in self._told.items() if model in self._spent}
         if self._barred:
             self._barred = {model: until for model, until in self._barred.items() if until > now}
         if self.retired is not None and self._until <= now:
             self.retired = None
-        return not self.disabled and self.retired is None and not self._rests and not self._barred
+        return not (self.disabled or self.retired or self._rests or self._spent or self._barred)
 
     def facts(self) -> Iterator[tuple[Fact, str]]:
         """What may be known against it: the fact, and the model ("" = all models)."""
         yield from (("rests", model) for model in self._rests)
+        yield from (("spent", model) for model in self._spent)
         yield from (("barred", model) for model in self._barred)
         if self.retired is not None:
             yield "retired", ""
@@ -134,14 +200,22 @@ class Key:
         """Until when (monotonic seconds) a fact is known against it; 0 = it is not."""
         if fact == "retired":
             return self._until if self.retired is not None else 0.0
-        return (self._rests if fact == "rests" else self._barred).get(model, 0.0)
+        return self._known(fact).get(model, 0.0)
 
-    def hear(self, fact: Fact, model: str, until: float, why: str) -> None:
-        """Take over a fact from another process, as `until` tells it. why: of a retirement."""
+    def _known(self, fact: Fact) -> dict[str, float]:
+        return self._rests if fact == "rests" else self._spent if fact == "spent" else self._barred
+
+    def hear(self, fact: Fact, model: str, until: float, why: str, at: float = 0.0) -> None:
+        """Take over a fact from another process, which found it at `at`, as `until` tells it. why: of a
+        retirement.
+        """
         if fact == "retired":
             self.retired, self._until = (why, until) if until else (None, 0.0)
             return
-        known = self._rests if fact == "rests" else self._barred
+        if fact == "spent" and until:
+            self._spend(model, until, at)
+            return
+        known = self._known(fact)
         if not until:
             known.pop(model, None)
         elif model in known or len(known) < _MODELS:
@@ -151,7 +225,22 @@ class Key:
         """Forget what is known against it. Who has disabled it must enable it."""
         self.retired = None
         self._rests.clear()
+        self._spent.clear()
+        self._told.clear()
         self._barred.clear()
+
+
+def standing(
+    *, disabled: bool, retired: str | None, resting: Mapping[str, float], barred: Mapping[str, float]
+) -> Standing:
+    """The state of a key in one word, the worst of what is known. The arguments: as `Key` tells them."""
+    if disabled:
+        return "disabled"
+    if retired is not None:
+        return "refused"
+    if resting:
+        return "resting"
+    return "barred" if barred else "ready"
 
 
 def _note(known: dict[str, float], model: str, until: float) -> None:
@@ -163,12 +252,14 @@ def _note(known: dict[str, float], model: str, until: float) -> None:
 class Order(msgspec.Struct, frozen=True):
     """The keys of a provider for one request, by place. ready: to be asked one after another. resting: when
     (monotonic seconds) the others may be asked, soonest first. refused: to be asked if nobody else can be, of
-    any provider; the longest unasked first.
+    any provider; the longest unasked first. spent: to be asked after those that are ready, the one that has
+    more again soonest first.
     """
 
     ready: Sequence[int] = ()
     resting: Sequence[tuple[float, int]] = ()
     refused: Sequence[int] = ()
+    spent: Sequence[int] = ()
 
 
 class Pool:
@@ -188,8 +279,16 @@ class Pool:
         return all(key.unblemished(now) for key in self.keys)
 
     def able(self, model: str, now: float) -> bool:
-        """Whether some key can be asked for a model: it neither rests nor was refused or disabled."""
-        return not self.exhausted(model, now)
+        """Whether some key can be asked for a model: one that is not resting, spent, refused or disabled."""
+        return any(
+            not (
+                key.disabled
+                or key.comes_last(model, now)
+                or key.rests_until(model, now) is not None
+                or key.spent_until(model, now) is not None
+            )
+            for key in self.keys
+        )
 
     def order(self, model: str, now: float, places: Sequence[int] | None = None) -> Order:
         """The keys to ask for a model, best first, without those that are disabled. places: of all keys, best
@@ -199,6 +298,7 @@ class Pool:
         ready: list[int] = []
         resting: list[tuple[float, int]] = []
         refused: list[int] = []
+        spent: list[tuple[float, int]] = []
         for place in self._places() if places is None else places:
             key = keys[place]
             if key.disabled:
@@ -207,9 +307,12 @@ class Pool:
                 resting.append((until, place))
             elif key.comes_last(model, now):
                 refused.append(place)
+            elif (until := key.spent_until(model, now)) is not None:
+                spent.append((until, place))
             else:
                 ready.append(place)
-        return Order(ready, sorted(resting), sorted(refused, key=lambda place: keys[place].asked))
+        refused.sort(key=lambda place: keys[place].asked)
+        return Order(ready, sorted(resting), refused, [place for _, place in sorted(spent)])
 
     def exhausted(self, model: str, now: float) -> bool:
         """Whether no key can be asked for a model, or only such as were refused."""

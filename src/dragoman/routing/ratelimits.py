@@ -7,7 +7,8 @@ Vendors use the same few forms under many names; the units differ, and are told 
 | `x-ratelimit-{limit,remaining,reset}-RESOURCE` | OpenAI, Azure, Groq, Cerebras, Mistral, xAI, Hugging Face |
 | `x-ratelimit-{limit,remaining,reset}`, `x-tokenlimit-…` | Together, Cohere, OpenRouter |
 | `anthropic-ratelimit-RESOURCE-{limit,remaining,reset}` | Anthropic |
-| `ratelimit-…`, `ratelimitbysize-…`, `RateLimit: "name";r=…;t=…` | the IETF's drafts, Mistral |
+| `ratelimit-…`, `ratelimitbysize-…` | the IETF's earlier drafts, Mistral |
+| `RateLimit: "name";r=…;t=…`, `RateLimit: limit=…, remaining=…, reset=…` | the IETF's drafts, Hugging Face |
 
 https://developers.openai.com/api/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits,
 https://console.groq.com/docs/rate-limits, https://inference-docs.cerebras.ai/support/rate-limits,
@@ -24,6 +25,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 import msgspec
+
+from dragoman.wire.headers import HeaderMap
 
 LONGEST: Final = 86_400.0
 """Seconds. A reset that is later, as of a month's budget, counts as a day: what it says may change before."""
@@ -42,6 +45,10 @@ _DURATION: Final = re.compile(
     r"(?=.)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
 _UNITS: Final = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
+_SPECIAL: Final = ("image", "audio", "character", "page", "search", "priority", "fast")
+"""Parts of the names of resources that only some requests for a model need, or that none needs: Anthropic
+serves what is beyond its priority tier in the standard one.
+"""
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -55,8 +62,10 @@ class Quota(msgspec.Struct, frozen=True):
 
     @property
     def share(self) -> float | None:
-        """The part of the limit that is left, 0 to 1; None = unknown."""
-        if self.remaining is None:
+        """The part of the limit that is left, 0 to 1; None = unknown. A limit of 0 is none: an account that
+        has no limit of this kind may state it so.
+        """
+        if self.remaining is None or self.limit == 0:
             return None
         if self.remaining <= 0:
             return 0.0
@@ -66,7 +75,8 @@ class Quota(msgspec.Struct, frozen=True):
 def quotas(headers: Mapping[str, str], now: float) -> dict[str, Quota]:
     """The limits that the headers (names in any case) of a response state, by resource; "" has no name.
 
-    now: Unix seconds, for resets that are a time.
+    now: Unix seconds, for resets that are a time. A reset without a resource is that of each resource that
+    states none itself (Together).
     """
     said: dict[str, dict[str, float]] = {}
     for written, value in headers.items():
@@ -81,7 +91,32 @@ def quotas(headers: Mapping[str, str], now: float) -> dict[str, Quota]:
                 family = "" if found["family"] in {"ratelimit", None} else found["family"]
                 resource = (found["tier"] or "") + (found["named"] or family + (found["resource"] or ""))
                 said.setdefault(resource.strip("-"), {})[what] = number
+    if (reset := said.get("", {}).get("reset")) is not None:
+        for items in said.values():
+            items.setdefault("reset", reset)
     return {resource: Quota(**items) for resource, items in said.items()}
+
+
+def hints(headers: Mapping[str, str]) -> bool:
+    """Whether headers may say that a limit is used up. Most answers do not, and this is found much faster
+    than the limits can be read: one of the values has to be a plain 0, or there is a header of the drafts.
+    """
+    if isinstance(headers, HeaderMap):
+        return b"0" in headers.raw.values() or b"ratelimit" in headers.raw
+    return "0" in headers.values() or "ratelimit" in headers
+
+
+def spent(headers: Mapping[str, str], now: float) -> float | None:
+    """For how many seconds, as an answer forecasts, nothing is left of the requests or tokens; None = there
+    is some left, or the headers do not say for how long. `retry-after` says nothing here: Anthropic's answers
+    have it also while there is enough left.
+    """
+    ends = [
+        quota.reset
+        for resource, quota in quotas(headers, now).items()
+        if quota.share == 0.0 and quota.reset is not None and not any(word in resource for word in _SPECIAL)
+    ]
+    return max(ends, default=None)
 
 
 def rest(headers: Mapping[str, str], now: float) -> float | None:
@@ -143,7 +178,12 @@ def seconds(value: str, now: float) -> float | None:
 
 
 def _items(value: str) -> Iterable[tuple[str, dict[str, float]]]:
-    """The limits in a header `RateLimit` of the draft: `"minute";r=50;t=30`."""
+    """The limits in a header `RateLimit` of the drafts: `"minute";r=50;t=30`, or `remaining=50, reset=30`."""
+    words = dict(item.strip().partition("=")[::2] for item in value.split(","))
+    if "remaining" in words:
+        told = {what: _number(words[what]) for what in ("limit", "remaining", "reset") if what in words}
+        yield "", {what: number for what, number in told.items() if number is not None}
+        return
     for item in value.split(","):
         name, *parameters = item.split(";")
         found: dict[str, float] = {}

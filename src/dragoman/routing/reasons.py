@@ -6,7 +6,7 @@ The order itself is made by `routing.health`. These values explain it later, whe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -16,11 +16,13 @@ from dragoman.routing.route import Candidate, Route
 
 State: TypeAlias = Literal["ready", "failing", "resting", "refused", "disabled"]
 """What was known of a candidate: nothing against it (`ready`); its deployment has failed several times in a
-row, or its provider did not answer a check, so it comes after others (`failing`); its key has to wait until
-the provider's rate limit is over (`resting`); its key was refused, or may not use the model, so it is called
-only if nobody else can be (`refused`); an operator has said that its provider or its key is not to be called
-(`disabled`).
+row, or its provider did not answer a check, so it comes after others (`failing`); its key is at the
+provider's rate limit, so it has to wait, or comes after others if this is only a forecast (`resting`); its
+key was refused, or may not use the model, so it is called only if nobody else can be (`refused`); an operator
+has said that its provider or its key is not to be called (`disabled`).
 """
+
+_FORECAST: Final = "its latest answer said that nothing is left, so it is asked after others"
 
 
 class Weighed(msgspec.Struct, frozen=True):
@@ -69,12 +71,15 @@ def _standing(health: Health, candidate: Candidate, now: float) -> Weighed:
         return Weighed(deployment.name, tail, "disabled", None, "an operator has disabled it")
     if key is not None and key.comes_last(deployment.model, now):
         return Weighed(deployment.name, tail, "refused", None, key.retired or Outcome.KEY_MODEL.value)
+    if key is not None and (end := key.spent_until(deployment.model, now)) is not None:
+        return Weighed(deployment.name, tail, "resting", end - now, _FORECAST)
     failed = health.breakers.states.get(deployment.name)
-    if failed is not None and failed.until:
+    if failed is not None and failed.until and (failed.until > now or failed.trying):
         trying = "; another request tries it now" if failed.trying else ""
         why = f"{failed.failed} failures in a row{trying}"
-        return Weighed(deployment.name, tail, "failing", max(0.0, failed.until - now), why)
-    if (until := health.breakers.down.get(deployment.provider, now)) > now:
+        left = failed.until - now
+        return Weighed(deployment.name, tail, "failing", left if left > 0 else None, why)
+    if (until := health.breakers.down_until(deployment.provider)) > now:
         why = "its provider did not answer a check"
         return Weighed(deployment.name, tail, "failing", until - now, why)
     return Weighed(deployment.name, tail, "ready")

@@ -1,10 +1,10 @@
 """What the workers of one gateway tell each other of keys and deployments, as a pure state machine.
 
-Every fact has a register: of a key that it rests or is barred for a model, or is refused; of a deployment
-that its breaker is open; of a provider that it did not answer a check. A mark is what a process has found a
-register to be, and when. The latest mark of a register is in force wherever it has come from. So marks may be
-lost, doubled or come in another order: processes that have got the same latest marks know the same. A rest
-that is over needs no mark, because all processes have the same monotonic clock.
+Every fact has a register: of a key that it rests, is spent or is barred for a model, or is refused; of a
+deployment that its breaker is open; of a provider that it did not answer a check. A mark is what a process
+has found a register to be, and when. The latest mark of a register is in force wherever it has come from. So
+marks may be lost, doubled or come in another order: processes that have got the same latest marks know the
+same. A rest that is over needs no mark, because all processes have the same monotonic clock.
 
 Times are monotonic seconds that the caller gives.
 """
@@ -31,8 +31,9 @@ _OVER: Final = 600.0
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
     """What a register was found to be. who: the id of a key, a deployment's name, or a provider's. model: of
-    a key's rest or bar, else "". at: when it was found. until: until when it is known against `who`, 0 = it
-    is not. pause: the latest pause of an open breaker, in seconds. why: the reason why a key is refused.
+    a fact that a key has for one model, else "". at: when it was found. until: until when it is known against
+    `who`, 0 = it is not. pause: the latest pause of an open breaker, in seconds. why: the reason why a key is
+    refused.
     """
 
     kind: Kind
@@ -81,10 +82,12 @@ class Sharing:
             self._forget(now)
         return found
 
-    def state(self, now: float) -> list[Mark]:
-        """All marks that matter, for a process that knows nothing yet."""
+    def state(self, now: float, lately: float = inf) -> list[Mark]:
+        """All marks that matter, for a process that knows nothing yet. lately: without those that are over
+        and older than so many seconds, for processes that may have missed some.
+        """
         self._forget(now)
-        return list(self._marks.values())
+        return [mark for mark in self._marks.values() if mark.until > now or now - mark.at <= lately]
 
     def hear(self, marks: Iterable[Mark], now: float) -> None:
         """Take over what other processes have found, as far as nothing later is known."""
@@ -109,11 +112,11 @@ class Sharing:
             case "open":
                 breakers.states.pop(mark.who, None)
             case "down" if mark.until > now:
-                breakers.down[mark.who] = mark.until
+                breakers.goes_down(mark.who, mark.until, mark.at)
             case "down":
                 breakers.down.pop(mark.who, None)
             case fact if (key := keys.get(mark.who)) is not None:
-                key.hear(fact, mark.model, mark.until, mark.why)
+                key.hear(fact, mark.model, mark.until, mark.why, mark.at)
 
     def _found(self, register: Register, keys: Mapping[str, Key], now: float) -> _Found:
         """What this process finds a register to be now."""
@@ -122,7 +125,7 @@ class Sharing:
             state = self._health.breakers.states.get(who)
             return _NOTHING if state is None or not state.until else (state.until, state.pause, "")
         if kind == "down":
-            until = self._health.breakers.down.get(who, 0.0)
+            until = self._health.breakers.down_until(who)
             return (until, 0.0, "") if until > now else _NOTHING
         key = keys.get(who)
         if key is None or (until := key.until(kind, model)) <= now:
@@ -163,5 +166,6 @@ def _touched(calling: Calling) -> Iterator[Register]:
     yield ("down", deployment.provider, "")
     if key is not None:
         yield ("rests", key.id, deployment.model)
+        yield ("spent", key.id, deployment.model)
         yield ("barred", key.id, deployment.model)
         yield ("retired", key.id, "")

@@ -7,8 +7,11 @@ cannot be pickled or encoded as JSON. Code that needs the text calls `reveal()`,
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NoReturn, Self, final
+from typing import Any, Final, NoReturn, Self, final
+
+import msgspec
 
 _SHORT: Final = 12
 
@@ -67,3 +70,18 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a Secret is not serialised")
+
+
+def secrets_in(value: Any) -> Iterator[Secret]:
+    """All secrets within a value: a `Secret`, or a struct, mapping or sequence that contains some."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from secrets_in(getattr(value, name))
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from secrets_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from secrets_in(inner)

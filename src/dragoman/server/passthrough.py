@@ -117,8 +117,14 @@ class PassThroughApi:
         passage = self._passage(resource, request, _form(next(told, face)))
         target = _target(path, request)
         now = self._gateway.seams.monotonic
+        account = passage.account
         record = AttemptRecord(
-            f"{exchange.id}-1", f"{passage.name}/{resource}", passage.account.tail, "relay", now()
+            f"{exchange.id}-1",
+            f"{passage.name}/{resource}",
+            account.tail,
+            "relay",
+            now(),
+            key_id=account.id,
         )
         exchange.attempts.append(record)
         exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment

@@ -21,7 +21,7 @@ from collections.abc import (
 )
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -42,7 +42,7 @@ from dragoman.net.client import Head
 from dragoman.net.transport import Answer, Transport
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
-from dragoman.routing.ratelimits import rest
+from dragoman.routing.ratelimits import hints, rest, spent
 from dragoman.routing.route import deep_merge
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams import hops
@@ -74,6 +74,7 @@ _MOST_SECRETS = 64
 """Secrets of one account that are hidden, those of replaced credentials included."""
 _WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
 """Fields of a fault whose text is never a provider's."""
+_AT_LIMIT = 429
 _MOST_REMEMBERED = 1024
 """The most models for which an upstream remembers one kind of facts; one more makes it forget all of them."""
 
@@ -130,6 +131,14 @@ class Account(msgspec.Struct, frozen=True):
             if name not in _WITHOUT_PROVIDER_TEXT
         }
         return msgspec.structs.replace(fault, **told)
+
+
+class Spent(Protocol):
+    """Learns that a key has nothing left for a model. key: its account's id. pause: for how many seconds.
+    now: monotonic seconds.
+    """
+
+    def __call__(self, key: str, model: str, pause: float, now: float) -> None: ...
 
 
 class Address:
@@ -212,6 +221,8 @@ class WireUpstream:
         self.sole = len(self._spoken) == 1
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that are known not to think
+        self.spent: Spent | None = None
+        """Is called when an answer says that a key has nothing left; None = nobody wants to know."""
 
     def remember(self, before: WireUpstream) -> None:
         """Know what the upstream of the configuration before has learnt of models, where it has asked at the
@@ -465,6 +476,21 @@ class WireUpstream:
             fault = msgspec.structs.replace(fault, retry_after=rest(answer.headers, SYSTEM.now()))
         return RequestFailed(fault)
 
+    def headed(self, answer: Answer, call: Call) -> None:
+        """Note that the head of an answer has come, and tell if it forecasts that the key has nothing left. A
+        429 is no forecast: it is learnt with the failure of the attempt.
+        """
+        call.watch.headed()
+        if hints(answer.headers) and answer.status != _AT_LIMIT and self.spent is not None:
+            pause = spent(answer.headers, SYSTEM.now())
+            if pause is not None and (now := call.watch.answered) is not None:
+                self.spent(self.accounts[call.account].id, call.model, pause, now)
+
+    @property
+    def dialects(self) -> Collection[WireUpstream]:
+        """The upstreams in all dialects of this provider, this one included."""
+        return self._spoken.values()
+
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
         """The fault, without the secrets of the call's account and headers. `located` is not used: the
         parameter is no path in the IR.
@@ -473,7 +499,7 @@ class WireUpstream:
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
         answer = await self._post(request, call)
-        call.watch.headed()
+        self.headed(answer, call)
         try:
             if not is_success(answer):
                 raise await self.refused(answer)
@@ -503,7 +529,7 @@ class WireUpstream:
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
         answer = await self._post(request, call)
-        call.watch.headed()
+        self.headed(answer, call)
         try:
             if not is_success(answer):
                 raise await self.refused(answer)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dragoman.alerts.alert import Alert, read
 from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.config.load import load
-from dragoman.routing.health import Event
-from dragoman.routing.route import Deployment
+from dragoman.routing.event import Event
 
 
 def test_receivers_have_their_settings() -> None:
@@ -26,7 +25,9 @@ def test_receivers_have_their_settings() -> None:
 
 
 def test_an_event_becomes_an_alert() -> None:
-    event = Event("key_refused", Deployment("up", "m"), "up/m: the key …1111", "1111")
+    whole = Event("outage", "up", "up: does not answer a check")
+    assert read(alert_of(whole, 1.0)).subject == ("outage", "up")
+    event = Event("key_refused", "up", "up/m: the key …1111", "up/m", "1111")
     assert read(alert_of(event, 1000.0)) == Alert(
         "key_refused", 1000.0, "up", "up/m", "up/m: the key …1111", "1111"
     )

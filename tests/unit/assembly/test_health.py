@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from dragoman import ir
+from dragoman.assembly.health import adopt
+from dragoman.config.load import load
 from dragoman.gateway import Gateway
 from dragoman.routing.outcome import Outcome
 from dragoman.routing.route import Candidate, Deployment
 from dragoman.routing.sharing import Mark, Sharing
+from dragoman.upstreams.upstream import Upstream
 
 
 def settings(*keys: str, **more: Any) -> dict[str, Any]:
@@ -72,6 +75,53 @@ def test_a_key_that_is_replaced_is_forgotten_and_the_others_are_not(tmp_path: An
         renewed = gateway.providers_health.pools["up"]
         assert [key.retired is None for key in renewed.keys] == [True, False]
         assert [key.retired is None for key in pool.keys] == [False, False], "of earlier requests"
+        await gateway.close()
+
+    asyncio.run(run())
+
+
+class Made:
+    """An upstream that a program has made."""
+
+    name = "made"
+
+
+def test_who_is_disabled_and_leaves_the_configuration_slows_nobody() -> None:
+    async def run() -> None:
+        given = settings("a-key")
+        two = {
+            "providers": {**given["providers"], "other": {"base_url": "https://other.example", "keys": []}}
+        }
+        gateway = await started(two)
+        health = gateway.providers_health
+        view = health.view()
+
+        def calm() -> bool:
+            return view.calm
+
+        health.enable("other", enabled=False)
+        assert not calm()
+        left = load(given, {}).config
+        adopt(health, left, {"up": gateway.upstreams["up"]}, 0.0)
+        assert calm()
+        adopt(health, left, {"up": gateway.upstreams["up"], "other": cast("Upstream", Made())}, 0.0)
+        assert not calm(), "one made in code has this name now, and the order still holds"
+        assert health.others == {"other"}
+        await gateway.close()
+
+    asyncio.run(run())
+
+
+def test_what_answers_forecast_is_remembered_whatever_protocol_they_came_in() -> None:
+    async def run() -> None:
+        gateway = await started({"providers": {"openai": {"keys": ["key-of-the-first", "key-of-the-other"]}}})
+        pool = gateway.providers_health.pools["openai"]
+        spoken = gateway.providers["openai"].dialects
+        assert len(spoken) > 1
+        for place, upstream in enumerate(spoken):
+            assert upstream.spent is not None
+            upstream.spent(pool.keys[0].id, f"m{place}", 20.0, gateway.seams.monotonic())
+        assert len(list(pool.keys[0].facts())) == len(spoken)
         await gateway.close()
 
     asyncio.run(run())

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from dragoman import ir
-from dragoman.assembly.metrics import key_state, outcome_of
+from dragoman.assembly.metrics import outcome_of
 from dragoman.capacity.gates import Held, Limit
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.gateway import Gateway
 from dragoman.observe.board import Board
 from dragoman.routing.outcome import Outcome
-from dragoman.routing.pool import Key
 from tests.scraping import Scraped
 
 SETTINGS: dict[str, Any] = {
@@ -34,29 +31,6 @@ def exchange(asked: str = "mine") -> Exchange:
 
 async def scraped(gateway: Gateway) -> Scraped:
     return Scraped(await gateway.metrics_page(exchange()))
-
-
-@pytest.mark.parametrize(
-    ("outcome", "state"),
-    [
-        (Outcome.KEY_PERMANENT, "refused"),
-        (Outcome.KEY_TRANSIENT, "resting"),
-        (Outcome.KEY_MODEL, "barred"),
-        (Outcome.SERVER, "ready"),
-    ],
-)
-def test_the_state_of_a_key(outcome: Outcome, state: str) -> None:
-    key = Key("id")
-    key.fails("gpt", outcome, 30.0, 100.0)
-    assert key_state(key, 101.0) == state
-    assert key_state(key, 1000.0) == "ready"
-
-
-def test_a_key_that_an_operator_has_disabled_is_no_barred_one() -> None:
-    key = Key("id")
-    key.fails("gpt", Outcome.KEY_MODEL, None, 100.0)
-    key.disabled = True
-    assert key_state(key, 101.0) == "disabled"
 
 
 def test_a_failure_has_the_name_of_its_class() -> None:
@@ -118,6 +92,10 @@ async def test_keys_and_breakers_and_what_runs() -> None:
     states = {state: page("dragoman_upstream_keys", provider="up", state=state) for state in STATES}
     assert states == {"ready": 1, "resting": 0, "refused": 1, "barred": 0}
     assert page("dragoman_breakers_open", provider="up") == 1
+    assert page("dragoman_provider_unanswered", provider="up") == 0
+    gateway.providers_health.checked("up", gateway.seams.monotonic(), gateway.seams.monotonic() + 60.0)
+    page = await scraped(gateway)
+    assert page("dragoman_provider_unanswered", provider="up") == 1
     assert page("dragoman_requests_running") == 2
     assert page("dragoman_workers") == page("dragoman_workers_reporting") == 1
     assert page("dragoman_queue_waiting", queue="large_bodies") == 0

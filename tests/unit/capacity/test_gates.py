@@ -319,3 +319,20 @@ async def test_a_limit_that_returns_counts_those_who_run() -> None:
     assert await settled(two) == [True]
     two.end()
     assert made.named[M].running == 0
+
+
+async def test_whether_there_is_a_place_can_be_asked_without_taking_it() -> None:
+    made = Gates()
+    made.adopt({"a": Limit(1), "b": Limit(1)})
+    held: Held = {}
+    assert made.has_place({}, ["a", "b"])
+    assert made.enter(held, [("a",)]) == 0
+    assert not made.has_place({}, ["a", "b"])
+    assert made.has_place(held, ["a", "b"]), "it has that one itself"
+    assert made.has_place({}, ["b", "unknown"])
+    assert (made.named["a"].running, made.named["b"].running) == (1, 0)
+    waiting = asyncio.ensure_future(made.wait({}, "ann", [("a",)]))
+    await asyncio.sleep(0)
+    made.named["a"].limit = Limit(2)
+    assert not made.has_place({}, ["a"]), "nobody overtakes those who wait"
+    waiting.cancel()

@@ -17,7 +17,7 @@ from tests.unit.cli.conftest import Run
 KEY: dict[str, Any] = {
     "id": "id-1",
     "key": "…aaaa",
-    "state": "ok",
+    "state": "ready",
     "enabled": True,
     "running": 0,
     "resting": {},

@@ -13,6 +13,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.engine.checks import Checked, Checks
 from dragoman.errors import RequestFailed
 from dragoman.routing.breaker import State
+from dragoman.routing.event import Event
 from dragoman.routing.health import Health
 from dragoman.seams.clock import Seams
 from dragoman.seams.deadlines import Deadlines
@@ -53,9 +54,9 @@ def raises(kind: ir.Kind, message: str = "no") -> Callable[[], Any]:
     return answer
 
 
-def checks(health: Health, *checked: Checked) -> Checks:
+def checks(health: Health, *checked: Checked, told: Callable[[Event], None] | None = None) -> Checks:
     seams = Seams(uniform=lambda: 0.5)
-    return Checks(checked, health, Deadlines(asyncio.get_running_loop()), seams)
+    return Checks(checked, health, Deadlines(asyncio.get_running_loop()), seams, told=told)
 
 
 async def until(true: Callable[[], object]) -> None:
@@ -94,6 +95,18 @@ async def test_any_answer_is_a_good_one(kind: ir.Kind) -> None:
     running = checks(health)
     await running.check(up.checked())
     assert health.calm
+
+
+async def test_an_outage_and_its_end_are_events() -> None:
+    health, up, events = Health(), Up(raises("unavailable", "secret-key-1234")), list[Event]()
+    running = checks(health, told=events.append)
+    await running.check(up.checked())
+    await running.check(up.checked())
+    up.answer = lambda: None
+    await running.check(up.checked())
+    await running.check(up.checked())
+    text = "up: does not answer a check, so it is asked after others: [redacted]"
+    assert events == [Event("outage", "up", text), Event("recovery", "up", "up: answers again")]
 
 
 async def test_who_does_not_answer_in_time_fails() -> None:

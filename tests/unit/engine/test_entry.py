@@ -9,7 +9,7 @@ import pytest
 
 from dragoman.capacity.gates import Gates, Held, Limit
 from dragoman.routing.attempts import Policy
-from tests.unit.engine.stage import CLAUDE, ONE, Stage, chat, refusal, stream, streamed, whole
+from tests.unit.engine.stage import CLAUDE, ONE, Reply, Stage, chat, refusal, stream, streamed, whole
 
 ASK_ONE = "ask one with key-1: /v1/chat/completions"
 ASK_CLAUDE = "ask claude with key-c: /v1/messages"
@@ -216,3 +216,53 @@ def test_the_time_for_all_attempts_does_not_pass_in_a_queue() -> None:
     lines = made.stage.plays(chat(stream=True))
     assert lines[:3] == ["20 s later", ASK_ONE, "5 s later"]
     assert lines[-1] == "= done"
+
+
+TURNS: list[dict[str, Any]] = [{"policy": "round_robin"}, {"policy": "weighted"}, {"rotate": {"requests": 1}}]
+
+
+@pytest.mark.parametrize("policy", TURNS, ids=["round_robin", "weighted", "rotate"])
+def test_a_request_that_waits_takes_one_turn(policy: dict[str, Any]) -> None:
+    providers = {"one": LIMITED, "claude": {**CLAUDE, "concurrency": 1}, "dead": ONE}
+    both = {"m": {"deployments": ["one/gpt", "claude/opus"], **policy}}
+    made = house(Limit(1), providers, settings={"models": both})
+    made.gates.adopt({"providers.one": Limit(1), "providers.claude": Limit(1)})
+    made.fill()
+    claude: Held = {}
+    assert made.gates.enter(claude, [("providers.claude",)]) == 0
+    made.stage.health.enable("dead", enabled=False)  # so that not all is calm
+
+    def empty() -> None:
+        made.empty()
+        made.gates.leave(claude)
+
+    made.stage.later = (2.0, empty)
+    made.stage.script("one", whole("Hello."))
+    assert made.stage.plays(chat(model="m")) == ["2 s later", ASK_ONE, *HELLO]
+    made.stage.later = None
+    made.stage.script("claude", whole("Hello.", dialect="anthropic"))
+    assert made.stage.plays(chat(model="m")) == [ASK_CLAUDE, *HELLO]
+
+
+def test_the_keys_take_one_turn_for_a_request_that_waits() -> None:
+    keys = {**LIMITED, "keys": ["key-1", "key-2", "key-3"], "key_choice": "round_robin"}
+    made = house(Limit(1), {"one": keys})
+    made.fill()
+    made.empty_later(2.0)
+    made.stage.script("one", whole("Hello."), whole("Hello."))
+    assert made.stage.plays(chat()) == ["2 s later", ASK_ONE, *HELLO]
+    made.stage.later = None
+    assert made.stage.plays(chat())[0] == ASK_ONE.replace("key-1", "key-2")
+
+
+def test_a_deployment_without_a_place_is_nobody_to_switch_to() -> None:
+    models = {"m": {"deployments": ["claude/opus", "one/gpt"], "switch_after": "3s"}}
+    slow = whole("Hello.", dialect="anthropic")
+    slow = Reply(slow.status, slow.headers, [30.0, *slow.pieces])
+    made = house(Limit(1), settings={"models": models})
+    made.stage.script("claude", slow, slow)
+    made.fill()
+    assert made.stage.plays(chat(model="m")) == [ASK_CLAUDE, "30 s later", *HELLO]
+    made.empty()
+    made.stage.script("one", whole("Hello."))
+    assert made.stage.plays(chat(model="m"))[-3:] == [ASK_ONE, *HELLO]

@@ -547,6 +547,16 @@ def test_no_attempt_outlasts_the_time_for_all() -> None:
     ]
 
 
+@pytest.mark.parametrize(("seconds", "failures"), [(10.0, 0), (400.0, 1)])
+def test_an_attempt_without_its_own_time_does_not_speak_against_its_deployment(
+    seconds: float, failures: int
+) -> None:
+    """Its own time is ten minutes, of which it had less than half, or more."""
+    stage = staged({"models": {"m": "one/x"}}, Policy(retries=0, seconds=seconds), one=[SILENT])
+    assert stage.plays(chat(model="m"))[-1] == "= upstream/first_byte/attempts_timeout"
+    assert [state.failed for state in stage.health.breakers.states.values()] == [1] * failures
+
+
 def test_content_that_has_come_in_time_is_not_cut_off() -> None:
     policy = Policy(retries=0, seconds=10.0)
     first, *rest = streamed("He", "llo.")

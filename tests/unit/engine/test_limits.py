@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dragoman.dialects.facts import Facts
-from dragoman.engine.limits import SWITCH_AFTER, Cause, switch_after, too_late, until_content
+from dragoman.engine.limits import SWITCH_AFTER, Cause, own_time, switch_after, too_late, until_content
 from dragoman.routing.route import Deployment, Timers
 
 DEPLOYMENT = Deployment("one", "gpt", timers=Timers(total=9.0))
@@ -62,3 +62,20 @@ def test_each_limit_has_a_code_of_its_own(seconds: float | None, cause: Cause, c
     fault = too_late(DEPLOYMENT, seconds, cause)
     assert (fault.code, fault.blame) == (code, "upstream")
     assert "one/gpt" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("deployment", "silence", "streamed", "seconds"),
+    [
+        (Deployment("one", "gpt", timers=Timers(first_byte=600.0)), 300.0, False, 300.0),
+        (Deployment("one", "gpt", timers=Timers(first_byte=600.0)), 300.0, True, SWITCH_AFTER),
+        (Deployment("one", "gpt", timers=Timers(first_byte=20.0)), None, True, 20.0),
+        (Deployment("one", "gpt", timers=Timers(first_byte=600.0), switch_after=5.0), None, False, 5.0),
+        (DEPLOYMENT, None, False, 9.0),
+        (Deployment("one", "gpt", timers=Timers(first_byte=None)), None, False, SWITCH_AFTER),
+    ],
+)
+def test_the_time_of_a_deployment_is_its_shortest_limit(
+    deployment: Deployment, silence: float | None, streamed: bool, seconds: float
+) -> None:
+    assert own_time(deployment, silence, streamed=streamed) == seconds

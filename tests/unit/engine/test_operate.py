@@ -213,3 +213,12 @@ def test_without_a_stream_it_is_whole() -> None:
     assert stage.plays(drawing(), operation="image", heartbeat=5.0)[1].startswith(
         "answer 502 connection_broken: "
     )
+
+
+def test_what_an_answer_forecasts_of_its_key_counts_for_other_operations_too() -> None:
+    stage = Stage({"one": {**ONE, "keys": ["key-1", "key-2"]}})
+    spent = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "20s"}
+    good = openai_vectors(1)
+    stage.script("one", Reply(200, {**good.headers, **spent}, good.pieces), good)
+    body = embed("a", model="one/e")
+    assert [stage.plays(body, operation="embed")[0].split()[3] for _ in range(2)] == ["key-1:", "key-2:"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman.routing.outcome import Outcome
-from tests.unit.engine.stage import ONE, Reply, Stage, chat, refusal, whole
+from tests.unit.engine.stage import ONE, USED, Reply, Stage, chat, refusal, stream, streamed, whole
 
 TWO_KEYS: dict[str, Any] = {**ONE, "keys": ["key-1", "key-2"]}
 ASK_1 = "ask one with key-1: /v1/chat/completions"
@@ -50,6 +51,61 @@ def test_if_all_rest_for_a_moment_the_request_waits() -> None:
     stage.health.calm = False
     stage.script("one", whole("Hello."))
     assert stage.plays(chat()) == ["6 s later", ASK_1, *ANSWERED]
+
+
+SPENT = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2s"}
+PLENTY = {"x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-requests": "2s"}
+
+
+def saying(reply: Reply, headers: dict[str, str]) -> Reply:
+    return Reply(reply.status, {**reply.headers, **headers}, reply.pieces)
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic"], ids=["relay", "translate"])
+def test_a_key_of_which_an_answer_says_that_nothing_is_left_is_not_asked(dialect: str, streams: bool) -> None:
+    stage = Stage({"one": {**TWO_KEYS, "dialect": dialect}})
+    good = (
+        stream(*streamed("Hello.", usage=USED, dialect=dialect))
+        if streams
+        else whole("Hello.", dialect=dialect)
+    )
+    slow = msgspec.structs.replace(good, pieces=[2.0, *good.pieces])
+    asks = chat(stream=streams)
+    stage.script("one", saying(good, SPENT), saying(slow, PLENTY), good)
+    assert " with key-1:" in stage.plays(asks)[0]
+    assert not stage.health.calm
+    assert " with key-2:" in stage.plays(asks)[0]
+    assert " with key-1:" in stage.plays(asks)[0]
+    assert stage.health.calm
+
+
+def test_what_a_stream_forecasts_counts_from_its_first_bytes() -> None:
+    """The other requests that come while it lasts."""
+    stage = Stage({"one": TWO_KEYS})
+    stage.script("one", saying(stream(5.0, *streamed("Hello.")), SPENT))
+    stage.plays(chat(stream=True))
+    assert stage.health.pools["one"].keys[0].until("spent", "gpt") == pytest.approx(2.0)
+
+
+def test_a_key_that_is_alone_is_asked_whatever_its_answers_forecast() -> None:
+    stage = Stage({"one": ONE})
+    stage.script("one", saying(whole("Hello."), SPENT), whole("Hello."))
+    assert stage.plays(chat()) == [ASK_1, *ANSWERED]
+    assert stage.plays(chat()) == [ASK_1, *ANSWERED]
+
+
+def test_a_failure_forecasts_as_well_but_a_refusal_says_for_how_long_itself() -> None:
+    stage = Stage({"one": TWO_KEYS})
+    stage.script("one", saying(refusal(404), SPENT), whole("Hello."), whole("Hello."))
+    assert stage.plays(chat()) == [ASK_1, ASK_2, *ANSWERED]
+    assert stage.plays(chat()) == [ASK_2, *ANSWERED]
+    day = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1d", "retry-after": "1"}
+    stage.health.revive()
+    stage.script("one", saying(refusal(429), day), whole("Hello."))
+    stage.plays(chat())
+    first = stage.health.pools["one"].keys[0]
+    assert (first.until("rests", "gpt"), first.until("spent", "gpt")) == (1.0, 0.0)
 
 
 def test_who_fails_in_a_row_is_asked_after_the_others() -> None:

@@ -128,7 +128,7 @@ def test_a_provider_that_does_not_answer_a_check_comes_last() -> None:
     made.forget(70.0)
     assert made.calm
     made.checked("a", 80.0, 160.0)
-    assert not made.succeeded("a/n")
+    assert made.overrules("a", 80.0)
     assert made.calm, "a request was answered meanwhile"
     made.checked("a", 90.0, 160.0)
     assert made.checked("a", 100.0, None)
@@ -178,3 +178,15 @@ def test_who_is_open_is_told_until_its_trial_may_begin() -> None:
     made.began("a/m", 5.0)
     assert made.is_open("a/m", 5.0)
     assert not made.is_open("b/m", 0.0)
+
+
+def test_only_an_attempt_that_began_after_a_failed_check_overrules_it() -> None:
+    made = breakers()
+    made.checked("a", 10.0, 60.0)
+    made.checked("a", 20.0, 70.0)
+    assert not made.overrules("a", 9.0), "it began while the provider still answered"
+    assert made.down_until("a") == 70.0
+    assert not made.overrules("b", 30.0)
+    assert made.overrules("a", 15.0)
+    assert (made.down_until("a"), made.calm) == (0.0, True)
+    assert not made.overrules("a", 16.0)

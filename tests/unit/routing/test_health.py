@@ -26,10 +26,11 @@ def fault(kind: ir.Kind, retry_after: float | None = None) -> ir.Fault:
 ALL = Route("all", (ONE, TWO, OWN))
 
 
-def ask(made: Health, candidate: Candidate, now: float, told: ir.Fault | None) -> bool | list[str]:
-    """What the operator is told of an attempt: whether it was thought to fail, or the kinds of events."""
+def ask(made: Health, candidate: Candidate, now: float, told: ir.Fault | None) -> list[str]:
+    """What the operator is told of an attempt: the kinds of events."""
     calling = made.began(candidate, now)
-    return made.answered(calling) if told is None else [one.kind for one in made.learn(calling, told, now)]
+    events = made.answered(calling) if told is None else made.learn(calling, told, now)
+    return [one.kind for one in events]
 
 
 def ready(made: Health, now: float) -> list[tuple[str, int]]:
@@ -64,9 +65,9 @@ def test_who_fails_in_a_row_comes_last() -> None:
     told = [ask(made, Candidate(ONE, 0), now, fault("unavailable")) for now in (0.0, 1.0, 2.0)]
     assert told == [[], [], ["outage"]]
     assert ready(made, 3.0) == [("two", 0), ("own", 0), ("one", 0), ("one", 1)]
-    assert ask(made, Candidate(ONE, 1), 8.0, None) is True
+    assert ask(made, Candidate(ONE, 1), 8.0, None) == ["recovery"]
     assert ready(made, 8.0)[0] == ("one", 0)
-    assert ask(made, Candidate(ONE, 1), 9.0, None) is False
+    assert ask(made, Candidate(ONE, 1), 9.0, None) == []
 
 
 def test_what_says_nothing_leaves_nothing_behind() -> None:
@@ -90,9 +91,9 @@ def test_the_last_key_that_rests_or_is_refused_exhausts_its_provider() -> None:
 def test_events_tell_whom_they_are_about() -> None:
     made = health()
     refused, exhausted = made.learn(made.began(Candidate(TWO, 0), 0.0), fault("authentication"), 0.0)
-    assert (refused.deployment, refused.key) == (TWO, "cccc")
+    assert (refused.provider, refused.deployment, refused.key) == ("two", "two/m", "cccc")
     assert refused.message.startswith("two/m: the key …cccc is asked only where nobody else can be: ")
-    assert (exhausted.deployment, exhausted.key) == (TWO, None)
+    assert (exhausted.deployment, exhausted.key) == ("two/m", None)
     assert exhausted.message.startswith("two/m: every key ")
 
 
@@ -260,3 +261,79 @@ def test_who_is_doubted() -> None:
         ask(made, two, 1.0, fault("unavailable"))
     assert made.doubts(two, 2.0)
     assert not made.doubts(two, 7.0)
+
+
+def test_a_spent_key_is_asked_after_all_others_but_is_never_left_out() -> None:
+    made = health()
+    made.spent("one", "1a", "m", 20.0, 0.0)
+    assert not is_calm(made)
+    assert ready(made, 1.0) == [("one", 1), ("two", 0), ("own", 0), ("one", 0)]
+    assert made.doubts(Candidate(ONE, 0), 1.0)
+    assert not made.doubts(Candidate(ONE, 0), 20.0)
+    assert ready(made, 20.0)[0] == ("one", 0)
+    made.settle(20.0)
+    assert is_calm(made)
+
+
+def test_who_alone_could_answer_is_asked_though_spent() -> None:
+    made, alone = health(), Route("two", (TWO,))
+    made.spent("two", "2a", "m", 20.0, 0.0)
+    asking = made.order(alone, 1.0)
+    assert ([one.account for one in asking.ready], asking.resting) == ([0], [])
+
+
+def test_a_spent_key_comes_before_who_fails_and_before_a_wait() -> None:
+    made = health()
+    made.spent("one", "1a", "m", 20.0, 0.0)
+    ask(made, Candidate(ONE, 1), 0.0, fault("rate_limit", 20.0))
+    for now in (0.0, 1.0, 2.0):
+        ask(made, Candidate(TWO, 0), now, fault("unavailable"))
+    assert ready(made, 3.0) == [("own", 0), ("one", 0), ("two", 0)]
+
+
+def test_a_key_that_is_not_spent_after_all_is_back_at_once() -> None:
+    made = health()
+    early = made.began(Candidate(ONE, 0), 0.0)
+    made.spent("one", "1a", "m", 20.0, 1.0)
+    made.answered(early)
+    assert ready(made, 2.0)[0] == ("one", 1)
+    ask(made, Candidate(ONE, 0), 2.0, None)
+    assert ready(made, 3.0)[0] == ("one", 0)
+
+
+def test_what_is_said_of_unknown_keys_is_ignored() -> None:
+    made = health()
+    made.spent("gone", "1a", "m", 20.0, 0.0)
+    made.spent("one", "gone", "m", 20.0, 0.0)
+    assert is_calm(made)
+
+
+def test_an_answer_ends_the_outage_of_a_provider_that_began_before_it() -> None:
+    made = health()
+    early = made.began(Candidate(ONE, 0), 0.0)
+    assert made.checked("one", 1.0, 60.0)
+    assert list(made.answered(early)) == []
+    assert ready(made, 2.0)[0] == ("two", 0)
+    (news,) = made.answered(made.began(Candidate(ONE, 0), 3.0))
+    assert (news.kind, news.provider, news.deployment) == ("recovery", "one", None)
+    assert ready(made, 4.0)[0] == ("one", 0)
+    made.checked("one", 5.0, 60.0)
+    calling = made.began(Candidate(ONE, 0), 6.0)
+    assert [one.kind for one in made.learn(calling, fault("invalid_request"), 7.0)] == ["recovery"]
+
+
+def test_who_is_disabled_and_has_left_the_configuration_costs_nothing() -> None:
+    made = health()
+    made.others = frozenset({"own"})
+    for name in ("two", "own"):
+        made.enable(name, enabled=False)
+        assert not is_calm(made)
+        made.enable(name)
+        assert is_calm(made)
+    made.enable("two", enabled=False)
+    left = made.pools.pop("two")
+    made.settle(0.0)
+    assert is_calm(made)
+    made.pools["two"] = left
+    made.settle(0.0)
+    assert not is_calm(made), "it has come back, and is still disabled"

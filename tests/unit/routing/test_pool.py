@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from dragoman.routing.outcome import Outcome
-from dragoman.routing.pool import REFUSED, Choice, Key, Pool
+from dragoman.routing.pool import REFUSED, Choice, Key, Pool, standing
 
 CHOICES: list[Choice] = ["health_aware", "round_robin", "least_used"]
 
@@ -188,3 +189,103 @@ def test_what_is_heard_of_models_is_bounded() -> None:
     assert len(list(key.facts())) == 1_024
     key.hear("rests", "m7", 60.0, "")
     assert key.until("rests", "m7") == 60.0
+
+
+def test_a_spent_key_is_asked_after_the_others_until_there_is_more() -> None:
+    keys = pool()
+    assert keys.keys[0].spends("m", 20.0, 1.0)
+    order = keys.order("m", 2.0)
+    assert (order.ready, order.spent, order.resting) == ([1, 2], [0], [])
+    assert keys.order("n", 2.0).ready == [0, 1, 2], "for another model nothing is known"
+    assert keys.order("m", 21.0).ready == [0, 1, 2]
+    assert not keys.calm(2.0)
+    assert keys.calm(21.0)
+
+
+def test_the_key_that_has_more_soonest_is_asked_first_of_those_that_are_spent() -> None:
+    keys = pool(count=2)
+    keys.keys[0].spends("m", 20.0, 1.0)
+    assert keys.able("m", 2.0)
+    keys.keys[1].spends("m", 10.0, 1.0)
+    assert keys.order("m", 2.0).spent == [1, 0]
+    assert not keys.able("m", 2.0)
+    assert not keys.exhausted("m", 2.0), "a forecast is not told as a fact"
+
+
+def test_only_a_later_attempt_shows_that_a_key_is_not_spent() -> None:
+    key = Key("1")
+    key.spends("m", 20.0, 5.0)
+    key.works("m", 5.0)
+    assert key.spent_until("m", 6.0) == 25.0
+    key.works("n", 6.0)
+    assert key.spent_until("m", 6.0) == 25.0
+    key.works("m", 5.5)
+    assert key.spent_until("m", 6.0) is None
+
+
+def test_the_same_forecast_is_no_news() -> None:
+    key = Key("1")
+    assert not key.spends("m", 0.02, 1.0), "the next request hardly comes sooner"
+    assert key.spends("m", 10.0, 1.0)
+    assert not key.spends("m", 9.0, 2.01)
+    key.works("m", 2.0)
+    assert key.spent_until("m", 3.0) == 11.0, "it was said again"
+    assert key.spends("m", 30.0, 3.0)
+    assert key.spends("m", 0.2, 40.0)
+
+
+def test_spent_keys_are_told_heard_and_revived() -> None:
+    one, two = Key("1"), Key("1")
+    one.spends("m", 20.0, 1.0)
+    assert list(one.facts()) == [("spent", "m")]
+    two.hear("spent", "m", one.until("spent", "m"), "", 1.0)
+    assert two.spent_until("m", 2.0) == 21.0
+    assert two.resting(2.0) == {"m": 19.0}
+    two.works("m", 0.5)
+    assert two.spent_until("m", 2.0) == 21.0
+    two.hear("spent", "m", 0.0, "", 3.0)
+    assert two.spent_until("m", 3.0) is None
+    one.revive()
+    assert one.unblemished(2.0)
+    for number in range(3_000):
+        one.spends(f"m{number}", 20.0, 1.0)
+    assert len(list(one.facts())) <= 1_024
+
+
+@pytest.mark.parametrize(
+    ("known", "word"),
+    [
+        ({}, "ready"),
+        ({"barred": {"m": 1.0}}, "barred"),
+        ({"barred": {"m": 1.0}, "resting": {"m": 1.0}}, "resting"),
+        ({"resting": {"m": 1.0}, "retired": "refused"}, "refused"),
+        ({"retired": "refused", "disabled": True}, "disabled"),
+    ],
+)
+def test_the_state_of_a_key_in_one_word(known: dict[str, Any], word: str) -> None:
+    nothing: dict[str, Any] = {"disabled": False, "retired": None, "resting": {}, "barred": {}}
+    assert standing(**{**nothing, **known}) == word
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (Outcome.KEY_PERMANENT, "refused"),
+        (Outcome.KEY_TRANSIENT, "resting"),
+        (Outcome.KEY_MODEL, "barred"),
+        (Outcome.SERVER, "ready"),
+    ],
+)
+def test_the_state_of_a_key(outcome: Outcome, state: str) -> None:
+    key = Key("id")
+    key.fails("gpt", outcome, 30.0, 100.0)
+    assert key.standing(101.0) == state
+    assert key.standing(1000.0) == "ready"
+
+
+def test_a_key_that_an_operator_has_disabled_is_no_barred_one() -> None:
+    key = Key("id")
+    key.fails("gpt", Outcome.KEY_MODEL, None, 100.0)
+    key.disabled = True
+    assert key.standing(101.0) == "disabled"
+    assert Key("other").standing(1.0, shut=True) == "disabled"

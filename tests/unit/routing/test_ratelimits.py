@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from dragoman.routing.ratelimits import LONGEST, Quota, least, quotas, rest, retry_after, seconds
+from dragoman.routing.ratelimits import (
+    LONGEST,
+    Quota,
+    hints,
+    least,
+    quotas,
+    rest,
+    retry_after,
+    seconds,
+    spent,
+)
+from dragoman.wire.headers import HeaderMap
 
 NOW = 1_763_587_140.0
 """2025-11-19T21:19:00Z"""
@@ -66,6 +77,156 @@ MISTRAL = {
 }
 DRAFT = {"RateLimit": '"burst";r=0;t=30, "day";r=90;t=4000'}
 FIRST_DRAFT = {"ratelimit-limit": "100, 100;w=60", "ratelimit-remaining": "0", "ratelimit-reset": "20"}
+
+"""Headers as they were recorded, or as the vendor's page shows them, with other amounts left."""
+OPENAI_IMAGES = {
+    "x-ratelimit-limit-input-images": "250000",
+    "x-ratelimit-limit-requests": "15000",
+    "x-ratelimit-limit-tokens": "40000000",
+    "x-ratelimit-remaining-input-images": "0",
+    "x-ratelimit-remaining-requests": "14999",
+    "x-ratelimit-remaining-tokens": "39999227",
+    "x-ratelimit-reset-input-images": "9s",
+    "x-ratelimit-reset-requests": "4ms",
+    "x-ratelimit-reset-tokens": "1ms",
+}
+OPENAI_BY_USAGE = {
+    "x-ratelimit-limit-tokens_usage_based": "250000",
+    "x-ratelimit-remaining-tokens_usage_based": "0",
+    "x-ratelimit-reset-tokens_usage_based": "36s",
+}
+ANTHROPIC_PLENTY = {
+    "anthropic-ratelimit-requests-limit": "4000",
+    "anthropic-ratelimit-requests-remaining": "3999",
+    "anthropic-ratelimit-requests-reset": "2025-11-19T21:19:05Z",
+    "retry-after": "55",
+}
+ANTHROPIC_PRIORITY = {
+    "anthropic-priority-ratelimit-input-tokens-limit": "10000",
+    "anthropic-priority-ratelimit-input-tokens-remaining": "0",
+    "anthropic-priority-ratelimit-input-tokens-reset": "2025-11-19T21:19:45Z",
+}
+AZURE_CALM = {
+    "x-ratelimit-abusepenalty-active": "False",
+    "x-ratelimit-key": "gpt-5.2_2025-12-11",
+    "x-ratelimit-limit-requests": "2500",
+    "x-ratelimit-remaining-requests": "2499",
+    "x-ratelimit-renewalperiod-requests": "60",
+    "x-ratelimit-reset-requests": "0",
+}
+AZURE_SPENT = {**AZURE_CALM, "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "17"}
+AZURE_UNKNOWN = {"x-ratelimit-remaining-tokens": "-1", "x-ratelimit-reset-tokens": "-1"}
+MISTRAL_WITHOUT_RESET = {
+    "x-ratelimit-limit-req-10-second": "60",
+    "x-ratelimit-remaining-req-10-second": "0",
+    "x-ratelimit-limit-tokens-month": "200000000000",
+    "x-ratelimit-remaining-tokens-month": "199999999970",
+    "x-ratelimit-tokens-query-cost": "10",
+}
+MISTRAL_OCR = {"x-ratelimit-remaining-ocr-pages-minute": "0", "x-ratelimit-reset-ocr-pages-minute": "20"}
+TOGETHER_TOKENS = {
+    "x-ratelimit": "false",
+    "x-ratelimit-limit": "30",
+    "x-ratelimit-remaining": "59",
+    "x-ratelimit-reset": "2",
+    "x-tokenlimit-limit": "3000",
+    "x-tokenlimit-remaining": "0",
+}
+COHERE_PLENTY = {
+    "x-ratelimit-limit": "10000000",
+    "x-ratelimit-remaining": "9999993",
+    "x-ratelimit-reset": "1763587200",
+}
+FIREWORKS = {
+    "x-ratelimit-limit-tokens-prompt": "60000",
+    "x-ratelimit-remaining-tokens-prompt": "0",
+    "x-ratelimit-limit-tokens-generated": "600",
+    "x-ratelimit-remaining-tokens-generated": "0",
+    "x-ratelimit-over-limit": "yes",
+}
+XAI = {
+    "x-ratelimit-limit-requests": "1800",
+    "x-ratelimit-remaining-requests": "0",
+    "x-ratelimit-limit-tokens": "10000000",
+    "x-ratelimit-remaining-tokens": "10000000",
+    "x-ratelimit-key": "grok-4-1-fast-non-reasoning",
+}
+HUGGING_FACE = {
+    "x-ratelimit-remaining-requests-day": "2879999",
+    "x-ratelimit-remaining-requests-minute": "0",
+    "x-ratelimit-remaining-tokens-day": "9223372036854767616",
+}
+HUGGING_FACE_HUB = {"ratelimit": '"api";r=0;t=55', "ratelimit-policy": '"fixed window";"api";q=500;w=300'}
+CLOUDFLARE = {"ratelimit": '"default";r=50;t=30', "ratelimit-policy": '"burst";q=100;w=60'}
+SAMBANOVA = {
+    "x-ratelimit-limit-requests": "60",
+    "x-ratelimit-remaining-requests": "59",
+    "x-ratelimit-reset-requests": "1s",
+    "x-ratelimit-limit-requests-day": "1500",
+    "x-ratelimit-remaining-requests-day": "0",
+    "x-ratelimit-reset-requests-day": "4h17m",
+}
+MIDDLE_DRAFT = {"ratelimit": "limit=100, remaining=0, reset=50"}
+NO_ALLOWANCE = {
+    "x-ratelimit-limit-requests": "0",
+    "x-ratelimit-remaining-requests": "0",
+    "x-ratelimit-reset-requests": "30s",
+}
+NONE_STATED = {"content-type": "application/json", "x-request-id": "0"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause"),
+    [
+        (OPENAI, 360.0),
+        (OPENAI_IMAGES, None),
+        (OPENAI_BY_USAGE, 36.0),
+        (ANTHROPIC, 45.0),
+        (ANTHROPIC_PLENTY, None),
+        (ANTHROPIC_PRIORITY, None),
+        (AZURE, None),
+        (AZURE_CALM, None),
+        (AZURE_SPENT, 17.0),
+        (AZURE_UNKNOWN, None),
+        (GROQ, 179.56),
+        (CEREBRAS, 33011.382867),
+        (MISTRAL, 46.0),
+        (MISTRAL_WITHOUT_RESET, None),
+        (MISTRAL_OCR, None),
+        (COHERE, 60.0),
+        (COHERE_PLENTY, None),
+        (OPENROUTER, 30.0),
+        (TOGETHER, 1.0),
+        (TOGETHER_TOKENS, 2.0),
+        (FIREWORKS, None),
+        (XAI, None),
+        (HUGGING_FACE, None),
+        (HUGGING_FACE_HUB, 55.0),
+        (CLOUDFLARE, None),
+        (SAMBANOVA, 15_420.0),
+        (DRAFT, 30.0),
+        (MIDDLE_DRAFT, 50.0),
+        (FIRST_DRAFT, 20.0),
+        (NO_ALLOWANCE, None),
+        (NONE_STATED, None),
+        ({}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "soon"}, None),
+        ({"x-ratelimit-remaining-tokens": "none", "x-ratelimit-reset-tokens": "5s"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "-1"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "2030-01-01T00:00:00Z"}, LONGEST),
+    ],
+)
+def test_what_an_answer_forecasts(headers: dict[str, str], pause: float | None) -> None:
+    assert spent(headers, NOW) == (None if pause is None else pytest.approx(pause))
+    if pause is not None:
+        assert hints({name.lower(): value for name, value in headers.items()})
+        assert hints(HeaderMap((name.lower().encode(), value.encode()) for name, value in headers.items()))
+
+
+def test_headers_without_a_plain_zero_are_not_read() -> None:
+    for headers in (ANTHROPIC_PLENTY, COHERE_PLENTY, {}):
+        assert not hints(headers)
+        assert not hints(HeaderMap((name.encode(), value.encode()) for name, value in headers.items()))
 
 
 @pytest.mark.parametrize(

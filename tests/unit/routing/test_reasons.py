@@ -92,3 +92,25 @@ def test_who_is_disabled_and_whose_provider_does_not_answer() -> None:
         Weighed("one/m", "bbbb", "disabled", None, "an operator has disabled it"),
         Weighed("own/m", None, "disabled", None, "an operator has disabled it"),
     )
+
+
+def test_a_key_with_nothing_left_is_named_with_the_end_of_that() -> None:
+    made = health()
+    made.spent("one", "1a", "m", 20.0, 0.0)
+    assert [(one.key_tail, one.state, one.seconds) for one in told(made, 5.0)] == [
+        ("bbbb", "ready", None),
+        ("cccc", "ready", None),
+        (None, "ready", None),
+        ("aaaa", "resting", 15.0),
+    ]
+
+
+def test_nobody_comes_after_others_for_no_time() -> None:
+    made = health()
+    for now in (0.0, 1.0, 2.0):
+        fails(made, Candidate(TWO, 0), "unavailable", now)
+    assert told(made, 7.0)[2] == Weighed("two/m", "cccc", "ready"), "it is due for a trial, in its own place"
+    made.began(Candidate(TWO, 0), 7.0)
+    assert told(made, 60.0)[3] == Weighed(
+        "two/m", "cccc", "failing", None, "3 failures in a row; another request tries it now"
+    )

@@ -245,3 +245,27 @@ def test_what_was_lost_is_mended_by_the_state_of_all() -> None:
     for worker in (one, two):
         worker.hears(together, 3.0)
         assert worker.order(4.0) == [("one", 1), ("own", 0)]
+
+
+def test_a_spent_key_is_told_and_heard_and_so_is_its_return() -> None:
+    one, two = Worker(), Worker()
+    one.now = 1.0
+    one.health.spent("one", "1a", "m", 20.0, 1.0)
+    assert one.sent == [Mark("spent", "1a", "m", 1.0, 21.0)]
+    two.hears(one.sent, 1.1)
+    assert two.order(2.0)[0] == ("one", 1)
+    assert not is_calm(two)
+    told = two.asks(Candidate(ONE, 0), 3.0)
+    assert [(mark.kind, mark.until) for mark in told] == [("spent", 0.0)]
+    one.hears(told, 3.1)
+    assert one.order(4.0)[0] == ("one", 0)
+
+
+def test_what_is_over_is_repeated_for_a_while_only() -> None:
+    one = Worker()
+    fails(one, TWO, 0.0, 1.0, 2.0)
+    one.asks(Candidate(TWO, 0), 10.0)
+    one.asks(Candidate(ONE, 0), 20.0, fault("rate_limit", 500.0))
+    assert [mark.kind for mark in one.sharing.state(50.0, 60.0)] == ["open", "rests"]
+    assert [mark.kind for mark in one.sharing.state(100.0, 60.0)] == ["rests"]
+    assert [mark.kind for mark in one.sharing.state(100.0)] == ["open", "rests"]

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from dragoman.seams.secret import Secret
+from dragoman.config.load import load
+from dragoman.seams.secret import Secret, secrets_in
 
 KEY = "sk-proj-0123456789abcdefWXYZ"
 
@@ -83,3 +84,16 @@ def test_reveal_and_truth() -> None:
     assert Secret(KEY).reveal() == KEY
     assert Secret(KEY)
     assert not Secret("")
+
+
+def test_the_secrets_of_a_configuration_are_found_wherever_they_stand() -> None:
+    settings = {
+        "providers": {
+            "up": {"base_url": "http://up.example", "keys": ["key-one-1"], "headers": {"x": "header-1"}}
+        },
+        "models": {"m": {"use": "up/m", "headers": {"y": "header-2"}}},
+        "auth": {"keys": [{"name": "ann", "key": "client-key-1234567"}]},
+    }
+    found = {secret.reveal() for secret in secrets_in(load(settings, {}).config)}
+    assert found >= {"key-one-1", "header-1", "header-2", "client-key-1234567"}
+    assert list(secrets_in([Secret("a"), {"b": Secret("b")}, "c", 1])) == [Secret("a"), Secret("b")]

@@ -19,7 +19,8 @@ from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.observe.finished import Trait, Wanted, place
 from dragoman.observe.trace import detail, newest_first, summary
-from dragoman.server.admin.redaction import Redaction, secrets_in
+from dragoman.seams.secret import secrets_in
+from dragoman.server.admin.redaction import Redaction
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
@@ -161,7 +162,7 @@ class ExchangesApi:
         return shown
 
     def _redaction(self) -> Redaction:
-        return Redaction(secrets_in(self._gateway.config))
+        return Redaction(secret.reveal() for secret in secrets_in(self._gateway.config))
 
 
 def _query(stated: Mapping[str, str]) -> Query:

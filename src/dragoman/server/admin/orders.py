@@ -69,6 +69,8 @@ class Orders:
         health = self._gateway.providers_health
         if order.do == "revive":
             health.revive(order.provider, order.key)
+            if order.key is None:
+                self._gateway.forget(order.provider)
         else:
             health.enable(order.provider, order.key, enabled=order.do == "enable")
 

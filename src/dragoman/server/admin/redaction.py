@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
-import msgspec
-
 from dragoman.dialects.failure import redact
-from dragoman.seams.secret import Secret
 
 REDACTED: Final = "[redacted]"
 _SHORTEST: Final = 8
@@ -72,18 +69,3 @@ class Redaction:
 
 def _hide(found: re.Match[str]) -> str:
     return (found[1] or found[3] or found[5]) + REDACTED
-
-
-def secrets_in(value: Any) -> Iterator[str]:
-    """All secrets within a value: a `Secret`, or a struct, mapping or sequence that contains some."""
-    if isinstance(value, Secret):
-        yield value.reveal()
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from secrets_in(getattr(value, name))
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from secrets_in(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from secrets_in(inner)

@@ -11,7 +11,7 @@ import msgspec
 
 from dragoman.exchange import Exchange
 from dragoman.routing.health import Health
-from dragoman.routing.pool import Key
+from dragoman.routing.pool import Key, Standing, standing
 
 Seconds = dict[str, float]
 
@@ -60,7 +60,7 @@ def look(names: Iterable[str], health: Health, exchanges: Iterable[Exchange], no
         pool = health.pools.get(name)
         keys = {} if pool is None else {key.id: _seen(key, now) for key in pool.keys}
         breakers = {one: _breaker(health, one, now) for one in health.breakers.known(name)}
-        unanswered = health.breakers.down.get(name, now) - now
+        unanswered = health.breakers.down_until(name) - now
         found[name] = Seen(0, keys, breakers, _rounded(max(0.0, unanswered)))
     for exchange in exchanges:
         if not exchange.attempts or (attempt := exchange.attempts[-1]).ended is not None:
@@ -69,11 +69,8 @@ def look(names: Iterable[str], health: Health, exchanges: Iterable[Exchange], no
         if (seen := found.get(provider)) is None:
             continue
         seen.running += 1
-        pool = health.pools.get(provider)
-        for key in () if pool is None else pool.keys:
-            if key.tail == attempt.key_tail:
-                seen.keys[key.id].running += 1
-                break
+        if (key := seen.keys.get(attempt.key_id)) is not None:
+            key.running += 1
     return found
 
 
@@ -138,19 +135,17 @@ def _all_rounded(seconds: Mapping[str, float]) -> Seconds:
 
 # As clients read it ------------------------------------------------------------------------------
 
-KeyStatus = Literal["ok", "resting", "refused", "barred", "disabled"]
-
 
 class KeyState(msgspec.Struct):
     """One key of a provider. `state` is the worst that is known: `disabled` (by an operator), `refused` (by
-    the provider), `resting` (at its rate limit for some model), `barred` (from some model), `ok`.
+    the provider), `resting` (at its rate limit for some model), `barred` (from some model), `ready`.
     """
 
     id: Annotated[
         str, msgspec.Meta(description="Stays the same while the key does. It does not tell the key.")
     ]
     key: Annotated[str | None, msgspec.Meta(description="The last characters, `…` before them; null = none.")]
-    state: KeyStatus
+    state: Standing
     enabled: bool
     running: Annotated[int, msgspec.Meta(description="Calls that run with it.")]
     resting: Annotated[Seconds, msgspec.Meta(description="By model, the seconds until it is asked again.")]
@@ -218,15 +213,7 @@ class ProviderList(msgspec.Struct):
 
 def key_state(key: Key, seen: KeySeen) -> KeyState:
     """A key as clients read it. Whether it is enabled is the same on all workers; the rest is in `seen`."""
-    state: KeyStatus = "ok"
-    if key.disabled:
-        state = "disabled"
-    elif seen.retired is not None:
-        state = "refused"
-    elif seen.resting:
-        state = "resting"
-    elif seen.barred:
-        state = "barred"
+    state = standing(disabled=key.disabled, retired=seen.retired, resting=seen.resting, barred=seen.barred)
     return KeyState(
         key.id,
         None if key.tail is None else f"…{key.tail}",

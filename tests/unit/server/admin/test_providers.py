@@ -33,8 +33,8 @@ async def test_a_provider_with_its_keys(desk: Desk) -> None:
     assert (up["vendor"], up["base_url"], up["dialects"]) == (None, "http://127.0.0.1:9/v1", ["openai_chat"])
     assert up["models"] == ["both"]
     assert [(key["key"], key["state"], key["enabled"]) for key in up["keys"]] == [
-        ("…aaaa", "ok", True),
-        ("…bbbb", "ok", True),
+        ("…aaaa", "ready", True),
+        ("…bbbb", "ready", True),
     ]
     assert (await desk.get("/admin/providers/own")).body["keys"] == []
     missing = await desk.get("/admin/providers/none")
@@ -60,10 +60,10 @@ async def test_what_is_learnt_is_shown_and_can_be_forgotten(desk: Desk) -> None:
     assert 250 < up["keys"][1]["resting"]["m"] <= 300
     assert [(one["deployment"], one["state"]) for one in up["breakers"]] == [("up/m", "open")]
     one = (await desk.post(f"{UP}/keys/{first.id}/revive")).body
-    assert [key["state"] for key in one["keys"]] == ["ok", "resting"]
+    assert [key["state"] for key in one["keys"]] == ["ready", "resting"]
     assert len(one["breakers"]) == 1
     up = (await desk.post(f"{UP}/revive")).body
-    assert ([key["state"] for key in up["keys"]], up["breakers"]) == (["ok", "ok"], [])
+    assert ([key["state"] for key in up["keys"]], up["breakers"]) == (["ready", "ready"], [])
     assert list(health.breakers.states) == ["other/m"]
 
 
@@ -85,13 +85,13 @@ async def test_a_disabled_provider_is_left_out_and_the_next_one_is_asked(desk: D
 
 async def test_a_disabled_key_is_left_out(desk: Desk) -> None:
     first, second = desk.gateway.providers_health.pools["up"].keys
-    for key, states in ((first, ["disabled", "ok"]), (second, ["disabled", "disabled"])):
+    for key, states in ((first, ["disabled", "ready"]), (second, ["disabled", "disabled"])):
         told = (await desk.post(f"{UP}/keys/{key.id}/disable")).body
         assert [one["state"] for one in told["keys"]] == states
     only = await desk.chat("up/m")
     assert (only.status, only.error["code"]) == (503, "provider_disabled")
     told = (await desk.post(f"{UP}/keys/{first.id}/enable")).body
-    assert [one["state"] for one in told["keys"]] == ["ok", "disabled"]
+    assert [one["state"] for one in told["keys"]] == ["ready", "disabled"]
     missing = await desk.post(f"{UP}/keys/none/enable")
     assert (missing.status, missing.error["code"], missing.error["param"]) == (404, "key_not_found", "key")
 

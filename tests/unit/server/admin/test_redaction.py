@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dragoman.config.load import load
-from dragoman.seams.secret import Secret
-from dragoman.server.admin.redaction import Redaction, secrets_in
+from dragoman.server.admin.redaction import Redaction
 
 KNOWN = "a-secret-without-any-form"
 
@@ -67,16 +65,3 @@ def test_very_short_ones_are_words() -> None:
 def test_all_texts_of_a_value() -> None:
     shown = Redaction([KNOWN]).value({"a": [KNOWN, 1, None, {"b": (KNOWN,)}], KNOWN: True})
     assert shown == {"a": ["[redacted]", 1, None, {"b": ["[redacted]"]}], KNOWN: True}
-
-
-def test_the_secrets_of_a_configuration_are_found_wherever_they_stand() -> None:
-    settings = {
-        "providers": {
-            "up": {"base_url": "http://up.example", "keys": ["key-one-1"], "headers": {"x": "header-1"}}
-        },
-        "models": {"m": {"use": "up/m", "headers": {"y": "header-2"}}},
-        "auth": {"keys": [{"name": "ann", "key": "client-key-1234567"}]},
-    }
-    found = set(secrets_in(load(settings, {}).config))
-    assert found >= {"key-one-1", "header-1", "header-2", "client-key-1234567"}
-    assert set(secrets_in([Secret("a"), {"b": Secret("b")}, "c", 1])) == {"a", "b"}

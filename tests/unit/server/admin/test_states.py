@@ -17,15 +17,15 @@ from dragoman.server.admin.states import (
 )
 
 
-def exchange(deployment: str, tail: str | None, ended: float | None = None) -> Exchange:
+def exchange(deployment: str, key: str, ended: float | None = None) -> Exchange:
     made = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", 0.0, 0.0)
-    made.attempts = [AttemptRecord("a", deployment, tail, "relay", 0.0, ended=ended)]
+    made.attempts = [AttemptRecord("a", deployment, "aaaa", "relay", 0.0, ended=ended, key_id=key)]
     return made
 
 
 def test_what_is_known_against_keys_and_deployments() -> None:
     health = Health()
-    health.pools = {"up": Pool([Key("1", "aaaa"), Key("2", "bbbb")])}
+    health.pools = {"up": Pool([Key("1", "aaaa"), Key("2", "aaaa")])}
     first, second = health.pools["up"].keys
     first.fails("m", Outcome.KEY_TRANSIENT, 20.0, 100.0)
     first.fails("n", Outcome.KEY_MODEL, None, 100.0)
@@ -34,7 +34,7 @@ def test_what_is_known_against_keys_and_deployments() -> None:
         health.breakers.failed("up/m", Outcome.SERVER, now)
     health.breakers.failed("other/m", Outcome.SERVER, 100.0)
     health.breakers.checked("own", 100.0, 190.0)
-    running = [exchange("up/m", "bbbb"), exchange("up/m", "bbbb", 1.0), exchange("own/m", None)]
+    running = [exchange("up/m", "2"), exchange("up/m", "2", 1.0), exchange("own/m", "")]
     found = look(["up", "own"], health, running, 105.0)
     assert found["up"].keys["1"] == KeySeen(resting={"m": 15.0}, barred={"n": 595.0})
     assert found["up"].keys["2"] == KeySeen(1, Outcome.KEY_PERMANENT.value, 595.0)
@@ -57,7 +57,7 @@ def test_what_any_worker_knows_counts() -> None:
 
 def test_the_state_of_a_key_is_the_worst_that_is_known() -> None:
     key = Key("1", "aaaa")
-    assert key_state(key, KeySeen()).state == "ok"
+    assert key_state(key, KeySeen()).state == "ready"
     assert key_state(key, KeySeen(barred={"m": 1.0})).state == "barred"
     assert key_state(key, KeySeen(barred={"m": 1.0}, resting={"m": 1.0})).state == "resting"
     assert key_state(key, KeySeen(retired="no", resting={"m": 1.0})).state == "refused"

@@ -1,0 +1,46 @@
+"""Which events are written to the log: a deployment that fails and recovers all the time is not told each
+time. Pure, told the time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from dragoman.routing.event import Event
+
+EVERY: Final = 60.0
+"""Seconds in which the same kind of event about the same subject is logged once."""
+_MOST: Final = 1_024
+"""The most subjects that are remembered; one more makes it forget all of them."""
+
+
+class _Line(msgspec.Struct):
+    """The latest line about a subject. at: when it was logged. since: how many events came after it."""
+
+    at: float
+    since: int = 0
+
+
+class Repeats:
+    """The lines of one process for its log."""
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[str | None, ...], _Line] = {}
+
+    def of(self, event: Event, now: float) -> str | None:
+        """The line for an event, with the number of those that were left out before it; None = the event is
+        left out. now: monotonic seconds.
+        """
+        subject = (event.kind, event.provider, event.deployment, event.key)
+        before = self._lines.get(subject)
+        if before is not None and now - before.at < EVERY:
+            before.since += 1
+            return None
+        if len(self._lines) >= _MOST:
+            self._lines.clear()
+        self._lines[subject] = _Line(now)
+        if before is None or not before.since:
+            return event.message
+        return f"{event.message} (and {before.since} more times in the last {now - before.at:.0f} s)"
