@@ -1,7 +1,7 @@
 """Errors in Ollama's form, `{"error": "text"}`, decoded and encoded.
 
 A client gets only the text and the status. If these do not show the kind of the failure, as in a line of a
-stream, which has no status, the gateway adds it as `code`. It adds the id of the request as `error_id`. Ollama's
+stream, which has no status, the gateway adds it as `code`, and the id of the request as `error_id`. Ollama's
 clients ignore both.
 
 Specification: https://docs.ollama.com/api/errors

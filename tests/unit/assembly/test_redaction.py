@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dragoman.assembly.redaction import Redaction, secrets_in
 from dragoman.config.load import load
 from dragoman.seams.secret import Secret
-from dragoman.server.admin.redaction import Redaction, secrets_in
 
 KNOWN = "a-secret-without-any-form"
 
