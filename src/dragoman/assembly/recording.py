@@ -41,8 +41,8 @@ WAITING_BYTES: Final = 32_000_000
 _PAUSES: Final = 1.0, 30.0
 """Seconds before a failed write is tried again: at first, and at most. Each pause is twice the one before."""
 _BREATH: Final = 0.0002
-"""Seconds between two traces for which the thread leaves the interpreter to the event loop."""
-_FAREWELL: Final = 2.0
+"""Seconds for which the thread leaves the interpreter to the event loop, after each trace and each few kB."""
+_FAREWELL: Final = 5.0
 """Seconds in which a gateway that closes writes the exchanges that wait."""
 _FAST: Final = 1
 """The level of compression: a trace becomes 4 times as small in 20 µs."""
@@ -57,7 +57,7 @@ class Recording:
         """Why the latest write failed; None = it did not."""
         self._store = store
         self._worker = 1
-        self._redaction = Redaction()
+        self._redaction = Redaction((), _breathe)
         self._metrics: Metrics | None = None
         self._waiting: deque[Exchange] = deque()
         self._size = 0
@@ -73,7 +73,7 @@ class Recording:
         """From now on state this number of the worker in traces, remove these secrets from all that is
         stored, and count in `metrics` (None = nowhere) what was stored and dropped.
         """
-        self._worker, self._redaction, self._metrics = worker, Redaction(secrets), metrics
+        self._worker, self._redaction, self._metrics = worker, Redaction(secrets, _breathe), metrics
 
     def note(self, exchange: Exchange) -> None:
         """Have an exchange stored that has ended. Health probes and lists are not stored."""
@@ -202,8 +202,12 @@ class Recording:
                 made.append(stored_form(exchange, worker, redaction))
             except Exception:  # one that is odd must not keep the others from being stored
                 log.exception("exchange %s cannot be stored", exchange.id)
-            time.sleep(_BREATH)
+            _breathe()
         return made
+
+
+def _breathe() -> None:
+    time.sleep(_BREATH)
 
 
 def stored_form(exchange: Exchange, worker: int, redaction: Redaction) -> StoredExchange:

@@ -7,6 +7,7 @@ looks like a key is removed from all texts.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, get_args
@@ -121,7 +122,7 @@ class ExchangesApi:
             lines = await recording.listed(page.wanted, page.before, page.limit)
         except StoreFailed as failed:
             return [], str(failed)
-        return self._redaction().value(lines), None
+        return await asyncio.to_thread(self._redaction().value, lines), None
 
     async def one(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the trace of one exchange. Raises RequestFailed (404; 503 if the store cannot be read)."""
@@ -158,7 +159,7 @@ class ExchangesApi:
                 stored = await recording.find(id_)
             except StoreFailed as failed:
                 raise RequestFailed(_unreadable(failed)) from failed
-            found = [] if stored is None else [self._redaction().value(stored)]
+            found = [] if stored is None else [await asyncio.to_thread(self._redaction().value, stored)]
         return max(found, key=lambda one: float(one["created_at"]), default=None)
 
     async def _asked(self, subject: str, value: Any) -> list[Any]:

@@ -124,7 +124,9 @@ async def test_the_usual_filters_use_indexes(tmp_path: Path, store: SqlExchanges
         "status >= 400 AND status BETWEEN 404 AND 404",
         "created <= 5",
     ):
-        text = f"EXPLAIN QUERY PLAN SELECT line FROM exchanges WHERE {condition} ORDER BY created DESC, id DESC"  # noqa: S608
+        text = (
+            f"EXPLAIN QUERY PLAN SELECT line FROM exchanges WHERE {condition} ORDER BY created DESC, id DESC"
+        )
         plan = " ".join(row[3] for row in database.execute(text))
         assert "INDEX" in plan, (condition, plan)
         assert "SCAN exchanges" not in plan.replace("SCAN exchanges USING INDEX", ""), (condition, plan)
@@ -149,7 +151,9 @@ async def test_the_size_is_bounded_and_the_largest_client_loses_its_oldest(tmp_p
     database = sqlite3.connect(tmp_path / "small.db")
     assert database.execute("SELECT sum(size) FROM exchanges").fetchone()[0] <= 50_000
     sizes = "SELECT sum(size) FROM shares WHERE kind = 'exchanges'"
-    assert database.execute(sizes).fetchone() == database.execute("SELECT sum(size) FROM exchanges").fetchone()
+    assert (
+        database.execute(sizes).fetchone() == database.execute("SELECT sum(size) FROM exchanges").fetchone()
+    )
     database.close()
     await store.close()
 
