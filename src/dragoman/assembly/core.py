@@ -594,8 +594,7 @@ class Core:
             state["reporting"] = 1 + len(told)
             state["keeper"] = msgspec.structs.asdict(self.peers.keeper())
             state["bounds"] = figures.bounds
-            if self.recording is not None:
-                state["exchanges"] = self.recording.state()
+            state["exchanges"] = None if self.recording is None else self.recording.state()
             state["config"] = self.reloads.state()
             if figures.connections is not None:
                 state["connections"] = figures.connections
