@@ -69,6 +69,6 @@ MISSING_MODEL = "you must provide a model parameter, or the operator sets defaul
 def test_the_examples_are_what_clients_get() -> None:
     fault = ir.Fault("invalid_request", MISSING_MODEL, param="model")
     shown = [msgspec.json.decode(text) for text in _EXAMPLE.findall(errors_page.PAGE.read_text("utf-8"))]
-    for face, request_id in (("openai_chat", None), ("anthropic", "req_…")):
-        _, _, body = DIALECTS[face].errors.encode(fault, request_id)
+    for face in ("openai_chat", "anthropic"):
+        _, _, body = DIALECTS[face].errors.encode(fault, "req_…")
         assert msgspec.json.decode(body) in shown

@@ -34,9 +34,11 @@ class Answered(msgspec.Struct, frozen=True):
 
     @property
     def error(self) -> dict[str, Any]:
-        """The error object, which has OpenAI's four members and no others."""
-        assert list(self.body) == ["error"]
-        error: dict[str, Any] = self.body["error"]
+        """OpenAI's four members of the error object. Beside them, it has only the id of the header."""
+        body = self.body
+        assert list(body) == ["error"]
+        error: dict[str, Any] = body["error"]
+        assert error.pop("error_id") == self.headers["x-request-id"]
         assert set(error) == {"message", "type", "param", "code"}
         assert error["message"]
         return error

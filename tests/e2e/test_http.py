@@ -104,7 +104,7 @@ async def test_bad_values_name_their_parameter_before_anything_upstream(
     status, body, response = await site.chat(**fields)
     error = body["error"]
     assert (status, error["type"]) == (400, "invalid_request_error")
-    assert set(error) == {"message", "type", "param", "code"}
+    assert set(error) == {"message", "type", "param", "code", "error_id"}
     assert error["param"] is not None
     assert error["param"].startswith(param)
     assert error["message"]
@@ -357,4 +357,4 @@ async def test_no_body_whatsoever_breaks_the_server(site: Site, batch: list[Any]
         status, answer, _ = await site.call("POST", CHAT, json=body)
         assert status in {200, 400, 404}
         if status != 200:
-            assert set(answer["error"]) == {"message", "type", "param", "code"}
+            assert set(answer["error"]) == {"message", "type", "param", "code", "error_id"}

@@ -291,7 +291,7 @@ def told(raw: bytes) -> dict[str, Any]:
     errors = [event["error"] for event in stream if isinstance(event, dict) and "error" in event]
     assert len(errors) == 1
     assert "error" in stream[-1]
-    assert set(errors[0]) == {"message", "type", "param", "code"}
+    assert set(errors[0]) == {"message", "type", "param", "code", "error_id"}
     assert errors[0]["message"]
     assert "[DONE]" not in stream
     assert finishes(stream) == []

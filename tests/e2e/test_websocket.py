@@ -151,6 +151,7 @@ async def test_errors_keep_the_socket_open(serve: Serve) -> None:
             await socket.send(message)
             event = await heard(socket)
             assert (event["type"], event["status"]) == ("error", status), message
+            assert event["error"].pop("error_id") == exchanges[-1].request_id
             assert set(event["error"]) == {"message", "type", "param", "code"}
             assert event["error"]["param"] == param
             assert event["headers"]["x-request-id"] == exchanges[-1].request_id

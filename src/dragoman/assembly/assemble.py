@@ -20,6 +20,7 @@ from dragoman.assembly.providers import (
     transport_of,
     wire_upstream,
 )
+from dragoman.assembly.recording import Recording
 from dragoman.capacity.space import Space
 from dragoman.config.egress import Egress
 from dragoman.config.load import Loaded
@@ -35,7 +36,7 @@ from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.tasks import spawn
 from dragoman.state.store import Store
 from dragoman.stores.limits import Limits
-from dragoman.stores.open import open_store
+from dragoman.stores.open import open_exchanges, open_store
 from dragoman.stores.sweep import keep_swept
 from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.local.upstream import LocalUpstream
@@ -49,7 +50,8 @@ class Assembly(msgspec.Struct, frozen=True):
     """The running parts of one configuration; replaced as a whole by those of the next one.
 
     upstreams: all, by name. providers: those of configured providers that no upstream made in code replaces.
-    passages: for providers whose resources are passed through. parts: what the next configuration may go on
+    passages: for providers whose resources are passed through. recording: stores finished exchanges, None =
+    they are not stored. parts: what the next configuration may go on
     using, and what has to be closed.
     """
 
@@ -62,6 +64,7 @@ class Assembly(msgspec.Struct, frozen=True):
     fetcher: Fetcher
     deadlines: Deadlines
     store: Store
+    recording: Recording | None
     parts: Parts
 
     async def close(self) -> None:
@@ -117,6 +120,7 @@ def _assembled(
         lambda store: store.close(),
     )
     parts.take("sweeping", store, lambda: spawn(keep_swept(store, seams), "sweeping the store"), _stop)
+    recording = _recording(loaded, parts, seams)
     space = parts.hold(
         "answer space", config.server.answer_space, lambda: Space(config.server.answer_space, CROWDED)
     )
@@ -181,8 +185,21 @@ def _assembled(
         fetcher=fetcher,
         deadlines=deadlines,
         store=store,
+        recording=recording,
         parts=parts,
     )
+
+
+def _recording(loaded: Loaded, parts: Parts, seams: Seams) -> Recording | None:
+    """What stores finished exchanges, if the setting `trace.store` wants it."""
+    trace, home = loaded.config.trace, loaded.home
+    stated = trace.store, home, trace.store_size, trace.store_ttl
+    made = open_exchanges(*stated, seams)
+    if made is None:
+        return None
+    store = parts.take("exchanges", stated, lambda: made, lambda store: store.close())
+    parts.take("sweeping exchanges", store, lambda: spawn(keep_swept(store, seams), "sweeping"), _stop)
+    return parts.take("recording", store, lambda: Recording(store), Recording.close)
 
 
 def _wire(provider: Provider, transport: Transport, limits: AnswerLimits, outside: _Outside) -> WireUpstream:

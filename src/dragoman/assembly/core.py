@@ -25,6 +25,7 @@ from dragoman.assembly.health import adopt
 from dragoman.assembly.metrics import know, of_gateway, of_process, outcome_of
 from dragoman.assembly.names import limits_of, made_under
 from dragoman.assembly.parts import Part
+from dragoman.assembly.recording import Recording
 from dragoman.assembly.reload import Outcome, Reloads
 from dragoman.assembly.sharing import share
 from dragoman.assembly.store_health import store_health
@@ -57,6 +58,7 @@ from dragoman.routing.route import Deployment, Entry, Model, Route
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.peers import Peers
+from dragoman.seams.secret import secrets_in
 from dragoman.stores.open import located
 from dragoman.turns.background import Background
 from dragoman.turns.keeping import Keeping
@@ -157,6 +159,8 @@ class Core:
         trace = self.config.trace
         self.finished = Finished(trace.keep, trace.max_size, trace.max_body if trace.bodies else 0)
         """The latest finished exchanges, for traces."""
+        self.recording: Recording | None = None
+        """Stores finished exchanges; None = they are not stored."""
         self._sessions: int | None = None
         self.keeping: Keeping
         """Stores and reads responses, conversations and stored chat completions; set by `start`."""
@@ -277,9 +281,12 @@ class Core:
         self.peers.hand("alert", alert_of(event, self.seams.now()))
 
     def _attend(self, assembly: Assembly) -> None:
-        """Begin the duties that only one process of a machine may have, with these parts, and end those of
-        the parts before.
+        """Store finished exchanges with these parts, and begin the duties that only one process of a machine
+        may have; end those of the parts before.
         """
+        self.recording = assembly.recording
+        if self.recording is not None:
+            self.recording.adopt(self.worker, (one.reveal() for one in secrets_in(self.config)), self.metrics)
         if self._checks is not None:
             self._checks.stop()
             self._checks = None
@@ -552,6 +559,8 @@ class Core:
         if self.metrics is not None:
             self.metrics.note(exchange)
         self.finished.note(exchange)
+        if self.recording is not None:
+            self.recording.note(exchange)
         if exchange.fault is not None or len(exchange.attempts) > 1:
             self.bounds(exchange)
         for observer in self._observers:
@@ -589,6 +598,7 @@ class Core:
             state["reporting"] = 1 + len(told)
             state["keeper"] = msgspec.structs.asdict(self.peers.keeper())
             state["bounds"] = figures.bounds
+            state["exchanges"] = None if self.recording is None else self.recording.state()
             state["config"] = self.reloads.state()
             if figures.connections is not None:
                 state["connections"] = figures.connections

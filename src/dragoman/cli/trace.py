@@ -29,6 +29,7 @@ _SHORT: Final = 11
 )
 @click.argument("id_", metavar="[ID]", required=False)
 @click.option("--failed", is_flag=True, help="Only requests that failed.")
+@click.option("--error", help="Only those with this error: its code, as `rate_limit_exceeded`.")
 @click.option("--client", help="Only those of this client: the name of its key.")
 @click.option("--model", help="Only those for this model name.")
 @click.option("--last", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
@@ -41,6 +42,7 @@ def command(
     id_: str | None,
     *,
     failed: bool,
+    error: str | None,
     client: str | None,
     model: str | None,
     last: int,
@@ -50,17 +52,18 @@ def command(
 ) -> None:
     """Show who could answer a request, who was called and why not, and how it ended.
 
-    ID is the header x-request-id of the answer, `id` or `request_id` of the log, or their beginning. Without
-    an ID: a table of the latest requests.
+    ID is the error_id of an error, the header x-request-id of an answer, `id` or `request_id` of the log, or
+    the beginning of one of them. Without an ID: a table of the latest requests.
     """
     from dragoman.cli.admin_target import target
 
-    if id_ is not None and (failed or client or model):
+    if id_ is not None and (failed or error or client or model):
         hint = "leave out the ID, or the other options"
         raise Failure(MISUSE, "an ID names one request already", hint=hint)
     there = target(terminal, file, url, key)
     if id_ is None:
-        wanted = {"has": "error" if failed else None, "client": client, "model": model, "limit": str(last)}
+        has = "error" if failed else None
+        wanted = {"has": has, "error": error, "client": client, "model": model, "limit": str(last)}
         rows = asyncio.run(_listed(there, {name: value for name, value in wanted.items() if value}))
         _show_all(terminal, rows)
         return

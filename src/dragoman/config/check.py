@@ -160,13 +160,19 @@ class _Checker:
                 self.run_rule(f"server.cors_origins[{index}]", web_origin, origin)
         for index, entry in enumerate(server.shared_addresses):
             self.run_rule(f"server.shared_addresses[{index}]", addresses, entry)
-        if (stated := self.config.stores.sql) is not None:
-            try:
-                database(stated)
-            except ValueError as error:
-                self.problem("stores.sql", str(error), DATABASE_HINT)
+        for name, stated in (
+            ("stores.sql", self.config.stores.sql),
+            ("trace.store", self.config.trace.store),
+        ):
+            self.database(name, stated)
         if server.workers > 1 and self.config.stores.sql == "memory":
             self.problem("server.workers", "several workers need a shared database", "stores.sql: sqlite")
+
+    def database(self, name: str, stated: str | None) -> None:
+        try:
+            database(stated or "memory")
+        except ValueError as error:
+            self.problem(name, str(error), DATABASE_HINT)
 
     def auth(self) -> None:
         auth = self.config.auth

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from dragoman.config.scalars import Size
+from dragoman.config.scalars import Duration, Size
 from dragoman.config.section import Section, about
 
 
 class Trace(Section, frozen=True):
-    """Traces of the latest finished requests, which each worker keeps in memory: who asked for what, who was
-    called or not and why, times, losses and usage.
+    """Traces of the latest finished requests, which each worker keeps in memory; a database keeps them longer
+    if `store` is set: who asked for what, who was called or not and why, times, losses and usage.
     """
 
     keep: Annotated[int, about(env="DRAGOMAN_TRACE_KEEP", unit="requests", ge=0, le=1_000_000)] = 1000
@@ -18,9 +18,20 @@ class Trace(Section, frozen=True):
     0 = none."""
     bodies: Annotated[bool, about(env="DRAGOMAN_TRACE_BODIES")] = False
     """Whether the bodies of requests and responses are kept, too: what users and models said, in plain text.
-    Whatever looks like a key is replaced where they are shown. Forms, files, sound and WebSocket messages are
-    never kept."""
+    Whatever looks like a key is replaced where they are shown, and before they are stored. Forms, files,
+    sound and WebSocket messages are never kept."""
     max_body: Size = Size(64_000)
     """How much of each body is kept."""
     max_size: Size = Size(64_000_000)
     """The size of all kept bodies together, in each worker. The oldest are dropped first."""
+    store: Annotated[
+        str | None, about(env="DRAGOMAN_TRACE_STORE", default="requests are kept in memory only")
+    ] = None
+    """Where finished requests are stored, so that a restart does not forget them: `sqlite` keeps them in the
+    file `exchanges.db` in Dragoman's own folder; a URL chooses the file:
+    `sqlite:////var/lib/dragoman/exchanges.db`. The file is not encrypted. Needs the extra `sql`."""
+    store_ttl: Duration = Duration(7 * 86400)
+    """How long a finished request is stored."""
+    store_size: Size = Size(1_000_000_000)
+    """The total size of all stored requests. When it is reached, the client with the most data loses its
+    oldest ones. A request without bodies takes about 3 kB."""

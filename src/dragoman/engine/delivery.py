@@ -237,7 +237,8 @@ class Delivery:
     # --- Failures ----------------------------------------------------------------------------------
 
     def last_words(self, fault: ir.Fault) -> bytes:
-        """The bytes that tell `fault` to the client inside a stream."""
+        """The bytes that tell `fault`, and the request's id, to the client inside a stream."""
+        fault = fault.known_as(self._exchange.request_id)
         if self.failing is not None:
             return self.failing(fault)
         assert self.asked is not None
@@ -245,9 +246,10 @@ class Delivery:
 
     async def fail(self, fault: ir.Fault) -> None:
         """Send the final failure: before the headers as a whole answer, of which the turn is told; after them
-        inside the stream, or not at all if the stream cannot carry it (audio).
+        inside the stream, or not at all if the stream cannot carry it (audio). It tells the request's id.
         """
         exchange, client, asked = self._exchange, self.client, self.asked
+        fault = fault.known_as(exchange.request_id)
         if not client.begun:
             if self.turn is not None:
                 self.turn.failed()

@@ -260,6 +260,8 @@ class OperationAnswer:
 def told_in_band(fault: ir.Fault) -> bytes:
     """A failure as the last event of a stream, in the form of OpenAI's operations."""
     error = {"type": fault.kind, "code": fault.code, "message": fault.message, "param": fault.param}
+    if fault.error_id is not None:
+        error["error_id"] = fault.error_id
     return b"event: error\ndata: " + encode({"type": "error", "error": error}) + b"\n\n"
 
 

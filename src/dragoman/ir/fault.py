@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
+
+import msgspec
 
 from dragoman.ir.blocks import Extra, Value
 
@@ -66,7 +68,8 @@ class Fault(Value, frozen=True):
     (`messages[0].content`). type: the upstream's own error type, as stated. status: the upstream's HTTP
     status, or the one that an error in its stream states; None = neither. retry_after: seconds to wait before
     the next attempt, None = unstated. blame: who has to change something so that the request works. extra:
-    the other members of the upstream's error object, by dialect.
+    the other members of the upstream's error object, by dialect. error_id: the id of the request, by which
+    the gateway's log and traces find this failure; set just before a client is told, None = not told.
     """
 
     kind: Kind
@@ -78,6 +81,11 @@ class Fault(Value, frozen=True):
     retry_after: float | None = None
     blame: Literal["client", "upstream", "gateway"] = "client"
     extra: Extra = None
+    error_id: str | None = None
+
+    def known_as(self, id_: str | None) -> Self:
+        """The same fault with this `error_id`. id_: None or "" = the request has no id."""
+        return msgspec.structs.replace(self, error_id=id_) if id_ else self
 
     @property
     def http_status(self) -> int:

@@ -150,6 +150,14 @@ BOUNDS: Final = Family(
     most=100,
 )
 
+RECORDED: Final = Family(
+    "dragoman_exchanges_recorded_total",
+    "counter",
+    "Finished requests for the store of trace.store: stored, or dropped because it was too slow or gone.",
+    ("result",),
+    parts=("stored", "dropped"),
+)
+
 RUNNING: Final = Family("dragoman_requests_running", "gauge", "Requests that run now.", now=True)
 STREAMS: Final = Family("dragoman_streams_active", "gauge", "Streamed answers that run now.", now=True)
 CONNECTIONS: Final = Family("dragoman_connections_open", "gauge", "Open connections of clients.", now=True)
@@ -254,7 +262,7 @@ UNCOLLECTABLE: Final = Family(
 
 FAMILIES: Final = (
     *(HTTP_REQUESTS, HTTP_SECONDS, REQUESTS, REQUEST_ERRORS, LOSSES, OVERHEAD, FIRST_TOKEN, TOKENS),
-    *(SENT, CALLS, OUTCOMES, ERRORS, FAILOVERS, BOUNDS),
+    *(SENT, CALLS, OUTCOMES, ERRORS, FAILOVERS, BOUNDS, RECORDED),
     *(RUNNING, STREAMS, CONNECTIONS, CONNECTION_LIMIT, WAITING, SESSIONS, KEYS, BREAKERS, UNANSWERED),
     *(UPTIME, BUILD, WORKERS, REPORTING),
     *(CPU, RESIDENT, VIRTUAL, STARTED, OPEN_FILES, MOST_FILES),

@@ -37,7 +37,8 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which exchanges are wanted; each field that is not None has to match.
 
     client, model: equal. deployment, provider: of one of the attempts. status: `404`, or `4xx` for a class.
-    end: the beginning of the end (`upstream`, `client/stream`). since, until: Unix seconds of the beginning.
+    error: the code of the error, or its kind if it has no code. end: the beginning of the end (`upstream`,
+    `client/stream`). since, until: Unix seconds of the beginning.
     has: all of these. q: the beginning of the exchange's id, or a part of the request's.
     """
 
@@ -46,6 +47,7 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     deployment: str | None = None
     provider: str | None = None
     status: str | None = None
+    error: str | None = None
     end: str | None = None
     since: float | None = None
     until: float | None = None
@@ -63,6 +65,8 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.q is not None and not exchange.id.startswith(self.q) and self.q not in exchange.request_id:
             return False
         if self.end is not None and not (exchange.end or "").startswith(self.end):
+            return False
+        if self.error is not None and self.error != error_of(exchange):
             return False
         return self._was_called(exchange) and self._has_status(exchange) and self._has_traits(exchange)
 
@@ -133,14 +137,14 @@ class Finished:
         self._models.append(kept)
         if kept.bodies is not None:
             self._bodied.append(kept)
-            self._size += _size(kept)
+            self._size += body_size(kept)
             self._drop_bodies()
 
     def _drop_bodies(self) -> None:
         """Drop the oldest bodies until the others have room."""
         while len(self._bodied) > self.keep or self._size > self._room:
             oldest = self._bodied.popleft()
-            self._size -= _size(oldest)
+            self._size -= body_size(oldest)
             oldest.bodies = None
 
     def resize(self, keep: int, room: int = 0, body: int = 0) -> None:
@@ -169,12 +173,19 @@ class Finished:
         return sorted(found, key=place, reverse=True)[:limit]
 
 
+def error_of(exchange: Exchange) -> str | None:
+    """The code of the error of an exchange, or its kind if it has no code; None = it has not failed."""
+    fault = exchange.fault
+    return None if fault is None else fault.code or fault.kind
+
+
 def place(exchange: Exchange) -> tuple[float, str]:
     """The place of an exchange in a list: when it began (Unix seconds), and its id."""
     return exchange.created, exchange.id
 
 
-def _size(exchange: Exchange) -> int:
+def body_size(exchange: Exchange) -> int:
+    """The bytes of the kept bodies of an exchange."""
     bodies = exchange.bodies
     return 0 if bodies is None else len(bodies.request) + len(bodies.answer)
 

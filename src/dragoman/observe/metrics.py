@@ -33,6 +33,7 @@ from dragoman.observe.families import (
     OTHER,
     OUTCOMES,
     OVERHEAD,
+    RECORDED,
     REQUEST_ERRORS,
     REQUESTS,
     SENT,
@@ -163,6 +164,10 @@ class Metrics:
     def reached(self, bound: str) -> None:
         """Count that a bound was reached. bound: one of our own names."""
         self._numbers[self._find(BOUNDS, bound)] += 1
+
+    def recorded(self, result: str, number: int) -> None:
+        """Count finished exchanges that were `stored` or `dropped`."""
+        self._numbers[self._find(RECORDED) + RECORDED.parts.index(result)] += number
 
     def _note_each(self, exchange: Exchange) -> None:
         """Count an exchange that was not answered at the first attempt, or needed none."""

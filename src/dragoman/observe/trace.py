@@ -13,6 +13,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.exchange import AttemptRecord, Exchange, KeptBodies, Wait
+from dragoman.observe.finished import error_of
 from dragoman.observe.log import utc
 
 
@@ -20,7 +21,6 @@ def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
     """One exchange in a list, in the words of the access log. `created_at` is not rounded: with the id it is
     the exchange's place in the list, also for other workers.
     """
-    fault = exchange.fault
     return {
         "id": exchange.id,
         "object": "exchange",
@@ -38,7 +38,7 @@ def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
         "stream": exchange.streamed,
         "status": exchange.status,
         "end": exchange.end,
-        "error": None if fault is None else fault.code or fault.kind,
+        "error": error_of(exchange),
         "attempts": len(exchange.attempts),
         "losses": len(exchange.losses),
         "tokens": _tokens(exchange.usage),
@@ -212,6 +212,11 @@ def _ms(exchange: Exchange, at: float | None) -> float | None:
 
 
 def newest_first(pages: Sequence[Sequence[dict[str, Any]]], limit: int) -> list[dict[str, Any]]:
-    """The lines of several processes' lists as one, the latest first, at most `limit`."""
-    lines = [line for page in pages for line in page]
-    return sorted(lines, key=lambda line: (line["created_at"], line["id"]), reverse=True)[:limit]
+    """The lines of several lists as one, the latest first, at most `limit`. Of lines of the same exchange the
+    one of the earliest list stays.
+    """
+    lines: dict[str, dict[str, Any]] = {}
+    for page in pages:
+        for line in page:
+            lines.setdefault(line["id"], line)
+    return sorted(lines.values(), key=lambda line: (line["created_at"], line["id"]), reverse=True)[:limit]

@@ -7,10 +7,11 @@ cancelled while it waits does not cancel the opening, because other callers may 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from dragoman.seams.tasks import spawn
+from dragoman.state.exchanges import Exchanges, Search, StoredExchange
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
     Chats,
@@ -23,33 +24,35 @@ from dragoman.state.store import (
     StoreFull,
 )
 
+T = TypeVar("T")
 
-class LazyStore:
-    """A store that opens another store at its first use, and passes all calls on to that store.
 
-    kind: the store's name in `/health`. open_: opens the other store; it may raise only StoreFailed. seals:
-    True = the other store keeps seals.
+class _Closable(Protocol):
+    async def sweep(self, now: float) -> None: ...
+    async def close(self) -> None: ...
+
+
+S = TypeVar("S", bound=_Closable)
+
+
+class Lazy(Generic[S]):
+    """Something that is kept in a database, and opened at its first use.
+
+    kind: its name in `/health`. open_: opens it; it may raise only StoreFailed.
     """
 
-    shared = True
-
-    def __init__(self, kind: str, open_: Callable[[], Awaitable[Store]], *, seals: bool) -> None:
+    def __init__(self, kind: str, open_: Callable[[], Awaitable[S]]) -> None:
         self.kind = kind
         self.healthy: bool | None = None
         self.last_error: str | None = None
-        self.responses = cast("Responses", _Part(self, "responses"))
-        self.conversations = cast("Conversations", _Part(self, "conversations"))
-        self.sessions = cast("Sessions", _Part(self, "sessions"))
-        self.chats = cast("Chats", _Part(self, "chats"))
-        self.seals: Vault | None = LazyVault(self) if seals else None
-        self.store: Store | None = None
-        """The other store; None = it is not open."""
+        self.store: S | None = None
+        """What was opened; None = it is not open."""
         self._open = open_
-        self._opening: asyncio.Task[Store | StoreFailed] | None = None
+        self._opening: asyncio.Task[S | StoreFailed] | None = None
         self._closed = False
 
-    async def opened(self) -> Store:
-        """The other store, opened first if necessary. Raises StoreFailed if that fails, or after `close`."""
+    async def opened(self) -> S:
+        """What is kept, opened first if necessary. Raises StoreFailed if that fails, or after `close`."""
         if self._closed:
             raise StoreFailed("the store is closed")
         if self.store is not None:
@@ -61,7 +64,7 @@ class LazyStore:
             raise StoreFailed(str(outcome)) from outcome
         return outcome
 
-    async def _try_to_open(self) -> Store | StoreFailed:
+    async def _try_to_open(self) -> S | StoreFailed:
         try:
             self.store = await self._open()
         except StoreFailed as failed:
@@ -71,9 +74,9 @@ class LazyStore:
         finally:
             self._opening = None
 
-    async def use(self, what: Callable[[Store], Awaitable[Any]]) -> Any:
-        """Call `what` with the other store, and return its result. Raises StoreFailed. Whether this succeeded
-        is noted in `healthy` and `last_error`; StoreFull and HistoryTooLarge are not noted.
+    async def use(self, what: Callable[[S], Awaitable[T]]) -> T:
+        """Call `what` with the opened store, and return its result. Raises StoreFailed. Whether this
+        succeeded is noted in `healthy` and `last_error`; StoreFull and HistoryTooLarge are not noted.
         """
         try:
             result = await what(await self.opened())
@@ -86,18 +89,48 @@ class LazyStore:
         return result
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries if the other store is open, else do nothing."""
+        """Delete expired entries if the store is open, else do nothing."""
         if self.store is not None:
             await self.use(lambda store: store.sweep(now))
 
     async def close(self) -> None:
-        """Close the other store if it is open. It cannot be opened again."""
+        """Close the store if it is open. It cannot be opened again."""
         self._closed = True
         if self._opening is not None:
             await asyncio.wait([self._opening])
         store, self.store = self.store, None
         if store is not None:
             await store.close()
+
+
+class LazyStore(Lazy[Store]):
+    """A store that opens another store at its first use, and passes all calls on to that store.
+
+    kind, open_: as for `Lazy`. seals: True = the other store keeps seals.
+    """
+
+    shared = True
+
+    def __init__(self, kind: str, open_: Callable[[], Awaitable[Store]], *, seals: bool) -> None:
+        super().__init__(kind, open_)
+        self.responses = cast("Responses", _Part(self, "responses"))
+        self.conversations = cast("Conversations", _Part(self, "conversations"))
+        self.sessions = cast("Sessions", _Part(self, "sessions"))
+        self.chats = cast("Chats", _Part(self, "chats"))
+        self.seals: Vault | None = LazyVault(self) if seals else None
+
+
+class LazyExchanges(Lazy[Exchanges]):
+    """The store of finished exchanges; opens a database at its first use. Implements `Exchanges`."""
+
+    async def keep(self, exchanges: Sequence[StoredExchange]) -> int:
+        return await self.use(lambda store: store.keep(exchanges))
+
+    async def find(self, id_: str) -> bytes | None:
+        return await self.use(lambda store: store.find(id_))
+
+    async def listed(self, search: Search, limit: int) -> list[bytes]:
+        return await self.use(lambda store: store.listed(search, limit))
 
 
 class _Part:

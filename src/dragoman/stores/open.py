@@ -1,4 +1,7 @@
-"""Makes the store that the setting `stores.sql` names. A database is opened at its first use."""
+"""Makes the stores that the settings `stores.sql` and `trace.store` name.
+
+A database is opened at its first use.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,19 @@ from pathlib import Path
 from dragoman.errors import ConfigError, Problem
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.extras import command as added_by
+from dragoman.state.exchanges import Exchanges
 from dragoman.state.store import Store
 from dragoman.stores.address import HINT, database
-from dragoman.stores.lazy import LazyStore
+from dragoman.stores.lazy import LazyExchanges, LazyStore
 from dragoman.stores.limits import DEFAULT_LIMITS, Limits
 from dragoman.stores.memory import MemoryStore
 
 FILE_NAME = "state.db"
 """The name of the database file in Dragoman's own folder."""
+EXCHANGES_FILE_NAME = "exchanges.db"
+"""The name of the file with finished exchanges there. It is a file of its own, because a SQLite file has only
+one writer at a time: no session waits until exchanges are written.
+"""
 
 
 def installed() -> bool:
@@ -54,18 +62,45 @@ def open_store(
     return LazyStore("sqlite", open_file, seals=limits.seals)
 
 
-def located(where: str | None, home: Path) -> Path | None:
-    """The database file that the setting `where` names; None = the store is in memory. The parameters, and
-    when ConfigError is raised: see `open_store`.
+def open_exchanges(
+    where: str | None, home: Path, size: int, ttl: float, seams: Seams = SYSTEM
+) -> LazyExchanges | None:
+    """The store of finished exchanges that the setting `trace.store` names; None = they are not stored.
+
+    where, home: as for `open_store`. size: the most bytes of all exchanges. ttl: seconds for which each is
+    kept. Raises ConfigError, as `open_store`.
+    """
+    file = located_exchanges(where, home)
+    if file is None:
+        return None
+
+    async def open_file() -> Exchanges:
+        await asyncio.to_thread(import_module, "dragoman.stores.sql.exchanges")  # the import is slow
+        from dragoman.stores.sql.exchanges import SqlExchanges
+
+        return await SqlExchanges.open(file, size, ttl, seams)
+
+    return LazyExchanges("sqlite", open_file)
+
+
+def located_exchanges(where: str | None, home: Path) -> Path | None:
+    """The database file that the setting `trace.store` names; None = exchanges are not stored."""
+    return located(where, home, "trace.store", EXCHANGES_FILE_NAME)
+
+
+def located(where: str | None, home: Path, setting: str = "stores.sql", name: str = FILE_NAME) -> Path | None:
+    """The database file that the setting `where` names; None = the store is in memory. setting: its path, for
+    errors. name: the name of the file in `home`. The other parameters, and when ConfigError is raised: see
+    `open_store`.
     """
     try:
         path = database(where or "memory")
     except ValueError as error:
-        raise ConfigError(Problem("stores.sql", str(error), hint=HINT)) from None
+        raise ConfigError(Problem(setting, str(error), hint=HINT)) from None
     if path is None:
         return None
-    file = Path(path).expanduser() if path else home / FILE_NAME
+    file = Path(path).expanduser() if path else home / name
     if not installed():
         hint = f"install it with {added_by('sql')}, or use memory"
-        raise ConfigError(Problem("stores.sql", "needs the extra `sql`", hint=hint))
+        raise ConfigError(Problem(setting, "needs the extra `sql`", hint=hint))
     return file

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from dragoman.seams.clock import Seams
+from dragoman.state.exchanges import Exchanges
 from dragoman.state.store import Store, StoreFailed
 
 log = logging.getLogger("dragoman.stores")
@@ -14,7 +15,7 @@ _PAUSE = 60.0
 """The average time between two sweeps, in seconds."""
 
 
-async def keep_swept(store: Store, seams: Seams) -> None:
+async def keep_swept(store: Store | Exchanges, seams: Seams) -> None:
     """Sweep the store about once a minute, until cancelled. A failure is logged.
 
     The interval is random, so that processes which started together do not sweep at the same time.

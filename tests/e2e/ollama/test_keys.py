@@ -267,10 +267,11 @@ async def test_a_name_belongs_to_the_key_that_made_it(kept: Kept) -> None:
     ):
         assert refused.status == 403
         assert refused.body == {
+            "error_id": refused.headers["x-request-id"],
             "error": (
                 "'shared' was created with another API key: only that key, or one with the "
                 "scope 'admin', may change it"
-            )
+            ),
         }
     names = [model["name"] for model in (await call("other", "GET", "tags", None)).body["models"]]
     assert "shared:latest" in names

@@ -82,6 +82,8 @@ def test_of_two_with_one_request_id_the_latest_is_meant() -> None:
         ({"status": "5xx"}, [5]),
         ({"status": "2xx"}, [4, 3, 2, 1]),
         ({"end": "upstream"}, [5]),
+        ({"error": "server_error"}, [5]),
+        ({"error": "other"}, []),
         ({"end": "done"}, [4, 3, 2, 1]),
         ({"since": 3.0}, [5, 4, 3]),
         ({"until": 2.0}, [2, 1]),

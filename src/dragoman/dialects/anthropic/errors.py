@@ -176,13 +176,12 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
     headers = retry_headers(fault)
     if request_id is not None:
         headers["request-id"] = request_id
-    return status, headers, msgspec.json.encode(error_body(fault, request_id))
+    return status, headers, msgspec.json.encode(error_body(fault.known_as(request_id)))
 
 
-def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
-    """The body of an error for a client, also the data of an `error` event.
-
-    request_id: None = the provider's id is stated, if the fault has one.
+def error_body(fault: Fault) -> dict[str, Any]:
+    """The body of an error for a client, also the data of an `error` event. Its `request_id` is the fault's
+    `error_id`; without one the provider's id, if it has stated one.
     """
     _, kind = _status(fault)
     error: dict[str, Any] = {"type": kind, "message": _message(fault)}
@@ -196,7 +195,7 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
         error["details"] = {"error_code": THREADS, "unsupported": [fault.param]}
     error.update((key, value) for key, value in kept.items() if key != "request_id")
     out: dict[str, Any] = {"type": "error", "error": error}
-    if (named := request_id if request_id is not None else kept.get("request_id")) is not None:
+    if (named := kept.get("request_id") if fault.error_id is None else fault.error_id) is not None:
         out["request_id"] = named
     return out
 

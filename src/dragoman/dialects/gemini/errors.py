@@ -230,17 +230,19 @@ _FACE: dict[Kind, tuple[int, str]] = {
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """The status, headers and body of an error for a client. request_id: None = the body states none."""
-    body = error_body(fault, request_id)
+    body = error_body(fault.known_as(request_id))
     headers = retry_headers(fault)
     return body["error"]["code"], headers, msgspec.json.encode(body)
 
 
-def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
-    """The body of an error for a client, also a failed stream's last chunk. request_id: None = left out."""
+def error_body(fault: Fault) -> dict[str, Any]:
+    """The body of an error for a client, also a failed stream's last chunk. The fault's `error_id` is told as
+    Google's APIs do, in a `RequestInfo`.
+    """
     status, word = _FACE.get(fault.kind, (STATUS[fault.kind], "INTERNAL"))
     if _STATUSES.get(fault.type or "") == fault.kind:
         word = cast("str", fault.type)  # the API's own word for the same kind
-    details = list(_stated(fault, request_id))
+    details = list(_stated(fault))
     return {"error": {"code": status, "message": _message(fault), "status": word, "details": details}}
 
 
@@ -250,7 +252,7 @@ def _message(fault: Fault) -> str:
     return f"{fault.param}: {fault.message}"
 
 
-def _stated(fault: Fault, request_id: str | None) -> Iterator[dict[str, Any]]:
+def _stated(fault: Fault) -> Iterator[dict[str, Any]]:
     told = {"kind": fault.kind} | ({} if fault.code is None else {"code": fault.code})
     reason = (fault.code or fault.kind).upper()
     yield {"@type": _TYPE + "ErrorInfo", "reason": reason, "domain": _OURS, "metadata": told}
@@ -259,6 +261,6 @@ def _stated(fault: Fault, request_id: str | None) -> Iterator[dict[str, Any]]:
         yield {"@type": _TYPE + "BadRequest", "fieldViolations": [violation]}
     if fault.retry_after is not None:
         yield {"@type": _TYPE + "RetryInfo", "retryDelay": f"{fault.retry_after:g}s"}
-    if request_id is not None:
-        yield {"@type": _TYPE + "RequestInfo", "requestId": request_id}
+    if fault.error_id is not None:
+        yield {"@type": _TYPE + "RequestInfo", "requestId": fault.error_id}
     yield from (fault.extra or {}).get(NAME, {}).get("details", ())

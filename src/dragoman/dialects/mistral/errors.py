@@ -107,7 +107,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id
-    return STATUS[fault.kind], headers, msgspec.json.encode(error_members(fault))
+    return STATUS[fault.kind], headers, msgspec.json.encode(error_members(fault.known_as(request_id)))
 
 
 def error_members(fault: Fault) -> dict[str, Any]:
@@ -117,10 +117,11 @@ def error_members(fault: Fault) -> dict[str, Any]:
     own = (fault.extra or {}).get(NAME)
     if own is not None:
         kind, code = fault.type or kind, own.get("code", code)
-    return {
+    error = {
         "object": "error",
         "message": redact(fault.message),
         "type": kind,
         "param": fault.param,
         "code": code,
     }
+    return error if fault.error_id is None else {**error, "error_id": fault.error_id}

@@ -1,7 +1,8 @@
 """Errors in Ollama's form, `{"error": "text"}`, decoded and encoded.
 
 A client gets only the text and the status. If these do not show the kind of the failure, as in a line of a
-stream, which has no status, the gateway adds it as `code`, which Ollama's clients ignore.
+stream, which has no status, the gateway adds it as `code`, and the id of the request as `error_id`. Ollama's
+clients ignore both.
 
 Specification: https://docs.ollama.com/api/errors
 """
@@ -81,7 +82,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
     if request_id is not None:
         headers["x-request-id"] = request_id
     status = STATUS[fault.kind]
-    return status, headers, msgspec.json.encode(error_members(fault, status))
+    return status, headers, msgspec.json.encode(error_members(fault.known_as(request_id), status))
 
 
 def _placed(fault: Fault) -> str:
@@ -95,4 +96,6 @@ def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
     out: dict[str, Any] = {"error": redact(_placed(fault))}
     if _kind(read_body(out), status) != fault.kind:
         out["code"] = fault.kind
+    if fault.error_id is not None:
+        out["error_id"] = fault.error_id
     return out

@@ -72,24 +72,30 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """The four members of OpenAI's error object. words: types and codes; a code that fits the fault stays."""
+    """The four members of OpenAI's error object, and `error_id` if the fault has one: OpenAI's clients take
+    further members. words: types and codes; a code that fits the fault stays.
+    """
     kind, code = words[fault.kind]
-    return {
+    error = {
         "message": redact(fault.message),
         "type": kind,
         "param": fault.param,
         "code": fault.code if fault.code is not None and keeps_code(fault) else code,
     }
+    return error if fault.error_id is None else {**error, "error_id": fault.error_id}
 
 
 def encode_answer(
     fault: Fault, request_id: str | None, member: Callable[[Fault], dict[str, Any]]
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers (one is `request_id`, if any) and body of an error. member: makes the error object."""
+    """Status, headers and body of an error; header and body tell `request_id`, if there is one. member: makes
+    the error object.
+    """
     headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id
-    return STATUS[fault.kind], headers, msgspec.json.encode({"error": member(fault)})
+    error = member(fault.known_as(request_id))
+    return STATUS[fault.kind], headers, msgspec.json.encode({"error": error})
 
 
 _SHOWN: Final = frozenset({"innererror", "failed_generation"})

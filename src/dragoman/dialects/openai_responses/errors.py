@@ -73,7 +73,8 @@ def failure_member(fault: Fault) -> dict[str, Any]:
     member = error_member(fault)
     code = member["code"]
     known = code in CODES and (STATUS[fault.kind] < 500 or code in _FAILURES)
-    return {"code": code if known else "server_error", "message": member["message"]}
+    error = {"code": code if known else "server_error", "message": member["message"]}
+    return error if fault.error_id is None else {**error, "error_id": fault.error_id}
 
 
 _FAILURES: Final = frozenset({"server_error", "vector_store_timeout", "server_is_overloaded", "slow_down"})

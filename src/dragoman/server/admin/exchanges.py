@@ -1,11 +1,13 @@
 """/admin/exchanges: the latest requests of all workers, and the trace of each; for keys of the scope `admin`.
 
 Each worker keeps its own (`observe.finished`). The worker that is asked asks the others and joins what they
-say. What looks like a key is removed from all texts.
+say. Older requests come from the database that all workers write to, if there is one (`trace.store`). What
+looks like a key is removed from all texts.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, get_args
@@ -14,15 +16,16 @@ import msgspec
 
 from dragoman import ir
 from dragoman.assembly.core import Core
+from dragoman.assembly.redaction import Redaction
 from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.observe.finished import Trait, Wanted, place
 from dragoman.observe.trace import detail, newest_first, summary
 from dragoman.seams.secret import secrets_in
-from dragoman.server.admin.redaction import Redaction
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.state.store import StoreFailed
 from dragoman.wire.json import encode
 
 LIST: Final = "exchanges.list"
@@ -34,8 +37,8 @@ _TRAITS: Final = get_args(Trait)
 class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The query of a list; a field that is left out matches everything.
 
-    client, model, deployment, provider, end, q: as in `Wanted`. status: `404`, `4xx`. since, until: Unix
-    seconds, or a time of RFC 3339. has: `losses`, `failover`, `error`; several are separated by commas.
+    client, model, deployment, provider, error, end, q: as in `Wanted`. status: `404`, `4xx`. since, until:
+    Unix seconds, or a time of RFC 3339. has: `losses`, `failover`, `error`; several are separated by commas.
     limit: the most members. after: the id of the last member of the page before.
     """
 
@@ -44,6 +47,7 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deployment: str | None = None
     provider: str | None = None
     status: Annotated[str, msgspec.Meta(pattern=r"^[1-5](?:[0-9]{2}|xx)$")] | None = None
+    error: str | None = None
     end: str | None = None
     since: str | None = None
     until: str | None = None
@@ -63,6 +67,7 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             deployment=self.deployment,
             provider=self.provider,
             status=self.status,
+            error=self.error,
             end=self.end,
             since=_moment("since", self.since),
             until=_moment("until", self.until),
@@ -97,7 +102,8 @@ class ExchangesApi:
         query = _query(request.query)
         page = _Page(query.wanted(), query.limit + 1, await self._after(query.after))
         pages = [self._page(page), *await self._asked(LIST, msgspec.to_builtins(page))]
-        lines = newest_first(pages, query.limit + 1)
+        stored, failed = await self._stored(page)
+        lines = newest_first([*pages, stored], query.limit + 1)
         told = {
             "object": "list",
             "data": lines[: query.limit],
@@ -105,22 +111,36 @@ class ExchangesApi:
             "worker": self._gateway.worker,
             "workers": self._gateway.workers,
             "reporting": len(pages),
+            "store": None if self._gateway.recording is None else failed or "ok",
         }
         await client.answer(200, _UNSTORED, encode(told))
 
+    async def _stored(self, page: _Page) -> tuple[list[dict[str, Any]], str | None]:
+        """The lines of stored exchanges, and why they could not be read; None = they could."""
+        if (recording := self._gateway.recording) is None:
+            return [], None
+        try:
+            lines = await recording.listed(page.wanted, page.before, page.limit)
+        except StoreFailed as failed:
+            return [], str(failed)
+        return await asyncio.to_thread(self._redaction().value, lines), None
+
     async def one(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send the trace of one exchange. Raises RequestFailed (404)."""
-        found = await self._found(request.params["id"])
+        """Send the trace of one exchange. Raises RequestFailed (404; 503 if the store cannot be read)."""
+        id_ = request.params["id"]
+        found = await self._found(id_)
         if found is None:
-            keep = self._gateway.finished.keep
-            text = (
-                f"There is no exchange {request.params['id'][:128]!r}, or it is older than the last {keep}."
-            )
+            older = f"the last {self._gateway.finished.keep}"
+            if self._gateway.recording is not None:
+                older = f"those that are stored ({self._gateway.config.trace.store_ttl:g} s)"
+            text = f"There is no exchange {id_[:128]!r}, or it is older than {older}."
             raise RequestFailed(ir.Fault("not_found", text, "exchange_not_found"))
         await client.answer(200, _UNSTORED, encode(found))
 
     async def _after(self, id_: str | None) -> tuple[float, str] | None:
-        """The place of the exchange that ended the page before. Raises RequestFailed if nobody keeps it."""
+        """The place of the exchange that ended the page before. Raises RequestFailed if nobody keeps it, or
+        if the store cannot be read.
+        """
         if id_ is None:
             return None
         if (own := self._gateway.finished.find(id_)) is not None:
@@ -130,9 +150,17 @@ class ExchangesApi:
         return found["created_at"], found["id"]
 
     async def _found(self, id_: str) -> dict[str, Any] | None:
-        """The trace of an exchange, wherever it is kept; None = nobody keeps it."""
+        """The trace of an exchange, wherever it is kept; None = nobody keeps it. Raises RequestFailed (503)
+        if no worker has it and the store cannot be read.
+        """
         own = self._own(id_)
         found = [own] if own is not None else [one for one in await self._asked(ONE, id_) if one is not None]
+        if not found and (recording := self._gateway.recording) is not None:
+            try:
+                stored = await recording.find(id_)
+            except StoreFailed as failed:
+                raise RequestFailed(_unreadable(failed)) from failed
+            found = [] if stored is None else [await asyncio.to_thread(self._redaction().value, stored)]
         return max(found, key=lambda one: float(one["created_at"]), default=None)
 
     async def _asked(self, subject: str, value: Any) -> list[Any]:
@@ -190,6 +218,11 @@ def _moment(name: str, stated: str | None) -> float | None:
         wanted = "Unix seconds, or a time with a time zone such as 2026-01-31T09:30:00Z"
         raise RequestFailed(_invalid(name, f"expected {wanted}"))
     return found.timestamp()
+
+
+def _unreadable(failed: StoreFailed) -> ir.Fault:
+    text = f"No worker keeps this exchange, and those that are stored cannot be read: {failed}."
+    return ir.Fault("unavailable", text, "exchanges_unreadable", retry_after=5.0, blame="gateway")
 
 
 def _invalid(name: str, why: str) -> ir.Fault:

@@ -153,6 +153,31 @@ SHARES = sa.Table(
 """How many bytes and rows each owner has. Triggers update it, so it is right whichever process or version
 writes.
 """
+EXCHANGES = sa.Table(
+    "exchanges",
+    METADATA,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("request_id", sa.String, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("owner", sa.String, nullable=False),  # the client's name, "" = unknown
+    sa.Column("model", sa.String),
+    sa.Column("status", sa.Integer),
+    sa.Column("ending", sa.String),
+    sa.Column("error", sa.String),
+    sa.Column("called", sa.String, nullable=False),  # deployments of the attempts, between bars: |a/x|b/y|
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("losses", sa.Integer, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("line", sa.LargeBinary, nullable=False),
+    sa.Column("trace", sa.LargeBinary, nullable=False),
+    sa.Index("exchanges_by_request", "request_id"),
+    sa.Index("exchanges_by_time", "created", "id"),
+    sa.Index("exchanges_by_owner", "owner", "created", "size"),
+    sa.Index("exchanges_by_model", "model", "created"),
+    sa.Index("exchanges_failed", "created", "id", sqlite_where=sa.text("error IS NOT NULL")),
+    sa.Index("exchanges_by_status", "status", "created", sqlite_where=sa.text("status >= 400")),
+    sa.Index("exchanges_by_error", "error", "created", sqlite_where=sa.text("error IS NOT NULL")),
+)
 SECRETS = sa.Table(
     "secrets",
     METADATA,

@@ -15,6 +15,7 @@ https://docs.sqlalchemy.org/en/21/dialects/sqlite.html
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 import time
@@ -256,6 +257,14 @@ class SqliteDatabase:
             threads.shutdown()
         for connection in self._connections:
             connection.close()
+
+
+def make_file(file: Path) -> None:
+    """Create the file and its folder if they do not exist, for their owner only; folders above get the usual
+    rights.
+    """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 @contextmanager

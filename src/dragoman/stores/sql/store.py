@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from dragoman.stores.sql.rows import SESSION_TURN
 from dragoman.stores.sql.schema import CHATS, CONVERSATIONS, RESPONSES, SEALS, SESSIONS, SHARES
 from dragoman.stores.sql.seals import SqlVault, secret
 from dragoman.stores.sql.sessions import SqlSessions
-from dragoman.stores.sql.sqlite import SqliteDatabase
+from dragoman.stores.sql.sqlite import SqliteDatabase, make_file
 
 _BATCH = 500
 """The most rows that one transaction of a sweep removes. A larger transaction would block writers."""
@@ -70,7 +69,7 @@ class SqlStore:
         only its owner may read it. Raises StoreFailed.
         """
         try:
-            await asyncio.to_thread(_make, file)
+            await asyncio.to_thread(make_file, file)
         except OSError as error:
             raise failed(error) from error
         database = SqliteDatabase(file)
@@ -103,11 +102,3 @@ class SqlStore:
         removed = _BATCH
         while removed == _BATCH:
             removed = await self._database.write(lambda connection: connection.execute(some).rowcount)
-
-
-def _make(file: Path) -> None:
-    """Create the file and its folder if they do not exist, for their owner only; folders above get the usual
-    rights.
-    """
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))

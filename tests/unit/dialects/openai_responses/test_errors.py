@@ -67,6 +67,7 @@ def test_the_faces_own_errors_are_read_as_the_same_kind(kind: Kind) -> None:
     status, headers, body = encode_error(Fault(kind, "what happened", param="input"), "req-1")
     assert (status, headers["x-request-id"]) == (STATUS[kind], "req-1")
     error = json.loads(body)["error"]
+    assert error.pop("error_id") == "req-1"
     assert error.keys() == {"message", "type", "param", "code"}
     assert decode_error(status, headers, body).kind == kind
     assert fault_of({"type": "error", **error_event(Fault(kind, "what happened"))}).kind == kind

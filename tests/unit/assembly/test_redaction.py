@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dragoman.server.admin.redaction import Redaction
+from dragoman.assembly.redaction import Redaction
 
 KNOWN = "a-secret-without-any-form"
 
@@ -65,3 +65,32 @@ def test_very_short_ones_are_words() -> None:
 def test_all_texts_of_a_value() -> None:
     shown = Redaction([KNOWN]).value({"a": [KNOWN, 1, None, {"b": (KNOWN,)}], KNOWN: True})
     assert shown == {"a": ["[redacted]", 1, None, {"b": ["[redacted]"]}], KNOWN: True}
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk-proj-abcdefghijkl0123456789",
+        "authorization: Bearer abcdefgh12345678",
+        '"api key" : "abcdefgh12345678"',
+        "password = abcdefgh12345678",
+        "basic abcdefgh12345678",
+        "https://ann:abcdefgh12345678@host/",
+    ],
+)
+def test_a_long_text_is_searched_in_pieces_and_no_secret_is_cut(secret: str) -> None:
+    """Wherever the secret stands, it is found; the other words stay as they are."""
+    rests: list[int] = []
+    redaction = Redaction(rest=lambda: rests.append(1))
+    hidden = Redaction().text(secret)
+    assert "[redacted]" in hidden
+    for place in range(3940, 4012, 3):
+        before = ("word, and more. " * 300)[:place]
+        after = " the end of it" * 400
+        assert redaction.text(f"{before} {secret}{after}") == f"{before} {hidden}{after}", place
+    assert len(rests) >= 2 * 24
+
+
+def test_a_text_without_spaces_is_searched_as_a_whole() -> None:
+    assert Redaction().text("QUJDRA9x" * 9000) == Redaction().text("QUJDRA9x" * 9000)
+    assert Redaction().text("," * 5000 + "sk-proj-abcdefghijkl0123456789") == "," * 5000 + "[redacted]"

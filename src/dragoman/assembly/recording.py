@@ -1,0 +1,260 @@
+"""Writes finished exchanges into the store of exchanges, beside the event loop.
+
+An exchange waits in memory until a thread has made its trace and the store has written it. Nothing else waits
+for that: if too many wait, because the store is slow or gone, the oldest are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import zlib
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.assembly.redaction import Redaction
+from dragoman.exchange import Exchange
+from dragoman.observe.finished import Wanted, body_size, lean
+from dragoman.observe.metrics import Metrics
+from dragoman.observe.trace import detail, summary
+from dragoman.seams.tasks import spawn
+from dragoman.state.exchanges import Exchanges, Search, StoredExchange
+from dragoman.state.store import StoreFailed
+
+log = logging.getLogger("dragoman.recording")
+
+_GATHERING: Final = 0.2
+"""Seconds from the first waiting exchange to its writing: those that come meanwhile share a transaction."""
+_BATCH: Final = 200
+"""The most exchanges that are written at once."""
+_BATCH_BYTES: Final = 4_000_000
+"""The most bytes of bodies that are written at once, unless one exchange has more."""
+WAITING: Final = 5000
+"""The most exchanges that wait, in each process: about 10 MB without bodies."""
+WAITING_BYTES: Final = 32_000_000
+"""The most bytes of the bodies of waiting exchanges."""
+_PAUSES: Final = 1.0, 30.0
+"""Seconds before a failed write is tried again: at first, and at most. Each pause is twice the one before."""
+_BREATH: Final = 0.0002
+"""Seconds for which the thread leaves the interpreter to the event loop, after each trace and each few kB."""
+_FAREWELL: Final = 5.0
+"""Seconds in which a gateway that closes writes the exchanges that wait."""
+_FAST: Final = 1
+"""The level of compression: a trace becomes 4 times as small in 20 µs."""
+
+
+class Recording:
+    """Stores the finished exchanges of one process, and finds those that all processes have stored."""
+
+    def __init__(self, store: Exchanges) -> None:
+        self.stored = self.dropped = 0
+        self.last_error: str | None = None
+        """Why the latest write failed; None = it did not."""
+        self._store = store
+        self._worker = 1
+        self._redaction = Redaction((), _breathe)
+        self._metrics: Metrics | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._size = 0
+        self._batch: list[Exchange] = []
+        """Those that are being written. They wait, too."""
+        self._rows: Sequence[StoredExchange] | None = None
+        """The same as the store takes them; None = not made yet."""
+        self._news = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._writer = spawn(self._write_all(), "storing exchanges")
+
+    def adopt(self, worker: int, secrets: Iterable[str], metrics: Metrics | None) -> None:
+        """From now on state this number of the worker in traces, remove these secrets from all that is
+        stored, and count in `metrics` (None = nowhere) what was stored and dropped.
+        """
+        self._worker, self._redaction, self._metrics = worker, Redaction(secrets, _breathe), metrics
+
+    def note(self, exchange: Exchange) -> None:
+        """Have an exchange stored that has ended. Health probes and lists are not stored."""
+        if exchange.asked is None and exchange.fault is None and not exchange.attempts:
+            return
+        if self._writer.done():  # the gateway has closed, and this exchange has outlived its patience
+            self._drop(1)
+            return
+        kept = lean(exchange)
+        if exchange.asked is None:
+            kept.bodies = None  # of files, sessions or other exchanges
+        self._waiting.append(kept)
+        self._size += body_size(kept)
+        while len(self._waiting) > WAITING or self._size > WAITING_BYTES:
+            self._size -= body_size(self._waiting.popleft())
+            self._drop(1)
+        self._news.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many exchanges are not written yet."""
+        return len(self._waiting) + len(self._batch)
+
+    def state(self) -> dict[str, Any]:
+        """The members that `/health` tells. healthy: null = nothing was written yet."""
+        return {
+            "healthy": None if not self.stored and self.last_error is None else self.last_error is None,
+            "last_error": self.last_error,
+            "stored": self.stored,
+            "dropped": self.dropped,
+            "waiting": self.waiting,
+        }
+
+    async def find(self, id_: str) -> dict[str, Any] | None:
+        """The trace of a stored exchange by either of its ids; None = there is none. Raises StoreFailed."""
+        found = await self._store.find(id_)
+        return None if found is None else await asyncio.to_thread(_unpacked, found)
+
+    async def listed(
+        self, wanted: Wanted, before: tuple[float, str] | None, limit: int
+    ) -> list[dict[str, Any]]:
+        """The lines of at most `limit` stored exchanges, the latest first. before: only those that come after
+        this place in the list. Raises StoreFailed.
+        """
+        lines = await self._store.listed(_search(wanted, before), limit)
+        return await asyncio.to_thread(lambda: [msgspec.json.decode(line) for line in lines])
+
+    async def close(self) -> None:
+        """Write the exchanges that wait, if the store takes them in time; the others are dropped."""
+        self._closing.set()
+        self._news.set()
+        await asyncio.wait([self._writer], timeout=_FAREWELL)
+        self._writer.cancel()
+        await asyncio.wait([self._writer])
+        if left := self.waiting:
+            self._drop(left)
+            log.warning("%d finished requests were not stored: %s", left, self.last_error or "no time")
+
+    # The writing task ---------------------------------------------------------------------------------
+
+    async def _write_all(self) -> None:
+        least, most = _PAUSES
+        pause = least
+        while self.waiting or not self._closing.is_set():
+            await self._news.wait()
+            await self._rest(_GATHERING)
+            self._news.clear()
+            while self.waiting:
+                if await self._write():
+                    pause = least
+                elif self._closing.is_set():
+                    return
+                else:
+                    await self._rest(pause)
+                    pause = min(2 * pause, most)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait; not any longer when the recording is closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+
+    async def _write(self) -> bool:
+        """Write some of the waiting exchanges. False = the store has failed, and they go on waiting."""
+        if not self._batch:
+            self._take()
+        if self._rows is None:
+            self._rows = await asyncio.to_thread(self._made, tuple(self._batch))
+        try:
+            stored = await self._store.keep(self._rows) if self._rows else 0
+        except StoreFailed as failed:
+            if self.last_error is None:
+                log.warning("finished requests cannot be stored: %s", failed)
+            self.last_error = str(failed)
+            return False
+        self._drop(len(self._batch) - stored)
+        self.stored += stored
+        self._count("stored", stored)
+        self._batch, self._rows, self.last_error = [], None, None
+        return True
+
+    def _take(self) -> None:
+        """Move the oldest waiting exchanges into the batch."""
+        size = 0
+        while self._waiting and len(self._batch) < _BATCH and size < _BATCH_BYTES:
+            self._batch.append(self._waiting.popleft())
+            size += body_size(self._batch[-1])
+        self._size -= size
+
+    def _drop(self, number: int) -> None:
+        self.dropped += number
+        self._count("dropped", number)
+
+    def _count(self, result: str, number: int) -> None:
+        if self._metrics is not None:
+            self._metrics.recorded(result, number)
+
+    # In a thread --------------------------------------------------------------------------------------
+
+    def _made(self, exchanges: Sequence[Exchange]) -> list[StoredExchange]:
+        """The exchanges as the store takes them, without those that cannot be written down."""
+        made: list[StoredExchange] = []
+        redaction, worker = self._redaction, self._worker
+        for exchange in exchanges:
+            try:
+                made.append(stored_form(exchange, worker, redaction))
+            except Exception:  # one that is odd must not keep the others from being stored
+                log.exception("exchange %s cannot be stored", exchange.id)
+            _breathe()
+        return made
+
+
+def _breathe() -> None:
+    time.sleep(_BREATH)
+
+
+def stored_form(exchange: Exchange, worker: int, redaction: Redaction) -> StoredExchange:
+    """A finished exchange as the store takes it, without secrets."""
+    line = redaction.value(summary(exchange, worker))
+    trace = redaction.value(detail(exchange, worker))
+    return StoredExchange(
+        id=exchange.id,
+        request_id=line["request_id"],
+        created=exchange.created,
+        client=line["client"],
+        model=line["model"],
+        status=exchange.status,
+        end=line["end"],
+        error=line["error"],
+        called=tuple(dict.fromkeys(attempt["deployment"] for attempt in trace["attempts"])),
+        attempts=len(exchange.attempts),
+        losses=len(exchange.losses),
+        line=msgspec.json.encode(line),
+        trace=zlib.compress(msgspec.json.encode(trace), _FAST),
+    )
+
+
+def _unpacked(trace: bytes) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.json.decode(zlib.decompress(trace))
+    return told
+
+
+def _search(wanted: Wanted, before: tuple[float, str] | None) -> Search:
+    """The same wishes in the words of the store."""
+    status = None
+    if wanted.status is not None:
+        least, greatest = wanted.status.replace("xx", "00"), wanted.status.replace("xx", "99")
+        status = int(least), int(greatest)
+    return Search(
+        client=wanted.client,
+        model=wanted.model,
+        deployment=wanted.deployment,
+        provider=wanted.provider,
+        status=status,
+        error=wanted.error,
+        end=wanted.end,
+        since=wanted.since,
+        until=wanted.until,
+        losses="losses" in wanted.has,
+        failover="failover" in wanted.has,
+        failed="error" in wanted.has,
+        q=wanted.q,
+        before=before,
+    )

@@ -1,0 +1,181 @@
+"""Finished exchanges in a database; implements `state.exchanges.Exchanges`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from dragoman.seams.clock import Seams
+from dragoman.state.exchanges import Search, StoredExchange
+from dragoman.stores.sql.database import Database, failed, upsert
+from dragoman.stores.sql.migrate import migrate
+from dragoman.stores.sql.room import Kind, Room
+from dragoman.stores.sql.rows import ID, entry_size
+from dragoman.stores.sql.schema import EXCHANGES
+from dragoman.stores.sql.sqlite import SqliteDatabase, make_file
+
+_E = EXCHANGES.c
+_KEEP = upsert(EXCHANGES).on_conflict_do_nothing()
+_FIND = (
+    sa.select(_E.trace).where(sa.or_(_E.id == ID, _E.request_id == ID)).order_by(_E.created.desc()).limit(1)
+)
+_KIND = Kind(_E.id, _E.owner, _E.created, _E.size)
+_PORTION: Final = 8
+"""The exchanges for which room is made at once take at most 1/8 of the store, and so does each of them."""
+_BATCH: Final = 500
+"""The most rows that one transaction of a sweep removes. A larger transaction would block writers."""
+_FAILED: Final = 400
+"""The index of statuses has only those from here."""
+
+
+class SqlExchanges:
+    """Keeps finished exchanges in one database. size: the most bytes of all. ttl: seconds for each."""
+
+    def __init__(self, database: Database, size: int, ttl: float) -> None:
+        self._database = database
+        self._room = Room([_KIND], size)
+        self._portion = size // _PORTION
+        self._ttl = ttl
+
+    @classmethod
+    async def open(cls, file: Path, size: int, ttl: float, seams: Seams) -> SqlExchanges:
+        """Open a SQLite file, run the missing migrations, and delete what is too old. A missing file is
+        created, and only its owner may read it. Raises StoreFailed.
+        """
+        try:
+            await asyncio.to_thread(make_file, file)
+        except OSError as error:
+            raise failed(error) from error
+        database = SqliteDatabase(file)
+        try:
+            await migrate(database)
+            opened = cls(database, size, ttl)
+            await opened.sweep(seams.now())
+        except BaseException:
+            await database.close()
+            raise
+        else:
+            return opened
+
+    async def keep(self, exchanges: Sequence[StoredExchange]) -> int:
+        rows = [row for one in exchanges if (row := _row(one))["size"] <= self._portion]
+
+        def keep(connection: sa.Connection) -> None:
+            for some in _portions(rows, self._portion):
+                shares: Counter[str] = Counter()
+                for row in some:
+                    shares[row["owner"]] += row["size"]
+                for owner, more in shares.items():
+                    self._room.make(connection, owner, more)
+                connection.execute(_KEEP, some)
+
+        if rows:
+            await self._database.write(keep, sum(row["size"] for row in rows))
+        return len(rows)
+
+    async def find(self, id_: str) -> bytes | None:
+        def find(connection: sa.Connection) -> bytes | None:
+            found = connection.execute(_FIND, {"id_": id_}).scalar()
+            return None if found is None else bytes(found)
+
+        return await self._database.read(find)
+
+    async def listed(self, search: Search, limit: int) -> list[bytes]:
+        latest = _E.created.desc(), _E.id.desc()
+        wanted = sa.select(_E.line).where(*_conditions(search)).order_by(*latest).limit(limit)
+        return await self._database.read(
+            lambda connection: [bytes(line) for line in connection.execute(wanted).scalars()]
+        )
+
+    async def sweep(self, now: float) -> None:
+        oldest = sa.select(_E.id).where(_E.created <= now - self._ttl).order_by(_E.created).limit(_BATCH)
+        some = sa.delete(EXCHANGES).where(_E.id.in_(oldest))
+        removed = _BATCH
+        while removed == _BATCH:
+            removed = await self._database.write(lambda connection: connection.execute(some).rowcount)
+        while await self._database.write(self._room.trim):
+            pass
+        await self._database.shrink()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+def _row(one: StoredExchange) -> dict[str, Any]:
+    texts = {
+        "id": one.id,
+        "request_id": one.request_id,
+        "owner": one.client or "",
+        "model": one.model,
+        "ending": one.end,
+        "error": one.error,
+        "called": "|".join(["", *one.called, ""]),
+    }
+    indexed = 3 * sum(len(text or "") for text in texts.values())  # most stand in the row and in two indexes
+    return {
+        **texts,
+        "created": one.created,
+        "status": one.status,
+        "attempts": one.attempts,
+        "losses": one.losses,
+        "size": entry_size(one.line, one.trace) + indexed,
+        "line": one.line,
+        "trace": one.trace,
+    }
+
+
+def _portions(rows: Sequence[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows in lists of at most `most` bytes."""
+    some: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        if some and size + row["size"] > most:
+            yield some
+            some, size = [], 0
+        some.append(row)
+        size += row["size"]
+    yield some
+
+
+def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield the SQL conditions that an exchange has to meet, all of them."""
+    for column, value in ((_E.owner, search.client), (_E.model, search.model), (_E.error, search.error)):
+        if value is not None:
+            yield column == value
+    if search.deployment is not None:
+        yield _E.called.contains(f"|{search.deployment}|", autoescape=True)
+    if search.provider is not None:
+        yield _E.called.contains(f"|{search.provider}/", autoescape=True)
+    if search.status is not None:
+        least, greatest = search.status
+        if least >= _FAILED:
+            yield _E.status >= sa.literal_column(str(_FAILED))  # SQLite uses the index only if this is there
+        yield _E.status.between(least, greatest)
+    if search.end is not None:
+        yield _E.ending.startswith(search.end, autoescape=True)
+    yield from _of_time(search)
+    if search.losses:
+        yield _E.losses > 0
+    if search.failover:
+        yield _E.attempts > 1
+    if search.failed:
+        yield _E.error.is_not(None)
+    if search.q is not None:
+        asked = _E.request_id.contains(search.q, autoescape=True)
+        yield sa.or_(_E.id.startswith(search.q, autoescape=True), asked)
+
+
+def _of_time(search: Search) -> Iterator[sa.ColumnElement[bool]]:
+    if search.since is not None:
+        yield _E.created >= search.since
+    if search.until is not None:
+        yield _E.created <= search.until
+    if search.before is not None:
+        created, id_ = search.before
+        yield _E.created <= created
+        yield sa.or_(_E.created < created, _E.id < id_)

@@ -1,0 +1,194 @@
+"""Finished exchanges in a database: what finds them, and which of them stay."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.state.exchanges import Search, StoredExchange
+from dragoman.state.store import StoreFailed
+from dragoman.stores.sql.exchanges import SqlExchanges
+
+SIZE, TTL = 1_000_000, 1000.0
+AT = Seams(lambda: 500.0, SYSTEM.monotonic, SYSTEM.random_id, SYSTEM.uniform)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlExchanges]:
+    store = await SqlExchanges.open(tmp_path / "exchanges.db", SIZE, TTL, AT)
+    yield store
+    await store.close()
+
+
+def one(number: int, **more: Any) -> StoredExchange:
+    stated: dict[str, Any] = {
+        "id": f"ex_{number:04}",
+        "request_id": f"req_{number:04}",
+        "created": float(number),
+        "client": "ann",
+        "model": "m",
+        "status": 200,
+        "end": "done",
+        "error": None,
+        "called": ("up/gpt",),
+        "attempts": 1,
+        "losses": 0,
+        "line": b'{"id":"%04d"}' % number,
+        "trace": b"trace %d" % number,
+        **more,
+    }
+    return StoredExchange(**stated)
+
+
+def failure(number: int, status: int, error: str, **more: Any) -> StoredExchange:
+    return one(number, status=status, error=error, end=f"upstream/first_byte/{error}", **more)
+
+
+async def found(store: SqlExchanges, limit: int = 100, **search: Any) -> list[int]:
+    """The numbers of the exchanges that a search finds, in their order."""
+    return [int(line[7:11]) for line in await store.listed(Search(**search), limit)]
+
+
+async def test_one_is_found_by_either_id_the_latest_of_a_repeated_one(store: SqlExchanges) -> None:
+    assert await store.keep([one(1), one(2, request_id="mine"), one(3, request_id="mine")]) == 3
+    assert await store.find("ex_0001") == b"trace 1"
+    assert await store.find("req_0001") == b"trace 1"
+    assert await store.find("mine") == b"trace 3"
+    assert await store.find("nobody") is None
+
+
+async def test_a_second_writing_changes_nothing(store: SqlExchanges) -> None:
+    """A write may be repeated if nobody has heard that it succeeded."""
+    await store.keep([one(1)])
+    assert await store.keep([one(1, trace=b"other"), one(2)]) == 2
+    assert await store.find("ex_0001") == b"trace 1"
+    assert await found(store) == [2, 1]
+
+
+async def test_each_filter(store: SqlExchanges) -> None:
+    await store.keep(
+        [
+            one(1),
+            one(2, client=None, model=None, status=None, end="client/body"),
+            failure(3, 429, "rate_limit_exceeded"),
+            failure(4, 502, "server_error", called=("up/gpt", "other/m_1"), attempts=2),
+            one(5, client="ben", losses=2, called=("other/m-1",)),
+        ]
+    )
+    for search, wanted in (
+        ({}, [5, 4, 3, 2, 1]),
+        ({"client": "ben"}, [5]),
+        ({"model": "m", "until": 3.0}, [3, 1]),
+        ({"status": (200, 200)}, [5, 1]),
+        ({"status": (400, 499)}, [3]),
+        ({"status": (500, 599)}, [4]),
+        ({"error": "server_error"}, [4]),
+        ({"end": "upstream"}, [4, 3]),
+        ({"end": "client/"}, [2]),
+        ({"deployment": "other/m_1"}, [4]),
+        ({"deployment": "up/gp"}, []),
+        ({"provider": "other"}, [5, 4]),
+        ({"since": 2.0, "until": 4.0}, [4, 3, 2]),
+        ({"failed": True}, [4, 3]),
+        ({"failover": True}, [4]),
+        ({"losses": True}, [5]),
+        ({"q": "ex_0003"}, [3]),
+        ({"q": "q_0003"}, [3]),
+        ({"q": "%"}, []),
+        ({"client": "ann", "failed": True, "status": (429, 429)}, [3]),
+    ):
+        assert await found(store, **search) == wanted, search
+
+
+async def test_pages_go_on_where_the_one_before_ended_also_within_one_moment(store: SqlExchanges) -> None:
+    await store.keep([one(number, created=float(number // 2)) for number in range(6)])
+    assert await found(store, 2) == [5, 4]
+    assert await found(store, 2, before=(2.0, "ex_0004")) == [3, 2]
+    assert await found(store, 2, before=(1.0, "ex_0003")) == [2, 1]
+
+
+async def test_the_usual_filters_use_indexes(tmp_path: Path, store: SqlExchanges) -> None:
+    await store.keep([one(1)])
+    database = sqlite3.connect(tmp_path / "exchanges.db")
+    for condition in (
+        "id = 'x' OR request_id = 'x'",
+        "owner = 'ann'",
+        "model = 'm'",
+        "error = 'e'",
+        "error IS NOT NULL",
+        "status >= 400 AND status BETWEEN 404 AND 404",
+        "created <= 5",
+    ):
+        text = (
+            f"EXPLAIN QUERY PLAN SELECT line FROM exchanges WHERE {condition} ORDER BY created DESC, id DESC"
+        )
+        plan = " ".join(row[3] for row in database.execute(text))
+        assert "INDEX" in plan, (condition, plan)
+        assert "SCAN exchanges" not in plan.replace("SCAN exchanges USING INDEX", ""), (condition, plan)
+    database.close()
+
+
+async def test_what_is_too_old_goes(store: SqlExchanges) -> None:
+    await store.keep([one(number) for number in range(1, 4)])
+    await store.sweep(TTL + 2.0)
+    assert await found(store) == [3]
+
+
+async def test_the_size_is_bounded_and_the_largest_client_loses_its_oldest(tmp_path: Path) -> None:
+    store = await SqlExchanges.open(tmp_path / "small.db", 50_000, TTL, AT)
+    await store.keep([one(0, client="ben")])
+    for number in range(1, 100):
+        assert await store.keep([one(number, trace=b"x" * 2000)]) == 1
+    left = await found(store, 1000)
+    assert left[0] == 99
+    assert left[-1] == 0
+    assert 10 < len(left) < 25
+    database = sqlite3.connect(tmp_path / "small.db")
+    assert database.execute("SELECT sum(size) FROM exchanges").fetchone()[0] <= 50_000
+    sizes = "SELECT sum(size) FROM shares WHERE kind = 'exchanges'"
+    assert (
+        database.execute(sizes).fetchone() == database.execute("SELECT sum(size) FROM exchanges").fetchone()
+    )
+    database.close()
+    await store.close()
+
+
+async def test_a_large_batch_fits_into_a_small_store_and_one_that_is_too_large_is_left_out(
+    tmp_path: Path,
+) -> None:
+    store = await SqlExchanges.open(tmp_path / "small.db", 50_000, TTL, AT)
+    many = [one(number, trace=b"x" * 2000) for number in range(1, 100)]
+    assert await store.keep([*many, one(100, trace=b"x" * 60_000)]) == 99
+    assert (await found(store, 1000))[0] == 99
+    assert await store.keep([one(101, trace=b"x" * 60_000)]) == 0
+    await store.close()
+
+
+async def test_a_lowered_size_counts_at_the_next_start(tmp_path: Path, store: SqlExchanges) -> None:
+    await store.keep([one(number, trace=b"x" * 2000) for number in range(1, 100)])
+    lower = await SqlExchanges.open(tmp_path / "exchanges.db", 50_000, TTL, AT)
+    assert len(await found(lower, 1000)) < 25
+    await lower.close()
+
+
+async def test_several_processes_share_it(tmp_path: Path, store: SqlExchanges) -> None:
+    other = await SqlExchanges.open(tmp_path / "exchanges.db", SIZE, TTL, AT)
+    await store.keep([one(1)])
+    await other.keep([one(2)])
+    assert await found(store) == await found(other) == [2, 1]
+    await other.close()
+
+
+async def test_only_its_owner_may_read_the_file(tmp_path: Path, store: SqlExchanges) -> None:
+    assert (tmp_path / "exchanges.db").stat().st_mode & 0o077 == 0
+
+
+async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "wrong.db").write_text("no database" * 200)
+    with pytest.raises(StoreFailed, match="not a database"):
+        await SqlExchanges.open(tmp_path / "wrong.db", SIZE, TTL, AT)
