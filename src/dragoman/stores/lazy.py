@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
 
 from dragoman.seams.tasks import spawn
+from dragoman.state.added import Additions
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
     Chats,
@@ -41,6 +42,7 @@ class LazyStore:
         self.conversations = cast("Conversations", _Part(self, "conversations"))
         self.sessions = cast("Sessions", _Part(self, "sessions"))
         self.chats = cast("Chats", _Part(self, "chats"))
+        self.added: Additions | None = cast("Additions", _Part(self, "added"))
         self.seals: Vault | None = LazyVault(self) if seals else None
         self.store: Store | None = None
         """The other store; None = it is not open."""
