@@ -17,7 +17,7 @@ from dragoman.state.added import AddedEntry, KeptEntries
 from dragoman.state.store import StoreFailed
 
 _PATIENCE: Final = 2.0
-"""Seconds for which a call waits while somebody locks the file. Readers and writers do not lock each other."""
+"""Seconds for which a call waits while somebody locks the file; a reader does not wait for writers."""
 _TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'added'"
 _LATEST: Final = "SELECT coalesce(max(version), 0) FROM added"
 _ENTRIES: Final = """
@@ -52,7 +52,9 @@ def _opened(file: Path) -> Generator[sqlite3.Connection | None]:
         yield None
         return
     try:
-        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", _PATIENCE, uri=True)) as connection:
+        with closing(
+            sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", _PATIENCE, uri=True)
+        ) as connection:
             yield None if connection.execute(_TABLE).fetchone() is None else connection
     except sqlite3.Error as error:
         raise StoreFailed(f"the database: {error}") from error

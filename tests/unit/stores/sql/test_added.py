@@ -29,7 +29,9 @@ async def kept(file: Path) -> AsyncIterator[Additions]:
     await store.close()
 
 
-def entry(version: int, name: str = "fast", kind: AddedKind = "models", text: bytes = b'"up/m"') -> AddedEntry:
+def entry(
+    version: int, name: str = "fast", kind: AddedKind = "models", text: bytes = b'"up/m"'
+) -> AddedEntry:
     return AddedEntry(kind, name, text, version, "ops", 1.5)
 
 
