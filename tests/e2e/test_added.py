@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ import aiohttp
 import pytest
 
 from tests.e2e import stubs
-from tests.e2e.command import SECONDS, serving
+from tests.e2e.command import SECONDS, run, serving
 from tests.e2e.conftest import Provide
 from tests.e2e.stubs import Said
 from tests.e2e.test_reload import ADMIN, Site
@@ -100,7 +101,7 @@ async def test_what_is_added_is_used_by_all_and_survives_a_restart(
     again = start(workers=workers)
     assert [await ask(again, name) for name in ("team/fast", "best") * 2] == [200] * 4
     status, refused = await again.call("DELETE", "/admin/providers/acme")
-    assert (status, refused["error"]["code"]) == (409, "invalid_config")
+    assert (status, refused["error"]["code"]) == (409, "still_needed")
     assert "models" in refused["error"]["message"]
     for path in ("aliases/best", "models/team/fast", "providers/acme"):
         status, removed = await again.call("DELETE", f"/admin/{path}")
@@ -174,9 +175,10 @@ async def test_a_file_wins_and_says_so(start: Start) -> None:
     (entry,) = told["data"]
     assert (entry["state"], "dragoman.yaml" in entry["problems"][0]["message"]) == ("shadowed", True)
     status, told = await site.call("PUT", "/admin/models/fast", body="simulate/echo")
-    assert (status, "dragoman.yaml" in told["error"]["message"]) == (409, True)
+    assert (status, told["error"]["code"]) == (409, "declared_elsewhere")
+    assert "dragoman.yaml" in told["error"]["message"]
     status, told = await site.call("PUT", "/admin/providers/simulate", body={})
-    assert status == 409
+    assert (status, told["error"]["code"]) == (409, "declared_elsewhere")
     await site.reload(configuration())
     _, told = await site.call("GET", "/admin/added")
     assert told["data"][0]["state"] == "used"
@@ -201,3 +203,29 @@ async def test_without_a_database_nothing_can_be_added(start: Start) -> None:
         body = "simulate/echo" if method == "PUT" else None
         status, told = await site.call(method, f"/admin/{path}", body=body)
         assert (status, told["error"]["code"]) == (501, "no_database")
+
+
+def test_the_command_adds_and_removes(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "dragoman.yaml").write_text(configuration(models={"own": "simulate/echo"}))
+    with tempfile.TemporaryDirectory() as home:  # the path of a Unix socket may have about 100 characters
+        environment["DRAGOMAN_HOME"] = home
+        with serving(environment, tmp_path):
+            for arguments, words in (
+                (
+                    ("providers", "add", "acme", "base_url=http://127.0.0.1:9/v1", "keys=[]"),
+                    "acme is added, version 1",
+                ),
+                (("models", "add", "team/fast", "simulate/echo"), "version 2"),
+                (("aliases", "add", "best", "route=team/fast", "defaults.seed=1"), "version 3"),
+                (("aliases", "add", "best", "own", "--replace"), "best is replaced, version 4"),
+                (("providers", "remove", "acme"), "acme is removed"),
+            ):
+                ended = run(environment, tmp_path, *arguments)
+                assert (ended.returncode, words in ended.stderr) == (0, True), ended.stderr
+            refused = run(environment, tmp_path, "models", "add", "own", "simulate/x")
+            assert (refused.returncode, "dragoman.yaml" in refused.stderr) == (1, True)
+        shown = run(environment, tmp_path, "config", "show", "--json")
+        rows = {row["path"]: row["source"] for row in json.loads(shown.stdout)}
+        assert rows["aliases.best.route"].startswith("added by uid")
+        listed = run(environment, tmp_path, "models", "list", "--json")
+        assert {"team/fast", "best", "own"} <= {row["id"] for row in json.loads(listed.stdout)}

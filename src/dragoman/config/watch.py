@@ -21,6 +21,8 @@ LOOK: Final = 1.0
 """Seconds between two looks at the files."""
 ASK: Final = 2.0
 """Seconds between two questions to the database."""
+_ASK_MOST: Final = 60.0
+"""The same at most, while its version cannot be used."""
 
 _Stamp: TypeAlias = tuple[int, ...] | None
 """What the system says of a file; None = it is not there."""
@@ -47,6 +49,8 @@ class Watch:
         self._changing = None
         self._database = None if loaded.added is None else loaded.added.file
         self._version = 0 if loaded.added is None else loaded.added.version
+        """The version that is used."""
+        self._ask = ASK
 
     @property
     def pause(self) -> float:
@@ -66,7 +70,7 @@ class Watch:
                 self._seen, self._changing = found, None
                 self._polled = now
                 return True
-        if self._database is not None and now - self._asked >= ASK:
+        if self._database is not None and now - self._asked >= self._ask:
             self._asked = now
             if self._has_another_version(self._database):
                 return True
@@ -76,8 +80,8 @@ class Watch:
         return False
 
     def _has_another_version(self, database: Path) -> bool:
-        """Whether the database has another version than at the last question. Takes less than a
-        millisecond.
+        """Whether the database has another version than the one that is used. Takes less than a millisecond.
+        The next question is later each time, because an unusable version stays another one.
         """
         from dragoman.stores import added_file  # here, as in `assembly.added`
 
@@ -85,7 +89,8 @@ class Watch:
             version = added_file.version(database)
         except StoreFailed:
             return False  # who uses the database tells of its failure; the next question is soon
-        changed, self._version = version != self._version, version
+        changed = version != self._version
+        self._ask = min(2 * self._ask, _ASK_MOST) if changed else ASK
         return changed
 
 

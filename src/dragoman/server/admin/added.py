@@ -169,7 +169,7 @@ class AddedApi:
         made = await self.change(Wish(do, kind, asked, author(asked), _tag))
         if made.after is None:
             return Told(Removed(kind, asked.params["name"]))
-        return Told(self.told(made.after.entry), _tag(made.after.entry.version))
+        return Told(self.told(made.after), _tag(made.after.version))
 
     async def change(self, wish: Wish) -> Made:
         """Make a change, and note it in the audit. Raises RequestFailed as `Adding.make`, and 404 (nothing of
@@ -190,9 +190,8 @@ class AddedApi:
         made = await self.adding.make(
             Change(wish.do, wish.kind, name, wish.asked.body, wish.author.who, require)
         )
-        after = None if made.after is None else made.after.entry
         self._audit.note(
-            wish.author, wish.do, f"{wish.kind}/{name}", before=_noted(made.before), after=_noted(after)
+            wish.author, wish.do, f"{wish.kind}/{name}", before=_noted(made.before), after=_noted(made.after)
         )
         return made
 

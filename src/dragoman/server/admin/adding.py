@@ -22,7 +22,7 @@ from dragoman.config.load import Loaded
 from dragoman.config.section import Section
 from dragoman.errors import ConfigError, Problem, RequestFailed
 from dragoman.seams.tasks import spawn
-from dragoman.server.admin.problems import unusable
+from dragoman.server.admin.problems import Unusable, told, unusable
 from dragoman.state.added import AddedEntry, AddedKind, Additions, KeptEntries
 from dragoman.turns.keeping import reachable
 
@@ -52,10 +52,12 @@ class Change(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What a change has done. before: the entry that held until then, None = none. after: None = removed."""
+    """What a change has done. before: the entry that held until then, None = none. after: the one that holds
+    now, None = it was removed.
+    """
 
     before: AddedEntry | None
-    after: AddedState | None
+    after: AddedEntry | None
 
 
 class Adding:
@@ -107,7 +109,7 @@ class Adding:
         text = b"" if change.do == "remove" else msgspec.json.encode(change.value)
         if len(text) > LARGEST:
             text_ = f"The entry has {len(text):,} bytes; at most {LARGEST:,} are kept."
-            raise RequestFailed(ir.Fault("invalid_request", text_, "too_large"))
+            raise RequestFailed(ir.Fault("invalid_request", text_, "entry_too_large"))
         for _ in range(_TRIES):
             kept = await reachable(additions.read())
             before = next((one for one in kept.entries if one.place == (change.kind, change.name)), None)
@@ -117,7 +119,7 @@ class Adding:
             await self._check(database, kept, entry, change)
             if await reachable(additions.change(entry, removed=change.do == "remove")):
                 await self._use(additions, entry, before)
-                return Made(before, None if change.do == "remove" else self.state(entry))
+                return Made(before, None if change.do == "remove" else entry)
         raise RequestFailed(_BUSY)
 
     def _kept(self) -> tuple[Path, Additions]:
@@ -145,8 +147,8 @@ class Adding:
         broken = [one for one in found.added.entries if one.state == "unusable" and self._was_used(one.entry)]
         if broken:
             problems = [problem for one in broken for problem in one.problems]
-            said = f"{path_of(entry)} stays as it is, because others need it"
-            raise unusable(said, problems, param="name", kind="conflict")
+            text = told(f"{path_of(entry)} stays as it is, because others need it", problems)
+            raise Unusable(ir.Fault("conflict", text, "still_needed", "name"), problems)
 
     def _was_used(self, entry: AddedEntry) -> bool:
         known = self.state(entry)
@@ -183,7 +185,8 @@ def _require_used(found: Loaded, entry: AddedEntry, value: Any) -> None:
     state = found.added.find(*entry.place)
     assert state is not None
     if state.state == "shadowed":
-        raise unusable("Nothing is added", state.problems, param="name", kind="conflict")
+        text = told("Nothing is added", state.problems)
+        raise Unusable(ir.Fault("conflict", text, "declared_elsewhere", "name"), state.problems)
     if state.state == "unusable":
         raise _refused(entry, state.problems)
     paths = list(literal_secrets(section_of(found, entry), value))
@@ -205,7 +208,7 @@ def _refused(entry: AddedEntry, problems: tuple[Problem, ...] | list[Problem]) -
     place, first = path_of(entry), problems[0].path
     inside = first.removeprefix(place).removeprefix(".") if first.startswith(place) else ""
     origin = [one._replace(file=None, line=None) if one.path.startswith(place) else one for one in problems]
-    return unusable("The configuration stays as it is", origin, param=inside or None)
+    return unusable(origin, inside or None)
 
 
 _NO_DATABASE: Final = ir.Fault(
@@ -215,8 +218,10 @@ _NO_DATABASE: Final = ir.Fault(
     "no_database",
 )
 _FULL: Final = ir.Fault(
-    "conflict", f"At most {MOST:,} entries are kept: remove some, or write them into a file.", "too_many"
+    "conflict",
+    f"At most {MOST:,} entries are kept: remove some, or write them into a file.",
+    "too_many_entries",
 )
-_BUSY: Final = ir.Fault("conflict", "Others are changing it all the time. Try again.", "changed_meanwhile")
+_BUSY: Final = ir.Fault("conflict", "Others are changing it all the time. Try again.", "entries_changing")
 _LITERAL: Final = "would stand in the database as it is"
 _REFERENCE: Final = "name a variable, ${NAME}, or a file, {file: PATH}, that the gateway reads"

@@ -22,15 +22,17 @@ class Unusable(RequestFailed):
         self.problems = tuple(problems)
 
 
-def unusable(
-    said: str, problems: Sequence[Problem], *, param: str | None, kind: ir.Kind = "invalid_request"
-) -> Unusable:
-    """The error for these problems, of which its message tells the first. said: what follows from them.
-    param: the field at fault, None = none.
-    """
+def unusable(problems: Sequence[Problem], param: str | None) -> Unusable:
+    """The error where these problems keep the configuration as it is. param: the field at fault."""
+    text = told("The configuration stays as it is", problems)
+    return Unusable(ir.Fault("invalid_request", text, "invalid_config", param), problems)
+
+
+def told(said: str, problems: Sequence[Problem]) -> str:
+    """A text with the first problem and the number of the others. said: what follows from them."""
     first, *others = problems
     more = f" There {_are(len(others))}: see `problems`." if others else ""
-    return Unusable(ir.Fault(kind, f"{said}: {first}.{more}", "invalid_config", param), problems)
+    return f"{said}: {first}.{more}"
 
 
 async def answer(failed: Unusable, exchange: Exchange, client: HttpClient) -> None:

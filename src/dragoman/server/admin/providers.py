@@ -191,7 +191,7 @@ class ProvidersApi:
         made = await self._added.change(Wish(do, "providers", asked, author(asked), tag))
         if made.after is None:
             return Told(Removed("providers", name))
-        return Told(self._added.told(made.after.entry), tags.etag(changeable(await self._whole(name))))
+        return Told(self._added.told(made.after), tags.etag(changeable(await self._whole(name))))
 
     # --- Orders --------------------------------------------------------------------------------------------
 

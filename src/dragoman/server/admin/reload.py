@@ -38,7 +38,7 @@ class ReloadApi:
         outcome = await self._gateway.reload()
         if outcome.failed:
             place = outcome.problems[0].path or None
-            failed = unusable("The configuration stays as it is", outcome.problems, param=place)
+            failed = unusable(outcome.problems, place)
             await problems.answer(failed, exchange, client)
             return
         etag = (b"etag", f'"{outcome.hash}"'.encode())

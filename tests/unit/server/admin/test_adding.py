@@ -48,11 +48,13 @@ async def test_a_change_is_used_at_once_and_its_version_is_known(gateway: Gatewa
     done = await made.make(change("fast"))
     assert done.before is None
     assert done.after is not None
-    assert (done.after.state, done.after.entry.version) == ("used", 1)
+    state = made.state(done.after)
+    assert state is not None
+    assert (state.state, done.after.version) == ("used", 1)
     assert gateway.config.models["fast"].use == "simulate/echo"
     assert (made.version("models", "fast"), made.version("models", "other")) == (1, None)
     again = await made.make(change("fast", "simulate/other"))
-    assert again.before == done.after.entry
+    assert again.before == done.after
     removed = await made.make(change("fast", do="remove"))
     assert removed.after is None
     assert "fast" not in gateway.config.models
@@ -110,9 +112,9 @@ async def test_bounds(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None
     await made.make(change("one", "simulate/other"))
     with pytest.raises(RequestFailed) as refused:
         await made.make(change("two"))
-    assert refused.value.fault.code == "too_many"
+    assert refused.value.fault.code == "too_many_entries"
     monkeypatch.setattr(adding, "LARGEST", 20)
     with pytest.raises(RequestFailed) as refused:
         await made.make(change("one", "simulate/" + "m" * 20))
-    assert refused.value.fault.code == "too_large"
+    assert refused.value.fault.code == "entry_too_large"
     assert await names(made) == ["one"]

@@ -13,7 +13,7 @@ from dragoman.server.admin.problems import shown, unusable
 )
 def test_a_refusal_names_the_first_problem_and_counts_the_others(count: int, more: str) -> None:
     problems = [Problem(f"p{number}", "is bad", "f.yaml", number + 1) for number in range(count)]
-    failed = unusable("The configuration stays as it is", problems, param="p0")
+    failed = unusable(problems, "p0")
     assert failed.fault.message.startswith("The configuration stays as it is: f.yaml:1: p0: is bad.")
     assert more in failed.fault.message
     assert (failed.fault.param, failed.fault.http_status) == ("p0", 400)
