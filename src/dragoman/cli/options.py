@@ -52,8 +52,10 @@ def with_kept(terminal: Terminal, found: Loaded) -> Loaded:
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import installed, located
 
+    if not installed():
+        return found
     try:
-        database = located(found.config.stores.sql or ("sqlite" if installed() else None), found.home)
+        database = located(found.config.stores.sql or "sqlite", found.home)
         whole = with_added(found, database, starting=True)
     except ConfigError as error:
         raise refused(error, found.file) from None

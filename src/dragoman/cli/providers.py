@@ -233,6 +233,7 @@ def _show(terminal: Terminal, one: Mapping[str, Any]) -> None:
     terminal.result(f"{out.mark(_STATES[_state(one)])} {clean(one['name'])}: {_state(one)}")
     rows = [
         ("vendor", one["vendor"]),
+        ("added", one.get("added") and f"while the gateway ran, version {one['added']}"),
         ("address", one["base_url"]),
         ("protocols", ", ".join(one["dialects"])),
         ("models", _some(one["models"])),

@@ -5,6 +5,7 @@ are in `providers`, with everything else about them.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -23,6 +24,8 @@ from dragoman.server.admin.pages import Wanted, page
 from dragoman.server.admin.problems import shown
 from dragoman.state.added import AddedEntry, AddedKind
 
+_LONGEST: Final = 200
+"""The most characters of a name."""
 _SECRET: Final = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 """Request defaults of an alias whose names contain one of these words are masked."""
 
@@ -110,15 +113,13 @@ OPERATIONS: Final = (
 
 
 class Wish(NamedTuple):
-    """What a request wants to change. tag: makes the ETag from the version of the entry that holds; None =
-    none holds.
-    """
+    """What a request wants to change. tag: makes the ETag from the version of the entry that holds."""
 
     do: Do
     kind: AddedKind
     asked: Asked
     author: Author
-    tag: Any
+    tag: Callable[[int], str]
 
 
 class AddedApi:
@@ -176,6 +177,9 @@ class AddedApi:
         this name to remove), 409 (something of this name to add) and 412.
         """
         name, headers = wish.asked.params["name"], wish.asked.request.headers
+        if len(name) > _LONGEST or not name.isprintable():
+            text = f"name: at most {_LONGEST} characters, all of them printable."
+            raise RequestFailed(ir.Fault("invalid_request", text, "invalid_value", "name"))
 
         def require(before: AddedEntry | None) -> None:
             if before is None and wish.do == "remove":
