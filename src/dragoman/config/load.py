@@ -154,11 +154,11 @@ def _with_added(
         entry: AddedState(entry, "shadowed", (problem,))
         for entry, problem in shadowed(kept.entries, declared.tree, own).items()
     }
-    while True:
+    found: Loaded | None = None
+    while found is None:
         used = [entry for entry in kept.entries if entry not in unused]
         try:
             found = _checked(declared, used, environ, own)
-            break
         except ConfigError as error:
             wrong = blamed(used, error.problems)
             if not wrong:

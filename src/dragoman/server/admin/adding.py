@@ -91,7 +91,8 @@ class Adding:
 
         A change that has begun is ended, also if the client goes away.
         """
-        made = await asyncio.shield(spawn(self._outcome(change), "changing what is added"))
+        changing = spawn(self._outcome(change), "changing what is added")
+        made: Made | RequestFailed = await asyncio.shield(changing)
         if isinstance(made, RequestFailed):
             raise made
         return made
