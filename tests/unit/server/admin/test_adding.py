@@ -90,7 +90,8 @@ async def test_a_change_in_between_is_seen_and_the_check_begins_again(gateway: G
     def require(before: AddedEntry | None) -> None:
         seen.append(None if before is None else before.version)
 
-    original, told = store.read, []
+    original = store.read
+    told: list[bool] = []
 
     async def read() -> Any:
         found = await original()
