@@ -18,6 +18,7 @@ from dragoman import ir
 from dragoman.accounts.grants import Grants
 from dragoman.accounts.keys import ClientKeys
 from dragoman.alerts.sender import Alerts
+from dragoman.assembly.added import with_added
 from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.checks import checks_of
@@ -109,6 +110,7 @@ class Core:
         if not isinstance(config, Loaded):
             file = Path(config) if isinstance(config, str) else config
             config = load(file, os.environ, own=upstreams or ())
+            config = with_added(config, located(config.config.stores.sql, config.home), starting=True)
         self._loaded, self.config = config, config.config
         located(self.config.stores.sql, self._loaded.home)  # reports a wrong database address now
         self.seams = seams

@@ -189,6 +189,8 @@ def compared(before: Loaded, mark: str) -> tuple[Loaded, Outcome]:
     found = tuple(differences(before.config, after.config))
     if not found and now != mark:
         found = (Difference("providers", "changed"),)  # a certificate's file
+    if not found and after.added != before.added:
+        found = (Difference("added", "changed"),)  # an entry that is not used, or its author
     return after, Outcome(hash=now, changed=found, restart=restart, warnings=after.warnings)
 
 

@@ -28,8 +28,9 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "check": "Check the configuration.",
     },
     "manage": {
-        "providers": "Show, test, enable and disable providers.",
-        "models": "List, install and verify models.",
+        "providers": "Show, test, disable, add and remove providers.",
+        "models": "List, install, add and remove models.",
+        "aliases": "Add and remove aliases.",
         "trace": "Show what became of a request.",
         "config": "Show the current settings.",
     },

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dragoman.cli.command import Group
-from dragoman.cli.options import config_option, loaded
+from dragoman.cli.options import config_option, loaded, with_kept
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, Failure, Terminal, clean
 
 command = Group(
@@ -45,7 +45,7 @@ def show(terminal: Terminal, file: Path | None, *, everything: bool, changed: bo
 
     if everything and changed:
         raise Failure(MISUSE, "--all and --changed exclude each other", hint="leave one out")
-    found = loaded(terminal, file)
+    found = with_kept(terminal, loaded(terminal, file))
     if everything:
         from dragoman.server.admin.effective import effective
 

@@ -1,4 +1,6 @@
-"""`dragoman models`: lists the available models, and installs and verifies the weights of embedded models."""
+"""`dragoman models`: lists the available models, installs and verifies the weights of embedded models, and
+adds models to a running gateway.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dragoman.cli.adding import changing
 from dragoman.cli.command import Group
-from dragoman.cli.options import config_option, loaded
+from dragoman.cli.options import config_option, loaded, with_kept
 from dragoman.cli.progress import Progress
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
 from dragoman.errors import DragomanError
@@ -23,9 +26,10 @@ _SMALLEST = "smollm2:135m"
 
 command = Group(
     "models",
-    help="List, install and verify models.",
+    help="List, install and verify models; add models to a running gateway and remove them.",
     examples=("dragoman models list", f"dragoman models install {_SMALLEST}"),
 )
+changing(command, "models", "a model", ("dragoman models add fast openai/gpt-5-mini",))
 
 
 @command.command(
@@ -48,7 +52,7 @@ def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
     if embedded:
         _list_embedded(terminal)
         return
-    entries = naming(loaded(terminal, file)).entries()
+    entries = naming(with_kept(terminal, loaded(terminal, file))).entries()
     if terminal.as_json:
         shown = ("id", "provider", "context_window", "max_output_tokens", "capabilities")
         terminal.result([{name: getattr(entry, name) for name in shown} for entry in entries])

@@ -45,6 +45,24 @@ def loaded(
     return found
 
 
+def with_kept(terminal: Terminal, found: Loaded) -> Loaded:
+    """The configuration with what operators have added to it, as `dragoman serve` would begin with it. Prints
+    warnings about what was added.
+    """
+    from dragoman.assembly.added import with_added
+    from dragoman.stores.open import installed, located
+
+    if not installed():
+        return found
+    try:
+        database = located(found.config.stores.sql or "sqlite", found.home)
+        whole = with_added(found, database, starting=True)
+    except ConfigError as error:
+        raise refused(error, found.file) from None
+    warn(terminal, [one for one in whole.warnings if one not in found.warnings])
+    return whole
+
+
 def refused(error: ConfigError, file: Path | None) -> Failure:
     """The failure for the first problem. Its hint: how to list all; for only one its own, or `advice`."""
     first, *others = error.problems

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import Any, Final
 
 import click
 
+from dragoman.cli.adding import changing
+from dragoman.cli.asked import Asked, asked_of, from_gateway, gateway_options, nobody
 from dragoman.cli.command import Group
-from dragoman.cli.options import config_option, loaded, require_known
+from dragoman.cli.options import require_known, with_kept
 from dragoman.cli.terminal import ANSWER_IS_NO, Failure, Terminal, clean
-
-if TYPE_CHECKING:
-    from dragoman.cli.operator import Way
-    from dragoman.config.load import Loaded
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _LIST: Final = "/admin/providers"
 _WORDS: Final = {
@@ -31,36 +27,24 @@ _DONE: Final = {"enable": "is asked again", "disable": "is left out", "revive": 
 
 command = Group(
     "providers",
-    help="Show providers and their keys; enable, disable, revive or test them.",
+    help="Show providers and their keys; enable, disable, revive or test them; add and remove them.",
     examples=("dragoman providers list", "dragoman providers test openai"),
+)
+changing(
+    command,
+    "providers",
+    "a provider",
+    ("dragoman providers add acme base_url=https://api.acme.example 'keys=${ACME_KEY}'",),
 )
 
 
-class _Asked(NamedTuple):
-    """Whom a command asks. found: this machine's configuration, None = a URL was given. way: None = no
-    gateway runs here.
-    """
-
-    found: Loaded | None
-    way: Way | None
-
-
-def _options(function: F) -> F:
-    """Add the options that say which gateway is meant."""
-    url = click.option(
-        "--url", envvar="DRAGOMAN_URL", help="The gateway's URL, instead of one that runs here."
-    )
-    key = click.option("--key", envvar="DRAGOMAN_API_KEY", help="A key with the scope admin, for --url.")
-    return config_option(url(key(function)))
-
-
 @command.command("list", examples=("dragoman providers list", "dragoman providers list --json"))
-@_options
+@gateway_options
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
     """All providers, with the state of each. Without a running gateway, what is configured."""
-    asked = _asked(terminal, file, url, key)
-    rows = _from_gateway(asked, _LIST)
+    asked = asked_of(terminal, file, url, key)
+    rows = from_gateway(asked, _LIST)
     if rows is None:
         _configured(terminal, asked)
         return
@@ -80,12 +64,12 @@ def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | 
 
 @command.command("show", examples=("dragoman providers show openai",))
 @click.argument("name")
-@_options
+@gateway_options
 @click.pass_obj
 def show(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
     """One provider: its address, its keys and their state, and deployments that fail."""
-    asked = _asked(terminal, file, url, key)
-    found = _from_gateway(asked, _LIST, name)
+    asked = asked_of(terminal, file, url, key)
+    found = from_gateway(asked, _LIST, name)
     if found is None:
         _configured(terminal, asked, name)
         return
@@ -101,7 +85,7 @@ def _order(do: str, help_: str) -> None:
     @command.command(do, help=help_, examples=(f"dragoman providers {do} openai",))
     @click.argument("name")
     @click.option("--only-key", "only", metavar="ID", help="Only this key, by its id or its last characters.")
-    @_options
+    @gateway_options
     @click.pass_obj
     def give(
         terminal: Terminal,
@@ -112,11 +96,11 @@ def _order(do: str, help_: str) -> None:
         url: str | None,
         key: str | None,
     ) -> None:
-        asked = _asked(terminal, file, url, key)
+        asked = asked_of(terminal, file, url, key)
         path = [name] if only is None else [name, "keys", _key_id(asked, name, only)]
-        found = _from_gateway(asked, _LIST, *path, do, method="POST")
+        found = from_gateway(asked, _LIST, *path, do, method="POST")
         if found is None:
-            raise _nobody()
+            raise nobody()
         if terminal.as_json:
             terminal.result(found)
             return
@@ -132,15 +116,17 @@ _order("revive", "Forget what is known against its keys and deployments.")
 
 @command.command("test", examples=("dragoman providers test openai",))
 @click.argument("name")
-@_options
+@gateway_options
 @click.pass_obj
 def test(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
     """Ask a provider with each key, by the cheapest call: exit code 1 if one fails.
 
     Without a running gateway the provider is asked from here.
     """
-    asked = _asked(terminal, file, url, key)
-    found = _from_gateway(asked, _LIST, name, "test", method="POST", body={}) or _tested_here(asked, name)
+    asked = asked_of(terminal, file, url, key)
+    found = from_gateway(asked, _LIST, name, "test", method="POST", body={}) or _tested_here(
+        terminal, asked, name
+    )
     if terminal.as_json:
         terminal.result(found)
     else:
@@ -156,40 +142,11 @@ def test(terminal: Terminal, name: str, file: Path | None, *, url: str | None, k
 # Asking ------------------------------------------------------------------------------------------
 
 
-def _asked(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> _Asked:
-    from dragoman.cli.operator import way
-
-    found = None if url is not None else loaded(terminal, file)
-    return _Asked(found, way(found, url, key))
-
-
-def _from_gateway(asked: _Asked, *path: str, method: str = "GET", body: Any = None) -> Any:
-    """The gateway's answer; None = no gateway runs here. Raises Failure if the one at a URL does not answer,
-    or answers with an error.
-    """
-    from dragoman.cli.operator import NotRunning, call, named, unreachable
-
-    if asked.way is None:
-        return None
-    try:
-        return asyncio.run(call(asked.way, method, named(*path), body))
-    except NotRunning as error:
-        if asked.way.socket is None:
-            raise unreachable(asked.way, str(error)) from None
-        return None  # the file of the socket of a gateway that was killed
-
-
-def _nobody() -> Failure:
-    from dragoman.cli.operator import unreachable
-
-    return unreachable(None, "")
-
-
-def _key_id(asked: _Asked, name: str, only: str) -> str:
+def _key_id(asked: Asked, name: str, only: str) -> str:
     """The id of a key, which is named by its id or by its last characters. Raises Failure if none fits."""
-    found = _from_gateway(asked, _LIST, name)
+    found = from_gateway(asked, _LIST, name)
     if found is None:
-        raise _nobody()
+        raise nobody()
     tail = only.removeprefix("…")
     ids = [
         key["id"]
@@ -202,11 +159,11 @@ def _key_id(asked: _Asked, name: str, only: str) -> str:
     return str(ids[0])
 
 
-def _tested_here(asked: _Asked, name: str) -> dict[str, Any]:
+def _tested_here(terminal: Terminal, asked: Asked, name: str) -> dict[str, Any]:
     from dragoman.cli.live import ask
 
-    found = asked.found
-    assert found is not None
+    assert asked.found is not None
+    found = with_kept(terminal, asked.found)
     require_known("provider", name, list(found.providers))
     keys = [
         {
@@ -222,7 +179,7 @@ def _tested_here(asked: _Asked, name: str) -> dict[str, Any]:
     return {"provider": name, "ok": all(key["ok"] for key in keys), "keys": keys}
 
 
-def _named(asked: _Asked) -> str | None:
+def _named(asked: Asked) -> str | None:
     """The gateway that is asked, for `--json`; null = none, so what follows is the configuration."""
     return None if asked.way is None else asked.way.named
 
@@ -230,12 +187,12 @@ def _named(asked: _Asked) -> str | None:
 # Showing -----------------------------------------------------------------------------------------
 
 
-def _configured(terminal: Terminal, asked: _Asked, name: str | None = None) -> None:
+def _configured(terminal: Terminal, asked: Asked, name: str | None = None) -> None:
     """Show what the configuration says of the providers, or of one, and say that no gateway runs."""
     from dragoman.providers.address import without_keys
 
-    found = asked.found
-    assert found is not None
+    assert asked.found is not None
+    found = with_kept(terminal, asked.found)
     providers = found.providers
     if name is not None:
         require_known("provider", name, list(providers))
@@ -276,6 +233,7 @@ def _show(terminal: Terminal, one: Mapping[str, Any]) -> None:
     terminal.result(f"{out.mark(_STATES[_state(one)])} {clean(one['name'])}: {_state(one)}")
     rows = [
         ("vendor", one["vendor"]),
+        ("added", one.get("added") and f"while the gateway ran, version {one['added']}"),
         ("address", one["base_url"]),
         ("protocols", ", ".join(one["dialects"])),
         ("models", _some(one["models"])),

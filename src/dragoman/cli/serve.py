@@ -18,7 +18,7 @@ import msgspec
 from dragoman.cli import banner, discovery, doors
 from dragoman.cli.client_key import ClientKey, kept_or_made
 from dragoman.cli.command import Command
-from dragoman.cli.options import config_option, loaded, refused
+from dragoman.cli.options import config_option, loaded, refused, warn
 from dragoman.cli.reloading import tell
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal
 from dragoman.errors import ConfigError, Problem
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dragoman.gateway import Gateway
     from dragoman.server.doors import Opened
     from dragoman.server.supervisor import Keeper, Worker
+    from dragoman.state.added import KeptEntries
 
 _CANNOT_LISTEN = {
     errno.EADDRINUSE: "another program uses this port: dragoman serve --port 0 chooses a free one",
@@ -106,10 +107,13 @@ def command(
     found = alone
     if servers and (more := discovery.settings(servers, alone)):
         found = loaded(terminal, file, {**stated, **more})
-    _refuse_unknown(found, file)
-    whole, key = _with_key(_with_store(found))
+    complete = _with_kept(_with_store(found))
+    warn(terminal, [one for one in complete.warnings if one not in found.warnings])
+    _refuse_unknown(complete, file)
+    whole, key = _with_key(complete)
     again = Again(alone, file, stated, servers, key)
-    _run(terminal, msgspec.structs.replace(whole, again=again), key, began)
+    again.database = None if whole.added is None else whole.added.file
+    _run(terminal, msgspec.structs.replace(whole, again=again, adding=again.adding), key, began)
 
 
 class _Offer(msgspec.Struct, frozen=True):
@@ -318,20 +322,38 @@ class Again:
         self._stated = stated
         self._servers = servers
         self._key = key
+        self.database: Path | None = None
+        """The database with what operators have added, which stays until a restart; None = there is none."""
 
     def __call__(self) -> Loaded:
         """The configuration as it is stated now. Raises ConfigError."""
+        from dragoman.assembly.added import with_added
+
+        return self._complete(with_added(self._found(), self.database))
+
+    def adding(self, database: Path, kept: KeptEntries) -> Loaded:
+        """The configuration as it is stated now, with these entries of operators. Raises ConfigError."""
+        found = self._found()
+        assert found.adding is not None
+        return self._complete(found.adding(database, kept))
+
+    def _found(self) -> Loaded:
+        """What is stated, without what operators have added."""
         from dragoman.config.load import load
 
         assert self._load is not None
         found = self._load()
         if self._servers and (more := discovery.settings(self._servers, found)):
             found = load(self._file, os.environ, {**self._stated, **more})
+        return found
+
+    def _complete(self, found: Loaded) -> Loaded:
+        """The configuration with the store and the key of this command."""
         try:
             found = _with_store(found)
         except Failure as failure:
             raise ConfigError(Problem("stores.sql", failure.message, hint=failure.hint)) from None
-        return msgspec.structs.replace(self._keyed(found), again=self)
+        return msgspec.structs.replace(self._keyed(found), again=self, adding=self.adding)
 
     def _keyed(self, found: Loaded) -> Loaded:
         from dragoman.assembly.keys import needs_key
@@ -382,6 +404,15 @@ def _with_store(found: Loaded) -> Loaded:
         return found
     stores = msgspec.structs.replace(config.stores, sql="sqlite")
     return msgspec.structs.replace(found, config=msgspec.structs.replace(config, stores=stores))
+
+
+def _with_kept(found: Loaded) -> Loaded:
+    """The configuration with what operators have added to it."""
+    from dragoman.assembly.added import with_added
+    from dragoman.stores.open import located
+
+    database = located(found.config.stores.sql, found.home)
+    return _with_store(with_added(found, database, starting=True))
 
 
 def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:

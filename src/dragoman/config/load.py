@@ -2,13 +2,14 @@
 
     presets  <  file  <  DRAGOMAN_… variables  <  command line
 
-A source on the right overrides the sources to its left. The vendors' own variables (OPENAI_API_KEY) only add
-providers, keys and base URLs that no other source states.
+A source on the right overrides the sources to its left. Entries that operators have added while the gateway
+ran (`added`) only add names that no source declares. The vendors' own variables (OPENAI_API_KEY) only add
+providers, keys and base URLs that nothing else states.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.config import environment, tree
+from dragoman.config.added import Added, AddedState, blamed, layered, shadowed
 from dragoman.config.check import Doubt, check
 from dragoman.config.decode import Decoder, plain, suggest
 from dragoman.config.locate import FILE_NAME, find, home
@@ -26,6 +28,7 @@ from dragoman.config.tree import Node, Source, Table
 from dragoman.config.trust import Lead, leads, permission_warnings, refusals, trusted
 from dragoman.errors import ConfigError, Problem
 from dragoman.providers.provider import Provider
+from dragoman.state.added import AddedEntry, KeptEntries
 
 _LARGEST: Final = 4_000_000
 """The largest configuration file, in bytes."""
@@ -44,7 +47,9 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     home: Dragoman's own folder. leads: secrets from outside the file that would go to a host which only the
     file chooses, or to any provider (`trust`). doubts: model names that clients may use and that the
     configuration does not have; `assembly.names.refuse_unknown` decides about them. again: loads the same
-    configuration once more, from the same places; raises ConfigError as `load`. None = it cannot be.
+    configuration once more, from the same places; raises ConfigError as `load`. None = it cannot be. adding:
+    loads it with these entries that operators have added, from this database. added: what became of such
+    entries; None = no database was asked for them.
     """
 
     config: Config
@@ -57,6 +62,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     leads: tuple[Lead, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     again: Callable[[], Loaded] | None = None
+    adding: Callable[[Path, KeptEntries], Loaded] | None = None
+    added: Added | None = None
 
     def source(self, path: str) -> str:
         """The place of a setting's value, as `Source` writes it ("dragoman.yaml:12"); else "default"."""
@@ -79,8 +86,46 @@ def load(
     itself provides. Raises ConfigError with all problems, in the order of the file; one is an unapproved lead
     (`trust`) of a file that was only found in `cwd`. If the file cannot be read, that is the only problem.
     """
-    file: Path | None = None
     own = frozenset(own)
+
+    def read() -> _Declared:
+        return _declared(path, environ, overrides, cwd)
+
+    def again() -> Loaded:
+        if path is None and file is not None and find(environ, cwd) != file:
+            raise ConfigError(Problem("", "is not there any more", str(file)))
+        return load(path, environ, overrides, cwd=cwd, own=own)
+
+    def adding(database: Path, kept: KeptEntries) -> Loaded:
+        found, states = _with_added(read(), kept, environ, own)
+        return whole(msgspec.structs.replace(found, added=Added(database, kept.version, states)))
+
+    def whole(found: Loaded) -> Loaded:
+        return msgspec.structs.replace(found, again=again, adding=adding)
+
+    declared = read()
+    file = declared.file
+    return whole(_checked(declared, (), environ, own))
+
+
+class _Declared(msgspec.Struct, frozen=True):
+    """Everything that is stated but by operators and the vendors' variables. file: as of `Loaded`. found: the
+    file was only found. folder: where relative paths begin. tree: with presets.
+    """
+
+    file: Path | None
+    found: bool
+    folder: Path
+    tree: Table
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def _declared(
+    path: Path | Mapping[str, Any] | None, environ: Mapping[str, str], overrides: Mapping[str, Any], cwd: Path
+) -> _Declared:
+    """Read all sources and merge them. Parameters: as of `load`. Raises ConfigError as `_read`."""
+    file: Path | None = None
     if isinstance(path, Mapping):
         written, problems = read_settings(path, environ)
     elif (file := path if path is not None else find(environ, cwd)) is not None:
@@ -93,7 +138,49 @@ def load(
         node = tree.plant(value, Source("the command line"))
         layers = tree.merge(layers, environment.place(name, node))
     decoder = Decoder(file.parent if file is not None else cwd)
-    whole = environment.vendors(_with_presets(layers, decoder), environ)
+    merged = _with_presets(layers, decoder)
+    found = path is None and not environ.get("DRAGOMAN_CONFIG") and file != home(environ) / FILE_NAME
+    stated = (*problems, *decoder.problems)
+    return _Declared(file, found and file is not None, decoder.folder, merged, stated, tuple(warnings))
+
+
+def _with_added(
+    declared: _Declared, kept: KeptEntries, environ: Mapping[str, str], own: frozenset[str]
+) -> tuple[Loaded, tuple[AddedState, ...]]:
+    """The configuration with these entries, and what became of each. Those that are not used are warnings.
+    Raises ConfigError for the problems of everything else.
+    """
+    unused = {
+        entry: AddedState(entry, "shadowed", (problem,))
+        for entry, problem in shadowed(kept.entries, declared.tree, own).items()
+    }
+    found: Loaded | None = None
+    while found is None:
+        used = [entry for entry in kept.entries if entry not in unused]
+        try:
+            found = _checked(declared, used, environ, own)
+        except ConfigError as error:
+            wrong = blamed(used, error.problems)
+            if not wrong:
+                raise
+            unused |= {entry: AddedState(entry, "unusable", tuple(why)) for entry, why in wrong.items()}
+    states = tuple(unused.get(entry) or AddedState(entry, "used") for entry in kept.entries)
+    whys = [problem for one in states for problem in one.problems]
+    told = [problem._replace(message=f"not used: {problem.message}") for problem in whys]
+    return msgspec.structs.replace(found, warnings=(*found.warnings, *told)), states
+
+
+def _checked(
+    declared: _Declared, added: Sequence[AddedEntry], environ: Mapping[str, str], own: frozenset[str]
+) -> Loaded:
+    """Decode and check what is declared, with these added entries. Raises ConfigError."""
+    file, decoder = declared.file, Decoder(declared.folder)
+    problems = list(declared.problems)
+    base = declared.tree
+    if added:
+        base, unset = layered(base, added, environ)
+        problems += unset
+    whole = environment.vendors(base, environ)
     config = decoder.section(Config, whole)
     unread = frozenset(problem.path for problem in (*problems, *decoder.problems))
     accounts, found, remarks, unknown = check(config, decoder.sources, decoder.names, unread, own)
@@ -101,20 +188,15 @@ def load(
     problems += [problem for problem in (*decoder.problems, *found) if problem.path not in known]
     found_leads: tuple[Lead, ...] = ()
     if file is not None:
-        found_leads = tuple(leads(whole, file, accounts, environ))
+        alone = environment.vendors(declared.tree, environ) if added else whole  # no file leads what is added
+        found_leads = tuple(leads(alone, file, accounts, environ))
         remarks += [*permission_warnings(file), *decoder.warnings]
-        if path is None and not environ.get("DRAGOMAN_CONFIG") and file != home(environ) / FILE_NAME:
+        if declared.found:
             problems += refusals(found_leads, trusted(home(environ)), file)
-    odd = _in_order([*warnings, *remarks], file)
+    odd = _in_order([*declared.warnings, *remarks], file)
     if problems:
         problems += [doubt.problem for doubt in unknown]
         raise ConfigError(*_in_order(problems, file), warnings=odd)
-
-    def again() -> Loaded:
-        if path is None and file is not None and find(environ, cwd) != file:
-            raise ConfigError(Problem("", "is not there any more", str(file)))
-        return load(path, environ, overrides, cwd=cwd, own=own)
-
     return Loaded(
         config=config,
         providers=accounts,
@@ -125,7 +207,6 @@ def load(
         home=home(environ),
         leads=found_leads,
         doubts=tuple(unknown),
-        again=again,
     )
 
 

@@ -1,4 +1,4 @@
-"""Turns settings that a program passes as a Python mapping into a tree, as `yaml_reader` does with a file."""
+"""Turns settings that a program passes as Python values into a tree, as `yaml_reader` does with a file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dragoman.config.tree import Items, Node, Scalar, Source, Table, join, plant
 from dragoman.config.variables import fill, has_variables
 from dragoman.errors import Problem
 
-_ORIGIN: Final = "Gateway(…)"
-_SOURCE: Final = Source(_ORIGIN)
+_SOURCE: Final = Source("Gateway(…)")
 _MAX_DEPTH: Final = 50
 
 
@@ -20,15 +19,23 @@ def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tu
     settings: None, bool, numbers, strings, and lists and mappings of these. `${VARIABLE}` in a string is
     replaced by the value in `environ`.
     """
-    reader = _Reader(environ)
-    table = reader.node(settings, "", 0)
+    table, problems = read_node(settings, "", environ, _SOURCE)
     assert isinstance(table, Table)
-    return table, reader.problems
+    return table, problems
+
+
+def read_node(
+    value: Any, path: str, environ: Mapping[str, str], source: Source
+) -> tuple[Node, list[Problem]]:
+    """The same for one value. path: its place in the configuration. source: the source of all its nodes."""
+    reader = _Reader(environ, source)
+    return reader.node(value, path, 0), reader.problems
 
 
 class _Reader:
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], source: Source) -> None:
         self._environ = environ
+        self._source = source
         self.problems: list[Problem] = []
 
     def node(self, value: Any, path: str, depth: int) -> Node:
@@ -39,17 +46,17 @@ class _Reader:
             entries = {
                 str(name): self.node(inner, join(path, str(name)), depth + 1) for name, inner in value.items()
             }
-            return Table(entries, _SOURCE)
+            return Table(entries, self._source)
         elif isinstance(value, list | tuple):
             items = [self.node(inner, f"{path}[{at}]", depth + 1) for at, inner in enumerate(value)]
-            return Items(tuple(items), _SOURCE)
+            return Items(tuple(items), self._source)
         elif isinstance(value, str):
             return self._text(value, path)
         elif value is None or isinstance(value, bool | int | float):
-            return plant(value, _SOURCE)
+            return plant(value, self._source)
         else:
             self._problem(path, f"has the type {type(value).__name__}, which no setting accepts")
-        return Scalar(None, "null", _SOURCE)
+        return Scalar(None, "null", self._source)
 
     def _text(self, text: str, path: str) -> Scalar:
         filled = fill(text, self._environ)
@@ -58,11 +65,11 @@ class _Reader:
         return Scalar(
             filled.text,
             filled.text,
-            _SOURCE,
+            self._source,
             filled=has_variables(text),
             variables=filled.variables,
             unfilled=bool(filled.troubles),
         )
 
     def _problem(self, path: str, message: str, hint: str | None = None) -> None:
-        self.problems.append(Problem(path, message, _ORIGIN, hint=hint))
+        self.problems.append(Problem(path, message, self._source.origin, hint=hint))

@@ -3,6 +3,7 @@
 A file is compared by what the system says of it (device, inode, size, times), behind all symbolic links: so a
 folder that is exchanged as a whole, as Kubernetes does with `..data`, is a change of each file in it. Who
 writes a file may do so in pieces, so a change counts once the files have been the same for one more look.
+The database with what operators have added is asked for its version: another server may have changed it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,14 @@ from typing import Final, TypeAlias
 
 from dragoman.config.differences import files_of
 from dragoman.config.load import Loaded
+from dragoman.state.store import StoreFailed
 
 LOOK: Final = 1.0
 """Seconds between two looks at the files."""
+ASK: Final = 2.0
+"""Seconds between two questions to the database."""
+_ASK_MOST: Final = 60.0
+"""The same at most, while its version cannot be used."""
 
 _Stamp: TypeAlias = tuple[int, ...] | None
 """What the system says of a file; None = it is not there."""
@@ -29,7 +35,7 @@ class Watch:
         self._seen: dict[Path, _Stamp] = {}
         self._changing: dict[Path, _Stamp] | None = None
         """What the last look has found, if it was not what the configuration was made of."""
-        self._polled = now
+        self._polled = self._asked = now
         self.follow(loaded)
 
     def follow(self, loaded: Loaded) -> None:
@@ -41,11 +47,16 @@ class Watch:
         files = watched(loaded)
         self._seen = {file: self._seen[file] if file in self._seen else _stamp(file) for file in files}
         self._changing = None
+        self._database = None if loaded.added is None else loaded.added.file
+        self._version = 0 if loaded.added is None else loaded.added.version
+        """The version that is used."""
+        self._ask = ASK
 
     @property
     def pause(self) -> float:
         """Seconds until the next look; inf = nothing is to be noticed."""
-        return LOOK if self._watches else self._poll
+        pause = LOOK if self._watches else self._poll
+        return pause if self._database is None else min(pause, ASK)
 
     def look(self, now: float) -> bool:
         """Whether the configuration has to be loaded again."""
@@ -59,10 +70,28 @@ class Watch:
                 self._seen, self._changing = found, None
                 self._polled = now
                 return True
+        if self._database is not None and now - self._asked >= self._ask:
+            self._asked = now
+            if self._has_another_version(self._database):
+                return True
         if now - self._polled >= self._poll:
             self._polled = now
             return True
         return False
+
+    def _has_another_version(self, database: Path) -> bool:
+        """Whether the database has another version than the one that is used. Takes less than a millisecond.
+        The next question is later each time, because an unusable version stays another one.
+        """
+        from dragoman.stores import added_file  # here, as in `assembly.added`
+
+        try:
+            version = added_file.version(database)
+        except StoreFailed:
+            return False  # who uses the database tells of its failure; the next question is soon
+        changed = version != self._version
+        self._ask = min(2 * self._ask, _ASK_MOST) if changed else ASK
+        return changed
 
 
 def watched(loaded: Loaded) -> tuple[Path, ...]:

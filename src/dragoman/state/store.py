@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol, TypeVar
 import msgspec
 
 from dragoman.errors import DragomanError
+from dragoman.state.added import Additions
 from dragoman.state.seals import Vault
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -345,7 +346,8 @@ class Chats(Protocol):
 class Store(Protocol):
     """A store for all kinds of data, with one part for each.
 
-    seals: the vault, None = no seals are kept. shared: True = other processes see the data, and it stays when
+    seals: the vault, None = no seals are kept. added: the entries that operators have added to the
+    configuration, None = none are kept. shared: True = other processes see the data, and it stays when
     this process ends. kind: `memory` or `sqlite`. healthy: whether the latest use succeeded, None = the store
     was not used yet. last_error: the error of the latest use, without secrets; None = there was none.
     """
@@ -355,6 +357,7 @@ class Store(Protocol):
     sessions: Sessions
     chats: Chats
     seals: Vault | None
+    added: Additions | None
     shared: bool
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from dragoman.seams.tasks import spawn
+from dragoman.state.added import Additions
 from dragoman.state.exchanges import Exchanges, Search, StoredExchange
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
@@ -117,6 +118,7 @@ class LazyStore(Lazy[Store]):
         self.conversations = cast("Conversations", _Part(self, "conversations"))
         self.sessions = cast("Sessions", _Part(self, "sessions"))
         self.chats = cast("Chats", _Part(self, "chats"))
+        self.added: Additions | None = cast("Additions", _Part(self, "added"))
         self.seals: Vault | None = LazyVault(self) if seals else None
 
 

@@ -14,6 +14,7 @@ from typing import Generic, TypeAlias, TypeVar
 import msgspec
 
 from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.state.added import Additions
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
     UNSETTLED,
@@ -63,6 +64,7 @@ class MemoryStore:
         self.conversations: Conversations = conversations
         self.sessions: Sessions = sessions
         self.chats: Chats = chats
+        self.added: Additions | None = None
         self.seals: Vault | None = None
         if limits.seals:
             secret = bytes.fromhex(seams.random_id() + seams.random_id())

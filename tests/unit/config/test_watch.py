@@ -6,10 +6,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from dragoman.config.added import Added
 from dragoman.config.load import Loaded
-from dragoman.config.watch import LOOK, Watch, watched
+from dragoman.config.watch import ASK, LOOK, Watch, watched
+from dragoman.state.store import StoreFailed
+from dragoman.stores import added_file
 
 Load = Callable[..., Loaded]
 
@@ -108,3 +112,38 @@ def test_the_files_of_the_next_configuration_are_followed(
     assert [watch.look(3.0), watch.look(4.0)] == [False, False]
     (tmp_path / "other").write_text("a-third-key-of-ours")
     assert [watch.look(5.0), watch.look(6.0)] == [False, True]
+
+
+def test_another_version_of_what_was_added_is_noticed(
+    found: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions: dict[Path, int | None] = {tmp_path / "state.db": 3}
+
+    def version(file: Path) -> int:
+        if (stated := versions[file]) is None:
+            raise StoreFailed("it is locked")
+        return stated
+
+    def with_version(number: int) -> Loaded:
+        return msgspec.structs.replace(found, added=Added(tmp_path / "state.db", number))
+
+    monkeypatch.setattr(added_file, "version", version)
+    watch = Watch(with_version(3), 0.0)
+    assert watch.pause == LOOK
+    assert [watch.look(now) for now in (1.0, 2.0, 4.0)] == [False] * 3
+    versions[tmp_path / "state.db"] = 4
+    assert [watch.look(now) for now in (5.0, 6.0)] == [False, True]
+    # While it cannot be used it is tried again, later each time.
+    assert [now for now in range(7, 40) if watch.look(float(now))] == [10, 18, 34]
+    watch.follow(with_version(4))
+    assert not watch.look(42.0)
+    versions[tmp_path / "state.db"] = None
+    assert not watch.look(44.0)
+    versions[tmp_path / "state.db"] = 5
+    assert watch.look(46.0)
+
+
+def test_a_database_alone_is_asked_at_intervals(loaded: Load, tmp_path: Path) -> None:
+    still = loaded("reload: {watch: false, poll: 0}")
+    assert Watch(still, 0.0).pause == float("inf")
+    assert Watch(msgspec.structs.replace(still, added=Added(tmp_path / "none.db", 0)), 0.0).pause == ASK

@@ -9,7 +9,7 @@ import msgspec
 
 from dragoman.assembly.core import Core
 from dragoman.routing.policy_rotation import Rotated
-from dragoman.server.admin import configuration, described, providers
+from dragoman.server.admin import added, configuration, described, providers
 from dragoman.server.admin.audit import Audit, Entry
 from dragoman.server.admin.openapi import document
 from dragoman.server.admin.operation import Asked, Method, Operation, Told, endpoints
@@ -65,6 +65,7 @@ OPERATIONS: Final = (
     *_OWN,
     *configuration.OPERATIONS,
     *providers.OPERATIONS,
+    *added.OPERATIONS,
     *described.OPERATIONS,
 )
 """All operations below /admin, in the order in which they are told of."""
@@ -77,12 +78,14 @@ class AdminApi:
         self._gateway = gateway
         self.audit = Audit(gateway.peers, gateway.seams, gateway.worker)
         self.orders = Orders(gateway)
+        self._added = added.AddedApi(gateway, self.audit)
 
     def endpoints(self) -> Iterator[Endpoint]:
         yield from endpoints(self, _OWN)
         yield from endpoints(configuration.ConfigurationApi(self._gateway), configuration.OPERATIONS)
-        api = providers.ProvidersApi(self._gateway, self.orders, self.audit)
+        api = providers.ProvidersApi(self._gateway, self.orders, self.audit, self._added)
         yield from endpoints(api, providers.OPERATIONS)
+        yield from endpoints(self._added, added.OPERATIONS)
 
     async def index(self, asked: Asked) -> Told:
         paths = [Path(one.method, one.path, one.summary) for one in OPERATIONS]

@@ -40,7 +40,7 @@ class Error(msgspec.Struct):
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
     """The description of these operations, as a JSON value."""
     rows = list(operations)
-    kinds = [kind for row in rows for kind in (row.answer, row.body) if kind is not None]
+    kinds = [kind for row in rows for kind in (row.answer, row.body) if kind not in {None, Any}]
     _, components = msgspec.json.schema_components([*dict.fromkeys(kinds), Error], ref_template=_REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -72,7 +72,8 @@ def _operation(row: Operation) -> dict[str, Any]:
     if parameters:
         described["parameters"] = parameters
     if row.body is not None:
-        content = {"application/json": {"schema": _reference(row.body)}}
+        schema = {"description": row.about} if row.body is Any else _reference(row.body)
+        content = {"application/json": {"schema": schema}}
         described["requestBody"] = {"required": False, "content": content}
     described["responses"] = _responses(row)
     return described

@@ -10,12 +10,13 @@ import msgspec
 
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
-from dragoman.server.admin import reading
+from dragoman.server.admin import problems, reading
+from dragoman.server.admin.audit import Author
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
 
-Method: TypeAlias = Literal["GET", "POST", "DELETE"]
+Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -37,13 +38,22 @@ class Told(msgspec.Struct, frozen=True):
     etag: str | None = None
 
 
+def author(asked: Asked) -> Author:
+    """Who asks for a change."""
+    exchange = asked.exchange
+    who = exchange.client or "anyone"
+    address = None if exchange.address == who else exchange.address  # a user of this machine has none
+    return Author(who, address, exchange.request_id)
+
+
 Run: TypeAlias = Callable[[Asked], Awaitable[Told]]
 
 
 class Operation(msgspec.Struct, frozen=True):
     """One operation. name: its method in the class that has it, and its `operationId`. summary: one line.
     answer: the type of its answer, None = any object. body, query: the types of what clients send, None =
-    nothing. tagged: answers have an ETag, and a change takes If-Match.
+    nothing, Any = any JSON, which `about` then describes. tagged: answers have an ETag, and a change takes
+    If-Match. slashes: as in `Endpoint`, the same for all operations of a path.
     """
 
     method: Method
@@ -53,19 +63,23 @@ class Operation(msgspec.Struct, frozen=True):
     answer: Any = None
     body: Any = None
     query: Any = None
+    about: str = ""
     tagged: bool = False
+    slashes: bool = False
 
 
 def endpoints(owner: object, operations: Iterable[Operation]) -> Iterator[Endpoint]:
     """Yield the endpoints of these operations, whose names are those of methods of `owner` (type `Run`)."""
     found: dict[str, dict[str, Handler]] = {}
+    slashed: set[str] = set()
     for one in operations:
         run = partial(_answer, one, getattr(owner, one.name))
         # Also a POST without a body is read as JSON: a page of another origin then has to ask before.
-        handler = Handler(run, takes_body="json" if one.method == "POST" else "")
+        handler = Handler(run, takes_body="json" if one.method in {"POST", "PUT"} else "")
         found.setdefault(one.path, {})[one.method] = handler
+        slashed |= {one.path} if one.slashes else set()
     for path, methods in found.items():
-        yield Endpoint(path, DEFAULT, methods, scope="admin")
+        yield Endpoint(path, DEFAULT, methods, scope="admin", slashes=path in slashed)
 
 
 async def _answer(
@@ -73,7 +87,11 @@ async def _answer(
 ) -> None:
     body = reading.body(request.body, operation.body)
     query = reading.query(request.query, operation.query)
-    told = await run(Asked(request.params, body, query, request, exchange))
+    try:
+        told = await run(Asked(request.params, body, query, request, exchange))
+    except problems.Unusable as failed:
+        await problems.answer(failed, exchange, client)
+        return
     headers = [(b"cache-control", b"no-store")]
     if told.etag is not None:
         headers.append((b"etag", told.etag.encode()))

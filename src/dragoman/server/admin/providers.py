@@ -13,8 +13,10 @@ from dragoman.errors import RequestFailed
 from dragoman.providers.address import without_keys
 from dragoman.routing.pool import Key
 from dragoman.server.admin import tags
-from dragoman.server.admin.audit import Audit, Author
-from dragoman.server.admin.operation import Asked, Operation, Told
+from dragoman.server.admin.added import AddedApi, Removed, Wish, changes
+from dragoman.server.admin.adding import Do
+from dragoman.server.admin.audit import Audit
+from dragoman.server.admin.operation import Asked, Operation, Told, author
 from dragoman.server.admin.orders import Deed, Order, Orders
 from dragoman.server.admin.pages import Wanted, page
 from dragoman.server.admin.states import (
@@ -67,6 +69,7 @@ class ProviderTest(msgspec.Struct):
 OPERATIONS: Final = (
     Operation("GET", _LIST, "list_providers", "All providers with their keys.", ProviderList, query=Wanted),
     Operation("GET", _ONE, "show_provider", "One provider with its keys.", ProviderState, tagged=True),
+    *changes("providers", _ONE, "provider"),
     Operation(
         "POST",
         f"{_ONE}/disable",
@@ -117,8 +120,9 @@ OPERATIONS: Final = (
 class ProvidersApi:
     """The operations on the providers of one gateway."""
 
-    def __init__(self, gateway: Core, orders: Orders, audit: Audit) -> None:
+    def __init__(self, gateway: Core, orders: Orders, audit: Audit, added: AddedApi) -> None:
         self._gateway = gateway
+        self._added = added
         self._orders = orders
         self._audit = audit
 
@@ -130,6 +134,15 @@ class ProvidersApi:
 
     async def show_provider(self, asked: Asked) -> Told:
         return await self._told(self._named(asked))
+
+    async def add_provider(self, asked: Asked) -> Told:
+        return await self._change("add", asked)
+
+    async def replace_provider(self, asked: Asked) -> Told:
+        return await self._change("replace", asked)
+
+    async def remove_provider(self, asked: Asked) -> Told:
+        return await self._change("remove", asked)
 
     async def disable_provider(self, asked: Asked) -> Told:
         return await self._order(asked, "disable")
@@ -165,6 +178,20 @@ class ProvidersApi:
         rows = await probe.run({name: accounts})
         keys = [_tested(upstream.accounts[place], row) for place, row in zip(accounts, rows, strict=True)]
         return Told(ProviderTest(name, all(key.ok for key in keys), keys))
+
+    async def _change(self, do: Do, asked: Asked) -> Told:
+        """Change what is added under the name in the path. The ETag is that of `show_provider`."""
+        name = asked.params["name"]
+        state = await self._whole(name) if name in self._gateway.upstreams else None
+
+        def tag(version: int) -> str:
+            rest = {} if state is None else changeable(state)
+            return tags.etag({**rest, "added": version})
+
+        made = await self._added.change(Wish(do, "providers", asked, author(asked), tag))
+        if made.after is None:
+            return Told(Removed("providers", name))
+        return Told(self._added.told(made.after), tags.etag(changeable(await self._whole(name))))
 
     # --- Orders --------------------------------------------------------------------------------------------
 
@@ -240,15 +267,8 @@ class ProvidersApi:
             keys=[key_state(key, seen.keys.get(key.id) or KeySeen()) for key in keys],
             breakers=[breaker_state(*one) for one in sorted(seen.breakers.items())],
             unanswered_for=seen.unanswered,
+            added=self._added.adding.version("providers", name),
         )
-
-
-def author(asked: Asked) -> Author:
-    """Who asks for a change."""
-    exchange = asked.exchange
-    who = exchange.client or "anyone"
-    address = None if exchange.address == who else exchange.address  # a user of this machine has none
-    return Author(who, address, exchange.request_id)
 
 
 def _kind(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -10,13 +9,13 @@ from dragoman import ir
 from dragoman.assembly.core import Core
 from dragoman.assembly.reload import Outcome
 from dragoman.dialects.table import DEFAULT
-from dragoman.errors import Problem, RequestFailed
+from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
+from dragoman.server.admin import problems
+from dragoman.server.admin.problems import unusable
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
-
-_CODE: Final = "invalid_config"
 
 
 class ReloadApi:
@@ -38,12 +37,9 @@ class ReloadApi:
             raise RequestFailed(_CHANGED)
         outcome = await self._gateway.reload()
         if outcome.failed:
-            exchange.fault = fault = _refused(outcome)
-            status, extra, body = DEFAULT.errors.encode(fault, exchange.request_id)
-            shown = json.loads(body)
-            shown["error"]["problems"] = [_shown(problem) for problem in outcome.problems]
-            headers = [(name.encode(), value.encode()) for name, value in extra.items()]
-            await client.answer(status, headers, encode(shown))
+            place = outcome.problems[0].path or None
+            failed = unusable(outcome.problems, place)
+            await problems.answer(failed, exchange, client)
             return
         etag = (b"etag", f'"{outcome.hash}"'.encode())
         await client.answer(200, [(b"cache-control", b"no-store"), etag], encode(_told(outcome)))
@@ -64,23 +60,8 @@ def _told(outcome: Outcome) -> dict[str, Any]:
         "hash": outcome.hash,
         "changed": changed,
         "restart": list(outcome.restart),
-        "warnings": [_shown(warning) for warning in outcome.warnings],
+        "warnings": [problems.shown(warning) for warning in outcome.warnings],
     }
-
-
-def _shown(problem: Problem) -> dict[str, Any]:
-    return {name: value for name, value in problem._asdict().items() if value is not None}
-
-
-def _refused(outcome: Outcome) -> ir.Fault:
-    first, *others = outcome.problems
-    more = f" There {_are(len(others))}: see `problems`." if others else ""
-    text = f"The configuration stays as it is: {first}.{more}"
-    return ir.Fault("invalid_request", text, _CODE, first.path or None)
-
-
-def _are(count: int) -> str:
-    return "is 1 further problem" if count == 1 else f"are {count} further problems"
 
 
 _CHANGED: Final = ir.Fault(

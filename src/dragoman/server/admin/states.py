@@ -200,6 +200,10 @@ class ProviderState(msgspec.Struct):
             description="Seconds for which it is asked after others because it did not answer a check."
         ),
     ]
+    added: Annotated[
+        int | None,
+        msgspec.Meta(description="The version of what was added under this name, null = nothing was."),
+    ] = None
     object: Literal["provider"] = "provider"
 
 
@@ -237,4 +241,5 @@ def breaker_state(deployment: str, seen: BreakerSeen) -> BreakerState:
 
 def changeable(state: ProviderState) -> dict[str, Any]:
     """What of a provider operators change: its ETag is made from this, so requests do not change it."""
-    return {"enabled": state.enabled, "keys": {key.id: key.enabled for key in state.keys}}
+    keys = {key.id: key.enabled for key in state.keys}
+    return {"enabled": state.enabled, "keys": keys, "added": state.added}

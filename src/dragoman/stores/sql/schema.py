@@ -184,3 +184,15 @@ SECRETS = sa.Table(
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("value", sa.LargeBinary, nullable=False),
 )
+ADDED = sa.Table(
+    "added",
+    METADATA,
+    sa.Column("version", _NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("text", sa.LargeBinary),  # NULL: this change has removed the entry
+    sa.Column("author", sa.String, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Index("added_by_name", "kind", "name", "version"),
+)
+"""The changes of what operators have added to the configuration."""

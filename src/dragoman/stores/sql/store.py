@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, not_, select, tuple_
 
 from dragoman.seams.clock import Seams
+from dragoman.state.added import Additions
 from dragoman.state.seals import Vault
 from dragoman.state.store import Chats, Conversations, Responses, Sessions
 from dragoman.stores.limits import Limits
+from dragoman.stores.sql.added import SqlAdditions
 from dragoman.stores.sql.chats import SqlChats
 from dragoman.stores.sql.conversations import SqlConversations
 from dragoman.stores.sql.database import Database, failed
@@ -60,6 +62,7 @@ class SqlStore:
         self.sessions: Sessions = SqlSessions(database, kept, limits, now, count)
         self.chats: Chats = SqlChats(database, kept, limits, now)
         self.seals: Vault | None = SqlVault(database, seals, limits, now, secret_) if limits.seals else None
+        self.added: Additions | None = SqlAdditions(database)
         self._database = database
         self._rooms = (kept, seals, count)
 

@@ -6,8 +6,7 @@ import pytest
 
 from dragoman.assembly.reload import Outcome
 from dragoman.config.differences import Difference
-from dragoman.errors import Problem
-from dragoman.server.admin.reload import _matches, _refused, _told
+from dragoman.server.admin.reload import _matches, _told
 
 
 @pytest.mark.parametrize(
@@ -38,14 +37,3 @@ def test_an_answer_tells_what_has_changed() -> None:
         "restart": ["server.port"],
         "warnings": [],
     }
-
-
-@pytest.mark.parametrize(
-    ("count", "more"), [(1, ""), (2, " There is 1 further"), (3, " There are 2 further")]
-)
-def test_a_refusal_names_the_first_problem_and_counts_the_others(count: int, more: str) -> None:
-    problems = [Problem(f"p{number}", "is bad", "f.yaml", number + 1) for number in range(count)]
-    fault = _refused(Outcome(hash="mark", problems=tuple(problems)))
-    assert fault.message.startswith("The configuration stays as it is: f.yaml:1: p0: is bad.")
-    assert more in fault.message
-    assert (fault.param, fault.http_status) == ("p0", 400)

@@ -1,0 +1,136 @@
+"""The commands `add` and `remove` of providers, models and aliases: they change a running gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import msgspec
+
+from dragoman.cli.asked import asked_of, from_gateway, gateway_options, nobody
+from dragoman.cli.command import Group
+from dragoman.cli.options import refused
+from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
+from dragoman.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dragoman.state.added import AddedKind
+
+_JSON = ("[", "{", '"')
+"""A value that begins so is JSON; every other one is a text, as the gateway reads it from a variable too."""
+
+
+class _Stated(NamedTuple):
+    """What the command line says of an entry. settings: `NAME=VALUE`, or one value alone. file: a YAML file
+    with the entry, `-` = stdin, None = none.
+    """
+
+    settings: Sequence[str]
+    file: Path | None
+
+
+def changing(group: Group, kind: AddedKind, noun: str, examples: Sequence[str]) -> None:
+    """Add the commands `add` and `remove` to a group. noun: for people ("a model"). examples: of `add`."""
+
+    @group.command("add", help=f"Add {noun} to a running gateway. {_ADD}", examples=examples)
+    @click.argument("name")
+    @click.argument("settings", nargs=-1, metavar="[SETTING=VALUE]...")
+    @click.option(
+        "--from", "source", type=click.Path(path_type=Path, allow_dash=True), help="A YAML file with them."
+    )
+    @click.option("--replace", is_flag=True, help="Replace the one of this name that was added before.")
+    @gateway_options
+    @click.pass_obj
+    def add(
+        terminal: Terminal,
+        name: str,
+        settings: tuple[str, ...],
+        *,
+        source: Path | None,
+        replace: bool,
+        file: Path | None,
+        url: str | None,
+        key: str | None,
+    ) -> None:
+        entry = _entry(_Stated(settings, source))
+        asked = asked_of(terminal, file, url, key)
+        method = "PUT" if replace else "POST"
+        found = from_gateway(asked, f"/admin/{kind}", name, method=method, body=entry)
+        if found is None:
+            raise nobody()
+        if terminal.as_json:
+            terminal.result(found)
+            return
+        done = "replaced" if replace else "added"
+        terminal.note("ok", f"{clean(name)} is {done}, version {found['version']}")
+
+    @group.command(
+        "remove",
+        help=f"Remove {noun} that was added; what a file declares stays.",
+        examples=(f"dragoman {kind} remove NAME",),
+    )
+    @click.argument("name")
+    @gateway_options
+    @click.pass_obj
+    def remove(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
+        asked = asked_of(terminal, file, url, key)
+        found = from_gateway(asked, f"/admin/{kind}", name, method="DELETE")
+        if found is None:
+            raise nobody()
+        if terminal.as_json:
+            terminal.result(found)
+        else:
+            terminal.note("ok", f"{clean(name)} is removed")
+
+
+_ADD = (
+    "All its workers use it at once, and it stays after a restart. SETTING: as in the configuration file, "
+    "`timeouts.total=30s` for one inside another."
+)
+
+
+def _entry(stated: _Stated) -> Any:
+    """The entry as JSON. Raises Failure if it is stated twice or not readable."""
+    if stated.file is not None:
+        if stated.settings:
+            raise Failure(MISUSE, "--from and settings cannot be combined", hint="put all into the file")
+        return _from_file(stated.file)
+    if len(stated.settings) == 1 and "=" not in stated.settings[0]:
+        return stated.settings[0]
+    entry: dict[str, Any] = {}
+    for one in stated.settings:
+        name, sign, text = one.partition("=")
+        if not sign:
+            raise Failure(MISUSE, f"expected SETTING=VALUE, found {clean(one)!r}", hint="use=openai/gpt-5")
+        _put(entry, name.split("."), _value(name, text))
+    return entry
+
+
+def _put(entry: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Set the value of a setting inside others. Raises Failure if one of these has a value of its own."""
+    *outer, last = path
+    for name in outer:
+        entry = entry.setdefault(name, {})
+        if not isinstance(entry, dict):
+            raise Failure(MISUSE, f"{clean('.'.join(path))}: {clean(name)} has a value already")
+    entry[last] = value
+
+
+def _value(name: str, text: str) -> Any:
+    if not text.startswith(_JSON):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise Failure(MISUSE, f"{clean(name)}: is not JSON: {clean(str(error))}") from None
+
+
+def _from_file(file: Path) -> Any:
+    from dragoman.config.load import as_written
+
+    try:
+        return as_written(Path("/dev/stdin") if str(file) == "-" else file)
+    except ConfigError as error:
+        raise refused(error, file) from None

@@ -1,0 +1,68 @@
+"""Which gateway an operator's command asks: the options that say it, and its answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from dragoman.cli.options import config_option, loaded
+from dragoman.cli.terminal import Failure, Terminal
+
+if TYPE_CHECKING:
+    from dragoman.cli.operator import Way
+    from dragoman.config.load import Loaded
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Asked(NamedTuple):
+    """Whom a command asks. found: this machine's configuration, None = a URL was given. way: None = no
+    gateway runs here.
+    """
+
+    found: Loaded | None
+    way: Way | None
+
+
+def gateway_options(function: F) -> F:
+    """Add the options that say which gateway is meant: `--config`, `--url` and `--key`."""
+    url = click.option(
+        "--url", envvar="DRAGOMAN_URL", help="The gateway's URL, instead of one that runs here."
+    )
+    key = click.option("--key", envvar="DRAGOMAN_API_KEY", help="A key with the scope admin, for --url.")
+    return config_option(url(key(function)))
+
+
+def asked_of(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> Asked:
+    """Whom the options name. Raises Failure for an invalid URL or configuration."""
+    from dragoman.cli.operator import way
+
+    found = None if url is not None else loaded(terminal, file)
+    return Asked(found, way(found, url, key))
+
+
+def from_gateway(asked: Asked, *path: str, method: str = "GET", body: Any = None) -> Any:
+    """The gateway's answer; None = no gateway runs here. Raises Failure if the one at a URL does not answer,
+    or answers with an error.
+    """
+    from dragoman.cli.operator import NotRunning, call, named, unreachable
+
+    if asked.way is None:
+        return None
+    try:
+        return asyncio.run(call(asked.way, method, named(*path), body))
+    except NotRunning as error:
+        if asked.way.socket is None:
+            raise unreachable(asked.way, str(error)) from None
+        return None  # the file of the socket of a gateway that was killed
+
+
+def nobody() -> Failure:
+    """The failure of a command that needs a gateway, where none runs."""
+    from dragoman.cli.operator import unreachable
+
+    return unreachable(None, "")

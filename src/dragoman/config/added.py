@@ -1,0 +1,171 @@
+"""The entries that operators have added while the gateway ran, as a layer of the configuration.
+
+What a file, a preset, the environment or the command line declares wins: an added entry of the same name is
+then shadowed. An added entry with a problem is left out, so that no entry of a database keeps a gateway from
+starting; the problem is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from dragoman.config.declared import settings_of
+from dragoman.config.mapping_reader import read_node
+from dragoman.config.section import Section
+from dragoman.config.tree import Node, Scalar, Source, Table, join
+from dragoman.errors import Problem
+from dragoman.providers.address import without_keys
+from dragoman.seams.secret import Secret
+from dragoman.state.added import KINDS, AddedEntry, AddedKind
+
+BUILT_IN: Final = ("local", "simulate")
+"""The entries of `providers` that are no accounts: they always exist, so nothing can be added over them."""
+_SHARED: Final = ("models", "aliases")
+"""The kinds whose names clients write in the same place."""
+_TELLING: Final = 8
+"""Characters. A shorter secret is not looked for in other texts, because many words contain it."""
+
+State: TypeAlias = Literal["used", "shadowed", "unusable"]
+
+
+class AddedState(msgspec.Struct, frozen=True):
+    """What became of an added entry. problems: why it is not used: the place that declares the same name, or
+    the entry's own mistakes; empty = it is used.
+    """
+
+    entry: AddedEntry
+    state: State
+    problems: tuple[Problem, ...] = ()
+
+
+class Added(msgspec.Struct, frozen=True):
+    """What a configuration has taken from a database. file: the database. version: the number of the latest
+    change that it knows; -1 = the database could not be read. entries: all entries, in the order of versions.
+    """
+
+    file: Path
+    version: int
+    entries: tuple[AddedState, ...] = ()
+
+    def find(self, kind: AddedKind, name: str) -> AddedState | None:
+        """The entry of this name; None = there is none."""
+        found = [one for one in self.entries if one.entry.place == (kind, name)]
+        return found[0] if found else None
+
+
+def path_of(entry: AddedEntry) -> str:
+    """The path of an entry in the configuration (`models.fast`)."""
+    return join(entry.kind, entry.name)
+
+
+def origin_of(entry: AddedEntry) -> str:
+    """Where an entry is stated, in words. Different for each entry."""
+    return f"added by {entry.author} (version {entry.version})"
+
+
+def shadowed(
+    entries: Iterable[AddedEntry], declared: Table, own: Collection[str]
+) -> dict[AddedEntry, Problem]:
+    """The entries whose names are declared elsewhere, each with a problem that says where.
+
+    declared: everything else that is stated. own: the names of upstreams that the program itself provides.
+    """
+    found: dict[AddedEntry, Problem] = {}
+    for entry in entries:
+        kinds = _SHARED if entry.kind in _SHARED else (entry.kind,)
+        places = [one for kind in kinds if (one := _declared(declared, kind, entry.name)) is not None]
+        built_in = entry.kind == "providers" and entry.name in {*BUILT_IN, *own}
+        if places or built_in:
+            where = str(places[0]) if places else "the program itself"
+            said = f"{where} declares this name, which wins over what is added"
+            found[entry] = Problem(path_of(entry), said, origin_of(entry))
+    return found
+
+
+def layered(
+    declared: Table, entries: Sequence[AddedEntry], environ: Mapping[str, str]
+) -> tuple[Table, list[Problem]]:
+    """The configuration with these entries, and the problems of their texts (unset variables)."""
+    problems: list[Problem] = []
+    parts = dict(declared.entries)
+    for kind in KINDS:
+        nodes: dict[str, Node] = {}
+        for entry in entries:
+            if entry.kind == kind:
+                value = msgspec.json.decode(entry.text)
+                source = Source(origin_of(entry))
+                nodes[entry.name], found = read_node(value, path_of(entry), environ, source)
+                problems += found
+        if nodes:
+            parts[kind] = _with(parts.get(kind), nodes, declared.source)
+    return Table(parts, declared.source, declared.names, declared.size), problems
+
+
+def blamed(entries: Iterable[AddedEntry], problems: Iterable[Problem]) -> dict[AddedEntry, list[Problem]]:
+    """The entries that have problems, with these."""
+    by_origin = {origin_of(entry): entry for entry in entries}
+    found: dict[AddedEntry, list[Problem]] = {}
+    for problem in problems:
+        if (entry := by_origin.get(problem.file or "")) is not None:
+            found.setdefault(entry, []).append(problem)
+    return found
+
+
+def _declared(tree: Table, kind: str, name: str) -> Source | None:
+    """Where an entry is declared; None = nowhere."""
+    part = tree.entries.get(kind)
+    return part.named(name) if isinstance(part, Table) and name in part.entries else None
+
+
+def _with(part: Node | None, nodes: Mapping[str, Node], source: Source) -> Node:
+    """A part of the configuration with more entries; unchanged if it is no mapping, which is a mistake."""
+    if part is None or (isinstance(part, Scalar) and part.value is None):
+        part = Table({}, source)
+    if not isinstance(part, Table):
+        return part
+    names = {name: node.source for name, node in nodes.items()}
+    return Table({**part.entries, **nodes}, part.source, {**part.names, **names}, part.size)
+
+
+def literal_secrets(section: Section, stated: Any) -> Iterator[str]:
+    """The paths of the secrets that an entry contains as they are, instead of naming a variable or a file.
+
+    section: the decoded entry. stated: the entry as its author has sent it, a JSON value.
+    """
+    texts = list(_texts(stated))
+    for path, secret in _secrets(section, ""):
+        shown = len(secret.reveal()) >= _TELLING and any(secret.reveal() in text for text in texts)
+        if shown or (secret.file is None and secret.variable is None):
+            yield path  # `shown`: the default of a variable, `${NAME:-sk-…}`, too
+    address = stated.get("base_url") if isinstance(stated, dict) else None
+    if isinstance(address, str) and without_keys(address) != address:
+        yield "base_url"
+
+
+def _secrets(value: Any, path: str) -> Iterator[tuple[str, Secret]]:
+    if isinstance(value, Secret):
+        yield path, value
+    elif isinstance(value, Section):
+        for name in settings_of(type(value)):
+            yield from _secrets(getattr(value, name), join(path, name))
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _secrets(inner, join(path, name))
+    elif isinstance(value, tuple):
+        for index, inner in enumerate(value):
+            yield from _secrets(inner, f"{path}[{index}]")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)

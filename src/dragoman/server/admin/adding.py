@@ -1,0 +1,228 @@
+"""Makes changes of what operators add to the configuration: checked, written to the database, used by all.
+
+A change is checked by loading the whole configuration with it. Then it is written, and the gateway reloads:
+all workers use it; if one cannot, the change is taken back. Other servers on the same database notice the new
+version by themselves (`config.watch`). See docs/decisions/0043-added-entries.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from dragoman import ir
+from dragoman.assembly.core import Core
+from dragoman.assembly.reload import Outcome
+from dragoman.config.added import AddedState, literal_secrets, path_of
+from dragoman.config.load import Loaded
+from dragoman.config.section import Section
+from dragoman.errors import ConfigError, Problem, RequestFailed
+from dragoman.seams.tasks import spawn
+from dragoman.server.admin.problems import Unusable, told, unusable
+from dragoman.state.added import AddedEntry, AddedKind, Additions, KeptEntries
+from dragoman.turns.keeping import reachable
+
+MOST: Final = 2_000
+"""The most entries that can be added: each start and each reload reads all of them."""
+LARGEST: Final = 64_000
+"""The most bytes of one entry, as JSON."""
+_TRIES: Final = 5
+"""How often a change is begun again because another server has made one in between."""
+_RELOADS: Final = 3
+"""How often a reload is tried: it also fails if something else changes while the workers read."""
+
+Do: TypeAlias = Literal["add", "replace", "remove"]
+
+
+class Change(NamedTuple):
+    """One change. value: the entry as JSON, None where it is removed. require: called with the entry that
+    holds now, None = none of this name was added; raises RequestFailed if the change is not wanted then.
+    """
+
+    do: Do
+    kind: AddedKind
+    name: str
+    value: Any
+    author: str
+    require: Callable[[AddedEntry | None], None]
+
+
+class Made(NamedTuple):
+    """What a change has done. before: the entry that held until then, None = none. after: the one that holds
+    now, None = it was removed.
+    """
+
+    before: AddedEntry | None
+    after: AddedEntry | None
+
+
+class Adding:
+    """Changes what is added to one gateway's configuration, one change after another."""
+
+    def __init__(self, gateway: Core) -> None:
+        self._gateway = gateway
+        self._lock = asyncio.Lock()
+
+    async def entries(self) -> KeptEntries:
+        """What is kept. Raises RequestFailed (501 if nothing can be, 503)."""
+        _, additions = self._kept()
+        return await reachable(additions.read())
+
+    def state(self, entry: AddedEntry) -> AddedState | None:
+        """What has become of this version of an entry; None = it is not known here yet."""
+        added = self._gateway.loaded.added
+        found = None if added is None else added.find(*entry.place)
+        return found if found is not None and found.entry.version == entry.version else None
+
+    def version(self, kind: AddedKind, name: str) -> int | None:
+        """The version of the entry of this name that this process knows; None = there is none."""
+        added = self._gateway.loaded.added
+        found = None if added is None else added.find(kind, name)
+        return None if found is None else found.entry.version
+
+    async def make(self, change: Change) -> Made:
+        """Make a change. Raises RequestFailed: what `change.require` raises; 400 if the entry is wrong; 409
+        if its name is declared elsewhere, if others need it, or if too many are kept; 501 without a database;
+        503 if the database fails.
+
+        A change that has begun is ended, also if the client goes away.
+        """
+        changing = spawn(self._outcome(change), "changing what is added")
+        made: Made | RequestFailed = await asyncio.shield(changing)
+        if isinstance(made, RequestFailed):
+            raise made
+        return made
+
+    async def _outcome(self, change: Change) -> Made | RequestFailed:
+        """What `make` returns or raises: raised by a task it would be logged as a mistake of ours."""
+        try:
+            async with self._lock:
+                return await self._made(change)
+        except RequestFailed as failed:
+            return failed
+
+    async def _made(self, change: Change) -> Made:
+        database, additions = self._kept()
+        text = b"" if change.do == "remove" else msgspec.json.encode(change.value)
+        if len(text) > LARGEST:
+            text_ = f"The entry has {len(text):,} bytes; at most {LARGEST:,} are kept."
+            raise RequestFailed(ir.Fault("invalid_request", text_, "entry_too_large"))
+        for _ in range(_TRIES):
+            kept = await reachable(additions.read())
+            before = next((one for one in kept.entries if one.place == (change.kind, change.name)), None)
+            change.require(before)
+            number, now = kept.version + 1, self._gateway.seams.now()
+            entry = AddedEntry(change.kind, change.name, text, number, change.author, now)
+            await self._check(database, kept, entry, change)
+            if await reachable(additions.change(entry, removed=change.do == "remove")):
+                await self._use(additions, entry, before)
+                return Made(before, None if change.do == "remove" else entry)
+        raise RequestFailed(_BUSY)
+
+    def _kept(self) -> tuple[Path, Additions]:
+        """The database, and what keeps entries in it. Raises RequestFailed (501) if there is none."""
+        loaded, additions = self._gateway.loaded, self._gateway.engine.runtime.store.added
+        if loaded.added is None or loaded.adding is None or additions is None:
+            raise RequestFailed(_NO_DATABASE)
+        return loaded.added.file, additions
+
+    async def _check(self, database: Path, kept: KeptEntries, entry: AddedEntry, change: Change) -> None:
+        """Raise RequestFailed if the configuration would have a problem with this change."""
+        others = [one for one in kept.entries if one.place != entry.place]
+        entries = others if change.do == "remove" else [*others, entry]
+        if len(entries) > max(MOST, len(kept.entries)):
+            raise RequestFailed(_FULL)
+        load = self._gateway.loaded.adding
+        assert load is not None
+        try:
+            found = await asyncio.to_thread(load, database, KeptEntries(entry.version, entries))
+        except ConfigError as error:
+            raise _refused(entry, error.problems) from None
+        assert found.added is not None
+        if change.do != "remove":
+            _require_used(found, entry, change.value)
+        broken = [one for one in found.added.entries if one.state == "unusable" and self._was_used(one.entry)]
+        if broken:
+            problems = [problem for one in broken for problem in one.problems]
+            text = told(f"{path_of(entry)} stays as it is, because others need it", problems)
+            raise Unusable(ir.Fault("conflict", text, "still_needed", "name"), problems)
+
+    def _was_used(self, entry: AddedEntry) -> bool:
+        known = self.state(entry)
+        return known is not None and known.state == "used"
+
+    async def _use(self, additions: Additions, entry: AddedEntry, before: AddedEntry | None) -> None:
+        """Have all workers use what was written. If they refuse it, take it back, and raise RequestFailed."""
+        outcome = await self._reloaded()
+        if not outcome.failed:
+            return
+        for _ in range(_TRIES):
+            kept = await reachable(additions.read())
+            if all(one.version != entry.version for one in kept.entries if one.place == entry.place):
+                break  # another server has changed it since
+            old = entry if before is None else before
+            again = msgspec.structs.replace(old, version=kept.version + 1)
+            if await reachable(additions.change(again, removed=before is None)):
+                break
+        await self._reloaded()
+        raise _refused(entry, outcome.problems)
+
+    async def _reloaded(self) -> Outcome:
+        outcome = await self._gateway.reload()
+        for _ in range(_RELOADS - 1):
+            if not outcome.failed:
+                break
+            outcome = await self._gateway.reload()
+        return outcome
+
+
+def _require_used(found: Loaded, entry: AddedEntry, value: Any) -> None:
+    """Raise RequestFailed if this configuration does not use the entry, or if it has a secret as it is."""
+    assert found.added is not None
+    state = found.added.find(*entry.place)
+    assert state is not None
+    if state.state == "shadowed":
+        text = told("Nothing is added", state.problems)
+        raise Unusable(ir.Fault("conflict", text, "declared_elsewhere", "name"), state.problems)
+    if state.state == "unusable":
+        raise _refused(entry, state.problems)
+    paths = list(literal_secrets(section_of(found, entry), value))
+    if paths:
+        place = path_of(entry)
+        raise _refused(entry, [Problem(f"{place}.{path}", _LITERAL, hint=_REFERENCE) for path in paths])
+
+
+def section_of(found: Loaded, entry: AddedEntry) -> Section:
+    """The decoded entry."""
+    config = found.config
+    parts = {"providers": config.providers.named, "models": config.models, "aliases": config.aliases}
+    section: Section = parts[entry.kind][entry.name]  # type: ignore[index]
+    return section
+
+
+def _refused(entry: AddedEntry, problems: tuple[Problem, ...] | list[Problem]) -> RequestFailed:
+    """The error for problems of an entry; `param` is the first one's field in the body."""
+    place, first = path_of(entry), problems[0].path
+    inside = first.removeprefix(place).removeprefix(".") if first.startswith(place) else ""
+    origin = [one._replace(file=None, line=None) if one.path.startswith(place) else one for one in problems]
+    return unusable(origin, inside or None)
+
+
+_NO_DATABASE: Final = ir.Fault(
+    "not_implemented",
+    "Nothing can be added here: what is added is kept in a database, and this gateway has none. Set "
+    "`stores.sql` (with the extra `sql`) and restart, or write it into the configuration file.",
+    "no_database",
+)
+_FULL: Final = ir.Fault(
+    "conflict",
+    f"At most {MOST:,} entries are kept: remove some, or write them into a file.",
+    "too_many_entries",
+)
+_BUSY: Final = ir.Fault("conflict", "Others are changing it all the time. Try again.", "entries_changing")
+_LITERAL: Final = "would stand in the database as it is"
+_REFERENCE: Final = "name a variable, ${NAME}, or a file, {file: PATH}, that the gateway reads"

@@ -1,0 +1,54 @@
+"""Answers of the administration that name every problem of a configuration, not the first one alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.table import DEFAULT
+from dragoman.errors import Problem, RequestFailed
+from dragoman.exchange import Exchange
+from dragoman.server.client import HttpClient
+from dragoman.wire.json import encode
+
+
+class Unusable(RequestFailed):
+    """A configuration that cannot be used. problems: why, with their places."""
+
+    def __init__(self, fault: ir.Fault, problems: Sequence[Problem]) -> None:
+        super().__init__(fault)
+        self.problems = tuple(problems)
+
+
+def unusable(problems: Sequence[Problem], param: str | None) -> Unusable:
+    """The error where these problems keep the configuration as it is. param: the field at fault."""
+    text = told("The configuration stays as it is", problems)
+    return Unusable(ir.Fault("invalid_request", text, "invalid_config", param), problems)
+
+
+def told(said: str, problems: Sequence[Problem]) -> str:
+    """A text with the first problem and the number of the others. said: what follows from them."""
+    first, *others = problems
+    more = f" There {_are(len(others))}: see `problems`." if others else ""
+    return f"{said}: {first}.{more}"
+
+
+async def answer(failed: Unusable, exchange: Exchange, client: HttpClient) -> None:
+    """Send the error, with all problems in its member `problems`."""
+    exchange.fault = failed.fault
+    status, extra, body = DEFAULT.errors.encode(failed.fault, exchange.request_id)
+    told = json.loads(body)
+    told["error"]["problems"] = [shown(problem) for problem in failed.problems]
+    headers = [(name.encode(), value.encode()) for name, value in extra.items()]
+    await client.answer(status, headers, encode(told))
+
+
+def shown(problem: Problem) -> dict[str, Any]:
+    """A problem as clients read it: what is not known is left out."""
+    return {name: value for name, value in problem._asdict().items() if value is not None}
+
+
+def _are(count: int) -> str:
+    return "is 1 further problem" if count == 1 else f"are {count} further problems"

@@ -1,0 +1,56 @@
+"""What operators have added to the configuration while the gateway ran, and the protocol of who keeps it.
+
+Each change gets the next number, the version. Whoever knows the version of what it uses sees by one number
+whether anything has changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, Protocol, TypeAlias
+
+import msgspec
+
+AddedKind: TypeAlias = Literal["providers", "models", "aliases"]
+KINDS: Final[tuple[AddedKind, ...]] = ("providers", "models", "aliases")
+"""The parts of a configuration whose entries can be added."""
+
+
+class AddedEntry(msgspec.Struct, frozen=True):
+    """One entry that was added. kind: the part of the configuration. name: the entry's name in it. text: the
+    entry as JSON, as the client sent it: variables are not replaced. version: the number of the change that
+    wrote it. author: who made this change. at: when, Unix seconds.
+    """
+
+    kind: AddedKind
+    name: str
+    text: bytes
+    version: int
+    author: str
+    at: float
+
+    @property
+    def place(self) -> tuple[AddedKind, str]:
+        """Where the entry stands in the configuration."""
+        return self.kind, self.name
+
+
+class KeptEntries(msgspec.Struct, frozen=True):
+    """All entries that are kept, in the order of their versions. version: the number of the latest change,
+    also of one that removed an entry; 0 = there was none.
+    """
+
+    version: int = 0
+    entries: Sequence[AddedEntry] = ()
+
+
+class Additions(Protocol):
+    """Keeps the entries that were added. Each method raises StoreFailed if the database fails."""
+
+    async def read(self) -> KeptEntries:
+        """All entries."""
+
+    async def change(self, entry: AddedEntry, *, removed: bool = False) -> bool:
+        """Write an entry in place of the one before, or remove it. Returns False, and changes nothing, unless
+        `entry.version` is the next number: then somebody else has made a change in between.
+        """
