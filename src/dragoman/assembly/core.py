@@ -48,7 +48,7 @@ from dragoman.hooks import Hooks
 from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.finished import Finished
-from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
+from dragoman.observe.health import Figures, ProviderHealth, publish, read, status, together
 from dragoman.observe.metrics import Metrics
 from dragoman.observe.performance import Performance
 from dragoman.routing.event import Event
@@ -583,12 +583,7 @@ class Core:
             "status": "draining" if self.draining else status(figures.providers, _PROVES_NOTHING),
             "version": __version__,
             "uptime": round(self.seams.monotonic() - self._began, 3),
-            "requests": {
-                "running": figures.running,
-                "finished": figures.finished,
-                "failed": figures.failed,
-                "refused": figures.refused,
-            },
+            "requests": figures.requests(),
         }
         if self._assembly is not None:
             store = await self._asked_store(self._assembly)
@@ -604,10 +599,7 @@ class Core:
             state["config"] = self.reloads.state()
             if figures.connections is not None:
                 state["connections"] = figures.connections
-            state["providers"] = {name: shown(health) for name, health in figures.providers.items()}
-        else:
-            tried = [health.healthy for health in figures.providers.values()]
-            state["providers"] = {"total": len(tried), "unhealthy": tried.count(False)}
+        state["providers"] = figures.providers_shown(details=details)
         return state
 
     def _counted(self, asking: Exchange | None = None) -> Figures:

@@ -22,6 +22,8 @@ _ACCOUNT: Final = frozenset({"authentication", "permission", "quota"})
 """Kinds of faults by which a provider refuses the gateway's own key or account."""
 _CODE_CHARACTERS: Final = 256
 """The most characters of a provider's error code that are kept, because the board's slot is small."""
+_COUNTERS: Final = ("running", "finished", "failed", "refused")
+"""The members of `Figures` that count requests."""
 _MESSAGE_CHARACTERS: Final = 200
 """The most characters of a provider's error message that are kept."""
 
@@ -90,6 +92,19 @@ class Figures(msgspec.Struct):
         if provider in self.providers:
             self.providers[provider] = ProviderHealth()
 
+    def requests(self) -> dict[str, int]:
+        """The counters of requests by name."""
+        return {name: getattr(self, name) for name in _COUNTERS}
+
+    def providers_shown(self, *, details: bool) -> dict[str, Any]:
+        """The providers as JSON members. details: True = the health of each provider by its name; False = how
+        many providers there are, and how many of them are not healthy.
+        """
+        if details:
+            return {name: shown(health) for name, health in self.providers.items()}
+        tried = [health.healthy for health in self.providers.values()]
+        return {"total": len(tried), "unhealthy": tried.count(False)}
+
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Figures)
@@ -122,9 +137,8 @@ def together(every: Sequence[Figures]) -> Figures:
     for one in every:
         bounds.update(one.bounds)
         connections.update(one.connections or {})
-    counters = ("running", "finished", "failed", "refused")
     return Figures(
-        **{name: sum(getattr(one, name) for one in every) for name in counters},
+        **{name: sum(getattr(one, name) for one in every) for name in _COUNTERS},
         providers={
             name: _joined([health for one in every if (health := one.providers.get(name)) is not None])
             for name in every[0].providers
