@@ -20,7 +20,7 @@ class Misfit(NamedTuple):
 
 
 def misfits(model: Model) -> Iterator[Misfit]:
-    """The mistakes in the policy, the rotation, the weights and the concurrency of a model."""
+    """The mistakes in the policy, the rotation, the hedging, the weights and the concurrency of a model."""
     yield from idle(model.concurrency)
     for index, deployment in enumerate(model.deployments):
         place = f"deployments[{index}].weight"
@@ -35,6 +35,8 @@ def misfits(model: Model) -> Iterator[Misfit]:
     taking_part = [one for one in model.targets if one.weight]
     if model.deployments and not taking_part:
         yield Misfit("deployments", "all weights are 0, so no deployment can be first")
+    if model.hedge is not None:
+        yield from _hedge(model)
     if model.rotate is not None:
         yield from _rotation(model, len(taking_part))
 
@@ -43,6 +45,17 @@ def idle(concurrency: Concurrency) -> Iterator[Misfit]:
     """The mistake of a `concurrency` that states how to wait, but nothing to wait for."""
     if concurrency.limit is None and not concurrency.delay and concurrency != Concurrency():
         yield Misfit("concurrency", "limits nothing without `limit` or `delay`", "concurrency: {limit: 8}")
+
+
+def _hedge(model: Model) -> Iterator[Misfit]:
+    hedge = model.hedge
+    assert hedge is not None
+    if len({(one.use, one.file) for one in model.targets}) < 2:
+        yield Misfit("hedge", "there is only one deployment, so no second one can be asked")
+    if not isinstance(hedge.after, str) and not hedge.after:
+        yield Misfit("hedge.after", "must be longer than 0 s", "hedge: p95")
+    if not hedge.at_most:
+        yield Misfit("hedge.at_most", "0 % never lets a second deployment be asked", "leave `hedge` out")
 
 
 def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:

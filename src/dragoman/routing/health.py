@@ -16,6 +16,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.routing.breaker import Breakers
+from dragoman.routing.hedging import HedgeMemory
 from dragoman.routing.outcome import Outcome, classify
 from dragoman.routing.policy import Circumstances, Memory, choose
 from dragoman.routing.policy_affinity import by_affinity
@@ -76,7 +77,7 @@ class Health:
     disabled: the providers that an operator has said are not to be asked. calm: nothing is known against any
     key or deployment, all are enabled, and no pool takes turns. Then each request asks the first key of its
     first deployment, and as long as it is answered, nothing else need be called, unless its route has a
-    policy. memory: what policies remember.
+    policy. memory: what policies remember. hedging: what hedged requests remember.
     """
 
     def __init__(self) -> None:
@@ -84,6 +85,7 @@ class Health:
         self.breakers = Breakers()
         self.disabled: set[str] = set()
         self.memory = Memory()
+        self.hedging = HedgeMemory()
         self._views: WeakSet[Health] = WeakSet([self])
         self.calm = True
         self._whole = self

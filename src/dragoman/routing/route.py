@@ -17,6 +17,7 @@ from dragoman.errors import Problem
 from dragoman.ir import Message
 from dragoman.providers.models import facts_for
 from dragoman.routing.fallbacks import NONE, Fallbacks
+from dragoman.routing.hedging import Hedge
 from dragoman.routing.spread import Price, Spread
 
 Strict: TypeAlias = bool | Literal["all"]
@@ -72,7 +73,7 @@ class Model(msgspec.Struct, frozen=True):
     check_output: None = as in `Demands`. api: the protocol to use if the provider has it, None =
     `apis.choose` decides. fallbacks: the names of other models. switch_after: as of `Deployment`.
     spread: None = the first of `uses` is always asked first. weights, prices: for each of `uses`; missing = 1
-    and unknown. gates: before those of the provider, as for `Deployment`.
+    and unknown. gates: before those of the provider, as for `Deployment`. hedge: as of `Route`.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Model(msgspec.Struct, frozen=True):
     weights: tuple[float, ...] = ()
     prices: tuple[Price | None, ...] = ()
     gates: tuple[str, ...] = ()
+    hedge: Hedge | None = None
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -180,10 +182,13 @@ class Route(msgspec.Struct, frozen=True):
     of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds. fallbacks:
     routes without fallbacks of their own. If the `asked` of one is "", its answers show this route's name. Of
     a fallback count the deployments, the protocol, `spread` and `asked`: the request has been filled in
-    before. spread: who is asked first, None = always the first deployment.
+    before. spread: who is asked first, None = always the first deployment. hedge: when a second deployment is
+    asked beside the first one, None = never.
 
-    These follow from the others. first: who is called first. selects: some deployment may drop out, or
-    answers are checked. fills: a request may be changed. alternates: there is another deployment to ask.
+    These follow from the others. first: who is called first. plain: neither `spread` nor `hedge` is stated, so
+    that while all is calm, `first` is called, and nothing is remembered. selects: some deployment may drop
+    out, or answers are checked. fills: a request may be changed. alternates: there is another deployment to
+    ask.
     """
 
     asked: str
@@ -197,7 +202,9 @@ class Route(msgspec.Struct, frozen=True):
     created: int = CREATED
     fallbacks: Fallbacks[Route] = Fallbacks()
     spread: Spread | None = None
+    hedge: Hedge | None = None
     first: Candidate = Candidate(Deployment("", ""))
+    plain: bool = True
     selects: bool = False
     fills: bool = False
     alternates: bool = False
@@ -205,6 +212,7 @@ class Route(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         first = self.deployments[0]
         force_setattr(self, "first", Candidate(first, shown=self.shown(first)))
+        force_setattr(self, "plain", self.spread is None and self.hedge is None)
         restricts = any(one.window is not None or one.facts.restricts for one in self.deployments)
         force_setattr(self, "selects", restricts or self.check_output)
         fills = bool(self.opening or self.defaults or self.system_prompt is not None)
@@ -289,6 +297,7 @@ def route_of(
         check_output=general.check_output if model.check_output is None else model.check_output,
         api=model.api,
         spread=model.spread,
+        hedge=model.hedge,
     )
 
 
