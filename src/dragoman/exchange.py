@@ -71,8 +71,8 @@ class AttemptRecord(msgspec.Struct, eq=False):
     still running. status: of the provider's answer, None = no HTTP answer. fault: None = the call succeeded,
     is still running, or was cut off by the client, a hook or an error of the gateway. sent: when the latest
     request had got its connection. answered: when the head of the latest answer came. outcome: the class of
-    the fault, the name of an `Outcome` in lower case, or `OVERTAKEN`. key_source: the environment variable or the file that
-    the key came from, if the provider has refused the key.
+    the fault, the name of an `Outcome` in lower case, or `OVERTAKEN`. key_source: the environment variable or
+    the file that the key came from, if the provider has refused the key.
     """
 
     id: str

@@ -22,9 +22,9 @@ from dragoman.errors import ConfigError
 from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Provider
 from dragoman.routing.fallbacks import Fallbacks
+from dragoman.routing.hedging import Hedge
 from dragoman.routing.route import Alias, Demands, Entry, Model, Route, Timers
 from dragoman.routing.route import Provider as Named
-from dragoman.routing.hedging import Hedge
 from dragoman.routing.spread import Price, Rotation, Spread
 from dragoman.routing.table import Table
 from dragoman.upstreams.local.protocol import Options

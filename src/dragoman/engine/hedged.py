@@ -7,6 +7,7 @@ docs/decisions/0041-hedged-requests.md.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -17,7 +18,7 @@ from dragoman.engine.flight import Flight
 from dragoman.engine.limits import SWITCHED
 from dragoman.engine.media import Media
 from dragoman.engine.race import Contender, Fallen, Race
-from dragoman.exchange import OVERTAKEN, AttemptRecord
+from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
 from dragoman.routing.health import Calling
@@ -44,7 +45,9 @@ class Lane(Flight, eq=False, kw_only=True):
     def _begun(self, attempt: Attempt, candidate: Candidate) -> Deadline | Unlimited:
         limit = Flight._begun(self, attempt, candidate)
         self._record = attempt.record
-        CONNECTED.set(partial(_connected, self, attempt.record))
+        # Not a method, as in `Flight.run`.
+        exchange, now, sent = self.asked.exchange, self.delivery.now, self.runtime.sent
+        CONNECTED.set(partial(_connected, exchange, attempt.record, now, sent))
         if self.race.winner is None and len(attempt.exchange.attempts) == 1:
             self.race.adopt(self.contender)  # who looks at the running exchange sees the first attempt
         return limit
@@ -57,6 +60,10 @@ class Lane(Flight, eq=False, kw_only=True):
         """Remember how long this deployment took, or at least took, until `until` (monotonic seconds)."""
         times = self.runtime.health.hedging.times(calling.deployment.name, streamed=calling.streamed)
         times.add(until - calling.began)
+
+    def _end(self) -> None:
+        Flight._end(self)
+        self.asked.said.forget()  # its own; the race may go on for long
 
     async def _next(self, failed: Candidate, fault: ir.Fault) -> Candidate:
         raise Fallen(failed, fault)
@@ -104,10 +111,10 @@ class Hedged(Flight, eq=False):
 
     def _may_be_raced(self) -> bool:
         """Whether a second call would do no harm, as far as that is known without a look at the body."""
-        asked, runtime = self.asked, self.runtime
+        asked, runtime, turn = self.asked, self.runtime, self.asked.turn
         return (
             asked.inbound.operation in _HEDGED
-            and asked.turn is None
+            and not (turn is not None and (turn.keeps or turn.hears))
             and asked.wished.once is None
             and not runtime.hooks.need_events
             and runtime.policy.attempts != 1
@@ -190,7 +197,7 @@ class Hedged(Flight, eq=False):
             round_ = self._round
             assert round_ is not None  # there are two attempts
             if fallen.fault.code == SWITCHED:
-                round_.defer(lambda one, name=fallen.candidate.deployment.name: one.deployment.name == name)
+                round_.defer(partial(_is_at, fallen.candidate.deployment.name))
             round_.on(machine.Failed(fallen.fault, fallen.candidate), self.delivery.now())
         return None
 
@@ -205,9 +212,17 @@ def _is_harmless(request: ir.Request) -> bool:
     )
 
 
-def _connected(lane: Lane, record: AttemptRecord) -> None:
-    """Note that a request of this attempt is about to be sent."""
-    exchange = lane.asked.exchange
+def _is_at(name: str, candidate: Candidate) -> bool:
+    return candidate.deployment.name == name
+
+
+def _connected(
+    exchange: Exchange,
+    record: AttemptRecord,
+    now: Callable[[], float],
+    sent: Callable[[str | None], None],
+) -> None:
+    """Note that a request of this attempt is about to be sent; another one may have begun after it."""
     exchange.phase = "first_byte"
-    record.sent = lane.delivery.now()
-    lane.runtime.sent(exchange.answered)
+    record.sent = now()
+    sent(exchange.answered)

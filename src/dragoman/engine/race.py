@@ -14,7 +14,6 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from dragoman.dialects.reply import Reply
 from dragoman.engine.asked import Asked
 from dragoman.engine.client import Headers
 from dragoman.engine.delivery import Delivery, Running
@@ -51,9 +50,6 @@ class Contender(Delivery):
         await super().begin(call, passed)
         self._race.asked.said.forget()
 
-    async def heard(self, response: Any, reply: Reply) -> None:
-        raise AssertionError("a request with a turn is not raced")
-
 
 class Race:
     """The attempts of one exchange that run at the same time. winner: who has content; None = nobody yet."""
@@ -64,6 +60,8 @@ class Race:
         self._delivery = delivery
         self._began = delivery.now()
         self._tasks: dict[asyncio.Task[BaseException | None], Contender] = {}
+        """The attempts of which it is not known yet how they have ended."""
+        self._all: list[Contender] = []
         self._foremost: Contender | None = None
         """Whose notes count: the winner's, or those of the one that fell last, or began last."""
 
@@ -92,6 +90,7 @@ class Race:
         self._foremost = contender
         task = spawn(_told(attempt), f"attempt of {self.exchange.id}")
         self._tasks[task] = contender
+        self._all.append(contender)
 
     def win(self, contender: Contender) -> None:
         """Let the others be cancelled. Raises CancelledError if another one has won."""
@@ -105,7 +104,7 @@ class Race:
                 task.cancel()
 
     def adopt(self, contender: Contender) -> None:
-        """Make what this attempt has noted that of the exchange and of its delivery. Its record comes last."""
+        """Make the notes of this attempt those of the exchange and its delivery. Its record comes last."""
         self._foremost = contender
         for name in _LED:
             setattr(self._delivery, name, getattr(contender, name))
@@ -123,7 +122,9 @@ class Race:
         await asyncio.wait(self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     async def fallen(self) -> Fallen[Any] | None:
-        """The next attempt that has failed; None = the answer was delivered. Raises what ended the exchange."""
+        """The next attempt that has failed; None = the answer was delivered. Raises what ended the
+        exchange.
+        """
         while self._tasks:
             await self.wait(None)
             task = next(one for one in self._tasks if one.done())
@@ -150,13 +151,14 @@ class Race:
         finally:
             if self._foremost is not None:
                 self.adopt(self._foremost)
-            for contender in self._tasks.values():
+            for contender in self._all:
                 contender.release()
             self._tasks.clear()
+            self._all.clear()
             self._foremost = self.winner = None  # they refer back to this
 
 
-class Fallen(Exception, Generic[T]):  # noqa: N818 - no error: the race goes on
+class Fallen(Exception, Generic[T]):
     """An attempt has failed, and the candidate is not called again. candidate: who was called."""
 
     def __init__(self, candidate: T, fault: Any) -> None:
@@ -166,9 +168,14 @@ class Fallen(Exception, Generic[T]):  # noqa: N818 - no error: the race goes on
 
 
 async def _told(attempt: Coroutine[Any, Any, None]) -> BaseException | None:
-    """The error of an attempt as a value; None = it has answered. A cancellation goes on."""
+    """What has ended an attempt, as a value; None = it has answered."""
     try:
         await attempt
+    except asyncio.CancelledError:
+        # Not the error itself: the task would hold it, with all frames that it has passed, and they the task.
+        return asyncio.CancelledError()
+    except Fallen as fallen:
+        return Fallen(fallen.candidate, fallen.fault)
     except Exception as error:  # noqa: BLE001 - the race raises it where it has to end
         return error
     return None

@@ -1,8 +1,8 @@
-"""Hedged requests: when the first attempt of a request is late, a second deployment is asked while it goes on.
+"""Hedged requests: when the first attempt is late, a second deployment is asked while it goes on.
 
 What counts as late is a time that the operator states, or the 95th percentile of the times that the
-deployment has taken before. A budget bounds the share of requests that are asked twice: when all answers become slow,
-because a provider is overloaded, twice as many requests would make it worse.
+deployment has taken before. A budget bounds the share of requests that are asked twice: when all answers
+become slow, because a provider is overloaded, twice as many requests would make it worse.
 """
 
 from __future__ import annotations

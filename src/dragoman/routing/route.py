@@ -185,8 +185,8 @@ class Route(msgspec.Struct, frozen=True):
     before. spread: who is asked first, None = always the first deployment. hedge: when a second deployment is
     asked beside the first one, None = never.
 
-    These follow from the others. first: who is called first. plain: neither `spread` nor `hedge` is stated, so
-    that while all is calm, `first` is called, and nothing is remembered. selects: some deployment may drop
+    These follow from the others. first: who is called first. plain: neither `spread` nor `hedge` is stated,
+    so that while all is calm, `first` is called, and nothing is remembered. selects: some deployment may drop
     out, or answers are checked. fills: a request may be changed. alternates: there is another deployment to
     ask.
     """
