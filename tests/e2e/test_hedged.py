@@ -81,7 +81,9 @@ async def served(*providers: tuple[FakeProvider, str], **model: Any) -> AsyncIte
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not true():
+        while True:
+            if true():
+                return
             await asyncio.sleep(0.01)
 
 

@@ -18,7 +18,7 @@ from dragoman.engine.flight import Flight
 from dragoman.engine.limits import SWITCHED
 from dragoman.engine.media import Media
 from dragoman.engine.race import Contender, Fallen, Race
-from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange
+from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
 from dragoman.routing.health import Calling
@@ -75,7 +75,6 @@ class Lane(Flight, eq=False, kw_only=True):
             self._calling = None
             self.runtime.health.abandoned(calling, self._heard(record))
             if lost:
-                record.outcome = OVERTAKEN
                 self._took(calling, self.delivery.now())
         if lost:
             self.delivery.cost_so_far = None  # the usage of the exchange is the winner's

@@ -17,7 +17,7 @@ import msgspec
 from dragoman.engine.asked import Asked
 from dragoman.engine.client import Headers
 from dragoman.engine.delivery import Delivery, Running
-from dragoman.exchange import Exchange
+from dragoman.exchange import OVERTAKEN, Exchange
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.upstream import Call
 
@@ -100,8 +100,11 @@ class Race:
             return
         self.winner = contender
         for task, other in self._tasks.items():
-            if other is not contender:
-                task.cancel()
+            if other is contender:
+                continue
+            task.cancel()
+            if other.running is not None and other.running.record.ended is None:
+                other.running.record.outcome = OVERTAKEN  # at once: the report of the answer has it
 
     def adopt(self, contender: Contender) -> None:
         """Make the notes of this attempt those of the exchange and its delivery. Its record comes last."""

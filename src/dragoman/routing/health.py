@@ -122,6 +122,7 @@ class Health:
             self.breakers.states.clear()
             self.breakers.down.clear()
             self.memory.revive()
+            self.hedging.revive()
         elif key is None:
             self.breakers.down.pop(provider, None)
             for name in self.breakers.known(provider):

@@ -105,6 +105,10 @@ class HedgeMemory:
             found = self._budgets[model] = Budget()
         return found
 
+    def revive(self) -> None:
+        """Forget how long answers took."""
+        self._times.clear()
+
     def late(self, hedge: Hedge, deployment: str, *, streamed: bool) -> float | None:
         """The seconds after which an attempt at this deployment is late; None = that is not known yet."""
         return hedge.after if hedge.after is not None else self.times(deployment, streamed=streamed).late()

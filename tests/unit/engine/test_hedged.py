@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -60,10 +61,12 @@ def test_the_second_one_answers_and_the_first_one_is_broken_off() -> None:
     stage = staged()
     stage.script("one", slowly(60.0, "Too late."))
     stage.script("two", slowly(1.0))
-    assert stage.plays(chat(model="m")) == [
+    assert stage.plays(chat(model="m"), headers={"x-dragoman-report": "1"}) == [
         *(ASK_ONE, "2 s later", ASK_TWO, "1 s later"),
         *('answer 200 "Hello." usage 3+2', "break off one", "= done"),
     ]
+    report = json.loads(stage.client.headers["x-dragoman-report"])
+    assert [one.get("overtaken") for one in report["attempts"]] == [True, None]
     assert outcomes(stage) == [("one/gpt", "overtaken"), ("two/gpt", None)]
     assert [one.id[-1] for one in stage.exchange.attempts] == ["1", "2"]
     assert stage.client.headers["x-dragoman-attempts"] == "2"
@@ -351,6 +354,14 @@ def test_nobody_is_asked_beside_before_the_percentile_is_known() -> None:
     stage.script("one", slowly(60.0))
     stage.script("two", slowly(1.0))
     assert stage.plays(chat(model="m"))[:3] == [ASK_ONE, "9 s later", ASK_TWO]
+
+
+def test_reviving_forgets_how_long_answers_took() -> None:
+    stage = staged("p95")
+    for _ in range(FEW):
+        asked(stage)
+    stage.health.revive()
+    assert stage.health.hedging.times("one/gpt", streamed=False).late() is None
 
 
 def test_streams_have_a_percentile_of_their_own() -> None:
