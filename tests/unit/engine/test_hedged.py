@@ -14,6 +14,7 @@ from dragoman.config.load import load
 from dragoman.hooks import Hooks
 from dragoman.routing.attempts import Policy
 from dragoman.routing.hedging import FEW
+from dragoman.routing.outcome import Outcome
 from dragoman.turns.chats import ChatTurn
 from dragoman.turns.keeping import Keeping
 from tests.unit.engine.stage import ONE, Reply, Stage, chat, refusal, stream, streamed, whole
@@ -75,6 +76,7 @@ def test_the_second_one_answers_and_the_first_one_is_broken_off() -> None:
     assert stage.usage == "3+2"
     assert stage.exchange.waited == pytest.approx(3.0)
     assert all(one.ended is not None for one in stage.exchange.attempts)
+    assert [one.sent for one in stage.exchange.attempts] == [0.0, 2.0]
     assert at_rest(stage)
     assert stage.health.calm, "the first one was overtaken, it has not failed"
 
@@ -296,6 +298,18 @@ def test_nobody_who_rests_or_fails_is_asked_beside() -> None:
     assert asked(stage) == ["one"]
 
 
+def test_a_deployment_that_fails_is_not_asked_beside() -> None:
+    stage = staged()
+    for now in (0.0, 0.1, 0.2):
+        stage.health.breakers.failed("two/gpt", Outcome.SERVER, now)
+    stage.health.calm = False
+    assert asked(stage) == ["one"]
+
+
+def test_none_begins_when_the_time_of_all_attempts_is_over() -> None:
+    assert asked(staged(policy=Policy(retries=0, seconds=2.0))) == ["one"]
+
+
 def test_the_number_of_attempts_counts_both() -> None:
     assert asked(staged(policy=Policy(attempts=1))) == ["one"]
     assert asked(staged(policy=Policy(attempts=2))) == ["one", "two"]
@@ -308,6 +322,7 @@ def test_the_second_one_needs_a_place_at_once(places: int, called: list[str]) ->
     gates.adopt(limits_of(load({"providers": BOTH, **settings}, {}).config))
     stage = Stage(BOTH, settings=settings, gates=gates)
     assert asked(stage) == called
+    assert asked(stage) == ["one"], "the budget is spent"
     assert [gate.running for gate in gates.named.values()] == [0], "places are given back"
 
 
