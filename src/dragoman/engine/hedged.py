@@ -175,7 +175,7 @@ class Hedged(Flight, eq=False):
         now = self.delivery.now()
         round_ = self._round = self._round or self._new_round(late)
         name = late.deployment.name
-        others = [one for one in round_.left if one.deployment.name != name and not health.doubts(one, now)]
+        others = [one for one in round_.left if one.deployment.name != name and health.is_ready(one, now)]
         if not others or not round_.may_begin(now):
             return
         entry = Entry(self.runtime.gates, self.runtime.deadlines, asked.exchange)

@@ -225,6 +225,19 @@ class Health:
             return True
         return self.breakers.is_open(deployment.name, now)
 
+    def is_ready(self, candidate: Candidate, now: float) -> bool:
+        """Whether nothing is known now against asking a candidate: its deployment answers, its key neither
+        rests nor was refused, and no operator has disabled either.
+        """
+        deployment = candidate.deployment
+        if deployment.provider in self.disabled or self.doubts(candidate, now):
+            return False
+        pool = self.pools.get(deployment.provider)
+        if pool is None:
+            return True
+        key = pool.keys[candidate.account]
+        return not key.disabled and key.rests_until(deployment.model, now) is None
+
     def began(self, candidate: Candidate, now: float, *, streamed: bool = False) -> Calling:
         """An attempt begins. One of the three below has to follow. streamed: it asks for a stream."""
         deployment = candidate.deployment

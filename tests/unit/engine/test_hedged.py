@@ -306,6 +306,20 @@ def test_a_deployment_that_fails_is_not_asked_beside() -> None:
     assert asked(stage) == ["one"]
 
 
+def test_a_key_that_rests_since_the_request_began_is_not_asked_beside() -> None:
+    stage = staged()
+    (key,) = stage.health.pools["two"].keys
+    note = stage.note
+
+    def noted(line: str) -> None:
+        note(line)
+        if line == ASK_ONE:  # another request is told so while this one waits
+            key.fails("gpt", Outcome.KEY_TRANSIENT, 100.0, stage.seams.monotonic())
+
+    stage.note = noted  # type: ignore[method-assign]
+    assert asked(stage) == ["one"]
+
+
 def test_none_begins_when_the_time_of_all_attempts_is_over() -> None:
     assert asked(staged(policy=Policy(retries=0, seconds=2.0))) == ["one"]
 
