@@ -218,16 +218,16 @@ RACES: dict[str, tuple[Sequence[Any], Sequence[Any], dict[str, Any]]] = {
 def test_two_attempts_leave_nothing_and_do_not_hold_the_body(story: str) -> None:
     late, beside, options = RACES[story]
     settings = {
-        "models": {"m": {"deployments": ["p/gpt", "q/gpt"], "hedge": {"after": "2s", "at_most": "100%"}}}
+        "models": {"raced": {"deployments": ["p/gpt", "q/gpt"], "hedge": {"after": "2s", "at_most": "100%"}}}
     }
     stage = Stage({"p": CLAUDE, "q": ONE}, settings=settings, policy=Policy(retries=0))
-    held = watched(stage, "m")
+    held = watched(stage, "raced")
 
     def play() -> None:
         held.clear()
         stage.script("p", stream(*late))
         stage.script("q", stream(*beside))
-        stage.plays(chat(model="m", stream=True), **options)
+        stage.plays(chat(model="raced", stream=True), **options)
         assert len(stage.exchange.attempts) == 2
         assert not any(held[1:]), "at the first write the other attempt has been cancelled, but not run yet"
 
