@@ -18,6 +18,7 @@ from dragoman.engine.flight import Flight
 from dragoman.engine.limits import SWITCHED
 from dragoman.engine.media import Media
 from dragoman.engine.race import Contender, Fallen, Race
+from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.connected import CONNECTED
 from dragoman.routing import attempts as machine
@@ -169,7 +170,10 @@ class Hedged(Flight, eq=False):
         """
         asked, health = self.asked, self.runtime.health
         if asked.prompts:
-            request = asked.request if asked.light else await asked.step(asked.decoded)
+            try:
+                request = asked.request if asked.light else await asked.step(asked.decoded)
+            except RequestFailed:
+                return  # it can be relayed, but nobody here knows what it does
             if not _is_harmless(request) or not race.open:
                 return
         now = self.delivery.now()

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from dragoman import ir
 from dragoman.assembly.names import limits_of
 from dragoman.capacity.gates import Gates
 from dragoman.config.lasting import Responses
 from dragoman.config.load import load
+from dragoman.engine.asked import Asked
+from dragoman.errors import RequestFailed
 from dragoman.hooks import Hooks
 from dragoman.routing.attempts import Policy
 from dragoman.routing.hedging import FEW
@@ -350,6 +353,16 @@ def test_a_function_of_the_client_may_be_called_by_either() -> None:
 def test_a_tool_that_runs_at_the_provider_is_not_run_twice() -> None:
     body = chat(model="m", web_search_options={})
     assert asked(staged(), body) == ["one"]
+
+
+def test_a_request_that_nobody_here_understands_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Asked) -> Any:
+        raise RequestFailed(ir.Fault("invalid_request", "What?"))
+
+    monkeypatch.setattr(Asked, "_decode", refuse)
+    stage = staged()
+    assert asked(stage) == ["one"]
+    assert stage.exchange.end == "done"
 
 
 def test_what_is_to_be_done_once_is_asked_once() -> None:
