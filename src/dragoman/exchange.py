@@ -60,6 +60,10 @@ _REFUSED: Final = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_MODEL})
 _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 
+OVERTAKEN: Final = "overtaken"
+"""The outcome of an attempt that was ended because another one, which ran beside it, had content first."""
+
+
 class AttemptRecord(msgspec.Struct, eq=False):
     """The record of one call to one deployment with one provider key: its times and its result. key_tail: the
     key's last characters, "" = too short, None = no key. reasons: why it was translated; () = relayed. first:
@@ -67,8 +71,8 @@ class AttemptRecord(msgspec.Struct, eq=False):
     still running. status: of the provider's answer, None = no HTTP answer. fault: None = the call succeeded,
     is still running, or was cut off by the client, a hook or an error of the gateway. sent: when the latest
     request had got its connection. answered: when the head of the latest answer came. outcome: the class of
-    the fault, the name of an `Outcome` in lower case. key_source: the environment variable or the file that
-    the key came from, if the provider has refused the key. key_id: the key's id, "" = unknown.
+    the fault, the name of an `Outcome` in lower case, or `OVERTAKEN`. key_source: the environment variable or
+    the file that the key came from, if the provider has refused the key. key_id: the key's id, "" = unknown.
     """
 
     id: str

@@ -26,6 +26,7 @@ from dragoman.providers.provider import Provider
 from dragoman.routing.conditions import Conditions
 from dragoman.routing.costs import MaxCost
 from dragoman.routing.fallbacks import Fallbacks
+from dragoman.routing.hedging import Hedge
 from dragoman.routing.route import Alias, Demands, Entry, Model, Route, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.routing.spread import Price, Rotation, Spread
@@ -202,6 +203,7 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         windows=tuple(target.context_window for target in model.targets),
         api=model.api,
         spread=_spread(name, model),
+        hedge=_hedge(name, model),
         weights=tuple(float(target.weight) for target in model.targets),
         prices=tuple(_price(target) for target in model.targets),
         conditions=tuple(conditions_of(target.when) for target in model.targets),
@@ -260,6 +262,14 @@ def _spread(name: str, model: ModelSettings) -> Spread | None:
         every = None if rotate.every is None else float(rotate.every)
         return Spread(name, rotation=Rotation(every, rotate.requests))
     return None if model.policy == "ordered" else Spread(name, model.policy)
+
+
+def _hedge(name: str, model: ModelSettings) -> Hedge | None:
+    """When a second deployment is asked beside the first one; None = never."""
+    if (hedge := model.hedge) is None:
+        return None
+    after = None if isinstance(hedge.after, str) else float(hedge.after)
+    return Hedge(name, after, float(hedge.at_most))
 
 
 def _facts(model: ModelSettings, own: Supports) -> Facts:

@@ -117,6 +117,13 @@ def _who(one: Trace) -> str:
     return clean(one["deployment"]) + (f" …{clean(one['key'])}" if one["key"] else "")
 
 
+_UNANSWERED: Final = {
+    None: "still running",
+    "broken_off": "broken off",
+    "overtaken": "overtaken by another attempt",
+}
+
+
 def _attempt(one: Trace, out: Channel) -> Iterator[str]:
     error = one["error"]
     mark = "bad" if error is not None else "ok" if one["outcome"] == "answered" else "warn"
@@ -124,7 +131,7 @@ def _attempt(one: Trace, out: Channel) -> Iterator[str]:
     if error is not None:
         result.append(clean(error["code"] or error["kind"]))
     elif one["outcome"] != "answered":
-        result.append("still running" if one["outcome"] is None else "broken off")
+        result.append(_UNANSWERED[one["outcome"]])
     how = "relayed" if one["mode"] == "relay" else f"translated ({', '.join(one['reasons'])})"
     yield f"{out.mark(mark)} {one['number']}  {_who(one)}  {' '.join(result)}  {how}"
     yield f"     {_course(one)}"

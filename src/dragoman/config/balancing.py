@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from dragoman.config.scalars import Amount, Duration
+from dragoman.config.scalars import Amount, Duration, Share
 from dragoman.config.section import Section, about
 
 PolicyName: TypeAlias = Literal[
@@ -35,6 +35,20 @@ class MaxCost(Section, frozen=True):
     much is not asked."""
     usd: Annotated[Amount | None, about(default="no limit")] = None
     """How many USD more than the first choice, for one request with a prompt."""
+
+
+class Hedge(Section, frozen=True):
+    """When a second deployment is asked beside the first one. Each such request can cost twice."""
+
+    shorthand: ClassVar[str | None] = "after"
+
+    after: Literal["p95"] | Duration = "p95"
+    """How long the first attempt may be without content: a time, or `p95`, the time within which 95 of 100
+    answers of that deployment have come (known after 20 of them, separately for streams and whole answers).
+    """
+    at_most: Share = Share(0.05)
+    """The most requests that are asked twice, as a share of all for this model. Each worker counts its own.
+    """
 
 
 class Rotate(Section, frozen=True):

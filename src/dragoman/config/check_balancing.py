@@ -28,7 +28,7 @@ class Misfit(NamedTuple):
 
 
 def misfits(model: Model) -> Iterator[Misfit]:
-    """The mistakes in the policy, the rotation, the weights and the concurrency of a model."""
+    """The mistakes in the policy, the rotation, the hedging, the weights and the concurrency of a model."""
     yield from idle(model.concurrency)
     for index, deployment in enumerate(model.deployments):
         place = f"deployments[{index}].weight"
@@ -43,6 +43,8 @@ def misfits(model: Model) -> Iterator[Misfit]:
     taking_part = [one for one in model.targets if one.weight]
     if model.deployments and not taking_part:
         yield Misfit("deployments", "all weights are 0, so no deployment can be first")
+    if model.hedge is not None:
+        yield from _hedge(model)
     if model.rotate is not None:
         yield from _rotation(model, len(taking_part))
     yield from _policy(model)
@@ -134,6 +136,17 @@ def _window(model: Model) -> int | None:
     windows = [one.context_window or model.context_window for one in model.targets]
     stated = [one for one in windows if one is not None]
     return max(stated) if stated and len(stated) == len(windows) else None
+
+
+def _hedge(model: Model) -> Iterator[Misfit]:
+    hedge = model.hedge
+    assert hedge is not None
+    if len({(one.use, one.file) for one in model.targets}) < 2:
+        yield Misfit("hedge", "there is only one deployment, so no second one can be asked")
+    if not isinstance(hedge.after, str) and not hedge.after:
+        yield Misfit("hedge.after", "must be longer than 0 s", "hedge: p95")
+    if not hedge.at_most:
+        yield Misfit("hedge.at_most", "0 % never lets a second deployment be asked", "leave `hedge` out")
 
 
 def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:

@@ -21,15 +21,21 @@ from typing import (
 
 import msgspec
 
-from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix, Size
+from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix, Share, Size
 from dragoman.config.section import Section, about
 from dragoman.dialects.table import DIALECTS
 from dragoman.seams.secret import Secret
 
 ScalarType: TypeAlias = (
-    type[Duration] | type[Size] | type[Amount] | type[Moment] | type[PathPrefix] | type[FilePath]
+    type[Duration]
+    | type[Size]
+    | type[Amount]
+    | type[Share]
+    | type[Moment]
+    | type[PathPrefix]
+    | type[FilePath]
 )
-SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, Amount, Moment, PathPrefix, FilePath)
+SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, Amount, Share, Moment, PathPrefix, FilePath)
 
 
 class Setting(NamedTuple):

@@ -123,6 +123,38 @@ class Amount(float):
         return repr(float(self)).removesuffix(".0")
 
 
+class Share(float):
+    """A part of a whole from 0 to 1, from "5%" or a number such as 0.05."""
+
+    expected: ClassVar[str] = "a share such as 5% or 0.05"
+    schema: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": 1},
+            {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%?\s*$"},
+        ]
+    }
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Make a share from a number, or a text with or without a percent sign. Raises ValueError for all
+        else.
+        """
+        scale = 1.0
+        if isinstance(value, str):
+            text, percent, rest = value.partition("%")
+            if _PLAIN.fullmatch(text) is None or rest.strip():
+                raise ValueError("not a share")
+            value, scale = float(text), 100.0 if percent else 1.0
+        share = _number(value) / scale
+        if not 0 <= share <= 1:
+            raise ValueError("negative, or more than all")
+        return cls(share)
+
+    def __str__(self) -> str:
+        """The share in percent: "5%", "0.5%"."""
+        return f"{self * 100:.12g}%"
+
+
 class Moment(float):
     """A point in time as Unix seconds: a date with a time and a time zone, or a date alone.
 

@@ -13,7 +13,7 @@ import msgspec
 
 from dragoman.config.alerting import Alert
 from dragoman.config.answers import Answers
-from dragoman.config.balancing import MaxCost, PolicyName, Price, Rotate
+from dragoman.config.balancing import Hedge, MaxCost, PolicyName, Price, Rotate
 from dragoman.config.conditions import When
 from dragoman.config.egress import Egress
 from dragoman.config.fallbacks import Fallbacks
@@ -383,6 +383,10 @@ class Model(Section, frozen=True):
     ] = None
     """After so long without content an attempt is ended, if another deployment can be asked at once. Until
     then nothing of a stream, and nothing or all of a whole answer has come. 0 = never."""
+    hedge: Annotated[Hedge | None, about(default="none")] = None
+    """When the first attempt is late, a second deployment is asked beside it, and whoever has content first
+    answers: `p95`, a time such as `2s`, or `{after, at_most}`. See
+    [Hedged requests](routing.md#hedged-requests)."""
     context_window: Annotated[int | None, about(unit="tokens", default="not known", ge=1)] = None
     """The context window in tokens, input and output together. A longer prompt gets 400, or is shortened if
     the request has `truncation: auto`."""

@@ -18,6 +18,7 @@ from dragoman.engine.decode import decode, decode_small
 from dragoman.engine.delivery import Delivery
 from dragoman.engine.fallbacks import fitted
 from dragoman.engine.flight import Flight
+from dragoman.engine.hedged import Hedged
 from dragoman.engine.media import Media
 from dragoman.engine.plan import fill_in, route
 from dragoman.engine.runtime import Runtime
@@ -88,7 +89,8 @@ class Engine:
                 await count(runtime, way, asked, plan, delivery)
             elif asked.turn is None or await self._admitted(asked, delivery):
                 media = Media(runtime.fetcher, exchange.client or "")
-                await Flight(runtime, way, asked, plan, delivery, media).run()
+                flight = Flight if plan.route.hedge is None else Hedged
+                await flight(runtime, way, asked, plan, delivery, media).run()
             exchange.phase = "done"
         except RequestFailed as failed:
             await self._fail(exchange, delivery, failed.fault)

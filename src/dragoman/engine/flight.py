@@ -110,7 +110,7 @@ class Flight(msgspec.Struct, eq=False):
         # Not a method: the task would hold what holds the task, so each request would stay for the collector.
         CONNECTED.set(partial(_connected, exchange, delivery.now, self.runtime.sent))
         try:
-            candidate = route.first if health.calm and route.spread is None else await self._first()
+            candidate = route.first if health.calm and route.plain else await self._first()
             while True:
                 if candidate.deployment.gates or self._entry is not None:
                     candidate, backend = await self._admitted(candidate, backend)
@@ -120,7 +120,7 @@ class Flight(msgspec.Struct, eq=False):
                     attempt = await self.asked.look(self._prepared, candidate, backend)
                 record = attempt.record
                 limit = self._begun(attempt, candidate)
-                if not health.calm or attempt.plan.route.spread is not None:
+                if not health.calm or not attempt.plan.route.plain:
                     self._calling = health.began(candidate, record.started, streamed=self.asked.streamed)
                 try:
                     with limit:

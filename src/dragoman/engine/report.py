@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange
 from dragoman.wire.header import header_value
 
 _LONGEST: Final = 4000
@@ -53,10 +53,12 @@ def _report(exchange: Exchange) -> bytes:
 
 
 def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
-    told = {
+    told: dict[str, Any] = {
         "deployment": attempt.deployment,
         "mode": attempt.mode,
         "status": attempt.status,
         "error": None if attempt.fault is None else attempt.fault.code or attempt.fault.kind,
     }
+    if attempt.outcome == OVERTAKEN:
+        told["overtaken"] = True
     return {**told, "reasons": attempt.reasons} if attempt.reasons else told

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from dragoman import ir
-from dragoman.exchange import Exchange
+from dragoman.exchange import OVERTAKEN, Exchange
 from dragoman.observe.board import LARGEST, Board
 from dragoman.observe.log import utc
 
@@ -77,6 +77,8 @@ class Figures(msgspec.Struct):
                 continue
             if attempt.fault is None:
                 # An attempt that was cancelled before its first content says nothing about the provider.
+                if attempt.outcome == OVERTAKEN:
+                    continue
                 if exchange.end == "done" or attempt.first is not None:
                     health.answered = now
                     if health.failures:

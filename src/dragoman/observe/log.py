@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from dragoman.exchange import AttemptRecord, Exchange, Mode
+from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange, Mode
 
 _COLLECT_SECONDS = 0.2
 _RETRY_SECONDS = 0.05
@@ -181,7 +181,7 @@ class _Tokens(msgspec.Struct, rename={"input": "in", "output": "out"}):
 class _Tried(msgspec.Struct):
     """One attempt in the JSON line, with its error message (keys were removed from it before), unless the
     error is the client's: that message may repeat a part of the request. key_source: the variable or the file
-    of a key that was refused.
+    of a key that was refused. overtaken: another attempt, which ran beside it, had content first.
     """
 
     deployment: str
@@ -192,6 +192,7 @@ class _Tried(msgspec.Struct):
     error: str | UnsetType = UNSET
     message: str | UnsetType = UNSET
     key_source: str | UnsetType = UNSET
+    overtaken: bool | UnsetType = UNSET
 
 
 class _Line(msgspec.Struct):
@@ -305,6 +306,8 @@ def _tried(attempt: AttemptRecord) -> _Tried:
             tried.message = _cut(fault.message)
     if attempt.key_source is not None:
         tried.key_source = _cut(attempt.key_source)
+    if attempt.outcome == OVERTAKEN:
+        tried.overtaken = True
     return tried
 
 
@@ -364,6 +367,8 @@ def _way(exchange: Exchange) -> Iterator[str]:
             yield f"…{attempt.key_tail}"
         if (fault := attempt.fault) is not None:
             yield str(attempt.status or _cut(fault.code or fault.kind))
+        elif attempt.outcome == OVERTAKEN:
+            yield OVERTAKEN
         elif attempt.status is not None:
             yield str(attempt.status)
 

@@ -15,7 +15,7 @@ from operator import add as add_up
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from dragoman import ir
-from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange
 from dragoman.observe import exposition, usual
 from dragoman.observe.cells import NOWHERE, Cells
 from dragoman.observe.families import (
@@ -212,6 +212,8 @@ class Metrics:
     def _became(self, exchange: Exchange, attempt: AttemptRecord) -> str:
         if attempt.fault is not None:
             return self._outcome(attempt.fault)
+        if attempt.outcome == OVERTAKEN:
+            return OVERTAKEN
         return usual.ANSWERED if exchange.end == "done" or attempt.first is not None else "abandoned"
 
     def _lose(self, exchange: Exchange) -> None:

@@ -59,7 +59,7 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
         "tags": list(exchange.tags),
         "error": _error(exchange.fault),
         "candidates": candidates(exchange),
-        "attempts": [_attempt(exchange, one) for one in exchange.attempts],
+        "attempts": [_attempt(exchange, one) for one in sorted(exchange.attempts, key=_began)],
         "waits": [_wait(exchange, one) for one in exchange.waits],
         "losses": [msgspec.structs.asdict(loss) for loss in exchange.losses],
         "changes": [msgspec.structs.asdict(change) for change in exchange.changes],
@@ -151,9 +151,13 @@ def _attempt(exchange: Exchange, attempt: AttemptRecord) -> dict[str, Any]:
     }
 
 
+def _began(attempt: AttemptRecord) -> float:
+    return attempt.started
+
+
 def _outcome(exchange: Exchange, attempt: AttemptRecord) -> str | None:
-    """The class of an attempt's failure; else `answered`, or `broken_off` by the client or a hook. None = it
-    still runs.
+    """The class of an attempt's failure; else `answered`, `overtaken` by another one that ran beside it, or
+    `broken_off` by the client or a hook. None = it still runs.
     """
     if attempt.outcome is not None or attempt.ended is None:
         return attempt.outcome

@@ -48,10 +48,17 @@ class FirstContent(msgspec.Struct, frozen=True):
     """The running attempt has sent its first content, so no other attempt can replace it."""
 
 
-class Failed(msgspec.Struct, frozen=True):
-    """The running attempt has failed."""
+class Failed(msgspec.Struct, Generic[C], frozen=True):
+    """An attempt has failed. candidate: with whom, if two were running; None = with the one that is."""
 
     fault: ir.Fault
+    candidate: C | None = None
+
+
+class Beside(msgspec.Struct, Generic[C], frozen=True):
+    """The running attempt is late: this one of those that are left starts beside it."""
+
+    candidate: C
 
 
 class Full(msgspec.Struct, frozen=True):
@@ -105,7 +112,7 @@ class GiveUp(msgspec.Struct, frozen=True):
     fault: ir.Fault
 
 
-AttemptEvent: TypeAlias = Begin | FirstContent | Failed | Full | Timer | More[C] | NoMore
+AttemptEvent: TypeAlias = Begin | FirstContent | Failed[C] | Beside[C] | Full | Timer | More[C] | NoMore
 Command: TypeAlias = Start[C] | WakeAt | Extend | GiveUp
 
 _FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_MODEL, Outcome.DEPLOYMENT, Outcome.CROWDED})
@@ -142,6 +149,9 @@ class Attempts(Generic[C]):
     any failure after content, ends the round. A queue that refuses the request leads to the fallbacks that
     are left; if there are none, the client is told so.
 
+    One attempt may start beside another that is late (`Beside`). While one of two runs, the failure of the
+    other is only noted.
+
     random: returns a number from 0 to 1. pool: returns the name of the connection pool that a candidate
     shares with others, None = it shares none. resting: further candidates, and when (monotonic seconds) they
     may be asked; if there are no others, the round begins with a wait, or ends at once. doubtful: candidates
@@ -151,7 +161,18 @@ class Attempts(Generic[C]):
     """
 
     __slots__ = (
-        *("_committed", "_crowded", "_doubtful", "_last", "_left", "_lists", "_more", "_policy", "_pool"),
+        *(
+            "_beside",
+            "_committed",
+            "_crowded",
+            "_doubtful",
+            "_last",
+            "_left",
+            "_lists",
+            "_more",
+            "_policy",
+            "_pool",
+        ),
         *(
             "_nobody",
             "_random",
@@ -198,6 +219,8 @@ class Attempts(Generic[C]):
         self._started = 0
         self._retries = 0
         self._running: C | None = None
+        self._beside: C | None = None
+        """Who runs too: the attempt that was late; None = only one runs."""
         self._waiting: C | None = None
         self._last: tuple[C, ir.Fault] | None = None
         """The candidate that failed last, and how."""
@@ -235,8 +258,12 @@ class Attempts(Generic[C]):
                 return []
             case Begin():
                 return self._next(now)
-            case Failed(fault):
-                return self._failed(fault, now)
+            case Failed(fault, candidate):
+                alone = self._beside is None or self._committed
+                return self._failed(fault, now) if alone else self._fell(fault, candidate, now)
+            case Beside(candidate):
+                self._beside = self._running
+                return [self._start(candidate)]
             case Full(fault):
                 return self._turned_away(fault)
             case More(ready, resting, doubtful):
@@ -250,6 +277,10 @@ class Attempts(Generic[C]):
             case Timer():
                 waiting, self._waiting = self._waiting, None
                 return [] if waiting is None else [self._start(waiting)]
+
+    def may_begin(self, now: float) -> bool:
+        """Whether the number of attempts and their time allow a further one."""
+        return not self._is_spent() and not self._is_late(now)
 
     def has_other(self, differs: Callable[[C], bool], *, fallbacks: bool) -> bool:
         """Whether another candidate could be asked at once, in place of the running one: one of which
@@ -289,10 +320,26 @@ class Attempts(Generic[C]):
         if self._committed or failed is None:
             return [GiveUp(fault)]
         outcome = classify(fault)
-        if self._is_spent() or self._is_late(now):
+        if not self.may_begin(now):
             return [self._give_up(fault)]
         if outcome is Outcome.CALLER:
             return self._refuse(fault)
+        self._note(failed, fault, now)
+        return self._next(now)
+
+    def _fell(self, fault: ir.Fault, candidate: C | None, now: float) -> list[Command[C]]:
+        """Note that one of two running attempts has failed. The other one goes on alone."""
+        failed, other = self._running, self._beside
+        if candidate == other:
+            failed, other = other, failed
+        self._running, self._beside = other, None
+        if failed is not None and classify(fault) is not Outcome.CALLER:
+            self._note(failed, fault, now)
+        return []
+
+    def _note(self, failed: C, fault: ir.Fault, now: float) -> None:
+        """Remember a failure, as far as it decides who is asked next and when."""
+        outcome = classify(fault)
         self._last = failed, fault
         self._resting = [rest for rest in self._resting if rest[1] != failed]
         if fault.retry_after is not None and outcome not in _FINAL:
@@ -302,7 +349,6 @@ class Attempts(Generic[C]):
             self._left = [candidate for candidate in self._left if not self._is_crowded(candidate)]
             self._doubtful = [candidate for candidate in self._doubtful if not self._is_crowded(candidate)]
             self._resting = [rest for rest in self._resting if not self._is_crowded(rest[1])]
-        return self._next(now)
 
     def _refuse(self, fault: ir.Fault) -> list[Command[C]]:
         """Go on after a failure of the caller, with those candidates only that may not repeat it."""

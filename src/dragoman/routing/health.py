@@ -17,6 +17,7 @@ import msgspec
 from dragoman import ir
 from dragoman.routing.breaker import Breakers
 from dragoman.routing.event import Event
+from dragoman.routing.hedging import HedgeMemory
 from dragoman.routing.outcome import Outcome, classify
 from dragoman.routing.policy import Circumstances, Memory, choose
 from dragoman.routing.policy_affinity import by_affinity
@@ -75,7 +76,7 @@ class Health:
     disabled: the providers that an operator has said are not to be asked. calm: nothing is known against any
     key or deployment, all are enabled, and no pool takes turns. Then each request asks the first key of its
     first deployment, and as long as it is answered, nothing else need be called, unless its route has a
-    policy. memory: what policies remember.
+    policy. memory: what policies remember. hedging: what hedged requests remember.
     """
 
     def __init__(self) -> None:
@@ -87,6 +88,7 @@ class Health:
         self.memory = Memory()
         self.words = Repeats()
         """Makes the lines of the log from events."""
+        self.hedging = HedgeMemory()
         self._views: WeakSet[Health] = WeakSet([self])
         self.calm = True
         self._whole = self
@@ -123,6 +125,7 @@ class Health:
             self.breakers.states.clear()
             self.breakers.down.clear()
             self.memory.revive()
+            self.hedging.revive()
         elif key is None:
             self.breakers.down.pop(provider, None)
             for name in self.breakers.known(provider):
@@ -245,6 +248,19 @@ class Health:
             if key.comes_last(model, now) or key.spent_until(model, now) is not None:
                 return True
         return self.breakers.is_open(deployment.name, now)
+
+    def is_ready(self, candidate: Candidate, now: float) -> bool:
+        """Whether nothing is known now against asking a candidate: its deployment answers, its key neither
+        rests nor was refused, and no operator has disabled either.
+        """
+        deployment = candidate.deployment
+        if deployment.provider in self.disabled or self.doubts(candidate, now):
+            return False
+        pool = self.pools.get(deployment.provider)
+        if pool is None:
+            return True
+        key = pool.keys[candidate.account]
+        return not key.disabled and key.rests_until(deployment.model, now) is None
 
     def began(self, candidate: Candidate, now: float, *, streamed: bool = False) -> Calling:
         """An attempt begins. One of the three below has to follow. streamed: it asks for a stream."""

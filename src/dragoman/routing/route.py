@@ -19,6 +19,7 @@ from dragoman.providers.models import facts_for
 from dragoman.routing.conditions import Conditions
 from dragoman.routing.costs import MaxCost
 from dragoman.routing.fallbacks import NONE, Fallbacks
+from dragoman.routing.hedging import Hedge
 from dragoman.routing.spread import Price, Spread
 
 Strict: TypeAlias = bool | Literal["all"]
@@ -75,7 +76,7 @@ class Model(msgspec.Struct, frozen=True):
     `apis.choose` decides. fallbacks: the names of other models. switch_after: as of `Deployment`.
     spread: None = the first of `uses` is always asked first. weights, prices: for each of `uses`; missing = 1
     and unknown. gates: before those of the provider, as for `Deployment`. conditions: for each of `uses`;
-    None or missing = it is for all requests. max_cost: None = no bound.
+    None or missing = it is for all requests. max_cost: None = no bound. hedge: as of `Route`.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Model(msgspec.Struct, frozen=True):
     gates: tuple[str, ...] = ()
     conditions: tuple[Conditions | None, ...] = ()
     max_cost: MaxCost | None = None
+    hedge: Hedge | None = None
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -192,10 +194,13 @@ class Route(msgspec.Struct, frozen=True):
     routes without fallbacks of their own. If the `asked` of one is "", its answers show this route's name. Of
     a fallback count the deployments, the protocol, `spread` and `asked`: the request has been filled in
     before. spread: who is asked first, None = always the first deployment. max_cost: what others than the
-    first choice may cost, None = no bound; that of a fallback does not count.
+    first choice may cost, None = no bound; that of a fallback does not count. hedge: when a second deployment
+    is asked beside the first one, None = never.
 
-    These follow from the others. first: who is called first. selects: some deployment may drop out, or
-    answers are checked. fills: a request may be changed. alternates: there is another deployment to ask.
+    These follow from the others. first: who is called first. plain: neither `spread` nor `hedge` is stated,
+    so that while all is calm, `first` is called, and nothing is remembered. selects: some deployment may drop
+    out, or answers are checked. fills: a request may be changed. alternates: there is another deployment to
+    ask.
     """
 
     asked: str
@@ -210,7 +215,9 @@ class Route(msgspec.Struct, frozen=True):
     fallbacks: Fallbacks[Route] = Fallbacks()
     spread: Spread | None = None
     max_cost: MaxCost | None = None
+    hedge: Hedge | None = None
     first: Candidate = Candidate(Deployment("", ""))
+    plain: bool = True
     selects: bool = False
     fills: bool = False
     alternates: bool = False
@@ -218,6 +225,7 @@ class Route(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         first = self.deployments[0]
         force_setattr(self, "first", Candidate(first, shown=self.shown(first)))
+        force_setattr(self, "plain", self.spread is None and self.hedge is None)
         restricts = any(one.restricts for one in self.deployments)
         force_setattr(self, "selects", restricts or self.check_output or self.max_cost is not None)
         fills = bool(self.opening or self.defaults or self.system_prompt is not None)
@@ -305,6 +313,7 @@ def route_of(
         api=model.api,
         spread=model.spread,
         max_cost=model.max_cost,
+        hedge=model.hedge,
     )
 
 

@@ -11,7 +11,7 @@ from dragoman import ir
 from dragoman.cli.terminal import Channel
 from dragoman.cli.traced import duration, lines
 from dragoman.dialects.loss import Change, Loss
-from dragoman.exchange import AttemptRecord, Exchange, KeptBodies, Wait
+from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange, KeptBodies, Wait
 from dragoman.observe.trace import detail
 from dragoman.routing.reasons import Weighed
 from tests.unit.cli.conftest import Window
@@ -109,6 +109,12 @@ def test_one_that_runs(window: Window) -> None:
     told = shown(one, window)
     assert "▲ no answer · by two/b · translated · stream · still running" in told
     assert "▲ 2  two/b …2222  200 still running" in told
+
+
+def test_one_that_was_overtaken(window: Window) -> None:
+    one = exchange()
+    one.attempts[0].fault, one.attempts[0].outcome, one.attempts[0].status = None, OVERTAKEN, None
+    assert "▲ 1  one/a …1111  overtaken by another attempt  relayed" in shown(one, window)
 
 
 def test_bodies(window: Window) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from dragoman.config.balancing import Price, Rotate
+from dragoman.config.balancing import Hedge, Price, Rotate
 from dragoman.config.load import Loaded
-from dragoman.config.scalars import Amount, Duration
+from dragoman.config.scalars import Amount, Duration, Share
 
 HEAD = "providers: {a: {base_url: 'http://127.0.0.1:1', keys: []}}\nmodels:\n  m:\n"
 
@@ -36,3 +36,18 @@ def test_weights_and_prices(loaded: Callable[..., Loaded]) -> None:
 def test_rotation(loaded: Callable[..., Loaded], written: str, rotate: Rotate) -> None:
     model = loaded(HEAD + f"    rotate: {written}\n    deployments: [a/one, a/two]\n").config.models["m"]
     assert model.rotate == rotate
+
+
+@pytest.mark.parametrize(
+    ("written", "hedge"),
+    [
+        ("p95", Hedge()),
+        ("2s", Hedge(after=Duration(2))),
+        ("{after: 800ms, at_most: 2%}", Hedge(after=Duration(0.8), at_most=Share(0.02))),
+        ("{at_most: 0.1}", Hedge(at_most=Share(0.1))),
+        ("{}", Hedge()),
+    ],
+)
+def test_hedging(loaded: Callable[..., Loaded], written: str, hedge: Hedge) -> None:
+    model = loaded(HEAD + f"    hedge: {written}\n    deployments: [a/one, a/two]\n").config.models["m"]
+    assert model.hedge == hedge

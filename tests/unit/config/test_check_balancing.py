@@ -30,6 +30,20 @@ HEAD = "providers: {a: {base_url: 'http://127.0.0.1:1', keys: []}}\nmodels:\n  m
             "models.m.deployments[1].weight",
             "`policy: cost` does not use weights",
         ),
+        ("use: a/x, hedge: p95", "models.m.hedge", "there is only one deployment"),
+        ("deployments: [a/x, a/x], hedge: p95", "models.m.hedge", "there is only one deployment"),
+        ("deployments: [a/x, a/y], hedge: 0s", "models.m.hedge.after", "must be longer than 0 s"),
+        ("deployments: [a/x, a/y], hedge: p99", "models.m.hedge", "expected p95 or a duration"),
+        (
+            "deployments: [a/x, a/y], hedge: {at_most: 0%}",
+            "models.m.hedge.at_most",
+            "never lets a second deployment be asked",
+        ),
+        (
+            "deployments: [a/x, a/y], hedge: {at_most: 150%}",
+            "models.m.hedge.at_most",
+            "expected a share such as 5% or 0.05",
+        ),
         (
             "deployments: [a/x, {use: a/y, weight: 0}]",
             "models.m.deployments[1].weight",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.config.scalars import Amount, Duration, FilePath, Moment, PathPrefix, Size
+from dragoman.config.scalars import Amount, Duration, FilePath, Moment, PathPrefix, Share, Size
 
 
 @pytest.mark.parametrize(
@@ -237,3 +237,29 @@ def test_amounts(written: object, value: float, shown: str) -> None:
 def test_what_is_no_amount(written: object) -> None:
     with pytest.raises(ValueError, match=r"no|negative"):
         Amount.parse(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "shown"),
+    [
+        ("5%", 0.05, "5%"),
+        (" 12.5 % ", 0.125, "12.5%"),
+        ("0.05", 0.05, "5%"),
+        (0.05, 0.05, "5%"),
+        (1, 1.0, "100%"),
+        ("100%", 1.0, "100%"),
+        ("0%", 0.0, "0%"),
+    ],
+)
+def test_shares(written: object, value: float, shown: str) -> None:
+    share = Share.parse(written)
+    assert (share, str(share)) == (value, shown)
+    assert Share.parse(str(share)) == share
+
+
+@pytest.mark.parametrize(
+    "written", ["", "%", "-1%", "101%", 1.01, -0.1, "5%%", "5% of all", "nan", float("nan"), True, None]
+)
+def test_what_is_no_share(written: object) -> None:
+    with pytest.raises(ValueError, match=r"no|negative"):
+        Share.parse(written)

@@ -17,6 +17,7 @@ from dragoman.config.lasting import Responses, Sessions
 from dragoman.dialects.request import WireRequest
 from dragoman.engine.asked import Turn
 from dragoman.exchange import Exchange
+from dragoman.routing.attempts import Policy
 from dragoman.turns.chats import ChatTurn
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering, SessionTurn
@@ -197,6 +198,38 @@ def test_a_failed_exchange_leaves_no_reference_cycle(face: str, story: str) -> N
         stage.script("p", *replies)
         stage.plays(asked(face, "p/gpt"), face, **options)
         stage.replies("p").clear()
+
+    play()
+    assert left(play) == []
+
+
+# Two attempts at the same time -------------------------------------------------------------------------
+
+RACES: dict[str, tuple[Sequence[Any], Sequence[Any], dict[str, Any]]] = {
+    "the second one answers": ([60.0], [1.0, *streamed("a", "b", dialect="openai_chat")], {}),
+    "the first one answers": ([3.0, *streamed("a", dialect="anthropic")], [60.0], {}),
+    "both are left": ([60.0], [60.0], {"leave": 4.0}),
+    "left in the stream": ([60.0], [1.0, *streamed("a")[:2], 60.0], {"leave": 4.0}),
+    "both break": ([3.0, ConnectionResetError()], [2.0, ConnectionResetError()], {}),
+}
+
+
+@pytest.mark.parametrize("story", RACES)
+def test_two_attempts_leave_nothing_and_do_not_hold_the_body(story: str) -> None:
+    late, beside, options = RACES[story]
+    settings = {
+        "models": {"raced": {"deployments": ["p/gpt", "q/gpt"], "hedge": {"after": "2s", "at_most": "100%"}}}
+    }
+    stage = Stage({"p": CLAUDE, "q": ONE}, settings=settings, policy=Policy(retries=0))
+    held = watched(stage, "raced")
+
+    def play() -> None:
+        held.clear()
+        stage.script("p", stream(*late))
+        stage.script("q", stream(*beside))
+        stage.plays(chat(model="raced", stream=True), **options)
+        assert len(stage.exchange.attempts) == 2
+        assert not any(held[1:]), "at the first write the other attempt has been cancelled, but not run yet"
 
     play()
     assert left(play) == []

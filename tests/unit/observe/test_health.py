@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
-from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange
 from dragoman.observe.board import LARGEST, Board
 from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 
@@ -72,6 +72,15 @@ def test_who_leaves_in_the_middle_has_seen_the_provider_answer(
     exchange.close(1, gone=True)
     own.note(exchange, 1)
     assert own.providers["up"].healthy is healthy
+
+
+def test_one_that_was_overtaken_has_not_answered() -> None:
+    own = figures()
+    exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", began=0, created=0)
+    exchange.attempts.append(AttemptRecord("ex_1-1", "up/m", None, "relay", 0, outcome=OVERTAKEN))
+    exchange.close(1)
+    own.note(exchange, 1)
+    assert own.providers["up"].healthy is None
 
 
 def test_faults_of_clients_are_told_apart() -> None:

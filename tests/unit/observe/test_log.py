@@ -16,7 +16,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.loss import Loss
-from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange
 from dragoman.observe.log import AccessLog
 
 BOTH = pytest.mark.parametrize("people", [False, True], ids=["machines", "people"])
@@ -113,6 +113,18 @@ def test_each_attempt_is_told() -> None:
         "deployment": "openai/gpt-5", "key": "aaaa", "mode": "translate", "status": 503, "us": 200_000,
         "error": "busy", "message": "All servers are busy.",
     }  # fmt: skip
+
+
+def test_an_attempt_that_was_overtaken_is_no_failure() -> None:
+    one = answered()
+    one.attempts[:] = [attempt("slow/m", status=200), attempt("p/m", status=200)]
+    one.attempts[0].outcome = OVERTAKEN
+    assert "fast → slow/m overtaken → p/m 200 " in written(one, people=True)
+    tried = json.loads(written(one))["tried"]
+    assert [(member.get("overtaken"), member.get("error")) for member in tried] == [
+        (True, None),
+        (None, None),
+    ]
 
 
 def test_the_one_attempt_of_a_failure_is_told() -> None:

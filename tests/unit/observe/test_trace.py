@@ -7,7 +7,7 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.loss import Change, Loss
-from dragoman.exchange import AttemptRecord, Exchange, KeptBodies, Wait
+from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange, KeptBodies, Wait
 from dragoman.observe.trace import candidates, detail, newest_first, summary
 from dragoman.routing.reasons import Weighed
 from dragoman.routing.route import Deployment
@@ -62,6 +62,14 @@ def test_attempts_have_their_times_from_the_beginning_of_the_exchange() -> None:
     )
     assert (first["error"]["code"], first["error"]["message"]) == ("invalid_api_key", "No such key.")
     assert (second["outcome"], second["error"], second["reasons"]) == ("answered", None, [])
+
+
+def test_attempts_that_ran_beside_each_other_come_in_the_order_of_their_beginning() -> None:
+    one = exchange()
+    one.attempts.reverse()
+    one.attempts[1].fault, one.attempts[1].outcome = None, OVERTAKEN
+    told = detail(one)["attempts"]
+    assert [(row["number"], row["outcome"]) for row in told] == [(1, "overtaken"), (2, "answered")]
 
 
 def test_waits_losses_changes_and_times() -> None:

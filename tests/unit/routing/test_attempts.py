@@ -12,6 +12,7 @@ from dragoman.routing.attempts import (
     NOBODY,
     Attempts,
     Begin,
+    Beside,
     Extend,
     Failed,
     FirstContent,
@@ -426,3 +427,61 @@ def test_who_hangs_is_asked_with_other_keys_after_the_others() -> None:
     attempts.defer(lambda one: one.startswith("a"))
     assert attempts.left == ["b", "c", "a2", "a3"]
     assert attempts.on(Failed(fault("timeout")), 1.0) == [Start("b")]
+
+
+# Two at the same time ----------------------------------------------------------------------------------
+
+
+def beside(*candidates: str, policy: Policy = POLICY) -> Attempts[str]:
+    """A round in which `b` runs beside `a`."""
+    attempts = Attempts(candidates, policy, lambda: 0.0)
+    attempts.on(Begin(), 0.0)
+    assert attempts.may_begin(1.0)
+    assert attempts.on(Beside("b"), 1.0) == [Start("b")]
+    return attempts
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "b"), ("b", "a")])
+def test_while_one_of_two_runs_the_failure_of_the_other_starts_nothing(first: str, second: str) -> None:
+    attempts = beside("a", "b", "c")
+    assert attempts.left == ["c"]
+    assert attempts.on(Failed(fault("unavailable"), first), 2.0) == []
+    assert attempts.on(Failed(fault("unavailable"), second), 3.0) == [Start("c")]
+    assert attempts.on(Failed(fault("unavailable")), 4.0) == [WakeAt(5.0)]
+    assert attempts.on(Timer(), 5.0) == [Start("c")]
+
+
+def test_the_rest_of_one_of_two_counts_for_the_retry() -> None:
+    attempts = beside("a", "b")
+    assert attempts.on(Failed(fault("rate_limit", retry_after=4.0), "a"), 2.0) == []
+    assert attempts.on(Failed(fault("rate_limit", retry_after=9.0), "b"), 3.0) == [WakeAt(6.0)]
+    assert attempts.on(Timer(), 6.0) == [Start("a")]
+
+
+def test_a_refusal_by_one_of_two_does_not_end_the_other() -> None:
+    attempts = beside("a", "b", "c")
+    assert attempts.on(Failed(fault("invalid_request"), "b"), 2.0) == []
+    last = fault("invalid_request")
+    assert attempts.on(Failed(last, "a"), 3.0) == [GiveUp(last)]
+
+
+def test_both_count_as_attempts() -> None:
+    attempts = beside("a", "b", "c", policy=msgspec.structs.replace(POLICY, attempts=2))
+    assert not attempts.may_begin(1.0)
+    attempts.on(Failed(fault("unavailable"), "a"), 2.0)
+    last = fault("unavailable")
+    assert attempts.on(Failed(last, "b"), 3.0) == [GiveUp(last)]
+
+
+def test_a_failure_after_the_content_of_one_of_two_ends_the_round() -> None:
+    attempts = beside("a", "b", "c")
+    attempts.on(FirstContent(), 2.0)
+    last = fault("unavailable")
+    assert attempts.on(Failed(last), 3.0) == [GiveUp(last)]
+
+
+def test_no_time_is_left_for_a_second_one() -> None:
+    attempts = Attempts(("a", "b"), POLICY, lambda: 0.0, until=5.0)
+    attempts.on(Begin(), 0.0)
+    assert attempts.may_begin(4.9)
+    assert not attempts.may_begin(5.0)

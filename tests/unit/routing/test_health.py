@@ -337,3 +337,21 @@ def test_who_is_disabled_and_has_left_the_configuration_costs_nothing() -> None:
     made.pools["two"] = left
     made.settle(0.0)
     assert not is_calm(made), "it has come back, and is still disabled"
+
+
+def test_who_is_ready_is_not_known_to_fail_or_rest_and_nobody_has_disabled_it() -> None:
+    made = health()
+    first, second, two, own = Candidate(ONE, 0), Candidate(ONE, 1), Candidate(TWO, 0), Candidate(OWN)
+    assert all(made.is_ready(candidate, 0.0) for candidate in (first, second, two, own))
+    ask(made, first, 0.0, fault("rate_limit", 20.0))
+    assert [made.is_ready(first, now) for now in (1.0, 21.0)] == [False, True]
+    ask(made, second, 0.0, fault("authentication"))
+    assert not made.is_ready(second, 1.0)
+    made.enable("two", "2a", enabled=False)
+    made.enable("own", enabled=False)
+    assert not made.is_ready(two, 1.0)
+    assert not made.is_ready(own, 1.0)
+    made.enable("own")
+    for now in (1.0, 2.0, 3.0):
+        ask(made, own, now, fault("unavailable"))
+    assert not made.is_ready(own, 3.0)

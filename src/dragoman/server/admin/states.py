@@ -62,9 +62,7 @@ def look(names: Iterable[str], health: Health, exchanges: Iterable[Exchange], no
         breakers = {one: _breaker(health, one, now) for one in health.breakers.known(name)}
         unanswered = health.breakers.down_until(name) - now
         found[name] = Seen(0, keys, breakers, _rounded(max(0.0, unanswered)))
-    for exchange in exchanges:
-        if not exchange.attempts or (attempt := exchange.attempts[-1]).ended is not None:
-            continue
+    for attempt in [one for exchange in exchanges for one in exchange.attempts if one.ended is None]:
         provider = attempt.deployment.partition("/")[0]
         if (seen := found.get(provider)) is None:
             continue

@@ -42,6 +42,14 @@ def test_what_is_known_against_keys_and_deployments() -> None:
     assert (found["up"].running, found["own"]) == (1, Seen(1, unanswered=85.0))
 
 
+def test_two_attempts_of_one_exchange_run_at_the_same_time() -> None:
+    running = exchange("up/m", None)
+    running.attempts.append(AttemptRecord("b", "own/m", None, "relay", 0.0))
+    running.attempts.append(AttemptRecord("c", "own/m", None, "relay", 0.0, ended=1.0))
+    found = look(["up", "own"], Health(), [running], 105.0)
+    assert (found["up"].running, found["own"].running) == (1, 1)
+
+
 def test_what_any_worker_knows_counts() -> None:
     one = {"up": Seen(1, {"1": KeySeen(1, "no", 5.0, {"m": 1.0})}, {"up/m": BreakerSeen(2)})}
     two = {

@@ -1,0 +1,231 @@
+"""Hedged requests: when the first attempt is late, a second deployment is asked while the first one goes on.
+
+Whoever has content first answers, and the other call is ended at once. See
+docs/decisions/0041-hedged-requests.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from dragoman import ir
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.entry import Entry
+from dragoman.engine.flight import Flight
+from dragoman.engine.limits import SWITCHED
+from dragoman.engine.media import Media
+from dragoman.engine.race import Contender, Fallen, Race
+from dragoman.errors import RequestFailed
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.net.connected import CONNECTED
+from dragoman.routing import attempts as machine
+from dragoman.routing.health import Calling
+from dragoman.routing.hedging import Hedge
+from dragoman.routing.route import Candidate
+from dragoman.seams.deadlines import Deadline, Unlimited
+
+_HEDGED: Final = frozenset({"chat", "embed", "rerank", "moderation"})
+"""The operations that change nothing at a provider, and whose answer is not charged by the piece."""
+
+
+class Lane(Flight, eq=False, kw_only=True):
+    """One attempt of a race: calls of one candidate, which may be called again as its refusal shows."""
+
+    race: Race
+    contender: Contender
+    candidate: Candidate
+    _record: AttemptRecord | None = None
+    """Of the latest call; None = nothing was called yet."""
+
+    async def _first(self) -> Candidate:
+        return self.candidate
+
+    def _begun(self, attempt: Attempt, candidate: Candidate) -> Deadline | Unlimited:
+        limit = Flight._begun(self, attempt, candidate)
+        self._record = attempt.record
+        # Not a method, as in `Flight.run`.
+        exchange, now, sent = self.asked.exchange, self.delivery.now, self.runtime.sent
+        CONNECTED.set(partial(_connected, exchange, attempt.record, now, sent))
+        if self.race.winner is None and len(attempt.exchange.attempts) == 1:
+            self.race.adopt(self.contender)  # who looks at the running exchange sees the first attempt
+        return limit
+
+    def _answered(self, calling: Calling, record: AttemptRecord) -> None:
+        Flight._answered(self, calling, record)
+        self._took(calling, self._heard(record))
+
+    def _took(self, calling: Calling, until: float) -> None:
+        """Remember how long this deployment took, or at least took, until `until` (monotonic seconds)."""
+        times = self.runtime.health.hedging.times(calling.deployment.name, streamed=calling.streamed)
+        times.add(until - calling.began)
+
+    def _end(self) -> None:
+        Flight._end(self)
+        self.asked.said.forget()  # its own; the race may go on for long
+
+    async def _next(self, failed: Candidate, fault: ir.Fault) -> Candidate:
+        raise Fallen(failed, fault)
+
+    async def _broken_off(self) -> None:
+        winner, record, calling = self.race.winner, self._record, self._calling
+        lost = winner is not None and winner is not self.contender
+        if record is not None and calling is not None:
+            self._calling = None
+            self.runtime.health.abandoned(calling, self._heard(record))
+            if lost:
+                self._took(calling, self.delivery.now())
+        if lost:
+            self.delivery.cost_so_far = None  # the usage of the exchange is the winner's
+        await self.delivery.broken_off()
+
+
+class Hedged(Flight, eq=False):
+    """The attempts of an exchange whose route has a `hedge`. Only the first attempt is hedged."""
+
+    _following: Candidate | None = None
+    """Who is called after the race; None = the route says."""
+
+    async def run(self) -> None:
+        hedge = self.plan.route.hedge
+        if hedge is None or not self._may_be_raced():
+            await Flight.run(self)
+            return
+        try:
+            fallen = await self._raced(hedge)
+            if fallen is not None:
+                self._following = await self._next(fallen.candidate, fallen.fault)
+        except (Exception, asyncio.CancelledError):
+            self._end()
+            raise
+        if fallen is None:
+            self._end()
+        else:
+            await Flight.run(self)
+
+    async def _first(self) -> Candidate:
+        following, self._following = self._following, None
+        return await Flight._first(self) if following is None else following
+
+    def _may_be_raced(self) -> bool:
+        """Whether a second call would do no harm, as far as that is known without a look at the body."""
+        asked, runtime, turn = self.asked, self.runtime, self.asked.turn
+        return (
+            asked.inbound.operation in _HEDGED
+            and not (turn is not None and (turn.keeps or turn.hears))
+            and asked.wished.once is None
+            and not runtime.hooks.need_events
+            and runtime.policy.attempts != 1
+        )
+
+    async def _raced(self, hedge: Hedge) -> Fallen[Candidate] | None:
+        """Make the first attempt, and a second one beside it if it is late. Returns the failure after which
+        the next attempt is made; None = the answer was delivered. Raises what ends the exchange.
+        """
+        candidate = await self._first()
+        if candidate.deployment.gates:
+            candidate, _ = await self._admitted(candidate, None)
+        hedging, streamed = self.runtime.health.hedging, self.asked.streamed
+        hedging.budget(hedge.model).earn(hedge.share)
+        late = hedging.late(hedge, candidate.deployment.name, streamed=streamed)
+        race = Race(self.delivery, self.asked)
+        try:
+            self._start(race, candidate, self._entry)
+            self._entry = None  # the lane gives the places back
+            if late is not None:
+                await race.wait(late)
+                if race.open:
+                    await self._beside(race, hedge, candidate)
+            return await self._last(race)
+        finally:
+            await race.close()
+
+    def _start(self, race: Race, candidate: Candidate, entry: Entry | None) -> None:
+        contender = race.contender()
+        asked, runtime = contender.asked, self.runtime
+        assert asked is not None
+        lane = Lane(
+            runtime,
+            self.way,
+            asked,
+            self.plan,
+            contender,
+            Media(runtime.fetcher, asked.exchange.client or ""),
+            _turned=self._turned,
+            _until=self._time_over(),
+            _asking=self._asking,
+            _round=self._round,
+            _entry=entry,
+            race=race,
+            contender=contender,
+            candidate=candidate,
+        )
+        race.start(contender, lane.run())
+
+    async def _beside(self, race: Race, hedge: Hedge, late: Candidate) -> None:
+        """Start a second attempt, at another deployment that is ready, if it does no harm, the attempts and
+        the budget allow it, and there is a place for it at once.
+        """
+        asked, health = self.asked, self.runtime.health
+        if asked.prompts:
+            try:
+                request = asked.request if asked.light else await asked.step(asked.decoded)
+            except RequestFailed:
+                return  # it can be relayed, but nobody here knows what it does
+            if not _is_harmless(request) or not race.open:
+                return
+        now = self.delivery.now()
+        round_ = self._round = self._round or self._new_round(late)
+        name = late.deployment.name
+        others = [one for one in round_.left if one.deployment.name != name and health.is_ready(one, now)]
+        if not others or not round_.may_begin(now):
+            return
+        entry = Entry(self.runtime.gates, self.runtime.deadlines, asked.exchange)
+        found = entry.enters(others)
+        if found is None:
+            return
+        if not health.hedging.budget(hedge.model).spend():
+            entry.leave()
+            return
+        round_.on(machine.Beside(found), now)
+        self._start(race, found, entry)
+
+    async def _last(self, race: Race) -> Fallen[Candidate] | None:
+        """The failure with which the race is over; None = the answer was delivered."""
+        while (fallen := await race.fallen()) is not None:
+            if not race.open:
+                return fallen
+            round_ = self._round
+            assert round_ is not None  # there are two attempts
+            if fallen.fault.code == SWITCHED:
+                round_.defer(partial(_is_at, fallen.candidate.deployment.name))
+            round_.on(machine.Failed(fallen.fault, fallen.candidate), self.delivery.now())
+        return None
+
+
+def _is_harmless(request: ir.Request) -> bool:
+    """Whether a chat may be answered twice: nothing is stored, and no tool runs at the provider."""
+    if request.store or request.background or request.previous is not None:
+        return False
+    tools = request.tools or ()
+    return request.conversation is None and all(
+        isinstance(tool, ir.Function) or tool.function is not None for tool in tools
+    )
+
+
+def _is_at(name: str, candidate: Candidate) -> bool:
+    return candidate.deployment.name == name
+
+
+def _connected(
+    exchange: Exchange,
+    record: AttemptRecord,
+    now: Callable[[], float],
+    sent: Callable[[str | None], None],
+) -> None:
+    """Note that a request of this attempt is about to be sent; another one may have begun after it."""
+    exchange.phase = "first_byte"
+    record.sent = now()
+    sent(exchange.answered)

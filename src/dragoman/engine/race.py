@@ -1,0 +1,184 @@
+"""Attempts that run at the same time for one exchange, of which one may answer: who has content first.
+
+Each has an exchange record, a delivery and a request of its own, so neither sees what the other notes. What
+the client reads comes from the winner alone: an attempt wins in the moment in which it would become final,
+before its first byte goes out, and the others are cancelled in that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from copy import copy
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from dragoman.engine.asked import Asked
+from dragoman.engine.client import Headers
+from dragoman.engine.delivery import Delivery, Running
+from dragoman.exchange import OVERTAKEN, Exchange
+from dragoman.seams.tasks import spawn
+from dragoman.upstreams.upstream import Call
+
+T = TypeVar("T")
+
+_NOTED: Final = ("phase", "mode", "answered", "losses", "changes", "usage", "waited", "first")
+"""What an attempt notes in its exchange, besides its own record."""
+_LED: Final = ("committed", "running", "failing", "ends")
+"""What an attempt sets in its delivery."""
+
+
+class Contender(Delivery):
+    """The delivery of one attempt of a race. It speaks to the same client as the others."""
+
+    def __init__(self, race: Race, delivery: Delivery, asked: Asked) -> None:
+        super().__init__(asked.exchange, asked.inbound, delivery.client, delivery.now)
+        self.asked = asked
+        self._race = race
+
+    def _commit(self) -> Running:
+        self._race.win(self)
+        return super()._commit()
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        # The last step before the client is told: its headers are made from the exchange itself.
+        self._race.adopt(self)
+        return super()._headers()
+
+    async def begin(self, call: Call, passed: Headers) -> None:
+        await super().begin(call, passed)
+        self._race.asked.said.forget()
+
+
+class Race:
+    """The attempts of one exchange that run at the same time. winner: who has content; None = nobody yet."""
+
+    def __init__(self, delivery: Delivery, asked: Asked) -> None:
+        self.winner: Contender | None = None
+        self.asked = asked
+        self._delivery = delivery
+        self._began = delivery.now()
+        self._tasks: dict[asyncio.Task[BaseException | None], Contender] = {}
+        """The attempts of which it is not known yet how they have ended."""
+        self._all: list[Contender] = []
+        self._foremost: Contender | None = None
+        """Whose notes count: the winner's, or those of the one that fell last, or began last."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """The record of the exchange that is raced for."""
+        return self.asked.exchange
+
+    @property
+    def open(self) -> bool:
+        """Whether somebody runs, and nobody has won."""
+        return self.winner is None and bool(self._tasks)
+
+    def contender(self) -> Contender:
+        """The delivery for a further attempt. Its exchange has waited since the race began. The list of
+        attempts is the same for all.
+        """
+        exchange = copy(self.exchange)
+        exchange.waited += self._delivery.now() - self._began
+        said = self.asked.said
+        asked = msgspec.structs.replace(self.asked, exchange=exchange, said=said.with_request(said.request))
+        return Contender(self, self._delivery, asked)
+
+    def start(self, contender: Contender, attempt: Coroutine[Any, Any, None]) -> None:
+        """Let an attempt run."""
+        self._foremost = contender
+        task = spawn(_told(attempt), f"attempt of {self.exchange.id}")
+        self._tasks[task] = contender
+        self._all.append(contender)
+
+    def win(self, contender: Contender) -> None:
+        """Let the others be cancelled. Raises CancelledError if another one has won."""
+        if self.winner is not None:
+            if self.winner is not contender:
+                raise asyncio.CancelledError
+            return
+        self.winner = contender
+        for task, other in self._tasks.items():
+            if other is contender:
+                continue
+            task.cancel()
+            if other.running is not None and other.running.record.ended is None:
+                other.running.record.outcome = OVERTAKEN  # at once: the report of the answer has it
+
+    def adopt(self, contender: Contender) -> None:
+        """Make the notes of this attempt those of the exchange and its delivery. Its record comes last."""
+        self._foremost = contender
+        for name in _LED:
+            setattr(self._delivery, name, getattr(contender, name))
+        assert contender.asked is not None
+        noted, exchange = contender.asked.exchange, self.exchange
+        for name in _NOTED:
+            setattr(exchange, name, getattr(noted, name))
+        running = contender.running
+        if running is not None and running.record in exchange.attempts:
+            exchange.attempts.remove(running.record)
+            exchange.attempts.append(running.record)
+
+    async def wait(self, seconds: float | None) -> None:
+        """Wait until an attempt ends, or for so many seconds; None = any number."""
+        await asyncio.wait(self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+
+    async def fallen(self) -> Fallen[Any] | None:
+        """The next attempt that has failed; None = the answer was delivered. Raises what ended the
+        exchange.
+        """
+        while self._tasks:
+            await self.wait(None)
+            task = next(one for one in self._tasks if one.done())
+            contender = self._tasks.pop(task)
+            if self.winner not in {None, contender}:
+                continue
+            error = task.result()
+            if error is None:
+                return None
+            self._foremost = contender
+            if isinstance(error, Fallen):
+                return error
+            raise error
+        raise asyncio.CancelledError  # all were cancelled from outside
+
+    async def close(self) -> None:
+        """End all attempts that run, and make the notes of the foremost one those of the exchange."""
+        try:
+            for task, contender in self._tasks.items():
+                if self.winner in {None, contender}:
+                    task.cancel()  # the others were cancelled when it won
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            if self._foremost is not None:
+                self.adopt(self._foremost)
+            for contender in self._all:
+                contender.release()
+            self._tasks.clear()
+            self._all.clear()
+            self._foremost = self.winner = None  # they refer back to this
+
+
+class Fallen(Exception, Generic[T]):
+    """An attempt has failed, and the candidate is not called again. candidate: who was called."""
+
+    def __init__(self, candidate: T, fault: Any) -> None:
+        super().__init__()
+        self.candidate = candidate
+        self.fault = fault
+
+
+async def _told(attempt: Coroutine[Any, Any, None]) -> BaseException | None:
+    """What has ended an attempt, as a value; None = it has answered."""
+    try:
+        await attempt
+    except asyncio.CancelledError:
+        # Not the error itself: the task would hold it, with all frames that it has passed, and they the task.
+        return asyncio.CancelledError()
+    except Fallen as fallen:
+        return Fallen(fallen.candidate, fallen.fault)
+    except Exception as error:  # noqa: BLE001 - the race raises it where it has to end
+        return error
+    return None

@@ -1,0 +1,114 @@
+"""Hedged requests: when the first attempt is late, a second deployment is asked while it goes on.
+
+What counts as late is a time that the operator states, or the 95th percentile of the times that the
+deployment has taken before. A budget bounds the share of requests that are asked twice: when all answers
+become slow, because a provider is overloaded, twice as many requests would make it worse.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from typing import Final
+
+import msgspec
+
+WINDOW: Final = 200
+"""The latest answers of one deployment that are remembered."""
+FEW: Final = 20
+"""With fewer answers than this the percentile is unknown. Of 20 answers, one is slower than the 95th."""
+QUANTILE: Final = 0.95
+SAVED: Final = 10.0
+"""The most second attempts that a model can save up while its answers come in time."""
+_MOST: Final = 1_024
+"""The most models, and the most deployments, that are remembered; one more makes the memory forget all."""
+
+
+class Hedge(msgspec.Struct, frozen=True):
+    """How the requests for one configured model are hedged. model: its name, by which `HedgeMemory` finds its
+    budget; aliases share it. after: seconds without content; None = the 95th percentile of the deployment.
+    share: how many requests may have a second attempt, from 0 to 1.
+    """
+
+    model: str
+    after: float | None = None
+    share: float = 0.05
+
+
+class Times:
+    """How many seconds the latest answers of one deployment took to their first content."""
+
+    __slots__ = ("_latest", "_sorted")
+
+    def __init__(self) -> None:
+        self._latest: deque[float] = deque()
+        self._sorted: list[float] = []
+
+    def add(self, seconds: float) -> None:
+        """Add an answer. One that was given up counts with the seconds until then, as it took longer."""
+        self._latest.append(seconds)
+        insort(self._sorted, seconds)
+        if len(self._latest) > WINDOW:
+            del self._sorted[bisect_left(self._sorted, self._latest.popleft())]
+
+    def late(self) -> float | None:
+        """The seconds within which 95 of 100 answers have come; None = too few are known."""
+        count = len(self._sorted)
+        return None if count < FEW else self._sorted[min(count - 1, int(count * QUANTILE))]
+
+
+class Budget:
+    """How many second attempts the requests for one model may have now: a token bucket. The first one is
+    free, and each request adds its share to the rest.
+    """
+
+    __slots__ = ("saved",)
+
+    def __init__(self) -> None:
+        self.saved = 1.0
+
+    def earn(self, share: float) -> None:
+        """A request begins. share: from 0 to 1."""
+        self.saved = min(SAVED, self.saved + share)
+
+    def spend(self) -> bool:
+        """Take one second attempt; False = there is none left."""
+        if self.saved < 1.0:
+            return False
+        self.saved -= 1.0
+        return True
+
+
+class HedgeMemory:
+    """What hedging remembers between requests, for one process. It outlives configurations."""
+
+    def __init__(self) -> None:
+        self._times: dict[tuple[str, bool], Times] = {}
+        self._budgets: dict[str, Budget] = {}
+
+    def times(self, deployment: str, *, streamed: bool) -> Times:
+        """The times of a deployment (`provider/model`): of its streams, or of its whole answers."""
+        kind = (deployment, streamed)
+        found = self._times.get(kind)
+        if found is None:
+            if len(self._times) >= _MOST:
+                self._times.clear()
+            found = self._times[kind] = Times()
+        return found
+
+    def budget(self, model: str) -> Budget:
+        """The budget of a configured model."""
+        found = self._budgets.get(model)
+        if found is None:
+            if len(self._budgets) >= _MOST:
+                self._budgets.clear()
+            found = self._budgets[model] = Budget()
+        return found
+
+    def revive(self) -> None:
+        """Forget how long answers took."""
+        self._times.clear()
+
+    def late(self, hedge: Hedge, deployment: str, *, streamed: bool) -> float | None:
+        """The seconds after which an attempt at this deployment is late; None = that is not known yet."""
+        return hedge.after if hedge.after is not None else self.times(deployment, streamed=streamed).late()
