@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dragoman.version import __version__
-from tests.e2e.command import COMMAND, SECONDS, Terminal, chat, run, serving
+from tests.e2e.command import COMMAND, Terminal, chat, run, serving
 
 SCRIPT = str(Path(sys.executable).with_name("dragoman"))
 
@@ -105,9 +105,9 @@ def test_what_runs_is_finished_after_ctrl_c(environment: dict[str, str], tmp_pat
             assert answer.readline().startswith(b"data: ")
             server.process.send_signal(signal.SIGINT)
             assert answer.read().rstrip().endswith(b"data: [DONE]")
-        _, err = server.process.communicate(timeout=SECONDS)
-    assert server.process.returncode == 0
-    assert json.loads(err.splitlines()[-1])["end"] == "done"
+        code, _, events = server.ended()
+    assert code == 0
+    assert events[-1]["end"] == "done"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -15,6 +15,7 @@ from dragoman.dialects.gateway_members import LITELLM, LONGEST_TAG, MOST_TAGS
 from dragoman.dialects.table import DIALECTS
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
+from dragoman.observe.lines import Lines
 from dragoman.observe.log import AccessLog
 from dragoman.testing.provider import FakeProvider, Seen, Whole
 from dragoman.testing.serving import serving
@@ -238,9 +239,8 @@ async def test_the_log_has_the_tags(provide: Provide) -> None:
     lines = []
     for people in (False, True):
         stream = io.BytesIO()
-        log = AccessLog(stream, people=people)
+        log = AccessLog(Lines(stream, people=people))
         log(exchange)
-        log.close()
         lines.append(stream.getvalue().decode())
     assert json.loads(lines[0])["tags"] == ["jobs", "team: maps"]
     assert " tags jobs, team: maps " in lines[1]
