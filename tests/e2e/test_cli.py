@@ -114,7 +114,7 @@ def test_what_runs_is_finished_after_ctrl_c(environment: dict[str, str], tmp_pat
 def test_a_second_signal_stops_at_once_and_quietly(
     environment: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    (tmp_path / "dragoman.yaml").write_text("providers: {simulate: {token_interval: 10s}}")
+    (tmp_path / "dragoman.yaml").write_text("providers: {simulate: {token_interval: 2m}}")
     terminal = Terminal(environment, tmp_path, "serve", "--port", "0")
     banner = terminal.until("again stops now.")
     found = re.search(r"http://127\.0\.0\.1:\d+", banner)
@@ -128,7 +128,7 @@ def test_a_second_signal_stops_at_once_and_quietly(
         terminal.until("finishing 1 request; Ctrl-C again stops now")
         os.killpg(terminal.process.pid, number)
         code, shown = terminal.end()
-    assert (code, time.monotonic() - began < 8) == (0, True)
+    assert (code, time.monotonic() - began < 60) == (0, True)
     assert "Traceback" not in shown
     assert "error" not in shown.lower()
 

@@ -284,7 +284,7 @@ async def test_a_socket_and_a_background_answer_are_tagged(provide: Provide) -> 
         headers = {"x-dragoman-tags": "socket"}
         async with session.ws_connect(base + "/v1/responses", headers=headers) as socket:
             await socket.send_json({"type": "response.create", **tagged})
-            while (event := await socket.receive_json(timeout=5))["type"] != "response.completed":
+            while (event := await socket.receive_json(timeout=60))["type"] != "response.completed":
                 assert event["type"] != "error", event
             assert event["response"]["metadata"] == {"app": "a"}
         async with session.post(base + "/v1/responses", json={**tagged, "background": True}) as response:
