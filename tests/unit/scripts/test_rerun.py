@@ -75,8 +75,8 @@ def first_run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             plugins[0].tests += failed
             return code
 
-        monkeypatch.setattr(rerun.pytest, "main", pretend)
-        monkeypatch.setattr(rerun.subprocess, "Popen", None)
+        monkeypatch.setattr(pytest, "main", pretend)
+        monkeypatch.setattr(subprocess, "Popen", None)
 
     return ends
 
