@@ -47,8 +47,8 @@ run: $(RUN)  ## serve on 127.0.0.1:8080, with an embedded model when there is no
 models: $(RUN)  ## install embedded embeddings, speech and transcription, about 300 MB
 	@$(PY) scripts/install.py models
 
-test: $(DEV) $(NODE)  ## run every test but the long ones (ARGS='-k sse')
-	@$(PY) -m pytest -q -n auto --dist worksteal --durations=10 $(ARGS)
+test: $(DEV) $(NODE)  ## run every test but the long ones, failed ones again alone (ARGS='-k sse')
+	@$(PY) -m scripts.rerun -q -n auto --dist worksteal --durations=10 $(ARGS)
 
 check: check-format check-lint check-types check-layers check-docs check-locks check-tree  ## style, types, layers, docs, locks
 	@echo "check: all fine"

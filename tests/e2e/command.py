@@ -10,18 +10,23 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from queue import Queue
+from typing import IO, Any
 
 COMMAND = [sys.executable, "-m", "dragoman"]
-SECONDS = 30
+SECONDS = 60
+"""The longest wait for what must happen: the machine may be busy."""
 
 
 class Serving:
-    """A `dragoman serve` process with its log in a pipe. ready: its first line."""
+    """A `dragoman serve` process. ready: the first line of its log. A thread reads the log, so that no test
+    depends on how much a pipe holds.
+    """
 
     def __init__(self, environment: Mapping[str, str], folder: Path, *arguments: str) -> None:
         self.process = subprocess.Popen(
@@ -29,14 +34,43 @@ class Serving:
             stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder,
         )  # fmt: skip
         assert self.process.stderr is not None
-        self.ready: dict[str, Any] = json.loads(self.process.stderr.readline())
+        self._log: Queue[str | None] = Queue()
+        self._reading = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        self._reading.start()
+        self.process.stderr = None  # nobody else reads it, `communicate` neither
+        self.ready: dict[str, Any] = json.loads(self._log.get(timeout=SECONDS) or "{}")
         self.url: str = self.ready["url"]
 
+    def _read(self, log: IO[str]) -> None:
+        with log:
+            for line in log:
+                self._log.put(line)
+        self._log.put(None)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """The events of its log that were not read before, until it has ended."""
+        while (line := self._log.get()) is not None:
+            yield json.loads(line)
+
+    def told(self) -> dict[str, Any]:
+        """The next event of its log that is not of the access log."""
+        end = time.monotonic() + SECONDS
+        while True:
+            line = self._log.get(timeout=max(0.0, end - time.monotonic()))
+            assert line is not None, "it has ended"
+            event: dict[str, Any] = json.loads(line)
+            if event["event"] != "exchange":
+                return event
+
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str, list[dict[str, Any]]]:
-        """Stop it as an operator does: exit code, stdout, the events of its log."""
+        """Stop it as an operator does: exit code, stdout, the events of its log that were not read before."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=SECONDS)
-        return self.process.returncode, out, [json.loads(line) for line in err.splitlines()]
+        return self.ended()
+
+    def ended(self) -> tuple[int, str, list[dict[str, Any]]]:
+        """What `stop` gives, when it has ended by itself."""
+        out, _ = self.process.communicate(timeout=SECONDS)
+        return self.process.returncode, out, list(self.events())
 
 
 @contextlib.contextmanager

@@ -102,7 +102,7 @@ def visit(serve: Serve, stack: AsyncExitStack) -> Visit:
 
     async def start(configuration: dict[str, Any], **options: Any) -> Site:
         base = await serve(json.dumps(configuration), **options)
-        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         return Site(base, await stack.enter_async_context(session))
 
     return start

@@ -122,7 +122,7 @@ async def test_a_receiver_that_hangs_holds_nobody_up(
 ) -> None:
     receiver = await provide(Whole({}, delay=60.0))
     provider = await provide(stubs.refusal("openai_chat", 401, "invalid_api_key", "No."))
-    async with asyncio.timeout(30), serving(Gateway(settings(provider, receiver))) as base:
+    async with asyncio.timeout(120), serving(Gateway(settings(provider, receiver))) as base:
         assert await ask(base) == 502
         await until(lambda: receiver.seen)
         assert await ask(base) == 502

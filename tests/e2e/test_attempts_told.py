@@ -14,6 +14,7 @@ import pytest
 
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
+from dragoman.observe.lines import Lines
 from dragoman.observe.log import AccessLog
 from dragoman.testing.serving import serving
 from tests.e2e import stubs
@@ -28,10 +29,9 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 def lines(exchanges: Sequence[Exchange], *, people: bool) -> list[str]:
     stream = io.BytesIO()
-    log = AccessLog(stream, people=people)
+    log = AccessLog(Lines(stream, people=people))
     for exchange in exchanges:
         log(exchange)
-    log.close()
     return stream.getvalue().decode().splitlines()
 
 

@@ -21,6 +21,7 @@ from openai import AsyncOpenAI
 
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
+from dragoman.observe.lines import Lines
 from dragoman.observe.log import AccessLog
 from dragoman.testing.provider import Whole
 from dragoman.testing.serving import serving
@@ -269,7 +270,9 @@ async def test_no_credential_is_told_to_anybody(
         stubs.DIALECTS[dialect](Said()),
     )
     logs = [io.BytesIO(), io.BytesIO()]
-    observers = [AccessLog(log, people=people) for log, people in zip(logs, (True, False), strict=True)]
+    observers = [
+        AccessLog(Lines(log, people=people)) for log, people in zip(logs, (True, False), strict=True)
+    ]
     exchanges: list[Any] = []
     config = up(provider.url, dialect, keys=[key], headers={"x-extra": CANARIES["header"]})
     site = await visit({**config, "auth": {"keys": [CLIENT_KEY]}}, observers=[*observers, exchanges.append])
@@ -286,8 +289,6 @@ async def test_no_credential_is_told_to_anybody(
         await site.get("/v1/models", **mine),
         await site.get("/health", **mine),
     ]
-    for log in observers:
-        log.flush()
     told = [answer.raw.decode() + str(dict(answer.headers)) for answer in answers]
     told += [log.getvalue().decode() for log in logs]
     told += [caplog.text, *(str(attempt.fault) for exchange in exchanges for attempt in exchange.attempts)]

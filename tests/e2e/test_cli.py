@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dragoman.version import __version__
-from tests.e2e.command import COMMAND, SECONDS, Terminal, chat, run, serving
+from tests.e2e.command import COMMAND, Terminal, chat, run, serving
 
 SCRIPT = str(Path(sys.executable).with_name("dragoman"))
 
@@ -105,16 +105,16 @@ def test_what_runs_is_finished_after_ctrl_c(environment: dict[str, str], tmp_pat
             assert answer.readline().startswith(b"data: ")
             server.process.send_signal(signal.SIGINT)
             assert answer.read().rstrip().endswith(b"data: [DONE]")
-        _, err = server.process.communicate(timeout=SECONDS)
-    assert server.process.returncode == 0
-    assert json.loads(err.splitlines()[-1])["end"] == "done"
+        code, _, events = server.ended()
+    assert code == 0
+    assert events[-1]["end"] == "done"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_stops_at_once_and_quietly(
     environment: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    (tmp_path / "dragoman.yaml").write_text("providers: {simulate: {token_interval: 10s}}")
+    (tmp_path / "dragoman.yaml").write_text("providers: {simulate: {token_interval: 2m}}")
     terminal = Terminal(environment, tmp_path, "serve", "--port", "0")
     banner = terminal.until("again stops now.")
     found = re.search(r"http://127\.0\.0\.1:\d+", banner)
@@ -128,7 +128,7 @@ def test_a_second_signal_stops_at_once_and_quietly(
         terminal.until("finishing 1 request; Ctrl-C again stops now")
         os.killpg(terminal.process.pid, number)
         code, shown = terminal.end()
-    assert (code, time.monotonic() - began < 8) == (0, True)
+    assert (code, time.monotonic() - began < 60) == (0, True)
     assert "Traceback" not in shown
     assert "error" not in shown.lower()
 

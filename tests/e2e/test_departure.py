@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.command import SECONDS, Serving, chat, serving
+from tests.e2e.command import SECONDS, Serving, Terminal, chat, serving
 
-DELAY = 1.5
+DELAY = 3
 WORKERS = [
     pytest.param("1"),
     pytest.param(
@@ -88,12 +88,14 @@ def test_a_second_signal_and_ctrl_c_do_not_wait(
 def test_by_default_it_waits_for_those_who_ask_for_readiness(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    with serving(environment, tmp_path) as server:
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(4) == 0
+    terminal = Terminal(environment, tmp_path, "serve", "--port", "0")
+    terminal.until("again stops now.")
+    terminal.process.send_signal(signal.SIGTERM)
+    code, shown = terminal.end()
+    assert (code, "the port closes in" in shown) == (0, False)
     with serving(environment, tmp_path) as server:
         assert readiness(server.url) == (200, "ready")
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(2)
+        time.sleep(0.5)
         assert readiness(server.url) == (503, "draining")
         assert server.process.wait(SECONDS) == 0

@@ -130,7 +130,7 @@ def descriptors() -> int:
 
 async def settled(site: Site) -> None:
     """Wait until nothing runs any more, which is part of what is promised."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while site.gateway.exchanges or site.faulty.open:  # noqa: ASYNC110 - nothing tells when they end
             await asyncio.sleep(0.01)
 

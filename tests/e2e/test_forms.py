@@ -243,14 +243,14 @@ async def test_refusals_reach_clients_that_are_still_sending(base: str) -> None:
             async def slowly() -> AsyncIterator[bytes]:
                 for _ in range(64):
                     yield bytes(65536)
-                await asyncio.sleep(5)
+                await asyncio.sleep(60)
 
             stated = {"content-type": content_type(b"x"), **headers}
             began = asyncio.get_running_loop().time()
             async with session.post(f"{base}/v1/x", data=slowly(), headers=stated) as response:
                 error = (await response.json())["error"]
             assert (response.status, error["code"]) == (status, code)
-            assert asyncio.get_running_loop().time() - began < 4
+            assert asyncio.get_running_loop().time() - began < 50
 
 
 def sent_in(seen: Seen) -> list[Field]:

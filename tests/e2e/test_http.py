@@ -46,7 +46,7 @@ class Site:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         writer.write(data)
         await writer.drain()
-        answer = await asyncio.wait_for(reader.read(65536), 5)
+        answer = await asyncio.wait_for(reader.read(65536), 60)
         writer.close()
         return answer
 

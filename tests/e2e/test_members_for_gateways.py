@@ -15,6 +15,7 @@ from dragoman.dialects.gateway_members import LITELLM, LONGEST_TAG, MOST_TAGS
 from dragoman.dialects.table import DIALECTS
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
+from dragoman.observe.lines import Lines
 from dragoman.observe.log import AccessLog
 from dragoman.testing.provider import FakeProvider, Seen, Whole
 from dragoman.testing.serving import serving
@@ -238,9 +239,8 @@ async def test_the_log_has_the_tags(provide: Provide) -> None:
     lines = []
     for people in (False, True):
         stream = io.BytesIO()
-        log = AccessLog(stream, people=people)
+        log = AccessLog(Lines(stream, people=people))
         log(exchange)
-        log.close()
         lines.append(stream.getvalue().decode())
     assert json.loads(lines[0])["tags"] == ["jobs", "team: maps"]
     assert " tags jobs, team: maps " in lines[1]
@@ -284,7 +284,7 @@ async def test_a_socket_and_a_background_answer_are_tagged(provide: Provide) -> 
         headers = {"x-dragoman-tags": "socket"}
         async with session.ws_connect(base + "/v1/responses", headers=headers) as socket:
             await socket.send_json({"type": "response.create", **tagged})
-            while (event := await socket.receive_json(timeout=5))["type"] != "response.completed":
+            while (event := await socket.receive_json(timeout=60))["type"] != "response.completed":
                 assert event["type"] != "error", event
             assert event["response"]["metadata"] == {"app": "a"}
         async with session.post(base + "/v1/responses", json={**tagged, "background": True}) as response:

@@ -11,6 +11,7 @@ import pytest
 
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
+from dragoman.observe.lines import Lines
 from dragoman.observe.log import AccessLog
 from dragoman.testing.serving import serving
 from tests.e2e import stubs
@@ -35,9 +36,8 @@ async def tried(base_url: str) -> dict[str, Any]:
     ):
         await response.read()
     stream = io.BytesIO()
-    log = AccessLog(stream, people=False)
+    log = AccessLog(Lines(stream, people=False))
     log(exchanges[0])
-    log.close()
     (attempt,) = json.loads(stream.getvalue())["tried"]
     return dict(attempt)
 

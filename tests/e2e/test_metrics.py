@@ -42,7 +42,7 @@ async def scraped(site: Site, **headers: str) -> Scraped:
 async def until(site: Site, true: Callable[[Scraped], object]) -> Scraped:
     """The first page of which something is true."""
     page = await scraped(site)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true(page):
             await asyncio.sleep(0.02)
             page = await scraped(site)

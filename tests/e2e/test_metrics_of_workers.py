@@ -114,7 +114,7 @@ def configured(url: str) -> str:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait until something is true."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - what it waits for happens in other processes
             await asyncio.sleep(0.05)
 

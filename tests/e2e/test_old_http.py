@@ -45,7 +45,7 @@ async def spoken(base: str, path: str, body: dict[str, Any], version: str = "1.0
         f"content-length: {len(data)}\r\n{head}\r\n".encode()
         + data
     )
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     return answer
 

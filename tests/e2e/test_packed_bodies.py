@@ -116,7 +116,7 @@ async def test_codings_one_upon_another(site: Site) -> None:
     host, port = site.base.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(raw + b"connection: close\r\n\r\n" + data)
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     assert answer.startswith(b"HTTP/1.1 200"), answer
 

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from dragoman.gateway import Gateway
+from dragoman.observe.lines import Lines
 from dragoman.observe.log import AccessLog
 from dragoman.testing.serving import serving
 
@@ -21,7 +22,7 @@ SAYS_DRAINING = ["/health", "/health/ready", "/health/readiness"]
 
 async def test_only_probes_that_fail_are_logged() -> None:
     stream = io.BytesIO()
-    log = AccessLog(stream, people=False)
+    log = AccessLog(Lines(stream, people=False))
     gateway = Gateway(
         {
             "server": {"base_path": "/ai"},
@@ -38,7 +39,6 @@ async def test_only_probes_that_fail_are_logged() -> None:
         gateway.stopping()
         for path in SAYS_DRAINING:
             assert await status(session, f"{base}/ai{path}") == 503
-    log.close()
     lines: list[dict[str, Any]] = [json.loads(line) for line in stream.getvalue().splitlines()]
     logged = [(line["path"], line["status"]) for line in lines]
     assert logged[0] == ("/v1/models", 401)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -98,15 +97,7 @@ class Site:
 
     async def told(self) -> dict[str, Any]:
         """What the server says next, access log apart."""
-        assert self.server.process.stderr is not None
-        while True:
-            reading = asyncio.get_running_loop().run_in_executor(None, self.server.process.stderr.readline)
-            done, _ = await asyncio.wait([reading], timeout=SECONDS)
-            if not done:
-                self.server.process.kill()  # or the thread that reads would never end
-            event: dict[str, Any] = json.loads(await reading)
-            if event["event"] != "exchange":
-                return event
+        return await asyncio.to_thread(self.server.told)
 
 
 def descriptors(server: Serving) -> int:
@@ -122,8 +113,6 @@ async def test_a_hundred_reloads_under_load_fail_no_request(
     """0.19: what is removed is refused right after, what is new is listed, also by the other worker."""
     server = start(configuration(GOES), workers)
     site = Site(server, tmp_path / "dragoman.yaml", session)
-    assert server.process.stderr is not None
-    drained = asyncio.get_running_loop().run_in_executor(None, server.process.stderr.read)
     done = asyncio.Event()
     answered: list[int] = []
 
@@ -151,8 +140,7 @@ async def test_a_hundred_reloads_under_load_fail_no_request(
     assert set(answered) == {200}
     if opened:
         assert descriptors(server) <= opened + 10
-    server.process.send_signal(signal.SIGTERM)
-    log = [json.loads(line) for line in (await drained).splitlines()]
+    _, _, log = await asyncio.to_thread(server.stop)
     reloads = [event for event in log if event["event"] == "reload"]
     assert len(reloads) == 100 // workers
     assert all(event["used"] for event in reloads)

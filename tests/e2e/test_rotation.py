@@ -94,16 +94,7 @@ async def reload(server: Serving) -> dict[str, Any]:
 
 
 async def told(server: Serving) -> dict[str, Any]:
-    assert server.process.stderr is not None
-    while True:
-        reading = asyncio.get_running_loop().run_in_executor(None, server.process.stderr.readline)
-        done, _ = await asyncio.wait([reading], timeout=SECONDS / 3)
-        if not done:
-            server.process.kill()  # or the thread that reads would never end
-        line = await reading
-        event: dict[str, Any] = json.loads(line)
-        if event["event"] != "exchange":
-            return event
+    return await asyncio.to_thread(server.told)
 
 
 @asynccontextmanager

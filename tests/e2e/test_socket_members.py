@@ -21,7 +21,7 @@ async def ask(socket: ClientConnection, **members: Any) -> list[dict[str, Any]]:
     await socket.send(json.dumps({"type": "response.create", "model": "up/gpt-4o", **members}))
     events: list[dict[str, Any]] = []
     while not events or events[-1]["type"] not in {"response.completed", "error"}:
-        events.append(json.loads(await asyncio.wait_for(socket.recv(), 5)))
+        events.append(json.loads(await asyncio.wait_for(socket.recv(), 60)))
     return events
 
 

@@ -69,6 +69,6 @@ async def test_a_stream_that_a_stop_cuts_ends_in_the_form_of_its_face(
     assert exchange.end == "gateway/stream/gateway_stopping"
     assert exchange.usage is not None
     assert exchange.mode == ("relay" if face == dialect else exchange.mode)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not provider.cut:  # noqa: ASYNC110 - the provider has no event for it
             await asyncio.sleep(0.01)

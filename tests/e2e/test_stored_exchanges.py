@@ -18,6 +18,7 @@ import pytest
 
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
+from dragoman.observe.lines import Lines
 from dragoman.observe.log import AccessLog
 from dragoman.testing.provider import Answer, Seen
 from dragoman.testing.serving import serving
@@ -90,7 +91,7 @@ async def test_an_error_is_found_by_its_id_in_log_trace_and_after_a_restart_in_t
 
         def flush(self) -> None: ...
 
-    log = AccessLog(Log(), people=False)  # type: ignore[arg-type]
+    log = AccessLog(Lines(Log(), people=False))  # type: ignore[arg-type]
     ids: list[str] = []
     for start in range(2):
         gateway = Gateway(load(file, {}), observers=[log])

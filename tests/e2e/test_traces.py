@@ -17,6 +17,7 @@ from yarl import URL
 
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
+from dragoman.observe.lines import Lines
 from dragoman.observe.log import AccessLog
 from dragoman.testing.provider import Answer, Seen, Streamed, Whole
 from dragoman.testing.serving import serving
@@ -141,7 +142,7 @@ async def test_a_refused_key_is_named_to_the_operator_alone(
     settings = {**up(provider.url), "providers": {"up": {"base_url": provider.url, "keys": key}}}
     (tmp_path / "dragoman.yaml").write_text(json.dumps(settings))
     written = io.BytesIO()
-    log = AccessLog(written, people=False)
+    log = AccessLog(Lines(written, people=False))
     gateway = Gateway(load(tmp_path / "dragoman.yaml", {"ONE_KEY": FIRST}), observers=[log])
     async with serving(gateway) as base, aiohttp.ClientSession() as session:
         async with session.post(base + CHAT, json={"model": "up/gpt", "messages": HELLO}) as response:
@@ -152,7 +153,6 @@ async def test_a_refused_key_is_named_to_the_operator_alone(
             )
             id_ = response.headers["x-request-id"]
         told = await trace(Site(base, session), id_)
-    log.close()
     source = "ONE_KEY" if place == "variable" else str(tmp_path / "key")
     assert "1111" not in said
     assert source not in said

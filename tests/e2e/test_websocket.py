@@ -45,7 +45,7 @@ def create(text: str = "Hello!", **members: Any) -> str:
 
 async def heard(socket: ClientConnection) -> Any:
     """The next message, which must be text."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         message = await socket.recv()
     assert isinstance(message, str)
     return json.loads(message)
@@ -461,7 +461,7 @@ async def test_a_socket_waits_for_no_answer_and_gets_into_none(
     )
     with caplog.at_level("WARNING"):
         writer.write(head % (CHAT.encode(), len(body)) + body + upgrade())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             got = await reader.readuntil(b'"object":"list"')
     assert got.count(b"200 OK") == 2  # the answer, and what a plain GET gets
     assert b"101 Switching" not in got
@@ -483,7 +483,7 @@ async def test_a_handshake_that_cannot_be_read_is_answered(serve: Serve, head: b
     base = await serve()
     reader, writer = await raw(base)
     writer.write(head)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert (await reader.read()).split(b" ")[1] == status
     writer.close()
 
@@ -504,7 +504,7 @@ async def test_pings_go_both_ways_while_an_answer_is_awaited(provide: Provide, s
         await socket.ping(b"from us")
         kinds: list[aiohttp.WSMsgType] = []
         while aiohttp.WSMsgType.TEXT not in kinds:
-            message = await socket.receive(timeout=5)
+            message = await socket.receive(timeout=60)
             kinds.append(message.type)
             if message.type is aiohttp.WSMsgType.PONG:
                 assert message.data == b"from us"

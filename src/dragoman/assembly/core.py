@@ -26,6 +26,7 @@ from dragoman.assembly.health import adopt
 from dragoman.assembly.metrics import know, of_gateway, of_process, outcome_of
 from dragoman.assembly.names import limits_of, made_under
 from dragoman.assembly.parts import Part
+from dragoman.assembly.providers import described
 from dragoman.assembly.recording import Recording
 from dragoman.assembly.reload import Outcome, Reloads
 from dragoman.assembly.sharing import share
@@ -534,15 +535,8 @@ class Core:
 
     def describe(self) -> list[str]:
         """A text for each provider: its name, and the number of its keys if it has or needs any."""
-        words: list[str] = []
-        for name, upstream in self._running.upstreams.items():
-            keys = sum(one.tail is not None for one in getattr(upstream, "accounts", ()))
-            provider = self._loaded.providers.get(name)
-            vendor = provider.vendor if provider is not None else None
-            needed = vendor is not None and bool(vendor.keys)
-            told = f" {keys or 'no'} key{'s' * (keys > 1)}" if keys or needed else ""
-            words.append(name + told)
-        return words
+        providers = self._loaded.providers
+        return [described(one, providers.get(name)) for name, one in self._running.upstreams.items()]
 
     @property
     def _running(self) -> Assembly:

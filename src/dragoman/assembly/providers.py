@@ -27,7 +27,18 @@ from dragoman.seams.deadlines import Deadlines
 from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.credential import Credential, Lease
 from dragoman.upstreams.passage import Passage
+from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import Account, Renewal, WireUpstream
+
+
+def described(upstream: Upstream, provider: Provider | None) -> str:
+    """A provider in a few words: its name, and the number of its keys if it has any or its vendor asks for
+    one, as in `openai 2 keys`. provider: None = the upstream is not a configured account.
+    """
+    keys = sum(one.tail is not None for one in getattr(upstream, "accounts", ()))
+    vendor = provider.vendor if provider is not None else None
+    needed = vendor is not None and bool(vendor.keys)
+    return upstream.name + (f" {keys or 'no'} key{'s' * (keys > 1)}" if keys or needed else "")
 
 
 def wire_upstream(

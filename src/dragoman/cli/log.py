@@ -1,7 +1,8 @@
 """Writes the log records of the server to stderr: as JSON lines for programs, as short lines for people.
 
 A record may bring `event`, in place of "log", and `fields`, further members of its JSON line (`extra` of the
-logging call).
+logging call). The Python warnings of this process, and errors that Python would print by itself (in a
+destructor, or at the end of a thread), become records too, so that nothing waits for the reader of stderr.
 """
 
 from __future__ import annotations
@@ -9,9 +10,18 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
+import threading
 import traceback
+from typing import Any
 
 from dragoman.cli.terminal import Terminal, clean
+from dragoman.observe.lines import Lines
+
+log = logging.getLogger("dragoman.cli.log")
+
+_TRACEBACK_CHARACTERS = 24_000
+"""The most characters of a traceback: the first quarter and the last three quarters of a longer one stay."""
 
 
 class Narrator(logging.Handler):
@@ -26,30 +36,66 @@ class Narrator(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, asyncio.CancelledError):
             return  # the second Ctrl-C cancelled it on purpose
-        told = "" if error is None else "".join(traceback.format_exception(error))
-        if not self._terminal.for_people:
-            line: dict[str, object] = {
-                "at": round(record.created, 3),
-                "event": getattr(record, "event", "log"),
-                "level": record.levelname.lower(),
-                "logger": record.name,
-                "message": record.getMessage().strip(),
-                **getattr(record, "fields", {}),
-            }
-            if told:
-                line["traceback"] = told
-            self._terminal.insist(json.dumps(line) + "\n")
-            return
-        channel = self._terminal.err
-        mark = channel.mark("bad" if record.levelno >= logging.ERROR else "warn")
+        try:
+            text = (
+                self._for_people(record, error) if self._terminal.for_people else _for_programs(record, error)
+            )
+        except Exception as failure:  # noqa: BLE001 - a wrong logging call must not end what it tells of
+            text = f"{record.name}: {record.msg!r} cannot be logged: {failure!r}"
+            text = (
+                text if self._terminal.for_people else json.dumps({"event": "log", "message": text})
+            ) + "\n"
+        self._terminal.insist(text)
+
+    def _for_people(self, record: logging.LogRecord, error: BaseException | None) -> str:
+        mark = self._terminal.err.mark("bad" if record.levelno >= logging.ERROR else "warn")
         because = "" if error is None else f": {type(error).__name__}: {error}"
-        self._terminal.insist(f"{mark} {record.name}: {clean(record.getMessage().strip() + because)}\n")
-        if self._terminal.verbose:
-            self._terminal.insist(clean(told, lines=True))
+        line = f"{mark} {record.name}: {clean(record.getMessage().strip() + because)}\n"
+        if error is not None and self._terminal.verbose:
+            line += clean(_told(error), lines=True)
+        return line
+
+
+def _for_programs(record: logging.LogRecord, error: BaseException | None) -> str:
+    line: dict[str, object] = {
+        "at": round(record.created, 3),
+        "event": getattr(record, "event", "log"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": record.getMessage().strip(),
+        **getattr(record, "fields", {}),
+    }
+    if error is not None:
+        line["traceback"] = _told(error)
+    return json.dumps(line) + "\n"
+
+
+def _told(error: BaseException) -> str:
+    """The traceback of an error."""
+    told = "".join(traceback.format_exception(error))
+    if len(told) <= _TRACEBACK_CHARACTERS:
+        return told
+    first = _TRACEBACK_CHARACTERS // 4
+    return f"{told[:first]}\n…\n{told[first - _TRACEBACK_CHARACTERS :]}"
 
 
 def narrate(terminal: Terminal) -> None:
-    """Send the log records of this process to `terminal`: warnings and errors, with `--verbose` also INFO."""
+    """Send the log records of this process to `terminal`: warnings and errors, with `--verbose` also INFO.
+    From now on nothing that `terminal` writes to stderr waits for its reader: see `observe.lines`.
+    """
+    terminal.lines = Lines(terminal.err.stream.buffer, people=terminal.for_people)
     logging.basicConfig(
         handlers=[Narrator(terminal)], level=logging.INFO if terminal.verbose else logging.WARNING, force=True
     )
+    logging.captureWarnings(True)
+    sys.unraisablehook = _unraisable
+    threading.excepthook = _thread_failed
+
+
+def _unraisable(what: Any) -> None:
+    log.error("%s %r", what.err_msg or "Exception ignored in", what.object, exc_info=what.exc_value)
+
+
+def _thread_failed(what: Any) -> None:
+    if what.exc_type is not SystemExit:
+        log.error("thread %s failed", what.thread and what.thread.name, exc_info=what.exc_value)

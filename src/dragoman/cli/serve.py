@@ -193,9 +193,10 @@ def _answer(
     from dragoman.observe.log import AccessLog
     from dragoman.server.serve import serve
 
-    log, observers = None, []
+    assert terminal.lines is not None  # by `narrate`
+    observers = []
     if found.config.server.access_log and not terminal.quiet:
-        log = AccessLog(sys.stderr.buffer, people=terminal.for_people, shared=worker is not None)
+        log = AccessLog(terminal.lines)
         observers.append(log.__call__)  # the method itself is called faster than the object
     if worker is not None and worker.loaded is not None:
         found = worker.loaded
@@ -221,6 +222,7 @@ def _answer(
             doing.append(f"the port closes in {delay:g} s")
         terminal.say(f"{', '.join(doing)}; Ctrl-C {'again ' * (not delay)}stops now")
 
+    terminal.lines.start(shared=worker is not None)
     try:
         orders = worker.orders if worker is not None else None
         listener, opened = listening
@@ -229,8 +231,7 @@ def _answer(
         if not answered:
             raise
     finally:
-        if log is not None:
-            log.close()
+        terminal.lines.close()
 
 
 def _join(gateway: Gateway, worker: Worker) -> None:
@@ -259,6 +260,8 @@ def _answer_by_many(
         import_module(module)
 
     places = PlacesFile()
+    lines = terminal.lines
+    assert lines is not None  # by `narrate`
 
     def work(worker: Worker) -> None:
         ready = lambda offer: worker.ready(msgspec.json.encode(offer))  # noqa: E731
@@ -269,7 +272,11 @@ def _answer_by_many(
             door.listener.close()  # it answers nobody
         gateway = Gateway(found if keeper.loaded is None else keeper.loaded)
         gateway.peers = KeeperPeers(keeper.lines, keeper.board)
-        keep(gateway, keeper.orders, keeper.ready)
+        lines.start(shared=True)
+        try:
+            keep(gateway, keeper.orders, keeper.ready)
+        finally:
+            lines.close()
 
     server = found.config.server
     try:

@@ -11,10 +11,13 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from dragoman.cli.table import Cell, aligned
 from dragoman.errors import DragomanError
+
+if TYPE_CHECKING:
+    from dragoman.observe.lines import Lines
 
 DONE, ANSWER_IS_NO, MISUSE, CONFIGURATION, UNREACHABLE, NO_RIGHT = range(6)
 """Exit codes. ANSWER_IS_NO: a check failed, or the work could not be done. MISUSE: wrong arguments, or a
@@ -92,6 +95,10 @@ class Channel:
         """The text; its signs are replaced by ASCII if the stream is not UTF-8."""
         return text if self.utf8 else text.translate(_ASCII)
 
+    def encoded(self, text: str) -> bytes:
+        """The bytes that `write` would write."""
+        return self.plain(text).encode(self.stream.encoding or "utf-8", "backslashreplace")
+
     def write(self, text: str) -> None:
         self.stream.write(self.plain(text))
         self.stream.flush()
@@ -101,6 +108,7 @@ class Terminal:
     """The output of one command: results and messages.
 
     as_json: print one JSON value and no messages. quiet: print no messages. verbose: print tracebacks.
+    lines: who writes the messages, so that nobody waits for their reader; None = they are written at once.
     """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
@@ -109,6 +117,7 @@ class Terminal:
         self.as_json = False
         self.quiet = False
         self.verbose = False
+        self.lines: Lines | None = None
 
     @property
     def for_people(self) -> bool:
@@ -130,6 +139,9 @@ class Terminal:
 
     def insist(self, text: str) -> None:
         """Write to stderr in any case. A failed write is ignored."""
+        if self.lines is not None:
+            self.lines.put(self.err.encoded(text), urgent=True)
+            return
         with contextlib.suppress(OSError):
             self.err.write(text)
 

@@ -14,7 +14,7 @@ import msgspec
 from dragoman import ir
 from dragoman.exchange import OVERTAKEN, Exchange
 from dragoman.observe.board import LARGEST, Board
-from dragoman.observe.log import utc
+from dragoman.observe.timestamps import utc
 
 Status: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
 

@@ -1,8 +1,6 @@
 """The access log: one line for each finished exchange except health probes, for people or as JSON.
 
-A request only puts its line into a queue, from which a thread writes several lines together, so that no
-request waits for a terminal or a pipe that nobody reads. If the queue is full, lines are dropped, and the log
-says how many.
+No request waits for a terminal or a pipe that nobody reads: see `observe.lines`.
 
 Prompts, answers and client keys are never logged, of provider keys only the last characters, of providers'
 texts only error codes and messages. Control characters are escaped or replaced. Fields: docs/operations.md.
@@ -11,28 +9,18 @@ texts only error codes and messages. Control characters are escaped or replaced.
 from __future__ import annotations
 
 import sys
-import time
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from math import floor
-from threading import Event, Thread
-from typing import Any, BinaryIO
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange, Mode
+from dragoman.observe.lines import Lines
+from dragoman.observe.timestamps import local, utc
 
-_COLLECT_SECONDS = 0.2
-_RETRY_SECONDS = 0.05
-_PATIENCE_SECONDS = 1.0
-_QUEUED_LINES = 5_000
 _TEXT_CHARACTERS = 256
-_PIPE_BYTES = 4096
-"""The most bytes of a write to a pipe that Linux never mixes with writes of other processes (PIPE_BUF).
-https://man7.org/linux/man-pages/man7/pipe.7.html
-"""
 _PROBES = frozenset(
     {
         *("/health", "/health/live", "/health/liveness", "/health/liveliness", "/ping"),
@@ -44,127 +32,21 @@ _NAMED_LOSSES = 10
 _NAMED_ATTEMPTS = 8
 _PLACE_CHARACTERS = 80
 """The most characters of a loss's JSON path in the log. It contains names that clients choose."""
-_MILLISECONDS = tuple(f".{number:03d}Z" for number in range(1000))
 _encode = msgspec.json.Encoder().encode
 
 
 class AccessLog:
-    """Writes a line for each finished exchange to a binary stream.
+    """Writes a line for each finished exchange."""
 
-    people: True = lines for people instead of JSON. queued: the largest number of lines that wait for the
-    stream; further lines are dropped and counted. shared: True = other processes write to the same stream, so
-    each write, unless one line is longer, is small enough that a pipe does not mix it with other writes.
-    """
-
-    def __init__(
-        self, stream: BinaryIO, *, people: bool, queued: int = _QUEUED_LINES, shared: bool = False
-    ) -> None:
-        # The raw stream, not the buffer: a thread that blocks in a buffer holds its lock, and then Python
-        # aborts at exit.
-        self._stream: Any = getattr(stream, "raw", stream)
-        self._people = people
-        self._queued = queued
-        self._piece = _PIPE_BYTES if shared else sys.maxsize
-        self._lines: deque[bytes] = deque()
-        self._noted = Event()
-        self._hurry = Event()
-        self._written = Event()
-        self._ending = False
-        self._dropped = 0
-        self._dropped_at = 0.0
-        self._told = 0
-        self._thread: Thread | None = None
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
 
     def __call__(self, exchange: Exchange) -> None:
-        """Queue the line of a finished exchange, or drop the line if the queue is full. Health probes that
-        were answered with 200 get no line.
-        """
+        """Write the line of a finished exchange. Health probes that were answered with 200 get no line."""
         if exchange.path in _PROBES and exchange.status == 200:
             return
         lines = self._lines
-        if len(lines) >= self._queued:
-            self._dropped += 1
-            self._dropped_at = exchange.created
-            return
-        lines.append(_for_people(exchange) if self._people else _for_machines(exchange, self._piece))
-        if len(lines) == 1:
-            self._noted.set()
-            if self._thread is None:
-                # A daemon thread: the process must be able to end while the thread is blocked in a write.
-                self._thread = Thread(target=self._work, name="access log", daemon=True)
-                self._thread.start()
-
-    def flush(self, patience: float = _PATIENCE_SECONDS) -> None:
-        """Wait until all queued lines are written, at most `patience` seconds."""
-        if self._thread is not None and self._thread.is_alive():
-            self._written.clear()
-            self._hurry.set()
-            self._noted.set()
-            self._written.wait(patience)
-
-    def close(self, patience: float = _PATIENCE_SECONDS) -> None:
-        """Write all queued lines and end the thread. Waits at most `patience` seconds.
-
-        The stream stays open. Call nothing afterwards: later lines may be lost.
-        """
-        if self._thread is not None:
-            self._ending = True
-            self._hurry.set()
-            self._noted.set()
-            self._thread.join(patience)
-
-    # Methods that run in the thread ------------------------------------------------------------------
-
-    def _work(self) -> None:
-        while self._lines or self._dropped > self._told or not self._ending:
-            self._noted.wait()
-            self._hurry.wait(_COLLECT_SECONDS)
-            self._hurry.clear()
-            # The event must be cleared before the queue is emptied. A line that is added to a queue with
-            # lines is taken by the loop below; a line that is added to an empty queue sets the event again.
-            if not self._ending:
-                self._noted.clear()
-            lines: list[bytes] = []
-            while self._lines:
-                lines.append(self._lines.popleft())
-            if missed := self._dropped - self._told:
-                self._told += missed
-                lines.append(_missed(missed, self._dropped_at, people=self._people))
-            for piece in _pieces(lines, self._piece):
-                self._write(piece)
-            self._written.set()
-
-    def _write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        try:
-            while rest:
-                written = self._stream.write(rest)
-                if written is None:  # a non-blocking stream whose buffer is full
-                    time.sleep(_RETRY_SECONDS)
-                else:
-                    rest = rest[written:]
-        except (OSError, ValueError):
-            return  # nobody reads the log any more; the requests continue
-
-
-def _pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """Join lines into pieces of at most `most` bytes. A longer line is a piece of its own."""
-    piece: list[bytes] = []
-    size = 0
-    for line in lines:
-        if piece and size + len(line) > most:
-            yield b"".join(piece)
-            piece, size = [], 0
-        piece.append(line)
-        size += len(line)
-    if piece:
-        yield b"".join(piece)
-
-
-def _missed(count: int, at: float, *, people: bool) -> bytes:
-    if people:
-        return f"{_clock(at)} {count} log lines dropped: the log was not read in time\n".encode()
-    return bytes(_encode({"time": utc(at), "at": at, "event": "log_dropped", "lines": count})) + b"\n"
+        lines.put(_for_people(exchange) if lines.people else _for_machines(exchange, lines.most))
 
 
 class _Tokens(msgspec.Struct, rename={"input": "in", "output": "out"}):
@@ -327,7 +209,7 @@ def _shortened(line: _Line, most: int) -> bytes:
 
 def _for_people(exchange: Exchange) -> bytes:
     total = ((exchange.ended or exchange.began) - exchange.began) * 1000
-    parts = [_clock(exchange.created), str(exchange.status or "---"), exchange.method, _cut(exchange.path)]
+    parts = [local(exchange.created), str(exchange.status or "---"), exchange.method, _cut(exchange.path)]
     if exchange.asked:
         parts.append(_cut(exchange.asked))
         parts.extend(_way(exchange))
@@ -397,22 +279,6 @@ def _lost(exchange: Exchange) -> str:
     named = [f"{_cut(x.path, _PLACE_CHARACTERS)} ({x.severity})" for x in foremost if x.severity != "hint"]
     more = ["…"] if named and len(exchange.losses) > len(named) else []
     return f"{len(exchange.losses)} lost" + (f": {', '.join(named + more)}" if named else "")
-
-
-def _clock(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
-def utc(seconds: float) -> str:
-    """Unix seconds as a time of RFC 3339 in UTC, with milliseconds."""
-    whole = floor(seconds)
-    return _date(whole) + _MILLISECONDS[int((seconds - whole) * 1000)]
-
-
-@lru_cache(maxsize=4)
-def _date(seconds: int) -> str:
-    """Format Unix seconds as UTC. Cached, because most log lines have the second of the line before."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _cut(text: str, most: int = _TEXT_CHARACTERS) -> str:

@@ -14,7 +14,7 @@ import msgspec
 from dragoman import ir
 from dragoman.exchange import AttemptRecord, Exchange, KeptBodies, Wait
 from dragoman.observe.finished import error_of
-from dragoman.observe.log import utc
+from dragoman.observe.timestamps import utc
 
 
 def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:

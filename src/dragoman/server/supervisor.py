@@ -165,8 +165,9 @@ def supervise(
     answer requests and the keeper is at work. loaded: the configuration that they begin with; None = there
     are no reloads. told: called with what became of each reload.
 
-    Must run in the main thread of a process without other threads. Raises NotStarted, and KeyboardInterrupt
-    if it was stopped before all workers answered.
+    Must run in the main thread of a process without other threads. Its log, `announce` and `told` must not
+    wait for the reader of stderr, as those of `cli.log.narrate` do not. Raises NotStarted, and
+    KeyboardInterrupt if it was stopped before all workers answered.
     """
     parent = _Parent(listener, count, work, announce, drain=drain, keep=keep)
     if loaded is not None:
@@ -210,18 +211,13 @@ class _Parent:
 
     def reloads(self, loaded: Loaded, told: Callable[[Outcome], None]) -> None:
         """Reload this configuration when it is wanted; see `supervise`."""
-
-        def tell(outcome: Outcome) -> None:
-            if _writable():
-                told(outcome)
-
         self._watch = Watch(loaded, SYSTEM.monotonic())
         self._rounds = Rounds(
             loaded,
             fingerprint(loaded.config),
             send=self._send,
             running=lambda: [place.number for place in self._places if place.pid],
-            told=tell,
+            told=told,
             lost=self._lose,
             name=lambda number: self._places[number - 1].name,
         )
@@ -291,7 +287,7 @@ class _Parent:
         """End a process that does not follow the others; another one takes its place."""
         place = self._places[number - 1]
         if place.pid:
-            _say(logging.ERROR, f"{place.name} (process {place.pid}) does not reload and is killed")
+            log.error("%s (process %d) does not reload and is killed", place.name, place.pid)
             os.kill(place.pid, signal.SIGKILL)
 
     def _startable(self) -> Sequence[_Place]:
@@ -408,7 +404,7 @@ class _Parent:
         young = now - place.began < _YOUNG
         place.pause = min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX) if young else 0.0
         place.due = now + place.pause
-        _say(logging.WARNING, f"{why}; another one starts in {place.pause:g} s")
+        log.warning("%s; another one starts in %g s", why, place.pause)
 
     def _stop(self, order: bytes) -> None:
         """Order all workers to stop, first by `order`, later by END and the keeper too. Sets `_kill_at`;
@@ -431,7 +427,7 @@ class _Parent:
         self._kill_at = math.inf
         for place in self._places:
             if place.pid:
-                _say(logging.ERROR, f"{place.name} (process {place.pid}) does not stop and is killed")
+                log.error("%s (process %d) does not stop and is killed", place.name, place.pid)
                 os.kill(place.pid, signal.SIGKILL)
 
 
@@ -442,18 +438,6 @@ def _how(code: int) -> str:
         return f"by {signal.Signals(-code).name}"
     except ValueError:  # most real-time signals have no name
         return f"by signal {-code}"
-
-
-def _say(level: int, message: str) -> None:
-    """Log a message, or drop it if stderr is a full pipe, because writing would block the parent."""
-    if _writable():
-        log.log(level, message)
-
-
-def _writable() -> bool:
-    """Whether stderr takes a message without a wait."""
-    _, writable, _ = select.select([], [sys.stderr], [], 0)
-    return bool(writable)
 
 
 @contextlib.contextmanager

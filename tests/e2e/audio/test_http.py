@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -14,6 +13,7 @@ import pytest
 from dragoman.testing.provider import Streamed, Whole
 from tests.e2e.audio.conftest import Stage
 from tests.e2e.audio.providers import MP3, RECORDING, SAID, SOUND, form
+from tests.e2e.test_server import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SAY: dict[str, Any] = {"model": "openai_chat/tts-1", "input": "Hi", "voice": "alloy"}
@@ -449,10 +449,8 @@ async def test_whoever_leaves_stops_the_work(stage: Stage) -> None:
         assert await response.content.readany()
         response.close()
     stage.says("openai_chat", Whole({"text": SAID}, delay=30))
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stage.write_down(**HEAR), 0.5)
-    for _ in range(200):
-        if len(stage.providers["openai_chat"].cut) == 2:
-            break
-        await asyncio.sleep(0.05)
-    assert len(stage.providers["openai_chat"].cut) == 2
+    await until(lambda: len(stage.providers["openai_chat"].cut) == 1)
+    asking = asyncio.ensure_future(stage.write_down(**HEAR))
+    await until(lambda: stage.providers["openai_chat"].open)
+    asking.cancel()
+    await until(lambda: len(stage.providers["openai_chat"].cut) == 2)

@@ -83,9 +83,9 @@ def served(tap: Tap, stack: AsyncExitStack, tmp_path: Path) -> Callable[..., Awa
         gate = Gate("", models, provider, dialect)
         gate.gateway = Gateway(load(file, {}), observers=[gate.exchanges.append], seams=seams)
         gate.base = await stack.enter_async_context(serving(gate.gateway, around=tap.around))
-        client = AsyncOpenAI(base_url=f"{gate.base}/v1", api_key=key, max_retries=0, timeout=15)
+        client = AsyncOpenAI(base_url=f"{gate.base}/v1", api_key=key, max_retries=0, timeout=60)
         gate.client = await stack.enter_async_context(client)
-        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         gate.session = await stack.enter_async_context(session)
         return gate
 

@@ -45,7 +45,7 @@ def server(
 
 
 def client_of(server: Serving) -> OpenAI:
-    return OpenAI(base_url=f"{server.url}/v1", api_key="dummy-key", max_retries=0, timeout=20)
+    return OpenAI(base_url=f"{server.url}/v1", api_key="dummy-key", max_retries=0, timeout=60)
 
 
 def listed(client: Any, id_: str) -> list[str]:
@@ -61,7 +61,7 @@ def later(seconds: float) -> Seams:
 
 async def ended(client: AsyncOpenAI, id_: str) -> Any:
     """An answer in the background at its end."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (  # noqa: ASYNC110  (polling is what clients do)
             answer := await client.responses.retrieve(id_)
         ).status in {"queued", "in_progress"}:
@@ -93,8 +93,8 @@ async def test_another_server_follows_and_cancels(served: Served, database: dict
             break
     await followed.close()
     assert (await other.client.responses.cancel(running.id)).status == "cancelled"
-    async with asyncio.timeout(5):
-        await one.gateway.background.drain(5)
+    async with asyncio.timeout(60):
+        await one.gateway.background.drain(60)
     assert not one.gateway.background.running, "its process has learnt of it"
     kept = await one.client.responses.retrieve(running.id)
     assert (kept.status, kept.output) == ("cancelled", [])
@@ -148,7 +148,7 @@ def test_what_was_completed_survives_a_crash(
                 server.process.send_signal(signal.SIGKILL)
                 third = event.response
                 break
-    server.process.wait(10)
+    server.process.wait(60)
     with serving(environment, tmp_path) as again, client_of(again) as client:
         items = listed(client, third.id)
         fourth = client.responses.create(model=ECHO, input="Four.", previous_response_id=third.id)

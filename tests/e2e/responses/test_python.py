@@ -32,7 +32,7 @@ async def ask(gate: Gate, input: Any = HELLO, model: str | None = None, **fields
 
 async def settled(gate: Gate, answer: Any) -> Any:
     """An answer in the background once it has come to its end."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while answer.status in {"queued", "in_progress"}:
             await asyncio.sleep(0.05)
             answer = await gate.client.responses.retrieve(answer.id)

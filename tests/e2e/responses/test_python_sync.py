@@ -68,7 +68,7 @@ def tools(part: Part) -> None:
 
 def background(part: Part) -> None:
     answer = part.ask("Hello there!", background=True)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while answer.status in {"queued", "in_progress"}:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -128,7 +128,7 @@ async def test_without_a_loop(opened: Opened, upstream: str, part: Callable[[Par
     gate = await opened(upstream)
 
     def run() -> None:
-        with OpenAI(base_url=f"{gate.base}/v1", api_key="dummy-key", max_retries=0, timeout=15) as client:
+        with OpenAI(base_url=f"{gate.base}/v1", api_key="dummy-key", max_retries=0, timeout=60) as client:
             part(Part(gate, client))
 
     await asyncio.to_thread(run)

@@ -78,9 +78,7 @@ class Log:
         self.thread.start()
 
     def _read(self) -> None:
-        assert self._server.process.stderr is not None
-        for line in self._server.process.stderr:
-            event = json.loads(line)
+        for event in self._server.events():
             if event["event"] == "exchange":
                 self.exchanges[event["request_id"]] += 1
             else:

@@ -471,7 +471,7 @@ async def test_one_request_alone_always_has_its_room() -> None:
 async def test_a_client_with_slow_servers_holds_up_itself_alone() -> None:
     async with serving(bounds=Bounds(reads=4, wait=0.1)) as (site, url, fetcher):
         slow = asyncio.ensure_future(fetcher.inline(asking(f"{url}/slow/30"), None, fetcher.claim("a")))
-        await asyncio.wait_for(site.came.wait(), 10)
+        await asyncio.wait_for(site.came.wait(), 60)
         fault = await refusal(fetcher, f"{url}/pixel", fetcher.claim("a"))
         assert (fault.code, fault.blame) == ("fetch_busy", "gateway")
         await fetcher.inline(asking(f"{url}/pixel"), None, fetcher.claim("b"))

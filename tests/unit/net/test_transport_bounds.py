@@ -231,7 +231,7 @@ async def test_who_waits_gets_the_connection_when_it_is_free(
         gone.cancel()
         assert not second.done()
         first.close()
-        answer = await asyncio.wait_for(second, 5)
+        answer = await asyncio.wait_for(second, 60)
         assert await answer.read() == b"ok"
         answer.close()
     await transport.close()

@@ -141,7 +141,7 @@ async def test_an_answer_before_the_end_is_read_and_ends_the_upload(transport: T
         assert (answer.status, await answer.read()) == (413, b"no")
         answer.close()
         may_read.set()
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 60)
         await asyncio.sleep(0.4)  # a deadline that was put off after the answer would end this test
 
 

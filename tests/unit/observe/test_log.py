@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -17,6 +13,7 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.loss import Loss
 from dragoman.exchange import OVERTAKEN, AttemptRecord, Exchange
+from dragoman.observe.lines import Lines
 from dragoman.observe.log import AccessLog
 
 BOTH = pytest.mark.parametrize("people", [False, True], ids=["machines", "people"])
@@ -29,19 +26,9 @@ def exchange(path: str = "/v1/chat/completions") -> Exchange:
     return one
 
 
-@contextmanager
-def logging(stream: Any, *, people: bool = False, queued: int = 5_000) -> Generator[AccessLog, None, None]:
-    log = AccessLog(stream, people=people, queued=queued)
-    try:
-        yield log
-    finally:
-        log.close()
-
-
 def written(one: Exchange, *, people: bool = False) -> str:
     stream = io.BytesIO()
-    with logging(stream, people=people) as log:
-        log(one)
+    AccessLog(Lines(stream, people=people))(one)
     line = stream.getvalue().decode()
     assert line.endswith("\n")
     assert line.count("\n") == 1
@@ -228,111 +215,6 @@ def test_control_characters_do_not_reach_a_terminal() -> None:
     assert "/?[2J?" in written(exchange("/\x1b[2J\n"), people=True)
 
 
-def test_flush_waits_until_all_is_written() -> None:
-    stream = io.BytesIO()
-    with logging(stream) as log:
-        for number in range(3):
-            log(exchange(f"/{number}"))
-            log.flush()
-            assert stream.getvalue().count(b"\n") == number + 1
-
-
-def test_a_log_without_lines_has_nothing_to_end() -> None:
-    log = AccessLog(io.BytesIO(), people=False)
-    log.flush()
-    log.close()
-
-
-def test_the_thread_ends_with_the_log() -> None:
-    before = threading.active_count()
-    log = AccessLog(io.BytesIO(), people=False)
-    log(exchange())
-    assert threading.active_count() == before + 1
-    log.close()
-    assert threading.active_count() == before
-    log.flush(patience=30.0)
-
-
-class Reader:
-    """The far end of a pipe, which reads when it is told to."""
-
-    def __init__(self, *, blocking: bool) -> None:
-        self.source, sink = os.pipe()
-        os.set_blocking(sink, blocking)
-        self.stream = os.fdopen(sink, "wb")
-
-    def lines(self) -> list[bytes]:
-        """All that has been written until the stream was closed."""
-        with os.fdopen(self.source, "rb") as source:
-            return source.read().splitlines(keepends=True)
-
-
-@BOTH
-@pytest.mark.parametrize("blocking", [True, False], ids=["waiting", "refusing"])
-def test_a_reader_that_stalls_stops_no_request_and_misses_whole_lines(people: bool, blocking: bool) -> None:
-    reader = Reader(blocking=blocking)
-    log = AccessLog(reader.stream, people=people, queued=1_000)
-    path = "/" + "x" * 250
-    for _ in range(1_000):  # more than a pipe holds: the thread is stuck in them from now on
-        log(exchange(path))
-    log.flush(patience=0.3)
-    began = time.monotonic()
-    for _ in range(3_000):
-        log(exchange(path))
-    assert time.monotonic() - began < 2.0
-    log.flush(patience=0.1)
-    log.close(patience=0.1)
-
-    got: list[bytes] = []
-    reading = threading.Thread(target=lambda: got.extend(reader.lines()))
-    reading.start()
-    log.close(patience=10.0)
-    reader.stream.close()
-    reading.join()
-    whole = [line for line in got if path.encode() in line]
-    (told,) = [line for line in got if path.encode() not in line]
-    missed = int(told.split()[2]) if people else json.loads(told)["lines"]
-    assert missed > 0
-    assert len(whole) + missed == 4_000
-    assert all(line.endswith(b"\n") for line in got)
-    assert people or all(json.loads(line)["event"] == "exchange" for line in whole)
-
-
-def test_a_reader_that_has_gone_is_no_failure() -> None:
-    reader = Reader(blocking=True)
-    os.close(reader.source)
-    with logging(reader.stream) as log:
-        log(exchange())
-        log.flush()
-    reader.stream.close()
-
-
-class _Pipe(io.RawIOBase):
-    """Notes what each write brings."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.pieces.append(bytes(data))
-        return len(data)
-
-
-def test_lines_of_several_processes_stay_whole_in_a_pipe() -> None:
-    pipe = _Pipe()
-    log = AccessLog(pipe, people=False, shared=True)  # type: ignore[arg-type]
-    for _ in range(100):
-        log(exchange())
-    log(exchange("/" + "\x01" * 200))
-    log.close()
-    assert len(pipe.pieces) > 3
-    assert all(len(piece) <= 4096 and piece.endswith(b"\n") for piece in pipe.pieces)
-    assert b"".join(pipe.pieces).count(b"\n") == 101
-
-
 @pytest.mark.parametrize("letter", ["x", "é", "\x01"])
 def test_a_long_line_says_less_so_that_it_stays_whole_in_a_pipe(letter: str) -> None:
     """The last attempts, the losses and the tags of one request may be longer than what a pipe takes."""
@@ -342,13 +224,15 @@ def test_a_long_line_says_less_so_that_it_stays_whole_in_a_pipe(letter: str) -> 
     one.losses = tuple(Loss(f"$.{letter * 70}{n}", "why", "meaning", "gemini") for n in range(10))
     one.tags = tuple(f"{letter * 90}{n}" for n in range(16))
     one.agent, one.asked = letter * 200, letter * 200
-    pipe = _Pipe()
-    log = AccessLog(pipe, people=False, shared=True)  # type: ignore[arg-type]
+    stream = io.BytesIO()
+    lines = Lines(stream, people=False)
+    lines.start(shared=True)
+    log = AccessLog(lines)
     log(one)
     log(answered())
-    log.close()
-    assert all(len(piece) <= 4096 for piece in pipe.pieces)
-    shortened, usual = map(json.loads, b"".join(pipe.pieces).splitlines())
+    lines.close()
+    assert all(len(line) <= 4096 for line in stream.getvalue().splitlines(keepends=True))
+    shortened, usual = map(json.loads, stream.getvalue().splitlines())
     assert (shortened["shortened"], shortened["status"], shortened["attempts"]) == (True, 200, 8)
     assert "shortened" not in usual
     alone = json.loads(written(one))

@@ -58,7 +58,7 @@ async def test_who_leaves_is_gone() -> None:
 
 @pytest.mark.parametrize("drip", [[(60, b"x", True)], [(0.04, b"x", True)] * 200], ids=["stops", "drips"])
 async def test_a_body_that_stands_still_ends(drip: list[tuple[float, bytes, bool]]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(RequestFailed) as refused:
             await joined(receiving(drip), None, 1000, pace(0.2))
     assert refused.value.fault.code == "request_timeout"

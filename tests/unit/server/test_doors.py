@@ -128,7 +128,7 @@ async def test_it_has_room_of_its_own_and_closes_what_idles(place: Path) -> None
             assert b" 200 OK" in await reader.readline()
         doors.close()
         for reader, writer in lines:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await reader.read()
             writer.close()
     with pytest.raises(OSError, match=r"."), socket.socket(socket.AF_UNIX) as trial:

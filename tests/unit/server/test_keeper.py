@@ -69,7 +69,7 @@ def test_it_reloads_as_the_workers_do_and_goes_on(tmp_path: Path) -> None:
     said: list[object] = []
 
     def ready(gateway: Gateway, parents: socket.socket) -> None:
-        parents.settimeout(20)
+        parents.settimeout(60)
 
         def order() -> None:
             assert gateway.loaded.again is not None

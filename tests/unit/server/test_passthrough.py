@@ -33,7 +33,7 @@ async def test_a_body_passes_and_whoever_leaves_ends_the_call(asker: Asker, prov
     assert (answer.status, answer.body) == (200, {"id": "file-1"})
     assert (provider.last.raw, provider.last.headers["content-length"]) == (b'{"a": 1}', "8")
     talk = asker.talk("POST", "/v1/files", {"a": 1}, content_length="8")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(provider.seen) < 2:  # noqa: ASYNC110 - the provider tells nobody
             await asyncio.sleep(0.01)
         talk.leave()

@@ -26,7 +26,7 @@ async def test_whoever_follows_what_is_deleted_is_told_so() -> None:
     assert numbers == list(range(len(numbers)))
     assert (told.events[-1]["type"], told.events[-1]["code"]) == ("error", "response_not_found")
     assert told.data.endswith(b"\n\ndata: [DONE]\n\n")
-    await asyncio.wait_for(upstream.left.wait(), 5)
+    await asyncio.wait_for(upstream.left.wait(), 60)
     await asker.close()
 
 

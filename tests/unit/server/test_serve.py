@@ -28,7 +28,7 @@ def test_a_worker_uses_another_configuration_when_its_parent_says_so(tmp_path: P
     before = gateway.reloads.hash
     happened: list[object] = []
     ours, theirs = socket.socketpair()
-    ours.settimeout(20)
+    ours.settimeout(60)
 
     def heard() -> object:
         return next(iter(Orders().feed(ours.recv(4096))))
@@ -50,7 +50,7 @@ def test_a_worker_uses_another_configuration_when_its_parent_says_so(tmp_path: P
         assert heard() == {"round": 2, "did": "use"}
         assert [gateway.config.strict] == [True]
         ours.send(CLOSE)
-        server.join(20)
+        server.join(60)
         assert not server.is_alive()
     assert happened == ["ready"]
 
@@ -66,7 +66,7 @@ async def test_a_file_that_changes_is_used(tmp_path: Path, monkeypatch: pytest.M
     await asyncio.sleep(0.05)
     for strict in (True, "all"):
         file.write_text(f"strict: {json.dumps(strict)}")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             outcome = await told.get()
         assert [one.setting for one in outcome.changed] == ["strict"]
         assert gateway.config.strict == strict

@@ -83,7 +83,7 @@ class Socket:
 
     async def told(self, number: int) -> list[Any]:
         """The messages, as soon as there are as many."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.texts) < number:
                 self.news.clear()
                 await self.news.wait()
@@ -268,7 +268,7 @@ async def test_what_could_not_be_continued_is_forgotten(failing: dict[str, Any])
     socket = Socket(Gateway(upstreams={"own": Own()}).asgi(), path="/v1/responses")
     ask: dict[str, Any] = {"type": "response.create", "model": "own/x", "input": "a", "store": False}
     socket.said.put_nowait({"type": "websocket.receive", "text": json.dumps(ask)})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not socket.texts or (last := json.loads(socket.texts[-1]))["type"] != "response.completed":
             socket.news.clear()
             await socket.news.wait()

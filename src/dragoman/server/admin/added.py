@@ -14,7 +14,7 @@ from dragoman import ir
 from dragoman.assembly.core import Core
 from dragoman.config.show import masked
 from dragoman.errors import RequestFailed
-from dragoman.observe.log import utc
+from dragoman.observe.timestamps import utc
 from dragoman.providers.address import without_keys
 from dragoman.server.admin import tags
 from dragoman.server.admin.adding import Adding, Change, Do, Made

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from dragoman.observe.log import utc
+from dragoman.observe.timestamps import utc
 from dragoman.seams.clock import Seams
 from dragoman.seams.peers import Peers
 

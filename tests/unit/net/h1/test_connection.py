@@ -142,7 +142,7 @@ async def test_writing_waits_for_room_and_for_no_dead_peer() -> None:
     assert not task.done()
     theirs.close()
     with pytest.raises(Disconnected):
-        await asyncio.wait_for(task, 2.0)
+        await asyncio.wait_for(task, 60)
 
 
 async def test_reading_stops_while_nobody_takes_what_came() -> None:
@@ -179,7 +179,7 @@ async def test_framing_at_the_end_of_an_answer_stops_no_reading() -> None:
         assert connection.reusable()
         connection.send(b"GET / HTTP/1.1\r\n\r\n")
         theirs.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await headed(connection)
             assert await piece(connection) == b"hi"
         connection.abort()
