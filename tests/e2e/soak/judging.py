@@ -12,6 +12,8 @@ from tests.e2e.soak.processes import Log
 from tests.e2e.soak.stub import AFTER_CONTENT, FAULTS, GOOD, PIECES
 from tests.scraping import Scraped
 
+LEFT_FOR = 15.0
+"""Seconds. A request may go on for so long after its client has left."""
 WITHOUT_CALL = {
     "queue_full",
     "queue_timeout",
@@ -146,8 +148,11 @@ class Judge:
                 self.problems.append(f"{lines} lines of the log for {one}")
 
     def _forgotten(self, one: Asked) -> bool:
-        """Whether its worker may have been killed before it told others of the request."""
-        return any(one.began - GRACE <= at <= one.ended + GRACE for at in self.soak.kills)
+        """Whether its worker may have been killed before it told others of the request. A call that its client
+        has left is read for a while, for its usage.
+        """
+        after = LEFT_FOR if one.left else GRACE
+        return any(one.began - GRACE <= at <= one.ended + after for at in self.soak.kills)
 
 
 def _within(inner: tuple[float, float], outer: tuple[float, float]) -> bool:

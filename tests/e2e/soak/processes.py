@@ -64,12 +64,15 @@ class Held:
         self.seen.append((at, {pid: resident(pid) for pid in self.pids()}))
 
     def grown(self, after: float) -> float:
-        """By how many bytes a process has grown: from its most in ten seconds up to `after` to its end."""
+        """By how many bytes a process has grown: from its most in ten seconds up to `after` to its end. One
+        that has come in place of another is not counted: what it needs once, it has not had from the start.
+        """
+        since = self.seen[0][1].keys()
         base: dict[int, int] = defaultdict(int)
         late: dict[int, list[int]] = defaultdict(list)
         for at, sizes in self.seen:
             for pid, size in sizes.items():
-                if after - 10 <= at <= after:
+                if after - 10 <= at <= after and pid in since:
                     base[pid] = max(base[pid], size)
                 late[pid].append(size)
         return max((max(late[pid][-10:]) - size for pid, size in base.items()), default=0)
