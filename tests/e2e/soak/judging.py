@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from tests.e2e.soak.asking import Asked, Clients
-from tests.e2e.soak.operating import GRACE, Soak
+from tests.e2e.soak.operating import GRACE, SWITCH_AFTER, Soak
 from tests.e2e.soak.processes import Log
 from tests.e2e.soak.stub import AFTER_CONTENT, FAULTS, GOOD, PIECES
 from tests.scraping import Scraped
@@ -61,6 +61,8 @@ class Judge:
         if one.left:
             self.kinds["left"] += 1
             return ""
+        if one.model == "fast" and one.ended - one.began > SWITCH_AFTER:
+            finished = [call for call in finished if call is last]  # it was left while it was silent
         if len(finished) > 1 or (finished and not one.complete):
             return "a good answer did not arrive, or there are two"
         if one.error is None:
@@ -148,8 +150,8 @@ class Judge:
                 self.problems.append(f"{lines} lines of the log for {one}")
 
     def _forgotten(self, one: Asked) -> bool:
-        """Whether its worker may have been killed before it told others of the request. A call that its client
-        has left is read for a while, for its usage.
+        """Whether its worker may have been killed before it told others of the request. A call whose client has
+        left is read for a while, for its usage.
         """
         after = LEFT_FOR if one.left else GRACE
         return any(one.began - GRACE <= at <= one.ended + after for at in self.soak.kills)

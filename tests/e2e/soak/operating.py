@@ -28,6 +28,8 @@ GOES = [f"client-key-that-goes-{n}" for n in range(3)]
 RELOADS = 20
 NARROW = 12
 """How many requests run at once at the provider `narrow`, over all workers."""
+SWITCH_AFTER = 2
+"""Seconds after which the model `fast` leaves a deployment that has not begun to answer."""
 KEEPER_DIES = 1
 WORKERS_DIE = (5, 8, 17)
 """The numbers of the reloads before and in which they are killed."""
@@ -285,7 +287,7 @@ def configuration(url: str, goes: list[str], weight: int, **more: Any) -> str:
         "fast": {
             "policy": "latency",
             "deployments": ["flaky/m", "narrow/m", "steady/m"],
-            "switch_after": "2s",
+            "switch_after": f"{SWITCH_AFTER}s",
         },
         "stepped": {"use": "flaky/m", "fallbacks": ["limited/m", "steady/m"]},
         "tight": {"use": "narrow/m", "concurrency": {"limit": 20, "queue": 1000, "wait": "10s"}},
