@@ -150,8 +150,8 @@ class Judge:
                 self.problems.append(f"{lines} lines of the log for {one}")
 
     def _forgotten(self, one: Asked) -> bool:
-        """Whether its worker may have been killed before it told others of the request. A call whose client has
-        left is read for a while, for its usage.
+        """Whether its worker may have been killed before it told others of the request. A call is read for a
+        while after its client has left, for its usage.
         """
         after = LEFT_FOR if one.left else GRACE
         return any(one.began - GRACE <= at <= one.ended + after for at in self.soak.kills)

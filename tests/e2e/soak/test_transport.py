@@ -36,7 +36,7 @@ MOST = 2_000_000
 WHOLE, REFUSED, FAILED, LEFT = 1, 2, 3, 4
 """What became of a call: a good answer, one with an error's status, none or half of one; its caller left."""
 PIECE = re.compile(rb"soak-(\d+)-[0-9a-f]{8}/(\d+):(\d+) ")
-TIMERS = Timers(first_byte=4.0, idle=4.0)
+TIMERS = Timers(first_byte=8.0, idle=8.0)
 
 
 class Calls:
