@@ -143,7 +143,7 @@ class Soak:
 
     async def whole(self, gone: int | None = None) -> None:
         """Wait until all workers and a keeper are there. gone: the process of the one that was killed."""
-        end = time.monotonic() + 60
+        end, health = time.monotonic() + 60, dict[str, Any]()
         while time.monotonic() < end:
             keeper, processes = await self.processes()
             _, health = await self.admin("GET", "/health")
