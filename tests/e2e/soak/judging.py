@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from tests.e2e.soak.asking import Asked, Clients
-from tests.e2e.soak.operating import GRACE, SWITCH_AFTER, Soak
+from tests.e2e.soak.operating import GRACE, PATIENCE, SWITCH_AFTER, Soak
 from tests.e2e.soak.processes import Log
 from tests.e2e.soak.stub import AFTER_CONTENT, FAULTS, GOOD, PIECES
 from tests.scraping import Scraped
@@ -61,8 +61,8 @@ class Judge:
         if one.left:
             self.kinds["left"] += 1
             return ""
-        if one.model == "fast" and one.ended - one.began > SWITCH_AFTER:
-            finished = [call for call in finished if call is last]  # it was left while it was silent
+        if one.ended - one.began > (SWITCH_AFTER if one.model == "fast" else PATIENCE):
+            finished = [call for call in finished if call is last]  # others were left while they were silent
         if len(finished) > 1 or (finished and not one.complete):
             return "a good answer did not arrive, or there are two"
         if one.error is None:
@@ -124,7 +124,8 @@ class Judge:
             if one.traced["status"] == 404 and gone:
                 continue
             if one.traced["status"] != 200 or tried != called:
-                self.problems.append(f"the trace tells of {tried}, called were {called}: {one}")
+                answer = f"{one.traced['status']} {told.get('error')}"
+                self.problems.append(f"trace: {answer}, {tried}; called were {called}: {one}")
 
     def counts(self, page: Scraped) -> None:
         called = Counter(call["provider"] for calls in self.calls.values() for call in calls)

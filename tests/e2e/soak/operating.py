@@ -28,6 +28,8 @@ GOES = [f"client-key-that-goes-{n}" for n in range(3)]
 RELOADS = 20
 NARROW = 12
 """How many requests run at once at the provider `narrow`, over all workers."""
+PATIENCE = 4
+"""Seconds after which a deployment that is silent is left."""
 SWITCH_AFTER = 2
 """Seconds after which the model `fast` leaves a deployment that has not begun to answer."""
 KEEPER_DIES = 1
@@ -272,7 +274,7 @@ def write(file: Path, text: str) -> None:
 
 
 def configuration(url: str, goes: list[str], weight: int, **more: Any) -> str:
-    patience = {"timeouts": {"first_byte": "4s", "idle": "4s"}}
+    patience = {"timeouts": {"first_byte": f"{PATIENCE}s", "idle": f"{PATIENCE}s"}}
     providers = {
         name: {"dialect": "openai_chat", "base_url": f"{url}/{name}", "keys": [f"key-of-{name}"], **patience}
         for name in FAULTS
