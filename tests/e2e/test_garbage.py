@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import aiohttp
@@ -53,9 +54,9 @@ def kept() -> Iterator[list[str]]:
         gc.enable()
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("model", MODELS)
-async def test_a_request_leaves_no_circle(provide: Provide, model: str, *, streamed: bool) -> None:
+@asynccontextmanager
+async def asking(provide: Provide) -> AsyncIterator[Callable[[str, bool], Awaitable[None]]]:
+    """A gateway with `MODELS`. Gives what asks one of them, streamed or not."""
     down = await provide(stubs.refusal("openai_chat", 503, "server_error", "Not now."))
     chat = await provide(stubs.openai_chat(Said()))
     messages = await provide(stubs.anthropic(Said()))
@@ -70,18 +71,47 @@ async def test_a_request_leaves_no_circle(provide: Provide, model: str, *, strea
         "retries": {"attempts": 1},
         "trace": {"keep": 0},
     }
-    body = {"model": model, "messages": HELLO, "stream": streamed}
     async with serving(Gateway(settings)) as base, aiohttp.ClientSession() as session:
 
-        async def ask() -> None:
+        async def ask(model: str, streamed: bool) -> None:
+            body = {"model": model, "messages": HELLO, "stream": streamed}
             async with session.post(f"{base}/v1/chat/completions", json=body) as response:
                 await response.read()
                 assert response.status == (503 if model == "failing" else 200)
+            for provider in (down, chat, messages):
+                provider.seen.clear()
 
+        yield ask
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("model", MODELS)
+async def test_a_request_leaves_no_circle(provide: Provide, model: str, *, streamed: bool) -> None:
+    async with asking(provide) as ask:
         for _ in range(3):
-            await ask()
+            await ask(model, streamed)
         with kept() as left:
             for _ in range(REQUESTS):
-                await ask()
+                await ask(model, streamed)
             await asyncio.sleep(0.05)
         assert left == []
+
+
+async def test_requests_leave_nothing_in_memory(provide: Provide) -> None:
+    """Less than one object for each request, neither in a circle nor in a list that only grows."""
+    async with asking(provide) as ask:
+
+        async def many(rounds: int) -> int:
+            """The objects of Python that are there after so many requests for each model."""
+            for _ in range(rounds):
+                for model in MODELS:
+                    for streamed in (False, True):
+                        await ask(model, streamed)
+            await asyncio.sleep(0.05)
+            gc.collect()
+            return sys.getallocatedblocks()
+
+        await many(10)
+        before = await many(5)
+        rounds = 20
+        assert await many(rounds) - before < rounds * len(MODELS)

@@ -11,7 +11,7 @@ import msgspec
 
 from dragoman.accounts.keys import ClientKeys
 from dragoman.assembly.keys import client_keys_of
-from dragoman.assembly.names import Names, local_models, naming, refuse_unknown, timers_of
+from dragoman.assembly.names import Names, installed_models, local_models, naming, refuse_unknown, timers_of
 from dragoman.assembly.parts import Parts, close
 from dragoman.assembly.providers import (
     answer_limits,
@@ -39,7 +39,7 @@ from dragoman.stores.limits import Limits
 from dragoman.stores.open import open_exchanges, open_store
 from dragoman.stores.sweep import keep_swept
 from dragoman.upstreams.answers import AnswerLimits
-from dragoman.upstreams.local.upstream import LocalUpstream
+from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.upstream import Upstream
@@ -88,11 +88,12 @@ async def assemble(
     as far as their settings are equal; it is not changed. Raises ConfigError for wrong model names and an
     unusable store; then, as after any failure, the built parts are closed.
     """
-    names = naming(loaded, own, models)
-    refuse_unknown(loaded, names)
     parts = Parts(None if before is None else before.parts)
+    local = _local_models(loaded.config, parts)
+    names = naming(loaded, own, models, local)
+    refuse_unknown(loaded, names)
     try:
-        return _assembled(loaded, own, names, parts, _Outside(seams, reached, before))
+        return _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local))
     except BaseException:
         await close(parts.new())
         raise
@@ -104,6 +105,19 @@ class _Outside(NamedTuple):
     seams: Seams
     reached: Reached
     before: Assembly | None
+    local: Mapping[str, LocalModel]
+    """The models of this machine, by name."""
+
+
+def _local_models(config: Config, parts: Parts) -> dict[str, LocalModel]:
+    """The models of this machine; none if they are disabled. A reload does not look again for installed ones:
+    that would hold up all requests.
+    """
+    settings = config.providers.local
+    if not settings.enabled:
+        return {}
+    of = (settings.keep_alive, settings.threads)
+    return local_models(config, parts.hold("installed models", of, lambda: installed_models(config)))
 
 
 def _assembled(
@@ -159,7 +173,7 @@ def _assembled(
         processes = parts.take(
             "embedded models", queue, lambda: LocalUpstream({}, queue=queue), LocalUpstream.close
         )
-        upstreams["local"] = processes.offering(local_models(config))
+        upstreams["local"] = processes.offering(outside.local)
     if loaded.simulate:
         told = config.providers.simulate
         upstreams["simulate"] = SimulateUpstream(

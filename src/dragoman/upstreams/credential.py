@@ -72,6 +72,9 @@ class Credential(Protocol):
     def follow(self, name: str, follower: Follower) -> None:
         """Call `follower` with each new lease, after the earlier ones. It replaces one of the same name."""
 
+    def leave(self) -> None:
+        """Forget all followers: nobody uses the credential any more."""
+
     async def current(self) -> Lease:
         """A lease for a request, refreshed if it has to be. Raises RequestFailed if there is no valid one."""
 
@@ -122,6 +125,10 @@ class Refreshing:
     def follow(self, name: str, follower: Follower) -> None:
         """See `Credential`."""
         self._followers[name] = follower
+
+    def leave(self) -> None:
+        """See `Credential`."""
+        self._followers.clear()
 
     @property
     def state(self) -> State:

@@ -234,9 +234,12 @@ class WireUpstream:
                 upstream._lessons, upstream._thoughtless = known._lessons, known._thoughtless
 
     async def close(self) -> None:
-        """Let go of the upstreams in other dialects, so that no garbage collector is needed to free memory.
-        The transport stays open.
+        """Let go of the upstreams in other dialects and of credentials, so that no garbage collector is
+        needed to free memory. The transport stays open.
         """
+        for account in self.accounts:
+            if account.renewal is not None:
+                account.renewal.credential.leave()
         for upstream in tuple(self._spoken.values()):
             upstream._spoken = {}
 

@@ -63,6 +63,10 @@ class Call:
         return vars(self)
 
 
+def _there(source: asyncio.StreamReader) -> bool:
+    return not source.at_eof() and source.exception() is None
+
+
 class Stub:
     """All providers. pause: seconds between two pieces of a stream."""
 
@@ -70,7 +74,8 @@ class Stub:
         self.pause = pause
         self.calls: list[Call] = []
         self.accepted: dict[str, list[str]] = {}
-        self.open: Counter[str] = Counter()
+        self.open: dict[Call, asyncio.StreamReader] = {}
+        """The calls that run, with their connections: one that has ended was that of a killed worker."""
         self.most: Counter[str] = Counter()
         self._random = random.Random(17)
         self._idle: set[asyncio.StreamWriter] = set()
@@ -125,18 +130,18 @@ class Stub:
             (fault,) = self._random.choices(["good", *faults], [rest, *faults.values()])
         call = Call(len(self.calls), provider, body, fault)
         self.calls.append(call)
-        self.open[provider] += 1
-        self.most[provider] = max(self.most[provider], self.open[provider])
+        self.open[call] = reader
+        running = [one for one, source in self.open.items() if one.provider == provider and _there(source)]
+        self.most[provider] = max(self.most[provider], len(running))
         try:
             return await self._answer(call, reader, writer)
         finally:
-            if not call.done:
-                self.open[provider] -= 1
+            self.open.pop(call, None)
 
     def _finish(self, call: Call) -> None:
         """The last bytes are about to be written: whoever has read them may send the next request at once."""
         call.done = True
-        self.open[call.provider] -= 1
+        self.open.pop(call, None)
 
     async def _answer(self, call: Call, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         if call.fault.isdigit():

@@ -19,6 +19,7 @@ from dragoman.config.load import Loaded, load
 from dragoman.errors import Problem, RequestFailed
 from dragoman.gateway import Gateway
 from dragoman.net.transport import Transport
+from dragoman.upstreams.local import weights
 
 UP = "providers: {up: {base_url: 'https://up.example', keys: [a-key-of-ours-1]}, simulate: {enabled: true}}\n"
 
@@ -235,22 +236,49 @@ async def test_what_was_prepared_and_is_not_used_is_closed(start: Start) -> None
     assert not before._transport._client._closed
 
 
-async def test_a_hundred_reloads_leave_nothing_behind(start: Start, request: pytest.FixtureRequest) -> None:
-    house = await start()
+@pytest.mark.parametrize("more", ["", "passthrough: [files], "], ids=["plain", "with a passage"])
+@pytest.mark.parametrize("key", ["a-key-of-ours-1", "{file: key}"], ids=["key", "key in a file"])
+async def test_a_hundred_reloads_leave_nothing_behind(
+    start: Start, request: pytest.FixtureRequest, tmp_path: Path, key: str, more: str
+) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("the-key-in-a-file-1")
+    secret.chmod(0o600)
+    up = UP.replace("[a-key-of-ours-1]", f"[{key}]").replace("keys:", f"{more}keys:")
+    house = await start(up)
     gone: list[weakref.ref[Any]] = []
     gc.disable()
     request.addfinalizer(gc.enable)
     for number in range(100):
         gone += [weakref.ref(house.upstream), weakref.ref(house.gateway.engine.table)]
-        gone += [weakref.ref(house.upstream._transport)]
+        gone += [weakref.ref(house.upstream._transport), weakref.ref(house.gateway.engine.runtime.health)]
         size = f"pool: {{size: {number + 1}}}, keys:"
-        outcome = await house.reload(f"{UP.replace('keys:', size)}models: {{m{number}: up/x}}")
+        outcome = await house.reload(f"{up.replace('keys:', size)}models: {{m{number}: up/x}}")
         assert outcome.changed
         house.told.clear()
     async with asyncio.timeout(10):
         while house.gateway.reloads._closing:  # noqa: ASYNC110 - a test looks as the gateway does
             await asyncio.sleep(0.01)
     assert [one() for one in gone if one() is not None] == [], "also without the garbage collector"
+
+
+async def test_a_reload_does_not_look_again_for_installed_models(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests wait meanwhile. Files of the operator's own are in the configuration, and count at once."""
+    house = await start()
+    looked: list[Any] = []
+    monkeypatch.setattr(weights, "find", looked.append)
+    own = tmp_path / "own.gguf"
+    own.write_bytes(b"GGUF")
+    outcome = await house.reload(f"{UP}models: {{own: {{deployments: [{{use: local, file: '{own}'}}]}}}}")
+    assert outcome.problems == ()
+    assert looked == []
+    assert "own" in names(house.gateway)
+    await house.reload(f"{UP.replace('simulate:', 'local: {threads: 2}, simulate:')}")
+    assert looked == list(weights.WEIGHTS)
+    await house.reload(f"{UP.replace('simulate:', 'local: {enabled: false}, simulate:')}")
+    assert house.gateway.local is None
 
 
 async def test_reloads_of_all_workers_go_through_the_parent(start: Start) -> None:

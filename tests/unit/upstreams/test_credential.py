@@ -178,3 +178,14 @@ async def test_a_later_follower_replaces_the_one_of_its_name() -> None:
     source.next = [found := lease("2222")]
     await source.credential.refused(source.credential.lease)
     assert (noted, source.told) == ([found], [])
+
+
+async def test_who_has_left_is_told_nothing() -> None:
+    source = Source()
+    source.open.set()
+    source.next = [lease("new-1"), lease("new-2")]
+    assert await source.credential.refused(source.credential.lease)
+    source.credential.leave()
+    assert await source.credential.refused(source.credential.lease)
+    assert len(source.told) == 1
+    assert source.credential.state.tail == lease("new-2").secret.tail  # type: ignore[union-attr]
