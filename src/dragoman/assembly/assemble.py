@@ -38,9 +38,8 @@ from dragoman.stores.limits import Limits
 from dragoman.stores.open import open_store
 from dragoman.stores.sweep import keep_swept
 from dragoman.upstreams.answers import AnswerLimits
-from dragoman.upstreams.local.upstream import LocalUpstream
+from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream
 from dragoman.upstreams.passage import Passage
-from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
 
@@ -85,11 +84,12 @@ async def assemble(
     as far as their settings are equal; it is not changed. Raises ConfigError for wrong model names and an
     unusable store; then, as after any failure, the built parts are closed.
     """
-    names = naming(loaded, own, models)
+    local = local_models(loaded.config) if loaded.config.providers.local.enabled else {}
+    names = naming(loaded, own, models, local)
     refuse_unknown(loaded, names)
     parts = Parts(None if before is None else before.parts)
     try:
-        return _assembled(loaded, own, names, parts, _Outside(seams, reached, before))
+        return _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local))
     except BaseException:
         await close(parts.new())
         raise
@@ -101,6 +101,8 @@ class _Outside(NamedTuple):
     seams: Seams
     reached: Reached
     before: Assembly | None
+    local: Mapping[str, LocalModel]
+    """This machine's models, by name; none where they are disabled."""
 
 
 def _assembled(
@@ -155,8 +157,10 @@ def _assembled(
         processes = parts.take(
             "embedded models", queue, lambda: LocalUpstream({}, queue=queue), LocalUpstream.close
         )
-        upstreams["local"] = processes.offering(local_models(config))
+        upstreams["local"] = processes.offering(outside.local)
     if loaded.simulate:
+        from dragoman.upstreams.simulate import SimulateUpstream  # few gateways have the simulator
+
         told = config.providers.simulate
         upstreams["simulate"] = SimulateUpstream(
             seed=told.seed, first_token=told.first_token, token_interval=told.token_interval
