@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
         ) -> None:
             made(self, pool, client="aiohttp", **options)
 
-        Transport.__init__ = over_aiohttp  # type: ignore[assignment, method-assign]
+        Transport.__init__ = over_aiohttp  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")
