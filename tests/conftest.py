@@ -12,6 +12,7 @@ import os
 import signal
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -39,14 +40,36 @@ settings.load_profile("ci")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--update`, which `make golden` passes, and the length of `make soak`."""
+    """Add `--update`, which `make golden` passes, the length of `make soak`, and the client to providers."""
     parser.addoption(
         "--update", action="store_true", help="write golden files instead of comparing with them"
     )
     parser.addoption(
         "--soak-seconds", type=float, default=600.0, help="how long the load of `make soak` lasts"
     )
+    parser.addoption(
+        "--transport",
+        choices=("own", "aiohttp"),
+        default="own",
+        help="the HTTP client by which gateways reach providers, where a test does not choose one",
+    )
     parser.addoption("--soak-streams", type=int, default=200, help="how many clients ask at once meanwhile")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let gateways use another client than by default, in this process and in those that tests start."""
+    if config.getoption("--transport") == "aiohttp":
+        from dragoman.net.transport import Pool, Transport
+
+        os.environ["DRAGOMAN_TRANSPORT"] = "aiohttp"
+        made: Any = Transport.__init__
+
+        def over_aiohttp(
+            self: Transport, pool: Pool | None = None, *, client: str = "", **options: Any
+        ) -> None:
+            made(self, pool, client="aiohttp", **options)
+
+        Transport.__init__ = over_aiohttp  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")

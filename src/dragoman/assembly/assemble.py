@@ -41,7 +41,6 @@ from dragoman.stores.sweep import keep_swept
 from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream
 from dragoman.upstreams.passage import Passage
-from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
 
@@ -175,6 +174,8 @@ def _assembled(
         )
         upstreams["local"] = processes.offering(outside.local)
     if loaded.simulate:
+        from dragoman.upstreams.simulate import SimulateUpstream  # few gateways have the simulator
+
         told = config.providers.simulate
         upstreams["simulate"] = SimulateUpstream(
             seed=told.seed, first_token=told.first_token, token_interval=told.token_interval

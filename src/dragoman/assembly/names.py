@@ -35,7 +35,6 @@ from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, embedded
 from dragoman.upstreams.local.weights import WEIGHTS, remedy
 from dragoman.upstreams.local.weights import known as known_weights
-from dragoman.upstreams.simulate import MODELS as SIMULATED
 
 log = logging.getLogger("dragoman.assembly.names")
 
@@ -106,6 +105,8 @@ def naming(
         if provider.models is None and provider.vendor is not None
     }
     if loaded.simulate:
+        from dragoman.upstreams.simulate import MODELS as SIMULATED  # few gateways have the simulator
+
         known["simulate"] = SIMULATED
     return Names(table, known)
 

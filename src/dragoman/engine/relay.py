@@ -84,7 +84,8 @@ async def relay(attempt: Attempt) -> None:
 
 def _body(attempt: Attempt) -> bytes:
     """The upstream's body: the client's own with edits. The exchange notes those of usage and storing."""
-    asked, face, exchange = attempt.asked, attempt.asked.face, attempt.exchange
+    asked = attempt.asked
+    face, exchange = asked.face, asked.exchange
     edits = attempt.edits()
     if asked.streamed and (asking := face.relay.ask_usage(asked.wire.body)):
         edits = {**asking, **edits}

@@ -53,8 +53,8 @@ class Usage(Value, frozen=True):
         )
         kinds = {*map(type, counts)}
         if kinds <= _WHOLE:
-            stated = [*filter(None, counts)]
-            return not stated or (min(stated) > 0 and max(stated) <= MOST)
+            stated = sorted(filter(None, counts))
+            return not stated or (stated[0] > 0 and stated[-1] <= MOST)
         return kinds <= _NUMBERS and all(count is None or 0 <= count <= MOST for count in counts)
 
     @property

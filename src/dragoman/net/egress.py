@@ -11,11 +11,13 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
-
-from aiohttp.abc import AbstractResolver, ResolveResult
+from typing import TYPE_CHECKING
 
 from dragoman.errors import DragomanError
 from dragoman.net.resolver import Resolver
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractResolver, ResolveResult
 
 _GLOBAL = ipaddress.ip_network("2000::/3")
 """All IPv6 unicast that IANA has assigned: https://www.iana.org/assignments/ipv6-address-space"""
@@ -66,13 +68,15 @@ def ends_in_a_number(host: str) -> bool:
     return _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None
 
 
-class GuardedResolver(AbstractResolver):
+class GuardedResolver:
     """Resolves host names, and refuses a name if any of its addresses is neither global unicast nor allowed.
+    It has the methods of `aiohttp.abc.AbstractResolver`.
+
     allow: host names, IP addresses or networks that requests may name. inner: the resolver that does the
     look-up; None = a new `Resolver`.
     """
 
-    def __init__(self, allow: Iterable[str] = (), inner: AbstractResolver | None = None) -> None:
+    def __init__(self, allow: Iterable[str] = (), inner: Resolver | AbstractResolver | None = None) -> None:
         self._inner = inner or Resolver()
         self._hosts: set[str] = set()
         self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []

@@ -11,21 +11,25 @@ import asyncio
 import base64
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeAlias
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import aiohttp
 import msgspec
-from aiohttp import hdrs
 from yarl import URL
 
 from dragoman import ir
 from dragoman.capacity.shares import Shares
 from dragoman.errors import RequestFailed
 from dragoman.net.connected import CONNECTED
-from dragoman.net.connector import Connector
 from dragoman.net.egress import EgressRefused, GuardedResolver, ends_in_a_number
+from dragoman.net.failures import Failure
 from dragoman.net.resolver import CLIENT, Resolver, Unresolved
 from dragoman.wire.sniff import media_type
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from dragoman.net.download import Downloads
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
@@ -124,7 +128,7 @@ class Fetcher:
         self._bounds = bounds
         self._room = Room(bounds.space)
         self._reads = Shares(bounds.reads, max(1, bounds.reads // 4))
-        self._session: aiohttp.ClientSession | None = None
+        self._downloads: Downloads | None = None
 
     def claim(self, client: str) -> Claim:
         """A new Claim for the downloads of one exchange of this client. The caller closes it."""
@@ -183,8 +187,8 @@ class Fetcher:
         return read
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        if self._downloads is not None:
+            await self._downloads.close()
 
     async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
         """Copies of media with their bytes, in order. named: media and their places. Raises as `inline`."""
@@ -224,7 +228,7 @@ class Fetcher:
             data, kind = await self._hops(URL(media.url or ""), budget)
         except Unresolved as error:
             raise _unresolved(error) from error
-        except (aiohttp.ClientError, EgressRefused, ValueError, OSError) as error:
+        except (Failure, EgressRefused, ValueError, OSError) as error:
             cause: Any = error if isinstance(error, EgressRefused) else error.__cause__
             if isinstance(cause, EgressRefused):
                 raise _unfetched("is not a public address") from None
@@ -243,26 +247,24 @@ class Fetcher:
             raise _busy("too many URLs are being fetched at the same time") from None
 
     async def _hops(self, url: URL, budget: _Budget) -> tuple[bytearray, str | None]:
-        session = self._open()
+        downloads = await self._opened()
         for _ in range(_HOPS + 1):
             self._permit(url)
-            async with session.get(url, allow_redirects=False) as response:
-                if response.status in _REDIRECTS and (location := response.headers.get(hdrs.LOCATION)):
+            async with downloads.get(url) as response:
+                if response.status in _REDIRECTS and (location := response.headers.get("location")):
                     url = url.join(URL(location))
                     continue
-                return await budget.read(response), response.headers.get(hdrs.CONTENT_TYPE)
+                return await budget.read(response), response.headers.get("content-type")
         raise _unfetched("redirects too many times")
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = Connector(resolver=self._guard, use_dns_cache=False, limit=0)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(),  # none: one timeout covers all downloads of a request
-                trust_env=False,
-            )
-        return self._session
+    async def _opened(self) -> Downloads:
+        if self._downloads is None:
+            # aiohttp is a fifth of what a start imports, and most gateways download nothing. A thread imports
+            # it, because that takes a tenth of a second.
+            module = await asyncio.to_thread(import_module, "dragoman.net.download")
+            if self._downloads is None:  # no other download has opened it meanwhile
+                self._downloads = module.Downloads(self._guard)
+        return self._downloads
 
     def _permit(self, url: URL) -> None:
         """Raise RequestFailed for a URL that is not allowed. The resolver checks host names, later."""

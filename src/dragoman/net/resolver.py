@@ -13,12 +13,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from threading import Thread
-from typing import Any, TypeAlias
-
-from aiohttp.abc import AbstractResolver, ResolveResult
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dragoman.capacity.shares import Shares
 from dragoman.errors import DragomanError
+
+if TYPE_CHECKING:
+    from aiohttp.abc import ResolveResult
 
 CLIENT: ContextVar[str] = ContextVar("CLIENT", default="")
 """Holds the name of the client for which the running task looks up host names."""
@@ -38,10 +39,11 @@ class Unresolved(DragomanError):
         self.busy = busy
 
 
-class Resolver(AbstractResolver):
-    """Looks up the host names of requests. threads: the most look-ups at a time, timed-out ones included
-    until they really end. seconds: the most for one look-up and the wait for its thread, None = no limit.
-    lookup: a function like `socket.getaddrinfo`.
+class Resolver:
+    """Looks up the host names of requests, with the methods of `aiohttp.abc.AbstractResolver`.
+
+    threads: the most look-ups at a time, timed-out ones included until they really end. seconds: the most for
+    one look-up and the wait for its thread, None = no limit. lookup: a function like `socket.getaddrinfo`.
     """
 
     def __init__(
@@ -112,11 +114,11 @@ def _result(host: str, info: _Info) -> ResolveResult:
     ip = address[0]
     if family == socket.AF_INET6 and address[3] and "%" not in ip:
         ip = f"{ip}%{address[3]}"  # a link-local address needs its link
-    return ResolveResult(
-        hostname=host,
-        host=ip,
-        port=address[1],
-        family=family,
-        proto=proto,
-        flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-    )
+    return {
+        "hostname": host,
+        "host": ip,
+        "port": address[1],
+        "family": family,
+        "proto": proto,
+        "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+    }

@@ -21,9 +21,10 @@ from dragoman.ir import Value
 class Row(Value, frozen=True):
     """Facts about the models with matching names.
 
-    names: exact names or shell patterns, compared with the name, and with the name without its snapshot date
-    or `latest`. vendor: the only vendor at which the facts hold, None = any, because the name is the maker's.
-    source: the page of the facts, or our module for own models. read: the month in which it was read.
+    names: exact names or shell patterns with `*`, compared with the name, and with the name without its
+    snapshot date or `latest`. vendor: the only vendor at which the facts hold, None = any, because the name
+    is the maker's. source: the page of the facts, or our module for own models. read: the month in which it
+    was read.
     """
 
     names: tuple[str, ...]
@@ -58,9 +59,16 @@ def _known(vendor: str | None, model: str) -> Facts:
             continue
         for known in row.names:
             rank = (row.vendor is not None, len(known) - known.count("*"))
-            if (best is None or rank > best) and any(fnmatchcase(one, known) for one in spelled):
+            if (best is None or rank > best) and _fits(known, spelled):
                 best, facts = rank, row.facts
     return facts
+
+
+def _fits(known: str, spelled: set[str]) -> bool:
+    """Whether one of the spellings is this name, or fits this shell pattern."""
+    if "*" not in known:  # most rows are of this kind, and `fnmatchcase` compiles a pattern for each
+        return known in spelled
+    return any(fnmatchcase(one, known) for one in spelled)
 
 
 _TUNED: Final = pattern(r"ft:([^:]+):")

@@ -49,8 +49,9 @@ class Deadline(msgspec.Struct, eq=False):
 
     def lift(self) -> None:
         """Remove the limit before the context ends."""
-        self.listed = False
-        self._table.entries.pop(self, None)
+        if self.listed:
+            self.listed = False
+            self._table.entries.pop(self, None)
 
     def push(self, seconds: float) -> None:
         """Let the limit expire `seconds` from now instead, also after `rest` or the end of its context."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Final
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from dragoman.version import __version__
 
@@ -72,5 +71,7 @@ def _origin() -> dict[str, Any] | None:
 
 
 def _path(url: str) -> Path | None:
+    from urllib.request import url2pathname  # imported late, as above: it brings http.client and email
+
     parts = urlsplit(url)
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None

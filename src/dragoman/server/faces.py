@@ -95,7 +95,10 @@ class PathTable:
         """Endpoints whose placeholder may hold slashes, each after what precedes and follows the placeholder
         in the path, and the placeholder's name.
         """
-        self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
+        self._patterns: dict[int, list[tuple[list[str], Endpoint]]] = {}
+        """Endpoints whose placeholders stand for one segment each, with the segments of the path: by their
+        number.
+        """
         # Operators' doors are not behind the proxy for which there is a prefix.
         self._base = gateway.config.server.base_path.rstrip("/") if door == "public" else ""
         self._faces = faces()
@@ -112,7 +115,8 @@ class PathTable:
             name, _, after = rest.partition("}")
             self._slashed.append((before, after, name, endpoint))
         elif "{" in path:
-            self._patterns.append((_pattern(path), endpoint))
+            segments = path.split("/")
+            self._patterns.setdefault(len(segments), []).append((segments, endpoint))
         else:
             known = self._exact.get(path)
             methods = endpoint.methods if known is None else {**known.methods, **endpoint.methods}
@@ -160,9 +164,10 @@ class PathTable:
             name = path.removeprefix(prefix).removesuffix(suffix)
             if name and path == prefix + name + suffix:
                 return endpoint, {what: name}
-        for pattern, endpoint in self._patterns:
-            if (found := pattern.fullmatch(path)) is not None:
-                return endpoint, found.groupdict()
+        given = path.split("/")
+        for segments, endpoint in self._patterns.get(len(given), ()):
+            if (values := _values(segments, given)) is not None:
+                return endpoint, values
         if "//" in path:  # the client's base URL ends in a slash
             return self._found(_SLASHES.sub("/", path))
         for dialect, face in self._faces:
@@ -215,6 +220,16 @@ def _first(rest: str, raw: bytes) -> str:
     return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]
 
 
-def _pattern(path: str) -> re.Pattern[str]:
-    """The pattern of a path in which each name in braces stands for one segment, and names a group."""
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+def _values(segments: list[str], given: list[str]) -> dict[str, str] | None:
+    """The values of an endpoint's placeholders (`{id}`) in a path with as many segments; None = the path is
+    another one. A value is never empty.
+    """
+    values: dict[str, str] = {}
+    for segment, value in zip(segments, given, strict=True):
+        if segment.startswith("{"):
+            if not value:
+                return None
+            values[segment[1:-1]] = value
+        elif segment != value:
+            return None
+    return values

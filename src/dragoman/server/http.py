@@ -401,7 +401,8 @@ class HttpProtocol(asyncio.Protocol):
         """Start the handler of the oldest request."""
         self._serving = True
         arrival = Arrival(cycle.head, cycle.headers, cycle.receive, cycle)
-        cycle.task = task = self.loop.create_task(self._app.serve(arrival, cycle))
+        # Named, and so not made by the loop, which would format a new name for each task.
+        cycle.task = task = asyncio.Task(self._app.serve(arrival, cycle), loop=self.loop, name="request")
         self.state.tasks.add(task)
 
     def on_chunk_header(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 
@@ -13,7 +14,7 @@ class HeaderMap(Mapping[str, str]):
 
     __slots__ = ("raw",)
 
-    def __init__(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, lines: Iterable[tuple[bytes, bytes]] | dict[bytes, bytes]) -> None:
         self.raw: dict[bytes, bytes] = dict(lines)
 
     def __getitem__(self, name: str) -> str:
@@ -26,7 +27,7 @@ class HeaderMap(Mapping[str, str]):
     def picked(self, names: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
         """Those of these lower-case names that are there, with their values, undecoded."""
         raw = self.raw
-        return [(name, raw[name]) for name in sorted(names.intersection(raw))]
+        return [(name, raw[name]) for name in _there(names, tuple(raw))]
 
     def replaced(self, name: bytes, value: bytes) -> HeaderMap:
         """The same headers with another value of one of them, which has this lower-case name."""
@@ -42,3 +43,9 @@ class HeaderMap(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self.raw)
+
+
+@lru_cache(maxsize=64)
+def _there(names: frozenset[bytes], given: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The names that are among the given ones, sorted. Cached: a server repeats its names."""
+    return tuple(sorted(names.intersection(given)))

@@ -60,6 +60,16 @@ def test_names_in_a_path_may_hold_slashes(table: PathTable) -> None:
     assert table.find("/v1beta/models/a/b:countTokens", "")[1] == {"model": "a/b"}
 
 
+def test_a_placeholder_stands_for_one_segment_that_is_not_empty(table: PathTable) -> None:
+    endpoint, values = table.find("/v1/vector_stores/vs_1/files/{file}", "")
+    assert endpoint is not None
+    assert endpoint.template == "/v1/vector_stores/{id}/files/{file}"
+    assert values == {"id": "vs_1", "file": "{file}"}
+    assert table.find("/v1/vector_stores/vs_1/files/a/b", "")[0] is None
+    # An empty id is none: two slashes count as one.
+    assert table.find("/v1/batches//cancel", "")[1] == {"id": "cancel"}
+
+
 def test_where_the_application_is_mounted_is_no_part_of_a_path(table: PathTable) -> None:
     assert table.find("/ai/v1/models", "/ai") == table.find("/v1/models", "")
 

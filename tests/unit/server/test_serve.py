@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from threading import Thread
@@ -18,6 +19,35 @@ from dragoman.config.load import load
 from dragoman.gateway import Gateway
 from dragoman.server.orders import CLOSE, Orders, written
 from dragoman.server.serve import listen, serve, watch
+
+AT_REST = """
+import asyncio
+import sys
+
+import dragoman.cli.serve
+import dragoman.observe.log
+import dragoman.server.serve
+from dragoman.gateway import Gateway
+
+
+async def begin():
+    gateway = Gateway({"providers": {"up": {"dialect": "openai_chat", "base_url": "http://127.0.0.1:9/v1"}}})
+    await gateway.start()
+    print(*sys.modules)
+    await gateway.close()
+
+
+asyncio.run(begin())
+"""
+
+
+def test_a_gateway_at_rest_has_loaded_only_what_requests_need() -> None:
+    ran = subprocess.run([sys.executable, "-c", AT_REST], check=True, capture_output=True, text=True)
+    loaded = set(ran.stdout.split())
+    assert "dragoman.net.h1.client" in loaded
+    slow = {"aiohttp", "alembic", "http.client", "sqlalchemy", "sqlite3", "urllib.request"}
+    ours = {"config.schema", "net.aio", "upstreams.local.worker", "upstreams.simulate"}
+    assert loaded & (slow | {f"dragoman.{name}" for name in ours}) == set()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="workers are forks")

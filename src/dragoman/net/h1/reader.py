@@ -21,6 +21,7 @@ MAX_HEADERS: Final = 256
 MAX_INTERIM: Final = 32
 """The most interim answers (100, 102, 103) before the final one. Servers send one or two."""
 _SWITCHING: Final = 101
+_CODING: Final = b"transfer-encoding"
 _WITHOUT_BODY: Final = frozenset({204, 304})
 _LAST: Final = frozenset({_SWITCHING, 205})
 """Answers without a body, whatever they state, after which the connection is not used again."""
@@ -37,7 +38,7 @@ class AnswerReader:
     """
 
     __slots__ = (
-        *("_bare", "_interim", "_lines", "_parser", "_skips"),
+        *("_bare", "_came", "_interim", "_parser", "_repeated", "_skips"),
         *("complete", "headed", "headers", "held", "pieces", "reusable", "status", "surplus"),
         *("on_body", "on_header"),
     )
@@ -52,12 +53,21 @@ class AnswerReader:
         self._bare = self._skips = False
         self._interim = 0
         pieces: list[bytes] = []
-        lines: list[tuple[bytes, bytes]] = []
+        came: dict[bytes, bytes] = {}
+        repeated: list[tuple[bytes, bytes]] = []
+
+        def on_header(name: bytes, value: bytes) -> None:
+            """Keep a header, by its lower-case name; an earlier one of the same name is `repeated`."""
+            name = name.lower()
+            if name in came:
+                repeated.append((name, came[name]))
+            came[name] = value
+
         self.pieces = pieces
-        self._lines = lines
+        self._came, self._repeated = came, repeated
         # What the parser calls most often: the first takes no Python code, the second no attributes.
         self.on_body = pieces.append
-        self.on_header = lambda name, value: lines.append((name.lower(), value))
+        self.on_header = on_header
         self._parser = httptools.HttpResponseParser(self)
 
     def begin(self, *, bodiless: bool = False) -> None:
@@ -114,14 +124,18 @@ class AnswerReader:
             self._excess()
             raise Malformed  # ends the parsing: this is the answer to no request
         self._skips = False
-        self._lines.clear()
+        self._came.clear()
+        if self._repeated:
+            self._repeated.clear()
 
     def on_headers_complete(self) -> None:
-        parser, lines = self._parser, self._lines
-        if len(lines) > MAX_HEADERS:
+        parser, came, repeated = self._parser, self._came, self._repeated
+        if len(came) + len(repeated) > MAX_HEADERS:
             raise HeadTooLarge
-        if self.held > MAX_HEAD and sum([len(name) + len(value) + 4 for name, value in lines]) > MAX_HEAD:
-            raise HeadTooLarge
+        if self.held > MAX_HEAD:
+            size = sum([len(name) + len(value) + 4 for name, value in (*came.items(), *repeated)])
+            if size > MAX_HEAD:
+                raise HeadTooLarge
         self.held = 0
         status = parser.get_status_code()
         if 100 <= status < 200 and status != _SWITCHING:
@@ -130,13 +144,12 @@ class AnswerReader:
                 raise Malformed
             self._skips = True
             return
-        self.headers = headers = HeaderMap(lines)
-        coding = headers.raw.get(b"transfer-encoding")
+        coding = came.get(_CODING)
         if coding is not None and (
-            coding.strip().lower() != b"chunked"
-            or (len(headers.raw) < len(lines) and [name for name, _ in lines].count(b"transfer-encoding") > 1)
+            coding.strip().lower() != b"chunked" or any(name == _CODING for name, _ in repeated)
         ):
             raise Malformed  # no other coding was offered
+        self.headers = HeaderMap(came)
         self.status = status
         self.headed = True
         self.reusable = parser.should_keep_alive()

@@ -20,7 +20,6 @@ import msgspec
 
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.local import protocol
-from dragoman.upstreams.local.worker import QUEUE
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +154,7 @@ class ModelProcess:
         self,
         engine: protocol.EngineName = "llama",
         *,
-        queue: int = QUEUE,
+        queue: int = protocol.QUEUE,
         room: int = ROOM,
         verbose: bool = False,
         buffer: int = BUFFER,

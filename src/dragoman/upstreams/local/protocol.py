@@ -17,6 +17,8 @@ MAX_FRAME = 64 * 1024 * 1024
 """The most bytes of one frame, its length excluded. Longer ones are never written."""
 DEFAULT_CONTEXT = 4096
 """The default context of a model in tokens, unless the model was trained for fewer."""
+QUEUE = 16
+"""The default number of requests that may wait for the running one of a model process."""
 EngineName: TypeAlias = Literal["llama", "minilm", "hibari", "whisper"]
 """An engine. Each has its own process, so that a long chat does not delay embeddings."""
 

@@ -27,7 +27,6 @@ from dragoman.upstreams.local import operations, protocol, weights
 from dragoman.upstreams.local.answering import CandidateDecoder
 from dragoman.upstreams.local.conversation import ModelRequest, translate
 from dragoman.upstreams.local.process import ModelProcess
-from dragoman.upstreams.local.worker import QUEUE
 from dragoman.upstreams.upstream import Batches, Call, Native
 
 KEEP_ALIVE = 300.0
@@ -69,7 +68,8 @@ def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, L
     """The embedded models whose files and engines are installed, by id and by each alias."""
     models: dict[str, LocalModel] = {}
     for row in weights.WEIGHTS:
-        if (path := weights.find(row)) is not None and not weights.lacks(row):
+        # The engine is looked for first: that is the faster question.
+        if not weights.lacks(row) and (path := weights.find(row)) is not None:
             facts = Facts()
             if row.operation == "chat":
                 context = min(row.context or protocol.DEFAULT_CONTEXT, protocol.DEFAULT_CONTEXT)
@@ -108,7 +108,7 @@ class LocalUpstream:
         *,
         name: str = "local",
         new_id: Callable[[], str] = lambda: f"call_{SYSTEM.random_id()}",
-        queue: int = QUEUE,
+        queue: int = protocol.QUEUE,
     ) -> None:
         self.name = name
         self.models = models

