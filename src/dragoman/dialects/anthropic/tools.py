@@ -69,9 +69,11 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools`, without those that the choice excludes, and `tool_choice` into the body; report losses.
+    """Write `tools` and `tool_choice` into the body; report losses. Tools that the choice does not allow are
+    left out.
 
-    May add a prompt to the body's `system`. Raises WireError for a free-text tool.
+    If the model refuses a forced tool call, a text in the body's `system` asks for it. Raises WireError for a
+    free-text tool.
     """
     own = request.dialect == NAME
     choice = request.tool_choice
