@@ -23,8 +23,9 @@ _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
-    """The effort word to send; None = send none. It is the nearest word to the wish that the model supports;
-    if it is unknown which words it supports, the wish's own.
+    """The effort word to send; None = send none. It is the word nearest to the wish that the model supports.
+    If it is unknown which words the model supports, it is the word that the wish states, or that stands for
+    the wish's budget or mode.
 
     report: gets each deviation from the wish. member: the body's member that will hold the effort.
     """

@@ -88,8 +88,8 @@ class Fields:
     def lose(
         self, settings: ir.Value, report: Report, holder: str = "", *, written: Collection[str] = ()
     ) -> None:
-        """Report as lost each field that `settings` states and for which the protocol has no member. Values
-        in `_NEUTRAL` are not reported: their loss changes nothing.
+        """Report as lost each field that `settings` states and for which the protocol has no member. An
+        empty, zero or false value of a field in `_NEUTRAL` asks for nothing, so it is not reported.
 
         settings: a request, or one group of settings in it. holder: the name of the request's field with this
         group, empty = the request itself. written: fields that are not lost this time, because this server

@@ -100,8 +100,8 @@ class Mixed:
             self._blocks.check(block, f"system[{index}]")
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """Decode a checked request. Raises WireError for a value whose form the check accepts although nobody
-        knows it.
+        """Decode a checked request. Raises WireError for a value of unknown form that the check has not
+        refused.
         """
         body = wire.body
         request = self._chat.decode(_chat(wire))

@@ -183,8 +183,11 @@ def _result(part: _Wire) -> ir.Block:
 
 
 def _result_of(response: Any) -> tuple[tuple[ir.Block, ...], bool | None, str | None]:
-    """The content of a function's `response` (None = absent), whether it is an error (None = not stated), and
-    the form of the ir.ToolResult. An object with only `output` or `error` stands for this member's value.
+    """(the blocks of a function's `response`, whether it is an error, the form for ir.ToolResult).
+
+    response: None = absent, which gives no block. Of an object with `output` or `error` as its only member,
+    the member's value becomes the block. The second value is True for `error`, and None = not stated. The
+    third tells the encoder how the response was written; None = in the usual form.
     """
     if response is None:
         return (), None, "bare"

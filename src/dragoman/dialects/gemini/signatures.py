@@ -1,4 +1,5 @@
-"""Reads and writes thought signatures: Google's unchanged, those of other origins tagged, in base64.
+"""Reads and writes thought signatures. A signature of Google's stays unchanged. A seal of another provider
+gets a tag that names its origin.
 
 The official clients decode a signature from base64 and encode it again, in base64 or base64url, so the tag is
 inside the base64. https://ai.google.dev/gemini-api/docs/thought-signatures
