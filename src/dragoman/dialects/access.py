@@ -99,8 +99,8 @@ class Face(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """How `dragoman test` recognises a server that speaks the protocol, without cost, and what it asks to
-    test it.
+    """How `dragoman test` recognises, without cost, a server that speaks the protocol, and what it tests
+    there.
     """
 
     called: str

@@ -1,10 +1,9 @@
 """Removes the members of a client's body that are for the gateway, not for the provider: mostly LiteLLM's.
 
-The other models that a request names (`named_models`) are obeyed.
-
 Clients of LiteLLM's proxy put its settings into the request (`fallbacks`, `num_retries`, `cache`, …) and tag
 their requests with `metadata: {"tags": […]}`. No provider knows these members, and some hold keys. They are
 removed before the body is checked: tags and metadata stay in the gateway, the others are reported as losses.
+If a request names other models (`named_models`), the gateway itself turns to them.
 
 Sources: https://docs.litellm.ai/docs/proxy/user_keys and `all_litellm_params` in `litellm/types/utils.py`.
 Names that a server may use itself (`id`, `ttl`, `order`, `roles`, `weight`, …) are left out here. Pure.

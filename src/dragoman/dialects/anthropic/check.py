@@ -49,7 +49,7 @@ class _ToolChoice(msgspec.Struct):
 
 
 class Metadata(msgspec.Struct):
-    """The object `metadata`, whose other members are not checked."""
+    """The members of the object `metadata` that are checked. All other members pass."""
 
     user_id: str | None = None
 

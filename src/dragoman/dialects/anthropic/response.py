@@ -78,7 +78,9 @@ def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
 
 
 def decode_tier(usage: dict[str, Any] | None) -> str | None:
-    """The IR's word for the service tier in a `usage` object, or the unknown word itself; None = no tier."""
+    """The IR's word for the service tier in a `usage` object. A word that the IR does not know stays as it
+    is. None = no tier is stated.
+    """
     tier = None if usage is None else usage.get("service_tier")
     return ANSWER_TIERS.get(tier, tier) if type(tier) is str else None
 

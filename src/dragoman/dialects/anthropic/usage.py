@@ -52,7 +52,9 @@ class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
-    """Decode a `usage` object. model: the name of the answering model, for iterations that name none."""
+    """Decode a `usage` object. model: the model that answered; it is taken for entries of `iterations` that
+    name no model.
+    """
     try:
         usual = msgspec.convert(value, _Usual)
     except msgspec.ValidationError:

@@ -24,8 +24,8 @@ https://platform.minimax.io/docs/api-reference/errorcode
 
 
 def failure(body: dict[str, Any]) -> dict[str, Any] | None:
-    """The error that a response or a chunk holds: the body itself, or an object with the member `error`. None
-    = it holds no error.
+    """The error in a response or a chunk, as a body with a member `error` or as the given body; None if there
+    is no error.
 
     Vendors' forms: an `error` member, `object: "error"`, an error in the first choice, MiniMax's `base_resp`,
     or a member `message` or `detail` in a body without choices and usage.
@@ -43,9 +43,7 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _minimax(status: Any) -> dict[str, Any] | None:
-    """MiniMax's `base_resp` as an object with the member `error`; None = there is no `base_resp`, or its code
-    is 0, which means success.
-    """
+    """MiniMax's `base_resp` as an error body; None without one, or for its code 0: success."""
     number = status.get("status_code") if type(status) is dict else None
     if not number:
         return None

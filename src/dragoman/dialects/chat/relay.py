@@ -227,5 +227,5 @@ def _as_line(payload: bytes) -> bytes:
 
 
 def says_something(delta: dict[str, Any]) -> bool:
-    """Whether a chunk's delta has a member with a true value, other than the role."""
+    """Whether a chunk's delta has content: a member other than the role whose value is not empty."""
     return any(value for key, value in delta.items() if key != "role")

@@ -38,7 +38,9 @@ VOICE: Final = "Kore"
 
 
 def decode_output(config: dict[str, Any]) -> ir.Output | None:
-    """Decode format, modalities and voice of a `generationConfig` in camelCase; None = none is stated."""
+    """Decode format, modalities and voice of a `generationConfig`, whose keys are in camelCase; None = it
+    states none of them.
+    """
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     mime = config.get("responseMimeType")

@@ -66,8 +66,9 @@ class References:
         return self._targets.get(reference) if isinstance(reference, str) else None
 
     def loops(self, schema: Any, within: str) -> bool:
-        """Whether a value that fits `schema`, a part of the definition `within`, may always need another
-        value of the same definition inside it.
+        """Whether `schema`, a part of the definition `within`, leads back to this definition without an
+        optional property between them. Then a value may need another value of the definition inside it, and
+        so on without end.
         """
         if within != self._within:
             self._within, self._looped = within, {}
@@ -177,8 +178,8 @@ class References:
 
 
 def _needed(schema: _Schema) -> list[Any]:
-    """The schemas directly inside `schema` that a value needs: of required properties, in lists such as
-    `anyOf`, and of items.
+    """The schemas directly inside `schema` that a value may need: those of required properties, those in
+    lists such as `anyOf`, and those of items.
     """
     found: list[Any] = []
     properties = schema.get("properties")

@@ -84,7 +84,8 @@ _DEEPEST_OPENED: Final = 2
 
 
 class _Cleaner:
-    """Reduces one schema to what the API accepts.
+    """Reduces one schema to what the API accepts. To refuse a keyword means here: to write it as text into
+    the `description` of its schema, and to report a loss.
 
     A reference in an `allOf` may be replaced by a copy of the definition that it names. opened: the names of
     the definitions inside whose copies the current part is. left: how many more copies may be made. budget:
@@ -114,8 +115,7 @@ class _Cleaner:
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
         """The reduced form of one schema; {} for true or false. where: the IR path of the schema.
 
-        hard: True = every value of the definition needs a value of this schema, because no optional property
-        is between both.
+        hard: True = no optional property is between the root of the current definition and this schema.
         """
         if not isinstance(schema, dict):
             if schema is False:
@@ -154,8 +154,8 @@ class _Cleaner:
     # --- Properties and references ---------------------------------------------------------------
 
     def properties(self, node: _Node, _key: str, value: Any) -> None:
-        """Write `properties`, and `required`. A property that would need a value of its own definition again
-        does not stay required, which is reported.
+        """Write `properties`, and `required`. A required property that leads back to its own definition
+        becomes optional, which is reported: else a value would never end.
         """
         if not isinstance(value, dict):
             return
@@ -212,8 +212,8 @@ class _Cleaner:
         return {**beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
-        """Whether a value that fits `schema`, a part of the current definition, may need another value of
-        this definition inside it.
+        """Whether `schema`, a part of the current definition, leads back to this definition without an
+        optional property between them.
         """
         return self.references.loops(schema, self.within)
 
@@ -248,7 +248,9 @@ class _Cleaner:
         node.out[key] = self.clean(value, place, hard=False) if isinstance(value, dict) else value
 
     def const(self, node: _Node, key: str, value: Any) -> None:
-        """Write a string or number as an `enum` of one value, null as a type; refuse any other `const`."""
+        """Write a string or a number as an `enum` with one value, and null as the type "null". Refuse any
+        other `const`.
+        """
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             node.out["enum"] = [value]
         elif value is None:
@@ -257,7 +259,9 @@ class _Cleaner:
             node.refused[key] = value
 
     def enum(self, node: _Node, key: str, value: Any) -> None:
-        """Write an `enum` of strings and numbers; a null in it becomes a type. Refuse any other `enum`."""
+        """Write an `enum` of strings and numbers; null in it becomes the type "null". Refuse any other
+        `enum`.
+        """
         named = [one for one in value if one is not None] if isinstance(value, list) else []
         if not named or any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in named):
             node.refused[key] = value
@@ -281,8 +285,8 @@ class _Cleaner:
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
         """Write an exclusive bound as an inclusive one. For an integer, the next integer is written, so
-        nothing is lost. For other numbers the keyword is also refused, because the inclusive bound allows one
-        value more.
+        nothing is lost. For any other type the keyword is also refused, because the inclusive bound allows
+        one value more. A bound that is no number is only refused.
         """
         if isinstance(value, bool) or not isinstance(value, int | float):
             node.refused[key] = value

@@ -253,9 +253,9 @@ class GeminiDecoder:
     def close(self) -> _Events:
         """The last IR events, when the last byte has come; none if an error has come before.
 
-        They are the end of the answer, if every candidate has a stop reason, and not every one failed without
-        an answer. They are so also if no candidate came, but a refusal of the prompt or a usage. Else they
-        are an error.
+        They end the answer if every candidate has a stop reason, and at least one did not fail or has content
+        beside reasoning. They also end it if no candidate came, but a refusal of the prompt or a usage. In
+        every other case they report an error.
         """
         if self._state == "over":
             return []

@@ -107,7 +107,9 @@ def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
 
 
 def decode_tier(value: Mapping[str, Any] | None) -> str | None:
-    """The IR's word for the service tier in `usageMetadata`, or the unknown word itself; None = no tier."""
+    """The IR's word for the service tier in `usageMetadata`. A word that the IR does not know stays as it is.
+    None = no tier is stated.
+    """
     tier = None if value is None else value.get("serviceTier")
     return TIERS.get(tier, tier) if isinstance(tier, str) else None
 
