@@ -122,10 +122,11 @@ def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) ->
 
 
 def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether a request that uses the feature `wish` and is relayed is refused: by the gateway, or by the
-    server, if it accepts exactly what the servers of the protocol's author accept.
+    """Whether a request that uses the feature `wish` is refused when it is relayed: by the gateway, or by the
+    server.
 
-    The author's servers are taken to refuse a feature that the encoder does not write for clients of other
+    A server that accepts more than the servers of the protocol's author is taken to refuse nothing. The
+    author's servers are taken to refuse a feature that the encoder does not write for clients of other
     protocols.
     """
     request = _request(face.name, wish)

@@ -84,7 +84,7 @@ def counting(
 
 def counted(answer: Payload, member: str) -> int:
     """The number in the member `member` of a response. Raises WireError if the member is missing or is no
-    such number.
+    integer of at least 0.
     """
     tokens = decode_object(answer.data).get(member)
     if type(tokens) is not int or tokens < 0:

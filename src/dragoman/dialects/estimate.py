@@ -113,7 +113,9 @@ class EstimateUsage:
         """The kinds of events to feed; empty once the stream has stated its usage."""
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event. If the stream stated no usage, a Tally with the estimate comes before its End."""
+        """The event alone. For the End of a stream that stated no usage: a Tally with the estimate, and then
+        the End.
+        """
         if not self.takes:
             return (event,)
         if isinstance(event, _SAYS):

@@ -164,8 +164,9 @@ def _refusal_out(block: ir.Refusal, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_seal(sealed: ir.Sealed, *, answer: bool) -> str | None:
-    """The `signature` that is written for a seal: Anthropic's own seal unchanged. The seal of another
-    provider gets a tag in an answer for a client (`answer`); in a request there is none: None.
+    """The `signature` to write for a seal. Anthropic's own seal is written unchanged. For a seal of another
+    provider: in an answer for a client (`answer`), the seal with a tag that names the provider; in a request,
+    None.
     """
     if sealed.origin == NAME:
         return sealed.data

@@ -137,8 +137,8 @@ def explained(text: str) -> WireError:
 
 
 def _outside(side: str, limit: float) -> str:
-    """The API's message for a number out of range: it must be equal to `limit`, or `side` ("greater" or
-    "less").
+    """The API's message for a number out of range: "Input should be less than or equal to 1". side: "greater"
+    or "less".
     """
     return f"Input should be {side} than or equal to {limit:g}"
 

@@ -1,8 +1,8 @@
 """Decodes and encodes `thinking` and `output_config.effort`, which together are `ir.Reasoning`.
 
 The API answers 400 to a mode of thinking that the model does not accept. If it is unknown which modes the
-model accepts, a client of this dialect gets what it stated. Requests of other dialects get "adaptive", the
-mode of the newest models, or "enabled" if they state the mode "on" with a budget.
+model accepts, a request of this dialect is sent as its client stated it. A request of another dialect gets
+"adaptive", the mode of the newest models, or "enabled" if it states the mode "on" with a budget.
 https://platform.claude.com/docs/en/build-with-claude/thinking
 """
 

@@ -48,8 +48,8 @@ class AnthropicRelay(BodyRelay):
     """Edits requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body for the client, its usage; None = the body states none). If the client is to see another
-        name of the model, `reply.model`, it replaces the provider's.
+        """(the body for the client, its usage; None = the body states none). `reply.model` replaces the
+        provider's name of the model, unless it is None.
 
         Raises RequestFailed for an error, WireError for any other body that is no message.
         """

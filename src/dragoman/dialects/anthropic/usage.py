@@ -148,8 +148,8 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
 
 
 def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
-    """Encode a `usage` object, and report losses. None = the provider stated no usage: the two counts that
-    the API requires are 0, which is reported.
+    """Encode a `usage` object, and report losses. usage: None = the provider stated none; then the two counts
+    that the API requires are 0, which is reported.
     """
     if usage is None:
         report.change(

@@ -60,8 +60,8 @@ def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def separated(before: str, text: str) -> str:
-    """`text`, after a blank line. Without the blank line if `text` or `before`, the text that it follows, is
-    empty, or if there is white space between them already.
+    """`text`, after a blank line if it must be separated from `before`, the text that it follows: neither is
+    empty, and there is no white space between them. Else `text` unchanged.
     """
     if not before or not text or before[-1].isspace() or text[0].isspace():
         return text

@@ -89,10 +89,10 @@ def encode_stop(
     """The finish reason for the client; None if `stop` is None. Losses are reported.
 
     If the answer came in the client's dialect, its unusual finish reason is written as it was. Else the
-    finish reason is found in `words` by the IR's reason; a normal end with tool calls becomes that of a call.
+    finish reason is found in `words` by the IR's reason. A normal end with tool calls becomes "tool_calls".
 
-    called: the client gets tool calls. legacy: the call is written as the older `function_call`. losses: IR
-    reason -> why its word says less.
+    called: the client gets tool calls. legacy: the client gets the older form of a call, so a call or a
+    normal end becomes "function_call". losses: IR reason -> why its word says less.
     """
     if stop is None:
         return None

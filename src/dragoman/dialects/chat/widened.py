@@ -18,8 +18,8 @@ Put = Callable[[_Body], None]
 
 
 def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
-    """A copy of the request for checking. puts: name of a permission -> the function that removes or corrects
-    what it permits; the functions whose names are in `widens` are applied.
+    """A copy of the request for checking. puts: permission -> the function that removes or corrects what it
+    permits. The functions of the permissions in `widens` are applied.
     """
     body = dict(wire.body)
     for name, put in puts.items():

@@ -91,8 +91,8 @@ def _item(item: Any) -> Any:
 
 
 def _flat(tool: Any) -> Any:
-    """A tool or tool choice in the form of Responses. In chat's form, an object inside holds the members:
-    they are moved up, beside `type`. Any other form is returned as it is.
+    """A tool or tool choice of chat's form, rewritten in the form of Responses: the members of the object
+    inside it are moved up, beside `type`. Any other value is returned as it is.
     """
     if (inner := _nested(tool)) is None:
         return tool

@@ -74,8 +74,8 @@ def _tagged(part: _Wire) -> _Wire:
 
 
 def _is_written(block: ir.Block) -> bool:
-    """Whether a block of another dialect can be written in some form. Thinking can only with a signature by
-    Google.
+    """Whether a block of another dialect can be written in some form. Thinking can only if it has a signature
+    of Google's.
     """
     if type(block) is ir.Text:
         return block.text != "" or block.sealed is not None

@@ -1,8 +1,10 @@
 """Decodes and encodes `generationConfig.thinkingConfig`, which is `ir.Reasoning`.
 
 Older models accept a budget in tokens, newer models a level. The API answers 400 to a request with both. If
-it is unknown what the model accepts, a client of this API gets what it stated, and requests of other
-protocols get a level. https://ai.google.dev/gemini-api/docs/thinking
+it is unknown what the model accepts, a request of this dialect is sent as its client stated it, and a request
+of another dialect gets a level.
+
+https://ai.google.dev/gemini-api/docs/thinking
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ class GeminiRelay(BodyRelay):
         return super().request(head, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body for the client, its usage; None = the body states none). If the client is to see another
-        name of the model, `reply.model`, it replaces the provider's.
+        """(the body for the client, its usage; None = the body states none). `reply.model` replaces the
+        provider's name of the model, unless it is None.
 
         Raises RequestFailed for an error, WireError for any other body that is no answer.
         """
@@ -159,7 +159,7 @@ class GeminiStreamRelay:
 
     def _rename(self, frame: bytes, stated: msgspec.Raw) -> bytes:
         """The chunk `frame` with the client's name of the model. stated: the chunk's `modelVersion` as JSON,
-        which that name replaces; empty = the chunk has none and stays unchanged.
+        which is replaced; empty = the chunk has none and stays unchanged.
 
         Google writes the candidates first, so the last `modelVersion` is the chunk's own. The bytes after it
         are the same in most chunks.

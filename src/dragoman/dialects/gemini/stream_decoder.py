@@ -160,7 +160,7 @@ class _Answer(msgspec.Struct):
 
     def joins(self, block: ir.Media) -> bool:
         """Whether a piece of audio continues the open block: it differs from the piece before only in its
-        data, and that data's base64 does not end in padding.
+        data, and the data of the piece before does not end in base64 padding (`=`).
         """
         before = self.media
         if before is None or (before.data or "").endswith("="):

@@ -129,8 +129,8 @@ class GeminiEncoder(EventEncoder):
         return self._beside(event.extra)
 
     def _beside(self, extra: ir.Extra) -> bytes:
-        """The bytes of a chunk that holds only members of the answer that have no field (`extra`); empty =
-        this dialect has none in it.
+        """The bytes of a chunk that holds only unknown members of the answer; empty = `extra` holds none of
+        this dialect.
         """
         members: dict[str, Any] = {}
         restore(members, extra, self._report, "")
