@@ -44,7 +44,9 @@ class Kept:
         self.values = 0
 
     def add(self, value: Any) -> None:
-        """Count the values inside a JSON value or an IR struct. Raises WireError if too many are kept."""
+        """Count the values inside a JSON value or an IR struct that the decoder now keeps, too. Raises
+        WireError if it keeps too many.
+        """
         if type(value) not in _FLAT:
             self.values += inner_values(value)
         if self.values > self._most:

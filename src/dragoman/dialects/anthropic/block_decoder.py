@@ -59,7 +59,9 @@ def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Blo
 
 
 def decode_block(value: _Wire) -> ir.Block:
-    """Decode one content block; a block of an unknown type or form becomes Native."""
+    """Decode one content block. A block of an unknown type or form becomes ir.Native, which holds it
+    unchanged.
+    """
     kind = value.get("type")
     if kind == "text" and len(value) == 2 and type(text := value.get("text")) is str:
         return ir.Text(text)

@@ -81,7 +81,7 @@ def _shown(turn: str) -> str:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request, as the same request for Messages."""
+    """Decode a checked request. The result is that of the request for Messages which asks the same."""
     return MESSAGES.request.decode(WireRequest("chat", _as_messages(wire.body)))
 
 

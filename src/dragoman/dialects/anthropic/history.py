@@ -216,7 +216,9 @@ class _Writer(msgspec.Struct):
         restore({}, message.extra, self.report, where)
 
     def trim(self, last: int) -> None:
-        """Remove white space at the end of the last message if it is the assistant's. last: its IR index."""
+        """Remove white space at the end of the last message if it is the assistant's. last: the index of the
+        last message in the IR, for the report.
+        """
         if not self.messages or self.messages[-1]["role"] != "assistant":
             return
         message = self.messages[-1]

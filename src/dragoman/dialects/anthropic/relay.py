@@ -107,7 +107,8 @@ class AnthropicStreamRelay:
         self._stopped = False
 
     def feed(self, frame: bytes) -> bytes:
-        """The event for the client, for the data of a provider's event (empty for `[DONE]`).
+        """The bytes of the event for the client. frame: the data of the provider's event; for `[DONE]` the
+        client gets nothing.
 
         Raises RequestFailed for an error or a second message, WireError for unreadable data.
         """

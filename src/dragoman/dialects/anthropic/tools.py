@@ -199,5 +199,5 @@ def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -
 
 
 def is_forced(choice: ir.ToolChoice | None, target: Target) -> bool:
-    """Whether the choice forces a tool call, and the model accepts that."""
+    """Whether the choice forces a tool call, and it is not known that the model refuses a forced one."""
     return choice is not None and choice.mode in {"any", "tool"} and target.facts.forced_tool is not False

@@ -135,8 +135,8 @@ class ChatStreamRelay:
         """As `relay.PassesRuns` states it: the events that differ from an earlier one only in their text."""
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes to send for one frame; b"": none. Raises RequestFailed for an error in the stream,
-        WireError for a frame that is not a chunk, or for too many choices.
+        """The bytes for the client, for one frame; b"" = the client gets none. Raises RequestFailed for an
+        error in the stream, WireError for a frame that is not a chunk, or for too many choices.
         """
         if self._template.known and type(frame) is not ErrorFrame:
             sent = self._template.relayed(frame)

@@ -1,5 +1,5 @@
-"""Requests with `input`: Responses requests with chat's `stream_options`, and with tools in the form of
-either API.
+"""Requests with `input`: like requests for Responses, but with chat's `stream_options`, and with tools in the
+form of Responses or of chat.
 """
 
 from __future__ import annotations

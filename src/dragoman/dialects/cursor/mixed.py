@@ -188,7 +188,9 @@ def _chat(wire: WireRequest) -> WireRequest:
 
 
 def _tool(tool: Any) -> Any:
-    """A tool in chat's form; the same object if it has that form already, or an unknown one."""
+    """A tool, rewritten in chat's form. The same object is returned if it has that form already, or an
+    unknown form.
+    """
     if type(tool) is not dict or type(tool.get("name")) is not str:
         return tool
     kind = tool.get("type")
@@ -208,7 +210,9 @@ def _tool(tool: Any) -> Any:
 
 
 def _choice(choice: Any) -> Any:
-    """A tool choice in chat's form; the same object if it has that form already, or an unknown one."""
+    """A tool choice, rewritten in chat's form. The same object is returned if it has that form already, or an
+    unknown form.
+    """
     if type(choice) is not dict:
         return choice
     kind, name = choice.get("type"), choice.get("name")
@@ -227,7 +231,9 @@ def _choice(choice: Any) -> Any:
 
 
 def _message(message: Any) -> Any:
-    """A message in chat's form; the same object if it has that form already, or an unknown one."""
+    """A message, rewritten in chat's form. The same object is returned if it has that form already, or an
+    unknown form.
+    """
     if type(message) is not dict or type(content := message.get("content")) is not list:
         return message
     if not content and message.get("role") == "assistant" and message.get("tool_calls"):

@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Patches:
-    """The arguments of one call while they arrive."""
+    """The arguments of one tool call, which arrive in pieces."""
 
     __slots__ = ("_arguments", "_going_on", "_place", "_words")
 

@@ -22,7 +22,9 @@ _USUAL: Final = str.maketrans("-_", "+/")
 
 
 def read_signature(signature: str) -> Sealed:
-    """The seal that a signature holds: that of the origin in its tag, or Google's if it has no valid tag."""
+    """The seal (a value that only its provider can read) that a signature holds. A tag in the signature names
+    this provider; if there is no valid tag, it is Google.
+    """
     if not signature.startswith(_TAGGED):
         return Sealed(NAME, signature)
     padded = signature.translate(_USUAL) + "=" * (-len(signature) % 4)
@@ -34,5 +36,7 @@ def read_signature(signature: str) -> Sealed:
 
 
 def write_signature(sealed: Sealed) -> str:
-    """The signature for a seal: Google's unchanged, that of another origin tagged and in base64."""
+    """The signature for a seal (a value that only its provider can read): Google's seal unchanged, that of
+    another provider with a tag, in base64.
+    """
     return sealed.data if sealed.origin == NAME else b64encode(tag_seal(sealed).encode()).decode()
