@@ -146,10 +146,11 @@ def _options(body: dict[str, Any]) -> dict[str, Any]:
     """The options of one request that are not null. An option stands in `embedContentConfig` or beside
     `content`; if it stands in both, the value in `embedContentConfig` counts.
     """
-    merged = {**body, **spelled(body.get(_CONFIG) or {})}
+    stated = (body, spelled(body.get(_CONFIG) or {}))
     return {
         key: value
-        for key, value in merged.items()
+        for members in stated
+        for key, value in members.items()
         if value is not None and key not in {"model", "content", _CONFIG}
     }
 
