@@ -42,6 +42,7 @@ class _Keeping:
             await self._gateway.start()
             gc.collect()
             gc.freeze()  # the objects that exist now stay: the garbage collector need not look through them
+            gc.set_threshold(10_000, 20, 20)  # a start sets one that is far too large for what follows
             loop.add_reader(self._orders, self._obey)
             ready()
             await self._stopped.wait()
