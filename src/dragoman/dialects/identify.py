@@ -43,7 +43,9 @@ class Identify:
         return (event,)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The response with a unique id for every call of a client's tool, except a `function_call`."""
+        """The response, in which every call of a client's tool has a unique id. Calls in OpenAI's older form
+        (`function_call`) stay as they are: they have no ids.
+        """
         changed = False
         candidates: list[ir.Candidate] = []
         for candidate in response.candidates:

@@ -25,7 +25,9 @@ NO_ID: Final = "null"
 
 
 def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
-    """Decode an entry of `tool_calls`. position: in the list; an `index` equal to it, or 0, is dropped."""
+    """Decode an entry of `tool_calls`. position: its position in the list. The entry's own `index` is dropped
+    if it is 0 or equal to the position.
+    """
     call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
     function = an_object(call.get("function"), "tool_calls[].function")
     name, stated = function.get("name"), call.get("id")
@@ -51,10 +53,10 @@ def arguments_text(arguments: Any) -> str:
 
 
 def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """The call as an entry of `tool_calls`. stated: its id; None: written without one.
+    """The call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
 
-    In a response, the text of a free-text call becomes an argument. In a history such a call, which `emulate`
-    has normally replaced, raises WireError.
+    In a response, the text of a free-text call (kind "custom") becomes an argument. In a request's history
+    such a call raises WireError; normally `emulate` has replaced it before.
     """
     arguments = block.arguments if draft.own or block.arguments else "{}"
     if block.kind == "custom":

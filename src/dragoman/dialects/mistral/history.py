@@ -103,7 +103,9 @@ class _OwnHistory:
         restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
-        """Append a message. parts: the content is a list, even for one text, which else is a string."""
+        """Append a message. parts: True = the content is always a list of chunks; otherwise the content of a
+        single text is a string. where: the IR path of `blocks`.
+        """
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
             if lone.cache is not None or lone.extra is not None or lone.citations:
@@ -167,7 +169,9 @@ class _History(_OwnHistory):
     __slots__ = ()
 
     def write_turn(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`, unless it is empty; report how it was repaired."""
+        """Encode one message and append it to `out`, unless it is empty. The report gets the repairs in the
+        message.
+        """
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -201,7 +205,9 @@ class _History(_OwnHistory):
             self.draft.report.add(f"messages[{len(self.out) - 1}].prefix", reason)
 
     def _system(self, piece: Piece, role: str) -> None:
-        """Append a message of system text, unless it is empty. role: "user" if it is now the user's."""
+        """Append a message of system text, unless it is empty. role: the role to write: "system", or "user"
+        if a repair has turned the text into the user's.
+        """
         report, where = self.draft.report, f"messages[{piece.index}]"
         prefix = where + ".blocks" if piece.index >= 0 else "system"
         self.say("user" if role == "user" else "system", tuple(piece.blocks), prefix)

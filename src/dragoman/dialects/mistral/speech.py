@@ -1,8 +1,8 @@
 """Speech by Mistral as a provider: POST /audio/speech, OpenAI's path with other members.
 
 Specification: https://docs.mistral.ai/api/#tag/audio.speech, read in the form of the client mistralai 3.7.0.
-The audio comes inside JSON. Mistral's "pcm" has 32-bit floats, OpenAI's 16-bit integers: for these the
-gateway asks for a WAV file and sends its samples.
+The audio comes inside JSON. In the format "pcm", Mistral's samples are 32-bit floats, but OpenAI's are 16-bit
+integers. So when a client wants "pcm", the gateway asks Mistral for a WAV file and sends the samples in it.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ class _History:
                 self.out[-1][member] = value
 
     def write(self, turn: Turn) -> None:
-        """Encode one message of another dialect's repaired history; tell the report how it was repaired."""
+        """Encode one message of another dialect's history, after its repair. The report gets the repairs."""
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -176,8 +176,10 @@ class _History:
         return result_text(texts, block, draft, where)
 
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
-        """Append a message with the blocks' text and media; other blocks are lost. blocks: each with its path
-        in the IR. Raises WireError for a video, and for an image or audio without data.
+        """Append a message with the text and the media of these blocks. Other blocks are reported as lost.
+
+        blocks: pairs of a block and its path in the IR. Raises WireError for a video, and for an image or
+        audio without data.
         """
         draft = self.draft
         texts: list[str] = []
@@ -230,7 +232,9 @@ def _document(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def reads(_: ir.Media) -> bool:
-    """Whether the provider can read a medium by its URL: never, Ollama downloads nothing."""
+    """Whether the provider can read this medium by its URL. It never can, because Ollama
+    downloads nothing.
+    """
     return False
 
 

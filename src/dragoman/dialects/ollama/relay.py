@@ -95,7 +95,9 @@ class OllamaStreamRelay:
         return line(self._rename(frame))
 
     def _see(self, frame: bytes) -> None:
-        """Set `content`, `usage`, `done`. Raises RequestFailed for an error, WireError for a broken line."""
+        """Decode a line, and set `content`, `usage` and `done` by it. Raises RequestFailed for a line with an
+        error, WireError for a line that cannot be parsed.
+        """
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
         try:

@@ -32,10 +32,11 @@ _STARTED: Final = ir.Start(NAME)
 
 
 class _Out:
-    """One block while it is sent: text, refusals and thinking in deltas, any other block whole at its end.
+    """One block of the response while it is sent. Text, refusals and thinking are sent in deltas, any other
+    block is sent whole at its end.
 
-    fold: the content so far of a block that is sent whole. said: whether text was sent. parts: the number of
-    begun summary parts of thinking. cites: the number of citations reported as lost.
+    fold: collects the content of a block that is sent whole. said: whether text of the block was sent. parts:
+    how many summary parts of thinking have begun. cites: how many of its citations were reported as lost.
     """
 
     __slots__ = ("block", "cites", "fold", "head", "parts", "said", "where")
@@ -125,7 +126,9 @@ class OllamaEncoder(EventEncoder):
         return self._whole(out, block)
 
     def _whole(self, out: _Out, block: Any) -> bytes:
-        """The line with the text that stands in the block itself, not in deltas; b"" without text."""
+        """The line with the text that `block` itself holds, because it did not come in deltas; b"" if it
+        holds none.
+        """
         if isinstance(block, ir.Thinking):
             out.parts = max(len(block.summary), out.parts)
             text = block.text or "\n\n".join(block.summary)
@@ -133,7 +136,7 @@ class OllamaEncoder(EventEncoder):
         return self._words(out, block.text, block.logprobs) if block.text or block.logprobs else b""
 
     def _cited(self, out: _Out, block: ir.Block) -> None:
-        """Report those citations of a block as lost that were not reported before."""
+        """Report the citations of a block as lost, except those that were already reported."""
         for index in range(out.cites, len(getattr(block, "citations", ()))):
             lose_source(self._draft, f"{out.where}.citations[{index}]")
             out.cites += 1
@@ -151,7 +154,7 @@ class OllamaEncoder(EventEncoder):
         return self._words(out, event.text)
 
     def _piece(self, event: ir.ArgsDelta | ir.MediaDelta) -> bytes:
-        """Collect a delta of a block that is sent whole."""
+        """Collect a delta of a block that is sent whole at its end. Always returns b""."""
         if (grown := self._outs[event.index].fold) is not None:
             grown.add(msgspec.structs.replace(event, index=0))
         return b""

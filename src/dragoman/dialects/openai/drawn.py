@@ -85,7 +85,9 @@ def _picture(wire: _Picture, index: int) -> ir.Picture:
 
 
 def decode_usage(wire: Any) -> ir.Usage | None:
-    """The counts in `usage` (wire), named as in the image API or as in chat; None if it is no object."""
+    """The token counts in `usage` (`wire`), whose members have the image API's names or chat's. None = `wire`
+    is no object.
+    """
     if not isinstance(wire, dict):
         return None
     chat = "prompt_tokens" in wire
@@ -122,7 +124,9 @@ def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
 
 
 def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
-    """The members of `_DESCRIBED` that the provider stated; values not allowed there are reported as lost."""
+    """The members of `_DESCRIBED` (such as size and quality) that the provider stated. A value that OpenAI's
+    API does not allow there is reported as lost.
+    """
     known: dict[str, Any] = {}
     for member, value in (response.told or {}).items():
         if isinstance(value, str) and value in _DESCRIBED.get(member, ()):
@@ -133,7 +137,10 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
 
 
 def _encode_picture(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
-    """An image as requested: base64, or a data URL. Without data its URL: a loss if base64 is requested."""
+    """An image in the form that the client asked for: as base64, or as a URL, which is then a data URL.
+
+    If the provider sent only a URL, the image has this URL. That is a loss if the client asked for base64.
+    """
     shown: dict[str, Any] = {}
     if picture.prompt is not None:
         shown["revised_prompt"] = picture.prompt
@@ -173,7 +180,9 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:
-    """Usage in OpenAI's form; None if it states nothing. Without images in the request, all input is text."""
+    """Usage in OpenAI's form; None = the provider stated no counts. If the request holds no images, all input
+    tokens count as text, unless the provider said otherwise.
+    """
     if usage is None:
         return None
     rest: dict[str, Any] = (usage.extra or {}).get(NAME, {})

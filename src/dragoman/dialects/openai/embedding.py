@@ -77,7 +77,9 @@ def check(request: WireRequest) -> None:
 
 
 def check_input(value: Any, path: str) -> None:
-    """Accept a text, a list of texts, a list of token ids, or a list of such lists. A text may be empty."""
+    """Raise WireError unless the value is a text, a list of texts, a list of token ids, or a list of such
+    lists. A text may be empty.
+    """
     check_texts(value, path, 0)
 
 
@@ -91,7 +93,9 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
-    """The inputs, and "one" if the value was a single input, None if it was a list of inputs."""
+    """(the inputs, form). The form is "one" if the value was a single input, and None if it was a list of
+    inputs.
+    """
     if isinstance(value, str):
         return (value,), "one"
     if isinstance(value[0], int):
@@ -100,8 +104,10 @@ def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
 
 
 def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
-    """The value of `input`: token ids only if the upstream's `model` has those of the requested model, else
-    texts. Raises WireError for texts mixed with token ids, and for ids that cannot be converted to text.
+    """The value of `input`. Inputs that are token ids stay token ids only if the upstream's model (`model`)
+    has the requested model's vocabulary; otherwise they are converted to texts.
+
+    Raises WireError for texts mixed with token ids, and for token ids that cannot be converted.
     """
     own = reads_tokens(model, request.model)
     if own and any(isinstance(item, ir.Tokens) for item in request.inputs):
@@ -149,7 +155,9 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
-    """Whether a vendor accepts the request unchanged: texts, or token ids of its own model."""
+    """Whether a vendor accepts the request unchanged: its inputs are texts, or token ids of the vendor's
+    `model`.
+    """
     inputs = wire.body["input"]
     is_text = isinstance(inputs, str) or isinstance(inputs[0], str)
     return is_text or reads_tokens(model, model_of(wire))

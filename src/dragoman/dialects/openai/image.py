@@ -287,8 +287,11 @@ class ImageRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The client's response and its usage; None if no image is in the form that the client stated (URL or
-        base64). Raises RequestFailed for an error inside a 200, WireError without `data`.
+        """(the response for the client, its usage). Returns None if the client asked for URLs or for base64
+        and no image has this form; then the response must be translated. model: the model's name for the
+        client, None = unchanged.
+
+        Raises RequestFailed for an error inside a 200, WireError without `data`.
         """
         head: dict[str, Any] = decode_head(answer.data)
         if "data" not in head:

@@ -2,9 +2,11 @@
 
 Specifications: https://docs.cohere.com/v2/reference/rerank, https://api.jina.ai/redoc#tag/rerank. Jina
 returns documents by default (`return_documents`); Cohere's second version accepts only texts and bills search
-units. A response here has the members of both and the provider's own. Voyage has other names for `top_n` and
-`results`: https://docs.voyageai.com/reference/reranker-api. A request with its `top_k` gets a response in its
-form, unless it has `top_n` too. `Quirks.ranking` selects the form of the request to a vendor.
+units. A response to a client has the members of both, and the provider's own members.
+
+Voyage has `top_k` for `top_n` and `data` for `results`: https://docs.voyageai.com/reference/reranker-api. A
+client that writes `top_k`, and no `top_n`, gets its response in Voyage's form. `Quirks.ranking` says which
+form a vendor's requests have.
 """
 
 from __future__ import annotations
@@ -160,7 +162,9 @@ def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
 
 
 def _text(document: str | dict[str, Any], index: int) -> str:
-    """The text of a document, for vendors that accept only texts. Raises WireError for another object."""
+    """A document as one text, for vendors that accept only texts. Raises WireError for an object that cannot
+    be written as a text. index: the document's position, for the error.
+    """
     if isinstance(document, str):
         return document
     text = document.get("text")

@@ -178,7 +178,9 @@ def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.Speech
 
 
 def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> None:
-    """Report as lost an audio format that is not the requested one, or "pcm" of another rate than `RATE`."""
+    """Report as lost that the audio is not in the requested format, or that it is "pcm" with another sample
+    rate than OpenAI's (`RATE`).
+    """
     wished = reply.request.output
     if wished is not None and response.output != wished:
         reply.report.lose(
@@ -206,7 +208,9 @@ def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRe
 
 
 def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, model: str) -> ir.SpeechResponse:
-    """The only one of `answers`; if it has no usage, the tokens of the request's text are estimated."""
+    """The response, of which there is exactly one in `answers`. If it states no usage, the tokens of the
+    request's text are estimated. model: the model whose vocabulary is used for this.
+    """
     (response,) = answers
     if response.usage is not None:
         return response
