@@ -186,7 +186,9 @@ def _functions(value: Any, path: str) -> None:
 
 
 def _unique(name: str, names: set[str], path: str, index: int, member: str) -> None:
-    """Add a tool's name to `names`; reject one that is there already. For the paths see `check_function`."""
+    """Add a tool's name to `names`; raise WireError if another tool of the request has this name. The path
+    for the error is made from `path`, `index` and `member`, as in `check_function`.
+    """
     if name in names:
         path = f"{path}[{index}]{member}.name"
         raise WireError(f"Invalid '{path}': there is another tool named '{name}'.", path, "invalid_value")

@@ -19,8 +19,11 @@ replace = msgspec.structs.replace
 
 
 def as_tools(request: ir.Request, report: Report) -> ir.Request:
-    """The request with its functions, the choice and the history as tools; reports the changes. If it has
-    functions, `parallel` becomes False: their clients read only one call.
+    """The request with tools in place of OpenAI's older functions: in the list of tools, in the tool choice
+    and in the history. The report gets the changes.
+
+    If the request offers functions, `parallel` becomes False, because clients with functions read only one
+    call.
     """
     fields: dict[str, Any] = {}
     forms = dict(request.forms or {})
@@ -39,7 +42,9 @@ def as_tools(request: ir.Request, report: Report) -> ir.Request:
 
 
 class _History:
-    """Converts a history to tools. _open: the ids of calls without a result, by function name."""
+    """Converts function calls and results in a history to tool calls and results. _open: function name -> the
+    ids of its calls that have no result yet.
+    """
 
     def __init__(self, report: Report) -> None:
         self._report = report

@@ -95,7 +95,9 @@ _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 
 
 def _plain(where: str) -> str:
-    """The IR path without `sampling`, `output`, `reasoning` or `cache` before it: the member's path."""
+    """The IR path without its first word, if this is `sampling`, `output`, `reasoning` or `cache`. The rest
+    is the path of the member: `sampling.top_p` becomes `top_p`.
+    """
     head, dot, rest = where.partition(".")
     return rest if dot and (head == "sampling" or head in _LEFTOVERS) else where
 
@@ -135,7 +137,7 @@ def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
 
 
 def _said(message: dict[str, Any], position: int) -> str:
-    """The path, in an assistant message, that its block at `position` was decoded from by `decode_answer`."""
+    """The JSON path, inside an assistant message, from which `decode_answer` made the block at `position`."""
     thoughts = thinking_members(message)
     if position < len(thoughts):
         return thoughts[position]
@@ -163,7 +165,9 @@ _LISTS: Final = frozenset({"images", "tool_calls"})
 
 
 def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
-    """The JSON path of the field `rest` of the object at `base`, or the nearest path; `fallback` if none."""
+    """The JSON path of a field (`rest`, such as ".name") of the object at `base`. If the body has no such
+    member, the nearest path that the body has; `fallback` if it has none of them.
+    """
     inner, _, field = rest.rpartition(".")
     for member in _IN_BLOCK.get(field, ()):
         if has(body, path := f"{base}{inner}.{member}"):
@@ -172,7 +176,9 @@ def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
 
 
 def _tool(body: dict[str, Any], index: int, rest: str) -> str:
-    """The path of the tool at `index` or of its field `rest`; the web search comes after all other tools."""
+    """The JSON path of the tool at `index`, or of its field `rest` ("" = the tool itself). An index after the
+    last tool means the web search, which the IR puts after all other tools.
+    """
     member = "tools" if body.get("tools") is not None else "functions"
     if index >= len(body.get(member) or ()):
         option = rest.removeprefix("options.")

@@ -106,7 +106,9 @@ def _cite(sources: tuple[ir.Citation, ...], blocks: list[ir.Block]) -> None:
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Add the log probabilities to the text and refusal in `blocks`; False if not all could be added."""
+    """Add the log probabilities to the text and the refusal in `blocks`. Returns whether all
+    could be added.
+    """
     if type(logprobs) is not dict or not logprobs.keys() <= _LOGPROBS:
         return False
     for member, kind in (("content", ir.Text), ("refusal", ir.Refusal)):
@@ -137,13 +139,18 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def legacy(reply: Reply) -> bool:
-    """Whether the client's request has the older `functions`, and so expects a `function_call`."""
+    """Whether the client's request uses the older `functions`. Such a client expects `function_call` in the
+    response, not `tool_calls`.
+    """
     request = reply.request
     return request.dialect == NAME and (request.forms or {}).get("tools") == "functions"
 
 
 def mint(reply: Reply, candidate: int, position: int) -> str:
-    """The id for a tool call without one, the same each time. position: the call's, in its candidate."""
+    """Make the id for a tool call that has none. The same call of the same response always gets the same id.
+
+    candidate: the candidate's index. position: the call's position in this candidate.
+    """
     return f"call_{reply.id.rpartition('-')[2]}_{candidate}_{position}"
 
 

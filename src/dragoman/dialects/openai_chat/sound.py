@@ -30,8 +30,8 @@ _UNIT_OF_TEXT: Final = 8
 
 
 class Voice(NamedTuple):
-    """For a candidate's audio: id and expiry date (Unix seconds) if the upstream states none, and the format
-    that the client requested, if any.
+    """What the gateway states about a candidate's audio. id, expires (Unix seconds): used if the upstream
+    states none. format: the audio format that the client asked for; None = it asked for none.
     """
 
     id: str
@@ -40,7 +40,7 @@ class Voice(NamedTuple):
 
 
 def voice_of(reply: Reply, candidate: int) -> Voice:
-    """The `Voice` of one candidate; its id is the same each time the response is written."""
+    """The `Voice` of one candidate (its index). For the same response it always has the same id."""
     output = reply.request.output
     audio = output.audio if output is not None else None
     return Voice(
@@ -51,7 +51,9 @@ def voice_of(reply: Reply, candidate: int) -> Voice:
 
 
 def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
-    """Whether a response can hold an audio block; one by URL or file id cannot, and is reported as lost."""
+    """Whether a response can hold this audio block. It cannot if the block has only a URL or a file id
+    instead of data; then the block is reported as lost.
+    """
     if block.data is None and (block.url is not None or block.file is not None):
         draft.report.lose(where, "a response can contain audio only as data")
         return False
@@ -70,7 +72,10 @@ VOICE: Final = "alloy"
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
-    """Complete `body`, another dialect's request for audio, by text output, a known voice and a format."""
+    """Complete another dialect's request for audio (`body`). OpenAI requires that text is requested together
+    with audio, and a voice and a format; what is missing is added. A voice that OpenAI does not have is
+    replaced.
+    """
     report = draft.report
     if "text" not in body["modalities"]:
         body["modalities"] = ["text", *body["modalities"]]
@@ -91,7 +96,10 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
 
 
 def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) -> dict[str, Any]:
-    """The `audio` member of a whole message. sounds: its audio blocks, at least one, with their IR paths."""
+    """The `audio` member of a whole message. sounds: the audio blocks, at least one, each with its IR path.
+
+    Samples of the same type are joined into one audio. Other blocks after the first are reported as lost.
+    """
     first, where = sounds[0]
     one = [(first, where)]
     for block, place in sounds[1:]:
@@ -124,7 +132,12 @@ def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
 
 
 def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: str) -> str:
-    """Base64 audio (`data`, of type `mime`) in the requested format, else, reported, as WAV or unchanged."""
+    """The audio (`data` in base64, of the media type `mime`) for the client.
+
+    Raw samples stay as they are if the client asked for "pcm16"; otherwise they become a WAV file, and any
+    other wish is reported as lost. Audio that is no raw samples is not changed; a difference from the wish is
+    reported.
+    """
     asked = voice.format
     pcm = pcm_of(mime)
     if pcm is None or asked == _SAMPLES:
@@ -172,7 +185,9 @@ class Spoken:
         self._sent: dict[str, bool] = {}  # blocks of this audio, and whether samples were sent
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The `audio` member for a block that opens; {} if it is lost: by URL, by id, or of another type."""
+        """The `audio` member for a block that opens. {} if the block is lost: it has only a URL or an id, or
+        its type differs from that of the audio before it.
+        """
         if self._draft.own:
             audio = stated(block.data, block.transcript, block.expires, block.id)
             restore(audio, block.extra, self._draft.report, where)
@@ -191,7 +206,7 @@ class Spoken:
         return audio
 
     def more(self, where: str, event: ir.MediaDelta) -> dict[str, Any]:
-        """The `audio` member for a delta of the block at `where`; {} if that block is lost."""
+        """The `audio` member for a delta of the block at `where` (IR path). {} if that block is lost."""
         if self._draft.own:
             return stated(event.data, event.transcript, event.expires)
         if where not in self._sent:
@@ -200,21 +215,27 @@ class Spoken:
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """The `audio` member with what only a closing event (`final`) contains; {} for own or lost audio."""
+        """The `audio` member for what only the closing event (`final`) of the block holds. {} if the block is
+        lost or belongs to a response of this dialect.
+        """
         if where not in self._sent:
             return {}
         sent = self._sent[where]
         return self._add(None if sent else final.data, None if sent else final.transcript, final.expires)
 
     def end(self) -> dict[str, Any]:
-        """The candidate's last `audio` member: remaining samples, expiry date; {} for own audio or none."""
+        """The last `audio` member of the candidate, with the remaining samples and the expiry date. {} if
+        there was no audio, or if the response came in this dialect.
+        """
         if not self._sent:
             return {}
         rest = self._joined.close()
         return {"data": rest, "expires_at": self._expires} if rest else {"expires_at": self._expires}
 
     def _begin(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The first `audio` member: the id, which is sent only once, and what the block states."""
+        """The first `audio` member of the candidate: the id, which only this member has, and what the block
+        holds.
+        """
         self._mime = block.mime
         asked = self._voice.format
         if asked not in {None, _SAMPLES}:
@@ -237,16 +258,19 @@ class Spoken:
 def stated(
     data: str | None, transcript: str | None, expires: int | None, name: str | None = None
 ) -> dict[str, Any]:
-    """An `audio` member of the values that are not None. name: the audio's id."""
+    """An `audio` member with those of these values that are not None. name: the audio's id. expires: Unix
+    seconds.
+    """
     members = {"id": name, "data": data, "transcript": transcript, "expires_at": expires}
     return {key: value for key, value in members.items() if value is not None}
 
 
 class Joined:
-    """Joins base64 pieces that are cut anywhere or padded, into pieces that decode alone and joined together.
+    """Makes base64 that any client can read from base64 pieces that end anywhere or have padding.
 
-    Clients do both, and some play each piece at once. So every piece but the last holds whole samples of two
-    bytes and has no padding. Invalid base64 is passed on unchanged.
+    Some clients join the pieces and decode the whole; others decode each piece, and play it at once. So every
+    piece that this class returns, except the last, holds whole samples of two bytes and has no padding.
+    Base64 that is invalid is passed on unchanged.
     """
 
     __slots__ = ("_bytes", "_text")

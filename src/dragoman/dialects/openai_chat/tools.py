@@ -25,7 +25,9 @@ _SEARCH: Final = "web_search_options"
 
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
-    """The request's tools: `tools` or the older `functions`, and web search; None without these members."""
+    """The request's tools: `tools`, or the older `functions`, and after them the web search. None = the
+    request has none of these members.
+    """
     tools: list[ir.Tool] = []
     if (wire := body.get("tools")) is not None:
         tools.extend([_tool(tool) for tool in wire])
@@ -73,7 +75,9 @@ def _function(function: dict[str, Any], extra: ir.Extra, mark: ir.CacheMark | No
 
 
 def _decode_format(format: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The `format` of a free-text tool, a grammar made flat as in the IR: {type, syntax, definition}."""
+    """The `format` of a free-text tool as in the IR, where a grammar is flat: {type, syntax, definition}.
+    None = the tool states no format.
+    """
     if format is not None and format.get("type") == "grammar" and format.keys() == {"type", "grammar"}:
         return {"type": "grammar", **format["grammar"]}
     return format
@@ -129,7 +133,9 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
-    """The tool names in `allowed_tools`; None without any, or if one is no function or free-text tool."""
+    """The tool names in `allowed_tools`. None if there are none, or if one of the tools is neither a function
+    nor a free-text tool.
+    """
     names: list[str] = []
     for tool in allowed["tools"]:
         inner = tool.get(tool.get("type")) if tool.keys() <= {"type", "function", "custom"} else None
@@ -261,7 +267,7 @@ def _named(name: str, kind: str) -> dict[str, Any]:
 
 
 def _names(tools: Sequence[ir.Tool]) -> dict[str, str]:
-    """The kinds ("function", "custom") of the tools that the client runs, by tool name."""
+    """Tool name -> kind ("function" or "custom" = free text), for the tools that the client runs."""
     return {tool.name: tool.kind for tool in tools if isinstance(tool, ir.Function)}
 
 

@@ -98,9 +98,11 @@ def portable(wire: WireRequest) -> None:
 
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
-    """The requests, each for one answer, that replace a request with several prompts at a provider of another
-    protocol, in the order of the choices; empty for a single prompt and for token ids. Raises WireError for
-    more answers than `_MOST_ANSWERS`.
+    """Split a request with several prompts into requests with one prompt and one answer each, for a provider
+    of another protocol. They have the order of the choices. The result is empty if the request has only one
+    prompt, or prompts of token ids.
+
+    Raises WireError if there would be more than `_MOST_ANSWERS` requests.
     """
     prompts = _prompts(request)
     times = request.sampling.n or 1
@@ -158,8 +160,8 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def prompt_of(request: ir.Request, candidate: int = 0) -> str:
-    """The text of the prompt that the choice with index `candidate` continues; "" for token ids, and for an
-    index beyond the prompts.
+    """The text of the prompt that one choice of the response continues. candidate: the index of this choice.
+    "" for a prompt of token ids, and for an index to which no prompt belongs.
     """
     if prompts := _prompts(request):
         place = candidate // (request.sampling.n or 1)
@@ -169,7 +171,9 @@ def prompt_of(request: ir.Request, candidate: int = 0) -> str:
 
 
 def echoed(request: ir.Request, candidate: int = 0) -> str:
-    """The prompt if the client wants a choice to repeat it (`echo`), for upstreams that cannot; else ""."""
+    """The prompt that the gateway must put before a choice, because the client wants it repeated (`echo`) and
+    the upstream cannot do this; "" if the client does not want it. candidate: the index of the choice.
+    """
     wanted = request.dialect == NAME and (request.forms or {}).get("echo") == "true"
     return prompt_of(request, candidate) if wanted else ""
 
@@ -206,8 +210,11 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _free_tokens(prompt: str, facts: Facts) -> int:
-    """`max_tokens` for a request without one: the model's limit, else `_ENOUGH`, but at most what the prompt
-    leaves of a known window. The prompt counts as a token for each byte, but as at most 3/4 of the window.
+    """The value of `max_tokens` for a request that states none: the model's limit or, if it is unknown,
+    `_ENOUGH`.
+
+    If the model's context window is known, the value is lowered to what the prompt leaves of the window. For
+    this, each byte of the prompt counts as one token, but the whole prompt as at most 3/4 of the window.
     """
     most = facts.max_output or _ENOUGH
     if facts.context is None:

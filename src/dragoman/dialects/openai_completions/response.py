@@ -122,8 +122,11 @@ def _text(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The id for the client: `stated`; the gateway's if that is None, and for a response of another dialect
-    (not `own`) if the gateway's begins with `cmpl-`.
+    """The response id for the client: the upstream's id (`stated`). If the upstream stated none, it is the
+    gateway's.
+
+    If the upstream speaks another dialect (not `own`), and the gateway's id begins with `cmpl-`, it is also
+    the gateway's: the client then gets an id in the usual form.
     """
     if stated is None:
         return reply.id
@@ -141,8 +144,9 @@ def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
 
 
 def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report what is not written of a block: a whole block unless it is text or a refusal (which becomes
-    text), citations, foreign leftovers, and the seal, which the gateway keeps.
+    """Report what is not written of a block. Text and refusals are written as text, without citations and
+    leftovers of another dialect; blocks of any other kind are lost. A seal is not written either: the gateway
+    keeps it.
     """
     report = draft.report
     if isinstance(block, ir.Text):

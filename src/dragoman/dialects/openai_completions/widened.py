@@ -1,4 +1,6 @@
-"""Removes, for the check, what OpenAI rejects but other servers accept: long `stop`, `max_tokens` below 1."""
+"""Removes, before OpenAI's checks, values that OpenAI rejects but other servers accept: a `stop` with too
+many entries, and a `max_tokens` below 1.
+"""
 
 from __future__ import annotations
 
