@@ -5,13 +5,13 @@ https://github.com/openai/openai-openapi; for vendors, recorded traffic and thei
 
 Canonical form: a body that is decoded and encoded again differs from the original only in these points:
 - left out: most null members; empty lists of annotations, calls or reasoning details; in a whole message the
-  `index` of a call, if it equals the call's position; in a choice an empty `delta` and empty log probabilities;
+  `index` of a call, if it equals the call's position; in a choice an empty `delta`, empty log probabilities;
 - always written: an assistant's `content`, the type of a call (in answers its id, too), and what the
   specification requires of answers;
-- a percent-encoded data URL becomes base64; images that an assistant message sends back move to a user message,
-  unless the vendor accepts them (`Quirks.answer_images`);
-- in streams, `obfuscation` and a `message` beside `delta` are dropped, and an unknown member keeps only its last
-  value.
+- a percent-encoded data URL becomes base64; images that an assistant message sends back move to a user
+  message, unless the vendor accepts them (`Quirks.answer_images`);
+- in streams, `obfuscation` and a `message` beside `delta` are dropped, and an unknown member keeps only its
+  last value.
 
 What other dialects have and this one lacks, among others: the order of text and calls in one message (text
 comes first); seals in answers, except Gemini's on calls; calls of tools that the client did not run;
