@@ -1,8 +1,9 @@
 """Documented deviations of vendors from a dialect, as data.
 
-The default of a field is "as the specification says", unless its text says otherwise. It exists because some
-vendor needs it; the vendor's row in `providers/catalog.py` sets it with the page and the date it was read. A
-dialect's codec, `emulate`, `Quirks.relays`, the media fetch and the count read the fields.
+The default of each field is what the specification says, unless the field's text says otherwise. A field
+exists because some vendor deviates; this vendor's row in `providers/catalog.py` sets it, and states the page
+and the date on which the page was read. The fields are read by the dialect's codec, `emulate`,
+`Quirks.relays`, the download of media and the count of tokens.
 """
 
 from __future__ import annotations
@@ -125,8 +126,11 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
 
     def relays(self, body: Mapping[str, Any]) -> bool:
-        """Whether a body in the vendor's own dialect can be relayed, because no quirk requires the codec. A
-        field in `_BY_KEY` or `_LOOKED_FOR` requires it only for bodies that have what it is about.
+        """Whether a body can be relayed to this vendor, whose dialect it already has. It cannot if a quirk
+        requires that the codec rewrites it.
+
+        Most quirks require this for every body. A quirk in `_BY_KEY` or `_LOOKED_FOR` requires it only for a
+        body that has the member or the content with which the quirk deals.
         """
         if self._rewrites_all or not self._rewritten.isdisjoint(body) or self._rewrites_history(body):
             return False
@@ -146,9 +150,9 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
         """Whether a message of the history contains something that this vendor does not accept.
 
-        These are pictures of the assistant (in chat or Anthropic's protocol), calls in the form before
-        tools, and signatures on calls. Every relayed attempt runs this, so it looks once at each message and
-        each part.
+        That is: pictures in a message of the assistant (in chat's or Anthropic's protocol), calls in OpenAI's
+        older form (`function_call`), and signatures on calls. Every relayed attempt runs this, so it looks at
+        each message and each part only once.
         """
         messages = body.get("messages")
         if type(messages) is not list or not _may_have(messages, _ANSWERING):
@@ -197,7 +201,9 @@ _role = itemgetter("role")
 
 
 def _may_have(messages: list[Any], roles: frozenset[str]) -> bool:
-    """Whether a message may have one of these roles; False is certain."""
+    """Whether a message may have one of these roles. False = certainly none has; True = this is
+    not certain.
+    """
     try:
         return not roles.isdisjoint(map(_role, messages))
     except (KeyError, TypeError):  # one has no role, or is no object

@@ -65,14 +65,14 @@ _Several = Annotated[list[SchemaForm | bool], msgspec.Meta(min_length=1)] | Unse
 
 
 class ParametersForm(SchemaForm):
-    """The schema of a function's parameters: of an object."""
+    """The schema of a function's parameters; its root is an object."""
 
     type: Literal["object"] | UnsetType = UNSET
 
 
 class CommonForm(msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"dialect": "$schema"}):
-    """A JSON Schema of few keywords, as most are. It is recognised faster than a `SchemaForm`, since each
-    field of a type takes its time for each value, also where it is missing.
+    """A JSON Schema with few keywords, as most are. msgspec recognises it faster than a `SchemaForm`, because
+    each field of a type costs time, even if the schema has no such member.
     """
 
     type: _Type | Annotated[list[_Type], msgspec.Meta(min_length=1)] | UnsetType = UNSET
