@@ -60,9 +60,11 @@ class Report(msgspec.Struct, eq=False):
     """The (place, reason) pairs in `losses`."""
 
     def lose(self, where: str, reason: str, severity: Severity | None = None) -> None:
-        """Record that the value at `where` (IR path) is lost. The same path and reason count once.
+        """Record that the value at `where` (IR path) is lost. The same path with the same reason is recorded
+        only once.
 
-        severity: None = the field's own, which is the same for every dialect (`severity.FIELDS`).
+        severity: None = the usual severity of the field, which is the same for every dialect
+        (`severity.FIELDS`).
         """
         if severity is None:
             severity = of_field(where)

@@ -19,7 +19,9 @@ LONGEST: Final = 256
 
 
 class Named(NamedTuple):
-    """A model that a request names beside its own, and the place of the name: `models[1]`."""
+    """A model that a request names in addition to its own, and the place where the name stands, such as
+    `models[1]`.
+    """
 
     model: str
     place: str

@@ -94,10 +94,11 @@ class Tools:
         return (None, name) if space == name else said
 
     def names(self, pattern: str, *, grouped: bool) -> dict[Named, Named]:
-        """For every tool, declared or called, its (namespace, name) at the target; valid names stay the same.
+        """For every tool, declared or called: the client's (namespace, name) -> the (namespace, name) at the
+        target. A name that is valid there stays the same.
 
-        pattern: the regular expression that a whole name must match there. grouped: whether the target has
-        namespaces.
+        pattern: the regular expression that a whole name must match at the target. grouped: True = the target
+        has namespaces.
         """
         legal = compiled(pattern)
         every = {**self.declared, **self.called}
@@ -166,7 +167,7 @@ _LONGEST: Final = 256
 
 @lru_cache(maxsize=64)
 def compiled(text: str) -> re.Pattern[str]:
-    """A regular expression of names, compiled once."""
+    """A regular expression for names. The same text is compiled only once."""
     return re.compile(text)
 
 

@@ -33,7 +33,7 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class Outcome(Protocol):
-    """The attributes that the IR's responses of all operations have."""
+    """The attributes that the responses of all operations have in the IR."""
 
     @property
     def model(self) -> str | None:

@@ -105,7 +105,9 @@ def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: 
 
 
 def address_of(file: ir.File) -> str:
-    """The URL of a picture in a request, or a data URL with its bytes. Raises WireError for a file id."""
+    """The URL of a picture in a request. For a picture that is given as bytes, it is a data URL. Raises
+    WireError for a file id.
+    """
     if file.url is not None:
         return file.url
     kind, data = inline(file)
@@ -153,7 +155,9 @@ def _is_elsewhere(image: ir.File) -> bool:
 
 
 def wanted(response: ir.ImageResponse, request: ir.ImageRequest) -> Reading[ir.ImageResponse]:
-    """The pictures of a response that are given by URL although the client wants their bytes."""
+    """The pictures of a response that the gateway must download: the provider stated their URLs, but the
+    client wants their bytes.
+    """
     pictures = response.pictures
     if request.delivery != "b64_json" and not request.stream:
         return Reading((), lambda _: response)

@@ -138,12 +138,12 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
 
     @cached_property
     def _rewrites_all(self) -> bool:
-        """Whether a quirk requires the codec for every body."""
+        """Whether one of the vendor's quirks requires that the codec rewrites every body."""
         return bool(_need_codec(self) != _need_codec(STANDARD))
 
     @cached_property
     def _rewritten(self) -> frozenset[str]:
-        """Members of a body that the codec has to rewrite or to leave out."""
+        """The members which the codec must rewrite or leave out if a body has them."""
         odd = {key for field, key in _BY_KEY.items() if getattr(self, field) != getattr(STANDARD, field)}
         return self.refuses | odd | (frozenset() if self.functions else _FUNCTIONS)
 

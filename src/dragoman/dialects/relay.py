@@ -59,7 +59,9 @@ class StreamRelay(Protocol):
         """
 
     def close(self) -> bytes:
-        """The last bytes for the client, at the end of the stream. Raises RequestFailed if it broke off."""
+        """The last bytes for the client, at the end of the stream. Raises RequestFailed if the stream broke
+        off.
+        """
 
 
 class PassesRuns(Protocol):

@@ -38,7 +38,7 @@ def is_open_thought(item: Mapping[str, Any]) -> bool:
 
 
 def has_strange_id(item: Mapping[str, Any]) -> bool:
-    """Whether an item has an id that OpenAI refuses and that can be left out."""
+    """Whether an item has an id that OpenAI refuses, and is accepted without the id."""
     stated = item.get("id")
     if stated is None:
         return False

@@ -176,7 +176,7 @@ class _EmulatedCall:
 
 
 class _Unfenced:
-    """An open text block that the client gets without the code fence around it."""
+    """An open text block of the upstream. The client gets it without the code fence around the text."""
 
     __slots__ = ("_fence",)
 

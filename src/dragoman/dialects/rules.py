@@ -1,7 +1,8 @@
 """Rules that check the values in a client's body, with errors in OpenAI's words.
 
-A rule takes a value and its JSON path, and raises WireError for an invalid value. Paths of entries and
-members are made only where there are some, because rules run on every request.
+A rule is a function that takes a value and the value's JSON path, and raises WireError for an invalid value.
+Rules run on every request, so the paths of entries and members are only made if there are entries and
+members.
 """
 
 from __future__ import annotations
@@ -202,14 +203,14 @@ def short(text: str, limit: int, path: str) -> None:
 
 
 def an_address(value: Any, path: str) -> None:
-    """A rule: a string; if it is a data URL, its content must be valid."""
+    """A rule: the value is a string. If it is a data URL, the data must be valid."""
     a_string(value, path)
     if is_data_url(value) and (what := flaw(value)) is not None:
         _broken(path, "data URL", what)
 
 
 def in_base64(value: Any, path: str) -> None:
-    """A rule: a text that is base64."""
+    """A rule: the value is a text in base64."""
     if type(value) is not str:
         a_string(value, path)
     if (what := base64_flaw(value)) is not None:
@@ -217,7 +218,7 @@ def in_base64(value: Any, path: str) -> None:
 
 
 def data_or_address(value: Any, path: str) -> None:
-    """A rule: an HTTP URL, a data URL, or bare base64."""
+    """A rule: the value is an HTTP URL, a data URL, or bare base64."""
     a_string(value, path)
     if is_data_url(value):
         an_address(value, path)

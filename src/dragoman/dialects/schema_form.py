@@ -16,9 +16,11 @@ class SchemaForm(
     gc=False,
     rename={"defs": "$defs", "ref": "$ref", "not_": "not", "if_": "if", "else_": "else"},
 ):
-    """A JSON Schema. What `msgspec.convert` accepts has no `schema.mistake`; the reverse is not true.
+    """A JSON Schema. If `msgspec.convert` accepts a schema as this type, `schema.mistake` finds no mistake in
+    it; but not every schema without a mistake is accepted.
 
-    The common keywords come first, because a member is searched from the one before it.
+    The common keywords are the first fields, because msgspec searches for each member from the field before
+    it.
     """
 
     type: _Type | Annotated[list[_Type], msgspec.Meta(min_length=1)] | UnsetType = UNSET

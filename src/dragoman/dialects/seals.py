@@ -22,12 +22,16 @@ _ESCAPED: Final = str.maketrans({"%": "%25", ".": "%2E", _WITHHELD: "%21"})
 
 
 def tag_seal(sealed: Sealed, *, withheld: bool = False) -> str:
-    """A seal of another origin as a tagged text. withheld: the provider sent no words of the thinking."""
+    """Write a seal of another origin as a tagged text. withheld: True = the provider sent no words of the
+    thinking.
+    """
     return f"{TAG}{sealed.origin.translate(_ESCAPED)}{_WITHHELD * withheld}.{sealed.data}"
 
 
 def read_seal(text: str, dialect: str) -> Sealed:
-    """The seal in a text that a client sent back. dialect: the client's, the origin of an untagged text."""
+    """The seal in a text that a client sent back. dialect: the client's; it is the origin of a text without a
+    tag.
+    """
     if text.startswith(TAG):
         origin, dot, data = text[len(TAG) :].partition(".")
         if dot:

@@ -156,7 +156,7 @@ also the list of the known ones of these members.
 
 
 def of_field(place: str) -> Severity:
-    """The severity of losing the field of `ir.Request` with this IR path (`sampling.seed`)."""
+    """How severe it is to lose the field of `ir.Request` with this IR path, such as `sampling.seed`."""
     return FIELDS.get(place, "meaning")
 
 

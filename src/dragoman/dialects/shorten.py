@@ -22,7 +22,7 @@ from dragoman.tokens import Counter, ceiling
 
 
 class Counts(Protocol):
-    """Counts tokens: a `tokens.Counter`, or an object like it."""
+    """What counts the tokens: a `tokens.Counter`, or an object with the same methods."""
 
     def frame(self, request: ir.Request) -> int:
         """The tokens of everything in a request except the messages."""

@@ -1,4 +1,6 @@
-"""What the decoder (frames to events) and the encoder (events to bytes) of a chat stream must provide."""
+"""What a dialect must provide for a chat stream: a decoder (frames to events) and an encoder (events to
+bytes).
+"""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
 
 
 def an_object(value: Any, where: str) -> dict[str, Any]:
-    """The value. Raises WireError if it is no JSON object. where: its JSON path."""
+    """The value itself. Raises WireError if it is no JSON object. where: the value's JSON path."""
     if type(value) is not dict:
         raise WireError("expected an object", where, "invalid_type")
     return value
@@ -124,9 +124,10 @@ def read_block(
 
 
 def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
-    """A usage object without the members that are neither counts nor null; whole floats become integers.
+    """A usage object with only those members that are null or token counts. Whole floats (3.0) become
+    integers.
 
-    details: whether to keep inner objects of counts, which have names ending in `_details`.
+    details: True = inner objects of counts, whose names end in `_details`, are kept as well.
     """
     if _are_counts(wire, details=details):
         return wire

@@ -55,8 +55,8 @@ class Waiting(Generic[Call]):
         return places is not None and any(place in self._left for place in places)
 
     def take(self, call_id: str | None, name: str | None = None) -> Call | None:
-        """Remove and return the first call with this id; without an id the first call of this name; without
-        both the first call. None = there is no such call.
+        """Remove and return a call. It is the first call with this id; without an id, the first call with
+        this name; without both, the first call of all. None = there is no such call.
         """
         if call_id is not None:
             places = self._ids.get(call_id)

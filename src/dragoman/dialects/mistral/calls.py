@@ -1,6 +1,7 @@
 """Tool calls, decoded and encoded.
 
-Arguments may be a string or an object, which becomes JSON text. Mistral writes the id "null" for none.
+The arguments of a call may be a string or an object; an object becomes JSON text. Instead of leaving an id
+out, Mistral may write the id "null".
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
 
 
 def arguments_text(arguments: Any) -> str:
-    """A call's `arguments` as text; the text "null" means none and becomes ""."""
+    """A call's `arguments` as text. Mistral writes the text "null" for a call without arguments; it becomes
+    "".
+    """
     return "" if arguments == NO_ID else arguments_as_text(arguments)
 
 

@@ -58,7 +58,9 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The messages; another dialect's are repaired first. Raises WireError for a result without its call."""
+    """The messages of a request in this dialect. Those of a client of another dialect are repaired before.
+    Raises WireError for a tool result without its call.
+    """
     if draft.own:
         own = _OwnHistory(draft)
         if request.system:
@@ -75,7 +77,9 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 class _OwnHistory:
-    """Encodes the messages of a client of this dialect, as it wrote them, and appends them to `out`."""
+    """Encodes the messages of a client of this dialect, as the client wrote them, and appends
+    them to `out`.
+    """
 
     __slots__ = ("draft", "out")
 
@@ -164,7 +168,9 @@ _RULES_WITHOUT_MEDIA: Final = msgspec.structs.replace(_RULES, takes_out=lambda _
 
 
 class _History(_OwnHistory):
-    """Encodes the messages of a client of another dialect, after `repaired`, and appends them to `out`."""
+    """Encodes the messages of a client of another dialect, after their repair (`repaired`), and appends them
+    to `out`.
+    """
 
     __slots__ = ()
 
@@ -197,7 +203,7 @@ class _History(_OwnHistory):
         restore({}, message.extra, report, where)
 
     def go_on(self) -> None:
-        """Mark an assistant message at the end as a `prefix`, which the model continues."""
+        """If the last message is the assistant's, mark it as a `prefix`, so that the model continues it."""
         last = self.out[-1]
         if last["role"] == "assistant":
             last["prefix"] = True
@@ -237,7 +243,7 @@ class _History(_OwnHistory):
             self.draft.report.change(f"messages[{turn.pieces[0].index}]", "messages", reason)
 
     def _content(self, blocks: list[tuple[ir.Block, str]]) -> None:
-        """Append a user message. blocks: each with its path in the IR."""
+        """Append a user message with these blocks. blocks: pairs of a block and its path in the IR."""
         chunks = [chunk for block, place in blocks for chunk in encode_part(block, self.draft, place)]
         lone = chunks[0] if len(chunks) == 1 and len(blocks) == 1 else None
         text = "" if not chunks else lone["text"] if lone is not None and lone["type"] == "text" else None

@@ -63,7 +63,9 @@ def _text(part: dict[str, Any]) -> ir.Block:
 
 
 def _thinking(part: dict[str, Any]) -> ir.Block:
-    """A thinking chunk with its texts joined; a list with other parts is also kept whole in `extra`."""
+    """A thinking chunk as a block, with its texts joined. If the chunk also holds parts that are not plain
+    text, the whole list is kept in `extra`.
+    """
     thoughts = part["thinking"]
     known = _THINKING if part.get("closed") is not False else _THINKING - {"closed"}
     extra = leftovers(part, known)
@@ -78,7 +80,9 @@ def _thinking(part: dict[str, Any]) -> ir.Block:
 
 
 def decode_reference(part: dict[str, Any]) -> ir.Citation:
-    """A `reference` chunk, with the numbers of the cited documents in the request, as a citation."""
+    """A `reference` chunk as a citation. It holds numbers, each of which means one of the documents in the
+    request.
+    """
     ids = part["reference_ids"]
     return ir.Citation("reference", source={"reference_ids": ids}, extra=leftovers(part, _REFERENCE))
 

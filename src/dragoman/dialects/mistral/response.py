@@ -126,7 +126,9 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect, with its error, if any; reports what is lost."""
+    """The response body for a client of this dialect. It has the response's error, if any. What is lost is
+    reported.
+    """
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)

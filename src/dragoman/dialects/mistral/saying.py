@@ -19,10 +19,10 @@ from dragoman.errors import WireError
 
 
 def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = False) -> list[ir.Block]:
-    """The blocks of an assistant message: content, then calls.
+    """The blocks of an assistant message: first the content, then the calls.
 
-    where: the message's path, for errors. history: the message is part of a request, where
-    empty content differs from absent content.
+    where: the message's path, for errors. history: True = the message is part of a request; then an empty
+    content and no content are not the same.
     """
     blocks: list[ir.Block] = []
     content = message.get("content")

@@ -29,7 +29,9 @@ _THINK_TAIL: Final = b"}]}]}"
 
 
 class _Out(Out):
-    """One block while it is sent; a block whose `head` is empty is sent whole at its end."""
+    """One block of the response while it is sent. If its `head` is empty, the block is sent
+    whole at its end.
+    """
 
     __slots__ = ("cites", "parts", "pieces", "words")
 
@@ -236,7 +238,9 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
 
 
 def _joined(out: _Out, block: ir.Media) -> ir.Media:
-    """The medium of a block, with the data and the transcript that came in deltas (collected in `out`)."""
+    """The medium `block`, with the data and the transcript that came in deltas and were
+    collected in `out`.
+    """
     data = "".join([block.data or "", *out.pieces]) if out.pieces else block.data
     words = "".join([block.transcript or "", *out.words]) if out.words else block.transcript
     return replace(block, data=data, transcript=words)

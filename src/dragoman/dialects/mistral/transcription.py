@@ -114,7 +114,7 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def _timed(told: Sequence[_Segment]) -> tuple[ir.Segment, ...] | None:
-    """The segments as ir.Segment; None if one lacks its times."""
+    """The segments as ir.Segment. None = at least one segment has no times."""
     found = tuple(
         ir.Segment(one.text, one.start, one.end, one.speaker_id)
         for one in told

@@ -57,7 +57,9 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The value of `usage`; reports the counts that it cannot hold. own: the counts came in this dialect."""
+    """Encode token counts as the member `usage`. Counts for which Mistral has no member are reported. own:
+    True = the counts came in this dialect.
+    """
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:
         total_up(out, usage, report)

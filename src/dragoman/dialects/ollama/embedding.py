@@ -1,8 +1,8 @@
 """Ollama's embeddings, decoded and encoded: POST /api/embed, and the older POST /api/embeddings.
 
-Specification: https://docs.ollama.com/api/embed. The first accepts one or several texts and normalises the
-vectors to length 1; the second accepts one prompt and returns the model's vector. Requests of other protocols
-use the first.
+Specification: https://docs.ollama.com/api/embed. /api/embed accepts one or several texts and normalises the
+vectors to length 1. /api/embeddings accepts one prompt and returns the model's vector unchanged. Requests of
+other protocols are sent to /api/embed.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def model_of(wire: WireRequest) -> str | None:
-    """The model that a request names; None if missing or ""."""
+    """The model that a request names. None = the name is missing or ""."""
     return wire.body.get("model") or None
 
 

@@ -1,8 +1,8 @@
 """Ollama's older endpoint, POST /api/generate (one prompt, one answer), over the codecs of /api/chat.
 
 The prompt becomes a message of the user after the `system` message; an answer's text stands at the top of the
-body. `context`, the tokens of an earlier answer, is never in an answer, and is lost from a request: only the
-server that made it can read it. Requests that are no conversation are refused.
+body. `context` (the tokens of an earlier answer) can be read only by the server that made it: it is lost from
+a request, and never in an answer. Requests that are no conversation are refused.
 
 Specification: https://docs.ollama.com/api/generate
 """

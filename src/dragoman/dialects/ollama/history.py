@@ -32,7 +32,7 @@ _TOOL: Final = _PLAIN | {"tool_name", "tool_call_id"}
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """One ir.Message for each wire message. A call without an id gets the one that its result states."""
+    """One ir.Message for each wire message. A call without an id gets the id that its result states."""
     return linked([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
 
 
@@ -60,7 +60,9 @@ def _message(message: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The request's messages in this dialect; another dialect's history is repaired first."""
+    """The request's messages in this dialect. A history that comes from another dialect is
+    repaired before.
+    """
     if not draft.own and (texts := only_texts(request)) is not None:
         return [{"role": role, "content": text} for role, text in texts]
     writer = _History(draft)
@@ -223,7 +225,9 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
-    """A document as text. Raises WireError for a medium without text: its loss would change the question."""
+    """A document as text. Raises WireError for a document without text: without it, the question would be
+    another one.
+    """
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")
     text = document_text(block, draft, where)

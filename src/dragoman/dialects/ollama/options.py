@@ -1,7 +1,7 @@
 """The object `options` of a request, checked, decoded and encoded: sampling, output limit, engine settings.
 
-Types and their error texts are the server's. The server ignores unknown options, with a warning in its log.
-It checks no range: the ranges here are for other protocols.
+The checks of types, and their error texts, are the server's. The server ignores unknown options, with a
+warning in its log. It checks no ranges: those that are checked here exist for other protocols.
 
 Specification: https://docs.ollama.com/modelfile#valid-parameters-and-values, api/types.go
 """
@@ -68,7 +68,9 @@ _WHOLE: Final = frozenset({"top_k", "seed"})
 
 
 def check_options(options: Any, path: str) -> None:
-    """Raise WireError for an option of a wrong type or outside its range. path: of `options`."""
+    """Raise WireError for an option of a wrong type or outside its range. path: the JSON path
+    of `options`.
+    """
     if type(options) is not dict:
         raise WireError(f"'{path}' must be an object", path, "invalid_type")
     for option, value in options.items():

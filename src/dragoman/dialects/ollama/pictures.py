@@ -39,7 +39,7 @@ def markdown(block: ir.Media, *, own: bool) -> str | None:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Cut a text into pieces that are short enough for a line of a stream."""
+    """Cut a text into pieces, each short enough for one line of a stream."""
     for start in range(0, len(text), _PIECE):
         yield text[start : start + _PIECE]
 

@@ -35,7 +35,9 @@ SENT: Final = frozenset({"image", "audio"})
 
 
 def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
-    """The blocks of an assistant message: thinking, text, pictures, calls. "" counts as absent."""
+    """The blocks of an assistant message, in this order: thinking, text, pictures, calls. Members that are ""
+    give no block.
+    """
     blocks: list[ir.Block] = []
     if thinking := message.get("thinking"):
         blocks.append(ir.Thinking(thinking))
@@ -69,7 +71,9 @@ def _medium(data: str) -> ir.Media:
 
 
 def decode_call(call: Any, position: int) -> ir.ToolCall:
-    """Decode an entry of `tool_calls`. position: in the list; an equal `index` is dropped."""
+    """Decode an entry of `tool_calls`. position: its position in the list. The entry's `index` is dropped if
+    it is equal to the position.
+    """
     call, odd = _TYPED.sort(an_object(call, "message.tool_calls[]"))
     where = "message.tool_calls[].function"
     function = an_object(call.get("function"), where)

@@ -45,7 +45,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Words(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A line with only a text delta, as most lines are."""
+    """A line of a stream that holds only a text delta. Most lines do."""
 
     message: _Said
     done: bool
@@ -71,7 +71,9 @@ class OllamaDecoder:
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of one line; an error gives ir.Error. Raises WireError for an invalid line."""
+        """The events for one line; a line with an error gives an ir.Error. Raises WireError for an invalid
+        line.
+        """
         if self._over:
             return []
         if type(frame) is ErrorFrame:

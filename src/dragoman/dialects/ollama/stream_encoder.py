@@ -73,7 +73,9 @@ class OllamaEncoder(EventEncoder):
         self._where = "candidates[0]"
 
     def feed(self, event: ir.Event) -> bytes:
-        """The lines for one event, perhaps none. An event of another candidate than the first is a loss."""
+        """The lines for one event; b"" = none. An event of a candidate other than the first is reported as
+        lost.
+        """
         number = getattr(event, "candidate", 0)
         if number:
             reason = "a response of the Ollama API has only one candidate"
@@ -186,7 +188,9 @@ class OllamaEncoder(EventEncoder):
         return sent
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
-        """The lines for a block that is sent whole: one message, or the pieces of a medium's text."""
+        """The lines for a block that is sent whole: one line with a message, or several with pieces of a
+        medium's text.
+        """
         saying = Saying(self._draft, minting(self._draft, self._reply), self._calls)
         saying.say(block, out.where)
         self._calls += len(saying.calls)

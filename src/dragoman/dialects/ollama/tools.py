@@ -1,4 +1,6 @@
-"""Tools, decoded and encoded. Ollama has no tool choice: a choice changes only which tools are offered."""
+"""Tools, decoded and encoded. Ollama has no tool choice; a client's choice only decides which tools are
+offered.
+"""
 
 from __future__ import annotations
 

@@ -110,7 +110,9 @@ def decode_usage(wire: Any) -> ir.Usage | None:
 
 
 def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
-    """The response body for the client; reports how it differs from the client's request."""
+    """The response body for the client. The report gets the points in which it differs from what the client
+    asked for.
+    """
     body: dict[str, Any] = {
         "created": response.created or reply.created,
         "data": [_encode_picture(picture, index, reply) for index, picture in enumerate(response.pictures)],
@@ -168,7 +170,9 @@ def _kind(picture: ir.Picture) -> str:
 
 
 def _lose(response: ir.ImageResponse, reply: Reply) -> None:
-    """Report an image format that differs from the request, and missing images."""
+    """Report as lost that the images have another format than requested, and that there are fewer images than
+    requested.
+    """
     request, pictures = reply.request, response.pictures
     if len(pictures) < (request.count or 1):
         reply.report.lose("n", f"the provider returned {len(pictures)} of {request.count} images")

@@ -219,7 +219,7 @@ def _usage(usage: _Usage | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The response body; reports vectors of another length than requested."""
+    """The response body. If the vectors do not have the requested length, this is reported."""
     lose_length(response, reply)
     write = to_base64 if reply.request.encoding == "base64" else to_floats
     body: dict[str, Any] = {
@@ -247,8 +247,12 @@ class EmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The client's response and its usage; None if its vectors have another encoding than requested.
-        Raises RequestFailed for an error inside a 200, WireError if `data` is no array.
+        """(the response for the client, its usage). A usage of None is missing or unreadable. Returns None in
+        place of both if the vectors do not have the encoding that the client asked for; then the response
+        must be translated.
+
+        model: the model's name for the client; None = unchanged. Raises RequestFailed for an error inside a
+        200, WireError if `data` is no array.
         """
         head = decode_head(answer.data)
         if "data" not in head:

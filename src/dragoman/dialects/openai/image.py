@@ -102,7 +102,9 @@ def check(request: WireRequest) -> None:
 
 
 def typed(request: WireRequest) -> dict[str, Any]:
-    """The request's body; in a form, valid texts of integer fields and `stream` become JSON values."""
+    """The request's body. In a form all values are texts: those of integer fields and of `stream` become JSON
+    values here, if they are valid.
+    """
     body = request.body
     if not request.fields:
         return body
@@ -235,7 +237,9 @@ def _reference(value: Any) -> ir.File:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """The request in the form of the vendor (`Quirks.pictures`). Raises WireError for what it cannot do."""
+    """The request in the form of the vendor (`Quirks.pictures`). Raises WireError if it asks for what the
+    vendor cannot do.
+    """
     return pictures.WRITERS[target.quirks.pictures](request, target)
 
 

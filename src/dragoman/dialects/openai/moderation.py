@@ -106,7 +106,9 @@ def _block(part: Mapping[str, Any]) -> ir.Text | ir.Media:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """The request in this dialect. Raises WireError for several inputs if one is not a single text."""
+    """The request in this dialect. An input that is not a single text must be the only input: otherwise
+    WireError is raised.
+    """
     inputs = request.inputs
     value: Any
     if request.form == "parts" or any(not plain(blocks) for blocks in inputs):

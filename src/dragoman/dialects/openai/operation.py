@@ -50,7 +50,9 @@ def usage_of(usage: Any) -> ir.Usage | None:
 
 
 class ListRelay(WholeAnswerRelay):
-    """Relays requests to `path`, and responses; `member` is the list that every valid response has."""
+    """Relays requests to `path`, and responses to them. member: the name of the list that every valid
+    response has.
+    """
 
     def __init__(self, path: str, member: str) -> None:
         self._path = path

@@ -49,8 +49,8 @@ _SEVERITY: Final[dict[str, Severity]] = {
 
 
 class _Words(msgspec.Struct, frozen=True):
-    """A vendor's form of a request. top: the member for the number of results. texts: the vendor accepts only
-    documents that are texts. unknown: members that the vendor does not have.
+    """The form of one vendor's requests. top: the name of the member for the number of results. texts: True =
+    documents must be texts. unknown: members that the vendor does not have.
     """
 
     top: str = "top_n"
@@ -137,8 +137,8 @@ def decode_request(wire: WireRequest) -> ir.RerankRequest:
 def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
     """The request in the vendor's form. Raises WireError for a document that the vendor does not accept.
 
-    No vendor is asked to return documents or not: the gateway has the documents, and adds or removes them in
-    the response.
+    The request never says whether the response shall hold the documents: the gateway has them, and adds them
+    to the response or removes them.
     """
     words, report = _VENDORS[target.quirks.ranking], target.report
     body: dict[str, Any] = {
@@ -211,7 +211,9 @@ def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankRe
 
 
 def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """The input tokens, and the search units that Cohere bills; None without both or if unreadable."""
+    """The number of input tokens, and of the search units that Cohere bills. None = neither is stated or
+    readable.
+    """
     usage, meta = body.get("usage"), body.get("meta")
     stated: Mapping[str, Any] = meta if isinstance(meta, dict) else {}
     tokens = input_of(usage)

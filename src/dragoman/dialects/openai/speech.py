@@ -120,7 +120,9 @@ def decode_request(wire: WireRequest) -> ir.SpeechRequest:
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in this dialect. It never asks for events: the gateway makes them from the whole audio."""
+    """The request in this dialect. If the client asked for events, the gateway itself makes them, from the
+    whole audio.
+    """
     voice = {"id": request.voice} if request.custom else request.voice
     stated = (
         ("model", target.model if target.model is not None else request.model),
@@ -137,7 +139,9 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> None:
-    """Report as lost the fields in `why` (field -> reason) that the request states, except a speed of 1."""
+    """Report fields of the request as lost. why: field -> reason. Fields that the request does not state, and
+    a speed of 1, are not reported.
+    """
     for field, reason in why.items():
         value = getattr(request, field)
         if value is not None and (field, value) != ("speed", 1):
@@ -172,7 +176,9 @@ def refuse_words(answered: Payload) -> None:
 
 
 def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> Payload:
-    """The body for the client: the provider's audio; reports a format that differs from the requested one."""
+    """The body for the client: the provider's audio. If it does not have the requested format, this is
+    reported.
+    """
     lose_format(response, reply)
     return Payload(response.data, response.kind)
 
@@ -192,7 +198,9 @@ def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequ
 
 
 def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> bytes:
-    """The whole audio as SSE events; the last has the token counts. Reports another format than requested."""
+    """The whole audio as SSE events, of which the last has the token counts. If the audio does not have the
+    requested format, this is reported.
+    """
     lose_format(response, reply)
     data, usage = response.data, response.usage or ir.Usage()
     events = [

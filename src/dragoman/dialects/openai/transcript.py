@@ -287,8 +287,9 @@ _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]]
 
 
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
-    """A whole response as SSE events. Only `diarized_json` has times in them; the times of other formats are
-    reported as lost. Raises RequestFailed if `diarized_json` lacks times or speakers.
+    """A whole response as SSE events. Only the events for `diarized_json` hold times. For other formats that
+    have times, these are reported as lost. Raises RequestFailed if the response lacks times or speakers for
+    `diarized_json`.
     """
     output = reply.request.output
     if output in TIMED and output != "diarized_json":

@@ -278,7 +278,9 @@ def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The value of `usage`; reports the counts that it cannot hold. own: the counts came in this dialect."""
+    """Encode token counts as the member `usage`. Counts for which it has no member are reported. own: True =
+    the counts came in this dialect.
+    """
     out = _encode(usage, (usage.form or "") if own else "", own=own)
     if not own:
         if "total_tokens" not in out:

@@ -183,7 +183,7 @@ def _read_detail(detail: dict[str, Any], form: str) -> ir.Thinking | None:
 
 
 def spoken_text(block: ir.Block) -> str:
-    """The text, else the summary, of a thinking block; "" for another block."""
+    """The text of a thinking block, or its summary if it has no text. "" for any other block."""
     return block.text or "\n\n".join(block.summary) if isinstance(block, ir.Thinking) else ""
 
 
@@ -240,7 +240,9 @@ def _decode_audio(audio: dict[str, Any]) -> ir.Media:
 
 
 def decode_image(image: Any, position: int) -> ir.Block:
-    """Decode an entry of a message's `images`; an unknown one is an ir.Native. position: in the list."""
+    """Decode an entry of a message's `images`. An unknown entry becomes an ir.Native. position: its position
+    in the list.
+    """
     holder = image.get("image_url") if type(image) is dict else None
     if not isinstance(holder, dict) or type(holder.get("url")) is not str:
         return ir.Native(NAME, "images", image)
@@ -253,7 +255,9 @@ def decode_image(image: Any, position: int) -> ir.Block:
 
 
 def decode_annotations(notes: Sequence[Any]) -> tuple[ir.Citation, ...]:
-    """A message's annotations as citations; one of an unknown type has only its type and `extra`."""
+    """A message's annotations as citations. For an annotation of an unknown type, the citation has only the
+    type; the annotation's other members are in `extra`.
+    """
     return tuple([_decode_annotation(note) for note in notes])
 
 

@@ -1,7 +1,7 @@
 """Converts OpenAI's older functions to tools, for servers that support only tools.
 
-`functions`, `function_call` and messages of role `function` have no ids: a call is answered by the next
-result with its name. Answers are converted back where they are written (`legacy` in `response`).
+`functions`, `function_call` and messages of the role `function` have no ids: the result of a call is the next
+result with the name of its function. The encoder of responses converts answers back (`response.legacy`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class _History:
         self.changed = False
 
     def converted(self, message: ir.Message, index: int) -> ir.Message:
-        """The message with its function calls and results as tool calls and results. index: its position."""
+        """The message, with tool calls and results in place of its function calls and results. index: the
+        message's position.
+        """
         if not any(getattr(block, "kind", None) == "legacy" for block in message.blocks):
             return message
         self.changed = True

@@ -136,7 +136,9 @@ def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
 
 
 def _plain_text(message: ir.Message) -> str | None:
-    """The text of a message that is only a role and a text, as most are; None for another message."""
+    """The text of a message that has only a role and a text, as most messages have. None for any other
+    message.
+    """
     if len(message.blocks) != 1 or message.role not in _ALIKE:
         return None
     block = message.blocks[0]
@@ -157,7 +159,9 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`, unless all is lost; report how it was repaired."""
+        """Encode one message and append it to `out`, unless all its content is lost. The report gets the
+        repairs.
+        """
         piece, at = turn.pieces[0], len(self.out)
         message = piece.message
         if message is not None and message.blocks is piece.blocks and len(turn.pieces) == 1:

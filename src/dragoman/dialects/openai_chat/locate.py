@@ -78,7 +78,8 @@ _HOLDERS: Final = {"output": "response_format", "cache": "prompt_cache_options"}
 def locate(where: str) -> str:
     """The JSON path for an IR path: `$.logit_bias` for `sampling.logit_bias`.
 
-    A block gives the path of its message, because the form of the content is unknown here.
+    For a block it is the path of the block's message, because the form of the message's content is unknown
+    here.
     """
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + members[0]
@@ -103,7 +104,9 @@ def _plain(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path for an IR path, in the form that this request uses, or the nearest path that it has."""
+    """The JSON path in `request` for an IR path. If a field can stand in several members, the path names the
+    one that the client used. If the request has no such member, it is the nearest path that the request has.
+    """
     body = request.body
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + next((member for member in members if has(body, member)), members[0])
@@ -126,7 +129,9 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
-    """The JSON path of a block (message `index`, block `position`), or of its field `rest`."""
+    """The JSON path of a block, or of its field `rest` ("" = the block itself). index: of the message;
+    position: of the block in this message.
+    """
     base = f"messages[{index}]"
     messages = body.get("messages") or ()
     message = messages[index] if index < len(messages) else {}

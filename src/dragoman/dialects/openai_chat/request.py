@@ -133,7 +133,7 @@ def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, 
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request with only the fields that the form of the response depends on."""
+    """An IR request with only those fields that decide the form of the response."""
     get = wire.body.get
     if _SHAPING.isdisjoint(wire.body):
         return ir.Request(NAME, get("model"))
@@ -230,8 +230,9 @@ def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, .
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect.
 
-    Raises WireError, with a path in the IR, for a request that cannot be expressed: a medium that no part can
-    hold, another dialect's result without its call, or several candidates if the vendor returns only one.
+    Raises WireError, with a path in the IR, for a request that cannot be expressed: it has a medium that no
+    part can hold, or a tool result without its call from another dialect, or it asks for several candidates
+    and the vendor returns only one.
     """
     draft = Draft.of(request, target, NAME)
     if draft.own and not draft.quirks.functions:
@@ -355,7 +356,9 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[st
 
 
 def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
-    """The value of `prediction.content`: a string, if possible, unless the client wrote a list of parts."""
+    """The value of `prediction.content`: a string if it is one text, unless a client of this dialect wrote a
+    list of parts.
+    """
     blocks = request.prediction or ()
     string = "prediction" in forms or not draft.own
     if string and len(blocks) == 1 and isinstance(block := blocks[0], ir.Text):

@@ -87,7 +87,9 @@ def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> 
 
 
 def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
-    """Citations of the whole text, from the list `citations` that search vendors put into the body."""
+    """Citations that belong to the whole text: search vendors put them into the list
+    `citations` of the body.
+    """
     urls = body.get("citations")
     if not urls or not isinstance(urls, list):
         return ()
@@ -119,7 +121,9 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect, with its error, if any; reports what is lost."""
+    """The response body for a client of this dialect. It has the response's error, if any. What is lost is
+    reported.
+    """
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True, enveloped=is_enveloped(reply))

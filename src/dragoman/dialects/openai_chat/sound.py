@@ -1,11 +1,13 @@
-"""Audio of other dialects: how it is requested, and the `audio` member of responses, in the client's format.
+"""Audio of other dialects: how a request of theirs asks OpenAI's chat for it, and the `audio` member that
+returns their models' audio in the format that the client asked for.
 
-Models return raw samples. A whole response turns them into a WAV file or keeps them as `pcm16`; a stream is
-always `pcm16`, as at OpenAI. This module has no encoders: instead of any other format a whole response has
-WAV, and a loss is reported. Audio that is already a file is not changed.
+Models return raw samples. A whole response holds them as a WAV file or as `pcm16`; a stream is always
+`pcm16`, as at OpenAI. This module cannot encode other formats: if the client asks for one, a whole response
+has WAV, and a loss is reported. Audio that is already a file is not changed.
 
-A response has one audio: samples of the same type from several blocks are joined. A client can use its id in
-a later request only if the upstream created it; otherwise the audio expires at the response's creation date.
+A response has one audio: samples of the same type from several blocks are joined. If the upstream made the id
+of the audio, a client can use this id in a later request. If the gateway made it, the audio expires at the
+response's own date, so it cannot be used.
 """
 
 from __future__ import annotations
@@ -125,7 +127,7 @@ def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) ->
 
 
 def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
-    """Report an audio block's seal and leftovers as not written."""
+    """Report an audio block's seal and leftovers, which are not written."""
     if block.sealed is not None:
         draft.leave_seal(where)
     restore({}, block.extra, draft.report, where)
@@ -153,7 +155,9 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
 
 
 def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -> None:
-    """Report as lost a difference between the type of unchanged audio and the requested format (`asked`)."""
+    """Report as lost that audio is not in the requested format. mime: the media type of the audio, which is
+    not changed. asked: the requested format; None = the client asked for none.
+    """
     pcm = pcm_of(mime)
     if asked == _SAMPLES and pcm is not None:
         if pcm != _SPEAKING:
@@ -168,10 +172,10 @@ def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -
 
 
 class Spoken:
-    """Makes the `audio` members of one candidate's stream deltas; the caller does not send an empty one.
+    """Makes the `audio` members in the stream deltas of one candidate. A member that is {} is not sent.
 
-    Samples from other dialects' blocks are joined into one audio; audio of this dialect is not changed.
-    Blocks are identified by their path in the IR (`where`).
+    Samples from several blocks of other dialects are joined into one audio; audio of this dialect is not
+    changed. Blocks are named by their path in the IR (`where`).
     """
 
     __slots__ = ("_draft", "_expires", "_joined", "_mime", "_sent", "_voice")
@@ -296,7 +300,7 @@ class Joined:
         return base64.b64encode(data[:ready]).decode()
 
     def close(self) -> str:
-        """The base64 that is still held back; afterwards another audio can start."""
+        """The base64 that is still held back. Afterwards the pieces of another audio can be fed."""
         text, data = self._text, self._bytes
         self._text, self._bytes = "", b""
         try:

@@ -278,7 +278,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         events.append(ir.ThinkDelta(candidate.prose, text, candidate.index))
 
     def _detail(self, candidate: _Candidate, detail: dict[str, Any], events: list[ir.Event]) -> str:
-        """Append the events for an entry of `reasoning_details`; returns its text or summary."""
+        """Append the events for an entry of `reasoning_details` (`detail`) to `events`. Returns the entry's
+        text or summary.
+        """
         block = decode_detail(detail, "details")
         if isinstance(block, ir.Native):
             self._whole(candidate, block, events)

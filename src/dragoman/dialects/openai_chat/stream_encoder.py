@@ -315,7 +315,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._cited(out, choice.index) if out.cites else b""
 
     def _picture(self, choice: _Choice, out: _Out, block: ir.Media) -> bytes:
-        """The chunk with a whole image. Clients merge lists by `index`, so every entry needs its own."""
+        """The chunk with a whole image; b"" if the image is lost. Each image gets an `index`, because clients
+        merge lists by it.
+        """
         if out.pieces:
             block = msgspec.structs.replace(block, data="".join([block.data or "", *out.pieces]))
         image = encode_image(block, self._draft, out.where)

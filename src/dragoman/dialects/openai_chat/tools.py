@@ -84,7 +84,7 @@ def _decode_format(format: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _search_options(search: Any) -> dict[str, Any] | None:
-    """The known options of a web search, under their IR names; None without any."""
+    """The options of a web search that the IR knows, under their IR names. None = there are none."""
     if type(search) is not dict:
         return None
     options = {
@@ -146,7 +146,9 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write tools, tool choice and parallel calls into the body; report those that this dialect lacks."""
+    """Write tools, tool choice and parallel calls into the body. Tools that this dialect does not have are
+    reported.
+    """
     if request.tools is None:
         if request.tool_choice is not None and draft.own:
             _encode_choice(body, request, draft)

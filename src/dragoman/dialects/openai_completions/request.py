@@ -1,11 +1,12 @@
 """Completions requests, decoded and encoded.
 
-A prompt is one user message with a Text; features of this protocol only (several prompts, token ids, the
-suffix) are a Native. `logprobs: n` means logprobs with n alternatives.
+A prompt is one user message with a Text. What only this protocol has (several prompts, token ids, the suffix)
+is a Native. `logprobs: n` means log probabilities with n alternatives for each token.
 
-Request.forms: "prompt": "list" for a list with one prompt; "max_output": "default" if the default 16 applies;
-"stop": "string"; "stream": "false"; "echo": "true" or "false", because the gateway repeats the prompt if the
-upstream cannot.
+Request.forms says how the client wrote something: "prompt": "list" for a list with one prompt; "max_output":
+"default" if it stated no limit, so that the default of 16 tokens applies; "stop": "string" for a bare string;
+"stream": "false" for a stated false; "echo": "true" or "false". The gateway repeats the prompt (`echo`) if
+the upstream cannot.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request with only the fields that the form of the response depends on."""
+    """An IR request with only those fields that decide the form of the response."""
     get = wire.body.get
     usage = (get("stream_options") or {}).get("include_usage")
     return ir.Request(NAME, get("model"), stream=get("stream") is True, stream_usage=usage)
@@ -184,8 +185,9 @@ def echoed(request: ir.Request, candidate: int = 0) -> str:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect.
 
-    Raises WireError, with a path in the IR, for a message of the assistant, any message after the user's,
-    another dialect's tools, and blocks except Text and Native, such as media.
+    Raises WireError, with a path in the IR, for content that a prompt cannot have: a message of the
+    assistant, a message after the user's, tools of another dialect, and any block except Text and Native,
+    such as a medium.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}

@@ -76,7 +76,7 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect; reports what it cannot express."""
+    """The response body for a client of this dialect. The report gets what the body cannot express."""
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
@@ -165,7 +165,9 @@ def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str) -> str | None:
-    """The finish reason, None for None; reports what it cannot express. where: the candidate's IR path."""
+    """The finish reason for a stop; None if `stop` is None. The report gets what no finish reason says.
+    where: the candidate's IR path.
+    """
     word = chat_stop(stop, draft, where, called=False, legacy=False)
     if draft.own or word != "tool_calls":
         return word

@@ -12,7 +12,9 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for OpenAI's checks, without the excesses that `widens` names."""
+    """A copy of the request for OpenAI's checks, without those values beyond OpenAI's limits that `widens`
+    names.
+    """
     return put_right(wire, widens, _PUTS)
 
 

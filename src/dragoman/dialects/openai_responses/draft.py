@@ -1,4 +1,6 @@
-"""What the item and part encoders know about their request or answer, and the members that all items have."""
+"""What the encoders of items and parts know about their request or answer, and the members that all items
+have.
+"""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ def encode_items(
 
 
 def is_part(block: ir.Block, role: ir.Role = "assistant") -> bool:
-    """Whether a block is written as a part of a message by `role`, not as an item of its own."""
+    """Whether a block is written as a part of a message of this role. If not, it is an item of its own."""
     if isinstance(block, ir.Media):
         return role != "assistant" or block.kind != "image"
     if isinstance(block, ir.Native):
@@ -228,9 +228,10 @@ def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = 
 
 
 def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """Encode a block that is no part of a message as an item; None, with a loss, if no item can hold it.
+    """Encode a block that is no part of a message as an item. None, with a reported loss, if no item can hold
+    the block.
 
-    Raises WireError for a tool result with a medium that no part can carry.
+    Raises WireError for a tool result with a medium that no part can hold.
     """
     write = _WRITE.get(type(block))
     if write is None:

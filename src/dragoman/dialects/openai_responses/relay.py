@@ -1,4 +1,6 @@
-"""Relays between clients and providers of this protocol: edits a few members, and keeps nested bytes."""
+"""Relays between clients and providers of this protocol: edits a few members, and passes all others byte for
+byte.
+"""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
 
 
 def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
-    """Decode a response object. blocks: its decoded `output`."""
+    """Decode a response object whose `output` has already been decoded to `blocks`."""
     body, odd = HEAD.sort(body)
     usage, error, status = body.get("usage"), body.get("error"), body.get("status")
     failed = status == "failed" or bool(error)
@@ -278,7 +278,9 @@ def incomplete(stop: ir.Stop | None) -> bool:
 
 
 def leave_incomplete(item: dict[str, Any]) -> None:
-    """Set the status of an incomplete answer's last item to `incomplete`, if its type has this status."""
+    """Set the status of `item`, the last item of an incomplete answer, to `incomplete`. Only messages and
+    function calls get this status.
+    """
     if item["type"] in {"message", "function_call"}:
         item["status"] = "incomplete"
 

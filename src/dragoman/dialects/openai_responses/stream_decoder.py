@@ -113,7 +113,9 @@ class ResponsesDecoder:
             raise WireError(f"a stream event {kind} has an unknown format") from None
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
-        """The IR event for a plain delta of an open text, noted in its block; None for any other frame."""
+        """The IR event for a delta that only adds text to an open text block; the block's state remembers the
+        text. None for any other frame.
+        """
         try:
             value = _decode_delta(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError):

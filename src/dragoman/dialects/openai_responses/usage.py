@@ -59,9 +59,10 @@ def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> di
 
 
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any] | None:
-    """Encode a `usage` object; None if the provider stated none.
+    """Encode a `usage` object; None if the provider stated no usage.
 
-    own: the counts come from this protocol, so details that the provider left out are not added as 0.
+    own: True = the counts came in this protocol. Only for other counts, details that the provider did not
+    state are written as 0.
     """
     if usage is None:
         return None
