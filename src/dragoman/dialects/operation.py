@@ -78,7 +78,7 @@ class OperationRelay(Protocol):
 
         None in place of both = the response does not have the form that the client asked for, so it must be
         translated. model: the model's name for the client; None = the name stays as the upstream wrote it.
-        Raises RequestFailed for an error inside a 200, WireError for a malformed response.
+        Raises RequestFailed for an error with status 200, WireError for a malformed response.
         """
 
     def seen(self, frame: bytes) -> ir.Usage | None:

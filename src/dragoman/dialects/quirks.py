@@ -47,7 +47,9 @@ USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids"}
 
 
 class Quirks(Value, frozen=True, dict=True, gc=True):
-    """How one vendor deviates from its dialect. Comments between the fields say which dialect reads them."""
+    """How one vendor deviates from its dialect. The comments between the fields say which dialect uses the
+    fields below them.
+    """
 
     widens: frozenset[Wider] = USUALLY_WIDER
     """What the provider accepts although the protocol's author refuses it; the author's own servers accept

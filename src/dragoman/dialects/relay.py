@@ -31,7 +31,7 @@ class Relay(Protocol):
         """
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """A response body, to which this usage is added because it states none."""
+        """A response body that states no usage, after this usage was added to it."""
 
     def stream(self, reply: Reply) -> StreamRelay:
         """A new relay for one stream."""

@@ -58,8 +58,8 @@ def arguments_text(arguments: Any) -> str:
 def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
     """The call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
 
-    In a response, the text of a free-text call (kind "custom") becomes an argument. In a request's history
-    such a call raises WireError; normally `emulate` has replaced it before.
+    In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
+    request's history such a call raises WireError; normally `emulate` has replaced it before.
     """
     arguments = block.arguments if draft.own or block.arguments else "{}"
     if block.kind == "custom":

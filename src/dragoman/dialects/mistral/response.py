@@ -63,7 +63,7 @@ def _encode_token(token: ir.Logprob, report: Report, where: str) -> dict[str, An
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     try:
         return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:

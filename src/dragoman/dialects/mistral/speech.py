@@ -50,7 +50,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """Decode the audio. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode the audio. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     body = heard.object_of(answered.data)
     written = body.get("audio_data") if isinstance(body, dict) else None
     if not isinstance(written, str) or not written:

@@ -93,7 +93,7 @@ def _times(request: ir.TranscriptionRequest) -> str | None:
 
 
 def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     try:
         answer = msgspec.convert(heard.object_of(answered.data), _Answer)
     except msgspec.ValidationError as error:

@@ -148,8 +148,8 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body or a
-    number of vectors other than that of the inputs.
+    """Decode a response. Raises RequestFailed for an error with status 200. Raises WireError for an invalid
+    body, and if there are not as many vectors as inputs.
     """
     answer = _answer(answered.data)
     vectors = [answer.embedding] if answer.embedding is not None else answer.embeddings or []

@@ -44,7 +44,7 @@ _INCLUDED: Final = (
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     if "error" in body and "message" not in body:
         raise RequestFailed(fault_of(body))
     try:

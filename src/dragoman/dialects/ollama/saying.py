@@ -233,8 +233,8 @@ def encode_call(
 ) -> dict[str, Any]:
     """The call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
 
-    In a response, the text of a free-text call (kind "custom") becomes an argument. In a request's history
-    such a call raises WireError; normally `emulate` has replaced it before.
+    In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
+    request's history such a call raises WireError; normally `emulate` has replaced it before.
     """
     out: dict[str, Any] = {} if stated is None else {"id": stated}
     out["function"] = {"index": position} if draft.answer else {}

@@ -54,7 +54,7 @@ class _Picture(msgspec.Struct):
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     body = decode_object(answered.data)
     refuse_failure(body, "data")
     try:

@@ -191,7 +191,7 @@ _PLACES: Final = {"inputs": "input", "encoding": "encoding_format"}
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     try:
         answer = _read(answered.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

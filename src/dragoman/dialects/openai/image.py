@@ -295,7 +295,7 @@ class ImageRelay:
         and no image has this form; then the response must be translated. model: the model's name for the
         client, None = unchanged.
 
-        Raises RequestFailed for an error inside a 200, WireError without `data`.
+        Raises RequestFailed for an error with status 200, WireError without `data`.
         """
         head: dict[str, Any] = decode_head(answer.data)
         if "data" not in head:

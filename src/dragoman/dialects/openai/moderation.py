@@ -167,7 +167,7 @@ def locate(request: ir.ModerationRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.ModerationRequest) -> ir.ModerationResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body.
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body.
 
     Without `flagged` (Mistral), a result is flagged if any category applies.
     """

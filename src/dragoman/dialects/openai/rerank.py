@@ -187,7 +187,7 @@ _PLACES: Final = {"top": "top_n", "documents_back": "return_documents", "truncat
 
 
 def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     body = decode_object(answered.data)
     try:
         answer = msgspec.convert(body, _Answer)

@@ -160,7 +160,9 @@ _PLACES: Final = {"text": "input", "output": "response_format", "delivery": "str
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """The audio as a response. Raises RequestFailed for an error in a 200, WireError if it is no audio."""
+    """The audio as a response. Raises RequestFailed for an error with status 200, WireError if there is no
+    audio.
+    """
     refuse_words(answered)
     return ir.SpeechResponse(answered.data, request.output or USUAL, answered.kind)
 

@@ -65,7 +65,7 @@ _SEGMENT: Final = frozenset({*_Segment.__struct_fields__, "speaker"})
 
 
 def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """A whole response in any format. Raises RequestFailed for an error inside a 200, WireError for an
+    """A whole response in any format. Raises RequestFailed for an error with status 200, WireError for an
     invalid body.
     """
     if is_page(answered):

@@ -189,7 +189,7 @@ class TranscriptionRelay:
         client asked for; then it must be translated. model: the model's name for the client, None =
         unchanged.
 
-        Raises RequestFailed for an error inside a 200, WireError for JSON without a text.
+        Raises RequestFailed for an error with status 200, WireError for JSON without a text.
         """
         written = wire.body.get("response_format") in WRITTEN
         if is_json(answer) is written or is_page(answer):

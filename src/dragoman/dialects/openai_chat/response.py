@@ -35,7 +35,7 @@ _SCORED: Final = (ir.Text, ir.Refusal)
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     try:
         return sound(_completion(body, choices_of(body, fault_of), quirks))
     except (AttributeError, KeyError, TypeError) as error:

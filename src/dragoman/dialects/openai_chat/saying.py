@@ -284,7 +284,7 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
 
 
 def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
-    """A call as `function_call`, for clients without tools."""
+    """A call as `function_call`, for clients that know only OpenAI's older functions."""
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     restore({"function_call": out}, block.extra, draft.report, where)
     return out

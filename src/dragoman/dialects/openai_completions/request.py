@@ -90,7 +90,9 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for a prompt that only this protocol has: several prompts, or token ids."""
+    """Raise WireError for a prompt that cannot be translated into one request of another protocol: several
+    prompts in one list, or token ids.
+    """
     prompt = wire.body.get("prompt")
     if type(prompt) is not list or (len(prompt) == 1 and type(prompt[0]) is str):
         return

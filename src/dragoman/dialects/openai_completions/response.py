@@ -30,7 +30,7 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     try:
         return sound(_decode(body, quirks))
     except (AttributeError, KeyError, TypeError) as error:
