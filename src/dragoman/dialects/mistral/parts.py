@@ -267,8 +267,8 @@ def _data_or_url(block: ir.Media, where: str) -> str:
 
 
 def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """Add the leftovers of `block` to its chunk `out`, and return the chunk. A cache mark and a seal of
-    another provider cannot be written; the report gets both.
+    """Add the leftovers of `block` to its chunk `out`, and return the chunk. The block's cache mark cannot be
+    written, nor can a seal that comes from another provider; the report gets both.
     """
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:

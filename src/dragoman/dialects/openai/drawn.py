@@ -170,7 +170,7 @@ def _kind(picture: ir.Picture) -> str:
 
 
 def _lose(response: ir.ImageResponse, reply: Reply) -> None:
-    """Report as lost that the images have another format than requested, and that there are fewer images than
+    """Report a loss if an image has another format than requested, and if there are fewer images than
     requested.
     """
     request, pictures = reply.request, response.pictures

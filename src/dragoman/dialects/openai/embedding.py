@@ -251,8 +251,8 @@ class EmbeddingRelay(WholeAnswerRelay):
         place of both if the vectors do not have the encoding that the client asked for; then the response
         must be translated.
 
-        model: the model's name for the client; None = unchanged. Raises RequestFailed for an error inside a
-        200, WireError if `data` is no array.
+        model: the model's name for the client; None = unchanged. Raises RequestFailed for an error with
+        status 200, WireError if `data` is no array.
         """
         head = decode_head(answer.data)
         if "data" not in head:

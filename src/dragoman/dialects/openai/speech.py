@@ -186,8 +186,8 @@ def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.Speech
 
 
 def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> None:
-    """Report as lost that the audio is not in the requested format, or that it is "pcm" with another sample
-    rate than OpenAI's (`RATE`).
+    """Report a loss if the audio is not in the requested format, or if it is "pcm" with another sample rate
+    than OpenAI's (`RATE`).
     """
     wished = reply.request.output
     if wished is not None and response.output != wished:

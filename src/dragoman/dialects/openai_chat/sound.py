@@ -155,8 +155,8 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
 
 
 def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -> None:
-    """Report as lost that audio is not in the requested format. mime: the media type of the audio, which is
-    not changed. asked: the requested format; None = the client asked for none.
+    """Report a loss if audio is not in the requested format. mime: the media type of the audio, which is not
+    changed. asked: the requested format; None = the client asked for none.
     """
     pcm = pcm_of(mime)
     if asked == _SAMPLES and pcm is not None:
