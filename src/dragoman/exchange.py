@@ -202,7 +202,9 @@ class Exchange(msgspec.Struct, eq=False):
             self.attempts[-1].sent = now()
 
     def waits_for(self, seconds: float, now: float, reason: str | None = None) -> None:
-        """Note that a wait begins. reason: None = before an attempt, as keys and the latest failure say."""
+        """Note that a wait of so many seconds begins at `now`. reason: as in `Wait`; None = the wait is
+        before an attempt, and the reason follows from the latest failure.
+        """
         if reason is None:
             fault = self.attempts[-1].fault if self.attempts else None
             told = fault is not None and fault.retry_after is not None
@@ -210,8 +212,9 @@ class Exchange(msgspec.Struct, eq=False):
         self.waits += (Wait(reason, now, seconds),)
 
     def overhead(self, now: float) -> float:
-        """Seconds from the start to `now`, of a stream at most to its first content, less those in `waited`;
-        at least 0. After its first content a stream mostly waits for the provider, which is not measured.
+        """Seconds that the gateway itself has needed until `now`, at least 0: the time since the start, less
+        the time in `waited`. For a stream only the time until its first content counts, because afterwards it
+        mostly waits for the provider.
         """
         until = now if self.first is None else min(now, self.first)
         return max(0.0, until - self.began - self.waited)
