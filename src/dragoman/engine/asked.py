@@ -110,10 +110,10 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, eq=False):
-    """The body of a request. wire: decoded. head: its top-level members, each as raw JSON; {} = it is a form;
-    given as None = those of `raw`. raw: as received. request: the IR form; None = not decoded yet. fetched:
-    the media that were fetched for the running attempt, by the `id` of the medium in `request`; None = none
-    were.
+    """The body of a request. wire: decoded. head: its top-level members, each as raw JSON; {} = the body is a
+    form. The constructor takes None for the head; then it is read from `raw` at its first use. raw: as
+    received. request: the IR form; None = not decoded yet. fetched: the media that were fetched for the
+    running attempt, by the `id` of the medium in `request`; None = no media were fetched.
     """
 
     wire: WireRequest

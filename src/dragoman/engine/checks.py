@@ -31,7 +31,8 @@ _LASTS: Final = 2
 
 class Checked(msgspec.Struct, frozen=True):
     """One provider that is checked. every: seconds between two checks. wait: seconds to wait for an answer, 0
-    = no limit. when: "failing" = check it only while one of its deployments fails; "always".
+    = no limit. when: "failing" = it is checked only while one of its deployments fails; "always" = at any
+    time.
     """
 
     upstream: WireUpstream

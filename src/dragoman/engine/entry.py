@@ -57,7 +57,7 @@ class Entry(msgspec.Struct, eq=False):
 
 def _by_gates(candidates: Sequence[Candidate]) -> dict[tuple[str, ...], Candidate]:
     """The candidates by the names of the gates at which their deployment needs a place. Of several candidates
-    with the same gates only the first one is in it.
+    with the same gates only the first one is included.
     """
     found: dict[tuple[str, ...], Candidate] = {}
     for candidate in candidates:

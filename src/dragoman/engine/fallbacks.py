@@ -21,9 +21,9 @@ from dragoman.routing.route import Candidate, Deployment
 
 
 def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    """The plan after the stages of its way. If these stages remove all deployments, the plan of the first
-    fallback route of which they leave some. Raises RequestFailed with the first refusal if no fallback is
-    left.
+    """The plan after the stages of its way. If these stages leave no deployment, the plan of the first
+    fallback route of which they leave some deployment. Raises RequestFailed with the first refusal if there
+    is no such route.
     """
     try:
         return through(runtime, way, asked, plan)

@@ -191,7 +191,7 @@ def fill_in(asked: Asked, plan: Plan) -> Asked:
 
 def selects(asked: Asked) -> bool:
     """Whether the request itself has something for which the stages below may change the plan. If not, they
-    change nothing, unless its route says `selects`.
+    change nothing, unless the route says `selects`.
     """
     return asked.beyond is not None or bool(asked.brief.forms) or asked.wished.check is not None
 

@@ -163,7 +163,8 @@ class Sealing:
 
     def _searches(self, request: ir.Request) -> bool:
         """Whether the vault must be used before the answer comes. Either the request may lack stored seals,
-        or it must be identified now: a stream frees a large request before its answer is complete.
+        or the conversation must be identified now: a stream frees a large request before its answer is
+        complete.
         """
         return (request.stream and not self.small) or (self.vault.holds and _has_answers(request))
 

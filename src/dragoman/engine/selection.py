@@ -118,8 +118,8 @@ def _offer(deployment: Deployment, bound: MaxCost) -> Offer:
 
 def _tokens(request: ir.Request, name: str) -> Tokens:
     """The tokens of the prompt, and those expected of the answer. name: the deployment (`provider/model`) by
-    whose model they are counted. The answer is expected to be as long as the request allows; if it states no
-    limit, a third as long as the prompt.
+    whose model they are counted. An answer is expected to be as long as the request allows; if it states no
+    limit, a third as long as the prompt. If several answers are asked for, all are counted.
     """
     asked = count(request, name.partition("/")[2]).tokens
     most = asked // 3 if request.max_output is None else request.max_output

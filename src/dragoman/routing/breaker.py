@@ -43,7 +43,7 @@ class State(msgspec.Struct):
     """A deployment's latest failures. failed: how many in a row. until: when the next trial may begin, 0 =
     the breaker is closed. pause: for how many seconds the breaker was opened last. trying: whether a trial
     runs. latest: the time of the latest failure. due: when the trial that runs became possible. vouched: True
-    = the provider has answered a check, which has ended the pause; it ends only one pause so.
+    = a check that was answered has ended a pause; such checks do not end the next pause.
     """
 
     failed: int = 0
@@ -57,7 +57,7 @@ class State(msgspec.Struct):
 
 class Down(NamedTuple):
     """A provider that did not answer its checks. until: when this is no longer believed. since: when the
-    first of these checks failed.
+    first of these checks failed. Both in monotonic seconds.
     """
 
     until: float
@@ -117,8 +117,8 @@ class Breakers:
         return down.until
 
     def goes_down(self, provider: str, until: float, now: float) -> bool:
-        """Note that a provider did not answer a check; this is believed until `until`. Returns whether its
-        check before was answered.
+        """Note that a provider did not answer a check; this is believed until `until`. Returns whether it is
+        news: the provider did not count as down before.
         """
         before = self.down.get(provider)
         self.down[provider] = Down(until, now if before is None else before.since)
@@ -194,7 +194,7 @@ class Breakers:
 
         An answer ends the pauses of the provider's deployments, so that the next request tries each of them.
         A pause that follows such a trial is not ended by a check: the deployment fails although its provider
-        answers. Returns whether the result differs from that of the check before.
+        answers. Returns whether the result is news: before, the provider counted as down, or did not.
         """
         own = [state for name, state in self.states.items() if provider_of(name) == provider]
         if until is not None:

@@ -1,11 +1,12 @@
 """Which of a provider's keys comes next: a pure state machine that remembers what became of each.
 
-A key rests for a model after 429, as most limits are a model's, and is not asked for it before that is over.
-A key of which an answer has said that a limit is used up, and when there is more, is spent until then. That
-is a forecast, not a refusal: another key is asked instead, but where there is no other, the spent one is.
-A key that the provider refuses (401), or whose money is gone (402, quota), is retired for ten minutes, and
-one that may not use a model (403) is barred from it for as long. These are asked only where nobody else can
-be; afterwards they are asked in their own place again, so that a key that works again is noticed.
+After 429 a key rests: it is not asked again for that model before the rest is over. Other models go on,
+because most limits are a model's. If an answer says that a limit is used up, and when there is more, the key
+is spent until then. That is a forecast, not a refusal: another key is asked instead, but where there is no
+other, the spent one is. A key that the provider refuses (401), or whose money is gone (402, quota), is
+retired for ten minutes. A key that may not use a model (403) is barred from that model for as long. Retired
+and barred keys are asked only where nobody else can be; afterwards they are asked in their own place again,
+so that a key that works again is noticed.
 
 Times are monotonic seconds that the caller gives, so that every policy is tested as a transcript.
 """
@@ -51,8 +52,8 @@ _MODELS: Final = 1_024
 
 class Key:
     """What is known of one key. id: the same as long as the key is, also over reloads. tail: its last
-    characters, for people. disabled: an operator has said that it is not to be asked. retired: why, None = it
-    is not, or its time is over. running: how many requests run with it.
+    characters, for people. disabled: an operator has disabled it. retired: why the provider has refused it;
+    None = it is not retired. running: how many requests run with it.
     """
 
     __slots__ = (

@@ -32,8 +32,8 @@ _OVER: Final = 600.0
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
     """What a register was found to be. kind: which fact. who: the id of a key, or the name of a deployment or
-    a provider. model: the model for which a key has the fact, else "". at: when it was found. until: how long
-    the fact holds, 0 = it does not hold. pause: the latest pause of an open breaker, in seconds. why: the
+    a provider. model: the model for which a key has the fact, else "". at: when it was found. until: when the
+    fact ends to hold, 0 = it does not hold. pause: the latest pause of an open breaker, in seconds. why: the
     reason why a key is refused.
     """
 
