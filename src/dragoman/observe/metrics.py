@@ -104,7 +104,7 @@ class Metrics:
         self._forget()
 
     def serve(self, paths: Iterable[str]) -> None:
-        """From now on labels may also have these paths, which are templates such as `/v1/files/{id}`."""
+        """From now on labels may also have these paths, which are templates such as `/v1/responses/{id}`."""
         self._paths |= frozenset(paths)
         self._forget()
 
