@@ -24,7 +24,9 @@ _Data = TypeVar("_Data", bytes, memoryview)
 
 
 class Pcm(NamedTuple):
-    """The format of raw samples. rate: samples per second and channel. channels: their samples alternate."""
+    """The format of raw samples. rate: samples per second in each channel. channels: how many; the samples of
+    the channels alternate.
+    """
 
     rate: int = 24_000
     channels: int = 1
@@ -61,8 +63,9 @@ def wav(samples: bytes | bytearray, pcm: Pcm) -> bytes:
 def unpacked(data: _Data) -> tuple[_Data, Pcm]:
     """The samples of a WAV file and their format.
 
-    If the file was written before its length was known, its samples end with the file. Raises WireError for a
-    file that is not WAV, or has no samples of 16 bits in its first `_MOST_CHUNKS` chunks.
+    Some files state a size of the samples that is larger than the file, because their length was not known
+    when they were begun; then the samples reach to the end of the file. Raises WireError for a file that is
+    not WAV, or that has no 16-bit samples in its first `_MOST_CHUNKS` chunks.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is not a WAV file")
