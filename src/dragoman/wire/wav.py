@@ -64,12 +64,14 @@ def unpacked(data: _Data) -> tuple[_Data, Pcm]:
     """The samples of a WAV file and their format.
 
     Some files state a size of the samples that is larger than the file, because their length was not known
-    when they were begun; then the samples reach to the end of the file. Raises WireError for a file that is
-    not WAV, or that has no 16-bit samples in its first `_MOST_CHUNKS` chunks.
+    when they were begun; then the samples reach to the end of the file. The same holds for a size of 0, unless
+    the stated size of the whole file fits it. Raises WireError for a file that is not WAV, or that has no
+    16-bit samples in its first `_MOST_CHUNKS` chunks.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is not a WAV file")
     pcm, place = None, 12
+    whole = 8 + int.from_bytes(data[4:8], "little")
     for _ in range(_MOST_CHUNKS):
         if place + 8 > len(data):
             break
@@ -81,6 +83,8 @@ def unpacked(data: _Data) -> tuple[_Data, Pcm]:
         elif name == b"data":
             if pcm is None:
                 raise WireError("its samples do not have 16 bits")
+            if not size and (whole <= place or whole > len(data)):
+                size = len(data)
             return data[place : place + size], pcm
         place += size + size % 2
     raise WireError("it contains no samples")
