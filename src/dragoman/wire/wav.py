@@ -64,8 +64,8 @@ def unpacked(data: _Data) -> tuple[_Data, Pcm]:
     """The samples of a WAV file and their format.
 
     Some files state a size of the samples that is larger than the file, because their length was not known
-    when they were begun; then the samples reach to the end of the file. The same holds for a size of 0, unless
-    the stated size of the whole file fits it. Raises WireError for a file that is not WAV, or that has no
+    when they were begun; then the samples reach to the end of the file. So they do if the stated size is 0 and
+    the stated size of the whole file does not fit it. Raises WireError for a file that is not WAV, or that has no
     16-bit samples in its first `_MOST_CHUNKS` chunks.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
