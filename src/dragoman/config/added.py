@@ -122,7 +122,9 @@ def _declared(tree: Table, kind: str, name: str) -> Source | None:
 
 
 def _with(part: Node | None, nodes: Mapping[str, Node], source: Source) -> Node:
-    """A part of the configuration with more entries; unchanged if it is no mapping, which is a mistake."""
+    """A part of the configuration (`models`) with these entries added. If the part is no mapping, which is a
+    mistake of the file, it is returned unchanged.
+    """
     if part is None or (isinstance(part, Scalar) and part.value is None):
         part = Table({}, source)
     if not isinstance(part, Table):

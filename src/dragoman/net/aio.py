@@ -31,7 +31,7 @@ _PIECE: Final = 131_072
 
 
 class _Upload(aiohttp.Payload):
-    """A request body in pieces, being sent. The pieces are never joined. It can be sent a second time."""
+    """A request body that is sent piece by piece, and never joined. It can be sent a second time."""
 
     _autoclose = True  # tells aiohttp that there is nothing to close
 
@@ -56,7 +56,7 @@ class _Upload(aiohttp.Payload):
 
 
 class _Stream(aiohttp.Payload):
-    """A `Flow`, being sent. It can be sent only once."""
+    """A `Flow` that is being sent as a request body. It can be sent only once."""
 
     _autoclose = True  # the owner of the flow closes it
 

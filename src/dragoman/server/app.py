@@ -65,8 +65,8 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
 class App:
-    """One gateway as an ASGI application. door: by which way its clients come in. admin: the gateway's
-    administration, shared by all its doors; None = a new one.
+    """One gateway as an ASGI application. door: the way by which this application's clients come in. admin:
+    the gateway's administration, which all its doors share; None = a new one.
     """
 
     def __init__(self, gateway: Core, door: Door = "public", admin: AdminApi | None = None) -> None:
@@ -232,8 +232,8 @@ class App:
     def _handled_again(
         self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
     ) -> Awaitable[None] | None:
-        """Run the handler of a request whose head was handled before, with a small body of JSON that came in
-        with it. None = there is more to be looked at.
+        """Run the handler of a request whose head is known from an earlier one, and whose small JSON body
+        came in together with the head. None = the request is of another kind: handle it in the usual way.
         """
         head, body = arrival.head, arrival.link.body
         if head.again is None or body is None or len(body) > self._small:
@@ -363,11 +363,11 @@ class App:
             arrival.link.watch(arrival.receive)
 
     async def _body(self, arrival: Arrival, exchange: Exchange, share: Share) -> tuple[bytes, int]:
-        """The whole body of a request, decompressed, and its weight, 0 = to be measured when it is decoded.
-        Raises RequestFailed and ClientGone.
+        """The whole body of a request, decompressed, and its weight, which says how much work its decoding is
+        (`wire.json.Measured`; 0 = small, not measured). Raises RequestFailed and ClientGone.
 
-        share: is charged with the memory of the body, unless it is small and came in with its head, and with
-        that of the JSON values that will be decoded from it if they are measured here.
+        share: is charged with the memory of the body, unless it is small and came in with its head; and if it
+        is measured here, also with that of the JSON values that will be decoded from it.
         """
         whole = arrival.link.body
         if whole is not None and len(whole) <= self._small and arrival.head.plain:
@@ -502,8 +502,9 @@ class App:
         return found
 
     def _keyless(self, head: Head, endpoint: Endpoint) -> Caller | None:
-        """The caller of a request without a key at one of the `keyless_faces`; None = it needs a key: it
-        is from another machine, a foreign page, a Unix socket, or in HTTP/1.0, as from a proxy (nginx).
+        """The caller of a request without a key at one of the `keyless_faces`. None = it needs a key: it
+        comes from another machine, a foreign web page, a Unix socket, or in HTTP/1.0, as from a proxy
+        (nginx).
         """
         if head.key is not None or not head.peer or head.version == "1.0":
             return None
@@ -530,7 +531,7 @@ class App:
 
 
 def _may_wait(head: Head) -> bool:
-    """Whether a request is refused while there are too many: not what tells or changes how the gateway is."""
+    """Whether this request is refused while too many run: all POST requests are, except administration."""
     endpoint = head.endpoint
     return head.method == "POST" and (endpoint is None or endpoint.scope != "admin")
 
@@ -560,7 +561,7 @@ def _note_body(exchange: Exchange, body: bytes) -> None:
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:
-    """Join `parts`, and empty this list. Returns the body, measured as with `max_values`."""
+    """Join `parts`, and empty this list to free memory. Returns the body, and what `measured` says of it."""
     body = b"".join(parts)
     parts.clear()
     return body, measured(body, max_values)
@@ -580,9 +581,9 @@ _OF_HTTP: Final = frozenset({408, 412, 414, 426, 431})
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """One request as it comes in. headers: of this very request, which may differ from those of its head in
-    content-length. receive: gives the body, as ASGI's. foreign: the server does not tell `link` by itself
-    that the client has disconnected.
+    """One request as it comes in. headers: those of this very request; its `head` may be shared with earlier
+    requests whose content-length was another. receive: gives the body, as ASGI's. foreign: another server
+    than our own runs the application, and does not tell `link` that the client has disconnected.
     """
 
     head: Head

@@ -74,10 +74,11 @@ _forms: dict[tuple[bytes, ...], _Form] = {}
 
 
 class Cycle(Link):
-    """One request and its answer: the handler's Link, and a Channel. wire: the connection. head, headers: of
-    the request. began: see `Link`. keep_alive: the connection may take another request. expects: the client
-    sends the body when it is told to (`Expect: 100-continue`). complete: the body has come in. begun, ended:
-    the answer's head, its last piece were written.
+    """One request on a connection, and its answer: it is the Link and the Channel of the request's handler.
+    wire: the connection. head, headers: of the request. began: see `Link`. keep_alive: the connection may
+    take another request afterwards. expects: the client waits for our consent before it sends the body
+    (`Expect: 100-continue`). complete: the whole body has come in. begun: the head of the answer was written.
+    ended: its last piece was written.
     """
 
     __slots__ = (
@@ -128,7 +129,9 @@ class Cycle(Link):
             self._wake()
 
     async def receive(self) -> Message:
-        """ASGI's `receive`: the next piece of the body, after its end the disconnect."""
+        """ASGI's `receive`: returns the next piece of the body. Once the body has ended, it waits for the
+        client's disconnect, or for the end of the answer, and returns that as a disconnect.
+        """
         if self.expects and not self._wire.transport.is_closing():
             self._wire.transport.write(_CONTINUE)
         self.expects = False
@@ -162,7 +165,9 @@ class Cycle(Link):
     # --- The answer ------------------------------------------------------------------------------------
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """See `Channel`. Raises RuntimeError for a name that is none, or a wrong length."""
+        """See `Channel`. Raises RuntimeError for an invalid header name, or a body of another length than
+        stated.
+        """
         if self.lost:
             return None
         if self._wire.blocked is not None:
@@ -213,7 +218,9 @@ class Cycle(Link):
         return None
 
     async def _later(self, write: Callable[..., Awaitable[None] | None], *what: Any) -> None:
-        """Write when the client has read enough, unless it has gone before."""
+        """Call `write(*what)` when the client has read enough of what was written before. If the client
+        disconnects meanwhile, the call does nothing.
+        """
         while (blocked := self._wire.blocked) is not None and not self.lost:
             await asyncio.shield(blocked)
         write(*what)

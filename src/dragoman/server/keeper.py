@@ -50,7 +50,9 @@ class _Keeping:
             await self._gateway.close()
 
     def _obey(self) -> None:
-        """Read what the parent says. Each order is one to stop, and so is the parent's end."""
+        """Read what the parent has sent. Each order, whichever it is, stops the keeper; so does the end of
+        the parent.
+        """
         said = self._orders.recv(65_536)
         for one in self._read.feed(said):
             if isinstance(one, bytes):

@@ -37,11 +37,12 @@ def brief(problems: Sequence[Problem]) -> list[Sequence[Any]]:
 
 
 class Rounds:
-    """The reloads of one parent.
+    """The reloads of one parent process, one after another (each is a round).
 
-    loaded: the configuration in use; a worker that is forked has it. mark: its hash. send: sends a message to
-    the worker with this number. running: the numbers of the workers that run. told: called with the outcome
-    of each round that brings news. lost: ends a worker that does not follow. name: for people.
+    loaded: the configuration in use, which a newly forked worker has as well. mark: its hash. send: sends a
+    message to the worker with this number. running: returns the numbers of the workers that run. told: is
+    called with the outcome of each round, except for quiet ones without news. lost: ends the worker with this
+    number, because it does not follow. name: makes a worker's name for messages from its number.
     """
 
     def __init__(
@@ -78,8 +79,8 @@ class Rounds:
         self._again = self._quiet = False
 
     def begin(self, now: float, asker: Asker | None = None, *, quiet: bool = False) -> None:
-        """Begin a round, or have one follow that which runs. asker: who is to be told its outcome. quiet: an
-        outcome without news is not told.
+        """Begin a round; if one runs already, another follows it. asker: who is to be told the outcome, None
+        = nobody. quiet: the outcome is told only if it brings news.
         """
         if self.phase != "rest":
             self._again = True
@@ -147,7 +148,9 @@ class Rounds:
             self._over(now)
 
     def _ask_all(self, what: Literal["prepare", "use"], now: float) -> None:
-        """Begin a half of the round."""
+        """Begin one half of the round: send all workers the message to prepare, or to use, the
+        configuration.
+        """
         self.phase = "preparing" if what == "prepare" else "using"
         self.due = now + LIMIT
         self._waiting = set(self._running())
@@ -157,7 +160,9 @@ class Rounds:
             self._answered(0, now)
 
     def _refuse(self, problems: Iterable[Problem], now: float) -> None:
-        """Have all workers go on with the configuration that they use."""
+        """End the round: all workers go on with the configuration that they use, and the problems are
+        told.
+        """
         self._outcome = Outcome(hash=self._mark, problems=tuple(problems))
         shown = brief(self._outcome.problems)
         for number in sorted(self._running()):

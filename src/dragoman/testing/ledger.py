@@ -32,7 +32,9 @@ ALL = 8
 
 
 class Exceptions:
-    """The known violations. reasons: by law and exchange's id. met: the keys of those that occurred."""
+    """The violations that are known and permitted. reasons: the reason for each, by law and exchange's id.
+    met: the keys of those that have occurred.
+    """
 
     def __init__(self, reasons: Mapping[tuple[str, str], str]) -> None:
         self.reasons = dict(reasons)

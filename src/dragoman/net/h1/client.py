@@ -278,7 +278,9 @@ async def _upload(connection: Connection, body: Pieces | Flow, patience: Patienc
 
 
 async def _pass_on(connection: Connection, flow: Flow, patience: Patience) -> None:
-    """Send the pieces of a flow as they come: in chunks, or as many bytes as were stated, else ValueError."""
+    """Send the pieces of a flow as they come in: as chunks if its size is unknown. Raises ValueError if the
+    body has another size than stated.
+    """
     sent = 0
     patience.rest()
     async for piece in flow.pieces:
@@ -336,7 +338,9 @@ class _Packed:
 
 
 def _unpacked(connection: Connection) -> tuple[Callable[[], bytes | None], _Packed | None]:
-    """What takes the body of an answer with a content coding, and what unpacks it; None = nothing does."""
+    """The function that takes the next bytes of an answer with a content-encoding, and the object that
+    decompresses them; None = they are passed on as they are, because the coding is unknown.
+    """
     try:
         applied = codings(connection.reader.headers["content-encoding"])
     except WireError:
