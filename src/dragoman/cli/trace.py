@@ -86,8 +86,8 @@ async def _listed(there: Target, query: dict[str, str]) -> list[dict[str, Any]]:
 
 
 async def _one(there: Target, id_: str) -> dict[str, Any]:
-    """The trace of the exchange with this id, or with one that begins so. Raises Failure if there is none, or
-    if there are several.
+    """The trace of the exchange whose id is `id_`, or begins with it. Raises Failure if there is no such
+    exchange, or if there are several.
     """
     from dragoman.cli.admin_target import ask
 
