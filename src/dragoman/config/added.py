@@ -106,7 +106,9 @@ def layered(
 
 
 def blamed(entries: Iterable[AddedEntry], problems: Iterable[Problem]) -> dict[AddedEntry, list[Problem]]:
-    """The entries that have problems, with these."""
+    """The entries that cause any of these problems, each with its own problems. Problems with another cause
+    are left out.
+    """
     by_origin = {origin_of(entry): entry for entry in entries}
     found: dict[AddedEntry, list[Problem]] = {}
     for problem in problems:

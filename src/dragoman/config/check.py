@@ -373,7 +373,9 @@ class _Checker:
                     self.target(name, place)
 
     def meant(self, name: str) -> str:
-        """What a name stands for when aliases are followed; any name of a circle of aliases."""
+        """The name at the end of a chain of aliases that begins with `name`; for a circle of aliases, any
+        name in it.
+        """
         for _ in self.config.aliases:
             name = self.config.aliases[name].route if name in self.config.aliases else name
         return name

@@ -18,7 +18,8 @@ _WEIGHING: Final = frozenset({"weighted", "affinity"})
 
 class Misfit(NamedTuple):
     """One mistake. place: the path of the setting, relative to the model or section that is checked; "" =
-    this model or section itself. odd: True = a warning: it does no harm, but not what its author expects.
+    this model or section itself. odd: True = only a warning: the setting does no harm, but it does not do
+    what its author expects.
     """
 
     place: str

@@ -397,7 +397,9 @@ class _Conversion:
                 self.note(f"fallbacks of {name}", f"not converted: {', '.join(dict.fromkeys(missing))}")
 
     def fallbacks(self, name: str) -> Any:
-        """Our `fallbacks` of a model; None = it has none. Those of every model come after its own."""
+        """Our `fallbacks` of a model; None = it has none. After the model's own come the fallbacks that
+        LiteLLM has for every model.
+        """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
         causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
         kept = {
@@ -544,7 +546,7 @@ def _deployment(target: _Target) -> Any:
 
 
 def _own(target: _Target) -> dict[str, Any]:
-    """What a deployment states of itself."""
+    """The settings of one deployment in our form, as members of its entry in `deployments`."""
     stated = {
         "context_window": target.context,
         "supports": target.supports or None,
@@ -564,8 +566,9 @@ def _price(costs: Mapping[str, Any]) -> dict[str, float] | None:
 
 
 def _timeouts(name: str, seconds: Any) -> dict[str, Any]:
-    """Our `timeouts` for one of LiteLLM's: `stream_timeout` limits the wait for a stream's start, all others
-    each HTTP read. https://docs.litellm.ai/docs/proxy/timeout
+    """Our `timeouts` for one of LiteLLM's time limits, in seconds. `stream_timeout` limits the wait for a
+    stream's start (our `first_byte`); every other limit is for each HTTP read (`first_byte` and `idle`).
+    https://docs.litellm.ai/docs/proxy/timeout
     """
     return {"first_byte": seconds} if name == "stream_timeout" else {"first_byte": seconds, "idle": seconds}
 

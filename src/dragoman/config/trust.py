@@ -130,10 +130,10 @@ class _LeadFinder(NamedTuple):
         *,
         in_keys: bool,
     ) -> bool:
-        """True if a variable may be sent to the target for one of three reasons. The target is the vendor to
-        whose keys the variable belongs. Or the variable is stated in `keys` (`in_keys`), belongs to no
-        vendor, and the target is the account's vendor. Or the environment chose the base URL, and it is not
-        so that the file states a variable of another vendor.
+        """True if a variable may be sent to the target, for one of three reasons. The target is the vendor to
+        whose keys the variable belongs. Or `keys` states the variable (`in_keys`), no vendor has it, and the
+        target is the account's vendor. Or the environment chose the base URL; then the file must not state a
+        variable that belongs to another vendor than the account's.
         """
         homes = {_origin_of(vendor) for vendor in CATALOG.values() if variable in _keys(vendor)}
         if target in homes or (in_keys and not homes and target == _origin_of(account.vendor)):

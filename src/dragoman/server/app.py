@@ -503,8 +503,7 @@ class App:
 
     def _keyless(self, head: Head, endpoint: Endpoint) -> Caller | None:
         """The caller of a request without a key at one of the `keyless_faces`. None = it needs a key: it
-        comes from another machine, a foreign web page, a Unix socket, or in HTTP/1.0, as from a proxy
-        (nginx).
+        comes from another machine, a foreign page, a Unix socket, or in HTTP/1.0, as from a proxy (nginx).
         """
         if head.key is not None or not head.peer or head.version == "1.0":
             return None
@@ -549,7 +548,7 @@ def _barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
 
 
 def _operator(head: Head, exchange: Exchange) -> Caller:
-    """The caller on the Unix socket; its name, which tells the user, is noted in `exchange`."""
+    """The caller on the Unix socket. Its name, which is that of the user, is noted in `exchange`."""
     exchange.client = head.peer[0] if head.peer else "operator"
     return Caller(exchange.client, scopes=_OF_OPERATORS)
 

@@ -41,8 +41,8 @@ class Opened(NamedTuple):
     path: Path | None = None
 
     def remove(self) -> None:
-        """Close the socket in this process, and delete its file. When all workers have done so, nobody can
-        connect.
+        """Close the socket here, and delete its file if it is a Unix socket. Workers, which have the socket
+        too, go on to accept connections by it; nobody can connect any more when all of them have ended.
         """
         self.listener.close()
         if self.path is not None:
@@ -125,7 +125,9 @@ class Doors:
 
 
 class _LocalProtocol(HttpProtocol):
-    """A connection on the Unix socket: its client is told by the user who runs it."""
+    """A connection on the Unix socket. Its client is identified by the user of this machine who runs the
+    program at the other end.
+    """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -183,9 +183,7 @@ class HttpProtocol(asyncio.Protocol):
         return True
 
     def _take_rest(self, data: bytes) -> bytes:
-        """Take the missing part of a body whose head was recognised as a repeated one. Returns the bytes
-        after the body.
-        """
+        """Take the missing part of the body of a repeated request. Returns the bytes after the body."""
         if self._ignores_input:
             return b""
         body, follows = (data, b"") if len(data) <= self._rest else (data[: self._rest], data[self._rest :])
@@ -277,7 +275,7 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def idle_since(self) -> float | None:
-        """When it began to wait for its client; None = a request runs, or its body grew just now."""
+        """When this began to wait for its client; None = a request runs, or a part of its body just came."""
         if self._held_since is not None:
             return self._held_since
         if not self._cycles:

@@ -85,7 +85,9 @@ class PassThroughApi:
                             yield Endpoint(template, dialect, handlers, shared=shared)
 
     async def delete_model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed as `_pass`; 403, 404 for others."""
+        """Delete a fine-tuned model at its provider. Raises RequestFailed: 404 for an unknown model, 403 for
+        a model that is not fine-tuned, and what `_pass` raises.
+        """
         name = request.params["model"]
         exchange.asked = name
         first, _, rest = name.partition("/")

@@ -32,7 +32,9 @@ Asker: TypeAlias = tuple[int, Any]
 
 
 def brief(problems: Sequence[Problem]) -> list[Sequence[Any]]:
-    """Problems in the form of a message; the last of very many are left out, and long ones are cut."""
+    """The problems as lists that a message can hold. If there are very many, only the first ones are taken;
+    long texts are cut.
+    """
     return [list(one._replace(message=one.message[:_LONGEST])) for one in problems[:_MOST]]
 
 
@@ -117,14 +119,18 @@ class Rounds:
             self._answered(number, now)
 
     def gone(self, number: int, now: float) -> None:
-        """A worker has ended. The one in its place will have what is decided."""
+        """The worker with this number has ended: nothing more is expected from it. The process that replaces
+        it has the configuration that is decided then.
+        """
         self._asking = [asker for asker in self._asking if asker[0] != number]
         self._next = [asker for asker in self._next if asker[0] != number]
         if number in self._waiting:
             self._answered(number, now)
 
     def tick(self, now: float) -> None:
-        """End the half of a round whose time is over."""
+        """If the workers' time for this half of the round is over, end the half. Workers that have not
+        prepared the configuration make the round fail; workers that have not begun to use it are ended.
+        """
         if now < self.due:
             return
         late = sorted(self._waiting)

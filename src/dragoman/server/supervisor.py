@@ -126,8 +126,8 @@ class _Place:
             send(self.line, what)  # it may have just died, or hang and no longer read orders
 
     def hear(self, line: socket.socket) -> list[Message]:
-        """Read more of what the process says, and note if it reports that it is ready. Returns the messages
-        after that.
+        """Read what the process has sent, and note if it reports that it is ready. Returns the messages that
+        follow this report.
         """
         try:
             heard = line.recv(65_536)
