@@ -107,8 +107,9 @@ class Channel:
 class Terminal:
     """The output of one command: results and messages.
 
-    as_json: print one JSON value and no messages. quiet: print no messages. verbose: print tracebacks.
-    lines: who writes the messages, so that nobody waits for their reader; None = they are written at once.
+    as_json: print one JSON value and no messages. quiet: print no messages. verbose: print tracebacks. lines:
+    writes the messages in the background, so that nothing waits for the reader of stderr; None = messages are
+    written at once.
     """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:

@@ -176,7 +176,9 @@ def _with_added(
 def _checked(
     declared: _Declared, added: Sequence[AddedEntry], environ: Mapping[str, str], own: frozenset[str]
 ) -> Loaded:
-    """Decode and check what is declared, with these added entries. Raises ConfigError."""
+    """Decode and check what is declared, together with these entries that operators have added. Raises
+    ConfigError with all problems.
+    """
     file, decoder = declared.file, Decoder(declared.folder)
     problems = list(declared.problems)
     base = declared.tree

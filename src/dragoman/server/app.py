@@ -472,9 +472,9 @@ class App:
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, head: Head, query: Mapping[str, str], exchange: Exchange) -> Caller:
-        """The caller: ANYONE at a public endpoint, else who has the request's client key, or may do without
-        one; its name is noted in `exchange`. Raises RequestFailed: no valid key, a foreign Host, a key that
-        may not use this endpoint, or too many gateways passed.
+        """The caller: ANYONE at a public endpoint; else the owner of the request's client key, or the caller
+        who may do without a key. The name is noted in `exchange`. Raises RequestFailed for an invalid key, a
+        foreign Host, a key that may not use this endpoint, or too many gateways passed.
         """
         endpoint, headers, keys = head.endpoint, head.headers, self._gateway.client_keys
         if self.door == "socket":
@@ -595,9 +595,9 @@ class Arrival(msgspec.Struct, frozen=True):
 def _sends_form(headers: HeaderMap, takes: Bodies, origins: Origins) -> bool:
     """Whether the body is a form; False = it is JSON. Raises RequestFailed (415) for other content types.
 
-    Types that browsers send without a preflight request count as JSON only without an Origin header, because
-    then no web page sent them (decision 5). If `takes` is "any", all other types do, too, except from pages
-    that `origins` refuses.
+    A type that browsers send without a preflight request counts as JSON only without an Origin header,
+    because then no web page sent it (decision 5). If `takes` is "any", every type counts as JSON, unless it
+    comes from a page that `origins` refuses.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""

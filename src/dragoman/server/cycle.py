@@ -59,9 +59,9 @@ class Wire(Protocol):
 
 
 class _Form(NamedTuple):
-    """A head with certain header names, as a format that takes the status line, the values and more lines.
-    length: the place of the header content-length, None = there is none. connection: the places of the
-    headers connection.
+    """A prepared head for certain header names: a format (`lines`) into which the status line, the headers'
+    values and further lines are put. length: the index of the header content-length among the headers, None =
+    there is none. connection: the indices of all headers `connection`.
     """
 
     lines: bytes
@@ -165,8 +165,8 @@ class Cycle(Link):
     # --- The answer ------------------------------------------------------------------------------------
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """See `Channel`. Raises RuntimeError for an invalid header name, or a body of another length than
-        stated.
+        """Write a whole answer (see `Channel`). Raises RuntimeError for an invalid header name, or a body of
+        another length than stated.
         """
         if self.lost:
             return None
@@ -181,7 +181,9 @@ class Cycle(Link):
         return None
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
-        """See `Channel`. The head is written with the first piece, or at the end of the loop's turn."""
+        """Take the head of an answer (see `Channel`). It is written with the first piece of the body, or else
+        before the event loop waits again.
+        """
         if self.lost:
             return None
         if self._wire.blocked is not None:
@@ -191,7 +193,7 @@ class Cycle(Link):
         return None
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        """See `Channel`."""
+        """Write a piece of the body (see `Channel`)."""
         if self.lost or not data:
             return None
         wire = self._wire
@@ -209,7 +211,7 @@ class Cycle(Link):
         return None
 
     def end(self, data: bytes) -> Awaitable[None] | None:
-        """See `Channel`."""
+        """Write the last piece of the body (see `Channel`)."""
         if self.lost:
             return None
         if self._wire.blocked is not None:
@@ -226,7 +228,7 @@ class Cycle(Link):
         write(*what)
 
     def _begun(self, status: int, headers: Headers) -> bytes:
-        """The bytes of the head."""
+        """Begin the answer, and return the bytes of its head."""
         if self.begun:
             raise RuntimeError("the answer has begun")
         sent = (*self._wire.state.default_headers, *headers)
@@ -294,7 +296,9 @@ class Cycle(Link):
             self._wire.transport.write(held)
 
     def close(self) -> None:
-        """See `Link`. An answer that the handler has not completed is cut off; if it has begun none, 500."""
+        """The handler has ended (see `Link`). If its answer is incomplete, it is cut off; if it has begun
+        none, the client gets an error (500).
+        """
         if self.task is not None:
             self._wire.state.tasks.discard(self.task)
         Link.close(self)

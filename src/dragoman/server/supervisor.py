@@ -467,4 +467,6 @@ def _noted_signals() -> Generator[socket.socket]:
 
 
 def _note(number: int, frame: FrameType | None) -> None:
-    """Do nothing: Python writes only signals that have a Python handler to the socket."""
+    """Do nothing. It is the handler of the signals: Python writes the number of a signal to the socket only
+    if the signal has a Python handler.
+    """

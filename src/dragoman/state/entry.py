@@ -132,7 +132,9 @@ def _bare(call: ir.ToolCall) -> ir.ToolCall:
 
 
 def is_provided(block: ir.Block) -> bool:
-    """Whether the block is a call or result of a tool that the provider runs, or of the class Native."""
+    """Whether the block is a call or a result of a tool that the provider itself runs, or a block of the
+    class `ir.Native`.
+    """
     if isinstance(block, ir.ToolCall | ir.ToolResult):
         return block.by == "provider"
     return isinstance(block, ir.Native)
