@@ -50,7 +50,7 @@ def command(
     key: str | None,
     file: Path | None,
 ) -> None:
-    """Show who could answer a request, who was called and why not, and how it ended.
+    """Show who could answer a request, who was called, why others were not, and how it ended.
 
     ID is the error_id of an error, the header x-request-id of an answer, `id` or `request_id` of the log, or
     the beginning of one of them. Without an ID: a table of the latest requests.

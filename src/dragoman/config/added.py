@@ -44,7 +44,8 @@ class AddedState(msgspec.Struct, frozen=True):
 
 class Added(msgspec.Struct, frozen=True):
     """What a configuration has taken from a database. file: the database. version: the number of the latest
-    change that it knows; -1 = the database could not be read. entries: all entries, in the order of versions.
+    change that has been read; -1 = the database could not be read. entries: all entries, in the order of
+    versions.
     """
 
     file: Path
