@@ -63,10 +63,10 @@ def wav(samples: bytes | bytearray, pcm: Pcm) -> bytes:
 def unpacked(data: _Data) -> tuple[_Data, Pcm]:
     """The samples of a WAV file and their format.
 
-    Some files state a size of the samples that is larger than the file, because their length was not known
-    when they were begun; then the samples reach to the end of the file. So they do if the stated size is 0 and
-    the stated size of the whole file does not fit it. Raises WireError for a file that is not WAV, or that has no
-    16-bit samples in its first `_MOST_CHUNKS` chunks.
+    Some files state a wrong size of the samples, because their length was not known when they were begun:
+    one that is larger than the file, or 0 beside a size of the whole file that does not fit. Then the samples
+    reach to the end of the file. Raises WireError for a file that is not WAV, or that has no 16-bit samples
+    in its first `_MOST_CHUNKS` chunks.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is not a WAV file")
