@@ -28,12 +28,15 @@ _EVENTS: tuple[type, ...] = get_args(ir.Event)
 
 
 class HookFailed(DragomanError):
-    """A hook raised another error than RequestFailed, or returned a value of a wrong type. hook: its name.
-    point: the method. `__cause__` is the error.
+    """A hook raised another error than RequestFailed, returned a value of a wrong type, or named a model that
+    does not exist. hook: the hook's name. point: the method that failed. `__cause__`: the hook's own error, a
+    TypeError that names the wrong type, or the RequestFailed for the unknown model.
     """
 
     def __init__(self, hook: str, point: str) -> None:
         super().__init__(f"hook {hook!r} failed in {point}")
+        self.hook = hook
+        self.point = point
 
 
 class EndedByHook(RequestFailed):

@@ -90,6 +90,7 @@ async def test_a_hook_may_end_the_request_with_its_own_fault() -> None:
 async def test_any_other_failure_names_the_hook() -> None:
     with pytest.raises(HookFailed, match="'breaker' failed in before") as caught:
         await Hooks([Breaks(ValueError("boom"))]).before(EXCHANGE, REQUEST)
+    assert (caught.value.hook, caught.value.point) == ("breaker", "before")
     assert isinstance(caught.value.__cause__, ValueError)
 
 

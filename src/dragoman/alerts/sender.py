@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from math import inf
 from typing import Any, Final
 
 import msgspec
@@ -56,7 +57,7 @@ class Alerts:
 
     def adopt(self, targets: Sequence[Target]) -> None:
         """Send alerts to these targets from now on. Alerts that wait for a target with the same URL are still
-        sent.
+        sent. Those that wait for a target that left are not; the log names them.
         """
         known = {receiver.target.url.reveal(): receiver for receiver in self._receivers}
         self._receivers = []
@@ -65,7 +66,7 @@ class Alerts:
             receiver.use(target)
             self._receivers.append(receiver)
         for receiver in known.values():
-            spawn(receiver.close(), "closing a receiver of alerts")
+            spawn(receiver.close("this receiver was removed"), "closing a receiver of alerts")
 
     def note(self, value: Any) -> None:
         """Send an alert to all who want it, soon. value: `msgspec.to_builtins` of the alert."""
@@ -78,7 +79,7 @@ class Alerts:
         """Stop. What could not be sent is said in the log."""
         receivers, self._receivers = self._receivers, []
         for receiver in receivers:
-            await receiver.close()
+            await receiver.close("the gateway stops")
 
 
 class _Receiver:
@@ -113,13 +114,14 @@ class _Receiver:
             log.error("%s: alert dropped, too many wait: %s", self.target.name, dropped.message)
         self._queue.append(alert)
 
-    async def close(self) -> None:
-        """Stop at once."""
+    async def close(self, why: str) -> None:
+        """Stop at once. The log names the alerts that were not sent. why: the reason, for the log."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        for alert in (*(() if self._sending is None else (self._sending,)), *self._queue):
-            log.error("%s: alert not sent, the gateway stops: %s", self.target.name, alert.message)
+        sending = () if self._sending is None else (self._sending,)
+        for alert in (*sending, *self._queue, *self._quiet.released(inf)):
+            log.error("%s: alert not sent, %s: %s", self.target.name, why, alert.message)
         if self._transport is not None:
             await self._transport.close()
 

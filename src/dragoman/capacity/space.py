@@ -69,5 +69,5 @@ _ENDLESS = Space(sys.maxsize, ir.Fault("unavailable", "There is no memory left."
 
 
 def unbounded() -> Share:
-    """A new share of a space without a limit, for requests whose memory is not counted."""
+    """A new share of the one space without a limit, for requests whose memory is not counted."""
     return Share(_ENDLESS)

@@ -1,4 +1,5 @@
-"""Refuses requests that the model is known to be unable to answer, before anything is sent.
+"""Refuses requests that the model is known to be unable to answer, before anything is sent. Also says which
+capabilities a request needs (`needs`).
 
 Only a fact that is stated as False refuses a request; if a fact is unknown, the provider decides. A form of
 answer that can be emulated does not count as impossible. Pure.

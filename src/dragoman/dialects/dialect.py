@@ -124,7 +124,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """What the protocol's servers can do. The gateway emulates, renames or downloads what they cannot."""
 
     features: frozenset[Feature] = USUAL_FEATURES
-    """The features that the servers have, so that they need no emulation."""
+    """The features that the protocol has. A missing one is emulated; "schema" is emulated also if the model
+    (`Facts`) or the vendor (`Quirks`) lacks it."""
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
     """The regular expression that a tool's whole name must match."""
     reads: Callable[[ir.Media], bool] | None = None

@@ -47,7 +47,9 @@ class Able(Protocol):
 
     @property
     def features(self) -> frozenset[Feature]:
-        """The features that the target has, so that they need no emulation."""
+        """The features that the target itself has. A missing one is emulated; "schema" is emulated also if
+        the model (`Facts`) or the vendor (`Quirks`) lacks it.
+        """
 
     @property
     def tool_name(self) -> str:

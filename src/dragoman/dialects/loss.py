@@ -31,10 +31,10 @@ class Loss(Value, frozen=True):
 
 
 class Change(Value, frozen=True):
-    """One value that is written in another form, or that was added.
+    """One value that is written in another form, that was left out on purpose, or that was added.
 
     path: the value's JSON path in the sender's body (inside a `Report`: its IR path); None = the value was
-    added. to: its JSON path in the written body; "" = the value has no place there.
+    added. to: its JSON path in the written body; "" = it has none, or none is stated.
     """
 
     path: str | None
@@ -77,7 +77,9 @@ class Report(msgspec.Struct, eq=False):
             self.losses.append(Loss(where, reason, severity, self.dialect, self.direction))
 
     def change(self, where: str, to: str, reason: str) -> None:
-        """Record that the value at `where` (IR path) changes its form. to: JSON path in the written body."""
+        """Record that the value at `where` (IR path) is written in another form, or left out on purpose. to:
+        its JSON path in the written body, "" = it has none, or none is stated.
+        """
         self._keep(Change(self.placed(where), to, reason))
 
     def add(self, to: str, reason: str) -> None:

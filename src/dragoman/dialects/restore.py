@@ -2,7 +2,7 @@
 
 `emulate` decides what is requested from the upstream in another form. A `Restorer` reverses this, event by
 event. It holds text back only while the meaning of the text is not yet clear (the first characters of an
-object, half an escape). Its events obey `ir.GRAMMAR`. Anything that it does not recognise passes unchanged,
+object, half an escape). Its events obey `ir.GRAMMAR`. Text that does not begin as requested passes unchanged,
 so nothing is lost if a model ignores its instructions.
 """
 
@@ -274,8 +274,11 @@ class WholeObject:
 
 
 class ValueMember:
-    """An `ArgumentsReader` for arguments that are an object with one member: it gives the JSON text of the
-    member's value. Arguments in any other form pass unchanged.
+    """An `ArgumentsReader` for arguments that are an object with the one member `name`: it gives the JSON
+    text of the member's value. Arguments that do not begin with this member pass unchanged.
+
+    The value is passed on while it comes, so what follows it (another member, other words) is passed on with
+    it. Only a brace at the very end, and white space after this brace, are left out.
     """
 
     __slots__ = ("_begun", "_head", "_held")
@@ -311,8 +314,10 @@ class ValueMember:
 
 
 class StringMember:
-    """An `ArgumentsReader` for arguments that are an object with one member: it gives the string in the
-    member, decoded. Arguments in any other form pass unchanged.
+    """An `ArgumentsReader` for arguments that are an object with the one member `name`, a string: it gives
+    the string, decoded. Arguments that do not begin with this member and a string pass unchanged, but an
+    empty object gives "". What follows the string, such as another member, is left out: it is not part of the
+    tool's input.
 
     Half of an escape or of a surrogate pair is held back until the rest arrives. A surrogate without the
     other half is no character, and becomes U+FFFD.

@@ -35,8 +35,8 @@ class Shortened(msgspec.Struct, frozen=True):
     """The result of shortening a request.
 
     request: the request with the messages that remain. dropped: the positions, in the original request, of
-    the messages that were left out. tokens: how many tokens `request` has; this is more than the window if
-    nothing else may be left out.
+    the messages that were left out. tokens: how many tokens `request` has; this is more than the window only
+    if nothing else may be left out.
     """
 
     request: ir.Request

@@ -1,4 +1,6 @@
-"""Writes the last events of a stream. If they repeat the whole answer, it is stored before they are sent."""
+"""Writes the last events of a stream. If they repeat the whole answer and the request's turn keeps answers,
+it is stored before they are sent.
+"""
 
 from __future__ import annotations
 
@@ -64,9 +66,9 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """Store the answer, if a last event repeats it. Returns the bytes that are still to be sent. data:
-        the stream's unsent bytes, which come first. Raises RequestFailed if the answer cannot be added to its
-        conversation.
+        """Store the answer, if a last event repeats it and the request's turn keeps answers. Returns the
+        bytes that are still to be sent. data: the stream's unsent bytes, which come first. Raises
+        RequestFailed if the answer cannot be added to its conversation.
         """
         teller = self._teller
         if teller is None or teller.ending is None:

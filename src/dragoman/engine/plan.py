@@ -258,8 +258,9 @@ def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Plan the check of the answer against the requested format, if wanted. Raises RequestFailed if there is
-    no way to check it.
+    """Plan the check of the answer against the requested JSON format, if a check is wanted and a format is
+    requested. A plan with a check is translated. Raises RequestFailed if a check is wanted but the extra
+    `schema` is missing, or if answers cannot be checked against the schema.
     """
     wished = asked.wished.check
     if wished == "0" or not (wished == "1" or plan.route.check_output):

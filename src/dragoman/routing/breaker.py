@@ -125,7 +125,9 @@ class Breakers:
         return before is None
 
     def forget(self, now: float) -> None:
-        """Forget the failures that are longer ago than the longest pause: nobody has asked since."""
+        """Forget each deployment whose latest failure is longer ago than the longest pause and whose own
+        pause is over, and each provider whose failed check is no longer believed. now: monotonic seconds.
+        """
         most = self.limits.pause_max
         old = [name for name, one in self.states.items() if now - one.latest > most and one.until <= now]
         for name in old:

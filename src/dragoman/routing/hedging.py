@@ -45,8 +45,8 @@ class Times:
         self._sorted: list[float] = []
 
     def add(self, seconds: float) -> None:
-        """Add the seconds of an answer. A call that was given up is added with the seconds until then; an
-        answer would have taken longer.
+        """Add the seconds that an answer took to its first content. For a call that was given up before, they
+        are the seconds until then: a lower bound.
         """
         self._latest.append(seconds)
         insort(self._sorted, seconds)

@@ -140,7 +140,23 @@ async def test_too_many_alerts_drop_the_oldest_and_a_stop_names_the_rest(
         unsent = [line for line in caplog.messages if "not sent" in line]
     assert dropped == ["alerts[0]: alert dropped, too many wait: up/1: outage"]
     assert len(unsent) == 101
-    assert unsent[0].endswith("up/0: outage")
+    assert unsent[0] == "alerts[0]: alert not sent, the gateway stops: up/0: outage"
+
+
+async def test_a_receiver_that_is_removed_names_what_it_does_not_get(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with FakeProvider(Whole({}, delay=60.0)) as receiver, sending(target(receiver.url)) as alerts:
+        note(alerts, "outage")
+        await until(lambda: receiver.seen)
+        for type_ in ("keys_exhausted", "recovery", "outage"):  # the last one comes too soon, and is held
+            note(alerts, type_)
+        alerts.adopt([])
+        await until(lambda: len(caplog.messages) == 4)
+    assert caplog.messages == [
+        f"alerts[0]: alert not sent, this receiver was removed: up/m: {type_}"
+        for type_ in ("outage", "keys_exhausted", "recovery", "outage")
+    ]
 
 
 async def test_other_settings_keep_what_is_known() -> None:

@@ -66,8 +66,12 @@ def test_a_string_is_unwrapped_at_any_split(
         ("plain words", "plain words"),
         ('{"code":"x"}', '{"code":"x"}'),
         ('{"input":1}', '{"input":1}'),
+        ('{"b":2,"input":"x"}', '{"b":2,"input":"x"}'),
         ('{"in', '{"in'),
         ('"x"', '"x"'),
+        # what follows the string is no input of the tool
+        ('{"input":"x","b":2}', "x"),
+        ('{"input":"x"} there', "x"),
     ],
 )
 def test_strings_and_what_is_none(written: str, seen: str) -> None:
@@ -98,7 +102,12 @@ def test_a_value_is_unwrapped_at_any_split(value: Any, blank: str, data: st.Data
         ('{"value":[1,', "[1,"),
         ("[1,2]", "[1,2]"),
         ('{"other":1}', '{"other":1}'),
+        ('{"b":2,"value":1}', '{"b":2,"value":1}'),
         ('{"val', '{"val'),
+        # what follows the value comes with it, except a brace at the very end
+        ('{"value": 5, "b": 2}', '5, "b": 2'),
+        ('{"value":1} trailing', "1} trailing"),
+        ('{"value":1}} \n', "1}"),
     ],
 )
 def test_values_and_what_is_none(written: str, seen: str) -> None:

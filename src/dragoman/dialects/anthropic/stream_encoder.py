@@ -39,12 +39,12 @@ def _event(name: str, value: dict[str, Any]) -> bytes:
 class _Block(msgspec.Struct):
     """The block that is being streamed.
 
-    index: its index in the IR. number: its index in the client's stream. delta: the bytes of its usual delta
-    before the text. started: True = its start was sent. silent: True = this protocol cannot express it, so
-    nothing of it is sent. said: True = some of its text or arguments was sent. sealed: the signature that was
-    sent, None = none. part: the number of the latest part of a reasoning summary, None = none. fold: collects
-    the pieces of a medium (an image, audio), which is sent when it is complete; None = the block is no
-    medium.
+    index: its index in the IR. number: its index in the client's stream. block: as it was when
+    its start was sent; later deltas are not added to it. delta: the bytes of its usual delta before the text.
+    started: True = its start was sent. silent: True = this protocol cannot express it, so nothing of it is
+    sent. said: True = some of its text or arguments was sent. sealed: the signature that was sent, None =
+    none. part: the number of the latest part of a reasoning summary, None = none. fold: collects the pieces
+    of a medium (an image, audio), which is sent when it is complete; None = the block is no medium.
     """
 
     index: int

@@ -119,7 +119,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
     def close(self) -> list[ir.Event]:
         """The last events, when the frames have ended; none if `[DONE]` or an error came before. An answer
-        that is not finished gives ir.Error.
+        that is not finished gives ir.Error. Raises WireError if the end of the answer has an unknown format.
         """
         if self._over:
             return []

@@ -271,7 +271,7 @@ class _Cleaner:
             node.out["type"] = _nullable(node.schema.get("type", _type_of(named)))
 
     def _or_null(self, node: _Node) -> None:
-        """Let a schema with OpenAPI's `nullable: true` accept null in JSON Schema's form."""
+        """Let the written schema (`node.out`) accept null too: its source has OpenAPI's `nullable: true`."""
         out = node.out
         choices = next((out[key] for key in ("anyOf", "oneOf") if key in out), None)
         if "$ref" in out:

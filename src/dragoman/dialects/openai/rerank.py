@@ -187,7 +187,9 @@ _PLACES: Final = {"top": "top_n", "documents_back": "return_documents", "truncat
 
 
 def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankResponse:
-    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
+    """Decode a response. request: what was asked; each result must be for one of its documents. Raises
+    RequestFailed for an error with status 200, WireError for an invalid body.
+    """
     body = decode_object(answered.data)
     try:
         answer = msgspec.convert(body, _Answer)

@@ -165,7 +165,7 @@ def _found(item: Mapping[str, Any]) -> str:
 
 def tools_of(item: Mapping[str, Any]) -> list[_Wire]:
     """The tools, as the client wrote them, that an item of the history adds to the request; malformed ones
-    are left out. [] = the item adds none.
+    are left out. item: of a type in `TELLING`. [] = it adds none.
     """
     tools = item.get("tools")
     return [tool for tool in tools if _is_sound(tool)] if type(tools) is list else []

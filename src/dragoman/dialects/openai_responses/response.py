@@ -392,7 +392,8 @@ def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[
     """The members of a response object that repeat the request.
 
     own: True = the provider stated them (`stated`); only those in `SHOWN` are replaced by what the client
-    wrote. False = all are as the client wrote them, and those that it did not write come from `DEFAULTS`.
+    wrote. False = all are as the client wrote them, with missing members completed (`_COMPLETE`), and those
+    that it did not write come from `DEFAULTS`.
     """
     asked = reply.echo
     mine = {key: asked[key] for key in SHOWN if asked.get(key) is not None}
