@@ -62,6 +62,10 @@ class Lane(Flight, eq=False, kw_only=True):
         times = self.runtime.health.hedging.times(calling.deployment.name, streamed=calling.streamed)
         times.add(until - calling.began)
 
+    def leave(self) -> None:
+        """Give back what the attempt holds, once it has ended or if it never began. May be called twice."""
+        self._end()
+
     def _end(self) -> None:
         Flight._end(self)
         self.asked.said.forget()  # its own; the race may go on for long
@@ -162,7 +166,7 @@ class Hedged(Flight, eq=False):
             contender=contender,
             candidate=candidate,
         )
-        race.start(contender, lane.run())
+        race.start(contender, lane.run(), lane.leave)
 
     async def _beside(self, race: Race, hedge: Hedge, late: Candidate) -> None:
         """Start a second attempt, at another deployment that is ready, if it does no harm, the attempts and
