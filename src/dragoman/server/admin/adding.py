@@ -38,9 +38,19 @@ _RELOADS: Final = 3
 Do: TypeAlias = Literal["add", "replace", "remove"]
 
 
+class Made(NamedTuple):
+    """What a change has done. before: the entry that held until then, None = none. after: the one that holds
+    now, None = it was removed.
+    """
+
+    before: AddedEntry | None
+    after: AddedEntry | None
+
+
 class Change(NamedTuple):
     """One change. value: the entry as JSON, None where it is removed. require: called with the entry that
     holds now, None = none of this name was added; raises RequestFailed if the change is not wanted then.
+    done: called when the change was made, also if the client has gone away before.
     """
 
     do: Do
@@ -49,15 +59,7 @@ class Change(NamedTuple):
     value: Any
     author: str
     require: Callable[[AddedEntry | None], None]
-
-
-class Made(NamedTuple):
-    """What a change has done. before: the entry that held until then, None = none. after: the one that holds
-    now, None = it was removed.
-    """
-
-    before: AddedEntry | None
-    after: AddedEntry | None
+    done: Callable[[Made], None]
 
 
 class Adding:
@@ -101,7 +103,9 @@ class Adding:
         """What `make` returns or raises: raised by a task it would be logged as a mistake of ours."""
         try:
             async with self._lock:
-                return await self._made(change)
+                made = await self._made(change)
+                change.done(made)
+                return made
         except RequestFailed as failed:
             return failed
 

@@ -36,7 +36,7 @@ def anything(_: AddedEntry | None) -> None:
 
 
 def change(name: str, value: Any = "simulate/echo", do: Do = "replace", kind: AddedKind = "models") -> Change:
-    return Change(do, kind, name, value, "ops", anything)
+    return Change(do, kind, name, value, "ops", anything, lambda _: None)
 
 
 async def names(made: Adding) -> list[str]:
