@@ -11,7 +11,7 @@ from dragoman.config.settings import Config
 def unseen(config: Config) -> Iterator[Misfit]:
     """What is set to be kept or shown, but never is. The places begin at the top."""
     trace, metrics = config.trace, config.metrics
-    if trace.bodies and not trace.keep:
+    if trace.bodies and not trace.body:
         yield Misfit("trace.bodies", "with `trace.keep: 0` no request is kept, nor its body", odd=True)
     elif trace.bodies and trace.max_size < trace.max_body:
         said = f"all bodies together have less room than one (trace.max_body: {trace.max_body})"
