@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from dragoman import ir
@@ -29,6 +30,12 @@ from dragoman.seams.deadlines import Deadline, Unlimited
 
 _HEDGED: Final = frozenset({"chat", "embed", "rerank", "moderation"})
 """The operations that change nothing at a provider, and whose answer is not charged by the piece."""
+
+
+_MAY_RUN: Final = frozenset({"container", "mcp_servers", "plugins", "preset", "prompt", "search_parameters"})
+"""Members of requests, of any protocol, with which a provider may run something, or by which the client names
+what is stored there and may say so: servers of tools (Anthropic), plug-ins, searches, stored prompts.
+"""
 
 
 class Lane(Flight, eq=False, kw_only=True):
@@ -213,10 +220,12 @@ def _is_harmless(request: ir.Request) -> bool:
     """Whether a chat may be answered twice: nothing is stored, and no tool runs at the provider."""
     if request.store or request.background or request.previous is not None:
         return False
-    tools = request.tools or ()
-    return request.conversation is None and all(
-        isinstance(tool, ir.Function) or tool.function is not None for tool in tools
-    )
+    if request.conversation is not None or any(
+        _MAY_RUN.intersection(own) for own in (request.extra or {}).values()
+    ):
+        return False
+    tools = chain(request.tools or (), *(message.tools for message in request.messages))
+    return all(isinstance(tool, ir.Function) or tool.function is not None for tool in tools)
 
 
 def _is_at(name: str, candidate: Candidate) -> bool:

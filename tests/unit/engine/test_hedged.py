@@ -355,6 +355,31 @@ def test_a_tool_that_runs_at_the_provider_is_not_run_twice() -> None:
     assert asked(staged(), body) == ["one"]
 
 
+@pytest.mark.parametrize("members", [{"plugins": [{"id": "web"}]}, {"search_parameters": {"mode": "on"}}])
+def test_what_a_provider_does_by_a_member_of_its_own_is_not_done_twice(members: dict[str, Any]) -> None:
+    assert asked(staged(), chat(model="m", **members)) == ["one"]
+
+
+def test_servers_of_tools_are_not_called_twice() -> None:
+    servers = [{"type": "url", "url": "https://tools.example", "name": "tools"}]
+    body = chat(model="m", max_tokens=9, mcp_servers=servers)
+    assert asked(staged(), body, "anthropic") == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "called"),
+    [
+        ({"type": "web_search"}, ["one"]),
+        ({"type": "function", "name": "f", "parameters": {"type": "object"}}, ["one", "two"]),
+    ],
+)
+def test_tools_that_a_message_adds_count(tool: dict[str, Any], called: list[str]) -> None:
+    added = {"type": "additional_tools", "role": "developer", "tools": [tool]}
+    question = {"type": "message", "role": "user", "content": "Hi"}
+    body = json.dumps({"model": "m", "store": False, "input": [added, question]}).encode()
+    assert asked(staged(), body, "openai_responses") == called
+
+
 def test_a_request_that_nobody_here_understands_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Asked) -> Any:
         raise RequestFailed(ir.Fault("invalid_request", "What?"))
