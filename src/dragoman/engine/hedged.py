@@ -147,7 +147,7 @@ class Hedged(Flight, eq=False):
             self._entry = None  # the lane gives the places back
             if late is not None:
                 await race.wait(late)
-                if race.open:
+                if race.running:
                     await self._beside(race, hedge, candidate)
             return await self._last(race)
         finally:
@@ -185,7 +185,7 @@ class Hedged(Flight, eq=False):
                 request = asked.request if asked.light else await asked.step(asked.decoded)
             except RequestFailed:
                 return  # it can be relayed, but nobody here knows what it does
-            if not _is_harmless(request) or not race.open:
+            if not _is_harmless(request) or not race.running:
                 return
         now = self.delivery.now()
         round_ = self._round = self._round or self._new_round(late)

@@ -73,8 +73,13 @@ class Race:
 
     @property
     def open(self) -> bool:
-        """Whether somebody runs, and nobody has won."""
+        """Whether nobody has won, and it is not known yet of some attempt how it has ended."""
         return self.winner is None and bool(self._tasks)
+
+    @property
+    def running(self) -> bool:
+        """Whether some attempt has not ended, and nobody has won."""
+        return self.winner is None and not all(task.done() for task in self._tasks)
 
     def contender(self) -> Contender:
         """The delivery for a further attempt. Its exchange has waited since the race began. The list of
