@@ -283,3 +283,19 @@ async def test_whichever_worker_is_asked_finds_what_all_have_stored(
             assert shown.returncode == 0, shown.stderr
             assert min(ids).removeprefix("req_") in shown.stdout
             server.stop()
+
+
+async def test_bodies_are_stored_where_memory_keeps_no_requests(provide: Provide, tmp_path: Path) -> None:
+    provider = await provide(refusing)
+    settings = {**up(provider.url), "trace": stored_in(tmp_path, keep=0, bodies=True)}
+    gateway = Gateway(settings)
+    async with serving(gateway) as base, aiohttp.ClientSession() as session:
+        site = Site(base, session)
+        _, id_ = await chat(site, said="Is it kept?")
+
+        async def is_stored() -> bool:
+            return bool((await health(site))["stored"])
+
+        await until(is_stored)
+        _, told = await got(site, f"{EXCHANGES}/{id_}")
+    assert "Is it kept?" in told["bodies"]["request"]["text"]

@@ -160,7 +160,7 @@ class Core:
         self.bounds = Bounds(seams) if self.metrics is None else Bounds(seams, self.metrics.reached)
         """Counts how often limits were reached, and logs it."""
         trace = self.config.trace
-        self.finished = Finished(trace.keep, trace.max_size, trace.max_body if trace.bodies else 0)
+        self.finished = Finished(trace.keep, trace.max_size, trace.body)
         """The latest finished exchanges, for traces."""
         self.recording: Recording | None = None
         """Stores finished exchanges; None = they are not stored."""
@@ -350,7 +350,7 @@ class Core:
         if self.metrics is not None:
             know(self.metrics, names, assembly.upstreams)
         trace = self.config.trace
-        self.finished.resize(trace.keep, trace.max_size, trace.max_body if trace.bodies else 0)
+        self.finished.resize(trace.keep, trace.max_size, trace.body)
         self.engine.become(self._runtime(assembly, self.engine.runtime.kept))
         if self.admitting is not None:
             self.admitting = assembly.client_keys

@@ -57,6 +57,8 @@ class Recording:
         """Why the latest write failed; None = it did not."""
         self._store = store
         self._worker = 1
+        self._secrets = self._latest = frozenset[str]()
+        """All that are removed, and those of the latest configuration."""
         self._redaction = Redaction((), _breathe)
         self._metrics: Metrics | None = None
         self._waiting: deque[Exchange] = deque()
@@ -71,9 +73,14 @@ class Recording:
 
     def adopt(self, worker: int, secrets: Iterable[str], metrics: Metrics | None) -> None:
         """From now on state this number of the worker in traces, remove these secrets from all that is
-        stored, and count in `metrics` (None = nowhere) what was stored and dropped.
+        stored, and count in `metrics` (None = nowhere) what was stored and dropped. The secrets
+        of the configuration before are removed too, because requests may have begun with it, and those of
+        all configurations with which waiting exchanges may have ended.
         """
-        self._worker, self._redaction, self._metrics = worker, Redaction(secrets, _breathe), metrics
+        known = frozenset(secrets)
+        self._secrets = known | (self._secrets if self.waiting else self._latest)
+        self._latest = known
+        self._worker, self._redaction, self._metrics = worker, Redaction(self._secrets, _breathe), metrics
 
     def note(self, exchange: Exchange) -> None:
         """Have an exchange stored that has ended. Health probes and lists are not stored."""
@@ -170,6 +177,11 @@ class Recording:
                 log.warning("finished requests cannot be stored: %s", failed)
             self.last_error = str(failed)
             return False
+        except Exception as error:  # they are odd, and must not end the writing of all that follow
+            log.exception("%d finished requests cannot be stored", len(self._batch))
+            self._drop(len(self._batch))
+            self._batch, self._rows, self.last_error = [], None, f"{type(error).__name__}: {error}"
+            return True
         self._drop(len(self._batch) - stored)
         self.stored += stored
         self._count("stored", stored)

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from dragoman.cli.command import Command
-from dragoman.cli.options import advice, problems, warn
+from dragoman.cli.options import advice, problems, warn, with_kept
 from dragoman.cli.terminal import ANSWER_IS_NO, CONFIGURATION, MISUSE, Failure, Terminal, clean
 from dragoman.errors import ConfigError
 
@@ -62,8 +62,10 @@ def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: 
         raise Failure(MISUSE, text, hint="dragoman check litellm.yaml --convert > dragoman.yaml")
     try:
         found = load(file, os.environ)
-        refuse_unknown(found, naming(found))
         located(found.config.stores.sql, found.home)
+        # Keys may name what operators have added, which is looked at only if such a name is not declared.
+        whole = with_kept(terminal, found) if found.doubts else found
+        refuse_unknown(whole, naming(whole))
     except ConfigError as error:
         warn(terminal, error.warnings)
         many = len(error.problems)

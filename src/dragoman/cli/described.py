@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from dragoman.config.balancing import Hedge
 from dragoman.config.conditions import When
 from dragoman.config.declared import settings_of
 from dragoman.config.fallbacks import Fallbacks
@@ -84,7 +85,20 @@ def _of_model(model: Model) -> Iterator[str]:
             yield f"in place of the first choice nobody who costs more than {bound.usd} USD above it"
     if model.switch_after:
         yield f"left for another one after {model.switch_after} without content"
+    if model.hedge is not None:
+        yield _hedged(model.hedge)
     yield from _together(model.concurrency)
+
+
+def _hedged(hedge: Hedge) -> str:
+    """When a second deployment is asked beside the first one, and how often at most."""
+    late = (
+        "if it is later than 95 of 100 answers"
+        if hedge.after == "p95"
+        else f"after {hedge.after} without content"
+    )
+    most = f"{round(100 * float(hedge.at_most), 3):g} %"
+    return f"a second one is asked beside it {late}, for at most {most} of the requests"
 
 
 def _of_alias(alias: Alias) -> Iterator[str]:

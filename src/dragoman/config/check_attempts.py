@@ -64,6 +64,10 @@ def _single(config: Config) -> Iterator[Misfit]:
     if following:
         said = f"nobody is asked after a failure, also for {', '.join(following[:3])}"
         yield Misfit("retries.max_attempts", said, odd=True)
+    for name, model in config.models.items():
+        if model.hedge is not None:
+            said = "with `retries.max_attempts: 1` no second deployment is asked"
+            yield Misfit(f"models.{name}.hedge", said, odd=True)
 
 
 def _never_reached(config: Config) -> Iterator[Misfit]:
@@ -80,10 +84,13 @@ def _never_reached(config: Config) -> Iterator[Misfit]:
 
 
 def _too_late(config: Config, seconds: float) -> Iterator[Misfit]:
-    """The models whose `switch_after` has no effect: it is not shorter than `seconds`, the time that all
-    attempts of a request may take.
+    """The models whose `switch_after` or `hedge.after` has no effect: it is not shorter than `seconds`, the
+    time that all attempts of a request may take.
     """
+    said = f"the time of all attempts, retries.max_time ({config.retries.max_time}), ends before"
     for name, model in config.models.items():
         if model.switch_after is not None and model.switch_after >= seconds:
-            said = f"the time of all attempts, retries.max_time ({config.retries.max_time}), ends before"
             yield Misfit(f"models.{name}.switch_after", said, odd=True)
+        hedge = model.hedge
+        if hedge is not None and not isinstance(hedge.after, str) and hedge.after >= seconds:
+            yield Misfit(f"models.{name}.hedge.after", said, odd=True)

@@ -150,8 +150,15 @@ def _hedge(model: Model) -> Iterator[Misfit]:
     assert hedge is not None
     if len({(one.use, one.file) for one in model.targets}) < 2:
         yield Misfit("hedge", "there is only one deployment, so no second one can be asked")
-    if not isinstance(hedge.after, str) and not hedge.after:
-        yield Misfit("hedge.after", "must be longer than 0 s", "hedge: p95")
+    if not isinstance(hedge.after, str):
+        if not hedge.after:
+            yield Misfit("hedge.after", "must be longer than 0 s", "hedge: p95")
+        elif model.switch_after and model.switch_after <= hedge.after:
+            said = f"the first attempt is left before, by switch_after ({model.switch_after})"
+            yield Misfit("hedge.after", said, odd=True)
+        elif model.timeouts.total and model.timeouts.total <= hedge.after:
+            said = f"an attempt is ended before, by timeouts.total ({model.timeouts.total})"
+            yield Misfit("hedge.after", said, odd=True)
     if not hedge.at_most:
         yield Misfit("hedge.at_most", "0 % never lets a second deployment be asked", "leave `hedge` out")
 

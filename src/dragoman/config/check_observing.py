@@ -13,7 +13,7 @@ def unseen(config: Config) -> Iterator[Misfit]:
     `place` is a complete path.
     """
     trace, metrics = config.trace, config.metrics
-    if trace.bodies and not trace.keep:
+    if trace.bodies and not trace.body:
         yield Misfit("trace.bodies", "with `trace.keep: 0` no request is kept, nor its body", odd=True)
     elif trace.bodies and trace.max_size < trace.max_body:
         said = f"all bodies together have less room than one (trace.max_body: {trace.max_body})"

@@ -68,7 +68,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
             elif name in _ADDRESSES and isinstance(inner, str):
                 inner = without_keys(inner)
             elif name == "defaults":
-                inner = {key: masked(one) if _SECRET.search(key) else one for key, one in inner.items()}
+                inner = partly_masked(inner)
             yield from _leaves(path if name == value.rest else join(path, name), inner)
     elif isinstance(value, dict) and any(isinstance(inner, Section | Secret) for inner in value.values()):
         for name, inner in value.items():
@@ -82,7 +82,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 _ADDRESSES: Final = frozenset({"base_url", "sql"})
 _SECRET: Final = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
-"""The strings of an alias's request default are masked if its name contains one of these words."""
+"""The strings of a request default are masked if its name, or a name inside of it, contains one of these."""
 
 
 def masked(value: Any) -> Any:
@@ -92,6 +92,16 @@ def masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: masked(inner) for name, inner in value.items()}
     return [masked(inner) for inner in value] if isinstance(value, list) else value
+
+
+def partly_masked(value: Any) -> Any:
+    """A JSON value in which only that is masked which stands under a name that speaks of a secret."""
+    if isinstance(value, dict):
+        return {
+            name: masked(inner) if _SECRET.search(name) else partly_masked(inner)
+            for name, inner in value.items()
+        }
+    return [partly_masked(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _text(value: Any) -> str:

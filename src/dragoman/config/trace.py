@@ -35,3 +35,8 @@ class Trace(Section, frozen=True):
     store_size: Size = Size(1_000_000_000)
     """The total size of all stored requests. When it is reached, the client with the most data loses its
     oldest ones. A request without bodies takes about 3 kB."""
+
+    @property
+    def body(self) -> int:
+        """The most bytes of each body that are kept, in memory or in the store; 0 = bodies are not kept."""
+        return self.max_body if self.bodies and (self.keep or self.store is not None) else 0

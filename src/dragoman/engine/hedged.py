@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from dragoman import ir
@@ -29,6 +30,12 @@ from dragoman.seams.deadlines import Deadline, Unlimited
 
 _HEDGED: Final = frozenset({"chat", "embed", "rerank", "moderation"})
 """The operations that change nothing at a provider, and whose answer is not charged by the piece."""
+
+
+_MAY_RUN: Final = frozenset({"container", "mcp_servers", "plugins", "preset", "prompt", "search_parameters"})
+"""Members of requests, of any protocol, with which a provider may run something, or by which the client names
+what is stored there and may say so: servers of tools (Anthropic), plug-ins, searches, stored prompts.
+"""
 
 
 class Lane(Flight, eq=False, kw_only=True):
@@ -65,6 +72,10 @@ class Lane(Flight, eq=False, kw_only=True):
         """
         times = self.runtime.health.hedging.times(calling.deployment.name, streamed=calling.streamed)
         times.add(until - calling.began)
+
+    def leave(self) -> None:
+        """Give back what the attempt holds, once it has ended or if it never began. May be called twice."""
+        self._end()
 
     def _end(self) -> None:
         Flight._end(self)
@@ -140,7 +151,7 @@ class Hedged(Flight, eq=False):
             self._entry = None  # the lane gives the places back
             if late is not None:
                 await race.wait(late)
-                if race.open:
+                if race.running:
                     await self._beside(race, hedge, candidate)
             return await self._last(race)
         finally:
@@ -166,7 +177,7 @@ class Hedged(Flight, eq=False):
             contender=contender,
             candidate=candidate,
         )
-        race.start(contender, lane.run())
+        race.start(contender, lane.run(), lane.leave)
 
     async def _beside(self, race: Race, hedge: Hedge, late: Candidate) -> None:
         """Start a second attempt, at another deployment that is ready, if it does no harm, the attempts and
@@ -178,7 +189,7 @@ class Hedged(Flight, eq=False):
                 request = asked.request if asked.light else await asked.step(asked.decoded)
             except RequestFailed:
                 return  # it can be relayed, but nobody here knows what it does
-            if not _is_harmless(request) or not race.open:
+            if not _is_harmless(request) or not race.running:
                 return
         now = self.delivery.now()
         round_ = self._round = self._round or self._new_round(late)
@@ -215,10 +226,12 @@ def _is_harmless(request: ir.Request) -> bool:
     """Whether a chat may be answered twice: nothing is stored, and no tool runs at the provider."""
     if request.store or request.background or request.previous is not None:
         return False
-    tools = request.tools or ()
-    return request.conversation is None and all(
-        isinstance(tool, ir.Function) or tool.function is not None for tool in tools
-    )
+    if request.conversation is not None or any(
+        _MAY_RUN.intersection(own) for own in (request.extra or {}).values()
+    ):
+        return False
+    tools = chain(request.tools or (), *(message.tools for message in request.messages))
+    return all(isinstance(tool, ir.Function) or tool.function is not None for tool in tools)
 
 
 def _is_at(name: str, candidate: Candidate) -> bool:

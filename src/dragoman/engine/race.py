@@ -8,8 +8,9 @@ before its first byte goes out, and the others are cancelled in that moment.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from copy import copy
+from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -63,7 +64,7 @@ class Race:
         self._began = delivery.now()
         self._tasks: dict[asyncio.Task[BaseException | None], Contender] = {}
         """The attempts of which it is not known yet how they have ended."""
-        self._all: list[Contender] = []
+        self._all: list[tuple[Contender, Coroutine[Any, Any, None], Callable[[], None]]] = []
         self._foremost: Contender | None = None
         """Whose notes count: the winner's, or those of the one that fell last, or began last."""
 
@@ -74,8 +75,13 @@ class Race:
 
     @property
     def open(self) -> bool:
-        """Whether somebody runs, and nobody has won."""
+        """Whether nobody has won, and it is not known yet of some attempt how it has ended."""
         return self.winner is None and bool(self._tasks)
+
+    @property
+    def running(self) -> bool:
+        """Whether some attempt has not ended, and nobody has won."""
+        return self.winner is None and not all(task.done() for task in self._tasks)
 
     def contender(self) -> Contender:
         """A delivery for one more attempt, with its own copies of the exchange record and the request. The
@@ -88,12 +94,16 @@ class Race:
         asked = msgspec.structs.replace(self.asked, exchange=exchange, said=said.with_request(said.request))
         return Contender(self, self._delivery, asked)
 
-    def start(self, contender: Contender, attempt: Coroutine[Any, Any, None]) -> None:
-        """Let an attempt run."""
+    def start(
+        self, contender: Contender, attempt: Coroutine[Any, Any, None], ended: Callable[[], None]
+    ) -> None:
+        """Let an attempt run. ended: is called when the race is over, also if the attempt was cancelled
+        before its first step, so that nothing of it has run. It may be called again.
+        """
         self._foremost = contender
         task = spawn(_told(attempt), f"attempt of {self.exchange.id}")
         self._tasks[task] = contender
-        self._all.append(contender)
+        self._all.append((contender, attempt, ended))
 
     def win(self, contender: Contender) -> None:
         """Make this attempt the winner, and cancel the others. Does nothing if it has won already. Raises
@@ -164,7 +174,10 @@ class Race:
         finally:
             if self._foremost is not None:
                 self.adopt(self._foremost)
-            for contender in self._all:
+            for contender, attempt, ended in self._all:
+                if getcoroutinestate(attempt) == CORO_CREATED:
+                    attempt.close()
+                ended()
                 contender.release()
             self._tasks.clear()
             self._all.clear()

@@ -100,7 +100,7 @@ class Finished:
 
     def __init__(self, keep: int, room: int = 0, body: int = 0) -> None:
         self.keep = keep
-        self.body = body if keep else 0
+        self.body = body
         self._room = room
         self._models: deque[Exchange] = deque(maxlen=keep)
         self._others: deque[Exchange] = deque(maxlen=(keep + 9) // 10)
@@ -149,7 +149,7 @@ class Finished:
 
     def resize(self, keep: int, room: int = 0, body: int = 0) -> None:
         """Keep another number from now on. The latest of those that are kept stay."""
-        self.keep, self.body, self._room = keep, body if keep else 0, room
+        self.keep, self.body, self._room = keep, body, room
         self._models = deque(self._models, maxlen=keep)
         self._others = deque(self._others, maxlen=(keep + 9) // 10)
         self._drop_bodies()

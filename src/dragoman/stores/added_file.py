@@ -48,13 +48,13 @@ def version(file: Path) -> int:
 @contextmanager
 def _opened(file: Path) -> Generator[sqlite3.Connection | None]:
     """A connection that only reads; None = there is no file, or no table in it."""
-    if not file.exists():
-        yield None
-        return
     try:
+        if not file.exists():
+            yield None
+            return
         with closing(
             sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", _PATIENCE, uri=True)
         ) as connection:
             yield None if connection.execute(_TABLE).fetchone() is None else connection
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:  # OSError: the folder may not be read
         raise StoreFailed(f"the database: {error}") from error

@@ -264,6 +264,47 @@ async def test_secrets_do_not_get_into_the_store() -> None:
     assert "[redacted] it is" in everything
 
 
+async def test_secrets_of_earlier_configurations_do_not_get_into_the_store_either() -> None:
+    shelf = Shelf(fails=-1)
+    written = Recording(shelf)
+    written.adopt(1, [SECRET], None)
+    bodies = KeptBodies(999)
+    bodies.asked(f"the key was {SECRET}".encode())
+    written.note(exchange(1, bodies=bodies))
+    for number in range(3):
+        written.adopt(1, [f"another-secret-{number}"], None)
+    shelf.fails = 0
+    await until(lambda: written.stored == 1)
+    written.adopt(1, ["a-new-secret"], None)
+    bodies.asked(b"the keys were another-secret-2 and a-new-secret")  # it had begun before
+    written.note(exchange(2, bodies=bodies))
+    await written.close()
+    told = [zlib.decompress(row.trace).decode() for row in shelf.rows]
+    assert [one.count("[redacted]") for one in told] == [1, 2]
+    assert written._secrets == {"another-secret-2", "a-new-secret"}, "the others are forgotten"
+
+
+async def test_a_failure_that_nobody_expects_does_not_end_the_writing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Odd(Shelf):
+        async def keep(self, exchanges: Sequence[StoredExchange]) -> int:
+            if not self.tries:
+                self.tries += 1
+                raise OverflowError("too large")
+            return await super().keep(exchanges)
+
+    written = Recording(Odd())
+    written.note(exchange(1))
+    await until(lambda: written.dropped == 1)
+    assert written.state()["last_error"] == "OverflowError: too large"
+    written.note(exchange(2))
+    await until(lambda: written.stored == 1)
+    assert written.state()["healthy"] is True
+    assert "1 finished requests cannot be stored" in caplog.text
+    await written.close()
+
+
 async def test_wishes_are_told_to_the_store_in_its_words() -> None:
     shelf = Shelf()
     written = Recording(shelf)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
+from tests.unit.assembly.test_added import keep
 from tests.unit.cli.conftest import Run
 
 GOOD = """\
@@ -205,3 +207,13 @@ def test_what_a_variable_that_is_not_set_stands_for_hides_nothing_beside_it(
     assert last == "error: the configuration has 9 problems"
     told = json.loads(run("check", "bad.yaml", "--json").err)["error"]
     assert (len(told["problems"]), len(told["warnings"])) == (9, 1)
+
+
+def test_a_key_may_use_what_operators_have_added(run: Run, folder: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    keys = "auth: {keys: [{name: t, key: a-key-of-sixteen-characters, models: [fast]}]}\n"
+    (folder / "dragoman.yaml").write_text("providers: {simulate: {enabled: true}}\n" + keys)
+    assert "there is no model or alias `fast`" in run("check").err
+    asyncio.run(keep(folder / "home" / "state.db", 1, "fast"))
+    ended = run("check")
+    assert (ended.code, "is valid" in ended.err) == (0, True), ended.err

@@ -68,6 +68,20 @@ def said(**settings: Any) -> dict[str, str]:
             {"deployments": ["a/x", "a/y"], "switch_after": "8s"},
             "in this order; left for another one after 8s without content",
         ),
+        (
+            {"deployments": ["a/x", "a/y"], "hedge": {"after": "500ms", "at_most": "2.5%"}},
+            (
+                "in this order; a second one is asked beside it after 500ms without content, "
+                "for at most 2.5 % of the requests"
+            ),
+        ),
+        (
+            {"deployments": ["a/x", "a/y"], "hedge": "p95"},
+            (
+                "in this order; a second one is asked beside it if it is later than 95 of 100 answers, "
+                "for at most 5 % of the requests"
+            ),
+        ),
         ({"use": "a/x", "concurrency": 8}, "8 at once; 100 may wait for 1m each"),
         ({"use": "a/x", "concurrency": {"limit": 2, "wait": 0}}, "2 at once; 100 may wait"),
         (

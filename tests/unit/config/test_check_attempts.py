@@ -50,6 +50,10 @@ def test_what_cannot_work_is_refused(mistakes: Mistakes, text: str, problem: str
             "models.m.switch_after: the time of all attempts, retries.max_time (10s), ends before",
         ),
         (
+            "retries: {max_time: 10s}" + TWO.replace("a/y]", "a/y], hedge: 10s"),
+            "models.m.hedge.after: the time of all attempts, retries.max_time (10s), ends before",
+        ),
+        (
             "server: {max_requests: 9}\nmodels: {m: {use: simulate/echo, concurrency: 10}}",
             "models.m.concurrency.limit: all workers together take 9 requests (server.max_requests)",
         ),
@@ -75,6 +79,14 @@ def test_what_does_nothing_is_a_warning(loaded: Load, text: str, warning: str) -
     assert str(found).partition(": ")[2] == warning
 
 
+def test_one_attempt_leaves_no_second_one_to_be_asked_beside_it(loaded: Load) -> None:
+    found = loaded("retries: {max_attempts: 1}" + TWO.replace("a/y]", "a/y], hedge: 2s")).warnings
+    assert [str(one).partition(": ")[2] for one in found] == [
+        "retries.max_attempts: nobody is asked after a failure, also for m",
+        "models.m.hedge: with `retries.max_attempts: 1` no second deployment is asked",
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -85,6 +97,9 @@ def test_what_does_nothing_is_a_warning(loaded: Load, text: str, warning: str) -
         "retries: {attempts: 1}",
         "retries: {max_attempts: 1}\nproviders: {a: {base_url: 'http://127.0.0.1:1', keys: []}}",
         "retries: {max_time: 10s}" + TWO.replace("a/y]", "a/y], switch_after: 9s"),
+        "retries: {max_time: 10s}" + TWO.replace("a/y]", "a/y], hedge: 9s"),
+        "retries: {max_time: 10s}" + TWO.replace("a/y]", "a/y], hedge: p95"),
+        "retries: {max_attempts: 2}" + TWO.replace("a/y]", "a/y], hedge: p95"),
         (
             "breaker: {failures: 0}\nproviders: {a: {base_url: 'http://127.0.0.1:1', keys: [], "
             "check: {every: 30s, when: always}}}"

@@ -195,6 +195,14 @@ def test_a_price_that_another_model_states_is_known(loaded: Callable[..., Loaded
             "models.m.switch_after: there is no other deployment and no fallback",
         ),
         (
+            "deployments: [a/x, a/y], hedge: 5s, switch_after: 5s",
+            "models.m.hedge.after: the first attempt is left before, by switch_after (5s)",
+        ),
+        (
+            "deployments: [a/x, a/y], hedge: 5s, timeouts: {total: 4s}",
+            "models.m.hedge.after: an attempt is ended before, by timeouts.total (4s)",
+        ),
+        (
             "deployments: [a/x, a/y], switch_after: 5s, timeouts: {total: 5s}",
             "models.m.switch_after: an attempt is ended before, by timeouts.total (5s)",
         ),
@@ -224,6 +232,9 @@ def test_what_does_nothing_is_a_warning(loaded: Callable[..., Loaded], settings:
     "settings",
     [
         "use: a/x, switch_after: 0",
+        "deployments: [a/x, a/y], hedge: 5s, switch_after: 6s",
+        "deployments: [a/x, a/y], hedge: 5s, switch_after: 0",
+        "deployments: [a/x, a/y], hedge: p95, switch_after: 6s",
         "use: a/x, switch_after: 5s, fallbacks: [a/y]",
         f"deployments: [{{use: a/x, {PRICE}}}, {{use: a/y, {PRICE}}}], policy: cost, max_cost: 1",
         f"deployments: [{{use: a/x, {PRICE}}}, {{use: a/y, {PRICE}}}], max_cost: {{times: 2, usd: 0.5}}",

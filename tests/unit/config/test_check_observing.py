@@ -26,4 +26,5 @@ def test_bodies_need_room(mistakes: Mistakes, loaded: Load) -> None:
     (found,) = mistakes("trace: {bodies: true, max_body: 10kB, max_size: 9kB}")
     assert "trace.max_size: all bodies together have less room than one (trace.max_body: 10kB)" in found
     assert not loaded("trace: {bodies: true, max_body: 10kB, max_size: 10kB}").warnings
+    assert not loaded("trace: {keep: 0, bodies: true, store: sqlite}").warnings
     assert not loaded("trace: {keep: 0}\nmetrics: {enabled: false}").warnings

@@ -48,7 +48,7 @@ models:
   m: {{use: openai/gpt-5, body: {{metadata: {{secret: {KEY}, on: true}}}}}}
 aliases:
   "gpt-4.1": openai/gpt-5
-  a: {{route: m, defaults: {{reasoning_effort: low, x_api_key: {KEY}, metadata: {{}}}}}}
+  a: {{route: m, defaults: {{reasoning_effort: low, x_api_key: {KEY}, metadata: {{a_token: {KEY}, n: [1]}}}}}}
 auth:
   keys:
   - key: {KEY}
@@ -61,7 +61,7 @@ auth:
     assert found["providers.openai.body"] == ('{"a":[1,null,{"user":"…WXYZ"}]}', "dragoman.yaml:7")
     assert found["providers.mine.base_url"] == ("https://gateway.example/key/…/v1", "dragoman.yaml:9")
     assert found["models.m.body"] == ('{"metadata":{"secret":"…WXYZ","on":true}}', "dragoman.yaml:12")
-    defaults = '{"reasoning_effort":"low","x_api_key":"…WXYZ","metadata":{}}'
+    defaults = '{"reasoning_effort":"low","x_api_key":"…WXYZ","metadata":{"a_token":"…WXYZ","n":[1]}}'
     assert found["aliases.a.defaults"] == (defaults, "dragoman.yaml:15")
     assert found["providers.openai.timeouts.idle"] == ("5m", "default")
     assert found['aliases."gpt-4.1".route'] == ("openai/gpt-5", "dragoman.yaml:14")

@@ -140,6 +140,31 @@ def test_a_failure_in_time_is_followed_as_without_hedging() -> None:
     assert at_rest(stage)
 
 
+def test_a_failure_in_time_spends_no_second_attempt() -> None:
+    stage = staged()
+    stage.script("one", refusal(503), slowly(60.0))
+    stage.script("two", slowly(1.0), slowly(1.0))
+    assert stage.plays(chat(model="m")) == [ASK_ONE, ASK_TWO, "1 s later", *ANSWERED]
+    assert stage.plays(chat(model="m"))[:3] == [ASK_ONE, "2 s later", ASK_TWO]
+
+
+def test_the_next_key_of_the_same_deployment_follows_a_failure_in_time() -> None:
+    stage = Stage({**BOTH, "one": {**ONE, "keys": ["key-1", "key-2"]}}, settings=model())
+    stage.script("one", refusal(429), slowly(1.0))
+    stage.script("two", slowly(1.0))
+    asked_again = "ask one with key-2: /v1/chat/completions"
+    assert stage.plays(chat(model="m")) == [ASK_ONE, asked_again, "1 s later", *ANSWERED]
+
+
+def test_a_mistake_of_the_client_is_told_by_the_first_one_alone() -> None:
+    stage = staged()
+    stage.script("one", refusal(400))
+    stage.script("two", slowly(1.0))
+    lines = stage.plays(chat(model="m"))
+    assert [line for line in lines if line.startswith("ask")] == [ASK_ONE]
+    assert stage.exchange.end == "client/first_byte/invalid_request"
+
+
 def test_the_late_one_fails_while_the_other_goes_on() -> None:
     stage = staged()
     stage.script("one", Reply(503, JSON, [3.0, *refusal(503).pieces]))
@@ -353,6 +378,31 @@ def test_a_function_of_the_client_may_be_called_by_either() -> None:
 def test_a_tool_that_runs_at_the_provider_is_not_run_twice() -> None:
     body = chat(model="m", web_search_options={})
     assert asked(staged(), body) == ["one"]
+
+
+@pytest.mark.parametrize("members", [{"plugins": [{"id": "web"}]}, {"search_parameters": {"mode": "on"}}])
+def test_what_a_provider_does_by_a_member_of_its_own_is_not_done_twice(members: dict[str, Any]) -> None:
+    assert asked(staged(), chat(model="m", **members)) == ["one"]
+
+
+def test_servers_of_tools_are_not_called_twice() -> None:
+    servers = [{"type": "url", "url": "https://tools.example", "name": "tools"}]
+    body = chat(model="m", max_tokens=9, mcp_servers=servers)
+    assert asked(staged(), body, "anthropic") == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "called"),
+    [
+        ({"type": "web_search"}, ["one"]),
+        ({"type": "function", "name": "f", "parameters": {"type": "object"}}, ["one", "two"]),
+    ],
+)
+def test_tools_that_a_message_adds_count(tool: dict[str, Any], called: list[str]) -> None:
+    added = {"type": "additional_tools", "role": "developer", "tools": [tool]}
+    question = {"type": "message", "role": "user", "content": "Hi"}
+    body = json.dumps({"model": "m", "store": False, "input": [added, question]}).encode()
+    assert asked(staged(), body, "openai_responses") == called
 
 
 def test_a_request_that_nobody_here_understands_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any, cast
 
 import pytest
@@ -53,6 +54,10 @@ async def forever(ended: list[str], name: str) -> None:
         ended.append(name)
 
 
+def nothing() -> None:
+    """Give nothing back."""
+
+
 async def test_who_commits_first_wins_and_the_others_are_cancelled(found: Race) -> None:
     ended: list[str] = []
     first, second = running(found.contender(), "first"), running(found.contender(), "second")
@@ -63,8 +68,8 @@ async def test_who_commits_first_wins_and_the_others_are_cancelled(found: Race) 
         second.asked.exchange.answered = "p/second"
         second._headers()
 
-    found.start(first, forever(ended, "first"))
-    found.start(second, wins())
+    found.start(first, forever(ended, "first"), nothing)
+    found.start(second, wins(), nothing)
     assert await found.fallen() is None
     assert (found.winner, found.open) == (second, False)
     await found.close()
@@ -96,7 +101,7 @@ async def test_those_who_fall_come_one_after_another(found: Race) -> None:
         raise Fallen(name, cast("Any", None))
 
     for name in ("first", "second"):
-        found.start(found.contender(), falls(name))
+        found.start(found.contender(), falls(name), nothing)
     fallen = [await found.fallen(), await found.fallen()]
     assert [one and one.candidate for one in fallen] == ["first", "second"]
     await found.close()
@@ -108,8 +113,8 @@ async def test_what_ends_the_exchange_is_raised(found: Race) -> None:
     async def crashes() -> None:
         raise ZeroDivisionError
 
-    found.start(found.contender(), forever(ended, "first"))
-    found.start(found.contender(), crashes())
+    found.start(found.contender(), forever(ended, "first"), nothing)
+    found.start(found.contender(), crashes(), nothing)
     with pytest.raises(ZeroDivisionError):
         await found.fallen()
     await found.close()
@@ -128,3 +133,25 @@ async def test_each_has_a_request_of_its_own(found: Race) -> None:
     assert first.asked.said is not second.asked.said
     assert first.asked.exchange is not second.asked.exchange
     assert first.asked.exchange.attempts is found.exchange.attempts
+
+
+async def test_an_attempt_that_is_overtaken_before_its_first_step_gives_back_what_it_holds(
+    found: Race, recwarn: pytest.WarningsRecorder
+) -> None:
+    ended: list[str] = []
+    first, second = running(found.contender(), "first"), found.contender()
+    told = asyncio.Event()
+
+    async def wins() -> None:
+        await told.wait()
+        first._commit()
+
+    found.start(first, wins(), lambda: ended.append("first"))
+    await asyncio.sleep(0)
+    told.set()  # the first one wins in the next turn of the loop, before the second one's first step
+    found.start(second, forever([], "second"), lambda: ended.append("second"))
+    assert await found.fallen() is None
+    await found.close()
+    assert ended == ["first", "second"]
+    gc.collect()
+    assert [str(one.message) for one in recwarn] == []

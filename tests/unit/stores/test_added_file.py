@@ -29,3 +29,15 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         added_file.version(file)
     with pytest.raises(StoreFailed):
         added_file.read(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_a_failure_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refused)  # the superuser may read every folder
+    for question in (added_file.read, added_file.version):
+        with pytest.raises(StoreFailed, match="Permission denied"):
+            question(tmp_path / "state.db")

@@ -4,7 +4,6 @@ are in `providers`, with everything else about them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
@@ -12,7 +11,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.assembly.core import Core
-from dragoman.config.show import masked
+from dragoman.config.show import masked, partly_masked
 from dragoman.errors import RequestFailed
 from dragoman.observe.timestamps import utc
 from dragoman.providers.address import without_keys
@@ -26,8 +25,6 @@ from dragoman.state.added import AddedEntry, AddedKind
 
 _LONGEST: Final = 200
 """The most characters of a name."""
-_SECRET: Final = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
-"""Request defaults of an alias whose names contain one of these words are masked."""
 
 
 class AddedObject(msgspec.Struct):
@@ -196,13 +193,13 @@ class AddedApi:
                 if wish.do == "add":
                     raise RequestFailed(_already(wish.kind, name))
 
-        made = await self.adding.make(
-            Change(wish.do, wish.kind, name, wish.asked.body, wish.author.who, require)
+        def note(made: Made) -> None:
+            before, after = _noted(made.before), _noted(made.after)
+            self._audit.note(wish.author, wish.do, f"{wish.kind}/{name}", before=before, after=after)
+
+        return await self.adding.make(
+            Change(wish.do, wish.kind, name, wish.asked.body, wish.author.who, require, note)
         )
-        self._audit.note(
-            wish.author, wish.do, f"{wish.kind}/{name}", before=_noted(made.before), after=_noted(made.after)
-        )
-        return made
 
     def told(self, entry: AddedEntry) -> AddedObject:
         """An entry in the form in which clients read it."""
@@ -260,6 +257,6 @@ def _section(entry: AddedEntry) -> Any:
             stated[name] = masked(value)
         elif name == "base_url" and isinstance(value, str):
             stated[name] = without_keys(value)
-        elif name == "defaults" and isinstance(value, dict):
-            stated[name] = {key: masked(one) if _SECRET.search(key) else one for key, one in value.items()}
+        elif name == "defaults":
+            stated[name] = partly_masked(value)
     return stated

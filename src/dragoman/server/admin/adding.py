@@ -38,10 +38,20 @@ _RELOADS: Final = 3
 Do: TypeAlias = Literal["add", "replace", "remove"]
 
 
+class Made(NamedTuple):
+    """What a change has done. before: the entry that held until then, None = none. after: the one that holds
+    now, None = it was removed.
+    """
+
+    before: AddedEntry | None
+    after: AddedEntry | None
+
+
 class Change(NamedTuple):
     """One change. value: the entry as JSON, None if the change removes the entry. require: is called with the
     entry that is in force now (None = no entry of this name was added), and raises RequestFailed if the
-    client does not want the change under these conditions.
+    client does not want the change under these conditions. done: is called when the change was made, also if
+    the client has gone away before.
     """
 
     do: Do
@@ -50,15 +60,7 @@ class Change(NamedTuple):
     value: Any
     author: str
     require: Callable[[AddedEntry | None], None]
-
-
-class Made(NamedTuple):
-    """What a change has done. before: the entry that held until then, None = none. after: the one that holds
-    now, None = it was removed.
-    """
-
-    before: AddedEntry | None
-    after: AddedEntry | None
+    done: Callable[[Made], None]
 
 
 class Adding:
@@ -106,7 +108,9 @@ class Adding:
         """
         try:
             async with self._lock:
-                return await self._made(change)
+                made = await self._made(change)
+                change.done(made)
+                return made
         except RequestFailed as failed:
             return failed
 
@@ -123,9 +127,10 @@ class Adding:
             number, now = kept.version + 1, self._gateway.seams.now()
             entry = AddedEntry(change.kind, change.name, text, number, change.author, now)
             await self._check(database, kept, entry, change)
-            if await reachable(additions.change(entry, removed=change.do == "remove")):
-                await self._use(additions, entry, before)
-                return Made(before, None if change.do == "remove" else entry)
+            made = Made(before, None if change.do == "remove" else entry)
+            if await reachable(additions.change(entry, removed=made.after is None)):
+                await self._use(additions, entry, made)
+                return made
         raise RequestFailed(_BUSY)
 
     def _kept(self) -> tuple[Path, Additions]:
@@ -160,18 +165,20 @@ class Adding:
         known = self.state(entry)
         return known is not None and known.state == "used"
 
-    async def _use(self, additions: Additions, entry: AddedEntry, before: AddedEntry | None) -> None:
-        """Have all workers use what was written. If they refuse it, take it back, and raise RequestFailed."""
+    async def _use(self, additions: Additions, entry: AddedEntry, made: Made) -> None:
+        """Have all workers use what was written. If they refuse it, take it back, and raise RequestFailed.
+        entry: what was written, also if it is a removal.
+        """
         outcome = await self._reloaded()
         if not outcome.failed:
             return
         for _ in range(_TRIES):
             kept = await reachable(additions.read())
-            if all(one.version != entry.version for one in kept.entries if one.place == entry.place):
+            now = next((one for one in kept.entries if one.place == entry.place), None)
+            if (now and now.version) != (made.after and made.after.version):
                 break  # another server has changed it since
-            old = entry if before is None else before
-            again = msgspec.structs.replace(old, version=kept.version + 1)
-            if await reachable(additions.change(again, removed=before is None)):
+            again = msgspec.structs.replace(made.before or entry, version=kept.version + 1)
+            if await reachable(additions.change(again, removed=made.before is None)):
                 break
         await self._reloaded()
         raise _refused(entry, outcome.problems)

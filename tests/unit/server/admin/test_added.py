@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -55,6 +56,9 @@ async def test_texts_that_may_be_secrets_are_not_told(office: Office) -> None:
     alias = {"route": "team/fast", "defaults": {"api_key": "sk-0123456789-abcdef", "user": "me"}}
     told = (await office.ask("PUT", "aliases/best", alias)).body
     assert told["section"]["defaults"] == {"api_key": "…cdef", "user": "me"}
+    alias["defaults"] = {"metadata": {"x_token": "sk-0123456789-abcdef", "team": ["a"]}}
+    told = (await office.ask("PUT", "aliases/best", alias)).body
+    assert told["section"]["defaults"] == {"metadata": {"x_token": "…cdef", "team": ["a"]}}
     for path in ("added", "audit", "models/team/fast", "config"):
         assert b"sk-0123" not in (await office.ask("GET", path)).data
     assert (await office.ask("GET", "models/team/fast")).headers["etag"] == added.headers["etag"]
@@ -85,6 +89,27 @@ async def test_each_change_is_in_the_audit(office: Office) -> None:
     ]
     assert [one["before"] and one["before"]["version"] for one in reversed(entries)] == [None, 1, 2]
     assert entries[0]["after"] is None
+
+
+async def test_a_change_whose_client_goes_away_is_in_the_audit(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reload, reloading = office.gateway.reload, asyncio.Event()
+
+    async def slowly() -> Any:
+        reloading.set()
+        await asyncio.sleep(0)
+        return await reload()
+
+    monkeypatch.setattr(office.gateway, "reload", slowly)
+    asking = asyncio.ensure_future(office.ask("POST", "models/fast", "simulate/echo"))
+    await reloading.wait()
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert asking.cancelled()
+    await office.ask("POST", "models/other", "simulate/echo")  # after it, as each change is
+    entries = (await office.ask("GET", "audit")).body["data"]
+    assert [one["target"] for one in reversed(entries)] == ["models/fast", "models/other"]
 
 
 async def test_what_is_no_json_or_meets_no_entry_is_refused(office: Office) -> None:

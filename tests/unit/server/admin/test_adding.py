@@ -36,7 +36,7 @@ def anything(_: AddedEntry | None) -> None:
 
 
 def change(name: str, value: Any = "simulate/echo", do: Do = "replace", kind: AddedKind = "models") -> Change:
-    return Change(do, kind, name, value, "ops", anything)
+    return Change(do, kind, name, value, "ops", anything, lambda _: None)
 
 
 async def names(made: Adding) -> list[str]:
@@ -79,6 +79,23 @@ async def test_what_the_gateway_cannot_use_is_taken_back(
     kept = await made.entries()
     assert [(one.name, one.text, one.version) for one in kept.entries] == [("fast", b'"simulate/echo"', 3)]
     assert (kept.version, reloads) == (5, 12)
+    with pytest.raises(RequestFailed, match="worker 2 is full"):
+        await made.make(change("fast", do="remove"))
+    kept = await made.entries()
+    assert [(one.name, one.text, one.version) for one in kept.entries] == [("fast", b'"simulate/echo"', 7)]
+
+
+async def test_a_model_that_a_key_may_use_stays(gateway: Gateway, tmp_path: Path) -> None:
+    made = Adding(gateway)
+    await made.make(change("fast"))
+    keys = [{"name": "t", "key": "a-key-of-sixteen-characters", "models": ["fast"]}]
+    settings = json.loads((tmp_path / "dragoman.yaml").read_text())
+    (tmp_path / "dragoman.yaml").write_text(json.dumps({**settings, "auth": {"keys": keys}}))
+    assert not (await gateway.reload()).failed
+    with pytest.raises(RequestFailed, match="no model or alias `fast`"):
+        await made.make(change("fast", do="remove"))
+    assert await names(made) == ["fast"]
+    assert not (await gateway.reload()).failed
 
 
 async def test_a_change_in_between_is_seen_and_the_check_begins_again(gateway: Gateway) -> None:
