@@ -76,7 +76,7 @@ class Model(msgspec.Struct, frozen=True):
     `apis.choose` decides. fallbacks: the names of other models. switch_after: as of `Deployment`.
     spread: None = the first of `uses` is always asked first. weights, prices: for each of `uses`; missing = 1
     and unknown. gates: before those of the provider, as for `Deployment`. conditions: for each of `uses`;
-    None or missing = it is for all requests. max_cost: None = no bound. hedge: as of `Route`.
+    None or missing = it is for all requests. max_cost: None = no bound. hedge, continues: as of `Route`.
     """
 
     name: str
@@ -100,6 +100,7 @@ class Model(msgspec.Struct, frozen=True):
     conditions: tuple[Conditions | None, ...] = ()
     max_cost: MaxCost | None = None
     hedge: Hedge | None = None
+    continues: bool = False
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -195,10 +196,12 @@ class Route(msgspec.Struct, frozen=True):
     a fallback count the deployments, the protocol, `spread` and `asked`: the request has been filled in
     before. spread: who is asked first, None = always the first deployment. max_cost: what others than the
     first choice may cost, None = no bound; that of a fallback does not count. hedge: when a second deployment
-    is asked beside the first one, None = never.
+    is asked beside the first one, None = never. continues: another deployment goes on with a stream that
+    breaks off.
 
     These follow from the others. first: who is called first. plain: neither `spread` nor `hedge` is stated,
-    so that while all is calm, `first` is called, and nothing is remembered. selects: some deployment may drop
+    so that while all is calm, `first` is called, and nothing is remembered. simple: neither `hedge` nor
+    `continues` is stated, so that attempts follow one another. selects: some deployment may drop
     out, or answers are checked. fills: a request may be changed. alternates: there is another deployment to
     ask.
     """
@@ -216,8 +219,10 @@ class Route(msgspec.Struct, frozen=True):
     spread: Spread | None = None
     max_cost: MaxCost | None = None
     hedge: Hedge | None = None
+    continues: bool = False
     first: Candidate = Candidate(Deployment("", ""))
     plain: bool = True
+    simple: bool = True
     selects: bool = False
     fills: bool = False
     alternates: bool = False
@@ -226,6 +231,7 @@ class Route(msgspec.Struct, frozen=True):
         first = self.deployments[0]
         force_setattr(self, "first", Candidate(first, shown=self.shown(first)))
         force_setattr(self, "plain", self.spread is None and self.hedge is None)
+        force_setattr(self, "simple", self.hedge is None and not self.continues)
         restricts = any(one.restricts for one in self.deployments)
         force_setattr(self, "selects", restricts or self.check_output or self.max_cost is not None)
         fills = bool(self.opening or self.defaults or self.system_prompt is not None)
@@ -314,6 +320,7 @@ def route_of(
         spread=model.spread,
         max_cost=model.max_cost,
         hedge=model.hedge,
+        continues=model.continues,
     )
 
 
