@@ -6,6 +6,7 @@ The client reads one answer (`engine/joint.py`). See docs/decisions/0045-continu
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import msgspec
 
@@ -134,8 +135,11 @@ class Continued(Flight, eq=False):
     def _goes_on(self, candidate: Candidate) -> bool:
         """Whether its model is known to continue what it has not said, and does not think before it does."""
         deployment = candidate.deployment
-        facts = self.runtime.backends[deployment.provider].facts(deployment.model, deployment.facts)
-        return facts.prefill is True and facts.thinks is not True
+        backend = self.runtime.backends[deployment.provider]
+        facts = backend.facts(deployment.model, deployment.facts)
+        if facts.thinks is True or _named(backend) == "openai_completions":
+            return False
+        return facts.prefill is True or (facts.prefill is None and _named(backend) in _CONTINUING)
 
     async def _hand_over(self, joint: Joint, candidate: Candidate) -> None:
         """Make the request that lets another deployment go on."""
@@ -144,16 +148,18 @@ class Continued(Flight, eq=False):
             joint.earlier = cost() if asked.light else await asked.step(cost)
             self.delivery.cost_so_far = joint.so_far
         self._whole = whole = self._whole or asked
-        backend = self.runtime.backends[candidate.deployment.provider]
-        dialect = None if backend.dialect is None else backend.dialect.name
-        said = joint.join(repeats=dialect in _REPEATING)
+        said = joint.join(repeats=_named(self.runtime.backends[candidate.deployment.provider]) in _CONTINUING)
         spent = 0 if joint.earlier is None else joint.earlier.output or 0
         self.asked = whole.with_request(_with_beginning(whole.request, said, spent), "continuing")
 
 
-_REPEATING = frozenset({"mistral"})
-"""The protocols whose providers repeat the beginning that they are given."""
-_NOT_THINKING = frozenset({"none", None})
+_CONTINUING: Final = frozenset({"mistral"})
+"""The protocols in which any model goes on with a beginning, which its answer then repeats."""
+
+
+def _named(backend: Backend) -> str | None:
+    """The name of the protocol that a provider speaks first; None = it is none of ours."""
+    return None if backend.dialect is None else backend.dialect.name
 
 
 def is_continuable(request: ir.Request) -> bool:

@@ -95,8 +95,7 @@ class _Seam:
         tail = self._tail
         if not self._held or (len(self._held) < len(tail) and tail.startswith(self._held)):
             return ""
-        again = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self._held, tail, strict=False)))
-        found = self._held[again:]
+        found = self._held[_alike(self._held, tail) :]
         self._tail = self._held = ""
         self.comparing = False
         return found
@@ -109,6 +108,11 @@ class _Seam:
             held = self.fresh(self._said[: self._at])
         self.comparing = False
         return held
+
+
+def _alike(one: str, other: str) -> int:
+    """With how many equal characters two texts begin."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 class Joint:

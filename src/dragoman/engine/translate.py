@@ -56,12 +56,13 @@ def _joint(
     if not attempt.record.continues:
         restored = wording.emulation is None or wording.emulation.restorer() is not None
         joint.begin(excluded=restored or not wording.alone)
-        joint.stream = _Stream(attempt, wording, [*steps, joint], keeper)
-        return joint.stream
+        joint.stream = stream = _Stream(attempt, wording, [*steps, joint], keeper)
+        return stream
     if not wording.counted:  # the sum of the usages needs that of each attempt
         steps = [EstimateUsage(wording.request, attempt.deployment.model), *steps]
-    joint.stream.resume(attempt, wording, [*steps, joint])
-    return joint.stream
+    begun: _Stream = joint.stream
+    begun.resume(attempt, wording, [*steps, joint])
+    return begun
 
 
 async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keeper: Keeper | None) -> None:
