@@ -218,6 +218,14 @@ async def test_a_session_keeps_the_whole_text(provide: Provide, face: str) -> No
         assert [one["content"] for one in history if one["role"] == "assistant"] == [WHOLE]
 
 
+async def test_a_request_that_is_worked_on_beside_the_loop(provide: Provide) -> None:
+    a, b = await provide(dying(*WORDS)), await provide(going_on("openai_chat", " six seven."))
+    async with served((a, "openai_chat"), (b, "openai_chat")) as gateway:
+        messages = [{"role": "user", "content": "Count! " * 300_000}]
+        assert texts("openai_chat", await gateway.ask("openai_chat", messages=messages)) == WHOLE
+        assert beginnings(b)[0]["content"] == "One two three four five"
+
+
 async def test_it_dies_twice(provide: Provide) -> None:
     a, b = await provide(dying(*WORDS)), await provide(dying(" six"))
     c = await provide(going_on("openai_chat", " seven."))

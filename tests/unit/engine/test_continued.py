@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.assembly.names import limits_of
+from dragoman.capacity.gates import Gates
+from dragoman.config.load import load
 from dragoman.engine.continued import is_continuable
 from dragoman.observe.trace import detail
 from dragoman.routing.attempts import Policy
@@ -39,7 +42,7 @@ PREFILL = {"prefill": True}
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
 FACES = ("openai_chat", "anthropic", "openai_responses", "gemini", "ollama", "openai_completions", "mistral")
 START = ir.Start("", "id-1", "gpt", 1)
-NOTHING = [START, ir.Open(0, ir.Text(""))]
+NOTHING: list[ir.Event] = [START, ir.Open(0, ir.Text(""))]
 
 
 def staged(second: Any = TWO, model: str = "gpt", *, third: Any = None, **more: Any) -> Stage:
@@ -275,6 +278,28 @@ def test_the_time_of_all_attempts_does_not_run_while_the_answer_is_read() -> Non
     stage.script("one", stream(*streamed(told=begun(*WORDS)), 30.0, broken()))
     stage.script("two", rest(" six."))
     assert told(stage.plays(ask())) == "One two three four five six."
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_it_needs_a_place_at_once(taken: bool) -> None:
+    few = {"concurrency": {"limit": 1}}
+    providers = {"one": {**ONE, **few}, "two": {**TWO, **few}}
+    uses = ["one/gpt", {"use": "two/gpt", "supports": PREFILL}]
+    settings = {"models": {"m": {"deployments": uses, "continue_streams": True, **few}}}
+    gates = Gates()
+    gates.adopt(limits_of(load({"providers": providers, **settings}, {}).config))
+    stage = Stage(providers, settings=settings, gates=gates)
+    if taken:
+        assert gates.enter({}, [("providers.two",)]) == 0
+    stage.script("one", half())
+    stage.script("two", rest(" six."))
+    lines = stage.plays(ask())
+    assert lines[-1] == (FAILED if taken else "= done")
+    assert {name: gate.running for name, gate in gates.named.items()} == {
+        "models.m": 0,
+        "providers.one": 0,
+        "providers.two": int(taken),
+    }
 
 
 def test_a_failure_that_is_told_in_the_stream() -> None:
