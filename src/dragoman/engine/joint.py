@@ -245,7 +245,7 @@ class Joint:
             case ir.TextDelta():
                 return self._said(seam, event.text)
             case ir.Close():
-                return self._shut(seam, event.block)
+                return self._shut(seam)
         self._lose(f"a {type(event).__name__} of the continuing model does not fit the joined text")
         return ()
 
@@ -253,17 +253,15 @@ class Joint:
         fresh = seam.fresh(text) if text and seam.comparing else text
         return (ir.TextDelta(0, fresh),) if fresh else ()
 
-    def _shut(self, seam: _Seam, block: ir.Block | None = None) -> Sequence[ir.Event]:
-        """The end of the joined text, unless it has ended. block: the final one of the continuing answer."""
+    def _shut(self, seam: _Seam) -> Sequence[ir.Event]:
+        """The end of the joined text, unless it has ended. The final block of the continuing answer, with an
+        item of its own, says nothing of it.
+        """
         if seam.shut:
             return ()
         seam.shut = True
         held = seam.rest()
-        last: tuple[ir.Event, ...] = (ir.TextDelta(0, held),) if held else ()
-        if isinstance(block, ir.Text):
-            changes = {"text": self.text + held, "citations": (), "logprobs": None, "sealed": None}
-            block = msgspec.structs.replace(block, **changes)
-        return (*last, ir.Close(0, block if isinstance(block, ir.Text) else None))
+        return (ir.TextDelta(0, held), ir.Close(0)) if held else (ir.Close(0),)
 
     def _lose(self, reason: str) -> None:
         if self.report is not None:

@@ -338,7 +338,21 @@ def test_the_next_one_may_call_tools(face: str, words: tuple[str, ...]) -> None:
     assert lines[-1] == "= done"
 
 
-def test_a_kept_response_has_the_whole_text() -> None:
+def test_the_item_of_a_response_stays_the_same() -> None:
+    responses = {"dialect": "openai_responses", "base_url": "https://r.example/v1", "keys": "key-r"}
+    stage = staged(responses)
+    stage.script("one", half())
+    stage.script("two", rest(" six.", dialect="openai_responses"))
+    body, _ = body_of("openai_responses")
+    stage.plays(body, "openai_responses")
+    data = [json.loads(line[6:]) for line in stage.client.body.splitlines() if line.startswith(b"data: {")]
+    names = {event["item_id"] for event in data if "item_id" in event}
+    names |= {event["item"]["id"] for event in data if "item" in event}
+    names |= {item["id"] for item in data[-1]["response"]["output"]}
+    assert len(names) == 1
+
+
+def test_the_last_event_of_a_response_has_the_whole_text() -> None:
     stage = staged()
     stage.script("one", half())
     stage.script("two", rest(" six."))

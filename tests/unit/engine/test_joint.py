@@ -94,10 +94,10 @@ def test_many_words_are_held_as_one_text() -> None:
     assert joint.text == "".join(map(str, range(1000)))
 
 
-def test_the_final_block_has_the_whole_text() -> None:
-    block = ir.Text(" two", item=None)
+def test_the_final_block_of_the_rest_is_not_that_of_the_whole() -> None:
+    block = ir.Text(" two", item=ir.Item("msg_2", "completed"))
     found = joined(begun("One"), ir.Open(0, ir.Text("")), ir.TextDelta(0, " two"), ir.Close(0, block))
-    assert found[-1] == ir.Close(0, ir.Text("One two"))
+    assert found == [ir.TextDelta(0, " two"), ir.Close(0)]
 
 
 def test_the_text_has_another_place_in_the_new_stream() -> None:
