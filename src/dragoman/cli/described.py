@@ -82,6 +82,8 @@ def _of_model(model: Model) -> Iterator[str]:
             yield f"in place of the first choice nobody who costs more than {bound.usd} USD above it"
     if model.switch_after:
         yield f"left for another one after {model.switch_after} without content"
+    if model.continue_streams:
+        yield "another one goes on with a stream that breaks off"
     yield from _together(model.concurrency)
 
 

@@ -411,6 +411,28 @@ def test_a_claude_that_refuses_a_beginning_is_not_asked() -> None:
     assert stage.plays(ask())[-1] == FAILED
 
 
+def test_another_key_of_the_same_deployment_is_not_asked() -> None:
+    providers = {"one": {**ONE, "keys": ["key-1", "key-2"]}, "two": TWO}
+    uses = [{"use": "one/gpt", "supports": PREFILL}, "two/gpt"]
+    settings = {"models": {"m": {"deployments": uses, "continue_streams": True}}}
+    stage = Stage(providers, settings=settings)
+    stage.script("one", half())
+    assert stage.plays(ask())[-1] == FAILED
+
+
+def test_an_alias_of_the_model_is_continued_too() -> None:
+    uses = ["one/gpt", {"use": "two/gpt", "supports": PREFILL}]
+    models = {"m": {"deployments": uses, "continue_streams": True}}
+    settings = {"models": models, "aliases": {"cool": {"route": "m", "defaults": {"temperature": 0.3}}}}
+    stage = Stage({"one": ONE, "two": TWO}, settings=settings)
+    stage.script("one", half())
+    stage.script("two", rest(" six."))
+    assert told(stage.plays(chat(model="cool", stream=True))) == "One two three four five six."
+    assert [body["temperature"] for body in stage.bodies] == [0.3, 0.3]
+    assert '"model":"cool"' in stage.client.body.decode()
+    assert '"model":"gpt"' not in stage.client.body.decode()
+
+
 def test_one_attempt_is_one_attempt() -> None:
     stage = staged(policy=Policy(attempts=1))
     stage.script("one", half())
