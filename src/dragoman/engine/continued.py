@@ -49,6 +49,8 @@ class Continued(Flight, eq=False):
         asked, runtime = self.asked, self.runtime
         if runtime.hooks.need_events or runtime.policy.attempts == 1 or self.plan.form is not None:
             return
+        if asked.beyond is not None:
+            return  # what only some servers understand has to reach them as it is
         try:
             request = asked.request if asked.light else await asked.step(asked.decoded)
         except RequestFailed:
