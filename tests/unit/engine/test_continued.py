@@ -390,7 +390,6 @@ def test_what_cannot_be_continued_fails_as_any_stream(said: list[ir.Event]) -> N
         {"response_format": {"type": "json_object"}},
         {"reasoning_effort": "low"},
         {"tools": TOOLS, "tool_choice": "required"},
-        {"temperature": 3},
     ],
 )
 def test_requests_that_are_relayed_as_ever(members: dict[str, Any]) -> None:
