@@ -145,14 +145,15 @@ class Exchange(msgspec.Struct, eq=False):
     address that a proxy states, agent: the client's User-Agent, both cut to 200 characters. asked: the model
     name that the client sent. answered: the deployment that was called last. taken: losses and changes from
     reading headers and body, which therefore hold for every attempt. tags: the client's tags of this request.
-    metadata: values that the client sent for the gateway to keep. deployments: those of the model's route.
-    dropped: which of them cannot answer this request, and why. weighed: the candidates in the order in which
-    they could be called, and what was known of each; () = nothing was known against any, and the first one
-    has answered. waits: between attempts. bodies: None = they are not kept. fault: why the exchange failed,
-    None = it did not. status: the HTTP status that the client got. waited: seconds of waiting for upstreams,
-    between attempts, in queues, and for the client's body. queued: those of them in the queues of models and
-    providers. first: when the first content of a stream came. end: who ended it, in which phase, with which
-    code ("done", "client/stream", "upstream/first_byte/server_error"). None anywhere = unknown, or not yet.
+    metadata: values that the client sent for the gateway to keep. deployments: those of the model's route,
+    and of the fallbacks that the request has turned to. dropped: which of them cannot answer this request,
+    and why. weighed: the candidates in the order in which they could be called, and what was known of each;
+    () = nothing was known against any, and the first one has answered. waits: between attempts. bodies: None
+    = they are not kept. fault: why the exchange failed, None = it did not. status: the HTTP status that the
+    client got. waited: seconds of waiting for upstreams, between attempts, in queues, and for the client's
+    body. queued: those of them in the queues of models and providers. first: when the first content of a
+    stream came. end: who ended it, in which phase, with which code ("done", "client/stream",
+    "upstream/first_byte/server_error"). None anywhere = unknown, or not yet.
     """
 
     id: str
@@ -206,7 +207,9 @@ class Exchange(msgspec.Struct, eq=False):
             self.attempts[-1].sent = now()
 
     def waits_for(self, seconds: float, now: float, reason: str | None = None) -> None:
-        """Note that a wait begins. reason: None = before an attempt, as keys and the latest failure say."""
+        """Note a wait of so many seconds that begins at `now`, or began then. reason: as in `Wait`; None =
+        the wait is before an attempt, and the reason follows from the latest failure.
+        """
         if reason is None:
             fault = self.attempts[-1].fault if self.attempts else None
             told = fault is not None and fault.retry_after is not None
@@ -214,8 +217,9 @@ class Exchange(msgspec.Struct, eq=False):
         self.waits += (Wait(reason, now, seconds),)
 
     def overhead(self, now: float) -> float:
-        """Seconds from the start to `now`, of a stream at most to its first content, less those in `waited`;
-        at least 0. After its first content a stream mostly waits for the provider, which is not measured.
+        """Seconds that the gateway itself has needed until `now`, at least 0: the time since the start, less
+        the time in `waited`. For a stream only the time until its first content counts, because afterwards it
+        mostly waits for the provider.
         """
         until = now if self.first is None else min(now, self.first)
         return max(0.0, until - self.began - self.waited)

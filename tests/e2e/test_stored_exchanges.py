@@ -128,7 +128,6 @@ async def test_an_error_is_found_by_its_id_in_log_trace_and_after_a_restart_in_t
             assert seen == [*reversed(ids[:3])]
             status, told = await got(site, f"{EXCHANGES}/req_nobody")
             assert (status, told["error"]["code"]) == (404, "exchange_not_found")
-    log.close()
     assert ids[0] in {json.loads(line).get("request_id") for line in written.splitlines()}
 
 
@@ -144,6 +143,7 @@ async def test_the_file_has_no_secret_of_headers_bodies_and_messages(
     site = await visit(settings)
     sent = {"authorization": f"Bearer {CLIENT_KEY}", "user-agent": f"agent {TYPED}"}
     words = f"My keys are {KEY}, {CLIENT_KEY} and {TYPED}. My dog is called Rex."
+    id_ = ""
     for model in ("up/gpt", "up/bad"):
         _, id_ = await chat(site, model, words, **sent)
 

@@ -1,1 +1,1 @@
-"""The keys of clients, and what each may call."""
+"""The keys by which clients identify themselves to the gateway, and what the owner of each key may call."""

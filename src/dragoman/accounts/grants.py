@@ -18,8 +18,9 @@ _MOST_CACHED: Final = 1024
 
 
 def remember(cached: dict[str, T], name: str, value: T) -> None:
-    """Put the value of a name that a client made up into `cached`, unless the name is too long. If `cached`
-    already has 1,024 names, it is emptied before.
+    """Keep a value for a name that a client made up: `cached[name] = value`. A name of more than
+    `LONGEST_NAME` characters is not kept. If `cached` already has 1,024 names, it is emptied before, so that
+    clients cannot fill the memory.
     """
     if len(name) <= LONGEST_NAME:
         if len(cached) >= _MOST_CACHED:
@@ -42,7 +43,7 @@ class Grants:
 
     @property
     def has_patterns(self) -> bool:
-        """Whether the entries include a pattern."""
+        """Whether any entry is a pattern, which means that it contains a `*`."""
         return self._pattern is not None
 
     def __contains__(self, name: str) -> bool:
@@ -66,7 +67,9 @@ class Grants:
 
 
 def granted(entries: Iterable[str] | None) -> Grants | None:
-    """The grants of a configured list; None = every name is granted, because `entries` is None or has `*`."""
+    """The grants of a configured list. None = every name is granted, because `entries` is None or one of them
+    is `*`.
+    """
     if entries is None:
         return None
     entries = frozenset(entries)
@@ -74,6 +77,8 @@ def granted(entries: Iterable[str] | None) -> Grants | None:
 
 
 def _expression(pattern: str) -> str:
-    """The regular expression of a pattern: atomic groups, so the cost grows only linearly with the name."""
+    """The regular expression that matches what a pattern matches. It consists of atomic groups, so the time
+    to match a name grows only linearly with the length of the name.
+    """
     first, *middle, last = [re.escape(part) for part in re.split(r"\*+", pattern)]
     return first + "".join(f"(?>.*?{part})" for part in middle) + ".*" + last

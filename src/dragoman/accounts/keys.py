@@ -1,8 +1,9 @@
-"""Authentication of clients by static keys, in a header or the URL's path or query, before the body is read.
+"""Authentication of clients by static keys, in a header or in the URL's path or query, before the body is
+read.
 
 Keys are looked up by their SHA-256, so the time of a comparison reveals nothing about a key. If no key is
-required, the Host header of a request without a known key must name this machine, unless `auth.open` is set:
-any web page could otherwise reach the gateway through a name that resolves to 127.0.0.1 (DNS rebinding).
+required, the Host header of a request without a known key must name this machine, unless `auth.open` is set.
+Otherwise any web page could reach the gateway through a name that resolves to 127.0.0.1 (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ INFERENCE: Final[frozenset[Scope]] = frozenset({"inference"})
 class Caller(msgspec.Struct, frozen=True):
     """An authenticated client.
 
-    name: for logs, and the owner of its stored state. models: the model names that the client may use, None =
-    all. scopes: the kinds of paths that the client may call.
+    name: the client's name in logs; what the gateway stores for the client belongs to this name. models: the
+    model names that the client may use, None = all. scopes: the kinds of paths that the client may call
+    ("inference", "admin").
     """
 
     name: str
@@ -47,7 +49,7 @@ class Caller(msgspec.Struct, frozen=True):
         return self.models is None or model in self.models
 
     def barred(self, scope: Scope) -> ir.Fault | None:
-        """The fault if the client may not call paths of this scope; None = the client may."""
+        """The fault to answer with if the client may not call paths of this scope; None = the client may."""
         return None if scope in self.scopes else _BARRED[scope]
 
 
@@ -60,7 +62,8 @@ EVERYBODY = Caller("anyone")
 class Key(NamedTuple):
     """One client key.
 
-    secret: the key itself. expires: the time from which it is refused, Unix seconds, None = never.
+    secret: the key itself. caller: the client that it identifies. expires: the time from which the key is
+    refused, in Unix seconds; None = never.
     """
 
     secret: str
@@ -71,11 +74,13 @@ class Key(NamedTuple):
 class ClientKeys:
     """The client keys of one configuration.
 
-    keys: the known keys. required: True = `authenticate` accepts only known keys. headers: the headers beside
-    `authorization` and `api-key` that may hold a key; the first of them that is sent and not empty counts.
-    hosts: further host names of this gateway, for requests without a known key. any_host: True = such
-    requests may have any Host header. anyone: the caller of such requests, if no key is required. keyless: by
-    face, the caller of requests from this machine, for faces whose clients send no key. now: Unix seconds.
+    keys: the known keys. required: True = `authenticate` accepts only known keys. headers: names of headers,
+    besides `authorization` and `api-key`, in which clients may send a key; the first of them that is sent and
+    not empty counts. hosts: host names of this gateway, besides `localhost`, that the Host header of a
+    request without a known key may have. any_host: True = such requests may have any Host header. anyone: the
+    caller of such requests, if no key is required. keyless: {protocol of the path: caller} for protocols
+    whose clients send no key; the caller of a request without a key from this machine. now: returns the time
+    in Unix seconds.
     """
 
     def __init__(
@@ -110,7 +115,7 @@ class ClientKeys:
 
     @property
     def expire(self) -> bool:
-        """Whether some key has an expiry, so that who is admitted now may be refused later."""
+        """Whether any key has an expiry. If so, a client who is admitted now may be refused later."""
         return bool(self._ends)
 
     @property
@@ -121,12 +126,14 @@ class ClientKeys:
     def authenticate(
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
     ) -> Caller | ir.Fault:
-        """The caller, or the fault to answer with: the key has expired; a required key is missing or unknown;
-        or, if none is required, the Host header of a request without a known key names another machine.
+        """The caller of a request, or the fault to answer with. There are three such faults: the key has
+        expired; a key is required, and it is missing or unknown; no key is required, but the Host header of a
+        request without a known key names another machine.
 
-        headers: by lower-case names. key: the gateway key in the URL's query, None or "" = none; a key in a
-        header precedes it. first: the gateway key in the URL's path (`/key/KEY/…`), None or "" = none; it
-        precedes all others, because its client may have to send some other key in a header.
+        headers: by lower-case names. key: the gateway's key in the URL's query, None or "" = none. first: the
+        gateway's key in the URL's path (`/key/KEY/…`), None or "" = none. The key in the path counts before
+        the key in a header, because some clients must send another key in a header; the key in a header
+        counts before the key in the query.
         """
         key = first or self.presented(headers) or key
         if key and (known := self._callers.get(digest := _digest(key))) is not None:
@@ -138,8 +145,11 @@ class ClientKeys:
         return self._anyone if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
-        """The caller of a request without a key from this machine (`peer`: its sender's address) to a face
-        with a keyless caller; None = another request, or one with a proxy's header or a foreign Host.
+        """The caller of a request that has no key and comes from this machine. None if `face` (the protocol
+        of the path) has no keyless caller, if the request has a key, comes from another machine or through a
+        proxy, or if its Host header names another machine.
+
+        peer: the address of the connection's other end.
         """
         caller = self._keyless.get(face)
         if caller is None or self.presented(headers) is not None or not is_loopback(peer):
@@ -147,8 +157,9 @@ class ClientKeys:
         return caller if not passed_on(headers) and self._is_ours(headers.get("host", "")) else None
 
     def presented(self, headers: Mapping[str, str]) -> str | None:
-        """The client's key, not checked: from `Authorization: Bearer`, or, without the header Authorization,
-        from the first other header that may hold a key. None or "" = no key.
+        """The key that the client sent in a header, not checked. It is in `Authorization: Bearer KEY`; only
+        if there is no Authorization header, it is in the first other header that may hold a key. None or "" =
+        no key.
         """
         authorization = headers.get("authorization")
         if authorization is not None:
@@ -163,7 +174,9 @@ class ClientKeys:
 
 @lru_cache(maxsize=64)  # the clients of one gateway send few different Host headers
 def _read_host(host: str) -> tuple[str, bool]:
-    """The name in a Host header in lower case, without port ("" = invalid); whether it is an IP address."""
+    """Read a Host header: (the name in lower case and without port, "" = invalid; whether the name is an IP
+    address).
+    """
     found = _HOST.fullmatch(host)
     if found is None:
         return "", False
@@ -176,15 +189,16 @@ def _read_host(host: str) -> tuple[str, bool]:
 
 
 def unnamed(key: str) -> str:
-    """The name of a client whose key has no name in the configuration.
+    """The name of a client whose key has no name in the configuration, for example "key 1f3a09cc".
 
-    It depends only on the key, so that no client finds another's state after a key is added or removed.
+    The name depends only on the key. So no client gets another client's stored state after a key is added or
+    removed.
     """
     return f"key {_digest('name of ' + key).hex()[:8]}"
 
 
 def passed_on(headers: Mapping[str, str]) -> bool:
-    """Whether a proxy has passed a request on, by the names of its headers, in lower case."""
+    """Whether a proxy has passed the request on. headers: by lower-case names; the names show it."""
     return any(_FORWARDED.fullmatch(name) for name in headers)
 
 

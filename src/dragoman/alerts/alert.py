@@ -33,23 +33,27 @@ class Alert(msgspec.Struct, frozen=True):
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """What has to be told once only: the same key is refused for all its models at once."""
+        """Two alerts with the same subject say the same, so the second one need not be sent. A key that is
+        refused for several models is one subject.
+        """
         if self.type == "key_refused":
             return (self.type, self.provider, self.key or "")
         return (self.type, self.name)
 
 
 def read(value: Any) -> Alert:
-    """The alert in a message between processes: `msgspec.to_builtins` of it."""
+    """The alert in a message from another process. value: the alert, as `msgspec.to_builtins` writes it."""
     return msgspec.convert(value, Alert)
 
 
 class Quiet:
-    """Lets each alert about the same subject through at most once in `every` seconds.
+    """Lets an alert pass at most once in `every` seconds for each subject; other alerts on the subject are
+    dropped.
 
-    A recovery always goes out after an outage that has gone out, and only then. An outage that came too soon
-    after the one before goes out at the end of that time, unless the recovery was faster. One that lasts is
-    told again, and so is a new one after a recovery that nobody has seen.
+    A recovery passes only if an outage has passed before it, and then always. A new outage after a recovery,
+    but within `every` seconds of the outage before, is held back until these are over; if a recovery comes
+    first, it is dropped. An outage that lasts is told again, and so is a new one after a recovery that nobody
+    has seen.
     """
 
     def __init__(self, every: float) -> None:

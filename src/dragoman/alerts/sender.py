@@ -55,7 +55,9 @@ class Alerts:
         self._receivers: list[_Receiver] = []
 
     def adopt(self, targets: Sequence[Target]) -> None:
-        """Send to these from now on. What waits for a target that stays is still sent."""
+        """Send alerts to these targets from now on. Alerts that wait for a target with the same URL are still
+        sent.
+        """
         known = {receiver.target.url.reveal(): receiver for receiver in self._receivers}
         self._receivers = []
         for target in targets:
@@ -98,7 +100,7 @@ class _Receiver:
         self._quiet.every = target.every
 
     def note(self, alert: Alert) -> None:
-        """Queue an alert, unless it is one too many."""
+        """Queue an alert, unless `Quiet` holds it back."""
         if self._quiet.passes(alert, self._seams.monotonic()):
             self._enqueue(alert)
         self._came.set()  # when the next held one is due may have changed

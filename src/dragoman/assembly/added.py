@@ -15,8 +15,8 @@ from dragoman.state.store import StoreFailed
 def with_added(found: Loaded, database: Path | None, *, starting: bool = False) -> Loaded:
     """The configuration with the entries that this database keeps. It is loaded again only if there are any.
 
-    database: None = the store is in memory, so nothing can be added. starting: if the database cannot be
-    read, that is a warning, and the watch of the running gateway tries again; otherwise it is a ConfigError.
+    database: None = the store is in memory, so nothing can be added. starting: True = a database that cannot
+    be read causes only a warning; the running gateway tries again. False = it raises ConfigError.
     """
     if database is None or found.adding is None:
         return found

@@ -226,7 +226,7 @@ def _wire(provider: Provider, transport: Transport, limits: AnswerLimits, outsid
 
 
 def _follow(passage: Passage, upstream: WireUpstream) -> None:
-    """Let a passage use the account that its upstream has, whenever that changes."""
+    """If the key of an upstream can change, let its passage use the new key, too."""
     if (renewal := upstream.accounts[0].renewal) is not None:
         renewal.credential.follow("passage", lambda _: passage.renew(upstream.accounts[0]))
 

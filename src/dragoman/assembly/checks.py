@@ -19,8 +19,8 @@ def checks_of(
     seams: Seams,
     told: Callable[[Event], None] | None = None,
 ) -> Checks | None:
-    """The checks, which have begun; None = no provider is checked. Only one process of a machine may do it.
-    An upstream that was made in code is not checked. told: as for `Checks`.
+    """Start the checks, and return them; None = no provider is to be checked. Only one process of a machine
+    may do this. An upstream that was made in code is not checked. told: as in `Checks`.
     """
     checked = [
         Checked(upstream, check.every, check.wait, check.when)

@@ -284,8 +284,9 @@ class Core:
         self.peers.hand("alert", alert_of(event, self.seams.now()))
 
     def _attend(self, assembly: Assembly) -> None:
-        """Store finished exchanges with these parts, and begin the duties that only one process of a machine
-        may have; end those of the parts before.
+        """Store finished exchanges as this assembly does. Stop the checks of providers that run, and start
+        those that this assembly wants if this process is the keeper: only one process of a machine makes
+        checks.
         """
         self.recording = assembly.recording
         if self.recording is not None:
@@ -373,8 +374,8 @@ class Core:
 
     @property
     def drain_delay(self) -> float:
-        """Seconds for which the port stays open after a SIGTERM: the setting; without it `DRAIN_DELAY`, or 0
-        if no readiness check was made in the last minute.
+        """Seconds for which the port stays open after a SIGTERM. This is the setting `server.drain_delay`. If
+        it is not set: `DRAIN_DELAY`, or 0 if no readiness check was made in the last minute.
         """
         if (stated := self.config.server.drain_delay) is not None:
             return float(stated)
@@ -489,8 +490,8 @@ class Core:
         return rotations(self._running.names.table.configured(), memory, wall)
 
     def example_model(self) -> str | None:
-        """The name of a model to try: the default model, else, without embedded models that do not chat, the
-        first configured model or alias, else the first other one (a simulated one last); None = none.
+        """The name of a model to try: the default model. Without one, the first configured model or alias
+        that may chat, else the first other model that may chat (a simulated one last). None = there is none.
         """
         if self.config.default_model is not None:
             return self.config.default_model
@@ -526,7 +527,9 @@ class Core:
         return compatibility.translated(face.name, backend.dialect.name, backend.quirks, facts)
 
     def _first(self, model: str, face: Dialect) -> tuple[Deployment, Backend]:
-        """A model's first deployment, and its upstream in the protocol for a plain request of `face`."""
+        """A model's first deployment, and its upstream in the protocol that a request of `face` without
+        special wishes would use.
+        """
         route = self._running.names.table.resolve(model)
         first = route.deployments[0]
         plain = ir.Request(face.name, first.model)
@@ -617,7 +620,7 @@ class Core:
         self._telling = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
 
     def _publish(self, asking: Exchange | None = None) -> None:
-        """Write what this process has now for `/metrics`. asking: an exchange that does not count."""
+        """Write this process's present values for `/metrics`. asking: an exchange that does not count."""
         if self.metrics is not None:
             connections = {} if self.connections is None else self.connections()
             waiting = {**self.gates.waiting, "large_bodies": self.heavy.waiting}
@@ -625,8 +628,8 @@ class Core:
             self.metrics.publish(samples, self.seams.monotonic())
 
     async def metrics_page(self, asking: Exchange) -> bytes:
-        """The metrics of all workers in Prometheus' text format, while `metrics` is not None. asking: the
-        exchange of the request for them.
+        """The metrics of all workers in Prometheus' text format. Only if the attribute `metrics` is not None.
+        asking: the exchange of this request, which does not count as running.
         """
         assert self.metrics is not None
         if self._assembly is not None:
@@ -639,7 +642,9 @@ class Core:
         return self.metrics.page(stated, now)
 
     async def _asked_store(self, assembly: Assembly) -> dict[str, Any]:
-        """The store's part of the health answer. Sets `_sessions` if the store counts them in time."""
+        """The store's part of the health answer. Sets `_sessions` to the number of the store's sessions, if
+        the store counts them in time.
+        """
         health, sessions = await store_health(assembly.store, assembly.deadlines)
         self._sessions = self._sessions if sessions is None else sessions
         return health

@@ -45,6 +45,6 @@ def _keys(upstream: WireUpstream) -> list[Key]:
 
 
 def _follow(health: Health, name: str, upstream: WireUpstream, _: Lease) -> None:
-    """A key of a provider has changed: what is known of the one before does not hold for it."""
+    """Use the new keys of a provider in its pool. Nothing is known yet of a key that is new."""
     if (pool := health.pools.get(name)) is not None:
         pool.exchange(_keys(upstream))

@@ -22,7 +22,9 @@ _EVERY: Final = 1.0
 
 
 def credentials_of(provider: Provider, seams: Seams) -> list[Credential | None]:
-    """For each key of a provider, what follows its file; None = the key is in no file."""
+    """For each key of a provider, the `Credential` that reads its file again; None = the key is not in a
+    file.
+    """
     return [
         None
         if one.secret.file is None
@@ -46,7 +48,9 @@ class KeyFile:
         self._seen: tuple[int, ...] | None = None
 
     async def fetch(self, lease: Lease) -> Lease:
-        """A lease with the key that is in the file now; the same one for the same key. Raises NotRenewed."""
+        """Read the file. Returns a lease with the key that is in it now; `lease` itself if the key is the
+        same. Raises NotRenewed if the file has no usable key.
+        """
         return await asyncio.to_thread(self._fetch, lease)
 
     def _fetch(self, lease: Lease) -> Lease:

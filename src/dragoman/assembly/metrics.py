@@ -56,8 +56,9 @@ def of_process(
     connections: Mapping[str, int],
     waiting: Mapping[str, int],
 ) -> Iterator[Sample]:
-    """What this process has now; `/metrics` adds up the values of all workers. connections: the open ones and
-    their limit, {} = not counted. waiting: how many requests wait, by the name of the queue.
+    """The present values of this process; `/metrics` adds them up over all workers. exchanges: those that
+    run. connections: the `open` ones and their `limit`, {} = they are not counted. waiting: how many requests
+    wait, by the name of the queue.
     """
     yield Sample(RUNNING, len(exchanges))
     yield Sample(STREAMS, sum(exchange.streamed for exchange in exchanges))
@@ -72,7 +73,9 @@ def of_process(
 def of_gateway(
     metrics: Metrics, health: Health, *, workers: int, sessions: int, now: float
 ) -> Iterator[Sample]:
-    """What one process states for all of them. workers: how many are configured. now: monotonic seconds."""
+    """The present values that one process states for the whole gateway. workers: how many are configured.
+    sessions: how many the store has. now: monotonic seconds.
+    """
     processes = metrics.processes(now)
     yield Sample(UPTIME, now - metrics.cells.began(now))
     yield Sample(BUILD, 1, (__version__,))

@@ -119,8 +119,9 @@ def refuse_unknown(loaded: Loaded, names: Names) -> None:
 
 
 def _is_offered(name: str, names: Names) -> bool:
-    """Whether a name has a route, or is that of an embedded model, installed or not; whether a pattern begins
-    with a provider's name, or a listed name matches it.
+    """Whether a name in a client's grants stands for something. A name does if it has a route, or is an
+    embedded model, installed or not. A pattern does if it begins with a provider's name, or if a listed name
+    matches it.
     """
     if WILDCARD not in name:
         return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
@@ -180,7 +181,9 @@ def _limits(concurrency: Concurrency) -> bool:
 
 
 def _gates(section: str, name: str, concurrency: Concurrency) -> tuple[str, ...]:
-    """The gate of a model or a provider, if it has one."""
+    """The names of the gates of a model or a provider: one if its settings limit what runs at once, else
+    none.
+    """
     return (_gate(section, name),) if _limits(concurrency) else ()
 
 
@@ -238,8 +241,9 @@ def _price(target: DeploymentSettings) -> Price | None:
 
 
 def _max_cost(model: ModelSettings, config: Config) -> MaxCost | None:
-    """What other deployments of a model, and its fallbacks, may cost; None = no bound. A deployment without a
-    price has the first one that another model states for it.
+    """What the other deployments of a model, and its fallbacks, may cost; None = no bound. For a deployment
+    without a price in its own model, the price that another model states for it is used; if several do, the
+    first.
     """
     if (stated := model.max_cost) is None:
         return None
@@ -309,9 +313,9 @@ def timers_of(timeouts: Timeouts) -> Timers:
 def made_under(
     made: Mapping[str, Route], before: Config, after: Config, providers: Container[str]
 ) -> dict[str, Route]:
-    """The names created at run time under another configuration: with its values of the models' headers,
-    without deployments of providers that are not in `providers`. A name that has no others is forgotten,
-    which is logged.
+    """The routes of names created at run time, changed for a new configuration: header values of models are
+    replaced by the new ones, and deployments of providers that are not in `providers` are removed. A name
+    without a deployment left is forgotten, which is logged.
     """
     fresh: dict[str, str] = {}
     for name, model in before.models.items():

@@ -15,7 +15,9 @@ T = TypeVar("T")
 
 
 class Part(NamedTuple):
-    """One running part. of: what it was made of. close: None = there is nothing to close."""
+    """One running part. what: the part itself. of: the settings that it was made of, for a comparison. close:
+    None = there is nothing to close.
+    """
 
     what: Any
     of: Any
@@ -30,7 +32,9 @@ class Parts:
         self.all: dict[str, Part] = {}
 
     def take(self, name: str, of: Any, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> T:
-        """The running part of this name if it was made of an equal value, else what `make` makes."""
+        """The part of this name for the new configuration: the running one if it was made of an equal `of`,
+        else a new one, which `make` returns. close: closes the part.
+        """
         known = self._before.get(name)
         if known is None or known.of != of:
             made = make()
@@ -49,7 +53,7 @@ class Parts:
         return what
 
     def new(self) -> list[Part]:
-        """The parts that the configuration before has not."""
+        """The parts that were made for this configuration, and not taken over from the one before."""
         return [part for name, part in self.all.items() if self._before.get(name) is not part]
 
     def left(self) -> list[Part]:

@@ -137,8 +137,9 @@ class Probe:
         return True
 
     def _question(self, row: Row, number: int) -> Awaitable[None] | None:
-        """The request that tests a key instead of the list, announced (once per provider) and put into `row`,
-        but not yet sent. None = no model is known to ask; `row` says so.
+        """The request that tests a key which the list of models could not test, not yet sent. It is announced
+        once per provider, and its result will be put into `row`. None = no model is known to ask, which `row`
+        then says.
         """
         upstream = self._upstreams[row.provider]
         model = self._model(row.provider)

@@ -93,9 +93,10 @@ def _spoken(
 
 
 def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | None] = ()) -> list[Account]:
-    """An account for each key (one if there is none): signed headers and URL in the protocol `api`.
+    """An account for each key (one if there is no key): signed headers and URL in the protocol `api`.
 
-    changing: for each key, what follows its changes; None = nothing does. () = for none.
+    changing: for each key, the `Credential` that tells when the key changes; None = the key does not change.
+    () = no key changes.
     """
     if not provider.credentials:
         return [_account(provider, api, None)]
@@ -110,7 +111,7 @@ def accounts_of(provider: Provider, api: Api, changing: Sequence[Credential | No
 
 
 def _renewed(provider: Provider, api: Api, key: Key, lease: Lease) -> Account:
-    """The account with the secret of a lease in place of its key's."""
+    """The account of `key`, but with the secret of the lease instead of the key's own."""
     held = None if lease.secret is None else msgspec.structs.replace(key, secret=lease.secret)
     return _account(provider, api, held)
 
@@ -128,7 +129,9 @@ def _account(provider: Provider, api: Api, key: Key | None) -> Account:
 
 
 def _identity(provider: Provider, key: str | None) -> str:
-    """The id of an account: of its key, which cannot be found out from it, and where the key is used."""
+    """The id of an account: a hash of the provider's name, its URL and the key. The key cannot be found out
+    from it.
+    """
     told = f"{provider.name}\n{provider.apis[0].chat_url}\n{key or ''}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
@@ -140,7 +143,9 @@ def passage_of(
     timers: Timers,
     resources: Sequence[Resource],
 ) -> Passage:
-    """What passes requests for these resources through, by a provider's first protocol and account."""
+    """The `Passage` that passes requests for these resources on to a provider, by its first protocol and its
+    first account.
+    """
     api = provider.apis[0]
     base_url = _base_url(api)
     assert base_url is not None, "the configuration was not checked"

@@ -115,8 +115,9 @@ class Recording:
     async def listed(
         self, wanted: Wanted, before: tuple[float, str] | None, limit: int
     ) -> list[dict[str, Any]]:
-        """The lines of at most `limit` stored exchanges, the latest first. before: only those that come after
-        this place in the list. Raises StoreFailed.
+        """At most `limit` of the wanted stored exchanges as the lines of a list, the latest first. before: a
+        place in the list (`observe.finished.place`), after which it begins; None = at its start. Raises
+        StoreFailed.
         """
         lines = await self._store.listed(_search(wanted, before), limit)
         return await asyncio.to_thread(lambda: [msgspec.json.decode(line) for line in lines])
@@ -237,7 +238,7 @@ def _unpacked(trace: bytes) -> dict[str, Any]:
 
 
 def _search(wanted: Wanted, before: tuple[float, str] | None) -> Search:
-    """The same wishes in the words of the store."""
+    """`wanted` and `before` as a `Search`, the form in which the store takes them."""
     status = None
     if wanted.status is not None:
         least, greatest = wanted.status.replace("xx", "00"), wanted.status.replace("xx", "99")

@@ -111,7 +111,8 @@ class Reloads:
     async def reload(self, *, quiet: bool = False) -> Outcome:
         """Load the configuration again, and use it if it has no problems; in all workers, or in none.
 
-        quiet: an outcome without news is not told: nothing has changed, or the problems are the same.
+        quiet: True = the outcome is not reported if nothing has changed, or if the problems are the same as
+        before.
         """
         if self.through is not None:
             return await self.through()
@@ -156,7 +157,7 @@ class Reloads:
             await close(prepared.assembly.parts.new())
 
     def refuse(self, problems: Sequence[Problem]) -> Outcome:
-        """Note why the configuration in use stays."""
+        """Note why a new configuration is not used. Returns the outcome with these problems."""
         self.problems = tuple(problems)
         return Outcome(hash=self.hash, problems=self.problems)
 
@@ -170,7 +171,7 @@ class Reloads:
         await close(parts)
 
     async def end(self) -> None:
-        """Close what earlier configurations have left, whoever uses it."""
+        """Close what earlier configurations have left at once, also if exchanges still use it."""
         for task, parts in list(self._closing.items()):
             task.cancel()
             await asyncio.wait([task])
@@ -213,7 +214,9 @@ def until_restart(before: Loaded, after: Loaded) -> tuple[Loaded, tuple[str, ...
 
 
 def has_no_news(outcome: Outcome, known: Sequence[Problem]) -> bool:
-    """Whether an outcome says nothing new. known: the problems of the reload before."""
+    """Whether an outcome says nothing new: the problems are the same as before, or there are none and nothing
+    has changed. known: the problems of the reload before.
+    """
     if outcome.failed:
         return outcome.problems == tuple(known)
     return not outcome.changed and not known

@@ -34,7 +34,8 @@ _RETRY: Final = 5.0
 
 class Limit(msgspec.Struct, frozen=True):
     """How many requests may run at once. most: None = any number. queue: how many may wait, in each process.
-    wait: the most seconds that one waits, None = no limit. delay: seconds between the starts of two.
+    wait: the most seconds that a request waits, None = no limit. delay: the least seconds between the starts
+    of two requests.
     """
 
     most: int | None = None
@@ -65,7 +66,9 @@ class Gate:
         return sum(map(len, self.queues.values()))
 
     def grab(self) -> int | None:
-        """Take a place without a look at the delay; None = there is none."""
+        """Take a place, and return its number; None = all are taken. The delay between two starts is not
+        looked at.
+        """
         place = self.places.take(self.limit.most)
         if place is not None:
             self.running += 1
@@ -84,7 +87,9 @@ class Gate:
         return False
 
     def starts(self, now: float) -> bool:
-        """Whether a request may start now, as far as the delay is concerned; then the delay begins."""
+        """Whether the delay since the last start is over, so that a request may start now. If so, a new delay
+        begins.
+        """
         if not self.limit.delay:
             return True
         self.due = self.places.start(now, self.limit.delay)
@@ -113,12 +118,15 @@ class Gate:
                     yield queue[row]
 
     def passed(self, client: str) -> None:
-        """A client has had its turn: others come first."""
+        """Put a client behind the others, because it has had its turn."""
         if (queue := self.queues.pop(client, None)) is not None:
             self.queues[client] = queue
 
     def crowding(self, client: str) -> _Ticket | None:
-        """The request that has to leave a full queue for one of `client`; None = the new one itself."""
+        """The waiting request that has to leave a full queue so that a request of `client` gets its room: the
+        last one of the client with the most requests. None = no request has to leave, so the new one is
+        refused.
+        """
         largest = max(self.queues.values(), key=len, default=None)
         if largest is None or len(largest) <= len(self.queues.get(client, ())) + 1:
             return None
@@ -130,8 +138,8 @@ Held: TypeAlias = "dict[Gate, int]"
 
 
 class _Ticket(msgspec.Struct, eq=False):
-    """A request that waits. options: the gates of each of its deployments. got: is set to the number of the
-    option that it may use, whose places are in `held`. at: the gates at which it waits.
+    """A request that waits. options: for each deployment that would do, its gates. got: gets the index of the
+    option that the request may use; its places are then in `held`. at: the gates in whose queues it waits.
     """
 
     client: str
@@ -191,8 +199,9 @@ class Gates:
         return not any(gate.is_full() for gate in self._gates(names) if gate not in held)
 
     async def wait(self, held: Held, client: str, options: Sequence[Sequence[str]]) -> int:
-        """As `enter`, but if all options are full, give up the places in `held`, and wait in the queues for
-        one. Raises RequestFailed if there is no room in them, or another client's request needs it.
+        """As `enter`, but if all options are full, give up the places in `held` and wait in the queues until
+        one is free. Raises RequestFailed if the queues are full, or if this request has to leave for another
+        client's.
         """
         self.leave(held)
         wanted = [self._gates(names) for names in options]
@@ -292,8 +301,8 @@ class Gates:
     # Those who wait ----------------------------------------------------------------------------------
 
     def _make_room(self, client: str, stopped: Sequence[Sequence[Gate]]) -> None:
-        """Refuse a request of this client, or another one for its sake, if no option has room in all queues.
-        Raises RequestFailed.
+        """If every option has a full queue, refuse this request of `client` by raising RequestFailed, or, if
+        another client has more requests in that queue, refuse one of those.
         """
         full = [[gate for gate in gates if gate.waiting >= gate.limit.queue] for gates in stopped]
         if not all(full):
@@ -351,8 +360,8 @@ class Gates:
         return stopped
 
     def _look_later(self, gate: Gate) -> None:
-        """Look again at a gate where requests wait, if places get free without our doing: with the end of
-        the delay, or by another worker.
+        """Start a timer, if requests wait at this gate, that looks at it again. It is needed where a place
+        gets free without a call here: when the delay ends, or when another worker gives a place back.
         """
         if not gate.queues or gate.timer is not None:
             return

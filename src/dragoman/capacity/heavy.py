@@ -121,7 +121,9 @@ class _Turns:
         return sum(map(len, self._waiting.values()))
 
     async def wait(self, loop: asyncio.AbstractEventLoop, client: str | None) -> None:
-        """Wait for a turn on the loop, unless the task has one below `LONG`. It ends when the task waits."""
+        """Wait for a turn on the loop. If the running task has the turn already, for less than `LONG`
+        seconds, it goes on at once. The turn ends as soon as the task waits for something.
+        """
         task = asyncio.current_task(loop)
         if not self._busy:
             self._busy = True

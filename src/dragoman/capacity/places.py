@@ -1,9 +1,9 @@
 """The free places of a limit: counted in this process, or shared with the other workers of a gateway.
 
-Workers share places as locks on the bytes of one file, which their parent has opened before it made them: who
-holds the lock on a byte holds the place. The kernel gives a lock to one process only, so no limit is ever
-exceeded, and it removes the locks of a process that ends, however it ends (fcntl(2), "advisory record
-locking"). Nothing of it depends on the configuration, so a new limit needs no new file.
+Workers share places as locks on the bytes of one file. The parent process opens this file before it starts
+the workers. Who holds the lock on a byte holds the place. The kernel gives a lock to one process only, so no
+limit is ever exceeded, and it removes the locks of a process that ends, however it ends (fcntl(2), "advisory
+record locking"). Nothing of it depends on the configuration, so a new limit needs no new file.
 """
 
 from __future__ import annotations
@@ -39,14 +39,17 @@ class Places(Protocol):
     def shared(self) -> bool: ...
 
     def take(self, limit: int | None) -> int | None:
-        """Take a place of `limit` (None = there are any number). Returns its number, None = all are taken."""
+        """Take a place. limit: how many places there are; None = any number. Returns the number of the place;
+        None = all are taken.
+        """
 
     def give(self, place: int) -> None:
         """Give a place back."""
 
     def start(self, now: float, delay: float) -> float:
-        """Note that a request starts now, unless it has to wait. Returns when it may start: `now`, or later,
-        which means that nothing was noted. now: monotonic seconds. delay: seconds between two starts.
+        """Note that a request starts now, if the delay since the last start is over. Returns `now`; or, if
+        the request has to wait, the later time at which it may start: then nothing was noted. now: monotonic
+        seconds. delay: the least seconds between two starts.
         """
 
     def wait(self, *, waiting: bool) -> None:

@@ -1,7 +1,7 @@
 """Limits how many things run at a time, in all and for each client.
 
-Who finds no free place, or holds its full share, waits. The next free place goes to who has waited longest
-and holds less than its share.
+A client waits if there is no free place, or if it holds its full share. A place that gets free goes to the
+client that has waited longest, of those that hold less than their share.
 """
 
 from __future__ import annotations

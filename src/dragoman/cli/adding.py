@@ -23,8 +23,8 @@ _JSON = ("[", "{", '"')
 
 
 class _Stated(NamedTuple):
-    """What the command line says of an entry. settings: `NAME=VALUE`, or one value alone. file: a YAML file
-    with the entry, `-` = stdin, None = none.
+    """The entry to add, as the command line states it. settings: texts `NAME=VALUE`, or one value without a
+    name. file: a YAML file with the entry, `-` = stdin, None = no file.
     """
 
     settings: Sequence[str]
@@ -109,7 +109,9 @@ def _entry(stated: _Stated) -> Any:
 
 
 def _put(entry: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Set the value of a setting inside others. Raises Failure if one of these has a value of its own."""
+    """Set `value` at `path`, a setting inside others (`["timeouts", "connect"]`), in `entry`. Raises Failure
+    if one of the outer settings already has a plain value.
+    """
     *outer, last = path
     for name in outer:
         entry = entry.setdefault(name, {})

@@ -33,9 +33,10 @@ class Target(NamedTuple):
 
 
 def target(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> Target:
-    """The gateway at a URL; without one, the one that this configuration describes, with a key of the scope
-    `admin` from it. key: before every other one. Raises Failure for an invalid URL, for port 0, or for a bad
-    configuration.
+    """The gateway to ask, and the key to send. With `url`, the gateway there; else the one that the
+    configuration describes (`file`; None = look for one). The key is `key`, else that of an environment
+    variable, else (without `url`) a key of the configuration with the scope `admin`. Raises Failure for an
+    invalid URL, for port 0, or for a bad configuration.
     """
     key = key or next((stated for name in _KEYS if (stated := _first(name))), None)
     if url is not None:
@@ -58,7 +59,9 @@ def _first(name: str) -> str | None:
 
 
 def _configured(found: Loaded) -> str | None:
-    """A valid key of the configuration with the scope `admin`; if it has no keys, the created one."""
+    """A valid key of the configuration with the scope `admin`. If no keys are configured at all, the client
+    key that `dragoman serve` has created. None = there is neither.
+    """
     if not found.config.auth.keys:
         return kept(found.home)
     now = SYSTEM.now()
@@ -71,7 +74,9 @@ def _configured(found: Loaded) -> str | None:
 
 
 async def ask(there: Target, path: str, query: dict[str, str]) -> Any:
-    """The JSON at a path; None = there is no such exchange. Raises Failure if nobody answers, or an error."""
+    """The JSON at a path; None = there is no such exchange. Raises Failure if no gateway answers, or if the
+    answer is another error.
+    """
     headers = {} if there.key is None else {"authorization": f"Bearer {there.key}"}
     limit = aiohttp.ClientTimeout(total=_SECONDS, sock_connect=5)
     try:

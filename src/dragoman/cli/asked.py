@@ -20,8 +20,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Asked(NamedTuple):
-    """Whom a command asks. found: this machine's configuration, None = a URL was given. way: None = no
-    gateway runs here.
+    """The gateway that a command asks. found: this machine's configuration, None = a URL was given instead.
+    way: how to reach the gateway, None = no gateway runs here.
     """
 
     found: Loaded | None
@@ -38,7 +38,7 @@ def gateway_options(function: F) -> F:
 
 
 def asked_of(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> Asked:
-    """Whom the options name. Raises Failure for an invalid URL or configuration."""
+    """The gateway that the options name. Raises Failure for an invalid URL or configuration."""
     from dragoman.cli.operator import way
 
     found = None if url is not None else loaded(terminal, file)

@@ -59,7 +59,9 @@ class Ready(NamedTuple):
 
     @property
     def paste(self) -> dict[str, str]:
-        """Example commands by a short name, without a model only `list`. A key that is not new reads KEY."""
+        """Example commands by a short name (`curl`, `python`, `list`); if no model is known, only `list`. A
+        created key is written into them; another needed key is written as KEY.
+        """
         key = self.made or ("KEY" if self.access == "key" else None)
         bearer = f"-H 'authorization: Bearer {key}' " if key else ""
         lines = {}

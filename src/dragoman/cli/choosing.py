@@ -29,9 +29,9 @@ class Choice(NamedTuple):
 
 
 def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> Choice | None:
-    """Choose a model: `default_model`, else a model or alias of the configuration that may chat (each only if
-    the list has it or is empty); else a free model of the list, else its first (of those that may chat, if
-    any). None = neither has one.
+    """Choose a model, by the first of these rules that finds one: `default_model`; a model or alias of the
+    configuration that may chat; a free model of the list; the first model of the list that may chat; the
+    first of all. The first two count only if the list has the name, or is empty. None = nothing was found.
 
     listed: the entries of the server's model list. found: the gateway's configuration, None = unknown.
     """
@@ -47,7 +47,9 @@ def choice(listed: Sequence[Mapping[str, Any]], found: Loaded | None = None) -> 
 
 
 def _named(found: Loaded) -> Iterator[tuple[str, str]]:
-    """The `default_model`, then the models and aliases that may chat: each name, and where it stands."""
+    """Yield the `default_model`, then the models and aliases that may chat: each as (name, the place where it
+    is configured, in words).
+    """
     config = found.config
     where = "the configuration" if found.file is None else found.file.name
     if config.default_model is not None:
@@ -69,7 +71,9 @@ def _may_chat(name: str) -> bool:
 
 
 def _is_free(name: str, owner: object, found: Loaded | None) -> bool:
-    """True if a model surely runs on the gateway's machine, without a key. owner: used without `found`."""
+    """True if a model surely runs on the gateway's machine, without a key. owner: the model's `owned_by` in
+    the list; used only if the configuration is unknown.
+    """
     if found is None:
         return owner in _FREE or name.startswith(tuple(f"{one}/" for one in _FREE))
     config = found.config

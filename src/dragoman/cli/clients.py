@@ -19,7 +19,9 @@ OPEN_KEY: Final = "any"
 
 
 class Gateway(NamedTuple):
-    """A client's gateway. base: its URL, no `/v1`. model: None = not known. key: OPEN_KEY = none needed."""
+    """The gateway for which a client is set up. base: its URL, without `/v1`. model: None = not known. key:
+    OPEN_KEY = no key is needed.
+    """
 
     base: str
     model: str | None

@@ -66,11 +66,12 @@ def show(terminal: Terminal, file: Path | None, *, everything: bool, changed: bo
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.pass_obj
 def trust(terminal: Terminal, file: Path | None) -> None:
-    """Let FILE send keys of the environment where it says; else the file that is found here.
+    """Approve that FILE sends keys of the environment to the hosts that it names. Without FILE: the file
+    found here.
 
-    A file that is only found in the working directory may use such keys for their own vendors. What is
-    trusted is told and kept, each key and host for itself, so that a later change of the file has to be
-    trusted again only where it leads a key elsewhere.
+    A file that is only found in the working directory may use such keys for their own vendors without
+    approval. Each approved pair of a key and a host is printed and stored, so that a later change of the file
+    needs a new approval only where it sends a key elsewhere.
     """
     from dragoman.config.locate import find
     from dragoman.config.trust import trust as keep

@@ -24,7 +24,9 @@ _ORDERS: Final = {
 
 
 class Described(NamedTuple):
-    """One provider, model or alias. how: what is said of it beside its address or its deployments."""
+    """One provider, model or alias. stands_for: its address or its deployments. how: what else its settings
+    do, in words.
+    """
 
     kind: str
     name: str
@@ -93,7 +95,7 @@ def _of_alias(alias: Alias) -> Iterator[str]:
 
 
 def _order(model: Model) -> str:
-    """Who of several deployments is asked first."""
+    """By which rule one of several deployments is asked first, in words."""
     if (rotate := model.rotate) is not None:
         if rotate.every is not None:
             return f"another one is first every {rotate.every}"
@@ -130,7 +132,7 @@ def _after(fallbacks: Fallbacks) -> Iterator[str]:
 
 
 def _together(concurrency: Concurrency) -> Iterator[str]:
-    """How many requests run at once, and how many wait."""
+    """Yield, in words, how many requests may run at once, and how many may wait."""
     if concurrency.limit is not None:
         yield f"{concurrency.limit} at once"
     if concurrency.delay:

@@ -74,7 +74,9 @@ def _lmstudio(body: Any) -> tuple[Any, ...] | None:
 
 
 def _owned(owner: str) -> Read:
-    """A reader for model lists in OpenAI's form: None if the list is empty or not all belongs to `owner`."""
+    """A function that reads model lists in OpenAI's form. It returns None if the list is empty, or if a model
+    in it does not belong to `owner`: then another server has answered.
+    """
 
     def read(body: Any) -> tuple[Any, ...] | None:
         models = body["data"]
@@ -179,7 +181,9 @@ def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
 
 
 def _providers_alone(loaded: Loaded) -> Table:
-    """The routes of the configured providers alone: models and aliases may refer to the servers found."""
+    """The table of names that the configured providers alone give. The models and aliases are left out,
+    because they may refer to the found servers, which are not configured yet.
+    """
     import msgspec
 
     from dragoman.assembly.names import naming

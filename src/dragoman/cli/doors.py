@@ -28,8 +28,9 @@ def socket_path(found: Loaded, port: int) -> Path:
 
 
 def running(found: Loaded) -> Path | None:
-    """The Unix socket of the gateway with this configuration. If its port is chosen by the system, or another
-    one was stated on the command line: the only one in Dragoman's folder. None = there is none, or several.
+    """The Unix socket of the gateway with this configuration. The gateway may listen on another port than the
+    configured one (by the command line, or chosen by the system). Then it is the only socket in Dragoman's
+    folder; None = there is none, or several.
     """
     place = socket_path(found, found.config.server.port)
     if place.exists() or found.config.server.admin_socket is not None:
@@ -40,8 +41,9 @@ def running(found: Loaded) -> Path | None:
 
 @contextlib.contextmanager
 def opened(found: Loaded, port: int) -> Iterator[list[Opened]]:
-    """The doors of the gateway that listens on `port`, removed at the end. Raises Failure if one that the
-    configuration states cannot be opened; without the Unix socket at its usual place the gateway runs, too.
+    """Open the operators' doors of the gateway that listens on `port`, and remove them at the end of the
+    `with` block. Raises Failure if a door that the configuration states cannot be opened. The Unix socket at
+    its usual place may fail: then the gateway runs without it.
     """
     from dragoman.server.doors import Opened
     from dragoman.server.serve import CannotListen, listen

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def asks(found: Loaded) -> Iterator[str]:
-    """A line for each provider: with each key, `ask` first requests its list of models (if it has one)."""
+    """Yield a line for each provider, which says that `ask` will request its list of models with each of its
+    keys.
+    """
     for name, provider in found.providers.items():
         keys = len(provider.credentials)
         whose = f"with {keys} key{'s' * (keys != 1)}" if keys else "without a key"
@@ -22,10 +24,11 @@ def asks(found: Loaded) -> Iterator[str]:
 
 
 async def ask(found: Loaded, say: Callable[[str], None], *, only: str | None = None) -> list[Row]:
-    """Test every key of every provider. Returns a row for each, or one for a provider without keys.
+    """Test every key of every provider. Returns one row for each key; a provider without keys has one row,
+    too.
 
-    say: called with a line before a provider gets other requests than for its list: these may cost something.
-    only: the name of the only provider to test, None = all.
+    say: called with a line before a provider gets requests for something else than its list of models,
+    because these may cost something. only: the name of the only provider to test, None = all.
     """
     assembly = await assemble(found, {}, (), SYSTEM)
     try:

@@ -32,7 +32,9 @@ class Narrator(logging.Handler):
         self._terminal = terminal
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record, unless of a cancellation. People see a traceback only with `--verbose`."""
+        """Write one record; a record about a cancelled task is dropped. In the lines for people a traceback
+        is written only with `--verbose`.
+        """
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, asyncio.CancelledError):
             return  # the second Ctrl-C cancelled it on purpose

@@ -104,7 +104,9 @@ def yaml_with_item(
 
 
 def dotenv_with(text: str, settings: Mapping[str, str]) -> str:
-    """The text of a file of `NAME=value` lines, with `settings` put at its end; old lines of them go."""
+    """The text of a file of `NAME=value` lines, with `settings` put at its end. Older lines with the same
+    names are removed.
+    """
     lines = [line for line in text.splitlines() if not _assigns(line.removeprefix("export "), settings)]
     return "\n".join([*lines, *(f"{key}={value}" for key, value in settings.items())]) + "\n"
 

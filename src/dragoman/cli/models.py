@@ -46,7 +46,7 @@ changing(command, "models", "a model", ("dragoman models add fast openai/gpt-5-m
 )
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
-    """Every model name that answers, and who answers it first."""
+    """List every model name that clients can use, and who answers it first."""
     from dragoman.assembly.names import naming
 
     if embedded:

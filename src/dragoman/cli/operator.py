@@ -20,7 +20,9 @@ _PATIENCE = 90.0
 
 
 class Way(NamedTuple):
-    """The way to a gateway. socket: its Unix socket; None = by `base`, its URL. key: None = without one."""
+    """The way to a gateway. socket: its Unix socket; None = the gateway is reached by its URL, `base`. key:
+    the key to send, None = no key.
+    """
 
     socket: Path | None
     base: str = "http://dragoman"
@@ -28,17 +30,17 @@ class Way(NamedTuple):
 
     @property
     def named(self) -> str:
-        """For people."""
+        """The address of the gateway in words for people: the path of the socket, or the URL."""
         return self.base if self.socket is None else str(self.socket)
 
 
 class NotRunning(Exception):
-    """Nobody answers there. The text says why."""
+    """No gateway answers at this address. The text says why."""
 
 
 def way(found: Loaded | None, url: str | None, key: str | None) -> Way | None:
-    """The way to the gateway at `url`; without one, to the one of this configuration on this machine; None =
-    none runs here. Raises Failure for an invalid URL.
+    """The way to the gateway at `url`. Without a URL, the way to the gateway of this configuration on this
+    machine; None = none runs here. key: for a gateway at a URL. Raises Failure for an invalid URL.
     """
     if url is not None:
         try:

@@ -46,8 +46,8 @@ def loaded(
 
 
 def with_kept(terminal: Terminal, found: Loaded) -> Loaded:
-    """The configuration with what operators have added to it, as `dragoman serve` would begin with it. Prints
-    warnings about what was added.
+    """The configuration together with what operators have added: what `dragoman serve` would use at its
+    start. Prints the warnings about added entries.
     """
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import installed, located
@@ -64,7 +64,9 @@ def with_kept(terminal: Terminal, found: Loaded) -> Loaded:
 
 
 def refused(error: ConfigError, file: Path | None) -> Failure:
-    """The failure for the first problem. Its hint: how to list all; for only one its own, or `advice`."""
+    """The failure for the first problem of a configuration. Its hint: if there are several problems, the
+    command that lists all of them; if there is only one, that problem's hint, else `advice`.
+    """
     first, *others = error.problems
     if others:
         command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])
@@ -75,7 +77,9 @@ def refused(error: ConfigError, file: Path | None) -> Failure:
 
 
 def require_known(kind: str, name: str, names: Collection[str]) -> None:
-    """Raise Failure if a name is not among `names`, with the most similar of them, else all, as its hint."""
+    """Raise Failure if `name` is not among `names`. The failure's hint is the most similar name, or, if none
+    is similar, all names.
+    """
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(names)}"

@@ -30,7 +30,9 @@ class Progress:
         self._open = False
 
     def __call__(self, step: Step) -> None:
-        """Print one step. Within a phase, print the last, and one in 0.1 s (no terminal: `_SILENCE`)."""
+        """Print one step. Of the steps in one phase only the last is sure to be printed, and one every 0.1 s
+        (every `_SILENCE` s if the output is no terminal).
+        """
         now, text = self._now(), clean(step.text)
         begins = text != self._phase
         if begins:

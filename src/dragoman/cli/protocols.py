@@ -49,7 +49,9 @@ def _probe(dialect: str) -> Probe:
 
 
 def stated(url: str) -> Spoken | None:
-    """The protocol whose chat endpoint a URL ends with; None = of none. Raises ValueError if one is bad."""
+    """The protocol to which the chat endpoint at the end of a URL belongs; None = the URL ends with no known
+    endpoint. Raises ValueError for a URL with an endpoint that is otherwise invalid.
+    """
     path = url.partition("?")[0].rstrip("/")
     for dialect in _tested():
         paths = DIALECTS[dialect].paths
@@ -84,8 +86,8 @@ def _candidates(base: str) -> Iterator[Spoken]:
 
 
 async def _answers(session: aiohttp.ClientSession, there: Spoken, key: str | None) -> bool:
-    """True if the server has the path of a protocol's probe: a status other than 404, 405 and 501; and if it
-    is 200 for a GET, JSON with the probe's member.
+    """True if the server has the path by which a protocol is recognised: the status is not 404, 405 or 501.
+    If a GET gets 200, the body must also be JSON with the expected member.
     """
     probe = _probe(there.dialect)
     method, path = ("GET", probe.path) if probe.path else ("POST", DIALECTS[there.dialect].paths.chat)

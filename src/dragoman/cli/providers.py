@@ -143,7 +143,9 @@ def test(terminal: Terminal, name: str, file: Path | None, *, url: str | None, k
 
 
 def _key_id(asked: Asked, name: str, only: str) -> str:
-    """The id of a key, which is named by its id or by its last characters. Raises Failure if none fits."""
+    """The id of a provider's key. only: the key's id, or its last characters. Raises Failure if no key or
+    several keys match.
+    """
     found = from_gateway(asked, _LIST, name)
     if found is None:
         raise nobody()
@@ -180,7 +182,9 @@ def _tested_here(terminal: Terminal, asked: Asked, name: str) -> dict[str, Any]:
 
 
 def _named(asked: Asked) -> str | None:
-    """The gateway that is asked, for `--json`; null = none, so what follows is the configuration."""
+    """The address of the gateway that is asked, for `--json`. None = no gateway runs, so what is shown comes
+    from the configuration.
+    """
     return None if asked.way is None else asked.way.named
 
 
@@ -274,7 +278,7 @@ def _mark(one: Mapping[str, Any]) -> str:
 
 
 def _keys(one: Mapping[str, Any]) -> str:
-    """How many keys are in which state."""
+    """How many keys a provider has in each state, in words."""
     states = [key["state"] for key in one["keys"] if key["key"] is not None]
     if not states:
         return "none"

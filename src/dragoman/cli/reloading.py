@@ -31,7 +31,9 @@ def tell(terminal: Terminal, outcome: Outcome) -> None:
 
 
 def for_people(outcome: Outcome, channel: Channel) -> Iterator[str]:
-    """A line that says what is used now, and a line for each problem, or for each change."""
+    """Yield a line that says which configuration is used now, then a line for each problem, or, without
+    problems, for each change.
+    """
     if outcome.failed:
         count = len(outcome.problems)
         yield f"configuration not loaded: {count} problem{'s' * (count > 1)}; the one in use stays"

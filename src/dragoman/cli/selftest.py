@@ -103,8 +103,8 @@ def _stated(url: str) -> _Target:
 
 
 def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
-    """The gateway of the configuration, with the environment's key, else the best configured one, else the
-    created one. Raises Failure for port 0 or a bad configuration.
+    """The gateway of the configuration. The key is that of the environment, else the best configured one,
+    else the one that `dragoman serve` has created. Raises Failure for port 0 or a bad configuration.
     """
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})
@@ -122,7 +122,9 @@ def _configured(terminal: Terminal, file: Path | None, host: str | None, port: i
 
 
 def _drawbacks(client: ClientKey) -> tuple[bool, bool, bool]:
-    """Reasons against testing with this key, the weightiest first: `min` chooses the key with the least."""
+    """The reasons against testing with this key, the most important first: it has expired; it may not ask
+    models; it may ask only some models. False sorts before True, so `min` finds the best key.
+    """
     expired = client.expires is not None and client.expires <= SYSTEM.now()
     return expired, "inference" not in client.scopes, client.models is not None
 

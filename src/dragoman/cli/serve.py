@@ -190,8 +190,9 @@ def _answer(
     *,
     places: PlacesFile | None = None,
 ) -> None:
-    """Serve in this process until it is stopped. announce: called when ready. worker: None = the only one.
-    places: in which all workers count the running requests.
+    """Serve in this process until it is stopped. announce: called when requests are answered. worker: this
+    process's place among several workers, None = there is only this process. places: a file in which all
+    workers count the running requests.
     """
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
@@ -239,7 +240,7 @@ def _answer(
 
 
 def _join(gateway: Gateway, worker: Worker) -> None:
-    """Let a gateway know the other workers."""
+    """Connect this worker's gateway with the other workers."""
     gateway.worker, gateway.workers, gateway.board = worker.number, worker.count, worker.board
     if worker.line is not None:
         from dragoman.server.peers import WorkerPeers
@@ -316,8 +317,8 @@ def _neighbours(found: Loaded) -> tuple[discovery.Server, ...]:
 
 
 class Again:
-    """Loads the configuration of the running command again: as at its start, with the same command line, the
-    servers that were found then, and the key that was made then.
+    """Loads the configuration of the running command again, from the same sources: the same command line, the
+    model servers that were found at the start, and the client key that was created at the start.
     """
 
     def __init__(
@@ -349,7 +350,7 @@ class Again:
         return self._complete(found.adding(database, kept))
 
     def _found(self) -> Loaded:
-        """What is stated, without what operators have added."""
+        """The configuration as it is stated now, without the entries that operators have added."""
         from dragoman.config.load import load
 
         assert self._load is not None
@@ -359,7 +360,7 @@ class Again:
         return found
 
     def _complete(self, found: Loaded) -> Loaded:
-        """The configuration with the store and the key of this command."""
+        """The configuration, completed with the store and the created client key of this command."""
         try:
             found = _with_store(found)
         except Failure as failure:
@@ -379,7 +380,9 @@ class Again:
 
 
 def _refuse_unknown(found: Loaded, file: Path | None) -> None:
-    """Raise Failure if clients are permitted a model that nobody offers, no discovered server either."""
+    """Raise Failure if the configuration permits clients a model that neither it nor a discovered server
+    offers.
+    """
     if found.doubts:
         from dragoman.assembly.names import naming, refuse_unknown
 
@@ -418,7 +421,9 @@ def _with_store(found: Loaded) -> Loaded:
 
 
 def _with_kept(found: Loaded) -> Loaded:
-    """The configuration with what operators have added to it."""
+    """The configuration together with the entries that operators have added; the store is completed as in
+    `_with_store`.
+    """
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import located
 
@@ -441,7 +446,7 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
 
 
 def _keyed(found: Loaded, own: ClientKey) -> Loaded:
-    """The configuration with a created key."""
+    """The configuration with the created key as its only client key."""
     from dragoman.config.settings import ClientKey as Setting
     from dragoman.seams.secret import Secret
 

@@ -107,8 +107,9 @@ class Channel:
 class Terminal:
     """The output of one command: results and messages.
 
-    as_json: print one JSON value and no messages. quiet: print no messages. verbose: print tracebacks.
-    lines: who writes the messages, so that nobody waits for their reader; None = they are written at once.
+    as_json: print one JSON value and no messages. quiet: print no messages. verbose: print tracebacks. lines:
+    writes the messages in the background, so that nothing waits for the reader of stderr; None = messages are
+    written at once.
     """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
@@ -133,12 +134,12 @@ class Terminal:
         self.say(f"{self.err.mark(state)} {line}")
 
     def narrate(self, text: str) -> None:
-        """Print a piece of a message, no line end added, unless `--json` or `--quiet` is set."""
+        """Print a piece of a message without a line end, unless `--json` or `--quiet` is set."""
         if not self.as_json and not self.quiet:
             self.insist(text)
 
     def insist(self, text: str) -> None:
-        """Write to stderr in any case. A failed write is ignored."""
+        """Write to stderr even if `--json` or `--quiet` is set. A failed write is ignored."""
         if self.lines is not None:
             self.lines.put(self.err.encoded(text), urgent=True)
             return

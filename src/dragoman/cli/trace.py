@@ -50,7 +50,7 @@ def command(
     key: str | None,
     file: Path | None,
 ) -> None:
-    """Show who could answer a request, who was called and why not, and how it ended.
+    """Show who could answer a request, who was called, why others were not, and how it ended.
 
     ID is the error_id of an error, the header x-request-id of an answer, `id` or `request_id` of the log, or
     the beginning of one of them. Without an ID: a table of the latest requests.
@@ -86,8 +86,8 @@ async def _listed(there: Target, query: dict[str, str]) -> list[dict[str, Any]]:
 
 
 async def _one(there: Target, id_: str) -> dict[str, Any]:
-    """The trace of the exchange with this id, or with one that begins so. Raises Failure if there is none, or
-    if there are several.
+    """The trace of the exchange whose id is `id_`, or begins with it. Raises Failure if there is no such
+    exchange, or if there are several.
     """
     from dragoman.cli.admin_target import ask
 

@@ -46,7 +46,9 @@ def lines(trace: Trace, out: Channel) -> Iterator[str]:
 
 
 def _section(title: str, rows: Sequence[str], out: Channel) -> Iterator[str]:
-    """Lines below each other, beside their title; none if there are no rows."""
+    """Yield the rows as lines below each other, the title before the first one; nothing if there are no
+    rows.
+    """
     for place, row in enumerate(rows):
         shown = out.styled(title, "off") + " " * (_MARGIN - len(title)) if place == 0 else " " * _MARGIN
         yield shown + row
@@ -97,7 +99,9 @@ def _candidates(trace: Trace, out: Channel) -> Iterator[str]:
 
 
 def _state(one: Trace, failed: Collection[int]) -> str:
-    """The mark of a candidate. failed: the numbers of the failed attempts."""
+    """The state whose sign stands before a candidate (ok, bad, warn, off). failed: the numbers of the failed
+    attempts.
+    """
     if one["attempts"]:
         return "bad" if one["attempts"][-1] in failed else "ok"
     return "warn" if one["state"] in {"resting", "failing", "refused", "disabled"} else "off"
@@ -152,7 +156,9 @@ _STEPS: Final = (
 
 
 def _course(one: Trace) -> str:
-    """The times of an attempt, each after its beginning: `at 12 ms: connected 3 ms · first byte 200 ms`."""
+    """The times of an attempt: when it began, counted from the request, and each step, counted from the
+    attempt's beginning: `from 12 ms: connected 3 ms · first byte 200 ms`.
+    """
     began = one["began_ms"]
     steps = [f"{word} {duration(one[name] - began)}" for name, word in _STEPS if one[name] is not None]
     return f"from {duration(began)}: " + (" · ".join(steps) or "nothing yet")

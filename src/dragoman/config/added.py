@@ -44,7 +44,8 @@ class AddedState(msgspec.Struct, frozen=True):
 
 class Added(msgspec.Struct, frozen=True):
     """What a configuration has taken from a database. file: the database. version: the number of the latest
-    change that it knows; -1 = the database could not be read. entries: all entries, in the order of versions.
+    change that has been read; -1 = the database could not be read. entries: all entries, in the order of
+    versions.
     """
 
     file: Path
@@ -106,7 +107,9 @@ def layered(
 
 
 def blamed(entries: Iterable[AddedEntry], problems: Iterable[Problem]) -> dict[AddedEntry, list[Problem]]:
-    """The entries that have problems, with these."""
+    """The entries that cause any of these problems, each with its own problems. Problems with another cause
+    are left out.
+    """
     by_origin = {origin_of(entry): entry for entry in entries}
     found: dict[AddedEntry, list[Problem]] = {}
     for problem in problems:
@@ -122,7 +125,9 @@ def _declared(tree: Table, kind: str, name: str) -> Source | None:
 
 
 def _with(part: Node | None, nodes: Mapping[str, Node], source: Source) -> Node:
-    """A part of the configuration with more entries; unchanged if it is no mapping, which is a mistake."""
+    """A part of the configuration (`models`) with these entries added. If the part is no mapping, which is a
+    mistake of the file, it is returned unchanged.
+    """
     if part is None or (isinstance(part, Scalar) and part.value is None):
         part = Table({}, source)
     if not isinstance(part, Table):

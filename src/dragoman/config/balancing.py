@@ -24,8 +24,9 @@ class Price(Section, frozen=True):
 
 class MaxCost(Section, frozen=True):
     """What another deployment may cost for a request when the first choice fails. One of the two must be set;
-    if both are, both must hold. Costs follow from the prices, the tokens of the prompt, and the tokens that
-    the request allows for the answer (if it states no limit, one for three of the prompt).
+    if both are, both must hold. The cost of a request follows from the prices, the tokens of its prompt, and
+    the most tokens that it allows for the answer. If it states no such limit, the answer counts as a third of
+    the prompt's tokens.
     """
 
     shorthand: ClassVar[str | None] = "times"

@@ -260,7 +260,9 @@ class _Checker:
                 self.run_rule(place, resolve.quirk_of, quirk, value)
 
     def account(self, name: str, settings: ProviderSettings, path: str) -> Provider | None:
-        """Build a provider's account in steps, to add each problem at its setting. None = impossible."""
+        """Make a provider's account in steps, so that each problem is reported at the setting that causes it.
+        None = a problem makes it impossible.
+        """
         try:
             vendor = resolve.vendor_of(name, settings)
         except ValueError as error:
@@ -373,7 +375,9 @@ class _Checker:
                     self.target(name, place)
 
     def meant(self, name: str) -> str:
-        """What a name stands for when aliases are followed; any name of a circle of aliases."""
+        """The name at the end of a chain of aliases that begins with `name`; for a circle of aliases, any
+        name in it.
+        """
         for _ in self.config.aliases:
             name = self.config.aliases[name].route if name in self.config.aliases else name
         return name
@@ -613,7 +617,9 @@ class _Checker:
                 self.problem(join(path, "check_output"), said, added_by("schema"))
 
     def misfits(self, path: str, found: Iterable[Misfit]) -> None:
-        """Add problems and warnings for settings below `path`; "" = the places are whole."""
+        """Report these mistakes as problems, or as warnings if they are `odd`. path: the section to which
+        their places are relative; "" = the places are complete paths.
+        """
         for place, message, hint, odd in found:
             tell = self.warn if odd else self.problem
             tell(".".join(one for one in (path, place) if one), message, hint)

@@ -11,7 +11,7 @@ from dragoman.config.settings import Breaker, Check, Config, Provider, Retries
 
 
 def general_misfits(config: Config) -> Iterator[Misfit]:
-    """The mistakes in `retries` and `breaker`. The places begin at the top."""
+    """The mistakes in `retries` and `breaker`. Each `place` is a complete path (`retries.attempts`)."""
     retries, breaker = config.retries, config.breaker
     if retries.backoff != Retries().backoff and retries.backoff > retries.backoff_max:
         said = f"is longer than retries.backoff_max ({retries.backoff_max}), the longest wait"
@@ -38,7 +38,9 @@ def general_misfits(config: Config) -> Iterator[Misfit]:
 
 
 def provider_misfits(provider: Provider, breaker: Breaker) -> Iterator[Misfit]:
-    """The mistakes in the checks and in the choice of keys of a provider. The places begin there."""
+    """The mistakes in the checks and in the choice of keys of a provider. Each `place` is relative to the
+    provider (`check`).
+    """
     check = provider.check
     if not check.every and check != Check():
         yield Misfit("check", "nothing is checked without `every`", "check: {every: 30s}", odd=True)
@@ -51,7 +53,9 @@ def provider_misfits(provider: Provider, breaker: Breaker) -> Iterator[Misfit]:
 
 
 def _single(config: Config) -> Iterator[Misfit]:
-    """What one attempt for each request makes useless."""
+    """The settings that have no effect because `retries.max_attempts` allows only one attempt for each
+    request.
+    """
     if config.retries.attempts != Retries().attempts:
         yield Misfit("retries.attempts", "with `retries.max_attempts: 1` nothing is tried again", odd=True)
     following = [
@@ -63,7 +67,9 @@ def _single(config: Config) -> Iterator[Misfit]:
 
 
 def _never_reached(config: Config) -> Iterator[Misfit]:
-    """The limits of models and providers that are higher than what all workers take together."""
+    """The limits of models and providers that are never reached, because all workers together accept fewer
+    requests than that.
+    """
     most = config.server.max_requests * config.server.workers
     stated = {f"models.{name}": one.concurrency for name, one in config.models.items()}
     stated |= {f"providers.{name}": one.concurrency for name, one in config.providers.named.items()}
@@ -74,7 +80,9 @@ def _never_reached(config: Config) -> Iterator[Misfit]:
 
 
 def _too_late(config: Config, seconds: float) -> Iterator[Misfit]:
-    """The models that are left for another one only after the time of all attempts."""
+    """The models whose `switch_after` has no effect: it is not shorter than `seconds`, the time that all
+    attempts of a request may take.
+    """
     for name, model in config.models.items():
         if model.switch_after is not None and model.switch_after >= seconds:
             said = f"the time of all attempts, retries.max_time ({config.retries.max_time}), ends before"

@@ -17,8 +17,9 @@ _WEIGHING: Final = frozenset({"weighted", "affinity"})
 
 
 class Misfit(NamedTuple):
-    """One mistake. place: the setting, below the model; "" = the model itself. odd: True = it does no harm,
-    but it does not do what its author expects, so it is a warning.
+    """One mistake. place: the path of the setting, relative to the model or section that is checked; "" =
+    this model or section itself. odd: True = only a warning: the setting does no harm, but it does not do
+    what its author expects.
     """
 
     place: str
@@ -52,7 +53,7 @@ def misfits(model: Model) -> Iterator[Misfit]:
 
 
 def idle(concurrency: Concurrency) -> Iterator[Misfit]:
-    """The mistakes of a `concurrency`: it states how to wait, but nothing to wait for, or the reverse."""
+    """The mistakes of a `concurrency`: settings without effect, such as a wait without a limit."""
     if concurrency.limit is None and not concurrency.delay and concurrency != Concurrency():
         yield Misfit("concurrency", "limits nothing without `limit` or `delay`", "concurrency: {limit: 8}")
     if not concurrency.queue and concurrency.wait != Concurrency().wait:
@@ -63,7 +64,9 @@ def idle(concurrency: Concurrency) -> Iterator[Misfit]:
 
 
 def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
-    """The mistakes in the bound on the cost. known: the deployments whose price any model states."""
+    """The mistakes in a model's bound on the cost (`max_cost`). known: the deployments (`provider/model`) for
+    which any model states a price.
+    """
     if (bound := model.max_cost) is None:
         return
     if bound.times is None and bound.usd is None:
@@ -95,8 +98,9 @@ def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
 def unpriced_fallbacks(
     fallbacks: Fallbacks, uses: Callable[[str], Iterable[str]], known: Container[str]
 ) -> Iterator[Misfit]:
-    """The fallbacks that can never be asked under a bound on the cost, as a price is not known. The places
-    begin at `fallbacks`. uses: the deployments (`provider/model`) of a name.
+    """The fallbacks that are never asked while `max_cost` is set, because the price of a deployment is
+    unknown. Each `place` is relative to `fallbacks`. uses: returns the deployments (`provider/model`) of a
+    name. known: the deployments with a price.
     """
     for cause, names in msgspec.structs.asdict(fallbacks).items():
         for index, name in enumerate(names):
@@ -110,7 +114,7 @@ def unpriced_fallbacks(
 
 
 def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
-    """The names that stand twice in a list. The places begin at `fallbacks`."""
+    """The names that are listed twice for the same purpose. Each `place` is relative to `fallbacks`."""
     for cause, names in msgspec.structs.asdict(fallbacks).items():
         for index, name in enumerate(names):
             if name in names[:index]:
@@ -118,8 +122,9 @@ def repeated(fallbacks: Fallbacks) -> Iterator[Misfit]:
 
 
 def narrow(fallbacks: Fallbacks, model: Model, find: Callable[[str], Model | None]) -> Iterator[Misfit]:
-    """The fallbacks for long prompts whose context window is no larger than the model's. The places begin at
-    `fallbacks`. find: the model of a name, None = it is no configured model.
+    """The fallbacks for long prompts whose context window is no larger than that of the model itself. Each
+    `place` is relative to `fallbacks`. find: returns the model of a name, None = no model of this name is
+    configured.
     """
     if (own := _window(model)) is None:
         return
@@ -132,7 +137,9 @@ def narrow(fallbacks: Fallbacks, model: Model, find: Callable[[str], Model | Non
 
 
 def _window(model: Model) -> int | None:
-    """The largest context window of a model's deployments; None = that of one is not stated."""
+    """The largest context window of a model's deployments, in tokens; None = a deployment does not state its
+    own.
+    """
     windows = [one.context_window or model.context_window for one in model.targets]
     stated = [one for one in windows if one is not None]
     return max(stated) if stated and len(stated) == len(windows) else None
@@ -163,7 +170,7 @@ def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:
 
 
 def _policy(model: Model) -> Iterator[Misfit]:
-    """The policies that cannot change the order."""
+    """The policies that have no effect on the order, or not the expected one."""
     if model.policy == "ordered" or not model.targets:
         return
     if len(model.targets) < 2 and model.policy != "affinity":
@@ -182,7 +189,9 @@ def _policy(model: Model) -> Iterator[Misfit]:
 
 
 def _switching(model: Model) -> Iterator[Misfit]:
-    """A `switch_after` that never comes."""
+    """A `switch_after` that has no effect, because there is nothing to switch to, or an attempt ends
+    earlier.
+    """
     after, timeouts = model.switch_after, model.timeouts
     if not after:
         return

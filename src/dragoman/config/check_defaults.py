@@ -24,7 +24,9 @@ misspelt and gets a warning. https://platform.openai.com/docs/api-reference/chat
 
 
 def unsuitable(names: Iterable[str]) -> Iterator[Misfit]:
-    """The parameters that cannot have a default, or are probably misspelt. The places begin at `defaults`."""
+    """The parameters that cannot have a default, or are probably misspelt. Each `place` is relative to
+    `defaults`.
+    """
     for name in names:
         place = join("", name)
         if name in _NO_DEFAULT:

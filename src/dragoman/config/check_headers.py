@@ -22,7 +22,7 @@ _TRANSPORT_HEADERS: Final = frozenset(
 
 
 def unusable(names: Iterable[str]) -> Iterator[Misfit]:
-    """The headers that cannot be added. The places begin at the setting that holds them."""
+    """The headers that cannot be added. Each `place` is relative to the setting that lists the headers."""
     for name in names:
         place = join("", name)
         if not HEADER.match(name):

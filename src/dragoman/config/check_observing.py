@@ -9,7 +9,9 @@ from dragoman.config.settings import Config
 
 
 def unseen(config: Config) -> Iterator[Misfit]:
-    """What is set to be kept or shown, but never is. The places begin at the top."""
+    """The settings of traces and metrics that ask for something that is then never kept or shown. Each
+    `place` is a complete path.
+    """
     trace, metrics = config.trace, config.metrics
     if trace.bodies and not trace.keep:
         yield Misfit("trace.bodies", "with `trace.keep: 0` no request is kept, nor its body", odd=True)

@@ -44,7 +44,9 @@ S = TypeVar("S", bound=Section)
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
-    """A hint with the most similar known name, else with all known names if they are 1 to 12; else None."""
+    """A hint for an unknown name: the most similar known name; without one, all known names, if there are at
+    most 12. None = no hint.
+    """
     names = sorted(known)
     if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
         return f"did you mean {near[0]}?"
@@ -88,7 +90,9 @@ class Decoder:
         return kind() if value is INVALID else value
 
     def preview(self, kind: Any, node: Node) -> Any:
-        """Decode one list or mapping; no attribute changes. An invalid value becomes empty."""
+        """Decode one list or mapping without a trace: no problem is reported, and no attribute of this
+        decoder changes. An invalid value gives an empty list or mapping.
+        """
         value = Decoder(self.folder).read(kind, node, "")
         return get_origin(kind)() if value is INVALID else value
 
@@ -296,7 +300,9 @@ class Decoder:
 
 
 def _meant(name: str, hint: str | None) -> bool:
-    """True if an unknown name is certainly a name, and not a value (a key) in the wrong place."""
+    """True if an unknown name looks like a misspelt or foreign setting. False = it may be a value (a secret
+    even) in the wrong place, and must not be shown.
+    """
     return name in HINTS or (hint is not None and hint.startswith("did you mean"))
 
 

@@ -61,8 +61,8 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]
 
 
 def fingerprint(config: Config) -> str:
-    """The mark of a configuration: equal for equal settings, secrets and certificates, in this process and
-    its forks. It tells nothing of them.
+    """A short text that is equal for equal configurations (settings, secrets and certificates), but only
+    within this process and its forks. Nothing about the settings can be read from it.
     """
     files = {str(file): digest(file) for file in certificates(config)}
     told = msgspec.json.encode([_plain(config), files], order="sorted")
@@ -108,7 +108,7 @@ def _tail(value: Any) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """A setting's value in JSON's types."""
+    """A setting's value as JSON types; a secret is replaced by a keyed hash."""
     if isinstance(value, Section):
         return {name: _plain(getattr(value, name)) for name in settings_of(type(value))}
     if isinstance(value, Secret):

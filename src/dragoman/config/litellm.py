@@ -50,10 +50,11 @@ def convert(written: Mapping[str, Any]) -> Converted:
 
 
 class _Target(msgspec.Struct):
-    """One converted deployment. use: `provider/model`. context: in tokens. order: a smaller one is first.
-    supports: as ours. shares: the stated ones of `words.SHARES`. price: in USD per million tokens. weight: of
-    our deployment, None = none is written. together: how many of its requests run at once, None = no limit.
-    tags: of requests that it is for. when: ours, made of the tags of its whole group.
+    """One converted deployment. use: `provider/model`. context: in tokens. order: LiteLLM's; the deployments
+    with the smallest one are asked first. supports: in our form. shares: those of the parameters
+    `words.SHARES` that are stated. price: in USD per million tokens. weight: our `weight`, None = none is
+    written. together: how many of its requests may run at once, None = no limit. tags: LiteLLM's tags of the
+    requests that it serves. when: our condition, which follows from the tags of its whole group.
     """
 
     use: str
@@ -69,7 +70,9 @@ class _Target(msgspec.Struct):
 
 
 class _Group(msgspec.Struct):
-    """The LiteLLM entries with one `model_name`. model: settings of our `Model`. defaults: of requests."""
+    """All LiteLLM entries with the same `model_name`. targets: one for each entry. model: settings for our
+    `Model`. defaults: default parameters of requests.
+    """
 
     targets: list[_Target] = []
     model: dict[str, Any] = {}
@@ -193,7 +196,9 @@ class _Conversion:
             self.note(path, words.of_setting(name))
 
     def limiting(self, name: str, value: Any, path: str) -> bool:
-        """Convert a setting that limits or leads requests. Returns False if it is none of these."""
+        """Convert a general setting that bounds requests, or chooses deployments by tags. Returns False if
+        this setting is of another kind; then nothing was done.
+        """
         if (bound := bound_of(name, value)) is not None:
             self.general.setdefault(bound.section, {}).update(bound.settings)
             self.note(path, bound.text, done=True)
@@ -321,8 +326,9 @@ class _Conversion:
         return self.same_or_new(wanted, row, settings)
 
     def name_of(self, prefix: str, row: str | None, settings: Mapping[str, Any], name: str) -> str:
-        """The name for the provider: the prefix of its wildcard; else the vendor's name (also `azure`); else
-        the host of its base URL, or the variable in that, with `-server` if the catalogue has this name.
+        """Our name for a provider, by the first rule that fits. For a wildcard (`name` is `team/*`), its
+        prefix. For a provider of the catalogue, or Azure, the vendor's name. Else the host of its base URL,
+        or the variable that stands for the host; with `-server` behind it if the catalogue has this name.
         """
         if name.endswith("/*") and name.count("*") == 1 and "/" not in name[:-2]:
             return name[:-2]
@@ -345,7 +351,9 @@ class _Conversion:
         return wanted
 
     def wildcard(self, name: str, rest: str, account: str, path: str) -> bool:
-        """Convert an entry for many names. Returns False for one that is a model with a pattern here."""
+        """Convert an entry whose name stands for many. Returns False, and does nothing, if the entry becomes
+        a model with a pattern as its name.
+        """
         where = f"{path}.model_name"
         if name == "*":
             self.aliases["*"] = f"{account}/*"
@@ -389,7 +397,9 @@ class _Conversion:
                 self.note(f"fallbacks of {name}", f"not converted: {', '.join(dict.fromkeys(missing))}")
 
     def fallbacks(self, name: str) -> Any:
-        """Our `fallbacks` of a model; None = it has none. Those of every model come after its own."""
+        """Our `fallbacks` of a model; None = it has none. After the model's own come the fallbacks that
+        LiteLLM has for every model.
+        """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
         causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
         kept = {
@@ -405,9 +415,10 @@ class _Conversion:
         return self.target_of(name) in self.groups
 
     def spread(self, name: str, group: _Group) -> None:
-        """Give a group a policy if several deployments are first; those of a higher `order` get weight 0.
+        """Give a group a policy if several of its deployments have the smallest `order`. Those with a higher
+        `order` get weight 0.
 
-        Weights are written if LiteLLM would weigh all of the first ones by the same parameter.
+        The first ones get weights only if all of them state the parameter by which LiteLLM would weigh them.
         """
         least = min(target.order for target in group.targets)
         first = [target for target in group.targets if target.order == least]
@@ -437,8 +448,9 @@ class _Conversion:
         return self.together if number is None else int(number) or None
 
     def limit(self, name: str, group: _Group) -> None:
-        """Write the limits of a group's deployments: at the model if it has only one, else at its provider. A
-        provider of several deployments gets a second entry for the one that has a limit.
+        """Convert the limits on the requests that run at once. The limit of a group's only deployment is
+        written at the model. In a larger group it is written at the deployment's provider; if other
+        deployments use this provider too, the limited one gets a copy of the provider under another name.
         """
         for target in group.targets:
             if target.together is None:
@@ -452,7 +464,9 @@ class _Conversion:
             self.note(f"max_parallel_requests of {name}", text, done=True)
 
     def own_account(self, target: _Target) -> str:
-        """The name of a provider that only this deployment uses, and no limit yet."""
+        """The name of a provider that only this deployment uses. If others use its provider as well, a copy
+        of the provider without limits is made, and the deployment is moved to the copy.
+        """
         account, _, model = target.use.partition("/")
         settings = self.accounts[account]
         users = [
@@ -532,7 +546,7 @@ def _deployment(target: _Target) -> Any:
 
 
 def _own(target: _Target) -> dict[str, Any]:
-    """What a deployment states of itself."""
+    """The settings of one deployment in our form, as members of its entry in `deployments`."""
     stated = {
         "context_window": target.context,
         "supports": target.supports or None,
@@ -552,8 +566,9 @@ def _price(costs: Mapping[str, Any]) -> dict[str, float] | None:
 
 
 def _timeouts(name: str, seconds: Any) -> dict[str, Any]:
-    """Our `timeouts` for one of LiteLLM's: `stream_timeout` limits the wait for a stream's start, all others
-    each HTTP read. https://docs.litellm.ai/docs/proxy/timeout
+    """Our `timeouts` for one of LiteLLM's time limits, in seconds. `stream_timeout` limits the wait for a
+    stream's start (our `first_byte`); every other limit is for each HTTP read (`first_byte` and `idle`).
+    https://docs.litellm.ai/docs/proxy/timeout
     """
     return {"first_byte": seconds} if name == "stream_timeout" else {"first_byte": seconds, "idle": seconds}
 

@@ -16,7 +16,9 @@ _DEFAULT: Final = "default"
 
 
 class Bound(NamedTuple):
-    """What one of LiteLLM's settings is here. section: ours. settings: within it. text: for a note."""
+    """What one of LiteLLM's settings becomes here. section: the name of our section (`"breaker"`). settings:
+    the settings within it (`{"failures": 0}`). text: for the note about the conversion.
+    """
 
     section: str
     settings: dict[str, Any]
@@ -59,7 +61,9 @@ _BOUNDS: Final[Mapping[str, Callable[[float], Bound]]] = {
 
 
 def bound_of(name: str, value: Any) -> Bound | None:
-    """What one of LiteLLM's general settings is here; None = nothing of this name and value is converted."""
+    """What one of LiteLLM's general settings becomes here; None = a setting of this name, or with this value,
+    is not converted here.
+    """
     if name == "disable_cooldowns" and value is True:
         return Bound("breaker", {"failures": 0}, "here: breaker.failures: 0")
     if name not in _BOUNDS or isinstance(value, bool) or not isinstance(value, int | float):

@@ -41,15 +41,16 @@ DEFAULT: Final = "default"
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration without errors.
 
-    config: every setting. providers: the enabled accounts by name, without the built-in providers.
-    simulate: True = the simulator is offered. sources: the place of each written setting, by the setting's
-    path. warnings: things that are unusual but allowed. file: the file that was read, None = no file.
-    home: Dragoman's own folder. leads: secrets from outside the file that would go to a host which only the
-    file chooses, or to any provider (`trust`). doubts: model names that clients may use and that the
-    configuration does not have; `assembly.names.refuse_unknown` decides about them. again: loads the same
-    configuration once more, from the same places; raises ConfigError as `load`. None = it cannot be. adding:
-    loads it with these entries that operators have added, from this database. added: what became of such
-    entries; None = no database was asked for them.
+    config: every setting. providers: the enabled accounts by name, without the built-in providers. simulate:
+    True = the simulator is offered. sources: the place of each written setting, by the setting's path.
+    warnings: things that are unusual but allowed. file: the file that was read, None = no file. home:
+    Dragoman's own folder. leads: secrets from outside the file that would go to a host which only the file
+    chooses, or to any provider (`trust`). doubts: model names that clients may use and that the configuration
+    does not have; `assembly.names.refuse_unknown` decides about them. again: a function that loads the
+    configuration once more from the same places, and raises ConfigError as `load` does; None = it cannot be
+    loaded again. adding: a function that loads the configuration together with entries that operators have
+    added; its arguments are their database and the entries. added: what became of the added entries; None =
+    no database was asked for any.
     """
 
     config: Config
@@ -109,8 +110,10 @@ def load(
 
 
 class _Declared(msgspec.Struct, frozen=True):
-    """Everything that is stated but by operators and the vendors' variables. file: as of `Loaded`. found: the
-    file was only found. folder: where relative paths begin. tree: with presets.
+    """Everything that files, presets, DRAGOMAN_… variables and the command line state; not what operators
+    have added, nor the vendors' variables. file: the file that was read, None = no file. found: nobody named
+    the file; it was found in a folder. folder: where relative paths begin. tree: all settings, those of the
+    presets included.
     """
 
     file: Path | None
@@ -147,8 +150,8 @@ def _declared(
 def _with_added(
     declared: _Declared, kept: KeptEntries, environ: Mapping[str, str], own: frozenset[str]
 ) -> tuple[Loaded, tuple[AddedState, ...]]:
-    """The configuration with these entries, and what became of each. Those that are not used are warnings.
-    Raises ConfigError for the problems of everything else.
+    """The configuration with these entries that operators have added, and what became of each entry. An entry
+    that cannot be used is left out, with a warning. Raises ConfigError for problems that no entry has caused.
     """
     unused = {
         entry: AddedState(entry, "shadowed", (problem,))
@@ -173,7 +176,9 @@ def _with_added(
 def _checked(
     declared: _Declared, added: Sequence[AddedEntry], environ: Mapping[str, str], own: frozenset[str]
 ) -> Loaded:
-    """Decode and check what is declared, with these added entries. Raises ConfigError."""
+    """Decode and check what is declared, together with these entries that operators have added. Raises
+    ConfigError with all problems.
+    """
     file, decoder = declared.file, Decoder(declared.folder)
     problems = list(declared.problems)
     base = declared.tree
@@ -243,7 +248,9 @@ def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]
 
 
 def _with_presets(written: Node, decoder: Decoder) -> Table:
-    """The tree, merged over its presets, the last on top. decoder: gets a problem for each unknown one."""
+    """The settings of the presets that `written` names, overridden by `written` itself. A later preset
+    overrides an earlier one. decoder: gets a problem for each unknown preset.
+    """
     assert isinstance(written, Table)
     below: Node = Table({}, Source("presets"))
     if (chosen := written.entries.get("preset")) is not None:

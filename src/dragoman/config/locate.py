@@ -27,7 +27,8 @@ def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
     """The configuration file to read if the command line names none; None if there is no such file.
 
     It is DRAGOMAN_CONFIG if that variable is set (empty = use no file), else `dragoman.yaml` in `cwd`, else
-    `dragoman.yaml` in `home`. Raises ConfigError if DRAGOMAN_CONFIG names no file, or for such a `~`.
+    `dragoman.yaml` in `home`. Raises ConfigError if the file of DRAGOMAN_CONFIG does not exist, or for a `~`
+    whose home folder is unknown.
     """
     chosen = environ.get("DRAGOMAN_CONFIG")
     if chosen is not None:

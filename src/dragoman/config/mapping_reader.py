@@ -27,7 +27,9 @@ def read_settings(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tu
 def read_node(
     value: Any, path: str, environ: Mapping[str, str], source: Source
 ) -> tuple[Node, list[Problem]]:
-    """The same for one value. path: its place in the configuration. source: the source of all its nodes."""
+    """The tree of one value, and its problems, as `read_settings` finds them. path: the value's place in the
+    configuration. source: the source of all nodes of the tree.
+    """
     reader = _Reader(environ, source)
     return reader.node(value, path, 0), reader.problems
 
@@ -39,7 +41,9 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def node(self, value: Any, path: str, depth: int) -> Node:
-        """The tree of one value; null, with a problem, if it is none. depth: the containers around it."""
+        """The tree of one value. A value of a wrong type becomes null, with a problem. depth: how many lists
+        and mappings are around the value.
+        """
         if depth > _MAX_DEPTH:
             self._problem(path, f"nested deeper than {_MAX_DEPTH} levels")
         elif isinstance(value, Mapping):

@@ -94,7 +94,9 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
 
 
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
-    """The base URL (the operator's, else the vendor's) in normal form. Raises ValueError if none or bad."""
+    """The base URL (the operator's, else the vendor's) in normal form. Raises ValueError if there is none, or
+    an invalid one.
+    """
     chat_path, _ = paths_of(settings, vendor, dialect)
     return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path)
 

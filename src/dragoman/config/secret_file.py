@@ -41,7 +41,9 @@ def _without_waiting(file: str, flags: int) -> int:
 
 
 def is_open(file: Path) -> bool:
-    """True if the file belongs to this user (not root, who owns containers' secrets) and all may read it."""
+    """True if any user of the machine may read the file, though it belongs to the user of this process.
+    Always False for root, because the secret files of containers are like that.
+    """
     user = getattr(os, "geteuid", lambda: 0)()
     about = file.stat()
     return user != 0 and about.st_uid == user and bool(about.st_mode & 0o004)

@@ -124,9 +124,9 @@ class Pool(Section, frozen=True):
 
 
 class Check(Section, frozen=True):
-    """Whether a provider is asked in the background if it answers: by its list of models, which costs no
-    tokens. One process does it for all workers. Any answer is good, an error of the client's too; no answer,
-    a timeout or a 5xx is bad.
+    """Checks in the background whether a provider answers. A check asks for the provider's list of models,
+    which costs no tokens. One process does it for all workers. Any answer is good, also an error of the
+    client's (4xx); no answer, a timeout or a 5xx is bad.
     """
 
     shorthand: ClassVar[str | None] = "every"

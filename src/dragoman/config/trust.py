@@ -130,9 +130,10 @@ class _LeadFinder(NamedTuple):
         *,
         in_keys: bool,
     ) -> bool:
-        """True if a variable may be sent to the target: to its own vendor; from `keys` (`in_keys`), if it is
-        no vendor's, to the account's vendor; and to a base URL that the environment chose, unless the file
-        states the variable and it belongs to another vendor.
+        """True if a variable may be sent to the target, for one of three reasons. The target is the vendor to
+        whose keys the variable belongs. Or `keys` states the variable (`in_keys`), no vendor has it, and the
+        target is the account's vendor. Or the environment chose the base URL; then the file must not state a
+        variable that belongs to another vendor than the account's.
         """
         homes = {_origin_of(vendor) for vendor in CATALOG.values() if variable in _keys(vendor)}
         if target in homes or (in_keys and not homes and target == _origin_of(account.vendor)):
@@ -156,7 +157,9 @@ class _LeadFinder(NamedTuple):
         return node.source.origin == self.origin
 
     def is_from_environment(self, base: Node | None) -> bool:
-        """True if a base URL is stated, but not by the file, or by a variable that holds all of it."""
+        """True if the environment (or the command line) states the base URL: either the file does not state
+        it at all, or it states only a variable whose value is the whole URL.
+        """
         return isinstance(base, Scalar) and (
             not self.is_from_file(base) or base.text in [self.environ.get(name) for name in base.variables]
         )
@@ -190,7 +193,9 @@ def trust(home: Path, pairs: Iterable[str]) -> Path:
 
 
 def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterator[Problem]:
-    """A problem for each lead whose pair is not in `kept`. file: the configuration file."""
+    """A problem for each lead whose pair is not in `kept`, the approved pairs. file: the configuration
+    file.
+    """
     for one in found:
         if one.pair not in kept:
             yield Problem(
@@ -204,7 +209,9 @@ def refusals(found: Iterable[Lead], kept: frozenset[str], file: Path) -> Iterato
 
 
 def permission_warnings(file: Path) -> Iterator[Problem]:
-    """Warnings about a file that every user may change, or another user than root owns; none on Windows."""
+    """Warnings if every user of this machine may change a file, or if it belongs to a user who is neither
+    root nor the one that runs this process. None on Windows.
+    """
     try:
         about = file.stat()
     except OSError:

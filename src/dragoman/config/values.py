@@ -18,13 +18,13 @@ def may_meet(pattern: str, other: str) -> bool:
 
 
 def web_origin(text: str) -> None:
-    """A web origin: scheme, host and port, as browsers write it."""
+    """Raise ValueError unless the text is a web origin: scheme, host and port, as browsers write it."""
     if address.origin(text) != text:
         raise ValueError(f"expected an origin such as {address.origin(text)}")
 
 
 def proxy(text: str) -> None:
-    """The URL of an HTTP proxy."""
+    """Raise ValueError unless the text is the URL of an HTTP proxy."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -35,7 +35,7 @@ def proxy(text: str) -> None:
 
 
 def network(text: str) -> None:
-    """A host name, an address or a network."""
+    """Raise ValueError unless the text is a host name, an IP address or a network (`10.0.0.0/8`)."""
     import ipaddress
 
     if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+(/\d+)?", text):
@@ -45,7 +45,7 @@ def network(text: str) -> None:
 
 
 def addresses(text: str) -> None:
-    """An address or a network."""
+    """Raise ValueError unless the text is an IP address or a network (`203.0.113.0/24`)."""
     import ipaddress
 
     try:

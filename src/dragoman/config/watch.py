@@ -39,8 +39,9 @@ class Watch:
         self.follow(loaded)
 
     def follow(self, loaded: Loaded) -> None:
-        """Look at the files of this configuration from now on, as its settings `reload` say. Files that it
-        shares with the one before are compared with the last look.
+        """Look at the files of this configuration from now on, as often as its settings `reload` say. A file
+        that the previous configuration had, too, is compared with what it was at the last look, so no change
+        of it is missed.
         """
         settings = loaded.config.reload
         self._watches, self._poll = settings.watch, float(settings.poll) or inf
@@ -80,8 +81,9 @@ class Watch:
         return False
 
     def _has_another_version(self, database: Path) -> bool:
-        """Whether the database has another version than the one that is used. Takes less than a millisecond.
-        The next question is later each time, because an unusable version stays another one.
+        """Whether the database has another version of the added entries than the one in use. This takes less
+        than a millisecond. If so, the next question comes later each time, because a version that cannot be
+        used stays different from the one in use.
         """
         from dragoman.stores import added_file  # here, as in `assembly.added`
 

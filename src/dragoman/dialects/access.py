@@ -29,7 +29,9 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):
-    """The path of a server's list of models, and the members of the JSON that it answers."""
+    """Where a server lists its models: the path of the request, and the members of the JSON answer that hold
+    the list and each model's name.
+    """
 
     path: str = "/models"
     """The path below the base URL."""
@@ -63,7 +65,10 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
     """The response header that tells the client the request's id; empty = `x-request-id`."""
 
     def passed(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        """Of an upstream's response headers, those in `response`, as (name, value) for the client."""
+        """The headers of an upstream's response that `response` names, as (name, value) pairs for the client.
+
+        headers: all headers of the upstream's response, with names in lower case.
+        """
         if type(headers) is HeaderMap:
             return headers.picked(_encoded(self.response))
         return [
@@ -87,12 +92,16 @@ class Face(msgspec.Struct, frozen=True, kw_only=True):
     several protocols share, they show which one the client speaks; empty = nothing shows it."""
 
     def serves(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request has one of the `client_headers`."""
+        """Whether a request has one of the `client_headers`. headers: the request's, with names in lower
+        case.
+        """
         return any(name in headers for name in self.client_headers)
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """How `dragoman test` finds out at no cost whether a server speaks the protocol, and tests it."""
+    """How `dragoman test` recognises, without cost, a server that speaks the protocol, and what it tests
+    there.
+    """
 
     called: str
     """The protocol's name inside a sentence: "OpenAI's Responses"."""

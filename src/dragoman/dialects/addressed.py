@@ -26,10 +26,13 @@ _CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 def addressed(
     request: ir.Request, names: Collection[str], others: Collection[str], report: Report
 ) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
-    """The request without objects under a provider's name, and those under one of `names`: name -> members.
+    """Take the objects under a provider's name out of a request.
 
-    names: those of the chosen provider and its protocol; each object under one is a change in the report.
-    others: those of all other providers and protocols; each is a loss. Values that are no objects stay.
+    names: the names of the chosen provider and its protocol. An object under one of them is returned as name
+    -> members, and reported as a change. others: the names of all other providers and protocols. An object
+    under one of them is removed and reported as a loss. A value that is no object stays in the request.
+
+    Returns (the request without these objects, the objects under `names`; {} = there are none).
     """
     stated = (request.extra or {}).get(request.dialect)
     if not stated or stated.keys().isdisjoint({*names, *others}):
@@ -58,13 +61,15 @@ def added(
     client: Collection[str],
     configured: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The encoded body with the members that `addressed` returned (told: name -> members).
+    """The encoded body with the members that `addressed` has returned (`told`: name -> members) added to it.
 
-    maps, client: the top-level members with a field in the IR, of the target's protocol and of the client's.
-    configured: the members that the configuration has added to the body.
+    If the body has a member already and both values are objects, they are merged, at any depth. Raises
+    WireError if only one of them or neither is an object; for a member in `_NEVER`; and for a value that is
+    no object, in a member that is in both `maps` and `client`.
 
-    Objects are merged, at any depth. Raises WireError for another value that the body has already, or that is
-    in both `maps` and `client`, and for any member in `_NEVER`.
+    maps: the top-level members of the target's protocol that have a field in the IR. client: the same of the
+    client's protocol. configured: the members that the configuration has added to the body; the error says
+    so.
     """
     for name, members in told.items():
         for key, value in members.items():

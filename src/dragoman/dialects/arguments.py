@@ -15,14 +15,18 @@ _MOST_VALUES: Final = 50_000
 
 
 def arguments_text(stated: Any) -> str:
-    """A wire value of a call's arguments as text: a text unchanged, "" for None, JSON for any other value."""
+    """The arguments of a tool call, as a protocol states them, as a text: a text unchanged, "" for None, and
+    any other value as JSON.
+    """
     if type(stated) is str:
         return stated
     return "" if stated is None else _encode(stated).decode()
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:
-    """The JSON object in the text, {} for a blank text. None = no JSON object, or too many values in it."""
+    """The JSON object that the text holds; {} for an empty or blank text. None = the text is no JSON object,
+    or the object has more values than the gateway reads.
+    """
     if not text.strip():
         return {}
     if len(text) > _MOST_VALUES and count_values(text.encode(errors="replace"), _MOST_VALUES) > _MOST_VALUES:

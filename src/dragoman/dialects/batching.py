@@ -21,8 +21,11 @@ _Split = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
 
 
 def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
-    """Make a `ProviderSide.split` into batches of at most so many inputs and, if of several, so many tokens
-    (None = any number). If tokens are estimated, they fill only `_FILLED` of the limit.
+    """Make a function for `ProviderSide.split`: it splits a request into batches of at most `most_inputs`
+    inputs and `most_tokens` tokens (None = any number).
+
+    A single input with more tokens is a batch of its own. If tokens can only be estimated, they may fill only
+    `_FILLED` of the limit.
     """
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
@@ -49,7 +52,9 @@ def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedRe
 
 
 def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> None:
-    """Report a loss in `reply.report` if the first vector does not have the length that was requested."""
+    """Report a loss in `reply.report` if the first vector's length (its number of dimensions) is not the
+    requested one.
+    """
     wished = reply.request.dimensions
     length = len(response.vectors[0]) // WIDTH if response.vectors else 0
     if wished is not None and length not in {0, wished}:
@@ -57,7 +62,9 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
 
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:
-    """(token limit of a batch, tokens of each input); all 0 if `most` is None or surely holds all inputs."""
+    """(token limit of a batch, tokens of each input). All are 0, and no token is counted, if there is no
+    limit (`most` is None) or all inputs together surely stay below it.
+    """
     if most is None or sum(map(_ceiling, inputs)) <= most:
         return 0, [0] * len(inputs)
     counter = Counter(model)
@@ -84,8 +91,8 @@ def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
 
 
 def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model: str) -> ir.EmbedResponse:
-    """The responses to all batches as one, with the first's id and model. If one states no usage, that of all
-    is estimated.
+    """The responses to all batches as one response, with the id and model of the first. If one of them states
+    no usage, the usage of the whole is estimated.
     """
     usages = [answer.usage for answer in answers]
     told = [usage.input_total for usage in usages if usage is not None]

@@ -33,7 +33,7 @@ _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 class Kept:
     """Counts the JSON values inside the arrays and objects that a decoder keeps of one stream.
 
-    most: the most values. values: how many it keeps now.
+    most: how many it may keep; one more raises WireError. values: how many it keeps now.
     """
 
     __slots__ = ("_late", "_most", "values")
@@ -44,7 +44,9 @@ class Kept:
         self.values = 0
 
     def add(self, value: Any) -> None:
-        """Count the values inside a JSON value or an IR struct. Raises WireError if too many are kept."""
+        """Count the values inside a JSON value or an IR struct that the decoder now keeps, too. Raises
+        WireError if it keeps too many.
+        """
         if type(value) not in _FLAT:
             self.values += inner_values(value)
         if self.values > self._most:
@@ -59,8 +61,8 @@ class Kept:
             self.values -= inner_values(value)
 
     def late(self, name: str, value: Any) -> None:
-        """Count an unknown member in place of one of this name. Raises WireError for too many names or
-        values.
+        """Count the values of an unknown member of a stream in place of those of an earlier member of this
+        name. Raises WireError for too many different names or too many values.
         """
         if name not in self._late:
             refuse_more(len(self._late), MOST_LEFTOVERS, "unknown members of the stream")
@@ -75,13 +77,17 @@ class Kept:
         self.add(value)
 
     def update(self, before: Mapping[str, Any], news: Mapping[str, Any]) -> None:
-        """Count `news` in place of these members of `before`. Raises WireError if too many are kept."""
+        """Count the values in the members `news` in place of those that the same members have in `before`.
+        Raises WireError if too many are kept.
+        """
         for name, value in news.items():
             self.replace(before.get(name), value)
 
 
 def inner_values(value: Any) -> int:
-    """The number of entries and members, at any depth, in a JSON value or an IR struct, except its fields."""
+    """The number of entries of arrays and members of objects, at any depth, in a JSON value or an IR struct.
+    The struct's own fields are not counted, only what is inside them.
+    """
     count = 0
     waiting = [value]
     while waiting:
@@ -102,7 +108,9 @@ def inner_values(value: Any) -> int:
 
 
 def refuse_more(kept: int, most: int, what: str) -> None:
-    """Raise WireError if `kept` things are already as many as `most`. what: names them in the error."""
+    """Raise WireError if no further thing may be kept: `kept` are kept already, and `most` are permitted.
+    what: the name of the things in the error, in the plural.
+    """
     if kept >= most:
         raise WireError(f"more than {most} {what}", code="answer_too_many_blocks")
 

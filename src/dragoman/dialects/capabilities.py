@@ -67,7 +67,7 @@ def _is_to_think(reasoning: ir.Reasoning | None) -> bool:
 
 
 def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
-    """Whether a tool is the provider's image generation and the model draws without it."""
+    """Whether a tool is the provider's image generation, and the model generates images without it."""
     return facts.draws is True and isinstance(tool, ir.ProviderTool) and tool.kind == "image_generation"
 
 
@@ -85,7 +85,9 @@ def _fault(code: str, message: str, param: str) -> ir.Fault:
 
 
 def _media(request: ir.Request) -> Iterator[tuple[str, ir.Media]]:
-    """(IR path, medium) of the request, except documents of text and media in results of providers' tools."""
+    """(IR path, medium) of each medium in the request. Documents that are stated as text are left out, and so
+    are media in the results of tools that the provider ran.
+    """
     yield from _inside(request.system, "system")
     for index, message in enumerate(request.messages):
         yield from _inside(message.blocks, f"messages[{index}].blocks")

@@ -72,10 +72,10 @@ _HELLO: Final = (ir.Message("user", (ir.Text("hi"),)),)
 
 
 class Compatibility(msgspec.Struct, frozen=True):
-    """Features by what happens to a request that uses them.
+    """The features that a client can request, in three groups.
 
-    features: nothing is lost. losses: (feature, its first loss); it may be supported in part. refused: the
-    request is refused.
+    features: nothing is lost of a request that uses them. losses: (feature, the first loss of a request that
+    uses it); such a feature may work in part. refused: a request that uses them is refused.
     """
 
     features: tuple[str, ...]
@@ -84,14 +84,16 @@ class Compatibility(msgspec.Struct, frozen=True):
 
 
 def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """The features for an upstream of the client's protocol `face`, where most requests are relayed."""
+    """The features for clients of the protocol `face` whose upstream speaks the same protocol, so that most
+    requests are relayed.
+    """
     return translated(face, face, quirks, facts)
 
 
 @lru_cache(maxsize=2048)
 def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
-    """The features for a client of `face` whose requests are translated for an upstream of `dialect`; if both
-    are the same, only those requests that cannot be relayed.
+    """The features for clients of the protocol `face` whose upstream speaks `dialect`. If both are the same
+    protocol, requests are translated only if they cannot be relayed.
     """
     features: list[str] = []
     losses: list[tuple[str, Loss]] = []
@@ -120,9 +122,12 @@ def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) ->
 
 
 def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether a relayed request with a feature is refused, by the gateway or by the protocol's author.
+    """Whether a request that uses the feature `wish` is refused when it is relayed: by the gateway, or by the
+    server.
 
-    The author's servers refuse a feature if the encoder would not write it for clients of other protocols.
+    A server that accepts more than the servers of the protocol's author is taken to refuse nothing. The
+    author's servers are taken to refuse a feature that the encoder does not write for clients of other
+    protocols.
     """
     request = _request(face.name, wish)
     if refuse(request, facts) is not None or (wish == "reasoning" and facts.reasoning is False):
@@ -135,7 +140,9 @@ def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
 
 @lru_cache(maxsize=64)
 def wishes(face: str) -> tuple[str, ...]:
-    """The features that clients of `face` can request: those that its codec encodes and decodes again."""
+    """The features that clients of `face` can request: those that the protocol's codec can encode, and finds
+    again when it decodes what it has written.
+    """
     return tuple(wish for wish in WISHES if _says(DIALECTS[face], _request(face, wish)))
 
 
@@ -153,7 +160,9 @@ def _stated(value: Any) -> bool:
 
 
 def _held(wanted: Any, found: Any) -> bool:
-    """Whether `found`, a part of a decoded request, has every value that `wanted` states."""
+    """Whether `found`, a part of a request that was decoded, has every value that is stated in `wanted`, the
+    same part of the request that was encoded.
+    """
     if isinstance(wanted, tuple):
         same = isinstance(found, tuple) and len(wanted) == len(found)
         return same and all(_held(one, other) for one, other in zip(wanted, found, strict=True))
@@ -169,7 +178,9 @@ def _request(face: str, wish: str) -> ir.Request:
 
 
 def _losses(request: ir.Request, dialect: Dialect, quirks: Quirks, facts: Facts) -> tuple[Loss, ...] | None:
-    """The losses when a request is emulated and encoded for `dialect`; None = it is refused."""
+    """The losses when a request is emulated and encoded for a server of `dialect`; None = the request is
+    refused.
+    """
     if refuse(request, facts) is not None:
         return None
     report = Report(dialect.name)

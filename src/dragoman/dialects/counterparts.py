@@ -1,8 +1,9 @@
 """The loss reasons for members of a request that are not translated, with advice on how to set them.
 
-A member without an IR field is never translated by guessing. The target may have a member of the same name or
-a similar one, and a client of any protocol can set that under the target's name (`addressed`); or the target
-has none. For an unknown member, the reason says only that it is unknown.
+A member without an IR field is never translated by guessing. If the target has a member of the same name, or
+a similar one, the reason says so: a client of any protocol can set it under the target's name (`addressed`).
+Else it says that the target has no such member. For an unknown member, it says only that the member is
+unknown.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ _WIDENED: Final = frozenset({"openai_chat"})
 
 
 def why_lost(dialect: str, member: str, target: str, *, top: bool) -> str:
-    """The loss reason for a `dialect` member that is not sent to a `target` server. top: it is top-level."""
+    """The loss reason for a member of a `dialect` request that is not sent to a server of the protocol
+    `target`. top: True = it is a top-level member of the body.
+    """
     same = member in MEMBERS.get(target, ()) and member not in _ELSEWHERE.get(target, ())
     near = _NEAR.get((dialect, member), {}).get(target)
     if top and same:

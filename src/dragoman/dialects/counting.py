@@ -1,8 +1,8 @@
 """The codec and the relay of endpoints that count the tokens of a prompt.
 
 The request is a chat request: the chat codec checks, decodes and encodes it, and `reduce` selects the members
-that the endpoint accepts. The response is one number. Further numbers of a provider (for each kind of medium)
-are relayed to clients of its own protocol only.
+that the endpoint accepts. The response is one number. If a provider states further numbers (for each kind of
+medium), only clients of the provider's own protocol get them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from dragoman.wire.json import decode_object, encode, encode_head
 
 
 class Reduce(Protocol):
-    """Selects the members of a chat body that the endpoint accepts. model: the model's upstream name."""
+    """Selects the members of a chat body that the endpoint accepts. model: the provider's name for the model,
+    None = unknown.
+    """
 
     def __call__(self, body: Mapping[str, Any], model: str | None, /) -> dict[str, Any]: ...
 
@@ -46,10 +48,12 @@ def counting(
     locate: Callable[[str], str],
     maps: frozenset[str],
 ) -> OperationCodec[ir.Request, ir.TokenCount]:
-    """Make the token counting codec of one dialect.
+    """Make the codec of one dialect for counting tokens.
 
-    path: the endpoint. member: the response's member with the number. told: makes a response from the number.
-    maps: the request's members with a field in the IR. The others: the dialect's functions for chat.
+    path: the endpoint's. member: the member of a response that holds the number. reduce: selects the members
+    of a chat body that the endpoint accepts. told: makes the body of a response from the number. maps: the
+    members of a request that have a field in the IR. The other arguments are the functions of the dialect's
+    chat codec.
     """
 
     def sent(wire: WireRequest) -> WireRequest:
@@ -79,7 +83,9 @@ def counting(
 
 
 def counted(answer: Payload, member: str) -> int:
-    """The number in this member of a response. Raises WireError if there is none."""
+    """The number in the member `member` of a response. Raises WireError if the member is missing or is no
+    integer of at least 0.
+    """
     tokens = decode_object(answer.data).get(member)
     if type(tokens) is not int or tokens < 0:
         raise WireError("expected a number of tokens", member)
@@ -87,7 +93,7 @@ def counted(answer: Payload, member: str) -> int:
 
 
 class CountRelay(WholeAnswerRelay):
-    """Relays the part of a request that `reduce` selects, and the response unchanged."""
+    """Relays the part of a request that `reduce` selects, and relays the response unchanged."""
 
     def __init__(self, path: str, member: str, reduce: Reduce) -> None:
         self._path = path

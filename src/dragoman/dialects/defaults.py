@@ -15,10 +15,11 @@ _WHOLE = frozenset({"dialect", "model", "messages", "system", "sampling", "strea
 
 
 def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_prompt: str | None) -> ir.Request:
-    """The request with defaults for the fields that it leaves out; the client's own values always win.
+    """The request, in which the fields that the client left out have the configured defaults. A value that
+    the client stated is never replaced.
 
     defaults: members of an OpenAI chat body. system_prompt: becomes the request's system text, unless the
-    client sent one of its own (`opens_with_system`); None = no default.
+    client sent system text itself (`opens_with_system`); None = no default.
     """
     changes: dict[str, Any] = {}
     if defaults:

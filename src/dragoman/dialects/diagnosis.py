@@ -1,7 +1,8 @@
-"""Finds the kind of a failure in an error of OpenAI's, Mistral's, Ollama's protocols or compatible vendors.
+"""Finds the kind of a failure in an error of OpenAI's, Mistral's and Ollama's protocols, also of compatible
+vendors.
 
-The status decides first, then the body's own codes; text fragments decide only where a status has many
-meanings or is missing. The module must never fail: every error gets a kind.
+The HTTP status decides first, then the codes in the body. Fragments of the message's text decide only if the
+status has many meanings or is missing. The module must never fail: every error gets a kind.
 https://platform.openai.com/docs/guides/error-codes
 """
 
@@ -144,7 +145,9 @@ _GENERAL: Final = frozenset({"invalid_request", "upstream"})
 
 
 def kind_of(said: Body, status: int | None) -> Kind:
-    """The kind of the failure in an error body, "upstream" without any sign. status: None = it has none."""
+    """The kind of the failure that an error body describes; "upstream" if nothing shows another kind. status:
+    the HTTP status, None = the error came without one.
+    """
     metadata = said.rest.get("metadata")
     words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)
     named = [kind for word in words if isinstance(word, str) and (kind := CODES.get(word.lower()))]
@@ -169,8 +172,8 @@ def _by_text(text: str) -> Kind | None:
 
 
 def keeps_code(fault: Fault) -> bool:
-    """Whether a client may get a fault's code: it is unknown, means the fault's kind or `invalid_request`, or
-    the kind is `untranslatable`.
+    """Whether a client may get a fault's code as it is. It may if the code is unknown, or means the fault's
+    own kind or `invalid_request`, or if the fault's kind is `untranslatable`.
     """
     said = CODES.get((fault.code or "").lower(), fault.kind)
     return fault.kind == "untranslatable" or said in {fault.kind, "invalid_request"}

@@ -181,15 +181,17 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """The quirks of a server whose vendor is not in the catalogue."""
 
     def asked(self) -> dict[Operation, AnyProviderSide]:
-        """The provider's side of every operation beside chat: of `operations` and of `provides`."""
+        """Operation -> the provider's side of it, for every operation beside chat: those in `operations` and
+        in `provides`.
+        """
         return {
             **self.provides,
             **{operation: codec.provider for operation, codec in self.operations.items()},
         }
 
     def locator(self, request: WireRequest) -> Callable[[str], str]:
-        """The function that turns an IR path into a JSON path of this request as its client wrote it;
-        "previous" stands for a message that the gateway put in before the client's.
+        """A function that turns an IR path into a JSON path of this request, as its client wrote it. For a
+        message that the gateway has put before the client's messages it returns "previous".
         """
         if request.written is not None:
             request = msgspec.structs.replace(request, body=request.written)
@@ -200,7 +202,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         return lambda where: locate(_own_place(where, request.continued))
 
     def check_widely(self, request: WireRequest, widens: frozenset[Wider]) -> None:
-        """Raise WireError for a client's mistake, but not for the values that `widens` names."""
+        """Raise WireError for a client's mistake. Values that some servers accept although the protocol's
+        author does not are no mistake, if `widens` names them.
+        """
         codec = self.request
         codec.check(request if codec.widen is None else codec.widen(request, widens))
 

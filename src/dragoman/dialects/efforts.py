@@ -1,4 +1,6 @@
-"""Chooses the reasoning effort word for OpenAI's protocols and their kin: the nearest to the wish. Pure."""
+"""Chooses the word for the reasoning effort in OpenAI's protocols and those like them: the nearest to what
+the request states. Pure.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
-    """The effort word nearest to the wish that the model supports (if known: else any); None = send none.
+    """The effort word to send; None = send none. It is the word nearest to the wish that the model supports.
+    If it is unknown which words the model supports, it is the word that the wish states, or that stands for
+    the wish's budget or mode.
 
     report: gets each deviation from the wish. member: the body's member that will hold the effort.
     """
@@ -40,7 +44,9 @@ def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> 
 
 
 def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
-    """The effort word for a wish that states only a budget or a mode; None = send none."""
+    """The effort word for a wish that states only a budget or a mode; None = send none. report, member: as in
+    `effort_of`.
+    """
     if wish.mode == "off":
         report.change("reasoning.mode", member, "no reasoning is written as an effort")
         return "none"

@@ -1,8 +1,8 @@
 """Replaces the features of a request that its target lacks by features that the target has.
 
     JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer. If no tool can
-                             be forced: an instruction (the model may ignore it: a loss of quality), and a
-                             code fence around the answer is removed. If the client forces a call: nothing
+                             be forced: an instruction, which the model may ignore (a loss of quality); a code
+                             fence around the answer is removed. If the client itself forces a call: nothing
     free-text tools          functions with one string parameter
     a protocol's own tools   functions with the same arguments, if the client runs the tools; tools that a
                              message of the history adds are offered from the beginning
@@ -43,7 +43,7 @@ replace = msgspec.structs.replace
 
 
 class Able(Protocol):
-    """What a target can do: `Abilities` of a dialect, or those of an upstream without a dialect."""
+    """What a target can do: the `Abilities` of a dialect, or of an upstream that speaks no dialect."""
 
     @property
     def features(self) -> frozenset[Feature]:
@@ -55,7 +55,7 @@ class Able(Protocol):
 
 
 class Emulation(msgspec.Struct, frozen=True):
-    """A request that the target can serve, and what to undo in its response (None = nothing)."""
+    """A request that the target can serve. undo: what must be undone in its response, None = nothing."""
 
     request: ir.Request
     undo: Undo | None = None
@@ -145,9 +145,10 @@ _ANY_OBJECT: Final = (
 def _with_answer_tool(
     request: ir.Request, output: ir.Output, name: str, report: Report
 ) -> tuple[ir.Request, str | None]:
-    """The request with the tool `name` and a forced call; and the tool's argument that holds the answer.
+    """(the request with one more tool, called `name`, and a forced call; the argument of this tool that holds
+    the answer).
 
-    None = the tool's arguments are the answer.
+    None as the second value = all the tool's arguments together are the answer.
     """
     schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
     guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT
@@ -168,7 +169,9 @@ def _with_answer_tool(
 
 
 def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | None]:
-    """(schema of a tool's arguments, argument that holds the answer); None = the arguments are the answer."""
+    """(a schema for a tool's arguments, which must be objects; the argument that holds the answer). None as
+    the second value = the answer's schema is that of an object, so all the arguments together are the answer.
+    """
     schema = dict(schema or _ANY)
     if schema.get("type") == "object":
         return schema, None
@@ -179,7 +182,9 @@ def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | 
 
 
 def _rebased(node: Any, root: str) -> Any:
-    """A copy of a schema whose references (`#/...`) begin with `root`, the schema's new place."""
+    """A copy of a schema that is moved to the path `root` in another schema: its references (`#/…`) begin
+    with `root`.
+    """
     if isinstance(node, dict):
         return {
             key: root + value[1:]
@@ -194,7 +199,9 @@ _ONLY_JSON: Final = "Answer with one JSON value and nothing else: no other words
 
 
 def _with_instruction(request: ir.Request, output: ir.Output, target: Able, report: Report) -> ir.Request:
-    """The request with an instruction in its system text to answer in JSON, by the schema if there is one."""
+    """The request, whose system text also tells the model to answer in JSON, and to follow the output's
+    schema if it has one. The report gets a loss, because a model may ignore this.
+    """
     words = _ONLY_JSON
     if output.schema is not None:
         words += (
@@ -212,8 +219,8 @@ def _with_instruction(request: ir.Request, output: ir.Output, target: Able, repo
 
 
 def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, list[Named]]:
-    """The request with functions instead of the protocol's own tools that the client runs, and with the tools
-    that its messages add; and the names of these functions.
+    """(the request without a protocol's own tools that the client runs, the names of the functions that
+    replace them). The functions that messages of the history add are also offered from the beginning.
     """
     offered, messages = list(request.tools or ()), request.messages
     plain: list[Named] = []
@@ -306,8 +313,9 @@ def _as_function_traffic(block: ir.Block) -> ir.Block:
 def _with_names(
     request: ir.Request, tools: Tools, names: Names, report: Report, *, grouped: bool
 ) -> ir.Request:
-    """The request with the target's names for its tools. grouped: whether the target has namespaces; if not,
-    their descriptions are added to the system text.
+    """The request with tool names that the target accepts, in the tools, the tool choice and the history.
+
+    grouped: True = the target has namespaces; False = their descriptions are added to the system text.
     """
     offered, choice = request.tools, request.tool_choice
     if not grouped and (about := described(offered or (), report)) is not None:

@@ -23,8 +23,9 @@ _Part = TypeVar("_Part", bound=Sized)
 class Overheard(Generic[_Part]):
     """The beginning of a provider's stream, kept to estimate the stream's usage if the provider states none.
 
-    parts: the kept ones, chunks of bytes or lists of events. most: bytes or events after which none is kept.
-    length: bytes or events of the stream so far.
+    parts: the kept parts of the stream: either chunks of bytes or lists of events. most: the number of bytes
+    or events from which on no further part is kept. length: the number of bytes or events of the stream so
+    far.
     """
 
     __slots__ = ("length", "most", "parts")
@@ -42,15 +43,18 @@ class Overheard(Generic[_Part]):
 
     @property
     def share(self) -> float:
-        """The length of the stream so far divided by that of its kept parts: 1 or more; 0 = no stream."""
+        """The length of the stream so far divided by that of its kept parts: 1 or more; 0 = nothing has come
+        yet.
+        """
         return self.length / max(1, sum(map(len, self.parts)))
 
 
 def whole_cost(request: ir.Request | int, model: str, events: Iterable[ir.Event], share: float) -> ir.Usage:
-    """The estimated usage of a complete stream that stated none.
+    """The estimated usage of a stream that is complete and stated no usage.
 
-    request: the request, or its size in bytes if it is too large to be counted. events: the stream's
-    beginning. share: the size of the whole stream divided by the size of this beginning.
+    request: the request, or its size in bytes if it is too large to be counted. model: the upstream's name
+    for the model. events: the stream's beginning. share: the size of the whole stream divided by the size of
+    this beginning.
     """
     counter = EstimateUsage(ir.Request("", model), model)
     for event in events:
@@ -65,8 +69,8 @@ def cost_so_far(
 ) -> ir.Usage:
     """The usage of a stream that broke off: what its provider stated, with estimates for the rest.
 
-    events: the stream's beginning. share: the stream's size divided by the beginning's. stated: the latest
-    usage in it, None = none. Output counts in the first event, as Anthropic sends them, do not count.
+    request, model, events, share: as for `whole_cost`. stated: the latest usage in the stream, None = none.
+    If its output counts are still those of the first event, as Anthropic sends them, the output is estimated.
     """
     begun = _answered(None)
     counter = EstimateUsage(ir.Request("", model), model)
@@ -92,7 +96,8 @@ def _prompt(request: ir.Request | int, model: str) -> int:
 
 
 class EstimateUsage:
-    """A step that adds an estimated usage to one response that has none: a whole one, or event by event.
+    """A step that adds an estimated usage to one response that states none: to a whole response (`whole`), or
+    to its events, one after another (`feed`).
 
     request: as the upstream received it. model: the upstream's name for the model.
     """
@@ -108,7 +113,9 @@ class EstimateUsage:
         """The kinds of events to feed; empty once the stream has stated its usage."""
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event; before the End of a stream that stated no usage, a Tally with the estimate."""
+        """The event alone. For the End of a stream that stated no usage: a Tally with the estimate, and then
+        the End.
+        """
         if not self.takes:
             return (event,)
         if isinstance(event, _SAYS):

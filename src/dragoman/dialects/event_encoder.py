@@ -1,6 +1,4 @@
-"""The base class of the encoders of streams: makes a table of the methods of each subclass, by kind of
-event.
-"""
+"""The base class of the encoders of streams. For each subclass it makes a table: kind of event -> method."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """What is known about one model that decides how a request for it must be written.
 
-None means "unknown", except in `apis`: encoders then write what the dialect's newest models accept, or the
-provider decides. The table of facts is `providers/models.py`; the configuration overrides it per model.
+None means "unknown", except in `apis`. For an unknown fact, an encoder writes what the dialect's newest
+models accept, or leaves the decision to the provider. The table of facts is `providers/models.py`; the
+configuration overrides it for single models.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ from dragoman.ir.blocks import Value
 
 
 class Facts(Value, frozen=True):
-    """Facts about one model; "it" is the model.
+    """Facts about one model.
 
-    context: its context window, max_output: its longest output, both in tokens. tools, images, audio,
-    documents, structured (output by a JSON schema), reasoning: whether it supports them; images, audio and
-    documents as input. structured False means that a JSON schema must be emulated. forced_tool: whether
+    context, max_output: the size of its context window, and its longest output, in tokens. tools, images,
+    audio, documents, structured, reasoning: whether it supports them; images, audio and documents as input,
+    structured = output by a JSON schema, which must be emulated if this is False. forced_tool: whether
     tool_choice may force a call. sampling: whether it accepts temperature, top_p and top_k. prefill: whether
     the last message may be the assistant's. mid_system: whether system messages may be inside the history.
     thinking: the modes that its API accepts ("enabled" with a budget, "adaptive", "disabled", "level").
-    efforts: the effort words that it accepts. signed_calls: whether a call in the current turn is refused
+    efforts: the effort words that it accepts. signed_calls: whether it refuses a call in the current turn
     without its signature. mixed_tools: whether the provider's own tools may be combined with functions.
     media_results: whether a tool's result may contain media. thinking_budget: the smallest and the largest
-    budget, in tokens. thinks: whether it thinks by default. bound_thinking: whether earlier thinking is
-    refused if anything before it has changed. apis: the only protocols through which it is available, None =
-    all of its provider's; tool_apis: those in which it may think while it has functions to call. draws:
-    whether it answers with pictures without a tool. max_tokens: whether the chat API accepts `max_tokens`,
-    the older name of `max_completion_tokens`.
+    budget, in tokens. thinks: whether it thinks by default. bound_thinking: whether it refuses earlier
+    thinking if anything before that has changed. apis: the only protocols in which the provider offers it,
+    None = in all that the provider has. tool_apis: those of them in which it may think while it has functions
+    to call. draws: whether it answers with pictures without a tool. max_tokens: whether the chat API accepts
+    `max_tokens`, the older name of `max_completion_tokens`.
     """
 
     context: int | None = None
@@ -58,13 +59,15 @@ class Facts(Value, frozen=True):
 
     @property
     def restricts(self) -> bool:
-        """Whether tools, images, audio, documents or structured is False: requests may be refused."""
+        """Whether at least one of tools, images, audio, documents and structured is False, so that some
+        requests are refused.
+        """
         return False in (self.tools, self.images, self.audio, self.documents, self.structured)
 
     def takes(self, body: Mapping[str, Any]) -> bool:
-        """Whether the model accepts the sampling members and the `max_tokens` of its API in this body.
+        """Whether the model accepts this body, as far as temperature, top_p, top_k and `max_tokens` decide.
 
-        Sampling members with the value 1 are accepted by every model, because 1 is the default.
+        The first three are accepted by every model with the value 1, because 1 is the default.
         """
         if self.sampling is False and any(body.get(member) not in _USUAL for member in SAMPLING):
             return False

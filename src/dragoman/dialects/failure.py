@@ -85,8 +85,9 @@ def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
 class Body(msgspec.Struct, frozen=True):
     """The content of a provider's error body, with credentials and stack traces removed from all texts.
 
-    message: shortened, never empty. type, code: as stated, integers as text. param: the request's member at
-    fault. rest: the error object's other members. outer: the members beside the error object.
+    message: shortened, never empty. type, code: as stated; an integer becomes text. param: the request's
+    member that is at fault. None = not stated. rest: the error object's other members. outer: the members
+    beside the error object.
     """
 
     message: str
@@ -98,7 +99,9 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave no reason.") -> Body:
-    """Read any vendor's error body: JSON (a list's first entry), HTML, text. fallback: for no message."""
+    """Read any vendor's error body: JSON (of a list, the first entry), HTML or plain text. fallback: the
+    message if the body states none.
+    """
     if isinstance(body, bytes):
         try:
             told: Any = msgspec.json.decode(body)
@@ -132,7 +135,7 @@ _STATUS = re.compile("[45][0-9]{2}")
 
 
 def stated_status(said: Body) -> int | None:
-    """The HTTP status (400 to 599) that an error states in one of its members; None = it states none."""
+    """The HTTP status (400 to 599) that an error states in a member of its body; None = it states none."""
     rest, outer = said.rest.get, said.outer.get
     stated = (
         *(said.code, rest("status_code"), rest("status"), rest("http_status_code")),
@@ -178,7 +181,9 @@ _ENDS = {name: re.compile(f"</{name}>", re.IGNORECASE) for name in ("script", "s
 
 
 def _untagged(text: str) -> str:
-    """The text of HTML, without tags, scripts and styles. Takes linear time, even if no tag is closed."""
+    """The readable text of HTML: without tags, scripts and styles. The time is proportional to its length,
+    even if no tag is closed.
+    """
     pieces: list[str] = []
     at = 0
     unended: set[str] = set()
@@ -196,7 +201,9 @@ def _untagged(text: str) -> str:
 
 
 def _cleaner() -> Callable[[str], str]:
-    """A function that cleans one text of a body at a call, and drops all after `_MAX_READ` characters."""
+    """Make a function that removes credentials and stack traces from the texts of one body. Each call takes
+    one text. From `_MAX_READ` characters on, counted over all calls, it returns nothing of the texts.
+    """
     left = _MAX_READ
 
     def clean(text: str) -> str:
@@ -241,9 +248,10 @@ _RAISED = re.compile(r"(?:[A-Za-z_$][\w$]{0,80}\.){0,12}[A-Z]\w{0,80}(?:Error|Ex
 
 
 def untraced(text: str) -> str:
-    """The text; if it contains a stack trace or a path on the provider's machine, only one sentence of it.
+    """The text. If it contains a stack trace or a path on the provider's machine, only one sentence of it:
+    the first sentence, or the error message inside the trace if the text begins with the trace. A path
+    becomes "[path]".
 
-    This is the first sentence, or the message of the trace if that comes first; a path becomes "[path]".
     Clients need to know what failed, but not how a server is built.
     """
     trace = _TRACE.search(text)
@@ -293,7 +301,9 @@ _TOKEN = re.compile(r"\beyJ[\w-]{10}")
 
 
 def _without_key(word: re.Match[str]) -> str:
-    """A word without the API key in it: a known prefix, followed by characters with a digit or "*"."""
+    """The word in which the API key is replaced by "[redacted]"; unchanged if it holds none. A key is a known
+    prefix such as `sk-`, followed by characters of which one is a digit or "*".
+    """
     text = word[0]
     found = _PREFIX.search(text)
     if found is None or len(text) - found.end() < _SHORTEST or not _DIGIT.search(text, found.end()):
@@ -310,9 +320,10 @@ def _without_token(word: re.Match[str]) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds to wait that a response's `retry-after-ms` or `retry-after` states; None = no number.
+    """The seconds to wait that a response states in `retry-after-ms` or else in `retry-after`; None = neither
+    states a number.
 
-    A date is ignored: to convert it, one needs a clock, which a codec does not have.
+    A date in the header is ignored: to convert it, one needs a clock, which a codec does not have.
     """
     stated = {
         name.lower(): value for name, value in headers.items() if name.lower().startswith("retry-after")
@@ -332,7 +343,9 @@ _LASTING: Final = frozenset({"upstream_credential_refused", "upstream_model_not_
 
 
 def retry_headers(fault: Fault) -> dict[str, str]:
-    """The headers of an error response to a client that say when to retry, or not to; {} = it is unknown."""
+    """The headers that tell a client when it may retry, or that a retry does not help; {} = neither
+    is known.
+    """
     headers: dict[str, str] = {}
     if fault.retry_after is not None:
         headers["retry-after"] = str(max(1, round(min(fault.retry_after, _LONGEST_WAIT))))

@@ -53,9 +53,10 @@ _DONE: Final = frozenset({"truncation"})
 class Fields:
     """How one dialect handles the fields of a request.
 
-    handled: fields, by the function that writes, fits or refuses their values. lost: fields for which the
-    protocol has no member, with the reason that a client reads; `reasoning` alone stands for all its fields.
-    Raises TypeError for a field that is missing or stated twice, and for a name that is no field.
+    handled: function -> the names of the fields whose values it writes, changes to what the API accepts, or
+    refuses. lost: fields for which the protocol has no member -> the reason that a client reads; `reasoning`
+    there stands for all its fields. Raises TypeError for a field that is missing or stated twice, and for a
+    name that is no field.
     """
 
     __slots__ = ("_lost", "handled")
@@ -87,10 +88,12 @@ class Fields:
     def lose(
         self, settings: ir.Value, report: Report, holder: str = "", *, written: Collection[str] = ()
     ) -> None:
-        """Report the lost fields that a request, or settings in it, states, except values in `_NEUTRAL`.
+        """Report as lost each field that `settings` states and for which the protocol has no member. An
+        empty, zero or false value of a field in `_NEUTRAL` asks for nothing, so it is not reported.
 
-        holder: the field that holds the settings, empty = the request itself. written: fields, without the
-        holder's name, that are not lost in this request, because this server has a member for them.
+        settings: a request, or one group of settings in it. holder: the name of the request's field with this
+        group, empty = the request itself. written: fields that are not lost this time, because this server
+        has a member for them.
         """
         values_of, nothing, fields = self._lost[holder]
         values = values_of(settings)
@@ -118,7 +121,9 @@ def _lost(empty: ir.Value, reasons: Mapping[str, str]) -> _Lost:
 
 
 def within(holder: str, fields: str) -> tuple[str, ...]:
-    """The full names of some fields of settings: `within("cache", "key ttl")`."""
+    """The full names of some fields in one group of settings: `within("cache", "key ttl")` is ("cache.key",
+    "cache.ttl").
+    """
     return tuple(f"{holder}.{field}" for field in fields.split())
 
 

@@ -15,10 +15,10 @@ _LIST = "[]"
 
 
 def texts(form: Form) -> dict[str, Any]:
-    """The values of the fields that are not files, by name: a string, or a list of strings.
+    """The values of the fields that are not files: name -> a string or a list of strings.
 
-    A field becomes a list if its name ends in `[]`, which is removed, or if the name repeats. Raises
-    WireError for text that is not UTF-8.
+    A field becomes a list if its name ends in `[]` (which is removed from the name), or if the name comes
+    more than once. Raises WireError for text that is not UTF-8.
     """
     found: dict[str, Any] = {}
     for field in form:
@@ -47,7 +47,7 @@ def files(form: Form, name: str) -> Iterator[ir.File]:
 
 
 def refuse_files(form: Form, texts: Collection[str]) -> None:
-    """Raise WireError if a field with one of these names (`texts`) is a file."""
+    """Raise WireError if a field with one of the names `texts`, which must be a text, is a file."""
     for field in form:
         if field.filename is not None and (name := field.name.removesuffix(_LIST)) in texts:
             message = f"Invalid type for '{name}': expected a string, but got a file instead."
@@ -55,7 +55,9 @@ def refuse_files(form: Form, texts: Collection[str]) -> None:
 
 
 def unknown_files(form: Form, known: Collection[str]) -> list[str]:
-    """The names, without `[]`, of the fields that are files and are not `known`; each name once."""
+    """The names of fields that are files and whose names are not in `known`: without `[]`, and each name
+    once.
+    """
     names = (field.name.removesuffix(_LIST) for field in form if field.filename is not None)
     return [name for name in dict.fromkeys(names) if name not in known]
 
@@ -66,7 +68,9 @@ def file_field(name: str, file: ir.File, fallback: str) -> Field:
 
 
 def text_fields(body: Mapping[str, Any]) -> Iterator[Field]:
-    """Members as form fields: a list as several `NAME[]`, None as none, strings as they are, else JSON."""
+    """The form fields for the members of a body. A list becomes several fields `NAME[]`, and None no field. A
+    string is written as it is, and any other value as JSON.
+    """
     for name, value in body.items():
         if isinstance(value, list | tuple):
             yield from (Field(name + _LIST, _text(item)) for item in value)
@@ -79,10 +83,11 @@ def _text(value: Any) -> bytes:
 
 
 def edited(form: Form, edits: Mapping[str, Any]) -> Form:
-    """The form with the fields that `edits` names replaced, or added at its beginning if it has none.
+    """The form with new values: each field that `edits` names is replaced, or added at the beginning if the
+    form lacks it.
 
-    edits: new values by name: a list makes several fields `NAME[]`, None and `msgspec.UNSET` remove a field.
-    Of several fields of one name, even files, the first is replaced and the others are removed.
+    edits: name -> new value. A list makes several fields `NAME[]`; None and `msgspec.UNSET` remove the field.
+    If the form has several fields of one name, the first is replaced and the others are removed, even files.
     """
     left = dict(edits)
     kept: list[Field] = []

@@ -1,10 +1,9 @@
 """Removes the members of a client's body that are for the gateway, not for the provider: mostly LiteLLM's.
 
-The other models that a request names (`named_models`) are obeyed.
-
 Clients of LiteLLM's proxy put its settings into the request (`fallbacks`, `num_retries`, `cache`, …) and tag
 their requests with `metadata: {"tags": […]}`. No provider knows these members, and some hold keys. They are
 removed before the body is checked: tags and metadata stay in the gateway, the others are reported as losses.
+If a request names other models (`named_models`), the gateway itself turns to them.
 
 Sources: https://docs.litellm.ai/docs/proxy/user_keys and `all_litellm_params` in `litellm/types/utils.py`.
 Names that a server may use itself (`id`, `ttl`, `order`, `roles`, `weight`, …) are left out here. Pure.
@@ -167,8 +166,8 @@ _KEPT: Final = "kept by the gateway, for its hooks and the tags of its log: no p
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What was removed from a body. tags: for the log. metadata: for hooks. losses, changes: to report.
-    models: those that the request names beside its own, in order.
+    """What was removed from a body. tags: for the log. metadata: for hooks. losses, changes: to report to the
+    client. models: the models to turn to that the request names beside its own, in order.
     """
 
     tags: tuple[str, ...] = ()
@@ -179,16 +178,18 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 def concerns_gateway(body: Mapping[str, Any]) -> bool:
-    """Whether `take` might remove something from a body. It is False for most bodies."""
+    """Whether a body has members that `take` may remove. False for most bodies, which then need not be looked
+    at closely.
+    """
     return not _TAKEN.isdisjoint(body)
 
 
 def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps: Collection[str]) -> Taken:
     """Remove the gateway's members from one body, in place, and return what they held.
 
-    body: decoded; head: the same with raw values, for the relay. dialect: the client's protocol; maps: its
-    own members, which stay, except metadata or a part of it (`_own_part`). Raises WireError for other models
-    that are not named as they should be.
+    body: decoded. head: the same body with raw values, for the relay; it is changed, too. dialect: the
+    client's protocol. maps: the members that this protocol defines; they stay, except metadata or a part of
+    it (`_own_part`). Raises WireError if the body names further models in a wrong form.
     """
     metadata: dict[str, Any] = {}
     tags: list[str] = []
@@ -225,12 +226,16 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
 
 
 def stated(value: str) -> list[str]:
-    """The tags in the value of one of the `HEADERS`, without empty ones."""
+    """The tags in a request header whose name is one of the `HEADERS`. value: the header's, tags between
+    commas. Empty tags are left out.
+    """
     return [tag for one in value.split(",") if (tag := one.strip())]
 
 
 def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
-    """The tags that are logged, each once; and a loss if any is too long or one too many, else ()."""
+    """(the tags that are logged, each once; a loss if others are left out, else ()). A tag is left out if it
+    is longer than `LONGEST_TAG` characters, or comes after the first `MOST_TAGS`.
+    """
     fit = [tag for tag in dict.fromkeys(tags) if len(tag) <= LONGEST_TAG]
     if len(fit) > MOST_TAGS or len(fit) < len(set(tags)):
         why = f"only {MOST_TAGS} tags of at most {LONGEST_TAG} characters are noted"
@@ -241,11 +246,13 @@ def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
 def _own_part(
     key: str, value: Any, body: Mapping[str, Any], maps: Collection[str], dialect: str
 ) -> dict[str, Any]:
-    """The members of a metadata object `value` that are removed from the body and stay in the gateway.
+    """The members of a metadata object `value` that are removed from the body and stay in the gateway. key:
+    the name of the body's member.
 
-    All are, if the protocol lacks `key`. OpenAI's metadata is a map of strings and is sent on unchanged. An
-    object with other values is meant for the gateway; its strings are sent on only where the provider accepts
-    them: Anthropic accepts only `user_id`, and OpenAI's chat accepts metadata only with `store`.
+    If the protocol lacks `key`, all members are. OpenAI's metadata is a map of strings and is sent on
+    unchanged. An object with other values is meant for the gateway; its strings are sent on only where the
+    provider accepts them: Anthropic accepts only `user_id`, and OpenAI's chat accepts metadata only with
+    `store`.
     """
     if not isinstance(value, dict):
         return {}

@@ -21,7 +21,7 @@ _DIGITS = 24
 
 
 class Identify:
-    """A step that gives ids to the calls of one response. token: a random text of letters and digits."""
+    """A step that gives ids to the tool calls of one response. token: a random text of letters and digits."""
 
     __slots__ = ("_given", "_prefix", "_taken")
     takes: Final = frozenset({ir.Open, ir.Close})
@@ -32,7 +32,7 @@ class Identify:
         self._given: dict[tuple[int, int], str] = {}
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event, with the new id if it opens or closes a call that gets one."""
+        """The event. If it opens or closes a call that gets a new id, it has this id."""
         if isinstance(event, ir.Open):
             named = self._named(event.block, event.candidate, event.index)
             return (event if named is event.block else msgspec.structs.replace(event, block=named),)
@@ -43,7 +43,9 @@ class Identify:
         return (event,)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The response with a unique id for every call of a client's tool, except a `function_call`."""
+        """The response, in which every call of a client's tool has a unique id. Calls in OpenAI's older form
+        (`function_call`) stay as they are: they have no ids.
+        """
         changed = False
         candidates: list[ir.Candidate] = []
         for candidate in response.candidates:

@@ -14,7 +14,10 @@ from dragoman.tokens import detokenized
 
 
 def texts_of(request: ir.EmbedRequest, report: Report) -> list[str]:
-    """Each input as one text. report: gets changes and losses. Raises WireError for unreadable token ids."""
+    """Each input as one text. report: gets the changes and losses.
+
+    Raises WireError for token ids that cannot be converted to text.
+    """
     return [_text(item, index, request.model, report) for index, item in enumerate(request.inputs)]
 
 
@@ -30,9 +33,10 @@ def _text(item: ir.Input, index: int, model: str | None, report: Report) -> str:
 def text_of(item: ir.Tokens, index: int, model: str | None, report: Report, to: str) -> str:
     """The text of these token ids.
 
-    index: the input's position. model: as the client named it. report: gets a change, and a loss for tokens
-    that are half characters. to: the path of the text in the encoded body. Raises WireError if the model's
-    vocabulary is not available or lacks one of the ids, or if they make no valid text.
+    index: the input's position in the request. model: the requested model's name, as the client wrote it; it
+    decides the vocabulary. report: gets a change, and a loss if a token is only a part of a character. to:
+    the JSON path of the text in the encoded body. Raises WireError if the model's vocabulary is not available
+    or lacks one of the ids, or if the tokens make no valid text.
     """
     where = f"inputs[{index}]"
     try:

@@ -1,5 +1,8 @@
-"""Leftovers: wire members without an IR field. A decoder puts them into `extra`, under its dialect's name. An
-encoder of that dialect writes them back, one of a related dialect some; others report them as lost.
+"""Leftovers: members of a wire object for which the IR has no field. A decoder puts them into the member
+`extra` of an IR value, under the name of its dialect.
+
+An encoder of the same dialect writes all of them back. An encoder of a related dialect writes a few of them
+(`SHARED`). Every other encoder reports them as lost.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from dragoman.ir import Extra
 class Leftovers:
     """Collects and writes back the leftover members of one dialect.
 
-    dialect: its name. nulls: True = members with null are collected, too. whole: True = a leftover inside an
-    object that the encoder did not write creates this object again, False = its name is written with the dot.
+    dialect: its name. nulls: True = members whose value is null are collected, too. whole: decides how a
+    leftover `function.a` is written if the encoder has not written the object `function`: True = as
+    `{"function": {"a": …}}`, False = as `{"function.a": …}`.
     """
 
     __slots__ = ("_dialect", "_nulls", "_whole")
@@ -29,10 +33,11 @@ class Leftovers:
         self._whole = whole
 
     def of(self, wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
-        """The members of a wire object that are not `known`, as the `extra` of an IR struct; None = none.
+        """The members of the object `wire` that are not in `known`, in the form of an IR value's `extra`:
+        `{dialect: {member: value}}`. None = there are no such members.
 
-        within: the object is inside this member (`function`) of the struct's own object; the leftovers are
-        then named `function.NAME`.
+        within: "" = `wire` is the IR value's own object; "function" = `wire` stands in the member `function`
+        of that object, and the leftovers get names with a dot: `function.NAME`.
         """
         if wire.keys() <= known:
             return None
@@ -46,10 +51,10 @@ class Leftovers:
         return {self._dialect: rest} if rest else None
 
     def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-        """Write the leftovers in `extra` of this dialect, and the `SHARED` ones of a related one, into the
-        encoded object `out`; report the others as lost.
+        """Write leftovers (`extra`) into the encoded object `out`: all of this dialect, and the `SHARED`
+        members of a related dialect. All other leftovers are reported as lost.
 
-        where: the IR path of the struct that has this `extra`; "" = the request or the response itself.
+        where: the IR path of the value that has this `extra`; "" = the request or the response itself.
         """
         for dialect, members in (extra or {}).items():
             if dialect != self._dialect:
@@ -80,8 +85,10 @@ SHARED: Final = frozenset({"system_fingerprint", "prompt_filter_results", "conte
 
 
 def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) -> None:
-    """Write a leftover into `out`; report it as lost if `out` has a value of another type there, except null,
-    "" and members in `_FILLED`. place: the IR path for the report.
+    """Write the leftover member `key` into `out`. place: its IR path, for the report.
+
+    If `out` already has another value under this name, the leftover replaces a value of the same type, null,
+    "", and any value of the members in `_FILLED`. Otherwise the leftover is reported as lost.
     """
     written = out.get(key)
     kinds = {type(written), type(value)}
@@ -99,9 +106,10 @@ _FILLED: Final = frozenset(
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:
-    """Report leftovers of another dialect (`dialect`) as lost, except null. where: IR path of their struct.
+    """Report leftovers of another dialect (`dialect`) as lost, except those that are null.
 
-    Losses in a response are hints, because no client asked for these members.
+    members: name -> value. where: the IR path of the value that has these leftovers; "" = the request or the
+    response itself. Losses in a response have the severity "hint", because no client asked for these members.
     """
     asked = report.direction == "request"
     for key, value in islice(members.items(), 2 * MOST):  # a report lists no more

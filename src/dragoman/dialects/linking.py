@@ -17,8 +17,10 @@ _Place = tuple[int, int]  # the indices of a call's message and of its block
 
 
 def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
-    """The messages. A call without an id gets that of a result of its turn with its name or none, if no call
-    has this id.
+    """The same messages, but a tool call without an id gets the id that its tool result states.
+
+    Such a result follows the call before the next message of the assistant, it names the call's tool or no
+    tool, and no call of the request has its id. A call without such a result stays without an id.
     """
     calls = [block for message in messages for block in message.blocks if type(block) is ir.ToolCall]
     if all(call.id for call in calls):

@@ -19,8 +19,8 @@ MOST: Final = 200
 
 
 class Loss(Value, frozen=True):
-    """A lost value. path: JSON path in the sender's body (in a `Report`: IR path). dialect: the target's, or
-    "gateway".
+    """A value that could not be carried. path: its JSON path in the sender's body (inside a `Report`: its IR
+    path). dialect: the name of the dialect that could not carry the value, or "gateway".
     """
 
     path: str
@@ -33,8 +33,8 @@ class Loss(Value, frozen=True):
 class Change(Value, frozen=True):
     """One value that is written in another form, or that was added.
 
-    path: JSON path in the sender's body (inside a `Report`: IR path), None for an addition. to: JSON path in
-    the written body, "" for a value that has no place there.
+    path: the value's JSON path in the sender's body (inside a `Report`: its IR path); None = the value was
+    added. to: its JSON path in the written body; "" = the value has no place there.
     """
 
     path: str | None
@@ -43,10 +43,11 @@ class Change(Value, frozen=True):
 
 
 class Report(msgspec.Struct, eq=False):
-    """Collects the losses and changes of one translation, in order. Not thread-safe; one per attempt.
+    """Collects the losses and changes of one translation, in order. Not thread-safe; each attempt has its
+    own.
 
-    dialect: the dialect of the written body. The report's size is limited: losses of one severity, and
-    changes, beyond `MOST` become one without a place.
+    dialect: the dialect of the written body. A report lists at most `MOST` losses of each severity and `MOST`
+    changes. After that, one more entry, without a path, says that further ones are not listed.
     """
 
     dialect: str
@@ -59,9 +60,11 @@ class Report(msgspec.Struct, eq=False):
     """The (place, reason) pairs in `losses`."""
 
     def lose(self, where: str, reason: str, severity: Severity | None = None) -> None:
-        """Record that the value at `where` (IR path) is lost. The same path and reason count once.
+        """Record that the value at `where` (IR path) is lost. The same path with the same reason is recorded
+        only once.
 
-        severity: None = the field's own, which is the same for every dialect (`severity.FIELDS`).
+        severity: None = the usual severity of the field, which is the same for every dialect
+        (`severity.FIELDS`).
         """
         if severity is None:
             severity = of_field(where)
@@ -88,11 +91,16 @@ class Report(msgspec.Struct, eq=False):
             self.changes.append(Change(None, "", "further changes are not listed"))
 
     def placed(self, where: str) -> str:
-        """The IR path in the client's request for one in the request that is encoded, by `moved`."""
+        """Convert an IR path in the request that is encoded (`where`) to the path of the same value in the
+        client's request. The two differ only if the gateway shortened or split the request (`moved`).
+        """
         return where if self.moved is None else self.moved(where)
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
-        """The losses and the changes, with JSON paths. locate: makes an IR path one of the sender's body."""
+        """The losses and the changes, with JSON paths in place of IR paths.
+
+        locate: converts an IR path to a JSON path in the sender's body.
+        """
         if not self.losses and not self.changes:
             return (), ()
         losses = tuple(

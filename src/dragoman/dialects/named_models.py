@@ -1,8 +1,8 @@
-"""The members of a request that name other models, for when the first cannot answer.
+"""Members of a request that name further models, which answer if the first model cannot.
 
 `models: ["a", "b"]` is OpenRouter's form (https://openrouter.ai/docs/features/model-routing), `fallbacks:
-["b"]` that of LiteLLM's clients. The gateway turns to these models itself, so no provider gets the members.
-Pure.
+["b"]` that of LiteLLM's clients. The gateway itself tries these models, so it removes the members from the
+requests to providers. Pure.
 """
 
 from __future__ import annotations
@@ -19,21 +19,25 @@ LONGEST: Final = 256
 
 
 class Named(NamedTuple):
-    """A model that a request names beside its own, and the place of the name: `models[1]`."""
+    """A model that a request names in addition to its own, and the place where the name stands, such as
+    `models[1]`.
+    """
 
     model: str
     place: str
 
 
 def are_names(value: Any) -> bool:
-    """Whether a value of `fallbacks` is a list of names. LiteLLM's clients also write objects, whose members
-    are settings that the gateway does not take from requests.
+    """Whether a value of `fallbacks` is a list of names. LiteLLM's clients may also write a list of objects
+    with settings; the gateway takes no such settings from requests.
     """
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def named(member: str, value: Any) -> tuple[Named, ...]:
-    """The models that a member names; null names none. Raises WireError for anything but a list of names."""
+    """The models that the member named `member` lists in `value`; none if the value is null. Raises WireError
+    if the value is neither null nor a list of names.
+    """
     if value is None:
         return ()
     if not isinstance(value, list):

@@ -1,9 +1,9 @@
 """Gives a client's tools names that are valid in the target's protocol.
 
-A namespace and a name identify a tool. If the target has no namespaces, both become one name; if the target's
-pattern does not match a name, a valid one is made. New names depend only on the request's own tools, so that
-they stay the same during a conversation, and the provider's prompt cache stays valid. Pure; no dialect's name
-occurs here.
+A namespace and a name identify a tool. If the target has no namespaces, both are joined to one name. If a
+name does not match the target's pattern, a similar valid name is made. The new names depend only on the tools
+in the same request. So they stay the same during a conversation, and the provider's prompt cache can be used.
+Pure; no dialect's name occurs here.
 
 Namespaces: https://developers.openai.com/api/docs/guides/tools-tool-search
 """
@@ -30,15 +30,18 @@ Names: TypeAlias = Mapping[Named, Named]
 
 
 def named(tool: ir.Function) -> Named:
-    """The (namespace, name) by which the client knows a tool; namespace None = it has none."""
+    """The pair (namespace, name) by which the client knows a tool. The namespace is None if the tool has
+    none.
+    """
     return (None if tool.namespace is None else tool.namespace.name, tool.name)
 
 
 class Tools:
-    """The (namespace, name) of every client's tool in one request. False if it has none.
+    """The pairs (namespace, name) of all client's tools in one request. The object is false if there is no
+    tool.
 
-    declared: those that the request offers, in order. called: those that its history calls, in order. free:
-    the tools among both that take free text.
+    declared: the tools that the request offers, in order. called: the tools that the request's history calls,
+    in order. free: the tools of both groups that take free text instead of JSON arguments.
     """
 
     __slots__ = ("_spaces", "called", "declared", "free")
@@ -75,10 +78,12 @@ class Tools:
         return bool(self.declared or self.called)
 
     def meant(self, said: Named) -> Named:
-        """The declared tool that a call or a tool choice means by `said`; `said` itself if there is none.
+        """The declared tool that a call or a tool choice means when it states the pair `said`. If no declared
+        tool fits, the answer is `said`, or its name without the namespace if both are equal.
 
-        A tool that was found by search is called with its own name as the namespace, and a client may leave
-        the namespace out if only one namespace has a tool of that name.
+        Two spellings differ from the declared pair. A tool that was found by search is called with its own
+        name as the namespace. And a client may leave the namespace out if only one namespace has a tool of
+        that name.
         """
         space, name = said
         if said in self.declared:
@@ -89,10 +94,11 @@ class Tools:
         return (None, name) if space == name else said
 
     def names(self, pattern: str, *, grouped: bool) -> dict[Named, Named]:
-        """For every tool, declared or called, its (namespace, name) at the target; valid names stay the same.
+        """For every tool, declared or called: the client's (namespace, name) -> the (namespace, name) at the
+        target. A name that is valid there stays the same.
 
-        pattern: the regular expression that a whole name must match there. grouped: whether the target has
-        namespaces.
+        pattern: the regular expression that a whole name must match at the target. grouped: True = the target
+        has namespaces.
         """
         legal = compiled(pattern)
         every = {**self.declared, **self.called}
@@ -118,14 +124,18 @@ class Tools:
 
 
 def flat(space: str | None, name: str) -> str:
-    """A namespace and a name as one name. Clients call a namespace both `mcp__docs` and `mcp__docs__`."""
+    """A namespace and a name joined by "__". A namespace that already ends with "__" gets no second one: some
+    clients write `mcp__docs`, others `mcp__docs__`.
+    """
     if space is None:
         return name
     return f"{space}{name}" if space.endswith("__") else f"{space}__{name}"
 
 
 def ways_back(names: Names) -> dict[Named, Named]:
-    """The reverse of `names`: the target's (namespace, name) -> the client's, only where the two differ."""
+    """The reverse of `names`: from the target's (namespace, name) to the client's. It lists only the tools
+    whose names differ.
+    """
     back: dict[Named, Named] = {}
     for ours, theirs in names.items():
         back.setdefault(theirs, ours)  # declared tools come first and win over other names for them
@@ -157,7 +167,7 @@ _LONGEST: Final = 256
 
 @lru_cache(maxsize=64)
 def compiled(text: str) -> re.Pattern[str]:
-    """A regular expression of names, compiled once."""
+    """A regular expression for names. The same text is compiled only once."""
     return re.compile(text)
 
 
@@ -165,7 +175,7 @@ def compiled(text: str) -> re.Pattern[str]:
 
 
 def renamed(block: ir.Block, names: Names) -> ir.Block:
-    """The block; with the tool's name at the target if it is a call or a result of a client's tool."""
+    """The block. If it is a call or a result of a client's tool, it has the tool's name at the target."""
     if isinstance(block, ir.ToolCall) and block.by == "client":
         said = (block.namespace, block.name)
         theirs = names.get(said, said)
@@ -211,8 +221,10 @@ def renamed_choice(choice: ir.ToolChoice, tools: Tools, names: Names) -> ir.Tool
 
 
 def described(tools: Iterable[ir.Tool], report: Report) -> str | None:
-    """A system text with the descriptions of the tools' namespaces, for a target that has none; None = there
-    are none. report: gets a change for each, and the namespaces' leftovers as losses.
+    """A system text with the descriptions of the tools' namespaces, for a target protocol without namespaces.
+    None = no namespace has a description.
+
+    report: gets a change for each description, and a loss for each leftover of a namespace.
     """
     told: dict[str, str] = {}
     for index, tool in enumerate(tools):

@@ -15,21 +15,25 @@ from dragoman.wire.multipart import Form
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """The body of a response, from a provider or for a client. kind: the media type with its parameters."""
+    """The body of a response, from a provider or for a client. kind: its media type, with the parameters of
+    the type.
+    """
 
     data: bytes
     kind: str = "application/json"
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A relayed request to a provider. path: one of `ProviderSide.paths`. body: JSON bytes, or a form."""
+    """A relayed request to a provider. path: one of `ProviderSide.paths`. body: JSON as bytes, or the fields
+    of a form.
+    """
 
     path: str
     body: bytes | Form
 
 
 class Outcome(Protocol):
-    """The attributes that the IR's responses of all operations have."""
+    """The attributes that the responses of all operations have in the IR."""
 
     @property
     def model(self) -> str | None:
@@ -47,9 +51,9 @@ OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 class OperationReply(msgspec.Struct, Generic[AskedT], frozen=True):
     """What an encoder of a response must know beside the response.
 
-    request: the client's. report: gets what the client's protocol cannot carry and what the response lacks.
-    model: the model's name for the client, None = the response's own. id, created (Unix seconds): for a
-    response that states none.
+    request: the client's request. report: gets what the client's protocol cannot carry and what the response
+    lacks. model: the model's name for the client; None = the name that the response states. id, created (Unix
+    seconds): used if the response states none.
     """
 
     request: AskedT
@@ -63,32 +67,34 @@ class OperationRelay(Protocol):
     """Passes requests and responses between a client and a provider of the same dialect."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The request for the provider. head: the body, member -> raw value, empty for a form. edits: member
-        -> its new value (the model, an extra body).
+        """The request for the provider. head: the members of the client's body, name -> JSON bytes; empty for
+        a form. edits: name -> new value (the model's name, members that the configuration adds).
         """
 
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The response for the client, and its usage (None = not stated).
+        """(the response for the client, its usage). A usage of None is not stated.
 
-        None = the response has another form than the client asked for, so it must be translated. model: the
-        model's name for the client, None = the upstream's own. Raises RequestFailed for an error inside a
-        200, WireError for a malformed response.
+        None in place of both = the response does not have the form that the client asked for, so it must be
+        translated. model: the model's name for the client; None = the name stays as the upstream wrote it.
+        Raises RequestFailed for an error with status 200, WireError for a malformed response.
         """
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """The usage that a stream's event states; None = none. Raises RequestFailed for an error event."""
+        """The usage that an event of a stream states; None = it states none. Raises RequestFailed for an
+        event that tells of an error.
+        """
 
 
 ValueT = TypeVar("ValueT")
 
 
 class Reading(msgspec.Struct, Generic[ValueT], frozen=True):
-    """A request or a response with media that the gateway has to download from their URLs.
+    """A request or a response with media that the gateway must download from their URLs.
 
-    media: these media, each with its IR path. fill: gets them in the same order with their content (base64),
-    and returns the request or response with the content instead of the URLs.
+    media: these media, each with its IR path. fill: takes the same media in the same order, now with their
+    content in base64, and returns the request or response with this content in place of the URLs.
     """
 
     media: Sequence[tuple[ir.Media, str]]

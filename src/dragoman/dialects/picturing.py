@@ -1,4 +1,8 @@
-"""Adapts image requests to providers: an aspect ratio for a size, URLs for files, several requests. Pure."""
+"""Adapts image requests to what a provider accepts. Pure.
+
+An aspect ratio replaces a size, files replace URLs, and several requests replace one that asks for many
+images.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +51,9 @@ _WORDS: Final[Mapping[str, tuple[str, Severity]]] = {
 
 
 def lose(request: ir.ImageRequest, report: Report, who: str, *fields: str) -> None:
-    """Report these fields of a request as lost, unless None or default. who: the provider, for the reason."""
+    """Report these fields of a request as lost, unless a field is None or has its usual value. who: the
+    provider's name, for the reason.
+    """
     for field in fields:
         value = getattr(request, field)
         if value is not None and (field, value) not in _USUAL:
@@ -68,10 +74,11 @@ def pixels(size: str) -> tuple[int, int]:
 
 
 def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: str) -> str | None:
-    """The requested aspect ratio ("16:9"), or that of `shapes` nearest to the requested size; None = neither.
+    """The aspect ratio to request ("16:9"): the client's own, or the one of `shapes` that is nearest to the
+    client's size. None = the client asked for neither.
 
-    to: the JSON path where it is written, for the report. Raises WireError for an invalid size, or a ratio
-    that is not in `shapes`.
+    to: the JSON path where the ratio will be written, for the report. Raises WireError for an invalid size,
+    or for a ratio that is not in `shapes`.
     """
     if request.aspect is not None and request.aspect != AUTO:
         if request.aspect not in shapes:
@@ -98,7 +105,9 @@ def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: 
 
 
 def address_of(file: ir.File) -> str:
-    """The URL of a picture in a request, or a data URL with its bytes. Raises WireError for a file id."""
+    """The URL of a picture in a request. For a picture that is given as bytes, it is a data URL. Raises
+    WireError for a file id.
+    """
     if file.url is not None:
         return file.url
     kind, data = inline(file)
@@ -106,7 +115,9 @@ def address_of(file: ir.File) -> str:
 
 
 def inline(file: ir.File) -> tuple[str, str]:
-    """(media type, base64) of a picture as bytes or data URL. Raises WireError for another URL or an id."""
+    """(media type, base64) of a picture that is given as bytes or as a data URL. Raises WireError for any
+    other URL and for a file id.
+    """
     if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
         return found[0] or kind_of(found[1]), found[1]
     if file.id is not None or file.url is not None:
@@ -116,7 +127,7 @@ def inline(file: ir.File) -> tuple[str, str]:
 
 
 def kind_of(data: str) -> str:
-    """The media type of a file in base64, by its first bytes; PNG if they show none."""
+    """The media type of a file in base64, as its first bytes show it; PNG if they do not show it."""
     try:
         return media_type(b64decode(data[:_BEGINNING])) or USUAL
     except ValueError:
@@ -124,7 +135,9 @@ def kind_of(data: str) -> str:
 
 
 def named(request: ir.ImageRequest) -> Reading[ir.ImageRequest]:
-    """The images (not the mask) of a request that are given by URL, to be downloaded by the gateway."""
+    """The images of a request that are given by URL and that the gateway must download. The mask is not among
+    them.
+    """
     at = [index for index, image in enumerate(request.images) if _is_elsewhere(image)]
     media = [(ir.Media("image", url=request.images[index].url), f"images[{index}]") for index in at]
 
@@ -142,7 +155,9 @@ def _is_elsewhere(image: ir.File) -> bool:
 
 
 def wanted(response: ir.ImageResponse, request: ir.ImageRequest) -> Reading[ir.ImageResponse]:
-    """The pictures of a response that are given by URL although the client wants their bytes."""
+    """The pictures of a response that the gateway must download: the provider stated their URLs, but the
+    client wants their bytes.
+    """
     pictures = response.pictures
     if request.delivery != "b64_json" and not request.stream:
         return Reading((), lambda _: response)
@@ -165,7 +180,9 @@ _Split = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 
 def several(most: Callable[[str], int]) -> _Split:
-    """Make a `ProviderSide.split`. most: the most pictures per request of a model, by its upstream name."""
+    """Make a `ProviderSide.split`, which divides a request for many pictures into several requests. most:
+    gets the upstream's name of a model and returns how many pictures one request may ask for.
+    """
 
     def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:
         left = request.count or 1
@@ -183,7 +200,9 @@ def several(most: Callable[[str], int]) -> _Split:
 
 
 def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> ir.ImageResponse:
-    """The first response, with the pictures of all in order and their summed usage, None if one lacks it."""
+    """The first response, with the pictures of all responses in order. Its usage is the sum of all; None if
+    one response states no usage.
+    """
     if len(answers) == 1:
         return answers[0]
     pictures = tuple(picture for answer in answers for picture in answer.pictures)

@@ -1,8 +1,8 @@
-"""Joins the messages of a client that sends each chunk of a streamed answer back as a message of its own.
+"""Joins messages of clients that send back each chunk of a streamed answer as a message of its own.
 
-Such a client sends one thought as many blocks, with its seal on an empty block at the end. Unjoined, a
-provider would get the seal of a thought without the thought's text, and the seal vault would not find the
-answer. Pure.
+Such a client sends one thought as many blocks, with the seal (signature) on an empty block at the end. If
+they were not joined, a provider would get the seal without the text of the thought, and the store of seals
+would not recognise the answer. Pure.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ _NOTHING_MORE = {"citations": (), "logprobs": None, "cache": None, "item": None,
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """A request whose answers were joined.
+    """A request, after the chunks of its answers were joined.
 
-    starts: for each message, the index of the first client's message in it; at the end the number of the
-    client's messages; empty = no message was joined.
+    starts: for each message of `request`, the index in the client's request of the first message that it was
+    made from; after these, the number of the client's messages. Empty = no message was joined.
     """
 
     request: ir.Request
     starts: Sequence[int] = ()
 
     def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
-        """A `locate` for IR paths in this request. A joined message has its first one's path."""
+        """Make a `locate` for IR paths in this request from one for IR paths in the client's request. A path
+        in a message that was joined becomes the path of the first message that it was made from.
+        """
         if not self.starts:
             return locate
 
@@ -48,7 +50,9 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 def joined(request: ir.Request) -> Joined:
-    """The request with each answer in one message, each thought in one block, if the client sends chunks."""
+    """The request, with each answer in one message and each thought in one block. Requests of clients that do
+    not send chunks stay unchanged.
+    """
     if request.dialect not in CHUNKED:
         return Joined(request)
     messages: list[ir.Message] = []
@@ -93,10 +97,10 @@ def _whole(pieces: Sequence[ir.Message]) -> ir.Message:
 
 
 def _goes_on(before: Any, block: Any, *, chunk: bool) -> bool:
-    """Whether a block continues the block before it. chunk: a new message begins between the two.
+    """Whether `block` continues the block `before`. chunk: True = a new message begins between them.
 
-    A seal ends a thought: it comes with the last chunk, which has no text. A part with a seal of the
-    client's own protocol stays a part. Two texts in one message stay two texts.
+    A seal ends a thought: it comes with the last chunk, which has no text. A part with a seal of the client's
+    own protocol is never joined. Two texts are joined only if a new message begins between them.
     """
     if type(before) is not type(block) or not (_is_open(before) and _is_bare(block)):
         return False
@@ -116,7 +120,7 @@ def _is_bare(block: Any) -> bool:
 
 
 def _end(run: Sequence[Any], blocks: list[ir.Block]) -> None:
-    """Append to `blocks` the one block that these chunks make; nothing if there are none."""
+    """Append to `blocks` the one block that these chunks (`run`) make. Without chunks nothing is appended."""
     if len(run) == 1:
         blocks.extend(run)
     elif run:

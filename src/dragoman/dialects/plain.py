@@ -9,7 +9,9 @@ from dragoman.dialects.loss import Report
 
 
 def plain_text(block: ir.Block, report: Report, where: str) -> str:
-    """The text of a block; its citations are reported as lost. "" for a block without text, which is lost."""
+    """The text of a block. Its citations are reported as lost. A block of a kind without text is reported as
+    lost; its text is "".
+    """
     if isinstance(block, ir.Text | ir.Refusal):
         if isinstance(block, ir.Text) and block.citations:
             lose_citations(report, where)

@@ -1,8 +1,9 @@
 """Documented deviations of vendors from a dialect, as data.
 
-The default of a field is "as the specification says", unless its text says otherwise. It exists because some
-vendor needs it; the vendor's row in `providers/catalog.py` sets it with the page and the date it was read. A
-dialect's codec, `emulate`, `Quirks.relays`, the media fetch and the count read the fields.
+The default of each field is what the specification says, unless the field's text says otherwise. A field
+exists because some vendor deviates; this vendor's row in `providers/catalog.py` sets it, and states the page
+and the date on which the page was read. The fields are read by the dialect's codec, `emulate`,
+`Quirks.relays`, the download of media and the count of tokens.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids"}
 
 
 class Quirks(Value, frozen=True, dict=True, gc=True):
-    """How one vendor deviates from its dialect. Comments between the fields say which dialect reads them."""
+    """How one vendor deviates from its dialect. The comments between the fields say which dialect uses the
+    fields below them.
+    """
 
     widens: frozenset[Wider] = USUALLY_WIDER
     """What the provider accepts although the protocol's author refuses it; the author's own servers accept
@@ -125,8 +128,11 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     (`includeServerSideToolInvocations`), which is required to combine these tools with functions."""
 
     def relays(self, body: Mapping[str, Any]) -> bool:
-        """Whether a body in the vendor's own dialect can be relayed, because no quirk requires the codec. A
-        field in `_BY_KEY` or `_LOOKED_FOR` requires it only for bodies that have what it is about.
+        """Whether a body can be relayed to this vendor, whose dialect it already has. It cannot if a quirk
+        requires that the codec rewrites it.
+
+        Most quirks require this for every body. A quirk in `_BY_KEY` or `_LOOKED_FOR` requires it only for a
+        body that has the member or the content with which the quirk deals.
         """
         if self._rewrites_all or not self._rewritten.isdisjoint(body) or self._rewrites_history(body):
             return False
@@ -134,21 +140,21 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
 
     @cached_property
     def _rewrites_all(self) -> bool:
-        """Whether a quirk requires the codec for every body."""
+        """Whether one of the vendor's quirks requires that the codec rewrites every body."""
         return bool(_need_codec(self) != _need_codec(STANDARD))
 
     @cached_property
     def _rewritten(self) -> frozenset[str]:
-        """Members of a body that the codec has to rewrite or to leave out."""
+        """The members which the codec must rewrite or leave out if a body has them."""
         odd = {key for field, key in _BY_KEY.items() if getattr(self, field) != getattr(STANDARD, field)}
         return self.refuses | odd | (frozenset() if self.functions else _FUNCTIONS)
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
         """Whether a message of the history contains something that this vendor does not accept.
 
-        These are pictures of the assistant (in chat or Anthropic's protocol), calls in the form before
-        tools, and signatures on calls. Every relayed attempt runs this, so it looks once at each message and
-        each part.
+        That is: pictures in a message of the assistant (in chat's or Anthropic's protocol), calls in OpenAI's
+        older form (`function_call`), and signatures on calls. Every relayed attempt runs this, so it looks at
+        each message and each part only once.
         """
         messages = body.get("messages")
         if type(messages) is not list or not _may_have(messages, _ANSWERING):
@@ -197,7 +203,9 @@ _role = itemgetter("role")
 
 
 def _may_have(messages: list[Any], roles: frozenset[str]) -> bool:
-    """Whether a message may have one of these roles; False is certain."""
+    """Whether a message may have one of these roles. False = certainly none has; True = this is
+    not certain.
+    """
     try:
         return not roles.isdisjoint(map(_role, messages))
     except (KeyError, TypeError):  # one has no role, or is no object

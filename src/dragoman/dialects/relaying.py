@@ -20,7 +20,9 @@ _decode = msgspec.json.Decoder().decode
 
 
 class BodyRelay(ABC):
-    """The base of the chat relays, without state. member: the member of a response that holds the usage."""
+    """The base class of the relays of chat; it has no state. member: the name of the response's member with
+    the usage.
+    """
 
     member: ClassVar[str] = "usage"
 
@@ -32,7 +34,9 @@ class BodyRelay(ABC):
         return encode_head(body)
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """No edits, because every stream states its usage; other protocols override this."""
+        """{}, because in most protocols every stream states its usage without being asked. Relays of other
+        protocols override this.
+        """
         return {}
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
@@ -43,12 +47,12 @@ class BodyRelay(ABC):
 
     @abstractmethod
     def _counts(self, usage: ir.Usage) -> Any:
-        """The value of `member` for this usage."""
+        """This usage in the form that the response's `member` has."""
 
 
 class WholeAnswerRelay:
-    """The base of the `OperationRelay`s of operations without streams."""
+    """The base class of the `OperationRelay`s for operations that never stream."""
 
     def seen(self, frame: bytes) -> ir.Usage | None:
-        """Always None, because there are no events."""
+        """Always None, because these operations have no events."""
         return None

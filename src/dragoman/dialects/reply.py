@@ -17,12 +17,13 @@ Framing = Literal["sse", "json_array", "ndjson"]
 class Reply(msgspec.Struct, frozen=True):
     """What an encoder or a relay of a chat response must know beside the response.
 
-    request: the client's (usage in the stream, legacy forms, n). report: gets what the client's protocol
-    cannot carry. id, created (Unix seconds): for an upstream that states none, the same in every event.
-    model: the model's name for the client, None = the upstream's. framing: the client's choice, for dialects
-    with several. echo: the request's body as its client wrote it, for dialects whose responses repeat it.
-    now: the clock in Unix seconds, for dialects that state when a response was complete; None = no clock.
-    began: when the request came, in Unix seconds with fractions; None = `created`.
+    request: the client's request (its options for the usage in a stream, older forms, the number of answers).
+    report: gets what the client's protocol cannot carry. id, created (Unix seconds): used if the upstream
+    states none; the same in every event. model: the model's name for the client; None = as the upstream wrote
+    it. framing: how a stream is cut into events, for dialects in which the client chooses this. echo: the
+    request's body as its client wrote it, for dialects whose responses repeat it. now: returns the time in
+    Unix seconds, for dialects that state when a response was complete; None = no clock. began: when the
+    request came, in Unix seconds with fractions; None = at `created`.
     """
 
     request: ir.Request
@@ -37,6 +38,6 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the request came; 0 without a clock."""
+        """The seconds since the request came; 0 if there is no clock (`now`)."""
         began = self.created if self.began is None else self.began
         return 0.0 if self.now is None else max(0.0, self.now() - began)

@@ -22,14 +22,17 @@ PROMPTED: Final[frozenset[Operation]] = frozenset({"chat", "count"})
 
 
 class WireRequest(msgspec.Struct):
-    """A request as its dialect writes it, of a client or for a provider, without server and API key.
+    """A request in the form of its dialect, from a client or for a provider, without the server's address and
+    the API key.
 
     path: one of the dialect's paths, with the names of `params` in braces
-    ("/models/{model}:generateContent"). params: the values for these names. headers: lower-case names, only
-    headers of the protocol (betas, versions). body: the decoded JSON object; for a form `forms.texts` of it.
-    fields: the form itself, empty for JSON. continued: (index, number) of the messages that the gateway put
-    in before the client's own; written: the body as the client wrote it, None = `body` is unchanged.
-    preceded: a session may hold earlier messages, with the calls that the results in this request answer.
+    ("/models/{model}:generateContent"). params: the values for these names. headers: only headers of the
+    protocol (betas, versions), with lower-case names. body: the decoded JSON object; for a form,
+    `forms.texts` of it. fields: the form itself; empty for JSON.
+
+    continued: (index of the first, number) of the messages that the gateway has put before the client's own.
+    written: the body as the client wrote it; None = `body` is this. preceded: True = the results in this
+    request may answer calls in earlier messages of a session.
     """
 
     operation: Operation
@@ -46,7 +49,9 @@ class WireRequest(msgspec.Struct):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What a request is encoded for. report: gets the losses. model: its upstream name, None = unknown."""
+    """What a request is encoded for. report: gets the losses. model: the upstream's name of the model; None =
+    unknown.
+    """
 
     report: Report
     model: str | None = None

@@ -1,4 +1,5 @@
-"""The paths of objects that a provider stores (files, batches, …); the gateway relays their requests unread.
+"""The paths of objects that a provider stores, such as files and batches. The gateway relays requests for
+them without reading the bodies.
 
 https://platform.openai.com/docs/api-reference/files, /uploads, /batch, /fine-tuning and /vector-stores;
 https://platform.claude.com/docs/en/api/files-list and /messages-batches

@@ -1,9 +1,9 @@
 """Undoes an emulation in a response: turns the upstream's response into what the client asked for.
 
-`emulate` decides what is requested in another form; a `Restorer` reverses that event by event. It holds text
-back only while its meaning is open (the first characters of an object, half an escape), obeys `ir.GRAMMAR`,
-and passes everything that it does not recognise unchanged. So nothing is lost if a model ignores its
-instructions.
+`emulate` decides what is requested from the upstream in another form. A `Restorer` reverses this, event by
+event. It holds text back only while the meaning of the text is not yet clear (the first characters of an
+object, half an escape). Its events obey `ir.GRAMMAR`. Anything that it does not recognise passes unchanged,
+so nothing is lost if a model ignores its instructions.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Named: TypeAlias = tuple[str | None, str]
 
 
 class Undo(msgspec.Struct, frozen=True):
-    """The emulations of one request, to be undone in its response.
+    """The emulations in one request, which must be undone in the response.
 
-    answer: the tool whose arguments are the client's answer, None = there is none. member: the member of
-    those arguments that holds the answer, None = the arguments are the answer. custom: functions (by the
-    target's names) that the client declared as free-text tools. names: the target's name of each
-    renamed tool -> the client's. builtin: functions (by the target's names) that replace tools which the
-    client's protocol defines. told: JSON was requested only by an instruction, so the answer may be inside a
-    code fence.
+    answer: the name of the tool whose arguments are the client's answer; None = there is no such tool.
+    member: the member of these arguments that holds the answer; None = the arguments are the answer. custom:
+    functions (by their names at the target) that the client declared as free-text tools. names: the name of
+    each renamed tool at the target -> the client's name. builtin: functions (by their names at the target)
+    that replace tools which the client's protocol defines. told: True = JSON was requested only by an
+    instruction, so the model may put it into a code fence.
     """
 
     answer: str | None = None
@@ -44,7 +44,9 @@ class Undo(msgspec.Struct, frozen=True):
 
 
 class Restorer:
-    """A step that undoes the emulations in one response: a whole one, or event by event."""
+    """A step that undoes the emulations in one response. The response is either given whole, or event by
+    event.
+    """
 
     __slots__ = ("_answered", "_called", "_open", "_undo", "takes")
 
@@ -58,7 +60,7 @@ class Restorer:
         self._called: set[int] = set()
 
     def feed(self, event: ir.Event) -> list[ir.Event]:
-        """The events for the client that replace this event of the upstream; none while text is held back."""
+        """The events for the client in place of this event of the upstream. [] = its text is held back."""
         take = _TAKE.get(type(event))
         return [event] if take is None else take(self, event)
 
@@ -97,7 +99,9 @@ class Restorer:
         return [event]
 
     def _finish(self, event: ir.Finish) -> list[ir.Event]:
-        """The event, with the stop reason "end" for "tool" if the only call was the emulated answer."""
+        """The event that ends the answer. Its stop reason "tool" becomes "end" if the only call was the
+        emulated answer.
+        """
         answered = event.candidate in self._answered and event.candidate not in self._called
         if answered and event.stop is not None and event.stop.reason == "tool":
             return [replace(event, stop=ir.Stop("end"))]
@@ -129,14 +133,16 @@ class ArgumentsReader(Protocol):
     """Turns the arguments of an emulated call, piece by piece, into the text that the client gets."""
 
     def feed(self, text: str) -> str:
-        """The text for the client that the next piece of the arguments adds; "" while it is held back."""
+        """The text for the client in the next piece of the arguments; "" while nothing can be given yet."""
 
     def close(self) -> str:
-        """The rest of the text for the client, after the last piece."""
+        """The rest of the text for the client. Called after the last piece."""
 
 
 class _EmulatedCall:
-    """An open call that the client gets as another block: `make` makes it from the call and its text."""
+    """An open call that the client gets as another block. `make` makes this block from the call and the text
+    in it.
+    """
 
     __slots__ = ("_delta", "_make", "_new", "_reader")
 
@@ -170,7 +176,7 @@ class _EmulatedCall:
 
 
 class _Unfenced:
-    """An open text block that the client gets without the code fence around it."""
+    """An open text block of the upstream. The client gets it without the code fence around the text."""
 
     __slots__ = ("_fence",)
 
@@ -202,11 +208,12 @@ def _answer(call: ir.ToolCall, text: str) -> ir.Block:
 
 
 class Fence:
-    """Removes, piece by piece, a Markdown code fence around a whole text. Any other text passes unchanged.
+    """Removes, piece by piece, a Markdown code fence (three backticks) around a whole text. Any other text
+    passes unchanged.
 
     Models fence JSON although they are told not to (https://github.com/openai/codex-plugin-cc/pull/583). A
-    fence is no content, so removing it repairs nothing. After words, a fence is not removed. If words follow
-    the fence, its opening has been removed already; the words and the closing marks are kept.
+    fence that follows other words is not removed. If words follow the fence, its opening has already been
+    removed; the words and the closing backticks are then kept.
     """
 
     __slots__ = ("_held", "_state")
@@ -216,7 +223,9 @@ class Fence:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """The next text that is certainly no part of a fence."""
+        """Take the next piece. Returns the text that is certainly no part of a fence; the rest
+        is held back.
+        """
         if self._state == "plain":
             return text
         text, self._held = self._held + text, ""
@@ -237,7 +246,7 @@ class Fence:
         return text[:last]
 
     def close(self) -> str:
-        """The text that was still held back, unless it is the end of the fence."""
+        """The text that is still held back. "" if it is the end of the fence."""
         return "" if self._state == "inside" and self._held.strip() in {"", "```"} else self._held
 
 
@@ -247,7 +256,9 @@ _MAY_OPEN: Final = re.compile(r"\s{0,256}(?:`{0,3}|```(?:j|js|jso|json)?[ \t]{0,
 
 
 class WholeObject:
-    """An `ArgumentsReader` that passes all arguments unchanged; `{}` if the model wrote nothing at all."""
+    """An `ArgumentsReader` that passes all arguments unchanged. If the model wrote nothing at all, it gives
+    `{}`.
+    """
 
     __slots__ = ("_empty",)
 
@@ -263,7 +274,9 @@ class WholeObject:
 
 
 class ValueMember:
-    """An `ArgumentsReader` that gives the JSON text of an object's only member; any other text unchanged."""
+    """An `ArgumentsReader` for arguments that are an object with one member: it gives the JSON text of the
+    member's value. Arguments in any other form pass unchanged.
+    """
 
     __slots__ = ("_begun", "_head", "_held")
 
@@ -273,7 +286,9 @@ class ValueMember:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """The next text that certainly belongs to the value: a last brace may be the object's own."""
+        """Take the next piece. Returns the text that certainly belongs to the value. A last brace is held
+        back, because it may be the end of the object around the value.
+        """
         text = self._head.feed(text)
         if self._head.state != "past":
             return text
@@ -289,15 +304,18 @@ class ValueMember:
         return text[:last]
 
     def close(self) -> str:
-        """The text before the value if no value came; otherwise "", as the held text is the object's end."""
+        """If no value came, the text that was held back before it. Otherwise "": the brace that is held back
+        ends the object.
+        """
         return self._head.close()
 
 
 class StringMember:
-    """An `ArgumentsReader` that gives the string in an object's only member; any other text unchanged.
+    """An `ArgumentsReader` for arguments that are an object with one member: it gives the string in the
+    member, decoded. Arguments in any other form pass unchanged.
 
-    Half of an escape or of a surrogate pair is held back until the rest arrives; a lone surrogate, which is
-    no character, becomes U+FFFD.
+    Half of an escape or of a surrogate pair is held back until the rest arrives. A surrogate without the
+    other half is no character, and becomes U+FFFD.
     """
 
     __slots__ = ("_done", "_head", "_held")
@@ -308,7 +326,9 @@ class StringMember:
         self._done = False
 
     def feed(self, text: str) -> str:
-        """The next characters of the string that are complete; of arguments in another form, their text."""
+        """Take the next piece. Returns those characters of the string that are complete. If the arguments
+        have another form, it returns their text.
+        """
         text = self._head.feed(text)
         if self._head.state != "past":
             return "" if _NO_MEMBER.fullmatch(text) else text
@@ -330,7 +350,9 @@ class StringMember:
         return "".join(pieces)
 
     def close(self) -> str:
-        """U+FFFD for half of a surrogate pair; the text before the string if no string came; else ""."""
+        """U+FFFD if half of a surrogate pair is held back. If no string came, the text that was held back
+        before it. Otherwise "".
+        """
         return "\ufffd" if _HIGH.match(self._held) else self._head.close()
 
 
@@ -374,7 +396,8 @@ _INPUT: Final = partial(StringMember, INPUT)
 class _Head:
     """Skips the expected beginning of an object: `{"input":"`, with any white space between its tokens.
 
-    state: "in" while the text may still match, "past" after the beginning, "other" if the text did not match.
+    state: "in" = the text so far may be this beginning; "past" = the beginning is complete; "other" = the
+    text is something else.
     """
 
     __slots__ = ("_expected", "_place", "_seen", "state")
@@ -386,7 +409,10 @@ class _Head:
         self.state = "in"
 
     def feed(self, text: str) -> str:
-        """What follows the beginning in this piece; "" within it. Once no text matches: all held text."""
+        """Take the next piece. Returns the text in it that follows the beginning; "" while the beginning is
+        not complete. When a piece shows that the text is something else, all text held back is returned with
+        it.
+        """
         if self.state != "in":
             return text
         between = (0, 1, self._expected.index(":"), len(self._expected) - 1)
@@ -403,5 +429,5 @@ class _Head:
         return ""
 
     def close(self) -> str:
-        """The text that was still held back, unless it is only white space or an opening brace."""
+        """The text that is still held back. "" if it is only white space or an opening brace."""
         return "" if self.state != "in" or self._seen.strip() in {"", "{"} else self._seen

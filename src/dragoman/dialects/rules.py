@@ -1,7 +1,8 @@
 """Rules that check the values in a client's body, with errors in OpenAI's words.
 
-A rule takes a value and its JSON path, and raises WireError for an invalid value. Paths of entries and
-members are made only where there are some, because rules run on every request.
+A rule is a function that takes a value and the value's JSON path, and raises WireError for an invalid value.
+Rules run on every request, so the paths of entries and members are only made if there are entries and
+members.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ an_object = _typed(dict, "an object")
 
 
 def number(low: float | None = None, high: float | None = None) -> Rule:
-    """Make the rule: a number between two limits, inclusive; None = no limit."""
+    """Make the rule: a number from `low` to `high`, both included; None = no limit."""
 
     def rule(value: Any, path: str) -> None:
         if type(value) is not float and type(value) is not int:
@@ -96,7 +97,9 @@ def number(low: float | None = None, high: float | None = None) -> Rule:
 
 
 def complaint(text: str) -> tuple[str, str]:
-    """The text of a msgspec.ValidationError as (what is wrong, path of the value); path "" = none stated."""
+    """Split the text of a msgspec.ValidationError into (what is wrong, path of the value). The path is "" if
+    the text states none.
+    """
     # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
     what, placed, path = text.rpartition(" - at `$")
     return (what, path.removesuffix("`").removeprefix(".")) if placed else (text, "")
@@ -107,7 +110,7 @@ OUT_OF_RANGE: Final = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
 
 
 def integer(low: int | None = None, high: int | None = None) -> Rule:
-    """Make the rule: an integer between two limits, inclusive; None = no limit."""
+    """Make the rule: an integer from `low` to `high`, both included; None = no limit."""
 
     def rule(value: Any, path: str) -> None:
         if type(value) is not int:
@@ -162,7 +165,9 @@ objects = list_of(an_object)
 
 
 def members(**rules: Rule) -> Rule:
-    """Make the rule: an object, each of whose stated members obeys the rule of its name, if there is one."""
+    """Make the rule: an object whose members obey the rules of their names. A member without a rule, and one
+    that is absent, is accepted.
+    """
 
     def check_members(value: Any, path: str) -> None:
         an_object(value, path)
@@ -174,7 +179,9 @@ def members(**rules: Rule) -> Rule:
 
 
 def require(holder: dict[str, Any], member: str, rule: Rule, path: str) -> None:
-    """Check a member of the object `holder` at `path` by a rule. Raises WireError also if it is missing."""
+    """Check the member `member` of an object (`holder`, at `path`) by a rule. Raises WireError also if the
+    member is missing.
+    """
     value = holder.get(member)
     if value is None:
         missing(f"{path}.{member}")
@@ -196,14 +203,14 @@ def short(text: str, limit: int, path: str) -> None:
 
 
 def an_address(value: Any, path: str) -> None:
-    """A rule: a string; if it is a data URL, its content must be valid."""
+    """A rule: the value is a string. If it is a data URL, the data must be valid."""
     a_string(value, path)
     if is_data_url(value) and (what := flaw(value)) is not None:
         _broken(path, "data URL", what)
 
 
 def in_base64(value: Any, path: str) -> None:
-    """A rule: a text that is base64."""
+    """A rule: the value is a text in base64."""
     if type(value) is not str:
         a_string(value, path)
     if (what := base64_flaw(value)) is not None:
@@ -211,7 +218,7 @@ def in_base64(value: Any, path: str) -> None:
 
 
 def data_or_address(value: Any, path: str) -> None:
-    """A rule: an HTTP URL, a data URL, or bare base64."""
+    """A rule: the value is an HTTP URL, a data URL, or bare base64."""
     a_string(value, path)
     if is_data_url(value):
         an_address(value, path)
@@ -235,9 +242,10 @@ def _broken(path: str, expected: str, what: str) -> None:
 
 
 def conversation(messages: Any, by_role: Mapping[str, Rule], bound: frozenset[str] = frozenset()) -> None:
-    """Check the value of `messages`, each message by the rule of its role. Raises WireError.
+    """Check the value of `messages`: each message must obey the rule of its role. Raises WireError for the
+    first mistake.
 
-    A message with only a role and a text needs no rule, unless its role is in `bound`.
+    A message with nothing but a role and a text is accepted without its rule, unless the role is in `bound`.
     """
     if type(messages) is not list:
         raise WireError(
@@ -267,8 +275,8 @@ def _wrong_role(role: Any, path: str, allowed: tuple[str, ...]) -> NoReturn:
 
 
 def check_members(body: Mapping[str, Any], rules: Mapping[str, Rule], *needed: str) -> None:
-    """Check the top-level members of a body by the rules of their names. Raises WireError, also if one of the
-    `needed` members is missing or null.
+    """Check the top-level members of a body: each must obey the rule of its name. Raises WireError for the
+    first mistake, also if one of the `needed` members is missing or null.
     """
     for member in needed:
         if body.get(member) is None:

@@ -1,6 +1,8 @@
-"""Recognizes server-sent events at the beginning of a read that differ only in one JSON string, their text.
+"""Recognises events at the beginning of a read that are all alike except for one JSON string in each, their
+text.
 
-Nearly all events of a stream are such a run. They are compared as bytes, many at once, and not split.
+Nearly all server-sent events of a stream are such a run. So they are compared as bytes, many at once, and not
+split.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ _decode_texts = msgspec.json.Decoder(list[str]).decode
 
 
 class Alike(msgspec.Struct, frozen=True, gc=False):
-    """Events that differ only in their text. opening: an event's bytes before it. closing: those after it,
-    whose only line feeds are the two at the end. Neither has a carriage return. start, end: where both meet
-    the text, counted from the event's beginning and from its end. before: the lines of `opening` that are
-    complete.
+    """Events that differ only in their text. opening: the bytes of an event before the text. closing: the
+    bytes after the text, with no line feeds except the two at the end. Neither has a carriage return.
+
+    start: where the text begins, counted from the event's beginning. end: where the text ends, counted from
+    the event's end (so it is negative). before: the number of complete lines in `opening`.
     """
 
     opening: bytes
@@ -31,12 +34,12 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def around(cls, opening: bytes, closing: bytes) -> Alike:
-        """The events with these bytes before and after their text."""
+        """Make an Alike from the bytes before and after the text of an event."""
         return cls(opening, closing, len(opening), -len(closing), opening.count(b"\n"))
 
     def only(self, read: bytes) -> bytes | None:
-        """What stands in place of the text, if the read is one such event; None = it is not. It may hold
-        anything but a line's end.
+        """The bytes in the place of the text, if `read` is exactly one such event; None = it is not. The
+        bytes are not checked: they may be anything without the end of a line.
         """
         text = read[self.start : self.end]
         if _LF in text or _CR in text or not (read.startswith(self.opening) and read.endswith(self.closing)):
@@ -44,7 +47,9 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
         return text
 
     def first(self, read: bytes) -> tuple[list[bytes], int]:
-        """What stands in place of the texts of all such events at the beginning of `read`, and their size."""
+        """(the bytes in the places of the texts, the size of all these events), for the events of this kind
+        with which `read` begins. ([], 0) = no such event was found there.
+        """
         if _CR in read or not read.startswith(self.opening):
             return [], 0
         lines = BytesIO(read).readlines()[self.before :: self.before + 2]  # a third of the cost of `split`
@@ -55,7 +60,9 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
         return self._beginning(read, [line[start:end] for line in lines])
 
     def _beginning(self, read: bytes, texts: list[bytes]) -> tuple[list[bytes], int]:
-        """The first of the texts whose events are really the beginning of `read`, and the events' size."""
+        """As many of `texts` as have events that are really the beginning of `read`, and the size of these
+        events.
+        """
         joint = self.closing + self.opening
         least, most, tried = 0, len(texts), len(texts)
         size = 0
@@ -70,7 +77,9 @@ class Alike(msgspec.Struct, frozen=True, gc=False):
 
 
 def strings(texts: Sequence[bytes]) -> list[str] | None:
-    """These pieces of JSON without line feeds, decoded; None = not each of them is one string."""
+    """Decode pieces of JSON without line feeds that should each be one string. None = not every piece is one
+    string.
+    """
     try:
         # The line feed keeps a string from reaching over two pieces, the comma keeps a piece from having none
         # or two.

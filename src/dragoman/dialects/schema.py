@@ -15,7 +15,9 @@ from dragoman.ir import Output
 
 
 class Mistake(NamedTuple):
-    """A mistake in a schema. path: JSON path inside the schema (`properties.city.type`), "" = the whole."""
+    """A mistake in a schema. path: JSON path inside the schema (`properties.city.type`); "" = the whole
+    schema.
+    """
 
     path: str
     message: str
@@ -151,10 +153,12 @@ _REFUSED: Final = (
 
 
 def strict_mistake(schema: dict[str, Any]) -> Mistake | None:
-    """The first violation of the rules for strict tools and output, None = none; call `mistake` before.
+    """The first mistake against OpenAI's rules for strict tools and strict output; None = there is none. The
+    schema must have passed `mistake` before.
 
-    The root must be an object or a reference, and no `anyOf`; every object must list all of its properties as
-    required and allow no others; the keywords in `_REFUSED` are refused (`allOf`, `not`, `if`, …).
+    The root must be an object or a reference and must not have `anyOf`. Every object must list all of its
+    properties as required and allow no others. The keywords in `_REFUSED` are not allowed (`allOf`, `not`,
+    `if`, …).
     """
     if schema.get("type") != "object" and "$ref" not in schema:
         return Mistake("type", "the root must be of type 'object'")
@@ -194,9 +198,11 @@ def _strict_below(schema: dict[str, Any]) -> _Found:
 
 
 def describe(schema: dict[str, Any], output: Output, place: str, report: Report) -> None:
-    """Write the name and the description of an output into `schema`, for protocols without members for them.
+    """Write the name and the description of an output into `schema`, for protocols that have no members for
+    them.
 
-    What the schema has is never replaced. place: the schema's JSON path in the encoded body.
+    A title or description that the schema already has is kept; then the output's is reported as lost. place:
+    the schema's JSON path in the encoded body.
     """
     for field, key, value in (
         ("name", "title", output.name),

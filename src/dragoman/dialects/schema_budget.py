@@ -1,9 +1,9 @@
 """Limits the work on a client's JSON Schema, and the length of the paths in it.
 
-A schema may refer to its own parts, so one kilobyte can expand beyond any machine's memory. Code that
-follows references, or merges or copies schemas, pays for each step here. Steps give the same verdict on every
-machine, which seconds would not. A schema that is only walked over once needs no budget: the limits on
-a body (`server.max_values`, `server.max_depth`) also limit the walk.
+A schema may refer to its own parts, so one kilobyte can expand beyond any machine's memory. Code that follows
+references, or that merges or copies schemas, pays for each step here. Steps are counted instead of seconds,
+so that every machine accepts the same schemas. Code that only walks over a schema once needs no budget: the
+limits on a body (`server.max_values`, `server.max_depth`) are enough.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _T = TypeVar("_T")
 
 
 class SchemaBudget:
-    """The remaining steps for one or all schemas of a request. path: the current schema's, for the error."""
+    """How many steps are left for one schema or for all schemas of a request. path: the current schema's, for
+    the error.
+    """
 
     __slots__ = ("_left", "path")
 
@@ -37,23 +39,23 @@ class SchemaBudget:
         self.path = path
 
     def spend(self, steps: int = 1) -> None:
-        """Subtract steps. Raises WireError, with `path`, when too few are left."""
+        """Take steps from the budget. Raises WireError, with `path`, if fewer are left."""
         self._left -= steps
         if self._left < 0:
             raise too_complex(self.path)
 
 
 def too_complex(path: str) -> WireError:
-    """The error (not raised) for a schema at `path` that costs too much."""
+    """Make the error (without raising it) for a schema at `path` that needs more steps than are allowed."""
     return WireError(
         "this schema is too complex: its references, combinations or repetitions multiply", path, TOO_COMPLEX
     )
 
 
 def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
-    """The result of `write`, which walks over the schema at `path`.
+    """Call `write`, which walks over the schema at `path`, and return its result.
 
-    Raises WireError if references or merged parts nest deeper than Python's stack.
+    Raises WireError if references or merged parts nest deeper than Python's stack allows.
     """
     try:
         return write()
@@ -62,7 +64,9 @@ def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
 
 
 def place_in(place: str, step: str) -> str:
-    """The path `place.step`, cut so that it is no longer than about twice `LONGEST_PLACE`."""
+    """The path `place.step`. A path is cut, so that it never has many more than twice `LONGEST_PLACE`
+    characters.
+    """
     if len(place) + len(step) > LONGEST_PLACE:
         if len(place) > LONGEST_PLACE:
             return place
@@ -76,5 +80,7 @@ def shown_name(name: str) -> str:
 
 
 def size(value: Any) -> int:
-    """The steps for copying or comparing a keyword's value: the number of its members or entries; else 1."""
+    """How many steps it costs to copy or compare a keyword's value: the number of its members or entries; 1
+    for any other value.
+    """
     return len(value) if isinstance(value, dict | list) else 1

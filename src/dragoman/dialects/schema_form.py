@@ -16,9 +16,11 @@ class SchemaForm(
     gc=False,
     rename={"defs": "$defs", "ref": "$ref", "not_": "not", "if_": "if", "else_": "else"},
 ):
-    """A JSON Schema. What `msgspec.convert` accepts has no `schema.mistake`; the reverse is not true.
+    """A JSON Schema. If `msgspec.convert` accepts a schema as this type, `schema.mistake` finds no mistake in
+    it; but not every schema without a mistake is accepted.
 
-    The common keywords come first, because a member is searched from the one before it.
+    The common keywords are the first fields, because msgspec searches for each member from the field before
+    it.
     """
 
     type: _Type | Annotated[list[_Type], msgspec.Meta(min_length=1)] | UnsetType = UNSET
@@ -65,14 +67,14 @@ _Several = Annotated[list[SchemaForm | bool], msgspec.Meta(min_length=1)] | Unse
 
 
 class ParametersForm(SchemaForm):
-    """The schema of a function's parameters: of an object."""
+    """The schema of a function's parameters; its root is an object."""
 
     type: Literal["object"] | UnsetType = UNSET
 
 
 class CommonForm(msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"dialect": "$schema"}):
-    """A JSON Schema of few keywords, as most are. It is recognised faster than a `SchemaForm`, since each
-    field of a type takes its time for each value, also where it is missing.
+    """A JSON Schema with few keywords, as most are. msgspec recognises it faster than a `SchemaForm`, because
+    each field of a type costs time, even if the schema has no such member.
     """
 
     type: _Type | Annotated[list[_Type], msgspec.Meta(min_length=1)] | UnsetType = UNSET

@@ -1,9 +1,11 @@
-"""Writes and reads seals (`ir.Sealed`) in other protocols than their own, tagged with their origin.
+"""Writes seals (`ir.Sealed`: opaque signatures) into other protocols than their own, tagged with their
+origin, and reads them back.
 
-Clients send opaque values back unchanged, so the origin gets its seal again. A seal is put where the client's
-protocol has seals, as `dgm1.<origin>.<payload>`. A returned seal with the tag belongs to that origin, one
-without it to the client's own protocol. If a provider withheld the words of its thinking, the seal is the
-whole block; it is tagged as `dgm1.<origin>!.<payload>`, as its origin has another kind of block for it. Pure.
+Clients send opaque values back unchanged, so a seal returns to its origin. It is written where the client's
+protocol has seals, as `dgm1.<origin>.<payload>`. When a client returns a seal, one with the tag belongs to
+that origin, and one without it to the client's own protocol. If a provider withheld the words of its
+thinking, the seal is all there is of the block; it is tagged as `dgm1.<origin>!.<payload>`, because its
+origin has another kind of block for it. Pure.
 """
 
 from __future__ import annotations
@@ -20,12 +22,16 @@ _ESCAPED: Final = str.maketrans({"%": "%25", ".": "%2E", _WITHHELD: "%21"})
 
 
 def tag_seal(sealed: Sealed, *, withheld: bool = False) -> str:
-    """A seal of another origin as a tagged text. withheld: the provider sent no words of the thinking."""
+    """Write a seal of another origin as a tagged text. withheld: True = the provider sent no words of the
+    thinking.
+    """
     return f"{TAG}{sealed.origin.translate(_ESCAPED)}{_WITHHELD * withheld}.{sealed.data}"
 
 
 def read_seal(text: str, dialect: str) -> Sealed:
-    """The seal in a text that a client sent back. dialect: the client's, the origin of an untagged text."""
+    """The seal in a text that a client sent back. dialect: the client's; it is the origin of a text without a
+    tag.
+    """
     if text.startswith(TAG):
         origin, dot, data = text[len(TAG) :].partition(".")
         if dot:

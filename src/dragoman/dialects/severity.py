@@ -156,16 +156,20 @@ also the list of the known ones of these members.
 
 
 def of_field(place: str) -> Severity:
-    """The severity of losing the field of `ir.Request` with this IR path (`sampling.seed`)."""
+    """How severe it is to lose the field of `ir.Request` with this IR path, such as `sampling.seed`."""
     return FIELDS.get(place, "meaning")
 
 
 def of_refused(dialect: str, place: str) -> Severity:
-    """The severity of losing what a vendor refuses: the IR path of a field, or a member of its dialect."""
+    """How severe it is to lose something that a vendor refuses. place: the IR path of a field, or the name of
+    a member that only this dialect has.
+    """
     return FIELDS.get(place) or of_member(dialect, place)
 
 
 def of_member(dialect: str, member: str) -> Severity:
-    """The severity of losing a member (JSON path) that only this dialect has; "hint" if it is unknown."""
+    """How severe it is to lose a member (JSON path) that only this dialect has; "hint" for an
+    unknown member.
+    """
     own = MEMBERS.get(dialect)
     return "hint" if own is None else own.get(member, "hint")

@@ -1,8 +1,8 @@
 """Shortens a prompt that is too long by leaving out its oldest messages.
 
-Parts that belong together are left out together: a user's question with its answers, and after the last
-question each step of the running answer. Calls and their results stay together. These are kept however long
-they are: instructions (system and developer messages), the last question, and the last step.
+Messages that belong together are left out together: a user's question with its answers, and after the last
+question each step of the answer that has begun. Calls and their results stay together. Three things are kept,
+however long they are: instructions (system and developer messages), the last question, and the last step.
 
 The module never changes a message or the order, and knows no vocabulary. Pure.
 """
@@ -22,20 +22,21 @@ from dragoman.tokens import Counter, ceiling
 
 
 class Counts(Protocol):
-    """Counts tokens: a `tokens.Counter`, or an object like it."""
+    """What counts the tokens: a `tokens.Counter`, or an object with the same methods."""
 
     def frame(self, request: ir.Request) -> int:
         """The tokens of everything in a request except the messages."""
 
     def message(self, message: ir.Message) -> int:
-        """The tokens of one message, including what a chat template puts around it."""
+        """The tokens of one message, with the tokens that a chat template puts around it."""
 
 
 class Shortened(msgspec.Struct, frozen=True):
     """The result of shortening a request.
 
-    request: it has the remaining messages. dropped: the positions of the others in the original request.
-    tokens: those of `request`; more than the window if nothing else may be left out.
+    request: the request with the messages that remain. dropped: the positions, in the original request, of
+    the messages that were left out. tokens: how many tokens `request` has; this is more than the window if
+    nothing else may be left out.
     """
 
     request: ir.Request
@@ -44,7 +45,9 @@ class Shortened(msgspec.Struct, frozen=True):
 
 
 def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
-    """Leave out as many of the oldest messages as necessary, and allowed, to fit into `window` tokens."""
+    """Leave out the oldest messages, as many as necessary, until the request fits into `window` tokens or no
+    more messages may be left out.
+    """
     weights = [counter.message(message) for message in request.messages]
     tokens = counter.frame(request) + sum(weights)
     dropped: set[int] = set()
@@ -61,11 +64,12 @@ def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
 
 
 def shortened(request: ir.Request, window: int | None, model: str, report: Report) -> ir.Request:
-    """The request, shortened to `window` tokens if its client asks for truncation. The losses are reported.
+    """The request. If its client asks for truncation, it is shortened to `window` tokens, and the losses are
+    reported.
 
-    window: None = unknown; the wish is then lost, unless the upstream has the client's protocol. model:
-    decides the vocabulary for counting. report: if messages are left out, its `moved` is set, for IR paths in
-    the result.
+    window: None = unknown; then nothing is left out, and the client's wish is reported as lost, unless the
+    upstream speaks the client's protocol. model: decides the vocabulary for counting. report: if messages are
+    left out, its `moved` is set, so that it can convert IR paths of the result.
     """
     if request.truncation != "auto":
         return request
@@ -86,7 +90,9 @@ def shortened(request: ir.Request, window: int | None, model: str, report: Repor
 
 
 class Moved:
-    """Converts IR paths in a request without the `dropped` of its `length` messages to the original's."""
+    """Converts IR paths in a shortened request to IR paths in the original. length: the number of messages in
+    the original. dropped: the positions of the messages that were left out.
+    """
 
     __slots__ = ("_kept",)
 
@@ -95,7 +101,7 @@ class Moved:
         self._kept = [place for place in range(length) if place not in gone]
 
     def __call__(self, where: str) -> str:
-        """The IR path in the original request for one in the shortened request."""
+        """Convert an IR path in the shortened request (`where`) to the path in the original request."""
         message = _MESSAGE.match(where)
         if message is None or (place := int(message[1])) >= len(self._kept):
             return where
@@ -120,10 +126,10 @@ def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
 
 
 def _starts(messages: Sequence[ir.Message]) -> list[int | None]:
-    """For each message the position of the first message of its part; None = it is an instruction.
+    """For each message, the position of the first message of its part; None = the message is an instruction.
 
-    A part is a question with its answers; after the last question it is one step: the model's message and its
-    tools' results.
+    A part is a question with its answers. After the last question, a part is one step: the model's message
+    and the results of the tools that it called.
     """
     asked = next((place for place in reversed(range(len(messages))) if _asks(messages[place])), -1)
     starts: list[int | None] = []
@@ -145,14 +151,18 @@ _INSTRUCTS = frozenset({"system", "developer"})
 
 
 def _asks(message: ir.Message) -> bool:
-    """Whether a message is the user's and says something: not only tool results or native blocks."""
+    """Whether a message is the user's and asks something: it holds more than tool results or
+    native blocks.
+    """
     return message.role == "user" and not (
         message.blocks and all(isinstance(block, ir.ToolResult | ir.Native) for block in message.blocks)
     )
 
 
 def _joined(messages: Sequence[ir.Message], starts: Sequence[int | None]) -> dict[int, int]:
-    """Start of a part -> start of the first part that calls and results connect with it, or its own start."""
+    """For each part (by the position of its first message), the first part with which calls and their results
+    connect it. A part without such a connection belongs to itself.
+    """
     owner = {start: start for start in starts if start is not None}
 
     def root(start: int) -> int:

@@ -1,4 +1,6 @@
-"""What the decoder (frames to events) and the encoder (events to bytes) of a chat stream must provide."""
+"""What a dialect must provide for a chat stream: a decoder (frames to events) and an encoder (events to
+bytes).
+"""
 
 from __future__ import annotations
 
@@ -11,21 +13,28 @@ from dragoman import ir
 
 
 class StreamDecoder(Protocol):
-    """Turns the frames of one upstream stream into events. How the bytes arrive changes none."""
+    """Turns the frames of one upstream stream into events. How the network cuts the bytes makes no
+    difference.
+    """
 
     def feed(self, frame: bytes) -> list[ir.Event]:
         """The events of one frame's payload (an SSE event's data). Raises WireError for a malformed frame."""
 
     def close(self) -> list[ir.Event]:
-        """The last events, when the frames have ended: an `Error` if the answer is not complete."""
+        """The last events, when no more frames come: an `Error` if the answer is not complete."""
 
 
 class ReadsRuns(Protocol):
-    """A `StreamDecoder` that recognizes events that only continue a text by their bytes in a read."""
+    """A `StreamDecoder` that can read many events at once: it recognises events that only continue a text by
+    their bytes.
+    """
 
     def run(self, read: bytes) -> tuple[list[ir.Event], int]:
-        """(what `feed` would give for the first events of `read`, their size in bytes); ([], 0) = it has to
-        get them. read: server-sent events, from the beginning of one. The last need not be whole.
+        """(the events that `feed` would give for the first server-sent events of `read`, the size of these in
+        bytes). ([], 0) = the first one must go through `feed`.
+
+        read: bytes as they came from the network; they begin with the start of a server-sent event and may
+        end within one.
         """
 
 
@@ -33,14 +42,15 @@ class StreamEncoder(Protocol):
     """Turns the events of one stream into frames for the client."""
 
     def feed(self, event: ir.Event) -> bytes:
-        """The frames for one event, as bytes; empty when the dialect writes nothing for it."""
+        """The bytes of the frames for one event; b"" if the dialect writes nothing for it."""
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """A response as its client will read it in the last event of a stream or in the whole body; it is stored.
+    """A response as its client will read it in the last event of a stream or in the whole body. The gateway
+    stores it.
 
-    response: the response object's members, decoded or as JSON (`msgspec.Raw`). size: the bytes of a long
-    output as JSON; 0 = the output is short.
+    response: the members of the response object, decoded or as JSON (`msgspec.Raw`). size: how many bytes a
+    long output has as JSON; 0 = the output is short.
     """
 
     response: Mapping[str, Any]
@@ -56,12 +66,14 @@ class TellsEnding(Protocol):
     """What the last event will repeat, while it waits for `end`; None = not yet, or it has been returned."""
 
     def end(self, *, stored: bool) -> bytes:
-        """The bytes of the last event that waits. stored: False = the response could not be stored."""
+        """The bytes of the last event, which has waited. stored: False = the gateway could not store the
+        response.
+        """
 
 
 class TellsInPieces(TellsEnding, Protocol):
-    """An encoder whose last events each repeat the whole text. A long text is not copied for each event: then
-    the last event waits for `end`, whatever `waits` says.
+    """An encoder whose last events each repeat the whole text. It does not copy a long text for each of these
+    events. With a long text, the last event always waits for `end`, even if `waits` is False.
     """
 
     pieces: list[list[bytes]] | None

@@ -1,4 +1,4 @@
-"""The table of all dialects. A new one is one package, and here its import and its name."""
+"""The table of all dialects. A new dialect is one package, and here its import and its name."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ CURSOR: Final = Cursor(openai_chat, openai_responses, Blocks(check_block, decode
 
 @contextmanager
 def registered(dialect: Dialect) -> Iterator[None]:
-    """Add one more dialect to `DIALECTS` until the `with` block ends. A gateway made before does not get it.
+    """Add one more dialect to `DIALECTS` until the `with` block ends. A gateway that exists already does not
+    get the dialect.
 
-    Raises ValueError when its name is taken.
+    Raises ValueError if a dialect has its name.
     """
     if dialect.name in DIALECTS:
         raise ValueError(f"the protocol {dialect.name} is spoken already")

@@ -1,4 +1,6 @@
-"""Translates a chat request between dialects by the gateway's steps without IO or configuration. Pure."""
+"""Translates a chat request between dialects in the same steps as the gateway, without IO or configuration.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from dragoman.errors import WireError
 class Translation(msgspec.Struct, frozen=True):
     """A translated request: its path below the target's base URL, and its body.
 
-    losses, changes: what the target's body lacks or writes otherwise, with JSON paths in the source's body.
+    losses, changes: what the target's body lacks, and what it writes in another form; with JSON paths in the
+    source's body.
     """
 
     path: str
@@ -42,12 +45,14 @@ def translated(
 ) -> Translation:
     """Check a body of the source dialect and write it in the target dialect.
 
-    If the source dialect refuses the body, it is read as another dialect, as the gateway does (`READINGS`),
-    or, if the target has the same dialect, checked by the wider rules of its server. Raises WireError for an
-    invalid body, or one that the target cannot express.
+    If the source dialect refuses the body, it is read as another dialect that clients send by mistake, as the
+    gateway does (`READINGS`). Otherwise, if source and target are the same dialect, it is checked by the
+    wider rules of servers other than the dialect's author. Raises WireError for an invalid body, or one that
+    the target cannot express.
 
-    model: the upstream's name for the model, None = the body's own. quirks: None = as specified. stream:
-    whether the request asks for a stream, for sources that state it in the path.
+    model: the upstream's name for the model; None = the name in the body. quirks: None = a vendor without
+    deviations. stream: whether the request asks for a stream, for source dialects that state this in the
+    path.
     """
     path = source.paths.chat
     params = {"model": model or ""} if "{model}" in path else {}

@@ -1,9 +1,9 @@
 """Checks the types of the members in a provider's response.
 
 Some vendors and proxies write other types: a list instead of a number, a number for an id. No IR field can
-hold such a member, but the client has paid for the answer, so it is not refused: the member becomes a
-leftover, which its own dialect writes back and other dialects report as lost. Members without which an answer
-cannot be read are required, and the error names their place.
+hold such a member. The client has paid for the answer, so the answer is not refused: the member becomes a
+leftover, which its own dialect writes back and other dialects report as lost. A member without which the
+answer cannot be read is required: the error names its place.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _MOST_FITTING: Final = 1000
 
 
 class Count:
-    """Stands in `Typed` for the type of a count: an integer that is not negative."""
+    """In the `types` of a `Typed`, this means a count: an integer that is not negative."""
 
 
 class Typed:
     """The types of some members of one kind of wire object. null fits every type; a boolean is no number.
 
-    dialect: whose leftovers wrong members become. within: the member that holds the object, if its leftovers
-    have dotted names. types: the members' types.
+    dialect: the name under which members of wrong types become leftovers. within: the member that holds the
+    object, if names of leftovers begin with it (`usage.…`); "" = they do not. types: member -> its type.
     """
 
     __slots__ = ("_before", "_counts", "_dialect", "_fitting", "_members", "_types")
@@ -50,7 +50,9 @@ class Typed:
         self._fitting: set[tuple[type, ...]] = set()  # combinations of types that the members had before
 
     def sort(self, wire: dict[str, Any]) -> tuple[dict[str, Any], Extra]:
-        """The object without members of wrong types, and these as leftovers (None = there are none)."""
+        """(the object without the members of wrong types, these members as leftovers). The leftovers are None
+        if there are none.
+        """
         found = tuple(map(type, map(wire.get, self._members)))
         if found not in self._fitting and not self._fits(found):
             return self._sorted(wire)
@@ -79,7 +81,9 @@ class Typed:
 
 
 def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
-    """A member of `wire`. Raises WireError if that is no object, or this no `kind`. where: `wire`'s path."""
+    """The member `member` of `wire`. Raises WireError if `wire` is no object, or if the member is missing or
+    not of the type `kind`. where: the JSON path of `wire`.
+    """
     value = an_object(wire, where).get(member)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise WireError(f"expected {_WORDS[kind]}", f"{where}.{member}" if where else member, "invalid_type")
@@ -87,7 +91,7 @@ def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
 
 
 def an_object(value: Any, where: str) -> dict[str, Any]:
-    """The value. Raises WireError if it is no JSON object. where: its JSON path."""
+    """The value itself. Raises WireError if it is no JSON object. where: the value's JSON path."""
     if type(value) is not dict:
         raise WireError("expected an object", where, "invalid_type")
     return value
@@ -109,7 +113,9 @@ OF_ANOTHER_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError)
 def read_block(
     read: Callable[[dict[str, Any]], Block], value: dict[str, Any], native: Callable[[dict[str, Any]], Block]
 ) -> Block:
-    """The block that `read` makes of a wire object, or `native` if the object has an unexpected shape."""
+    """The block that `read` makes of a wire object. If the object has an unexpected shape, `native` makes the
+    block.
+    """
     try:
         block = read(value)
     except OF_ANOTHER_SHAPE:
@@ -118,9 +124,10 @@ def read_block(
 
 
 def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
-    """A usage object without the members that are neither counts nor null; whole floats become integers.
+    """A usage object with only those members that are null or token counts. Whole floats (3.0) become
+    integers.
 
-    details: whether to keep inner objects of counts, which have names ending in `_details`.
+    details: True = inner objects of counts, whose names end in `_details`, are kept as well.
     """
     if _are_counts(wire, details=details):
         return wire
@@ -168,7 +175,9 @@ def sound(response: Response) -> Response:
 def sound_tokens(
     decode: Callable[[Any], tuple[Logprob, ...] | None], tokens: Any
 ) -> tuple[Logprob, ...] | None:
-    """What `decode` makes of a response's log probabilities; None if they have an unexpected shape."""
+    """What `decode` makes of the log probabilities (`tokens`) of a response; None if these have an unexpected
+    shape.
+    """
     try:
         decoded = decode(tokens)
     except OF_ANOTHER_SHAPE:
@@ -177,7 +186,9 @@ def sound_tokens(
 
 
 def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates by index; if an index is missing or repeats, in this order, with indices from 0."""
+    """The candidates in the order of their index. If an index is missing or repeated, they keep their order
+    and get new indices from 0.
+    """
     indices = [candidate.index for candidate in candidates]
     if indices == list(range(len(candidates))):
         return tuple(candidates)

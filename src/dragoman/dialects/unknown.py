@@ -1,9 +1,9 @@
 """Refuses to translate content of an unknown kind, which only servers of its own protocol can interpret.
 
-Without it, a model would answer half of a question, so a translated request with such content is refused
-before anything is sent. In an earlier answer such content is only a loss, because otherwise no conversation
-could change its provider. Content that only one protocol has but that plain words can express (a reference to
-a found tool) becomes text. Pure.
+If such content were left out of a question, the model would answer only half of the question. So the request
+is refused before anything is sent. In an earlier answer such content is only reported as a loss; otherwise no
+conversation could change to a provider of another protocol. Content that only one protocol has, but that a
+text can express (a reference to a found tool), becomes this text. Pure.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _ITEMS = "openai_responses"
 
 
 def in_words(request: ir.Request) -> ir.Request:
-    """The request for another protocol: a `Native` block of the question that stands for a text becomes that.
+    """The request for a server of another protocol. A `Native` block that a text can express (`stands_for`)
+    becomes this text, except in messages of the assistant.
 
-    Raises WireError, with an IR path, for the first block of an unknown kind that is in no answer. Plain
-    completions, and messages that are one item of the Responses API, are not looked into.
+    Raises WireError, with an IR path, for the first block of an unknown kind that is not part of an answer.
+    Plain completions, and messages that are one item of the Responses API, are not checked.
     """
     if request.dialect == _PROMPTS:
         return request
@@ -52,7 +53,9 @@ def _is_item(message: ir.Message, dialect: str) -> bool:
 
 
 def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:
-    """Whether a `Native` in these blocks stands for a text. Raises WireError for one of an unknown kind."""
+    """Whether a text can express some `Native` in these blocks. Raises WireError for a `Native` of an unknown
+    kind. where: the IR path of the blocks.
+    """
     worded = False
     for index, block in enumerate(blocks):
         if type(block) is ir.Text:

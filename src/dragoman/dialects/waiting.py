@@ -14,7 +14,9 @@ Call = TypeVar("Call")
 
 
 class Waiting(Generic[Call]):
-    """Tool calls in order, each until its result takes it. Several may share an id or a name."""
+    """Tool calls that have no result yet, in order. `take` removes a call when its result comes. Several
+    calls may share an id or a name.
+    """
 
     __slots__ = ("_ids", "_left", "_names", "_next", "_order")
 
@@ -37,7 +39,9 @@ class Waiting(Generic[Call]):
         return len(self._left)
 
     def add(self, call: Call, call_id: str | None, name: str) -> None:
-        """Add a call that waits for its result. call: any value that stands for it; `take` returns it."""
+        """Add a call that waits for its result. call: any value that stands for the call; `take` will return
+        it. call_id: None = the call has no id.
+        """
         place, self._next = self._next, self._next + 1
         self._left[place] = call
         self._order.append(place)
@@ -51,8 +55,8 @@ class Waiting(Generic[Call]):
         return places is not None and any(place in self._left for place in places)
 
     def take(self, call_id: str | None, name: str | None = None) -> Call | None:
-        """Remove and return the first call with this id; without an id the first call of this name; without
-        both the first call. None = there is no such call.
+        """Remove and return a call. It is the first call with this id; without an id, the first call with
+        this name; without both, the first call of all. None = there is no such call.
         """
         if call_id is not None:
             places = self._ids.get(call_id)

@@ -1,7 +1,7 @@
-"""What the policy of a route may know of a request; above all its digest: what it shares with the requests
-that should use the same prompt cache.
+"""What the policy of a route may know of a request. Above all this is the digest of the request: requests
+that should go to the same prompt cache have the same digest.
 
-The first of these that a request has:
+The digest is made of the first of these that a request has:
 
     1. the header `X-Session-Id`
     2. its key of the prompt cache (`prompt_cache_key`)
@@ -35,8 +35,8 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def circumstances(asked: Asked, route: Route, seams: Seams) -> Circumstances:
-    """What the policy of this route may know of a request. Only affinity looks at the whole of it. Raises
-    RequestFailed if it does and the body is invalid.
+    """What the policy of this route may know of a request. The digest is b"" unless the policy is `affinity`.
+    That policy may need the decoded request, so RequestFailed is raised if the body is invalid.
     """
     sticks = route.spread is not None and route.spread.policy == "affinity"
     digest = digest_of(asked) if sticks else b""

@@ -35,10 +35,11 @@ _T = TypeVar("_T")
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """What the headers of a request tell the engine. tags: the values of the headers with tags. strict,
-    check: of `x-dragoman-strict` and `x-dragoman-check-output`, None = missing. report: the answer is to have
-    the report. passed: those that belong to the client's protocol, for a provider of the same. once: the
-    `Idempotency-Key`, for providers that honour it; None = missing.
+    """What the headers of a request tell the engine. tags: the values of the headers that list tags. strict,
+    check: the values of `x-dragoman-strict` and `x-dragoman-check-output`, None = missing. report: True = the
+    answer shall have the header `x-dragoman-report`. passed: the headers of the client's protocol, which are
+    sent on to a provider that uses the same protocol. once: the `Idempotency-Key`, for providers that honour
+    it; None = missing.
     """
 
     tags: tuple[str, ...]
@@ -109,10 +110,10 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, eq=False):
-    """The body of a request. wire: decoded. head: its top-level members, each as raw JSON; {} = it is a form;
-    given as None = those of `raw`. raw: as received. request: the IR form; None = not decoded yet. fetched:
-    the media that were fetched for the running attempt, by the `id` of the medium in `request`; None = none
-    were.
+    """The body of a request. wire: decoded. head: its top-level members, each as raw JSON; {} = the body is a
+    form. The constructor takes None for the head; then it is read from `raw` at its first use. raw: as
+    received. request: the IR form; None = not decoded yet. fetched: the media that were fetched for the
+    running attempt, by the `id` of the medium in `request`; None = no media were fetched.
     """
 
     wire: WireRequest
@@ -182,8 +183,9 @@ class Turn(Protocol):
         ...
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Note that the request is valid. Returns the answer if no model needs to be called, else None.
-        last_words: makes the bytes that tell a failure inside a stream, at any time. Raises RequestFailed.
+        """Note that the request is valid. Returns None if a model has to be called, else the answer that is
+        sent without one (as for a request that only adds input). last_words: returns the bytes that tell a
+        failure inside a stream; it may be called at any time. Raises RequestFailed.
         """
         ...
 
@@ -192,7 +194,9 @@ class Turn(Protocol):
         ...
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Store the answer before its last bytes. False = it should be but is not. Raises RequestFailed."""
+        """Store the answer, before its last bytes are sent. Returns False if the answer should have been
+        stored but was not. Raises RequestFailed.
+        """
         ...
 
     def failed(self) -> None:
@@ -317,7 +321,9 @@ class Asked(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, sealed=(everything,), sealless=True)
 
     def readable(self, provider: str, report: Report) -> ir.Request:
-        """The chat request without continued seals that `provider` cannot read; `report` gets the losses."""
+        """The chat request without the signatures and encrypted reasoning in continued messages that
+        `provider` cannot read. What is removed is added to `report` as losses.
+        """
         request: ir.Request = self.request
         for sealed in self.sealed:
             if sealed.provider != provider:

@@ -64,7 +64,9 @@ class Attempt(msgspec.Struct, frozen=True):
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
-        """The values that the answer is encoded with. relayed: True = with only `brief` of the request."""
+        """The values that the answer is encoded with. They include the client's request: the whole of it, or,
+        if `relayed` is True, only its short form `brief`.
+        """
         asked, runtime = self.asked, self.runtime
         request = asked.brief
         if not relayed:
@@ -74,7 +76,9 @@ class Attempt(msgspec.Struct, frozen=True):
         return asked.reply(report, request=request, model=self.shown, now=runtime.seams.now)
 
     def edits(self) -> dict[str, Any]:
-        """The members to set in a relayed body: the upstream's model, and what the configuration adds."""
+        """The members to set in a relayed body: the upstream's model name, and the members that the
+        configuration adds. A configured object is merged into the client's object of the same name.
+        """
         call, body = self.call, self.asked.said.wire.body
         edits: dict[str, Any] = {"model": call.model}
         if not call.body:

@@ -30,8 +30,9 @@ _LASTS: Final = 2
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """One provider that is checked. every, wait: seconds; wait 0 = no limit. when: only while one of
-    its deployments fails, or always.
+    """One provider that is checked. every: seconds between two checks. wait: seconds to wait for an answer, 0
+    = no limit. when: "failing" = it is checked only while one of its deployments fails; "always" = at any
+    time.
     """
 
     upstream: WireUpstream
@@ -41,8 +42,8 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 class Checks:
-    """The running checks, at most one question at once for each provider. health: where the results go.
-    told: is called with what an operator has to know; None = only the log tells it.
+    """The running checks, at most one question at once for each provider. health: where the results go. told:
+    a function that is called with each event that an operator has to know; None = events are only logged.
     """
 
     def __init__(
@@ -93,8 +94,8 @@ class Checks:
             self._told(event)
 
     async def _failure(self, checked: Checked) -> str | None:
-        """Why a provider did not answer; None = it did. Any answer shows that it works, unless it is one of
-        the provider's own failures.
+        """Why a provider did not answer, as a text; None = it answered. An error answer counts as an answer,
+        unless it is a failure of the provider itself (as a 500).
         """
         upstream, seconds = checked.upstream, checked.wait or None
         timers = Timers(connect=seconds, first_byte=seconds, idle=seconds)

@@ -18,7 +18,7 @@ class Client(Protocol):
 
     @property
     def gone(self) -> bool:
-        """Whether nobody is to be told of a stop in the stream: the client has disconnected."""
+        """Whether the client has disconnected, so that nobody would read a last error in the stream."""
         ...
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:

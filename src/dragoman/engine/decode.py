@@ -32,8 +32,9 @@ from dragoman.wire.json import (
 
 
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """Decode the request, and note what it states in the exchange. always_usage: a chat asks for its usage.
-    Raises RequestFailed if it is invalid.
+    """Decode the request, and note in the exchange what it states. always_usage: True = the stream of a chat
+    ends with its usage, also if the client did not ask for that. Raises RequestFailed if the request is
+    invalid.
     """
     size = len(inbound.body)
     if size < MEDIUM:
@@ -70,8 +71,9 @@ def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 def _read(
     exchange: Exchange, inbound: Inbound, wished: Wishes, steps: Steps, *, always_usage: bool
 ) -> tuple[Asked, int]:
-    """Decode the body and check it. The exchange notes its model and what is for the gateway. Returns also
-    the bytes of memory that its values take and nothing has counted yet. Raises WireError.
+    """Decode the body and check it. Notes in the exchange the model and the members that are meant for the
+    gateway. Returns the `Asked`, and how many more bytes of memory its values take than are counted so far.
+    Raises WireError.
     """
     face, raw, turn, operation = inbound.face, inbound.body, inbound.turn, inbound.operation
     head: dict[str, msgspec.Raw] | None = None
@@ -150,11 +152,12 @@ def _read(
 
 
 def _beyond(face: Dialect, wire: WireRequest, refused: WireError) -> tuple[Dialect, WireError | None]:
-    """The protocol in which a chat is written that its face refuses, and why only servers that accept more
-    than the protocol's author may get it (None = the author may). Raises WireError.
+    """Read a chat request that its own protocol `face` has refused with the error `refused`. Returns the
+    protocol in which it is written, and the error if only servers that accept more than the protocol's author
+    may get it (None = the author accepts it, too). Raises WireError if nobody accepts it.
 
-    The body is checked once more: in the protocol that `READINGS` finds in it, or else as a request for such
-    servers.
+    First `READINGS` may find that the body is written in another protocol, which then checks it. Otherwise
+    the body is checked as a request for servers that accept more.
     """
     reading = READINGS.get(face.name)
     if (other := None if reading is None else reading(wire.body)) is not None:
@@ -192,8 +195,9 @@ def _tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
 def _keep(
     exchange: Exchange, kept: Taken, body: dict[str, Any], params: Mapping[str, str]
 ) -> tuple[Named, ...]:
-    """Record the tags, metadata, losses and changes of the members for the gateway, taken out of the body.
-    Returns the other models that it names. If it names no model of its own, the first of these becomes it.
+    """Record in the exchange what was taken out of the body for the gateway: tags, metadata, losses and
+    changes. Returns the further model names that the body lists, without doubles. If the body has no `model`,
+    the first of the listed names becomes the model.
     """
     exchange.tags, losses = bounded((*exchange.tags, *kept.tags))
     exchange.metadata = kept.metadata

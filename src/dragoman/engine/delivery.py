@@ -42,9 +42,10 @@ _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
 
 
 class Running(msgspec.Struct, frozen=True):
-    """What a delivery needs to know of the attempt that runs. success: the HTTP status of a good answer that
-    notes none; None = no HTTP. opening: the time until the first content, which moves it to the end of the
-    whole attempt's time; None = it has no limit of its own.
+    """What a delivery needs to know of the attempt that runs. success: the HTTP status of a good answer, for
+    attempts that note no status themselves; None = the upstream is not called by HTTP. opening: the time
+    limit until the first content. With the first content it becomes the time limit of the whole attempt. None
+    = there is no limit for the first content.
     """
 
     record: AttemptRecord
@@ -111,7 +112,9 @@ class Delivery:
     # --- Attempts ----------------------------------------------------------------------------------
 
     def _commit(self) -> Running:
-        """Make the running attempt final: note its HTTP status, and set its limit to that for all of it."""
+        """Make the running attempt final. Notes its HTTP status, and changes its time limit: from the limit
+        for the first content to the limit for the whole attempt.
+        """
         running = self.running
         assert running is not None
         self.committed = True
@@ -198,7 +201,9 @@ class Delivery:
         return self.ends
 
     async def streamed(self, response: ir.Response, reply: Reply, call: Call) -> None:
-        """Send a whole answer, once the turn has heard it, as the stream that the client asked for."""
+        """Send a whole answer as the stream that the client asked for. The turn, if there is one, gets the
+        answer first.
+        """
         encoder = self.face.stream.encoder(reply)
         self.failing = lambda fault: encoder.feed(ir.Error(fault))
         ends = self.open_ends(encoder, reply)
@@ -216,12 +221,14 @@ class Delivery:
     # --- Keeping the answer ------------------------------------------------------------------------
 
     async def _kept_as(self, told: dict[str, Any], reply: Reply) -> dict[str, Any]:
-        """Have the turn store a whole answer. Returns the answer, with `store` false if that failed."""
+        """Have the turn store a whole answer, which is the JSON object `told`. Returns this object; if the
+        answer could not be stored, a copy with `"store": false`.
+        """
         return told if await self.kept(Ending(told), reply) else {**told, "store": False}
 
     async def kept(self, ending: Ending, reply: Reply) -> bool:
-        """Have the turn, if there is one, store the answer as its client reads it, which makes the attempt
-        final. False = it should be stored but is not. Raises RequestFailed.
+        """Have the turn, if it keeps answers, store the answer as its client reads it. This makes the attempt
+        final. Returns False if the answer should have been stored but was not. Raises RequestFailed.
         """
         turn = self.turn
         if turn is None or not turn.keeps:
@@ -251,8 +258,9 @@ class Delivery:
         return self.face.stream.encoder(self.asked.reply(Report(self.face.name))).feed(ir.Error(fault))
 
     async def fail(self, fault: ir.Fault) -> None:
-        """Send the final failure: before the headers as a whole answer, of which the turn is told; after them
-        inside the stream, or not at all if the stream cannot carry it (audio). It tells the request's id.
+        """Send the final failure, with the request's id. If no headers were sent yet, it is sent as a whole
+        error answer, and the turn is told. Otherwise it is sent inside the stream, or not at all if the
+        stream is audio, which cannot carry it.
         """
         exchange, client, asked = self._exchange, self.client, self.asked
         fault = fault.known_as(exchange.request_id)
@@ -278,7 +286,9 @@ class Delivery:
         await client.end(data if ends is None else await ends.last(data))
 
     async def broken_off(self) -> None:
-        """Record the usage of an answer that breaks off, if `cost_so_far` is set. Errors are only logged."""
+        """Record an estimate of the usage of an answer that breaks off, made by `cost_so_far`; without that
+        function nothing is recorded. If the estimate fails, the error is only logged.
+        """
         cost, asked = self.cost_so_far, self.asked
         if cost is None or asked is None:
             return
@@ -326,7 +336,9 @@ class Delivery:
 
 
 def _is_empty(block: ir.Block) -> bool:
-    """Whether a block that begins says nothing yet, so that another attempt can still answer."""
+    """Whether a block that begins has no content yet. If so, the attempt is not final, and another one can
+    still answer.
+    """
     if isinstance(block, ir.Thinking):
         return not (block.text or block.summary or block.sealed or block.redacted)
     return isinstance(block, ir.Text)

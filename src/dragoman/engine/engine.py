@@ -1,5 +1,6 @@
 """Handles a request as a list of stages. A stage returns the value for the next stage, or raises
-`RequestFailed`, which is told as a whole answer before the headers, inside the stream (not audio) after them.
+`RequestFailed`. The client gets that failure as a whole error answer if no headers were sent yet, otherwise
+inside the stream (but not if this is audio).
 """
 
 from __future__ import annotations
@@ -138,7 +139,9 @@ class Engine:
         await delivery.fail(fault)
 
     async def _cut(self, exchange: Exchange, delivery: Delivery) -> None:
-        """Tell a stream that the gateway stops, in the form of its protocol, if its client is there."""
+        """Tell the client of a running stream that the gateway stops, as an error in the form of its
+        protocol. Nothing is sent if the stream has not begun, or if the client has disconnected.
+        """
         if not delivery.client.begun or delivery.client.gone:
             return
         exchange.fault = STOPPING

@@ -13,7 +13,9 @@ from dragoman.seams.deadlines import Deadlines
 
 
 class Entry(msgspec.Struct, eq=False):
-    """The places of one exchange. held: those that it has. client: its client, for whose sake others wait."""
+    """The places of one exchange. gates: all limits on running requests. held: the places that the exchange
+    has now. exchange: its `client` decides whose turn it is in a queue.
+    """
 
     gates: Gates
     deadlines: Deadlines
@@ -21,14 +23,16 @@ class Entry(msgspec.Struct, eq=False):
     held: Held = {}
 
     def enters(self, candidates: Sequence[Candidate]) -> Candidate | None:
-        """The first candidate whose deployment can be called at once, with the places for it; None = none."""
+        """The first candidate whose deployment can be called at once; the exchange then has the places that
+        it needs. None = no candidate can be called at once.
+        """
         options = _by_gates(candidates)
         number = self.gates.enter(self.held, list(options))
         return None if number is None else list(options.values())[number]
 
     async def wait(self, candidates: Sequence[Candidate]) -> Candidate:
-        """The first candidate whose deployment can be called, once one can. Raises RequestFailed if the queue
-        is full, or the wait too long.
+        """The first candidate whose deployment can be called; waits in the queues until there is one. Raises
+        RequestFailed if a queue is full, or if the wait is too long.
         """
         exchange, gates, found = self.exchange, self.gates, _by_gates(candidates)
         options = list(found)
@@ -52,7 +56,9 @@ class Entry(msgspec.Struct, eq=False):
 
 
 def _by_gates(candidates: Sequence[Candidate]) -> dict[tuple[str, ...], Candidate]:
-    """The first of the candidates that need the same places, by the names of their gates."""
+    """The candidates by the names of the gates at which their deployment needs a place. Of several candidates
+    with the same gates only the first one is included.
+    """
     found: dict[tuple[str, ...], Candidate] = {}
     for candidate in candidates:
         found.setdefault(candidate.deployment.gates, candidate)

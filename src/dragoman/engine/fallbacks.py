@@ -21,8 +21,9 @@ from dragoman.routing.route import Candidate, Deployment
 
 
 def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
-    """The plan after the stages of its way. If these leave no deployment, that of the first fallback of which
-    they leave some. Raises RequestFailed with the first refusal if there is none.
+    """The plan after the stages of its way. If these stages leave no deployment, the plan of the first
+    fallback route of which they leave some deployment. Raises RequestFailed with the first refusal if there
+    is no such route.
     """
     try:
         return through(runtime, way, asked, plan)
@@ -34,8 +35,8 @@ def fitted(runtime: Runtime, way: Way, asked: Asked, plan: Plan) -> Plan:
 
 
 def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Plan | None:
-    """The plan with the next route of the list `why` that has a deployment for the request; None = there is
-    none.
+    """The plan with the next route of the list `why`, after the stages. A route without a deployment for this
+    request is skipped. None = no route is left in the list.
     """
     while plan.route.fallbacks.of(why):
         plan = _next(plan, why)
@@ -51,8 +52,8 @@ def onward(runtime: Runtime, way: Way, asked: Asked, plan: Plan, why: Why) -> Pl
 
 
 def _next(plan: Plan, why: Why) -> Plan:
-    """The plan before its stages, with the first route of a list. The checks, and the bound on the cost, are
-    those of the route before, as the request was filled in for it.
+    """The plan with the first route of the list `why`; its stages have not run yet. It keeps `check_output`
+    and `max_cost` of the route before, because the request was filled in for that one.
     """
     before = plan.route
     chosen = before.fallbacks.of(why)[0]
@@ -67,7 +68,10 @@ def _next(plan: Plan, why: Why) -> Plan:
 
 
 def _refused(plan: Plan, fault: ir.Fault, why: Why) -> Plan:
-    """The plan that follows a refusal. The client is told it if all fails, unless others fail otherwise."""
+    """The plan `plan` of a fallback route, in which the refusal `fault` is noted that has led to it, unless
+    an earlier one is noted. If the fallbacks fail too, the client is told that first refusal. Nothing is
+    noted if `why` is "any".
+    """
     return plan if why == "any" else msgspec.structs.replace(plan, refused=plan.refused or fault)
 
 
@@ -75,8 +79,8 @@ def _refused(plan: Plan, fault: ir.Fault, why: Why) -> Plan:
 
 
 class Turned:
-    """The routes that one request has turned to, its own first. plans: one for each; `Candidate.tier` is the
-    index.
+    """The routes that one request has used so far: its own one first, then its fallbacks. plans: one plan for
+    each of them; `Candidate.tier` is the index in this list.
     """
 
     def __init__(self, runtime: Runtime, way: Way, plan: Plan) -> None:
@@ -87,8 +91,8 @@ class Turned:
         """The deployments and accounts of all candidates so far."""
 
     def begun(self, asking: Asking, now: float) -> More[Candidate]:
-        """The candidates of the request's own route, the doubtful ones apart. Forgets what was said before,
-        as when a request has waited for a place and looks anew.
+        """The candidates of the request's own route, with the doubtful ones in a list of their own. Forgets
+        earlier fallbacks and candidates, because a request that has waited for a place begins again.
         """
         del self.plans[1:]
         self._met.clear()
@@ -118,7 +122,7 @@ class Turned:
         return More(ready, resting, doubtful)
 
     def _is_new(self, candidate: Candidate) -> bool:
-        """Whether nobody was asked in just this way. Notes the candidate."""
+        """Whether this deployment with this key was not a candidate before. Notes the candidate."""
         who = (candidate.deployment, candidate.account)
         if who in self._met:
             return False

@@ -32,7 +32,9 @@ _HEDGED: Final = frozenset({"chat", "embed", "rerank", "moderation"})
 
 
 class Lane(Flight, eq=False, kw_only=True):
-    """One attempt of a race: calls of one candidate, which may be called again as its refusal shows."""
+    """One attempt of a race. It calls one candidate only, but may call it again if the refusal shows how to
+    (as in another protocol).
+    """
 
     race: Race
     contender: Contender
@@ -58,7 +60,9 @@ class Lane(Flight, eq=False, kw_only=True):
         self._took(calling, self._heard(record))
 
     def _took(self, calling: Calling, until: float) -> None:
-        """Remember how long this deployment took, or at least took, until `until` (monotonic seconds)."""
+        """Remember how long this deployment took for its first content: from the begin of the call to `until`
+        (monotonic seconds). A call that was ended earlier counts with the time until then.
+        """
         times = self.runtime.health.hedging.times(calling.deployment.name, streamed=calling.streamed)
         times.add(until - calling.began)
 
@@ -193,7 +197,9 @@ class Hedged(Flight, eq=False):
         self._start(race, found, entry)
 
     async def _last(self, race: Race) -> Fallen[Candidate] | None:
-        """The failure with which the race is over; None = the answer was delivered."""
+        """Wait until the race is over. Returns the failure of the attempt that failed last, or None = the
+        answer was delivered. If one of two attempts fails, the other one goes on.
+        """
         while (fallen := await race.fallen()) is not None:
             if not race.open:
                 return fallen

@@ -11,8 +11,8 @@ from dragoman.engine.asked import Asked
 
 
 def key_for(asked: Asked, deployment: str) -> str | None:
-    """The client's key for the next attempt, which is at this deployment; None = it sent none, or another
-    model of the same provider has it.
+    """The client's key for the next attempt, which is made at this deployment (`provider/model`). None = the
+    client sent no key, or the key was already used for another model of the same provider.
     """
     provider = _provider(deployment)
     earlier = [one.deployment for one in asked.exchange.attempts if _provider(one.deployment) == provider]

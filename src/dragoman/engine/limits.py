@@ -41,8 +41,8 @@ def switch_after(deployment: Deployment, *, streamed: bool) -> float | None:
 
 
 def own_time(deployment: Deployment, silence: float | None, *, streamed: bool) -> float:
-    """The seconds after which a silent deployment counts as failed, if the time of all attempts ends later:
-    the shortest of its limits. silence: as for `until_content`.
+    """The shortest of the deployment's own limits on silence, in seconds. The time of all attempts together
+    is not one of them. silence: as for `until_content`.
     """
     timers = deployment.timers
     limits = (timers.total, timers.first_byte, silence, switch_after(deployment, streamed=streamed))
@@ -52,10 +52,11 @@ def own_time(deployment: Deployment, silence: float | None, *, streamed: bool) -
 def until_content(
     total: float | None, silence: float | None, switch: float | None = None, left: float | None = None
 ) -> tuple[float | None, Cause]:
-    """The most seconds until the first content, and what limits them. None = only `total` does.
+    """The time limit until the first content, in seconds, and which of the limits it is. Seconds None = no
+    limit ends before `total` does.
 
-    total: of the whole attempt. silence, switch: see `Cause`. left: what is left of the time of all attempts.
-    None = no limit.
+    total: the limit of the whole attempt. silence, switch: see `Cause`. left: what is left of the time of all
+    attempts. Each is in seconds; None = no limit.
     """
     told: list[tuple[float | None, Cause]] = [(silence, "silence"), (switch, "switch"), (left, "time")]
     stated = [(seconds, cause) for seconds, cause in told if seconds is not None]

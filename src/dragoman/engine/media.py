@@ -25,9 +25,9 @@ class Media(msgspec.Struct, eq=False):
     _held: Claim | None = None
 
     async def inline(self, asked: Asked, backend: Backend) -> ir.Request:
-        """The request with the bytes of all media whose URL the upstream does not read (custom code reads
-        all). `asked.said.fetched` keeps the bytes until an attempt that does not need them, so that the next
-        one fetches only the rest. Raises RequestFailed.
+        """The request with the bytes of all media whose URL the upstream does not read. Custom code gets all
+        URLs as they are. The bytes are kept in `asked.said.fetched`, so that the next attempt fetches only
+        what it needs beyond them; an attempt that needs none of them drops them. Raises RequestFailed.
         """
         request: ir.Request = asked.request
         if backend.dialect is None:
@@ -54,7 +54,9 @@ class Media(msgspec.Struct, eq=False):
             asked.said.fetched = None
 
     async def read(self, asked: Asked, reading: Reading[_T] | None, value: _T) -> _T:
-        """`value` (not a chat) with its media fetched. reading: what to fetch. Raises RequestFailed."""
+        """`value` (a request that is not a chat) with its media fetched. reading: which media to fetch, and
+        how to put them into the value; None = none. Raises RequestFailed.
+        """
         if reading is None or not reading.media:
             return value
         try:
@@ -81,5 +83,7 @@ class Media(msgspec.Struct, eq=False):
 
 
 def _is_address(media: ir.Media) -> bool:
-    """Whether the medium has no URL, or one that a server may be able to read."""
+    """Whether a server may be able to read the medium as it is: it has no URL, or one that begins with
+    `http`, `https` or `data`.
+    """
     return media.url is None or media.url.startswith(("http://", "https://", "data:"))

@@ -113,9 +113,10 @@ class _Passage:
             yield chunk
 
     async def _events(self) -> AsyncGenerator[bytes, None]:
-        """The complete events with data of a stream, searched for usage, an error and the end. Events before
-        an error in the same read are passed. Raises WireError, and RequestFailed for an error event or the
-        lack of an event that ends the stream.
+        """The stream as pieces of complete events; events without data are left out. Each event is searched
+        for usage, an error and the end of the stream. Events before an error are still yielded. Raises
+        WireError for malformed events, and RequestFailed for an error event, or if the stream ends without
+        its last event.
         """
         limits, answer, operation = self._limits, self._answer, self._attempt.asked.inbound.operation
         cutter, splitter = SSECutter(limits.event), SSESplitter(limits.event)

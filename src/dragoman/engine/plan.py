@@ -34,10 +34,11 @@ from dragoman.verify.check import Form, form_of
 
 class Plan(msgspec.Struct, frozen=True):
     """How a request is answered. route: the deployments that may be called, in order. strict: which losses
-    are refused; False = none, True = those of meaning, "all" = all. form: what the answer is checked against;
-    None = no check. reasons: why no deployment can be relayed to; () = one may be. refused: why the route of
-    the request itself was left for a list of fallbacks that follows this refusal; None = it was not. usual:
-    the first choice, with which the cost of others is compared; None = there is no bound, or none yet.
+    are refused; False = none, True = those of meaning, "all" = all. form: the output format against which the
+    answer is checked; None = no check. reasons: why the request must be translated; () = it may be relayed.
+    refused: the refusal after which the request's own route was left for one of its lists of fallbacks; None
+    = it was not left so. usual: the first choice, with whose cost the others are compared; None = there is no
+    bound on the cost, or it was not looked at yet.
     """
 
     route: Route
@@ -92,9 +93,9 @@ Stage: TypeAlias = "Callable[[Runtime, Asked, Plan], Plan]"
 
 
 def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
-    """The first plan: route and strictness. resolved: the models that a hook has named; None = none has.
-    Raises RequestFailed if there is no such model or none is named, the client may not use it,
-    `x-dragoman-strict` is invalid, or strict mode refuses the losses so far.
+    """The first plan: the route, and how strict it is. resolved: the models that a hook has chosen; None = no
+    hook has. Raises RequestFailed if no model is named or known, if the client may not use it, if
+    `x-dragoman-strict` is invalid, or if strict mode refuses the losses so far.
     """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
@@ -127,8 +128,9 @@ def _granted(table: Table, exchange: Exchange, granted: Grants, operation: Opera
 
 
 def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:
-    """The route of the first model that a hook has named, with the others as fallbacks. A grant is for the
-    name that the client has sent, without one for the hook's. Raises HookFailed for an unknown name.
+    """The route of the first model that a hook has chosen; the other models become its fallbacks. The client
+    needs a grant for the name that it has sent, not for the names that the hook has chosen. Raises HookFailed
+    if the hook chose an unknown name.
     """
     exchange, inbound = asked.exchange, asked.inbound
     name = exchange.asked or resolved.names[0]
@@ -144,8 +146,9 @@ def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:
 
 
 def _with_others(table: Table, asked: Asked, found: Route) -> Route:
-    """The route with those of the other models that the request names, in place of configured fallbacks. They
-    follow every failure, also a refusal. Raises RequestFailed for a name that is unknown or not granted.
+    """The route, with the other models that the request names as its fallbacks; the configured fallbacks are
+    not used. These fallbacks follow every failure, also a prompt that is too long or refused content. Raises
+    RequestFailed for a name that is unknown or not granted.
     """
     inbound = asked.inbound
     others: list[Route] = []
@@ -187,15 +190,15 @@ def fill_in(asked: Asked, plan: Plan) -> Asked:
 
 
 def selects(asked: Asked) -> bool:
-    """Whether the stages below may change the plan of any route. They leave that of a usual request as it is,
-    unless its route says `selects`.
+    """Whether the request itself has something for which the stages below may change the plan. If not, they
+    change nothing, unless the route says `selects`.
     """
     return asked.beyond is not None or bool(asked.brief.forms) or asked.wished.check is not None
 
 
 def keep_willing(runtime: Runtime, asked: Asked, plan: Plan) -> Plan:
-    """Keep the deployments that may accept what goes beyond the client's protocol, if something does. Raises
-    RequestFailed if none is left.
+    """If the request goes beyond what its protocol's author accepts, keep only the deployments that may
+    accept it. Raises RequestFailed if none is left.
     """
     if asked.beyond is None:
         return plan

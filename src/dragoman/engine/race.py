@@ -30,7 +30,9 @@ _LED: Final = ("committed", "running", "failing", "ends")
 
 
 class Contender(Delivery):
-    """The delivery of one attempt of a race. It speaks to the same client as the others."""
+    """The delivery of one attempt of a race. All attempts of the race write to the same client, but only the
+    winner sends anything.
+    """
 
     def __init__(self, race: Race, delivery: Delivery, asked: Asked) -> None:
         super().__init__(asked.exchange, asked.inbound, delivery.client, delivery.now)
@@ -76,8 +78,9 @@ class Race:
         return self.winner is None and bool(self._tasks)
 
     def contender(self) -> Contender:
-        """The delivery for a further attempt. Its exchange has waited since the race began. The list of
-        attempts is the same for all.
+        """A delivery for one more attempt, with its own copies of the exchange record and the request. The
+        time since the race began counts as waiting. The list of attempts is not copied: all attempts share
+        it.
         """
         exchange = copy(self.exchange)
         exchange.waited += self._delivery.now() - self._began
@@ -93,7 +96,9 @@ class Race:
         self._all.append(contender)
 
     def win(self, contender: Contender) -> None:
-        """Let the others be cancelled. Raises CancelledError if another one has won."""
+        """Make this attempt the winner, and cancel the others. Does nothing if it has won already. Raises
+        CancelledError if another one has won.
+        """
         if self.winner is not None:
             if self.winner is not contender:
                 raise asyncio.CancelledError
@@ -107,7 +112,9 @@ class Race:
                 other.running.record.outcome = OVERTAKEN  # at once: the report of the answer has it
 
     def adopt(self, contender: Contender) -> None:
-        """Make the notes of this attempt those of the exchange and its delivery. Its record comes last."""
+        """Copy what this attempt has noted into the exchange's own record and delivery, and put its attempt
+        record last in the list.
+        """
         self._foremost = contender
         for name in _LED:
             setattr(self._delivery, name, getattr(contender, name))
@@ -125,8 +132,9 @@ class Race:
         await asyncio.wait(self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     async def fallen(self) -> Fallen[Any] | None:
-        """The next attempt that has failed; None = the answer was delivered. Raises what ended the
-        exchange.
+        """Wait for the next attempt that ends. Returns it if it has failed; None = the answer was delivered.
+        Raises the error if it ended the whole exchange, and CancelledError if all attempts were cancelled
+        from outside.
         """
         while self._tasks:
             await self.wait(None)
@@ -144,7 +152,9 @@ class Race:
         raise asyncio.CancelledError  # all were cancelled from outside
 
     async def close(self) -> None:
-        """End all attempts that run, and make the notes of the foremost one those of the exchange."""
+        """Cancel all attempts that run. Then `adopt` the notes of the winner; without a winner, those of the
+        attempt that failed last, or began last.
+        """
         try:
             for task, contender in self._tasks.items():
                 if self.winner in {None, contender}:
@@ -162,7 +172,9 @@ class Race:
 
 
 class Fallen(Exception, Generic[T]):
-    """An attempt has failed, and the candidate is not called again. candidate: who was called."""
+    """Raised by an attempt of a race that has failed for good: the same candidate is not called again.
+    candidate: who was called. fault: why it failed.
+    """
 
     def __init__(self, candidate: T, fault: Any) -> None:
         super().__init__()
@@ -171,7 +183,9 @@ class Fallen(Exception, Generic[T]):
 
 
 async def _told(attempt: Coroutine[Any, Any, None]) -> BaseException | None:
-    """What has ended an attempt, as a value; None = it has answered."""
+    """Run an attempt. Returns the exception that has ended it, instead of raising it; None = the attempt has
+    answered.
+    """
     try:
         await attempt
     except asyncio.CancelledError:

@@ -34,11 +34,12 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     backends: the upstreams by provider name. always_usage: every stream ends with its usage, even if the
     client did not request it. count_upstream: providers count the tokens of a prompt. heavy: gives the steps
     of large requests their turns. vault: stores signatures and encrypted reasoning for later requests; None =
-    they are not stored. kept: the clients for whom this process has stored some. store: all that lasts.
-    health: what is remembered of keys and deployments. gates: the limits on what runs at once. addressees:
-    the names of providers and protocols, to which a member of a request may be addressed; made from
-    `backends`. told: is called with what an operator has to know; None = only the log says it. sent: called
-    with `provider/model` when a request to a provider is about to be sent.
+    they are not stored. kept: the clients for whom this process has stored some. store: the storage of
+    answers, conversations and sessions. health: what is remembered of keys and deployments. gates: the limits
+    on what runs at once. addressees: the names of providers and protocols, to which a member of a request may
+    be addressed; made from `backends`. told: called with each event that an operator has to know; None =
+    events are only logged. sent: called with `provider/model` when a request to a provider is about to be
+    sent.
     """
 
     table: Table

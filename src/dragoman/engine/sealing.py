@@ -32,9 +32,9 @@ _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
 class Kept:
-    """The clients whose answers this process has stored seals of: tenants and their protocols. A relayed
-    request keeps the client's own body, so only the requests of these clients need to be searched. known:
-    these pairs.
+    """The clients for whose answers this process has stored seals, as pairs of tenant and protocol (`known`).
+    A relayed request keeps the client's own body, so nothing can be restored in it; only requests of these
+    clients are searched for seals that are missing.
     """
 
     def __init__(self) -> None:
@@ -162,8 +162,9 @@ class Sealing:
             )
 
     def _searches(self, request: ir.Request) -> bool:
-        """Whether there is something to do before the answer: there may be seals, or the conversation has to
-        be identified now, because a stream frees a large request before its answer is complete.
+        """Whether the vault must be used before the answer comes. Either the request may lack stored seals,
+        or the conversation must be identified now: a stream frees a large request before its answer is
+        complete.
         """
         return (request.stream and not self.small) or (self.vault.holds and _has_answers(request))
 
@@ -226,7 +227,9 @@ class Keeper:
         self._native = None if backend.dialect is None else backend.dialect.opaque.native
 
     async def keep(self, response: ir.Response) -> None:
-        """Store the seals of a whole answer, or of a stream of which a candidate has finished."""
+        """Store the seals of an answer: a whole one, or what a stream has brought when one of its candidates
+        is finished. Errors are only logged.
+        """
         sealing = self._sealing
         for candidate in response.candidates:
             try:

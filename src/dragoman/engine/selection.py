@@ -71,8 +71,9 @@ def _is_never_over(_limit: int, _model: str) -> bool:
 
 
 def _for_others(asked: Asked, deployments: Sequence[Deployment], unmet: Sequence[Unmet]) -> ir.Fault:
-    """The fault if no deployment is for this request. A prompt that is too long for all of them gets the same
-    words as one that is longer than the window, and a client that none is for gets 403.
+    """The fault for a request for which no deployment is meant. If only the length of the prompt is the
+    reason, the client gets the same words as for a prompt longer than the window. If only the client's name
+    is the reason, it gets a 403.
     """
     names = {one.name for one in unmet}
     if names == {"input_up_to"}:
@@ -90,7 +91,7 @@ def _for_others(asked: Asked, deployments: Sequence[Deployment], unmet: Sequence
 
 def keep_affordable(_: Runtime, asked: Asked, plan: Plan) -> Plan:
     """Keep the deployments that cost no more than the bound of the request's own route allows. The first
-    choice is always kept; of a route that follows it, RequestFailed is raised if no deployment is left.
+    choice is always kept. In a fallback route all deployments may be too dear: then RequestFailed is raised.
     """
     bound = plan.route.max_cost
     if bound is None:
@@ -116,8 +117,9 @@ def _offer(deployment: Deployment, bound: MaxCost) -> Offer:
 
 
 def _tokens(request: ir.Request, name: str) -> Tokens:
-    """The tokens of a request, as the model of the deployment `name` counts them. If the request limits its
-    answer, that many are expected, otherwise one for three of the prompt.
+    """The tokens of the prompt, and those expected of the answer. name: the deployment (`provider/model`) by
+    whose model they are counted. An answer is expected to be as long as the request allows; if it states no
+    limit, a third as long as the prompt. If several answers are asked for, all are counted.
     """
     asked = count(request, name.partition("/")[2]).tokens
     most = asked // 3 if request.max_output is None else request.max_output

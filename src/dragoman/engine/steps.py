@@ -25,9 +25,10 @@ class Step(Protocol):
         ...
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The events that take the place of this event: itself, others, or none. They go to the next step. An
-        `ir.Error` in the result ends the answer; nothing after it is sent. An event of `CONTINUING` is
-        replaced only by such events. Events that are not in `takes` may be left out.
+        """The events that take the place of this event: itself, others, or none. The next step gets them. If
+        one of them is an `ir.Error`, the answer ends with it, and nothing after it is sent. For an event of
+        the kinds `CONTINUING` a step returns only events of these kinds. An event whose kind is not in
+        `takes` need not be given to this step.
         """
         ...
 

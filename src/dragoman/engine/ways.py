@@ -28,11 +28,11 @@ from dragoman.upstreams.backend import Backend
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of operation is served. hooked: hooks may change its requests. stages: applied to the plan
-    before any call; selects: whether they may change it, though its route does not select. choose: the
-    upstream of a deployment in the suitable protocol. against: why an attempt cannot be relayed; () = it can
-    be. learns: a refusal may show how to call the same deployment again. seals: signatures or encrypted
-    reasoning of earlier turns may have to return.
+    """How one kind of operation is served. hooked: hooks may change its requests. stages: functions applied
+    to the plan before any call. selects: whether the stages may change the plan of this request, also if its
+    route does not say `selects`. choose: returns a deployment's upstream in the protocol that suits the
+    request. against: why an attempt cannot be relayed; () = it can be. learns: a refusal may show how to call
+    the same deployment again. seals: signatures or encrypted reasoning of earlier turns may have to return.
     """
 
     hooked: bool
@@ -50,7 +50,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _against_prompt(attempt: Attempt) -> tuple[Reason, ...]:
-    """Why a chat cannot be relayed, or its prompt if it is only counted; () = it can be."""
+    """Why an attempt at a chat, or at the count of a chat's prompt, cannot be relayed; () = it can be."""
     asked, backend, runtime = attempt.asked, attempt.backend, attempt.runtime
     said, body = asked.said, asked.said.wire.body
     reasons = asked.reasons + attempt.plan.reasons

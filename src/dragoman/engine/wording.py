@@ -35,10 +35,11 @@ _FOR_THE_RECORD: Final = "requested for the gateway's own records; the client do
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """The upstream's request. request: in the IR. call: holds the encoded request, if the upstream has a
-    protocol and gets one question. backend: the upstream, or one that asks it several questions. counted:
-    estimates the usage of an answer that states none; () = none is. emulation: restores the answer. alone:
-    True = one question is sent; with several, `emulation` is None and no seals are kept.
+    """The upstream's request. request: in the IR. call: holds the encoded request, but not if the upstream is
+    custom code or gets several questions. backend: the upstream, or an object that sends it several questions
+    one after another. counted: estimates the usage of an answer that states none; () = no estimate is wanted.
+    emulation: undoes in the answer what was emulated in the request. alone: True = one question is sent;
+    False = several, then `emulation` is None and no seals are kept.
     """
 
     request: ir.Request
@@ -119,8 +120,9 @@ class _Words:
         return wording
 
     def _questions(self, request: ir.Request) -> Sequence[ir.Request]:
-        """The questions of a request that another protocol gets one at a time; () = it is one. Raises
-        WireError for a request that only servers of its own protocol understand.
+        """The questions of a request with several prompts, for another protocol, which answers only one at a
+        time. () = the request is one question. Raises WireError for a request that only servers of the
+        client's own protocol understand.
         """
         attempt, codec = self._attempt, self._attempt.asked.face.request
         if attempt.same_protocol:
@@ -169,7 +171,9 @@ class _Words:
         return addressed(request, names, others, attempt.call.report)
 
     def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
-        """The step that estimates a missing usage; () = none: the client wants no usage in its stream."""
+        """The step that adds an estimated usage to an answer without one; () = no step, because the client
+        wants no usage in its stream.
+        """
         asked = self._attempt.asked
         if asked.streamed and not asked.brief.stream_usage:
             return ()

@@ -1,12 +1,12 @@
 """The blocks that messages and answers consist of.
 
-A wire key for which no field exists is kept in `extra`, under the name of its dialect. If the wire object
-with the unknown key has no struct of its own, the key is kept on the nearest struct under a dotted name
-(`function.examples`).
+The JSON object of a protocol can have a key for which no struct here has a field. Such a key is kept in
+`extra`, under the name of its dialect (the protocol). If the JSON object itself has no struct of its own, its
+unknown key is kept in the `extra` of the nearest struct, under a dotted name (`function.examples`).
 
-`form`, on every struct of chat that has it, names the spelling that the dialect used of several. The same
-dialect's encoder writes that spelling again; everybody else ignores it, because it never changes the meaning.
-None = the spelling that the dialect's specification recommends.
+A dialect may have several spellings of the same thing. `form`, on every struct of chat that has it, names the
+spelling that was used. The same dialect's encoder writes that spelling again; everybody else ignores it,
+because it never changes the meaning. None = the spelling that the dialect's specification recommends.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ class Value(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Sealed(Value, frozen=True):
-    """An opaque payload (signature, thought signature, encrypted reasoning) that must be sent back exactly as
-    it was received. origin: the dialect that it came in; only the provider that made it can read it.
+    """A seal: an opaque payload (a signature or encrypted reasoning) that only the provider that made it can
+    read. A later request must give it back to this provider exactly as it was received. origin: the dialect
+    in which it was received. data: the payload.
     """
 
     origin: str
@@ -35,7 +36,9 @@ class Sealed(Value, frozen=True):
 
 
 class Item(Value, frozen=True):
-    """The output item of an item-based dialect (Responses) that a block belongs to. None = not stated."""
+    """The output item that a block belongs to. Only OpenAI's Responses API puts blocks into items. None = not
+    stated.
+    """
 
     id: str | None = None
     status: str | None = None
@@ -44,8 +47,9 @@ class Item(Value, frozen=True):
 
 
 class CacheMark(Value, frozen=True):
-    """A prompt-cache breakpoint after the value that carries it. ttl: how long the cached prompt lasts, as
-    written ("5m", "1h"); None = the provider's default.
+    """A mark by which the client asks the provider to cache the prompt, up to and including the value that
+    has this mark. ttl: how long the cached prompt lasts, as written ("5m", "1h"); None = the provider's
+    default.
     """
 
     ttl: str | None = None
@@ -72,7 +76,8 @@ class Citation(Value, frozen=True):
 
 class Logprob(Value, frozen=True):
     """One token's log probability. bytes: the token's UTF-8 bytes as integers. top: the most likely tokens at
-    its position. id: the token's number in the model's vocabulary. None = not stated.
+    the position of this token. id: the token's number in the model's vocabulary. A field that is None was not
+    stated.
     """
 
     token: str
@@ -106,9 +111,10 @@ class Refusal(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Thinking(Value, frozen=True, tag_field="block", tag=True):
-    """Reasoning. An encoder must not drop a block without text, because `sealed` may be its only content.
-    text: the raw reasoning. summary: the parts of its summary. redacted: True = the provider withheld the
-    text, and `sealed` is the whole content.
+    """The reasoning of the model. text: the raw reasoning. summary: the parts of its summary. sealed: a
+    signature of the reasoning, or the encrypted reasoning. redacted: True = the provider withheld the text,
+    and `sealed` is the whole content. An encoder must not drop a block that has no text, because `sealed` may
+    be its only content.
     """
 
     text: str = ""
@@ -124,11 +130,12 @@ class Thinking(Value, frozen=True, tag_field="block", tag=True):
 class ToolCall(Value, frozen=True, tag_field="block", tag=True):
     """A call of a tool by the model.
 
-    id: as stated, None = not stated. arguments: the exact text that the model wrote, normally a JSON object;
-    it may be empty or invalid JSON; for kind "custom" it is plain text. kind: "function", "custom" (free
-    text), "builtin" (a provider's own tool), "legacy" (`function_call`). by: who executes the tool; the
-    result of the provider's tool is in the same answer. namespace: the name of the tool's group
-    (`Namespace`), or of the provider's MCP server; None = neither.
+    id: the id that the provider gave the call, None = it gave none. arguments: the exact text that the model
+    wrote. It is normally a JSON object, but it may be empty or invalid JSON; for kind "custom" it is plain
+    text. kind: "function", "custom" (free text), "builtin" (a provider's own tool), "legacy"
+    (`function_call`). by: who executes the tool; if this is the provider, the same answer contains the
+    result. namespace: the name of the tool's group (`Namespace`), or of the provider's MCP server; None =
+    neither.
     """
 
     id: str | None
@@ -145,10 +152,10 @@ class ToolCall(Value, frozen=True, tag_field="block", tag=True):
 
 
 class ToolResult(Value, frozen=True, tag_field="block", tag=True):
-    """The result of a tool call. id: the id of the call; None = the result belongs to the next call of the
-    tool `name` that has none yet. error: whether the tool failed, None = not stated. kind: the call's kind;
-    for a provider's tool the dialect's word for the result ("web_search_tool_result"). by: who executed the
-    tool.
+    """The result of a tool call. id: the id of the call; None = the result belongs to the first call of the
+    tool `name` that has no result yet. error: whether the tool failed, None = not stated. kind: the kind of
+    the call (`ToolCall.kind`); for a provider's tool, the dialect's word for the result
+    ("web_search_tool_result"). by: who executed the tool.
     """
 
     id: str | None
@@ -165,14 +172,15 @@ class ToolResult(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Media(Value, frozen=True, tag_field="block", tag=True):
-    """An image, sound, video or document. At most one of data, url, file, text and blocks holds its content;
-    none if only `id` refers to it.
+    """An image, sound, video or document. One of data, url, file, text and blocks holds the content; if only
+    `id` refers to it, none of them does.
 
-    mime: media type. data: base64 as received. file: a provider's file id. text, blocks: a document given as
-    text or as content blocks. name: the file's. detail: OpenAI's image detail. id: by which later messages
-    may refer to audio output. transcript: the spoken words of the audio. expires: when `id` expires, in Unix
-    seconds. context: what the client says about the document, or where it comes from. citable: whether the
-    client asks for citations of the document. None everywhere = unstated.
+    mime: the media type. data: base64 as received. file: the id of a file at the provider. text, blocks: a
+    document given as text or as content blocks. name: the file's name. detail: OpenAI's image detail. id: the
+    id of audio in an answer, by which later messages may refer to this audio. transcript: the spoken words of
+    the audio. expires: when `id` expires, in Unix seconds. context: what the client says about the document,
+    or where it comes from. citable: whether the client asks for citations of the document. A field that is
+    None was not stated.
     """
 
     kind: Literal["image", "audio", "video", "document"]
@@ -197,16 +205,19 @@ class Media(Value, frozen=True, tag_field="block", tag=True):
 
 
 class Json(Value, frozen=True, tag_field="block", tag=True):
-    """A JSON value in a tool result: Gemini's responses, Anthropic's results of tools run by the provider."""
+    """A JSON value in the result of a tool. Gemini's tool results are such values, and so are Anthropic's
+    results of tools that the provider runs.
+    """
 
     value: Any
     extra: Extra = None
 
 
 class Native(Value, frozen=True, tag_field="block", tag=True):
-    """A whole wire object that only its own dialect knows. kind: its own type name. value: the object as
-    decoded. stands_for: a block of nearly the same meaning, which other dialects write; None = they lose the
-    object.
+    """An object of one protocol that no other block can represent, as it was received. dialect: the protocol.
+    kind: the protocol's name for this type of object. value: the decoded object. stands_for: a block of
+    nearly the same meaning, which the encoders of other dialects write instead; None = they leave the object
+    out and report a loss.
     """
 
     dialect: str

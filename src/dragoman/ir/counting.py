@@ -8,7 +8,7 @@ from dragoman.ir.usage import Usage
 
 class TokenCount(Value, frozen=True):
     """The number of tokens in a whole prompt. model: the upstream's name for the model, None = not stated.
-    usage: the tokens that the counting itself used, None = not stated; no provider charges for them.
+    usage: the tokens that the counting itself consumed, None = not stated; no provider charges for them.
     """
 
     tokens: int

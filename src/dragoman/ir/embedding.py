@@ -9,7 +9,7 @@ from dragoman.ir.usage import Usage
 
 
 class Parts(Value, frozen=True):
-    """One input that the client wrote in several texts. It gets one vector."""
+    """One input of several texts. It gets one vector for all of its texts together."""
 
     texts: tuple[str, ...]
 
@@ -26,12 +26,13 @@ Input: TypeAlias = str | Parts | Tokens
 class EmbedRequest(Value, frozen=True):
     """A request for vectors.
 
-    dialect: the dialect of the decoded request. dimensions: the length of each vector. encoding: how the
-    client wants vectors written. task: the purpose of the vectors, in lower case ("retrieval_query",
-    "retrieval_document", "semantic_similarity", "classification", "clustering", "question_answering",
-    "fact_verification", "code_retrieval_query"). title: the title of the document that the input comes from.
-    user: the end user's id. truncate: True = an input that is too long is cut, False = it is refused. form:
-    the endpoint of the dialect that the client called. None everywhere = unstated.
+    dialect: the protocol in which the client wrote the request. dimensions: the number of floats in each
+    vector. encoding: how the client wants the vectors written. task: the purpose of the vectors, in lower
+    case ("retrieval_query", "retrieval_document", "semantic_similarity", "classification", "clustering",
+    "question_answering", "fact_verification", "code_retrieval_query"). title: the title of the document that
+    the input comes from. user: the end user's id. truncate: True = an input that is too long is cut, False =
+    it is refused. form: which of the dialect's ways the client used ("one" = a single input, not in a list;
+    "old" = an older endpoint). A field that is None was not stated.
     """
 
     dialect: str

@@ -1,7 +1,7 @@
 """A streamed answer as events, and the grammar that the events of every codec obey.
 
-`index` numbers the blocks of one candidate from 0 without gaps; several blocks may be open at once. `Checker`
-checks the sequence, which normally is:
+A candidate is one of the alternative answers to a request. `index` numbers the blocks of one candidate from 0
+without gaps; several blocks may be open at once. `Checker` checks the order of the events, which is normally:
 
     Start  Open delta* [Cite*] Close  …  Finish  [Tally, More, late Cite]  End
 
@@ -19,8 +19,9 @@ from dragoman.ir.usage import Usage
 
 
 class Start(Value, frozen=True):
-    """The answer begins. created: Unix seconds or RFC 3339 text. tier: the service tier. usage: the counts
-    known by now. status: of an item-based dialect. echo: the request's fields that the answer repeats.
+    """The answer begins. created: Unix seconds or RFC 3339 text. tier: the service tier. usage: the token
+    counts known by now, None = none. status: the status of the answer in OpenAI's Responses API, None = not
+    stated. echo: the fields of the request that the answer repeats.
     """
 
     dialect: str
@@ -35,7 +36,9 @@ class Start(Value, frozen=True):
 
 
 class Open(Value, frozen=True):
-    """A block begins. block: what is known of it so far: names, ids, perhaps the whole content."""
+    """A block begins. block: the block with what is known of it so far: names, ids, perhaps its whole
+    content. index: the number of the block in its candidate.
+    """
 
     index: int
     block: Block
@@ -43,7 +46,7 @@ class Open(Value, frozen=True):
 
 
 class TextDelta(Value, frozen=True):
-    """Text to append to a Text block, and log probabilities of this text; None = none."""
+    """Text to append to a Text block. logprobs: the log probabilities of this text, None = it has none."""
 
     index: int
     text: str
@@ -60,7 +63,9 @@ class ArgsDelta(Value, frozen=True):
 
 
 class ThinkDelta(Value, frozen=True):
-    """Text to append to a Thinking block. part: the number of the summary part, None = the raw reasoning."""
+    """Text to append to a Thinking block. part: the number of the part of the summary to append to, None =
+    the text belongs to the raw reasoning.
+    """
 
     index: int
     text: str
@@ -69,7 +74,7 @@ class ThinkDelta(Value, frozen=True):
 
 
 class RefusalDelta(Value, frozen=True):
-    """Text to append to a Refusal block, and log probabilities of this text; None = none."""
+    """Text to append to a Refusal block. logprobs: the log probabilities of this text, None = it has none."""
 
     index: int
     text: str
@@ -78,7 +83,9 @@ class RefusalDelta(Value, frozen=True):
 
 
 class SealDelta(Value, frozen=True):
-    """The seal of an open block. It replaces an earlier seal."""
+    """The seal (`Sealed`: a signature or encrypted reasoning) of an open block. It replaces a seal that the
+    block has already.
+    """
 
     index: int
     sealed: Sealed
@@ -86,8 +93,9 @@ class SealDelta(Value, frozen=True):
 
 
 class MediaDelta(Value, frozen=True):
-    """Content of a Media block. data, transcript: base64 and words to append to the block's; None = nothing.
-    expires: replaces the block's; None = no change.
+    """Content of a Media block. data: base64 to append to the block's `data`. transcript: words to append to
+    its `transcript`. None = nothing to append. expires: the new value of the block's `expires`, None = no
+    change.
     """
 
     index: int
@@ -98,7 +106,9 @@ class MediaDelta(Value, frozen=True):
 
 
 class Cite(Value, frozen=True):
-    """A citation of a Text block. It may follow the block's Close, because sources are sent late."""
+    """A citation to append to a Text block. It may also follow the block's Close, because some providers send
+    sources late.
+    """
 
     index: int
     citation: Citation
@@ -106,7 +116,9 @@ class Cite(Value, frozen=True):
 
 
 class Close(Value, frozen=True):
-    """A block ends. block: the final block, which replaces that of Open and the deltas; None = no change."""
+    """A block ends. block: the final block, which replaces what Open and the deltas have made; None = that
+    stays.
+    """
 
     index: int
     block: Block | None = None
@@ -114,7 +126,7 @@ class Close(Value, frozen=True):
 
 
 class Finish(Value, frozen=True):
-    """A candidate ends, after all its blocks are closed. stop: why, None = not stated."""
+    """A candidate ends. All its blocks are closed before. stop: why it ends, None = not stated."""
 
     stop: Stop | None
     candidate: int = 0
@@ -122,13 +134,15 @@ class Finish(Value, frozen=True):
 
 
 class Tally(Value, frozen=True):
-    """The usage of the whole answer so far. It replaces the usage of an earlier Tally or Start."""
+    """The token counts of the whole answer so far. They replace the counts of an earlier Tally or Start."""
 
     usage: Usage
 
 
 class More(Value, frozen=True):
-    """Late facts. extra, echo: merged with the earlier ones. tier, model: replace them; None = no change."""
+    """Facts about the answer that come after Start. extra, echo: merged with those of earlier events. tier,
+    model: replace those of earlier events; None = no change.
+    """
 
     extra: Extra = None
     tier: str | None = None
@@ -137,8 +151,8 @@ class More(Value, frozen=True):
 
 
 class Raw(Value, frozen=True):
-    """A wire event without content (progress) that only its own dialect knows; other dialects lose it. index:
-    the block that it belongs to, None = no block.
+    """An event of one dialect that has no content (for example progress). Encoders of other dialects leave it
+    out. index: the number of the block that the event belongs to, None = no block.
     """
 
     dialect: str
@@ -147,7 +161,9 @@ class Raw(Value, frozen=True):
 
 
 class End(Value, frozen=True):
-    """The stream ends. status: the final one, None = no change. error: why the answer failed, if it did."""
+    """The stream ends. status: the final status, None = the status in Start stays. error: why the answer
+    failed, None = it did not.
+    """
 
     status: str | None = None
     error: Fault | None = None
@@ -155,7 +171,7 @@ class End(Value, frozen=True):
 
 
 class Error(Value, frozen=True):
-    """The stream failed. No event follows."""
+    """The stream failed. No other event follows."""
 
     fault: Fault
 
@@ -208,7 +224,9 @@ class GrammarError(ValueError):
 
 
 class Checker:
-    """Checks the order of one stream's events, and that each names a block or candidate that may take it."""
+    """Checks the events of one stream: whether they come in a legal order, and whether each names a block or
+    candidate that exists and is in the right state.
+    """
 
     def __init__(self) -> None:
         self.state = "new"

@@ -1,4 +1,4 @@
-"""A failure as a value, in the words of no dialect."""
+"""A failure as a value that belongs to no protocol."""
 
 from __future__ import annotations
 
@@ -64,12 +64,13 @@ class Fault(Value, frozen=True):
     """One failure. No field holds a credential.
 
     kind: what went wrong; it decides the client's HTTP status. message: text for a person. code: the
-    machine-readable code, OpenAI's where it has one. param: the request's field at fault
-    (`messages[0].content`). type: the upstream's own error type, as stated. status: the upstream's HTTP
-    status, or the one that an error in its stream states; None = neither. retry_after: seconds to wait before
-    the next attempt, None = unstated. blame: who has to change something so that the request works. extra:
-    the other members of the upstream's error object, by dialect. error_id: the id of the request, by which
-    the gateway's log and traces find this failure; set just before a client is told, None = not told.
+    machine-readable code; it is OpenAI's code where OpenAI has one for this failure. param: the field of the
+    request that is wrong (`messages[0].content`). type: the upstream's own error type, as the upstream stated
+    it. status: the upstream's HTTP status, or the status that an error in its stream states; None = neither.
+    retry_after: seconds to wait before the next attempt, None = unstated. blame: who has to change something
+    so that the request works. extra: the other members of the upstream's error object, by dialect. error_id:
+    the id of the request, by which the gateway's log and traces find this failure. It is set just before the
+    failure is sent to a client; None = it has not been set.
     """
 
     kind: Kind
@@ -84,12 +85,16 @@ class Fault(Value, frozen=True):
     error_id: str | None = None
 
     def known_as(self, id_: str | None) -> Self:
-        """The same fault with this `error_id`. id_: None or "" = the request has no id."""
+        """The same fault with the `error_id` `id_`. If `id_` is None or "" (the request has no id), the fault
+        unchanged.
+        """
         return msgspec.structs.replace(self, error_id=id_) if id_ else self
 
     @property
     def http_status(self) -> int:
-        """The status of the answer to the client, unless its dialect defines another one for this kind."""
+        """The HTTP status that the client gets for this kind of fault. The client's protocol may define
+        another status for this kind, which then replaces this one.
+        """
         return STATUS[self.kind]
 
 

@@ -6,9 +6,10 @@ from dragoman.ir.blocks import Value
 
 
 class File(Value, frozen=True):
-    """A file by its bytes (`data`), its address (`url`) or its id at the provider (`id`); the other two are
-    unset. data: large files are on disk and mapped into memory. name: the client's file name, None =
-    unstated; its suffix may be the only sign of the format. kind: the media type, None = unstated.
+    """A file by its bytes (`data`), its address (`url`) or its id at the provider (`id`); only one of these
+    is set. data: the bytes; those of large files are on disk and mapped into memory. name: the client's file
+    name, None = unstated; the suffix of the name may be the only sign of the format. kind: the media type,
+    None = unstated.
     """
 
     data: bytes | memoryview = b""

@@ -29,7 +29,9 @@ from dragoman.ir.usage import Usage
 
 
 def merge(first: Extra, second: Extra) -> Extra:
-    """The keys of both extras; where both have a key of the same dialect, the value of the second is used."""
+    """Both extras as one. An extra is `{dialect: {key: value}}`, or None for no keys. Where both have the
+    same key of the same dialect, the value in `second` is used.
+    """
     if not second:
         return first
     if not first:
@@ -71,7 +73,7 @@ class _Growing(msgspec.Struct):
             self.expires = event.expires
 
     def done(self) -> Block:
-        """The block with the content of all its deltas."""
+        """The block, with the content of all its deltas so far."""
         block = self.block
         changes: dict[str, Any] = {}
         if self.pieces:
@@ -104,8 +106,9 @@ class _Growing(msgspec.Struct):
 
 
 class Fold:
-    """Collects the events of one stream and builds a Response from them. It does not check their order.
-    fault: of the last End or Error so far, None = it has none. usage: the latest usage, None = none yet.
+    """Collects the events of one stream and builds a Response from them. It does not check the order of the
+    events. fault: the failure that the last End or Error stated, None = no failure so far. usage: the latest
+    token counts, None = none yet.
     """
 
     def __init__(self) -> None:
@@ -159,7 +162,7 @@ class Fold:
         return self._blocks[candidate][index].done()
 
     def response(self) -> Response:
-        """The answer with the content that has arrived so far. It can be called repeatedly."""
+        """The answer with the content that has arrived so far. This may be called several times."""
         start = self._start
         candidates = []
         for index, blocks in sorted(self._blocks.items()):
@@ -204,7 +207,7 @@ _TAKE: dict[type, Callable[[Fold, Any], None]] = {
 
 
 def fold(events: Iterable[ev.Event]) -> Response:
-    """The whole answer that the events of one stream make."""
+    """The whole answer that results from the events of one stream."""
     collected = Fold()
     for event in events:
         collected.add(event)
@@ -212,7 +215,7 @@ def fold(events: Iterable[ev.Event]) -> Response:
 
 
 def unfold(response: Response) -> Iterator[ev.Event]:
-    """The events of a stream that makes this answer; each text is one delta."""
+    """The events of a stream from which `fold` would build this answer. Each text is in one delta."""
     yield ev.Start(
         response.dialect,
         response.id,
@@ -234,8 +237,9 @@ def unfold(response: Response) -> Iterator[ev.Event]:
 
 
 def unfold_block(block: Block, index: int, candidate: int = 0) -> Iterator[ev.Event]:
-    """The events of one block: Open, its content (texts, media data, log probabilities, citations, seals of
-    Text and Thinking) as deltas, Close. Open has all else, and the seal of a redacted Thinking.
+    """The events of one block: Open, deltas, Close. The deltas have its texts, media data, log probabilities
+    and citations, and the seal of a Text or Thinking block. Open has everything else, and the seal of a
+    Thinking block that is redacted.
     """
     bare, deltas = _SPLIT.get(type(block), _whole)(block, index, candidate)
     yield ev.Open(index, bare, candidate)

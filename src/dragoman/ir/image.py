@@ -12,13 +12,14 @@ from dragoman.ir.usage import Usage
 class ImageRequest(Value, frozen=True):
     """A request for pictures.
 
-    dialect: the dialect of the decoded request. action: "generate" makes pictures from the prompt, "edit"
-    changes the images as the prompt says, "vary" makes variants of the first image. mask: the area to edit.
-    count: how many pictures, None = unstated, which means one. size: "WIDTHxHEIGHT" in pixels or "auto".
-    aspect: "16:9" and the like. quality, style, background, moderation, fidelity (to the edited images): in
-    the provider's words. output: the file format ("png", "jpeg", "webp"). compression: percent. delivery:
-    whether the client wants a URL or the bytes in base64, None = unstated. partials: the number of unfinished
-    pictures in the stream. listed: whether images in a JSON body were written as a list.
+    dialect: the protocol in which the client wrote the request. action: "generate" makes pictures from the
+    prompt, "edit" changes the images as the prompt says, "vary" makes variants of the first image. mask: the
+    area to edit. count: how many pictures, None = unstated, which means one. size: "WIDTHxHEIGHT" in pixels
+    or "auto". aspect: the aspect ratio, for example "16:9". quality, style, background, moderation, fidelity
+    (to the edited images): in the provider's words. output: the file format ("png", "jpeg", "webp").
+    compression: percent. delivery: whether the client wants a URL or the bytes in base64, None = unstated.
+    partials: how many unfinished pictures the stream shows before the final one. listed: whether the client
+    wrote the images in a JSON body as a list.
     """
 
     dialect: str
@@ -58,7 +59,7 @@ class Picture(Value, frozen=True):
 
 
 class ImageResponse(Value, frozen=True):
-    """The pictures of one answer. created: Unix seconds. told: further facts of the provider about the
+    """The pictures of one answer. created: Unix seconds. told: what else the provider stated about the
     pictures (size, quality, background, output_format), under OpenAI's names.
     """
 

@@ -8,8 +8,8 @@ from dragoman.ir.usage import Usage
 
 class ModerationRequest(Value, frozen=True):
     """The inputs to judge. Each input gets one judgement; an input of several blocks is judged as a whole.
-    dialect: the dialect of the decoded request. form: how the client wrote the inputs where the dialect has
-    several ways, None = the usual way.
+    dialect: the protocol in which the client wrote the request. form: how the client wrote the inputs: "one"
+    = a single text without a list, "parts" = one input of several parts, None = a list of texts.
     """
 
     dialect: str
@@ -21,8 +21,9 @@ class ModerationRequest(Value, frozen=True):
 
 class Judgement(Value, frozen=True):
     """The judgement on one input. flagged: whether any category applies. categories: whether each category
-    applies, by the provider's name of the category; None = not stated. scores: how strongly each applies, 0
-    to 1. kinds: the kinds of content ("text", "image") that were judged for each category, None = not stated.
+    applies, by the provider's name of the category; a value of None = not stated. scores: how strongly each
+    category applies, from 0 to 1. kinds: the kinds of content ("text", "image") that were judged for each
+    category, None = not stated.
     """
 
     flagged: bool

@@ -12,12 +12,12 @@ Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
 
 
 class Message(Value, frozen=True):
-    """One message. A tool's result is a `user` message with a ToolResult block.
+    """One message. The result of a tool is in a message with the role `user`, as a ToolResult block.
 
     Neighbouring messages may have the same role; an encoder merges them if its dialect requires it. name: the
-    author's name where the dialect has one. form: how the dialect wrote the message where it has several ways
-    ("tool", "function"). tools: the tools that this message adds to the request's, as IR values; the blocks
-    hold the same tools as the dialect wrote them.
+    author's name, in dialects that have one. form: how the client wrote the message, where the dialect has
+    several ways ("tool", "function"). tools: tools that the model may use from this message on, beside those
+    of the request; `blocks` holds the same tools as the client wrote them.
     """
 
     role: Role
@@ -30,7 +30,9 @@ class Message(Value, frozen=True):
 
 
 class Namespace(Value, frozen=True):
-    """A named group of client tools. Neighbouring tools with equal namespaces were written as one group."""
+    """A named group of client tools. If neighbouring tools of a request have equal namespaces, the client
+    wrote them as one group.
+    """
 
     name: str
     description: str | None = None
@@ -38,10 +40,10 @@ class Namespace(Value, frozen=True):
 
 
 class Function(Value, frozen=True, tag_field="tool", tag=True):
-    """A tool that the client executes. parameters: a JSON Schema object. kind: "function" = the input has the
-    form `parameters`, "custom" = it is free text with the grammar `format`. form: how the dialect wrote the
-    schema. namespace: the tool's group; two tools of the same name may belong to two groups. None everywhere
-    = unstated.
+    """A tool that the client executes. parameters: a JSON Schema object. kind: "function" = the model writes
+    JSON that `parameters` describes, "custom" = it writes free text with the grammar `format`. form: which of
+    the dialect's ways to write a tool the client used. namespace: the tool's group; two tools of the same
+    name may belong to two groups. A field that is None was not stated.
     """
 
     name: str
@@ -57,14 +59,16 @@ class Function(Value, frozen=True, tag_field="tool", tag=True):
 
 
 class ProviderTool(Value, frozen=True, tag_field="tool", tag=True):
-    """A tool that the dialect defines. Mostly the provider executes it; some (a shell), the client.
+    """A tool that a protocol itself defines. Usually the provider executes the tool; the client executes some
+    (a shell).
 
-    kind: the common name of what the tool does ("web_search", "web_fetch", "code_execution", "mcp", …);
-    another dialect then offers its own tool of that kind. name: the name in calls of the tool. value: the
-    tool as its dialect wrote it. options: the settings in `value`, in words common to all dialects; for
-    "web_search" these are max_uses, allowed_domains, blocked_domains, context_size (low, medium, high), live
-    (False: only indexed pages) and location ({city, region, country, timezone}), each only where stated.
-    function: for a tool that the client executes, an equal function for upstreams that do not have the tool.
+    kind: the common name of what the tool does ("web_search", "web_fetch", "code_execution", "mcp", …); the
+    encoder of another dialect offers that dialect's own tool of this kind. name: the name in calls of the
+    tool. value: the tool as its dialect wrote it. options: the settings in `value`, in words common to all
+    dialects. For "web_search" these are max_uses, allowed_domains, blocked_domains, context_size (low,
+    medium, high), live (False: only indexed pages) and location ({city, region, country, timezone}), each
+    only where stated. function: for a tool that the client executes, an equal function for upstreams that do
+    not have the tool; None = there is none.
     """
 
     dialect: str
@@ -80,10 +84,11 @@ Tool: TypeAlias = Function | ProviderTool
 
 
 class ToolChoice(Value, frozen=True):
-    """Which tools the model may or must call. mode: "auto", "none", "any" (at least one), "tool" (the named
-    one), "native" (only `native` states it). names: the tool that must be called, or with mode auto or any
-    the tools that may be called; empty = all. kind: of the named tools. namespaces: the tool group of each of
-    `names`, None = unstated; empty = none is stated.
+    """Which tools the model may or must call. mode: "auto" (the model decides), "none" (no tool), "any" (at
+    least one), "tool" (the tool in `names`), "native" (a choice that only the dialect itself knows; it is in
+    `native`). names: with mode "tool" the tool that must be called; with mode "auto" or "any" the tools that
+    may be called, empty = all. kind: the kind of these tools. namespaces: the tool group of each of `names`,
+    None = unstated; empty = no group is stated.
     """
 
     mode: Literal["auto", "none", "any", "tool", "native"]
@@ -96,9 +101,10 @@ class ToolChoice(Value, frozen=True):
 
 
 class Output(Value, frozen=True):
-    """The form of the answer. kind: "text", "json" (any JSON value) or "schema" (as `schema` says, whose
-    `name` and `description` the client gave). modalities: ("text", "audio", "image"). audio: OpenAI's {voice,
-    format}. verbosity: low, medium, high. None everywhere = unstated.
+    """The form that the client wants the answer to have. kind: "text", "json" (any JSON value) or "schema"
+    (JSON that the JSON Schema in `schema` allows; `name` and `description` are the client's words for this
+    schema). modalities: any of "text", "audio", "image". audio: OpenAI's {voice, format}. verbosity: low,
+    medium, high. A field that is None was not stated.
     """
 
     kind: Literal["text", "json", "schema"] = "text"
@@ -115,8 +121,8 @@ class Output(Value, frozen=True):
 
 class Reasoning(Value, frozen=True):
     """How much the model should think. mode: "on", "off", "adaptive" or a dialect's own word. effort: none,
-    minimal, low, medium, high, xhigh, max. budget: tokens. summary: auto, concise, detailed. visible: whether
-    the answer should show the thinking. None everywhere = unstated.
+    minimal, low, medium, high, xhigh, max. budget: the most tokens of thinking. summary: auto, concise,
+    detailed. visible: whether the answer should show the thinking. A field that is None was not stated.
     """
 
     mode: str | None = None
@@ -146,8 +152,9 @@ class Sampling(Value, frozen=True):
 
 
 class Caching(Value, frozen=True):
-    """Prompt-cache settings for the whole request. key: requests with the same key are sent to the same
-    cache. mode, ttl, retention: in the dialect's words. mark: a breakpoint that the provider places itself.
+    """Prompt-cache settings for the whole request. key: the provider sends requests with the same key to the
+    same cache. mode, ttl, retention: in the dialect's words. mark: a cache mark of the request as a whole;
+    the provider itself chooses how much of the prompt it caches. A field that is None was not stated.
     """
 
     key: str | None = None
@@ -161,14 +168,16 @@ class Caching(Value, frozen=True):
 class Request(Value, frozen=True):
     """One chat request.
 
-    dialect: the dialect of the decoded request. system: its top-level system field and what the gateway adds;
-    system and developer messages stay in `messages`. parallel: whether one answer may call several tools.
-    max_output: tokens, with thinking. user: the end user's id; safety_identifier: the hashed id that replaces
-    it. tier: of the service. store: whether the answer is kept. prediction: text that it likely repeats,
-    stated for speed. moderation: OpenAI's {model, policy}, a check of question and answer by another model.
-    truncation: "auto" drops the oldest messages of a prompt that is longer than the window; "disabled"
-    refuses the prompt. previous, conversation: the stored response (its id) or conversation (as the client
-    wrote it) that is continued. stream_usage: whether the client asked for usage in the stream.
+    dialect: the protocol in which the client wrote the request. system: the request's top-level system field,
+    and what the gateway adds to it; system and developer messages stay in `messages`. parallel: whether one
+    answer may call several tools. max_output: the most tokens of the answer, thinking included. user: the end
+    user's id; safety_identifier: the hashed id that replaces it. tier: the service tier. store: whether the
+    provider keeps the answer. prediction: text that the answer will probably repeat, which makes the provider
+    faster. moderation: OpenAI's {model, policy}, a check of question and answer by another model. truncation:
+    "auto" drops the oldest messages of a prompt that is longer than the window; "disabled" refuses the
+    prompt. previous: the id of the stored response that the request continues. conversation: the stored
+    conversation that it continues, as the client wrote it. stream_usage: whether the client asked for token
+    counts in the stream. A field that is None was not stated.
     """
 
     dialect: str
@@ -202,8 +211,8 @@ class Request(Value, frozen=True):
 
 
 def only_text(request: Request) -> bool:
-    """Whether a request has no tools, no settings of the output, and no blocks but texts, as the questions of
-    people: nothing in it has to be fetched, renamed or emulated.
+    """Whether the request has only plain texts: no tools, no settings of the output, and no blocks other than
+    Text. Nothing in such a request has to be fetched, renamed or emulated.
     """
     if request.tools or request.output is not None:
         return False

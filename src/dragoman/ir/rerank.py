@@ -11,10 +11,10 @@ from dragoman.ir.usage import Usage
 class RerankRequest(Value, frozen=True):
     """A request to order documents by how well they answer a query.
 
-    dialect: the dialect of the decoded request. documents: texts, or objects that hold a text. top: the
-    number of results, None = all. documents_back: whether the answer repeats the documents, None = unstated.
-    truncate: how many tokens of each document are read, None = unstated. form: the vendor whose member names
-    the client used, where several vendors' are accepted.
+    dialect: the protocol in which the client wrote the request. documents: texts, or objects that hold a
+    text. top: the number of results, None = all. documents_back: whether the answer repeats the documents,
+    None = unstated. truncate: how many tokens of each document are read, None = unstated. form: the vendor
+    whose names of fields the client used ("voyage"), where the protocol accepts those of several vendors.
     """
 
     dialect: str
@@ -39,8 +39,8 @@ class Ranked(Value, frozen=True):
 
 
 class RerankResponse(Value, frozen=True):
-    """The results, the most relevant first. told: further members of the provider's answer, by its own names
-    ("meta", "usage" with prices).
+    """The results, the most relevant first. told: what else the provider stated, under the provider's own
+    names ("meta", "usage" with prices); None = nothing.
     """
 
     results: tuple[Ranked, ...]

@@ -24,10 +24,12 @@ Reason: TypeAlias = Literal[
 
 
 class Stop(Value, frozen=True):
-    """Why one candidate ended. reason: "end", "tool", "length", "context" (window full), "sequence" (a stop
-    sequence), "filter", "pause" (the client resends to continue), "compaction", "broken" (malformed output),
-    "error", "other". raw: the dialect's own word where `reason` does not determine it. sequence: the stop
-    sequence. detail: the dialect's further statements (refusal category and explanation).
+    """Why one candidate ended. reason: "end" (the model ended its answer), "tool" (it calls tools), "length"
+    (the limit of output tokens), "context" (the context window is full), "sequence" (a stop sequence),
+    "filter" (withheld by a filter), "pause" (the client sends the request again to continue), "compaction",
+    "broken" (malformed output), "error", "other". raw: the dialect's own word, if `reason` does not determine
+    it. sequence: the stop sequence that was found. detail: what else the dialect states (refusal category and
+    explanation).
     """
 
     reason: Reason
@@ -37,7 +39,9 @@ class Stop(Value, frozen=True):
 
 
 class Candidate(Value, frozen=True):
-    """One of the n alternative answers. stop: None until the candidate is finished."""
+    """One of the n alternative answers to a request. index: its number, from 0. stop: why it ended, None = it
+    has not ended yet, or nobody stated why.
+    """
 
     blocks: tuple[Block, ...] = ()
     stop: Stop | None = None
@@ -49,9 +53,10 @@ class Response(Value, frozen=True):
     """A whole answer.
 
     id, model, created: as the upstream stated them; created is Unix seconds or RFC 3339 text. usage: None =
-    the upstream gave none, which is not 0. status: the word of an item-based dialect (Responses): completed,
-    incomplete, failed, queued. tier: the service tier. error: why the answer failed, None = it did not. echo:
-    the request's fields that the answer repeats; an encoder that drops them reports no loss.
+    the upstream gave no counts, which is not the same as 0. status: the word of OpenAI's Responses API
+    ("completed", "incomplete", "failed", "queued"); other dialects have none. tier: the service tier. error:
+    why the answer failed, None = it did not. echo: the fields of the request that the answer repeats; an
+    encoder may leave them out without reporting a loss.
     """
 
     dialect: str

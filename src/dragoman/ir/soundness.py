@@ -17,9 +17,10 @@ _Types: TypeAlias = frozenset[type] | None  # None = any type
 
 
 class _Shape:
-    """The field types of one class. read: returns the values of all fields at once. kinds: the allowed types
-    of each field, None = any type. deep: for each field that may hold structs, or a tuple of anything: its
-    position, and their types. seen: combinations of types that `fits` has allowed before.
+    """The field types of one struct class. read: a function that returns the values of all fields at once.
+    kinds: for each field, the types that it allows, None = any type. deep: (position of the field, types) for
+    each field whose value must be looked into: the types of structs that the field may hold, or of the
+    members of its tuple. seen: combinations of types that `fits` has allowed before.
     """
 
     __slots__ = ("deep", "kinds", "read", "seen")
@@ -34,7 +35,9 @@ class _Shape:
         self.seen: set[tuple[type, ...]] = set()
 
     def fits(self, kinds: tuple[type, ...]) -> bool:
-        """Whether the fields may have these types; if so, they are added to `seen`."""
+        """Whether the fields may have these types, one for each field. If so, the combination is added to
+        `seen`.
+        """
         if any(
             wanted is not None and kind not in wanted for kind, wanted in zip(kinds, self.kinds, strict=True)
         ):
@@ -47,9 +50,9 @@ _shape = cache(_Shape)
 
 
 def is_sound(value: msgspec.Struct) -> bool:
-    """Whether every field of the value, of the structs in its fields and of those in its tuples has its
-    annotated type (for a float also int, for a Literal any value of the type). Dictionaries, and tuples
-    within tuples, are not looked into.
+    """Whether every field of the struct has a value of its annotated type. Structs in the fields are checked
+    as well, and so are structs in tuples. A float field may hold an int. For a Literal only the type of the
+    value is checked. Dictionaries, and tuples within tuples, are not looked into.
     """
     shape = _shape(type(value))
     values = shape.read(value)
@@ -71,8 +74,9 @@ def is_sound(value: msgspec.Struct) -> bool:
 
 
 def _kinds(hint: Any) -> tuple[_Types, frozenset[type]]:
-    """The types that an annotation allows (None = any), and the types whose values must be looked at
-    themselves: its struct types, and for a tuple the types of its members.
+    """Two sets of types for an annotation. The first has the types that the annotation allows, None = any
+    type. The second has the types whose values `is_sound` must check in their turn: the structs among them,
+    and for a tuple the types of its members.
     """
     if hint is Any or hint is object:
         return None, frozenset()

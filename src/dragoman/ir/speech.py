@@ -11,10 +11,11 @@ from dragoman.ir.usage import Usage
 class SpeechRequest(Value, frozen=True):
     """A text to speak.
 
-    dialect: the dialect of the decoded request. voice: the provider's name of the voice. custom: True =
-    `voice` is the id of the client's own voice. output: the sound format ("mp3", "opus", "aac", "flac",
-    "wav", "pcm"), None = unstated, which means mp3. speed: 1 is normal. instructions: how to speak. language:
-    in the client's words. delivery: "audio" = the client wants the bare sound, "sse" = server-sent events.
+    dialect: the protocol in which the client wrote the request. voice: the provider's name of the voice.
+    custom: True = `voice` is the id of the client's own voice. output: the sound format ("mp3", "opus",
+    "aac", "flac", "wav", "pcm"), None = unstated, which means mp3. speed: 1 is normal. instructions: how to
+    speak. language: in the client's words. delivery: "audio" = the client wants the sound alone, "sse" = the
+    sound in server-sent events.
     """
 
     dialect: str
@@ -31,8 +32,8 @@ class SpeechRequest(Value, frozen=True):
 
 
 class SpeechResponse(Value, frozen=True):
-    """The sound. output: its format, in the words of the request. kind: its media type. rate: samples per
-    second, None = the format itself contains it.
+    """The sound. output: its format, named as in `SpeechRequest.output`. kind: its media type. rate: samples
+    per second, None = the sound file itself states the rate.
     """
 
     data: bytes

@@ -12,11 +12,11 @@ from dragoman.ir.usage import Usage
 class TranscriptionRequest(Value, frozen=True):
     """A recording to transcribe.
 
-    dialect: the dialect of the decoded request. translate: True = the words are translated into English.
-    language: the spoken language (ISO 639-1), None = to be detected. prompt: the subject of the recording, or
-    the text before it. output: the form of the answer ("json", "text", "srt", "verbose_json", "vtt",
-    "diarized_json"), None = unstated, which means json. timestamps: the units that get timestamps ("word",
-    "segment").
+    dialect: the protocol in which the client wrote the request. translate: True = the words are translated
+    into English. language: the spoken language (ISO 639-1), None = the provider finds it out. prompt: a text
+    that helps the model: the subject of the recording, or the words before it. output: the form of the answer
+    ("json", "text", "srt", "verbose_json", "vtt", "diarized_json"), None = unstated, which means json.
+    timestamps: what gets timestamps ("word", "segment").
     """
 
     dialect: str
@@ -53,8 +53,8 @@ class Segment(Value, frozen=True):
 
 
 class TranscriptionResponse(Value, frozen=True):
-    """The spoken words. language: in the provider's words. duration: of the recording, in seconds. segments,
-    words: None = the provider did not send them.
+    """The words spoken in a recording. language: in the provider's words. duration: the length of the
+    recording in seconds. segments, words: None = the provider did not send them.
     """
 
     text: str

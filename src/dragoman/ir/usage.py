@@ -1,4 +1,6 @@
-"""The token counts of an answer. The counts are disjoint, so that they can be added and priced separately."""
+"""The token counts of an answer. A token is counted in one part of the input or of the output only, so that
+the parts can be added and priced one by one.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,16 @@ _NUMBERS: Final = frozenset({int, float, bool, type(None)})
 
 
 class Usage(Value, frozen=True):
-    """Token counts of one answer; None = the upstream did not say, which is not 0.
+    """Token counts of one answer; None = the upstream did not say, which is not the same as 0.
 
-    Disjoint parts of the input: input (neither read from nor written to a cache), cache_read, cache_write
-    (which includes cache_write_5m and cache_write_1h, by lifetime), tool_input. Disjoint parts of the output:
-    output (visible), reasoning. detail: counts that the parts above already include (input_audio,
-    input_image, input_text, input_video, output_audio, output_image, output_text, accepted_prediction,
-    rejected_prediction) or that count other units (web_search_requests, web_fetch_requests, …). others:
-    (model, usage) of work on other models (compaction, advisor, fallback), billed at those models' prices.
-    estimated: True = the gateway counted, not the upstream. form: which of the dialect's totals include which
-    parts, where that varies.
+    Each token of the input is counted in only one of these fields: input (neither read from nor written to a
+    cache), cache_read, cache_write (which includes cache_write_5m and cache_write_1h, by lifetime),
+    tool_input. Each token of the output is counted either in output (visible) or in reasoning. detail: counts
+    that these fields already include (input_audio, input_image, input_text, input_video, output_audio,
+    output_image, output_text, accepted_prediction, rejected_prediction), or counts of other units
+    (web_search_requests, web_fetch_requests, …). others: (model, usage) of work on other models (compaction,
+    advisor, fallback), billed at those models' prices. estimated: True = the gateway estimated counts that
+    the upstream did not state. form: which of the dialect's totals include which parts, where that varies.
     """
 
     input: int | None = None
@@ -40,7 +42,9 @@ class Usage(Value, frozen=True):
     form: str | None = None
 
     def plausible(self) -> bool:
-        """Whether every field that counts tokens (not `detail`, `others`) is None or from 0 to MOST."""
+        """Whether every field that counts tokens is None or from 0 to MOST. `detail` and `others` are not
+        checked.
+        """
         counts: tuple[Any, ...] = (  # a provider may have written any value there
             self.input,
             self.cache_read,
@@ -64,12 +68,12 @@ class Usage(Value, frozen=True):
 
     @property
     def input_total(self) -> int:
-        """All input tokens, cached ones too. In all totals, a part that is not stated counts as 0."""
+        """All input tokens, those in a cache included. In every total, a part that is None counts as 0."""
         return (self.input or 0) + (self.cache_read or 0) + (self.cache_write or 0) + (self.tool_input or 0)
 
     @property
     def output_total(self) -> int:
-        """All output tokens, reasoning included."""
+        """All output tokens, those of reasoning included."""
         return (self.output or 0) + (self.reasoning or 0)
 
     @property

@@ -31,7 +31,7 @@ _PIECE: Final = 131_072
 
 
 class _Upload(aiohttp.Payload):
-    """A request body in pieces, being sent. The pieces are never joined. It can be sent a second time."""
+    """A request body that is sent piece by piece, and never joined. It can be sent a second time."""
 
     _autoclose = True  # tells aiohttp that there is nothing to close
 
@@ -56,7 +56,7 @@ class _Upload(aiohttp.Payload):
 
 
 class _Stream(aiohttp.Payload):
-    """A `Flow`, being sent. It can be sent only once."""
+    """A `Flow` that is being sent as a request body. It can be sent only once."""
 
     _autoclose = True  # the owner of the flow closes it
 
@@ -123,7 +123,7 @@ class AiohttpClient:
         connect: float | None = None,
         patience: Patience | None = None,
     ) -> Reply:
-        """See `net.client.Client`."""
+        """Send a request (see `net.client.Client`)."""
         limits = self._limits.get(connect)
         if limits is None:
             limits = self._limits[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
@@ -151,11 +151,11 @@ class AiohttpClient:
         return Reply(response, upload)
 
     def drop_idle(self) -> None:
-        """See `net.client.Client`."""
+        """Close all idle connections (see `net.client.Client`)."""
         self._connector.drop_idle()
 
     async def close(self) -> None:
-        """See `net.client.Client`."""
+        """Close all connections (see `net.client.Client`)."""
         await self._session.close()
 
 
@@ -173,23 +173,23 @@ class Reply:
 
     @property
     def ended(self) -> bool:
-        """See `net.client.Incoming`."""
+        """Whether the whole body has been read (see `net.client.Incoming`)."""
         return not self._arrived and self._response.content.at_eof()
 
     def take(self) -> bytes | None:
-        """See `net.client.Incoming`."""
+        """The bytes of the body that have arrived (see `net.client.Incoming`)."""
         data, self._arrived = self._arrived, b""
         return data or (b"" if self.ended else None)
 
     async def arrival(self) -> None:
-        """See `net.client.Incoming`."""
+        """Wait until `take` may have something (see `net.client.Incoming`)."""
         try:
             self._arrived = await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
             raise _failure(error, headed=True) from error
 
     def release(self) -> None:
-        """See `net.client.Incoming`."""
+        """End the call (see `net.client.Incoming`)."""
         if self.ended and (self._upload is None or self._upload.sent):
             self._response.release()
         else:

@@ -50,10 +50,10 @@ Sendable: TypeAlias = bytes | Pieces | Flow | None
 
 
 class Patience:
-    """The time for the first byte of an answer while a request's body is being sent.
+    """The time limit for the first byte of an answer, while the request's body is still being sent.
 
-    deadline: extended by `seconds` whenever the provider takes a piece of the body, and at rest while the
-    next piece has not come in yet. seconds: None = the deadline stays as it is.
+    deadline: is moved to `seconds` from now whenever the provider takes a piece of the body, and does not run
+    while the client's next piece has not come in. seconds: None = the deadline is never moved or stopped.
     """
 
     __slots__ = ("_deadline", "_seconds")
@@ -78,7 +78,9 @@ class Patience:
 
 
 class Incoming(Protocol):
-    """An answer whose head has come. headers: by lower-case name; of repeated ones one counts."""
+    """An answer whose head has come. headers: by lower-case name; if a header is repeated, one of its values
+    is given.
+    """
 
     @property
     def status(self) -> int: ...
@@ -90,13 +92,13 @@ class Incoming(Protocol):
         ...
 
     def take(self) -> bytes | None:
-        """The bytes of the body, decompressed, that have arrived: b"" = the end, None = `arrival` has to be
-        awaited first. Raises NotDecoded.
+        """The bytes of the body, decompressed, that have arrived since the last call. b"" = the body has
+        ended; None = nothing has arrived: await `arrival` first. Raises NotDecoded.
         """
         ...
 
     def arrival(self) -> Awaitable[object]:
-        """What completes when `take` may have something to tell. Raises Failure."""
+        """An awaitable that completes when `take` may have more bytes, or the end. Raises Failure."""
         ...
 
     def release(self) -> None:

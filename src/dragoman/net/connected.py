@@ -1,4 +1,4 @@
-"""Tells an exchange when its request has got a connection."""
+"""A context variable by which a connection pool tells the request's exchange that it has got a connection."""
 
 from __future__ import annotations
 

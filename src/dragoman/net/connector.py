@@ -87,7 +87,9 @@ class Connection(ResponseHandler):
             super().resume_reading(resume_parser)
 
     def is_connected(self) -> bool:
-        """Whether a request may be sent here; not if an idle connection has bytes to read, or its end."""
+        """Whether a request may be sent here. False also for an idle connection with unread bytes, or which
+        the server has ended.
+        """
         if not super().is_connected():
             return False
         return not (self._answered is self._parser and self._idle and self._unread())

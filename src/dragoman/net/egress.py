@@ -87,7 +87,9 @@ class GuardedResolver:
                 self._hosts.add(entry.lower().rstrip("."))
 
     def permits(self, host: str, address: str) -> bool:
-        """Whether a request that names `host` may connect to `address` (ValueError if no IP address)."""
+        """Whether a request that names `host` may connect to the IP address `address`. Raises ValueError if
+        it is no IP address.
+        """
         if is_public(address) or host.lower().rstrip(".") in self._hosts:
             return True
         ip = ipaddress.ip_address(address.partition("%")[0])

@@ -11,7 +11,7 @@ from dragoman.errors import DragomanError
 
 
 class Failure(DragomanError):
-    """A call failed. meaning: why; None = what this class of failures means."""
+    """A call failed. meaning: the reason in words; None = the text of the class (`meaning`)."""
 
     meaning = "the reason is unknown"
 
@@ -64,7 +64,7 @@ class NotDecoded(Malformed):
 
 
 def meaning_of(error: Any) -> str:
-    """Why a connection failed by an exception of the system, of TLS or of asyncio."""
+    """The reason in words why a connection failed with this exception of the system, of TLS or of asyncio."""
     cause = getattr(error, "os_error", None) or error.__cause__ or error
     number = getattr(cause, "errno", None) or 0
     if number > 0 and not isinstance(cause, ssl.SSLError):  # TLS errors have numbers of their own

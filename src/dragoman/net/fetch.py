@@ -50,11 +50,14 @@ Keep: TypeAlias = Callable[[ir.Media], bool]
 
 
 class Bounds(NamedTuple):
-    """The limits for downloads. Of one request: addresses: URLs, repeated ones counted each time; at_once:
-    downloads at a time; each, together: bytes of one file and of all, decompressed; seconds: for all files,
-    None = no limit. Of the whole gateway: reads: downloads at a time, a quarter of them for one client; wait:
-    seconds that a download waits for its start, None = no limit; space: bytes held until their exchanges end,
-    half of them for one client.
+    """The limits for downloads.
+
+    Of one request: addresses: how many URLs (a repeated URL counts each time); at_once: how many downloads
+    run at a time; each: bytes of one file, and together: bytes of all files, decompressed; seconds: the time
+    for all files, None = no limit.
+    Of the whole gateway: reads: how many downloads run at a time, of which one client may use a quarter;
+    wait: for how many seconds a download waits for its start, None = no limit; space: bytes that are held
+    until their exchanges end, of which one client may use half.
     """
 
     addresses: int = 20
@@ -286,7 +289,9 @@ def _nothing() -> None:
 
 
 class _Budget:
-    """Counts the bytes that one request may still download. claim: counts those that it has downloaded."""
+    """Counts how many bytes one request may still download. claim: counts the bytes that the request has
+    downloaded, for the limits of the whole gateway.
+    """
 
     def __init__(self, bounds: Bounds, claim: Claim) -> None:
         self._bounds = bounds

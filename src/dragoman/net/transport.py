@@ -58,7 +58,7 @@ Reached = Callable[[str, str], None]
 
 
 def untold(bound: str, detail: str) -> None:
-    """A `Reached` that does nothing."""
+    """A `Reached` that does nothing, for a transport to which none is given."""
 
 
 class Pool(msgspec.Struct, frozen=True):
@@ -74,7 +74,9 @@ class Pool(msgspec.Struct, frozen=True):
 
 
 class Slots:
-    """Lets `pool.size` calls run at a time; others wait in order. name: the provider's, for errors."""
+    """Lets at most `pool.size` calls to a provider run at a time; the others wait, first come, first served.
+    name: the provider's, for errors.
+    """
 
     def __init__(self, pool: Pool, deadlines: Deadlines, name: str) -> None:
         self._free = asyncio.Semaphore(pool.size)
@@ -111,8 +113,8 @@ def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
 
 class Terms(msgspec.Struct, frozen=True):
     """What is the same for all answers of a provider. name: the provider's, for errors. largest: the most
-    bytes of an answer that is read whole. space: counts the bytes of all answers that are read whole, until
-    they are closed; None = does not count them.
+    bytes of an answer that is read as a whole. space: the memory that answers read as a whole share; each
+    takes its bytes from it until it is closed. None = this memory has no common limit.
     """
 
     name: str

@@ -106,12 +106,16 @@ class Part:
         return first
 
     def beat(self, process: int, now: float) -> None:
-        """Say that all that a worker has now has just been written. now: monotonic seconds."""
+        """Note that a worker has just written all its present values. process: its process id. now: monotonic
+        seconds.
+        """
         self.numbers[_PROCESS] = process
         self.numbers[_SEEN] = now
 
     def living(self, now: float) -> int | None:
-        """The id of the process that works here; None = none does, or it is blocked. now: monotonic time."""
+        """The id of the process that works at this place; None = there is none, or it has written nothing for
+        too long. now: monotonic seconds.
+        """
         seen = self.numbers[_SEEN]
         return int(self.numbers[_PROCESS]) if seen and now - seen <= _FRESH_SECONDS else None
 

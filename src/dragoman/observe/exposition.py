@@ -65,7 +65,7 @@ def _label(name: str, value: str) -> str:
 
 
 def _number(number: float) -> str:
-    """A number as Go reads it. A whole one, as most are, has no decimals."""
+    """A number as the format writes it (as in the language Go); a whole one has no decimals."""
     if not isfinite(number):
         return f"{number:+}".replace("inf", "Inf").replace("+nan", "NaN")
     return str(int(number)) if number == int(number) else repr(float(number))

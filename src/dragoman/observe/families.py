@@ -21,9 +21,10 @@ class Family(msgspec.Struct, frozen=True):
     """One metric. help: one sentence for the page. labels: their names.
 
     bounds: of a histogram, the upper bounds of its buckets in ascending order, without the last one (+Inf).
-    parts: the values of the last label, if all are known; they lie side by side. most: how many sets of
-    values the labels may have in one process; further ones are counted as `OTHER`. now: True = a value of the
-    present, which ends with its process.
+    parts: all values of the last label, if they are known beforehand; then one series has a cell for each of
+    them. most: how many sets of label values the metric may have in one process; further ones are counted as
+    `OTHER`. now: True = a present value, which is dropped when its process ends; False = a count, which
+    stays.
     """
 
     name: str
@@ -44,7 +45,9 @@ class Family(msgspec.Struct, frozen=True):
 
     @property
     def stored(self) -> int:
-        """How many values of labels a key has: all, or all but the last one if the parts tell that."""
+        """How many label values the key of a series has: one for each label, without the last label if
+        `parts` lists its values.
+        """
         return len(self.labels) - bool(self.parts)
 
 

@@ -92,10 +92,10 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Finished:
-    """The latest finished exchanges of one process. keep: how many of those that named a model; a tenth as
-    many others are kept in a place of their own, so that strangers cannot push out what clients have asked. 0
-    = none. room: the most bytes of all kept bodies. body: the most bytes of each, 0 = none are
-    kept.
+    """The latest finished exchanges of one process. keep: how many exchanges that named a model are kept, 0 =
+    none. Of others, a tenth as many are kept in a list of their own, so that requests of strangers cannot
+    push out those of clients. room: the most bytes of all kept bodies together. body: the most bytes of each,
+    0 = no bodies are kept.
     """
 
     def __init__(self, keep: int, room: int = 0, body: int = 0) -> None:
@@ -164,8 +164,8 @@ class Finished:
         return max(found, key=place, default=None)
 
     def listed(self, wanted: Wanted, before: tuple[float, str] | None, limit: int) -> list[Exchange]:
-        """At most `limit` of the wanted exchanges, the latest first. before: only those that come after this
-        place in the list.
+        """At most `limit` of the wanted exchanges, the latest first. before: a place in the list (see
+        `place`), after which it begins; None = at its start.
         """
         found = [one for one in self.all() if wanted.matches(one)]
         if before is not None:

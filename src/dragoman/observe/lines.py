@@ -178,7 +178,7 @@ class Lines:
         return True
 
     def _takes(self, patience: float) -> bool:
-        """Whether the stream takes PIPE_BYTES at once, within `patience` seconds."""
+        """Whether the stream has room for a write of PIPE_BYTES; waits for this up to `patience` seconds."""
         try:
             _, takes, _ = select.select([], [self._stream], [], patience)
         except (OSError, ValueError, TypeError):  # it has no descriptor, or is no socket on Windows

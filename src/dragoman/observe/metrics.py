@@ -96,15 +96,15 @@ class Metrics:
         self._forget()
 
     def know(self, models: Collection[str], providers: Collection[str], deployments: Collection[str]) -> None:
-        """The names that labels may have from now on: as clients ask for models, of providers, and of
-        `provider/model`.
+        """From now on labels may have these names: `models` as clients ask for them, `providers`, and
+        `deployments` as `provider/model`. Other names count as `other`.
         """
         self._models, self._providers = frozenset(models), frozenset(providers)
         self._deployments = frozenset(deployments)
         self._forget()
 
     def serve(self, paths: Iterable[str]) -> None:
-        """Paths are known from now on, by their templates."""
+        """From now on labels may also have these paths, which are templates such as `/v1/responses/{id}`."""
         self._paths |= frozenset(paths)
         self._forget()
 
@@ -322,7 +322,9 @@ class Metrics:
 
 
 def _spend_more(counts: memoryview[float], usage: ir.Usage) -> None:
-    """Count the tokens that are neither plain input nor visible output. counts: the cells of `TOKENS`."""
+    """Add the tokens that are neither plain input nor visible output: of tools, of caches, of reasoning.
+    counts: the cells of `TOKENS`.
+    """
     counts[0] += usage.tool_input or 0
     counts[1] += usage.cache_read or 0
     counts[2] += usage.cache_write or 0

@@ -125,7 +125,9 @@ def _row(deployment: str, key: str | None, state: str) -> dict[str, Any]:
 
 
 def number_of(attempt: AttemptRecord, place: int) -> int:
-    """The number of an attempt, from 1, which its id ends in. place: its place among those that are kept."""
+    """The number of an attempt, counted from 1: its id ends in it. place: the attempt's index in the list;
+    used if the id has no number.
+    """
     number = attempt.id.rpartition("-")[2]
     return int(number) if number.isdecimal() else place + 1
 

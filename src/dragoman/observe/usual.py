@@ -1,7 +1,8 @@
 """The cells of exchanges that were answered at the first attempt, as nearly all are.
 
-Each kind of them has one block of cells for everything that is counted, so that such an exchange costs one
-look-up. The block is taken apart into the metrics when a page is written.
+Exchanges with the same labels are of one kind. Each kind has one block of cells for everything that is
+counted, so that such an exchange costs one look-up. When a page is written, the numbers of a block are added
+to the metrics that they belong to.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ Counted: TypeAlias = tuple[Family, tuple[str, ...], Sequence[float]]
 
 
 class Kind(NamedTuple):
-    """The labels of one kind of such exchanges. model: as the client named it, "" = it named none. status: of
-    the answer to the client. answer: the status of the provider's.
+    """The labels of exchanges of one kind. model: as the client named it, "" = it named none. status: of the
+    answer to the client. deployed: the provider's model. answer: the status of the provider's answer.
     """
 
     method: str

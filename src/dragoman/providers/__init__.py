@@ -1,1 +1,3 @@
-"""Vendors and accounts: their dialects, addresses, credentials, and facts about their models. No IO."""
+"""Vendors and the accounts configured at them: their protocols, addresses, credentials, and facts about their
+models. No IO.
+"""

@@ -26,11 +26,11 @@ def base_url(
     """The normal form of a base URL: `scheme://host[:port][/path]`, without a slash at the end.
 
     spelled: the text that somebody wrote. path: the vendor's own path ("/v1", "/openai/v1", ""), added if
-    `spelled` has none. appends: whether the vendor's clients add `path` to any base URL (Anthropic's do);
-    then it is added to every path that does not end in a version. endpoint: the path of the chat endpoint, ""
-    = unknown; it is removed from the end of `spelled`, with any model name in it. base_path: the operator's
-    path, which is added instead of `path`, unless `spelled` ends in it; None = there is none. Raises
-    ValueError if `spelled` is no base URL.
+    `spelled` has no path. appends: whether the vendor's clients add `path` to any base URL (Anthropic's do);
+    then `path` is added to every URL that does not end in a version. endpoint: the path of the chat endpoint,
+    "" = unknown; it is removed from the end of `spelled`, with any model name in it. base_path: the path that
+    the operator configured, which is added instead of `path`, unless `spelled` ends in it; None = there is
+    none. Raises ValueError if `spelled` is no base URL.
     """
     parts = _split(spelled)
     own = parts.path.rstrip("/")
@@ -47,8 +47,9 @@ def host_url(stated: str, *, port: int, path: str) -> str:
     """The base URL for a host in the spelling of a server's own clients: `host`, `host:port`, `:port`,
     `[::1]:port` or a URL. An address to listen on (0.0.0.0) becomes this machine's loopback address.
 
-    port: added to a host that states neither a port nor a scheme. path: added to a path that is stated. A
-    host without a scheme gets http. Text that `base_url` will refuse (no valid port, a user) stays.
+    port: added to a host that states neither a port nor a scheme. path: added to the path in `stated`, if
+    there is one. A host without a scheme gets http. A text that `base_url` will refuse (an invalid port, a
+    user name) is not corrected here.
     """
     text = stated.strip().strip("\"'")
     scheme, _, rest = text.rpartition("://")
@@ -72,12 +73,16 @@ _LISTENING: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # no
 
 
 def origin(url: str) -> str:
-    """`scheme://host[:port]` of a URL: lower case, no default port. Raises ValueError as `base_url`."""
+    """The origin of a URL, `scheme://host[:port]`: lower case, without the default port. Raises ValueError as
+    `base_url`.
+    """
     return _origin(_split(url))
 
 
 def without_keys(url: str) -> str:
-    """A URL for people to read: user and password, and a client's key in path or query, become `…`."""
+    """The URL with `…` in place of secrets, for people to read. Secrets are the user and password, and a
+    client's key in the path or query.
+    """
     return _KEY.sub(r"\1…", _USER.sub(r"\1…@", url))
 
 

@@ -1,7 +1,7 @@
-"""Puts together the headers of every request to a provider, with the credential. Pure.
+"""Puts together the headers of a request to a provider, with the credential. Pure.
 
-A key is bound to the origin of its provider's configuration. It is never added to a request for another
-origin, whatever a request, a redirect or a mistake of ours asks for.
+A key is bound to the origin (`scheme://host[:port]`) that its provider has in the configuration. The key is
+never added to a request for another origin, whatever a request, a redirect or a mistake of ours asks for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from dragoman.seams.secret import Secret
 
 
 def credential_headers() -> frozenset[str]:
-    """The headers (lower case) that may hold a credential. A client's own are never sent upstream."""
+    """The names (lower case) of the headers that may hold a credential. If a client sends such a header, it
+    is never passed on to a provider.
+    """
     return _ALWAYS.union(key_headers())
 
 
@@ -26,7 +28,8 @@ _ALWAYS: Final = frozenset({"api-key", "authorization", "cookie", "proxy-authori
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """A key and the one origin to which it may be sent, in the form of `address.origin`.
+    """A key and the one origin (`scheme://host[:port]`, as `address.origin` returns it) to which the key may
+    be sent.
 
     source: where the key was found, so that people can tell keys apart without seeing them
     ("OPENAI_API_KEY_2", "dragoman.yaml:12").
@@ -46,11 +49,12 @@ def sign(
     fixed: Mapping[str, str],
     extra: Mapping[str, str],
 ) -> dict[str, str]:
-    """The headers to send to `url`: names in lower case, a new dict.
+    """The headers to send to `url`, with lower-case names, as a new dict.
 
-    headers: the request's own, lower-case names; those that may hold a credential are dropped. fixed: the
-    dialect's (`anthropic-version`); the request's override them. extra: the operator's, which override both.
-    credential: its header overrides all; None = no key. Raises DragomanError if `url` is not at its origin.
+    They come from four sources; a later source replaces headers of the same name. 1. fixed: headers that the
+    dialect requires (`anthropic-version`). 2. headers: the request's own, with lower-case names; those that
+    may hold a credential are left out. 3. extra: the operator's. 4. credential: the provider's key, in the
+    header that `scheme` says; None = no key. Raises DragomanError if `url` is not at the credential's origin.
     """
     signed, secret = dict(fixed), credential_headers()
     signed.update((name, value) for name, value in headers.items() if name not in secret)
@@ -66,7 +70,7 @@ def sign(
 
 
 def _within(url: str, origin: str) -> bool:
-    """Whether `url` is at `origin`; `https://a.example.evil` and `https://a.example@evil` are not at
-    a.example.
+    """Whether `url` is at `origin`. For the origin `https://a.example`, neither `https://a.example.evil` nor
+    `https://a.example@evil` is.
     """
     return url.startswith(origin) and url[len(origin) : len(origin) + 1] in {"", "/", "?"}

@@ -1,4 +1,5 @@
-"""Known vendors as data: their addresses, their API's paths and names, and their deviations from the dialect.
+"""Known vendors as data: their addresses, their API's paths and names, and their deviations from the protocol
+that they speak.
 
 A row holds facts, each from the vendor's page or client, recorded traffic or a cited issue; no code branches
 on a vendor's name. Vendors whose address depends on the account (a resource, a workspace) have no row: the
@@ -19,11 +20,12 @@ from dragoman.dialects.quirks import AUTHOR, STANDARD, USUALLY_WIDER, Quirks, Wi
 
 
 class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A further protocol that a vendor speaks at the same address, with the same keys.
+    """A protocol that a vendor speaks besides its first one, at the same address and with the same keys.
 
-    path: its chat endpoint below the base URL, None = the dialect's. drops: what is removed from the base
-    URL's end before `path` is added. auth: how a key is sent, None = as for the vendor's first protocol.
-    models: patterns of the only models that it serves in chat, None = all.
+    path: the chat endpoint below the base URL, None = the dialect's usual path. drops: text that is removed
+    from the end of the base URL before `path` is added. auth: how a key is sent, None = as in the vendor's
+    first protocol. models: patterns of names; only models with these names can chat in this protocol, None =
+    all.
     """
 
     path: str | None = None
@@ -41,16 +43,17 @@ _ENDLESS: Final[tuple[Wider, ...]] = ("max_tokens",)
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     """One known vendor.
 
-    name: as in configuration. title: for people. dialect: its first protocol; also: the others with their
-    dialects, best first. path: the path at the end of `base_url`; added to a configured base URL that has
-    none. appends: whether the vendor's own clients add `path` to every base URL. keys: environment variables;
-    the first that is set holds the key, further keys those with `_2` to `_10` at its end. base_var: the
-    environment variable that replaces the base URL. Either adds the vendor without configuration. host_port:
-    the default port of the host in `base_var`, None = `base_var` holds a URL. chat_path: the chat endpoint
-    below the base URL, None = the dialect's. bases: by operation, the path that replaces `path` for it.
-    models: patterns of the bare model names that belong to this vendor (`*` any text, `[…]` one character of
-    these). known: some models that lists show until the vendor has been asked; never a limit. page: its
-    documentation. read: the month in which the facts were collected.
+    name: the vendor's name in the configuration. title: its name for people. dialect: its first protocol.
+    also: {dialect: row} of its other protocols, best first. path: the path at the end of `base_url`; it is
+    added to a configured base URL that has no path. appends: whether the vendor's own clients add `path` to
+    every base URL. keys: environment variables; the first that is set holds the key, and those with `_2` to
+    `_10` at the end of its name hold further keys. base_var: the environment variable that replaces the base
+    URL. A variable of `keys`, or `base_var`, adds the vendor without any configuration. host_port: the
+    default port of the host in `base_var`, None = `base_var` holds a URL. chat_path: the chat endpoint below
+    the base URL, None = the dialect's. bases: {operation: the path that replaces `path` for it}. models:
+    patterns of the bare model names that belong to this vendor (`*` is any text, `[…]` one of these
+    characters). known: some models that lists show until the vendor has been asked; other models can be used,
+    too. page: the vendor's documentation. read: the month in which the facts were collected ("2026-11").
     """
 
     name: str
@@ -77,8 +80,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _narrow(**more: Any) -> Quirks:
-    """The quirks `more` of a vendor whose chat API also has no `functions`, signatures in calls,
-    `max_completion_tokens` and role `developer`.
+    """Quirks of a vendor whose chat API has no `functions`, no signatures in calls, no
+    `max_completion_tokens` and no role `developer`. more: the vendor's other quirks, by name.
     """
     base = Quirks(functions=False, call_signatures=False, max_tokens_field="max_tokens", developer_role=False)
     return msgspec.structs.replace(base, **more)
@@ -517,11 +520,12 @@ CATALOG: Final[Mapping[str, Vendor]] = MappingProxyType(
 
 
 def unconfigured(model: str, providers: Mapping[str, str | None]) -> str | None:
-    """What to do about an unknown model, in words: the environment variable or setting that adds its vendor,
-    or, for `vendor/model`, the configured provider of that vendor. None = no known vendor, or no hint.
+    """A hint for a person who asked for an unknown model. It names the environment variable or setting that
+    adds the model's vendor, or, for `vendor/model`, the provider that is configured for this vendor under
+    another name. None = no hint, for example because no known vendor has the model.
 
     model: `provider/model`, or a bare name, which belongs to the first vendor with a fitting pattern.
-    providers: by configured name, its catalogue row's name or None.
+    providers: the configured providers, {name: name of the vendor in the catalogue, or None}.
     """
     name, slash, rest = model.partition("/")
     vendor = CATALOG.get(name) if slash else next((v for v in CATALOG.values() if v.owns(model)), None)

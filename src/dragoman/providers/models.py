@@ -1,8 +1,8 @@
 """Known facts of models, as data: limits, abilities, and the values that each model accepts. Pure.
 
-A row states only what a page of the vendor or a cited observation says; every other fact is None, and then
-the provider decides. Only a few patterns (`gemini-3*`) also match names of future models: for all others the
-encoders write the newest forms.
+A row states only what a page of the vendor or a cited observation says. Every other fact is None, which
+leaves the decision to the provider. Only a few patterns (`gemini-3*`) also match the names of future models;
+for other new models, the encoders write the newest form of a request.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dragoman.ir import Value
 
 
 class Row(Value, frozen=True):
-    """Facts about the models with matching names.
+    """Facts about the models whose names match.
 
-    names: exact names or shell patterns with `*`, compared with the name, and with the name without its
-    snapshot date or `latest`. vendor: the only vendor at which the facts hold, None = any, because the name
-    is the maker's. source: the page of the facts, or our module for own models. read: the month in which it
-    was read.
+    names: exact names, or shell patterns with `*`. A model's name is compared with them twice: as it is, and
+    without its snapshot date or `latest`. vendor: the only vendor at which the facts hold, None = any.
+    source: the page of the facts; for our own models, our module. read: the month in which that page was
+    read.
     """
 
     names: tuple[str, ...]
@@ -35,10 +35,12 @@ class Row(Value, frozen=True):
 
 
 def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Facts:
-    """The known facts of a model at a vendor (None = not in the catalogue), UNKNOWN if there are none.
+    """The known facts of a model at a vendor, UNKNOWN if there are none. vendor: its name in the catalogue,
+    None = it is not there.
 
-    Facts stated in `overrides` replace them. A row of this vendor precedes rows of any vendor; otherwise the
-    row with the longest matching name counts, `*` excluded. A fine-tuned model has its base model's facts.
+    Facts stated in `overrides` replace the known ones. A row of this vendor is used before rows of any
+    vendor; among several rows, the one whose matching name has most characters besides `*`. A fine-tuned
+    model has its base model's facts.
     """
     known = _known(vendor, model)
     if overrides == UNKNOWN:
@@ -65,7 +67,9 @@ def _known(vendor: str | None, model: str) -> Facts:
 
 
 def _fits(known: str, spelled: set[str]) -> bool:
-    """Whether one of the spellings is this name, or fits this shell pattern."""
+    """Whether one of the spellings of a model's name equals `known`, or fits it if it is a pattern
+    with `*`.
+    """
     if "*" not in known:  # most rows are of this kind, and `fnmatchcase` compiles a pattern for each
         return known in spelled
     return any(fnmatchcase(one, known) for one in spelled)

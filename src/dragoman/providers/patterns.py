@@ -6,8 +6,9 @@
     claude-*   bedrock/anthropic.*    claude-opus-5     anthropic.opus-5
     team/*     mine/qwen3             team/whatever     qwen3
 
-A deployment `provider/*` gets the name that was asked for, without the part up to the pattern's last slash.
-Inside a longer text the `*` is what the pattern's `*` has matched. Pure.
+The deployment `provider/*` calls the model by the name that the client asked for, without the part up to the
+last slash before the pattern's `*`. In any other deployment, `*` is replaced by the text that the pattern's
+`*` has matched. Pure.
 """
 
 from __future__ import annotations
@@ -20,25 +21,28 @@ WILDCARD = "*"
 
 
 class Pattern(msgspec.Struct, frozen=True):
-    """A name with one `*`. before, after: its text on both sides of it."""
+    """A name with one `*`. before: the text before the `*`. after: the text after it."""
 
     before: str
     after: str
 
     @classmethod
     def of(cls, text: str) -> Pattern:
-        """The pattern of a text that `is_pattern` accepts."""
+        """The pattern that a text is. The text must be one that `is_pattern` accepts."""
         before, _, after = text.partition(WILDCARD)
         return cls(before, after)
 
     @property
     def weight(self) -> int:
-        """How many characters it states. Of several patterns that match a name, the weightiest counts."""
+        """The number of characters in the pattern besides the `*`. Of several patterns that match a name, the
+        one with the greatest weight is used.
+        """
         return len(self.before) + len(self.after)
 
     def matched(self, name: str) -> str | None:
-        """The text that the `*` stands for in a name, at least one character; None = the name does not match.
-        A pattern without a slash matches no name with a slash, which begins with a provider.
+        """The text in `name` at the place of the `*`, at least one character; None = the name does not match.
+        In a name with a slash, the part before the slash is a provider, so a pattern without a slash does not
+        match such a name.
         """
         if len(name) <= self.weight or not (name.startswith(self.before) and name.endswith(self.after)):
             return None
@@ -47,7 +51,9 @@ class Pattern(msgspec.Struct, frozen=True):
         return name[len(self.before) : len(name) - len(self.after)]
 
     def upstream(self, use: str, name: str, matched: str) -> str:
-        """The deployment `provider/model` that `use` stands for if `name` is asked. matched: as returned."""
+        """The deployment `provider/model` to call for `name`, which the client asked for. use: the configured
+        deployment, perhaps with a `*` (`azure/*`). matched: what the method `matched` returned for `name`.
+        """
         provider, _, model = use.partition("/")
         if model == WILDCARD:
             asked = name[self.before.rfind("/") + 1 :]
@@ -56,15 +62,19 @@ class Pattern(msgspec.Struct, frozen=True):
 
 
 def is_pattern(name: str) -> bool:
-    """Whether the name of a model stands for many names: it has one `*` beside other text."""
+    """Whether the name of a model is a pattern: it has exactly one `*`, and other text besides."""
     return name.count(WILDCARD) == 1 and len(name) > 1
 
 
 def by_weight(names: Iterable[str]) -> list[str]:
-    """The patterns among names, those that state most first, otherwise in their order."""
+    """The patterns among `names`: the one with the greatest weight (`Pattern.weight`) first, patterns of
+    equal weight in the order of `names`.
+    """
     return sorted(filter(is_pattern, names), key=lambda name: -len(name))
 
 
 def met_by(name: str, names: Iterable[str]) -> str | None:
-    """The weightiest pattern among `names` that matches a name; None = none does."""
+    """Of the patterns in `names` that match `name`, the one with the greatest weight; None = no pattern
+    matches.
+    """
     return next((one for one in by_weight(names) if Pattern.of(one).matched(name) is not None), None)

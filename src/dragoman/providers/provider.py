@@ -19,10 +19,10 @@ from dragoman.seams.secret import Secret
 class Api(msgspec.Struct, frozen=True, kw_only=True):
     """One protocol that a provider speaks.
 
-    chat_url, stream_url: the URLs of the chat endpoint for whole answers and for streams; may contain
-    `{model}`. bases: by operation, the URL below which its path lies, where that is not the chat endpoint's
-    base. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns of the only
-    models that it serves in chat, None = all.
+    chat_url, stream_url: the URLs of the chat endpoint for whole answers and for streams; they may contain
+    `{model}`. bases: {operation: base URL} for the operations whose endpoints are not below the base URL of
+    chat. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns of names; only
+    models with these names can chat in this protocol, None = all.
     """
 
     dialect: str
@@ -36,14 +36,15 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """One configured account: its address, dialects and keys.
+    """One configured account: its address, protocols and keys.
 
-    name: as in configuration, and the first part of `provider/model`. vendor: its catalogue row, None if it
-    has none. base_url: in normal form. chat_path, stream_path: the chat endpoint below it for whole answers
-    and for streams, with `{model}` in place of the model's name. credentials: its keys, each bound to this
-    origin; empty for a server without keys. fixed: headers that the dialect requires. headers: the
-    operator's, lower-case names, possibly secret. body: JSON that is merged into each request for a model.
-    models: the model names that it serves, None = any. further: its protocols besides `dialect`, best first.
+    name: as in the configuration, and the first part of `provider/model`. vendor: its row in the catalogue,
+    None if it has none. dialect: its first protocol. base_url: in normal form. chat_path, stream_path: the
+    paths of the chat endpoint below `base_url` for whole answers and for streams, with `{model}` in place of
+    the model's name. credentials: its keys, each bound to the origin of `base_url`; empty for a server
+    without keys. fixed: headers that the dialect requires. headers: those that the operator configured, with
+    lower-case names; their values may be secrets. body: JSON that is merged into the body of each request to
+    a model. models: the model names that it serves, None = any. further: its other protocols, best first.
     """
 
     name: str
@@ -82,9 +83,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _bases(self) -> Mapping[str, str]:
-        """By operation, the base URL of each that lies beside the vendor's own path (`Vendor.bases`).
+        """The base URLs of operations for which the vendor has another path than its usual one
+        (`Vendor.bases`), as {operation: URL}.
 
-        Of a base URL that ends in that path, all before it stays (a proxy's path); of another, the origin.
+        If `base_url` ends in the vendor's usual path, the other path replaces it; what is before it (a
+        proxy's path) stays. Otherwise the other path is added to the origin.
         """
         vendor = self.vendor
         if vendor is None or not vendor.bases:
@@ -95,15 +98,17 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """The `scheme://host[:port]` to which its keys are bound."""
+        """The origin (`scheme://host[:port]`) to which the provider's keys are bound."""
         return address.origin(self.base_url)
 
     def takes(self, model: str) -> bool:
-        """Whether it serves the model with this name, written without the provider's."""
+        """Whether the provider serves this model. model: its name without `provider/`."""
         return self.models is None or model in self.models
 
     def owns(self, model: str) -> bool:
-        """Whether a model name without a provider fits the vendor's patterns and the provider serves it."""
+        """Whether the provider serves the model, and the name fits the patterns of the provider's vendor.
+        model: its name without `provider/`.
+        """
         return self.vendor is not None and self.vendor.owns(model) and self.takes(model)
 
 
@@ -114,11 +119,12 @@ def base_url(
     base_path: str | None = None,
     chat_path: str = "",
 ) -> str:
-    """The normal form of a provider's base URL. Raises ValueError if there is none, or an invalid one.
+    """The normal form of a provider's base URL. Raises ValueError if there is none, or if it is invalid.
 
-    vendor: its catalogue row, None = unknown; then `dialect` decides which path is expected. spelled: the
-    operator's text, None = the vendor's URL. base_path: the operator's path, added instead of the expected
-    one. chat_path: the endpoint's path, which `spelled` may end in, "" = the dialect's.
+    vendor: its row in the catalogue, None = unknown; then `dialect` decides which path is expected. spelled:
+    the URL that the operator wrote, None = the vendor's URL. base_path: the path that the operator
+    configured, which is added instead of the expected path; None = there is none. chat_path: the path of the
+    chat endpoint, which is removed if `spelled` ends in it; "" = the dialect's.
     """
     if spelled is None:
         if vendor is None:

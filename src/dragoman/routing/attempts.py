@@ -21,11 +21,11 @@ C = TypeVar("C")
 class Policy(msgspec.Struct, frozen=True):
     """How often and when candidates are retried after all have failed.
 
-    retries: the most retries of a round. backoff: seconds before the first retry; each wait is twice the one
-    before, up to backoff_max seconds. jitter: the share (0 to 1) by which a wait is shortened at random, at
-    most. patience: the most seconds to wait before a retry; before a longer wait the machine gives up.
-    attempts: the most attempts of a request. seconds: the time of all attempts together, after which no other
-    begins; None = no limit.
+    retries: the most retries of a request. backoff: seconds before the first retry; each wait is twice the
+    one before, up to backoff_max seconds. jitter: the share (0 to 1) by which a wait is shortened at random,
+    at most. patience: the most seconds to wait before a retry; if the wait would be longer, the machine gives
+    up. attempts: the most attempts of a request, retries included. seconds: the time of all attempts
+    together, after which no other begins; None = no limit.
     """
 
     retries: int = 2
@@ -49,14 +49,16 @@ class FirstContent(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, Generic[C], frozen=True):
-    """An attempt has failed. candidate: with whom, if two were running; None = with the one that is."""
+    """An attempt has failed. candidate: who was called, if two attempts were running; None = only one was."""
 
     fault: ir.Fault
     candidate: C | None = None
 
 
 class Beside(msgspec.Struct, Generic[C], frozen=True):
-    """The running attempt is late: this one of those that are left starts beside it."""
+    """The running attempt is late: an attempt with this candidate, one of those that were not asked yet,
+    starts while the late one goes on.
+    """
 
     candidate: C
 
@@ -70,8 +72,8 @@ class GoesOn(msgspec.Struct, Generic[C], frozen=True):
 
 
 class Full(msgspec.Struct, frozen=True):
-    """The candidate that was to start, and all that are left, have no place, and their queue has refused the
-    request.
+    """The request needs a place for the candidate that was to start or another one that is left, none has a
+    place, and the queue has refused the request. fault: this refusal.
     """
 
     fault: ir.Fault
@@ -82,7 +84,9 @@ class Timer(msgspec.Struct, frozen=True):
 
 
 class More(msgspec.Struct, Generic[C], frozen=True):
-    """Further candidates, as the last Extend has asked for; as in the machine's constructor."""
+    """The candidates of the next fallback, as the answer to Extend. The fields are the same as in the
+    constructor of `Attempts`.
+    """
 
     ready: Sequence[C]
     resting: Sequence[tuple[float, C]] = ()
@@ -90,7 +94,7 @@ class More(msgspec.Struct, Generic[C], frozen=True):
 
 
 class NoMore(msgspec.Struct, frozen=True):
-    """There are no further candidates of the list that the last Extend has named."""
+    """The list of fallbacks that the last Extend has named has no further candidates."""
 
 
 # Commands ----------------------------------------------------------------------------------------
@@ -245,7 +249,9 @@ class Attempts(Generic[C]):
         return self._left
 
     def swap(self, candidate: C) -> None:
-        """Ask another one of those that are left instead of the one that was to start, which is then left."""
+        """Start this candidate, one of those that are left, instead of the one that was to start. The other
+        one is then the first of those that are left.
+        """
         place = self._left.index(candidate)
         if self._running is not None:
             self._left.insert(0, self._running)
@@ -258,7 +264,7 @@ class Attempts(Generic[C]):
             self._until += seconds
 
     def defer(self, same: Callable[[C], bool]) -> None:
-        """Ask the candidates of which `same` is true after the others that are left."""
+        """Move the candidates for which `same` returns True behind the others that are left."""
         self._left.sort(key=same)
 
     def on(self, event: AttemptEvent[C], now: float) -> list[Command[C]]:
@@ -296,9 +302,9 @@ class Attempts(Generic[C]):
         return not self._is_spent() and not self._is_late(now)
 
     def has_other(self, differs: Callable[[C], bool], *, fallbacks: bool) -> bool:
-        """Whether another candidate could be asked at once, in place of the running one: one of which
-        `differs` is true, or one of a fallback. Those that are doubtful do not count. fallbacks: there are
-        some left.
+        """Whether another candidate could be asked at once instead of the running one: a candidate that is
+        left and for which `differs` returns True, or one of a fallback. Doubtful candidates do not count.
+        fallbacks: whether some fallback is left.
         """
         return not self._is_spent() and (fallbacks or any(map(differs, self._left)))
 
@@ -310,7 +316,9 @@ class Attempts(Generic[C]):
         return Start(candidate)
 
     def _next(self, now: float) -> list[Command[C]]:
-        """The next candidate that need not wait, or who could tell of one, or the wait for one."""
+        """The next command: start the next candidate, or ask for the candidates of the next fallback. If
+        there is neither, retry, wait for a candidate that rests, or give up.
+        """
         if not self._left and not self._more:
             self._left, self._doubtful = self._doubtful, []
         if self._left:
@@ -322,7 +330,7 @@ class Attempts(Generic[C]):
         return self._rest(now) if self._resting else [self._give_up(self._nobody)]
 
     def _rest(self, now: float) -> list[Command[C]]:
-        """The wait for the first of the candidates, all of which rest."""
+        """All candidates rest: wait for the one whose rest ends first, or give up if that takes too long."""
         at, self._waiting = min(self._resting, key=lambda rest: rest[0])
         if at - now > self._policy.patience or self._is_late(at):
             return [self._give_up(msgspec.structs.replace(_ALL_REST, retry_after=at - now))]

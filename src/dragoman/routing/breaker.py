@@ -1,9 +1,10 @@
 """Which deployments have failed lately: a circuit breaker for each, as a pure state machine.
 
-A deployment that has failed several times in a row is asked after the others of its route for a while. Then
-one request asks it in its own place; the answer decides whether it is back or has to wait twice as long. A
-provider that did not answer a check (`checked`) has all its deployments asked last. None is ever left out: if
-the others fail as well, it is asked.
+A deployment that has failed several times in a row is asked after the others of its route for a while: its
+breaker is open. Then one request, the trial, asks it in its own place again. If the trial is answered, the
+breaker is closed; if it fails, the next pause is twice as long. If a provider did not answer a check
+(`checked`), all its deployments are asked last. No deployment is ever left out: if the others fail as well,
+it is asked.
 
 Times are monotonic seconds that the caller gives, so that every policy is tested as a transcript.
 """
@@ -39,10 +40,10 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct):
-    """A deployment's latest failures. failed: how many in a row. until: when its breaker closes for a trial,
-    0 = it is closed. pause: seconds for which it was opened last. trying: whether a trial runs. latest: when
-    it failed last. due: when the trial that runs became possible. vouched: whether a check that was answered
-    has ended its pause, so that the next one does not.
+    """A deployment's latest failures. failed: how many in a row. until: when the next trial may begin, 0 =
+    the breaker is closed. pause: for how many seconds the breaker was opened last. trying: whether a trial
+    runs. latest: the time of the latest failure. due: when the trial that runs became possible. vouched: True
+    = a check that was answered has ended a pause; such checks do not end the next pause.
     """
 
     failed: int = 0
@@ -55,8 +56,8 @@ class State(msgspec.Struct):
 
 
 class Down(NamedTuple):
-    """A provider did not answer its checks. until: until when this counts. since: when the first of these
-    checks had failed.
+    """A provider that did not answer its checks. until: when this is no longer believed. since: when the
+    first of these checks failed. Both in monotonic seconds.
     """
 
     until: float
@@ -79,8 +80,8 @@ class Breakers:
         return not self.states and not self.down
 
     def order(self, names: Sequence[str], now: float) -> Sequence[int]:
-        """The places of the deployments `names` in the order to ask them: as given, but the open ones last,
-        and of these first the one whose trial is nearest.
+        """The indexes of the deployments `names` in the order to ask them. Those without an open breaker keep
+        their order; the others come last, and of these the one whose trial is due first comes first.
         """
         if self.calm:
             return range(len(names))
@@ -116,7 +117,9 @@ class Breakers:
         return down.until
 
     def goes_down(self, provider: str, until: float, now: float) -> bool:
-        """A provider did not answer a check, which counts until then. Returns whether this is news."""
+        """Note that a provider did not answer a check; this is believed until `until`. Returns whether it is
+        news: the provider did not count as down before.
+        """
         before = self.down.get(provider)
         self.down[provider] = Down(until, now if before is None else before.since)
         return before is None
@@ -147,9 +150,8 @@ class Breakers:
         return state is not None and state.until > 0
 
     def overrules(self, provider: str, began: float) -> bool:
-        """A provider has answered an attempt that began at `began`. An attempt that began before the checks
-        failed says nothing against them. Returns whether the provider was thought to be down, and no longer
-        is.
+        """Note that a provider has answered an attempt that began at `began`. If the attempt began after the
+        first failed check, the provider counts as working again. Returns whether this has changed something.
         """
         down = self.down.get(provider)
         if down is None or began < down.since:
@@ -187,10 +189,12 @@ class Breakers:
         return True
 
     def checked(self, provider: str, now: float, until: float | None) -> bool:
-        """A provider was asked whether it answers at all. until: None = it did; else it did not, which counts
-        until then, or until one of its deployments answers. An answer ends the pauses of its deployments, so
-        that each is tried by the next request; but not twice, because then they fail though their provider
-        answers. Returns whether this is news.
+        """Note the result of a check, which asks a provider whether it answers at all. until: None = it has
+        answered; else it has not, and this is believed until then, or until one of its deployments answers.
+
+        An answer ends the pauses of the provider's deployments, so that the next request tries each of them.
+        A pause that follows such a trial is not ended by a check: the deployment fails although its provider
+        answers. Returns whether the result is news: before, the provider counted as down, or did not.
         """
         own = [state for name, state in self.states.items() if provider_of(name) == provider]
         if until is not None:

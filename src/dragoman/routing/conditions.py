@@ -18,10 +18,11 @@ from dragoman.dialects.facts import Capability
 class Traits(msgspec.Struct, frozen=True):
     """One request, as conditions see it.
 
-    operation: of the count of a prompt "chat". protocol: the client's. client: the name of its key, None = it
-    has none. headers: lower-case names. streamed: None = unknown, as only the prompt is counted. needs: the
-    capabilities that the request needs. is_over: whether the prompt has more tokens than a number, as a model
-    of this name counts them.
+    operation: "chat" also if only the tokens of a prompt are counted. protocol: the client's dialect. client:
+    the name of the client's key, None = it has no key. headers: lower-case names. streamed: None = unknown,
+    because only the prompt is counted. needs: returns the capabilities that the request needs. is_over:
+    returns whether the prompt has more tokens than a number; its arguments are this number, and the name of
+    the model that counts them.
     """
 
     operation: str
@@ -44,9 +45,10 @@ class Unmet(NamedTuple):
 class Conditions(msgspec.Struct, frozen=True):
     """The requests that a deployment is for: those for which all of this holds.
 
-    needs: by capability, whether the request needs it. stream: whether the answer is streamed. over, up_to:
-    tokens of the prompt. clients, tags, without: names and patterns. headers: by lower-case name, patterns of
-    the value. None or empty = not stated.
+    needs: for each capability, True = the request must need it, False = it must not. stream: whether the
+    answer must be streamed. over, up_to: the prompt must have more tokens, or at most so many. clients, tags:
+    names and patterns of which one must match. without: of which no tag may match. headers: by lower-case
+    name, patterns of the value. None or empty = there is no such condition.
     """
 
     operations: tuple[str, ...] = ()
@@ -68,7 +70,7 @@ class Conditions(msgspec.Struct, frozen=True):
         return next(self._of_request(traits, model), None) if unmet is None else unmet
 
     def _of_sender(self, traits: Traits) -> Iterator[Unmet]:
-        """What does not hold of who asks, and how."""
+        """The conditions on operation, protocol, client, tags and headers that do not hold."""
         if self.operations and traits.operation not in self.operations:
             yield Unmet("operations", _listed(self.operations))
         if self.protocols and traits.protocol not in self.protocols:
@@ -84,7 +86,7 @@ class Conditions(msgspec.Struct, frozen=True):
                 yield Unmet("headers", f"{{{name}: {', '.join(sorted(wanted.entries))}}}")
 
     def _of_request(self, traits: Traits, model: str) -> Iterator[Unmet]:
-        """What does not hold of what is asked."""
+        """The conditions on the stream, the needed capabilities and the prompt's length that do not hold."""
         if self.stream is not None and traits.streamed is (not self.stream):
             yield Unmet("stream", _word(self.stream))
         if self.needs:

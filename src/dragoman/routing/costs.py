@@ -26,8 +26,8 @@ class MaxCost(msgspec.Struct, frozen=True):
 
 
 class Offer(NamedTuple):
-    """A deployment, as its cost is compared. name: `provider/model`. price: None = unknown. weight: as of the
-    deployment.
+    """What is compared of a deployment. name: `provider/model`. price: None = unknown. weight: as in
+    `Deployment`.
     """
 
     name: str
@@ -43,8 +43,9 @@ class Tokens(NamedTuple):
 
 
 def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
-    """Who is called if nothing fails. Where several take turns, the dearest of them: each may be called
-    without a failure. offers: at least one.
+    """The deployment with whose cost the others are compared: who is called if nothing fails. If a policy
+    chooses among several, this is the dearest of those with a weight and a known price, as each of them may
+    be called without a failure; with `policy: cost` it is the cheapest. offers: at least one.
     """
     if spread is None:
         return offers[0]
@@ -78,7 +79,9 @@ def too_dear(bound: MaxCost, first: Offer, other: Offer, count: Callable[[], Tok
 
 
 def _within(price: Price, usual: Price, times: float) -> bool:
-    """Whether a request costs at most so many times as much, however many tokens it has."""
+    """Whether both prices, of input and of output, are at most `times` the usual ones, so that no count of
+    tokens can cost more.
+    """
     return price.input <= times * usual.input and price.output <= times * usual.output
 
 

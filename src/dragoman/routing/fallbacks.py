@@ -35,8 +35,8 @@ class Fallbacks(msgspec.Struct, Generic[R], frozen=True):
         return self.any if why == "any" else self.context if why == "context" else self.content
 
     def after(self, why: Why) -> Fallbacks[R]:
-        """The lists that are left when the first of the list `why` is asked. What follows a refusal is only
-        the rest of its own list, as the other routes would repeat the refusal.
+        """The lists that are left when the first route of the list `why` is used. After a refusal, only the
+        rest of its own list follows any further failure, because the other routes would repeat the refusal.
         """
         chosen, *rest = self.of(why)
         left = tuple(rest)

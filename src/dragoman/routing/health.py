@@ -32,7 +32,9 @@ _NOTHING_KNOWN: Final = Circumstances()
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """Whom a request asks. ready: one after another. resting: when (monotonic seconds) others may be."""
+    """Whom a request asks. ready: candidates to ask one after another. resting: candidates that may only be
+    asked later, each with the time (monotonic seconds).
+    """
 
     ready: Sequence[Candidate]
     resting: Sequence[tuple[float, Candidate]] = ()
@@ -47,14 +49,16 @@ class Asking(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(one.deployment.name for one in self._all))
 
     def keys(self, deployment: Deployment, count: int) -> Sequence[int]:
-        """The places of a deployment's keys, in order, and then the rest of all `count`."""
+        """The places of a deployment's keys in a new order: first as in this `Asking`, then the rest of all
+        `count` keys.
+        """
         asked = [one.account for one in self._all if one.deployment.name == deployment.name]
         return list(dict.fromkeys([*asked, *range(count)]))
 
 
 class Calling(NamedTuple):
-    """An attempt that runs. key: None = its provider has no pool. load: of its deployment, None = no policy
-    asks for it. began: monotonic seconds. streamed: whether it asks for a stream.
+    """An attempt that runs. key: None = its provider has no pool of keys. load: the load of its deployment,
+    None = no policy needs it. began: monotonic seconds. streamed: whether it asks for a stream.
     """
 
     deployment: Deployment
@@ -72,11 +76,11 @@ class Calling(NamedTuple):
 
 
 class Health:
-    """The memory of one process. pools: by provider; one made in code has none, and a single account.
-    disabled: the providers that an operator has said are not to be asked. calm: nothing is known against any
-    key or deployment, all are enabled, and no pool takes turns. Then each request asks the first key of its
-    first deployment, and as long as it is answered, nothing else need be called, unless its route has a
-    policy. memory: what policies remember. hedging: what hedged requests remember.
+    """The memory of one process. pools: by provider; an upstream made in code has none, and only one account.
+    disabled: the providers that an operator has disabled. calm: True = nothing is known against any key or
+    deployment, all are enabled, and no pool takes turns. Then a request may ask the first key of its first
+    deployment without a call of `order`, unless its route has a policy, and a good answer need not be noted.
+    memory: what policies remember. hedging: what hedged requests remember.
     """
 
     def __init__(self) -> None:
@@ -105,8 +109,8 @@ class Health:
             view.__dict__[name] = value
 
     def view(self) -> Health:
-        """The same memory for the requests of one configuration, which name a key by its place in a pool:
-        other pools of later configurations do not change it. All else is shared.
+        """This memory for the requests of one configuration. They name a key by its place in a pool, so the
+        view keeps its pools when a later configuration has others. All else is shared with this memory.
         """
         view = copy(self)
         view.pools = dict(self.pools)
@@ -158,12 +162,14 @@ class Health:
         self.settle(0.0)
 
     def shut(self, provider: str) -> bool:
-        """Whether a provider, or its first key, is disabled: what has no other key cannot be asked then."""
+        """Whether a provider, or its first key, is disabled. Who can use only the first key cannot ask the
+        provider then.
+        """
         pool = self.pools.get(provider)
         return provider in self.disabled or (pool is not None and pool.keys[0].disabled)
 
     def settle(self, now: float) -> None:
-        """Find out whether all is calm, as after other pools or settings."""
+        """Set `calm` anew, for example after the pools or settings have changed."""
         whole = self._whole  # of the latest configuration, also in a view
         pools = whole.pools
         # Who is disabled may have left the configuration, and is still disabled when it comes back.
@@ -279,9 +285,9 @@ class Health:
         return calling
 
     def answered(self, calling: Calling, first: float | None = None) -> Sequence[Event]:
-        """An attempt was answered. first: when a stream's first content came, or a whole answer (monotonic
-        seconds); None = that says nothing. Returns what the operator has to know: that its deployment, or its
-        provider, was thought to fail and answers again.
+        """Note that an attempt was answered. first: when the first content of a stream, or a whole answer,
+        came (monotonic seconds); None = the time is not measured. Returns events for the operator if the
+        deployment or its provider counted as failing and answers again.
         """
         calling.end()
         deployment, news = calling.deployment, list[Event]()

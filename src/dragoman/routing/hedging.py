@@ -45,7 +45,9 @@ class Times:
         self._sorted: list[float] = []
 
     def add(self, seconds: float) -> None:
-        """Add an answer. One that was given up counts with the seconds until then, as it took longer."""
+        """Add the seconds of an answer. A call that was given up is added with the seconds until then; an
+        answer would have taken longer.
+        """
         self._latest.append(seconds)
         insort(self._sorted, seconds)
         if len(self._latest) > WINDOW:
@@ -58,8 +60,8 @@ class Times:
 
 
 class Budget:
-    """How many second attempts the requests for one model may have now: a token bucket. The first one is
-    free, and each request adds its share to the rest.
+    """How many second attempts the requests for one model may make now: a token bucket. It begins with one;
+    each request adds its share, up to `SAVED`, and each second attempt takes one.
     """
 
     __slots__ = ("saved",)

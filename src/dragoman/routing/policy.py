@@ -45,8 +45,8 @@ class Circumstances(msgspec.Struct, frozen=True):
 
 class Memory:
     """What policies remember between requests, for one process. loads: by deployment (`provider/model`).
-    turns: by model. start: how many turns of each model this process skips, so that several workers do not
-    all begin with the same deployment.
+    turns: by model. start: how many turns this process skips at the beginning of each model, so that several
+    workers do not all begin with the same deployment.
     """
 
     def __init__(self) -> None:
@@ -92,19 +92,19 @@ Ordering: TypeAlias = Callable[[Sequence[Deployment], Choosing], Sequence[Deploy
 
 
 def ordered(deployments: Sequence[Deployment], _: Choosing) -> Sequence[Deployment]:
-    """As configured."""
+    """The deployments in the configured order."""
     return deployments
 
 
 def round_robin(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """Each in turn."""
+    """Each deployment in turn is the first."""
     names = [one.name for one in deployments]
     places = by_turns(names, [1.0] * len(names), choosing.memory.turns_of(choosing.model))
     return [deployments[place] for place in places]
 
 
 def weighted(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """Each as often as its weight says."""
+    """Each deployment is the first as often as its weight says."""
     names, weights = [one.name for one in deployments], [one.weight for one in deployments]
     places = by_turns(names, weights, choosing.memory.turns_of(choosing.model))
     return [deployments[place] for place in places]
@@ -129,8 +129,8 @@ def cost(deployments: Sequence[Deployment], _: Choosing) -> Sequence[Deployment]
 
 
 def affinity(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """The one that holds the prompt cache of such requests; a request that shares nothing goes to a random
-    one. Both by weight.
+    """First the deployment that probably holds the prompt cache of this request, by its digest. A request
+    without a digest gets a random order. Both orders respect the weights.
     """
     request = choosing.request
     digest = request.digest or request.uniform().hex().encode()

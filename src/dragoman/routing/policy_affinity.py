@@ -18,8 +18,8 @@ _DRAWS: Final = 2.0**64
 
 
 def by_affinity(digest: bytes, names: Sequence[str], weights: Sequence[float] | None = None) -> list[int]:
-    """The places of `names` in the order to ask for this digest. weights: the share of each of all digests,
-    more than 0; None = equal shares.
+    """The indexes of `names` in the order to ask for this digest. weights: of all digests, the share that
+    each name gets first, more than 0; None = equal shares.
 
     The number drawn is exponentially distributed with the weight as its rate; so each name is the first one
     exactly in proportion to its weight.

@@ -42,7 +42,9 @@ class Latency:
         self.at = now
 
     def exceed(self, took: float, now: float) -> None:
-        """Note that a request has run for so many seconds and was then given up: it may have taken longer."""
+        """Note that a request was given up after so many seconds. Its answer would have taken longer, so the
+        average rises to this number, but never falls.
+        """
         if took > self.read(now):
             self.value, self.at = took, now
 
@@ -68,8 +70,8 @@ class Load:
         return self.first if streamed else self.whole
 
     def cost(self, now: float, *, streamed: bool) -> float:
-        """How long a further request would take, in seconds, if each running one took as long. 0 = nothing
-        was measured and nothing runs.
+        """How long one more request would take, in seconds: the average times the requests that would then
+        run. If nothing was measured but something runs, it is a high number; if nothing runs either, 0.
         """
         expected = self.latency(streamed=streamed).read(now)
         if not expected and self.running:

@@ -14,9 +14,10 @@ T = TypeVar("T")
 
 
 class Rotated(msgspec.Struct, frozen=True):
-    """The state of a model that rotates. current, following: the deployments (`provider/model`) that are
-    first now and next. changes: when the next one becomes the first, in Unix seconds; None = not by time.
-    requests: after how many further requests it does, as this process counts; None = not by number.
+    """The state of a model that rotates. current: the deployment (`provider/model`) that is first now;
+    following: the next one. changes: when the next one becomes the first, in Unix seconds; None = this
+    depends on the number of requests. requests: after how many more requests it does, as this process counts;
+    None = this depends on the time.
     """
 
     model: str

@@ -28,8 +28,9 @@ class Turns:
 
 
 def by_turns(names: Sequence[str], weights: Sequence[float], turns: Turns) -> list[int]:
-    """Take a turn. Returns the places of `names` by their credit, most first; the first one has paid. names:
-    at least one; those that are left out keep their credit. weights: of each name, more than 0.
+    """Take a turn. Returns the indexes of `names` by their credit, the highest first; the first one has paid
+    for this turn. names: at least one; names that are missing this time keep their credit. weights: of each
+    name, more than 0.
     """
     if not turns.credit:
         for _ in range(turns.start):

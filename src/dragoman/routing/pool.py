@@ -1,11 +1,12 @@
 """Which of a provider's keys comes next: a pure state machine that remembers what became of each.
 
-A key rests for a model after 429, as most limits are a model's, and is not asked for it before that is over.
-A key of which an answer has said that a limit is used up, and when there is more, is spent until then. That
-is a forecast, not a refusal: another key is asked instead, but where there is no other, the spent one is.
-A key that the provider refuses (401), or whose money is gone (402, quota), is retired for ten minutes, and
-one that may not use a model (403) is barred from it for as long. These are asked only where nobody else can
-be; afterwards they are asked in their own place again, so that a key that works again is noticed.
+After 429 a key rests: it is not asked again for that model before the rest is over. Other models go on,
+because most limits are a model's. If an answer says that a limit is used up, and when there is more, the key
+is spent until then. That is a forecast, not a refusal: another key is asked instead, but where there is no
+other, the spent one is. A key that the provider refuses (401), or whose money is gone (402, quota), is
+retired for ten minutes. A key that may not use a model (403) is barred from that model for as long. Retired
+and barred keys are asked only where nobody else can be; afterwards they are asked in their own place again,
+so that a key that works again is noticed.
 
 Times are monotonic seconds that the caller gives, so that every policy is tested as a transcript.
 """
@@ -51,8 +52,8 @@ _MODELS: Final = 1_024
 
 class Key:
     """What is known of one key. id: the same as long as the key is, also over reloads. tail: its last
-    characters, for people. disabled: an operator has said that it is not to be asked. retired: why, None = it
-    is not, or its time is over. running: how many requests run with it.
+    characters, for people. disabled: an operator has disabled it. retired: why the provider has refused it;
+    None = it is not retired. running: how many requests run with it.
     """
 
     __slots__ = (
@@ -93,8 +94,8 @@ class Key:
         self.running -= 1
 
     def works(self, model: str, began: float = inf) -> None:
-        """The provider has accepted it for a model, in an attempt that began at `began`. If another answer
-        had said before that nothing was left, it was wrong.
+        """Note that the provider has accepted the key for a model, in an attempt that began at `began`. If an
+        answer had said before that time that nothing was left, this is forgotten.
         """
         self.retired = None
         self._barred.pop(model, None)
@@ -120,8 +121,8 @@ class Key:
         self._spent[model], self._told[model] = until, now
 
     def fails(self, model: str, outcome: Outcome, pause: float | None, now: float) -> bool:
-        """Learn from a failed request. pause: the seconds that the provider wants us to wait, None = not
-        stated; then it does not rest. Returns whether this has retired it.
+        """Learn from a failed request. pause: the seconds that the provider wants us to wait; None = it has
+        stated none, so the key does not rest. Returns whether this failure has retired the key.
         """
         if outcome is Outcome.KEY_PERMANENT:
             before, self.retired = self.retired, outcome.value
@@ -134,7 +135,9 @@ class Key:
         return False
 
     def comes_last(self, model: str, now: float) -> bool:
-        """Whether it is asked for a model only if nobody else can be."""
+        """Whether the key is asked for a model only if nobody else can be: it is retired, or barred from the
+        model.
+        """
         return (self.retired is not None and self._until > now) or self._barred.get(model, now) > now
 
     def rests_until(self, model: str, now: float) -> float | None:
@@ -176,7 +179,9 @@ class Key:
         )
 
     def unblemished(self, now: float) -> bool:
-        """Whether nothing is known against it, and it may be asked. Forgets what is over."""
+        """Whether nothing is known against the key for any model, and no operator has disabled it. Forgets
+        what is over.
+        """
         if self._rests:
             self._rests = {model: until for model, until in self._rests.items() if until > now}
         if self._spent:
@@ -197,7 +202,7 @@ class Key:
             yield "retired", ""
 
     def until(self, fact: Fact, model: str) -> float:
-        """Until when (monotonic seconds) a fact is known against it; 0 = it is not."""
+        """Until when (monotonic seconds) a fact holds for the key and this model; 0 = it does not hold."""
         if fact == "retired":
             return self._until if self.retired is not None else 0.0
         return self._known(fact).get(model, 0.0)
@@ -206,8 +211,8 @@ class Key:
         return self._rests if fact == "rests" else self._spent if fact == "spent" else self._barred
 
     def hear(self, fact: Fact, model: str, until: float, why: str, at: float = 0.0) -> None:
-        """Take over a fact from another process, which found it at `at`, as `until` tells it. why: of a
-        retirement.
+        """Take over a fact that another process has found at the time `at`. until: as `until` returns it, 0 =
+        the fact no longer holds. why: the reason, if the key is retired.
         """
         if fact == "retired":
             self.retired, self._until = (why, until) if until else (None, 0.0)
@@ -250,10 +255,10 @@ def _note(known: dict[str, float], model: str, until: float) -> None:
 
 
 class Order(msgspec.Struct, frozen=True):
-    """The keys of a provider for one request, by place. ready: to be asked one after another. resting: when
-    (monotonic seconds) the others may be asked, soonest first. refused: to be asked if nobody else can be, of
-    any provider; the longest unasked first. spent: to be asked after those that are ready, the one that has
-    more again soonest first.
+    """The keys of a provider for one request, by their index. ready: to be asked one after another. resting:
+    the keys that may be asked only later, each with the time (monotonic seconds), the soonest first. refused:
+    to be asked if no key of any provider can be; the longest unasked first. spent: to be asked after those
+    that are ready; first the key that will have more again soonest.
     """
 
     ready: Sequence[int] = ()
@@ -271,8 +276,8 @@ class Pool:
         self._turn = -1
 
     def calm(self, now: float) -> bool:
-        """Whether the first key comes first, whatever is asked: nothing is known against any. Forgets the
-        rests that are over.
+        """Whether every request may simply ask the first key: the keys do not take turns, and nothing is
+        known against any of them. Forgets what is over.
         """
         if self.choice != "health_aware" and len(self.keys) > 1:
             return False
@@ -291,8 +296,8 @@ class Pool:
         )
 
     def order(self, model: str, now: float, places: Sequence[int] | None = None) -> Order:
-        """The keys to ask for a model, best first, without those that are disabled. places: of all keys, best
-        first; None = the choice of this pool says it.
+        """The keys to ask for a model, without those that are disabled. places: the indexes of all keys, best
+        first; None = the pool's own `choice` decides this order.
         """
         keys = self.keys
         ready: list[int] = []
@@ -322,7 +327,7 @@ class Pool:
         )
 
     def _places(self) -> Sequence[int]:
-        """All places in the order of the choice."""
+        """The indexes of all keys, in the order that the pool's `choice` gives."""
         count = len(self.keys)
         if self.choice == "health_aware":
             return range(count)
@@ -333,8 +338,9 @@ class Pool:
         return places
 
     def renewed(self, keys: Sequence[Key], choice: Choice) -> Pool:
-        """The pool with these keys. What is known of one with the same id stays; running requests go on with
-        this pool, in which they know the keys' places.
+        """A copy of the pool with these keys and this choice. A key that has the same id as one of this pool
+        keeps all that is known of it. Running requests go on with this pool, because they know its keys by
+        their index.
         """
         pool = copy(self)
         pool.exchange(keys)

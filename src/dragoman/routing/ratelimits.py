@@ -62,8 +62,8 @@ class Quota(msgspec.Struct, frozen=True):
 
     @property
     def share(self) -> float | None:
-        """The part of the limit that is left, 0 to 1; None = unknown. A limit of 0 is none: an account that
-        has no limit of this kind may state it so.
+        """The part of the limit that is left, 0 to 1; None = unknown. A limit of 0 counts as unknown: a
+        provider may state it for an account that has no limit of this kind.
         """
         if self.remaining is None or self.limit == 0:
             return None
@@ -122,9 +122,10 @@ def spent(headers: Mapping[str, str], now: float) -> float | None:
 def rest(headers: Mapping[str, str], now: float) -> float | None:
     """For how many seconds a key that was refused with 429 is to rest; None = the headers do not say.
 
-    `retry-after-ms` and `retry-after` (seconds or a date) count first, then the latest reset of what is used
-    up. If nothing is, a limit of which hardly anything is left counts, as a request may need more than that;
-    but for a minute at most, because it may be another limit that was reached.
+    `retry-after-ms` and `retry-after` (seconds or a date) count first. Without them, the key rests until the
+    latest reset of the limits that are used up. If none is used up, a limit of which hardly anything is left
+    may be the reason, as a request may need more than that: the key rests until its reset, but for a minute
+    at most, because another limit may have been reached.
     """
     stated = {name.lower(): value for name, value in headers.items()}
     if (pause := _number(stated.get("retry-after-ms"))) is not None:

@@ -26,8 +26,9 @@ _FORECAST: Final = "its latest answer said that nothing is left, so it is asked 
 
 
 class Weighed(msgspec.Struct, frozen=True):
-    """One candidate. key_tail: the last characters of its key, None = no key. seconds: how long the state
-    lasts, None = unknown, or it does not end by itself. why: further words.
+    """What was known of one candidate. key_tail: the last characters of its key, None = no key. seconds: how
+    long the state still lasts, None = unknown, or it does not end by itself. why: the reason for the state,
+    None = none is needed.
     """
 
     deployment: str
@@ -63,7 +64,7 @@ def _resting(health: Health, candidate: Candidate, seconds: float) -> Weighed:
 
 
 def _standing(health: Health, candidate: Candidate, now: float) -> Weighed:
-    """A candidate that does not rest."""
+    """What is known of a candidate that is not resting after a 429."""
     deployment, tail = candidate.deployment, _tail(health, candidate)
     pool = health.pools.get(deployment.provider)
     key = None if pool is None else pool.keys[candidate.account]

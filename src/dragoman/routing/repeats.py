@@ -1,5 +1,5 @@
-"""Which events are written to the log: a deployment that fails and recovers all the time is not told each
-time. Pure, told the time.
+"""Which events are written to the log. A deployment that fails and recovers again and again does not get a
+line each time. Pure: the caller gives the time.
 """
 
 from __future__ import annotations

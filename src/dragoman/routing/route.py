@@ -70,13 +70,15 @@ class Model(msgspec.Struct, frozen=True):
 
     uses: "provider/model" in order of preference. facts: the operator's statements about the model. timers:
     None = the provider's. headers, body: merged over the provider's. defaults: request fields of the chat
-    dialect. windows: for each of `uses`, the tokens that replace `facts.context`; None or missing = none do.
-    supports: for each of `uses`, the facts that replace `facts`; None or missing = none do. strict,
-    check_output: None = as in `Demands`. api: the protocol to use if the provider has it, None =
-    `apis.choose` decides. fallbacks: the names of other models. switch_after: as of `Deployment`.
-    spread: None = the first of `uses` is always asked first. weights, prices: for each of `uses`; missing = 1
-    and unknown. gates: before those of the provider, as for `Deployment`. conditions: for each of `uses`;
-    None or missing = it is for all requests. max_cost: None = no bound. hedge, continues: as of `Route`.
+    dialect. strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it,
+    None = `apis.choose` decides. fallbacks: the names of other models. switch_after: as in `Deployment`.
+    spread: None = the first of `uses` is always asked first. gates: the names of the model's limits; a call
+    needs a place at them and at those of the provider. max_cost: None = no bound. hedge, continues: as in
+    `Route`.
+
+    These have one value for each of `uses`. windows: tokens, in place of `facts.context`; supports: in place
+    of `facts`; None or missing = nothing is replaced. weights, prices: missing = 1 and unknown. conditions:
+    None or missing = the deployment is for all requests.
     """
 
     name: str
@@ -192,17 +194,16 @@ class Route(msgspec.Struct, frozen=True):
     system_prompt, opening: a system message and further messages; both are put before the client's messages
     unless these open with a system message. strict, check_output: as in `Demands`. api: the operator's choice
     of protocol, None = `apis.choose` decides. created: when the name was created, Unix seconds. fallbacks:
-    routes without fallbacks of their own. If the `asked` of one is "", its answers show this route's name. Of
-    a fallback count the deployments, the protocol, `spread` and `asked`: the request has been filled in
-    before. spread: who is asked first, None = always the first deployment. max_cost: what others than the
-    first choice may cost, None = no bound; that of a fallback does not count. hedge: when a second deployment
-    is asked beside the first one, None = never. continues: another deployment goes on with a stream that
-    breaks off.
+    routes without fallbacks of their own. Only their deployments, `api`, `spread` and `asked` are used,
+    because the request was filled in before; if `asked` is "", answers show the name of this route. spread:
+    who is asked first, None = always the first deployment. max_cost: what others than the first choice may
+    cost, None = no bound. hedge: when a second deployment is asked beside the first one, None = never.
+    continues: True = another deployment goes on with a stream that breaks off.
 
-    These follow from the others. first: who is called first. plain: neither `spread` nor `hedge` is stated,
-    so that while all is calm, `first` is called, and nothing is remembered. simple: neither `hedge` nor
-    `continues` is stated, so that attempts follow one another. selects: some deployment may drop
-    out, or answers are checked. fills: a request may be changed. alternates: there is another deployment to
+    These follow from the others. first: who is called first. plain: True = neither `spread` nor `hedge` is
+    stated; while all is calm, `first` is called, and nothing is remembered. simple: True = neither `hedge` nor
+    `continues` is stated, so that attempts follow one another. selects: some deployment may drop out, or
+    answers are checked. fills: a request may be changed. alternates: there is another deployment to
     ask.
     """
 

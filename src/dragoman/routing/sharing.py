@@ -1,10 +1,11 @@
 """What the workers of one gateway tell each other of keys and deployments, as a pure state machine.
 
-Every fact has a register: of a key that it rests, is spent or is barred for a model, or is refused; of a
-deployment that its breaker is open; of a provider that it did not answer a check. A mark is what a process
-has found a register to be, and when. The latest mark of a register is in force wherever it has come from. So
-marks may be lost, doubled or come in another order: processes that have got the same latest marks know the
-same. A rest that is over needs no mark, because all processes have the same monotonic clock.
+What one worker can learn is one of these facts: a key rests, is spent or is barred for a model; a key is
+refused; the breaker of a deployment is open; a provider did not answer a check. Each fact about one key,
+deployment or provider is a register. A mark is a message that says what a worker has found a register to be,
+and when. The latest mark of a register is in force, whoever has made it. So marks may be lost, doubled or
+come in another order: processes that have got the same latest marks know the same. A rest that is over needs
+no mark, because all processes have the same monotonic clock.
 
 Times are monotonic seconds that the caller gives.
 """
@@ -30,10 +31,10 @@ _OVER: Final = 600.0
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """What a register was found to be. who: the id of a key, a deployment's name, or a provider's. model: of
-    a fact that a key has for one model, else "". at: when it was found. until: until when it is known against
-    `who`, 0 = it is not. pause: the latest pause of an open breaker, in seconds. why: the reason why a key is
-    refused.
+    """What a register was found to be. kind: which fact. who: the id of a key, or the name of a deployment or
+    a provider. model: the model for which a key has the fact, else "". at: when it was found. until: when the
+    fact ends to hold, 0 = it does not hold. pause: the latest pause of an open breaker, in seconds. why: the
+    reason why a key is refused.
     """
 
     kind: Kind
@@ -65,8 +66,9 @@ class Sharing:
         self._marks: dict[Register, Mark] = {}
 
     def learnt(self, calling: Calling | None, now: float) -> list[Mark]:
-        """The marks of what this process has just learnt, for the other processes. calling: whose key and
-        deployment it has learnt of; None = possibly of all, as after `revive`.
+        """What this process has just learnt, as marks for the other processes. calling: the attempt from
+        which it has learnt; only its key and deployment are looked at. None = all may have changed, as after
+        `revive`.
         """
         found: list[Mark] = []
         registers = self._all() if calling is None else _touched(calling)
@@ -83,8 +85,8 @@ class Sharing:
         return found
 
     def state(self, now: float, lately: float = inf) -> list[Mark]:
-        """All marks that matter, for a process that knows nothing yet. lately: without those that are over
-        and older than so many seconds, for processes that may have missed some.
+        """All marks that matter, for a process that knows nothing yet. lately: marks that are over are
+        included only if they are at most so many seconds old, for processes that may have missed them.
         """
         self._forget(now)
         return [mark for mark in self._marks.values() if mark.until > now or now - mark.at <= lately]
@@ -153,7 +155,9 @@ class Sharing:
 
 
 def _in_force(mark: Mark, now: float) -> _Found:
-    """What a mark says now. A rest that is over is none; an open breaker still waits for its trial."""
+    """What a mark means now. If its time is over, the fact no longer holds; but an open breaker stays open
+    until its trial.
+    """
     if mark.until <= now and mark.kind != "open":
         return _NOTHING
     return mark.until, mark.pause, mark.why

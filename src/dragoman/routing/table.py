@@ -228,7 +228,7 @@ class Table:
                 self._aliases[alias.name] = route
 
     def _add_fallbacks(self, stated: Mapping[str, Fallbacks[str]], problems: list[Problem]) -> None:
-        """Give the routes of these names the routes of their fallbacks. stated: the names, by name."""
+        """Add fallbacks to the routes in the table. stated: by model name, the names of its fallbacks."""
         found = {
             owner: Fallbacks(
                 *(self._others(owner, listed, problems) for listed in msgspec.structs.astuple(names))
@@ -320,7 +320,7 @@ _FOR_EACH_USE = ("windows", "supports", "weights", "prices", "conditions")
 
 
 class _Patterned:
-    """A model whose name is a pattern. fallbacks: of its routes."""
+    """A model whose name is a pattern (`team/*`). fallbacks: those of every route that it makes."""
 
     def __init__(
         self, model: Model, providers: Mapping[str, Provider], general: Demands, problems: list[Problem]

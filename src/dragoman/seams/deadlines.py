@@ -110,14 +110,16 @@ class Deadlines:
         return deadline
 
     def enter(self, deadline: Deadline) -> None:
-        """Look at a deadline again that was lifted."""
+        """Put a deadline that was lifted back into the table."""
         deadline.listed = True
         self.entries[deadline] = None
         if not self._ticking:
             self._tick()
 
     def _tick(self) -> None:
-        """Check the table after `TICK`, and again until it is empty. Only if it does not tick yet."""
+        """Check the table after `TICK` seconds, and so on until it is empty. Call it only if this does not
+        run yet.
+        """
         self._ticking = True
         self._loop.call_later(TICK, self._look)
 

@@ -26,8 +26,8 @@ class KeeperState(msgspec.Struct, frozen=True):
 
 
 class Peers:
-    """A process without others: it is its own keeper. keeps: whether this process is the keeper. alone:
-    whether there are no other processes.
+    """The other processes of a gateway. This class is for a process without others: it is its own keeper.
+    keeps: whether this process is the keeper. alone: whether there are no other processes.
     """
 
     keeps: bool = True
@@ -56,8 +56,9 @@ class Peers:
         """Send a message to all other workers, soon. The keeper receives it, too, if it has a receiver."""
 
     async def ask(self, subject: str, value: Any = None) -> list[Any]:
-        """The answers of all other workers, and of the keeper, that answer in time, in no order. Who has no
-        receiver for the subject, or fails, gives none. Without a keeper nobody answers.
+        """Ask all other workers and the keeper. Returns the answers that come in time, in no order. A process
+        without a receiver for the subject, or whose receiver fails, gives no answer. If there is no keeper,
+        nobody answers.
         """
         return []
 

@@ -65,8 +65,8 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
 class App:
-    """One gateway as an ASGI application. door: by which way its clients come in. admin: the gateway's
-    administration, shared by all its doors; None = a new one.
+    """One gateway as an ASGI application. door: the way by which this application's clients come in. admin:
+    the gateway's administration, which all its doors share; None = a new one.
     """
 
     def __init__(self, gateway: Core, door: Door = "public", admin: AdminApi | None = None) -> None:
@@ -232,8 +232,8 @@ class App:
     def _handled_again(
         self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
     ) -> Awaitable[None] | None:
-        """Run the handler of a request whose head was handled before, with a small body of JSON that came in
-        with it. None = there is more to be looked at.
+        """Run the handler of a request whose head is known from an earlier one, and whose small JSON body
+        came in together with the head. None = the request is of another kind: handle it in the usual way.
         """
         head, body = arrival.head, arrival.link.body
         if head.again is None or body is None or len(body) > self._small:
@@ -363,11 +363,11 @@ class App:
             arrival.link.watch(arrival.receive)
 
     async def _body(self, arrival: Arrival, exchange: Exchange, share: Share) -> tuple[bytes, int]:
-        """The whole body of a request, decompressed, and its weight, 0 = to be measured when it is decoded.
-        Raises RequestFailed and ClientGone.
+        """The whole body of a request, decompressed, and its weight, which says how much work its decoding is
+        (`wire.json.Measured`; 0 = small, not measured). Raises RequestFailed and ClientGone.
 
-        share: is charged with the memory of the body, unless it is small and came in with its head, and with
-        that of the JSON values that will be decoded from it if they are measured here.
+        share: is charged with the memory of the body, unless it is small and came in with its head; and if it
+        is measured here, also with that of the JSON values that will be decoded from it.
         """
         whole = arrival.link.body
         if whole is not None and len(whole) <= self._small and arrival.head.plain:
@@ -472,9 +472,9 @@ class App:
         return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, head: Head, query: Mapping[str, str], exchange: Exchange) -> Caller:
-        """The caller: ANYONE at a public endpoint, else who has the request's client key, or may do without
-        one; its name is noted in `exchange`. Raises RequestFailed: no valid key, a foreign Host, a key that
-        may not use this endpoint, or too many gateways passed.
+        """The caller: ANYONE at a public endpoint; else the owner of the request's client key, or the caller
+        who may do without a key. The name is noted in `exchange`. Raises RequestFailed for an invalid key, a
+        foreign Host, a key that may not use this endpoint, or too many gateways passed.
         """
         endpoint, headers, keys = head.endpoint, head.headers, self._gateway.client_keys
         if self.door == "socket":
@@ -502,8 +502,8 @@ class App:
         return found
 
     def _keyless(self, head: Head, endpoint: Endpoint) -> Caller | None:
-        """The caller of a request without a key at one of the `keyless_faces`; None = it needs a key: it
-        is from another machine, a foreign page, a Unix socket, or in HTTP/1.0, as from a proxy (nginx).
+        """The caller of a request without a key at one of the `keyless_faces`. None = it needs a key: it
+        comes from another machine, a foreign page, a Unix socket, or in HTTP/1.0, as from a proxy (nginx).
         """
         if head.key is not None or not head.peer or head.version == "1.0":
             return None
@@ -530,7 +530,7 @@ class App:
 
 
 def _may_wait(head: Head) -> bool:
-    """Whether a request is refused while there are too many: not what tells or changes how the gateway is."""
+    """Whether this request is refused while too many run: all POST requests are, except administration."""
     endpoint = head.endpoint
     return head.method == "POST" and (endpoint is None or endpoint.scope != "admin")
 
@@ -548,7 +548,7 @@ def _barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
 
 
 def _operator(head: Head, exchange: Exchange) -> Caller:
-    """The caller on the Unix socket; its name, which tells the user, is noted in `exchange`."""
+    """The caller on the Unix socket. Its name, which is that of the user, is noted in `exchange`."""
     exchange.client = head.peer[0] if head.peer else "operator"
     return Caller(exchange.client, scopes=_OF_OPERATORS)
 
@@ -560,7 +560,7 @@ def _note_body(exchange: Exchange, body: bytes) -> None:
 
 
 def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:
-    """Join `parts`, and empty this list. Returns the body, measured as with `max_values`."""
+    """Join `parts`, and empty this list to free memory. Returns the body, and what `measured` says of it."""
     body = b"".join(parts)
     parts.clear()
     return body, measured(body, max_values)
@@ -580,9 +580,9 @@ _OF_HTTP: Final = frozenset({408, 412, 414, 426, 431})
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """One request as it comes in. headers: of this very request, which may differ from those of its head in
-    content-length. receive: gives the body, as ASGI's. foreign: the server does not tell `link` by itself
-    that the client has disconnected.
+    """One request as it comes in. headers: those of this very request; its `head` may be shared with earlier
+    requests whose content-length was another. receive: gives the body, as ASGI's. foreign: another server
+    than our own runs the application, and does not tell `link` that the client has disconnected.
     """
 
     head: Head
@@ -595,9 +595,9 @@ class Arrival(msgspec.Struct, frozen=True):
 def _sends_form(headers: HeaderMap, takes: Bodies, origins: Origins) -> bool:
     """Whether the body is a form; False = it is JSON. Raises RequestFailed (415) for other content types.
 
-    Types that browsers send without a preflight request count as JSON only without an Origin header, because
-    then no web page sent them (decision 5). If `takes` is "any", all other types do, too, except from pages
-    that `origins` refuses.
+    A type that browsers send without a preflight request counts as JSON only without an Origin header,
+    because then no web page sent it (decision 5). If `takes` is "any", every type counts as JSON, unless it
+    comes from a page that `origins` refuses.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""

@@ -55,23 +55,23 @@ class AsgiChannel:
 
     @property
     def lost(self) -> bool:
-        """See `Channel`."""
+        """Whether the client has disconnected; False if there is no link."""
         return self._link is not None and self._link.lost
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """See `Channel`."""
+        """Write a whole answer (see `Channel`)."""
         await self.begin(status, headers)
         await self.end(body)
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """See `Channel`."""
+        """Write the head of an answer (see `Channel`)."""
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         self.begun = True
 
     async def write(self, data: bytes) -> None:
-        """See `Channel`."""
+        """Write a piece of the body (see `Channel`)."""
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes) -> None:
-        """See `Channel`."""
+        """Write the last piece of the body (see `Channel`)."""
         await self._send({"type": "http.response.body", "body": data})

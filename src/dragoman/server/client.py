@@ -95,7 +95,9 @@ class HttpClient(msgspec.Struct, eq=False):
             self._pulse = _Pulse(self._ping, self.streaming.heartbeat)
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Send a stream's status and headers, unless a ping has. Their first may be another content type."""
+        """Send a stream's status and headers, unless a ping has sent them already. The first of `headers` may
+        be a content type, which then replaces that of the stream.
+        """
         if self.channel.begun:
             return
         pulse = self._pulse

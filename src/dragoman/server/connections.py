@@ -43,7 +43,9 @@ class Served(Protocol):
     peer: Peer
 
     def idle_since(self) -> float | None:
-        """When (`SYSTEM.monotonic`) it began to wait for its client; None = a request runs, or just began."""
+        """When this connection began to wait for its client, on the clock `SYSTEM.monotonic`; None = a
+        request runs, or has just begun to come in.
+        """
 
     def look(self, now: float) -> None:
         """End the connection if the client has kept it waiting for too long. Called at each check."""

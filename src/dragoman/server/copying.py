@@ -25,32 +25,32 @@ class Copying:
 
     @property
     def begun(self) -> bool:
-        """See `Channel`."""
+        """Whether a head has been written (see `Channel`)."""
         return self._channel.begun
 
     @property
     def lost(self) -> bool:
-        """See `Channel`."""
+        """Whether the client has disconnected (see `Channel`)."""
         return self._channel.lost
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """See `Channel`."""
+        """Write a whole answer, and copy its body (see `Channel`)."""
         self._look(headers)
         self._copy(body)
         return self._channel.whole(status, headers, body)
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
-        """See `Channel`."""
+        """Write the head of an answer (see `Channel`)."""
         self._look(headers)
         return self._channel.begin(status, headers)
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        """See `Channel`."""
+        """Write a piece of the body, and copy it (see `Channel`)."""
         self._copy(data)
         return self._channel.write(data)
 
     def end(self, data: bytes) -> Awaitable[None] | None:
-        """See `Channel`."""
+        """Write the last piece of the body, and copy it (see `Channel`)."""
         self._copy(data)
         return self._channel.end(data)
 

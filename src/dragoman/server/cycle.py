@@ -59,9 +59,9 @@ class Wire(Protocol):
 
 
 class _Form(NamedTuple):
-    """A head with certain header names, as a format that takes the status line, the values and more lines.
-    length: the place of the header content-length, None = there is none. connection: the places of the
-    headers connection.
+    """A prepared head for certain header names: a format (`lines`) into which the status line, the headers'
+    values and further lines are put. length: the index of the header content-length among the headers, None =
+    there is none. connection: the indices of all headers `connection`.
     """
 
     lines: bytes
@@ -74,10 +74,11 @@ _forms: dict[tuple[bytes, ...], _Form] = {}
 
 
 class Cycle(Link):
-    """One request and its answer: the handler's Link, and a Channel. wire: the connection. head, headers: of
-    the request. began: see `Link`. keep_alive: the connection may take another request. expects: the client
-    sends the body when it is told to (`Expect: 100-continue`). complete: the body has come in. begun, ended:
-    the answer's head, its last piece were written.
+    """One request on a connection, and its answer: it is the Link and the Channel of the request's handler.
+    wire: the connection. head, headers: of the request. began: see `Link`. keep_alive: the connection may
+    take another request afterwards. expects: the client waits for our consent before it sends the body
+    (`Expect: 100-continue`). complete: the whole body has come in. begun: the head of the answer was written.
+    ended: its last piece was written.
     """
 
     __slots__ = (
@@ -128,7 +129,9 @@ class Cycle(Link):
             self._wake()
 
     async def receive(self) -> Message:
-        """ASGI's `receive`: the next piece of the body, after its end the disconnect."""
+        """ASGI's `receive`: returns the next piece of the body. Once the body has ended, it waits for the
+        client's disconnect, or for the end of the answer, and returns that as a disconnect.
+        """
         if self.expects and not self._wire.transport.is_closing():
             self._wire.transport.write(_CONTINUE)
         self.expects = False
@@ -162,7 +165,9 @@ class Cycle(Link):
     # --- The answer ------------------------------------------------------------------------------------
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """See `Channel`. Raises RuntimeError for a name that is none, or a wrong length."""
+        """Write a whole answer (see `Channel`). Raises RuntimeError for an invalid header name, or a body of
+        another length than stated.
+        """
         if self.lost:
             return None
         if self._wire.blocked is not None:
@@ -176,7 +181,9 @@ class Cycle(Link):
         return None
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
-        """See `Channel`. The head is written with the first piece, or at the end of the loop's turn."""
+        """Take the head of an answer (see `Channel`). It is written with the first piece of the body, or else
+        before the event loop waits again.
+        """
         if self.lost:
             return None
         if self._wire.blocked is not None:
@@ -186,7 +193,7 @@ class Cycle(Link):
         return None
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        """See `Channel`."""
+        """Write a piece of the body (see `Channel`)."""
         if self.lost or not data:
             return None
         wire = self._wire
@@ -204,7 +211,7 @@ class Cycle(Link):
         return None
 
     def end(self, data: bytes) -> Awaitable[None] | None:
-        """See `Channel`."""
+        """Write the last piece of the body (see `Channel`)."""
         if self.lost:
             return None
         if self._wire.blocked is not None:
@@ -213,13 +220,15 @@ class Cycle(Link):
         return None
 
     async def _later(self, write: Callable[..., Awaitable[None] | None], *what: Any) -> None:
-        """Write when the client has read enough, unless it has gone before."""
+        """Call `write(*what)` when the client has read enough of what was written before. If the client
+        disconnects meanwhile, the call does nothing.
+        """
         while (blocked := self._wire.blocked) is not None and not self.lost:
             await asyncio.shield(blocked)
         write(*what)
 
     def _begun(self, status: int, headers: Headers) -> bytes:
-        """The bytes of the head."""
+        """Begin the answer, and return the bytes of its head."""
         if self.begun:
             raise RuntimeError("the answer has begun")
         sent = (*self._wire.state.default_headers, *headers)
@@ -287,7 +296,9 @@ class Cycle(Link):
             self._wire.transport.write(held)
 
     def close(self) -> None:
-        """See `Link`. An answer that the handler has not completed is cut off; if it has begun none, 500."""
+        """The handler has ended (see `Link`). If its answer is incomplete, it is cut off; if it has begun
+        none, the client gets an error (500).
+        """
         if self.task is not None:
             self._wire.state.tasks.discard(self.task)
         Link.close(self)

@@ -34,14 +34,16 @@ _CREDENTIALS: Final = struct.Struct("3i")
 
 
 class Opened(NamedTuple):
-    """A door with its listening socket. path: of a Unix socket, None = it is none."""
+    """A door with its listening socket. path: the file of a Unix socket, None = the socket is a TCP port."""
 
     door: Door
     listener: socket.socket
     path: Path | None = None
 
     def remove(self) -> None:
-        """Close the socket, and delete its file. Nobody can connect any more once all workers have ended."""
+        """Close the socket here, and delete its file if it is a Unix socket. Workers, which have the socket
+        too, go on to accept connections by it; nobody can connect any more when all of them have ended.
+        """
         self.listener.close()
         if self.path is not None:
             with contextlib.suppress(OSError):
@@ -49,9 +51,9 @@ class Opened(NamedTuple):
 
 
 def listen_locally(path: Path) -> socket.socket:
-    """A listening Unix socket that only the user of this process can open. Its file replaces one on which
-    nobody listens any more. Raises OSError: EADDRINUSE if somebody does; the path is too long (about 100
-    characters are possible), or cannot be written.
+    """A listening Unix socket that only the user of this process can open. An old file at `path` is replaced
+    if nobody listens on it. Raises OSError if somebody listens on it (EADDRINUSE), if the path is too long
+    (about 100 characters are possible), or if the file cannot be written.
     """
     if path.exists() and _answers(path):
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
@@ -109,7 +111,9 @@ class Doors:
         return kind(app, app.connections, config=self._config, server_state=self._state, app_state={})
 
     def tick(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Set the headers of all answers, which have the date."""
+        """Set the headers that each answer begins with. The server calls this every second, as the date is
+        among them.
+        """
         self._state.default_headers = headers
 
     def close(self) -> None:
@@ -121,7 +125,9 @@ class Doors:
 
 
 class _LocalProtocol(HttpProtocol):
-    """A connection on the Unix socket: its client is told by the user who runs it."""
+    """A connection on the Unix socket. Its client is identified by the user of this machine who runs the
+    program at the other end.
+    """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

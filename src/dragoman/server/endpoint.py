@@ -22,13 +22,13 @@ from dragoman.wire.multipart import Form
 class HttpRequest(msgspec.Struct, frozen=True):
     """A client's HTTP request as a handler gets it, after the check of its key.
 
-    body: b"" if it is a form, is read by the handler, or is not wanted. params: the values of the path's
-    placeholders, by name. query: the last value of each field of the query string; search: that string
-    itself. form: the fields of a form, which the end of the exchange frees; None = the body is no form.
-    parts: the body piece by piece, for a handler that takes "parts". room: is charged with the memory that
-    the request takes. reading: the weight of the body for steps that do not read its texts
-    (`wire.json.Measured`); 0 = not measured yet. wishes: those that were read from the same headers, by the
-    protocol.
+    body: b"" if the body is a form, if the handler reads it from `parts`, or if the handler wants none.
+    params: the values of the path's placeholders, by name. query: the last value of each field of the query
+    string; search: that string itself. form: the fields of a form, which the end of the exchange frees; None
+    = the body is no form. parts: the body piece by piece, for a handler that takes "parts". room: is charged
+    with the memory that the request takes. reading: the weight of the body for steps that do not read its
+    texts (`wire.json.Measured`); 0 = not measured yet. wishes: what the headers ask of the engine, as far as
+    it has been read already, by the name of the protocol.
     """
 
     body: bytes

@@ -48,9 +48,12 @@ _SLASHES: Final = re.compile("//+")
 
 
 def _endpoints(gateway: Core, door: Door, admin: AdminApi) -> Iterator[Endpoint]:
-    """Yield the endpoints behind a door: all, but what needs the scope `admin` only where there is no other
-    door for it; behind the doors for that, nothing else but health. The last counts for a path and method; if
-    it has a placeholder, the first.
+    """Yield the endpoints of one door. The public door has all endpoints; those that need the scope `admin`
+    are missing there if `server.admin_port` gives them a port of their own. Every other door has only those,
+    and the health paths.
+
+    The order matters to `PathTable`: if two endpoints have the same path and method, the later one counts; if
+    two paths with placeholders match, the first.
     """
     apart = gateway.config.server.admin_port is not None
     health = HealthApi(gateway, door)

@@ -19,8 +19,8 @@ from dragoman.wire.headers import HeaderMap
 
 
 class Again(NamedTuple):
-    """What is found for a head of which everything is known: its body is plain JSON, and its caller remains
-    admitted while `keys` are those of the gateway.
+    """What was found for a head, so that a later request with the same head needs no further look: the body
+    is plain JSON, and the caller is admitted as long as `keys` are still the gateway's keys.
     """
 
     keys: ClientKeys

@@ -41,7 +41,9 @@ class HealthApi:
         await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
     def _tells(self, request: HttpRequest) -> bool:
-        """Whether the client gets the details: it may know them, and they have no port of their own."""
+        """Whether this client gets the details: its key (or the Unix socket) permits it, and it does not ask
+        at the public port while administration has a port of its own.
+        """
         if self._door == "public" and self._gateway.config.server.admin_port is not None:
             return False
         if self._door == "socket":

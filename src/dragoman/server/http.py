@@ -132,7 +132,7 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def eof_received(self) -> None:
-        """The client sends nothing more: the connection ends."""
+        """The client has closed its side: the connection ends, also while a request runs."""
 
     def data_received(self, data: bytes) -> None:
         if self._rest and not (data := self._take_rest(data)):
@@ -150,8 +150,9 @@ class HttpProtocol(asyncio.Protocol):
             self._known = repeatable(data, self._cycles[0])
 
     def _repeats(self, known: Repeatable, data: bytes) -> bool:
-        """Take a request whose head is that of the one before, but for the length of the body. False = it is
-        another one, or more than one, and nothing was done.
+        """Take a request whose head repeats the head of the request before it; only the length of the body
+        may differ. data: the bytes of one read. False = `data` begins with another head, or holds more than
+        one request; then nothing was done.
         """
         head, before, after, digits = known
         if not data.startswith(before):
@@ -182,7 +183,7 @@ class HttpProtocol(asyncio.Protocol):
         return True
 
     def _take_rest(self, data: bytes) -> bytes:
-        """Take the part of a body whose request was recognised by its head, and return what follows it."""
+        """Take the missing part of the body of a repeated request. Returns the bytes after the body."""
         if self._ignores_input:
             return b""
         body, follows = (data, b"") if len(data) <= self._rest else (data[: self._rest], data[self._rest :])
@@ -274,7 +275,7 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def idle_since(self) -> float | None:
-        """When it began to wait for its client; None = a request runs, or its body grew just now."""
+        """When this began to wait for its client; None = a request runs, or a part of its body just came."""
         if self._held_since is not None:
             return self._held_since
         if not self._cycles:
@@ -527,7 +528,9 @@ class HttpProtocol(asyncio.Protocol):
         return len(self._url) <= self._max_url and len(self._headers) <= self._max_headers
 
     def _too_large(self) -> ir.Fault:
-        """The error for the limit that the bytes which come in now exceed."""
+        """The error for bytes that the parser refuses or that exceed a limit. It names the limit of the part
+        of the request (URL, headers, trailers) that is coming in.
+        """
         if not self._in_head:
             if self._complete:
                 return refusals.INVALID  # too many empty lines between two requests
@@ -542,9 +545,10 @@ class HttpProtocol(asyncio.Protocol):
     # --- Refusals ----------------------------------------------------------------------------------------
 
     def refuse(self, fault: ir.Fault) -> None:
-        """Answer the request that is being read with an error, and end the connection. If earlier requests
-        are unanswered, only these are answered; none is if the refused one's head is complete. An answer to
-        it that has begun is cut off.
+        """Answer the request that is coming in with an error, and end the connection. If earlier requests are
+        still unanswered, they are answered instead, and this request gets no answer; but if this request's
+        body is what is wrong, the connection is cut, and nothing more is answered. If the answer to this
+        request has begun, it is cut off.
         """
         if self._ignores_input or self.transport.is_closing():
             return
@@ -586,8 +590,8 @@ class HttpProtocol(asyncio.Protocol):
     # --- WebSockets --------------------------------------------------------------------------------------
 
     def _is_socket(self) -> bool:
-        """Whether the request asks for a WebSocket and may have one: earlier answers would be mixed with its
-        frames.
+        """Whether the request asks for a WebSocket and may have one. It may not while an earlier request is
+        unanswered, because that answer would be mixed with the WebSocket's frames.
         """
         if self._cycles:
             return False

@@ -13,7 +13,7 @@ _LONGEST: Final = 200
 
 def described(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
     """The client's own address as a proxy states it (x-forwarded-for), and its program (user-agent); None =
-    not stated. Both are cut.
+    not stated. Long values are cut to `_LONGEST` characters.
     """
     forwarded, agent = headers.get("x-forwarded-for"), headers.get("user-agent")
     return forwarded and forwarded[:_LONGEST], agent and agent[:_LONGEST]

@@ -19,8 +19,9 @@ from dragoman.server.parent import Parent
 
 
 def keep(gateway: Core, orders: socket.socket, ready: Callable[[], None]) -> None:
-    """Run the keeper until its parent orders a stop or has gone, or until SIGTERM. gateway: with `peers` that
-    connect it with the workers. ready: called once, when it is at work.
+    """Run the keeper until its parent orders a stop or has ended, or until SIGTERM. gateway: has `peers` that
+    connect it with the workers. orders: the socket to the parent. ready: called once, when the keeper is at
+    work.
     """
     asyncio.run(_Keeping(gateway, orders).run(ready))
 
@@ -42,6 +43,7 @@ class _Keeping:
             await self._gateway.start()
             gc.collect()
             gc.freeze()  # the objects that exist now stay: the garbage collector need not look through them
+            gc.set_threshold(10_000, 20, 20)  # a start sets one that is far too large for what follows
             loop.add_reader(self._orders, self._obey)
             ready()
             await self._stopped.wait()
@@ -50,7 +52,9 @@ class _Keeping:
             await self._gateway.close()
 
     def _obey(self) -> None:
-        """Read what the parent says. Each order is one to stop, and so is the parent's end."""
+        """Read what the parent has sent. Each order, whichever it is, stops the keeper; so does the end of
+        the parent.
+        """
         said = self._orders.recv(65_536)
         for one in self._read.feed(said):
             if isinstance(one, bytes):

@@ -33,7 +33,9 @@ _AT_ONCE: Final = 64
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """The two ends of a new line. Only Linux tells an end that no process has the other one any more."""
+    """The two ends of a new line. On Linux an end notices when no process has the other end open any more; on
+    other systems it does not.
+    """
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET if _LINUX else socket.SOCK_DGRAM)
 
 

@@ -23,7 +23,9 @@ OwnList = MessagesApi | GenerateContentApi
 
 
 class ModelsApi:
-    """The model list of one gateway. own: protocols with their own form of it. passing: deletes models."""
+    """The model list of one gateway. own: the handlers of the protocols that have another form of the list;
+    others get OpenAI's form. passing: sends the deletion of a model to its provider.
+    """
 
     def __init__(self, gateway: Core, own: Sequence[OwnList], passing: PassThroughApi) -> None:
         self._gateway = gateway
@@ -62,7 +64,10 @@ class ModelsApi:
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed: 404, 405, or as `delete_model`."""
+        """Delete a fine-tuned model at its provider. Raises RequestFailed: 405 if the client's protocol
+        cannot delete models, 404 for a model that the caller may not use, and what
+        `PassThroughApi.delete_model` raises.
+        """
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."
             raise RequestFailed(ir.Fault("method_not_allowed", text, "method_not_allowed"))

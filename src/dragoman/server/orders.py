@@ -43,7 +43,9 @@ class Orders:
         self._left = b""
 
     def feed(self, data: bytes) -> Iterator[bytes | Message]:
-        """Yield each order and each message that has come in whole. data: b"" adds nothing."""
+        """Add `data`, bytes in the order in which they came, and yield each order and each message that is
+        complete now. An incomplete message waits for the next call.
+        """
         self._left += data
         while self._left:
             if not self._left.startswith(_BEGINS):

@@ -31,10 +31,11 @@ _LOCAL = re.compile(
 
 
 class Origins:
-    """Decides by their origin which web pages may call the gateway.
+    """Decides by its origin (`"https://example.com"`) whether a web page may call the gateway.
 
-    allowed: these origins, "*" among them = all; None = all if clients need keys (`keyed`), else this
-    machine's, and those of apps, which have another scheme than http.
+    allowed: only pages of these origins may; "*" among them = all pages. None = if clients need keys
+    (`keyed`), all pages; if not, only pages of this machine and of apps (their origin has another scheme than
+    http).
     """
 
     def __init__(self, allowed: Collection[str] | None, *, keyed: bool) -> None:
@@ -51,7 +52,9 @@ class Origins:
         return origin is None or self._any or self._allows(origin)
 
     def headers(self, origin: str | None) -> Headers:
-        """The CORS headers of an answer to a page of this origin, if refused only Vary; () for None."""
+        """The CORS headers of an answer to a page of this origin; a refused page gets only `Vary`. () for
+        None, as no page asks then.
+        """
         if origin is None:
             return ()
         if self._any:

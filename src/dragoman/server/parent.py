@@ -25,7 +25,9 @@ _CHANGED: Final = Problem("", "has changed while the workers were reading it; lo
 
 
 class Parent:
-    """The parent of this worker. line: the socket to it. reloads: those of this worker's gateway."""
+    """The parent process, as a worker deals with it. line: the worker's socket to the parent. reloads: those
+    of this worker's gateway.
+    """
 
     def __init__(self, line: socket.socket, reloads: Reloads) -> None:
         self._line = line
@@ -54,7 +56,7 @@ class Parent:
             del self._asked[mark]
 
     def give_up(self) -> None:
-        """The gateway stops: who asks gets no answer any more."""
+        """The gateway stops: each waiting `ask` returns at once, and says that there was no answer."""
         self._ended = True
         for answer in self._asked.values():
             if not answer.done():
@@ -90,7 +92,9 @@ class Parent:
                 await self._drop()
 
     async def _prepare(self, mark: str) -> Message:
-        """Prepare the configuration with this hash. Returns what the parent has to know besides."""
+        """Load and prepare the configuration, whose hash has to be `mark`. Returns the answer to the parent:
+        {} if this has worked, else {"problems": [...]}.
+        """
         try:
             await self._drop()
             self._prepared = await self._reloads.prepare()

@@ -85,7 +85,9 @@ class PassThroughApi:
                             yield Endpoint(template, dialect, handlers, shared=shared)
 
     async def delete_model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Delete a fine-tuned model at its provider. Raises RequestFailed as `_pass`; 403, 404 for others."""
+        """Delete a fine-tuned model at its provider. Raises RequestFailed: 404 for an unknown model, 403 for
+        a model that is not fine-tuned, and what `_pass` raises.
+        """
         name = request.params["model"]
         exchange.asked = name
         first, _, rest = name.partition("/")
@@ -109,9 +111,11 @@ class PassThroughApi:
         path: str,
         face: Dialect,
     ) -> None:
-        """Pass a request for a resource through, and its answer back; record it in `exchange`. face: the
-        client's protocol if its headers tell none. Raises RequestFailed: the errors of `_passage`, 404 for an
-        invalid id, the provider's, a bad body of the client; ClientGone if that breaks off.
+        """Pass a request for a resource through to its provider, and the answer back; record this in
+        `exchange`. face: the client's protocol, unless the headers of the request show another one. Raises
+        RequestFailed: the errors of `_passage`, 404 for an invalid id, the provider's error, the error of a
+        body that the client sends wrongly. Raises ClientGone if the client disconnects while it sends the
+        body.
         """
         told = (one for one, where in faces() if resource in one.resources and where.serves(request.headers))
         passage = self._passage(resource, request, _form(next(told, face)))
@@ -162,7 +166,9 @@ class PassThroughApi:
         exchange.phase = "done"
 
     def _connected(self, exchange: Exchange) -> Callable[[], None]:
-        """Returns what notes that the request is about to be sent to the provider."""
+        """A function to be called when the request is about to be sent to the provider: it notes the time in
+        `exchange`, and counts the request in the metrics.
+        """
 
         def connected() -> None:
             exchange.connected(self._gateway.seams.monotonic)
@@ -204,12 +210,16 @@ class PassThroughApi:
 
 
 def _form(dialect: Dialect) -> str:
-    """Whose form a dialect's resources have: its own if headers show its clients, else OpenAI's."""
+    """The name of the protocol in whose form the resources of a dialect are: the dialect itself, if clients
+    show it by headers; else OpenAI's.
+    """
     return dialect.name if dialect.face is not None and dialect.face.client_headers else DEFAULT.name
 
 
 class _Body:
-    """A client's body on its way. flow: None = none is taken. failure: why it broke off, None = not."""
+    """A client's body on its way to the provider. flow: the bytes to send; None = the endpoint takes no body.
+    failure: the error by which the client's sending broke off; None = it did not.
+    """
 
     def __init__(self, request: HttpRequest) -> None:
         self.failure: Exception | None = None

@@ -33,8 +33,8 @@ _NOTHING: Final = msgspec.Raw(b"null")
 
 
 class _Letter(msgspec.Struct, frozen=True, array_like=True):
-    """A message as it is sent. kind: "nobody" = the one that was asked has no answer. asker: who asks, as the
-    number of a worker; 0 = the keeper. number: of the question, which its answers have, too.
+    """A message as it is sent. kind: "nobody" = the process that was asked has no answer. asker: the number
+    of the worker that asks, 0 = the keeper. number: of the question; the answers to it have the same number.
     """
 
     kind: Literal["tell", "hand", "ask", "answer", "nobody"]
@@ -45,7 +45,9 @@ class _Letter(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _number(value: Any) -> float:
-    """The plain number of a setting: msgspec does not encode subclasses of numbers, such as a duration."""
+    """A number that msgspec can encode. The encoder calls this for values of subclasses of int and float,
+    such as a Duration. Raises TypeError for any other value.
+    """
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):

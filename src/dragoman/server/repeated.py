@@ -1,9 +1,8 @@
 """Recognises the head of a request that its client has sent before on the same connection (decision 30).
 
-Only a head that came in in one read, alone or before the beginning of its body, is remembered: the empty line
-that ends it is the first one of the read, and its body is all that follows. So there are no empty lines
-around it, and the length that stands in it is the one that the parser has used, as it takes no length beside
-chunks.
+A head is remembered only if one read brought all of it, and nothing after it but the beginning of its body.
+So the first empty line of the read is the end of the head, and all that follows is body. The head's
+content-length is then the length that the parser has used: it refuses a length beside chunks.
 """
 
 from __future__ import annotations

@@ -32,16 +32,19 @@ Asker: TypeAlias = tuple[int, Any]
 
 
 def brief(problems: Sequence[Problem]) -> list[Sequence[Any]]:
-    """Problems in the form of a message; the last of very many are left out, and long ones are cut."""
+    """The problems as lists that a message can hold. If there are very many, only the first ones are taken;
+    long texts are cut.
+    """
     return [list(one._replace(message=one.message[:_LONGEST])) for one in problems[:_MOST]]
 
 
 class Rounds:
-    """The reloads of one parent.
+    """The reloads of one parent process, one after another (each is a round).
 
-    loaded: the configuration in use; a worker that is forked has it. mark: its hash. send: sends a message to
-    the worker with this number. running: the numbers of the workers that run. told: called with the outcome
-    of each round that brings news. lost: ends a worker that does not follow. name: for people.
+    loaded: the configuration in use, which a newly forked worker has as well. mark: its hash. send: sends a
+    message to the worker with this number. running: returns the numbers of the workers that run. told: is
+    called with the outcome of each round, except for quiet ones without news. lost: ends the worker with this
+    number, because it does not follow. name: makes a worker's name for messages from its number.
     """
 
     def __init__(
@@ -78,8 +81,8 @@ class Rounds:
         self._again = self._quiet = False
 
     def begin(self, now: float, asker: Asker | None = None, *, quiet: bool = False) -> None:
-        """Begin a round, or have one follow that which runs. asker: who is to be told its outcome. quiet: an
-        outcome without news is not told.
+        """Begin a round; if one runs already, another follows it. asker: who is to be told the outcome, None
+        = nobody. quiet: the outcome is told only if it brings news.
         """
         if self.phase != "rest":
             self._again = True
@@ -116,14 +119,18 @@ class Rounds:
             self._answered(number, now)
 
     def gone(self, number: int, now: float) -> None:
-        """A worker has ended. The one in its place will have what is decided."""
+        """The worker with this number has ended: nothing more is expected from it. The process that replaces
+        it has the configuration that is decided then.
+        """
         self._asking = [asker for asker in self._asking if asker[0] != number]
         self._next = [asker for asker in self._next if asker[0] != number]
         if number in self._waiting:
             self._answered(number, now)
 
     def tick(self, now: float) -> None:
-        """End the half of a round whose time is over."""
+        """If the workers' time for this half of the round is over, end the half. Workers that have not
+        prepared the configuration make the round fail; workers that have not begun to use it are ended.
+        """
         if now < self.due:
             return
         late = sorted(self._waiting)
@@ -147,7 +154,9 @@ class Rounds:
             self._over(now)
 
     def _ask_all(self, what: Literal["prepare", "use"], now: float) -> None:
-        """Begin a half of the round."""
+        """Begin one half of the round: send all workers the message to prepare, or to use, the
+        configuration.
+        """
         self.phase = "preparing" if what == "prepare" else "using"
         self.due = now + LIMIT
         self._waiting = set(self._running())
@@ -157,7 +166,9 @@ class Rounds:
             self._answered(0, now)
 
     def _refuse(self, problems: Iterable[Problem], now: float) -> None:
-        """Have all workers go on with the configuration that they use."""
+        """End the round: all workers go on with the configuration that they use, and the problems are
+        told.
+        """
         self._outcome = Outcome(hash=self._mark, problems=tuple(problems))
         shown = brief(self._outcome.problems)
         for number in sorted(self._running()):

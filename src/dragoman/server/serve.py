@@ -130,7 +130,9 @@ class _Server(uvicorn.Server):
         spawn(self._gateway.reload(), "reloading")
 
     def _leave(self, delay: float) -> None:
-        """Close the port after `delay` seconds, and stop after running requests; at once if `force_exit`."""
+        """Close the port after `delay` seconds; the server stops when the running requests have ended. With
+        `force_exit` both happen at once.
+        """
         if self.force_exit:
             self._gateway.hurry()
             self._close()

@@ -18,9 +18,9 @@ from dragoman.server.link import Link, Say, Send
 class SocketClient:
     """Sends the answer of one exchange to its client.
 
-    say: writes messages. link: is dropped if the client has gone. kind: the JSON members that mark an error
-    in the client's protocol, as `"type":"error",`. prefix: the JSON members with which every message begins,
-    as `"stream_id":"a",`; both b"" = none.
+    say: writes messages. link: is told when the client has disconnected. kind: the JSON members that mark a
+    message as an error in the client's protocol, such as `"type":"error",`. prefix: the JSON members with
+    which every message begins, such as `"stream_id":"a",`. b"" for either = there are none.
     """
 
     __slots__ = ("_exchange", "_kind", "_link", "_prefix", "_say", "begun")

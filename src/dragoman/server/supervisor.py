@@ -51,7 +51,9 @@ _GRACE = 10.0
 
 
 class NotStarted(DragomanError):
-    """A worker failed before it answered requests, and before all did; it has logged why."""
+    """A worker ended before it answered requests, while not all workers had started; the worker has logged
+    why.
+    """
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,13 @@ def _report(orders: socket.socket, message: bytes) -> None:
 
 @dataclass
 class _Place:
-    """One of the places for child processes: its running process, or when the next one starts (`due`).
+    """A place for one child process. It holds the running process, or the time when the next one starts
+    (`due`).
 
-    name: for the log. number: its slot of the board. live: the whole life of its process, which gets its
-    socket to the parent. pid: 0 = no process runs. line: the parent's end of the socket pair, None = closed.
-    said: what the process has sent of its first message; orders: cuts the later ones. pause: seconds that the
+    name: for the log. number: the slot of the shared board in which the process counts. live: the whole life
+    of the process, which is called with its socket to the parent. pid: 0 = no process runs. line: the
+    parent's end of the socket pair, None = closed. said: what has come in of the first message, by which the
+    process reports that it is ready; orders: reads the messages after that. pause: for how many seconds the
     latest start was put off. began, due: monotonic seconds.
     """
 
@@ -122,8 +126,8 @@ class _Place:
             send(self.line, what)  # it may have just died, or hang and no longer read orders
 
     def hear(self, line: socket.socket) -> list[Message]:
-        """Read more of what the process says, and note if it reports that it is ready. Returns the messages
-        after that.
+        """Read what the process has sent, and note if it reports that it is ready. Returns the messages that
+        follow this report.
         """
         try:
             heard = line.recv(65_536)
@@ -267,7 +271,9 @@ class _Parent:
                 self._rounds.heard(place.number, message, SYSTEM.monotonic())
 
     def _reload(self) -> None:
-        """Do what is due of a reload, and look whether one is wanted."""
+        """Let the running reload go on, if its time is over. Begin a new one if the configuration's files
+        have changed.
+        """
         rounds, watch, now = self._rounds, self._watch, SYSTEM.monotonic()
         if rounds is None or watch is None or self._stopping:
             return
@@ -291,8 +297,9 @@ class _Parent:
             os.kill(place.pid, signal.SIGKILL)
 
     def _startable(self) -> Sequence[_Place]:
-        """The places that may start a process: only the first until its worker answered or all did; none
-        while it is not decided which configuration they begin with.
+        """The places in which a process may start now. At first only the first place: the others follow when
+        its worker answers requests. No place while it is not decided which configuration new processes begin
+        with.
         """
         if self._rounds is not None and self._rounds.phase == "preparing":
             return ()
@@ -399,7 +406,9 @@ class _Parent:
         self._rest(place, f"{place.name} (process {pid}) has ended {_how(code)}")
 
     def _rest(self, place: _Place, why: str) -> None:
-        """Set when the place's next process starts: later each time while they end young. why: to log."""
+        """Set when the place's next process starts: at once, or after a pause that is longer each time, as
+        long as the processes there end soon after their start. why: for the log.
+        """
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG
         place.pause = min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX) if young else 0.0
@@ -458,4 +467,6 @@ def _noted_signals() -> Generator[socket.socket]:
 
 
 def _note(number: int, frame: FrameType | None) -> None:
-    """Do nothing: Python writes only signals that have a Python handler to the socket."""
+    """Do nothing. It is the handler of the signals: Python writes the number of a signal to the socket only
+    if the signal has a Python handler.
+    """

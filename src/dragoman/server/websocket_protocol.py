@@ -115,7 +115,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._all_connections.bodies.free(self._unanswered.popleft())
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The next event: a message, noted as unanswered, or the end, if memory lacks. Goes on parsing."""
+        """The next event: a message of the client, which is noted as unanswered; or the WebSocket's end, also
+        if no memory is left for the message. Then go on to parse what has come in.
+        """
         event = await super().receive()
         if event["type"] == "websocket.receive":
             text = event.get("text") or ""
@@ -152,7 +154,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._read()
 
     def idle_since(self) -> float | None:
-        """When the wait for a message began (monotonic seconds); None = there is none for `_BRIEFLY` yet."""
+        """When the WebSocket began to wait for the client's next message (monotonic seconds); None = it does
+        not wait, or only since less than `_BRIEFLY` seconds.
+        """
         since = None if self._link is None else self._link.idle_since
         return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 

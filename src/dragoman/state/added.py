@@ -1,7 +1,8 @@
-"""What operators have added to the configuration while the gateway ran, and the protocol of who keeps it.
+"""What operators have added to the configuration while the gateway ran, and the interface of the store that
+keeps it.
 
-Each change gets the next number, the version. Whoever knows the version of what it uses sees by one number
-whether anything has changed since.
+Each change gets the next number, the version. A process that remembers the version of the entries in use
+needs to compare only this number to see whether anything has changed since.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class AddedEntry(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> tuple[AddedKind, str]:
-        """Where the entry stands in the configuration."""
+        """The part of the configuration and the name in it, which together identify the entry: `("models",
+        "fast")`.
+        """
         return self.kind, self.name
 
 
@@ -51,6 +54,7 @@ class Additions(Protocol):
         """All entries."""
 
     async def change(self, entry: AddedEntry, *, removed: bool = False) -> bool:
-        """Write an entry in place of the one before, or remove it. Returns False, and changes nothing, unless
-        `entry.version` is the next number: then somebody else has made a change in between.
+        """Write an entry, which replaces an older one of the same name; or, if `removed`, remove it. Returns
+        False, and changes nothing, unless `entry.version` is the number after the latest change: otherwise
+        somebody else has made a change in between.
         """

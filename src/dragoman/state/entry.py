@@ -12,11 +12,12 @@ from dragoman.state.marks import Marks, Scope, client_calls, has_random_id, is_c
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One block of an answer as it is kept: blocks of the kinds "thinking" and "native" whole, of others only
-    their digest and their seal, if any.
+    """One block of an answer as the vault keeps it. Blocks of the kinds "thinking" and "native" are kept
+    whole; of other blocks only their digest and their seal, if they have one.
 
-    size: the number of characters of a text. native: a block in JSON of the answer's own protocol. bare: the
-    digest of a call without its id, for clients that drop ids; b"" = the block is no call.
+    digest: of the block's content. size: the number of characters of a text. native: a block of the
+    provider's own tools, in JSON of the answer's own protocol. bare: the digest of a call without its id, for
+    clients that drop ids; b"" = the block is no call.
     """
 
     kind: Literal["thinking", "text", "call", "media", "native"]
@@ -39,8 +40,9 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """An entry's content: the model that answered (`scope`), the answer's blocks in order, and the digest of
-    the conversation before the answer, which makes two entries with equal pieces differ.
+    """The content of an entry of the vault, for one answer. scope: the model that answered. pieces: the
+    answer's blocks, in order. before: the digest of the conversation before the answer; by it two entries
+    with equal pieces differ.
     """
 
     scope: Scope
@@ -82,7 +84,8 @@ def entry(
     unsealed: bool = False,
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> tuple[list[bytes], bytes] | None:
-    """The keys and packed content of the vault's entry for an answer; None = nothing or only thinking.
+    """The keys and the packed content of the vault's entry for an answer. None = no entry is needed, because
+    the client can send back everything, or the answer is only thinking.
 
     blocks: the answer, as the client sees it. before: the digest of the conversation before the answer.
     scope: the model that answered. unsealed: True = thinking without a seal is kept too. native: writes a
@@ -129,7 +132,9 @@ def _bare(call: ir.ToolCall) -> ir.ToolCall:
 
 
 def is_provided(block: ir.Block) -> bool:
-    """Whether the block is a call or result of a tool that the provider runs, or of the class Native."""
+    """Whether the block is a call or a result of a tool that the provider itself runs, or a block of the
+    class `ir.Native`.
+    """
     if isinstance(block, ir.ToolCall | ir.ToolResult):
         return block.by == "provider"
     return isinstance(block, ir.Native)

@@ -15,10 +15,10 @@ import msgspec
 class StoredExchange(msgspec.Struct, frozen=True):
     """One finished exchange.
 
-    id: the gateway's, which is unique. request_id: the client's, or made from `id`. created: when it began.
-    client, model, status, end, error (a code): as in its trace, None = it has none. called: the deployments
-    of its attempts (`provider/model`). attempts, losses: their numbers. line: its line in a list, as JSON.
-    trace: its trace, as JSON, in any compression.
+    id: the gateway's own, which is unique. request_id: the client's, or made from `id`. created: when the
+    exchange began. client, model, status, end, error (a code): as in its trace; None = the trace has none.
+    called: the deployments that its attempts called (`provider/model`). attempts, losses: how many it had.
+    line: its entry in a list of exchanges, as JSON. trace: its whole trace, as JSON, perhaps compressed.
     """
 
     id: str
@@ -37,12 +37,13 @@ class StoredExchange(msgspec.Struct, frozen=True):
 
 
 class Search(msgspec.Struct, frozen=True):
-    """Which exchanges are wanted; each field that is not None has to match.
+    """Which exchanges are wanted: those that match every field that is set (not None or False).
 
-    client, model, error: equal. deployment, provider: of one of the attempts. status: the least and the
-    greatest. end: the beginning of the end. since, until: when it began. losses, failover, failed: True = it
-    has some. q: the beginning of the id, or a part of the request's id. before: the place in the list, as
-    `created` and `id`, after which the wanted ones come.
+    client, model, error: must be equal. deployment, provider: one of the attempts called it. status: the
+    smallest and the largest one. end: a text with which the exchange's `end` begins. since, until: bounds of
+    the time when it began, Unix seconds. losses, failover, failed: True = only exchanges that have some. q:
+    the beginning of the id, or a part of the request's id. before: the last exchange (`created`, `id`) of the
+    previous page; the wanted ones come after it in the list.
     """
 
     client: str | None = None
@@ -65,8 +66,8 @@ class Exchanges(Protocol):
     """Keeps finished exchanges until they are too old or too many."""
 
     async def keep(self, exchanges: Sequence[StoredExchange]) -> int:
-        """Store exchanges, and return how many were stored. One with an id that is known changes nothing; one
-        that is larger than the whole store is left out. Raises StoreFailed.
+        """Store exchanges, and return how many of them are stored now. An exchange whose id is stored already
+        stays as it is, and counts. One that is too large for the store is left out. Raises StoreFailed.
         """
 
     async def find(self, id_: str) -> bytes | None:
@@ -78,7 +79,9 @@ class Exchanges(Protocol):
         """The lines of at most `limit` of the wanted exchanges, the latest first. Raises StoreFailed."""
 
     async def sweep(self, now: float) -> None:
-        """Delete what is too old or too much at `now`. Raises StoreFailed."""
+        """At the time `now`, delete the exchanges that are too old, and further ones while all together are
+        too large. Raises StoreFailed.
+        """
 
     async def close(self) -> None:
         """Close the store for good."""

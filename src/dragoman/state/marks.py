@@ -1,6 +1,7 @@
 """Makes the keys of vault entries, and digests of blocks and conversations, for one tenant.
 
-They are made with the vault's secret and the tenant's name, so that no tenant finds an entry of another.
+Keys and digests are made with the vault's secret and the tenant's name, so no tenant finds an entry of
+another.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _from_json = msgspec.json.Decoder().decode
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True):
-    """The one model of one provider that can read a seal."""
+    """The model of a provider that made a seal. Only this model at this provider can read the seal."""
 
     provider: str
     model: str
@@ -75,9 +76,9 @@ class Marks:
         return digest if has_random_id(call) else self.digest("called", before, digest)
 
     def call_keys(self, calls: Iterable[ir.ToolCall], digests: Iterable[bytes], before: bytes) -> list[bytes]:
-        """The vault keys of an answer's calls; the parameters are as for `call_key`. A call without an id has
-        a key only if it is the first: the order of such calls tells which result belongs to which, so an
-        answer in another order must not be found.
+        """The vault keys of an answer's calls; the parameters are as for `call_key`. Of the calls without an
+        id only the first call of the answer gets a key: the order of such calls tells which result belongs to
+        which call, so an answer whose calls come in another order must not be found.
         """
         return [
             self.call_key(before, call, digest)
@@ -90,7 +91,9 @@ class Marks:
         return [self.digest("id", call.id) for call in calls if call.id is not None and has_random_id(call)]
 
     def scope_key(self, key: bytes, scope: Scope) -> bytes:
-        """The vault key of one model's entry among entries of several models with the same `key`."""
+        """The vault key by which the entry of one model (`scope`) is found, if several models have entries
+        under `key`.
+        """
         return self.digest("scope", scope.provider, scope.model, key)
 
     def text_key(self, before: bytes, text: str) -> bytes:

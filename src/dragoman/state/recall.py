@@ -43,8 +43,9 @@ replace = msgspec.structs.replace
 class Question(msgspec.Struct, frozen=True):
     """The vault keys to look up for one assistant message.
 
-    index: of the message in the request. keys: the first of them with an entry decides. hints: keys that are
-    used if none of `keys` has an entry: the client has then changed the message.
+    index: the position of the message in the request. keys: the first of them that has an entry decides.
+    hints: further keys, for the case that none of `keys` has an entry; an entry under one of them shows that
+    the client has changed the message.
     """
 
     index: int
@@ -53,7 +54,9 @@ class Question(msgspec.Struct, frozen=True):
 
     @property
     def shared(self) -> bool:
-        """Whether one of `keys` may lead to the entry of another model that answered the same."""
+        """Whether one of `keys` does not depend on a random id. Such a key may lead to the entry of another
+        model that has given the same answer.
+        """
         return len(self.hints) < len(self.keys)
 
 
@@ -95,9 +98,9 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
 class Recalled(msgspec.Struct, frozen=True):
     """The result of `recall`: a request with the blocks that were put back.
 
-    messages: the indices of the messages that changed. losses: path and reason for each answer in the history
-    that stays incomplete. wanted: keys that `found` should have too, because an entry of another scope was
-    found and this scope may have an entry of its own.
+    messages: the indices of the messages that changed. losses: (path, reason) of each answer in the history
+    that stays incomplete. wanted: further keys to look up, after which `recall` is to be called again: under
+    the first keys another model's entry was found, and this model may have an entry of its own.
     """
 
     request: ir.Request
@@ -158,8 +161,9 @@ def recall(
 
 
 def _said_before(messages: Sequence[ir.Message], index: int, entry: Remembered) -> Sequence[int]:
-    """The indices of the messages directly before `index` that hold only texts and thinking of the same
-    answer. The Responses protocol has a message for each text and each thought.
+    """The indices of the messages directly before `index` that belong to the same answer, because they hold
+    only texts and thinking of this answer. The Responses protocol has a message for each text and each
+    thought.
     """
     first = index
     while first and messages[first - 1].role == "assistant" and entry.says(messages[first - 1].blocks):

@@ -17,7 +17,8 @@ replace = msgspec.structs.replace
 
 class Remembered:
     """One entry of the vault while its blocks are put back. where: the path of the first message for which
-    the entry was found. used: the indices of the pieces that are done: put back, or not to be put back.
+    the entry was found. used: the indices of the pieces that need no more work: they were put back, or must
+    not be.
     """
 
     def __init__(self, kept: Kept, where: str, marks: Marks) -> None:
@@ -38,8 +39,9 @@ class Remembered:
         return any(piece.matters and place not in self.used for place, piece in enumerate(self.kept.pieces))
 
     def says(self, blocks: Sequence[ir.Block]) -> bool:
-        """Whether the blocks are only texts and thinking, and one of them belongs to this answer, or all are
-        thinking without a seal, and the entry has thinking.
+        """Whether these blocks are a part of this answer. They must all be texts or thinking, and at least
+        one of them must be found in the entry. If all are thinking without a seal, it is enough that the
+        entry has thinking.
         """
         if not all(isinstance(block, ir.Text | ir.Thinking) for block in blocks):
             return False
@@ -50,11 +52,12 @@ class Remembered:
         return kept and bool(blocks) and len(unsigned) == len(blocks)
 
     def put_back(self, blocks: Sequence[ir.Block], later: frozenset[ir.Sealed]) -> tuple[ir.Block, ...]:
-        """A message's blocks in the order of the answer, with the answer's thinking and seals. The pieces
-        that are put back are added to `used`. The blocks are returned unchanged if calls without ids would
-        change places: their order tells which result belongs to which call.
+        """The blocks of one message of the client, in the order of the answer, together with the answer's
+        thinking and seals. The pieces that are put back are added to `used`. The blocks are returned
+        unchanged if calls without ids would change places: their order tells which result belongs to which
+        call.
 
-        later: the seals of the thinking that the client sends in later messages of the answer.
+        later: the seals of the thinking that the client sends in later messages of the same answer.
         """
         used, sent = set(self.used), tuple(blocks)
         blocks = self._without_copies(blocks)
@@ -85,9 +88,10 @@ class Remembered:
         return sent
 
     def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
-        """The blocks without thinking that has no seal: the kept thinking replaces it. But if no kept
-        thinking has a seal, or the client's has one that is not kept, all blocks are returned, and the kept
-        thinking is added to `used`.
+        """The blocks without the client's copies of thinking that have lost their seals; the kept thinking
+        will replace them. In two cases all blocks are returned, and the kept thinking is added to `used`, as
+        it must not be put back: no kept thinking has a seal, or the client sends thinking with a seal that is
+        not kept.
         """
         own = [block for block in blocks if isinstance(block, ir.Thinking)]
         if not own:
@@ -100,8 +104,8 @@ class Remembered:
         return [block for block in blocks if not isinstance(block, ir.Thinking) or block.sealed is not None]
 
     def _matched(self, blocks: Sequence[ir.Block]) -> tuple[dict[int, ir.Block], list[ir.Block]]:
-        """The blocks that the client has not changed, with their seals, by the index of their piece; and the
-        other blocks.
+        """The client's blocks that are found in the answer, with their seals, by the index of their piece;
+        and the list of the other blocks, which the client has changed or added.
         """
         placed: dict[int, ir.Block] = {}
         rest: list[ir.Block] = []
@@ -119,8 +123,9 @@ class Remembered:
         return placed, rest
 
     def _cut(self, text: ir.Text) -> dict[int, ir.Block]:
-        """The client's one text cut into the answer's texts, by the index of their piece; {} = the client's
-        is another text. Some protocols join all texts of an answer, some with white space between them.
+        """The client's one text, cut into the texts of the answer, by the index of their piece. {} = the
+        client's text is not the joined texts of the answer. Some protocols join all texts of an answer, some
+        with white space between them.
         """
         cut: dict[int, ir.Block] = {}
         left = text.text
@@ -154,8 +159,9 @@ class Remembered:
         return None
 
     def _reach(self, placed: Mapping[int, ir.Block]) -> int:
-        """The index of the first piece that belongs to no block of this message but to a later message: the
-        next call after those in `placed` (the message's blocks by piece), or the number of pieces.
+        """The index up to which pieces are put into this message: that of the next call after the message's
+        own pieces, which belongs to a later message; without such a call, the number of pieces. placed: the
+        message's blocks, by the index of their piece.
         """
         last = max(placed, default=-1)
         for place in range(last + 1, len(self.kept.pieces)):

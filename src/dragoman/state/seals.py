@@ -15,7 +15,9 @@ class Vault(Protocol):
     """The seal vault, in memory or in a database."""
 
     async def open(self) -> None:
-        """Load the secret, before `secret` is read. Only the first call may wait. Raises StoreFailed."""
+        """Load the secret. This must be done before `secret` is read. Only the first call may take time.
+        Raises StoreFailed.
+        """
 
     @property
     def secret(self) -> bytes:
@@ -26,7 +28,8 @@ class Vault(Protocol):
         """False = there is certainly no entry, True = there may be. Read for every request; never waits."""
 
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
-        """Store an entry under each of these keys, which lose older ones; one above the limit is not stored.
+        """Store an entry under each of these keys. A key that leads to an older entry leads to this one from
+        then on. An entry larger than the vault's limit is not stored.
 
         owner: bytes that identify the tenant. When the vault is full, the owner with the most data loses
         entries first. Raises StoreFailed.
@@ -34,5 +37,6 @@ class Vault(Protocol):
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """The entries that are stored under these keys; keys without an entry are missing. The time for which
-        an entry is kept begins anew when it is found (almost: a database spares writes). Raises StoreFailed.
+        an entry is kept begins anew when the entry is found. A database does this only now and then, to spare
+        writes. Raises StoreFailed.
         """

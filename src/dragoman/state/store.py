@@ -29,8 +29,8 @@ class StoreFailed(DragomanError):
 
 
 class StoreFull(StoreFailed):
-    """There is no space for an entry: it is larger than a limit of the store, or too few others may be
-    removed, because they belong to running responses.
+    """There is no space for an entry. Either it is larger than a limit of the store; or too few other entries
+    may be removed for it, because they belong to running responses.
     """
 
 
@@ -106,7 +106,7 @@ class Responses(Protocol):
     ) -> bool:
         """Update an unfinished response to the status, body, output and deployment of `response`, and store
         `events` (numbered from `first`) in the same step. The response then expires at `response.expires`, or
-        later if it already did. A final status removes the lease.
+        later if it was to expire later before. A final status removes the lease.
 
         lease: update only if the response still has this lease; None = whatever lease it has. Returns False,
         and writes nothing, if the response is finished or deleted or has another lease. Raises StoreFull as
@@ -142,8 +142,9 @@ class Responses(Protocol):
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
-        """The stored events of a response with numbers above `after`, in order, each with its number; empty
-        without such a response. At most `limit` events; from a database one, or at most `PAGE_SIZE` bytes.
+        """The stored events of a response with numbers above `after`, in order: (number, JSON). Empty if
+        there is no such response. At most `limit` events; a database also returns at most `PAGE_SIZE` bytes,
+        but at least one event.
         """
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
@@ -175,15 +176,15 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def page(items: Iterable[Item], limit: int) -> Page:
-    """A page with as many of the first items as it may hold: `limit`, and PAGE_SIZE bytes. At most one more
-    item is read.
+    """A page with the first items, as many as it may hold: `limit` items, and PAGE_SIZE bytes. At most one
+    item after them is read.
     """
     return Page(*first_of(items, limit))
 
 
 def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
-    """As many of the first entries as a page may hold (`limit`, and PAGE_SIZE bytes), and whether there are
-    more. At most one more entry is read.
+    """The first entries, as many as a page may hold (`limit` entries, and PAGE_SIZE bytes), and whether more
+    follow. At most one entry after them is read.
     """
     held: list[_Entry] = []
     size = 0

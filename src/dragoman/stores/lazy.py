@@ -53,7 +53,7 @@ class Lazy(Generic[S]):
         self._closed = False
 
     async def opened(self) -> S:
-        """What is kept, opened first if necessary. Raises StoreFailed if that fails, or after `close`."""
+        """The store, opened first if necessary. Raises StoreFailed if that fails, or after `close`."""
         if self._closed:
             raise StoreFailed("the store is closed")
         if self.store is not None:

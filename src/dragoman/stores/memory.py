@@ -74,7 +74,9 @@ class MemoryStore:
         self._parts = (responses, conversations, sessions, chats)
 
     async def sweep(self, now: float) -> None:
-        """Delete expired entries, except seals, which the vault's next use deletes. Writes hold the limit."""
+        """Delete expired entries. Expired seals are deleted by the next use of the vault instead. The limits
+        need no sweep, because each write keeps them.
+        """
         for part in self._parts:
             part.sweep(now)
 
@@ -131,8 +133,8 @@ _H = TypeVar("_H", _KeptResponse, _KeptConversation)
 
 
 class _Items:
-    """Finds the items of responses and conversations (their holders) by the ids of the items. most: the
-    largest number of bytes that one search may return.
+    """Finds the items of responses and conversations by the ids of the items. A response or conversation is
+    called the holder of its items. most: the largest number of bytes that one search may return.
 
     A response may have 60,000 items, and the event loop waits while they are added. So all items of a holder
     are added with a few set operations. Only an id that several holders have needs more work.
@@ -414,7 +416,9 @@ class MemoryConversations(_Shelf[_KeptConversation]):
         return bool(gone)
 
     def _make(self, tenant: str, size: int, more: int, spared: Place | None = None) -> None:
-        """Make room for `more` bytes of a conversation that will have `size` bytes. Raises StoreFull."""
+        """Make room for `more` further bytes of a conversation that will then have `size` bytes. Raises
+        StoreFull.
+        """
         most = min(self._limits.size, self._limits.history_size)
         if size > most:
             raise StoreFull(f"{size} bytes are more than the {most} bytes that one conversation may hold")

@@ -53,9 +53,9 @@ class Room:
             raise StoreFull(f"{size} bytes are more than the {self._max_size} bytes that may be stored")
 
     def make(self, tenant: str, more: int, spared: Place | None = None) -> None:
-        """Remove entries until `more` further bytes fit. These count as bytes of `tenant` when the tenant
-        with the most is chosen. spared: an entry that is not removed. Raises StoreFull, and removes nothing,
-        if too few entries may be removed.
+        """Remove entries until `more` further bytes of `tenant` fit. The tenant with the most bytes loses
+        entries first; the new bytes count as its own. spared: an entry that is not removed. Raises StoreFull,
+        and removes nothing, if too few entries may be removed.
         """
         over = self.size + more - self._max_size
         if over <= 0:

@@ -21,9 +21,9 @@ class CanonicalForm(msgspec.Struct, frozen=True):
     """The canonical form of one kind of body.
 
     exact: members whose whole content must be equal; a null in them differs from an absent member. defaults:
-    by member, the value that means the same as an absent member. may_add: members that may be absent before
-    and there after: encoders must write them for their clients. spellings: by member, a function that
-    converts all its spellings to one.
+    by member, the value that means the same as an absent member. may_add: members that an encoder may add,
+    because its clients need them, though they were absent before. spellings: by member, a function that turns
+    equivalent values of it into the same one.
     """
 
     exact: Collection[str] = ()
@@ -231,8 +231,8 @@ def _upper(value: Any) -> Any:
 
 
 def _gemini_parts(value: Any) -> Any:
-    """The parts with neighbouring texts joined, as neighbouring thoughts; the signature of a text stands in
-    an empty part after it. UNSET = no part is left.
+    """The parts in one canonical arrangement: neighbouring texts are joined, and so are neighbouring
+    thoughts; a signature of a text is moved into an empty part behind it. UNSET = no part is left.
     """
     if type(value) is not list:
         return value
@@ -253,8 +253,9 @@ def _gemini_parts(value: Any) -> Any:
 
 
 def _mistral_calls(value: Any) -> Any:
-    """The calls with text as arguments, and without members that have their default value: `index` is the
-    position, though older models write 0 for every call, and the id or the arguments "null" mean none.
+    """The calls with their arguments as text, and without members that have their default value: the type
+    "function", the id "null", the arguments "null", and an `index` that is the position (or 0, which older
+    models write for every call).
     """
     if type(value) is not list:
         return value

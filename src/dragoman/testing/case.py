@@ -157,7 +157,9 @@ class Case:
 
     @property
     def _answered(self) -> bool:
-        """Whether a body with a success status is no error: some gateways send errors with status 200."""
+        """Whether the answer's body is really an answer: some gateways send an error with a success
+        status.
+        """
         try:
             return self.response is not None
         except RequestFailed:

@@ -70,9 +70,11 @@ def request_brief(case: Case) -> Iterator[str]:
 
 
 def request_cross(case: Case) -> Iterator[str]:
-    """Every other dialect's check accepts the encoded request, which carries each fact, or its loss is
-    reported at the fact's place in the client's body or header; or it is refused and the place is named. A
-    request that the author of its own protocol refuses is not tested.
+    """The request is translated into every other dialect. Either that dialect's check accepts the result, and
+    each fact of the request is in it or is reported as lost, with its place in the client's body or headers.
+    Or the translation is refused, and the error names the place.
+
+    A request that the author of its own protocol refuses is not tested.
     """
     for other in case.others:
         yield from _carried(case, other, other.name, STANDARD)
@@ -112,8 +114,8 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
 
 
 def request_relay(case: Case) -> Iterator[str]:
-    """Relay changes only the keys of the request that it is told to; it removes a model that belongs into the
-    URL.
+    """Relay changes only the keys of the request that it is told to change. Where the model's name belongs
+    into the URL, relay removes it from the body.
     """
     head = json.decode_head(msgspec.json.encode(case.body))
     edits = {"model": "renamed", "gone": msgspec.UNSET}
@@ -292,7 +294,9 @@ def stream_cut(case: Case) -> Iterator[str]:
 
 
 def error_faces(case: Case) -> Iterator[str]:
-    """Every face renders the fault with an error status, and decodes this to the same kind and message."""
+    """Every face writes the recorded error with an error status, and reads from what it has written the same
+    kind and message.
+    """
     for face in (case.dialect, *case.others):
         yield from (f"in {face.name}: {what}" for what in rendered(case.fault, face))
 
@@ -308,8 +312,8 @@ def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
 
 
 def request_mutants(case: Case) -> Iterator[str]:
-    """An odd form of an accepted request is refused with a message; or each dialect encodes it, or refuses it
-    and names the place.
+    """An odd form of an accepted request is refused with a message; or each dialect either encodes it, or
+    refuses it and names the place.
     """
     if not case.accepted:
         return
@@ -395,8 +399,9 @@ def _failed(odd: Case) -> Iterator[str]:
 
 
 def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterator[str]]) -> Iterator[str]:
-    """The violations that `look` finds in `odd`, made of `mutant`; its counts are added to `case`. WireError
-    and RequestFailed must have a message; any other exception is a violation.
+    """The violations that `look` finds in the case `odd`, whose request or answer is `mutant`. The counts of
+    tested and refused mutants are added to `case`. A WireError or RequestFailed counts as refused, and must
+    have a message; any other exception is a violation.
     """
     case.tried += 1
     try:
@@ -451,8 +456,8 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 def hold(case: Case, laws: Sequence[str] = tuple(LAWS)) -> Iterator[Broken]:
-    """The laws, of those with these names, that the exchange violates; laws for other subjects than its own
-    are left out.
+    """Yield those of the named laws that the exchange violates. Laws about a subject that the exchange does
+    not have (a stream, an error) are left out.
     """
     for law in laws:
         if law.partition(".")[0] not in case.subjects:

@@ -32,7 +32,9 @@ ALL = 8
 
 
 class Exceptions:
-    """The known violations. reasons: by law and exchange's id. met: the keys of those that occurred."""
+    """The violations that are known and permitted. reasons: the reason for each, by law and exchange's id.
+    met: the keys of those that have occurred.
+    """
 
     def __init__(self, reasons: Mapping[tuple[str, str], str]) -> None:
         self.reasons = dict(reasons)
@@ -88,8 +90,9 @@ class ApiCounts(msgspec.Struct):
 
 
 class Ledger:
-    """Holds exchanges to the laws. counts: by API. broken: the violations without an exception. ids: of the
-    exchanges. leftovers, excepted: by dialect, the unknown keys, and the ids of exchanges with an exception.
+    """Holds exchanges to the laws. counts: by API. broken: the violations without an exception. ids: the ids
+    of all tested exchanges. leftovers: by dialect, how often each unknown key occurs. excepted: by dialect,
+    the ids of the exchanges that an exception covers.
     """
 
     def __init__(

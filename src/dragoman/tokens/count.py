@@ -40,8 +40,8 @@ beyond, and all further ones, are estimated from their bytes.
 
 
 class Count(msgspec.Struct, frozen=True):
-    """The number of tokens of a whole prompt. exact: True = the model's own vocabulary was used, and nothing
-    was estimated.
+    """The number of tokens of a whole prompt. exact: True = all of it was counted with the model's own
+    vocabulary, False = at least a part was estimated.
     """
 
     tokens: int
@@ -58,18 +58,22 @@ def count(request: ir.Request, model: str | None) -> Count:
 
 
 def ceiling(request: ir.Request) -> int:
-    """An upper bound of the tokens of a request's texts for every model: their bytes. Media are estimated."""
+    """A number that the tokens of a request do not exceed, whatever the model: its texts count as their
+    bytes. Media are only estimated.
+    """
     return Counter(None, CEILING).whole(request)
 
 
 class Counter:
-    """Counts the parts of one request; beyond `MOST` characters by estimate, so each needs a new counter."""
+    """Counts the parts of one request. What comes after the first `MOST` characters is estimated, so each
+    request needs a new counter.
+    """
 
     __slots__ = ("_left", "_vocabulary", "exact")
 
     def __init__(self, model: str | None, words: Vocabulary | None = None) -> None:
         """model: the provider's name for the model, None = unknown. words: a vocabulary to use instead of the
-        model's; None = the model's.
+        model's; None = use the model's.
         """
         self._vocabulary = words or vocabulary(model)
         self._left = MOST

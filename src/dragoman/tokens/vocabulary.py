@@ -27,9 +27,10 @@ same in scripts with more bytes per letter, because their letters need more toke
 class Vocabulary(NamedTuple):
     """How to count the tokens for one model.
 
-    weigh: counts the tokens of a text. own: True = `weigh` uses the model's own vocabulary, False = `weigh`
-    estimates. priming: the number of special tokens at the start of an answer. tools: the extra tokens of a
-    request that has any tools. picture: the tokens of a picture of any size: vendors scale pictures down.
+    weigh: a function that counts the tokens of a text. own: True = `weigh` uses the model's own vocabulary,
+    False = `weigh` estimates. priming: the number of special tokens at the start of an answer. tools: the
+    tokens that a request with tools has in addition to those of the tools themselves. picture: the tokens of
+    a picture of any size, because vendors scale pictures down.
     """
 
     weigh: Callable[[str], int]
@@ -40,7 +41,9 @@ class Vocabulary(NamedTuple):
 
 
 def vocabulary(model: str | None) -> Vocabulary:
-    """The vocabulary for a model. model: its name (`gpt-4o`, `openai/gpt-4o-2024-08-06`), None = unknown."""
+    """The vocabulary for a model. model: its name, with or without a provider (`gpt-4o`,
+    `openai/gpt-4o-2024-08-06`), None = unknown.
+    """
     return _vocabulary(_plain(model))
 
 
@@ -49,7 +52,9 @@ def _plain(model: str | None) -> str:
 
 
 def size(text: str) -> int:
-    """The number of bytes of a text in UTF-8. It is an upper bound of its tokens in every vocabulary."""
+    """The number of bytes of a text in UTF-8. A text never has more tokens than bytes, whatever the
+    vocabulary.
+    """
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
@@ -65,8 +70,9 @@ class _PublicVocabulary(NamedTuple):
 
 
 class _HiddenVocabulary(NamedTuple):
-    """Models whose vocabulary is not public. ratio: the vendor's tokens for one token of `_NEAREST`, measured
-    in recorded requests. tools: the extra tokens for having tools. picture: the tokens of a picture.
+    """An estimate for models whose vocabulary is not public. names: patterns of the models' names. ratio: how
+    many of the vendor's tokens one token of `_NEAREST` stands for, measured in recorded requests. tools: the
+    tokens that a request has in addition because it has tools. picture: the tokens of a picture.
     """
 
     names: tuple[str, ...]
@@ -122,8 +128,9 @@ def _vocabulary(model: str) -> Vocabulary:
 
 
 def reads_tokens(model: str | None, written_for: str | None) -> bool:
-    """Whether a model may be sent token ids that were made for another model (`written_for`). False only if
-    the other model's vocabulary is public and installed, and `model` is not known to use it.
+    """Whether token ids made for another model (`written_for`) may be sent to `model`. False only if the
+    other model has a public vocabulary, the extra `tokens` is installed, and `model` is not known to use that
+    vocabulary.
     """
     encoding = _encoding(written_for)
     return encoding is None or encoding == _encoding(model) or _bindings() is None
@@ -135,9 +142,10 @@ def _encoding(model: str | None) -> str | None:
 
 
 def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None:
-    """Decode token ids. Returns the text, and the number of tokens that were left out at the start and the
-    end because they are only a part of a character; None = the model's vocabulary is not public or the extra
-    is missing. Raises ValueError for ids that the vocabulary lacks, or that are not valid text.
+    """Decode token ids: (text, left out). left out: how many tokens at the start and the end are not in the
+    text, because they are only a part of a character. Returns None if the model's vocabulary is not public,
+    or if the extra `tokens` is not installed. Raises ValueError for ids that the vocabulary lacks, or that
+    are not valid text.
     """
     encoding = _encoding(model)
     if encoding is None or (bindings := _bindings()) is None:

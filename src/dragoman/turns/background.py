@@ -70,10 +70,11 @@ _decode_kind: Final = msgspec.json.Decoder(_Kind).decode
 
 
 class Silences:
-    """How long each lease has stayed unchanged, as this process observed it.
+    """For how long each running answer has given no sign of life: its lease has stayed the same, as this
+    process has observed.
 
-    The time between two reads counts at most twice `_LOOK`. A longer pause means that this process, and
-    perhaps the others too, was suspended or blocked, and observed nothing.
+    The time between two looks counts as at most twice `_LOOK`. A longer pause means that this process, and
+    perhaps the others too, was suspended or blocked, so it proves nothing.
     """
 
     def __init__(self) -> None:
@@ -173,8 +174,9 @@ class Writer:
         self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
-        """Collect more events, one per line, which are stored within `_FLUSH` seconds; above `_BUFFER` bytes
-        at once. Raises RequestFailed if the store has no room left, or fails above `_BUFFER` bytes.
+        """Collect more events, one per line. They are stored within `_FLUSH` seconds, or at once if more than
+        `_BUFFER` bytes are collected. Raises RequestFailed if the store has no room left, or if it fails
+        while so much is collected.
         """
         self._take(data)
         if self._full is not None:
@@ -325,9 +327,9 @@ class Background:
     async def start(self, parent: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
         """Start an answer, and wait until it is stored as queued or is refused.
 
-        parent: the exchange of the request; the answer gets an exchange of its own. inbound: a stream, framed
-        "ndjson". Raises RequestFailed: 429 if too many answers run already, and the fault of one that was
-        stopped or crashed before it was stored.
+        parent: the exchange of the client's request; the answer gets an exchange of its own. inbound: the
+        request, as a stream with the framing "ndjson". Raises RequestFailed: 429 if too many answers run
+        already; the answer's own fault if it was stopped or crashed before it was stored.
         """
         self._admit(tenant)
         inbound.room.hold()
@@ -401,8 +403,9 @@ class Background:
             news.set()
 
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[tuple[int, str, bytes]]:
-        """Yield number, type and JSON of an answer's events above `after`, as they come; the last one is made
-        for an answer that ended without (cancelled, its process gone). Raises RequestFailed (404, 503).
+        """Yield the events of an answer with numbers above `after`, as they come: (number, type, JSON). If
+        the answer ended without a last event (it was cancelled, or its process died), one is made. Raises
+        RequestFailed (404, 503).
         """
         responses = self._keeping.store.responses
         while True:
@@ -510,7 +513,9 @@ class Background:
             await asyncio.wait(list(self._tasks), timeout=seconds)
 
     async def close(self) -> None:
-        """Stop running answers, which then fail, and our own tasks; wait at most `_FAREWELL` until stored."""
+        """Stop the running answers, which are then stored as failed, and the tasks of this object. Waits at
+        most `_FAREWELL` seconds for that.
+        """
         self.stop()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=_FAREWELL)
@@ -519,7 +524,9 @@ class Background:
                 own.cancel()
 
     def stop(self) -> None:
-        """Stop running answers without waiting, except those that are complete and only being stored."""
+        """Stop the running answers without waiting. An answer that is complete, and only has to be stored,
+        goes on.
+        """
         for task, writer in list(self._tasks.items()):
             if not writer.over:
                 task.cancel()

@@ -52,8 +52,9 @@ class ChatTurn:
 
     @property
     def keeps(self) -> bool:
-        """Whether the answer is to be stored: since `expand`, for OpenAI's chat with `store: true` if the
-        gateway stores answers. `kept` stores a whole answer, `heard` a streamed one.
+        """Whether the answer is to be stored; known after `expand`. It is if an OpenAI chat request has
+        `store: true` and the gateway stores answers. A whole answer is stored by `kept`, a streamed one by
+        `heard`.
         """
         return self._head is not None
 
@@ -83,13 +84,15 @@ class ChatTurn:
         """Do nothing: a failed answer is not stored."""
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Store a whole answer. Returns True also if that failed, which is only logged or counted."""
+        """Store a whole answer. Always returns True: a failure to store is only logged or counted."""
         assert self._head is not None
         await self._keep(answer.exchange, self._head, ending.response)
         return True
 
     async def heard(self, answer: AnswerContext, response: ir.Response) -> None:
-        """Store a streamed answer, unless it failed or is empty. A whole one is stored by `kept`."""
+        """Store a streamed answer, unless it failed or is empty. Does nothing for a whole answer, which
+        `kept` stores.
+        """
         exchange = answer.exchange
         if (
             self._head is None

@@ -102,7 +102,9 @@ _decode_named: Final = msgspec.json.Decoder(_Named).decode
 
 
 def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[Item, ...]:
-    """Items in stored form; those without an id get one beside their JSON. mint: makes its random part."""
+    """Items in stored form: (id, JSON). An item without an id gets a new id, which is stored beside its JSON
+    and not in it. mint: makes the random part of a new id.
+    """
     made = []
     for item in items:
         if isinstance(item, msgspec.Raw):
@@ -117,7 +119,9 @@ def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[
 
 
 def wanted(items: Sequence[Wire]) -> list[str]:
-    """The ids of stored items to look up: references, and reasoning without its encrypted content."""
+    """The ids of the stored items that these items need: those of references, and of reasoning whose
+    encrypted content the client has left out.
+    """
     return [
         item["id"]
         for item in items

@@ -29,7 +29,9 @@ _T = TypeVar("_T")
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Items of a history. deployment: who gave the answer among them; None = not known (a conversation)."""
+    """Some items of a history. deployment: the one (`provider/model`) that gave the answer among them; None =
+    not known, as for a conversation.
+    """
 
     items: Sequence[Item]
     deployment: str | None = None
@@ -43,8 +45,9 @@ class Piece(msgspec.Struct, frozen=True):
 class Keeping:
     """The stored answers of one gateway.
 
-    largest: the most bytes of a request with everything that it continues and refers to. reached: called with
-    the name of an exceeded limit and a text that says by whom. heavy: runs steps on large stored content.
+    largest: the most bytes of a request with everything that it continues and refers to. reached: called when
+    a limit is exceeded, with the limit's name and a text such as `"by CLIENT: …"`. heavy: runs steps on large
+    stored content.
     """
 
     def __init__(

@@ -38,7 +38,9 @@ _SYSTEM: Final = frozenset({"system", "developer"})
 
 
 class StoredTurn(msgspec.Struct, frozen=True):
-    """One stored turn: a request's messages and their answer. provider: who answered, None = unknown."""
+    """One stored turn: a request's new messages and the answer to them. provider: the name of the one that
+    answered, None = unknown.
+    """
 
     messages: tuple[ir.Message, ...]
     provider: str | None = None
@@ -49,7 +51,9 @@ _decode: Final = msgspec.json.Decoder(StoredTurn).decode
 
 
 class Remembering:
-    """The sessions of one gateway. reached: gets the name of an exceeded limit, and a text: whose, what."""
+    """The sessions of one gateway. reached: called when a limit is exceeded, with the limit's name and a text
+    that says whose session it is.
+    """
 
     def __init__(
         self, store: Store, settings: Settings, seams: Seams, reached: Callable[[str, str], None]
@@ -99,7 +103,9 @@ def digest(messages: Sequence[ir.Message]) -> str:
 
 
 def _said(block: ir.Block) -> list[Any]:
-    """What of a block is the same in an answer and in the client's copy of it; [] = nothing."""
+    """The parts of a block that are equal in an answer and in the client's copy of it, as a list to be
+    hashed; [] = the block has no such part.
+    """
     if isinstance(block, ir.Text | ir.Refusal):
         return ["text", text] if (text := block.text.strip()) else []
     if isinstance(block, ir.ToolCall):
@@ -127,10 +133,11 @@ def session_id(stated: str, param: str = HEADER) -> str:
 
 
 class SessionTurn:
-    """One request in a session. Implements `asked.Turn`.
+    """The Turn of a request that may belong to a session. Implements `asked.Turn`.
 
-    id_: None = the request's body may name the session. inner: the turn that the request has without a
-    session, which may continue and store something as well; None = it has none.
+    id_: the session's id from the header; None = the request's body may name a session. inner: the Turn that
+    the request would have without a session (for stored responses or chats), which is used as well; None = it
+    would have none.
     """
 
     def __init__(
@@ -164,7 +171,7 @@ class SessionTurn:
         return self._inner is not None and self._inner.keeps
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
-        """Always: the messages may belong to a session that no member names."""
+        """Return True for every body: even a body that names no session may continue one by its messages."""
         return True
 
     def _name(self, asked: Asked) -> Asked:
@@ -192,9 +199,9 @@ class SessionTurn:
         return asked
 
     async def expand(self, asked: Asked) -> Asked:
-        """The request, expanded by `inner`, with the session's turns after its system messages, or in place
-        of the client's copies; unchanged without a session. Raises RequestFailed: 400, 503 (no store or no
-        memory), and what `inner` raises.
+        """The request, expanded by `inner`, and with the session's stored turns: they follow its system
+        messages, or replace the client's copies of them. Without a session only `inner` expands it. Raises
+        RequestFailed: 400, 503 (no store or no memory), and what `inner` raises.
         """
         if not self._named:
             asked = self._name(asked)
@@ -237,8 +244,9 @@ class SessionTurn:
         return kept
 
     async def _recognise(self, asked: Asked, opening: int) -> Asked:
-        """Find the session whose turns the client sent again, and return the request with the stored messages
-        in their place; unchanged if there is none, or if it has another number of messages.
+        """Find the session of a client that sends its whole history again. Returns the request with the
+        stored turns instead of the client's copies of them; unchanged if no session is found, or if the
+        numbers of messages differ.
 
         opening: the number of system messages at the request's beginning.
         """
@@ -281,7 +289,8 @@ class SessionTurn:
 
     async def _remember(self, answer: AnswerContext, response: ir.Response) -> None:
         """Store this turn, unless the answer failed or is empty; a failure to store is logged or counted.
-        With `history`, the session, perhaps a new one, gets the id of all its messages.
+        With `sessions.by: history` the session then gets a new id, which is made from all its messages; a new
+        conversation becomes a session here.
         """
         if response.error is not None or not response.candidates:
             return

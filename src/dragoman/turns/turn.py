@@ -51,8 +51,8 @@ class Connection:
         return self._answers.get(id_)
 
     def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
-        """Remember the history that ends with this answer. Forget this socket's oldest ones above its limits,
-        and any of them while all sockets together hold more than `_TOGETHER`.
+        """Remember the history that ends with this answer. If this socket then remembers too much, its oldest
+        histories are forgotten; so they are while all sockets together hold more than `_TOGETHER` bytes.
         """
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
@@ -115,7 +115,7 @@ class ResponseTurn:
         """The items of the history and the input, set by `expand` if `asks` is set."""
 
     def concerns(self, body: Mapping[str, Any]) -> bool:
-        """Always: without `store` an answer is kept, too."""
+        """Return True for every body: an answer is stored unless the body forbids it."""
         return True
 
     async def expand(self, asked: Asked) -> Asked:
@@ -253,7 +253,9 @@ class ResponseTurn:
         return echo
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """None = call a model. An empty answer = `generate: false`: the request only adds input."""
+        """None = a model has to be called. With `generate: false`, an empty answer: the request only adds its
+        input to the history, and no model is called.
+        """
         if self._generates:
             return None
         return ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
@@ -262,9 +264,10 @@ class ResponseTurn:
         """Do nothing: `kept` stores the answer as the client reads it."""
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Keep a finished answer where the request wants it: in the store, conversation and WebSocket's
-        memory; a failed one only in the store. Returns False if it should be in the store but is not: it is
-        too large, or the store failed. Raises RequestFailed if it cannot be added to its conversation.
+        """Keep a finished answer wherever the request wants it: in the store, in the conversation, and in the
+        WebSocket's memory. A failed answer is kept only in the store. Returns False if it should be in the
+        store but is not, because it is too large or the store failed. Raises RequestFailed if the answer
+        cannot be added to its conversation.
         """
         keeping, response = self.keeping, _plain(ending.response)
         if response.get("status") == "failed":
@@ -292,7 +295,9 @@ class ResponseTurn:
     def record(
         self, response: Mapping[str, Any], status: Status, output: tuple[Item, ...], deployment: str | None
     ) -> StoredResponse:
-        """This turn's answer in the form that the store takes. response: the object for the client."""
+        """This turn's answer as the store takes it. response: the response object as the client reads it.
+        deployment: the one that answered, None = not known yet.
+        """
         body = {key: value for key, value in response.items() if key != "output"}
         return StoredResponse(
             id=response["id"],
@@ -328,7 +333,9 @@ class ResponseTurn:
 
 
 def _plain(response: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of an answer with its members `_READ` decoded, and its output as a list of perhaps raw items."""
+    """A copy of a response object in which the members that this module reads (`_READ`) are decoded, and
+    `output` is a list; its items may stay raw JSON.
+    """
     plain = dict(response)
     for name in _READ:
         if isinstance(value := plain.get(name), msgspec.Raw):

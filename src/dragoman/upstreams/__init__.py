@@ -1,1 +1,3 @@
-"""The targets of an attempt: providers over HTTP, embedded models, the simulator."""
+"""What an attempt to answer a request calls: providers over HTTP, embedded models (on this machine), the
+simulator.
+"""

@@ -1,4 +1,6 @@
-"""The interface of what answers encoded chat requests: an upstream, or `Several` questions to it."""
+"""The interface of what answers chat requests: an upstream, or `Several`, which asks an upstream several
+questions.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,16 @@ class Answering(Protocol):
     def limits(self) -> AnswerLimits: ...
 
     async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
-        """The whole answer to a chat request, as bytes for `decode` or decoded. Raises RequestFailed."""
+        """The whole answer to a chat request: either as bytes, which `decode` reads, or already decoded.
+        Raises RequestFailed.
+        """
 
     def decode(self, body: bytes) -> ir.Response:
-        """Decode bytes from `complete`. Raises RequestFailed for invalid ones, or ones above the limits."""
+        """Decode the bytes that `complete` returned. Raises RequestFailed if they are invalid or exceed the
+        limits.
+        """
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
-        """The answer to a chat request as events, even if it asks for no stream. Raises RequestFailed."""
+        """The answer to a chat request as events, even if the request asks for no stream. Raises
+        RequestFailed.
+        """

@@ -1,8 +1,9 @@
 """Limits for a provider's answer; most are checked before the answer is decoded.
 
 An answer of five million empty arrays takes seconds to decode, and nothing else runs in that time. So JSON
-values are counted in the bytes, at a hundredth of the cost. The parts of a stream that are kept are limited
-as well. An answer above a limit fails the attempt: the next candidate is tried, unless content was sent.
+values are counted in the bytes, at a hundredth of the cost. What the gateway must remember of a stream is
+limited as well. An answer above a limit fails its attempt; the next attempt follows, unless the client has
+got content already.
 """
 
 from __future__ import annotations
@@ -50,10 +51,11 @@ _decode = msgspec.json.Decoder().decode
 class AnswerLimits(msgspec.Struct, frozen=True):
     """How large a provider's answer may be: the settings `providers.NAME.answers`, except `max_size`.
 
-    values: JSON values of one answer (of a relayed chat 2.5 times as many); numbers: those of an answer with
-    embeddings. event: bytes of one event. opening: bytes of a stream before its first content. stream: bytes
-    of a translated stream. blocks: content blocks of one translated chat answer, citations and, if it is
-    whole, candidates included. silence: seconds that a provider may send no content, None = no limit.
+    values: JSON values of one answer (of a relayed chat 2.5 times as many). numbers: JSON values of an answer
+    with embeddings. event: bytes of one event. opening: bytes of a stream before its first content. stream:
+    bytes of a translated stream. blocks: content blocks of one translated chat answer; its citations count as
+    blocks, and so do the candidates (alternative answers) of an answer that is no stream. silence: seconds
+    that a provider may send no content, None = no limit.
     """
 
     values: int = 800_000
@@ -66,16 +68,21 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @property
     def unsuspicious(self) -> int:
-        """The most values outside of log probabilities. A body of at most so many bytes is not counted."""
+        """The most values that are allowed outside of log probabilities. A body of at most so many bytes
+        cannot have more values, so its values are not counted.
+        """
         return self.values // _PLAIN
 
     @property
     def event_values(self) -> int:
-        """The most JSON values in one event of a translated stream, and in what is kept of the stream."""
+        """The most JSON values in one event of a translated stream, and in all that the gateway must remember
+        of the stream.
+        """
         return self.values // _EVENT
 
     def hold_chat(self, body: bytes) -> bool:
-        """Whether the chat answer is to be checked by `hold_plain` when it is decoded.
+        """Count the values in the body of a chat answer. Returns whether `hold_plain` must check the answer
+        when it is decoded.
 
         Raises WireError for too many values.
         """
@@ -85,18 +92,20 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return len(body) > self.unsuspicious and self._hold_values(body, most, "values") > self.unsuspicious
 
     def hold_relayed(self, body: bytes) -> None:
-        """Raise WireError for a chat answer, or an event of one, with too many JSON values to be relayed."""
+        """Raise WireError if a chat answer, or one event of it, has too many JSON values to be relayed."""
         most = int(_RELAYED * self.values)
         if len(body) > most:
             self._hold_values(body, most, "values")
 
     def hold_plain(self, value: Any) -> None:
-        """Raise WireError for a decoded answer or event with too many values outside of log probabilities."""
+        """Raise WireError if a decoded answer or event has too many values outside of log probabilities."""
         if _many_outside(value, self.unsuspicious):
             raise _many_values(self.unsuspicious, "values", " outside of log probabilities")
 
     def hold_event(self, frame: bytes) -> None:
-        """Raise WireError for a translated stream's event with too many values. Else invalid JSON passes."""
+        """Raise WireError if an event of a translated stream has too many values. Invalid JSON that is not
+        refused for that is accepted here: the stream's decoder reports it.
+        """
         if self._may_be_blocks(frame, self.event_values):
             try:
                 value = _decode(frame)
@@ -105,7 +114,9 @@ class AnswerLimits(msgspec.Struct, frozen=True):
             self.hold_plain(value)
 
     def hold(self, body: bytes, operation: Operation) -> None:
-        """Raise WireError for too many values in an answer, or an event of one, that is not chat."""
+        """Raise WireError if an answer to another operation than chat, or one event of it, has too many
+        values.
+        """
         if operation == "embed":
             self._hold_values(body, self.numbers, "numbers")
             if body.count(b"[") + body.count(b"{") > self.values:
@@ -115,7 +126,9 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> int:
-        """An upper bound of the JSON values in `body`. Raises WireError above `most`, setting `max_NAME`."""
+        """The number of JSON values in `body`, or a larger number. Raises WireError if they are more than
+        `most`. name: the setting that the error names is `max_NAME`.
+        """
         beginning = 4 * most
         count = 0
         if len(body) > beginning:  # the beginning is usually enough to refuse a hostile answer
@@ -127,7 +140,9 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         return count
 
     def hold_blocks(self, response: ir.Response) -> ir.Response:
-        """The same response. Raises WireError for too many blocks, citations and candidates together."""
+        """Return the response unchanged, or raise WireError if its blocks, citations and candidates together
+        are too many.
+        """
         blocks = len(response.candidates)
         for candidate in response.candidates:
             blocks += len(candidate.blocks)
@@ -172,10 +187,11 @@ _KEPT: Final = frozenset({ir.Open, ir.Cite, ir.Close, ir.SealDelta, ir.More})
 
 
 def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, kept: Kept) -> int:
-    """The number of blocks and citations in a stream, this batch included. Raises WireError for too many.
+    """The number of blocks and citations in a stream, those of this batch included. Raises WireError for too
+    many.
 
     opened: the number before this batch. kept: counts the values inside blocks, citations, signatures and
-    unknown members as well, and raises WireError for too many.
+    unknown members; it raises WireError for too many values.
     """
     if _KEPT.isdisjoint(map(type, batch)):
         return opened
@@ -196,20 +212,20 @@ def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, 
 
 
 def too_long(limits: AnswerLimits) -> WireError:
-    """The error for a translated stream that is too long."""
+    """The error for a translated stream of more than `limits.stream` bytes."""
     return WireError(
         f"a stream of more than {limits.stream:d} bytes (setting answers.max_stream)", code=ANSWER_TOO_LARGE
     )
 
 
 def without_content(name: str, most: int) -> ir.Fault:
-    """The fault of a stream that has no content in its first `most` bytes. name: the provider's."""
+    """The fault of a stream that has no content in its first `most` bytes. name: the provider's name."""
     message = f"{name} sent more than {most:d} bytes before any content (setting answers.max_opening)."
     return ir.Fault("upstream", message, code=NO_CONTENT, blame="upstream")
 
 
 def silent(name: str, seconds: float) -> ir.Fault:
-    """The fault of a provider that sent no content for so many seconds, at most pings."""
+    """The fault of a provider that sent no content for so many seconds, nothing or only pings."""
     message = f"{name} sent nothing but pings for {seconds:g} s (setting answers.max_silence)."
     return ir.Fault("timeout", message, code=NO_CONTENT, blame="upstream")
 
@@ -219,15 +235,19 @@ DEFAULT_LIMITS: Final = AnswerLimits()
 
 
 def unexpected(name: str, status: int) -> RequestFailed:
-    """The error for a status that is neither one of success nor one of error (101, 304, 999)."""
+    """The error for an HTTP status that means neither success nor an error (101, 304, 999). name: the
+    provider's name.
+    """
     message = f"{name} responded with status {status}."
     return RequestFailed(ir.Fault("upstream", message, code="unexpected_status", blame="upstream"))
 
 
 class Parts:
-    """The parts of one large read; before each but the first, other tasks run.
+    """The parts of the bytes of one large read from the network. Other tasks run before each part except the
+    first.
 
-    One read may bring 256 kB. As lines of two bytes this is a tenth of a second of work.
+    One read may bring 256 kB. In lines of two bytes, this would be a tenth of a second of work without a
+    pause.
     """
 
     __slots__ = ("_at", "_data", "more")
@@ -238,12 +258,12 @@ class Parts:
         self.more = False  # whether there is a next part
 
     def first(self, data: bytes) -> bytes:
-        """Take a read of more than `PART` bytes; returns its first part, the others come from `next`."""
+        """Begin with a read of more than `PART` bytes. Returns its first part; `next` returns the others."""
         self._data, self._at, self.more = data, 0, True
         return data[:PART]
 
     async def next(self) -> bytes:
-        """The next part, after other tasks have run. Only while `more` is true."""
+        """Let other tasks run, then return the next part. Call it only while `more` is true."""
         await asyncio.sleep(0)
         self._at += PART
         part = self._data[self._at : self._at + PART]
@@ -254,7 +274,9 @@ class Parts:
 
 
 async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
-    """The whole body. Raises RequestFailed if it is longer than `most` bytes or breaks off."""
+    """The whole body of an answer. Raises RequestFailed if the body is longer than `most` bytes or breaks
+    off. name: the provider's name.
+    """
     parts: list[bytes] = []
     size = 0
     while data := await answer.chunk():
@@ -267,7 +289,9 @@ async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
 
 
 async def read_refusal(answer: Answer) -> bytes:
-    """An error answer's body, cut if it has many bytes or values. Raises RequestFailed if it breaks off."""
+    """The body of an error answer. It is cut if it has many bytes or JSON values. Raises RequestFailed if it
+    breaks off.
+    """
     parts: list[bytes] = []
     size = 0
     while size < MAX_REFUSAL and (data := await answer.chunk()):

@@ -21,12 +21,13 @@ from dragoman.upstreams.wire import Account, WireUpstream
 
 
 class Backend(Answering, Protocol):
-    """A provider's upstream in one of the protocols that it supports.
+    """A provider's upstream in one of the protocols that the provider supports.
 
-    dialect: that protocol, None = the IR itself. language: its name, or that of the upstream. sole: the
-    provider has no other protocol. native: the features that need no emulation. quirks: its
-    deviations from the protocol. accounts: its credentials, at least one. success: the HTTP status of a good
-    answer, None = no HTTP. silence: seconds that it may send no content, None = no limit.
+    dialect: that protocol, None = the upstream takes requests in the IR itself. language: the protocol's
+    name; without a protocol, the upstream's name. sole: True = the provider has no other protocol. native:
+    the features that need no emulation. quirks: the provider's deviations from the protocol. accounts: the
+    provider's credentials, at least one. success: the HTTP status of a good answer, None = the upstream does
+    not use HTTP. silence: seconds that the provider may send no content, None = no limit.
     """
 
     @property
@@ -54,35 +55,46 @@ class Backend(Answering, Protocol):
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> Backend:
-        """The upstream in the best protocol for a chat: the operator's `preferred`, else the client's `face`;
-        if that is lacking, or `facts` exclude it for the request, the first that they allow, or any.
+        """The upstream in the best protocol for a chat request. That is the operator's choice `preferred`, if
+        the provider has it. Otherwise it is `face`, the client's own protocol, if the provider has it and
+        `facts` allow it for this request; else the first protocol that `facts` allow; else any. asked:
+        returns the request.
         """
 
     def able(self, operation: Operation, face: str, model: str) -> Backend | None:
-        """The provider in a protocol with this operation, if possible `face`; None = none for `model`."""
+        """The provider's upstream in a protocol that has this operation, if possible in `face`, the client's
+        own protocol. None = no protocol has the operation for `model`.
+        """
 
     def facts(self, model: str, known: Facts) -> Facts:
-        """`known`, with `reasoning` False for a model that `learns_thoughtless` has remembered."""
+        """The facts about a model: `known`, but with `reasoning` False if `learns_thoughtless` has remembered
+        the model.
+        """
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember what a failure says about a model in this protocol: absent, or no tools while it thinks.
-        True: it said that, so try again.
+        """Remember what a failure says about a model in this protocol: the model is not available in it, or
+        it cannot use tools while it thinks. Returns True if the failure says one of these, so that another
+        attempt may succeed.
         """
 
     def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
-        """Remember that a model cannot encrypt its thinking, if the failure says so. True: then try again."""
+        """If a failure says that the model cannot return encrypted thinking, remember that and return True,
+        so that another attempt may succeed. Otherwise return False.
+        """
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """A call's failure as clients may read it. located: makes a parameter that is a path in the IR a path
-        of the client's request.
+        """The failure of a call, in the form that clients may read. located: turns a fault whose parameter is
+        a path in the IR into one whose parameter is a path in the client's request.
         """
 
     def written(self, request: ir.Request, call: Call) -> Call:
-        """The call with the encoded chat (for the IR, as it is). Raises WireError if it cannot be encoded."""
+        """The call, with the chat request encoded in it. An upstream that takes the IR itself returns the
+        call unchanged. Raises WireError if the request cannot be encoded.
+        """
 
 
 class OwnUpstream:
-    """Adapts an upstream that takes requests in the IR to `Backend`. It learns nothing from failures."""
+    """Makes a `Backend` of an upstream that takes requests in the IR. It learns nothing from failures."""
 
     dialect: Final = None
     sole: Final = True
@@ -108,7 +120,7 @@ class OwnUpstream:
         return self
 
     def able(self, operation: Operation, face: str, model: str) -> OwnUpstream | None:
-        """This upstream if it has the operation's method, for this model; else None."""
+        """This upstream, if it has the method of the operation for this model; else None."""
         return None if self.performer(operation, model) is None else self
 
     def performer(self, operation: Operation, model: str) -> Perform | None:
@@ -135,7 +147,7 @@ class OwnUpstream:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
-        """Never called: `complete` returns no bytes."""
+        """Never called, because `complete` of this class returns no bytes to decode."""
         raise AssertionError("an upstream of one's own gives no bytes")
 
     @asynccontextmanager
@@ -147,23 +159,29 @@ class OwnUpstream:
 
 
 def begin(call: Call) -> None:
-    """Start the call's stopwatch and report the upstream, which needs no connection, as connected."""
+    """Start the call's stopwatch. Tell whoever waits for a connection that there is one: this upstream needs
+    none.
+    """
     call.watch.start()
     if (connected := CONNECTED.get(None)) is not None:
         connected()
 
 
 def backend_of(upstream: Upstream) -> Backend:
-    """The upstream as a `Backend`: itself if it is a provider over HTTP, else adapted."""
+    """The upstream as a `Backend`. A provider over HTTP is one already; any other upstream is wrapped in
+    `OwnUpstream`.
+    """
     return upstream if isinstance(upstream, WireUpstream) else OwnUpstream(upstream)
 
 
 def backends(upstreams: Mapping[str, Upstream]) -> dict[str, Backend]:
-    """Every upstream as a `Backend`; the keys, names of providers, stay."""
+    """Every upstream as a `Backend`, by the same keys (the names of providers)."""
     return {name: backend_of(upstream) for name, upstream in upstreams.items()}
 
 
 def over_http(backend: Backend) -> WireUpstream:
-    """The backend, which has a dialect and so is a provider over HTTP. Raises AssertionError for another."""
+    """The same backend, which must be a provider over HTTP. Raises AssertionError if it is another
+    upstream.
+    """
     assert isinstance(backend, WireUpstream), "an upstream of one's own speaks no protocol"
     return backend

@@ -1,7 +1,7 @@
-"""Limits for the numbers in a request that decide how much a model on this machine has to do. Pure.
+"""Limits for the numbers in a request that decide how much work a model on this machine has. Pure.
 
-A provider checks such numbers itself. Nobody else checks them for a model of ours: a million candidates would
-be a million answers.
+A provider over HTTP checks such numbers itself. For a model on this machine, nobody else checks them: a
+request for a million alternative answers would make the model write a million answers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ MOST_STOPS: Final = 64
 
 
 def hold_to_counts(request: ir.Request) -> None:
-    """Raise RequestFailed for a chat request with a number above a limit."""
+    """Raise RequestFailed for a chat request that asks for too many alternative answers (`n`), too many
+    alternatives to each token (`top_logprobs`) or too many stop sequences.
+    """
     sampling = request.sampling
     for field, value, most in (
         ("n", sampling.n, MOST_CANDIDATES),
@@ -33,6 +35,8 @@ def hold_to_counts(request: ir.Request) -> None:
 
 
 def above(param: str, limit: str, code: str) -> RequestFailed:
-    """The error for a value above its limit. param: its path in the IR. limit: in words, "64 sequences"."""
+    """The error for a value above its limit. param: the path of the value in the IR. limit: the limit in
+    words ("64 sequences").
+    """
     message = f"Models on this machine accept at most {limit} per request."
     return RequestFailed(ir.Fault("invalid_request", message, code=code, param=param))

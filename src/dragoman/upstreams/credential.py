@@ -1,8 +1,9 @@
-"""Credentials that change while the gateway runs: keys in files that rotate, tokens that expire, signatures
-of each request.
+"""Credentials that change while the gateway runs: keys in files that are replaced, tokens that expire,
+signatures of each request.
 
-A credential has a lease: what it is at present. A key that never changes needs none of this: its account
-holds the headers that were made when the gateway started (`wire.Account`).
+A lease is what such a credential is at present: for example the token of this hour. A key that never changes
+needs nothing of this module: its account holds the headers that were made when the gateway started
+(`wire.Account`).
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ _AGAIN: Final = 1.0
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A request that only lacks its signature. headers: with lower-case names. body: None = it is sent in
-    pieces, so that it cannot be signed.
+    """A request that only lacks its signature. headers: with lower-case names. body: None = the body is sent
+    in pieces, so that it cannot be signed.
     """
 
     method: str
@@ -38,8 +39,8 @@ class Prepared(msgspec.Struct, frozen=True):
 
 class Lease(msgspec.Struct, frozen=True, eq=False):
     """What a credential is at present. secret: the key or token, which is put into each request as the
-    provider's protocol says; None = there is none. expires: Unix seconds, None = unknown or never. sign:
-    returns further headers for one request, such as a signature; None = there are none.
+    provider's protocol says; None = there is none. expires: Unix seconds, None = unknown or never. sign: a
+    function that returns further headers for one request, such as a signature; None = there are none.
     """
 
     secret: Secret | None
@@ -48,9 +49,9 @@ class Lease(msgspec.Struct, frozen=True, eq=False):
 
 
 class State(msgspec.Struct, frozen=True):
-    """How a credential is, for people. id: of the credential, the same whatever it is at present. tail: the
-    secret's last characters, None = there is no secret. expires: as for `Lease`. error: why the last refresh
-    has failed, None = it has not.
+    """The condition of a credential, for people to read. id: identifies the credential; it stays the same
+    when the secret changes. tail: the last characters of the secret, None = there is no secret. expires: as
+    for `Lease`. error: why the last refresh failed, None = it did not.
     """
 
     id: str
@@ -63,39 +64,46 @@ Follower: TypeAlias = Callable[[Lease], None]
 
 
 class Credential(Protocol):
-    """A credential that changes."""
+    """A credential that changes while the gateway runs."""
 
     @property
     def lease(self) -> Lease:
-        """What it is at present, which may have expired."""
+        """What the credential is at present. The lease may have expired."""
 
     def follow(self, name: str, follower: Follower) -> None:
-        """Call `follower` with each new lease, after the earlier ones. It replaces one of the same name."""
+        """Call `follower` with each new lease from now on. Several followers are called in the order in which
+        they were added. A follower replaces an earlier one of the same `name`.
+        """
 
     def leave(self) -> None:
-        """Forget all followers: nobody uses the credential any more."""
+        """Forget all followers, because nobody uses the credential any more."""
 
     async def current(self) -> Lease:
-        """A lease for a request, refreshed if it has to be. Raises RequestFailed if there is no valid one."""
+        """The lease to use for a request. It is refreshed before if it has to be. Raises RequestFailed if
+        there is no valid lease.
+        """
 
     async def refused(self, lease: Lease) -> bool:
-        """Look for a new lease, because the provider has refused this one. Returns whether there is one."""
+        """Look for a new lease, because the provider has refused `lease`. Returns whether there is
+        a new one.
+        """
 
     @property
     def state(self) -> State: ...
 
 
 class NotRenewed(Exception):
-    """A credential could not be refreshed. The text says why, without the secret."""
+    """A credential could not be refreshed. The text of the exception says why, without the secret."""
 
 
 class Refreshing:
-    """A credential that is refreshed before it expires, by one refresh for all requests that wait.
+    """A credential that is refreshed before it expires. All requests that wait for a refresh wait for the
+    same one.
 
-    id: of the credential. provider: its name, for errors. fetch: returns a lease in place of the one that it
-    is given, or the same if nothing has changed; raises NotRenewed. now: Unix seconds. early: seconds before
-    its end in which a lease is refreshed, while requests still use it. every: seconds after which `fetch` is
-    called though nothing expires, None = never.
+    id_: identifies the credential. provider: the provider's name, for errors. fetch: gets the present lease
+    and returns a new one, or the same one if nothing has changed; raises NotRenewed. now: returns Unix
+    seconds. early: a lease is refreshed so many seconds before it expires, while requests go on using it.
+    every: seconds after which `fetch` is called even though nothing expires, None = never.
     """
 
     def __init__(
@@ -123,21 +131,23 @@ class Refreshing:
         """When the latest refresh has ended."""
 
     def follow(self, name: str, follower: Follower) -> None:
-        """See `Credential`."""
+        """Call `follower` with each new lease from now on, in place of an earlier follower of this name."""
         self._followers[name] = follower
 
     def leave(self) -> None:
-        """See `Credential`."""
+        """Forget all followers, because nobody uses the credential any more."""
         self._followers.clear()
 
     @property
     def state(self) -> State:
-        """See `Credential`."""
+        """The condition of the credential, for people to read."""
         secret = self.lease.secret
         return State(self._id, None if secret is None else secret.tail, self.lease.expires, self._error)
 
     async def current(self) -> Lease:
-        """See `Credential`. Waits only if the lease has expired."""
+        """The present lease. If it has expired, wait until it is refreshed; raises RequestFailed if that did
+        not help. If it expires soon, a refresh begins, but the present lease is returned at once.
+        """
         now = self._now()
         if self._expired(now):
             if self._error is None or now - self._looked >= _AGAIN or self._refresh is not None:
@@ -149,7 +159,9 @@ class Refreshing:
         return self.lease
 
     async def refused(self, lease: Lease) -> bool:
-        """See `Credential`."""
+        """The provider has refused `lease`: refresh, unless the present lease is another one already. Returns
+        whether there is a new lease.
+        """
         if lease is self.lease:
             ran = self._refresh is not None
             await self._refreshed()
@@ -170,13 +182,15 @@ class Refreshing:
         return self._every is not None and since >= self._every
 
     def _begin(self) -> asyncio.Task[None]:
-        """The refresh that runs, which begins now if none does."""
+        """The task of the refresh. A running refresh is returned; if none runs, one begins now."""
         if self._refresh is None:
             self._refresh = spawn(self._run(), f"refreshing the credential of {self._provider}")
         return self._refresh
 
     async def _refreshed(self) -> None:
-        """Wait for the refresh that runs, or for a new one. Who stops waiting does not stop it."""
+        """Wait for the running refresh; if none runs, begin one. If the waiting task is cancelled, the
+        refresh goes on.
+        """
         await asyncio.shield(self._begin())
 
     async def _run(self) -> None:

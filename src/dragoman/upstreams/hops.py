@@ -20,9 +20,9 @@ _PASSED: Final[ContextVar[int]] = ContextVar("gateways passed", default=0)
 
 
 def arrived(stated: str) -> ir.Fault | None:
-    """Store the count that a request's header states, for the task that serves it; returns None. From `MOST`
-    on, only a fault is returned; it blames the client, so that no gateway on the way tries again. Other text
-    than a number is ignored.
+    """Store how many gateways a request has passed, for the task that serves it. stated: the value of the
+    request's header; a text that is no number is ignored. Returns None. If the number is `MOST` or more,
+    stores nothing and returns a fault; it blames the client, so that no gateway on the way tries again.
     """
     if not (stated.isascii() and stated.isdigit()):
         return None

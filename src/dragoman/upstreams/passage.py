@@ -1,7 +1,7 @@
-"""Requests that are sent to a provider as they are, with its credential, and not interpreted.
+"""Requests that are sent to a provider as they are, with the provider's credential, and not interpreted.
 
-The first credential is always used, because files of one key may be invisible to another. Only one attempt is
-made: a streamed body is gone after it, and files and jobs belong to one provider only.
+The first credential is always used, because files that belong to one key may be invisible to another. Only
+one attempt is made: a streamed body is gone after it, and files and jobs belong to one provider only.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from dragoman.version import __version__
 class Passage:
     """Sends requests about files and jobs to one provider.
 
-    base_url: the beginning of their URLs. account: the credential. resources: the kinds of objects that may
-    be asked for. yields: names of headers in which a client's value replaces the account's.
+    base_url: the beginning of the URLs of these requests. account: the credential. resources: the kinds of
+    objects that requests may be about. yields: names of headers for which the client's value is used instead
+    of the account's.
     """
 
     def __init__(
@@ -54,16 +55,19 @@ class Passage:
         self._yields = frozenset(yields)
 
     def renew(self, account: Account) -> None:
-        """Use another account from now on. The secrets of the one before stay hidden."""
+        """Use another account from now on. The secrets of the old account are still hidden in what clients
+        read.
+        """
         self.account = account.succeeding(self.account)
 
     async def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
-        """Call the provider; the caller closes the answer. Raises RequestFailed if there is none.
+        """Call the provider and return its answer, which the caller must close. Raises RequestFailed if no
+        answer comes.
 
-        target: a path below `base_url` with its query, escaped. headers: the client's that may pass; the
-        account's override them, except those in `yields`.
+        target: a path below `base_url` with its query, percent-encoded. headers: the client's headers that
+        may be passed on; the account's headers replace those of the same name, except those in `yields`.
         """
         if self.account.renewal is not None:
             await self.account.renewal.credential.current()
@@ -82,9 +86,10 @@ class Passage:
         return await self._transport.send(Head(method, url, prepared), body, self._timers)
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The error in an answer without success, without the account's secrets; outside of 400 to 599 it
-        only names the status. 401 and 403 are an error of the gateway, because the client cannot correct its
-        credential. Raises RequestFailed if the answer breaks off.
+        """The error for an answer whose status is not one of success; the account's secrets are hidden in it.
+        For a status outside of 400 to 599, the error only names the status. For 401 and 403 it blames the
+        gateway, because the client cannot correct the gateway's credential. Raises RequestFailed if the
+        answer breaks off.
         """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)

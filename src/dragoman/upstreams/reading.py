@@ -1,4 +1,6 @@
-"""Turns the reads of a provider's stream into events: alike ones at once, the others frame by frame."""
+"""Turns the reads of a provider's stream into IR events. A run (successive events that differ in their text
+alone) is decoded at once, all other events one by one.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,21 @@ _Run = Callable[[bytes], tuple[list[ir.Event], int]]
 
 
 class Splitter(Protocol):
-    """Splits a stream's bytes into frames, in pieces of any size. Both methods raise WireError."""
+    """Splits a stream's bytes into frames, whatever pieces the bytes come in. Both methods raise
+    WireError.
+    """
 
     def feed(self, chunk: bytes, /) -> list[bytes]:
         """The frames that this chunk completes."""
 
     def close(self) -> list[bytes]:
-        """The frames that the end of the bytes completes."""
+        """The frames that the end of the stream completes."""
 
 
 class Reading:
-    """Reads one stream. run: the decoder's, if it is one that `ReadsRuns` and the stream one of server-sent
-    events; else None. between: the next read begins with an event, and may be a run.
+    """Reads one stream. run: the decoder's method for runs (see `ReadsRuns`). None if the decoder has no such
+    method, if the stream is not one of server-sent events, or if the limits are so low that each event must
+    be measured. between: True = the next read begins with a new event, so it may be a run.
     """
 
     __slots__ = ("_decoder", "_limits", "_splitter", "between", "run")
@@ -43,8 +48,8 @@ class Reading:
         self.between = self.run is not None
 
     def read(self, part: bytes, batch: list[ir.Event]) -> None:
-        """Add the events of at most `PART` bytes to `batch`. Raises WireError and RecursionError; the events
-        before the mistake are then in `batch`.
+        """Add the events in `part`, at most `PART` bytes, to `batch`. Raises WireError or RecursionError for
+        a mistake; the events before the mistake are in `batch` then.
         """
         run, at = self.run, 0
         if run is not None:
@@ -62,7 +67,7 @@ class Reading:
             self._feed(part[at:], batch)
 
     def close(self, batch: list[ir.Event]) -> None:
-        """Add the events of the stream's end to `batch`. Raises as `read`."""
+        """Add the events that the end of the stream gives to `batch`. Raises as `read`."""
         for frame in self._splitter.close():
             self._limits.hold_event(frame)
             batch += self._decoder.feed(frame)

@@ -1,6 +1,8 @@
-"""Asks an upstream several questions, one after another; their answers are the choices of one answer.
+"""Asks an upstream several questions, one after another; the answers become the choices (alternatives) of one
+answer.
 
-Used for a list of prompts at an upstream that takes one prompt at a time. The first failure ends all.
+This is for a request with a list of prompts, if the upstream takes one prompt at a time. The first failure
+ends the whole answer.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from dragoman.upstreams.upstream import Batches, Call, collected
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One question. call: its `encoded` is the question in the upstream's protocol, if already encoded.
-    estimate: adds estimated usage if the answer's events state none, None = none is added.
+    """One question. call: its `encoded` is the question in the upstream's protocol, None = not encoded yet.
+    estimate: adds estimated token counts if the answer states none, None = none are added.
     """
 
     request: ir.Request
@@ -27,14 +29,18 @@ class Question(msgspec.Struct, frozen=True):
     estimate: EstimateUsage | None = None
 
     def counted(self, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """The events of the answer; `estimate`, if any, adds usage before the end if none was stated."""
+        """The same events of the answer. `estimate`, if there is one, adds token counts before the end if the
+        answer has stated none.
+        """
         if self.estimate is None:
             return batch
         return [told for event in batch for told in self.estimate.feed(event)]
 
 
 class Several:
-    """An upstream that is asked `questions`: its methods ignore the request and the call that they get."""
+    """Answers a request by asking an upstream all `questions`. Its methods ignore the request and the call
+    that they get, because each question has its own.
+    """
 
     def __init__(self, upstream: Answering, questions: Sequence[Question]) -> None:
         self.name = upstream.name
@@ -47,12 +53,14 @@ class Several:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
-        """Never called: `complete` returns no bytes."""
+        """Never called, because `complete` of this class returns no bytes to decode."""
         raise AssertionError("several answers are no one body")
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncGenerator[Batches]:
-        """The answers as the events of one; its choices have the questions' numbers, its usage is the sum."""
+        """The events of one answer with a choice for each question, numbered as the questions. Its usage is
+        the sum of all.
+        """
         async with aclosing(self._batches()) as batches:
             yield batches
 
@@ -78,7 +86,9 @@ class Several:
 
 
 class _One:
-    """The answer to one question, as one choice of the whole answer. number: the question's, from 0."""
+    """Turns the answer to one question into one choice of the whole answer. number: the question's number,
+    from 0. last: True = it is the last question.
+    """
 
     def __init__(self, number: int, *, last: bool) -> None:
         self._number = number
@@ -86,8 +96,9 @@ class _One:
         self.usages: list[ir.Usage] = []  # at most one: the last that was stated
 
     def feed(self, batch: Sequence[ir.Event]) -> list[ir.Event]:
-        """The events of the answer's first choice as those of this one; usage goes into `usages`. Only the
-        first answer's start and the last one's end pass; an end with an error becomes an `ir.Error`.
+        """The events of the answer's first choice, renumbered as this choice. Token counts are not among
+        them: they go into `usages`. A Start is passed on only for the first question, an End only for the
+        last one; an End with an error becomes an `ir.Error`.
         """
         events: list[ir.Event] = []
         for event in batch:
@@ -116,7 +127,9 @@ _COUNTS: Final = (
 
 
 def added(usages: Sequence[ir.Usage]) -> ir.Usage:
-    """The sum of all usages, without `detail` and `extra`; a count that none states stays None."""
+    """The sum of the token counts, without `detail` and `extra`. A count stays None if none of the usages
+    states it.
+    """
     sums: dict[str, Any] = {}
     for name in _COUNTS:
         stated = [count for usage in usages if (count := getattr(usage, name)) is not None]

@@ -39,7 +39,9 @@ Batches: TypeAlias = AsyncIterator[Sequence[ir.Event]]
 
 
 async def collected(batches: Batches) -> ir.Response:
-    """The whole answer of a stream of events. Raises RequestFailed for an `ir.Error` in it."""
+    """The whole answer that the events of a stream make. Raises RequestFailed if an `ir.Error` is
+    among them.
+    """
     answer = ir.Fold()
     async for batch in batches:
         for event in batch:
@@ -50,8 +52,8 @@ async def collected(batches: Batches) -> ir.Response:
 
 
 class Stopwatch(msgspec.Struct, eq=False):
-    """Adds up the seconds in which an attempt waits for its upstream, between `start` and `stop`. clock: the
-    monotonic one.
+    """Adds up the seconds in which an attempt waits for its upstream: the times between `start` and `stop`.
+    clock: returns monotonic seconds.
     """
 
     _clock: Callable[[], float]
@@ -61,22 +63,26 @@ class Stopwatch(msgspec.Struct, eq=False):
     """When the head of the upstream's (last) answer came; None = none has, or it has no head."""
 
     def headed(self) -> None:
-        """Note that the head of an answer has come."""
+        """Note the time at which the head of an answer (its status and headers) has come."""
         self.answered = self._clock()
 
     def start(self) -> None:
-        """Measure from now on: the attempt begins to wait. No effect while it measures."""
+        """The attempt begins to wait: measure from now on. If the stopwatch already measures, nothing
+        changes.
+        """
         if self._since is None:
             self._since = self._clock()
 
     def stop(self) -> None:
-        """End the measurement, if there is one: the upstream has sent something."""
+        """The upstream has sent something: stop measuring. If the stopwatch does not measure, nothing
+        changes.
+        """
         if self._since is not None:
             self._seconds += self._clock() - self._since
             self._since = None
 
     def take(self) -> float:
-        """Stop; returns the seconds measured since the last `take`."""
+        """Stop, and return the seconds that were measured since the last `take`."""
         if self._since is not None:
             self.stop()
         seconds, self._seconds = self._seconds, 0.0
@@ -86,13 +92,15 @@ class Stopwatch(msgspec.Struct, eq=False):
 class Call(msgspec.Struct, frozen=True):
     """The context of one attempt.
 
-    attempt: its id. model: the upstream's own name of the model. report: collects losses. watch: measures the
-    waiting for the upstream; a custom one may ignore it. facts: what is known about the model. account: the
-    index of the provider's credential. headers, body: what the configuration adds for this model. encoded:
-    the chat request in the upstream's protocol, None = not encoded yet. ready: raises RequestFailed if strict
-    mode refuses the reported losses; a custom upstream calls it before its work, except for chat, where it is
-    called when the context is entered. client: the name of the client's key, "" = unknown; an upstream with a
-    queue shares it fairly between clients. once: the client's `Idempotency-Key`, None = it sent none.
+    attempt: the attempt's id. model: the upstream's own name of the model. report: collects losses (what the
+    upstream cannot be told). watch: measures the waiting for the upstream; a custom upstream may ignore it.
+    timers: how long to wait for the upstream. facts: what is known about the model. account: the index of the
+    provider's credential. headers, body: what the configuration adds to requests for this model. encoded: the
+    chat request in the upstream's protocol, None = not encoded yet. ready: raises RequestFailed if strict
+    mode refuses the reported losses; a custom upstream calls it before its work, except for chat, where the
+    gateway calls it when the context of `chat` is entered. client: the name of the client's key, "" =
+    unknown; an upstream with a queue shares it fairly between clients. once: the client's `Idempotency-Key`,
+    None = the client sent none.
     """
 
     attempt: str
@@ -111,10 +119,10 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Native(msgspec.Struct, frozen=True):
-    """The features that a custom upstream supports itself; all others are emulated for it.
+    """The features that a custom upstream supports itself. The gateway emulates all others.
 
-    tool_name: a pattern for a whole tool name; names that do not match are replaced. It must allow the
-    replacements: names of at least ten small letters, digits and `_`.
+    tool_name: a regular expression that a whole tool name must match; names that do not match are replaced.
+    It must match the replacements: names of at least ten small letters, digits and `_`.
     """
 
     features: frozenset[Feature] = USUAL_FEATURES
@@ -122,13 +130,17 @@ class Native(msgspec.Struct, frozen=True):
 
 
 def native(upstream: Upstream) -> Native:
-    """The features in the upstream's attribute `native`; without this attribute the usual ones."""
+    """The features that the upstream states in its attribute `native`. Without this attribute, the usual ones
+    (`Native()`).
+    """
     stated: Native = getattr(upstream, "native", Native())
     return stated
 
 
 class Upstream(Protocol):
-    """What every upstream has. An attribute `native: Native` states its features; without it, the usual."""
+    """What every upstream has. An upstream may state its features in an attribute `native: Native`; without
+    this attribute, it has the usual ones (`Native()`).
+    """
 
     @property
     def name(self) -> str:
@@ -168,7 +180,9 @@ If only some of its models support an operation, it has a method `performs(opera
 
 
 def performer(upstream: Upstream, operation: Operation, model: str | None = None) -> Perform | None:
-    """The upstream's method for an operation other than chat; None if it has none, or not for `model`."""
+    """The upstream's method for an operation other than chat. None = it has no such method, or not for
+    `model`.
+    """
     performs = getattr(upstream, "performs", None)
     if model is not None and performs is not None and not performs(operation, model):
         return None

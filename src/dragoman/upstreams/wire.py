@@ -1,8 +1,8 @@
-"""A provider over HTTP: a dialect, its accounts and a transport.
+"""A provider over HTTP: a protocol (dialect), the accounts and a transport.
 
-A provider with several dialects has one upstream for each, with the same keys and transport. The first of
-them knows the others and chooses the one for a request. Relaying uses `send`; `chat` and `complete`
-translate. What is the same for all requests (URLs, headers with the credential) is prepared once.
+A provider with several protocols has one upstream for each, with the same keys and transport. The first of
+them knows the others and chooses the one for a request. To relay a request, the engine calls `send`; `chat`
+and `complete` translate it. What all requests share (URLs, headers with the credential) is prepared once.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
 
 
 class Renewal(msgspec.Struct, frozen=True, eq=False):
-    """How an account follows a credential that changes. lease: the one that the account was made for.
-    account: makes the account for another one.
+    """How an account follows a credential that changes. lease: the state of the credential for which the
+    account was made. account: makes the account for another lease.
     """
 
     credential: Credential
@@ -99,9 +99,9 @@ class Renewal(msgspec.Struct, frozen=True, eq=False):
 
 class Account(msgspec.Struct, frozen=True):
     """One credential of a provider. headers: those of every request, with the credential. tail: the key's
-    last characters, for people; None = no key. secrets: parts of the headers that must not be shown. id: the
-    same as long as the credential is, and does not tell it. renewal: None = the credential never changes.
-    source: where the key came from, for people.
+    last characters, for people to read; None = there is no key. secrets: parts of the headers that must not
+    be shown. id: stays the same as long as the credential does, and does not reveal it. renewal: None = the
+    credential never changes. source: where the key came from, for people to read.
     """
 
     headers: Mapping[str, str]
@@ -112,12 +112,12 @@ class Account(msgspec.Struct, frozen=True):
     source: str = ""
 
     def succeeding(self, before: Account) -> Account:
-        """This account, with the secrets of the replaced one added: late answers may repeat them."""
+        """This account, with the secrets of `before`, which it replaces: late answers may repeat them."""
         retired = [one for one in before.secrets if one not in self.secrets]
         return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
-        """The fault with `[redacted]` for each secret that is long enough to hide. more: further secrets."""
+        """The fault with `[redacted]` for each secret, except very short ones. more: further secrets."""
         secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]
 
         def hide(text: str) -> str:
@@ -134,15 +134,15 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Spent(Protocol):
-    """Learns that a key has nothing left for a model. key: its account's id. pause: for how many seconds.
-    now: monotonic seconds.
+    """Is called when a key has nothing left for a model (its rate limit is reached). key: the id of the key's
+    account. pause: for how many seconds nothing is left. now: monotonic seconds.
     """
 
     def __call__(self, key: str, model: str, pause: float, now: float) -> None: ...
 
 
 class Address:
-    """The URL of an endpoint. `{model}` in it, if present, stands for the model's name."""
+    """The URL of an endpoint. If it contains `{model}`, this stands for the model's name."""
 
     def __init__(self, url: str) -> None:
         self._before, named, self._after = url.partition("{model}")
@@ -151,8 +151,8 @@ class Address:
         self._met: dict[str, URL] = {}
 
     def of(self, model: str) -> URL:
-        """The URL for one model, whose name is one segment of the path, whatever characters it has. If the
-        name begins with the folder before it in the URL ("models/…"), the folder is not repeated.
+        """The URL for one model. The model's name is escaped to a single segment of the path. If the name
+        begins with the folder that is before it in the URL ("models/…"), the folder is not repeated.
         """
         if self._fixed is not None:
             return self._fixed
@@ -168,10 +168,11 @@ class Address:
 class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
-    chat_url, stream_url: the endpoints of chat; None = the same for streams. base_url: where the model list
-    and other operations are, None = nowhere; bases: other places for some operations. models: patterns of the
-    models that this dialect serves in chat, None = all. further: the same provider's upstreams in other
-    dialects, best first. yields: names of headers in which a client's value replaces the account's.
+    chat_url, stream_url: the endpoints of chat for whole answers and for streams; a stream_url of None = the
+    same. base_url: where the model list and other operations are, None = nowhere. bases: {operation: base
+    URL} for those that are elsewhere. models: patterns of the models that can chat in this dialect, None =
+    all. further: the same provider's upstreams in other dialects, best first. yields: names of headers for
+    which a request's own value is used instead of the account's.
     """
 
     success: Final = 200
@@ -225,8 +226,8 @@ class WireUpstream:
         """Is called when an answer says that a key has nothing left; None = nobody wants to know."""
 
     def remember(self, before: WireUpstream) -> None:
-        """Know what the upstream of the configuration before has learnt of models, where it has asked at the
-        same URL.
+        """Take over what this provider's upstream in the old configuration has learnt about models, in each
+        dialect whose chat endpoint has the same URL as before.
         """
         for name, upstream in self._spoken.items():
             known = before._spoken.get(name)
@@ -234,8 +235,8 @@ class WireUpstream:
                 upstream._lessons, upstream._thoughtless = known._lessons, known._thoughtless
 
     async def close(self) -> None:
-        """Let go of the upstreams in other dialects and of credentials, so that no garbage collector is
-        needed to free memory. The transport stays open.
+        """Drop the references to credentials and to the upstreams in other dialects, so that memory is freed
+        without the garbage collector. The transport stays open.
         """
         for account in self.accounts:
             if account.renewal is not None:
@@ -255,7 +256,7 @@ class WireUpstream:
                 credential.follow(self.language, partial(self._follow, index, credential))
 
     def _follow(self, index: int, credential: Credential, lease: Lease) -> None:
-        """Use a new lease of an account, unless the account has been replaced since."""
+        """Use a new lease of a credential, unless the account with this index has another one by now."""
         before = self.accounts[index]
         if (renewal := before.renewal) is not None and renewal.credential is credential:
             renewal = msgspec.structs.replace(renewal, lease=lease)
@@ -265,7 +266,7 @@ class WireUpstream:
             self._heads = {}
 
     def in_dialect(self, name: str) -> WireUpstream:
-        """The upstream for its own dialect or one of `further`. Raises KeyError for another."""
+        """This provider's upstream in the dialect `name`. Raises KeyError if it has none."""
         return self._spoken[name]
 
     def spoken(
@@ -290,8 +291,8 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Remember what a failure says about calling this model in this dialect. True: it says something,
-        even if it is known already, because other requests can have got the same failure.
+        """Remember what a failure says about calling this model in this dialect. Returns True if it says
+        something, even if that is known already, because several requests may get the same failure.
         """
         lesson = lesson_of(fault)
         if lesson is None:
@@ -313,8 +314,8 @@ class WireUpstream:
         return True
 
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
-        """The upstream for a dialect with this operation, if possible the face's; None = there is none.
-        model: not used, because nobody knows which models have the operation.
+        """This provider's upstream in a dialect that has the operation, if possible in the client's, `face`;
+        None = there is none. model: not used, because nobody knows which models have the operation.
         """
         offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
         return offered.get(face) or next(iter(offered.values()), None)
@@ -326,10 +327,10 @@ class WireUpstream:
     def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Awaitable[Answer]:
-        """POST the body of a chat as it is, and start `call.watch`. Raises RequestFailed if no answer comes.
+        """POST the body of a chat unchanged, and start `call.watch`. Raises RequestFailed if no answer comes.
 
-        headers: the request's own. The account's override them, except those in `yields`; the model's
-        configured headers override both. stream: the body asks for a stream, which may have another URL.
+        headers: the request's own. The account's headers replace them, except those in `yields`; the headers
+        configured for the model replace both. stream: the body asks for a stream, which may have another URL.
         """
         address = self._streamed_chat if stream else self._chat
         if self._changes and self.accounts[call.account].renewal is not None:
@@ -344,7 +345,7 @@ class WireUpstream:
     def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
     ) -> Awaitable[Answer]:
-        """As `send`, for the request of an operation other than chat, which is JSON or a form."""
+        """As `send`, for an operation other than chat. outgoing: the request, which is JSON or a form."""
         address = self._operations[operation][outgoing.path]
         stated: Mapping[str, str] = {}
         if isinstance(outgoing.body, bytes):
@@ -369,8 +370,8 @@ class WireUpstream:
         headers: Mapping[str, str],
         stated: Mapping[str, str] = {},
     ) -> Answer:
-        """Send a request with a credential that changes, once it is valid. stated: headers that replace those
-        of all requests.
+        """Wait until a credential that changes is valid, then send a request with it. stated: headers that
+        replace those of all requests.
         """
         renewal = self.accounts[call.account].renewal
         assert renewal is not None
@@ -391,9 +392,9 @@ class WireUpstream:
         return self._list is not None
 
     async def listed(self, call: Call, *, signed: bool = True) -> bytes:
-        """The provider's model list as it sends it. Only if `lists_models`. Raises RequestFailed.
+        """The provider's model list as it was sent. Only if `lists_models` is true. Raises RequestFailed.
 
-        signed: False = omit the headers that hold secrets of the account.
+        signed: False = leave out the headers that hold secrets of the account.
         """
         assert self._list is not None
         if signed and (renewal := self.accounts[call.account].renewal) is not None:
@@ -413,7 +414,9 @@ class WireUpstream:
             answer.close()
 
     def _head(self, address: Address, call: Call) -> Head:
-        """The head of all calls of a model with one account: with the account's and the model's headers."""
+        """The method, URL and headers (the account's, the model's) of all calls of a model with an
+        account.
+        """
         more = call.headers
         key: tuple[Any, ...] = (address, call.model, call.account)
         if more:
@@ -428,7 +431,7 @@ class WireUpstream:
         return head
 
     def _with(self, head: Head, call: Call, headers: Mapping[str, str]) -> tuple[Head, Mapping[str, str]]:
-        """A request's own headers: the head with those that replace some of it, and those to be added."""
+        """Add a request's own headers: (the head, with the values that it replaces; headers to be added)."""
         fixed, added, changed = head.headers, {}, {}
         for name, value in headers.items():
             if name not in fixed:
@@ -444,7 +447,7 @@ class WireUpstream:
         return (_changed(head, changed) if changed else head), added
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
-        """The chat in this dialect, configured members merged in. Raises WireError if it has no such form."""
+        """The chat in this dialect, with the configured members. Raises WireError if that is impossible."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         wire = self.dialect.request.encode(request, target)
         if call.body:
@@ -455,7 +458,7 @@ class WireUpstream:
         return msgspec.structs.replace(call, encoded=self.encode(request, call))
 
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
-        """As `encode`, for operations other than chat. In a form, configured members become fields."""
+        """As `encode`, for an operation other than chat. In a form, the configured members become fields."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         codec = self.codec(operation)
         wire = codec.encode(request, target)
@@ -466,12 +469,14 @@ class WireUpstream:
         return codec.finish(wire)
 
     def _post(self, request: ir.Request, call: Call) -> Awaitable[Answer]:
-        """Send a chat. The answer may be a failure."""
+        """Send a chat, and encode it before if the call has not. The answer may have a failure's status."""
         wire = call.encoded or self.encode(request, call)
         return self.send(encode(wire.body), call, wire.headers, stream=request.stream)
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The error in a failed answer; outside of 400 to 599 only its status. Raises one if cut off."""
+        """The error that a failed answer states. For a status outside of 400 to 599 it names only the status.
+        Raises RequestFailed if the answer breaks off.
+        """
         if not 400 <= answer.status <= 599:
             return unexpected(self.name, answer.status)
         fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
@@ -480,8 +485,8 @@ class WireUpstream:
         return RequestFailed(fault)
 
     def headed(self, answer: Answer, call: Call) -> None:
-        """Note that the head of an answer has come, and tell if it forecasts that the key has nothing left. A
-        429 is no forecast: it is learnt with the failure of the attempt.
+        """Note that the head of an answer has come. If it says that the key has nothing left, call `spent`. A
+        429 is not looked at here, because the failure of the attempt tells of it.
         """
         call.watch.headed()
         if hints(answer.headers) and answer.status != _AT_LIMIT and self.spent is not None:
@@ -495,8 +500,8 @@ class WireUpstream:
         return self._spoken.values()
 
     def told(self, fault: ir.Fault, call: Call, located: Callable[[ir.Fault], ir.Fault]) -> ir.Fault:
-        """The fault, without the secrets of the call's account and headers. `located` is not used: the
-        parameter is no path in the IR.
+        """The fault without the secrets of the call's account and headers. `located` is not used, because the
+        parameter of such a fault is not a path in the IR.
         """
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
@@ -605,7 +610,7 @@ def streams(answer: Answer) -> bool:
 
 
 def page(name: str) -> RequestFailed:
-    """The error for a web page that was sent in place of a stream. name: the provider's."""
+    """The error for a web page that was sent in place of a stream. name: the provider's name."""
     return unreadable(name, WireError("it is a web page"))
 
 
@@ -614,7 +619,7 @@ async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], 
 
 
 def unreadable(name: str, error: WireError) -> RequestFailed:
-    """The error for an answer that its dialect does not allow, or above a limit. name: the provider's."""
+    """The error for an answer that the dialect of the provider `name` does not allow, or above a limit."""
     message = f"{name} sent a response that cannot be parsed: {error}"
     return RequestFailed(
         ir.Fault("upstream", message, error.code if error.code in LIMITED else "unreadable", blame="upstream")
@@ -622,7 +627,7 @@ def unreadable(name: str, error: WireError) -> RequestFailed:
 
 
 def _changed(head: Head, headers: Mapping[str, str]) -> Head:
-    """A head with other values of some headers, for one request."""
+    """A copy of a head in which `headers` replace those of the same name."""
     changed = head.headers.copy()
     changed.update(headers)
     return Head(head.method, head.url, changed)

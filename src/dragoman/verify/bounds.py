@@ -1,7 +1,8 @@
-"""Limits on the cost of one check.
+"""Limits on the cost of one check of an answer.
 
-Work is counted in steps, which give the same verdict on every machine. Only searches for regular expressions
-are limited by time. Python's `re` cannot stop a search; the package `regex` (the extra `schema`) can.
+Work is counted in steps, so that the verdict is the same on every machine. Only searches for regular
+expressions are limited by time. Python's `re` cannot stop a search; the package `regex` (the extra `schema`)
+can.
 """
 
 from __future__ import annotations
@@ -20,17 +21,19 @@ PATTERN_SECONDS: Final = 0.05
 
 
 class Exhausted(Exception):
-    """The check would cost more than its budget allows."""
+    """The check would take more steps or time than its budget allows."""
 
 
 @cache
 def available() -> bool:
-    """Whether answers can be checked, which needs the extra `schema`."""
+    """Whether answers can be checked: the package `regex` (the extra `schema`) is installed."""
     return importlib.util.find_spec("regex") is not None
 
 
 class Budget:
-    """The remaining steps and pattern time of one check. clock: monotonic seconds."""
+    """What remains of the steps and of the time for pattern searches in one check. clock: returns monotonic
+    seconds.
+    """
 
     __slots__ = ("_clock", "_seconds", "_steps")
 
@@ -40,15 +43,16 @@ class Budget:
         self._seconds = PATTERN_SECONDS
 
     def spend(self, steps: int = 1) -> None:
-        """Subtract steps. Raises Exhausted if fewer than `steps` were left."""
+        """Take steps from the budget. Raises Exhausted if fewer than `steps` were left."""
         self._steps -= steps
         if self._steps < 0:
             raise Exhausted
 
     def search(self, pattern: Pattern, text: str) -> bool:
-        """Whether a pattern occurs in a text; takes a step and the search's time.
+        """Whether a pattern occurs in a text. The search takes one step and its own time from the budget.
 
-        Raises Exhausted if none is left, or if the text has more than `pattern.reach` characters.
+        Raises Exhausted if no steps or no time are left, or if the text has more than `pattern.reach`
+        characters.
         """
         self.spend()
         if len(text) > pattern.reach:

@@ -1,11 +1,14 @@
-"""The check of an answer against the form that its request demands, applied to the answer on its way back.
+"""The check of an answer against the form that its request demands, applied to the answer on its way back to
+the client.
 
-A whole answer that fails the check makes its attempt fail, so that the next candidate is tried. A stream is
-passed on as it arrives; if its text is wrong at the end, an error event replaces the finish. The error names
-a mistake's place (with the model's member names) and keyword, never a value of the model's.
+If a whole answer fails the check, its attempt has failed and the next one begins, at another provider or
+model if there is one. A stream is passed on as it arrives; if its text is wrong at the end, an error event
+replaces the finish. The error names the place of a mistake (with the model's member names) and the keyword,
+but never a value that the model wrote.
 
-Only text that is meant as the answer is checked. A candidate that was cut off, refused, filtered, or that
-calls the client's tools is not checked, because its stop reason already says what happened.
+Only text that is meant as the answer is checked. One of several alternative answers that was cut off, refused
+or filtered, or that calls the client's tools, is not checked, because its stop reason already says what
+happened.
 """
 
 from __future__ import annotations
@@ -40,15 +43,18 @@ CHECK_TOO_LONG: Final = "output_check_too_long"
 
 
 class Form(msgspec.Struct, frozen=True):
-    """The form that an answer must have. test: the test of its JSON value; None = any JSON value is right."""
+    """The form that an answer must have. test: the test of the answer's JSON value; None = any JSON value is
+    right.
+    """
 
     test: Test | None = None
 
 
 def form_of(output: ir.Output | None) -> Form | None:
-    """The form that a request demands, None if it allows plain text.
+    """The form that a request demands of its answer; None if the request allows plain text.
 
-    Raises RequestFailed (400), with the place in IR terms, for a schema that cannot be checked.
+    Raises RequestFailed (400) for a schema that cannot be checked; the fault's parameter is the place in the
+    schema ("output.schema.…").
     """
     if output is None or output.kind == "text":
         return None
@@ -73,14 +79,18 @@ def form_of(output: ir.Output | None) -> Form | None:
 
 
 class _SchemaCache:
-    """A cache of compiled schemas, by their text. Full, it drops the least recently used schema."""
+    """A cache of compiled schemas, by their text. When the cache is full, it drops the schema that has not
+    been used for longest.
+    """
 
     def __init__(self) -> None:
         self._tests: dict[bytes, tuple[Test, int]] = {}
         self._weight = 0
 
     def test(self, schema: bytes) -> Test:
-        """The test of a schema (JSON), cached or compiled now. Raises Unusable if it cannot be compiled."""
+        """The test of a schema (JSON). It comes from the cache or is compiled now. Raises Unusable if the
+        schema cannot be compiled.
+        """
         known = self._tests.pop(schema, None)
         if known is None:
             made = compile_schema(msgspec.json.decode(schema))
@@ -96,7 +106,9 @@ _CACHE: Final = _SchemaCache()
 
 
 class CheckOutput:
-    """Checks one answer: `whole` a complete one, `feed` each event of a stream. clock: monotonic seconds."""
+    """Checks one answer against `form`. Call `whole` for a complete answer, or `feed` for each event of a
+    stream. clock: returns monotonic seconds.
+    """
 
     takes: Final = frozenset({ir.TextDelta, ir.RefusalDelta, ir.Open, ir.Close, ir.Finish})
 
@@ -106,7 +118,9 @@ class CheckOutput:
         self._candidates: defaultdict[int, _CandidateText] = defaultdict(_CandidateText)
 
     def whole(self, response: ir.Response) -> ir.Response:
-        """The answer, unchanged. Raises RequestFailed if it lacks the form or is too costly to check."""
+        """The answer, unchanged. Raises RequestFailed if it does not have the form, or is too costly to
+        check.
+        """
         for candidate in response.candidates:
             said = _CandidateText()
             for index, block in enumerate(candidate.blocks):
@@ -116,7 +130,9 @@ class CheckOutput:
         return response
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """The event alone; for a Finish an Error if its text lacks the form or is too costly to check."""
+        """The events to pass on: normally the event itself. A Finish is replaced by an Error if the text
+        before it does not have the form, or is too costly to check.
+        """
         if isinstance(event, ir.TextDelta):
             self._candidates[event.candidate].add(event.index, event.text)
         elif isinstance(event, ir.RefusalDelta):
@@ -139,7 +155,9 @@ class CheckOutput:
         return ir.Fault("upstream", f"The model's response {mistake}.", code=code, blame="upstream")
 
     def _mistake(self, said: _CandidateText) -> tuple[str | None, str]:
-        """The mistake (None = there is none), to follow "The model's response", and the fault's code."""
+        """(mistake, code). mistake: what is wrong, in words that follow "The model's response"; None =
+        nothing. code: the code for the fault.
+        """
         if said.length > LONGEST_TEXT:
             return f"is longer than {LONGEST_TEXT} characters, so it cannot be validated", CHECK_TOO_LONG
         try:
@@ -162,8 +180,9 @@ _ENDED: Final = frozenset({"end", "sequence", "other"})
 
 @dataclass(slots=True)
 class _CandidateText:
-    """The text of one candidate. length: its characters; those beyond `LONGEST_TEXT` are counted, not kept.
-    other: True = it refuses or calls a client's tool, so it is not checked.
+    """The text of one of the alternative answers. length: its characters; those after the first
+    `LONGEST_TEXT` are counted, but not stored. other: True = this answer refuses or calls a client's tool, so
+    it is not checked.
     """
 
     _texts: dict[int, list[str]] = field(default_factory=dict)
@@ -176,7 +195,9 @@ class _CandidateText:
             self._texts.setdefault(index, []).append(text)
 
     def replace(self, index: int, block: ir.Block) -> None:
-        """Replace the text at `index` by a text block's. A refusal or a client's tool call sets `other`."""
+        """Take the text of a Text block as the text of the block with the number `index`. A refusal or a
+        client's tool call sets `other` instead.
+        """
         if isinstance(block, ir.Text):
             self.length -= sum(map(len, self._texts.pop(index, ())))
             self.add(index, block.text)
@@ -194,7 +215,9 @@ _LONGEST_PATH: Final = 200
 
 
 def _path(breach: Breach) -> str:
-    """The place of the mistake as a JSON path, cut because the model may invent long member names."""
+    """The place of the mistake as a JSON path (`$.items[2].name`). A long path is cut, because the model may
+    invent long member names.
+    """
     path = "$"
     for step in breach.path:
         if isinstance(step, int):

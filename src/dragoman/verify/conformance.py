@@ -1,9 +1,10 @@
 """Validation of a JSON value against a JSON Schema at a limited cost, up to the first mistake.
 
 A schema is compiled once into tests that call each other; validation walks over the value and counts every
-step (`bounds`). No reference leads out of the schema. `format` is an annotation only, as the specification
-says. Keywords that are not supported (`unevaluatedProperties`, dynamic references, other documents) are
-refused at compilation, unless they are `true` or `{}`. Unknown keywords are ignored.
+step (`bounds`). A reference can only lead to another place in the same schema. `format` is an annotation
+only, as the specification says. Keywords that are not supported (`unevaluatedProperties`, dynamic references,
+other documents) are refused at compilation, unless their value is `true` or `{}`. Unknown keywords are
+ignored.
 
 Spec: https://json-schema.org/draft/2020-12/json-schema-validation, and drafts 4 to 2019-09 where a schema
 names one or uses their forms.
@@ -25,19 +26,25 @@ from dragoman.verify.patterns import MOST_PARTS, Pattern, TooCostly, compiled
 
 
 def parsed(text: str) -> Any:
-    """The value of a JSON text; `1.0` is an `int`. Raises ValueError (no JSON), RecursionError (too deep)."""
+    """Decode a JSON text. The number `1.0` becomes an `int`. Raises ValueError if the text is not JSON,
+    RecursionError if it is nested too deeply.
+    """
     return json.loads(text, parse_float=_number, parse_constant=_no_json)
 
 
 class Compiled(NamedTuple):
-    """A compiled schema. parts: the number of parts of its patterns, a measure of their memory."""
+    """A compiled schema. test: the test of a value. parts: the number of compiled parts of all its regular
+    expressions, a measure of their memory.
+    """
 
     test: Test
     parts: int
 
 
 def compile_schema(schema: Mapping[str, Any]) -> Compiled:
-    """Compile a schema into one test. Raises Unusable: invalid, not supported, too large or endless."""
+    """Compile a schema into one test. Raises Unusable for a schema that is invalid, not supported or too
+    large, or that refers to itself endlessly.
+    """
     if (found := mistake(schema)) is not None:
         raise Unusable(found.path, found.message)
     try:
@@ -56,7 +63,9 @@ _TRIAL: Final = 20_000
 
 @dataclass(slots=True)
 class _Node:
-    """The test of one schema. always: tests for every value. typed: tests for values of one type."""
+    """The test of one schema. always: the tests of every value. typed: {type: tests} for the values of one
+    Python type.
+    """
 
     always: Sequence[Test] = ()
     typed: Mapping[type, Sequence[Test]] = field(default_factory=dict)
@@ -77,7 +86,9 @@ def _never(_value: Any, _budget: Budget) -> Breach | None:
 
 
 class _Compiler:
-    """Compiles one document. Each schema in it is compiled once, so that it may refer to itself."""
+    """Compiles one document. Each schema in the document is compiled once, so that a schema may refer to
+    itself.
+    """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document

@@ -1,4 +1,5 @@
-"""The keywords of JSON Schema. A maker compiles one keyword, or some related keywords, into one test.
+"""The keywords of JSON Schema. A maker is a function that compiles one keyword, or some related keywords,
+into one test.
 
 Spec: https://json-schema.org/draft/2020-12/json-schema-validation, and the differing forms of earlier drafts.
 """
@@ -16,23 +17,24 @@ from dragoman.verify.patterns import Pattern
 
 
 class Breach(NamedTuple):
-    """A place where a value violates the schema. keyword: the violated one; "false schema" = the schema is
-    `false`. path: names and indexes from the tested value; it ends with the name of a missing member.
+    """A place where a value violates the schema. keyword: the violated keyword; "false schema" = the schema
+    is `false`. path: the names and indexes that lead from the tested value to the place; if a member is
+    missing, its name is the last.
     """
 
     keyword: str
     path: tuple[str | int, ...] = ()
 
     def below(self, step: str | int) -> Breach:
-        """The same breach, with `step` in front of its path."""
+        """The same breach, seen from one level higher: its path begins with `step`."""
         return Breach(self.keyword, (step, *self.path))
 
 
 class Unusable(ValueError):
     """A schema that cannot be compiled.
 
-    path: the place inside the schema, "" for the whole schema. too_large: True = it would take more memory or
-    time than allowed, or refers to itself endlessly.
+    path: the place inside the schema, "" = the whole schema. too_large: True = the schema would take more
+    memory or time than allowed, or it refers to itself endlessly.
     """
 
     def __init__(self, path: str, message: str, *, too_large: bool = False) -> None:
@@ -46,7 +48,9 @@ Test: TypeAlias = Callable[[Any, Budget], Breach | None]
 
 
 class Compiler(Protocol):
-    """Compiles the schemas inside a schema. path: their place, for errors. The methods raise Unusable."""
+    """Compiles the schemas that are inside of a schema. path: the place of the inner schema, for errors. The
+    methods raise Unusable.
+    """
 
     def test(self, schema: Any, path: str) -> Test: ...
     def tests(self, schemas: Sequence[Any], path: str) -> list[Test]: ...
@@ -56,7 +60,9 @@ class Compiler(Protocol):
 
 
 def at(path: str, keyword: str) -> str:
-    """The path of a keyword in the schema at `path`. A long name is cut; to a long path no name is added."""
+    """The path of a keyword in the schema at `path`, for example "properties.name.type". A long keyword is
+    cut; if `path` is already long, it is returned unchanged.
+    """
     if len(path) > _LONGEST_PATH:
         return path
     return f"{path}.{keyword[:_LONGEST_NAME]}" if path else keyword[:_LONGEST_NAME]
@@ -74,7 +80,9 @@ def passes(_value: Any, _budget: Budget) -> Breach | None:
 
 
 def _plain(value: Any) -> Any:
-    """A copy of a value from the schema in which whole floats are `int`, as in an answer from `parsed`."""
+    """A copy of a value from the schema, in which floats without a fraction (1.0) are `int`. `parsed` makes
+    the same of an answer, so that both can be compared.
+    """
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     if isinstance(value, dict):
@@ -244,12 +252,14 @@ def _multiple(_compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test
 
 
 def _ratio(number: float) -> tuple[int, int]:
-    """A number as the fraction that its decimal text states: 0.1 is one tenth."""
+    """A number as (numerator, denominator) of the fraction that its decimal text states: 0.1 is (1, 10)."""
     return (number, 1) if isinstance(number, int) else Decimal(str(number)).as_integer_ratio()
 
 
 def _counted(low: str, high: str) -> Callable[[Compiler, Mapping[str, Any], str], Test]:
-    """The maker of a test for the length of a value. low, high: the keywords that state the limits."""
+    """Make the maker of a test for the length of a value. low, high: the keywords that state the limits
+    ("minItems", "maxItems").
+    """
 
     def make(_compiler: Compiler, schema: Mapping[str, Any], _path: str) -> Test:
         least, most = schema.get(low, 0), schema.get(high, math.inf)

@@ -38,8 +38,8 @@ clock then take about a fifteenth of a second at most.
 class Pattern(NamedTuple):
     """A compiled pattern.
 
-    parts: the number of its compiled parts. reach: the length of the longest text that may be searched for
-    it, in characters.
+    regex: the compiled expression of the package `regex`. parts: the number of its compiled parts. reach: the
+    most characters of a text in which the pattern may be searched.
     """
 
     regex: Any
@@ -52,9 +52,10 @@ class TooCostly(ValueError):
 
 
 def compiled(pattern: str, most: int = MOST_PARTS) -> Pattern:
-    """A compiled pattern, for `Budget.search`. most: the number of parts that it may have.
+    """Compile a pattern for `Budget.search`. most: the number of parts that the pattern may have.
 
-    Raises TooCostly for too many characters, parts or nested groups, ValueError for other unusable patterns.
+    Raises TooCostly for too many characters, parts or nested groups, ValueError for a pattern that cannot be
+    used for another reason.
     """
     import regex
 
@@ -113,10 +114,12 @@ _BACKWARDS: Final = 24  # to compare it with a group's text
 
 @dataclass(slots=True)
 class _Group:
-    """The state of one open group.
+    """What is known of one group that is still open. A term is one element of a pattern: a character, a
+    class, a group or an assertion (`^`).
 
-    parts: one, and those in its terms but `last`. last: the parts of its last term, None where no quantifier
-    may follow. run: the number of literal characters at its end.
+    parts: one for the group itself, and the parts of its terms so far, without those in `last`. last: the
+    parts of the last term, if a quantifier may still follow it; else None. run: the number of literal
+    characters at the end.
     """
 
     parts: int = 1
@@ -138,11 +141,13 @@ class _Translator:
 
     @property
     def parts(self) -> int:
-        """The number of compiled parts in the pattern so far, without open groups."""
+        """The number of compiled parts in the pattern so far. Groups that are still open are not counted."""
         return self._groups[0].parts + (self._groups[0].last or 0)
 
     def translated(self) -> str:
-        """The pattern in the engine's syntax. Raises ValueError if it is invalid, TooCostly if too large."""
+        """The pattern in the syntax of the package `regex`. Raises ValueError if the pattern is invalid,
+        TooCostly if it has too many parts or nested groups.
+        """
         steps = {"(": self._open, ")": self._close, "[": self._class, "\\": self._escape}
         steps |= dict.fromkeys("*+?{", self._repeat) | dict.fromkeys(_SIGNS, self._sign)
         while self._at < len(self._pattern):
@@ -161,7 +166,9 @@ class _Translator:
     # --- One method for each kind of syntax at the current position ---------------------------------------
 
     def _term(self, text: str, parts: int = 1, *, repeatable: bool = True) -> None:
-        """Write one term. repeatable: whether a quantifier may follow it."""
+        """Write one term (a character, a class, a group, …) to the output. parts: how many compiled parts it
+        has. repeatable: whether a quantifier may follow it.
+        """
         group = self._groups[-1]
         group.parts += group.last or 0
         group.last = parts if repeatable else None
@@ -242,7 +249,9 @@ class _Translator:
             self._character(self._single(found))
 
     def _class(self) -> None:
-        """A character class. Each member is rewritten so that the engine's own set syntax cannot occur."""
+        """Translate a character class. Each member is rewritten so that it cannot be read as the set syntax
+        that only `regex` has.
+        """
         negated = self._pattern.startswith("[^", self._at)
         self._at += 2 if negated else 1
         first = self._at
@@ -262,7 +271,9 @@ class _Translator:
         self._term(f"[{'^' if negated else ''}{''.join(members)}]", 1 + len(members) // 4)
 
     def _member(self) -> tuple[str, int]:
-        """A member of a character class (a character, a range or an escaped class) and its cost."""
+        """Read one member of a character class: a character, a range or an escape that means a class. Returns
+        the member in the syntax of `regex`, and its cost.
+        """
         low = self._one()
         if not isinstance(low, str):
             return low
@@ -296,7 +307,9 @@ class _Translator:
         return found
 
     def _members(self, found: re.Match[str]) -> tuple[str, int] | None:
-        r"""The members and the cost of the class that an escape (`\d`) means; None = it means a character."""
+        r"""The members and the cost of the class that an escape like `\d` means; None = the escape means a
+        single character.
+        """
         return ("\\" + found[5], _PROPERTY) if found[5] else _CLASSES.get(found[7] or "")
 
     def _single(self, found: re.Match[str]) -> str:

@@ -34,10 +34,11 @@ def is_data_url(url: str) -> bool:
 
 
 def read(url: str) -> tuple[str | None, str] | None:
-    """(media type with its parameters, None if not stated; data in base64) of a data URL.
+    """Split a data URL into (media type with its parameters, None if not stated; data in base64).
 
-    None if it has no comma, or data that is not base64 has more than `_MOST_ESCAPES` escapes. Base64 is not
-    checked, only its escapes are undone; other data is converted to base64.
+    Returns None if the URL has no comma, or if its data is not base64 and has more than `_MOST_ESCAPES`
+    percent-escapes. Data in base64 is returned with its percent-escapes decoded, and is not checked; other
+    data is converted to base64.
     """
     head, comma, data = url[5:].partition(",")
     if not comma:
@@ -56,14 +57,16 @@ def read(url: str) -> tuple[str | None, str] | None:
 
 
 def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, None) of a data URL; (None, None, url) for another, or if `read` returns None."""
+    """(media type, base64, None) for a data URL that `read` can split; (None, None, url) for any
+    other URL.
+    """
     if url is not None and is_data_url(url) and (found := read(url)) is not None:
         return *found, None
     return None, None, url
 
 
 def flaw(url: str) -> str | None:
-    """The mistake in a data URL, in words; None if it is valid."""
+    """What is wrong with a data URL, in words; None = nothing."""
     found = read(url)
     if found is None:
         return "too many escapes" if "," in url else "no comma"
@@ -71,8 +74,9 @@ def flaw(url: str) -> str | None:
 
 
 def base64_flaw(text: str) -> str | None:
-    """The mistake in a base64 text, in words (an empty one has no data); None if it is valid. White space is
-    ignored; both alphabets are accepted, with up to two `=` at the end. The check does not decode.
+    """What is wrong with a base64 text, in words; None = nothing. An empty text is wrong. White space is
+    ignored. The standard alphabet and the URL-safe one are accepted, with up to two `=` at the end. The check
+    does not decode the text.
     """
     try:
         rest = text.encode("ascii").translate(None, _ALPHABET)

@@ -16,7 +16,9 @@ _HALF_ESCAPE = re.compile(r"%[0-9A-F]?\Z")
 
 
 def header_value(text: str) -> bytes:
-    """The text with printable ASCII unchanged, the rest as percent-encoded UTF-8, cut at `LIMIT` bytes."""
+    """The text as a header's value. Printable ASCII stays, every other character becomes percent-encoded
+    UTF-8, and the value is cut at `LIMIT` bytes.
+    """
     if text.isascii() and text.isprintable():
         return text[:LIMIT].encode()
     value = quote(text[:LIMIT], safe=_PRINTABLE, errors="replace")

@@ -1,4 +1,4 @@
-"""The headers of a message, each decoded when it is read. Most are never read."""
+"""The headers of a message. They stay bytes until somebody reads one of them, because most are never read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 
 class HeaderMap(Mapping[str, str]):
-    """The headers of a message by lower-case name. lines: (lower-case name, value) of each. If a header comes
-    twice, the last one counts. raw: all of them, undecoded.
+    """The headers of a message, by lower-case name. lines: a (lower-case name, value) pair for each header,
+    or a dict of them; if a name comes twice, its last value counts. raw: the headers as bytes, {name: value}.
     """
 
     __slots__ = ("raw",)
@@ -25,12 +25,14 @@ class HeaderMap(Mapping[str, str]):
         return default if value is None else value.decode("latin-1")
 
     def picked(self, names: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
-        """Those of these lower-case names that are there, with their values, undecoded."""
+        """The headers whose names are in `names` (lower case), as (name, value) pairs of bytes, sorted by
+        name.
+        """
         raw = self.raw
         return [(name, raw[name]) for name in _there(names, tuple(raw))]
 
     def replaced(self, name: bytes, value: bytes) -> HeaderMap:
-        """The same headers with another value of one of them, which has this lower-case name."""
+        """A copy of the headers in which the header `name` (lower case) has this value."""
         changed = HeaderMap(())
         changed.raw = {**self.raw, name: value}
         return changed
@@ -47,5 +49,7 @@ class HeaderMap(Mapping[str, str]):
 
 @lru_cache(maxsize=64)
 def _there(names: frozenset[bytes], given: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """The names that are among the given ones, sorted. Cached: a server repeats its names."""
+    """Those of `names` that are among `given`, sorted. The result is cached, because a server sends the same
+    names again and again.
+    """
     return tuple(sorted(names.intersection(given)))

@@ -1,8 +1,9 @@
 """Headers that stop a browser from executing content that a provider or another user wrote.
 
-A page among the files would have the gateway's own origin, so it could call the gateway with the rights of
-the person who opens it. `nosniff` makes browsers keep to the stated type, `sandbox` removes a page's origin
-and scripts, and every type that is not inert is downloaded instead of shown.
+A browser would run an HTML page among such files with the gateway's own origin, so the page could call the
+gateway with the rights of the person who opens it. `nosniff` makes browsers keep to the stated media type,
+`sandbox` takes the origin and the scripts from a page, and every type that is not inert is downloaded instead
+of shown.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def is_inert(kind: str) -> bool:
-    """Whether browsers execute nothing in content of the media type `kind`, which may have parameters."""
+    """Whether content of the media type `kind` (which may have parameters) is inert: browsers execute nothing
+    in it.
+    """
     bare = kind.partition(";")[0].strip().lower()
     return bare in _SHOWN or bare.startswith(_PLAYED)
 
@@ -31,8 +34,9 @@ def is_inert(kind: str) -> bool:
 def inert_headers(kind: str, disposition: str | None = None) -> Headers:
     """The headers for an answer of the media type `kind`.
 
-    disposition: the provider's `content-disposition`, None = it sent none. For an inert type, or if it says
-    `attachment`, it is kept; for any other type a bare `attachment` is sent instead.
+    disposition: the provider's `content-disposition`, None = it sent none. It is passed on if the type is
+    inert, or if it begins with `attachment`. Otherwise a bare `attachment` replaces it, so that browsers
+    download the content.
     """
     headers = [
         (b"x-content-type-options", b"nosniff"),

@@ -100,8 +100,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """A JSON object, decoded completely. Raises WireError for anything else (malformed JSON with line and
-    column), and for too many levels, values or digits.
+    """Decode a JSON object completely. Raises WireError for everything that is not a JSON object (for
+    malformed JSON with line and column), and for too many levels of nesting, values or digits.
     """
     body = body.removeprefix(_BOM)
     value = _object(body, max_depth)
@@ -111,11 +111,11 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
 
 
 def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[str, Any], int, int]:
-    """As `decode_object`, with the extra memory and the weight of `Measured`. Raises WireError also (code
-    `request_too_large`) for more than max_values values.
+    """Decode a JSON object of less than `FIRST_MEASURED` bytes; returns (object, extra, weight), the latter
+    two as in `Measured`. Raises WireError as `decode_object`, and with the code `request_too_large` for more
+    than max_values values.
 
-    For less than `FIRST_MEASURED` bytes. There the decoded value tells both faster than the text does: most
-    of a long body is text, in which nothing is to be counted.
+    In so small a body, both numbers are found faster from the decoded object than from the text.
     """
     body = body.removeprefix(_BOM)
     value = _object(body, max_depth)
@@ -141,7 +141,9 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> tuple[dict[
 
 
 def _object(body: bytes, max_depth: int) -> dict[str, Any]:
-    """The decoded object; its depth is unchecked, `max_depth` is for an error. Raises WireError."""
+    """Decode an object without checking its depth. max_depth: the limit that an error names. Raises
+    WireError.
+    """
     if len(body) > _MOST_DIGITS:
         refuse_flood(body)
         _refuse_many_digits(body)
@@ -155,9 +157,9 @@ def _object(body: bytes, max_depth: int) -> dict[str, Any]:
 
 
 def _held(value: dict[str, Any], most: int) -> tuple[int, int] | None:
-    """How many values a decoded object holds, counted as in `refuse_many_values`, and on how many levels;
-    None for more than `most` values. The garbage collector knows what each array and object holds, so that
-    all those of a level are asked at once.
+    """Count the values in a decoded object (as `refuse_many_values` counts) and its levels of nesting:
+    (values, levels). None if it has more than `most` values. The garbage collector lists what arrays and
+    objects contain, so one call reads a whole level.
     """
     level: list[Any] = [value]
     count = levels = 0
@@ -173,9 +175,10 @@ def _held(value: dict[str, Any], most: int) -> tuple[int, int] | None:
 
 
 def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Raw]:
-    """The top level of a JSON object; each value as the bytes that were written.
+    """The top level of a JSON object: {member: its value as the bytes that were written}.
 
-    Raises WireError for anything else, too many levels or values, but not for numbers: they are not decoded.
+    Raises WireError for everything that is not a JSON object, and for too many levels or values. Numbers are
+    not checked, because they are not decoded.
     """
     body = body.removeprefix(_BOM)
     if len(body) > _MOST_VALUES:
@@ -192,15 +195,17 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
 
 
 def head_of(body: bytes) -> dict[str, msgspec.Raw]:
-    """The top level, with raw values, of a body that `decode_object` has accepted."""
+    """The top level of a body that `decode_object` has accepted: {member: its value as the bytes that were
+    written}.
+    """
     return _decode_head(body.removeprefix(_BOM))
 
 
 def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
     """Raise WireError (code `request_too_large`) if JSON has more than max_values values.
 
-    Counts commas and opening brackets outside of strings, so an empty object or array counts twice. Malformed
-    JSON may pass.
+    Values are counted as the commas and opening brackets outside of strings, so an empty object or array
+    counts twice. Malformed JSON is not always refused.
     """
     if len(body) > max_values and count_values(body, max_values) > max_values:
         raise _too_many(max_values)
@@ -209,8 +214,9 @@ def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
 def count_values(body: bytes, most: int) -> int:
     """The number of values in JSON, counted as in `refuse_many_values`.
 
-    Only whether the result exceeds `most` is exact: it may include commas and brackets inside of strings as
-    long as it does not, and be `most + 1` if it does.
+    Whether the result is more than `most` is always right. The number itself may be wrong: a result up to
+    `most` may include commas and brackets inside of strings, and a larger result may be `most + 1` for any
+    larger number.
     """
     if (count := _commas_and_openings(body)) <= most:
         return count  # the exact number is smaller still
@@ -222,9 +228,10 @@ def count_values(body: bytes, most: int) -> int:
 
 
 class Measured(NamedTuple):
-    """What a body takes to be worked on. extra: bytes of memory that its values take, decoded and translated,
-    beyond `_USUAL` times its size; 0 for long texts, over a hundred times the size for small numbers. weight:
-    the size of a body that is dense in values and takes as long; a tenth of the size for long texts.
+    """The memory and the work that a body of JSON takes. extra: the bytes of memory that its values take,
+    decoded and translated, beyond `_USUAL` times the body's size; 0 for long texts, over a hundred times the
+    size for small numbers. weight: the work, stated as the size in bytes of a body of short values that takes
+    as long; for long texts a tenth of the body's size.
     """
 
     extra: int
@@ -234,7 +241,8 @@ class Measured(NamedTuple):
 def measured(body: bytes, max_values: int = MAX_VALUES) -> Measured:
     """Measure a body of JSON, which may be invalid.
 
-    max_values: from twice so many strings on, both are only upper bounds, because such a body is refused.
+    max_values: the most values that are allowed. If the body has more than twice as many strings, both
+    results are only upper bounds, because such a body is refused.
     """
     size = len(body)
     if _has_at_most(body, _USUAL * size // _VALUE):
@@ -252,7 +260,9 @@ def _measured(size: int, count: int) -> Measured:
 
 
 def _has_at_most(body: bytes, most: int) -> bool:
-    """Whether a body has at most so many commas and opening brackets, those in strings included."""
+    """Whether a body has at most `most` commas and opening brackets. Those inside of strings are counted,
+    too.
+    """
     for mark in (b",", b"{", b"["):
         # `replace` goes from one to the next: where they are rare, it looks at the bytes between them in C.
         most -= len(body) - len(body.replace(mark, b"", most + 1))
@@ -262,8 +272,8 @@ def _has_at_most(body: bytes, most: int) -> bool:
 
 
 def refuse_flood(body: bytes) -> None:
-    """Raise WireError for more than `_MOST_VALUES` commas and opening brackets, also in strings: decoding so
-    many values would take gigabytes.
+    """Raise WireError for more than `_MOST_VALUES` commas and opening brackets, those inside of strings
+    included: to decode so many values would take gigabytes.
     """
     if len(body) > _MOST_VALUES and _commas_and_openings(body) > _MOST_VALUES:
         raise WireError(f"more than {_MOST_VALUES} values")
@@ -283,7 +293,7 @@ def _refuse_many_digits(body: bytes) -> None:
 
 
 def _has_long_number(body: bytes) -> bool:
-    """Whether the body has `_LONG` digits in a row, in a number or a string."""
+    """Whether the body has `_LONG` or more digits in a row, inside or outside of strings."""
     if b"0" * (_LONG // _STRIDE) not in body[::_STRIDE].translate(_FLAT):
         return False  # true of nearly all bodies, also of those with images
     row = b"0" * _LONG
@@ -293,7 +303,8 @@ def _has_long_number(body: bytes) -> bool:
 
 
 def encode(value: Any) -> bytes:
-    """A value as JSON without white space; `msgspec.Raw` in it stays as it is, floats not finite become null.
+    """A value as JSON without white space. A `msgspec.Raw` in the value is written as it is; a float that is
+    not finite (NaN, infinity) becomes null.
 
     Raises WireError for half of a surrogate pair, too deep nesting and types that JSON does not have.
     """
@@ -308,14 +319,17 @@ def encode(value: Any) -> bytes:
 
 
 def encode_head(head: Mapping[str, Any]) -> bytes:
-    """The top level of an object (member -> raw or new value) as JSON. Raises WireError as `encode`."""
+    """An object as JSON. head: its members, each value raw (`msgspec.Raw`) or decoded. Raises WireError as
+    `encode`.
+    """
     return encode(head)
 
 
 def reworded(value: Any, change: Callable[[str], str], depth: int = MAX_DEPTH) -> Any:
-    """A decoded value in which `change` has been applied to each string, names of members included.
+    """A copy of a decoded value in which `change` has been applied to each string, and to the names of
+    members.
 
-    Lists and objects below `depth` levels of nesting become None.
+    Lists and objects that lie deeper than `depth` levels become None.
     """
     if isinstance(value, str):
         return change(value)
@@ -329,7 +343,8 @@ def reworded(value: Any, change: Callable[[str], str], depth: int = MAX_DEPTH) -
 
 
 def refuse_case_variants(keys: Iterable[str], known: frozenset[str]) -> None:
-    """Raise WireError for an unknown key that differs from a known key only in case.
+    """Raise WireError for a key that is not in `known`, but differs from a known key only in upper and lower
+    case.
 
     Parsers treat `Model` differently (Go's take it for `model`, others ignore it), so an upstream could read
     another request than the one that was checked here.
@@ -350,12 +365,14 @@ _KINDS = {"[": "an array", '"': "a string", "t": "true", "f": "false", "n": "nul
 
 
 def _may_be_deep(body: bytes, max_depth: int) -> bool:
-    """False if the length or the number of brackets shows that there are at most so many levels."""
+    """False if the body is too short, or has too few brackets, for more than max_depth levels. Otherwise
+    True.
+    """
     return len(body) > 2 * max_depth and _openings(body) > max_depth
 
 
 def _openings(text: bytes) -> int:
-    """The number of opening brackets, those in strings included."""
+    """The number of opening brackets. Those inside of strings are counted, too."""
     if len(text) > _PIECE:
         return sum(_openings(text[start : start + _PIECE]) for start in range(0, len(text), _PIECE))
     # Where brackets are rare, `replace` finds them several times faster than `count` does.
@@ -363,10 +380,11 @@ def _openings(text: bytes) -> int:
 
 
 def _has_levels(value: Any, levels: int) -> bool:
-    """Whether a decoded value may have more than `levels` levels of arrays and objects; False is certain.
+    """Whether a decoded value may have more than `levels` levels of arrays and objects. False is certain,
+    True may be wrong by one level.
 
-    The garbage collector knows what each array and object holds. It may ignore an object without any of them
-    inside, so the innermost level can be missing here.
+    The garbage collector lists what each array and object contains. It may leave out an innermost object that
+    contains no other array or object, so this function looks for one level less.
     """
     level = [value]
     for _ in range(levels - 1):
@@ -389,12 +407,16 @@ def _commas_and_openings(text: bytes) -> int:
 
 
 def _without_escapes(body: bytes) -> bytes:
-    """The body without escaped backslashes and quotes, so that every quote begins or ends a string."""
+    """The body without escaped backslashes and escaped quotes. Every quote in the result begins or ends a
+    string.
+    """
     return body.replace(rb"\\", b"").replace(rb"\"", b"")
 
 
 def _outside_of_strings(plain: bytes, without: bytes) -> bytes:
-    """The text outside of strings, less the bytes in `without` (never the quote). plain: without escapes."""
+    """The text outside of strings, without the bytes in `without` (which never has the quote). plain: the
+    JSON, as `_without_escapes` returns it.
+    """
     bare = plain.translate(None, without)
     # `""` is an empty string, or the end of one string and the start of the next; both may be removed.
     return b"".join(bare.replace(b'""', b"").split(b'"')[::2])
@@ -409,7 +431,9 @@ def _too_deep(max_depth: int) -> WireError:
 
 
 def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
-    """The error by msgspec about `body` in plain words, with line and column if the mistake has a place."""
+    """The WireError for an error that msgspec raised about `body`: in plain words, and with line and column
+    if the mistake has a place.
+    """
     if isinstance(error, RecursionError):
         return _too_deep(max_depth)
     if (other := _other_form(body)) is not None:
@@ -444,7 +468,8 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
 
 
 def _other_form(body: bytes) -> str | None:
-    """What a text is that is not JSON from its first byte on, in words; None if it is not recognised.
+    """What a text is (compressed, UTF-16, URL-encoded, …) if its first bytes show that it is not JSON, in
+    words; None if it is not recognised.
 
     Shells and command line tools turn correct JSON into these forms; a line and column would not help.
     """
@@ -473,8 +498,8 @@ def _not_an_object(body: bytes) -> WireError:
 
 
 def _unreadable_number(body: bytes) -> int:
-    """The position of the first float beyond a double, or integer of 4,300 characters or more; else the
-    length of the text.
+    """The position of the first number that cannot be read: a float larger than a double can hold, or an
+    integer of 4,300 characters or more. Without such a number, the length of the text.
     """
     for found in _NUMBER.finditer(body):
         number = found[1]

@@ -1,9 +1,10 @@
 """A stream that is one JSON array: returns each element as soon as it is complete.
 
-An element reaches from the first bracket inside the array to the bracket that closes it. Elements are not
-decoded: one that is cut off or malformed is returned as it is, and its decoder reports the mistake. Servers
-that fail in the middle send their error in place of an element, after the array, or without any array; it is
-returned like an element. Other text (an HTML page) is returned by `close` as an `ErrorFrame`.
+An element reaches from its opening bracket, the first one inside the array, to the bracket that closes it.
+Elements are not decoded: an element that is cut off or malformed is returned as it is, and its decoder
+reports the mistake. A server that fails in the middle sends its error in place of an element, after the
+array, or without any array; such an error is returned like an element. Other text (an HTML page) is returned
+by `close` as an `ErrorFrame`.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ _MOST_BETWEEN = 256 * 1024
 
 
 class JSONArraySplitter:
-    """Splits one stream into the elements of its array; the frames are the same for any split of the bytes.
+    """Splits one stream into the elements of its array. The elements are the same, however the stream is cut
+    into chunks.
 
-    max_event: bytes; a larger element raises WireError as soon as it exceeds the limit.
+    max_event: the most bytes of one element; a larger one raises WireError as soon as it exceeds the limit.
     """
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:
@@ -42,8 +44,8 @@ class JSONArraySplitter:
     def feed(self, chunk: bytes) -> list[bytes]:
         """Every element that `chunk` completes, in order.
 
-        Raises WireError for an element above the limit, or too many bytes outside of elements; the splitter
-        cannot be used after that.
+        Raises WireError for an element above the limit, or for too many bytes outside of elements. The
+        splitter cannot be used after that.
         """
         frames: list[bytes] = []
         start = 0  # of the current element's part in this chunk, or of the text between two elements
@@ -75,7 +77,9 @@ class JSONArraySplitter:
         return frames
 
     def _begin(self, byte: bytes, at: int) -> int:
-        """Handle a bracket or quote outside of elements; returns where the element or other text starts."""
+        """Handle a bracket or quote that stands outside of elements, at the position `at` of the chunk.
+        Returns the position where the element begins, or where other text goes on.
+        """
         if byte == b"{" or (byte == b"[" and self._in_array):
             self._depth = 1
             return at
@@ -85,7 +89,9 @@ class JSONArraySplitter:
         return at + 1
 
     def close(self) -> list[bytes]:
-        """End the stream. Returns the unfinished element and, as an ErrorFrame, other text, if any."""
+        """End the stream. Returns the unfinished element, if there is one, and then the text outside of
+        elements as an ErrorFrame, if there is any.
+        """
         frames = [b"".join(self._element)] if self._element else []
         other = bytes(self._other).removeprefix(_BOM).strip(_BETWEEN)
         if other:

@@ -23,8 +23,8 @@ from dragoman.wire.json import TOO_LARGE
 class Field(msgspec.Struct, frozen=True):
     """One field of a form.
 
-    value: its bytes; those of large files are on disk, mapped into memory. filename: None = the field is no
-    file. kind: its media type, None = not stated.
+    value: its bytes; those of a large file are on disk and mapped into memory. filename: None = the field is
+    no file. kind: its media type, None = not stated.
     """
 
     name: str
@@ -38,7 +38,9 @@ Form: TypeAlias = tuple[Field, ...]
 
 
 class Head(msgspec.Struct, frozen=True):
-    """A field's headers, before its bytes. filename: None = no file. kind: media type, None = not stated."""
+    """What a field's headers say, before its bytes come. filename: None = the field is no file. kind: its
+    media type, None = not stated.
+    """
 
     name: str
     filename: str | None = None
@@ -77,11 +79,12 @@ _PLAIN: Final = frozenset({b"binary", b"8bit", b"7bit"})
 
 
 class MultipartParser:
-    """Splits one body into its fields: each is a `Head` and then its bytes, in pieces of up to about 64 KiB.
+    """Splits one body into its fields. Each field is given as a `Head` and then as its bytes, in pieces of up
+    to about 64 KiB.
 
-    boundary: without the dashes before it. max_fields: the most fields. max_head: bytes of a field's headers.
-    max_text: bytes of all fields that are not files. A form beyond one of them raises WireError with the code
-    TOO_LARGE. After an error the parser cannot be used.
+    boundary: without the dashes before it. max_fields: the most fields. max_head: the most bytes of one
+    field's headers. max_text: the most bytes of all fields together that are not files. A form above a limit
+    raises WireError with the code TOO_LARGE. After an error the parser cannot be used.
     """
 
     def __init__(
@@ -108,7 +111,9 @@ class MultipartParser:
         return "" if self._head is None else self._head.name
 
     def feed(self, chunk: bytes) -> list[Head | bytes]:
-        """The heads and bytes in `chunk`. Raises WireError for a malformed form, or one above a limit."""
+        """The heads of fields and the pieces of their bytes in `chunk`, in order. Raises WireError for a
+        malformed form, or for one above a limit.
+        """
         pieces: list[Head | bytes] = []
         for start in range(0, len(chunk), _WINDOW):
             data = chunk[start : start + _WINDOW]
@@ -122,7 +127,9 @@ class MultipartParser:
             raise WireError("the form is cut off: its last boundary is missing", self.field)
 
     def _read(self, data: bytes, pieces: list[Head | bytes]) -> bytes:
-        """Append a field's bytes up to the next boundary to `pieces`; returns the bytes after it, or b""."""
+        """Append the current field's bytes, up to the next boundary, to `pieces`. Returns the bytes after the
+        boundary, or b"" if `data` has no complete boundary.
+        """
         data = self._held + data
         end = data.find(self._delimiter)
         stop = end if end >= 0 else self._sure(data)
@@ -143,12 +150,16 @@ class MultipartParser:
         return b""
 
     def _sure(self, data: bytes) -> int:
-        """The number of bytes before what may be the beginning of a boundary at the end of `data`."""
+        """How many bytes at the start of `data` certainly belong to the field. The bytes after them may be
+        the beginning of a boundary.
+        """
         last = data.rfind(b"\r", max(0, len(data) - len(self._delimiter) + 1))
         return last if last >= 0 and self._delimiter.startswith(data[last:]) else len(data)
 
     def _read_head(self, data: bytes, pieces: list[Head | bytes]) -> bytes:
-        """Append the head in the headers up to the blank line to `pieces`; returns the bytes after them."""
+        """Read a field's headers up to their blank line and append their `Head` to `pieces`. Returns the
+        bytes after the blank line, or b"" if the headers are not complete yet, or if the form has ended.
+        """
         block, before = self._block, len(self._block)
         block += data
         if block.startswith(b"--"):
@@ -172,7 +183,9 @@ class MultipartParser:
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary of a `multipart/form-data` type. Raises WireError for another type, no or a wrong one."""
+    """The boundary that a content type `multipart/form-data; boundary=…` states. Raises WireError for another
+    type, and for a missing or invalid boundary.
+    """
     kind, stated = _parameters(content_type.encode())
     if kind != b"multipart/form-data":
         raise WireError("the body is not multipart/form-data")
@@ -188,10 +201,10 @@ def content_type(boundary: bytes) -> str:
 
 
 def written(form: Form, boundary: bytes) -> Pieces:
-    """A form as a body. Large values become parts of their own and are not copied.
+    """A form as a body. Large values become parts of their own, so that they are not copied.
 
-    boundary: must occur in no value, which is true of a random one. Raises WireError for a field's media type
-    with control characters.
+    boundary: must not occur in any value, which is true of a random one. Raises WireError if the media type
+    of a field contains control characters.
     """
     parts: list[bytes | memoryview] = []
     small = bytearray()
@@ -249,7 +262,9 @@ def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
 
 
 def _named(parameters: dict[bytes, bytes], key: bytes) -> str | None:
-    """The text of a parameter, None if it is absent. Its RFC 8187 form (`name*`) has precedence."""
+    """The text of the parameter `key`, None if it is absent. If the parameter is also present in the form of
+    RFC 8187 (`name*`), the text of that form is returned.
+    """
     if (extended := parameters.get(key + b"*")) is not None:
         charset, _, encoded = extended.partition(b"'")
         _, quote, encoded = encoded.partition(b"'")
@@ -282,7 +297,7 @@ def _written_head(field: Field) -> bytes:
 
 
 def _escaped(name: str) -> str:
-    """A name as browsers write it, but with doubled backslashes: many readers take a backslash for an escape,
-    so a name that ends in one would swallow the closing quote.
+    """A name, escaped as browsers do, but with doubled backslashes: many readers take a backslash for an
+    escape, so that a backslash at the end of the name would make them overlook the closing quote.
     """
     return _UNSAFE.sub(lambda found: "\\\\" if found[0] == "\\" else f"%{ord(found[0]):02X}", name)

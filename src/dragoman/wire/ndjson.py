@@ -1,7 +1,7 @@
 """A stream with one JSON value per line (NDJSON): https://github.com/ndjson/ndjson-spec
 
-Lines end in LF; a CR before it and blank lines are white space. A last line without a line end is returned by
-`close`; if the JSON in it is cut off, its decoder reports that.
+Lines end in LF. A CR before the LF is ignored, and so are blank lines. A last line without a line end is
+returned by `close`; if the JSON in this line is cut off, its decoder reports that.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dragoman.wire.sse import MAX_EVENT, too_large
 
 
 class NDJSONSplitter:
-    """Splits one stream into its lines; the lines are the same for any split of the bytes.
+    """Splits one stream into its lines. The lines are the same, however the stream is cut into chunks.
 
-    max_event: bytes; a longer line raises WireError as soon as it exceeds the limit.
+    max_event: the most bytes of one line; a longer one raises WireError as soon as it exceeds the limit.
     """
 
     __slots__ = ("_held", "_max_event", "_partial")
@@ -47,7 +47,7 @@ class NDJSONSplitter:
 
 
 def line(payload: bytes) -> bytes:
-    """JSON as a line. Each LF in `payload`, which is only white space in JSON, becomes a blank."""
+    """JSON as one line. Each LF in `payload` becomes a blank, because in JSON an LF is only white space."""
     if b"\n" in payload:
         payload = payload.replace(b"\n", b" ")
     return payload + b"\n"

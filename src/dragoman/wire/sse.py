@@ -41,17 +41,21 @@ _CR = 13  # `int in bytes` is a bare memchr, eight times cheaper than `bytes in 
 
 
 class ErrorFrame(bytes):
-    """What a server sent as an error: marked so, or outside of the stream's framing. It need not be JSON."""
+    """The data of an event that reports an error: the server marked it as an error, or sent it outside of the
+    stream's framing. It need not be JSON.
+    """
 
     __slots__ = ()
 
 
 class SSESplitter:
-    """Splits one stream into the data of its events; the data is the same for any split of the bytes.
+    """Splits one stream into the data of its events. The data is the same, however the stream is cut into
+    chunks.
 
-    max_event: bytes; a larger event raises WireError as soon as it exceeds the limit. Nearly all events are
-    `_USUAL` and arrive whole. The lines of any other are read one by one; those of an event that has more
-    than `event: …` and one `data: …` are collected in `_odd` and parsed at its end.
+    max_event: the most bytes of one event; a larger one raises WireError as soon as it exceeds the limit.
+    Nearly all events have the form `_USUAL` and arrive whole, so they are found with one regular expression.
+    All others are read line by line. The lines of an event that has more than one `event: …` and one `data:
+    …` are collected in `_odd` and parsed when the event ends.
     """
 
     __slots__ = ("_between", "_data", "_held", "_max_event", "_odd", "_odd_size", "_partial", "_skip_lf")
@@ -67,9 +71,10 @@ class SSESplitter:
         self._between = True  # nothing of an event is held: the next byte begins one
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of every event that `chunk` completes, in order; several `data` lines are joined by LF.
+        """The data of every event that `chunk` completes, in order. Several `data` lines of one event are
+        joined by LF.
 
-        Raises WireError for an event of too many bytes or lines; the splitter cannot be used after that.
+        Raises WireError for an event with too many bytes or lines. The splitter cannot be used after that.
         """
         if _CR in chunk or self._skip_lf:
             chunk = self._with_lf(chunk)
@@ -110,15 +115,19 @@ class SSESplitter:
         self._data = data
 
     def between(self) -> bool:
-        """Whether what has been fed ends with an event's last line: the next byte begins another."""
+        """Whether the bytes so far end with a complete event, so that the next byte begins a new one."""
         return not (self._held or self._odd or self._skip_lf) and self._data is None
 
     def close(self) -> list[bytes]:
-        """End the stream. Returns the data of the event that was cut off, if it has any, else nothing."""
+        """End the stream. Returns a list with the data of the event that was cut off, or an empty list if
+        there is none.
+        """
         return self.feed(b"\n\n")
 
     def _join(self, lines: list[bytes], rest: bytes) -> None:
-        """Put the held-back bytes in front of the first of `lines`, which is changed; hold `rest` back."""
+        """Put the unfinished line of earlier chunks in front of the first of `lines`, which changes the list.
+        Keep `rest`, the unfinished line of this chunk, for the next chunk.
+        """
         if lines and self._held:
             self._check(self._held + len(lines[0]))
             lines[0] = b"".join((*self._partial, lines[0]))
@@ -153,7 +162,9 @@ class SSESplitter:
             raise too_large("an event", self._max_event)
 
     def _parse(self) -> bytes | None:
-        """Empty `_odd`; returns its data, as an ErrorFrame for a marked error or JSON without framing."""
+        """The data in the lines of `_odd`, which is emptied; b"" if they have none. The data is an ErrorFrame
+        if the server marked it as an error, or if it is JSON without framing.
+        """
         lines = self._odd
         lines[0] = lines[0].removeprefix(_BOM)
         data: list[bytes] = []
@@ -177,9 +188,10 @@ class SSESplitter:
 
 
 class SSECutter:
-    """Splits one stream into whole events, byte for byte: joined, the events are the stream again.
+    """Splits one stream into whole events, byte for byte: joined, the events are the stream again. So
+    something else can be sent between two events, for example a heartbeat or an error event.
 
-    A heartbeat or an error event may come between two. max_event: bytes; a larger event raises WireError.
+    max_event: the most bytes of one event; a larger one raises WireError.
     """
 
     __slots__ = ("_held", "_max_event", "_parts", "_tail")
@@ -191,7 +203,9 @@ class SSECutter:
         self._tail = b""  # the last bytes in `_parts`, which may be the beginning of the event's end
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The events that `chunk` completes, comments included. Raises WireError for one above the limit."""
+        """The events that `chunk` completes, comments included. Raises WireError for an event above the
+        limit.
+        """
         start = len(self._tail)
         seen = self._tail + chunk
         events: list[bytes] = []
@@ -206,7 +220,7 @@ class SSECutter:
         return events
 
     def close(self) -> list[bytes]:
-        """End the stream. Returns the event that was cut off, else nothing."""
+        """End the stream. Returns a list with the bytes of the event that was cut off, or an empty list."""
         rest = b"".join(self._parts)
         self._parts.clear()
         return [rest] if rest else []
@@ -219,7 +233,9 @@ class SSECutter:
 
 
 def too_large(what: str, most: int) -> WireError:
-    """The error for `what` ("an event", "an element", "a line") of more than `most` bytes."""
+    """The error for a part of a stream of more than `most` bytes. what: "an event", "an element" or
+    "a line".
+    """
     return WireError(f"{what} of the stream is larger than {most} bytes", code=ANSWER_TOO_LARGE)
 
 
@@ -234,17 +250,21 @@ def _ends(stream: bytes) -> Iterator[int]:
 
 
 def data(payload: bytes) -> bytes:
-    """An event without a name. payload: JSON or other text. Raises WireError for a CR in it."""
+    """An event without a name, as bytes. payload: JSON or other text. Raises WireError if the payload has a
+    CR.
+    """
     return b"data: %b\n\n" % _lines(payload)
 
 
 def event(name: str, payload: bytes) -> bytes:
-    """An event with a name. name: one line. payload: JSON or other text. Raises WireError for a CR in it."""
+    """An event with a name, as bytes. name: one line. payload: JSON or other text. Raises WireError if the
+    payload has a CR.
+    """
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _lines(payload))
 
 
 def comment(text: str) -> bytes:
-    """A comment, which clients must ignore; it keeps the connection open. text: one line."""
+    """A comment as bytes. Clients must ignore it; it keeps the connection open. text: one line."""
     return b": %b\n\n" % text.encode()
 
 
@@ -255,9 +275,10 @@ def _lines(payload: bytes) -> bytes:
 
 
 def read_event(frame: bytes) -> dict[str, Any] | None:
-    """The JSON object in an event's data; None for `[DONE]`, with which compatible servers end any stream.
+    """The JSON object in an event's data. None if the data is `[DONE]`, with which servers that imitate
+    OpenAI's API may end any stream.
 
-    Raises WireError for data that is not JSON, or JSON that is not an object.
+    Raises WireError for data that is not JSON, and for JSON that is not an object.
     """
     try:
         value = _decode(frame)

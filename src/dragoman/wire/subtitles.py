@@ -1,7 +1,7 @@
 """Subtitles in the formats SubRip (SRT) and WebVTT, written as Whisper writes them.
 
-Writing never fails: `-->` in a text would be read as times, so it is written as `->`; blank lines would end
-the cue, so they are removed. Specification: https://www.w3.org/TR/webvtt1/
+Writing never fails. A `-->` in a text would be read as times, so it is written as `->`. A blank line in a
+text would end the cue, so blank lines are removed. Specification: https://www.w3.org/TR/webvtt1/
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Cue(NamedTuple):
 
 
 def to_srt(cues: Iterable[Cue]) -> str:
-    """Cues as SRT."""
+    """The text of an SRT file with these cues."""
     return "".join(f"{number}\n{_cue(cue, ',')}" for number, cue in enumerate(cues, 1))
 
 
 def to_vtt(cues: Iterable[Cue]) -> str:
-    """Cues as WebVTT."""
+    """The text of a WebVTT file with these cues."""
     return "WEBVTT\n\n" + "".join(_cue(cue, ".") for cue in cues)
 
 

@@ -28,12 +28,14 @@ def from_floats(numbers: Sequence[float]) -> bytes:
 
 
 def to_floats(vector: bytes) -> list[float]:
-    """The numbers of a vector, exactly as its bytes state them."""
+    """The numbers of a vector; its bytes are little-endian 32-bit floats. No number is rounded."""
     return _array(vector).tolist()
 
 
 def from_base64(text: str) -> bytes:
-    """A vector from base64. Raises WireError for other text, no or half numbers, or numbers not finite."""
+    """A vector from base64. Raises WireError if the text is not base64, if its bytes are not a whole number
+    of floats or none at all, and for floats that are not finite.
+    """
     try:
         data = b64decode(text, validate=True)
     except (Error, ValueError):

@@ -24,7 +24,9 @@ _Data = TypeVar("_Data", bytes, memoryview)
 
 
 class Pcm(NamedTuple):
-    """The format of raw samples. rate: samples per second and channel. channels: their samples alternate."""
+    """The format of raw samples. rate: samples per second in each channel. channels: how many; the samples of
+    the channels alternate.
+    """
 
     rate: int = 24_000
     channels: int = 1
@@ -61,12 +63,15 @@ def wav(samples: bytes | bytearray, pcm: Pcm) -> bytes:
 def unpacked(data: _Data) -> tuple[_Data, Pcm]:
     """The samples of a WAV file and their format.
 
-    If the file was written before its length was known, its samples end with the file. Raises WireError for a
-    file that is not WAV, or has no samples of 16 bits in its first `_MOST_CHUNKS` chunks.
+    Some files state a wrong size of the samples, because their length was not known when they were begun:
+    one that is larger than the file, or 0 beside a size of the whole file that does not fit. Then the samples
+    reach to the end of the file. Raises WireError for a file that is not WAV, or that has no 16-bit samples
+    in its first `_MOST_CHUNKS` chunks.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is not a WAV file")
     pcm, place = None, 12
+    whole = 8 + int.from_bytes(data[4:8], "little")
     for _ in range(_MOST_CHUNKS):
         if place + 8 > len(data):
             break
@@ -78,6 +83,8 @@ def unpacked(data: _Data) -> tuple[_Data, Pcm]:
         elif name == b"data":
             if pcm is None:
                 raise WireError("its samples do not have 16 bits")
+            if not size and (whole <= place or whole > len(data)):
+                size = len(data)
             return data[place : place + size], pcm
         place += size + size % 2
     raise WireError("it contains no samples")

@@ -120,12 +120,16 @@ class Judge:
             told = one.traced["told"]
             tried = [attempt["deployment"].partition("/")[0] for attempt in told.get("attempts") or ()]
             called = [call["provider"] for call in self.calls[one.marker]]
-            gone = one.status == 401 or self._forgotten(one)
+            gone = one.status == 401 or self._forgotten(one) or self._unheard(one)
             if one.traced["status"] == 404 and gone:
                 continue
             if one.traced["status"] != 200 or tried != called:
                 answer = f"{one.traced['status']} {told.get('error')}"
                 self.problems.append(f"trace: {answer}, {tried}; called were {called}: {one}")
+
+    def _unheard(self, one: Asked) -> bool:
+        """Whether the keeper may have been missing, so that no other worker was asked for a trace."""
+        return any(one.began - LEFT_FOR <= at <= one.ended + GRACE for at in self.soak.keeper_kills)
 
     def counts(self, page: Scraped) -> None:
         called = Counter(call["provider"] for calls in self.calls.values() for call in calls)

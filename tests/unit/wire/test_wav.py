@@ -93,6 +93,20 @@ def test_a_file_of_empty_chunks_is_not_read_to_its_end() -> None:
         unpacked(b"RIFF\0\0\0\0WAVE" + chunks + wav(b"\0\0", Pcm())[12:])
 
 
+@pytest.mark.parametrize("whole", [0, 36, 0xFFFFFFFF])
+def test_a_length_of_0_that_was_never_filled_in(whole: int) -> None:
+    file = bytearray(wav(SAMPLES, Pcm(16_000)))
+    file[4:8], file[40:44] = whole.to_bytes(4, "little"), bytes(4)
+    assert unpacked(bytes(file)) == (SAMPLES, Pcm(16_000))
+
+
+def test_no_samples_before_another_chunk() -> None:
+    more = b"LIST" + (4).to_bytes(4, "little") + b"INFO"
+    file = bytearray(wav(b"", Pcm(16_000)) + more)
+    file[4:8] = (36 + len(more)).to_bytes(4, "little")
+    assert unpacked(bytes(file)) == (b"", Pcm(16_000))
+
+
 def test_samples_are_not_copied() -> None:
     samples, _ = unpacked(memoryview(wav(b"\1\2\3\4", Pcm())))
     assert isinstance(samples, memoryview)

@@ -59,7 +59,9 @@ def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Blo
 
 
 def decode_block(value: _Wire) -> ir.Block:
-    """Decode one content block; a block of an unknown type or form becomes Native."""
+    """Decode one content block. A block of an unknown type or form becomes ir.Native, which holds it
+    unchanged.
+    """
     kind = value.get("type")
     if kind == "text" and len(value) == 2 and type(text := value.get("text")) is str:
         return ir.Text(text)
@@ -107,7 +109,9 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
-    """Decode one citation. `source` keeps the members without a field, or all if the form is unknown."""
+    """Decode one citation. ir.Citation's `source` gets the members that have no field there. If the
+    citation's form is unknown, `source` gets all its members.
+    """
     kind = CITATIONS.get(str(value.get("type", "")))
     if kind is None:
         return ir.Citation(str(value.get("type")), source=value)
@@ -121,7 +125,9 @@ def decode_citation(value: _Wire) -> ir.Citation:
 
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
-    """Decode a block's `source` to arguments of ir.Media, and to leftovers: its unknown members."""
+    """Decode the `source` of a block: (arguments for ir.Media, leftovers: the unknown members of
+    `source`).
+    """
     source = value["source"]
     kind = source["type"]
     field, known = _SOURCES[kind]
@@ -234,7 +240,9 @@ def _server_call(value: _Wire) -> ir.Block:
 
 
 def _reference(value: _Wire) -> ir.Block:
-    """Decode a `tool_reference`, a tool that was found, to Native with a text that other dialects write."""
+    """Decode a `tool_reference`, which names a tool that a search has found, to Native. The block also gets a
+    text that says this: it stands for the block in requests of other dialects.
+    """
     words = ir.Text(f"The tool {_string(value, 'tool_name')} can be called now.")
     return ir.Native(NAME, "tool_reference", value, stands_for=words)
 
@@ -252,7 +260,9 @@ def _result(value: _Wire) -> ir.Block:
 
 
 def _provider_result(value: _Wire) -> ir.Block:
-    """Decode the result of a tool that the provider ran; content that is an object becomes a Json block."""
+    """Decode the result of a tool that the provider ran. If the result's content is an object, it becomes a
+    Json block.
+    """
     content = value.get("content")
     error = value.get("is_error")
     blocks: tuple[ir.Block, ...] = ()

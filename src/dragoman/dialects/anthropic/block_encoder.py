@@ -1,6 +1,7 @@
 """Encodes content blocks, IR to wire, of requests, answers and streams.
 
-Anthropic never gets another provider's seals (signatures of reasoning). Only clients get them, tagged.
+A seal is an opaque signature of reasoning, which only the provider that made it can read. Anthropic never
+gets the seal of another provider. A client gets it, with a tag that names the provider.
 """
 
 from __future__ import annotations
@@ -120,7 +121,9 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
-    """Encode a citation; another dialect's only in an answer, if it has a URL. None = reported as lost."""
+    """Encode a citation. A citation of another dialect is written only in an answer, and only if it has a
+    URL. None = the citation is not written and is reported as lost.
+    """
     place = citation.source
     if place is not None and citation.kind == CITATIONS.get(str(place.get("type"))):
         out = dict(place)
@@ -161,7 +164,10 @@ def _refusal_out(block: ir.Refusal, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_seal(sealed: ir.Sealed, *, answer: bool) -> str | None:
-    """The `signature` for a seal. Another provider's seal: tagged in an answer for a client, else None."""
+    """The `signature` to write for a seal. Anthropic's own seal is written unchanged. For a seal of another
+    provider: in an answer for a client (`answer`), the seal with a tag that names the provider; in a request,
+    None.
+    """
     if sealed.origin == NAME:
         return sealed.data
     return tag_seal(sealed) if answer else None
@@ -265,9 +271,8 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
 
 
 def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
-    """Encode media of another protocol's answer: an image as in requests, other media as their transcript.
-
-    None = neither is possible, which is reported as a loss.
+    """Encode media of an answer from another protocol. An image is written as in requests. Of other media,
+    the transcript is written as text. None = neither is possible, which is reported as a loss.
     """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         _lose_seal(block.sealed, scope, where)
@@ -330,7 +335,9 @@ def _native_out(block: ir.Native, scope: Scope, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """Encode a block that was decoded from this dialect, as Native, for a history in another dialect."""
+    """Encode a block that was decoded from this dialect, as Native: so a history in another dialect can hold
+    it.
+    """
     if isinstance(block, ir.Native):
         return block
     wire = encode_block(block, Scope(Report(NAME), own=True), "")

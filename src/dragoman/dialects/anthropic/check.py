@@ -49,7 +49,7 @@ class _ToolChoice(msgspec.Struct):
 
 
 class Metadata(msgspec.Struct):
-    """The object `metadata`, whose other members are not checked."""
+    """The members of the object `metadata` that are checked. All other members pass."""
 
     user_id: str | None = None
 
@@ -123,7 +123,9 @@ def check(wire: WireRequest) -> None:
 
 
 def explained(text: str) -> WireError:
-    """The WireError for the text of a msgspec.ValidationError; a range is worded as by the API."""
+    """The WireError for the text of a msgspec.ValidationError. For a number out of range, it has the API's
+    wording.
+    """
     what, path = complaint(text)
     if (missing := _MISSING.fullmatch(what)) is not None:
         path = f"{path}.{missing[1]}" if path else missing[1]
@@ -135,7 +137,9 @@ def explained(text: str) -> WireError:
 
 
 def _outside(side: str, limit: float) -> str:
-    """The API's message for a number that has to be "greater" or "less" (`side`) than `limit`, or equal."""
+    """The API's message for a number out of range: "Input should be less than or equal to 1". side: "greater"
+    or "less".
+    """
     return f"Input should be {side} than or equal to {limit:g}"
 
 
@@ -267,7 +271,9 @@ _MORE: dict[str, Callable[[_Block, str], None]] = {
 
 
 def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
-    """Check the tools. Returns the names that `tool_choice` may state; None = any, as a tool has no name."""
+    """Raise WireError at the first mistake in the tools. Returns the names that `tool_choice` may state; None
+    = any name, because one of the provider's own tools states no name.
+    """
     names: set[str] = set()
     open_ended = False
     for index, tool in enumerate(tools):

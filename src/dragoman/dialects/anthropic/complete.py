@@ -81,7 +81,7 @@ def _shown(turn: str) -> str:
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request, as the same request for Messages."""
+    """Decode a checked request. The result is that of the request for Messages which asks the same."""
     return MESSAGES.request.decode(WireRequest("chat", _as_messages(wire.body)))
 
 
@@ -91,7 +91,9 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
-    """The body of the same request for Messages; the text before the prompt's turns is its system prompt."""
+    """The body of the same request for Messages. The prompt's text before the first "Human:" or "Assistant:"
+    becomes the system prompt.
+    """
     system, turns = _turns(body["prompt"])
     messages: list[dict[str, str]] = []
     for role, text in turns:
@@ -108,14 +110,18 @@ def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
-    """Split a prompt into the text before its first turn, and the turns: (role in Messages, text)."""
+    """Split a prompt at its "Human:" and "Assistant:" into the text before the first of them, and the texts
+    after each, as (role in Messages, text).
+    """
     before, *found = _TURN.split(prompt)
     turns = zip(found[::2], found[1::2], strict=True)
     return before.strip(), [(_ROLES[name], text.strip()) for name, text in turns]
 
 
 def locate(where: str) -> str:
-    """The JSON path in the client's request for a path in the IR or in the `_as_messages` of this request."""
+    """The JSON path in the client's request for `where`: a path in the IR, or in the body from
+    `_as_messages`.
+    """
     if where.startswith(("messages", "system")):
         return "$.prompt"
     if where in {"max_output", "max_tokens"}:
@@ -127,9 +133,11 @@ def locate(where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode the first candidate's texts as a `completion` object, and report its other blocks and what its
-    stop cannot express as lost; usage and other candidates are left out unreported. Raises RequestFailed for
-    an answer that failed.
+    """Encode the texts of the first candidate as a `completion` object. Raises RequestFailed for an answer
+    that failed.
+
+    The candidate's other blocks are reported as lost, and so is what `stop_reason` cannot express. The usage
+    and the other candidates are left out without a report.
     """
     if response.error is not None:
         raise RequestFailed(response.error)
@@ -141,8 +149,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply) -> dict[str, Any]:
-    """A `completion` object: a whole answer, or a piece of a stream. stop: None = no stop reason is stated.
-    model: the upstream's, which is shown if the gateway is not to show another name.
+    """A `completion` object: a whole answer, or a piece of a stream. stop: None = the object states no stop
+    reason. model: the upstream's name for the model, written unless the gateway must show another name
+    (`reply.model`).
     """
     ended = stop is not None
     cut = stop is not None and stop.reason in {"length", "context"}

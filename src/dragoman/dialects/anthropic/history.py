@@ -26,7 +26,9 @@ _SHOWN = frozenset({"image", "document"})
 
 
 def safe_id(stated: str) -> str:
-    """A call's id. One that the API refuses is written with `_` for refused characters, and a hash of it."""
+    """The id of a call, as the API accepts it. An id with refused characters is written with `_` in their
+    place, and with a hash of the whole id at its end. Any other id is unchanged.
+    """
     if _ID.fullmatch(stated):
         return stated
     digest = hashlib.blake2b(stated.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
@@ -34,8 +36,10 @@ def safe_id(stated: str) -> str:
 
 
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
-    """The messages with the images of the assistant's moved to the next user message, after the tool results
-    that it begins with, or to a new one at the end. Each such message is reported.
+    """The messages, with the images of assistant messages moved to the next user message: after the tool
+    results at its beginning. If no user message follows, a new one with the images is added at the end.
+
+    Each assistant message that had images is reported.
     """
     if not any(_images_of(message) for message in messages):
         return messages
@@ -126,9 +130,11 @@ _UNSIGNED_RULES = msgspec.structs.replace(_RULES, says=_is_written_unsigned)
 def encode_history(
     request: ir.Request, target: Target, scope: Scope
 ) -> tuple[list[_Wire], list[_Wire], list[str]]:
-    """Encode a history: the blocks of `system`, the messages, and the IR paths of their thinking blocks.
+    """Encode a history. Returns (the blocks of `system`, the messages, the IR paths of the thinking blocks in
+    these messages).
 
-    White space at the end of a last message by the assistant is removed, unless the model lacks prefill.
+    White space at the end of the last message is removed if it is the assistant's. The exception is a model
+    that is known to refuse a last message by the assistant (prefill): there nothing is removed.
     """
     if (texts := only_texts(request)) is not None:
         led = texts[0][0] == "system"
@@ -210,7 +216,9 @@ class _Writer(msgspec.Struct):
         restore({}, message.extra, self.report, where)
 
     def trim(self, last: int) -> None:
-        """Remove white space at the end of the last message if it is the assistant's. last: its IR index."""
+        """Remove white space at the end of the last message if it is the assistant's. last: the index of the
+        last message in the IR, for the report.
+        """
         if not self.messages or self.messages[-1]["role"] != "assistant":
             return
         message = self.messages[-1]

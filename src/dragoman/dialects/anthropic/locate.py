@@ -61,8 +61,11 @@ _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Translate an IR path as `locate`, to the members that this request has: a content that is a string ends
-    the path, and the older `output_format` or the effort alone is named instead of a member that is absent.
+    """The JSON path in this request for the IR path `where`; as `locate`, but fitted to what the client
+    wrote.
+
+    If a content is a string, the path ends there. If the client wrote `output_format`, or only an effort, the
+    path names this member, not `output_config.format` or `thinking`.
     """
     path = locate(where)
     if "output_format" in request.body:

@@ -28,7 +28,11 @@ _LISTED = ("anyOf", "allOf")
 
 
 def decode_output(config: Any, old_format: Any) -> ir.Output | None:
-    """Decode `output_config` without its effort or, if None, `old_format`. None = only effort is stated."""
+    """Decode the answer's format: from `output_config`, or from the older `old_format` if `output_config` is
+    None.
+
+    None = `output_config` states only an effort, which is no part of the format, or null.
+    """
     form = None
     if config is None:
         config, form = {"format": old_format}, "output_format"
@@ -83,9 +87,11 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
 
 
 class _Cleaner:
-    """Copies a schema in the form that the API accepts: objects are closed, `oneOf` is `anyOf`. Other refused
-    keywords, except `$schema` and `$id`, are written into the `description` of their object, as the official
-    clients do, and reported as losses.
+    """Copies a schema in the form that the API accepts. Objects get `additionalProperties: false`, and
+    `oneOf` becomes `anyOf`.
+
+    Other refused keywords are written as text into the `description` of the schema object that states them,
+    as the official clients do, and reported as losses; `$schema` and `$id` are only left out.
     """
 
     def __init__(self, report: Report) -> None:

@@ -1,7 +1,8 @@
 """Decodes and encodes `thinking` and `output_config.effort`, which together are `ir.Reasoning`.
 
-A mode that the model does not accept is a 400. An unknown model gets what its client stated, from other
-protocols the newest models' mode (adaptive), or "enabled" for the mode "on" with a budget.
+The API answers 400 to a mode of thinking that the model does not accept. If it is unknown which modes the
+model accepts, a request of this dialect is sent as its client stated it. A request of another dialect gets
+"adaptive", the mode of the newest models, or "enabled" if it states the mode "on" with a budget.
 https://platform.claude.com/docs/en/build-with-claude/thinking
 """
 
@@ -47,9 +48,11 @@ def decode_reasoning(thinking: Any, effort: str | None) -> ir.Reasoning | None:
 def encode_reasoning(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, forced: bool
 ) -> None:
-    """Write `thinking` into `body` and `effort` into `config`, the later `output_config`. Changes and losses
-    are reported. forced: True = the request forces a tool call, so thinking is not enabled unless the client
-    of this dialect stated it. If the client set no limit, the body's `max_tokens` may be raised.
+    """Write `thinking` into `body`, and `effort` into `config`, which becomes `output_config`. Changes and
+    losses are reported. If the client set no limit of tokens, the body's `max_tokens` may be raised.
+
+    forced: True = the request forces a tool call. Then thinking is not enabled, unless the client speaks this
+    dialect and stated it itself.
     """
     wish = request.reasoning
     if wish is None:
@@ -88,8 +91,12 @@ def _display(thinking: dict[str, Any], wish: ir.Reasoning, target: Target) -> No
 
 
 def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Raise another dialect's `budget_tokens` to `MIN_BUDGET`. If it is not below `max_tokens`: raise this
-    limit if the client set none, else lower the budget, or disable thinking if the limit is too small.
+    """Make the `budget_tokens` of a request of another dialect acceptable: at least `MIN_BUDGET` and below
+    the body's `max_tokens`.
+
+    If the budget is not below `max_tokens` and the client set no such limit, the limit is raised. If the
+    client set it, the budget is lowered; if the limit leaves no room for the smallest budget, thinking is
+    disabled.
     """
     budget = thinking.get("budget_tokens")
     if budget is None or request.dialect == NAME:
@@ -123,8 +130,9 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
 
 
 class _Fitting:
-    """Finds the `thinking` and effort that the model accepts and that are nearest to a request's reasoning.
-    Differences are reported. place: the field of ir.Reasoning that a refused effort is reported at.
+    """Finds the `thinking` and the effort that the model accepts and that are nearest to what a request
+    states. Differences are reported. place: the field of ir.Reasoning under which a refused effort is
+    reported.
     """
 
     def __init__(self, wish: ir.Reasoning, request: ir.Request, target: Target) -> None:
@@ -136,7 +144,9 @@ class _Fitting:
         self.place = "effort" if wish.effort is not None else "budget" if wish.budget is not None else "mode"
 
     def fit(self, *, forced: bool) -> tuple[dict[str, Any] | None, str | None]:
-        """The `thinking` and the effort to write; None = not written. forced: a tool call is forced."""
+        """(the `thinking` to write, the effort to write); None = it is not written. forced: the request
+        forces a tool call.
+        """
         wish = self.wish
         if self.own and (wish.mode is None or _TYPES.get(wish.mode, wish.mode) in (self.modes or ())):
             return _verbatim(wish), self._effort(wish.effort)
@@ -193,7 +203,9 @@ class _Fitting:
         return None, self._effort("low")
 
     def _strength(self) -> str | None:
-        """The requested effort, or else the effort nearest to a budget of at least 0; None = neither."""
+        """The requested effort. If only a budget is stated, the effort whose budget is nearest to it. None =
+        the request states neither, or a negative budget.
+        """
         budget = self.wish.budget
         if self.wish.effort is not None or budget is None or budget < 0:
             return self.wish.effort

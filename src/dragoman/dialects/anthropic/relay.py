@@ -48,7 +48,8 @@ class AnthropicRelay(BodyRelay):
     """Edits requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body, with the model named as the client named it, and its usage (None = not stated).
+        """(the body for the client, its usage; None = the body states none). `reply.model` replaces the
+        provider's name of the model, unless it is None.
 
         Raises RequestFailed for an error, WireError for any other body that is no message.
         """
@@ -84,7 +85,9 @@ _NOTHING_YET: Final = {"input_tokens": 0, "output_tokens": 0}
 
 
 class AnthropicStreamRelay:
-    """Relays one stream. Writes the client's name of the model, and an estimate of missing token counts."""
+    """Relays one stream. Writes the client's name of the model. If the provider states no token counts,
+    writes an estimate.
+    """
 
     __slots__ = (
         *("_counts", "_id", "_kept", "_model", "_named", "_stopped", "content", "done"),
@@ -104,7 +107,8 @@ class AnthropicStreamRelay:
         self._stopped = False
 
     def feed(self, frame: bytes) -> bytes:
-        """The event for the client, for the data of a provider's event (empty for `[DONE]`).
+        """The bytes of the event for the client. frame: the data of the provider's event; for `[DONE]` the
+        client gets nothing.
 
         Raises RequestFailed for an error or a second message, WireError for unreadable data.
         """
@@ -129,7 +133,9 @@ class AnthropicStreamRelay:
         return b"event: %b\ndata: %b\n\n" % (kind.type.encode(), frame.replace(b"\n", b"\ndata: "))
 
     def run(self, read: bytes) -> tuple[bytes, int]:
-        """As `relay.PassesRuns` states it: the deltas of blocks, which pass as they come."""
+        """As `relay.PassesRuns.run`: (the first bytes of `read`, their number), as far as they are deltas of
+        blocks, which the client gets unchanged; (b"", 0) = `feed` must read the next event.
+        """
         found = None if _CR in read else _BLOCK_DELTAS.match(read)
         if found is None or not found[0]:
             return b"", 0
@@ -137,8 +143,9 @@ class AnthropicStreamRelay:
         return found[0], found.end()
 
     def close(self) -> bytes:
-        """The event `message_stop` if the provider sent a stop reason but not this event, else empty. Raises
-        RequestFailed if it sent neither.
+        """The last bytes for the client, when the provider's stream has ended: the event `message_stop` if
+        the provider sent a stop reason but not this event; empty if it sent the event. Raises RequestFailed
+        if it sent neither.
         """
         if self.done:
             return b""
@@ -197,7 +204,9 @@ class AnthropicStreamRelay:
 
 
 def _says_nothing(block: Any) -> bool:
-    """Whether a block that begins has no content yet, so that another attempt can still answer."""
+    """Whether a block has no content when it begins. Until content has come, the gateway can still ask
+    another provider.
+    """
     if not isinstance(block, dict) or block.get("type") not in {"text", "thinking"}:
         return False
     return not any(block.get(member) for member in ("text", "thinking", "signature"))

@@ -85,7 +85,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _bodiless_betas(betas: str) -> dict[str, Any]:
-    """The betas of a header that begin with one of `_BODILESS_BETAS`, as leftovers `anthropic-beta.NAME`."""
+    """The betas in the value of the header `anthropic-beta` that begin with one of `_BODILESS_BETAS`, as
+    leftovers `anthropic-beta.NAME`.
+    """
     named = [beta.strip() for beta in betas.split(",")]
     return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_BODILESS_BETAS)}
 
@@ -109,7 +111,9 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for a thread and for unknown words in `_THINKING`, which only Anthropic may know."""
+    """Raise WireError for what only Anthropic's own servers may know: a thread, and a mode of thinking or an
+    effort that is not among the words in `_THINKING`.
+    """
     if wire.body.get("thread") is not None:
         raise WireError("threads exist only on Anthropic's own servers", "thread", THREADS)
     for member, key, words in _THINKING:
@@ -221,9 +225,11 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> None:
-    """Write `system` and `messages` of a history of this dialect, unchanged except for images of assistants.
+    """Write `system` and `messages` of a request that came in this dialect. Nothing changes, except that
+    images in assistant messages are moved to user messages (`without_pictures`).
 
-    System messages at the front, which only the gateway puts there, go before the blocks of `system`.
+    System messages at the front, which only the gateway puts there, go before the client's blocks of
+    `system`.
     """
     added: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] = []

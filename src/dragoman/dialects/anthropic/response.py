@@ -78,15 +78,18 @@ def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
 
 
 def decode_tier(usage: dict[str, Any] | None) -> str | None:
-    """The IR's word for the service tier in a `usage` object, or the unknown word itself; None = no tier."""
+    """The IR's word for the service tier in a `usage` object. A word that the IR does not know stays as it
+    is. None = no tier is stated.
+    """
     tier = None if usage is None else usage.get("service_tier")
     return ANSWER_TIERS.get(tier, tier) if type(tier) is str else None
 
 
 def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own: bool) -> None:
-    """Write the service tier into `usage`, an encoded object, or report it as lost. None = nothing to write.
+    """Write the service tier into `usage`, an encoded object, or report it as lost. tier: None = nothing is
+    written.
 
-    own: True = a provider of this protocol answered.
+    own: True = a provider of this protocol answered, so an unknown word is written as it is.
     """
     if tier is None:
         return
@@ -98,11 +101,12 @@ def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> dict[str, Any]:
-    """The members `stop_reason` and `stop_sequence` (null for None), and `stop_details` if `own` and stated,
-    for a Message or a delta. Losses are reported.
+    """The members of a Message or of a stream's delta that state the stop: `stop_reason`, `stop_sequence`,
+    and `stop_details` if `own` and stated. Both first members are null if `stop` is None. Losses are
+    reported.
 
     own: True = a provider of this protocol answered. called: True = the answer holds calls of the client's
-    tools, so another protocol's normal end becomes `tool_use`.
+    tools. Then a normal end that another protocol stated is written as `tool_use`.
     """
     out: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
     if stop is None:
@@ -176,8 +180,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
-    """The block itself; of a call without an id, a copy with an id made from the answer's id at the gateway
-    and `index`.
+    """A tool call without an id as a copy with an id; any other block itself. The id is made from the
+    gateway's id of the answer and `index`, the block's index.
     """
     if isinstance(block, ir.ToolCall) and block.id is None:
         return msgspec.structs.replace(block, id=safe_id(f"toolu_{reply.id}_{index}"))

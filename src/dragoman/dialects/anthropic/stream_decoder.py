@@ -74,12 +74,13 @@ _START = Typed(NAME, id=str, model=str)
 
 
 class _Open(msgspec.Struct):
-    """A block that is still open.
+    """A block of the answer that is still open.
 
-    index: its number among the answer's blocks. block: as it was opened. kind: its class. plain, event: of
-    `_PLAIN`; None = the block has no text that grows. whole: a call's arguments as its start states them,
-    used unless deltas follow; None = none to use. grown: members that deltas added to a Native block; None =
-    none. kept: bounds what the stream's blocks and usage may hold.
+    index: its number among the answer's blocks. block: the block as it was opened. kind: its class. plain,
+    event: the wire's delta and the IR's event from `_PLAIN` that continue its text; None = it has no text
+    that grows. whole: the arguments that the start of a call states, used unless deltas follow; None = there
+    are none to use. grown: the members that deltas added to a Native block, None = none. kept: counts what
+    the decoder keeps of this stream, and raises WireError above a limit.
     """
 
     index: int
@@ -108,8 +109,10 @@ class AnthropicDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame, the JSON of one wire event; an error gives ir.Error, an unknown type
-        ir.Raw. Raises WireError for an unknown form, and for an event before `message_start`.
+        """The IR events for one frame, which is the JSON of one wire event. An error gives ir.Error. An event
+        of unknown type gives ir.Raw.
+
+        Raises WireError for an event of unknown form, and for an event that comes before `message_start`.
         """
         marked = type(frame) is ErrorFrame
         if not marked and frame.startswith(_BLOCK_DELTA) and (events := self._said(frame)) is not None:
@@ -136,7 +139,9 @@ class AnthropicDecoder:
         return [] if self._state == "new" else [ir.Raw(NAME, value)]
 
     def run(self, read: bytes) -> tuple[_Events, int]:
-        """As `streaming.ReadsRuns` states it: the deltas that continue the same block as the last one."""
+        """As `streaming.ReadsRuns.run`: (events, number of bytes) for the deltas at the beginning of `read`
+        that continue the block of the last delta; ([], 0) = `feed` must read the next event.
+        """
         alike, state = self._alike, self._going
         if alike is None or state is None:
             return [], 0
@@ -155,7 +160,9 @@ class AnthropicDecoder:
         return [event(index, text) for text in texts], size
 
     def _said(self, frame: bytes) -> _Events | None:
-        """The event for a delta that continues a text; None = it is an unusual one, or no JSON."""
+        """The event for a delta that continues a block's text or arguments; None = the delta is an unusual
+        one, or the frame is no JSON, so `feed` must decode it with care.
+        """
         try:
             said = _decode_delta(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -171,9 +178,8 @@ class AnthropicDecoder:
         return [state.event(state.index, delta.text)]
 
     def close(self) -> _Events:
-        """The last IR events, after the last byte: those of the end if a stop reason has come, else an error.
-
-        Empty if the end or an error has come before.
+        """The last IR events, when the last byte has come: the end of the answer if a stop reason has come,
+        else an error. Empty if the answer's end or an error has come before.
         """
         if self._state == "over":
             return []

@@ -1,7 +1,8 @@
 """Encodes streams: IR events to the bytes for Anthropic's clients.
 
-Blocks must not overlap here: the first open block is streamed, and the events of others are held until it
-closes. Stop reason and usage wait for the end. The official clients skip events without an `event:` line.
+Blocks must not overlap in this protocol. So the first open block is streamed, and the events of other blocks
+are held until it closes. Stop reason and usage are sent at the end. Each event has an `event:` line, because
+the official clients skip events without one.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ def _event(name: str, value: dict[str, Any]) -> bytes:
 class _Block(msgspec.Struct):
     """The block that is being streamed.
 
-    index: its index in the IR. number: its index in this stream. delta: the bytes of its main delta before
-    the text. started: True = its start was sent. silent: True = it has no form here. said: True = some of its
-    text or arguments was sent. sealed: the signature that was sent, None = none. part: the latest part of a
-    reasoning summary, None = none. fold: collects a medium, which is sent whole; None = no medium.
+    index: its index in the IR. number: its index in the client's stream. delta: the bytes of its usual delta
+    before the text. started: True = its start was sent. silent: True = this protocol cannot express it, so
+    nothing of it is sent. said: True = some of its text or arguments was sent. sealed: the signature that was
+    sent, None = none. part: the number of the latest part of a reasoning summary, None = none. fold: collects
+    the pieces of a medium (an image, audio), which is sent when it is complete; None = the block is no
+    medium.
     """
 
     index: int
@@ -187,7 +190,9 @@ class AnthropicEncoder(EventEncoder):
         return self._begin(state)
 
     def _begin(self, state: _Block) -> bytes:
-        """The bytes of the start of a block and of its content so far; empty = the block has no form here."""
+        """The bytes of the start of a block and of its content so far; empty = this protocol cannot express
+        the block.
+        """
         block = state.block
         where = f"candidates[0].blocks[{state.index}]"
         wire = encode_block(with_id(block, state.index, self._reply), self._scope, where)
@@ -209,9 +214,11 @@ class AnthropicEncoder(EventEncoder):
         return self._block_start(state, wire) + rest
 
     def _begin_text(self, state: _Block, block: ir.Block, wire: dict[str, Any] | None) -> bytes:
-        """The bytes of an empty start of a text or thinking block, and of its content so far as deltas.
+        """The bytes of the start of a text or thinking block, which is empty, and of deltas with its content
+        so far.
 
-        wire: the block with this content, which is changed; None = it has no content.
+        wire: the encoded block with this content; this method changes it. None = the block has no content
+        yet.
         """
         state.started = True
         member = "thinking" if isinstance(block, ir.Thinking) else "text"
@@ -246,7 +253,9 @@ class AnthropicEncoder(EventEncoder):
     _refuse = _text
 
     def _first(self, state: _Block, text: str) -> bytes:
-        """The bytes of the first text or arguments of a block, with its start if that has waited."""
+        """The bytes of the first text or arguments of a block, and of the block's start if it was not sent
+        before.
+        """
         if state.silent or not text:
             return b""
         if not state.started:
@@ -323,7 +332,9 @@ class AnthropicEncoder(EventEncoder):
         return b""
 
     def _elsewhere(self, event: Any) -> bytes:
-        """Hold an event if its block waits, else report a citation as lost. Always returns no bytes."""
+        """Take an event of a block that is not being streamed: keep it if its block waits; else, if it is a
+        citation, report it as lost. Always returns no bytes.
+        """
         if event.candidate:
             return b""  # reported when the block was opened
         if (held := self._held.get(event.index)) is not None:
@@ -351,8 +362,10 @@ class AnthropicEncoder(EventEncoder):
         return out + self._release() if self._held else out
 
     def _last_words(self, state: _Block, final: ir.Block | None) -> bytes:
-        """The bytes of what only `final`, the block's final form (None = there is none), states, and of an
-        empty signature for another dialect's thinking that has none.
+        """The last bytes of a block before its end: the content that was not sent before and stands only in
+        `final`, the block's final form (None = there is none).
+
+        Thinking of another dialect without a signature also gets a delta with an empty signature.
         """
         out = b""
         if final is not None and not state.silent:
@@ -386,7 +399,7 @@ class AnthropicEncoder(EventEncoder):
         return _event("content_block_delta", whole)
 
     def _release(self) -> bytes:
-        """The bytes of the held blocks, up to the first one that is still open."""
+        """The bytes of the blocks whose events were held, in order, up to the first that is still open."""
         out = []
         while self._held and self._current is None:
             out += [self.feed(event) for event in self._held.pop(next(iter(self._held)))]

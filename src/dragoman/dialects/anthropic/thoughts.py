@@ -1,8 +1,9 @@
 """Makes another protocol's history agree with the request's thinking mode, as the API requires.
 
-With a budget, the last turn (with its tool loops) must begin with thinking; without thinking it must have
-none. The newest models refuse a request if anything before a thinking block has changed, unless the request
-tells them to drop the block. https://platform.claude.com/docs/en/build-with-claude/extended-thinking,
+If the request states a thinking budget, the assistant's last turn (with all its tool calls and results) must
+begin with thinking. If thinking is disabled, the history must contain none. The newest models refuse a
+request if anything before a thinking block has changed, unless the request tells them to drop the block.
+https://platform.claude.com/docs/en/build-with-claude/extended-thinking,
 https://platform.claude.com/docs/en/build-with-claude/preserved-thinking
 """
 
@@ -20,10 +21,11 @@ BINDING_BETA = "thinking-binding-controls-2026-08-01"
 
 
 def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | None:
-    """Change the body's `thinking` and messages so that Anthropic accepts them, and report losses; nothing
-    for servers that verify no signatures.
+    """Change the body's `thinking` and messages so that Anthropic accepts them, and report losses. For
+    servers that verify no signatures, nothing is changed.
 
-    thoughts: the IR paths of the thinking blocks in the messages. Returns the beta to send, None = none.
+    thoughts: the IR paths of the thinking blocks in the messages. Returns the beta to name in the header
+    `anthropic-beta`; None = none.
     """
     facts, report = target.facts, target.report
     if not target.quirks.signatures:
@@ -53,8 +55,8 @@ def reconcile(thoughts: Sequence[str], target: Target, body: _Wire) -> str | Non
 
 
 def _began_with_thought(messages: list[_Wire]) -> bool:
-    """Whether the first assistant message after the user's last message without tool results begins with
-    thinking. True if there is none.
+    """Whether the assistant's last turn begins with thinking. The turn begins with the first assistant
+    message after the user's last message without tool results. True if there is no such assistant message.
     """
     first: _Wire | None = None
     for message in reversed(messages):

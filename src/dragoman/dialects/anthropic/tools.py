@@ -69,9 +69,11 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools`, without those that the choice excludes, and `tool_choice` into the body; report losses.
+    """Write `tools` and `tool_choice` into the body; report losses. Tools that the choice does not allow are
+    left out.
 
-    May add a prompt to the body's `system`. Raises WireError for a free-text tool.
+    If the model refuses a forced tool call, a text in the body's `system` asks for it. Raises WireError for a
+    free-text tool.
     """
     own = request.dialect == NAME
     choice = request.tool_choice
@@ -197,5 +199,5 @@ def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -
 
 
 def is_forced(choice: ir.ToolChoice | None, target: Target) -> bool:
-    """Whether the choice forces a tool call, and the model accepts that."""
+    """Whether the choice forces a tool call, and it is not known that the model refuses a forced one."""
     return choice is not None and choice.mode in {"any", "tool"} and target.facts.forced_tool is not False

@@ -52,7 +52,9 @@ class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
-    """Decode a `usage` object. model: the name of the answering model, for iterations that name none."""
+    """Decode a `usage` object. model: the model that answered; it is taken for entries of `iterations` that
+    name no model.
+    """
     try:
         usual = msgspec.convert(value, _Usual)
     except msgspec.ValidationError:
@@ -129,7 +131,9 @@ ir.Usage, None = unknown form.
 
 
 def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], ...]:
-    """The model's name and the usage of each iteration outside of the totals. model: if it names none."""
+    """(name of the model, usage) of each iteration that the totals do not include. model: the name for
+    iterations that state none; None = "" is used.
+    """
     listed = [one for one in iterations if isinstance(one, dict)] if isinstance(iterations, list) else []
     served = next((one.get("model") for one in listed if one.get("type") == "fallback_message"), None)
     found = []
@@ -144,7 +148,9 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
 
 
 def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
-    """Encode a `usage` object, and report losses. For None, its two required counts are zero."""
+    """Encode a `usage` object, and report losses. usage: None = the provider stated none; then the two counts
+    that the API requires are 0, which is reported.
+    """
     if usage is None:
         report.change(
             "usage", "usage", "the provider sent no token counts, and the Messages API requires them"

@@ -18,8 +18,11 @@ _HOTTEST: Final = 2
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for `check`. If `widens` has "temperature", a temperature of 0 to 2 is removed;
-    if it has "budget_tokens", an integer budget of thinking is, and the thinking becomes adaptive.
+    """A copy of the request for `check`, without the values that some servers accept although `check` refuses
+    them.
+
+    If `widens` has "temperature", a temperature of 0 to 2 is removed. If it has "budget_tokens", an integer
+    budget of thinking is removed, and the type of the thinking becomes "adaptive".
     """
     body = dict(wire.body)
     if "temperature" in widens:

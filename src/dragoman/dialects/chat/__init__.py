@@ -1,1 +1,3 @@
-"""Code of "the chat family": OpenAI's chat and completions, Mistral's and Ollama's chat. Others use parts."""
+"""Code of "the chat family": OpenAI's chat and completions, Mistral's chat and Ollama's chat. Protocols
+outside the family use parts of it.
+"""

@@ -8,8 +8,9 @@ from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 
 
 class Call:
-    """A tool call while it streams. first: its first fragment. block: the index of its block in the IR; -1
-    before the block opens. pieces: the arguments that came before the tool's name.
+    """A tool call while it streams. id, name: the call's id and its tool, None = not yet stated. first: its
+    first fragment. block: the index of its block in the IR; -1 before the block opens. pieces: the arguments
+    that came before the tool's name.
     """
 
     __slots__ = ("block", "first", "id", "name", "pieces")
@@ -22,7 +23,9 @@ class Call:
         self.pieces: list[str] = []
 
     def begins_anew(self, call_id: str | None, name: str | None) -> bool:
-        """Whether a fragment with this id and tool name, and with this call's index, starts another call."""
+        """Whether a fragment with this id and tool name starts another call, although it has this call's
+        index. None = the fragment states no id or no name.
+        """
         if name is None:
             return False
         if call_id is not None and self.id is not None:
@@ -31,11 +34,14 @@ class Call:
 
 
 def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any]) -> Call:
-    """The call that a fragment (`wire`; `inner`: its function) belongs to; a new call is added to `calls`.
+    """The call to which a fragment of a tool call belongs; a new call is added to `calls`. wire: the
+    fragment. inner: the fragment's function.
 
-    It is the call with the fragment's id, else the newest of its index, or of all without id and index. But
-    some vendors give every call index 0: a tool name starts a new call if the ids differ, or, where one is
-    missing, if the names differ or both ids are missing. More than `MOST_CALLS` calls raise WireError.
+    The fragment belongs to the call with its id; else to the latest call with its index; else, if it has
+    neither, to the latest call of all. Some vendors give every call the index 0. Therefore a fragment with a
+    tool name starts a new call if its id is not the call's id. If an id is missing, it starts one only if the
+    call has a name already, and either the names differ or both ids are missing. Raises WireError for more
+    than `MOST_CALLS` calls.
     """
     call_id, name = wire.get("id") or None, inner.get("name") or None
     key = wire.get("index", call_id)

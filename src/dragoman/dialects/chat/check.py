@@ -66,7 +66,9 @@ _NAMED: Final = members(name=check_name, description=a_string, strict=a_boolean)
 
 
 def check_response_format(value: Any, path: str) -> None:
-    """Check `response_format`. A schema in `json_schema` is checked; one beside `type` (vendors') is not."""
+    """Check `response_format`. A schema inside `json_schema` is checked; a schema in a member beside `type`,
+    where some vendors put it, is not.
+    """
     an_object(value, path)
     if "type" not in value:
         missing(f"{path}.type")
@@ -86,7 +88,9 @@ def check_response_format(value: Any, path: str) -> None:
 
 
 def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool = False) -> None:
-    """Check a JSON Schema. what: whose it is, code: of the error. strict: also by OpenAI's strict rules."""
+    """Check a JSON Schema. what: the tool or format to which it belongs, for the error's text. code: the
+    error's code, None = it has none. strict: True = OpenAI's rules for strict schemas apply, too.
+    """
     if type(schema) is not dict:
         wrong_type(path, "an object", schema)
     found = mistake(schema)
@@ -98,8 +102,8 @@ def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool
 
 
 def check_function(function: Any, path: str, index: int, member: str) -> None:
-    """Check a function tool. path: of the list of tools; index: of the tool; member: ".function", or "" if
-    the tool itself is the function.
+    """Check one function tool. path: the path of the list of tools. index: the tool's index in it. member:
+    ".function" if the function stands in this member of the tool, "" if the tool itself is the function.
     """
     if type(function) is not dict:
         if function is None:
@@ -136,7 +140,9 @@ def _parameters(value: Any, path: str, name: str) -> None:
 
 
 def check_image(part: dict[str, Any], path: str) -> None:
-    """Check the `image_url` of a content part, or of an entry of `images` that a client sends back."""
+    """Check the `image_url` of a content part, or of an entry in `images`: images of an answer that a client
+    sends back.
+    """
     an_object(part, path)
     require(part, "image_url", an_object, path)
     image = part["image_url"]
@@ -146,7 +152,9 @@ def check_image(part: dict[str, Any], path: str) -> None:
 
 
 def check_texts(value: Any, path: str, least: int | None = None) -> None:
-    """Accept a text, or a non-empty list of texts, of token ids or of such lists. least: the smallest id."""
+    """Accept a text, or a list that is not empty: of texts, of token ids, or of lists of token ids. least:
+    the smallest token id that is accepted; None = any.
+    """
     if type(value) is str:
         return
     if type(value) is not list:

@@ -7,7 +7,11 @@ from dragoman.dialects.chat.draft import Draft
 
 
 def document_text(block: ir.Media, draft: Draft, where: str, text: str | None = None) -> str:
-    """The document's title and text (`text` if known) in tags. Reports this, and as lost what is no text."""
+    """The document's text in a tag `<document>` with its title. text: the document's text, if the caller has
+    it already; None = it is taken from the block.
+
+    That a document becomes text is reported as a change; parts of the document that are not text, as lost.
+    """
     draft.report.change(where, where, "the text document is sent as text")
     if text is None and (text := block.text) is None:
         text = _words(block, draft, where)

@@ -14,7 +14,9 @@ from dragoman.ir import Request
 
 
 def is_enveloped(reply: Reply) -> bool:
-    """Whether the client receives calls of free-text tools as function calls, as `Request.forms` says."""
+    """Whether the client receives calls of free-text tools as function calls: `Request.forms` has custom =
+    "function".
+    """
     return (reply.request.forms or {}).get("custom") == "function"
 
 
@@ -42,8 +44,9 @@ class Draft:
         return cls(target.report, target.quirks, target.facts, own=own, chunked=chunked)
 
     def leave_seal(self, where: str) -> None:
-        """Report that a block's encrypted reasoning is not written: a loss in a request, but only a change in
-        a response, because the gateway stores it. where: the block's path in the IR.
+        """Report that a block's encrypted reasoning (its seal) is not written. In a request this is a loss;
+        in a response it is only a change, because the gateway stores the seal. where: the block's path in the
+        IR.
         """
         if self.answer:
             self.report.change(

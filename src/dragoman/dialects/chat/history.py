@@ -1,4 +1,6 @@
-"""Message histories of the chat family: messages and contents read; results as text; call ids shortened."""
+"""Message histories of the chat family: reads messages and their contents, writes tool results as text, and
+shortens the ids of calls.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,10 @@ _MAX_ID: Final = 40
 def read_history(
     messages: Sequence[Any], plain: frozenset[str], read: Callable[[dict[str, Any], Any, str], ir.Message]
 ) -> tuple[ir.Message, ...]:
-    """The decoded messages. plain: roles whose messages `read` need not decode if they have only a text.
+    """The decoded messages of a history.
 
-    read: decodes any other message, from the message, its role and its path.
+    plain: the roles whose messages become a text block at once if they hold only a string. read: decodes
+    every other message; its arguments are the message, its role and its path.
     """
     decoded: list[ir.Message] = []
     for index, message in enumerate(messages):
@@ -34,7 +37,9 @@ def read_history(
 def read_content(
     content: Any, where: str, read: Callable[[Sequence[Any], str], Iterable[ir.Block]]
 ) -> tuple[ir.Block, ...]:
-    """The blocks of a message's `content`: a text, a list for `read`, or null (no block); else WireError."""
+    """The blocks of a message's `content`: a string is one text block, a list is decoded by `read`, null
+    gives no block. Raises WireError for any other value. where: the message's path.
+    """
     if type(content) is str:
         return (ir.Text(content),)
     if type(content) is list:
@@ -45,7 +50,9 @@ def read_content(
 
 
 def result_text(texts: Iterable[str], block: ir.ToolResult, draft: Draft, where: str) -> str:
-    """The joined texts of a tool result; of a failed one with "Error" before them, a reported change."""
+    """The texts of a tool result, joined by line breaks. If the tool failed, "Error: " goes before them, and
+    this is reported as a change.
+    """
     text = "\n".join(texts)
     if not block.error:
         return text
@@ -54,7 +61,7 @@ def result_text(texts: Iterable[str], block: ir.ToolResult, draft: Draft, where:
 
 
 def short_id(call_id: str) -> str:
-    """The call id; one of more than 40 characters as a hash, always the same for the same id."""
+    """The call id. An id of more than 40 characters is replaced by a hash of it, so equal ids stay equal."""
     if len(call_id) <= _MAX_ID:
         return call_id
     return "call_" + sha256(call_id.encode()).hexdigest()[:32]

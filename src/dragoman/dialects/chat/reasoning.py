@@ -10,8 +10,8 @@ from dragoman.dialects.efforts import effort_of
 
 
 def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Write `reasoning_effort`, unless the model has no reasoning or the settings imply no effort; report
-    what it cannot express. shown: the provider always returns the reasoning itself.
+    """Write `reasoning_effort`, and report what it cannot express. Nothing is written if the model has no
+    reasoning or the settings state no effort. shown: the provider always returns the reasoning itself.
     """
     if draft.facts.reasoning is False:
         if reasoning.mode != "off" and reasoning.effort != "none":

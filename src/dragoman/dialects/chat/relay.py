@@ -34,11 +34,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Words(NamedTuple):
-    """What relaying must know of one protocol of the chat family.
+    """What the relay must know of one protocol of the chat family.
 
-    usage: decodes token counts. fault: decodes an error. padding: the name of a chunk's random member. asks:
-    a stream reports usage only if the request asks for it. encode_usage: encodes token counts. read_usage:
-    decodes token counts from JSON, None = by `usage`.
+    usage: decodes token counts from an object; read_usage: the same from JSON, None = `usage` is used.
+    encode_usage: encodes token counts. fault: decodes an error. padding: the name of the random member that
+    hides the length of a chunk's text. asks: True = a stream reports its usage only if the request asks for
+    it.
     """
 
     usage: Callable[[dict[str, Any]], ir.Usage]
@@ -52,7 +53,7 @@ class Words(NamedTuple):
         return self.encode_usage(usage, Report(""), own=False)
 
     def decoded(self, raw: msgspec.Raw) -> ir.Usage | None:
-        """Token counts from JSON; None for null and for empty values."""
+        """The token counts in a JSON value; None = the value is null or empty."""
         usage = _decode(raw)
         return self.usage(usage) if usage else None
 
@@ -65,15 +66,19 @@ class ChatRelay(BodyRelay):
         self._read_usage = words.read_usage or words.decoded
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The members to replace so that a streamed request asks for usage; {} if nothing need change."""
+        """The edits by which a streamed request asks for its usage: member -> new value; {} = no edit is
+        needed.
+        """
         options = body.get("stream_options") or {}
         if not self._words.asks or body.get("stream") is not True or options.get("include_usage") is True:
             return {}
         return {"stream_options": {**options, "include_usage": True}}
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body, whose `model` becomes the client's; and its usage, None: missing or unreadable. Raises
-        RequestFailed for an error with status 200, WireError if `choices` is no array of objects.
+        """(the body for the client, its usage). The member `model` becomes `reply.model`, unless that is
+        None. The usage is None if it is missing or cannot be read.
+
+        Raises RequestFailed for an error with status 200, WireError if `choices` is no array of objects.
         """
         head = decode_head(body)
         if "error" in head and _decode(head["error"]):
@@ -99,8 +104,11 @@ class ChatRelay(BodyRelay):
 
 
 class ChatStreamRelay:
-    """Relays the frames of one stream: puts in the client's model name, removes usage that the client did not
-    ask for, and drops a chunk that then has no choices. At the end, `estimate` gives a usage if none came.
+    """Relays the frames of one stream.
+
+    The relay puts in the client's model name. It removes a usage for which the client did not ask, and drops
+    the chunk if no choices are left in it. At the end, `estimate` (None = no estimate) gives a usage if the
+    provider sent none.
     """
 
     __slots__ = (
@@ -127,8 +135,8 @@ class ChatStreamRelay:
         """As `relay.PassesRuns` states it: the events that differ from an earlier one only in their text."""
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes to send for one frame; b"": none. Raises RequestFailed for an error in the stream,
-        WireError for a frame that is not a chunk, or for too many choices.
+        """The bytes for the client, for one frame; b"" = the client gets none. Raises RequestFailed for an
+        error in the stream, WireError for a frame that is not a chunk, or for too many choices.
         """
         if self._template.known and type(frame) is not ErrorFrame:
             sent = self._template.relayed(frame)
@@ -165,7 +173,9 @@ class ChatStreamRelay:
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Note usage, content and ends; False = not to be sent. Raises RequestFailed for an error chunk."""
+        """Note the usage of a chunk, and which choices have begun, have content or have ended. False = the
+        chunk must not be sent to the client. Raises RequestFailed for an error chunk.
+        """
         if (failed := failure(chunk)) is not None:
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()
@@ -188,7 +198,9 @@ class ChatStreamRelay:
         return {} if self._model is None or "model" not in chunk else {"model": self._model}
 
     def _estimated_usage(self) -> bytes:
-        """A chunk of estimated usage, set as `usage`; b"" without `estimate` or an end, or if usage came."""
+        """A chunk with the estimated usage, which also becomes `usage`. b"" = there is no `estimate`, no
+        choice has ended, or the provider stated a usage.
+        """
         if self.estimate is None or self.usage is not None or not self._finished:
             return b""
         self.usage = usage = self.estimate()
@@ -196,8 +208,10 @@ class ChatStreamRelay:
         return self._framed(_encode(chunk))
 
     def close(self) -> bytes:
-        """The last bytes for the client, with estimated usage, when the upstream's stream has ended without
-        `[DONE]`; else b"". Raises RequestFailed if a choice has not ended, or if there is no choice.
+        """The last bytes for the client when the upstream's stream has ended: an estimated usage and the end
+        mark, if no `[DONE]` came; else b"".
+
+        Raises RequestFailed if a choice has not ended, or if no choice came.
         """
         if self.done:
             return b""
@@ -213,5 +227,5 @@ def _as_line(payload: bytes) -> bytes:
 
 
 def says_something(delta: dict[str, Any]) -> bool:
-    """Whether a chunk's delta has a member with a true value, other than the role."""
+    """Whether a chunk's delta has content: a member other than the role whose value is not empty."""
     return any(value for key, value in delta.items() if key != "role")

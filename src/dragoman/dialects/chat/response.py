@@ -25,7 +25,9 @@ def choices_of(body: dict[str, Any], fault_of: Callable[[dict[str, Any]], ir.Fau
 
 
 def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: bool) -> dict[str, Any]:
-    """Id, `object` (kind), date and model, for a response or for every chunk. own: see `created_of`."""
+    """The members `id`, `object`, `created` and `model` of a response or of every chunk. kind: the value of
+    `object`. own: see `created_of`.
+    """
     return {
         "id": answer.id if answer.id is not None else reply.id,
         "object": kind,
@@ -35,7 +37,9 @@ def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: boo
 
 
 def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
-    """The answer's date in Unix seconds; the gateway's for none or no date. own: the vendor's as it came."""
+    """The answer's date in Unix seconds. If the vendor stated none, or a text that is no date, it is the
+    gateway's date. own: True = the vendor speaks the client's dialect, so its date is returned unchanged.
+    """
     if created is None:
         return reply.created
     if own or isinstance(created, int):

@@ -14,8 +14,9 @@ from dragoman.dialects.repair.turn import Piece
 class Saying:
     """The base of the classes that collect blocks and write one assistant message from them.
 
-    _say: the method that adds a block, by the block's type. spaced: the next text follows after a blank line,
-    because another block or message came after the last text; a subclass may except its own dialect.
+    _say: type of a block -> the method that adds such a block. spaced: True = a blank line goes before the
+    next text, because another block or message came after the last text. A subclass may make an exception for
+    its own dialect.
     """
 
     __slots__ = ("draft", "spaced")
@@ -26,13 +27,17 @@ class Saying:
         self.spaced = False
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
-        """Add the blocks of the object at the IR path `where`. Sets `spaced`, unless `draft.chunked`."""
+        """Add blocks. where: the IR path of the object whose `blocks` they are. Sets `spaced`, unless
+        `draft.chunked`.
+        """
         self.spaced = self.spaced or not self.draft.chunked
         for index, block in enumerate(blocks):
             self.say(block, f"{where}.blocks[{index}]")
 
     def add_piece(self, piece: Piece) -> None:
-        """Add a piece of the repaired history. Sets `spaced` if it is apart, or unless `draft.chunked`."""
+        """Add a piece of the repaired history. Sets `spaced`; if `draft.chunked`, only if the piece is
+        `apart`.
+        """
         self.spaced = self.spaced or piece.apart or not self.draft.chunked
         for index, block in enumerate(piece.blocks):
             self.say(block, piece.place(index))
@@ -55,7 +60,9 @@ def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def separated(before: str, text: str) -> str:
-    """`text`, after a blank line if it and `before` are not empty and no white space is between them."""
+    """`text`, after a blank line if it must be separated from `before`, the text that it follows: neither is
+    empty, and there is no white space between them. Else `text` unchanged.
+    """
     if not before or not text or before[-1].isspace() or text[0].isspace():
         return text
     return "\n\n" + text

@@ -60,8 +60,11 @@ STOPS_LOST: Final[dict[str, str]] = {
 
 
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
-    """The stop for a finish reason (`word`), None for None, "other" for an unknown one. sequence: the matched
-    stop sequence, which makes it "sequence". called: there are tool calls: "" or a normal end means "tool".
+    """The stop for a finish reason. word: the finish reason; None gives None, an unknown word a stop of the
+    reason "other".
+
+    sequence: the stop sequence that was matched; then the stop's reason is "sequence". called: the answer has
+    tool calls; then a normal end, or "" for no finish reason, becomes the reason "tool".
     """
     if not word:
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
@@ -83,9 +86,13 @@ def encode_stop(
     words: Mapping[str, str] = STOP_WORDS,
     losses: Mapping[str, str] = STOPS_LOST,
 ) -> str | None:
-    """The finish reason for the client, None for None: an unusual one of its own dialect as it was, else that
-    of `words`, by the IR's reason, or of the call. Reports what it cannot express, by `losses`. called: the
-    client gets tool calls; legacy: a `function_call`.
+    """The finish reason for the client; None if `stop` is None. Losses are reported.
+
+    If the answer came in the client's dialect, its unusual finish reason is written as it was. Else the
+    finish reason is found in `words` by the IR's reason. A normal end with tool calls becomes "tool_calls".
+
+    called: the client gets tool calls. legacy: the client gets the older form of a call, so a call or a
+    normal end becomes "function_call". losses: IR reason -> why its word says less.
     """
     if stop is None:
         return None
@@ -104,7 +111,9 @@ def encode_stop(
 
 
 def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, str]) -> None:
-    """Report what a finish reason cannot express. losses: why, for IR reasons that become less precise."""
+    """Report as lost what a finish reason cannot express. where: the stop's IR path. losses: for each IR
+    reason whose finish reason is less precise, the text of the report.
+    """
     if (lost := losses.get(stop.reason)) is not None:
         report.lose(where + ".reason", lost, "quality")
     if stop.sequence is not None:

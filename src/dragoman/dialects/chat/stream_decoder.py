@@ -38,7 +38,9 @@ class Candidate:
         self.kept = Kept()  # replaced by the stream's own when the candidate is admitted
 
     def note(self, members: dict[str, Any], known: frozenset[str], prefix: str = "") -> None:
-        """Keep the latest value of each member that is not in `known` and not null, under prefix and name."""
+        """Keep the members that are not in `known`, each under `prefix` and its name. The latest value
+        counts; null is not kept. Raises WireError if too much is kept.
+        """
         for key, value in members.items():
             if key not in known:
                 self.keep(prefix + key, value)
@@ -86,8 +88,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of a frame: ir.Error for an error frame, the last ones for `[DONE]`, none after these.
-        Raises WireError for what is no chunk, or has too many candidates or members.
+        """The events of a frame: ir.Error for an error frame, the last events for `[DONE]`, and none for a
+        frame that comes after these. Raises WireError if the frame is no chunk, or has too many candidates or
+        members.
         """
         if self._last is not None and (text := self._template.text(frame)) is not None:
             return self._repeat(self._last, text) if text else []
@@ -115,14 +118,16 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return events
 
     def close(self) -> list[ir.Event]:
-        """The last events, unless `[DONE]` or an error came before; an ir.Error for an unfinished answer."""
+        """The last events, when the frames have ended; none if `[DONE]` or an error came before. An answer
+        that is not finished gives ir.Error.
+        """
         if self._over:
             return []
         complete = self._candidates and all(candidate.word for candidate in self._candidates.values())
         return self._ended() if complete else self._fail(STREAM_BROKEN)
 
     def _ended(self) -> list[ir.Event]:
-        """The last events of a stream: the ends of all candidates, then End; an error if nothing came."""
+        """The last events of a stream: the end of each candidate, then ir.End. If no chunk came, ir.Error."""
         if not self._started:
             return self._fail(STREAM_BROKEN)
         self._over, self._last = True, None
@@ -135,7 +140,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return [*events, ir.End()]
 
     def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-        """Keep a chunk's unknown members, not null; returns the new and changed ones. WireError: too many."""
+        """Keep the unknown members of a chunk that are not null. Returns those that are new or have changed.
+        Raises WireError if there are too many.
+        """
         news = {
             key: value
             for key, value in chunk.items()
@@ -147,7 +154,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return news
 
     def _candidate(self, choice: dict[str, Any], kind: Callable[[int], CandidateT]) -> CandidateT:
-        """The candidate of a choice (without index: number 0), made by `kind` if new; WireError: too many."""
+        """The candidate to which a choice belongs: that of the choice's index, or number 0 if it states none.
+        `kind` makes it if it is new. Raises WireError for too many candidates.
+        """
         stated = choice.get("index")
         index = stated if type(stated) is int else 0
         if (candidate := self._candidates.get(index)) is None:
@@ -157,7 +166,9 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return candidate
 
     def _repeat(self, last: Delta, text: str) -> list[ir.Event]:
-        """The events of a chunk like the previous one, with another text. last: the previous one's delta."""
+        """The events of a chunk that differs from the previous chunk only in its text. last: the event of the
+        previous chunk.
+        """
         return [type(last)(last.index, text, last.candidate)]
 
     def _fail(self, fault: ir.Fault) -> list[ir.Event]:
@@ -174,11 +185,13 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
 
     @abstractmethod
     def _finish(self, candidate: CandidateT, events: list[ir.Event]) -> None:
-        """Append to `events` those that end a candidate at the end of the stream."""
+        """Append to `events` the events that end this candidate, when the stream has ended."""
 
 
 def error_body(frame: bytes) -> dict[str, Any]:
-    """The JSON object in a frame that the sender marked as an error; other content as its member `error`."""
+    """The JSON object in a frame that the sender marked as an error. Other content is returned as the member
+    `error` of an object.
+    """
     try:
         body = _decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError):

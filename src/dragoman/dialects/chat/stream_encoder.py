@@ -61,9 +61,10 @@ ChoiceT = TypeVar("ChoiceT", bound=Choice[Any])
 class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     """Encodes one stream of chunks.
 
-    A chunk of text without log probabilities is a constant head, the text as JSON, and a constant tail, both
-    made when the block opens. Id, date and model are the same in every chunk. An error is the last chunk,
-    without `[DONE]` behind it. choice, out: the classes that keep a candidate and a block.
+    A chunk of text without log probabilities is a constant head, the text as JSON, and a constant tail. Head
+    and tail are made when the block opens. Id, date and model are the same in every chunk. A chunk with an
+    error ends the stream, without `[DONE]`. choice: the class that holds the state of a candidate. out: the
+    same for a block.
     """
 
     __slots__ = (
@@ -114,7 +115,9 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return b""
 
     def _set_head(self, members: dict[str, Any]) -> None:
-        """Add these members to all later chunks, except those of text in candidates that have begun."""
+        """Add these members to all later chunks. The exception: chunks of text in candidates that have begun,
+        whose bytes are made already.
+        """
         self._members.update(members)
         self._head = self._field + _encode(self._members)[:-1] + b',"choices":['
 
@@ -128,7 +131,9 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._chunk(_encode({"index": index, "delta": delta, **members, "finish_reason": None}))
 
     def _begin(self, index: int) -> bytes:
-        """Make a candidate's `Choice`. Returns its first chunk, with its role and `_once`, then empty."""
+        """Make the `Choice` of a candidate. Returns its first chunk, with the role and the members in
+        `_once`, which are then removed from there.
+        """
         self._choices[index] = self._choice(index, self._head + b'{"index":%d,"delta":' % index)
         once, self._once = self._once, {}
         return self._chunk(_encode({"index": index, "delta": self.role, "finish_reason": None}), **once)
@@ -147,12 +152,16 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return role + self._opened(choice, out)
 
     def _frame(self, choice: ChoiceT, out: OutT, head: bytes, tail: bytes) -> None:
-        """Set the constant bytes of a block's chunks; `head` and `tail` are those around the text's JSON."""
+        """Set the constant bytes around the text of a block's chunks. head, tail: the part of these bytes
+        inside the choice, directly before and after the text's JSON.
+        """
         out.head = choice.head + head
         out.tail = tail + b',"finish_reason":null}' + self._tail
 
     def _shed(self, out: OutT) -> None:
-        """Report a block's encrypted reasoning, and another dialect's unknown members, as not written."""
+        """Report what is not written of a block: its encrypted reasoning, and unknown members of another
+        dialect.
+        """
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
         self._restore({}, out.block.extra, out.where)
@@ -170,8 +179,10 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     def _say(
         self, choice: ChoiceT, out: OutT, text: str, logprobs: tuple[ir.Logprob, ...] | None = None
     ) -> bytes:
-        """The chunk with the next part of a text. A blank line separates it from the text before, if another
-        block stood between them and the answer comes from another dialect.
+        """The chunk with the next part of a text.
+
+        If the answer comes from another dialect and another block stands between two texts, a blank line
+        separates them.
         """
         length = len(text)
         if not out.said:
@@ -189,7 +200,9 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return self._delta(choice.index, {"content": text}, logprobs=self._logprobs(logprobs, out))
 
     def _rest(self, choice: ChoiceT, out: OutT, final: ir.Text | ir.Refusal) -> bytes:
-        """A chunk with the end of a text that only the closing event contains; b"" if all was sent."""
+        """A chunk with the end of a text that no delta has brought: only `final`, the block's final form,
+        contains it. b"" = all was sent.
+        """
         return self._say(choice, out, final.text[out.length :]) if len(final.text) > out.length else b""
 
     def _close(self, event: ir.Close) -> bytes:
@@ -241,7 +254,9 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _constant(self, tier: str | None) -> dict[str, Any]:
-        """More members for every chunk, for this service tier; some are taken out of `_once`."""
+        """Further members that every chunk gets. tier: the service tier, None = not stated. If `_once` holds
+        such members, this method takes them out of it.
+        """
 
     @abstractmethod
     def _opened(self, choice: ChoiceT, out: OutT) -> bytes:
@@ -274,11 +289,13 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _complete(self, choice: ChoiceT, out: OutT, final: ir.Block) -> bytes:
-        """The bytes to send when a block closes with its final content: what was not sent yet."""
+        """The bytes to send when a block closes and the event states its final content: the part that was not
+        sent yet.
+        """
 
     @abstractmethod
     def _settle(self, choice: ChoiceT, out: OutT) -> bytes:
-        """The bytes to send when a block closes without its final content."""
+        """The bytes to send when a block closes and the event does not state its final content."""
 
     @abstractmethod
     def _stopped(self, choice: ChoiceT, stop: ir.Stop | None, where: str) -> dict[str, Any]:
@@ -286,7 +303,7 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
 
     @abstractmethod
     def _conclude(self, choice: ChoiceT, last: bytes) -> bytes:
-        """The chunks that end a candidate. last: the choice of its last chunk, as JSON."""
+        """The chunks that end a candidate. last: the entry in `choices` of its last chunk, as JSON."""
 
     @abstractmethod
     def _last(self) -> bytes:

@@ -32,7 +32,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Around(NamedTuple):
-    """A chunk's bytes before its text, between text and padding (b"" without padding), and after both."""
+    """Parts of a chunk's bytes. head: before its text. tail: between its text and its random padding, b"" =
+    it has no padding. end: after both.
+    """
 
     head: bytes
     tail: bytes
@@ -40,11 +42,12 @@ class _Around(NamedTuple):
 
 
 class _Run(msgspec.Struct, frozen=True, gc=False):
-    """What stands around the text of a repeated event, as it is received and as it is sent.
+    """What stands around the text of a repeated event, as the provider sends it and as the client gets it.
 
-    alike: the bytes before the text, and those after the text or after the padding, which is a JSON string
-    like the text. apart: the bytes between text and padding; b"" = no padding. sent_opening, sent_closing:
-    the client's bytes before and after both. same: the client gets what is received.
+    alike: the provider's bytes before the text, and after the text or, if there is padding, after that. The
+    padding is a JSON string, too. apart: the bytes between text and padding; b"" = no padding. sent_opening,
+    sent_closing: the client's bytes before the text, and after the text or padding. same: the client gets the
+    provider's bytes unchanged.
     """
 
     alike: Alike
@@ -55,7 +58,9 @@ class _Run(msgspec.Struct, frozen=True, gc=False):
 
 
 class Template:
-    """A chunk of a stream that later frames may repeat. padding: the name of its random member."""
+    """A chunk of a stream that later frames may repeat with another text. padding: the name of the chunk's
+    random member.
+    """
 
     __slots__ = ("_at", "_end", "_head", "_misses", "_padding", "_run", "_sent", "_tail", "known")
 
@@ -71,7 +76,9 @@ class Template:
         self._misses = 0
 
     def text(self, frame: bytes) -> str | None:
-        """The text of a frame that repeats the learnt chunk; None for another frame. Requires `known`."""
+        """The text of a frame that repeats the learnt chunk; None = the frame does not repeat it. Call this
+        only while `known`.
+        """
         if not (frame.startswith(self._head) and frame.endswith(self._end)):
             return None
         end = len(frame) - len(self._end)
@@ -90,7 +97,9 @@ class Template:
         return text
 
     def relayed(self, frame: bytes) -> bytes | None:
-        """The frame's text (and padding) inside the bytes that `learn` got as `sent`; None: not alike."""
+        """What the client gets for a frame that repeats the learnt chunk: the bytes that `learn` got as
+        `sent`, with this frame's text and padding in them. None = the frame does not repeat the chunk.
+        """
         if self.text(frame) is None:
             return None
         sent, text = self._sent, frame[len(self._head) : self._at]
@@ -100,10 +109,11 @@ class Template:
         return sent.head + text + sent.tail + padding + sent.end
 
     def run(self, read: bytes) -> tuple[bytes, int]:
-        """(what the client gets, the number of bytes in `read` that it stands for) for the events at the
-        beginning of `read` that repeat the learnt chunk; (b"", 0) = none, or not all of them can be read.
+        """(what the client gets for the events at the beginning of `read` that repeat the learnt chunk, the
+        number of bytes of these events in `read`). (b"", 0) = the first event does not repeat it, or not all
+        of the events can be read.
 
-        read: server-sent events; its beginning is that of an event.
+        read: server-sent events; an event begins at its first byte.
         """
         if (run := self._run) is None:
             return _NO_RUN
@@ -124,7 +134,7 @@ class Template:
         return read if run.same else run.sent_opening + text + run.sent_closing, len(read)
 
     def _several(self, run: _Run, read: bytes) -> tuple[bytes, int]:
-        """As `run`, for a read that is not a single event."""
+        """As `run`, if `read` is not exactly one event. run: the bytes around the text of the events."""
         texts, size = run.alike.first(read)
         if not texts or not _are_strings(texts, run.apart):
             return _NO_RUN
@@ -135,9 +145,11 @@ class Template:
         return run.sent_opening + joint.join(texts) + run.sent_closing, size
 
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
-        """Learn a frame as the chunk that later frames may repeat; returns whether `text` can recognize them.
+        """Learn a frame as the chunk that later frames may repeat. Returns whether `text` can now recognize
+        such frames.
 
-        chunk: the decoded frame; this method changes it. sent: what the client gets for it; None: the frame.
+        chunk: the decoded frame; this method changes it. sent: what the client gets for the frame; None = the
+        frame itself.
         """
         self.known = False
         self._run = None
@@ -169,7 +181,9 @@ class Template:
         return self.known
 
     def _cut(self, frame: bytes, text: bytes, padding: bytes | None) -> _Around | None:
-        """The frame's bytes around `text`, found after `delta`, and around `padding`; None if not found."""
+        """Cut a frame at `text`, which is searched for after the member `delta`, and at `padding` (None = it
+        has none). None = one of them is not found.
+        """
         start = frame.find(text, frame.find(_DELTA))
         if start < 0:
             return None
@@ -185,7 +199,10 @@ class Template:
 
 
 def _run(around: _Around, sent: _Around) -> _Run | None:
-    """The events that repeat a chunk; None if the client's differ between text and padding."""
+    """The events that repeat a chunk. None = their bytes cannot be recognized in a read: what the client gets
+    differs between text and padding, or there is a line feed. around, sent: the chunk as received and as the
+    client gets it.
+    """
     if around.tail != sent.tail or any(_LF in part for part in around):
         return None
     quote = 1 if around.tail else 0  # the padding's quotes belong to it, as the text's do
@@ -196,7 +213,9 @@ def _run(around: _Around, sent: _Around) -> _Run | None:
 
 
 def _are_strings(texts: list[bytes], apart: bytes) -> bool:
-    """Whether each of these, which hold no line feed, is a JSON string; with `apart`, two that it parts."""
+    """Whether each of these texts is a JSON string. If `apart` is not empty, each must be two JSON strings
+    with these bytes between them. No text holds a line feed.
+    """
     if not apart:
         return strings(texts) is not None
     try:
@@ -211,7 +230,9 @@ def _are_strings(texts: list[bytes], apart: bytes) -> bool:
 
 
 def _leaf(chunk: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
-    """The object, and the name of its member, that hold a chunk's only text; None: there is more, or none."""
+    """Where a chunk's only text stands: (an object in the chunk, the name of its member). None = the chunk
+    has no text, or has something else, too.
+    """
     choices = chunk.get("choices")
     if not choices or len(choices) != 1 or chunk.get("usage"):
         return None

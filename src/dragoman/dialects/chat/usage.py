@@ -13,7 +13,9 @@ _ABSENT: Final = object()
 
 
 def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
-    """A chunk's usage in `x_groq` (Groq) or in its first choice (Moonshot), sent unasked; None without it."""
+    """The usage that some vendors send in a chunk without being asked: in `x_groq` (Groq) or in the first
+    choice (Moonshot). None = the chunk has none there.
+    """
     holder = chunk.get("x_groq")
     if holder is None and (choices := chunk.get("choices")):
         holder = choices[0]
@@ -22,7 +24,10 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
-    """The members of `wire`, not null, that differ in `written`; of inner objects under dotted names."""
+    """The members of `wire` that `written` lacks or has with another value; null members are left out.
+    Members of an object inside `wire` get dotted names: `prompt_tokens_details.NAME`. within: the prefix of
+    the names.
+    """
     rest: dict[str, Any] = {}
     for key, value in wire.items():
         mine = written.get(key, _ABSENT)
@@ -36,7 +41,9 @@ def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "
 
 
 def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
-    """Add the total to `out`, and 0 for a missing prompt or completion count, reported for an empty usage."""
+    """Add `total_tokens` to `out`, and 0 for a prompt or completion count that is missing. If the usage is
+    empty, these zeros are reported.
+    """
     for member in ("prompt_tokens", "completion_tokens"):
         if out.setdefault(member, 0) == 0 and usage == _NOTHING:
             report.add(f"usage.{member}", "clients require a number")
@@ -46,8 +53,10 @@ def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
 def lose_counts(
     usage: ir.Usage, report: Report, included: Iterable[str], known: Collection[str], api: str
 ) -> None:
-    """Report as lost the counts that the client's protocol lacks. included: fields that are part of a larger
-    count there. known: the details that are written. api: the protocol's name in the report.
+    """Report as lost the counts that the client's protocol cannot state.
+
+    included: fields of ir.Usage whose tokens the protocol has only as part of a larger count. known: the keys
+    of `Usage.detail` that are written. api: the name of the protocol in the report.
     """
     for field in included:
         if getattr(usage, field):

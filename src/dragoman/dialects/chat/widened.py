@@ -1,4 +1,6 @@
-"""Removes or corrects in a copy of a request what a vendor allows but OpenAI does not, to check the rest."""
+"""Prepares a copy of a request for OpenAI's checks: values that a vendor allows and OpenAI does not are
+removed or corrected in it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ Put = Callable[[_Body], None]
 
 
 def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
-    """A copy of the request for checking, to which those `puts` were applied that `widens` names."""
+    """A copy of the request for checking. puts: permission -> the function that removes or corrects what it
+    permits. The functions of the permissions in `widens` are applied.
+    """
     body = dict(wire.body)
     for name, put in puts.items():
         if name in widens:
@@ -25,7 +29,7 @@ def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, 
 
 
 def put_stop(body: _Body) -> None:
-    """Remove `stop` if it is a list of texts, of any length."""
+    """Remove `stop` if it is a list of texts, however many."""
     stop = body.get("stop")
     if type(stop) is list and all(type(text) is str for text in stop):
         del body["stop"]

@@ -29,10 +29,10 @@ __all__ = ["Blocks", "Cursor"]
 
 
 class Cursor:
-    """The two dialects of Cursor's requests; both answer like chat. input: requests like Responses. mixed:
-    requests like chat with pieces of other protocols.
+    """The two dialects in which Cursor writes requests besides chat; both answer like chat.
 
-    `input` has the name of Responses, so a provider that supports both gets the request in Responses.
+    input: requests like those of Responses. This dialect has the name of Responses, so a provider that
+    supports both gets the request in Responses. mixed: requests like chat, with pieces of other protocols.
     """
 
     def __init__(self, chat: Dialect, responses: Dialect, blocks: Blocks) -> None:
@@ -64,7 +64,9 @@ class Cursor:
         )
 
     def reading(self, body: Mapping[str, Any]) -> Dialect | None:
-        """The dialect that may read a body that chat has refused; None = neither. The body has any shape."""
+        """The dialect that may be able to read a body which chat has refused; None = neither. The body may
+        have any shape.
+        """
         if not body.get("messages") and body.get("input") is not None:
             return self.input
         return self.mixed if is_mixed(body) else None

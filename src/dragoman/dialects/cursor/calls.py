@@ -16,7 +16,11 @@ FORMS: Final[Mapping[str, str]] = {"custom": "function"}
 
 
 def freed(request: ir.Request) -> ir.Request:
-    """The request with `FORMS`, and with function calls of free-text tools and their results as free-text."""
+    """The request, in which function calls of free-text tools become free-text calls, and so do their
+    results.
+
+    It also gets `FORMS`: the client wants calls of free-text tools in the form of function calls.
+    """
     free = {
         tool.name for tool in request.tools or () if isinstance(tool, ir.Function) and tool.kind == "custom"
     }
@@ -32,9 +36,10 @@ def freed(request: ir.Request) -> ir.Request:
 
 
 def _block(block: ir.Block, free: set[str], called: set[str]) -> ir.Block:
-    """The block; as a free-text call if it calls one of the tools `free`, or as a result of such a call.
+    """The block. A call of one of the tools `free` becomes a free-text call, and the result of such a call a
+    free-text result.
 
-    called: the ids of the free-text calls so far, to which this function adds.
+    called: the ids of the free-text calls so far; this function adds to them.
     """
     if isinstance(block, ir.ToolCall) and block.name in free and block.kind != "builtin":
         if block.id is not None:

@@ -1,5 +1,5 @@
-"""Requests with `input`: Responses requests with chat's `stream_options`, and with tools in the form of
-either API.
+"""Requests with `input`: like requests for Responses, but with chat's `stream_options`, and with tools in the
+form of Responses or of chat.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ class Input:
         self._responses = responses.request
 
     def check(self, wire: WireRequest) -> None:
-        """Raise WireError, with a path in the client's body, for a mistake, stored state or `background`."""
+        """Raise WireError, with a path in the client's body, for a mistake. A member that needs a stored
+        response (`previous_response_id`, `conversation`, an `item_reference`) or `background` is a mistake,
+        too.
+        """
         body = wire.body
         if (options := body.get("stream_options")) is not None:
             _options(options, "stream_options")
@@ -79,14 +82,18 @@ def _responses(wire: WireRequest) -> WireRequest:
 
 
 def _item(item: Any) -> Any:
-    """The item; if it is the assistant's and its content an empty list, with an empty text as content."""
+    """An item of `input`. If it is an assistant message whose content is an empty list, an empty text
+    replaces the list.
+    """
     if type(item) is dict and item.get("role") == "assistant" and item.get("content") == []:
         return {**item, "content": ""}
     return item
 
 
 def _flat(tool: Any) -> Any:
-    """A tool or tool choice; if it has chat's form, with the inner object's members beside `type`."""
+    """A tool or tool choice of chat's form, rewritten in the form of Responses: the members of the object
+    inside it are moved up, beside `type`. Any other value is returned as it is.
+    """
     if (inner := _nested(tool)) is None:
         return tool
     kind = tool["type"]
@@ -100,7 +107,9 @@ def _flat(tool: Any) -> Any:
 
 
 def _nested(tool: Any) -> dict[str, Any] | None:
-    """The object under the type's name in a tool or tool choice of chat's form; None for another form."""
+    """The object inside a tool or tool choice of chat's form, which stands under the name of its type: for
+    `{"type": "function", "function": {…}}` the inner `{…}`. None = it has another form.
+    """
     if type(tool) is not dict or type(kind := tool.get("type")) is not str or kind not in _NESTED:
         return None
     inner = tool.get(kind)
@@ -113,7 +122,9 @@ _ALLOWED: Final = re.compile(r"(tools\[(\d+)\])\.(?!type\b)(.+)")
 
 
 def _client_path(body: Mapping[str, Any], path: str) -> str:
-    """A path in the body that `_responses` makes, as a path in the client's body."""
+    """The path in the client's body for a path in the body that `_responses` makes from it. body: the
+    client's.
+    """
     if (found := _TOOL.fullmatch(path)) is None:
         return path
     tool = body["tool_choice"] if found[2] is None else body["tools"][int(found[2])]

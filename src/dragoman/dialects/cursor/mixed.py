@@ -51,8 +51,9 @@ def is_mixed(body: Mapping[str, Any]) -> bool:
 class Blocks(NamedTuple):
     """The functions of Anthropic's dialect for content blocks.
 
-    check: raises WireError for a mistake in the block at a path. decode: decodes a block. decode_all: decodes
-    a text or a list of blocks, with its path for errors.
+    check: raises WireError for a mistake in a block; its second argument is the block's path. decode: decodes
+    a block. decode_all: decodes a content, a text or a list of blocks; its second argument is the content's
+    path, for errors.
     """
 
     check: Callable[[dict[str, Any], str], None]
@@ -61,7 +62,9 @@ class Blocks(NamedTuple):
 
 
 class Mixed:
-    """Checks and decodes mixed requests. chat: the dialect of all but the foreign pieces."""
+    """Checks and decodes mixed requests. chat: the dialect that reads all but the pieces of other
+    protocols.
+    """
 
     def __init__(self, chat: Dialect, blocks: Blocks) -> None:
         self._chat = chat.request
@@ -97,7 +100,9 @@ class Mixed:
             self._blocks.check(block, f"system[{index}]")
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """Decode a checked request. Raises WireError for an unknown form that the check accepted."""
+        """Decode a checked request. Raises WireError for a value of unknown form that the check has not
+        refused.
+        """
         body = wire.body
         request = self._chat.decode(_chat(wire))
         if any(map(_foreign, body["messages"])):
@@ -126,7 +131,10 @@ class Mixed:
         return self._chat.located(request, where)
 
     def _with_blocks(self, message: ir.Message, written: Mapping[str, Any]) -> ir.Message:
-        """The message with the Anthropic blocks of its wire form `written` put in; tool results first."""
+        """The decoded message, in which Anthropic's blocks are put at their places. Tool results come first.
+
+        written: the message as the client wrote it, with these blocks.
+        """
         if not (foreign := _foreign(written)):
             return message
         if written["role"] not in {"user", "assistant"}:
@@ -143,9 +151,11 @@ class Mixed:
     def _filled(
         self, blocks: Sequence[ir.Block], foreign: Mapping[int, dict[str, Any]], before: int
     ) -> tuple[ir.Block, ...]:
-        """The blocks, with Anthropic's (`foreign`: index in the content -> wire block) decoded in place.
+        """The decoded blocks of a message, in which Anthropic's blocks replace the empty texts at their
+        places.
 
-        before: how many of the blocks come before the first one of the content.
+        foreign: index in the message's content -> the block as the client wrote it. before: how many of
+        `blocks` come before the first one that the content states.
         """
         filled = list(blocks)
         for number, block in foreign.items():
@@ -178,7 +188,9 @@ def _chat(wire: WireRequest) -> WireRequest:
 
 
 def _tool(tool: Any) -> Any:
-    """A tool in chat's form; the same object if it has that form already, or an unknown one."""
+    """A tool, rewritten in chat's form. The same object is returned if it has that form already, or an
+    unknown form.
+    """
     if type(tool) is not dict or type(tool.get("name")) is not str:
         return tool
     kind = tool.get("type")
@@ -198,7 +210,9 @@ def _tool(tool: Any) -> Any:
 
 
 def _choice(choice: Any) -> Any:
-    """A tool choice in chat's form; the same object if it has that form already, or an unknown one."""
+    """A tool choice, rewritten in chat's form. The same object is returned if it has that form already, or an
+    unknown form.
+    """
     if type(choice) is not dict:
         return choice
     kind, name = choice.get("type"), choice.get("name")
@@ -217,7 +231,9 @@ def _choice(choice: Any) -> Any:
 
 
 def _message(message: Any) -> Any:
-    """A message in chat's form; the same object if it has that form already, or an unknown one."""
+    """A message, rewritten in chat's form. The same object is returned if it has that form already, or an
+    unknown form.
+    """
     if type(message) is not dict or type(content := message.get("content")) is not list:
         return message
     if not content and message.get("role") == "assistant" and message.get("tool_calls"):
@@ -245,7 +261,7 @@ _NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom|allow
 
 
 def _client_path(body: dict[str, Any], path: str) -> str:
-    """A path in the body that `_chat` makes, as a path in the client's body."""
+    """The path in the client's body for a path in the body that `_chat` makes from it. body: the client's."""
     found = _NESTED.fullmatch(path)
     if found is None or has(body, f"{found[1]}.{found[2]}"):
         return path

@@ -98,8 +98,8 @@ def check(wire: WireRequest) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for an unknown media type of answers, thinking level or mode of function calling: only
-    Google's own servers may know it.
+    """Raise WireError for a media type of answers, a thinking level or a mode of function calling that is
+    unknown: only Google's own servers may know it.
     """
     body = spelled(wire.body)
     config = spelled(body.get("generationConfig") or {})
@@ -316,7 +316,9 @@ def _check_choice(value: Any, names: set[str]) -> None:
 
 
 def _check_place(value: Any) -> None:
-    """Check `retrievalConfig` (None = absent): the latitude and longitude of the user, if it states them."""
+    """Check `retrievalConfig`, which may state where the user is: latitude and longitude. None = the request
+    has none.
+    """
     where = "toolConfig.retrievalConfig"
     if value is None or (place := _object(value, where).get("latLng")) is None:
         return

@@ -15,8 +15,10 @@ PATH: Final = "/models/{model}:countTokens"
 
 
 def reduced(body: Mapping[str, Any], model: str | None) -> dict[str, Any]:
-    """The endpoint's body for a chat request's body: the contents, or with other members the whole request,
-    which must name its model. model: the provider's name for it; None = only `models/` is written.
+    """The body for the endpoint, from the body of a chat request: `contents` alone, if the request has
+    nothing else; else the whole request inside `generateContentRequest`, which must name its model.
+
+    model: the provider's name for the model; None = only `models/` is written.
     """
     own = {key: value for key, value in body.items() if key != "model"}
     if own.keys() == {"contents"}:

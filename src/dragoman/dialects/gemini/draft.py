@@ -30,15 +30,18 @@ class Draft(msgspec.Struct):
     facts: Facts = UNKNOWN
 
     def to(self, place: str) -> str:
-        """The JSON path, for reports, of the member `place` of a part, without indexes."""
+        """The JSON path, without indexes, of the member `place` of a part: `contents[].parts[].text`. It is
+        used in reports.
+        """
         return f"{'candidates[].content' if self.answer else 'contents[]'}.parts[].{place}"
 
 
 def finish(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """Write a block's signature and leftovers into its part `out`, which is returned.
+    """Write a block's signature and leftovers into `out`, the part that is written for the block. Returns
+    `out`.
 
-    Its cache mark, its item's phase and leftovers, other dialects' leftovers and, in a request, another
-    provider's seal are reported as lost.
+    Reported as lost are the block's cache mark, the phase and the leftovers of its item, leftovers of other
+    dialects and, in a request, a seal (signature) of another provider.
     """
     if (sealed := getattr(block, "sealed", None)) is not None:
         if draft.answer or sealed.origin == NAME:

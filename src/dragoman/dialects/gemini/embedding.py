@@ -115,7 +115,9 @@ def model_of(wire: WireRequest) -> str | None:
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a checked request. Raises WireError for parts without text and unequal options in a batch."""
+    """Decode a checked request. Raises WireError for a part without text, and for a batch whose requests
+    state different options.
+    """
     one = wire.path == PATH
     written = [spelled(body) for body in ([wire.body] if one else wire.body["requests"])]
     options = [_options(body) for body in written]
@@ -141,11 +143,14 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def _options(body: dict[str, Any]) -> dict[str, Any]:
-    """The options of one request: each from its `embedContentConfig`, else from beside its content."""
-    merged = {**body, **spelled(body.get(_CONFIG) or {})}
+    """The options of one request that are not null. An option stands in `embedContentConfig` or beside
+    `content`; if it stands in both, the value in `embedContentConfig` counts.
+    """
+    stated = (body, spelled(body.get(_CONFIG) or {}))
     return {
         key: value
-        for key, value in merged.items()
+        for members in stated
+        for key, value in members.items()
         if value is not None and key not in {"model", "content", _CONFIG}
     }
 
@@ -161,8 +166,8 @@ def _input(content: Mapping[str, Any], where: str) -> ir.Input:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """Encode the request, always as a batch, and report losses. Raises WireError for inputs of token numbers
-    whose text is unknown.
+    """Encode the request, always as a batch, and report losses. Raises WireError for an input that is a list
+    of token ids, if the text that they stand for is unknown.
     """
     model = target.model if target.model is not None else request.model
     options: dict[str, Any] = {}
@@ -197,7 +202,9 @@ def _parts(item: ir.Input, index: int, model: str | None, report: Report) -> lis
 
 
 def locate(request: ir.EmbedRequest, where: str) -> str:
-    """The JSON path in the client's request for an IR path; a batch's options are in its first entry."""
+    """The JSON path in the client's request for an IR path. For an option of a batch, which all its requests
+    repeat, it is the path in the first request.
+    """
     if where.startswith("inputs["):
         where = "content" if request.form == "one" else f"requests{where.removeprefix('inputs')}.content"
         return "$." + where
@@ -209,8 +216,8 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode an answer. Raises RequestFailed for an error object, WireError for any other object and for more
-    or fewer vectors than inputs.
+    """Decode an answer. Raises RequestFailed for an error object. Raises WireError for any other object, and
+    if the number of vectors is not the number of inputs.
     """
     answer = _answer(answered.data)
     found = (answer.embedding,) if answer.embedding is not None else answer.embeddings or ()
@@ -237,7 +244,7 @@ def _usage(answer: _Answer) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """Encode one vector or a batch, as the client requested. An estimated usage is not stated."""
+    """Encode one vector or a batch, as the client requested. If the usage is an estimate, it is left out."""
     lose_length(response, reply)
     vectors = [{"values": to_floats(vector)} for vector in response.vectors]
     body: dict[str, Any] = (
@@ -250,10 +257,12 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
 
 
 class GeminiEmbeddingRelay(WholeAnswerRelay):
-    """Relays a request as a batch, also if the client requested one vector, and its answer."""
+    """Relays requests and their answers. A request for one vector is sent as a batch, too."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
-        """The batch to send. edits: members to set; `model` in each entry, others beside `requests`."""
+        """The batch to send. edits: member -> new value; `model` is set in each entry of `requests`, other
+        members are set beside `requests`.
+        """
         further = dict(edits)
         model = full_name(further.pop("model"))
         one = wire.path == PATH
@@ -264,8 +273,10 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The answer (one vector instead of a batch, if the client requested one) and its usage, None = not
-        stated. Raises RequestFailed for an error object, WireError for any other that is no answer.
+        """(the answer, its usage; None = not stated). If the client requested one vector, the answer holds
+        one vector instead of a batch.
+
+        Raises RequestFailed for an error object, WireError for any other object that is no answer.
         """
         usage = _usage(_answer(answer.data))
         if wire.path != PATH:

@@ -31,8 +31,9 @@ Texts = Sequence[tuple[int, str]]
 
 
 def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[int, ir.Citation]]:
-    """The citations in the metadata of `candidate`, as (index of the text block, citation); empty without
-    texts. Those of unknown form, and lists that are too long to place, are left out.
+    """The citations in the metadata of `candidate`, as (index of the text block, citation). There are none if
+    `texts` is empty. Citations of unknown form are left out, and so are lists of citations whose places would
+    take too long to find.
     """
     if not texts:
         return []
@@ -76,7 +77,9 @@ def _source(chunk: Mapping[str, Any]) -> ir.Citation | None:
 
 
 def _too_costly(segments: Sequence[Any], texts: Texts) -> bool:
-    """Whether the search for the segments in the texts may exceed `_MOST_LOOKED_AT` characters."""
+    """Whether finding these segments in the texts may mean to look at more than `_MOST_LOOKED_AT`
+    characters.
+    """
     return len(segments) * (sum(len(text) for _, text in texts) + 100 * len(texts)) > _MOST_LOOKED_AT
 
 
@@ -92,9 +95,11 @@ def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, i
 
 
 def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
-    """The index of a segment's block, and its start and end there in characters; None, None = unknown.
+    """Where a segment is: (index of its block, its start, its end), both in characters of this block's text.
+    None, None = the place inside the block is unknown.
 
-    The segment's text decides whether its bytes count in the part or in all texts, or else is searched for.
+    Google counts a segment's bytes in its part or in all texts together. The text that the segment states
+    shows which of both is meant; if it fits neither, it is searched for.
     """
     start, end, words = segment.get("startIndex", 0), segment.get("endIndex"), segment.get("text")
     if end is None:
@@ -111,8 +116,8 @@ def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, i
 
 
 def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int] | None:
-    """A span of UTF-8 bytes in a text as a span of characters; None = it is outside of the text, or its text
-    is not `words` (None = any).
+    """The span from byte `start` to byte `end` of the text in UTF-8, as (start, end) in characters. None = it
+    is outside of the text, or the text there is not `words` (None = any text is accepted).
     """
     if text.isascii():
         begin, finish = start, end
@@ -143,9 +148,10 @@ class Sources:
         self._supports: dict[tuple[int, int, int], dict[str, Any]] = {}
 
     def cite(self, citation: ir.Citation, text: str, where: str, *, part: int = 0, before: int = 0) -> None:
-        """Add a citation of `text`; what cannot be written is reported as lost at `where`.
+        """Add a citation of `text`. What cannot be written of it is reported as lost, at the IR path `where`.
 
-        part: the index of the part with the text. before: the UTF-8 bytes of the texts that come before it.
+        part: the index of the part that holds the text. before: how many UTF-8 bytes of texts come before
+        this text.
         """
         url, title, quote = citation.url or None, citation.title or None, citation.quote or None
         if url is None and title is None and quote is None:

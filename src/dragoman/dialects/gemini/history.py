@@ -31,9 +31,11 @@ _NO_WORDS: _Wire = {"text": ""}
 
 
 def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
-    """Encode a history of this dialect: parts to put before the system instruction's own parts, and contents.
+    """Encode a history of this dialect. Returns (parts that go before the client's own parts of the system
+    instruction, contents).
 
-    These parts are the system messages at the front, which the gateway adds; later ones become tagged text.
+    The gateway puts system messages at the front of a history: they become these parts. A later system
+    message becomes a user content with tagged text.
     """
     added: list[_Wire] = []
     contents: list[_Wire] = []
@@ -72,7 +74,9 @@ def _tagged(part: _Wire) -> _Wire:
 
 
 def _is_written(block: ir.Block) -> bool:
-    """Whether another dialect's block can be written in some form: thinking only with Google's own seal."""
+    """Whether a block of another dialect can be written in some form. Thinking can only if it has a signature
+    of Google's.
+    """
     if type(block) is ir.Text:
         return block.text != "" or block.sealed is not None
     if type(block) is ir.Thinking:
@@ -107,7 +111,7 @@ _RULES_OF_OLDER_MODELS = msgspec.structs.replace(_RULES, takes_out=_is_medium)
 
 
 def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
-    """Encode a history of another dialect: the parts of the system instruction, and the contents."""
+    """Encode a history of another dialect. Returns (the parts of the system instruction, the contents)."""
     if (texts := only_texts(request)) is not None:
         led = texts[0][0] == "system"
         said = [{"role": _ROLES.get(role, role), "parts": [{"text": text}]} for role, text in texts[led:]]
@@ -157,10 +161,11 @@ def _heading(message: ir.Message, index: int, report: Report) -> None:
 
 
 def sign_calls(contents: list[_Wire], draft: Draft) -> None:
-    """Write the placeholder `SKIP_SIGNATURE` into calls of the running turn without a signature; report it.
+    """Write the placeholder `SKIP_SIGNATURE` into calls of the running turn that have no signature, and
+    report it.
 
-    The running turn is everything after the last user content without tool results. Of the calls in
-    consecutive model contents, only the first needs a signature.
+    The running turn is everything after the user's last content without tool results. Of all calls in model
+    contents that follow each other directly, only the first needs a signature.
     """
     first: tuple[int, _Wire] | None = None  # of the step, which may have several contents
     for place in range(len(contents) - 1, -1, -1):

@@ -42,8 +42,8 @@ def _is_imagen(model: str | None) -> bool:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """Encode the request, and report losses. Raises WireError for a mask, and for input images with Imagen or
-    of a type that cannot be sent.
+    """Encode the request, and report losses. Raises WireError for a mask, for an input image of a type that
+    cannot be sent, and for any input image if the model is Imagen.
     """
     if request.mask is not None:
         raise WireError("Gemini does not support a mask.", "mask", "unsupported_value")

@@ -69,9 +69,12 @@ _TOOL = re.compile(r"^\$\.tools\[(\d+)\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Translate an IR path as `locate`, to this request's own forms: snake_case, single objects in place of
-    lists, several tools in one object, the older members for schemas (`parameters`, `responseSchema`). The
-    path ends where the request has no such member.
+    """The JSON path in this request for the IR path `where`; as `locate`, but fitted to what the client
+    wrote.
+
+    The client may write keys in snake_case, one object in place of a list, several tools in one object, and
+    the older members for schemas (`parameters`, `responseSchema`). The path ends where the request has no
+    such member.
     """
     path = locate(where)
     if (tool := _TOOL.match(path)) is not None:
@@ -105,7 +108,9 @@ def _key(value: Any, word: str) -> str | None:
 
 
 def _tool(body: dict[str, Any], wanted: int) -> str:
-    """The path in `body` of the tool with the index `wanted` in the IR; "tools" if there is none."""
+    """The path in `body` of a tool; "tools" if there is no such tool. wanted: the index that the tool has in
+    the IR.
+    """
     number = 0
     for index, entry in enumerate(listed(body.get("tools") or [])):
         for key, value in entry.items():

@@ -22,8 +22,8 @@ _TOKEN = frozenset({"token", "tokenId", "logProbability"})
 
 
 def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]] | None:
-    """Decode `logprobsResult` (any JSON value): its tokens, and its other members as leftovers
-    `logprobsResult.NAME`; None = unknown form.
+    """Decode `logprobsResult`, which may be any JSON value: (its tokens, its other members as leftovers
+    `logprobsResult.NAME`). None = its form is unknown.
     """
     try:
         chosen, tops = result["chosenCandidates"], result.get("topCandidates")
@@ -38,8 +38,8 @@ def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]
 
 
 def rest_of(result: Any) -> dict[str, Any]:
-    """The members of a `logprobsResult` without lists of tokens, as leftovers `logprobsResult.NAME`; empty
-    for any other value.
+    """The members of a `logprobsResult` that has no lists of tokens, as leftovers `logprobsResult.NAME`.
+    Empty if it has such lists or is no object.
     """
     if not isinstance(result, dict) or not result.keys().isdisjoint(_LISTS):
         return {}
@@ -57,9 +57,10 @@ def _token(value: dict[str, Any], top: Sequence[dict[str, Any]] | None) -> ir.Lo
 
 
 def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) -> list[ir.Block] | None:
-    """A copy of the blocks, with the tokens as the `logprobs` of the texts that they form; None = no text.
+    """A copy of the blocks, in which each text has the tokens that form it as its `logprobs`. None = there is
+    no text block.
 
-    If the tokens do not add up to the texts, each in itself, the first text gets them all.
+    If the tokens cannot be divided so that each text is made of whole tokens, the first text gets them all.
     """
     texts = [(index, block) for index, block in enumerate(blocks) if isinstance(block, ir.Text)]
     if not texts:
@@ -87,8 +88,8 @@ def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
 
 
 def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, where: str) -> ir.Extra:
-    """A candidate's leftovers; if `out`, its wire object, has a `logprobsResult`, without the one in them,
-    which is reported as lost.
+    """A candidate's leftovers. If `out`, the encoded candidate, has a `logprobsResult` already, the one in
+    the leftovers is removed and reported as lost. where: the candidate's IR path.
     """
     own = (extra or {}).get(NAME)
     if RESULT not in out or not own or RESULT not in own:
@@ -98,9 +99,10 @@ def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, wher
 
 
 def encode_all(blocks: Iterable[ir.Block], *, own: bool) -> dict[str, Any]:
-    """The members of a candidate for the log probabilities of its texts; empty if no text has any.
+    """The members of a candidate that state the log probabilities of its texts; empty if no text has any.
 
-    own: True = without the average, which Google has stated and which is in the leftovers.
+    own: True = Google answered. Then the average is not written, because the leftovers hold the one that
+    Google stated.
     """
     stated = [b.logprobs for b in blocks if isinstance(b, ir.Text | ir.Refusal) and b.logprobs is not None]
     if not stated:

@@ -47,13 +47,15 @@ _USUAL = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "doc
 
 
 def reads(media: ir.Media) -> bool:
-    """Whether Google's servers can read the medium at its address: it is a file there or a YouTube video."""
+    """Whether Google's servers can read the medium at its address: the address is that of a file at Google or
+    of a YouTube video.
+    """
     return (media.file or media.url or "").startswith((*STORED, *YOUTUBE))
 
 
 def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
-    """A part with a medium's data or else its address; None = it has neither. Raises WireError for an address
-    that the provider cannot read.
+    """A part with the medium's data or, if it has none, its address; None = it has neither. Raises WireError
+    for an address that the provider cannot read.
     """
     if block.data is not None:
         data = block.data
@@ -66,7 +68,9 @@ def encode_source(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] |
 
 
 def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
-    """A medium's file or else its URL; None = neither. Raises WireError if the provider cannot read it."""
+    """The address of a medium: its file at the provider or, if it has none, its URL; None = it has neither.
+    Raises WireError if the provider cannot read the address.
+    """
     if block.file is not None:
         if not draft.own and not block.file.startswith(STORED):
             raise WireError("a file id is valid only with its own provider", where, "unsupported_value")
@@ -101,7 +105,9 @@ def _typed(out: dict[str, Any], block: ir.Media, source: str, draft: Draft, wher
 
 
 def resolve(out: dict[str, Any], detail: str, draft: Draft, where: str) -> None:
-    """Write `detail`, a medium's resolution, into its part `out`, or report it as lost, except "auto"."""
+    """Write `detail`, the resolution of a medium, into `out`, the medium's part. A value that the API lacks
+    is reported as lost, except "auto".
+    """
     level = _DETAIL_WORDS.get(detail)
     if level is not None and "text" not in out:
         out["mediaResolution"] = {"level": level}

@@ -29,19 +29,25 @@ LOWER: Final = "openapi lower"
 
 
 def read_openapi(schema: _Schema) -> tuple[_Schema, str]:
-    """A copy of an OpenAPI schema as JSON Schema, and the form that it had: UPPER or LOWER."""
+    """(a copy of an OpenAPI schema as JSON Schema, the form that it had: UPPER or LOWER, for the case of its
+    types).
+    """
     read: _Schema = _each(schema, _from_openapi)
     return read, LOWER if _each(read, _to_openapi_lower) == schema else UPPER
 
 
 def write_openapi(schema: _Schema, form: str) -> _Schema:
-    """The OpenAPI schema, in UPPER or LOWER form, that `read_openapi` has made `schema` from."""
+    """The OpenAPI schema from which `read_openapi` has made `schema`. form: UPPER or LOWER, the case of its
+    types.
+    """
     written: _Schema = _each(schema, _to_openapi_lower if form == LOWER else _to_openapi)
     return written
 
 
 def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
-    """A copy of a schema, made by `change`, with all schemas inside it copied so; other values unchanged."""
+    """A copy of a schema: `change` makes the copy of it and of every schema inside it. A value that is no
+    object is returned unchanged.
+    """
     if not isinstance(schema, dict):
         return schema
     out = change(schema)
@@ -56,7 +62,7 @@ def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
 
 
 def _counted(value: Any) -> Any:
-    """A count that is stated as a string, as a number; any other value as it is."""
+    """A count as a number, if it is stated as a string of digits; any other value as it is."""
     return int(value) if isinstance(value, str) and len(value) < _DIGITS and value.isdecimal() else value
 
 

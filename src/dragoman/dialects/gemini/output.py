@@ -38,7 +38,9 @@ VOICE: Final = "Kore"
 
 
 def decode_output(config: dict[str, Any]) -> ir.Output | None:
-    """Decode format, modalities and voice of a `generationConfig` in camelCase; None = none is stated."""
+    """Decode format, modalities and voice of a `generationConfig`, whose keys are in camelCase; None = it
+    states none of them.
+    """
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     mime = config.get("responseMimeType")
@@ -76,7 +78,9 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
 
 
 def _voice(speech: Any) -> str | None:
-    """The name of the voice in `speechConfig`; None = the object has another form, or further members."""
+    """The name of the voice in `speechConfig`; None = the object has another form than one that states only
+    this name.
+    """
     for key in ("voiceConfig", "prebuiltVoiceConfig", "voiceName"):
         speech = spelled(speech) if isinstance(speech, dict) else {}
         if speech.keys() != {key}:
@@ -86,8 +90,10 @@ def _voice(speech: Any) -> str | None:
 
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write format, modalities and voice into `config` (`generationConfig`), or the format as a prompt into
-    the body's `systemInstruction`; report losses.
+    """Write the answer's format, modalities and voice into `config` (`generationConfig`); report losses.
+
+    If the model refuses a format beside functions, a text in the body's `systemInstruction` asks for the
+    format instead.
     """
     output = request.output
     if output is None:
@@ -134,7 +140,9 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
 
 
 def _ask(output: ir.Output, target: Target, body: dict[str, Any]) -> None:
-    """Ask for the format in `systemInstruction`: beside functions the model refuses it in the config."""
+    """Add a text to the body's `systemInstruction` that asks for the format, because the model refuses a
+    format in `generationConfig` if the request has functions.
+    """
     words = "Unless you call a function, answer with JSON alone, without Markdown."
     if output.schema is not None:
         words += f" It must fit this JSON Schema:\n{msgspec.json.encode(output.schema).decode()}"
@@ -165,7 +173,9 @@ def _speech(audio: dict[str, Any], target: Target, config: dict[str, Any], *, ow
 
 
 def known_voice(voice: str, report: Report, where: str) -> str:
-    """One of Google's voices: `voice`, in any case, or else `VOICE`, with a loss at the IR path `where`."""
+    """The name of one of Google's voices: `voice`, whose letters may be of any case. If Google has no such
+    voice, it is `VOICE`, and a loss is reported at the IR path `where`.
+    """
     if voice in VOICES:
         return voice
     if (name := voice.capitalize()) not in VOICES:

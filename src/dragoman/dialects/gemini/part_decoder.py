@@ -50,7 +50,9 @@ _TOOL_RESPONSE_DATA = frozenset({"id", "toolType", "response"})
 
 
 def decode_part(part: _Wire) -> ir.Block:
-    """Decode one part, with keys in camelCase or snake_case; one of unknown kind or form becomes Native."""
+    """Decode one part, whose keys are in camelCase or snake_case. A part of an unknown kind or form becomes
+    ir.Native, which holds it unchanged.
+    """
     text = part.get("text")
     if type(text) is str and len(part) == 1:
         return ir.Text(text)
@@ -64,7 +66,9 @@ def decode_part(part: _Wire) -> ir.Block:
 
 
 def keep_whole(part: _Wire) -> ir.Native:
-    """Decode a part to Native: a signature that is a string becomes the seal, all else stays as it is."""
+    """Decode a part to ir.Native, the block for what the IR cannot express. A signature that is a string
+    becomes the block's seal; all else stays as it is.
+    """
     kind = next((key for key in part if key != SIGNATURE), "")
     if SIGNATURE in part and type(part[SIGNATURE]) is not str:
         return ir.Native(NAME, kind, part)
@@ -183,8 +187,11 @@ def _result(part: _Wire) -> ir.Block:
 
 
 def _result_of(response: Any) -> tuple[tuple[ir.Block, ...], bool | None, str | None]:
-    """The content of a function's `response` (None = absent), whether it is an error (None = not stated), and
-    the form of the ir.ToolResult. An object with only `output` or `error` stands for this member's value.
+    """(the blocks of a function's `response`, whether it is an error, the form for ir.ToolResult).
+
+    response: None = absent, which gives no block. Of an object with `output` or `error` as its only member,
+    the member's value becomes the block. The second value is True for `error`, and None = not stated. The
+    third tells the encoder how the response was written; None = in the usual form.
     """
     if response is None:
         return (), None, "bare"

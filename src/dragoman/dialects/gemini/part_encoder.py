@@ -221,7 +221,9 @@ def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
 
 
 def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
-    """The text of a block inside a tool result or document; None = it has none, and the loss is reported."""
+    """The text of a block inside a tool result or a document; None = it has no text, which is reported as a
+    loss.
+    """
     part = encode_part(block, draft, where)
     if part is None:
         return None
@@ -233,7 +235,9 @@ def _plain(block: ir.Block, draft: Draft, where: str) -> str | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """Encode a block that was decoded from this dialect, as Native, for a history in another dialect."""
+    """Encode a block that was decoded from this dialect, as Native: so a history in another dialect can hold
+    it.
+    """
     if isinstance(block, ir.Native):
         return block
     part = encode_part(block, Draft(Report(NAME), own=True), "")

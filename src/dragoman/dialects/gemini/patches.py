@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Patches:
-    """The arguments of one call while they arrive."""
+    """The arguments of one tool call, which arrive in pieces."""
 
     __slots__ = ("_arguments", "_going_on", "_place", "_words")
 
@@ -40,8 +40,8 @@ class Patches:
         self._place: tuple[Any, str | int] = ({}, "")  # where this text belongs
 
     def add(self, piece: Mapping[str, Any]) -> None:
-        """Add one element of `partialArgs`. Raises WireError for a path that is malformed or does not fit the
-        arguments.
+        """Add one element of `partialArgs`. Raises WireError for a JSON path that is malformed, or that does
+        not fit the arguments so far.
         """
         path = piece.get("jsonPath")
         if not isinstance(path, str):
@@ -64,14 +64,16 @@ class Patches:
             self._going_on, self._words, self._place = path, [value], (holder, last)
 
     def _settle(self) -> None:
-        """Write the pieces of the text that continued as one text, which is then complete."""
+        """End the text that continued over several elements: join its pieces and write them to their place in
+        the arguments.
+        """
         if self._words:
             holder, last = self._place
             holder[last] = "".join(self._words)
         self._going_on, self._words = None, []
 
     def text(self) -> str:
-        """The arguments so far, as the text of a JSON object."""
+        """The arguments so far, which are a JSON object, as text."""
         if self._words:
             holder, last = self._place
             holder[last] = "".join(self._words)
@@ -79,7 +81,9 @@ class Patches:
 
 
 def _steps(path: str) -> list[str | int]:
-    """The member names and indexes of a JSON path. Raises WireError if it is malformed, too long or deep."""
+    """The member names and indexes of a JSON path: "$.a[0]" gives ["a", 0]. Raises WireError if the path is
+    malformed, too long, or has too many steps.
+    """
     steps: list[str | int] = []
     position = 1
     while len(steps) <= MAX_DEPTH and len(path) <= _LONGEST_PATH and (found := _STEP.match(path, position)):

@@ -1,7 +1,10 @@
 """Decodes and encodes `generationConfig.thinkingConfig`, which is `ir.Reasoning`.
 
-Older models accept a budget in tokens, newer models a level; both in one request are a 400. An unknown model
-gets what its client stated, a level from other protocols. https://ai.google.dev/gemini-api/docs/thinking
+Older models accept a budget in tokens, newer models a level. The API answers 400 to a request with both. If
+it is unknown what the model accepts, a request of this dialect is sent as its client stated it, and a request
+of another dialect gets a level.
+
+https://ai.google.dev/gemini-api/docs/thinking
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ DYNAMIC: Final = -1
 
 
 def decode_reasoning(value: Any) -> ir.Reasoning | None:
-    """Decode `thinkingConfig`, an object; None = it states nothing."""
+    """Decode `thinkingConfig`, which is an object; None = the object states nothing."""
     thinking = spelled(value)
     level = thinking.get("thinkingLevel")
     extra = leftovers(thinking, _THINKING)
@@ -44,8 +47,10 @@ def decode_reasoning(value: Any) -> ir.Reasoning | None:
 
 
 def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
-    """Write `thinkingConfig` into `config` (`generationConfig`), and report losses: for a client of this API
-    as stated unless it states a level that the model lacks, for any other as the model accepts it.
+    """Write `thinkingConfig` into `config` (`generationConfig`), and report losses.
+
+    For a client of this API it is written as stated, unless it states a level and the model is known to
+    accept none. For other clients it is written as the model accepts it.
     """
     wish = request.reasoning
     if wish is None:
@@ -60,8 +65,8 @@ def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]
 
 
 def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
-    """The `thinkingConfig` as a client of this dialect stated it; None = it states a level, and the model is
-    known to accept none.
+    """The `thinkingConfig` as a client of this dialect stated it. None = it states a level, and the model is
+    known to accept no levels.
     """
     modes = target.facts.thinking
     if wish.effort is not None and modes is not None and "level" not in modes:

@@ -1,7 +1,8 @@
 """References inside one JSON Schema: the target of each, and which definitions contain themselves.
 
-The API knows only definitions at the root, so each target becomes one, also other parts of the schema
-(`#/properties/start`). https://json-schema.org/draft/2020-12/json-schema-core#name-direct-references-with-ref
+The API knows only definitions at the root. So each schema that a reference names becomes such a definition,
+even one that is not under `$defs` (`#/properties/start`).
+https://json-schema.org/draft/2020-12/json-schema-core#name-direct-references-with-ref
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Definition(NamedTuple):
 class References:
     """The references inside one schema.
 
-    definitions: by the names to write, which need no escape in a pointer. Making them takes `_DEFINING` steps
-    each from `budget`, and raises WireError when it is spent.
+    definitions: name -> definition, under the names to write, which need no escapes in a reference. budget:
+    making a definition takes `_DEFINING` steps of it; WireError is raised when no step is left.
     """
 
     def __init__(self, schema: _Schema, budget: SchemaBudget) -> None:
@@ -59,19 +60,24 @@ class References:
         self._groups = _groups(needs)
 
     def target(self, reference: Any) -> str | None:
-        """The name of the definition, or `ROOT`, that the value of a `$ref` means; None = neither."""
+        """What the value of a `$ref` means: the name of a definition, or `ROOT` for the whole schema. None =
+        neither.
+        """
         return self._targets.get(reference) if isinstance(reference, str) else None
 
     def loops(self, schema: Any, within: str) -> bool:
-        """Whether a value of `schema`, a part of the definition `within`, may need a value of this
-        definition.
+        """Whether `schema`, a part of the definition `within`, leads back to this definition without an
+        optional property between them. Then a value may need another value of the definition inside it, and
+        so on without end.
         """
         if within != self._within:
             self._within, self._looped = within, {}
         return self._loops(schema, self._groups[within])
 
     def _loops(self, schema: Any, group: str) -> bool:
-        """Whether `schema` leads to a definition in `group` (of `_groups`) without an optional property."""
+        """Whether `schema` refers to a definition in `group` (of `_groups`), directly or inside, without
+        passing through an optional property.
+        """
         if not isinstance(schema, dict):
             return False
         if (known := self._looped.get(id(schema))) is None:
@@ -87,7 +93,9 @@ class References:
         return known[1]
 
     def _walk(self, schema: _Schema, place: str) -> None:
-        """Collect the definitions inside `schema` and the targets of its references; search these, too."""
+        """Collect the definitions inside `schema` and the targets of its references; search these targets,
+        too. place: the path of `schema` inside the whole schema.
+        """
         references: list[str] = []
         waiting = [(schema, place)]
         while waiting:
@@ -108,7 +116,9 @@ class References:
                 self._targets[reference] = self._resolved(reference)
 
     def _define(self, name: str, schema: Any, place: str) -> str:
-        """Add a definition under `name` without refused characters, or one like it; return the name."""
+        """Add a definition and return its name: `name` with `_` for refused characters or, if a definition
+        has this name already, a similar name.
+        """
         self._budget.spend(_DEFINING)
         name = _UNSAFE.sub("_", name)[:LONGEST_PLACE] or "_"
         if name in self.definitions:
@@ -118,7 +128,9 @@ class References:
         return name
 
     def _free(self, name: str) -> str:
-        """A name that no definition has: `name` with a few underscores (`_UNDERSCORES`) or with a number."""
+        """A name that no definition has yet: `name` with one to `_UNDERSCORES` underscores or, if these names
+        are taken, with a number.
+        """
         for more in range(1, _UNDERSCORES + 1):
             if (longer := name + more * "_") not in self.definitions:
                 return longer
@@ -129,8 +141,8 @@ class References:
         return numbered
 
     def _resolved(self, reference: str) -> str | None:
-        """The name of the definition that a reference means, which is added if it is new; None = the
-        reference means no schema here.
+        """The name of the definition that a reference means. A definition that is new is added. None = the
+        reference means no schema inside this one.
         """
         if not reference.startswith("#/"):
             return None
@@ -166,7 +178,9 @@ class References:
 
 
 def _needed(schema: _Schema) -> list[Any]:
-    """The schemas directly inside `schema` under required properties, in lists (`anyOf`, …) and as items."""
+    """The schemas directly inside `schema` that a value may need: those of required properties, those in
+    lists such as `anyOf`, and those of items.
+    """
     found: list[Any] = []
     properties = schema.get("properties")
     if isinstance(properties, dict):
@@ -185,7 +199,9 @@ def required(schema: _Schema) -> list[Any]:
 
 
 def _inside(schema: _Schema) -> Iterator[tuple[str, str, str, Any]]:
-    """The schemas directly inside `schema`: (keyword, name or "", path inside `schema`, value)."""
+    """The schemas directly inside `schema`, each as (keyword, name, path, value): `("properties", "a",
+    "properties.a", {…})`. The name is "" for a keyword without names; the path is that inside `schema`.
+    """
     for key in _NAMED:
         if isinstance(named := schema.get(key), dict):
             yield from ((key, name, f"{key}.{name}", one) for name, one in named.items())
@@ -207,8 +223,9 @@ _Edges: TypeAlias = Mapping[str, list[str]]
 
 
 def _groups(needs: _Edges) -> dict[str, str]:
-    """The group of each definition. Definitions that need each other are a group, which has the name of one
-    of them. needs: the definitions that each one needs. Kosaraju's algorithm.
+    """Definition -> the name of its group. Definitions that need each other, directly or through others, form
+    a group, which has the name of one of them. needs: definition -> the definitions that it needs. Kosaraju's
+    algorithm.
     """
     seen: set[str] = set()
     order = [name for start in needs for name in _led_to(start, needs, seen)]
@@ -221,8 +238,8 @@ def _groups(needs: _Edges) -> dict[str, str]:
 
 
 def _led_to(start: str, edges: _Edges, seen: set[str]) -> list[str]:
-    """The names that `start` reaches, itself included, except those in `seen`, innermost first. They are
-    added to `seen`.
+    """The names that can be reached from `start`, itself included, without those in `seen`. A name comes
+    after the names that were reached from it. All are added to `seen`.
     """
     if start in seen:
         return []

@@ -49,11 +49,14 @@ class GeminiRelay(BodyRelay):
     member = "usageMetadata"
 
     def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body with the top-level `edits` (UNSET = removed), without `model`: it is in the path."""
+        """The body for the provider. head: the client's body. edits: top-level member -> new value, UNSET =
+        the member is removed. `model` is always removed, because the path states it.
+        """
         return super().request(head, {**edits, "model": msgspec.UNSET})
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body, with the model named as the client named it, and its usage (None = not stated).
+        """(the body for the client, its usage; None = the body states none). `reply.model` replaces the
+        provider's name of the model, unless it is None.
 
         Raises RequestFailed for an error, WireError for any other body that is no answer.
         """
@@ -93,7 +96,9 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 
 class GeminiStreamRelay:
-    """Relays one stream. Writes the client's name of the model, and an estimate of missing token counts."""
+    """Relays one stream. Writes the client's name of the model. If the provider states no token counts,
+    writes an estimate.
+    """
 
     __slots__ = (
         *("_answered", "_array", "_broken", "_finished", "_name", "_open", "_unanswered"),
@@ -130,7 +135,7 @@ class GeminiStreamRelay:
         return stated if type(stated) is dict else None
 
     def feed(self, frame: bytes) -> bytes:
-        """The client's bytes for a chunk, given as JSON. Raises RequestFailed for an error, WireError for
+        """The bytes for the client, for a chunk as JSON. Raises RequestFailed for an error, WireError for
         JSON that cannot be read and for too many candidates.
         """
         try:
@@ -153,7 +158,8 @@ class GeminiStreamRelay:
         return b"data: " + frame + b"\r\n\r\n"
 
     def _rename(self, frame: bytes, stated: msgspec.Raw) -> bytes:
-        """The chunk with the client's name of the model in place of `stated`, its `modelVersion`, if any.
+        """The chunk `frame` with the client's name of the model. stated: the chunk's `modelVersion` as JSON,
+        which is replaced; empty = the chunk has none and stays unchanged.
 
         Google writes the candidates first, so the last `modelVersion` is the chunk's own. The bytes after it
         are the same in most chunks.
@@ -199,9 +205,11 @@ class GeminiStreamRelay:
             self._unanswered = self._unanswered or bool(chunk.prompt_feedback)
 
     def close(self) -> bytes:
-        """The last bytes, after the provider's last chunk. Raises RequestFailed if the stream broke off.
+        """The last bytes for the client, after the provider's last chunk. Raises RequestFailed if the stream
+        broke off.
 
-        `done` stays False if every candidate has a stop reason in `BROKEN` and no answer.
+        `done` stays False if the model failed in every candidate: each has a stop reason in `BROKEN` and no
+        answer.
         """
         unanswered = not self._open and (self._unanswered or bool(self._counted()))
         if self._open - self._finished or not (self._open or unanswered):
@@ -210,8 +218,8 @@ class GeminiStreamRelay:
         return self._owed() + (b"]" if self._array else b"")
 
     def _owed(self) -> bytes:
-        """The bytes of a chunk with the estimated usage, which `usage` then is, if `estimate` is set, the
-        answer is `done` and the stream stated none; else empty.
+        """The bytes of a chunk with the estimated usage; `usage` then returns this estimate. Empty =
+        `estimate` is None, the answer is not `done`, or the stream stated a usage.
         """
         if self.estimate is None or not self.done or self.usage is not None:
             return b""

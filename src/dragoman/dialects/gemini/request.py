@@ -1,4 +1,6 @@
-"""Requests: decodes body and path of generateContent and streamGenerateContent to ir.Request, and back."""
+"""Requests: decodes the body and the path of generateContent and streamGenerateContent to ir.Request, and
+encodes them back.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Decode members not in `_USUAL` into `fields`, the arguments of ir.Request. Returns the leftovers."""
+    """Decode the members that are not in `_USUAL` into `fields`, the arguments for ir.Request. Returns the
+    leftovers: members that have no field.
+    """
     extra = leftovers(body, _TOP)
     if body.get("generationConfig"):
         extra = ir.merge(_configured(spelled(body["generationConfig"]), fields), extra)
@@ -250,7 +254,9 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
 
 
 def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
-    """Change or remove what the API refuses, and report it. Raises WireError for too many candidates."""
+    """Change or remove what the API refuses in `config` (`generationConfig`), and report it. Raises WireError
+    for too many candidates.
+    """
     report = target.report
     if target.facts.sampling is False:
         for key in sorted(_DRAWN):

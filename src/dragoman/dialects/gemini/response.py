@@ -49,8 +49,8 @@ ANSWER = Typed(NAME, index=int, finishReason=(str, int))
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a GenerateContentResponse.
 
-    Raises RequestFailed for an error object, and if the model failed in every candidate and none has more
-    than reasoning; WireError for any other object.
+    Raises RequestFailed for an error object. Raises it also if the model failed in every candidate, and no
+    candidate has more than reasoning. Raises WireError for any other object.
     """
     if body.get("error") and not body.get("candidates"):
         raise RequestFailed(fault_of(body))
@@ -133,7 +133,7 @@ def calls_client(block: ir.Block) -> bool:
 
 
 def is_usable(block: ir.Block) -> bool:
-    """Whether the block alone is an answer: it is neither reasoning nor an empty text."""
+    """Whether the block is enough for an answer: it is neither reasoning nor an empty text."""
     return not isinstance(block, ir.Thinking) and block != _NO_WORDS
 
 
@@ -148,7 +148,9 @@ def cited(block: ir.Block, citation: ir.Citation) -> ir.Block:
 
 
 def remainder(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
-    """The leftovers of a candidate, and those of its `content` as `content.NAME`; empty = none."""
+    """The leftovers of a candidate: its members without a field, and those of its `content` as
+    `content.NAME`; empty = none.
+    """
     extra = ir.merge(leftovers(candidate, CANDIDATE), leftovers(content, _CONTENT, "content"))
     return dict(extra[NAME]) if extra else {}
 
@@ -179,8 +181,10 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def identity(id: str | None, model: str | None, created: float | str | None, reply: Reply) -> dict[str, Any]:
-    """The members `modelVersion`, `createTime` (absent if `created` is None) and `responseId` of an answer
-    and of each chunk of a stream. id, model: the provider's; None = not stated.
+    """The members `modelVersion`, `createTime` and `responseId` of an answer and of each chunk of a stream.
+
+    id, model: as the provider stated them, None = not stated. created: the answer's date, as a text or in
+    Unix seconds; None = `createTime` is left out.
     """
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:
@@ -220,6 +224,8 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
 
 
 def are_derived(extra: ir.Extra) -> bool:
-    """Whether the leftovers of a candidate hold the metadata that its citations were decoded from."""
+    """Whether the candidate's citations were decoded from metadata that its leftovers still hold. extra:
+    these leftovers.
+    """
     own = (extra or {}).get(NAME)
     return own is not None and not own.keys().isdisjoint({GROUNDING, CITATIONS})

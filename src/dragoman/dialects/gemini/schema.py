@@ -32,11 +32,11 @@ _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": (
 
 
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
-    """The JSON Schema without what the API refuses; the schema itself if it `is_plain`.
+    """The JSON Schema without what the API refuses; the schema itself if it `is_plain`. where: its IR path.
 
-    Each removed part except `_UNSAID` is reported as a loss. A refused keyword goes into the `description` of
-    its object. where: the IR path of the schema. Raises WireError if it is nested too deeply or costs too
-    many steps.
+    A refused keyword is written as text into the `description` of the schema that states it. Each part that
+    is removed is reported as a loss, except the keywords in `_UNSAID`. Raises WireError if the schema is
+    nested too deeply, or if reducing it takes too many steps.
     """
     if is_plain(schema):
         return schema
@@ -44,7 +44,7 @@ def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
 
 
 class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A schema that the API accepts unchanged; one with references is never taken for one."""
+    """A schema that the API accepts unchanged. A schema with references never counts as one."""
 
     type: Any = None
     description: Any = None
@@ -66,7 +66,9 @@ class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fals
 
 
 def is_plain(schema: _Schema) -> bool:
-    """Whether the API surely accepts the schema unchanged; False for any `$ref` and any enum of numbers."""
+    """Whether it is certain that the API accepts the schema unchanged. False for every schema with a `$ref`
+    or an enum of numbers.
+    """
     try:
         msgspec.convert(schema, _Plain)
     except msgspec.ValidationError:
@@ -82,9 +84,13 @@ _DEEPEST_OPENED: Final = 2
 
 
 class _Cleaner:
-    """Reduces one schema. within: the name of the current definition. opened: the names of the definitions
-    whose copies the current part is inside of. left: how many more copies may be made. budget: the steps that
-    merging and copying may still take.
+    """Reduces one schema to what the API accepts. To refuse a keyword means here: to write it as text into
+    the `description` of its schema, and to report a loss.
+
+    A reference in an `allOf` may be replaced by a copy of the definition that it names. opened: the names of
+    the definitions inside whose copies the current part is. left: how many more copies may be made. budget:
+    the steps that merging and copying may still take. within: the name of the definition that is being
+    reduced.
     """
 
     def __init__(self, schema: _Schema, report: Report, budget: SchemaBudget) -> None:
@@ -96,7 +102,9 @@ class _Cleaner:
         self.within = ROOT
 
     def whole(self, schema: _Schema, where: str) -> _Schema:
-        """The reduced root schema, with all reduced definitions as its `$defs`. where: its IR path."""
+        """The reduced root schema, with all reduced definitions as its `$defs`. where: the IR path of the
+        schema.
+        """
         out = self.clean(schema, where, hard=True)
         defs = {}
         for name, (inside, place) in self.references.definitions.items():
@@ -105,8 +113,9 @@ class _Cleaner:
         return {**out, "$defs": defs} if defs else out
 
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
-        """The reduced schema; {} for a boolean. where: its IR path. hard: True = no optional property is
-        between it and the root of its definition.
+        """The reduced form of one schema; {} for true or false. where: the IR path of the schema.
+
+        hard: True = no optional property is between the root of the current definition and this schema.
         """
         if not isinstance(schema, dict):
             if schema is False:
@@ -145,7 +154,9 @@ class _Cleaner:
     # --- Properties and references ---------------------------------------------------------------
 
     def properties(self, node: _Node, _key: str, value: Any) -> None:
-        """Write `properties`, and `required` without those that would need their own definition again."""
+        """Write `properties`, and `required`. A required property that leads back to its own definition
+        becomes optional, which is reported: else a value would never end.
+        """
         if not isinstance(value, dict):
             return
         names = required(node.schema)
@@ -165,7 +176,7 @@ class _Cleaner:
             self.required(node, "required", names)
 
     def required(self, node: _Node, key: str, value: Any) -> None:
-        """Write `required`, without the names that `properties` removed."""
+        """Write `required`, without the names of properties that `properties` has made optional."""
         names = value if node.required is None else node.required
         if names or not value:
             node.out[key] = names
@@ -173,8 +184,9 @@ class _Cleaner:
             node.out.pop(key, None)
 
     def reference(self, node: _Node, key: str, value: Any) -> None:
-        """Write a `$ref` to a definition or to the whole schema; refuse any other. One that leads back to its
-        own definition without an optional property is left out, which is reported.
+        """Write a `$ref` to a definition or to the whole schema. A `$ref` to anything else is refused. A
+        `$ref` that leads back to its own definition, without an optional property between them, is left out
+        and reported.
         """
         target = self.references.target(value)
         if target is None:
@@ -185,8 +197,9 @@ class _Cleaner:
             node.out[key] = ROOT if target == ROOT else f"#/$defs/{target}"
 
     def _alone(self, node: _Node) -> _Schema:
-        """The object, its `$ref` alone in an `anyOf` if it has other members. Of these, only title and
-        description stay; the others are reported as lost.
+        """The reduced schema, which has a `$ref`. If it has other members, the `$ref` is moved into an
+        `anyOf`, because the API accepts it only alone. Of the other members, title and description stay; the
+        rest is reported as lost.
         """
         beside = {key: value for key, value in node.out.items() if not key.startswith("$")}
         if not beside:
@@ -199,13 +212,17 @@ class _Cleaner:
         return {**beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
-        """Whether a value of `schema`, a part of the current definition, may need a value of this again."""
+        """Whether `schema`, a part of the current definition, leads back to this definition without an
+        optional property between them.
+        """
         return self.references.loops(schema, self.within)
 
     # --- Other keywords --------------------------------------------------------------------------
 
     def listed(self, node: _Node, key: str, value: Any) -> None:
-        """Write a list of schemas, that of `items` as `prefixItems`. Refuse a value that is no list."""
+        """Write a keyword whose value is a list of schemas; `items` is written as `prefixItems`. A value that
+        is no list is refused.
+        """
         if not isinstance(value, list):
             node.refused[key] = value
             return
@@ -215,7 +232,9 @@ class _Cleaner:
         ]
 
     def items(self, node: _Node, key: str, value: Any) -> None:
-        """Write `items`: one schema for all items, or a list. False is refused, other values are left out."""
+        """Write `items`: one schema for all items, or a list of schemas. False is refused; any other value,
+        such as true, is left out.
+        """
         if isinstance(value, dict):
             node.out[key] = self.clean(value, place_in(node.where, key), hard=node.hard)
         elif isinstance(value, list):
@@ -229,7 +248,9 @@ class _Cleaner:
         node.out[key] = self.clean(value, place, hard=False) if isinstance(value, dict) else value
 
     def const(self, node: _Node, key: str, value: Any) -> None:
-        """Write a string or number as an `enum` of one value, null as a type; refuse any other `const`."""
+        """Write a string or a number as an `enum` with one value, and null as the type "null". Refuse any
+        other `const`.
+        """
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             node.out["enum"] = [value]
         elif value is None:
@@ -238,7 +259,9 @@ class _Cleaner:
             node.refused[key] = value
 
     def enum(self, node: _Node, key: str, value: Any) -> None:
-        """Write an `enum` of strings and numbers; a null in it becomes a type. Refuse any other `enum`."""
+        """Write an `enum` of strings and numbers; null in it becomes the type "null". Refuse any other
+        `enum`.
+        """
         named = [one for one in value if one is not None] if isinstance(value, list) else []
         if not named or any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in named):
             node.refused[key] = value
@@ -261,7 +284,10 @@ class _Cleaner:
             out["type"] = _nullable(_type_of(out["enum"]))
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
-        """Write an exclusive bound as an inclusive one; unless it is an integer's, also refuse it."""
+        """Write an exclusive bound as an inclusive one. For an integer, the next integer is written, so
+        nothing is lost. For any other type the keyword is also refused, because the inclusive bound allows
+        one value more. A bound that is no number is only refused.
+        """
         if isinstance(value, bool) or not isinstance(value, int | float):
             node.refused[key] = value
             return
@@ -275,8 +301,8 @@ class _Cleaner:
     # --- allOf -----------------------------------------------------------------------------------
 
     def _merged(self, schema: _Schema, where: str) -> _Schema:
-        """The schema with its `allOf` merged into it; if they cannot be merged, with `allOf` in its
-        description, which is reported as a loss.
+        """The schema with the members of its `allOf` merged into it. If they cannot be merged, `allOf` is
+        written as text into the schema's description, which is reported as a loss.
         """
         members = schema["allOf"] if isinstance(schema["allOf"], list) else [None]
         merged: _Schema | None = {key: value for key, value in schema.items() if key != "allOf"}
@@ -297,7 +323,9 @@ class _Cleaner:
         return _joined(one, other)
 
     def _resolved(self, member: Any) -> Any:
-        """A member of `allOf`, or the definition that it refers to, if one more copy of this may be made."""
+        """A member of an `allOf`. If it is a reference to a definition, it is replaced by this definition, as
+        long as one more copy may be made.
+        """
         reference = member.get("$ref") if isinstance(member, dict) and len(member) == 1 else None
         target = self.references.target(reference)
         if target is None or target == ROOT or target in self.opened:
@@ -310,9 +338,11 @@ class _Cleaner:
 
 
 class _Node(msgspec.Struct):
-    """One schema while it is reduced. where: its IR path. hard: True = no optional property is between it and
-    its definition. out: the result. refused: keywords that go into its description. required: the names that
-    `properties` left, None = unknown.
+    """One schema while it is reduced.
+
+    where: its IR path. hard: True = no optional property is between it and the root of its definition. out:
+    the reduced schema. refused: keywords that are written as text into its description. required: the names
+    that `properties` left in `required`, None = not known yet.
     """
 
     schema: _Schema
@@ -360,7 +390,9 @@ def _nullable(kind: Any) -> Any:
 
 
 def _joined(one: _Schema, other: _Schema) -> _Schema | None:
-    """One schema for the values that both schemas allow; None = it cannot be written, or there are none."""
+    """One schema that allows the values which both schemas allow. None = no such schema can be written, or no
+    value fits both.
+    """
     out = dict(one)
     for key, value in other.items():
         if key not in out or out[key] == value or key in _NOTES or key in {"title", "description"}:
@@ -392,7 +424,9 @@ def _names(one: Any, other: Any) -> Any:
 
 
 def _common(one: Any, other: Any) -> Any:
-    """The values that are in both lists; a single value counts as a list. None = there are none."""
+    """The values that both have in common. one, other: a list of values, or a single value. None = there are
+    none.
+    """
     first, second = (value if isinstance(value, list) else [value] for value in (one, other))
     allowed = set(map(_as_json, second))
     return [value for value in first if _as_json(value) in allowed] or None

@@ -1,4 +1,5 @@
-"""Reads and writes thought signatures: Google's unchanged, those of other origins tagged, in base64.
+"""Reads and writes thought signatures. A signature of Google's stays unchanged. A seal of another provider
+gets a tag that names its origin.
 
 The official clients decode a signature from base64 and encode it again, in base64 or base64url, so the tag is
 inside the base64. https://ai.google.dev/gemini-api/docs/thought-signatures
@@ -21,7 +22,9 @@ _USUAL: Final = str.maketrans("-_", "+/")
 
 
 def read_signature(signature: str) -> Sealed:
-    """The seal that a signature holds: that of the origin in its tag, or Google's if it has no valid tag."""
+    """The seal (a value that only its provider can read) that a signature holds. A tag in the signature names
+    this provider; if there is no valid tag, it is Google.
+    """
     if not signature.startswith(_TAGGED):
         return Sealed(NAME, signature)
     padded = signature.translate(_USUAL) + "=" * (-len(signature) % 4)
@@ -33,5 +36,7 @@ def read_signature(signature: str) -> Sealed:
 
 
 def write_signature(sealed: Sealed) -> str:
-    """The signature for a seal: Google's unchanged, that of another origin tagged and in base64."""
+    """The signature for a seal (a value that only its provider can read): Google's seal unchanged, that of
+    another provider with a tag, in base64.
+    """
     return sealed.data if sealed.origin == NAME else b64encode(tag_seal(sealed).encode()).decode()

@@ -53,8 +53,10 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """Decode the audio: raw samples if the request wants "pcm" and Google sent such, of one channel, else a
-    WAV file. Raises RequestFailed for an error object or an answer without audio, WireError for any other
+    """Decode the audio of an answer. It is raw samples if the request wants "pcm" and Google sent raw samples
+    of one channel; else it is a WAV file.
+
+    Raises RequestFailed for an error object or an answer without audio. Raises WireError for any other
     object, for audio that is neither raw samples nor WAV, and for invalid base64.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
@@ -86,8 +88,8 @@ def _decoded(piece: ir.Media) -> bytes:
 
 
 def silent(answer: ir.Response, lacking: str) -> ir.Fault:
-    """The fault for an answer without the requested content: the model refused, or an answer has no `lacking`
-    (in words: "sound").
+    """The fault for an answer without the requested content. It says that the model refused, or else that the
+    answer lacks this content. lacking: the content in words, such as "sound".
     """
     stop = answer.candidates[0].stop if answer.candidates else None
     if stop is not None and stop.reason == "filter":

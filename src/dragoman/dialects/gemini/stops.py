@@ -1,7 +1,7 @@
 """Decodes and encodes stop reasons: https://ai.google.dev/api/generate-content#FinishReason
 
-`STOP` also stands for tool calls. A refused prompt has no candidate; the IR has one for it, the detail of
-whose stop holds the whole `promptFeedback`.
+`STOP` also stands for tool calls. If Google refuses a prompt, the answer has no candidate. The IR then has
+one, and the detail of this candidate's stop holds the whole `promptFeedback`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ _EXPLANATION = "explanation"
 
 
 def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """The stop of a wire candidate; None = not finished. called: True = it calls a client's tool."""
+    """The stop of a candidate as Google wrote it; None = the candidate has not ended. called: True = it calls
+    a tool that the client runs, so its normal end means a tool call.
+    """
     word = candidate.get("finishReason")
     if word is None:
         return None
@@ -83,7 +85,9 @@ UNANSWERED = ir.Stop("other", "")
 
 
 def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
-    """The stop of an answer or chunk without candidates; None = it has neither `promptFeedback` nor usage."""
+    """The stop of an answer, or of a chunk, without candidates. None = it has neither `promptFeedback` nor
+    usage.
+    """
     feedback = body.get(_FEEDBACK)
     if (stop := refused(feedback)) is not None:
         return stop
@@ -94,26 +98,32 @@ def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
 
 
 def refused(feedback: Any) -> ir.Stop | None:
-    """The stop of a prompt refused by `promptFeedback`; None = the prompt was not refused."""
+    """The stop of a prompt that Google refused. feedback: the value of `promptFeedback`. None = the prompt
+    was not refused.
+    """
     reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
     return None if reason is None else ir.Stop("filter", str(reason), None, {_FEEDBACK: feedback})
 
 
 def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
-    """Of the stops of two chunks without candidates, the one that says more; `stop` if both say as much."""
+    """Of the stops of two chunks without candidates, the one that states more (a detail, a reason); `stop` if
+    both state as much.
+    """
     return max(
         stop, other, key=lambda one: 0 if one is None else 1 + (one.detail is not None) + bool(one.raw)
     )
 
 
 def feedback_of(stop: ir.Stop | None) -> dict[str, Any] | None:
-    """The `promptFeedback` that a refused prompt's stop holds; None for any other stop."""
+    """The `promptFeedback` that the stop of a refused prompt holds; None for any other stop, and for None."""
     feedback = (stop.detail or {}).get(_FEEDBACK) if stop is not None else None
     return feedback if isinstance(feedback, dict) else None
 
 
 def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
-    """The fault for a stop with the reason "broken", the model failed; None for any other stop."""
+    """The fault for a stop with the reason "broken", which means that the model failed; None for any other
+    stop.
+    """
     if stop is None or stop.reason != "broken":
         return None
     word = stop.raw or "OTHER"
@@ -125,10 +135,11 @@ def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
 def encode_stop(
     stop: ir.Stop | None, report: Report, where: str, *, own: bool, called: bool
 ) -> dict[str, Any]:
-    """The members `finishReason` and `finishMessage` of a candidate; empty for None. Losses are reported.
+    """The members `finishReason` and `finishMessage` of a candidate; empty if `stop` is None. Losses are
+    reported.
 
-    where: the candidate's IR path. called: True = it holds calls of the client's tools. own: True = Google
-    answered.
+    where: the candidate's IR path. called: True = the candidate holds calls of the client's tools. own: True
+    = Google answered, so its own words are written.
     """
     if stop is None:
         return {}
@@ -151,7 +162,9 @@ def encode_stop(
 
 
 def _word(raw: str) -> str | int:
-    """A `finishReason` as the provider wrote it: as a number if it is one of at most `_DIGITS` digits."""
+    """A `finishReason` as the provider wrote it. The IR has it as text; a text of at most `_DIGITS` digits
+    was a number.
+    """
     return int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= _DIGITS else raw
 
 

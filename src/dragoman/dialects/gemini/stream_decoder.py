@@ -1,8 +1,9 @@
 """Decodes streams: the chunks of streamGenerateContent to IR events.
 
-Every chunk is a GenerateContentResponse with more parts. Consecutive unsigned texts of one kind are one
-block, a signed part is a block of its own, and a call comes whole (on Vertex AI also in pieces). The last
-usage counts all. Nothing but the last byte ends the stream, so the final events wait for `close`.
+Every chunk is a GenerateContentResponse with more parts. Consecutive texts of one kind without a signature
+are one block. A part with a signature is a block of its own. A call comes as a whole, on Vertex AI also in
+pieces. The last usage states the tokens of the whole answer. Nothing but the last byte ends the stream, so
+the final events wait for `close`.
 
 Specification: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 """
@@ -55,12 +56,13 @@ _LATE = KNOWN | {"promptFeedback"}
 class _Answer(msgspec.Struct):
     """One candidate while it arrives.
 
-    number: its index. kept: bounds its leftovers. index: of the open or next block. kind: the class of the
-    open block, None = none is open. texts: each text block's index and pieces; pieces: those of the last one.
-    size: characters of all texts. patches: the open call's arguments, media: the open audio's last piece,
-    None = none open. called: True = it calls a client's tool. usable: True = it has more than reasoning.
-    finish: the wire candidate with its stop reason, None = none yet. extra: its leftovers. told: the
-    citations in them, as JSON.
+    number: the candidate's index. kept: counts the leftovers that are kept, and raises WireError above a
+    limit. index: the index of the open block, or of the next. kind: the class of the open block, None = none
+    is open. texts: the index and the pieces of each text block; pieces: those of the last one. size: the
+    characters of all texts. patches: the arguments of the open call, None = no call is open. media: the last
+    piece of the open audio, None = none is open. called: True = the candidate calls a tool that the client
+    runs. usable: True = it has more than reasoning. finish: the candidate as the provider wrote it with its
+    stop reason, None = not yet. extra: its leftovers. told: the citations in the leftovers, as JSON.
     """
 
     number: int
@@ -112,7 +114,9 @@ class _Answer(msgspec.Struct):
         return events
 
     def note(self, text: str) -> None:
-        """Keep a piece of text, to place citations; beyond `_MOST_TEXT` characters, forget all texts."""
+        """Keep a piece of text: citations need it to find their places. If all texts have more than
+        `_MOST_TEXT` characters, none of them is kept.
+        """
         self.size += len(text)
         if self.size <= _MOST_TEXT:
             self.pieces.append(text)
@@ -121,7 +125,7 @@ class _Answer(msgspec.Struct):
                 pieces.clear()
 
     def whole(self, block: ir.Block) -> _Events:
-        """The events that add a block that has come whole, after the open block is closed."""
+        """The events that close the open block and add a block that has come as a whole."""
         events = self.close()
         index, number = self.index, self.number
         self.usable = self.usable or is_usable(block)
@@ -140,7 +144,9 @@ class _Answer(msgspec.Struct):
         return events
 
     def sound(self, block: ir.Media) -> _Events:
-        """The events that add a piece of audio: to the open block if it `joins` this, else to a new one."""
+        """The events that add a piece of audio: to the open block if `joins` says that it continues it, else
+        to a new one.
+        """
         data = block.data or ""
         if self.joins(block):
             self.media = block
@@ -153,8 +159,8 @@ class _Answer(msgspec.Struct):
         return events
 
     def joins(self, block: ir.Media) -> bool:
-        """Whether the piece of audio continues the open block: it differs only in its data, and the piece
-        before has no padding.
+        """Whether a piece of audio continues the open block: it differs from the piece before only in its
+        data, and the data of the piece before does not end in base64 padding (`=`).
         """
         before = self.media
         if before is None or (before.data or "").endswith("="):
@@ -166,7 +172,7 @@ class _Answer(msgspec.Struct):
         return None if self.finish is None else decode_stop(self.finish, called=self.called)
 
     def sources(self) -> _Events:
-        """The events of the candidate's citations, when all texts and leftovers have come."""
+        """The events with the candidate's citations. Call this when all its texts and leftovers have come."""
         texts = [(index, "".join(pieces)) for index, pieces in self.texts]
         return [ir.Cite(index, one, self.number) for index, one in decode_citations(self.extra, texts)]
 
@@ -185,8 +191,8 @@ class GeminiDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """The IR events for one frame, the JSON of a chunk or a list of them; an error gives ir.Error. Raises
-        WireError for others and for a chunk of unknown form.
+        """The IR events for one frame: the JSON of a chunk, or of a list of chunks. An error gives ir.Error.
+        Raises WireError for a frame that is neither, and for a chunk of unknown form.
         """
         if self._answers:
             try:
@@ -211,7 +217,9 @@ class GeminiDecoder:
         return events
 
     def run(self, read: bytes) -> tuple[_Events, int]:
-        """As `streaming.ReadsRuns` states it: a single event that repeats the last words with others."""
+        """As `streaming.ReadsRuns.run`: (events, number of bytes) if `read` is a single event that differs
+        from an earlier one only in its text and token counts; ([], 0) = `feed` must read it.
+        """
         if (going := self._going) is None:
             return [], 0
         same, answer, kind = going
@@ -229,7 +237,9 @@ class GeminiDecoder:
         return [ir.TextDelta(answer.index, text, answer.number)], len(read)
 
     def _expect(self, frame: bytes, words: Words) -> None:
-        """Expect events that repeat this frame, which has continued an answer."""
+        """Prepare to recognize events like this frame, which has continued a text. words: the
+        decoded frame.
+        """
         self._misses += 1
         if self._misses > _MISSES:
             self._going = None
@@ -241,9 +251,11 @@ class GeminiDecoder:
         self._going = None if same is None else (same, answer, kind)
 
     def close(self) -> _Events:
-        """The last IR events, after the last byte: those of the end if every candidate has a stop reason and
-        not all failed without an answer, or if without candidates a refusal or usage has come; else an error.
-        Empty if an error has come before.
+        """The last IR events, when the last byte has come; none if an error has come before.
+
+        They end the answer if every candidate has a stop reason, and at least one did not fail or has content
+        beside reasoning. They also end it if no candidate came, but a refusal of the prompt or a usage. In
+        every other case they report an error.
         """
         if self._state == "over":
             return []
@@ -272,8 +284,8 @@ class GeminiDecoder:
         return [*events, ir.Error(fault)]
 
     def _feedback(self) -> _Events:
-        """The event with the `promptFeedback` of earlier chunks without candidates, which is forgotten as a
-        stop; empty = there was none.
+        """The event with the `promptFeedback` of earlier chunks without candidates; empty = there was none.
+        It then no longer counts as the answer's stop.
         """
         feedback, self._unanswered = feedback_of(self._unanswered), None
         return [] if feedback is None else [ir.More({NAME: {"promptFeedback": feedback}})]
@@ -296,7 +308,9 @@ class GeminiDecoder:
     # --- Chunks ----------------------------------------------------------------------------------
 
     def _words(self, chunk: Words) -> _Events | None:
-        """The event for a chunk that continues a candidate's open text or reasoning; None for any other."""
+        """The event for a chunk that continues the open text or reasoning of a candidate; None = the chunk
+        does something else.
+        """
         candidate = chunk.candidates[0]
         answer = self._answers.get(candidate.index)
         if answer is None:
@@ -410,8 +424,8 @@ _IN_PIECES = frozenset({"partialArgs", "willContinue"})
 
 
 def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
-    """The events for a piece of a call: the first piece, with the name, opens it; one without `willContinue`
-    closes it. Raises WireError for arguments of a call that is not open.
+    """The events for a piece of a call. The first piece, which states the tool's name, opens the call. A
+    piece without `willContinue` closes it. Raises WireError for arguments of a call that is not open.
     """
     events: _Events = []
     if "name" in call:
@@ -446,8 +460,10 @@ def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
 
 
 def _keep(answer: _Answer, more: _Wire) -> None:
-    """Add `more`, the leftovers of one chunk's candidate, to those of `answer`: lists of citations and
-    members of grounding metadata add up, other values replace, but an empty value replaces none.
+    """Add `more`, the leftovers of the candidate in one chunk, to the leftovers of `answer`.
+
+    Lists of citations grow, and members of grounding metadata are added to the earlier ones. Of any other
+    member, the latest value counts; but an empty value does not replace an earlier one.
     """
     extra = answer.extra
     for key, value in more.items():

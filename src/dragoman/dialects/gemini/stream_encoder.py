@@ -1,8 +1,8 @@
 """Encodes streams: IR events to the chunks for Gemini's clients.
 
-Text is sent as it comes, calls whole; the last chunk has stop reason and usage, or is an error. A chunk is
-`data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON array. There is neither
-a terminator nor a heartbeat: Google's own client reads any other line as JSON.
+Text is sent as it comes, and calls as a whole. The last chunk has the stop reasons and the usage, or is an
+error. A chunk is `data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON array.
+There is neither an end mark nor a heartbeat, because Google's own client reads any other line as JSON.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ _SPEAKS = (ir.Text, ir.Refusal, ir.Thinking)
 
 
 class _Block(msgspec.Struct):
-    """An open or closed block.
+    """One block of the answer: still open, or closed.
 
-    tail: the bytes of a chunk after one piece of its text. said: True = some content was sent. sealed: its
-    seal so far, None = none. part: the latest part of a reasoning summary, None = none. words: its text in
-    pieces, to place citations. data: a call's arguments or a medium's data, in pieces.
+    tail: the bytes of a chunk after one piece of the block's text. said: True = some content was sent.
+    sealed: its seal (signature) so far, None = none. part: the number of the latest part of a reasoning
+    summary, None = none. words: the pieces of its text, which citations need. data: the pieces of a call's
+    arguments or of a medium's data.
     """
 
     index: int
@@ -128,7 +129,9 @@ class GeminiEncoder(EventEncoder):
         return self._beside(event.extra)
 
     def _beside(self, extra: ir.Extra) -> bytes:
-        """The bytes of a chunk with only the answer's leftovers; empty = there are none of this dialect."""
+        """The bytes of a chunk that holds only unknown members of the answer; empty = `extra` holds none of
+        this dialect.
+        """
         members: dict[str, Any] = {}
         restore(members, extra, self._report, "")
         return self._chunk(members) if members else b""
@@ -199,7 +202,9 @@ class GeminiEncoder(EventEncoder):
         return out
 
     def _sources(self, candidate: int) -> dict[str, Any]:
-        """The value of `groundingMetadata` for a candidate's citations, counted in all its texts together."""
+        """The value of `groundingMetadata` for a candidate's citations. Their places are counted in all its
+        texts together.
+        """
         sources = Sources(self._report)
         counts: dict[int, int] = {}
         for cite in self._cites:
@@ -235,7 +240,10 @@ class GeminiEncoder(EventEncoder):
         return b""
 
     def _opened(self, state: _Block, block: ir.Block) -> bytes:
-        """The bytes of the content of `block`, a text or reasoning block: its start, or its final form."""
+        """The bytes of a chunk with the content of `block`; empty = it has none that can be written.
+
+        block: a text or reasoning block in the state in which it was opened, or in its final form.
+        """
         if isinstance(block, ir.Text):
             self._cites += [ir.Cite(state.index, one, state.candidate) for one in block.citations]
         part = encode_part(block, self._draft, state.where)
@@ -325,7 +333,9 @@ class GeminiEncoder(EventEncoder):
         return self._parts(event.candidate, part)
 
     def _last_words(self, state: _Block, final: ir.Block) -> bytes:
-        """The bytes of the content that only `final`, the final form of a text or reasoning block, states."""
+        """The bytes of the content of a text or reasoning block that was not sent before and stands only in
+        `final`, its final form.
+        """
         if not state.said:
             return self._opened(state, final)
         sealed = getattr(final, "sealed", None)

@@ -21,10 +21,11 @@ def camel(key: str) -> str:
 
 
 def spelled(value: dict[str, Any]) -> dict[str, Any]:
-    """A copy of one object of the API's own with its keys in camelCase; the object itself if they already
-    are.
+    """A copy of one object of the API, with its keys in camelCase; the object itself if all its keys have
+    this form already.
 
-    The objects inside it are not changed. Never call this on arguments, results, schemas and labels.
+    The objects inside it are not changed. Never call this on arguments, results, schemas and labels, whose
+    keys are the client's.
     """
     for key in value:
         if "_" in key:
@@ -33,7 +34,9 @@ def spelled(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def listed(value: Any) -> list[Any]:
-    """The value itself if it is a list, else a list with it alone: Google's examples write single objects."""
+    """The value itself if it is a list, else a list with only this value: Google's examples write a single
+    object for a list.
+    """
     return value if isinstance(value, list) else [value]
 
 

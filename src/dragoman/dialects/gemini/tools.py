@@ -55,8 +55,8 @@ SERVER_CALLS: Final = "includeServerSideToolInvocations"
 
 
 def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
-    """Decode `tools`: a tool of the IR for each declaration and for each member that is a provider's own
-    tool.
+    """Decode `tools`: one tool of the IR for each function declaration, and one for each member that is a
+    provider's own tool.
 
     Raises WireError for an entry that is no object.
     """
@@ -95,7 +95,9 @@ def _function(declared: Any) -> ir.Function:
 
 
 def decode_choice(value: Any) -> ir.ToolChoice:
-    """Decode `functionCallingConfig`. A mode that the IR lacks becomes "auto" and a leftover."""
+    """Decode `functionCallingConfig`. A mode that the IR does not have becomes "auto", and the mode itself a
+    leftover.
+    """
     config = spelled(value)
     stated = in_words(config.get("mode"), MODES)
     names = tuple(config.get("allowedFunctionNames") or ())
@@ -144,7 +146,7 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
 def _written(
     tools: tuple[ir.Tool, ...], target: Target, *, own: bool
 ) -> tuple[list[dict[str, Any]], list[int]]:
-    """The entries of the wire's `tools`, and the indexes in `tools` of the strict functions.
+    """(the entries of `tools` in the body, the indexes in `tools` of the functions that are strict).
 
     own: True = the client speaks this dialect. Otherwise all functions share one entry.
     """
@@ -189,7 +191,9 @@ def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) ->
 
 
 def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
-    """A parameters schema as the API accepts it, of `type: object` or a `$ref`; changes are reported."""
+    """The schema of a function's parameters as the API accepts it: with `type: object`, or with a `$ref`.
+    Changes are reported.
+    """
     schema = clean_schema(parameters, report, where)
     if "$ref" not in schema and schema.get("type") != "object":
         schema = {**schema, "type": "object"}
@@ -256,8 +260,9 @@ def _calling(choice: ir.ToolChoice, target: Target, *, own: bool) -> dict[str, A
 
 
 def _validated(strict: list[int], target: Target, calling: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A `functionCallingConfig` (None = absent) with VALIDATED in place of AUTO. What becomes of `strict` is
-    reported for the tools with these indexes.
+    """A `functionCallingConfig` with the mode VALIDATED in place of AUTO. calling: this object so far, None =
+    the request needs none. strict: the indexes of the tools with `strict`; the report says what becomes of
+    each.
     """
     mode = "AUTO" if calling is None else calling.get("mode")
     if mode == "AUTO":

@@ -54,7 +54,9 @@ _KINDS: Final = {
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """Encode the request. Raises WireError for an `output` with times, or a recording above `_LARGEST`."""
+    """Encode the request. Raises WireError for an `output` that needs timestamps, and for a recording of more
+    than `_LARGEST` bytes.
+    """
     if request.output in TIMED:
         message = f"Gemini returns no timestamps, so the format {request.output} is not available."
         raise WireError(message, "output", "unsupported_value")
@@ -90,7 +92,9 @@ def reads(request: ir.TranscriptionRequest) -> Reading[ir.TranscriptionRequest]:
 
 
 def _kind(audio: ir.File) -> str:
-    """The recording's media type: from its first bytes, else as stated, by its name, or MP3's."""
+    """The media type of the recording: the one that its first bytes show, else the stated one, else the one
+    of its name's extension, else that of MP3.
+    """
     if (sniffed := media_type(bytes(audio.data[:12]))) is not None and sniffed.startswith("audio/"):
         return sniffed
     if audio.kind is not None and audio.kind.startswith(("audio/", "video/")):
@@ -99,8 +103,10 @@ def _kind(audio: ir.File) -> str:
 
 
 def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode an answer; no text = nobody speaks. Raises RequestFailed for an error object, a refusal without
-    text and a failure of the model, WireError for any other object.
+    """Decode an answer. An answer without text means that nobody speaks in the recording.
+
+    Raises RequestFailed for an error object, for a refusal without text, and if the model failed. Raises
+    WireError for any other object.
     """
     answer = decode_content(decode_object(answered.data), STANDARD)
     blocks = answer.candidates[0].blocks if answer.candidates else ()

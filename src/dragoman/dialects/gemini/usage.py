@@ -76,7 +76,9 @@ def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
 
 
 def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The counts by modality, as `Usage.detail`, and the lists of unknown form, whole, as leftovers."""
+    """(the counts by modality, as `Usage.detail`; leftovers: those of the lists whose form is unknown, each
+    as a whole).
+    """
     detail: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for key, prefix in _DETAILS.items():
@@ -105,15 +107,17 @@ def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
 
 
 def decode_tier(value: Mapping[str, Any] | None) -> str | None:
-    """The IR's word for the service tier in `usageMetadata`, or the unknown word itself; None = no tier."""
+    """The IR's word for the service tier in `usageMetadata`. A word that the IR does not know stays as it is.
+    None = no tier is stated.
+    """
     tier = None if value is None else value.get("serviceTier")
     return TIERS.get(tier, tier) if isinstance(tier, str) else None
 
 
 def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """Encode `usageMetadata` with the service tier (None = unknown), and report losses; empty for no usage.
+    """Encode `usageMetadata`, which also states the service tier; report losses. Empty if `usage` is None.
 
-    own: True = Google answered.
+    tier: None = unknown. own: True = Google answered.
     """
     if usage is None:
         if tier not in _PLAIN:

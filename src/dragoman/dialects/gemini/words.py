@@ -1,4 +1,5 @@
-"""The chunks of a stream that continue a text: decoded alone, and recognized by their bytes if they repeat.
+"""The chunks of a stream that only continue a text. They are decoded by a decoder of their own, and
+recognized by their bytes if they repeat an earlier chunk with another text.
 
 Such a chunk differs from the one before in its text and in its token counts.
 """
@@ -33,7 +34,7 @@ class _Candidate(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Words(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A chunk that holds one piece of text, and otherwise only members about the whole answer."""
+    """A chunk that holds one piece of text; its other members are about the whole answer."""
 
     candidates: tuple[_Candidate]
     usage_metadata: msgspec.Raw = NOTHING
@@ -50,8 +51,10 @@ _NO_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Repeated(msgspec.Struct, frozen=True, gc=False):
-    """Events that repeat one chunk with other words. lf, crlf: the bytes around text and counts, with either
-    line end. apart: the bytes between text and counts; b"" = the chunk has no counts.
+    """Events that repeat one chunk with another text and other token counts.
+
+    lf, crlf: the bytes before the text and after the counts, for events whose lines end in LF or in CRLF.
+    apart: the bytes between text and counts; b"" = the chunk has no counts.
     """
 
     lf: Alike
@@ -59,7 +62,9 @@ class Repeated(msgspec.Struct, frozen=True, gc=False):
     apart: bytes
 
     def read(self, read: bytes) -> tuple[str, msgspec.Raw] | None:
-        """The text and the token counts (empty = none) of a read that is one such event; None = it is not."""
+        """(the text, the token counts as JSON; empty = none) of `read`, if this is one such event. None = it
+        is not.
+        """
         only = (self.crlf if read.endswith(b"\r\n") else self.lf).only(read)
         if only is None:
             return None
@@ -75,7 +80,9 @@ class Repeated(msgspec.Struct, frozen=True, gc=False):
 
 
 def repeated(frame: bytes, words: Words) -> Repeated | None:
-    """The events that repeat this frame, decoded as `words`; None = its parts cannot be told apart."""
+    """The events that repeat `frame` with another text. words: the decoded frame; this function changes it.
+    None = text and counts cannot be found safely in the frame's bytes.
+    """
     text = _encode(words.candidates[0].content.parts[0].text)
     before, found, after = frame.partition(text)
     apart, counts = b"", bytes(words.usage_metadata)

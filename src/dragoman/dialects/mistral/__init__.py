@@ -4,11 +4,14 @@ Specification: https://docs.mistral.ai/api/#tag/chat; read in the form of the cl
 protocol comes from OpenAI's chat (docs/decisions/0024): the common code is in `dialects/chat`, the
 differences are here.
 
-Canonical form: a body that is decoded and encoded again differs only in this. Most null members, a call's id
-"null", `prefix: false` and `closed: true` are left out; tools and calls have their type; arguments become
-text, and the arguments "null" empty; a call's `index` of 0 or its position is left out of requests; the texts
-of one thinking chunk are joined. In answers a call gets an id and its position, adjacent texts are joined,
-and a list of one text becomes a string. In streams the padding `p` and earlier values of unknown members go.
+Canonical form: a body that is decoded and encoded again differs from the original only in these points:
+- left out: most null members, `prefix: false`, `closed: true`, the id "null" of a call, and in requests the
+  `index` of a call if it is 0 or the call's position;
+- added: the type of a tool and of a call, and in answers the id and the position of a call;
+- the arguments of a call are text; the arguments "null" become "";
+- the texts of one thinking chunk are joined; in answers adjacent texts are joined, too, and a list that holds
+  one text becomes a string;
+- in streams, the padding `p` is dropped, and an unknown member keeps only its last value.
 
 The main replacements of what the protocol lacks:
 - a user or system message directly after a tool's result: the assistant says "OK" between them;

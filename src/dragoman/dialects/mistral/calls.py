@@ -1,6 +1,7 @@
 """Tool calls, decoded and encoded.
 
-Arguments may be a string or an object, which becomes JSON text. Mistral writes the id "null" for none.
+The arguments of a call may be a string or an object; an object becomes JSON text. Instead of leaving an id
+out, Mistral may write the id "null".
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ NO_ID: Final = "null"
 
 
 def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
-    """Decode an entry of `tool_calls`. position: in the list; an `index` equal to it, or 0, is dropped."""
+    """Decode an entry of `tool_calls`. position: its position in the list. The entry's own `index` is dropped
+    if it is 0 or equal to the position.
+    """
     call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
     function = an_object(call.get("function"), "tool_calls[].function")
     name, stated = function.get("name"), call.get("id")
@@ -46,15 +49,17 @@ def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
 
 
 def arguments_text(arguments: Any) -> str:
-    """A call's `arguments` as text; the text "null" means none and becomes ""."""
+    """A call's `arguments` as text. Mistral writes the text "null" for a call without arguments; it becomes
+    "".
+    """
     return "" if arguments == NO_ID else arguments_as_text(arguments)
 
 
 def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """The call as an entry of `tool_calls`. stated: its id; None: written without one.
+    """The call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
 
-    In a response, the text of a free-text call becomes an argument. In a history such a call, which `emulate`
-    has normally replaced, raises WireError.
+    In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
+    request's history such a call raises WireError; normally `emulate` has replaced it before.
     """
     arguments = block.arguments if draft.own or block.arguments else "{}"
     if block.kind == "custom":

@@ -147,7 +147,9 @@ def _content(content: Any, path: str) -> None:
 
 
 def _source(member: str, source: Rule, others: Rule) -> Rule:
-    """Make the rule: a source of media, or an object that has it in `member` and obeys `others`."""
+    """Make the rule for a medium: the value is either the source itself (a string that obeys `source`), or an
+    object that has the source in `member` and obeys the rule `others`.
+    """
 
     def rule(value: Any, path: str) -> None:
         if type(value) is str:

@@ -1,7 +1,8 @@
 """Mistral's embeddings, decoded and encoded: POST /embeddings, like OpenAI's.
 
-Specification: https://docs.mistral.ai/api/#tag/embeddings. Differences: no token ids, `output_dimension`,
-types of numbers other than floats (`output_dtype`), ids of answers, and smaller requests.
+Specification: https://docs.mistral.ai/api/#tag/embeddings. Differences from OpenAI: inputs cannot be token
+ids; `output_dimension` stands for `dimensions`; `output_dtype` asks for numbers other than floats; an answer
+has an id; and one request may have fewer inputs and tokens.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a checked request. Raises WireError for types of numbers that only Mistral has."""
+    """Decode a checked request. Raises WireError if `output_dtype` asks for numbers other than floats."""
     body = wire.body
     if body.get("output_dtype") not in {None, "float"}:
         raise WireError("Only Mistral itself supports this output type.", "output_dtype", "unsupported_value")

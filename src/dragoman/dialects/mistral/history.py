@@ -58,7 +58,9 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The messages; another dialect's are repaired first. Raises WireError for a result without its call."""
+    """The messages of a request in this dialect. Those of a client of another dialect are repaired before.
+    Raises WireError for a tool result without its call.
+    """
     if draft.own:
         own = _OwnHistory(draft)
         if request.system:
@@ -75,7 +77,9 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 class _OwnHistory:
-    """Encodes the messages of a client of this dialect, as it wrote them, and appends them to `out`."""
+    """Encodes the messages of a client of this dialect, as the client wrote them, and appends
+    them to `out`.
+    """
 
     __slots__ = ("draft", "out")
 
@@ -103,7 +107,9 @@ class _OwnHistory:
         restore(self.out[-1], message.extra, self.draft.report, where)
 
     def say(self, role: str, blocks: tuple[ir.Block, ...], where: str, *, parts: bool | None = None) -> None:
-        """Append a message. parts: the content is a list, even for one text, which else is a string."""
+        """Append a message. parts: True = the content is always a list of chunks; otherwise the content of a
+        single text is a string. where: the IR path of `blocks`.
+        """
         lone = blocks[0] if len(blocks) == 1 else None
         if type(lone) is ir.Text and not parts:
             if lone.cache is not None or lone.extra is not None or lone.citations:
@@ -162,12 +168,16 @@ _RULES_WITHOUT_MEDIA: Final = msgspec.structs.replace(_RULES, takes_out=lambda _
 
 
 class _History(_OwnHistory):
-    """Encodes the messages of a client of another dialect, after `repaired`, and appends them to `out`."""
+    """Encodes the messages of a client of another dialect, after their repair (`repaired`), and appends them
+    to `out`.
+    """
 
     __slots__ = ()
 
     def write_turn(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`, unless it is empty; report how it was repaired."""
+        """Encode one message and append it to `out`, unless it is empty. The report gets the repairs in the
+        message.
+        """
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -193,7 +203,7 @@ class _History(_OwnHistory):
         restore({}, message.extra, report, where)
 
     def go_on(self) -> None:
-        """Mark an assistant message at the end as a `prefix`, which the model continues."""
+        """If the last message is the assistant's, mark it as a `prefix`, so that the model continues it."""
         last = self.out[-1]
         if last["role"] == "assistant":
             last["prefix"] = True
@@ -201,7 +211,9 @@ class _History(_OwnHistory):
             self.draft.report.add(f"messages[{len(self.out) - 1}].prefix", reason)
 
     def _system(self, piece: Piece, role: str) -> None:
-        """Append a message of system text, unless it is empty. role: "user" if it is now the user's."""
+        """Append a message of system text, unless it is empty. role: the role to write: "system", or "user"
+        if a repair has turned the text into the user's.
+        """
         report, where = self.draft.report, f"messages[{piece.index}]"
         prefix = where + ".blocks" if piece.index >= 0 else "system"
         self.say("user" if role == "user" else "system", tuple(piece.blocks), prefix)
@@ -231,7 +243,7 @@ class _History(_OwnHistory):
             self.draft.report.change(f"messages[{turn.pieces[0].index}]", "messages", reason)
 
     def _content(self, blocks: list[tuple[ir.Block, str]]) -> None:
-        """Append a user message. blocks: each with its path in the IR."""
+        """Append a user message with these blocks. blocks: pairs of a block and its path in the IR."""
         chunks = [chunk for block, place in blocks for chunk in encode_part(block, self.draft, place)]
         lone = chunks[0] if len(chunks) == 1 and len(blocks) == 1 else None
         text = "" if not chunks else lone["text"] if lone is not None and lone["type"] == "text" else None

@@ -35,7 +35,8 @@ _INNER: Final = ("sampling", "output")
 def locate(where: str) -> str:
     """The JSON path for an IR path: `$.random_seed` for `sampling.seed`.
 
-    A block gives the path of its message, because the form of the content is unknown here.
+    For a block it is the path of the block's message, because the form of the message's content is unknown
+    here.
     """
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + members[0]
@@ -47,13 +48,17 @@ def locate(where: str) -> str:
 
 
 def _plain(where: str) -> str:
-    """The IR path without `sampling` or `output` before it: the rest, as `top_p`, is the member's name."""
+    """The IR path without `sampling` or `output` at its beginning. The rest is the name of the member:
+    `sampling.top_p` becomes `top_p`.
+    """
     head, dot, rest = where.partition(".")
     return rest if dot and head in _INNER else where
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path for an IR path, in the form that this request uses, or the nearest path that it has."""
+    """The JSON path in `request` for an IR path. If a field can stand in several members, the path names the
+    one that the client used. If the request has no such member, it is the nearest path that the request has.
+    """
     body: dict[str, Any] = request.body
     for member in _MEMBERS.get(where, ()):
         if has(body, member):

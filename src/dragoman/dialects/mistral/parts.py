@@ -1,7 +1,7 @@
 """Content chunks and media, decoded and encoded.
 
-A `reference` chunk cites documents by number for the text directly before it: a Citation of that text, of the
-kind "reference". Without such a text it is a Native.
+A `reference` chunk cites documents by their numbers, for the text directly before the chunk. It becomes a
+Citation of this text, of the kind "reference". Without a text before it, the chunk becomes a Native.
 
 Media.form: "string" is an image whose URL is a bare string; "object" is audio whose data stands in an object;
 "file" is a document that is named by its id.
@@ -63,7 +63,9 @@ def _text(part: dict[str, Any]) -> ir.Block:
 
 
 def _thinking(part: dict[str, Any]) -> ir.Block:
-    """A thinking chunk with its texts joined; a list with other parts is also kept whole in `extra`."""
+    """A thinking chunk as a block, with its texts joined. If the chunk also holds parts that are not plain
+    text, the whole list is kept in `extra`.
+    """
     thoughts = part["thinking"]
     known = _THINKING if part.get("closed") is not False else _THINKING - {"closed"}
     extra = leftovers(part, known)
@@ -78,7 +80,9 @@ def _thinking(part: dict[str, Any]) -> ir.Block:
 
 
 def decode_reference(part: dict[str, Any]) -> ir.Citation:
-    """A `reference` chunk, with the numbers of the cited documents in the request, as a citation."""
+    """A `reference` chunk as a citation. It holds numbers, each of which means one of the documents in the
+    request.
+    """
     ids = part["reference_ids"]
     return ir.Citation("reference", source={"reference_ids": ids}, extra=leftovers(part, _REFERENCE))
 
@@ -106,7 +110,9 @@ def _audio(part: dict[str, Any]) -> ir.Block:
 
 
 def _sound(source: str) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, URL) of a URL, a data URL or plain base64."""
+    """(media type, base64, URL) of audio, which `source` states as a URL, a data URL or plain base64. What
+    the source does not state is None.
+    """
     mime, data, url = from_url(source)
     if url is not None and not url.startswith(("http://", "https://", "data:")):
         return None, url, None
@@ -138,10 +144,11 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunks of one block; empty, with a reported loss, for a block that this dialect lacks.
+    """The chunks of one block. The list is empty, and a loss is reported, if this dialect lacks the kind of
+    block.
 
-    Raises WireError for media that no chunk can hold: a video (`unsupported_modality`), another provider's
-    file id (`unsupported_value`). Without its picture the question would be another question.
+    Raises WireError for media that no chunk can hold: a video (`unsupported_modality`), or a file id of
+    another provider (`unsupported_value`). Without the medium the model would answer another question.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -158,9 +165,10 @@ def _write_text(block: ir.Text, draft: Draft, where: str) -> list[dict[str, Any]
 def encode_citations(
     citations: Sequence[ir.Citation], draft: Draft, where: str, first: int = 0
 ) -> list[dict[str, Any]]:
-    """A text's citations as the chunks that follow it; another dialect's are reported as lost.
+    """A text's citations as the chunks that follow the text. Citations of another dialect are reported as
+    lost.
 
-    where: the text's path in the IR. first: the number of its citations written before.
+    where: the text's path in the IR. first: how many citations of this text were written before.
     """
     out: list[dict[str, Any]] = []
     for index, citation in enumerate(citations, first):
@@ -201,7 +209,9 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """A medium's chunk, in a list. Raises WireError if no chunk can hold it, as a file id."""
+    """A list with the chunk of a medium. Raises WireError for a medium that no chunk can hold, such as a
+    video.
+    """
     write = _MEDIA.get(block.kind)
     if write is None:
         raise WireError(f"the Mistral API does not accept {block.kind}", where, "unsupported_modality")
@@ -257,7 +267,9 @@ def _data_or_url(block: ir.Media, where: str) -> str:
 
 
 def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
-    """Add a block's leftovers to its chunk `out` and return it; report its cache mark and foreign seal."""
+    """Add the leftovers of `block` to its chunk `out`, and return the chunk. The block's cache mark cannot be
+    written, nor can a seal that comes from another provider; the report gets both.
+    """
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:
         draft.leave_seal(where)

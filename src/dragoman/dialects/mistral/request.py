@@ -84,7 +84,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request with only the fields that the form of the response depends on."""
+    """An IR request with only those fields that decide the form of the response."""
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 
@@ -124,10 +124,10 @@ def _decode_reasoning(body: Mapping[str, Any]) -> ir.Reasoning | None:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request for an upstream of this dialect; reports what was changed or lost.
+    """The request for an upstream of this dialect. What had to be changed, and what is lost, is reported.
 
     Raises WireError, with a path in the IR, for what cannot be replaced: a medium that no chunk can hold, a
-    free-text tool or call, another dialect's result without its call, a response other than text.
+    free-text tool or call, a tool result without its call from another dialect, a response other than text.
     """
     draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -176,7 +176,9 @@ def _encode_sampling(
 
 
 def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
-    """Change another dialect's sampling values in `body` to accepted ones, or remove them; report it."""
+    """Change another dialect's sampling values in `body` to values that Mistral accepts, or remove them; both
+    are reported.
+    """
     report = draft.report
     if (sampling.temperature or 0) > MAX_TEMPERATURE:
         body["temperature"] = MAX_TEMPERATURE

@@ -63,7 +63,7 @@ def _encode_token(token: ir.Logprob, report: Report, where: str) -> dict[str, An
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     try:
         return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:
@@ -89,7 +89,9 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def tier_of(usage: dict[str, Any]) -> str | None:
-    """The IR's name of the service tier of a response, which Mistral states in the usage; None without it."""
+    """The service tier that Mistral states in the `usage` of a response, by the IR's name for it; None = not
+    stated.
+    """
     word = usage.get("service_tier")
     return ANSWER_TIERS.get(word, word) if type(word) is str else None
 
@@ -114,7 +116,7 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Add the log probabilities to the first text in `blocks`; False if they could not be added."""
+    """Add the log probabilities to the first text in `blocks`. Returns whether this was possible."""
     if type(logprobs) is not dict:
         return False
     tokens = logprobs.get("content")
@@ -124,7 +126,9 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect, with its error, if any; reports what is lost."""
+    """The response body for a client of this dialect. It has the response's error, if any. What is lost is
+    reported.
+    """
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
@@ -145,7 +149,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
-    """The response's `usage`, with the service tier in it. tier: the IR's name; None: not stated."""
+    """The response's `usage`, which also has the service tier. tier: the IR's name of the tier; None = not
+    stated.
+    """
     out = encode_usage(usage, report, own=own)
     if tier is None:
         return out
@@ -156,7 +162,10 @@ def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool)
 
 
 def mint(reply: Reply, candidate: int, position: int) -> str:
-    """The id for a tool call without one, the same each time. position: the call's, in its candidate."""
+    """Make the id for a tool call that has none. The same call of the same response always gets the same id.
+
+    candidate: the candidate's index. position: the call's position in this candidate.
+    """
     return call_id(f"{reply.id} {candidate} {position}")
 
 

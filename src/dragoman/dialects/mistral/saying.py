@@ -19,10 +19,10 @@ from dragoman.errors import WireError
 
 
 def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = False) -> list[ir.Block]:
-    """The blocks of an assistant message: content, then calls.
+    """The blocks of an assistant message: first the content, then the calls.
 
-    where: the message's path, for errors. history: the message is part of a request, where
-    empty content differs from absent content.
+    where: the message's path, for errors. history: True = the message is part of a request; then an empty
+    content and no content are not the same.
     """
     blocks: list[ir.Block] = []
     content = message.get("content")
@@ -41,7 +41,9 @@ def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = Fal
 
 
 def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
-    """The blocks without empty texts, and adjacent texts joined, except after citations or with leftovers."""
+    """The blocks without empty texts, and with adjacent texts joined. A text is not joined if it has
+    leftovers or follows a text that has leftovers or citations.
+    """
     out: list[ir.Block] = []
     for block in blocks:
         last = out[-1] if out else None
@@ -58,8 +60,8 @@ def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
 class Saying(Collected):
     """Collects blocks and writes one assistant message of Mistral's chat.
 
-    parts: the content is always a list. mint: gives a call's id (None: none is written) from its own id, or
-    None, and its position.
+    parts: True = the content is always a list. mint: gives the id to write for a call; it gets the call's own
+    id (None = the call has none) and the call's position. If it returns None, no id is written.
     """
 
     __slots__ = ("calls", "chunks", "mint", "parts")
@@ -158,7 +160,9 @@ class Saying(Collected):
 
 
 def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunks for an assistant's medium: an image, else, reported as a loss, its transcript, if any."""
+    """The chunks for a medium of the assistant. An image is written as it is. Any other medium is reported as
+    lost, and only its transcript, if it has one, is written as text.
+    """
     if block.kind == "image" and (block.data is not None or block.url is not None):
         return encode_part(block, draft, where)
     lose_unsaid(block, draft, where)
@@ -166,7 +170,9 @@ def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any
 
 
 def bare(chunks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-    """The content for these chunks: a string if they are at most one text, else the chunks."""
+    """The content of a message with these chunks: a string if there is no chunk or only one plain text;
+    otherwise the list.
+    """
     if not chunks:
         return ""
     return chunks[0]["text"] if len(chunks) == 1 and _plain(chunks[0]) else chunks

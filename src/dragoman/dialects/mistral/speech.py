@@ -1,8 +1,8 @@
 """Speech by Mistral as a provider: POST /audio/speech, OpenAI's path with other members.
 
 Specification: https://docs.mistral.ai/api/#tag/audio.speech, read in the form of the client mistralai 3.7.0.
-The audio comes inside JSON. Mistral's "pcm" has 32-bit floats, OpenAI's 16-bit integers: for these the
-gateway asks for a WAV file and sends its samples.
+The audio comes inside JSON. In the format "pcm", Mistral's samples are 32-bit floats, but OpenAI's are 16-bit
+integers. So when a client wants "pcm", the gateway asks Mistral for a WAV file and sends the samples in it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """Decode the audio. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode the audio. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     body = heard.object_of(answered.data)
     written = body.get("audio_data") if isinstance(body, dict) else None
     if not isinstance(written, str) or not written:

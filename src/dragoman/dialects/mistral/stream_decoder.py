@@ -1,8 +1,9 @@
 """Decodes a stream of Mistral's chunks into IR events.
 
-Content is a string or a list of chunks; thinking comes in small chunks, calls mostly come whole, the usage
-comes with the finish reason. A chunk of content with leftovers is a block of its own, and so is any but text,
-thinking and a reference after text. `p` is padding; a delta's `index` repeats the choice's.
+The content of a delta is a string or a list of content chunks. Thinking comes in small pieces, calls mostly
+come whole, and the usage comes together with the finish reason. Adjacent texts make one block, and so does
+adjacent thinking. Any other content chunk is a block of its own, and so is one with leftovers; a reference
+after a text is a citation of this text. `p` is padding; a delta's `index` repeats that of its choice.
 """
 
 from __future__ import annotations
@@ -134,7 +135,9 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
                 events.append(ir.SealDelta(candidate.prose, block.sealed, candidate.index))
 
     def _prose(self, candidate: _Candidate, *, thinks: bool, events: list[ir.Event]) -> None:
-        """Open a block of thinking (`thinks`) or text, unless such a one, without citations, is open."""
+        """Append to `events` the opening of a block of thinking (`thinks`) or of text, after the end of the
+        open block. Nothing happens if a block of the wanted kind is open and has no citations yet.
+        """
         if candidate.prose >= 0 and candidate.thinks is thinks and not candidate.cited:
             return
         self._close(candidate, events)

@@ -1,7 +1,7 @@
 """Encodes IR events as a stream of chunks for Mistral's clients.
 
-A call is sent when it is complete, as Mistral does, and so are images and what has leftovers. The last
-candidate's finish reason waits for the usage, because both stand in one chunk.
+A tool call is sent only when it is complete, as Mistral itself does. Images and blocks with leftovers are
+sent in the same way. The last candidate's finish reason waits for the usage, because both stand in one chunk.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _THINK_TAIL: Final = b"}]}]}"
 
 
 class _Out(Out):
-    """One block while it is sent; a block whose `head` is empty is sent whole at its end."""
+    """One block of the response while it is sent. If its `head` is empty, the block is sent
+    whole at its end.
+    """
 
     __slots__ = ("cites", "parts", "pieces", "words")
 
@@ -126,7 +128,9 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
         return b""
 
     def _seal(self, event: ir.SealDelta) -> bytes:
-        """The chunk with a seal of Mistral's own thinking, unless it waits; other seals are not written."""
+        """The chunk with the seal (signature) of Mistral's own thinking; b"" if the block is sent whole
+        later, with its seal. A seal of another origin is not written, and the report gets it.
+        """
         choice = self._choices[event.candidate]
         out = choice.outs[event.index]
         if self._own and isinstance(out.block, ir.Thinking) and event.sealed.origin == NAME:
@@ -234,7 +238,9 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
 
 
 def _joined(out: _Out, block: ir.Media) -> ir.Media:
-    """The medium of a block, with the data and the transcript that came in deltas (collected in `out`)."""
+    """The medium `block`, with the data and the transcript that came in deltas and were
+    collected in `out`.
+    """
     data = "".join([block.data or "", *out.pieces]) if out.pieces else block.data
     words = "".join([block.transcript or "", *out.words]) if out.words else block.transcript
     return replace(block, data=data, transcript=words)

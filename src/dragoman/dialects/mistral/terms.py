@@ -54,9 +54,10 @@ _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 
 def call_id(stated: str) -> str:
-    """A call id of nine letters and digits, derived from the stated id; one of this form is not changed.
+    """A call id of nine letters and digits, made from the stated id. An id that already has this form is not
+    changed.
 
-    The same id always gives the same result, so a call and its result match in every turn. The API refuses
+    The same id always gives the same result, so a call and its result match in every request. The API refuses
     other ids with 400 (code 3280): https://docs.mistral.ai/api
     """
     if _CALL_ID.fullmatch(stated) is not None:

@@ -36,7 +36,9 @@ def _tool(tool: dict[str, Any]) -> ir.Tool:
 
 
 def decode_choice(choice: Any) -> ir.ToolChoice:
-    """The decoded `tool_choice`: a word, or the function that must be called; any other is "native"."""
+    """The decoded `tool_choice`: a known word, or the one function that must be called. Any other value is
+    kept unchanged, with the mode "native".
+    """
     if isinstance(choice, str):
         if (mode := CHOICES.get(choice)) is None:
             return ir.ToolChoice("native", native=choice)
@@ -79,7 +81,9 @@ def _lose_choice(request: ir.Request, draft: Draft) -> None:
 
 
 def _subset(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """The names of the tools to offer, if the choice allows only some (a reported change); None: all."""
+    """The names of the tools to offer, if the tool choice allows only some of the tools; this is reported as
+    a change. None = all tools are offered.
+    """
     if choice is None or choice.mode not in {"auto", "any"} or not choice.names:
         return None
     draft.report.change("tool_choice", "tools", "only the allowed tools are sent")

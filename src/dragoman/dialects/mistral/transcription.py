@@ -51,7 +51,9 @@ class _Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in Mistral's form. Raises WireError for a translation, or times of segments and words."""
+    """The request in Mistral's form. Raises WireError for a translation, and for a request that wants the
+    times of both segments and words.
+    """
     report = target.report
     if request.translate:
         raise WireError(
@@ -81,7 +83,9 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def _times(request: ir.TranscriptionRequest) -> str | None:
-    """The timestamps to request: "segment" or "word"; None if the client's format has none."""
+    """The kind of timestamps to ask Mistral for: "segment" or "word". None = the client's response format has
+    none.
+    """
     if request.output not in TIMED:
         return None
     alone = request.output == "verbose_json" and set(request.timestamps) == {"word"}
@@ -89,7 +93,7 @@ def _times(request: ir.TranscriptionRequest) -> str | None:
 
 
 def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     try:
         answer = msgspec.convert(heard.object_of(answered.data), _Answer)
     except msgspec.ValidationError as error:
@@ -110,7 +114,7 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def _timed(told: Sequence[_Segment]) -> tuple[ir.Segment, ...] | None:
-    """The segments as ir.Segment; None if one lacks its times."""
+    """The segments as ir.Segment. None = at least one segment has no times."""
     found = tuple(
         ir.Segment(one.text, one.start, one.end, one.speaker_id)
         for one in told
@@ -120,7 +124,9 @@ def _timed(told: Sequence[_Segment]) -> tuple[ir.Segment, ...] | None:
 
 
 def _usage(told: _Usage) -> ir.Usage:
-    """The decoded counts. If, by the total, the prompt count lacks the audio tokens, they are added."""
+    """The decoded token counts. Sometimes the prompt count does not include the audio tokens (the total shows
+    this); then they are added.
+    """
     details = told.prompt_tokens_details or _Details()
     written, heard_, said = told.prompt_tokens or 0, details.audio_tokens or 0, told.completion_tokens or 0
     apart = told.total_tokens == written + heard_ + said

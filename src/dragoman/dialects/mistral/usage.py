@@ -1,8 +1,8 @@
 """Token counts (`usage`), decoded and encoded.
 
-Usage.form, words joined by "+": "num" if `num_cached_tokens` states the cached count, "details" if
-`prompt_tokens_details` states it too, "audio_outside" if the prompt's count leaves out audio tokens. Members
-that cannot be written from the counts are leftovers.
+Usage.form has words joined by "+", or is None: "num" = the number of cached tokens stands in
+`num_cached_tokens`; "details" = it stands in `prompt_tokens_details`, too; "audio_outside" = the prompt count
+does not include the audio tokens. Members that an encoder cannot derive from the counts are leftovers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _INCLUDED: Final = ("cache_write", "cache_write_5m", "cache_write_1h", "tool_inp
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
-    """Decode counts so that none includes another; the total shows if the prompt count has audio tokens."""
+    """Decode token counts so that no count includes another. Whether the prompt count includes audio tokens
+    is seen from the total.
+    """
     whole, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
@@ -55,7 +57,9 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The value of `usage`; reports the counts that it cannot hold. own: the counts came in this dialect."""
+    """Encode token counts as the member `usage`. Counts for which Mistral has no member are reported. own:
+    True = the counts came in this dialect.
+    """
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:
         total_up(out, usage, report)

@@ -3,11 +3,13 @@
 Specification: https://docs.ollama.com/api/chat, read at ollama/ollama fb307609 (api/types.go,
 server/routes.go). A stream is one JSON value per line; a request without `stream` gets a stream.
 
-Canonical form: a body that is decoded and encoded again differs only in this. Null members, and most known
-ones that are empty, are left out; `stream`, `content`, and in answers model, date and `done`, are always
-written; roles are in lower case; a tool's type is "function", a call has none; a call without an id gets that
-of its result; only answers have calls' `index`; 3.0 becomes 3 in options of integers; all lines of a stream
-have the same date, and may split the text elsewhere.
+Canonical form: a body that is decoded and encoded again differs from the original only in these points:
+- left out: null members, most known members that are empty, the type of a call, in requests a call's `index`;
+- always written: `stream`, `content`, in answers the model, the date and `done`, and the type "function" of a
+  tool;
+- roles are in lower case; 3.0 becomes 3 in options that are integers; a call without an id gets the id that
+  its result states;
+- all lines of a stream have the same date, and the text may be cut at other places.
 
 What replaces what the protocol lacks; other things are refused, or reported as changed or lost:
 - a choice of no tool, or of some: only these are offered; free-text tools: emulated before encoding;

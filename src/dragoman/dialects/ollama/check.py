@@ -1,7 +1,8 @@
 """Checks Ollama chat requests: types, ranges, required members. Some error texts are the server's own.
 
-Runs on every request, also on relayed requests. Unknown members pass. At the top level "" counts as absent
-(except as `messages`), because Ollama's command line sends it. Roles may have any case.
+Runs on every request, also on relayed requests. Unknown members are accepted. A top-level member (except
+`messages`) whose value is "" counts as absent, because Ollama's command line sends such members. Roles may
+have any case.
 """
 
 from __future__ import annotations

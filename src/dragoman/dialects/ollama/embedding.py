@@ -1,8 +1,8 @@
 """Ollama's embeddings, decoded and encoded: POST /api/embed, and the older POST /api/embeddings.
 
-Specification: https://docs.ollama.com/api/embed. The first accepts one or several texts and normalises the
-vectors to length 1; the second accepts one prompt and returns the model's vector. Requests of other protocols
-use the first.
+Specification: https://docs.ollama.com/api/embed. /api/embed accepts one or several texts and normalises the
+vectors to length 1. /api/embeddings accepts one prompt and returns the model's vector unchanged. Requests of
+other protocols are sent to /api/embed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ _read_count: Final = msgspec.json.Decoder(_Count).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError, with a path and a code, for the first mistake. "" counts as absent, not as input."""
+    """Raise WireError, with a path and a code, for the first mistake of a request. The input must be there,
+    but may be ""; any other member whose value is "" counts as absent.
+    """
     body = request.body
     member, rule = ("prompt", a_string) if request.path == OLD_PATH else ("input", _input)
     if body.get(member) is None:
@@ -111,7 +113,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
 
 
 def model_of(wire: WireRequest) -> str | None:
-    """The model that a request names; None if missing or ""."""
+    """The model that a request names. None = the name is missing or ""."""
     return wire.body.get("model") or None
 
 
@@ -146,8 +148,8 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body or a
-    number of vectors other than that of the inputs.
+    """Decode a response. Raises RequestFailed for an error with status 200. Raises WireError for an invalid
+    body, and if there are not as many vectors as inputs.
     """
     answer = _answer(answered.data)
     vectors = [answer.embedding] if answer.embedding is not None else answer.embeddings or []
@@ -177,7 +179,9 @@ def _usage(count: int | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The body in the form of the path that the client called; that of `PATH` has vectors of length 1."""
+    """The response body in the form of the path that the client called. For `PATH` (/api/embed) each vector
+    is normalised to length 1; for the older path the body has one vector, unchanged.
+    """
     lose_length(response, reply)
     if reply.request.form == _OLD:
         return Payload(encode({"embedding": to_floats(response.vectors[0])}))
@@ -207,8 +211,10 @@ class OllamaEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The upstream's response, in which `model` (unless None) replaces the model's name, and its usage
-        (None if unreadable or missing). Raises as `decode_response` for a body without vectors.
+        """The upstream's response and its usage; a usage of None is missing or unreadable.
+
+        model: the name that replaces the upstream's name of the model; None = the name stays. Raises as
+        `decode_response` does for a body without vectors.
         """
         head: dict[str, Any] = decode_head(answer.data)
         if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):

@@ -1,8 +1,8 @@
 """Ollama's older endpoint, POST /api/generate (one prompt, one answer), over the codecs of /api/chat.
 
 The prompt becomes a message of the user after the `system` message; an answer's text stands at the top of the
-body. `context`, the tokens of an earlier answer, is never in an answer, and is lost from a request: only the
-server that made it can read it. Requests that are no conversation are refused.
+body. `context` (the tokens of an earlier answer) can be read only by the server that made it: it is lost from
+a request, and never in an answer. Requests that are no conversation are refused.
 
 Specification: https://docs.ollama.com/api/generate
 """
@@ -39,10 +39,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of the same request to /api/chat, without `context`.
+    """Convert a request to /api/generate into the body of the same request to /api/chat, without `context`.
 
-    Raises WireError for members of a wrong type among those that /api/chat lacks, and for what a conversation
-    cannot have: a prompt without a template (`raw`), a text after the insertion point (`suffix`), a template.
+    Raises WireError for a member of a wrong type, if /api/chat does not have this member. Also raises
+    WireError for what a conversation cannot have: a prompt without a template (`raw`), a text after the
+    insertion point (`suffix`), a template.
     """
     for member in _TEXTS:
         _demand(body, member, str, "a string")
@@ -79,7 +80,9 @@ def _refuse(reason: str, member: str) -> NoReturn:
 
 
 def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """A response or line of /api/chat with its message's text and thinking at the top; an error unchanged."""
+    """The body of /api/generate for a response, or for one line of a stream, of /api/chat: the message's text
+    and thinking move to the top of the body. An error stays unchanged.
+    """
     message = answer.get("message")
     if type(message) is not dict:
         return dict(answer)
@@ -95,14 +98,16 @@ def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def generated_lines(lines: bytes) -> bytes:
-    """Whole lines of a stream of /api/chat as lines of /api/generate."""
+    """Convert whole lines of a stream of /api/chat to lines of /api/generate."""
     if _MESSAGE not in lines:
         return lines
     return b"".join([_encode(generated(_decode(line))) + b"\n" for line in lines.splitlines() if line])
 
 
 def place(body: Mapping[str, Any], where: str) -> str:
-    """A JSON path (`where`) in the body of /api/chat, as the path in the client's `body`."""
+    """Convert a JSON path in the body of /api/chat (`where`) to the path in the client's `body` of
+    /api/generate.
+    """
     found = _IN_MESSAGE.match(where)
     if found is None:
         return where

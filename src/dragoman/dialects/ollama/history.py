@@ -32,7 +32,7 @@ _TOOL: Final = _PLAIN | {"tool_name", "tool_call_id"}
 
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
-    """One ir.Message for each wire message. A call without an id gets the one that its result states."""
+    """One ir.Message for each wire message. A call without an id gets the id that its result states."""
     return linked([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
 
 
@@ -60,7 +60,9 @@ def _message(message: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The request's messages in this dialect; another dialect's history is repaired first."""
+    """The request's messages in this dialect. A history that comes from another dialect is
+    repaired before.
+    """
     if not draft.own and (texts := only_texts(request)) is not None:
         return [{"role": role, "content": text} for role, text in texts]
     writer = _History(draft)
@@ -123,7 +125,7 @@ class _History:
                 self.out[-1][member] = value
 
     def write(self, turn: Turn) -> None:
-        """Encode one message of another dialect's repaired history; tell the report how it was repaired."""
+        """Encode one message of another dialect's history, after its repair. The report gets the repairs."""
         report, at, piece = self.draft.report, len(self.out), turn.pieces[0]
         if piece.message is None:
             turn.tell(report, at)
@@ -176,8 +178,10 @@ class _History:
         return result_text(texts, block, draft, where)
 
     def say(self, role: str, blocks: Sequence[tuple[ir.Block, str]]) -> None:
-        """Append a message with the blocks' text and media; other blocks are lost. blocks: each with its path
-        in the IR. Raises WireError for a video, and for an image or audio without data.
+        """Append a message with the text and the media of these blocks. Other blocks are reported as lost.
+
+        blocks: pairs of a block and its path in the IR. Raises WireError for a video, and for an image or
+        audio without data.
         """
         draft = self.draft
         texts: list[str] = []
@@ -221,7 +225,9 @@ def _data(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def _document(block: ir.Media, draft: Draft, where: str) -> str:
-    """A document as text. Raises WireError for a medium without text: its loss would change the question."""
+    """A document as text. Raises WireError for a document without text: without it, the question would be
+    another one.
+    """
     if block.text is None and block.blocks is None:
         raise WireError(f"the Ollama API does not accept {block.kind}", where, "unsupported_modality")
     text = document_text(block, draft, where)
@@ -230,7 +236,9 @@ def _document(block: ir.Media, draft: Draft, where: str) -> str:
 
 
 def reads(_: ir.Media) -> bool:
-    """Whether the provider can read a medium by its URL: never, Ollama downloads nothing."""
+    """Whether the provider can read this medium by its URL. It never can, because Ollama
+    downloads nothing.
+    """
     return False
 
 

@@ -24,7 +24,7 @@ _SCHEMA: Final = "output.schema"
 def locate(where: str) -> str:
     """The JSON path for an IR path: `$.options.seed` for `sampling.seed`.
 
-    A block gives the path of its message, because the member that held it is unknown here.
+    For a block it is the path of the block's message, because the member that held the block is unknown here.
     """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member

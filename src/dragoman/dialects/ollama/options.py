@@ -1,7 +1,7 @@
 """The object `options` of a request, checked, decoded and encoded: sampling, output limit, engine settings.
 
-Types and their error texts are the server's. The server ignores unknown options, with a warning in its log.
-It checks no range: the ranges here are for other protocols.
+The checks of types, and their error texts, are the server's. The server ignores unknown options, with a
+warning in its log. It checks no ranges: those that are checked here exist for other protocols.
 
 Specification: https://docs.ollama.com/modelfile#valid-parameters-and-values, api/types.go
 """
@@ -68,7 +68,9 @@ _WHOLE: Final = frozenset({"top_k", "seed"})
 
 
 def check_options(options: Any, path: str) -> None:
-    """Raise WireError for an option of a wrong type or outside its range. path: of `options`."""
+    """Raise WireError for an option of a wrong type or outside its range. path: the JSON path
+    of `options`.
+    """
     if type(options) is not dict:
         raise WireError(f"'{path}' must be an object", path, "invalid_type")
     for option, value in options.items():
@@ -92,7 +94,9 @@ _NUMBERS: Final = frozenset({int, float})
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """For the check: the request without numbers for options with a range, if `widens` has "options"."""
+    """A copy of the request for `check`, without the numbers in options that have a range, so that no range
+    is checked. Without "options" in `widens` it is the request itself.
+    """
     options = wire.body.get("options")
     if "options" not in widens or type(options) is not dict:
         return wire
@@ -117,7 +121,9 @@ def _within(option: str, value: float, path: str) -> None:
 
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
-    """Put the options that the IR can hold (no negative seed) into `fields`; returns others as leftovers."""
+    """Put the options for which the IR has a field into `fields`. Returns the others as leftovers, and with
+    them a `seed` or `top_k` below 0. None = nothing is left over.
+    """
     stated: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for option, value in options.items():
@@ -144,9 +150,10 @@ def _as_integer(value: Any) -> Any:
 
 
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
-    """The value of `options`; may be empty. bound: the model's maximum of output tokens; None: unknown.
+    """The object `options`; it may be empty. Raises WireError if the request asks for several candidates.
 
-    A higher limit of another dialect's client is lowered to it. Raises WireError for several candidates.
+    bound: the most output tokens that the model allows; None = unknown. If a client of another dialect asks
+    for more output tokens than `bound`, the request is limited to `bound`, and the report gets this.
     """
     sampling = request.sampling
     if sampling.n is not None and sampling.n > 1:

@@ -28,7 +28,9 @@ _PIECE: Final = 256 * 1024
 
 
 def markdown(block: ir.Media, *, own: bool) -> str | None:
-    """An image as Markdown; None without data and URL. own: it came in this dialect and keeps its `form`."""
+    """An image as Markdown; None = the image has neither data nor a URL. own: True = the image came in this
+    dialect and keeps the Markdown that it had (`Media.form`).
+    """
     if block.data is None and block.url is None:
         return None
     address = block.url if block.data is None else f"data:{block.mime or 'image/png'};base64,{block.data}"
@@ -37,13 +39,15 @@ def markdown(block: ir.Media, *, own: bool) -> str | None:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Cut a text into pieces that are short enough for a line of a stream."""
+    """Cut a text into pieces, each short enough for one line of a stream."""
     for start in range(0, len(text), _PIECE):
         yield text[start : start + _PIECE]
 
 
 def read(text: str) -> list[ir.Block]:
-    """An assistant's text as blocks in order: images that are Markdown with data URLs, texts between."""
+    """Split an assistant's text into blocks, in order. Images that are Markdown with data URLs become images;
+    the rest are texts.
+    """
     if _LINK not in text:
         return [ir.Text(text)]
     blocks: list[ir.Block] = []

@@ -35,8 +35,8 @@ class OllamaRelay(BodyRelay):
     """Relays Ollama chat requests and responses."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the client's model name, and its usage (None if unstated). Raises RequestFailed for
-        an error in it, WireError for a body that is no JSON or has no `message`.
+        """(the body with the client's name for the model, its usage). A usage of None is not stated. Raises
+        RequestFailed for an error in the body, WireError for a body that is no JSON or has no `message`.
         """
         try:
             answer = _decode(body)
@@ -52,7 +52,7 @@ class OllamaRelay(BodyRelay):
         return body, usage
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """The body with these token counts, which replace its own."""
+        """The response body with these token counts in place of its own."""
         return encode_head({**decode_head(body), **self._counts(usage)})
 
     def stream(self, reply: Reply) -> OllamaStreamRelay:
@@ -68,7 +68,9 @@ def _counts(usage: ir.Usage) -> dict[str, Any]:
 
 
 class OllamaStreamRelay:
-    """Relays one stream's lines with the client's model name; adds missing usage if `estimate` is set."""
+    """Relays the lines of one stream, with the client's name for the model. If the stream states no usage and
+    `estimate` is set, the estimated usage is added.
+    """
 
     __slots__ = ("_before", "_head", "_model", "content", "done", "estimate", "usage")
 
@@ -82,7 +84,9 @@ class OllamaStreamRelay:
         self._head = b""  # the same bytes with the client's name of the model
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes to send for a line. Raises RequestFailed for an error, WireError for an invalid line."""
+        """The bytes to send for one line of the stream. Raises RequestFailed for an error, WireError for an
+        invalid line.
+        """
         if not (self.content and frame.endswith(_NOT_DONE) and _ERROR not in frame):
             self._see(frame)
             if self.done and self.usage is None and self.estimate is not None:
@@ -95,7 +99,9 @@ class OllamaStreamRelay:
         return line(self._rename(frame))
 
     def _see(self, frame: bytes) -> None:
-        """Set `content`, `usage`, `done`. Raises RequestFailed for an error, WireError for a broken line."""
+        """Decode a line, and set `content`, `usage` and `done` by it. Raises RequestFailed for a line with an
+        error, WireError for a line that cannot be parsed.
+        """
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
         try:
@@ -127,7 +133,9 @@ class OllamaStreamRelay:
         return encode_head({**head, "model": self._model})
 
     def close(self) -> bytes:
-        """No bytes: the upstream's last line was sent. Raises RequestFailed if no line with `done` came."""
+        """Always b"", because the last line has already been sent. Raises RequestFailed if no line with
+        `done` came.
+        """
         if not self.done:
             raise RequestFailed(STREAM_BROKEN)
         return b""

@@ -39,7 +39,9 @@ _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a checked request. Raises WireError for an unknown message format. Most "" count as absent."""
+    """Decode a checked request. Most members whose value is "" count as absent. Raises WireError for an
+    unknown message format.
+    """
     body = wire.body
     get = body.get
     fields: dict[str, Any] = {}
@@ -64,7 +66,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request with only the fields that the form of the response depends on."""
+    """An IR request with only those fields that decide the form of the response."""
     stream = _streams(wire.body)
     usage, forms = True if stream else None, _forms(wire.body)
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=usage, forms=forms)
@@ -79,7 +81,7 @@ def _streams(body: Mapping[str, Any]) -> bool:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """The request for an upstream of this dialect; reports what was changed or lost.
+    """The request for an upstream of this dialect. What had to be changed, and what is lost, is reported.
 
     Raises WireError, with a path in the IR, for what cannot be replaced: a medium without data or of a kind
     that no model reads, a free-text tool or call, a response other than text, several candidates.
@@ -123,7 +125,9 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
-    """A copy of the schema, to which the output's name (as title) and description are added if missing."""
+    """A copy of the schema. If it has no title or description, it gets the output's name as its title and the
+    output's description.
+    """
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)
     if schema != output.schema:

@@ -44,7 +44,7 @@ _INCLUDED: Final = (
 
 
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     if "error" in body and "message" not in body:
         raise RequestFailed(fault_of(body))
     try:
@@ -80,7 +80,10 @@ def _decode(body: dict[str, Any]) -> ir.Response:
 
 
 def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
-    """The stop of a response or line; None before the end. called: with tool calls, `stop` means "tool"."""
+    """Why the response, or the stream at this line, stopped; None = it has not ended yet.
+
+    called: True = the response has tool calls; then the finish reason "stop" has the meaning "tool".
+    """
     if not body.get("done"):
         return None
     word = body.get("done_reason") or ""  # older servers do not state it
@@ -89,7 +92,9 @@ def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
 
 
 def decode_usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """The token counts of a response or line; None without any. A cached prompt's count may be missing."""
+    """The token counts of a response or a line; None = it states none. The server may omit the prompt's count
+    if it has cached the prompt.
+    """
     asked, answered = _count(body, "prompt_eval_count"), _count(body, "eval_count")
     return None if asked is None and answered is None else ir.Usage(asked, output=answered)
 
@@ -138,7 +143,9 @@ def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
 
 
 def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
-    """Make the `mint` of a `Saying`: it keeps a call's id; another dialect's call without one gets one."""
+    """Make the function `mint` of a `Saying`. The function keeps the id of a call. A call without an id gets
+    a new one, unless the response came in this dialect.
+    """
 
     def mint(stated: str | None, position: int) -> str | None:
         if stated is not None or draft.own:
@@ -151,9 +158,11 @@ def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | Non
 def ending(
     stop: ir.Stop | None, usage: ir.Usage | None, draft: Draft, reply: Reply, where: str, *, called: bool
 ) -> dict[str, Any]:
-    """The last members: `done`, finish reason and token counts; for another dialect also the duration.
+    """The members at the end of a response: `done`, the finish reason and the token counts. If the response
+    came in another dialect, also the duration.
 
-    where: the candidate's IR path. called: the response has tool calls, which no finish reason shows.
+    stop, usage: None = not stated. where: the candidate's IR path. called: whether the response has tool
+    calls; Ollama has no finish reason for them.
     """
     out: dict[str, Any] = {"done": stop is not None or not draft.own}
     if stop is None:
@@ -179,7 +188,9 @@ def ending(
 
 
 def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
-    """The members for the token counts, empty without usage; reports the counts that this dialect lacks."""
+    """The members for the token counts; {} without a usage. Counts for which this dialect has no member are
+    reported.
+    """
     if usage is None:
         return {}
     out: dict[str, Any] = {}

@@ -35,7 +35,9 @@ SENT: Final = frozenset({"image", "audio"})
 
 
 def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
-    """The blocks of an assistant message: thinking, text, pictures, calls. "" counts as absent."""
+    """The blocks of an assistant message, in this order: thinking, text, pictures, calls. Members that are ""
+    give no block.
+    """
     blocks: list[ir.Block] = []
     if thinking := message.get("thinking"):
         blocks.append(ir.Thinking(thinking))
@@ -48,7 +50,9 @@ def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
 
 
 def decode_images(message: Mapping[str, Any]) -> list[ir.Block]:
-    """The media in `images`: audio, as their bytes show, else images. Raises WireError if one is no text."""
+    """The media in `images`: audio if the first bytes show this, otherwise images. Raises WireError if an
+    entry is not a string.
+    """
     images = message.get("images") or ()
     for data in images:
         if type(data) is not str:
@@ -67,7 +71,9 @@ def _medium(data: str) -> ir.Media:
 
 
 def decode_call(call: Any, position: int) -> ir.ToolCall:
-    """Decode an entry of `tool_calls`. position: in the list; an equal `index` is dropped."""
+    """Decode an entry of `tool_calls`. position: its position in the list. The entry's `index` is dropped if
+    it is equal to the position.
+    """
     call, odd = _TYPED.sort(an_object(call, "message.tool_calls[]"))
     where = "message.tool_calls[].function"
     function = an_object(call.get("function"), where)
@@ -84,8 +90,9 @@ def decode_call(call: Any, position: int) -> ir.ToolCall:
 class Saying(Collected):
     """Collects blocks and writes one assistant message of Ollama's chat.
 
-    mint: gives a call's id (None: none is written) from its own id or None, and its position. first: the
-    number of the response's calls that were written in earlier messages.
+    mint: gives the id to write for a call; it gets the call's own id (None = the call has none) and the
+    call's position. If it returns None, no id is written. first: how many calls of the response were written
+    in earlier messages.
     """
 
     __slots__ = ("calls", "first", "images", "mint", "text", "thinking")
@@ -139,7 +146,9 @@ class Saying(Collected):
             self._shown(block, where)
 
     def _shown(self, block: ir.Media, where: str) -> None:
-        """Add a response's image as Markdown; of any other medium only a transcript, if any: it is lost."""
+        """Add a medium of the assistant to the text. An image of a response is written as Markdown. Any other
+        medium is reported as lost, and only its transcript, if it has one, is added.
+        """
         shed(block, self.draft, where)
         shows = self.draft.answer and block.kind == "image"
         if shows and (told := markdown(block, own=self.draft.own)) is not None:
@@ -167,7 +176,9 @@ class Saying(Collected):
 
 
 def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> str:
-    """The text of a block; reports the rest (seal, cache mark, citations, leftovers) as lost."""
+    """The text of a block. The block's seal, cache mark, citations and leftovers cannot be written and are
+    reported.
+    """
     if isinstance(block, ir.Json):
         text = text_of(block.value)
     else:
@@ -185,7 +196,10 @@ def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> st
 
 
 def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
-    """The text, else the summary, of a thinking block; reports a missing text and the rest as lost."""
+    """The text of a thinking block; if it has none, its summary. The report gets what is not written: the
+    block's seal, cache mark and leftovers. A block of another dialect without text and summary is reported as
+    lost.
+    """
     shed(block, draft, where)
     text = block.text or "\n\n".join(block.summary)
     if not text and not draft.own:
@@ -199,7 +213,9 @@ def lose_source(draft: Draft, where: str) -> None:
 
 
 def shed(block: Any, draft: Draft, where: str) -> None:
-    """Report a block's seal, cache mark and leftovers as not written. where: the block's path in the IR."""
+    """Report a block's seal, cache mark and leftovers, which this dialect cannot write. where: the block's IR
+    path.
+    """
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)
     lose_mark(getattr(block, "cache", None), draft, where)
@@ -215,10 +231,10 @@ def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
 def encode_call(
     block: ir.ToolCall, stated: str | None, position: int, draft: Draft, where: str
 ) -> dict[str, Any]:
-    """The call as an entry of `tool_calls`. stated: its id; None: written without one.
+    """The call as an entry of `tool_calls`. stated: the id to write; None = the entry has no id.
 
-    In a response, the text of a free-text call becomes an argument. In a history such a call, which `emulate`
-    has normally replaced, raises WireError.
+    In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
+    request's history such a call raises WireError; normally `emulate` has replaced it before.
     """
     out: dict[str, Any] = {} if stated is None else {"id": stated}
     out["function"] = {"index": position} if draft.answer else {}

@@ -45,7 +45,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Words(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A line with only a text delta, as most lines are."""
+    """A line of a stream that holds only a text delta. Most lines do."""
 
     message: _Said
     done: bool
@@ -71,7 +71,9 @@ class OllamaDecoder:
         self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of one line; an error gives ir.Error. Raises WireError for an invalid line."""
+        """The events for one line; a line with an error gives an ir.Error. Raises WireError for an invalid
+        line.
+        """
         if self._over:
             return []
         if type(frame) is ErrorFrame:
@@ -124,7 +126,9 @@ class OllamaDecoder:
         return events
 
     def _news(self, line: _Wire) -> ir.Extra:
-        """A line's leftovers that are new or have changed; None: none. Raises WireError: too many."""
+        """The leftovers of a line that are new or have changed since the lines before; None = there are none.
+        Raises WireError if the stream has more than `MOST_LEFTOVERS` of them.
+        """
         told = (leftovers(line, _LINE) or {}).get(NAME, {})
         news = {key: value for key, value in told.items() if self._seen.get(key) != value}
         self._kept.update(self._seen, news)
@@ -159,7 +163,9 @@ class OllamaDecoder:
             refuse_more(len((self._extra or {})[NAME]) - 1, MOST_LEFTOVERS, "unknown members of messages")
 
     def _prose(self, kind: type[ir.Text | ir.Thinking], events: list[ir.Event]) -> None:
-        """Open a block of this kind, text or thinking, unless one is open; an open one of the other ends."""
+        """Append to `events` the opening of a block of this kind (text or thinking), after the end of the
+        open block. Nothing happens if a block of this kind is open already.
+        """
         if self._kind is kind:
             return
         self._close(events)
@@ -182,7 +188,7 @@ _PROSE: Final = frozenset({"role", "content", "thinking"})
 
 
 def _more_words(frame: bytes) -> str:
-    """The text of a line that has nothing but a text delta; "" for any other line."""
+    """The text that a line adds, if the line is nothing but a text delta; "" for any other line."""
     try:
         line = _decode_words(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

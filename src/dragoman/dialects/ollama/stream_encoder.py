@@ -32,10 +32,11 @@ _STARTED: Final = ir.Start(NAME)
 
 
 class _Out:
-    """One block while it is sent: text, refusals and thinking in deltas, any other block whole at its end.
+    """One block of the response while it is sent. Text, refusals and thinking are sent in deltas, any other
+    block is sent whole at its end.
 
-    fold: the content so far of a block that is sent whole. said: whether text was sent. parts: the number of
-    begun summary parts of thinking. cites: the number of citations reported as lost.
+    fold: collects the content of a block that is sent whole. said: whether text of the block was sent. parts:
+    how many summary parts of thinking have begun. cites: how many of its citations were reported as lost.
     """
 
     __slots__ = ("block", "cites", "fold", "head", "parts", "said", "where")
@@ -72,7 +73,9 @@ class OllamaEncoder(EventEncoder):
         self._where = "candidates[0]"
 
     def feed(self, event: ir.Event) -> bytes:
-        """The lines for one event, perhaps none. An event of another candidate than the first is a loss."""
+        """The lines for one event; b"" = none. An event of a candidate other than the first is reported as
+        lost.
+        """
         number = getattr(event, "candidate", 0)
         if number:
             reason = "a response of the Ollama API has only one candidate"
@@ -125,7 +128,9 @@ class OllamaEncoder(EventEncoder):
         return self._whole(out, block)
 
     def _whole(self, out: _Out, block: Any) -> bytes:
-        """The line with the text that stands in the block itself, not in deltas; b"" without text."""
+        """The line with the text that `block` itself holds, because it did not come in deltas; b"" if it
+        holds none.
+        """
         if isinstance(block, ir.Thinking):
             out.parts = max(len(block.summary), out.parts)
             text = block.text or "\n\n".join(block.summary)
@@ -133,7 +138,7 @@ class OllamaEncoder(EventEncoder):
         return self._words(out, block.text, block.logprobs) if block.text or block.logprobs else b""
 
     def _cited(self, out: _Out, block: ir.Block) -> None:
-        """Report those citations of a block as lost that were not reported before."""
+        """Report the citations of a block as lost, except those that were already reported."""
         for index in range(out.cites, len(getattr(block, "citations", ()))):
             lose_source(self._draft, f"{out.where}.citations[{index}]")
             out.cites += 1
@@ -151,7 +156,7 @@ class OllamaEncoder(EventEncoder):
         return self._words(out, event.text)
 
     def _piece(self, event: ir.ArgsDelta | ir.MediaDelta) -> bytes:
-        """Collect a delta of a block that is sent whole."""
+        """Collect a delta of a block that is sent whole at its end. Always returns b""."""
         if (grown := self._outs[event.index].fold) is not None:
             grown.add(msgspec.structs.replace(event, index=0))
         return b""
@@ -183,7 +188,9 @@ class OllamaEncoder(EventEncoder):
         return sent
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
-        """The lines for a block that is sent whole: one message, or the pieces of a medium's text."""
+        """The lines for a block that is sent whole: one line with a message, or several with pieces of a
+        medium's text.
+        """
         saying = Saying(self._draft, minting(self._draft, self._reply), self._calls)
         saying.say(block, out.where)
         self._calls += len(saying.calls)

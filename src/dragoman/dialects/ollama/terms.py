@@ -23,7 +23,9 @@ STOPS_LOST: Final = {**stops.STOPS_LOST, "filter": "a filtered response is repor
 
 
 def dated(created: float | str | None, otherwise: float) -> str:
-    """The date as RFC 3339. created: a date's text or Unix seconds. otherwise: seconds, if it is neither."""
+    """A date in the form of RFC 3339. created: Unix seconds, or the text of a date. otherwise: the Unix
+    seconds to use if `created` is neither.
+    """
     if isinstance(created, str):
         try:
             datetime.fromisoformat(created)

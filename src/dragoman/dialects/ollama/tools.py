@@ -1,4 +1,6 @@
-"""Tools, decoded and encoded. Ollama has no tool choice: a choice changes only which tools are offered."""
+"""Tools, decoded and encoded. Ollama has no tool choice; a client's choice only decides which tools are
+offered.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _offered(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """The names of the tools to offer for this choice, None: all; reports what the choice loses."""
+    """The names of the tools to offer under this tool choice; None = all tools. What the choice means beyond
+    this cannot be written and is reported as lost.
+    """
     report = draft.report
     if choice is None:
         return None

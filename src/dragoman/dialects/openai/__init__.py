@@ -1,1 +1,3 @@
-"""Code that OpenAI's APIs share, and all operations beside chat and counting, also vendors' rerank."""
+"""Code that OpenAI's APIs share. All operations except chat and the counting of tokens are here; so is
+rerank, which only other vendors have.
+"""

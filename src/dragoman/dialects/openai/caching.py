@@ -27,7 +27,9 @@ def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching 
 
 
 def encode_caching(body: dict[str, Any], cache: ir.Caching, draft: Draft, leftovers: Leftovers) -> None:
-    """Write prompt cache settings into a request body; report those that OpenAI's API cannot express."""
+    """Write prompt cache settings into a request body. Settings that OpenAI's API does not have are reported
+    as lost.
+    """
     if cache.key is not None:
         body["prompt_cache_key"] = cache.key
     options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}

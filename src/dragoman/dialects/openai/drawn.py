@@ -54,7 +54,7 @@ class _Picture(msgspec.Struct):
 
 
 def decode_response(answered: Payload, _: ir.ImageRequest) -> ir.ImageResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     body = decode_object(answered.data)
     refuse_failure(body, "data")
     try:
@@ -85,7 +85,9 @@ def _picture(wire: _Picture, index: int) -> ir.Picture:
 
 
 def decode_usage(wire: Any) -> ir.Usage | None:
-    """The counts in `usage` (wire), named as in the image API or as in chat; None if it is no object."""
+    """The token counts in `usage` (`wire`), whose members have the image API's names or chat's. None = `wire`
+    is no object.
+    """
     if not isinstance(wire, dict):
         return None
     chat = "prompt_tokens" in wire
@@ -108,7 +110,9 @@ def decode_usage(wire: Any) -> ir.Usage | None:
 
 
 def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
-    """The response body for the client; reports how it differs from the client's request."""
+    """The response body for the client. The report gets the points in which it differs from what the client
+    asked for.
+    """
     body: dict[str, Any] = {
         "created": response.created or reply.created,
         "data": [_encode_picture(picture, index, reply) for index, picture in enumerate(response.pictures)],
@@ -122,7 +126,9 @@ def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
 
 
 def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
-    """The members of `_DESCRIBED` that the provider stated; values not allowed there are reported as lost."""
+    """The members of `_DESCRIBED` (such as size and quality) that the provider stated. A value that OpenAI's
+    API does not allow there is reported as lost.
+    """
     known: dict[str, Any] = {}
     for member, value in (response.told or {}).items():
         if isinstance(value, str) and value in _DESCRIBED.get(member, ()):
@@ -133,7 +139,10 @@ def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
 
 
 def _encode_picture(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
-    """An image as requested: base64, or a data URL. Without data its URL: a loss if base64 is requested."""
+    """An image in the form that the client asked for: as base64, or as a URL, which is then a data URL.
+
+    If the provider sent only a URL, the image has this URL. That is a loss if the client asked for base64.
+    """
     shown: dict[str, Any] = {}
     if picture.prompt is not None:
         shown["revised_prompt"] = picture.prompt
@@ -161,7 +170,9 @@ def _kind(picture: ir.Picture) -> str:
 
 
 def _lose(response: ir.ImageResponse, reply: Reply) -> None:
-    """Report an image format that differs from the request, and missing images."""
+    """Report a loss if an image has another format than requested, and if there are fewer images than
+    requested.
+    """
     request, pictures = reply.request, response.pictures
     if len(pictures) < (request.count or 1):
         reply.report.lose("n", f"the provider returned {len(pictures)} of {request.count} images")
@@ -173,7 +184,9 @@ def _lose(response: ir.ImageResponse, reply: Reply) -> None:
 
 
 def encode_usage(usage: ir.Usage | None, request: ir.ImageRequest) -> dict[str, Any] | None:
-    """Usage in OpenAI's form; None if it states nothing. Without images in the request, all input is text."""
+    """Usage in OpenAI's form; None = the provider stated no counts. If the request holds no images, all input
+    tokens count as text, unless the provider said otherwise.
+    """
     if usage is None:
         return None
     rest: dict[str, Any] = (usage.extra or {}).get(NAME, {})

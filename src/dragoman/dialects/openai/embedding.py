@@ -77,7 +77,9 @@ def check(request: WireRequest) -> None:
 
 
 def check_input(value: Any, path: str) -> None:
-    """Accept a text, a list of texts, a list of token ids, or a list of such lists. A text may be empty."""
+    """Raise WireError unless the value is a text, a list of texts, a list of token ids, or a list of such
+    lists. A text may be empty.
+    """
     check_texts(value, path, 0)
 
 
@@ -91,7 +93,9 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
-    """The inputs, and "one" if the value was a single input, None if it was a list of inputs."""
+    """(the inputs, form). The form is "one" if the value was a single input, and None if it was a list of
+    inputs.
+    """
     if isinstance(value, str):
         return (value,), "one"
     if isinstance(value[0], int):
@@ -100,8 +104,10 @@ def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
 
 
 def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
-    """The value of `input`: token ids only if the upstream's `model` has those of the requested model, else
-    texts. Raises WireError for texts mixed with token ids, and for ids that cannot be converted to text.
+    """The value of `input`. Inputs that are token ids stay token ids only if the upstream's model (`model`)
+    has the requested model's vocabulary; otherwise they are converted to texts.
+
+    Raises WireError for texts mixed with token ids, and for token ids that cannot be converted.
     """
     own = reads_tokens(model, request.model)
     if own and any(isinstance(item, ir.Tokens) for item in request.inputs):
@@ -149,7 +155,9 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 
 
 def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
-    """Whether a vendor accepts the request unchanged: texts, or token ids of its own model."""
+    """Whether a vendor accepts the request unchanged: its inputs are texts, or token ids of the vendor's
+    `model`.
+    """
     inputs = wire.body["input"]
     is_text = isinstance(inputs, str) or isinstance(inputs[0], str)
     return is_text or reads_tokens(model, model_of(wire))
@@ -183,7 +191,7 @@ _PLACES: Final = {"inputs": "input", "encoding": "encoding_format"}
 
 
 def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     try:
         answer = _read(answered.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -211,7 +219,7 @@ def _usage(usage: _Usage | None) -> ir.Usage | None:
 
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
-    """The response body; reports vectors of another length than requested."""
+    """The response body. If the vectors do not have the requested length, this is reported."""
     lose_length(response, reply)
     write = to_base64 if reply.request.encoding == "base64" else to_floats
     body: dict[str, Any] = {
@@ -239,8 +247,12 @@ class EmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The client's response and its usage; None if its vectors have another encoding than requested.
-        Raises RequestFailed for an error inside a 200, WireError if `data` is no array.
+        """(the response for the client, its usage). A usage of None is missing or unreadable. Returns None in
+        place of both if the vectors do not have the encoding that the client asked for; then the response
+        must be translated.
+
+        model: the model's name for the client; None = unchanged. Raises RequestFailed for an error with
+        status 200, WireError if `data` is no array.
         """
         head = decode_head(answer.data)
         if "data" not in head:

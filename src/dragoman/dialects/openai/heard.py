@@ -54,9 +54,11 @@ def _count(value: Any) -> float | None:
 
 
 def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, Any] | None:
-    """Usage in OpenAI's form: tokens if known, else seconds of audio; None if neither is known.
+    """Usage in OpenAI's form: the token counts if they are known, otherwise the seconds of audio. None =
+    neither is known.
 
-    duration: seconds of audio for a usage that states none; rounded up, as for billing.
+    duration: the length of the audio in seconds, None = unknown. It is used if the usage states no seconds,
+    and rounded up, as for billing.
     """
     detail = usage.detail or {} if usage is not None else {}
     rest = (usage.extra or {}).get(NAME, {}) if usage is not None else {}
@@ -111,6 +113,6 @@ def object_of(data: bytes) -> dict[str, Any] | str:
 
 
 def is_json(kind: str) -> bool:
-    """Whether a media type means JSON or is empty."""
+    """Whether the media type `kind` means JSON. An empty media type counts as JSON, too."""
     named = kind.partition(";")[0].strip().lower()
     return not named or named == "application/json" or named.endswith("+json")

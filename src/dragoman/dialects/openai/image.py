@@ -102,7 +102,9 @@ def check(request: WireRequest) -> None:
 
 
 def typed(request: WireRequest) -> dict[str, Any]:
-    """The request's body; in a form, valid texts of integer fields and `stream` become JSON values."""
+    """The request's body. In a form all values are texts: those of integer fields and of `stream` become JSON
+    values here, if they are valid.
+    """
     body = request.body
     if not request.fields:
         return body
@@ -235,7 +237,9 @@ def _reference(value: Any) -> ir.File:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """The request in the form of the vendor (`Quirks.pictures`). Raises WireError for what it cannot do."""
+    """The request in the form of the vendor (`Quirks.pictures`). Raises WireError if it asks for what the
+    vendor cannot do.
+    """
     return pictures.WRITERS[target.quirks.pictures](request, target)
 
 
@@ -287,8 +291,11 @@ class ImageRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The client's response and its usage; None if no image is in the form that the client stated (URL or
-        base64). Raises RequestFailed for an error inside a 200, WireError without `data`.
+        """(the response for the client, its usage). Returns None if the client asked for URLs or for base64
+        and no image has this form; then the response must be translated. model: the model's name for the
+        client, None = unchanged.
+
+        Raises RequestFailed for an error with status 200, WireError without `data`.
         """
         head: dict[str, Any] = decode_head(answer.data)
         if "data" not in head:

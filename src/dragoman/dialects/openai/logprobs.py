@@ -14,7 +14,9 @@ _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 
 
 def in_objects(logprobs: Any) -> Any:
-    """The member `logprobs` in OpenAI's form; changes only the parallel lists of Fireworks and Together."""
+    """The member `logprobs` in OpenAI's form: a list of objects. Fireworks and Together write parallel lists
+    (`tokens`, `token_logprobs`, …), which are converted. Any other value is returned unchanged.
+    """
     tokens = logprobs.get("tokens") if type(logprobs) is dict else None
     if type(tokens) is not list:
         return logprobs

@@ -106,7 +106,9 @@ def _block(part: Mapping[str, Any]) -> ir.Text | ir.Media:
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
-    """The request in this dialect. Raises WireError for several inputs if one is not a single text."""
+    """The request in this dialect. An input that is not a single text must be the only input: otherwise
+    WireError is raised.
+    """
     inputs = request.inputs
     value: Any
     if request.form == "parts" or any(not plain(blocks) for blocks in inputs):
@@ -165,7 +167,7 @@ def locate(request: ir.ModerationRequest, where: str) -> str:
 
 
 def decode_response(answered: Payload, request: ir.ModerationRequest) -> ir.ModerationResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body.
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body.
 
     Without `flagged` (Mistral), a result is flagged if any category applies.
     """

@@ -23,7 +23,9 @@ def model_of(wire: WireRequest) -> str | None:
 
 
 def refuse_failure(body: Mapping[str, Any], expected: str) -> None:
-    """Raise RequestFailed if a body has no member `expected`, but one that tells of an error."""
+    """Raise RequestFailed if a body states an error and lacks the member that a response must have
+    (`expected`).
+    """
     if expected not in body and not body.keys().isdisjoint(("error", "message", "detail")):
         raise RequestFailed(fault_of(dict(body)))
 
@@ -48,7 +50,9 @@ def usage_of(usage: Any) -> ir.Usage | None:
 
 
 class ListRelay(WholeAnswerRelay):
-    """Relays requests to `path`, and responses; `member` is the list that every valid response has."""
+    """Relays requests to `path`, and responses to them. member: the name of the list that every valid
+    response has.
+    """
 
     def __init__(self, path: str, member: str) -> None:
         self._path = path

@@ -2,9 +2,11 @@
 
 Specifications: https://docs.cohere.com/v2/reference/rerank, https://api.jina.ai/redoc#tag/rerank. Jina
 returns documents by default (`return_documents`); Cohere's second version accepts only texts and bills search
-units. A response here has the members of both and the provider's own. Voyage has other names for `top_n` and
-`results`: https://docs.voyageai.com/reference/reranker-api. A request with its `top_k` gets a response in its
-form, unless it has `top_n` too. `Quirks.ranking` selects the form of the request to a vendor.
+units. A response to a client has the members of both, and the provider's own members.
+
+Voyage has `top_k` for `top_n` and `data` for `results`: https://docs.voyageai.com/reference/reranker-api. A
+client that writes `top_k`, and no `top_n`, gets its response in Voyage's form. `Quirks.ranking` says which
+form a vendor's requests have.
 """
 
 from __future__ import annotations
@@ -47,8 +49,8 @@ _SEVERITY: Final[dict[str, Severity]] = {
 
 
 class _Words(msgspec.Struct, frozen=True):
-    """A vendor's form of a request. top: the member for the number of results. texts: the vendor accepts only
-    documents that are texts. unknown: members that the vendor does not have.
+    """The form of one vendor's requests. top: the name of the member for the number of results. texts: True =
+    documents must be texts. unknown: members that the vendor does not have.
     """
 
     top: str = "top_n"
@@ -135,8 +137,8 @@ def decode_request(wire: WireRequest) -> ir.RerankRequest:
 def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
     """The request in the vendor's form. Raises WireError for a document that the vendor does not accept.
 
-    No vendor is asked to return documents or not: the gateway has the documents, and adds or removes them in
-    the response.
+    The request never says whether the response shall hold the documents: the gateway has them, and adds them
+    to the response or removes them.
     """
     words, report = _VENDORS[target.quirks.ranking], target.report
     body: dict[str, Any] = {
@@ -160,7 +162,9 @@ def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
 
 
 def _text(document: str | dict[str, Any], index: int) -> str:
-    """The text of a document, for vendors that accept only texts. Raises WireError for another object."""
+    """A document as one text, for vendors that accept only texts. Raises WireError for an object that cannot
+    be written as a text. index: the document's position, for the error.
+    """
     if isinstance(document, str):
         return document
     text = document.get("text")
@@ -183,7 +187,7 @@ _PLACES: Final = {"top": "top_n", "documents_back": "return_documents", "truncat
 
 
 def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankResponse:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     body = decode_object(answered.data)
     try:
         answer = msgspec.convert(body, _Answer)
@@ -207,7 +211,9 @@ def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankRe
 
 
 def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
-    """The input tokens, and the search units that Cohere bills; None without both or if unreadable."""
+    """The number of input tokens, and of the search units that Cohere bills. None = neither is stated or
+    readable.
+    """
     usage, meta = body.get("usage"), body.get("meta")
     stated: Mapping[str, Any] = meta if isinstance(meta, dict) else {}
     tokens = input_of(usage)

@@ -9,7 +9,9 @@ from dragoman.dialects.chat.draft import Draft
 
 
 def leave_out_sampling(body: dict[str, Any], members: Iterable[str], draft: Draft) -> None:
-    """Remove these members from `body` and report them as lost; a 1 of this dialect's own client stays."""
+    """Remove these sampling parameters (`members`) from `body` and report each as lost. If the client speaks
+    this dialect, a parameter with the value 1 stays.
+    """
     for member in members:
         if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
             draft.report.lose(

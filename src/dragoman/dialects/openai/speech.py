@@ -120,7 +120,9 @@ def decode_request(wire: WireRequest) -> ir.SpeechRequest:
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """The request in this dialect. It never asks for events: the gateway makes them from the whole audio."""
+    """The request in this dialect. If the client asked for events, the gateway itself makes them, from the
+    whole audio.
+    """
     voice = {"id": request.voice} if request.custom else request.voice
     stated = (
         ("model", target.model if target.model is not None else request.model),
@@ -137,7 +139,9 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 
 def lose(request: ir.SpeechRequest, report: Report, why: Mapping[str, str]) -> None:
-    """Report as lost the fields in `why` (field -> reason) that the request states, except a speed of 1."""
+    """Report fields of the request as lost. why: field -> reason. Fields that the request does not state, and
+    a speed of 1, are not reported.
+    """
     for field, reason in why.items():
         value = getattr(request, field)
         if value is not None and (field, value) != ("speed", 1):
@@ -156,7 +160,9 @@ _PLACES: Final = {"text": "input", "output": "response_format", "delivery": "str
 
 
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
-    """The audio as a response. Raises RequestFailed for an error in a 200, WireError if it is no audio."""
+    """The audio as a response. Raises RequestFailed for an error with status 200, WireError if there is no
+    audio.
+    """
     refuse_words(answered)
     return ir.SpeechResponse(answered.data, request.output or USUAL, answered.kind)
 
@@ -172,13 +178,17 @@ def refuse_words(answered: Payload) -> None:
 
 
 def encode_response(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> Payload:
-    """The body for the client: the provider's audio; reports a format that differs from the requested one."""
+    """The body for the client: the provider's audio. If it does not have the requested format, this is
+    reported.
+    """
     lose_format(response, reply)
     return Payload(response.data, response.kind)
 
 
 def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> None:
-    """Report as lost an audio format that is not the requested one, or "pcm" of another rate than `RATE`."""
+    """Report a loss if the audio is not in the requested format, or if it is "pcm" with another sample rate
+    than OpenAI's (`RATE`).
+    """
     wished = reply.request.output
     if wished is not None and response.output != wished:
         reply.report.lose(
@@ -190,7 +200,9 @@ def lose_format(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequ
 
 
 def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRequest]) -> bytes:
-    """The whole audio as SSE events; the last has the token counts. Reports another format than requested."""
+    """The whole audio as SSE events, of which the last has the token counts. If the audio does not have the
+    requested format, this is reported.
+    """
     lose_format(response, reply)
     data, usage = response.data, response.usage or ir.Usage()
     events = [
@@ -206,7 +218,9 @@ def encode_stream(response: ir.SpeechResponse, reply: OperationReply[ir.SpeechRe
 
 
 def counted(answers: Sequence[ir.SpeechResponse], request: ir.SpeechRequest, model: str) -> ir.SpeechResponse:
-    """The only one of `answers`; if it has no usage, the tokens of the request's text are estimated."""
+    """The response, of which there is exactly one in `answers`. If it states no usage, the tokens of the
+    request's text are estimated. model: the model whose vocabulary is used for this.
+    """
     (response,) = answers
     if response.usage is not None:
         return response

@@ -11,8 +11,9 @@ from dragoman.dialects.schema import strict_mistake
 
 
 def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
-    """The value of `strict` for a response schema: as stated; but None, with a reported change, if the schema
-    of another dialect's client (not `own`) is strict and breaks OpenAI's rules.
+    """The value of `strict` to write for a response schema. This is the client's value, except in one case:
+    the client (not `own`) speaks another dialect, and its strict schema breaks OpenAI's rules for strict
+    schemas. Then `strict` is None, and the report gets a change.
     """
     if own or not output.strict or output.schema is None or strict_mistake(output.schema) is None:
         return output.strict
@@ -23,8 +24,9 @@ def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
 
 
 def tool_strictness(tool: ir.Function, where: str, report: Report, *, own: bool) -> bool | None:
-    """The `strict` of a tool: as stated; but False, with a reported loss, if the tool comes from another
-    dialect's client (not `own`), is strict and breaks OpenAI's rules. where: the tool's IR path.
+    """The value of `strict` to write for a tool. This is the client's value, except in one case: the client
+    (not `own`) speaks another dialect, and the schema of its strict tool breaks OpenAI's rules for strict
+    schemas. Then `strict` is False, and the report gets a loss. where: the tool's IR path.
     """
     if own or not tool.strict or tool.parameters is None or strict_mistake(tool.parameters) is None:
         return tool.strict

@@ -1,4 +1,4 @@
-"""The name under which OpenAI's chat and operations keep unknown members, and functions that do it."""
+"""The dialect name under which OpenAI's chat and operations keep leftovers; functions for leftovers."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ _SEGMENT: Final = frozenset({*_Segment.__struct_fields__, "speaker"})
 
 
 def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
-    """A whole response in any format. Raises RequestFailed for an error inside a 200, WireError for an
+    """A whole response in any format. Raises RequestFailed for an error with status 200, WireError for an
     invalid body.
     """
     if is_page(answered):
@@ -93,14 +93,18 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
 
 
 def is_json(answered: Payload) -> bool:
-    """Whether a response is JSON, by its media type; without a useful one, by its first character."""
+    """Whether a response is JSON. Its media type decides; if the type does not show it, the first character
+    decides.
+    """
     if answered.kind in {"", "application/octet-stream"}:
         return answered.data.lstrip().startswith(b"{")
     return heard.is_json(answered.kind)
 
 
 def is_page(answered: Payload) -> bool:
-    """Whether a response is a web page. The type alone does not say it: some servers call any text HTML."""
+    """Whether a response is a web page. The media type alone does not show it: some servers call any text
+    HTML.
+    """
     return answered.kind.startswith("text/html") and answered.data.lstrip().startswith(b"<")
 
 
@@ -161,7 +165,9 @@ def _subtitles(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
 
 
 def _segments(response: ir.TranscriptionResponse, reply: Reply) -> Sequence[ir.Segment]:
-    """The segments; without them, the words as segments. Raises RequestFailed for a text with neither."""
+    """The segments with their times. If the provider returned no segments, each word becomes one. Raises
+    RequestFailed if there is a text, but neither segments nor words.
+    """
     if response.segments is not None:
         return response.segments
     if response.words is not None:
@@ -214,7 +220,9 @@ def _full(one: ir.Segment, index: int) -> dict[str, Any]:
 
 
 def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
-    """The language of the text: English for a translation; "" if not stated, which is reported."""
+    """The language of the text. A translation is always English. "" = the provider did not state the
+    language; this is reported as a loss.
+    """
     if reply.request.translate:
         return "english"
     if response.language is None:
@@ -223,7 +231,9 @@ def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
 
 
 def _duration(response: ir.TranscriptionResponse, reply: Reply) -> float:
-    """The audio's seconds. If not stated, a loss is reported: the end of the last segment or word, else 0."""
+    """The length of the audio in seconds. If the provider did not state it, the end of the last segment or
+    word is returned (0 without any), and a loss is reported.
+    """
     if response.duration is not None:
         return response.duration
     ends = [one.end for one in response.segments or ()] + [word.end for word in response.words or ()]
@@ -277,8 +287,9 @@ _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]]
 
 
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
-    """A whole response as SSE events. Only `diarized_json` has times in them; the times of other formats are
-    reported as lost. Raises RequestFailed if `diarized_json` lacks times or speakers.
+    """A whole response as SSE events. Only the events for `diarized_json` hold times. For other formats that
+    have times, these are reported as lost. Raises RequestFailed if the response lacks times or speakers for
+    `diarized_json`.
     """
     output = reply.request.output
     if output in TIMED and output != "diarized_json":

@@ -155,7 +155,9 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def form_of(body: Mapping[str, Any], audio: ir.File) -> tuple[Field, ...]:
-    """The form fields of a body, then that of the audio file; audio given by a URL has no such field."""
+    """The form fields for the members of `body`, and after them a field with the audio file. Audio that is
+    given by its URL has no file field.
+    """
     recording = () if audio.url is not None else (file_field("file", audio, "audio"),)
     return (*text_fields(body), *recording)
 
@@ -183,8 +185,11 @@ class TranscriptionRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """The client's response and its usage; None if it has another format than requested. Raises
-        RequestFailed for an error inside a 200, WireError for JSON without a text.
+        """(the response for the client, its usage). Returns None if the response has another format than the
+        client asked for; then it must be translated. model: the model's name for the client, None =
+        unchanged.
+
+        Raises RequestFailed for an error with status 200, WireError for JSON without a text.
         """
         written = wire.body.get("response_format") in WRITTEN
         if is_json(answer) is written or is_page(answer):

@@ -1,9 +1,11 @@
 """Token counts of OpenAI's chat (`usage`), decoded and encoded.
 
-Usage.form has words joined by "+": the members with the cached count ("details", "cached_tokens", "hit_miss";
-no word means only the first), "cache_outside" if the prompt count excludes cached tokens, "reasoning_outside"
-if the completion count excludes reasoning. Members that encoding does not restore, such as a total that is
-not the sum, are leftovers.
+Usage.form has words joined by "+", or is None. Some words name the members in which the cached count stands:
+"details" (OpenAI's, also meant if no word is there), "cached_tokens", "hit_miss". "cache_outside" = the
+prompt count does not include cached tokens. "reasoning_outside" = the completion count does not include
+reasoning.
+
+Members that an encoder cannot derive from the counts, such as a total that is not the sum, are leftovers.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ class _Outputs(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Counts(msgspec.Struct, gc=False):
-    """OpenAI's own form of `usage`. Nearly every answer has it, and it is read in one step."""
+    """OpenAI's own form of `usage`. Nearly every response has this form, so it is decoded in one step."""
 
     prompt_tokens: _Count
     completion_tokens: _Count
@@ -71,7 +73,7 @@ class _Counts(msgspec.Struct, gc=False):
 
 
 class _OnlyCounts(_Counts, forbid_unknown_fields=True):
-    """The same without other members."""
+    """As `_Counts`, but a `usage` object with any other member does not fit."""
 
 
 _COUNTS: Final = frozenset(_Counts.__struct_fields__)
@@ -82,7 +84,7 @@ _decode_counts: Final = msgspec.json.Decoder(_OnlyCounts).decode
 
 
 def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
-    """The same as `decode_usage` for JSON; None for null and for empty values."""
+    """Decode `usage` from JSON, otherwise as `decode_usage` does. None for null and for empty values."""
     try:
         usage = _disjoint(_decode_counts(raw))
     except msgspec.ValidationError:
@@ -94,8 +96,8 @@ def read_usage(raw: msgspec.Raw, quirks: Quirks) -> ir.Usage | None:
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Decode counts so that none includes another. Whether the completion count includes reasoning is told by
-    the total, or else by the vendor's quirk.
+    """Decode counts so that no count includes another. Some vendors do not include reasoning in the
+    completion count: the total shows this, or else the vendor's quirk (`Quirks.reasoning_tokens`).
     """
     try:
         usage = _disjoint(msgspec.convert(wire, _Counts))
@@ -111,7 +113,9 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
 
 
 def _disjoint(counts: _Counts) -> ir.Usage | None:
-    """The usage with these counts; None = they contradict each other, or details without counts are left."""
+    """The usage with these counts, made so that no count includes another. None = this simple way does not
+    suffice: the counts contradict each other, or an object of details is empty.
+    """
     prompt, completion = counts.prompt_tokens, counts.completion_tokens
     inputs, outputs = counts.prompt_tokens_details, counts.completion_tokens_details
     if counts.total_tokens != prompt + completion:
@@ -163,7 +167,7 @@ def _add_outputs(detail: dict[str, int], outputs: _Outputs) -> None:
 
 
 def _decode_odd(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
-    """Decode counts in any form."""
+    """Decode counts in any form; this is the slow way, for what `_disjoint` does not accept."""
     stated, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
@@ -239,7 +243,11 @@ _BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
-    """The tokens read from the cache, None = not stated. Adds the members with it to `words`, if unusual."""
+    """How many tokens were read from the cache; None = not stated.
+
+    wire: the `usage` object. inputs: its `prompt_tokens_details`. words: gets the names of the members that
+    state the count (for `Usage.form`), unless only OpenAI's own does.
+    """
     if _BESIDE.isdisjoint(wire):
         return inputs.get("cached_tokens")
     carriers = (
@@ -258,8 +266,8 @@ def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]
 
 
 def _outside(prompt: int | None, completion: int, total: int | None, quirks: Quirks) -> bool:
-    """Whether the completion count excludes reasoning: the vendor's quirk says so, and the total is not the
-    sum of the prompt and the completion.
+    """Whether the completion count leaves out the reasoning tokens. It does if the vendor's quirk says so,
+    unless the total is exactly the sum of prompt and completion.
     """
     agreed = prompt is not None and total == prompt + completion
     return not agreed and quirks.reasoning_tokens == "outside"
@@ -270,7 +278,9 @@ def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The value of `usage`; reports the counts that it cannot hold. own: the counts came in this dialect."""
+    """Encode token counts as the member `usage`. Counts for which it has no member are reported. own: True =
+    the counts came in this dialect.
+    """
     out = _encode(usage, (usage.form or "") if own else "", own=own)
     if not own:
         if "total_tokens" not in out:

@@ -3,17 +3,20 @@
 Specification: https://platform.openai.com/docs/api-reference/chat, OpenAPI document 2.3.0 of
 https://github.com/openai/openai-openapi; for vendors, recorded traffic and their own pages.
 
-Canonical form: decoding and encoding a body changes only this. These members are dropped: most with null;
-empty lists of annotations, calls or reasoning details; in a whole message a call's `index` that equals its
-position; in a choice an empty `delta` and empty log probabilities. Written are an assistant's `content`, a
-call's type (in answers its id, too), and what the specification requires of answers. A percent-encoded data
-URL becomes base64; images that an assistant message sends back move to a user message, unless the vendor
-accepts them (`Quirks.answer_images`). In streams, `obfuscation` and a `message` beside `delta` are dropped,
-and an unknown member keeps only its last value.
+Canonical form: a body that is decoded and encoded again differs from the original only in these points:
+- left out: most null members; empty lists of annotations, calls or reasoning details; in a whole message the
+  `index` of a call, if it equals the call's position; in a choice an empty `delta`, empty log probabilities;
+- always written: an assistant's `content`, the type of a call (in answers its id, too), and what the
+  specification requires of answers;
+- a percent-encoded data URL becomes base64; images that an assistant message sends back move to a user
+  message, unless the vendor accepts them (`Quirks.answer_images`);
+- in streams, `obfuscation` and a `message` beside `delta` are dropped, and an unknown member keeps only its
+  last value.
 
-Not expressible for other dialects, among others: the order of text and calls in one message (text comes
-first); seals, except Gemini's on calls, in answers; calls of tools that the client did not run; citations
-without a URL; video; tool results that are not text (media move to a user message); a pause; stop sequences.
+What other dialects have and this one lacks, among others: the order of text and calls in one message (text
+comes first); seals in answers, except Gemini's on calls; calls of tools that the client did not run;
+citations without a URL; video; tool results that are not text (media move to a user message); a pause; stop
+sequences.
 """
 
 from __future__ import annotations

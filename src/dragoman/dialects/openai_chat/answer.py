@@ -1,9 +1,10 @@
 """Decodes the assistant's message, in responses and in the history of requests.
 
-Thinking.form names the source members: "reasoning", "reasoning_content", both joined by "+", "details" for an
-entry of `reasoning_details`, or "details_only" if `reasoning` does not repeat the entries' text (told apart
-only in whole messages). Text.form "object": the content was a JSON object. Citation.form "citations": from
-this list in the body.
+Thinking.form names the members from which a block was decoded: "reasoning", "reasoning_content", or both
+joined by "+" if both have the same text; "details" for an entry of `reasoning_details`, or "details_only" if
+`reasoning` does not repeat the text of these entries (only known in whole messages, not in streams).
+
+Text.form "object": the content was a JSON object. Citation.form "citations": from this list in the body.
 Media.form "images": an entry of `images`; "images+index": an entry that states its position.
 """
 
@@ -65,8 +66,9 @@ def decode_answer(
 ) -> tuple[list[ir.Block], ir.Extra]:
     """The blocks of an assistant message (in order: thinking, text, refusal, media, calls) and its leftovers.
 
-    where: the message's path, for errors. history: the message is part of a request, where an empty content
-    differs from no content. A refusal "", an audio without id, a function call without name are leftovers.
+    where: the message's path, for errors. history: True = the message is part of a request; then an empty
+    content and no content are not the same. These become leftovers: the refusal "", an audio without an id,
+    and a function call without a name.
     """
     message, odd = TYPED.sort(message)
     blocks: list[ir.Block] = []
@@ -95,7 +97,11 @@ def decode_answer(
 def _decode_rest(
     message: Mapping[str, Any], blocks: list[ir.Block], known: frozenset[str], where: str
 ) -> frozenset[str]:
-    """Add a message's media and calls to `blocks`; returns `known` without those that become leftovers."""
+    """Append the media and the calls of a message to `blocks`. where: the message's path, for errors.
+
+    Returns `known`, the members that are no leftovers. If `audio` or `function_call` cannot be decoded, this
+    member is no longer in `known`, so that it becomes a leftover.
+    """
     get = message.get
     if images := get("images"):
         blocks.extend([decode_image(image, position) for position, image in enumerate(images)])
@@ -140,7 +146,9 @@ def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
 
 
 def thinking_members(message: Mapping[str, Any]) -> list[str]:
-    """For each thinking block of an assistant message, the member it comes from, or the first of two."""
+    """For each thinking block of an assistant message, the member from which it was decoded. If two members
+    have the same text, it is the first of them.
+    """
     forms = [
         block.form if isinstance(block, ir.Thinking) else "details" for block in _decode_thinking(message)
     ]
@@ -151,7 +159,9 @@ def thinking_members(message: Mapping[str, Any]) -> list[str]:
 
 
 def decode_detail(detail: Any, form: str) -> ir.Thinking | ir.Native:
-    """Decode an entry of `reasoning_details` as a block with this form; an unknown one is an ir.Native."""
+    """Decode an entry of `reasoning_details` as a Thinking block, whose form is `form`. An entry of an
+    unknown kind becomes an ir.Native.
+    """
     block = _read_detail(detail, form) if type(detail) is dict else None
     if block is not None and is_sound(block):
         return block
@@ -173,7 +183,7 @@ def _read_detail(detail: dict[str, Any], form: str) -> ir.Thinking | None:
 
 
 def spoken_text(block: ir.Block) -> str:
-    """The text, else the summary, of a thinking block; "" for another block."""
+    """The text of a thinking block, or its summary if it has no text. "" for any other block."""
     return block.text or "\n\n".join(block.summary) if isinstance(block, ir.Thinking) else ""
 
 
@@ -230,7 +240,9 @@ def _decode_audio(audio: dict[str, Any]) -> ir.Media:
 
 
 def decode_image(image: Any, position: int) -> ir.Block:
-    """Decode an entry of a message's `images`; an unknown one is an ir.Native. position: in the list."""
+    """Decode an entry of a message's `images`. An unknown entry becomes an ir.Native. position: its position
+    in the list.
+    """
     holder = image.get("image_url") if type(image) is dict else None
     if not isinstance(holder, dict) or type(holder.get("url")) is not str:
         return ir.Native(NAME, "images", image)
@@ -243,7 +255,9 @@ def decode_image(image: Any, position: int) -> ir.Block:
 
 
 def decode_annotations(notes: Sequence[Any]) -> tuple[ir.Citation, ...]:
-    """A message's annotations as citations; one of an unknown type has only its type and `extra`."""
+    """A message's annotations as citations. For an annotation of an unknown type, the citation has only the
+    type; the annotation's other members are in `extra`.
+    """
     return tuple([_decode_annotation(note) for note in notes])
 
 

@@ -186,7 +186,9 @@ def _functions(value: Any, path: str) -> None:
 
 
 def _unique(name: str, names: set[str], path: str, index: int, member: str) -> None:
-    """Add a tool's name to `names`; reject one that is there already. For the paths see `check_function`."""
+    """Add a tool's name to `names`; raise WireError if another tool of the request has this name. The path
+    for the error is made from `path`, `index` and `member`, as in `check_function`.
+    """
     if name in names:
         path = f"{path}[{index}]{member}.name"
         raise WireError(f"Invalid '{path}': there is another tool named '{name}'.", path, "invalid_value")
@@ -194,7 +196,9 @@ def _unique(name: str, names: set[str], path: str, index: int, member: str) -> N
 
 
 def check_strict(function: dict[str, Any], path: str) -> None:
-    """Check that the parameters of a function with `strict: true` obey OpenAI's rules. path: the schema's."""
+    """Check that the parameters of a function with `strict: true` obey OpenAI's rules for strict schemas.
+    path: the JSON path of the parameters.
+    """
     if (schema := function.get("parameters")) is None:
         return
     if (found := strict_mistake(schema)) is not None:
@@ -224,7 +228,9 @@ def _custom(custom: Any, path: str) -> None:
 
 
 def _check_choice(body: dict[str, Any]) -> None:
-    """Check `tool_choice`, or the older `function_call`: its form, and that the chosen tools are offered."""
+    """Check `tool_choice`, or the older `function_call`. Its form must be correct, and it may name only tools
+    that the request offers.
+    """
     if (choice := body.get("tool_choice")) is not None:
         if type(choice) is str:
             _choice_word(choice, "tool_choice", ("none", "auto", "required"))

@@ -79,7 +79,9 @@ _FILE: Final = members(file_id=a_string, filename=a_string)
 
 
 def _by_url(name: str) -> Rule:
-    """The check of a vendor's part that has a URL in the object `name`; another shape is accepted."""
+    """Make the rule for a vendor's part that has a URL in the object `name`, such as `{"image_url": {"url":
+    …}}`. The URL must be valid; a part of another shape is accepted.
+    """
 
     def rule(part: dict[str, Any], path: str) -> None:
         if type(holder := part.get(name)) is dict and type(url := holder.get("url")) is str:
@@ -99,7 +101,9 @@ def _block(part: dict[str, Any], path: str) -> None:
 
 
 def _block_with(member: str, kind: type) -> Rule:
-    """The check of a part type that vendors and Anthropic share: rejects parts whose `member` is a `kind`."""
+    """Make the rule for a part type that both vendors and Anthropic use. A part whose `member` has the type
+    `kind` is Anthropic's, and is rejected.
+    """
 
     def rule(part: Any, path: str) -> None:
         if type(part.get(member)) is kind:

@@ -1,7 +1,7 @@
 """Converts OpenAI's older functions to tools, for servers that support only tools.
 
-`functions`, `function_call` and messages of role `function` have no ids: a call is answered by the next
-result with its name. Answers are converted back where they are written (`legacy` in `response`).
+`functions`, `function_call` and messages of the role `function` have no ids: the result of a call is the next
+result with the name of its function. The encoder of responses converts answers back (`response.legacy`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ replace = msgspec.structs.replace
 
 
 def as_tools(request: ir.Request, report: Report) -> ir.Request:
-    """The request with its functions, the choice and the history as tools; reports the changes. If it has
-    functions, `parallel` becomes False: their clients read only one call.
+    """The request with tools in place of OpenAI's older functions: in the list of tools, in the tool choice
+    and in the history. The report gets the changes.
+
+    If the request offers functions, `parallel` becomes False, because clients with functions read only one
+    call.
     """
     fields: dict[str, Any] = {}
     forms = dict(request.forms or {})
@@ -39,7 +42,9 @@ def as_tools(request: ir.Request, report: Report) -> ir.Request:
 
 
 class _History:
-    """Converts a history to tools. _open: the ids of calls without a result, by function name."""
+    """Converts function calls and results in a history to tool calls and results. _open: function name -> the
+    ids of its calls that have no result yet.
+    """
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -47,7 +52,9 @@ class _History:
         self.changed = False
 
     def converted(self, message: ir.Message, index: int) -> ir.Message:
-        """The message with its function calls and results as tool calls and results. index: its position."""
+        """The message, with tool calls and results in place of its function calls and results. index: the
+        message's position.
+        """
         if not any(getattr(block, "kind", None) == "legacy" for block in message.blocks):
             return message
         self.changed = True

@@ -55,17 +55,24 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
-    """Whether a medium of another dialect's history moves to a user message: all but audio with an id."""
+    """For clients of other dialects: whether a medium of the assistant moves to a user message. Only audio
+    with an id stays, because this protocol can refer to it.
+    """
     return block.kind != "audio" or block.id is None
 
 
 def _moves_own(block: ir.Media, message: ir.Message) -> bool:
-    """Whether an own medium moves to a user message if the vendor takes no `images`: these move, too."""
+    """For clients of this dialect, at a vendor that rejects `images` in an assistant message: whether a
+    medium moves to a user message. These images do, and what `_moves_unshown` says.
+    """
     return _is_shown(block) or _moves_unshown(block, message)
 
 
 def _moves_unshown(block: ir.Media, message: ir.Message) -> bool:
-    """The same if the vendor takes `images`: these stay there, and so do parts and audio with an id."""
+    """For clients of this dialect, at a vendor that accepts `images` in an assistant message: whether a
+    medium moves to a user message. These images stay, and so do media in a list of parts, and audio with an
+    id.
+    """
     return message.form != "parts" and not _is_shown(block) and _moves(block, message)
 
 
@@ -95,8 +102,11 @@ _OWN_SHOWING_RULES: Final = msgspec.structs.replace(_OWN_RULES, moves=_moves_uns
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """The request's messages, repaired for the vendor; reports a last one of the assistant's that will not be
-    continued. Raises WireError for another dialect's tool result without its call.
+    """The request's messages, repaired for the vendor. Raises WireError for a tool result without its call
+    that comes from another dialect.
+
+    If the last message is the assistant's and the provider will answer it instead of continuing it, this is
+    reported as a loss.
     """
     writer = _History(draft)
     if draft.own:
@@ -117,14 +127,18 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
 
 
 def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
-    """Whether all blocks of a written message (`out`) were lost: some vendors reject such a message."""
+    """Whether nothing of a message's blocks was written (`out` is the written message). Some vendors reject
+    such a message, so it is not sent. A message with a text block, even an empty one, is not lost.
+    """
     if out.get("content") or out.keys() - {"role", "content"} or not blocks:
         return False
     return not any(isinstance(block, ir.Text) for block in blocks)
 
 
 def _plain_text(message: ir.Message) -> str | None:
-    """The text of a message that is only a role and a text, as most are; None for another message."""
+    """The text of a message that has only a role and a text, as most messages have. None for any other
+    message.
+    """
     if len(message.blocks) != 1 or message.role not in _ALIKE:
         return None
     block = message.blocks[0]
@@ -145,7 +159,9 @@ class _History:
         self.out: list[dict[str, Any]] = []
 
     def write(self, turn: Turn) -> None:
-        """Encode one message and append it to `out`, unless all is lost; report how it was repaired."""
+        """Encode one message and append it to `out`, unless all its content is lost. The report gets the
+        repairs.
+        """
         piece, at = turn.pieces[0], len(self.out)
         message = piece.message
         if message is not None and message.blocks is piece.blocks and len(turn.pieces) == 1:
@@ -219,7 +235,10 @@ class _History:
             self.out.append(out)
 
     def _replay(self, out: dict[str, Any], where: str) -> None:
-        """Remove a message's reasoning, or add an empty one, where the vendor would reject the message."""
+        """Fit the assistant message `out` to a vendor with rules for sending reasoning back. A message with
+        tool calls gets an empty reasoning if it has none. From other messages the reasoning is removed if the
+        vendor rejects it. where: the message's IR path.
+        """
         quirks = self.draft.quirks
         if quirks.reasoning_replay == "never" or quirks.reasoning_field == "none":
             return

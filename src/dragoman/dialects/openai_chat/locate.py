@@ -78,7 +78,8 @@ _HOLDERS: Final = {"output": "response_format", "cache": "prompt_cache_options"}
 def locate(where: str) -> str:
     """The JSON path for an IR path: `$.logit_bias` for `sampling.logit_bias`.
 
-    A block gives the path of its message, because the form of the content is unknown here.
+    For a block it is the path of the block's message, because the form of the message's content is unknown
+    here.
     """
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + members[0]
@@ -95,13 +96,17 @@ _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 
 
 def _plain(where: str) -> str:
-    """The IR path without `sampling`, `output`, `reasoning` or `cache` before it: the member's path."""
+    """The IR path without its first word, if this is `sampling`, `output`, `reasoning` or `cache`. The rest
+    is the path of the member: `sampling.top_p` becomes `top_p`.
+    """
     head, dot, rest = where.partition(".")
     return rest if dot and (head == "sampling" or head in _LEFTOVERS) else where
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path for an IR path, in the form that this request uses, or the nearest path that it has."""
+    """The JSON path in `request` for an IR path. If a field can stand in several members, the path names the
+    one that the client used. If the request has no such member, it is the nearest path that the request has.
+    """
     body = request.body
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + next((member for member in members if has(body, member)), members[0])
@@ -124,7 +129,9 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
-    """The JSON path of a block (message `index`, block `position`), or of its field `rest`."""
+    """The JSON path of a block, or of its field `rest` ("" = the block itself). index: of the message;
+    position: of the block in this message.
+    """
     base = f"messages[{index}]"
     messages = body.get("messages") or ()
     message = messages[index] if index < len(messages) else {}
@@ -135,7 +142,7 @@ def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
 
 
 def _said(message: dict[str, Any], position: int) -> str:
-    """The path, in an assistant message, that its block at `position` was decoded from by `decode_answer`."""
+    """The JSON path, inside an assistant message, from which `decode_answer` made the block at `position`."""
     thoughts = thinking_members(message)
     if position < len(thoughts):
         return thoughts[position]
@@ -163,7 +170,9 @@ _LISTS: Final = frozenset({"images", "tool_calls"})
 
 
 def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
-    """The JSON path of the field `rest` of the object at `base`, or the nearest path; `fallback` if none."""
+    """The JSON path of a field (`rest`, such as ".name") of the object at `base`. If the body has no such
+    member, the nearest path that the body has; `fallback` if it has none of them.
+    """
     inner, _, field = rest.rpartition(".")
     for member in _IN_BLOCK.get(field, ()):
         if has(body, path := f"{base}{inner}.{member}"):
@@ -172,7 +181,9 @@ def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
 
 
 def _tool(body: dict[str, Any], index: int, rest: str) -> str:
-    """The path of the tool at `index` or of its field `rest`; the web search comes after all other tools."""
+    """The JSON path of the tool at `index`, or of its field `rest` ("" = the tool itself). An index after the
+    last tool means the web search, which the IR puts after all other tools.
+    """
     member = "tools" if body.get("tools") is not None else "functions"
     if index >= len(body.get(member) or ()):
         option = rest.removeprefix("options.")

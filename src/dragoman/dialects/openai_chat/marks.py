@@ -12,7 +12,9 @@ from dragoman.dialects.openai.terms import restore
 def finish(
     draft: Draft, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
 ) -> dict[str, Any]:
-    """Add a cache mark and leftovers, if any, to the wire object `out`; returns it. where: its IR path."""
+    """Add a cache mark and leftovers to the wire object `out`, and return it. mark, extra: None = there are
+    none. where: the IR path of the block that `out` is made from.
+    """
     if mark is not None:
         _write_mark(draft, out, mark, where + ".cache")
     if extra is not None:

@@ -160,7 +160,9 @@ def _file(part: dict[str, Any]) -> ir.Block:
 
 
 def _by_url(name: str, kind: Any) -> Callable[[dict[str, Any]], ir.Block]:
-    """A decoder for a vendor's part with a URL in the object `name`. kind: of the medium."""
+    """Make the decoder of a vendor's part that has a URL in the object `name`. kind: the kind of the decoded
+    medium.
+    """
     known, inner = frozenset({"type", name}), frozenset({"url"})
 
     def decode(part: dict[str, Any]) -> ir.Block:
@@ -192,10 +194,11 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
-    """The block as a content part; None, with a reported loss, for a block that no part can hold.
+    """The block as a content part. None, with a reported loss, for a block that no part can hold.
 
-    Raises WireError for media that no part can hold (`unsupported_modality`) or not in this form
-    (`unsupported_value`): without its image, a question would get a wrong answer.
+    Raises WireError for a medium that no part can hold (`unsupported_modality`), or that a part cannot hold
+    in this form, such as only by an id (`unsupported_value`). Without the medium the model would answer
+    another question.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -224,7 +227,9 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """The part for a medium. Raises WireError for one that no part can hold, or not in this form."""
+    """The part for a medium. Raises WireError if no part can hold this kind of medium, or not in this form,
+    such as only by an id.
+    """
     word = (block.form if draft.own else None) or block.kind
     if word == "document":
         out = _write_document(block, draft, where)
@@ -276,7 +281,9 @@ def _write_file(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 
 def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """Another dialect's document: a file, or a text part if it is text."""
+    """The part for another dialect's document: a text part if the document is text, otherwise a file with its
+    data. Raises WireError for a document without data and text.
+    """
     if block.context is not None:
         draft.report.lose(where + ".context", "Chat Completions has no document context", "quality")
     if block.citable:
@@ -296,7 +303,9 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
 
 
 def _text_of(data: str, mime: str | None) -> str | None:
-    """The text of a base64 document (`data`) of a text type; None for another type, or if not in UTF-8."""
+    """The text of a document (`data`, in base64) whose media type is a kind of text. None for another media
+    type, and for bytes that are not UTF-8.
+    """
     bare = (mime or "").partition(";")[0].strip().lower()
     if not bare.startswith("text/") and bare != "application/json":
         return None

@@ -26,7 +26,8 @@ _DEEPSEEK_EFFORTS: Final = {"minimal": "low", "medium": "high", "xhigh": "high"}
 
 
 def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reasoning | None:
-    """The reasoning settings from all members, whose names are put into `forms`; None if all are null.
+    """The reasoning settings from all members of the request that have some; None if all are null. The names
+    of these members are written into `forms`, under "reasoning".
 
     A member that contradicts an earlier one becomes a leftover under its dotted name.
     """
@@ -89,8 +90,11 @@ _READERS: Final[dict[str, Callable[[Any], _Stated]]] = {
 
 
 def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, draft: Draft) -> None:
-    """Write the settings into `body`, into the members that the client used (`form`: joined by "+"; "" for
-    another dialect) if the vendor's own is `reasoning_effort` or one of these, else into that; report losses.
+    """Write the reasoning settings into `body`, and report what is lost.
+
+    form: the members that the client used, joined by "+"; "" = a client of another dialect. The settings go
+    into the same members if the vendor's own member is among them or is `reasoning_effort`. Otherwise they go
+    into the vendor's own member, or are lost if it has none.
     """
     way = draft.quirks.reasoning_request
     used = form.split("+") if form else []

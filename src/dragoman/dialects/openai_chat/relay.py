@@ -1,4 +1,4 @@
-"""The chat family's relay for OpenAI's chat: with OpenAI's errors and token counts."""
+"""The relay for OpenAI's chat: the relay of the whole chat family, with OpenAI's errors and token counts."""
 
 from __future__ import annotations
 

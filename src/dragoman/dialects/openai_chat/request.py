@@ -1,8 +1,9 @@
 """Chat requests, decoded and encoded; `history` does it for the messages, `tools` for the tools.
 
-Request.forms: "max_output": the member for the limit; "tools": "functions"; "stop": "string"; "stream":
-"false" if stated; "prediction": "string"; "reasoning": the members used, joined by "+"; "custom": "function"
-if the client receives calls of free-text tools as functions whose arguments are the text.
+Request.forms says how the client wrote something: "max_output": the member for the limit; "tools":
+"functions" for OpenAI's older member; "stop" and "prediction": "string" for a bare string; "stream": "false"
+for a stated false; "reasoning": the members used, joined by "+"; "custom": "function" if the client receives
+calls of free-text tools as functions whose arguments are the text.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """The fields of ir.Request for tools, by name; adds to `forms` if the client used `functions`."""
+    """The fields of ir.Request that concern tools, by their names. Adds "tools" to `forms` if the client used
+    the older `functions`.
+    """
     if body.get("functions") is not None and body.get("tools") is None:
         forms["tools"] = "functions"
     return {
@@ -106,7 +109,9 @@ def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, A
 
 
 def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
-    """The fields of ir.Request that most requests leave out, by name; adds their forms to `forms`."""
+    """Those fields of ir.Request that most requests leave out, by their names. Adds to `forms` how the client
+    wrote them.
+    """
     get, keys = body.get, body.keys()
     fields: dict[str, Any] = {field: body[member] for member, field in _ALIKE.items() if member in body}
     guided = None if keys.isdisjoint(GUIDED) else _guided(body)
@@ -128,7 +133,7 @@ def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, 
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request with only the fields that the form of the response depends on."""
+    """An IR request with only those fields that decide the form of the response."""
     get = wire.body.get
     if _SHAPING.isdisjoint(wire.body):
         return ir.Request(NAME, get("model"))
@@ -154,7 +159,9 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """The name of vLLM's member for a schema, and the schema; None without one or with `response_format`."""
+    """(name of vLLM's member for a response schema, the schema). None = the request has no such member, or
+    has `response_format`, which goes before it.
+    """
     if body.get("response_format") is not None:
         return None
     if isinstance(schema := body.get("guided_json"), dict):
@@ -223,8 +230,9 @@ def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, .
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect.
 
-    Raises WireError, with a path in the IR, for a request that cannot be expressed: a medium that no part can
-    hold, another dialect's result without its call, or several candidates if the vendor returns only one.
+    Raises WireError, with a path in the IR, for a request that cannot be expressed: it has a medium that no
+    part can hold, or a tool result without its call from another dialect, or it asks for several candidates
+    and the vendor returns only one.
     """
     draft = Draft.of(request, target, NAME)
     if draft.own and not draft.quirks.functions:
@@ -269,8 +277,9 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
-    """The name of the member for the output limit: the only one that the vendor or model knows, else the
-    client's own, else OpenAI's newer one.
+    """The name of the member for the limit of output tokens. If the vendor or the model knows only one, it is
+    this one; otherwise it is the one that the client wrote. A client of another dialect gets OpenAI's newer
+    name.
     """
     newer = "max_completion_tokens"
     if draft.quirks.max_tokens_field != newer:
@@ -347,7 +356,9 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[st
 
 
 def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
-    """The value of `prediction.content`: a string, if possible, unless the client wrote a list of parts."""
+    """The value of `prediction.content`: a string if it is one text, unless a client of this dialect wrote a
+    list of parts.
+    """
     blocks = request.prediction or ()
     string = "prediction" in forms or not draft.own
     if string and len(blocks) == 1 and isinstance(block := blocks[0], ir.Text):
@@ -357,7 +368,9 @@ def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Dra
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `stream`, and whether usage is wanted; another dialect's client that does not say wants it."""
+    """Write `stream`, and whether the stream must state its usage. If a client of another dialect does not
+    say whether it wants the usage, the usage is asked for.
+    """
     body["stream"] = True
     wanted = request.stream_usage
     if wanted is None and not draft.own:
@@ -372,7 +385,9 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Remove `store: false`, the default here, and an unknown tier (lost), of another dialect's request."""
+    """Remove what does not fit from another dialect's request: `store: false`, which is the default here, and
+    a service tier that OpenAI does not have. The tier is reported as lost.
+    """
     if request.store is False:
         del body["store"]
     if request.tier is not None and request.tier not in TIERS:
@@ -381,9 +396,10 @@ def _fit_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
 
 
 def _leave_out(body: dict[str, Any], draft: Draft) -> None:
-    """Remove members that the vendor rejects from `body`; report them, except `stream_options` and `n: 1`.
+    """Remove the members that the vendor rejects from `body`. Each is reported as lost, except
+    `stream_options` and `n: 1`.
 
-    Raises WireError for a rejected `n` above 1.
+    Raises WireError for an `n` above 1 if the vendor rejects `n`.
     """
     for member in draft.quirks.refuses & body.keys():
         value = body.pop(member)

@@ -35,7 +35,7 @@ _SCORED: Final = (ir.Text, ir.Refusal)
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     try:
         return sound(_completion(body, choices_of(body, fault_of), quirks))
     except (AttributeError, KeyError, TypeError) as error:
@@ -87,7 +87,9 @@ def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> 
 
 
 def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
-    """Citations of the whole text, from the list `citations` that search vendors put into the body."""
+    """Citations that belong to the whole text: search vendors put them into the list
+    `citations` of the body.
+    """
     urls = body.get("citations")
     if not urls or not isinstance(urls, list):
         return ()
@@ -106,7 +108,9 @@ def _cite(sources: tuple[ir.Citation, ...], blocks: list[ir.Block]) -> None:
 
 
 def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
-    """Add the log probabilities to the text and refusal in `blocks`; False if not all could be added."""
+    """Add the log probabilities to the text and the refusal in `blocks`. Returns whether all
+    could be added.
+    """
     if type(logprobs) is not dict or not logprobs.keys() <= _LOGPROBS:
         return False
     for member, kind in (("content", ir.Text), ("refusal", ir.Refusal)):
@@ -117,7 +121,9 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect, with its error, if any; reports what is lost."""
+    """The response body for a client of this dialect. It has the response's error, if any. What is lost is
+    reported.
+    """
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True, enveloped=is_enveloped(reply))
@@ -137,13 +143,18 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def legacy(reply: Reply) -> bool:
-    """Whether the client's request has the older `functions`, and so expects a `function_call`."""
+    """Whether the client's request uses the older `functions`. Such a client expects `function_call` in the
+    response, not `tool_calls`.
+    """
     request = reply.request
     return request.dialect == NAME and (request.forms or {}).get("tools") == "functions"
 
 
 def mint(reply: Reply, candidate: int, position: int) -> str:
-    """The id for a tool call without one, the same each time. position: the call's, in its candidate."""
+    """Make the id for a tool call that has none. The same call of the same response always gets the same id.
+
+    candidate: the candidate's index. position: the call's position in this candidate.
+    """
     return f"call_{reply.id.rpartition('-')[2]}_{candidate}_{position}"
 
 

@@ -1,4 +1,6 @@
-"""Encodes the assistant's message, in responses and in the history of requests; for `form` see `answer`."""
+"""Encodes the assistant's message, in responses and in the history of requests. The module `answer` explains
+the values of `form`.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,10 @@ from dragoman.dialects.openai_chat.terms import SEALS
 class Saying(Collected):
     """Collects blocks and writes one assistant message of OpenAI's chat.
 
-    history: the message is part of a request, otherwise of a response. legacy: the client supports only
-    `function_call`. parts: the content is written as a list. mint: gives the id of a call without one, by its
-    position; None: none is written. voice: gives the `Voice` of another dialect's audio, None in requests.
+    history: True = the message is part of a request, False = of a response. legacy: True = the client knows
+    only `function_call`, not `tool_calls`. parts: True = the content is written as a list. mint: makes the id
+    of a call without one, from the call's position; None = no id is written. voice: makes the `Voice` for
+    audio of another dialect; None in requests.
     """
 
     __slots__ = (
@@ -143,7 +146,9 @@ class Saying(Collected):
         return quirks.reasoning_field != "none" and quirks.reasoning_replay != "never"
 
     def _think(self) -> None:
-        """Write the collected thinking into its original members, or into the one that the reader expects."""
+        """Write the collected thinking. It goes into the members that it came from; thinking of another
+        dialect goes into the member that the reader of the message expects.
+        """
         wire = self.wire
         details: list[dict[str, Any]] = []
         mirrored: list[str] = []
@@ -170,7 +175,9 @@ class Saying(Collected):
             wire[self._member("reasoning_content")] = "\n\n".join(foreign)
 
     def _member(self, member: str) -> str:
-        """The member to write reasoning text to: in a request the vendor's, if it has one; else `member`."""
+        """The member to write reasoning text to. In a request it is the vendor's own, if it has one;
+        otherwise `member`.
+        """
         field = self.draft.quirks.reasoning_field
         return field if self.history and field != "none" else member
 
@@ -250,7 +257,11 @@ class Saying(Collected):
 
 
 def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: str) -> dict[str, Any]:
-    """The call in `tool_calls`, without `id` if `call_id` is None; free text as a function if `enveloped`."""
+    """The call as an entry of `tool_calls`. call_id: None = the entry has no id.
+
+    A call of a free-text tool has the type "custom". If the receiver knows only functions
+    (`Draft.enveloped`), it is a function whose arguments are the text.
+    """
     out: dict[str, Any] = {}
     if call_id is not None:
         out["id"] = call_id
@@ -273,14 +284,16 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
 
 
 def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
-    """A call as `function_call`, for clients without tools."""
+    """A call as `function_call`, for clients that know only OpenAI's older functions."""
     out = {"name": block.name, "arguments": arguments_of(block, draft)}
     restore({"function_call": out}, block.extra, draft.report, where)
     return out
 
 
 def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
-    """The arguments; another dialect's empty ones become "{}", because clients parse them."""
+    """The arguments of a call as text. Empty arguments of another dialect become "{}", because clients parse
+    them.
+    """
     return block.arguments if draft.own or block.arguments else "{}"
 
 
@@ -299,10 +312,11 @@ def lose_second_call(draft: Draft, where: str) -> None:
 def encode_annotations(
     citations: Sequence[ir.Citation], start: int, end: int, draft: Draft, where: str
 ) -> list[dict[str, Any]]:
-    """A text's citations as annotations, without those of the form "citations", which the body holds; another
-    dialect's without a URL are reported as lost.
+    """A text's citations as annotations. Citations of the form "citations" are left out, because they stand
+    in a list of the body. Citations of another dialect that have no URL are reported as lost.
 
-    start, end: of the text, as offsets in the message's content. where: the text's path in the IR.
+    start, end: where the text begins and ends in the message's content, in characters. where: the text's IR
+    path.
     """
     notes: list[dict[str, Any]] = []
     for index, citation in enumerate(citations):
@@ -352,9 +366,10 @@ def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | 
 def source_notes(
     block: ir.ToolResult, at: int, known: set[str], draft: Draft, where: str
 ) -> list[dict[str, Any]]:
-    """The URLs in a result of the provider's own tool, as annotations at offset `at` of the content.
+    """The URLs in the result of a tool that the provider itself ran (such as a web search), as annotations.
 
-    known: URLs that are already shown; this function adds to it. Results without a URL are reported as lost.
+    at: the offset in the message's content that the annotations name. known: the URLs that are already shown;
+    new ones are added. Results without a URL are reported as lost.
     """
     found = {media.url: media.name for media in block.content if isinstance(media, ir.Media) and media.url}
     notes: list[dict[str, Any]] = []

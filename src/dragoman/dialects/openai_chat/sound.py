@@ -1,11 +1,13 @@
-"""Audio of other dialects: how it is requested, and the `audio` member of responses, in the client's format.
+"""Audio of other dialects: how a request of theirs asks OpenAI's chat for it, and the `audio` member that
+returns their models' audio in the format that the client asked for.
 
-Models return raw samples. A whole response turns them into a WAV file or keeps them as `pcm16`; a stream is
-always `pcm16`, as at OpenAI. This module has no encoders: instead of any other format a whole response has
-WAV, and a loss is reported. Audio that is already a file is not changed.
+Models return raw samples. A whole response holds them as a WAV file or as `pcm16`; a stream is always
+`pcm16`, as at OpenAI. This module cannot encode other formats: if the client asks for one, a whole response
+has WAV, and a loss is reported. Audio that is already a file is not changed.
 
-A response has one audio: samples of the same type from several blocks are joined. A client can use its id in
-a later request only if the upstream created it; otherwise the audio expires at the response's creation date.
+A response has one audio: samples of the same type from several blocks are joined. If the upstream made the id
+of the audio, a client can use this id in a later request. If the gateway made it, the audio expires at the
+response's own date, so it cannot be used.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ _UNIT_OF_TEXT: Final = 8
 
 
 class Voice(NamedTuple):
-    """For a candidate's audio: id and expiry date (Unix seconds) if the upstream states none, and the format
-    that the client requested, if any.
+    """What the gateway states about a candidate's audio. id, expires (Unix seconds): used if the upstream
+    states none. format: the audio format that the client asked for; None = it asked for none.
     """
 
     id: str
@@ -40,7 +42,7 @@ class Voice(NamedTuple):
 
 
 def voice_of(reply: Reply, candidate: int) -> Voice:
-    """The `Voice` of one candidate; its id is the same each time the response is written."""
+    """The `Voice` of one candidate (its index). For the same response it always has the same id."""
     output = reply.request.output
     audio = output.audio if output is not None else None
     return Voice(
@@ -51,7 +53,9 @@ def voice_of(reply: Reply, candidate: int) -> Voice:
 
 
 def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
-    """Whether a response can hold an audio block; one by URL or file id cannot, and is reported as lost."""
+    """Whether a response can hold this audio block. It cannot if the block has only a URL or a file id
+    instead of data; then the block is reported as lost.
+    """
     if block.data is None and (block.url is not None or block.file is not None):
         draft.report.lose(where, "a response can contain audio only as data")
         return False
@@ -70,7 +74,10 @@ VOICE: Final = "alloy"
 
 
 def speak(body: dict[str, Any], draft: Draft) -> None:
-    """Complete `body`, another dialect's request for audio, by text output, a known voice and a format."""
+    """Complete another dialect's request for audio (`body`). OpenAI requires that text is requested together
+    with audio, and a voice and a format; what is missing is added. A voice that OpenAI does not have is
+    replaced.
+    """
     report = draft.report
     if "text" not in body["modalities"]:
         body["modalities"] = ["text", *body["modalities"]]
@@ -91,7 +98,10 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
 
 
 def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) -> dict[str, Any]:
-    """The `audio` member of a whole message. sounds: its audio blocks, at least one, with their IR paths."""
+    """The `audio` member of a whole message. sounds: the audio blocks, at least one, each with its IR path.
+
+    Samples of the same type are joined into one audio. Other blocks after the first are reported as lost.
+    """
     first, where = sounds[0]
     one = [(first, where)]
     for block, place in sounds[1:]:
@@ -117,14 +127,19 @@ def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) ->
 
 
 def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
-    """Report an audio block's seal and leftovers as not written."""
+    """Report an audio block's seal and leftovers, which are not written."""
     if block.sealed is not None:
         draft.leave_seal(where)
     restore({}, block.extra, draft.report, where)
 
 
 def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: str) -> str:
-    """Base64 audio (`data`, of type `mime`) in the requested format, else, reported, as WAV or unchanged."""
+    """The audio (`data` in base64, of the media type `mime`) for the client.
+
+    Raw samples stay as they are if the client asked for "pcm16"; otherwise they become a WAV file, and any
+    other wish is reported as lost. Audio that is no raw samples is not changed; a difference from the wish is
+    reported.
+    """
     asked = voice.format
     pcm = pcm_of(mime)
     if pcm is None or asked == _SAMPLES:
@@ -140,7 +155,9 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
 
 
 def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -> None:
-    """Report as lost a difference between the type of unchanged audio and the requested format (`asked`)."""
+    """Report a loss if audio is not in the requested format. mime: the media type of the audio, which is not
+    changed. asked: the requested format; None = the client asked for none.
+    """
     pcm = pcm_of(mime)
     if asked == _SAMPLES and pcm is not None:
         if pcm != _SPEAKING:
@@ -155,10 +172,10 @@ def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -
 
 
 class Spoken:
-    """Makes the `audio` members of one candidate's stream deltas; the caller does not send an empty one.
+    """Makes the `audio` members in the stream deltas of one candidate. A member that is {} is not sent.
 
-    Samples from other dialects' blocks are joined into one audio; audio of this dialect is not changed.
-    Blocks are identified by their path in the IR (`where`).
+    Samples from several blocks of other dialects are joined into one audio; audio of this dialect is not
+    changed. Blocks are named by their path in the IR (`where`).
     """
 
     __slots__ = ("_draft", "_expires", "_joined", "_mime", "_sent", "_voice")
@@ -172,7 +189,9 @@ class Spoken:
         self._sent: dict[str, bool] = {}  # blocks of this audio, and whether samples were sent
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The `audio` member for a block that opens; {} if it is lost: by URL, by id, or of another type."""
+        """The `audio` member for a block that opens. {} if the block is lost: it has only a URL or an id, or
+        its type differs from that of the audio before it.
+        """
         if self._draft.own:
             audio = stated(block.data, block.transcript, block.expires, block.id)
             restore(audio, block.extra, self._draft.report, where)
@@ -191,7 +210,7 @@ class Spoken:
         return audio
 
     def more(self, where: str, event: ir.MediaDelta) -> dict[str, Any]:
-        """The `audio` member for a delta of the block at `where`; {} if that block is lost."""
+        """The `audio` member for a delta of the block at `where` (IR path). {} if that block is lost."""
         if self._draft.own:
             return stated(event.data, event.transcript, event.expires)
         if where not in self._sent:
@@ -200,21 +219,27 @@ class Spoken:
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """The `audio` member with what only a closing event (`final`) contains; {} for own or lost audio."""
+        """The `audio` member for what only the closing event (`final`) of the block holds. {} if the block is
+        lost or belongs to a response of this dialect.
+        """
         if where not in self._sent:
             return {}
         sent = self._sent[where]
         return self._add(None if sent else final.data, None if sent else final.transcript, final.expires)
 
     def end(self) -> dict[str, Any]:
-        """The candidate's last `audio` member: remaining samples, expiry date; {} for own audio or none."""
+        """The last `audio` member of the candidate, with the remaining samples and the expiry date. {} if
+        there was no audio, or if the response came in this dialect.
+        """
         if not self._sent:
             return {}
         rest = self._joined.close()
         return {"data": rest, "expires_at": self._expires} if rest else {"expires_at": self._expires}
 
     def _begin(self, block: ir.Media, where: str) -> dict[str, Any]:
-        """The first `audio` member: the id, which is sent only once, and what the block states."""
+        """The first `audio` member of the candidate: the id, which only this member has, and what the block
+        holds.
+        """
         self._mime = block.mime
         asked = self._voice.format
         if asked not in {None, _SAMPLES}:
@@ -237,16 +262,19 @@ class Spoken:
 def stated(
     data: str | None, transcript: str | None, expires: int | None, name: str | None = None
 ) -> dict[str, Any]:
-    """An `audio` member of the values that are not None. name: the audio's id."""
+    """An `audio` member with those of these values that are not None. name: the audio's id. expires: Unix
+    seconds.
+    """
     members = {"id": name, "data": data, "transcript": transcript, "expires_at": expires}
     return {key: value for key, value in members.items() if value is not None}
 
 
 class Joined:
-    """Joins base64 pieces that are cut anywhere or padded, into pieces that decode alone and joined together.
+    """Makes base64 that any client can read from base64 pieces that end anywhere or have padding.
 
-    Clients do both, and some play each piece at once. So every piece but the last holds whole samples of two
-    bytes and has no padding. Invalid base64 is passed on unchanged.
+    Some clients join the pieces and decode the whole; others decode each piece, and play it at once. So every
+    piece that this class returns, except the last, holds whole samples of two bytes and has no padding.
+    Base64 that is invalid is passed on unchanged.
     """
 
     __slots__ = ("_bytes", "_text")
@@ -272,7 +300,7 @@ class Joined:
         return base64.b64encode(data[:ready]).decode()
 
     def close(self) -> str:
-        """The base64 that is still held back; afterwards another audio can start."""
+        """The base64 that is still held back. Afterwards the pieces of another audio can be fed."""
         text, data = self._text, self._bytes
         self._text, self._bytes = "", b""
         try:

@@ -1,10 +1,12 @@
 """Decodes a stream of OpenAI's chat chunks into IR events.
 
-Chunks do not mark the end of a block. Text, thinking and refusals end when another of these, a call or an
-image starts; calls, audio and candidates end with the stream, because some vendors send more calls or a
-second finish reason after the first. Without `[DONE]`, it is complete if every candidate has a finish reason.
+Chunks do not mark the end of a block. A block of text, thinking or refusal ends when another of these, a call
+or an image starts. Calls, audio and candidates end only with the stream, because some vendors send more calls
+or a second finish reason after the first. A stream without `[DONE]` counts as complete if every candidate has
+a finish reason.
 
-A choice's `message` repeats the sum of its deltas; without deltas it is the answer.
+If a choice has a `message` beside its deltas, the message only repeats them. If it has no deltas, the message
+is the answer.
 """
 
 from __future__ import annotations
@@ -79,7 +81,7 @@ class _Candidate(Candidate):
         self.sequence: str | None = None
 
     def keep(self, key: str, value: Any) -> None:
-        """Put a value that is not null into `extra`; an empty one does not replace another."""
+        """Put a value into `extra`, unless it is null. An empty value does not replace an earlier one."""
         if value is not None and (key not in self.extra or value not in _EMPTY):
             self._put(key, value)
 
@@ -203,7 +205,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
                 self._cite(candidate, events)
 
     def _open(self, candidate: _Candidate, kind: Any, block: ir.Block, events: list[ir.Event]) -> None:
-        """Open a block of text, thinking or refusal; the open one ends. kind: the new `prose_kind`."""
+        """Append to `events` the opening of a block of text, thinking or refusal, after the end of the open
+        block of these kinds. kind: the candidate's new `prose_kind`.
+        """
         if candidate.prose >= 0:
             events.append(ir.Close(candidate.prose, None, candidate.index))
         candidate.prose = candidate.blocks
@@ -274,7 +278,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         events.append(ir.ThinkDelta(candidate.prose, text, candidate.index))
 
     def _detail(self, candidate: _Candidate, detail: dict[str, Any], events: list[ir.Event]) -> str:
-        """Append the events for an entry of `reasoning_details`; returns its text or summary."""
+        """Append the events for an entry of `reasoning_details` (`detail`) to `events`. Returns the entry's
+        text or summary.
+        """
         block = decode_detail(detail, "details")
         if isinstance(block, ir.Native):
             self._whole(candidate, block, events)
@@ -294,7 +300,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
         return text
 
     def _cite(self, candidate: _Candidate, events: list[ir.Event]) -> None:
-        """Append the waiting citations, with offsets in the text block where they start, and forget them."""
+        """Append the events for the citations that wait, and forget these. An event belongs to the text block
+        in which the citation starts, and its offsets are counted from the start of this block.
+        """
         starts = [start for start, _ in candidate.texts]
         for note in candidate.notes:
             at = 0 if note.start is None else max(0, bisect_right(starts, note.start) - 1)
@@ -393,7 +401,9 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
 
 
 def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logprob, ...] | None:
-    """The decoded log probabilities; None without any, or for an unknown shape, which becomes a leftover."""
+    """The decoded log probabilities; None if there are none or they have an unknown shape. Those of an
+    unknown shape become a leftover. member: their name in `logprobs` ("content", "refusal").
+    """
     if tokens is None:
         return None
     if (decoded := read_logprobs(tokens)) is None:
@@ -402,7 +412,9 @@ def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logpr
 
 
 def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
-    """A choice's `logprobs` in OpenAI's form; a value that is no object becomes a leftover."""
+    """A choice's `logprobs` as an object in OpenAI's form; {} without one. A value that is no object becomes
+    a leftover.
+    """
     if logprobs is None:
         return {}
     logprobs = in_objects(logprobs)
@@ -414,7 +426,9 @@ def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
 
 
 def _bare(wire: dict[str, Any]) -> dict[str, Any]:
-    """A fragment of a call without index and with empty arguments, as `decode_call` needs it."""
+    """The first fragment of a call in the form that `decode_call` needs: without `index`, and with empty
+    arguments.
+    """
     bare = {key: value for key, value in wire.items() if key != "index" and value is not None}
     kind, text = ("custom", "input") if bare.get("type") == "custom" else ("function", "arguments")
     bare[kind] = {**(bare.get(kind) or {"name": ""}), text: ""}

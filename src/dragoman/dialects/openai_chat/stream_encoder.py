@@ -41,7 +41,7 @@ _CONSTANT: Final = ("service_tier", "system_fingerprint")
 
 
 class _Out(Out):
-    """One block while it is sent: also what must be sent at its end."""
+    """One block while it is sent, with what must be sent at its end."""
 
     __slots__ = ("cites", "part", "pieces", "position")
 
@@ -216,7 +216,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return out.head + _json(text) + out.tail
 
     def _detail(self, choice: _Choice, out: _Out, block: ir.Thinking | None = None) -> bytes:
-        """The chunk with `block`, or else the whole open block, as an entry of `reasoning_details`."""
+        """The chunk with an entry of `reasoning_details`: for `block`, or, if this is None, for the whole
+        open block.
+        """
         out.said = True
         entry = encode_detail(block or out.block, self._draft, out.where)
         delta: dict[str, Any] = {"reasoning_details": [entry]}
@@ -258,7 +260,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return b""  # any other kind was reported as lost when its block opened
 
     def _cite(self, event: ir.Cite) -> bytes:
-        """The chunk with a citation; b"" for another dialect's before its text has ended: it waits."""
+        """The chunk with a citation. b"" if the citation must wait: the citations of another dialect are sent
+        when their text has ended.
+        """
         out = self._choices[event.candidate].outs[event.index]
         out.cites.append(event.citation)
         return self._cited(out, event.candidate) if out.closed or self._own else b""
@@ -270,7 +274,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._annotate(self._choices[candidate], notes)
 
     def _annotate(self, choice: _Choice, notes: list[dict[str, Any]]) -> bytes:
-        """The chunk with annotations; another dialect's get an `index`, by which clients merge lists."""
+        """The chunk with these annotations; b"" if there are none. Annotations of another dialect get an
+        `index`, because clients merge the lists of several chunks by it.
+        """
         if not notes:
             return b""
         if not self._own:
@@ -309,7 +315,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._cited(out, choice.index) if out.cites else b""
 
     def _picture(self, choice: _Choice, out: _Out, block: ir.Media) -> bytes:
-        """The chunk with a whole image. Clients merge lists by `index`, so every entry needs its own."""
+        """The chunk with a whole image; b"" if the image is lost. Each image gets an `index`, because clients
+        merge lists by it.
+        """
         if out.pieces:
             block = msgspec.structs.replace(block, data="".join([block.data or "", *out.pieces]))
         image = encode_image(block, self._draft, out.where)
@@ -334,7 +342,9 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return sound + self._chunk(last, **once)
 
     def _more(self, event: ir.More) -> bytes:
-        """Keep late members for the next chunk with a choice: many clients always read `choices[0]`."""
+        """Keep members that came late (`event`) until the next chunk that has a choice. They are not sent in
+        a chunk of their own, because many clients always read `choices[0]`.
+        """
         self._restore(self._once, event.extra, "")
         self._set_head(self._constant(event.tier))
         return b""

@@ -25,7 +25,9 @@ _SEARCH: Final = "web_search_options"
 
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
-    """The request's tools: `tools` or the older `functions`, and web search; None without these members."""
+    """The request's tools: `tools`, or the older `functions`, and after them the web search. None = the
+    request has none of these members.
+    """
     tools: list[ir.Tool] = []
     if (wire := body.get("tools")) is not None:
         tools.extend([_tool(tool) for tool in wire])
@@ -73,14 +75,16 @@ def _function(function: dict[str, Any], extra: ir.Extra, mark: ir.CacheMark | No
 
 
 def _decode_format(format: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The `format` of a free-text tool, a grammar made flat as in the IR: {type, syntax, definition}."""
+    """The `format` of a free-text tool as in the IR, where a grammar is flat: {type, syntax, definition}.
+    None = the tool states no format.
+    """
     if format is not None and format.get("type") == "grammar" and format.keys() == {"type", "grammar"}:
         return {"type": "grammar", **format["grammar"]}
     return format
 
 
 def _search_options(search: Any) -> dict[str, Any] | None:
-    """The known options of a web search, under their IR names; None without any."""
+    """The options of a web search that the IR knows, under their IR names. None = there are none."""
     if type(search) is not dict:
         return None
     options = {
@@ -129,7 +133,9 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
-    """The tool names in `allowed_tools`; None without any, or if one is no function or free-text tool."""
+    """The tool names in `allowed_tools`. None if there are none, or if one of the tools is neither a function
+    nor a free-text tool.
+    """
     names: list[str] = []
     for tool in allowed["tools"]:
         inner = tool.get(tool.get("type")) if tool.keys() <= {"type", "function", "custom"} else None
@@ -140,7 +146,9 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write tools, tool choice and parallel calls into the body; report those that this dialect lacks."""
+    """Write tools, tool choice and parallel calls into the body. Tools that this dialect does not have are
+    reported.
+    """
     if request.tools is None:
         if request.tool_choice is not None and draft.own:
             _encode_choice(body, request, draft)
@@ -261,7 +269,7 @@ def _named(name: str, kind: str) -> dict[str, Any]:
 
 
 def _names(tools: Sequence[ir.Tool]) -> dict[str, str]:
-    """The kinds ("function", "custom") of the tools that the client runs, by tool name."""
+    """Tool name -> kind ("function" or "custom" = free text), for the tools that the client runs."""
     return {tool.name: tool.kind for tool in tools if isinstance(tool, ir.Function)}
 
 

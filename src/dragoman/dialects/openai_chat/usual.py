@@ -1,7 +1,9 @@
-"""Recognises correct requests in one step. Most requests are, so most need no search for the first mistake.
+"""Recognises correct requests in one step. Most requests are correct, and need no search for the first
+mistake.
 
-The types are narrower than the rules of `check`: what fits them is correct, and what does not fit may be
-correct, too. A member that `check` has a rule for needs a field here: None if the rule is to see its values.
+The types here are narrower than the rules of `check`. A request that fits the types is correct; a request
+that does not fit may be correct, too, and `check` decides. Each member for which `check` has a rule needs a
+field here. A field whose type is None leaves every other value to the rule.
 """
 
 from __future__ import annotations
@@ -149,7 +151,9 @@ class _Thinking(msgspec.Struct, gc=False):
 
 
 class Usual(msgspec.Struct, gc=False, kw_only=True):
-    """A request as most clients write it. The members that no rule of `check` is about are not looked at."""
+    """A request as most clients write it. Members for which `check` has no rule have no field and are
+    ignored.
+    """
 
     model: str | None = None
     messages: Annotated[list[_System | _Developer | _User | _Assistant | _Tool], Meta(min_length=1)]
@@ -200,7 +204,9 @@ class Usual(msgspec.Struct, gc=False, kw_only=True):
 
 
 def is_usual(body: dict[str, Any]) -> bool:
-    """Whether the body is certainly correct; False = `check` has to look."""
+    """Whether the body is certainly correct. False = this is not known, and `check` must look
+    for mistakes.
+    """
     try:
         request = msgspec.convert(body, Usual)
         tools = None if request.tools is None else _functions(request.tools)
@@ -220,7 +226,7 @@ def is_usual(body: dict[str, Any]) -> bool:
 
 
 def _functions(tools: list[Any]) -> Sequence[_Function]:
-    """The tools in their types. Raises msgspec.ValidationError for tools that are none of these."""
+    """The tools as typed values. Raises msgspec.ValidationError if a tool does not fit the types."""
     try:
         return msgspec.convert(tools, list[_CommonFunction])
     except msgspec.ValidationError:
@@ -228,14 +234,18 @@ def _functions(tools: list[Any]) -> Sequence[_Function]:
 
 
 def _is_good(form: _Named, wire: dict[str, Any]) -> bool:
-    """Whether a schema for the answer has a correct name and, if it is strict, obeys the rules for that."""
+    """Whether a response schema has a correct name and, if it is strict, follows OpenAI's rules for strict
+    schemas. form: the typed value; wire: the same as JSON.
+    """
     if form.name is not None and _NAMES.fullmatch(form.name) is None:
         return False
     return not form.strict or form.schema is None or strict_mistake(wire["schema"]) is None
 
 
 def _are_good(tools: Sequence[_Function], wire: list[dict[str, Any]]) -> bool:
-    """Whether the tools have correct names that differ, and strict ones have schemas for strict tools."""
+    """Whether all tools have correct and different names, and the schemas of strict tools follow OpenAI's
+    rules. tools: the typed values; wire: the same as JSON.
+    """
     names: set[str] = set()
     for index, tool in enumerate(tools):
         function = tool.function

@@ -16,7 +16,9 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for OpenAI's checks, without the excesses that `widens` names."""
+    """A copy of the request for OpenAI's checks, without those values beyond OpenAI's limits that `widens`
+    names.
+    """
     return put_right(wire, widens, _PUTS)
 
 
@@ -38,7 +40,7 @@ def _reasoning_effort(body: _Body) -> None:
 
 
 def _logprobs(body: _Body) -> None:
-    """Remove a number in `logprobs`, as Together and the older completions have it."""
+    """Remove `logprobs` if its value is a number, as in Together's chat and in the older completions."""
     if type(many := body.get("logprobs")) is int and many >= 0:
         del body["logprobs"]
 
@@ -79,7 +81,9 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any, member: str) -> Any:
-    """`holder`; if the object at `member` has `strict: true`, a copy that has `strict: false` there."""
+    """A copy of `holder` in which the object at `member` has `strict: false` instead of `strict: true`. Any
+    other `holder` is returned itself.
+    """
     inner = holder.get(member) if type(holder) is dict else None
     if type(inner) is not dict or inner.get("strict") is not True:
         return holder

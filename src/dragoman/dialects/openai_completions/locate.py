@@ -13,8 +13,10 @@ _MEMBERS: Final = {
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path: `$.logit_bias` for `sampling.logit_bias`. What is in a message is the
-    prompt, except the first message's second block: the suffix.
+    """The JSON path for an IR path: `$.logit_bias` for `sampling.logit_bias`.
+
+    A path inside a message becomes that of the prompt; only the second block of the first message is the
+    suffix.
     """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member

@@ -1,6 +1,7 @@
-"""Log probabilities of the completions API, decoded and encoded: four parallel lists, the third of objects.
+"""Log probabilities of the completions API, decoded and encoded. They are four parallel lists; the third
+(`top_logprobs`) is a list of objects.
 
-A token's offset in prompt and answer together (`text_offset`) is a leftover of the token.
+A token's offset in prompt and answer together (`text_offset`) becomes a leftover of the token.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ _OFFSET: Final = "text_offset"
 
 
 def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
-    """The decoded log probabilities, also in chat's form (llama.cpp's); None if tokens or values are missing,
-    the lengths differ, there is another member, or null in a list, as for an echoed prompt.
+    """The decoded log probabilities. llama.cpp writes them in chat's form; this is decoded, too.
+
+    None = the IR cannot hold them: tokens or values are missing, the lists differ in length, a list holds
+    null (as for an echoed prompt), or there is another member.
     """
     if type(wire.get("content")) is list:
         return decode_objects(wire["content"])
@@ -43,8 +46,9 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
-    """The value of `logprobs`: four lists, `top_logprobs` None if no token has any. start: the first token's
-    offset; later ones are counted from it, except where tokens state theirs.
+    """The value of `logprobs`: four parallel lists. `top_logprobs` is None if no token has alternatives.
+
+    start: the offset of the first token. The next offsets are counted from it, unless a token states its own.
     """
     offsets: list[int] = []
     for token in tokens:

@@ -1,4 +1,6 @@
-"""The chat family's relay for the completions API, whose choices have `text` instead of a message."""
+"""The relay for the completions API: the relay of the chat family, for choices that have `text` instead of a
+message.
+"""
 
 from __future__ import annotations
 

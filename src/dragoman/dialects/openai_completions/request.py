@@ -1,11 +1,12 @@
 """Completions requests, decoded and encoded.
 
-A prompt is one user message with a Text; features of this protocol only (several prompts, token ids, the
-suffix) are a Native. `logprobs: n` means logprobs with n alternatives.
+A prompt is one user message with a Text. What only this protocol has (several prompts, token ids, the suffix)
+is a Native. `logprobs: n` means log probabilities with n alternatives for each token.
 
-Request.forms: "prompt": "list" for a list with one prompt; "max_output": "default" if the default 16 applies;
-"stop": "string"; "stream": "false"; "echo": "true" or "false", because the gateway repeats the prompt if the
-upstream cannot.
+Request.forms says how the client wrote something: "prompt": "list" for a list with one prompt; "max_output":
+"default" if it stated no limit, so that the default of 16 tokens applies; "stop": "string" for a bare string;
+"stream": "false" for a stated false; "echo": "true" or "false". The gateway repeats the prompt (`echo`) if
+the upstream cannot.
 """
 
 from __future__ import annotations
@@ -82,14 +83,16 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """An IR request with only the fields that the form of the response depends on."""
+    """An IR request with only those fields that decide the form of the response."""
     get = wire.body.get
     usage = (get("stream_options") or {}).get("include_usage")
     return ir.Request(NAME, get("model"), stream=get("stream") is True, stream_usage=usage)
 
 
 def portable(wire: WireRequest) -> None:
-    """Raise WireError for a prompt that only this protocol has: several prompts, or token ids."""
+    """Raise WireError for a prompt that cannot be translated into one request of another protocol: several
+    prompts in one list, or token ids.
+    """
     prompt = wire.body.get("prompt")
     if type(prompt) is not list or (len(prompt) == 1 and type(prompt[0]) is str):
         return
@@ -98,9 +101,11 @@ def portable(wire: WireRequest) -> None:
 
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
-    """The requests, each for one answer, that replace a request with several prompts at a provider of another
-    protocol, in the order of the choices; empty for a single prompt and for token ids. Raises WireError for
-    more answers than `_MOST_ANSWERS`.
+    """Split a request with several prompts into requests with one prompt and one answer each, for a provider
+    of another protocol. They have the order of the choices. The result is empty if the request has only one
+    prompt, or prompts of token ids.
+
+    Raises WireError if there would be more than `_MOST_ANSWERS` requests.
     """
     prompts = _prompts(request)
     times = request.sampling.n or 1
@@ -158,8 +163,8 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
 
 
 def prompt_of(request: ir.Request, candidate: int = 0) -> str:
-    """The text of the prompt that the choice with index `candidate` continues; "" for token ids, and for an
-    index beyond the prompts.
+    """The text of the prompt that one choice of the response continues. candidate: the index of this choice.
+    "" for a prompt of token ids, and for an index to which no prompt belongs.
     """
     if prompts := _prompts(request):
         place = candidate // (request.sampling.n or 1)
@@ -169,7 +174,9 @@ def prompt_of(request: ir.Request, candidate: int = 0) -> str:
 
 
 def echoed(request: ir.Request, candidate: int = 0) -> str:
-    """The prompt if the client wants a choice to repeat it (`echo`), for upstreams that cannot; else ""."""
+    """The prompt that the gateway must put before a choice, because the client wants it repeated (`echo`) and
+    the upstream cannot do this; "" if the client does not want it. candidate: the index of the choice.
+    """
     wanted = request.dialect == NAME and (request.forms or {}).get("echo") == "true"
     return prompt_of(request, candidate) if wanted else ""
 
@@ -180,8 +187,9 @@ def echoed(request: ir.Request, candidate: int = 0) -> str:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request for an upstream of this dialect.
 
-    Raises WireError, with a path in the IR, for a message of the assistant, any message after the user's,
-    another dialect's tools, and blocks except Text and Native, such as media.
+    Raises WireError, with a path in the IR, for content that a prompt cannot have: a message of the
+    assistant, a message after the user's, tools of another dialect, and any block except Text and Native,
+    such as a medium.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -206,8 +214,11 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _free_tokens(prompt: str, facts: Facts) -> int:
-    """`max_tokens` for a request without one: the model's limit, else `_ENOUGH`, but at most what the prompt
-    leaves of a known window. The prompt counts as a token for each byte, but as at most 3/4 of the window.
+    """The value of `max_tokens` for a request that states none: the model's limit or, if it is unknown,
+    `_ENOUGH`.
+
+    If the model's context window is known, the value is lowered to what the prompt leaves of the window. For
+    this, each byte of the prompt counts as one token, but the whole prompt as at most 3/4 of the window.
     """
     most = facts.max_output or _ENOUGH
     if facts.context is None:

@@ -30,7 +30,7 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for an error inside a 200, WireError for an invalid body."""
+    """Decode a response. Raises RequestFailed for an error with status 200, WireError for an invalid body."""
     try:
         return sound(_decode(body, quirks))
     except (AttributeError, KeyError, TypeError) as error:
@@ -76,7 +76,7 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The response body for a client of this dialect; reports what it cannot express."""
+    """The response body for a client of this dialect. The report gets what the body cannot express."""
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
@@ -122,8 +122,11 @@ def _text(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """The id for the client: `stated`; the gateway's if that is None, and for a response of another dialect
-    (not `own`) if the gateway's begins with `cmpl-`.
+    """The response id for the client: the upstream's id (`stated`). If the upstream stated none, it is the
+    gateway's.
+
+    If the upstream speaks another dialect (not `own`), and the gateway's id begins with `cmpl-`, it is also
+    the gateway's: the client then gets an id in the usual form.
     """
     if stated is None:
         return reply.id
@@ -141,8 +144,9 @@ def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
 
 
 def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
-    """Report what is not written of a block: a whole block unless it is text or a refusal (which becomes
-    text), citations, foreign leftovers, and the seal, which the gateway keeps.
+    """Report what is not written of a block. Text and refusals are written as text, without citations and
+    leftovers of another dialect; blocks of any other kind are lost. A seal is not written either: the gateway
+    keeps it.
     """
     report = draft.report
     if isinstance(block, ir.Text):
@@ -161,7 +165,9 @@ def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str) -> str | None:
-    """The finish reason, None for None; reports what it cannot express. where: the candidate's IR path."""
+    """The finish reason for a stop; None if `stop` is None. The report gets what no finish reason says.
+    where: the candidate's IR path.
+    """
     word = chat_stop(stop, draft, where, called=False, legacy=False)
     if draft.own or word != "tool_calls":
         return word

@@ -78,7 +78,9 @@ class CompletionsEncoder(EventEncoder):
         return before + self._head + _json(choice) + b"]}\n\n"
 
     def _begin(self, index: int) -> bytes:
-        """The first chunk of a candidate, with the prompt if it must be repeated; b"" if already sent."""
+        """The first chunk of a candidate: with the prompt if the gateway must repeat it, otherwise with an
+        empty text. b"" if the chunk was sent before.
+        """
         if index in self._begun:
             return b""
         self._begun.add(index)
@@ -120,7 +122,7 @@ class CompletionsEncoder(EventEncoder):
         return b""
 
     def _nothing(self, event: ir.Event) -> bytes:
-        """b"": `_open` has reported content that is not text as lost."""
+        """Always b"": the event's content is no text, and `_open` has already reported its block as lost."""
         return b""
 
     _arguments = _think = _media = _ping = _nothing

@@ -14,7 +14,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
-    """Decode counts so that none includes another, as `openai.usage` does."""
+    """Decode token counts so that no count includes another, in the same way as `openai.usage` does."""
     usage = chat.decode_usage(wire, quirks)
     if usage.extra is None:
         return usage
@@ -23,7 +23,9 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
 
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
-    """The value of `usage`; reports the counts that it cannot hold. own: the counts came in this dialect."""
+    """Encode token counts as the member `usage`. Counts for which it has no member are reported. own: True =
+    the counts came in this dialect.
+    """
     out = chat.encode_usage(msgspec.structs.replace(usage, extra=None), report, own=own)
     restore(out, usage.extra, report, "usage")
     return out

@@ -1,4 +1,6 @@
-"""Removes, for the check, what OpenAI rejects but other servers accept: long `stop`, `max_tokens` below 1."""
+"""Removes, before OpenAI's checks, values that OpenAI rejects but other servers accept: a `stop` with too
+many entries, and a `max_tokens` below 1.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from dragoman.dialects.request import WireRequest
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy of the request for OpenAI's checks, without the excesses that `widens` names."""
+    """A copy of the request for OpenAI's checks, without those values beyond OpenAI's limits that `widens`
+    names.
+    """
     return put_right(wire, widens, _PUTS)
 
 

@@ -3,13 +3,16 @@
 Specification: https://platform.openai.com/docs/api-reference/responses, OpenAPI document 2.3.0 of
 https://github.com/openai/openai-openapi, and https://www.openresponses.org/specification.
 
-Canonical form: a body that is decoded and encoded again differs only in this. Null members and empty lists of
-log probabilities are left out; an `output_text` has `annotations`, even if empty; data URLs are written in
-base64; `store` is always stated, and a request without `store: true` asks for encrypted reasoning, except
-from a model without reasoning. Answers have every required member.
+Canonical form: a body that is decoded and encoded again differs from the original only in these points:
+- null members and empty lists of log probabilities are left out;
+- an `output_text` has `annotations`, even if empty; data URLs are written in base64;
+- a request always states `store`; without `store: true` it also asks for encrypted reasoning, unless the
+  model has no reasoning;
+- an answer has every member that the specification requires.
 
-Thinking of another provider is left out of requests; in answers its seal is tagged with the provider, so that
-it can return to it. Items of OpenAI's own tools, except pictures, and unknown items are kept whole as Native.
+Thinking of another provider is left out of requests. In answers its seal is tagged with the provider's name,
+so that the seal can return to this provider. Items of OpenAI's own tools, except pictures, and unknown items
+are kept whole as Native.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Tools that this protocol defines and its client runs, as functions for models of other protocols.
 
 A coding agent runs the shell, apply_patch and tool search itself, so any model that can call functions can
-use them. One object in the call's item holds the input; this object becomes the function's arguments. If
-OpenAI runs it (a shell in its containers, its own tool search), a tool has no form in other protocols.
+use these tools. A call's item holds the input in one object; this object becomes the arguments of the
+function. A tool that OpenAI runs itself (a shell in its containers, its own tool search) cannot become a
+function.
 
 Specification: https://developers.openai.com/api/docs/guides/tools-tool-search and the pages beside it on
 shell, local shell and apply patch.
@@ -21,9 +22,12 @@ _Wire = dict[str, Any]
 
 
 class _Builtin(msgspec.Struct, frozen=True):
-    """One tool. call, output: the types of its items. prefix: of a call's id. member: the call's member that
-    is the object of arguments; fixed: constant members of that object; beside: constant members of the call.
-    offered: makes the function from the declared tool. told: makes the text of an output item.
+    """One tool that this protocol defines and the client runs.
+
+    call, output: the types of the items for a call and for its output. prefix: how the ids of its calls
+    begin. member: the name of the member of the call's item that holds the arguments, an object. fixed:
+    members that this object always has. beside: members that the call's item always has. offered: makes a
+    function from the declared tool. told: makes the text of an output item.
     """
 
     call: str
@@ -40,7 +44,9 @@ class _Builtin(msgspec.Struct, frozen=True):
 
 
 def offered(tool: Mapping[str, Any]) -> ir.Function | None:
-    """The function that replaces a declared tool; None = another tool, one that OpenAI runs, or malformed."""
+    """The function that replaces a declared tool at other protocols. None = the tool is none of these, OpenAI
+    runs it, or it is malformed.
+    """
     builtin = _BUILTINS.get(str(tool.get("type")))
     return None if builtin is None else builtin.offered(tool)
 
@@ -105,9 +111,10 @@ def _apply_patch(_: Mapping[str, Any]) -> ir.Function:
 
 
 def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
-    """The call, result or text that other protocols get for an item of such a tool or with more tools.
+    """The block that other protocols get in place of an item: the call or the result of one of these tools,
+    or a text for an item that adds tools.
 
-    None = another item, a malformed one, or one of a tool that OpenAI runs.
+    None = the item is of another kind or malformed, or belongs to a tool that OpenAI runs.
     """
     kind = str(item.get("type"))
     if kind == "additional_tools":
@@ -128,9 +135,10 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
 
 
 def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:
-    """The type, the id's prefix and the other members of the item for a call of such a tool.
+    """Convert a call of one of these tools to its item: (the item's type, how its id begins, its other
+    members).
 
-    None = another tool, or arguments that are no JSON object.
+    None = the call is of another tool, or its arguments are no JSON object.
     """
     builtin = _BUILTINS.get(call.name)
     if builtin is None:
@@ -156,7 +164,9 @@ def _found(item: Mapping[str, Any]) -> str:
 
 
 def tools_of(item: Mapping[str, Any]) -> list[_Wire]:
-    """The wire tools that an item of the history adds, without malformed ones; empty = none."""
+    """The tools, as the client wrote them, that an item of the history adds to the request; malformed ones
+    are left out. [] = the item adds none.
+    """
     tools = item.get("tools")
     return [tool for tool in tools if _is_sound(tool)] if type(tools) is list else []
 

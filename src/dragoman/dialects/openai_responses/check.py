@@ -1,6 +1,6 @@
-"""Checks a client's request: the error names the exact place of the mistake, before any upstream call.
+"""Checks a client's request before any upstream is called. An error names the exact place of the mistake.
 
-Unknown members, items and tools pass, because the protocol grows: the upstream decides.
+Unknown members, items and tools are accepted, because the protocol grows; the upstream decides about them.
 """
 
 from __future__ import annotations

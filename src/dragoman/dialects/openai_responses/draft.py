@@ -1,4 +1,6 @@
-"""What the item and part encoders know about their request or answer, and the members that all items have."""
+"""What the encoders of items and parts know about their request or answer, and the members that all items
+have.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 class Draft(FamilyDraft):
-    """The Draft of the chat family with two more fields. mint: makes the id of an item without one, from its
-    prefix ("msg", "fc", "rs"); None = no id is made. summarised: thinking is written as a summary.
+    """The Draft of the chat family with two more fields.
+
+    mint: makes the id of an item that has none, from a prefix ("msg", "fc", "rs"); None = such an item stays
+    without an id. summarised: True = thinking is written as a summary.
     """
 
     def __init__(
@@ -36,10 +40,11 @@ class Draft(FamilyDraft):
     def item(
         self, kind: str, prefix: str, item: ir.Item | None, where: str, *, status: bool = True
     ) -> dict[str, Any]:
-        """A new wire item of the type `kind`, with the id, status, phase and leftovers of `item`.
+        """A new wire item of the type `kind`, with the id, status, phase and leftovers of `item` (None = it
+        has none).
 
-        prefix: of the id that `mint` makes for an item without one. status: True = an item of an answer that
-        has no status gets "completed".
+        prefix: how the id begins that `mint` makes for an item without an id. status: True = an item of an
+        answer gets the status "completed" if it states none.
         """
         out: dict[str, Any] = {"type": kind}
         stated = item or ir.Item()
@@ -68,8 +73,8 @@ class Draft(FamilyDraft):
         return out
 
     def mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
-        """Write a cache breakpoint into `out`. In content of another dialect (not `own`) its `ttl` is lost,
-        or the whole breakpoint if the provider has none.
+        """Write a cache breakpoint into `out`. For content of another dialect (not `own`) the breakpoint is
+        lost if the provider has none; if it has them, only `ttl` is lost.
         """
         if not self.own and self.quirks.cache_marks != "prompt_cache_breakpoint":
             self.report.lose(where, "the provider has no cache breakpoints", "hint")

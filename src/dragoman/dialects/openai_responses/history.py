@@ -1,7 +1,8 @@
-"""`input` and `instructions`: one input item is one message of the IR, except in other dialects' histories.
+"""Decodes and encodes `input` and `instructions`. One input item is one message of the IR; only the histories
+of other dialects are written otherwise.
 
-`Message.form`, several words: "text" for an item whose content is a string, "bare" for an item without its
-type, "parts" for an item with a part of an unknown type.
+`Message.form` may have several words: "text" = the item's content is a string; "bare" = the item states no
+type; "parts" = the item has a part of an unknown type.
 
 The API requires an output for every call and a call for every output: `repair` ensures this for histories of
 other dialects.
@@ -40,7 +41,9 @@ _OUTPUTS: Final = {"function_call": "function_call_output", "custom_tool_call": 
 
 
 def decode_input(value: Any, forms: dict[str, str]) -> tuple[ir.Message, ...]:
-    """Decode `input`: a string or None, recorded in `forms`, or items. Raises WireError for anything else."""
+    """Decode `input`. A string, and a missing input (None), are noted in `forms`; otherwise it must be a list
+    of items. Raises WireError for anything else.
+    """
     if value is None:
         forms["input"] = "none"
         return ()
@@ -97,10 +100,12 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
 
 
 def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
-    """The pairs (IR path of the message, item) without the reasoning and the ids that OpenAI would refuse.
+    """The items that OpenAI accepts, as pairs (IR path of the message, item). Reasoning without encrypted
+    content is left out, and ids that OpenAI would refuse are removed.
 
-    OpenAI knows by the id of a message or a call that a reasoning item came before it, and refuses the item
-    without its reasoning (openai/openai-dotnet#1050). So if the reasoning is dropped, these ids are too.
+    OpenAI remembers by the id of a message or a call that a reasoning item came before it, and refuses the
+    item if its reasoning is missing (openai/openai-dotnet#1050). So once reasoning is left out, the ids of
+    the following messages and calls are removed, too.
     """
     left: list[tuple[str, _Wire]] = []
     parted = False
@@ -157,9 +162,10 @@ def _own(message: ir.Message, draft: Draft, where: str) -> list[_Wire]:
 
 
 def _plain(parts: list[_Wire]) -> str | None:
-    """The text of an assistant message whose parts are one text without annotations; None for other parts.
+    """The text of an assistant message whose only part is a text without annotations; None for any other
+    parts.
 
-    Such a message is written with the string, because strict servers require an id beside parts.
+    Such a message is written with a string as its content, because strict servers require an id beside parts.
     """
     if len(parts) != 1 or parts[0].keys() != {"type", "text", "annotations"} or parts[0]["annotations"]:
         return None
@@ -168,12 +174,14 @@ def _plain(parts: list[_Wire]) -> str | None:
 
 
 def _moves(block: ir.Media, _: ir.Message) -> bool:
-    """Whether a medium moves to a user message: images and documents that have data, a URL or a file id."""
+    """Whether a medium of the assistant moves to a user message. Images and documents do, if they have data,
+    a URL or a file id.
+    """
     return block.kind not in {"audio", "video"} and bool(block.data or block.url or block.file)
 
 
 def _needs(call: ir.ToolCall) -> bool:
-    """Whether a call must have an output: not if it is written as the call of a tool in `builtins`."""
+    """Whether there must be an output for this call. Only calls of the tools in `builtins` may have none."""
     return call.kind != "builtin" or builtins.called(call) is None
 
 
@@ -194,7 +202,9 @@ _RULES: Final = Rules(
 
 
 class _Foreign:
-    """Writes the history of another dialect as input items. chunked: joins adjacent assistant messages."""
+    """Writes the history of another dialect as input items. chunked: True = adjacent assistant messages are
+    chunks of one answer and are joined.
+    """
 
     def __init__(self, draft: Draft, *, chunked: bool) -> None:
         self.draft = draft
@@ -253,7 +263,9 @@ class _Foreign:
             self.items.append({**encode_head(None, self.draft, where, role), "content": [part]})
 
     def _continue(self, part: _Wire) -> None:
-        """Add a part to the last item, an assistant message, joining text to text."""
+        """Add a part to the last item, which is an assistant message. A plain text is appended to a plain
+        text before it.
+        """
         content = self.items[-1]["content"]
         before, more = _plain(content[-1:]), _plain([part])
         if before is not None and more is not None:

@@ -1,8 +1,8 @@
-"""The request's `include`, which asks for further content of the answer. Pure.
+"""The member `include` of a request: which additional content the answer must have. Pure.
 
-If the provider stores nothing, the request asks for encrypted reasoning, because the next request must send
-it back; a model without reasoning refuses this with 400 ("Encrypted content is not supported with this
-model"). https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
+If the provider stores nothing, the gateway asks for encrypted reasoning, because the next request must send
+the reasoning back. A model without reasoning refuses this with 400 ("Encrypted content is not supported with
+this model"). https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ _WHY_NOT: Final = "the provider rejects this for a model without reasoning"
 
 
 def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
-    """The values of `include` to send: `asked`, and encrypted reasoning if the provider stores nothing.
+    """The values of `include` to send: those in `asked`, and the one for encrypted reasoning if the provider
+    stores nothing (not `stored`).
 
-    For a model without reasoning, the value for encrypted reasoning is left out.
+    For a model without reasoning, the value for encrypted reasoning is always left out.
     """
     words = list(asked)
     others = [word for word in words if word != ENCRYPTED]
@@ -36,10 +37,10 @@ def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
 def stateless(
     body: Mapping[str, Any], facts: Facts, quirks: Quirks
 ) -> tuple[dict[str, Any], tuple[Change, ...]]:
-    """The edits by which a relayed request asks the provider to store nothing, and the changes to report.
+    """The edits that make a relayed request ask the provider to store nothing, and the changes to report.
 
-    body: the request as its client wrote it. The edits set `store` and `include`, or remove them: an empty
-    `include`, and what the vendor refuses.
+    body: the request as its client wrote it. The edits set `store` and `include`. A member is removed instead
+    if the vendor refuses it, and `include` also if it would be empty.
     """
     asked: list[str] = body.get("include") or []
     words = included(asked, facts, stored=False)
@@ -56,7 +57,9 @@ def stateless(
 def _name(
     changes: list[Change], member: str, body: Mapping[str, Any], edits: Mapping[str, Any], why: str
 ) -> None:
-    """Add the Change of one member's edit to `changes`, unless it removes what the client did not state."""
+    """Add to `changes` the Change for the edit of one member, with the reason `why`. Nothing is added if the
+    edit only removes a member that the client did not state.
+    """
     place = f"$.{member}"
     path, to = place if body.get(member) else None, "" if edits[member] is msgspec.UNSET else place
     if path is not None or to:

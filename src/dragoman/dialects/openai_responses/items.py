@@ -1,7 +1,7 @@
-"""Items of `input` and `output`: an item to its blocks, and blocks to items.
+"""Items of `input` and `output`: decodes an item to its blocks, and encodes blocks as items.
 
-Each part of a message is one block, and these blocks share an `ir.Item`; any other item is one block. Items
-of OpenAI's own tools are kept whole as Native, except generated pictures, which are Media.
+Each part of a message is one block, and the blocks of a message share an `ir.Item`. Any other item is one
+block. Items of OpenAI's own tools are kept whole as Native, except generated pictures, which become Media.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def _role(value: _Wire, kind: Any) -> ir.Role:
 
 
 def _head(value: _Wire, known: frozenset[str]) -> ir.Item | None:
-    """The id, status, phase and leftovers (members not `known`) of an item; None if it has none of these."""
+    """The id, status, phase and leftovers of an item. Leftovers are its members that are not in `known`. None
+    = the item has none of all these.
+    """
     extra = leftovers(value, known)
     get = value.get
     if any(type(get(member)) not in _WORD for member in ("id", "status", "phase")):
@@ -174,8 +176,8 @@ def encode_items(
 ) -> list[_Wire]:
     """Encode blocks as items, in order. Adjacent parts with the same `ir.Item` become one message.
 
-    where: the path of the blocks in the IR. None among the blocks is skipped. parts: every block is a part of
-    a message, whatever its kind. Raises WireError for a medium that no part can carry.
+    where: the path of the blocks in the IR. An entry None in `blocks` is skipped. parts: True = every block
+    is written as a part of a message. Raises WireError for a medium that no part can hold.
     """
     items: list[_Wire] = []
     open_message: _Wire | None = None
@@ -201,7 +203,7 @@ def encode_items(
 
 
 def is_part(block: ir.Block, role: ir.Role = "assistant") -> bool:
-    """Whether a block is written as a part of a message by `role`, not as an item of its own."""
+    """Whether a block is written as a part of a message of this role. If not, it is an item of its own."""
     if isinstance(block, ir.Media):
         return role != "assistant" or block.kind != "image"
     if isinstance(block, ir.Native):
@@ -226,9 +228,10 @@ def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = 
 
 
 def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """Encode a block that is no part of a message as an item; None, with a loss, if no item can hold it.
+    """Encode a block that is no part of a message as an item. None, with a reported loss, if no item can hold
+    the block.
 
-    Raises WireError for a tool result with a medium that no part can carry.
+    Raises WireError for a tool result with a medium that no part can hold.
     """
     write = _WRITE.get(type(block))
     if write is None:
@@ -262,8 +265,8 @@ def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
 
 
 def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
-    """The item for a call of another provider's own tool: a web search in an answer; None, with a loss, for
-    any other.
+    """The item for a call of a tool that another provider runs itself. Only a web search in an answer has an
+    item. For anything else None is returned and a loss is reported.
     """
     if not draft.answer:
         draft.report.lose(where, "calls of another provider's tool cannot be sent back", "meaning")
@@ -362,7 +365,9 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
 
 
 def native(block: ir.Block) -> ir.Native:
-    """A block decoded from this dialect as Native with its item, for a history in another dialect."""
+    """Wrap a block that was decoded from this dialect into a Native that holds its item, for a history in
+    another dialect.
+    """
     if isinstance(block, ir.Native):
         return block
     (item,) = encode_items((block,), Draft(Report(NAME), own=True))

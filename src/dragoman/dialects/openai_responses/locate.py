@@ -1,4 +1,4 @@
-"""Translates paths in the IR to JSON paths in this dialect's request, for reports to clients."""
+"""Converts IR paths to JSON paths in this dialect's request, for reports to clients."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ _OPTIONS: Final = {
 
 
 def locate(where: str) -> str:
-    """The JSON path for an IR path; for any path inside a message that of its item: `$.input[2]`."""
+    """The JSON path for an IR path. A path inside a message becomes the path of the message's item:
+    `$.input[2]`.
+    """
     if (path := _WHOLE.get(where)) is not None:
         return f"$.{path}"
     if (message := _MESSAGE.fullmatch(where)) is not None:
@@ -61,8 +63,10 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """The JSON path for an IR path in this request: `$.input` if that is a string; that of the part or of the
-    item's member for a path inside a message; that of a tool in its namespace.
+    """The JSON path for an IR path, in the form that this request has.
+
+    A path inside a message becomes the path of the part or of the item's member; it is `$.input` if the whole
+    input is a string. The path of a tool may lead into a namespace.
     """
     if where.startswith("tools["):
         return _tool_place(request.body.get("tools"), where)

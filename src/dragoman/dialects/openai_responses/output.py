@@ -46,7 +46,9 @@ def decode_output(text: dict[str, Any]) -> ir.Output:
 
 
 def encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
-    """Write `text` into the body, and a tool for images. Raises WireError for modalities beyond both."""
+    """Write the form of the answer into the body: `text`, and a tool for images if images are wanted. Raises
+    WireError for an answer of another kind, such as audio.
+    """
     text: dict[str, Any] = {}
     if output.kind == "schema":
         _encode_schema(text, output, draft)

@@ -38,7 +38,9 @@ _LOGPROB: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 def decode_parts(
     parts: Sequence[Any], where: str, *, said: bool = False, item: ir.Item | None = None
 ) -> tuple[ir.Block, ...]:
-    """Decode parts to blocks with `item`. said: by the model. Raises WireError if one is no object."""
+    """Decode the parts of a message to blocks, which all get this `item`. said: True = the model wrote the
+    message. where: the path of the parts, for errors. Raises WireError if a part is no object.
+    """
     blocks = []
     for index, part in enumerate(parts):
         if type(part) is not dict:
@@ -48,7 +50,9 @@ def decode_parts(
 
 
 def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None) -> ir.Block:
-    """Decode a part to a block with this `item`, Native if its form is unknown. said: the model wrote it."""
+    """Decode a part to a block with this `item`. A part of an unknown form becomes a Native. said: True = the
+    model wrote the message.
+    """
     kind = part.get("type")
     read = _READ.get(kind) if type(kind) is str else None
     if read is not None or kind in _TEXTS:
@@ -109,7 +113,8 @@ def _medium(kind: Any, part: _Wire, item: ir.Item | None, known: frozenset[str],
 
 
 def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:
-    """The arguments of ir.Media for a part's source. members: (wire member, field) of each possible source.
+    """The arguments of ir.Media for the source of a part's medium. members: the possible sources, each as
+    (member of the part, field of ir.Media).
 
     Raises KeyError if the part has no source or several, TypeError if the source is no string.
     """
@@ -144,7 +149,9 @@ def _decode_mark(part: _Wire) -> ir.CacheMark | None:
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
-    """Decode an annotation; if it is malformed or no `url_citation`, the leftovers hold the whole of it."""
+    """Decode an annotation. If it is malformed or no `url_citation`, the citation keeps the whole annotation
+    as its leftovers.
+    """
     if value.get("type") != "url_citation":
         return ir.Citation(str(value.get("type")), title=value.get("filename"), extra={NAME: value})
     citation = ir.Citation(
@@ -163,7 +170,9 @@ _ODD: Final = "url_citation"
 
 
 def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra]:
-    """A wire object's log probabilities (None = none or unreadable), and unreadable ones as leftovers."""
+    """The log probabilities of a wire object, and leftovers. If the log probabilities are unreadable, the
+    first value is None and the leftovers hold them. (None, None) = the object has none.
+    """
     values = wire.get("logprobs")
     if not values:
         return None, None
@@ -172,7 +181,9 @@ def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra
 
 
 def without_logprobs(extra: ir.Extra) -> ir.Extra:
-    """A text's leftovers without `logprobs` of an unknown form, for a text that has readable ones."""
+    """A text's leftovers without the member `logprobs`. It holds unreadable log probabilities, and is not
+    needed for a text that has readable ones.
+    """
     own = (extra or {}).get(NAME)
     if not own or "logprobs" not in own:
         return extra
@@ -209,9 +220,10 @@ _READ: Final[dict[str, Callable[[_Wire, ir.Item | None], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False) -> _Wire | None:
-    """Encode a block as a part; None, with a loss, if no part can hold it. said: the model wrote it.
+    """Encode a block as a part. None, with a reported loss, if no part can hold the block. said: True = the
+    model wrote it.
 
-    Raises WireError for a medium that no part can carry.
+    Raises WireError for a medium that no part can hold.
     """
     if isinstance(block, ir.Text):
         return encode_text(block, draft, where, said=said)
@@ -235,8 +247,9 @@ def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False
 
 
 def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
-    """Encode a text part: of the type that its client stated in this dialect, else `output_text` if the model
-    wrote it (said), else `input_text`. Only an `output_text` has `annotations` and log probabilities.
+    """Encode a text part. Its type is the one that a client of this dialect stated; otherwise it is
+    `output_text` if the model wrote the text (`said`), else `input_text`. Only an `output_text` has
+    `annotations` and log probabilities.
     """
     kind = (block.form if draft.own and block.form in _TEXTS else None) or _TEXTS[said]
     out: _Wire = {"type": kind, "text": block.text}
@@ -260,7 +273,9 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
-    """Encode an annotation of `text`. Without a URL: one of this dialect as it came, else None, a loss."""
+    """Encode a citation of `text` as an annotation. A citation without a URL can be written only if it came
+    in this dialect: then it is written as it came. Otherwise None is returned and a loss is reported.
+    """
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
         told |= {"start_index": citation.start, "end_index": citation.end}
@@ -286,7 +301,7 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
 
 
 def encode_logprobs(values: Sequence[ir.Logprob] | None, draft: Draft, where: str) -> list[_Wire]:
-    """Encode log probabilities, with every required member; None = an empty list."""
+    """Encode log probabilities; each has every member that the specification requires. [] for None."""
     return [_encode_logprob(value, draft, f"{where}[{index}]") for index, value in enumerate(values or ())]
 
 
@@ -311,7 +326,9 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
-    """The part for a medium; reports fields that it lacks. Raises WireError if no part can carry it."""
+    """The part for a medium. Fields that no part has are reported. Raises WireError if no part can hold the
+    medium.
+    """
     out = _MEDIA[block.kind](block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):
         if getattr(block, member) is not None:

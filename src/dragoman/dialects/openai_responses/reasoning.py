@@ -20,8 +20,10 @@ def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
 
 
 def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
-    """Write `reasoning` into the body: from this dialect as stated, from another with the nearest effort that
-    the model supports, or not at all for a model without reasoning. Reports losses and changes.
+    """Write the reasoning settings (`wish`) into the body; losses and changes are reported.
+
+    Settings of this dialect are written as stated. For another dialect, the effort is the nearest one that
+    the model supports, and nothing is written for a model without reasoning.
     """
     out: dict[str, Any] = {}
     if draft.facts.reasoning is False and not draft.own:

@@ -1,4 +1,6 @@
-"""Relays between clients and providers of this protocol: edits a few members, and keeps nested bytes."""
+"""Relays between clients and providers of this protocol: edits a few members, and passes all others byte for
+byte.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,10 @@ class ResponsesRelay(BodyRelay):
     """Edits requests and whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """The body with the client's values and the gateway's id, and its usage; None: missing or unreadable.
+        """(the body for the client, its usage). The model's name and other repeated members of the request
+        are as the client wrote them, and the id is the gateway's, if it has made one. A usage of None is
+        missing or unreadable.
+
         Raises RequestFailed for a failed answer, WireError for a malformed answer.
         """
         head = decode_head(body)
@@ -80,7 +85,9 @@ def _failed(head: _Head) -> bool:
 
 
 def _edits(reply: Reply) -> dict[str, Any]:
-    """What replaces a provider's values in a response object: the client's, and the gateway's id, if any."""
+    """The values that replace the provider's in a response object: members that repeat the client's request,
+    the model's name for the client, and the gateway's id, if it has made one.
+    """
     edits: dict[str, Any] = {key: reply.echo[key] for key in SHOWN if reply.echo.get(key) is not None}
     if reply.model is not None:
         edits["model"] = reply.model
@@ -90,7 +97,9 @@ def _edits(reply: Reply) -> dict[str, Any]:
 
 
 def _usage(head: _Head) -> ir.Usage | None:
-    """The usage that a response object states; None = none or unreadable, which must not fail the answer."""
+    """The usage that a response object states. None = there is none, or it is unreadable: the answer must not
+    fail because of it.
+    """
     try:
         stated = _decode(head["usage"]) if "usage" in head else None
         return decode_usage(stated) if stated else None
@@ -103,7 +112,9 @@ def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
 
 
 class ResponsesStreamRelay:
-    """Relays one stream: edits the response object in events; reasoning events get the client's names."""
+    """Relays one stream: edits the response object in events, and gives reasoning events the names that the
+    client's specification has.
+    """
 
     def __init__(self, reply: Reply) -> None:
         self.usage: ir.Usage | None = None
@@ -149,7 +160,9 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), sent)
 
     def run(self, read: bytes) -> tuple[bytes, int]:
-        """As `relay.PassesRuns` states it: the deltas of text, which pass as they come."""
+        """The bytes for the client, and their size, of the text deltas at the beginning of `read`; they pass
+        unchanged. (b"", 0) = `feed` has to handle the next event. See `relay.PassesRuns`.
+        """
         found = None if self.done or self._ndjson or _CR in read else _DELTAS.match(read)
         if found is None or not found[0]:
             return b"", 0
@@ -159,7 +172,9 @@ class ResponsesStreamRelay:
         return sent, len(sent)
 
     def _wait(self, kind: str, frame: bytes, response: Mapping[str, Any], event: Mapping[str, Any]) -> bytes:
-        """Hold back the terminal event until `end`, because the answer is stored first. Returns b""."""
+        """Keep the last event of the stream until `end` is called, because the answer must be stored before
+        the client gets it. Always returns b"".
+        """
         self.ending, self._terminal = Ending(response), (kind, frame, event)
         return b""
 
@@ -174,8 +189,9 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), frame)
 
     def _look(self, kind: str, frame: bytes) -> bytes:
-        """The frame with its edits. Sets `content`, `done` and `usage`; if the last event states no usage, it
-        gets that of `estimate`. Raises RequestFailed for a failure.
+        """The frame for the client, after its edits. Sets `content`, `done` and `usage`. If the stream ends
+        without usage, the last event gets the usage that `estimate` makes. Raises RequestFailed for an event
+        that tells of a failure.
         """
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))
@@ -209,7 +225,9 @@ class ResponsesStreamRelay:
         return b""
 
     def fail(self, fault: ir.Fault) -> bytes:
-        """The events `error` and `response.failed` for a broken stream; if `waits`, the second at `end`."""
+        """The events `error` and `response.failed`, for a stream that broke off. If `waits` is set, the
+        second event is not returned here, but by `end`.
+        """
         if self._response is None:
             self._failed = encoder = ResponsesEncoder(self._reply)
             encoder.waits = self.waits
@@ -229,7 +247,9 @@ class ResponsesStreamRelay:
 
 
 def _bare_error(frame: bytes) -> dict[str, Any] | None:
-    """The decoded frame, if it has an `error`, which some servers send without a type; None = it has none."""
+    """The decoded frame, if it holds an `error`; some servers send this without an event type. None = it
+    holds none.
+    """
     try:
         told = _decode(frame)
     except UNREADABLE:
@@ -238,7 +258,7 @@ def _bare_error(frame: bytes) -> dict[str, Any] | None:
 
 
 def _number(frame: bytes) -> int:
-    """The `sequence_number` of an event's data; 0 if it has no readable one."""
+    """The `sequence_number` in an event's data; 0 = it has none or an unreadable one."""
     try:
         stated = _decode(frame).get("sequence_number")
     except UNREADABLE:
@@ -247,7 +267,7 @@ def _number(frame: bytes) -> int:
 
 
 def _says_nothing(kind: str, frame: bytes) -> bool:
-    """Whether an event only begins a text or some reasoning, and holds nothing of it."""
+    """Whether an event only announces a text or reasoning and holds no content of it yet."""
     if (member := _BEGINNINGS.get(kind)) is None:
         return False
     begun = _decode(frame).get(member)

@@ -1,8 +1,9 @@
 """Decodes and encodes requests; `history`, `tools`, `output` and `reasoning` do so for the large members.
 
-Request.forms: "input": "text" for an input that is a string, "none" without an input; "stream": "false" for a
-stated false; "top_logprobs": "0"; "events": "open" for a client of Open Responses. The encoder asks for
-encrypted reasoning itself unless `store` is true, so a client's wish for it is kept only then.
+Request.forms says how the client wrote something: "input": "text" for a string, "none" without an input;
+"stream": "false" for a stated false; "top_logprobs": "0" for a stated 0; "events": "open" for a client of
+Open Responses. The encoder itself asks for encrypted reasoning unless `store` is true, so a client's wish for
+it is kept only if `store` is true.
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ def portable(wire: WireRequest) -> None:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only what the answer's form depends on: model, `stream` (which implies usage), event names."""
+    """Decode only what the form of the answer depends on: the model, `stream`, and the names of reasoning
+    events. A stream always states its usage.
+    """
     stream = wire.body.get("stream") is True
     return ir.Request(
         NAME,
@@ -150,10 +153,11 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode a request. The provider is asked to store nothing, unless this dialect's client stated `store`.
+    """Encode a request. It asks the provider to store nothing, unless a client of this dialect stated
+    `store`.
 
     Raises WireError, with an IR path, for several candidates, audio or video output, or a medium that no part
-    can carry.
+    can hold.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -236,14 +240,18 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
 
 
 def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `include`: log probabilities, the leftover values already in `body`, and encrypted reasoning."""
+    """Write `include`: the value for log probabilities, the leftover values that are already in `body`, and
+    the value for encrypted reasoning.
+    """
     asked = [LOGPROBS] if request.sampling.logprobs else []
     if words := included([*asked, *body.pop("include", ())], draft.facts, stored=body["store"]):
         body["include"] = words
 
 
 def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Remove from `body`, with a report, what another dialect's request cannot ask of this provider."""
+    """Remove from `body` what only a client of this dialect can ask of this provider, such as an earlier
+    response by its id, and report it.
+    """
     report = draft.report
     if request.tier is not None and request.tier not in TIERS:
         report.lose("tier", f"the provider has no service tier {request.tier}")

@@ -1,8 +1,9 @@
 """Whole answers: decodes a response object to ir.Response, and encodes it back.
 
-Some members repeat the request. An answer of this protocol keeps them in `echo`. For other answers they are
-written from `Reply.echo`, with the specification's defaults for absent members: clients require every
-member. https://platform.openai.com/docs/api-reference/responses/object
+Some members of a response object repeat the request. An answer that came in this protocol keeps them in
+`echo`. For other answers, they are taken from the client's request (`Reply.echo`); members that the request
+lacks get the specification's defaults, because clients require every member.
+https://platform.openai.com/docs/api-reference/responses/object
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ _LOST: Final = {
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """Decode a response object. An answer that failed after its first output holds its `error`.
+    """Decode a response object. An answer that failed after its first output is decoded, too, with its
+    `error`.
 
     Raises RequestFailed for an error with status 200, WireError for a malformed answer.
     """
@@ -118,7 +120,7 @@ def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
 
 
 def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
-    """Decode a response object. blocks: its decoded `output`."""
+    """Decode a response object whose `output` has already been decoded to `blocks`."""
     body, odd = HEAD.sort(body)
     usage, error, status = body.get("usage"), body.get("error"), body.get("status")
     failed = status == "failed" or bool(error)
@@ -142,7 +144,9 @@ _SETTLED: Final = frozenset({"completed", "incomplete", None})
 
 
 def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
-    """The leftovers of a response object: members without an IR field, except null and repeated ones."""
+    """The leftovers of a response object: its members without an IR field. Null members, and members that
+    repeat the request, are not among them.
+    """
     kept = {
         key: value
         for key, value in body.items()
@@ -158,7 +162,7 @@ def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
-    """The stop of a response object with these blocks; None = its status is not that of a finished one."""
+    """Why a response object with these blocks stopped; None = its status does not say that it is finished."""
     status = body.get("status")
     if status == "incomplete":
         details = body.get("incomplete_details") or {}
@@ -178,7 +182,9 @@ def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop 
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode a response object, and report losses. Raises RequestFailed for a failure without output."""
+    """Encode a response object, and report losses. Raises RequestFailed for an answer that failed without
+    output.
+    """
     if response.error is not None and not response.candidates:
         raise RequestFailed(response.error)
     report = reply.report
@@ -205,8 +211,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 
 def asks_for_summary(reply: Reply) -> bool:
-    """Whether the client asks for a summary of the reasoning. Clients that display reasoning read only the
-    summary, so the thinking of other protocols is written as a summary.
+    """Whether the client's request asks for a summary of the reasoning. Such clients display only the
+    summary, so the thinking of other protocols is then written as a summary.
     """
     wish = reply.request.reasoning
     return wish is not None and wish.summary is not None
@@ -226,7 +232,9 @@ class Mint:
 
 
 def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
-    """A block as an item can hold it: a medium other than an image, and JSON, become text; reports this."""
+    """A block in a form that an item of an answer can hold. A medium other than an image becomes its
+    transcript, and JSON becomes text; both are reported.
+    """
     if isinstance(block, ir.Media) and block.kind != "image":
         report.lose(
             where,
@@ -246,7 +254,9 @@ def wordless(block: ir.Block) -> bool:
 
 
 def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
-    """The blocks, with None for each empty text after a text or refusal; reports what it carried."""
+    """The blocks, with None in place of each empty text that follows a text or a refusal. The report gets the
+    seal and the leftovers of such an empty text.
+    """
     kept: list[ir.Block | None] = []
     last: ir.Block | None = None
     for index, block in enumerate(blocks):
@@ -268,7 +278,9 @@ def incomplete(stop: ir.Stop | None) -> bool:
 
 
 def leave_incomplete(item: dict[str, Any]) -> None:
-    """Set the status of an incomplete answer's last item to `incomplete`, if its type has this status."""
+    """Set the status of `item`, the last item of an incomplete answer, to `incomplete`. Only messages and
+    function calls get this status.
+    """
     if item["type"] in {"message", "function_call"}:
         item["status"] = "incomplete"
 
@@ -276,7 +288,7 @@ def leave_incomplete(item: dict[str, Any]) -> None:
 def response_object(
     response: ir.Response, reply: Reply, output: list[dict[str, Any]], *, running: bool = False
 ) -> dict[str, Any]:
-    """A response object. output: its encoded items. running: the stream has not ended."""
+    """A response object. output: its encoded items. running: True = the stream has not ended yet."""
     report, own = reply.report, response.dialect == NAME
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
     created = response.created
@@ -306,7 +318,9 @@ def response_object(
 
 
 def answer_id(stated: str | None, reply: Reply) -> str:
-    """The id that a client can send back: the gateway's, if it made one or the provider stated none."""
+    """The response id for the client, by which it can continue this response: the gateway's id if the gateway
+    made one in this protocol's form or the provider stated none; otherwise the provider's (`stated`).
+    """
     if stated is None:
         return reply.id
     if reply.id.startswith(ID_PREFIX) and reply.id != stated:
@@ -328,7 +342,9 @@ def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
 
 
 def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
-    """Report what the status does not tell of a stop. called: an item is a call for the client."""
+    """Report what the status of a response does not tell about a stop. called: whether the response has a
+    call of a client's tool.
+    """
     where = "candidates[0].stop"
     if stop.reason in _LOST:
         report.lose(where, _LOST[stop.reason], "quality")
@@ -373,8 +389,10 @@ def _settle(
 
 
 def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:
-    """The members that repeat the request. own: as `stated` by the provider, but `SHOWN` as the client
-    wrote them; else all as the client wrote them, completed by `DEFAULTS`.
+    """The members of a response object that repeat the request.
+
+    own: True = the provider stated them (`stated`); only those in `SHOWN` are replaced by what the client
+    wrote. False = all are as the client wrote them, and those that it did not write come from `DEFAULTS`.
     """
     asked = reply.echo
     mine = {key: asked[key] for key in SHOWN if asked.get(key) is not None}

@@ -1,7 +1,9 @@
-"""Encodes events that repeat a long text as lists of byte strings, which share the text's bytes.
+"""Encodes events that repeat a long text without copying it: as lists of byte strings that share the text's
+bytes.
 
-Four events at the end of a text each hold the whole text: the end of the text, of the part, of the item and
-of the response. Without sharing, an answer of 100 MB would need 400 MB at its end, and more for copies.
+At the end of a text, four events each hold the whole text: the end of the text, of the part, of the item and
+of the response. If each had its own copy, an answer of 100 MB would need 400 MB at its end, and more while it
+is encoded.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ _MARK: Final = b"\x01"
 
 
 class Shared:
-    """The long texts of one stream, each encoded once. Events are encoded with marks and then cut at them."""
+    """The long texts of one stream, each encoded once. An event is first encoded with a mark in place of each
+    long text, and then cut at these marks.
+    """
 
     def __init__(self) -> None:
         self._encoded: dict[str, bytes] = {}
@@ -28,20 +32,24 @@ class Shared:
         """The texts of the marks so far, in order."""
 
     def json(self, value: Any) -> bytes:
-        """The JSON of a value with a mark for each long text. Values are cut in the order of these calls."""
+        """The JSON of a value, with a mark in place of each long text. The results of several calls must be
+        given to `cut` in the order of these calls.
+        """
         return encode(self._marked(value))
 
     @property
     def marked(self) -> bool:
-        """Whether `json` has written a mark at which the bytes are not cut yet."""
+        """Whether `json` has written marks at which `cut` has not yet cut."""
         return bool(self._found)
 
     def size(self, value: Any) -> int:
-        """Bytes of a value's JSON. Only to be called while nothing is `marked`."""
+        """The size of a value's JSON in bytes. Must not be called while `marked` is true."""
         return sum(map(len, self.cut(self.json(value))))
 
     def cut(self, written: bytes) -> list[bytes]:
-        """`written`, the JSON of all values since the last cut, in pieces; each second one is a long text."""
+        """Cut JSON at its marks. written: the JSON of all values that `json` got since the last cut. Every
+        second piece of the result is a long text.
+        """
         if not self._found:
             return [written]
         found, self._found = self._found, []
@@ -51,7 +59,9 @@ class Shared:
         return pieces[:-1]
 
     def events(self, written: bytes, end: bytes) -> list[list[bytes]]:
-        """`written` cut into events, each as pieces as of `cut`. end: the bytes at the end of each event."""
+        """Cut `written` into events; each event is a list of pieces, as `cut` makes them. end: the bytes with
+        which every event ends.
+        """
         events: list[list[bytes]] = []
         event: list[bytes] = []
         for place, piece in enumerate(self.cut(written)):

@@ -3,10 +3,10 @@
     response.created → ( output_item.added → … → output_item.done )*
     → response.completed | response.incomplete | response.failed | response.cancelled
 
-`output_item.done` holds the final item: its blocks close with these values. Items that only this protocol has
-come whole with it; their progress events pass as Raw. `error` and the first terminal event end the stream;
-frames after it (`[DONE]` of some vendors) are not read.
-https://platform.openai.com/docs/api-reference/responses-streaming
+`output_item.done` holds the final item, and the item's blocks end with the values in it. Items that only this
+protocol has are decoded whole from this event; the events of their progress before it pass as Raw. The stream
+ends with `error` or with the first terminal event (the second line above); later frames, such as the `[DONE]`
+of some vendors, are not read. https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ _UNTOLD: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 class _Open(msgspec.Struct):
     """A block that has not ended.
 
-    block: as opened. said: whether a delta came. words: the deltas of a text or of arguments. logprobs: its
-    log probabilities, which the end of the item repeats rounded. cited: the number of citations so far.
+    block: as it was opened. said: whether a delta came. words: the deltas of a text or of arguments.
+    logprobs: the log probabilities in the deltas; those at the end of the item are rounded, so they are not
+    used. cited: the number of citations so far.
     """
 
     index: int
@@ -112,7 +113,9 @@ class ResponsesDecoder:
             raise WireError(f"a stream event {kind} has an unknown format") from None
 
     def _plain_delta(self, frame: bytes) -> _Events | None:
-        """The IR event for a plain delta of an open text, noted in its block; None for any other frame."""
+        """The IR event for a delta that only adds text to an open text block; the block's state remembers the
+        text. None for any other frame.
+        """
         try:
             value = _decode_delta(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -150,7 +153,9 @@ class ResponsesDecoder:
         ]
 
     def _progress(self, value: _Value) -> _Events:
-        """For `queued` and `in_progress`, which repeat `created`: the start if none has come, else a ping."""
+        """The IR event for `queued` and `in_progress`, which repeat the content of `created`: the start of
+        the response if there was none yet, otherwise a ping.
+        """
         return self._created(value) or [ir.Ping()]
 
     def _keepalive(self, value: _Value) -> _Events:
@@ -218,8 +223,10 @@ class ResponsesDecoder:
         return self._end_item(value["output_index"], value["item"])
 
     def _end_item(self, number: int, item: _Value | None) -> _Events:
-        """The ends of one item's blocks, and blocks that first came with its end. item: its final form; None
-        = the stream did not state it.
+        """The events that end one item: the ends of its open blocks, and any blocks that only the final item
+        has.
+
+        number: the item's output_index. item: the final item; None = the stream did not state it.
         """
         announced = self._items.pop(number, None)
         self._kept.drop(announced)
@@ -236,7 +243,9 @@ class ResponsesDecoder:
         return events + self._whole(tuple(b for n, b in enumerate(finals) if n not in parts))
 
     def _close(self, state: _Open, final: ir.Block | None) -> _Events:
-        """The events that end a block, after the content of its final form that was in no delta."""
+        """The events that end a block. final: the block in the final item; content of it that no delta
+        brought comes first. None = it is unknown.
+        """
         if final is None:
             self._said.append(state.block)
             return [ir.Close(state.index)]
@@ -272,8 +281,10 @@ class ResponsesDecoder:
     def _at(
         self, value: _Value, kind: type[ir.Block], opened: Mapping[type, ir.Block]
     ) -> tuple[_Events, _Open]:
-        """The events that open a delta's block (as `opened[kind]`), if it is not open; and the block's state.
-        Raises WireError if it cannot be opened, or is no `kind`.
+        """For a delta (`value`) of a block of this `kind`: the events that open the block (as
+        `opened[kind]`), if it is not open yet, and the block's state.
+
+        Raises WireError if no such block can be opened, or if the open block is of another kind.
         """
         place = value["output_index"], value.get("content_index", 0) if kind in opened else 0
         events: _Events = []
@@ -336,7 +347,9 @@ def _words(value: _Value) -> str:
 
 
 def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Value | None:
-    """The item in the final `output` for an announced item without an end event; None = it is not there."""
+    """The item in the final `output` at the position `number`, if it is the announced item; None = it is not.
+    Needed for an item whose end event did not come.
+    """
     item = output[number] if announced is not None and number < len(output) else None
     if type(item) is not dict or announced is None:
         return None
@@ -345,8 +358,9 @@ def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Val
 
 
 def _as_announced(item: _Value, announced: _Value | None) -> _Value:
-    """A final item, with the id under which it was announced: some gateways state a new id in every event,
-    which clients take for a new item. Encrypted content stays with the id that it came with.
+    """A final item, with the id that it had when it was announced. Some gateways state a new id in every
+    event, and clients take a new id for a new item. An item with encrypted content keeps its id, to which
+    this content belongs.
     """
     first = None if announced is None else announced.get("id")
     if first is None or item.get("id") == first or item.get("encrypted_content") is not None:
@@ -355,7 +369,9 @@ def _as_announced(item: _Value, announced: _Value | None) -> _Value:
 
 
 def _named(item: _Value) -> ir.Item | None:
-    """The `ir.Item` of an announced message: id and phase, without the status, which only its end states."""
+    """The `ir.Item` of an announced message, with its id and phase, but without the status, which only the
+    end of the item states.
+    """
     if item.get("id") is None and item.get("phase") is None:
         return None
     return ir.Item(item.get("id"), None, item.get("phase"))
@@ -367,7 +383,9 @@ _PARTS: Final[dict[type, ir.Block]] = {ir.Text: ir.Text(""), ir.Refusal: ir.Refu
 
 
 def _rest(state: _Open, whole: str) -> str:
-    """The text after the deltas so far; empty if the whole text does not begin with the deltas."""
+    """The part of the whole text that the deltas did not bring. "" if the text does not begin with the
+    deltas.
+    """
     told = "".join(state.words)
     return whole[len(told) :] if whole.startswith(told) else ""
 

@@ -48,9 +48,8 @@ _EMPTY: Final[dict[type, _Wire]] = {
 
 
 class _Item(msgspec.Struct):
-    """An item whose `output_item.added` was sent. number: its output_index. wire: the item in that event.
-
-    of: the `ir.Item` of its blocks. parts: a message's wire parts so far.
+    """An item whose `output_item.added` was sent. number: its output_index. wire: the item as this event had
+    it. of: the `ir.Item` that its blocks share. parts: the parts of a message that have begun so far.
     """
 
     number: int
@@ -66,10 +65,13 @@ class _Item(msgspec.Struct):
 class _Block(msgspec.Struct):
     """A block whose end has not been written.
 
-    item: None = sent whole, or not begun. place: the members that name its item and part in its events.
-    head, tail: the constant bytes of its deltas. said: whether a delta was sent. part: the index of the open
-    part of thinking, None = its text; words: the part's deltas so far. before: how many summary parts hold
-    thinking text (0 or 1), which stand before the model's own summary.
+    item: its item; None = the block is sent whole, or has not begun. place: the members that name its item
+    and part in events. head, tail: the bytes with which each of its deltas begins and ends. said: whether a
+    delta was sent.
+
+    For thinking: part: the index of the open summary part, None = the thinking's own text is open. words: the
+    deltas of the open part. before: how many summary parts (0 or 1) hold the thinking's own text; they come
+    before the model's summary.
     """
 
     block: ir.Block
@@ -124,14 +126,18 @@ class ResponsesEncoder(EventEncoder):
         return out if self._shared is None else self._cut(out, self._shared)
 
     def _cut(self, out: bytes, shared: Shared) -> bytes:
-        """Move the events in `out` into `pieces`, from the first long text on. Returns what is not moved."""
+        """Move the events in `out` into `pieces` if they hold a long text or `pieces` already holds events,
+        and return b"". Otherwise return `out`.
+        """
         if self.pieces is None or not (shared.marked or self.pieces):
             return out
         self.pieces += shared.events(out, b"\n" if self._ndjson else b"\n\n")
         return b""
 
     def _share(self, *told: Any) -> None:
-        """Begin to share long texts if one of these values, which later events repeat, is long."""
+        """Begin to share the bytes of long texts if one of these values is long. Later events will repeat the
+        values.
+        """
         if self._shared is None and self.pieces is not None and any_long(told):
             self._shared = Shared()
 
@@ -178,7 +184,9 @@ class ResponsesEncoder(EventEncoder):
         return self._event("error", error_event(event.fault)) + self._last()
 
     def _last(self) -> bytes:
-        """The terminal event; b"" if `ending` holds it: it repeats a long text or waits for storing."""
+        """The terminal event. b"" if it is not sent now: `ending` then holds the response, because it has a
+        long text or must be stored before the client gets the event.
+        """
         told = self._object([item for _, item in sorted(self._output.items())])
         if self._shared is not None or self.waits:
             self.ending = Ending(told, 0 if self._shared is None else self._shared.size(told["output"]))
@@ -186,18 +194,22 @@ class ResponsesEncoder(EventEncoder):
         return self._terminal(told)
 
     def _terminal(self, told: _Wire) -> bytes:
-        """The terminal event, named after the status in `told`, its response object; and `[DONE]`."""
+        """The terminal event, and `[DONE]` after it. told: the response object; its status decides the
+        event's name.
+        """
         self._state = "over"
         out = self._event(f"response.{told['status']}", {"response": told})
         return out if self._ndjson else out + _DONE
 
     def _ping(self, event: ir.Ping) -> bytes:
-        """b"", because simple parsers take a comment for an event. In a long silence the server sends one."""
+        """Always b"". A ping could only be sent as a comment, which simple parsers take for an event. In a
+        long silence the server sends one nevertheless.
+        """
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        """The bytes of a progress event, with the `output_index` that its item has here; b"" for an event of
-        another protocol.
+        """The bytes of a progress event of this protocol. Its `output_index` becomes the one that the item
+        has in this stream. b"" for an event of another protocol.
         """
         if event.dialect != NAME:
             return b""
@@ -280,7 +292,9 @@ class ResponsesEncoder(EventEncoder):
         return out
 
     def _frame(self, state: _Block, kind: str, tail: bytes) -> None:
-        """Set `head` and `tail` of a block; a delta stands between them. kind: the type of its event."""
+        """Set the `head` and `tail` of a block: the bytes with which each of its deltas begins and ends.
+        kind: the type of these events. tail: what closes the data of an event.
+        """
         place = _dumps(state.place)[1:-1]
         head = b'{"type":"%b",%b,"sequence_number":' % (kind.encode(), place)
         state.head = head if self._ndjson else b"event: %b\ndata: %b" % (kind.encode(), head)
@@ -293,7 +307,9 @@ class ResponsesEncoder(EventEncoder):
         return b'%b%d,"delta":%b%b' % (state.head, number, _dumps(text), state.tail)
 
     def _say_all(self, state: _Block, text: str) -> bytes:
-        """Send a block's whole text as one delta, unless empty or begun; the end of the block repeats it."""
+        """Send the whole text of a block as one delta. Nothing is sent if the text is empty or if a delta was
+        sent before: the end of the block holds the whole text anyway.
+        """
         if state.said or not text:
             return b""
         if self._shared is None:
@@ -343,8 +359,10 @@ class ResponsesEncoder(EventEncoder):
         return self._think_more(self._blocks[event.index], event.text, event.part)
 
     def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
-        """Send a delta of thinking: of its text (part None), which `summarised` makes a summary part, or of a
-        summary part. First ends another open part, and begins this one.
+        """Send a delta of thinking. part: the index of the summary part, None = the thinking's own text. If
+        `summarised` is set, its own text is sent as a summary part before the others.
+
+        If another part is open, that part ends first, and a new one begins.
         """
         out = b""
         assert state.item is not None
@@ -364,8 +382,8 @@ class ResponsesEncoder(EventEncoder):
         return out + self._say(state, text)
 
     def _thought(self, part: int | None) -> tuple[str, str, str]:
-        """For thinking text (part None) or a summary part: the start of the names of the events of its text
-        and of its part, and the type of the part.
+        """The names for a summary part, or for the thinking's own text (part None): how the names of its text
+        events begin, how the names of its part events begin, and the type of the part.
         """
         if part is None:
             return self._reasoning, "response.content_part", "reasoning_text"
@@ -382,7 +400,7 @@ class ResponsesEncoder(EventEncoder):
         return done + self._event(f"{holder}.done", {**state.place, "part": {"type": kind, "text": text}})
 
     def _content(self, event: ir.SealDelta | ir.MediaDelta) -> bytes:
-        """No bytes: the end of the block holds this content."""
+        """Always b"": this content is not sent in deltas, but with the end of the block."""
         if not event.candidate:
             self._fold.add(event)
         return b""
@@ -404,7 +422,9 @@ class ResponsesEncoder(EventEncoder):
         return self._cite_late(told, event.citation, where)
 
     def _cite_late(self, told: _Block, citation: ir.Citation, where: str) -> bytes:
-        """Send a citation of a part whose end is already sent; the end of the item will hold it."""
+        """Send a citation (IR path `where`) of a part whose end was already sent. The end of the item will
+        hold it, too.
+        """
         assert told.item is not None
         part = told.item.parts[told.place["content_index"]]
         annotation = encode_citation(citation, part["text"], self._draft, where)
@@ -423,7 +443,9 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _settle(self, following: ir.Block | None) -> bytes:
-        """Send the ends of closed blocks, and of the message unless `following` (next block) is its part."""
+        """Send the ends of the blocks that are closed, and the end of the open message. following: the next
+        block; if it is a part of the same message, the message stays open. None = no block follows.
+        """
         waiting = [index for index, state in self._blocks.items() if state.closed]
         out = b"".join([self._end_block(index, last=index == waiting[-1]) for index in waiting])
         message = self._message
@@ -494,7 +516,9 @@ class ResponsesEncoder(EventEncoder):
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}
 
     def _end_whole(self, final: ir.Block, where: str) -> bytes:
-        """Send the item of a block that comes whole: its start, unless it was announced, and its end."""
+        """Send the item of a block that was not sent in deltas: the item's start, unless this was sent
+        before, and its end.
+        """
         block = final if self._draft.own else shown(final, self._report, where)
         if is_part(block):
             part = encode_part(block, self._draft, where, said=True)
@@ -526,15 +550,15 @@ class ResponsesEncoder(EventEncoder):
 
 
 def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
-    """The final `ir.Item` (of) of an announced item; without an id it gets the id that was sent."""
+    """The final `ir.Item` (`of`) of an item that was announced. If it has no id, it gets the announced id."""
     if of is None or of.id is None:
         return msgspec.structs.replace(of or ir.Item(), id=announced.wire.get("id"))
     return of
 
 
 def _same_item(one: ir.Item | None, other: ir.Item | None) -> bool:
-    """Whether two parts belong to one message: the same id (the status may differ then: it changes during a
-    stream), or without an id equal items.
+    """Whether two parts belong to one message: their items have the same id or, without an id, are equal.
+    With the same id the status may differ, because it changes during a stream.
     """
     if one is None or other is None:
         return one is other

@@ -31,6 +31,8 @@ LOGPROBS: Final = "message.output_text.logprobs"
 
 
 def reasoning_event(request: ir.Request) -> str:
-    """The name of reasoning events, without `.delta` or `.done`, in the specification of the client."""
+    """How the names of reasoning events begin for this client (`.delta` or `.done` follows). OpenAI's
+    specification and Open Responses have different names.
+    """
     follows_open = (request.forms or {}).get("events") == "open"
     return "response.reasoning" if follows_open else "response.reasoning_text"

@@ -48,7 +48,9 @@ _CLIENTS: Final = frozenset({"function", "custom"})
 
 
 def is_group(tool: Mapping[str, Any]) -> bool:
-    """Whether a namespace is sound and holds only tools of the client; any other is kept whole."""
+    """Whether a namespace is well-formed and holds only tools that the client runs. A namespace that is not
+    is kept whole.
+    """
     inner = tool.get("tools")
     if type(tool.get("name")) is not str or type(inner) is not list or not inner:
         return False

@@ -1,4 +1,5 @@
-"""Converts token counts between the Responses API's inclusive totals and the IR's disjoint counts.
+"""Converts token counts. In the Responses API a total includes its details; in the IR no count includes
+another.
 
 `input_tokens` includes tokens that a cache read or wrote, `output_tokens` includes reasoning. Counts that
 contradict their total stay unchanged in `extra`.
@@ -21,7 +22,7 @@ _READ, _WRITTEN, _REASONED = "cached_tokens", "cache_write_tokens", "reasoning_t
 
 
 def decode_usage(value: dict[str, Any]) -> ir.Usage:
-    """Decode a `usage` object; totals that are no counts become leftovers."""
+    """Decode a `usage` object. A total that is no token count (such as a text) becomes a leftover."""
     value, odd = _COUNTS.sort(value)
     get = value.get
     whole_in, whole_out = get("input_tokens"), get("output_tokens")
@@ -42,7 +43,9 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
 
 
 def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> dict[str, int]:
-    """Take the counts `keys` of the details object `name` out of `rest`; {} if they exceed `whole`."""
+    """Take the counts named in `keys` out of the details object `name` in `rest`, and return them. If their
+    sum exceeds the total (`whole`), nothing is taken and {} is returned.
+    """
     details = rest.get(name)
     if not isinstance(details, dict) or not details:
         return {}
@@ -56,9 +59,10 @@ def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> di
 
 
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any] | None:
-    """Encode a `usage` object; None if the provider stated none.
+    """Encode a `usage` object; None if the provider stated no usage.
 
-    own: the counts come from this protocol, so details that the provider left out are not added as 0.
+    own: True = the counts came in this protocol. Only for other counts, details that the provider did not
+    state are written as 0.
     """
     if usage is None:
         return None

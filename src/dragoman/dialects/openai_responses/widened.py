@@ -1,4 +1,6 @@
-"""Removes or replaces values that OpenAI refuses and other servers accept, to check the rest."""
+"""Removes or replaces values that OpenAI refuses but other servers accept, so that `check` can check the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ _Body = dict[str, Any]
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """A copy for `check`: the values beyond OpenAI's limits that `widens` names are removed or replaced."""
+    """A copy of the request for `check`. Values beyond OpenAI's limits are removed or replaced, if `widens`
+    names them.
+    """
     return put_right(wire, widens, _PUTS)
 
 
@@ -41,7 +45,9 @@ def _strict(body: _Body) -> None:
 
 
 def _loosened(holder: Any) -> Any:
-    """A tool, a namespace with its tools, or a format, with `strict: false` in place of true."""
+    """A copy of a tool or of a response format with `strict: false` in place of true; in a namespace, also
+    its tools.
+    """
     if type(holder) is not dict:
         return holder
     if type(inner := holder.get("tools")) is list:

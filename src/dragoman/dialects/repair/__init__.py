@@ -1,18 +1,18 @@
 """Repairs the history (the messages) of a request, so that it follows the rules of the target's protocol.
 
-A client's history follows the rules of its own protocol; a history that was cut or cancelled may break even
-these. The target states its own `Rules`:
+A client's history follows the rules of its own protocol; a history that was cut off or cancelled may break
+even these. The target states its own `Rules`:
 
-    roles     the user and the assistant alternate, or only messages of one answer are joined, or none are
+    roles     user and assistant must alternate, or only the messages of one answer are joined, or none are
     ids       a call without an id gets one if it needs one; an id that would be refused is changed
-    results   a turn's results come first in the user's turn, or each directly after its call, or anywhere
-              a call that needs a result and has none gets one that says so
+    results   they come first in the user's turn, or each directly after its call, or anywhere after it;
+              a call that needs a result and has none gets one that says so;
               a result without a call becomes text of the user, or is refused, or stays
-    media     media move to the user when a result or the assistant's message cannot hold them
+    media     they move to the user if a result or the assistant's message cannot hold them
     ends      the user may have to send the first message, and the last
 
-The same history always gives the same turns, because prompt caches compare prompts. Pure. The encoder
-writes the turns in order, and reports the notes of each.
+The same history always gives the same turns, because prompt caches compare prompts. Pure. The encoder of the
+target writes the turns in order, and reports the repairs that each turn notes.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _ORDERS: Final[dict[str, type[Repair]]] = {"turns": Alternating, "messages": Mes
 
 
 def repaired(request: ir.Request, rules: Rules, facts: Facts = UNKNOWN) -> list[Turn]:
-    """The history of a request as the turns that the encoder of the target writes. The first holds the
-    top-level system text (`Request.system`) if there is any, but not for the order "items".
+    """The history of a request, repaired, as the turns that the encoder of the target writes. The first turn
+    is the top-level system text (`Request.system`), if there is any; the order "items" has no such turn.
 
-    Raises WireError for a result without its call when the target refuses such results.
+    Raises WireError for a result without its call, if the target refuses such results.
     """
     turns = kept(request, rules)
     return _ORDERS[rules.order](request, rules, facts).turns if turns is None else turns

@@ -17,9 +17,11 @@ _NOT_CONTINUED: Final = (
 
 
 class Alternating(Repair):
-    """Joins messages so that user and assistant alternate; results come first in the turn after their calls.
+    """Joins messages so that user and assistant alternate. Results come first in the user's turn after their
+    calls.
 
-    turn: the current turn. results: the results of tools for it so far: (number of the call, block, IR path).
+    turn: the current turn. results: the tool results for this turn so far, as (number of the call, block, IR
+    path).
     """
 
     def write(self) -> None:
@@ -50,7 +52,7 @@ class Alternating(Repair):
             self.show(self.turn)
 
     def _close(self) -> None:
-        """End the user's turn: put its results first, and a new result for each call that still waits."""
+        """End the user's turn: its results are put first, and each call that has no result gets a new one."""
         rules, turn = self.rules, self.turn
         if self.waiting:
             for call in self.waiting:
@@ -66,8 +68,10 @@ class Alternating(Repair):
             self.results = []
 
     def _instruct(self, message: ir.Message, index: int) -> None:
-        """Add a system message: as a system turn at the beginning or where `Rules.between` allows it, else as
-        tagged text in the user's turn; one without text in the current turn.
+        """Add a system message. index: its position.
+
+        It becomes a system turn at the beginning, and later where `Rules.between` allows it. Otherwise it
+        becomes tagged text in the user's turn. A message without text stays in the current turn.
         """
         said = any(isinstance(block, _WORDS) and self.rules.says(block) for block in message.blocks)
         if self.turn.role == "tool" or (self.turn.role == "system" and said):

@@ -1,4 +1,6 @@
-"""The repairs that all target protocols need: of calls, their results, and media that must move."""
+"""The repairs that all target protocols need: those of calls, of their results, and of media
+that must move.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ _BY_ORDER: Final = (
 
 
 class _Call(msgspec.Struct, frozen=True, gc=False):
-    """A call that waits for its result. id: the repaired id. number: its place among the calls so far."""
+    """A call that waits for its result. id: its id after the repair. number: its position among all calls of
+    the history.
+    """
 
     id: str | None
     name: str
@@ -35,13 +39,15 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class Repair(ABC):
-    """The repair of one history, which is done when it is made. A subclass writes `turns`, the result.
+    """Repairs one history as soon as it is constructed. A subclass writes the result, `turns`.
 
-    waiting: the calls without a result so far. ids: the calls' ids so far, only for "unique" ids. names: id
-    -> name of the calls so far, only for other ids, if results are `named`. count: the number of calls so
-    far; minted: of ids that were made. first: the index of the first message of the assistant's current turn;
-    position: that of the next call in it (only `Messages` sets both back at a new turn). moved: media, with
-    their IR paths, that wait for the user's next turn.
+    waiting: the calls that have no result so far. ids: the ids of all calls so far (only for "unique" ids).
+    names: id -> name of the calls so far (not for "unique" ids, and only if results need a name). count: the
+    number of calls so far. minted: how many ids were made so far.
+
+    first: the index of the first message in the assistant's current turn; position: the position of the next
+    call in this turn (only `Messages` starts both anew with each turn). moved: media that wait for the user's
+    next turn, each with its IR path.
     """
 
     def __init__(self, request: ir.Request, rules: Rules, facts: Facts) -> None:
@@ -68,8 +74,8 @@ class Repair(ABC):
     # --- Messages of the assistant ---------------------------------------------------------------
 
     def said(self, message: ir.Message, index: int, turn: Turn) -> None:
-        """Append a message of the assistant, repaired, to the pieces of a turn. Its calls are added to
-        `waiting`, media that it cannot hold to `moved`. index: the message's.
+        """Append a message of the assistant, repaired, to the pieces of `turn`. Its calls go into `waiting`;
+        media that it cannot hold go into `moved`. index: the message's position.
         """
         if len(message.blocks) == 1 and type(message.blocks[0]) is ir.Text:
             turn.pieces.append(Piece(message, index, message.blocks))
@@ -128,7 +134,9 @@ class Repair(ABC):
         return block if chosen == stated else replace(block, id=chosen)
 
     def _shown(self, block: ir.Media, message: ir.Message, where: str, turn: Turn) -> ir.Block | None:
-        """The block for a medium of the assistant: itself or its transcript; None = it moves to the user."""
+        """What the assistant's turn holds in place of a medium: the medium itself, or its transcript as text.
+        None = the medium moves to the user.
+        """
         rules = self.rules
         if rules.transcribed is not None and block.transcript:
             turn.notes.append(Note(where, *rules.transcribed))
@@ -139,7 +147,9 @@ class Repair(ABC):
         return None
 
     def show(self, turn: Turn) -> Turn:
-        """Append the media in `moved`, which is then empty, to a turn of the user, and return the turn."""
+        """Append the media in `moved` to a turn of the user, and return this turn. `moved` is empty
+        afterwards.
+        """
         to, reason = self.rules.moved
         blocks, places = [block for block, _ in self.moved], [where for _, where in self.moved]
         turn.pieces.append(Piece(None, 0, blocks, places))
@@ -153,11 +163,11 @@ class Repair(ABC):
     def answer(
         self, block: ir.ToolResult, where: str, notes: list[Note]
     ) -> tuple[ir.ToolResult, _Call | None]:
-        """The result with the id and name that the target requires, and its call (None = it has none, or none
-        is looked up).
+        """(the result with the id and name that the target requires, its call). The call is None if there is
+        none, or if the rules say that calls are not looked up (`orphans` = "any").
 
-        The call waits no longer. notes: gets what is lost. Raises WireError for a result without its call
-        when the target refuses such results.
+        The call is taken out of `waiting`. notes: gets what is lost. Raises WireError for a result without
+        its call, if the target refuses such results.
         """
         rules = self.rules
         if rules.orphans == "any":
@@ -201,9 +211,9 @@ class Repair(ABC):
     def without_media(
         self, block: ir.ToolResult, where: str, *, noted: bool
     ) -> tuple[ir.ToolResult, list[tuple[ir.Media, str]]]:
-        """The result without media that it cannot hold; and these, each with its IR path.
+        """(the result without the media that it cannot hold, these media, each with its IR path).
 
-        noted: whether a text in the result replaces each of them.
+        noted: True = in the result, a text replaces each of the media.
         """
         takes_out = self.rules.takes_out
         if takes_out is None or all(type(inner) is ir.Text for inner in block.content):
@@ -220,7 +230,7 @@ class Repair(ABC):
         return replace(block, content=tuple(kept)) if media else block, media
 
     def absent(self, call: _Call) -> ir.ToolResult:
-        """A new result for a call without one, which says so (`Rules.absent`)."""
+        """Make a result for a call that has none; its text says so (`Rules.absent`)."""
         rules = self.rules
         return ir.ToolResult(
             call.id,
@@ -231,7 +241,7 @@ class Repair(ABC):
         )
 
     def as_words(self, block: ir.ToolResult, where: str) -> tuple[list[ir.Block], list[str]]:
-        """A result without its call, turned into blocks of the user; and the IR path of each block."""
+        """A result without its call, as blocks of the user; and the IR path of each of these blocks."""
         content = list(block.content)
         places = [f"{where}.content[{index}]" for index in range(len(content))]
         words = self.rules.words

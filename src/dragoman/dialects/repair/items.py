@@ -8,8 +8,8 @@ from dragoman.dialects.repair.turn import Note, Piece, Turn
 
 
 class Items(Repair):
-    """Keeps the order of the messages: a result may stand anywhere after its call. Results that are added
-    come directly after their calls, media that move directly after the assistant's message.
+    """Keeps the order of the messages: a result may stand anywhere after its call. A missing result is added
+    directly after its call; media that move come directly after the assistant's message.
     """
 
     def write(self) -> None:

@@ -1,4 +1,4 @@
-"""The fast paths for histories that need no repair, as most do."""
+"""Quick ways for histories that need no repair, as most do."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dragoman.dialects.repair.turn import Piece, Turn, has_heading
 
 
 def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
-    """The turns of a request's history if it needs no repair; None = it may need one.
+    """The turns of a request's history, if it needs no repair; None = it may need one.
 
-    It holds only text, thinking, calls with different, accepted ids and results of text. User and assistant
-    alternate, the user (or one system message) begins, the user ends, and the results of a turn are one
-    message, in the order of the calls.
+    Such a history holds only text, thinking, calls with ids that are different and accepted, and results of
+    text. User and assistant alternate. It begins with the user (or with one system message), and ends with
+    the user. The results of a turn are one message, in the order of the calls.
     """
     turns: list[Turn] = []
     seen: set[str] = set()
@@ -44,10 +44,11 @@ def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
 
 
 def only_texts(request: ir.Request) -> list[tuple[ir.Role, str]] | None:
-    """The roles and texts of a history that needs no repair by any rules and holds nothing but one text in
-    each message; None = it may hold more.
+    """The roles and texts of a history in which each message is just one text, and which needs no repair by
+    any rules; None = the history may be another.
 
-    User and assistant alternate; the user, or one system message before it, begins, and the user ends.
+    User and assistant alternate. The history begins with the user, or with one system message before, and
+    ends with the user.
     """
     texts: list[tuple[ir.Role, str]] = []
     before = "assistant"
@@ -69,7 +70,9 @@ def only_texts(request: ir.Request) -> list[tuple[ir.Role, str]] | None:
 
 
 def _links(message: ir.Message, rules: Rules) -> list[str] | None:
-    """The ids of the calls or of the results in a message; None = it may need a repair."""
+    """The ids of the calls, or of the results, in a message; empty if it has neither. None = the message may
+    need a repair.
+    """
     ids: list[str] = []
     role = message.role
     for block in message.blocks:

@@ -19,7 +19,9 @@ _BRIDGE: Final = "OK"
 
 
 class Messages(Repair):
-    """Splits messages with results, joins those of one answer. last: the role of the last written turn."""
+    """Makes each result a message of its own, and joins the assistant's messages of one answer. last: the
+    role of the last written turn.
+    """
 
     def write(self) -> None:
         self.last: Role = "system"
@@ -59,9 +61,10 @@ class Messages(Repair):
         return says is anything or any(any(map(says, piece.blocks)) for piece in turn.pieces)
 
     def _settle(self, *, bridge: bool = False) -> None:
-        """Add what must come before the next turn, which is no result: missing results, "OK", moved media.
+        """Before the next turn that is no result, add what must come first: missing results, the assistant's
+        "OK", and media that move.
 
-        bridge: whether the next turn is the user's or the system's, not the assistant's.
+        bridge: True = the next turn is the user's or the system's, False = it is the assistant's.
         """
         rules = self.rules
         if self.waiting and not rules.patient:
@@ -144,12 +147,12 @@ def _where(piece: Piece) -> str:
 def grouped(
     messages: Sequence[ir.Message], *, chunked: bool = False
 ) -> Iterator[tuple[int, Sequence[ir.Message]]]:
-    """Group adjacent messages of the assistant that are one answer; each other message is a group alone.
-    Each group comes with the index of its first message.
+    """Group adjacent messages of the assistant that are one answer. Every other message is a group of its
+    own. Each group comes with the index of its first message.
 
-    Clients of the Responses protocol send one message for a thought, one for each call and one for the text
-    between them. Two adjacent messages with only text are two answers, so they are not grouped, unless
-    `chunked`: the client sends each chunk of an answer as a message of its own.
+    Clients of the Responses protocol send one message for a thought, one for each call, and one for the text
+    between them. Two adjacent messages with nothing but text are two answers, so they are not grouped.
+    chunked: True = they are, because the client sends each chunk of an answer as a message of its own.
     """
     begin = 0
     for end in range(1, len(messages) + 1):

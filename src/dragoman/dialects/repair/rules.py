@@ -12,8 +12,9 @@ CUT_OFF: Final = "The call was never answered: it was cancelled or its result wa
 
 
 class Why(NamedTuple):
-    """How a repair is reported: as a change or addition, for this reason. to: JSON path of the result in the
-    encoded body, where `{at}` stands for the index of the encoded message and `{part}` for that of its part.
+    """How a repair is reported: as a change or addition, for this reason. to: the JSON path of the result in
+    the encoded body; `{at}` in it stands for the index of the encoded message, and `{part}` for the index of
+    a part in this message.
     """
 
     to: str
@@ -29,38 +30,61 @@ def anything(_: ir.Block) -> bool:
 
 
 class Rules(Value, frozen=True, kw_only=True):
-    """The rules of a protocol for a history. A `Why` is how a repair is reported; None = no such repair.
+    """The rules of a protocol for a history.
 
-    dialect: the protocol's name. order: "turns" = roles alternate, and the results of a turn come first;
-    "messages" = each result is a message directly after its call; "items" = any order, results after calls.
-    says: whether the protocol writes anything for a block.
+    A rule of the type `Why` is a repair, and says how it is reported; None = this repair is never made. A
+    name in brackets, such as ("turns"), means that a rule is only used for this `order`.
 
-    fit: turns a call's id into one that the protocol accepts. mint: the pattern of the id for a call without
-    an id, None = the call needs no id. Its words: {index} of the turn's first message and {position} of the
-    call in the turn ("messages"); {known}: the number of ids so far ("unique"); {minted}: that of made ids,
-    with this one. ids: "unique" = no two calls share an id; "shared" = one result answers all calls with an
-    id; "any" = calls with an id have a result each. renamed: an id was changed (told only for "unique").
+    - dialect: the protocol's name.
+    - order: "turns" = user and assistant alternate, and results come first in the turn after their calls;
+      "messages" = each result is a message directly after its call; "items" = any order, but a result comes
+      after its call.
+    - says: whether the protocol writes anything for a block.
 
-    patient: a result may come late or never ("messages"). named: the call's name is written into its result;
-    "missing" = only if the client stated no name. in_order: results have the order of the calls ("turns").
-    absent: the text of the result that is added for a call without one (reported as `added`). needs: the
-    calls that must have a result ("items"). orphans: how a result without its call is written: "words" = as
-    text of the user (reported as `orphaned`); "error" = the request is refused; "kept" = as a result
-    ("messages"); "any" = so, and no call is looked up. words: the text before the content of such a result,
-    with the tool's {name}; {text} = the content's plain texts, which move there.
+    Calls:
 
-    moves: whether this medium of this assistant's message moves to the user (reported as `moved`). takes_out:
-    whether this medium of a result does (as `moved`, with "turns" as `taken_out`); None = none does.
-    transcribed: a medium of the assistant with a transcript is sent as this.
+    - fit: turns a call's id into one that the protocol accepts.
+    - mint: the pattern of the id for a call that has none; None = the call needs none. The pattern may hold
+      {index} of the first message and {position} of the call in the turn ("messages"), {known} = how many ids
+      there are so far (for "unique" ids), {minted} = how many ids were made, with this one.
+    - ids: "unique" = no two calls may share an id; "shared" = one result answers all calls with the same id;
+      "any" = calls with the same id have a result each.
+    - renamed: an id was changed (only reported for "unique").
 
-    bridge: the assistant says "OK" between a result and what the user or the system says ("messages").
-    tagged: system text becomes tagged text of the user: after the first message ("turns"); after the
-    assistant, with media or at the end ("messages"). between: system text between the user and the assistant
-    stays where the model accepts it (`Facts.mid_system`; "turns"). opened: a message of the user is put
-    first, if nothing else is written; in "turns" also before a first message of the assistant, or only before
-    one with calls, as `opens` says. asked: the last system message becomes the user's when there are only
-    system messages ("messages"). continued: at the end the user asks to continue, if the assistant has spoken
-    last and the model has no prefill ("turns").
+    Results:
+
+    - patient: True = a result may come late or never ("messages").
+    - named: results state the name of the call's tool: "always", or "missing" = only if the client stated no
+      name.
+    - in_order: True = results have the order of the calls ("turns").
+    - absent: the text of the result that is added for a call without one. This is reported as `added`.
+    - needs: whether a call must have a result ("items").
+    - orphans: what becomes of a result without its call: "words" = text of the user, reported as `orphaned`;
+      "error" = the request is refused; "kept" = it stays a result ("messages"); "any" = it stays, too, and no
+      result's call is looked up.
+    - words: the text that is put before the content of such a result. It may hold the tool's {name}, and
+      {text} = the plain texts of the content, which then move there.
+
+    Media:
+
+    - moves: whether this medium of this message of the assistant moves to the user, reported as `moved`; None
+      = none does.
+    - takes_out: whether this medium of a result moves to the user, reported as `moved`, or with "turns" as
+      `taken_out`; None = none does.
+    - transcribed: a medium of the assistant that has a transcript is replaced by it.
+
+    The order of the turns:
+
+    - bridge: the assistant says "OK" between a result and a message of the user or the system ("messages").
+    - tagged: system text becomes text of the user with a tag around it. With "turns" this is all system text
+      after the first message; with "messages" system text after the assistant, with media, or at the end.
+    - between: True = system text between the user and the assistant stays, if the model accepts it
+      (`Facts.mid_system`) ("turns").
+    - opened: a message of the user is put first, if nothing else is written. With "turns" also if the
+      assistant would be first: `opens` = "assistant" means always, "calls" only if that message has calls.
+    - asked: if there are only system messages, the last of them becomes the user's ("messages").
+    - continued: at the end the user asks the model to continue, if the assistant has spoken last and the
+      model cannot continue its message ("turns").
     """
 
     dialect: str

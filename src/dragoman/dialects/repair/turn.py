@@ -17,8 +17,9 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 class Note(NamedTuple):
     """One repair, for the report.
 
-    where: the IR path of what is repaired, None = the repair adds something. to: JSON path of the result in
-    the encoded body, `{at}` = the message's index; "" = a loss. severity: of a loss, None = no loss.
+    where: the IR path of what is repaired; None = the repair adds something. to: the JSON path of the result
+    in the encoded body, in which `{at}` stands for the message's index; "" = something is lost. severity: of
+    the loss; None = it is no loss.
     """
 
     where: str | None
@@ -28,12 +29,14 @@ class Note(NamedTuple):
 
 
 class Piece(msgspec.Struct):
-    """Blocks for one turn: a message's, the system text's, or results, media and texts of the repair.
+    """Blocks for one turn. They come from one message or from the system text, or they are results, media and
+    texts that the repair puts there.
 
-    message: the client's message, whose other members are written with this piece; None = none are.
-    index: that message's, -1 = the request's own system text. places: the IR paths of the blocks, "" = added;
-    None = they are all blocks of the message. tagged: it is system text in the user's turn, to be marked by
-    `tagged`. apart: a medium that has moved stood between this piece and the previous piece.
+    message: the client's message, whose other members are written with this piece; None = there are no such
+    members. index: the position of this message; -1 = the request's own system text. places: the IR paths of
+    the blocks, where "" is a block that was added; None = the blocks are all blocks of the message. tagged:
+    True = this is system text in the user's turn, and must be marked by `tagged`. apart: True = between this
+    piece and the piece before stood a medium that has moved.
     """
 
     message: ir.Message | None
@@ -55,8 +58,8 @@ class Piece(msgspec.Struct):
 
 
 class Turn(msgspec.Struct):
-    """One message of the target, or several items. role: "tool" = a tool result as a message of its own.
-    notes: the repairs in it.
+    """One message of the target, or several of its items. role: "tool" = a tool result as a message of its
+    own. notes: the repairs in this turn.
     """
 
     role: Role
@@ -64,7 +67,7 @@ class Turn(msgspec.Struct):
     notes: list[Note] = []
 
     def tell(self, report: Report, at: int = 0) -> None:
-        """Report the notes. at: the index of the message in the encoded body."""
+        """Put the notes of this turn into the report. at: the index of the message in the encoded body."""
         for note in self.notes:
             to = note.to.replace("{at}", str(at))
             if note.where is None:
@@ -76,7 +79,7 @@ class Turn(msgspec.Struct):
 
 
 def tagged(text: str) -> str:
-    """System text, marked by a tag, for a message of the user."""
+    """System text in a message of the user: with the tag <system> around it."""
     return f"<system>\n{text}\n</system>"
 
 

@@ -121,7 +121,7 @@ class HTTPClient:
         connect: float | None = None,
         patience: Patience | None = None,
     ) -> Reply:
-        """See `net.client.Client`."""
+        """Send a request (see `net.client.Client`)."""
         if self._closed:
             raise NotReached(_CLOSED)
         origin, data = head.written or _written(head)
@@ -226,14 +226,14 @@ class HTTPClient:
         self._sweeper = None if first is None else self._loop.call_later(max(wait, 0.05), self._sweep)
 
     def drop_idle(self) -> None:
-        """See `net.client.Client`."""
+        """Close all idle connections (see `net.client.Client`)."""
         for kept in self._idle.values():
             for connection in kept:
                 self._drop(connection, None)
         self._idle.clear()
 
     async def close(self) -> None:
-        """See `net.client.Client`."""
+        """Close all connections (see `net.client.Client`)."""
         self._closed = True
         self._idle.clear()
         if self._sweeper is not None:
@@ -278,7 +278,9 @@ async def _upload(connection: Connection, body: Pieces | Flow, patience: Patienc
 
 
 async def _pass_on(connection: Connection, flow: Flow, patience: Patience) -> None:
-    """Send the pieces of a flow as they come: in chunks, or as many bytes as were stated, else ValueError."""
+    """Send the pieces of a flow as they come in: as chunks if its size is unknown. Raises ValueError if the
+    body has another size than stated.
+    """
     sent = 0
     patience.rest()
     async for piece in flow.pieces:
@@ -336,7 +338,9 @@ class _Packed:
 
 
 def _unpacked(connection: Connection) -> tuple[Callable[[], bytes | None], _Packed | None]:
-    """What takes the body of an answer with a content coding, and what unpacks it; None = nothing does."""
+    """The function that takes the next bytes of an answer with a content-encoding, and the object that
+    decompresses them; None = they are passed on as they are, because the coding is unknown.
+    """
     try:
         applied = codings(connection.reader.headers["content-encoding"])
     except WireError:
@@ -363,12 +367,12 @@ class Reply(msgspec.Struct, eq=False):
 
     @property
     def ended(self) -> bool:
-        """See `net.client.Incoming`."""
+        """Whether the whole body has been read (see `net.client.Incoming`)."""
         reader, packed = self._connection.reader, self._packed
         return reader.complete and not reader.pieces and (packed is None or packed.ended)
 
     def release(self) -> None:
-        """See `net.client.Incoming`."""
+        """End the call (see `net.client.Incoming`)."""
         client, self._client = self._client, None
         if client is not None:
             client.take_back(self._connection, self._origin, self._upload)

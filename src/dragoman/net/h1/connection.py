@@ -63,8 +63,8 @@ class Connection(asyncio.Protocol):
             transport.writelines((head, body))
 
     async def write(self, data: bytes | memoryview) -> None:
-        """Send a piece of a body, and wait until there is room for the next. Raises what has ended the
-        connection.
+        """Send a piece of a body, and wait until there is room for the next. If the connection has ended,
+        raises the Failure that has ended it.
         """
         if self._failure is not None:
             raise self._failed()
@@ -91,8 +91,8 @@ class Connection(asyncio.Protocol):
         return data
 
     def arrival(self) -> asyncio.Future[None]:
-        """What completes with the next bytes that matter, or with the end of the connection. One task waits.
-        Raises what has ended the connection before.
+        """A future that completes when bytes of the answer arrive, or when the connection ends. Only one task
+        may wait. If the connection has ended already, raises the Failure that has ended it.
         """
         if self._failure is not None:
             raise self._failed()
@@ -125,7 +125,9 @@ class Connection(asyncio.Protocol):
         return copy
 
     def fail(self, error: Failure) -> None:
-        """End the connection now; whoever waits gets a copy of this failure. The first one counts."""
+        """End the connection now; each task that waits gets a copy of this failure. If the connection has
+        failed before, the first failure stays.
+        """
         if self._failure is None:
             self._failure = error
         self.abort()

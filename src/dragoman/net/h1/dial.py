@@ -92,9 +92,10 @@ def trusting_the_system() -> Sessions:
 
 
 class Dialer:
-    """Opens connections of one provider. tls: for https; None = `trusting_the_system`. lookup: None = the
-    system's, kept for `_KEPT` seconds. permits: whether a connection to (host, IP address) is allowed; None =
-    every one is. Connections use exactly the addresses that were checked.
+    """Opens connections of one provider. tls: for https; None = `trusting_the_system`. lookup: finds the
+    addresses of a name; None = the system's look-up, whose results are kept for `_KEPT` seconds. permits:
+    tells whether a connection to (host, IP address) is allowed; None = all are. Connections use exactly the
+    addresses that were checked.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """Who may administer without a key: programs of this machine, while no key is configured; never a web page.
 
-A web page can send requests to this machine, a foreign one as well as one of a program that serves pages
-here. Where a key is needed it does not know it. Where none is, its requests are told by what browsers add.
+A web page in a browser can send requests to this machine, wherever the page comes from. If keys are
+configured, such a request fails, because the page knows no key. If none is configured, a page's request is
+recognised by the headers that browsers add.
 https://www.w3.org/TR/fetch-metadata/, https://fetch.spec.whatwg.org/#origin-header
 """
 
@@ -19,8 +20,9 @@ _OWN_SITES: Final = frozenset({"none", "same-origin"})
 
 
 def refusal(head: Head) -> ir.Fault | None:
-    """The fault if a request without a key may not administer, by its head; None = it may. The Host header
-    was checked before (`accounts.keys`), so a name that a stranger's DNS leads here is refused already.
+    """The fault if a request without a key may not administer, judged by its headers, its sender's address
+    and its HTTP version; None = the request may. The Host header was checked before (`accounts.keys`), so a
+    request for a foreign host name, which a stranger's DNS points to this machine, never comes here.
     """
     headers = head.headers
     if _of_a_page(headers):
@@ -32,7 +34,7 @@ def refusal(head: Head) -> ir.Fault | None:
 
 
 def _of_a_page(headers: Mapping[str, str]) -> bool:
-    """Whether a page asks that is not one of the gateway itself."""
+    """Whether a browser sent these headers for a web page that is not one of the gateway itself."""
     if headers.get("sec-fetch-site", "none") not in _OWN_SITES:
         return True
     origin = headers.get("origin")

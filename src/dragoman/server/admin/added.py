@@ -67,7 +67,9 @@ class Removed(msgspec.Struct):
 
 
 def changes(kind: AddedKind, path: str, noun: str) -> tuple[Operation, ...]:
-    """The operations that change entries of a kind. path: with the placeholder `name`. noun: for people."""
+    """The operations that add, replace and remove entries of a kind. path: with the placeholder `name`. noun:
+    the kind in the words of the descriptions (`"model"`).
+    """
     about = f"As below `{kind}.NAME` in the configuration file: the same settings, the same checks."
     slashes = kind != "providers"
     return (
@@ -113,7 +115,9 @@ OPERATIONS: Final = (
 
 
 class Wish(NamedTuple):
-    """What a request wants to change. tag: makes the ETag from the version of the entry that holds."""
+    """What a request wants to change. tag: makes an ETag from a version number. The version of the entry that
+    is in force gives the ETag that `If-Match` is compared with.
+    """
 
     do: Do
     kind: AddedKind
@@ -173,8 +177,9 @@ class AddedApi:
         return Told(self.told(made.after), _tag(made.after.version))
 
     async def change(self, wish: Wish) -> Made:
-        """Make a change, and note it in the audit. Raises RequestFailed as `Adding.make`, and 404 (nothing of
-        this name to remove), 409 (something of this name to add) and 412.
+        """Make a change, and note it in the audit. Raises RequestFailed: what `Adding.make` raises, 400 for
+        an invalid name, 404 if there is nothing of this name to remove, 409 if an entry of this name was
+        added before, 412 if `If-Match` does not name the entry.
         """
         name, headers = wish.asked.params["name"], wish.asked.request.headers
         if len(name) > _LONGEST or not name.isprintable():
@@ -200,7 +205,7 @@ class AddedApi:
         return made
 
     def told(self, entry: AddedEntry) -> AddedObject:
-        """An entry as clients read it."""
+        """An entry in the form in which clients read it."""
         state = self.adding.state(entry)
         return AddedObject(
             entry.kind,
@@ -239,12 +244,14 @@ def _tag(version: int) -> str:
 
 
 def _noted(entry: AddedEntry | None) -> Any:
-    """An entry for the audit."""
+    """An entry in the form in which the audit shows it; None = there is no entry."""
     return None if entry is None else {"version": entry.version, "section": _section(entry)}
 
 
 def _section(entry: AddedEntry) -> Any:
-    """An entry as it was sent, without what may be a secret. References to secrets are none."""
+    """An entry's settings as they were sent. Values that may be secrets are masked; a reference to a secret
+    (such as the name of an environment variable) is shown.
+    """
     stated = msgspec.json.decode(entry.text)
     if not isinstance(stated, dict):
         return stated

@@ -39,8 +39,9 @@ Do: TypeAlias = Literal["add", "replace", "remove"]
 
 
 class Change(NamedTuple):
-    """One change. value: the entry as JSON, None where it is removed. require: called with the entry that
-    holds now, None = none of this name was added; raises RequestFailed if the change is not wanted then.
+    """One change. value: the entry as JSON, None if the change removes the entry. require: is called with the
+    entry that is in force now (None = no entry of this name was added), and raises RequestFailed if the
+    client does not want the change under these conditions.
     """
 
     do: Do
@@ -68,12 +69,14 @@ class Adding:
         self._lock = asyncio.Lock()
 
     async def entries(self) -> KeptEntries:
-        """What is kept. Raises RequestFailed (501 if nothing can be, 503)."""
+        """All entries that the database keeps. Raises RequestFailed: 501 without a database, 503 if the
+        database fails.
+        """
         _, additions = self._kept()
         return await reachable(additions.read())
 
     def state(self, entry: AddedEntry) -> AddedState | None:
-        """What has become of this version of an entry; None = it is not known here yet."""
+        """What has become of this version of an entry; None = this process does not use this version yet."""
         added = self._gateway.loaded.added
         found = None if added is None else added.find(*entry.place)
         return found if found is not None and found.entry.version == entry.version else None
@@ -98,7 +101,9 @@ class Adding:
         return made
 
     async def _outcome(self, change: Change) -> Made | RequestFailed:
-        """What `make` returns or raises: raised by a task it would be logged as a mistake of ours."""
+        """Make the change. Returns the RequestFailed that `make` is to raise, instead of raising it: an
+        exception that leaves a task would be logged as a mistake of the gateway.
+        """
         try:
             async with self._lock:
                 return await self._made(change)
@@ -181,7 +186,9 @@ class Adding:
 
 
 def _require_used(found: Loaded, entry: AddedEntry, value: Any) -> None:
-    """Raise RequestFailed if this configuration does not use the entry, or if it has a secret as it is."""
+    """Raise RequestFailed if this configuration does not use the entry, or if the entry contains a secret
+    literally, not as a reference.
+    """
     assert found.added is not None
     state = found.added.find(*entry.place)
     assert state is not None

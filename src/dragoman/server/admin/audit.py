@@ -48,7 +48,7 @@ class Author(msgspec.Struct, frozen=True):
 
 
 class Audit:
-    """The entries of one process, those that the other workers tell of included. worker: its number."""
+    """The entries of all workers, as one process has heard of them. worker: the number of this process."""
 
     def __init__(self, peers: Peers, seams: Seams, worker: int) -> None:
         self._peers = peers

@@ -13,8 +13,8 @@ from dragoman.server.admin.operation import Asked, Operation, Told
 
 
 class Setting(msgspec.Struct):
-    """One setting. value: as text; of a secret the last characters. source: where it is stated, `default` =
-    nowhere.
+    """One setting. value: its value as text; of a secret, only the last characters. source: the place that
+    states the setting, `default` = no place does.
     """
 
     path: str

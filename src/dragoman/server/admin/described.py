@@ -1,4 +1,5 @@
-"""Operations whose handlers stand in other modules of the server: what the description says of them.
+"""The rows that describe operations of the administration whose handlers stand in other modules of the
+server.
 
 A test holds this list against all endpoints that need the scope `admin`.
 """

@@ -12,8 +12,9 @@ from dragoman.providers.provider import Provider
 
 
 def effective(found: Loaded) -> dict[str, str]:
-    """By path, as text: the real values of defaults that depend on something else. Only valid for settings
-    that nothing states; others may be among them. Raises this process's limit of open files.
+    """The values that defaults really have, as text, if they depend on something else; by the path of the
+    setting. A value is right only for a setting that is not stated anywhere; the result may also hold paths
+    of stated ones. A side effect: the number of files that this process may open is increased.
     """
     from dragoman.accounts.keys import unnamed
     from dragoman.assembly.providers import answer_limits

@@ -98,7 +98,9 @@ class ExchangesApi:
         yield Endpoint("/admin/exchanges/{id}", DEFAULT, one, scope="admin", slashes=True)
 
     async def listed(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send one line for each of the wanted exchanges, the latest first."""
+        """Send one page of the wanted exchanges as a JSON list, the latest first, each with its main
+        facts.
+        """
         query = _query(request.query)
         page = _Page(query.wanted(), query.limit + 1, await self._after(query.after))
         pages = [self._page(page), *await self._asked(LIST, msgspec.to_builtins(page))]

@@ -32,7 +32,9 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The answer of an operation. value: of the row's type `answer`. etag: with its quotes, None = none."""
+    """The answer of an operation. value: of the type that the operation's row states as `answer`. etag: with
+    its quotes, None = the answer has no ETag.
+    """
 
     value: Any
     etag: str | None = None

@@ -45,7 +45,7 @@ class Orders:
                 self._obey(order)
 
     async def looks(self) -> list[Look]:
-        """All providers as each worker sees them, this one first."""
+        """All providers as each worker sees them; the first look is that of this worker."""
         answers = await self._gateway.peers.ask(SUBJECT, "look")
         return [self._look(), *(msgspec.convert(answer, Look) for answer in answers)]
 

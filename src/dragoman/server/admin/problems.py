@@ -23,13 +23,17 @@ class Unusable(RequestFailed):
 
 
 def unusable(problems: Sequence[Problem], param: str | None) -> Unusable:
-    """The error where these problems keep the configuration as it is. param: the field at fault."""
+    """The error that says that the configuration stays as it is, because of these problems. param: the field
+    at fault, None = none.
+    """
     text = told("The configuration stays as it is", problems)
     return Unusable(ir.Fault("invalid_request", text, "invalid_config", param), problems)
 
 
 def told(said: str, problems: Sequence[Problem]) -> str:
-    """A text with the first problem and the number of the others. said: what follows from them."""
+    """A text with the first problem and the number of the others. said: the beginning of the text, which
+    tells the consequence (`"Nothing is added"`).
+    """
     first, *others = problems
     more = f" There {_are(len(others))}: see `problems`." if others else ""
     return f"{said}: {first}.{more}"

@@ -163,7 +163,9 @@ class ProvidersApi:
         return await self._order(asked, "revive")
 
     async def test_provider(self, asked: Asked) -> Told:
-        """Raises RequestFailed: 400 if nothing can be tested, 404 for an unknown provider or key."""
+        """Test the keys of a provider, or one of them, with a cheap request each. Raises RequestFailed: 400
+        if nothing can be tested, 404 for an unknown provider or key.
+        """
         name = self._named(asked)
         upstream = self._gateway.providers.get(name)
         if upstream is None:
@@ -284,7 +286,9 @@ def _kind(
 
 
 def _changed(state: ProviderState, do: Deed, key: str | None) -> Any:
-    """What of a provider an order changes, for the audit."""
+    """The part of a provider's state that the order `do` can change, for the audit. key: the id of the only
+    key that the order is for, None = the whole provider.
+    """
     keys = [one for one in state.keys if key in {None, one.id}]
     if do == "revive":
         known: dict[str, Any] = {"keys": {one.id: one.state for one in keys}}

@@ -17,7 +17,10 @@ Seconds = dict[str, float]
 
 
 class KeySeen(msgspec.Struct):
-    """A key as one worker sees it. retired: why; retired_for: seconds. resting, barred: seconds by model."""
+    """A key as one worker sees it. running: the number of its running attempts. retired: why the provider
+    refuses the key, None = it does not; retired_for: for how many seconds more. resting, barred: for how many
+    seconds more the key rests, or is barred, by model.
+    """
 
     running: int = 0
     retired: str | None = None
@@ -27,8 +30,9 @@ class KeySeen(msgspec.Struct):
 
 
 class BreakerSeen(msgspec.Struct):
-    """The breaker of a deployment as one worker sees it. failed: failures in a row. seconds: until its trial,
-    None = it is closed. trying: a trial runs.
+    """The breaker of a deployment as one worker sees it. failed: how many failures in a row. seconds: how
+    long it takes until a request may try the deployment again, None = the breaker is closed. trying: such a
+    request runs.
     """
 
     failed: int
@@ -37,8 +41,9 @@ class BreakerSeen(msgspec.Struct):
 
 
 class Seen(msgspec.Struct):
-    """A provider as one worker sees it. running: attempts. keys: by id. breakers: by deployment. unanswered:
-    the seconds for which a check that it did not answer still counts, 0 = there is none.
+    """A provider as one worker sees it. running: the number of its running attempts. keys: by id. breakers:
+    by deployment. unanswered: a health check has got no answer from the provider, and counts for so many
+    seconds more; 0 = no such check counts.
     """
 
     running: int = 0
@@ -88,7 +93,9 @@ def _breaker(health: Health, deployment: str, now: float) -> BreakerSeen:
 
 
 def joined(looks: Sequence[Look], name: str) -> Seen:
-    """One provider as all workers see it: what any of them knows against it, and all that run."""
+    """One provider as all workers together see it: of each key and breaker the worst that any worker knows,
+    and the sum of the running attempts.
+    """
     every = [seen for one in looks if (seen := one.get(name)) is not None]
     whole = Seen()
     for seen in every:
@@ -238,6 +245,8 @@ def breaker_state(deployment: str, seen: BreakerSeen) -> BreakerState:
 
 
 def changeable(state: ProviderState) -> dict[str, Any]:
-    """What of a provider operators change: its ETag is made from this, so requests do not change it."""
+    """The part of a provider's state that operators change. The provider's ETag is made from this part alone,
+    so that the traffic of models does not change the ETag.
+    """
     keys = {key.id: key.enabled for key in state.keys}
     return {"enabled": state.enabled, "keys": keys, "added": state.added}

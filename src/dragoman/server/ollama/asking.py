@@ -1,9 +1,9 @@
 """Asking a model in Ollama's protocol: conversations, single prompts, embeddings.
 
 https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed. An
-answer names the model as the client did. A request without a prompt, which loads or unloads the model in
-Ollama, is answered without asking the provider; an embedded model is unloaded, but loaded by its first
-prompt.
+answer names the model as the client did. In Ollama a request without a prompt loads or unloads the model.
+Here the gateway answers it without asking a provider: it can unload an embedded model, but does not load one,
+because the model's first prompt does this.
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ class Asking:
         await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)
 
     def _named(self, face: Dialect, stated: Head, name: str, route: Route, request: HttpRequest) -> Inbound:
-        """The request as the engine takes it. stated: its members. name: the client's name of the model,
-        which the answer shows; "" = none. route: what the model is; the request names it as the gateway does.
+        """The request as the engine takes it. stated: the members of its body. name: the model's name as the
+        client wrote it, which the answer shows again; "" = the client named none. route: the model that is
+        meant; its own name replaces the client's in the body.
         """
         inbound = self._inbound(face, request)
         body = request.body if name == route.asked else encode_head({**stated, "model": route.asked})

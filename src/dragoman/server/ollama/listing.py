@@ -159,7 +159,7 @@ class Listing:
 
 
 def _told(route: Route, caller: Caller) -> Route:
-    """The route, for all but administrators without the system prompt and opening messages."""
+    """The route as this caller may see it: only administrators see its system prompt and opening messages."""
     if "admin" in caller.scopes:
         return route
     return msgspec.structs.replace(route, system_prompt=None, opening=())
@@ -211,9 +211,9 @@ def _in_short(parameters: int) -> str:
 
 
 def _capabilities(route: Route, model: LocalModel | None) -> list[str]:
-    """What a model can do, in Ollama's words: at most one word for a model that does not chat. Of others,
-    "tools" is listed unless it is known to have none, "vision" and "thinking" only if it is known to have
-    them. model: the embedded model, None = a provider's.
+    """What a model can do, in Ollama's words, such as `["completion", "tools"]`. A model that does not chat
+    has at most one word. A model that chats has "tools" unless it is known to have none, and "vision" and
+    "thinking" only if it is known to have them. model: the embedded model, None = a provider's model.
     """
     first = route.deployments[0]
     if model is not None and model.operation != "chat":
@@ -229,7 +229,9 @@ _OTHER: Final[Mapping[str, list[str]]] = {"embed": ["embedding"], "transcription
 
 
 def _parameters(route: Route) -> Iterator[tuple[str, str]]:
-    """Yield name and JSON of each default that Ollama has (of each item of a list), and of the window."""
+    """Yield (name, JSON of the value) for each default of the route that Ollama knows as a parameter; for a
+    list, one pair for each of its items. The last is `num_ctx`, if the model's context window is known.
+    """
     for name, field in PARAMETERS.items():
         if (value := route.defaults.get(field)) is not None:
             for one in value if isinstance(value, list | tuple) else (value,):

@@ -2,8 +2,10 @@
 
 https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the route that
 its source has now. A created name adds a system message, messages and parameters to a route. These names are
-valid in all protocols, for each key that permits them, while this process runs. Only keys for all models may
-manage names, if there is one worker: each its own, an administrator's all, but none of the configuration.
+valid in all protocols, for each key that permits them, while this process runs.
+Names can be managed only if there is one worker, and only with a key that is not limited to some models. Such
+a key can change the names that it has created; an administrator's key can change all created names. Nobody
+can change names of the configuration.
 """
 
 from __future__ import annotations
@@ -148,7 +150,9 @@ class Managing:
         raise RequestFailed(_NOTHING_IN)
 
     def _refuse(self, caller: Caller, name: str, size: int) -> None:
-        """Raise RequestFailed if the caller may not create it, or without room for it and `size` bytes."""
+        """Raise RequestFailed if the caller may not create the name `name`, or if there is no room for
+        another name or for the `size` bytes of its definition.
+        """
         gateway = self._gateway
         self._refuse_restricted(caller)
         if gateway.workers > 1:
@@ -189,7 +193,9 @@ class Managing:
             raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
     def _make(self, caller: Caller, name: str, route: Route, size: int) -> None:
-        """Create the name for the route, in place of one in another case. size: bytes of its definition."""
+        """Create the name for the route. A created name that differs only in upper and lower case is
+        replaced. size: bytes of the definition.
+        """
         if (known := made(self._gateway, name)) is not None and known != name:
             self._forget(known)
         self._gateway.make(name, route)

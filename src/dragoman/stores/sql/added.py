@@ -1,7 +1,7 @@
 """The entries of the configuration that operators have added; implements `state.added.Additions`.
 
-The table has a row for each change, so that it also tells who changed what and when. The entry that holds is
-the latest row of its name. The version is the primary key: of two writers with the same version only one can
+The table has a row for each change, so that it also tells who changed what and when. The latest row of a name
+is the entry in force. The version is the primary key: of two writers with the same version only one can
 succeed, in every database.
 """
 

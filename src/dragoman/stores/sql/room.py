@@ -35,10 +35,10 @@ _H = SHARES.c
 
 
 class Kind(NamedTuple):
-    """A table whose rows may be removed. key, owner, used: its columns for a row's key, the row's owner, and
-    a time by which rows are removed, the earliest first. size: SQL for a row's bytes. leaves: SQL condition
-    for rows that may be removed, None = all rows. named: makes the value of the column `owner` from the
-    owner's name in the table `shares`.
+    """A table whose rows may be removed. key, owner, used: its columns with a row's key, the row's owner, and
+    a time; the rows with the earliest time are removed first. size: an SQL expression for a row's bytes.
+    leaves: an SQL condition that is true for rows which may be removed, None = all rows. named: turns an
+    owner's name in the table `shares` into the value of the column `owner`.
     """
 
     key: sa.Column[Any]
@@ -83,8 +83,8 @@ class Room:
             self._kinds.append((oldest, drop, kind.named))
 
     def make(self, connection: sa.Connection, owner: str, more: int, spared: Any = None) -> None:
-        """Remove rows until `more` further bytes (or rows) of this owner fit, or until about `more` +
-        `_ONCE` are removed. Runs in the caller's transaction.
+        """Remove rows until `more` further bytes (or rows) of this owner fit. If far too much is stored, this
+        call removes only about `more` + `_ONCE`. Runs in the caller's transaction.
 
         spared: the key of a row that is not removed. Raises StoreFull if too few rows may be removed; then
         the caller must roll back its transaction.

@@ -90,9 +90,9 @@ def check(size: int, most: int) -> None:
 
 
 def excess(totals: Mapping[T, int], limit: int) -> dict[T, int]:
-    """How much each owner must give up so that the sum of `totals` (the sizes by owner) is at most `limit`;
-    {} = the sum already is. The owners with the most give up: afterwards all of these have the same size, and
-    every other owner has at most this size.
+    """How much each owner must give up so that the sum of `totals` (the size of each owner's data) is at most
+    `limit`; {} = the sum is not larger. Only the largest owners give something up: afterwards they all have
+    the same size, and no other owner has more.
     """
     left, level = limit, 0
     ascending = sorted(totals.values())

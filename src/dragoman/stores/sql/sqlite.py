@@ -297,7 +297,7 @@ class _Pages(NamedTuple):
 
     @property
     def wasted(self) -> bool:
-        """Whether a rewrite pays: it would at least halve the file, and move few enough bytes."""
+        """Whether to rewrite the file: it would at least halve, and few enough bytes have to be copied."""
         used = self.total - self.free
         return self.free > max(used, _FREE_PAGES) and used * self.size <= _REWRITE_MOST_BYTES
 
@@ -361,7 +361,9 @@ def prepare(connection: Any, _record: Any) -> None:
 
 
 def _set(cursor: Any, pragma: str) -> None:
-    """Execute a PRAGMA; while the file is locked, again, for as long as a lock is waited for."""
+    """Execute a PRAGMA. While the file is locked, try again, up to `_PATIENCE` seconds. Raises
+    sqlite3.OperationalError after that.
+    """
     tries = int(_PATIENCE / _LOCKED_PAUSE)
     while True:
         try:

@@ -1,4 +1,5 @@
-"""Embedded models: model files on this machine, run by engines in processes of their own.
+"""Embedded models: model files on this machine, run by engines (inference libraries) in processes of their
+own.
 
     LocalUpstream ── ModelProcess ══ pipes ══ worker ── Llama      chat (llama.cpp)
     IR ⇄ orders       asyncio                 queue  ── MiniLM     embeddings (numpy)

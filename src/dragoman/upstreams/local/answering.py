@@ -1,4 +1,6 @@
-"""Turns the messages of a model process into the IR events of one candidate. Obeys `ir.GRAMMAR`. Pure."""
+"""Turns what a model process sends for one candidate (one of several alternative answers) into IR events, in
+the order that `ir.GRAMMAR` demands. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,11 @@ from dragoman.upstreams.local.protocol import Delta, Done, TokenProb
 
 
 class CandidateDecoder:
-    """Turns the model's messages for one candidate into events. new_id: makes the id of a call.
+    """Turns the model's messages for one candidate (alternative answer) into events. candidate: its number.
+    new_id: a function that makes the id of a call.
 
-    forced: a grammar makes the text a tool call. chosen: the tools that the model may call by its own choice;
-    while the text may still become such a call, it is held back.
+    forced: True = a grammar makes the whole text a tool call. chosen: the tools that the model may call by
+    its own choice; as long as the text may still become such a call, no events are made of it.
     """
 
     def __init__(
@@ -29,7 +32,7 @@ class CandidateDecoder:
         self._called = False
 
     def feed(self, delta: Delta) -> list[ir.Event]:
-        """The events for more text; none while it is held back."""
+        """The events for more text. There are none as long as the text may still become a tool call."""
         if self._forced is not None:
             return self._dictated(self._forced.feed(delta.text))
         if self._held is None:
@@ -41,7 +44,9 @@ class CandidateDecoder:
         return self._prose(released)
 
     def finish(self, done: Done) -> list[ir.Event]:
-        """The last events, those for text that was held back included."""
+        """The last events. Among them are those for text that was not shown yet, because it might have become
+        a tool call.
+        """
         whole = done.finish == "stop"
         events: list[ir.Event] = []
         if self._forced is not None:

@@ -1,7 +1,8 @@
 """Finds tool calls in a model's text: calls that a grammar forced, and calls by the model's own choice. Pure.
 
-A forced call begins with `{"name": "…", "arguments": `, as `grammar.call_grammar` requires; everything up to
-the last brace is the arguments. A chosen call counts only if the whole reply is calls of declared tools.
+A forced call begins with `{"name": "…", "arguments": `, as `grammar.call_grammar` requires. What follows,
+without the last brace, is the arguments. A call by the model's own choice counts only if the whole reply
+consists of calls of declared tools.
 """
 
 from __future__ import annotations
@@ -14,20 +15,22 @@ import msgspec
 
 
 class Begun(NamedTuple):
-    """The beginning of a tool call. name: the tool's."""
+    """The beginning of a tool call. name: the tool's name."""
 
     name: str
 
 
 class ForcedCall:
-    """Reads a forced call while it is written. begun: whether its name has been read."""
+    """Reads a forced call while the model writes it. begun: True = the tool's name has been read."""
 
     def __init__(self) -> None:
         self._held = ""
         self.begun = False
 
     def feed(self, text: str) -> list[Begun | str]:
-        """What `text` makes certain: the call's beginning, and pieces of its arguments; [] = nothing yet."""
+        """What is certain after more text: a `Begun` once the tool's name is complete, then pieces of the
+        arguments; [] = nothing more.
+        """
         self._held += text
         parts: list[Begun | str] = []
         if not self.begun:
@@ -42,7 +45,9 @@ class ForcedCall:
         return [*parts, arguments] if arguments else parts
 
     def close(self, *, whole: bool) -> str:
-        """The text still held back; "" if the call is `whole` and begun: then it is the call's last brace."""
+        """The text that `feed` has not returned yet. whole: True = the model finished the call; then that
+        text is only the brace that closes the call, and "" is returned, unless the name was never read.
+        """
         held = "" if whole and self.begun else self._held
         self._held = ""
         return held
@@ -56,7 +61,9 @@ _KEYS = ('"name"', '"arguments"', '"parameters"', '"type"')
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True):
-    """A call as models write it: in our own form, or with the member names of some chat templates."""
+    """A tool call in a model's text: in the form that we describe to models (`name`, `arguments`), or with
+    the other member names of some chat templates (`parameters`, `type`).
+    """
 
     name: str
     arguments: msgspec.Raw = _ABSENT
@@ -65,7 +72,7 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def may_be_call(text: str) -> bool:
-    """Whether a reply with this beginning may still become a call."""
+    """Whether a reply that begins with `text` may still become a tool call."""
     text = text.lstrip()
     if text.startswith("{"):
         rest = text[1:].lstrip()
@@ -74,7 +81,9 @@ def may_be_call(text: str) -> bool:
 
 
 def chosen_calls(text: str, names: Collection[str]) -> list[tuple[str, str]]:
-    """(tool, arguments as JSON) for each call in a reply; none if it is anything but calls of `names`."""
+    """A pair (tool, arguments as JSON) for each call in a reply. The list is empty if the reply contains
+    anything else, or calls a tool that is not in `names`.
+    """
     tagged = text.lstrip().startswith(_TAG)
     if tagged and _TAGGED.sub("", text).strip():
         return []

@@ -1,7 +1,8 @@
-"""Translates an IR request for an embedded model: turns, tools, sampling, grammar. Pure.
+"""Translates an IR request for an embedded model: its messages, tools, sampling and grammar. Pure.
 
-A field that cannot be told to the model is reported as a loss. A request for something that the model cannot
-do (images, tools with free text, a schema that no grammar can enforce) is refused with its path in the IR.
+A field that the model cannot be told is reported as a loss. A request for something that the model cannot do
+(images, tools with free text, a schema that no grammar can enforce) is refused; the error names the place as
+a path in the IR.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from dragoman.upstreams.local.protocol import Draw, Invocation, PromptTurn, Tool
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
-    """A chat request in the terms of the model process. limit: the answer's most tokens, None = unstated.
-    grammar: GBNF that it must follow, None = any text. forced: it can only be a tool call. chosen: the tools
-    that the model may call by its own choice.
+    """A chat request in the terms of the model process. turns: the messages. limit: the most tokens of the
+    answer, None = unstated. grammar: the GBNF grammar that the answer must follow, None = any text. forced:
+    True = the answer can only be a tool call. chosen: the tools that the model may call by its own choice.
     """
 
     turns: tuple[PromptTurn, ...]
@@ -38,9 +39,11 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
 
 def translate(request: ir.Request, report: Report, draw: Draw) -> ModelRequest:
-    """Translate a request; losses go to `report`. draw: defaults; its repetition penalty not with a grammar.
+    """Translate a request. report: gets the losses. draw: the model's default sampling; its repetition
+    penalty is not used if the answer must follow a grammar.
 
-    Raises RequestFailed for an unsupported request, WireError for an invalid one, for example a bad schema.
+    Raises RequestFailed for a request that is not supported, WireError for an invalid one, for example with a
+    bad schema.
     """
     _lose_fields(request, report)
     offered, forced = _offered(request, report)
@@ -74,7 +77,9 @@ def _lose_fields(request: ir.Request, report: Report) -> None:
 
 
 def _declined(reasoning: ir.Reasoning) -> bool:
-    """Whether the request asks for no reasoning, or turns it off."""
+    """Whether the request wants no reasoning: it turns reasoning off, or states nothing that would turn it
+    on.
+    """
     if (reasoning.mode, reasoning.effort, reasoning.budget, reasoning.summary) == (None, None, None, None):
         return not reasoning.visible
     return reasoning.mode == "off" or reasoning.effort == "none" or reasoning.budget == 0
@@ -121,7 +126,10 @@ def _assistant_turn(blocks: Sequence[ir.Block], where: str, report: Report) -> P
 def _user_turns(
     blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report
 ) -> Iterator[PromptTurn]:
-    """The turns of a user's message: one for each tool result, and for each run of other blocks."""
+    """Split a user's message: one turn for each tool result in it, and one for each run of other blocks
+    before, between and after the results. where: the path of `blocks` in the IR. names: {call's id: tool's
+    name}.
+    """
     start = 0
     for index, block in enumerate(blocks):
         if isinstance(block, ir.ToolResult) and block.by != "provider":
@@ -139,7 +147,9 @@ def _user_turns(
 def _text(
     blocks: Sequence[ir.Block], where: str, report: Report, start: int = 0, end: int | None = None
 ) -> str:
-    """The text of blocks[start:end], joined by newlines, without calls and results of the client's tools."""
+    """The text of blocks[start:end], joined by newlines. Calls of the client's tools and their results are
+    left out. where: the path of `blocks` in the IR.
+    """
     texts = (
         _block(block, f"{where}[{index}]", report)
         for index, block in enumerate(blocks[start:end], start)
@@ -182,12 +192,14 @@ def _lose_parts(block: ir.Block, where: str, report: Report) -> None:
 
 
 def unsupported(message: str, param: str, code: str = "unsupported_value") -> RequestFailed:
-    """The error for a request that embedded models do not support. param: its path in the IR."""
+    """The error for a request that embedded models do not support. param: the path of the unsupported value
+    in the IR.
+    """
     return RequestFailed(ir.Fault("unsupported", message, code=code, param=param))
 
 
 def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Function]], bool]:
-    """The tools that may be called, each with its index in the request; and whether one must be called."""
+    """(tools that may be called, each with its index in the request; whether one of them must be called)."""
     choice = request.tool_choice or ir.ToolChoice("auto")
     if choice.mode == "none":
         return [], False
@@ -239,7 +251,9 @@ def _grammar(
 
 
 def _parameters(tool: ir.Function) -> dict[str, Any] | None:
-    """The schema of a tool's arguments, of type "object" unless it states a type; None = no arguments."""
+    """The schema of a tool's arguments. If it states no type, "object" is added. None = the tool takes no
+    arguments.
+    """
     return {"type": "object", **tool.parameters} if tool.parameters else None
 
 

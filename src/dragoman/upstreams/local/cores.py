@@ -11,10 +11,11 @@ from pathlib import Path
 
 
 def usable_cores(cpus: Iterable[int] | None = None, system: Path = Path("/sys")) -> int:
-    """The number of physical cores that this process may use, within its container's CPU quota; at least 1.
+    """The number of physical cores that this process may use, at least 1. A container's CPU quota limits it.
 
-    cpus: the logical processors to choose from, None = those that the system allows. system: the folder in
-    which Linux states topology and quota; on other systems every logical processor counts.
+    cpus: the numbers of the logical processors to choose from, None = those that the system allows. system:
+    the folder in which Linux states topology and quota; on other systems every logical processor counts as a
+    core.
     """
     allowed = set(_allowed() if cpus is None else cpus)
     cores = {_siblings(system, cpu) for cpu in allowed}
@@ -35,7 +36,9 @@ def _siblings(system: Path, cpu: int) -> str:
 
 
 def _quota(system: Path) -> int:
-    """Whole processors in the container's quota (cgroup v2, else v1), at least 1; 65,536 if it has none."""
+    """The whole processors in the container's CPU quota (cgroup v2, else v1), at least 1. Without a quota,
+    65,536.
+    """
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
             stated = " ".join((system / "fs/cgroup" / name).read_text() for name in names)

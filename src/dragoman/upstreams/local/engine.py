@@ -1,7 +1,7 @@
-"""The interface between the model process and an inference library.
+"""The interface between the model process and an inference library (an engine).
 
-A chat engine yields raw tokens; characters, stop sequences, limits and counting are handled outside. One
-thread uses an engine; only `cancel` may be called from any thread.
+A chat engine yields raw tokens. The code that calls it turns them into characters, finds stop sequences,
+keeps limits and counts. One thread uses an engine; only `cancel` may be called from any thread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from dragoman.upstreams.local import protocol
 
 
 class EngineRefused(DragomanError):
-    """Ends a request without an answer, because of it or because the engine cannot be used. kind: why."""
+    """Ends a job without an answer, because of the request or because the engine cannot be used. kind: which
+    of the reasons in `protocol.FailureKind`.
+    """
 
     def __init__(self, kind: protocol.FailureKind, message: str) -> None:
         super().__init__(message)
@@ -27,7 +29,9 @@ class EngineRefused(DragomanError):
 
 
 def library(name: str, extra: str) -> Any:
-    """A module of an inference library. Raises EngineRefused("model") if the extra is not installed."""
+    """Import a module of an inference library. Raises EngineRefused("model") if it is not installed. extra:
+    Dragoman's extra that installs it.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -35,7 +39,9 @@ def library(name: str, extra: str) -> Any:
 
 
 def missing_engine(extra: str, error: ImportError) -> EngineRefused:
-    """The error for a model whose engine is not installed. extra: Dragoman's extra that installs it."""
+    """The error for a model whose engine is not installed. extra: Dragoman's extra that installs
+    the engine.
+    """
     how = make_target(extra) or f"an installation with the extra {extra}"
     return EngineRefused(
         "model", f"the engine of this model is not installed; install it with {how} ({error})"
@@ -43,7 +49,9 @@ def missing_engine(extra: str, error: ImportError) -> EngineRefused:
 
 
 class Token(msgspec.Struct, gc=False):
-    """One token of an answer. piece: its bytes, maybe a part of a character. prob: None = not requested."""
+    """One token of an answer. piece: the token's bytes; they may be only a part of a character. prob: the
+    token's log probability, None = not requested.
+    """
 
     piece: bytes
     prob: protocol.TokenProb | None = None
@@ -54,42 +62,44 @@ class Resident(Protocol):
 
     @property
     def context(self) -> int | None:
-        """The most tokens that it reads and writes; None = it does not work with tokens."""
+        """The most tokens that the model can work with at once; None = it does not work with tokens."""
 
     def cancel(self) -> None:
-        """Interrupt the computation, if possible. The `cancelled` that it got must return True already."""
+        """Interrupt the running computation, if possible. Before this call, the function `cancelled` that the
+        computation got must already return True.
+        """
 
     def close(self) -> None:
         """Free the memory. The model cannot be used afterwards."""
 
 
 class Model(Resident, Protocol):
-    """One loaded chat model with its context."""
+    """One loaded chat model, with the context (the memory of the tokens) that it works in."""
 
     @property
     def context(self) -> int:
-        """Tokens of prompt and answer together."""
+        """The most tokens of prompt and answer together."""
 
     @property
     def takes_tools(self) -> bool:
-        """Whether its chat template itself formats tools and calls."""
+        """Whether the model's chat template can itself format tools and calls."""
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
-        """The prompt for a conversation, up to where the assistant's turn begins.
+        """The prompt text for a conversation. It ends where the assistant's message begins.
 
         messages, tools: with the keys of OpenAI's chat API, as chat templates expect. Raises
         EngineRefused("invalid") with the template's own message if the template rejects them.
         """
 
     def tokenize(self, prompt: str) -> list[int]:
-        """The tokens of a rendered prompt, special tokens included."""
+        """The tokens of a prompt text that `render` returned, special tokens included."""
 
     def generate(
         self, prompt: Sequence[int], draw: protocol.Draw, grammar: str | None, cancelled: Callable[[], bool]
     ) -> Iterator[Token]:
-        """Read the prompt, then yield tokens until the model ends its turn or `cancelled` is true. The prompt
-        must leave room in the context; the caller stops when the context is full. grammar: GBNF, None = any
-        text.
+        """Read the prompt, then yield tokens until the model ends its answer or `cancelled` returns True. The
+        prompt must be shorter than the context; the caller stops when the context is full. grammar: GBNF,
+        None = any text.
         """
 
 
@@ -97,14 +107,16 @@ class Embedder(Resident, Protocol):
     """An embedding model."""
 
     def answer(self, order: protocol.Embed, cancelled: Callable[[], bool]) -> protocol.Embedded | None:
-        """The embedding vectors; None once `cancelled` is true."""
+        """The embedding vectors. None if `cancelled` returned True before all were made."""
 
 
 class Speaker(Resident, Protocol):
     """A text-to-speech model."""
 
     def answer(self, order: protocol.Speak, cancelled: Callable[[], bool]) -> protocol.Spoken | None:
-        """The audio; None once `cancelled` is true. Raises EngineRefused: unspeakable text, no encoder."""
+        """The audio. None if `cancelled` returned True before it was complete. Raises EngineRefused for a
+        text that cannot be spoken, and if no encoder for the audio format is installed.
+        """
 
 
 class Transcriber(Resident, Protocol):
@@ -113,7 +125,9 @@ class Transcriber(Resident, Protocol):
     def answer(
         self, order: protocol.Transcribe, cancelled: Callable[[], bool]
     ) -> protocol.Transcribed | None:
-        """The transcript; None once `cancelled` is true. Raises EngineRefused, "invalid" for a bad file."""
+        """The transcript. None if `cancelled` returned True before it was complete. Raises EngineRefused:
+        "invalid" for a file that cannot be used.
+        """
 
 
 AnyModel: TypeAlias = Model | Embedder | Speaker | Transcriber

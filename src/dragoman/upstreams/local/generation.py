@@ -1,4 +1,6 @@
-"""One answer of a chat model: turns tokens into text, and decides when it ends, and why. No process."""
+"""One answer of a chat model: turns tokens into text, and decides when and why the answer ends. Knows no
+process.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,11 @@ from dragoman.upstreams.local.protocol import Delta, Done, Finish, Generate, Sta
 
 
 def render(model: Model, request: Generate) -> str:
-    """The prompt for a request. If the last turn is an assistant's text, it ends the prompt, to be continued.
+    """The prompt text for a request. If the last message is an assistant's text, the prompt ends with this
+    text, and the model continues it.
 
-    If the chat template rejects the conversation, an alternating one is tried. Raises EngineRefused.
+    If the model's chat template rejects the conversation, it gets the conversation again with users and
+    assistants in turn. Raises EngineRefused if that is rejected, too.
     """
     turns, begun = request.turns, ""
     if turns and turns[-1].role == "assistant" and not turns[-1].calls:
@@ -42,10 +46,10 @@ def generate(
     clock: Callable[[], float],
     timings: Timings = Timings(),  # noqa: B008 - frozen
 ) -> Iterator[Started | Delta | Done]:
-    """Answer a request. Ends without `Done` once `cancelled` is true. Raises EngineRefused before the first
-    event.
+    """Answer a request: a Started, a Delta for each piece of text, a Done. Ends without a Done once
+    `cancelled` returns True. Raises EngineRefused before the first message.
 
-    clock: seconds. timings: the time spent before this call, which `Done` repeats.
+    clock: returns seconds. timings: the seconds spent before this call, which `Done` repeats.
     """
     began = clock()
     prompt = model.tokenize(render(model, request))
@@ -84,7 +88,9 @@ def generate(
 
 
 class _Text:
-    """The text of one answer. A token's log probability is in the `Delta` that completes its text."""
+    """The text of one answer. The log probability of a token is in the `Delta` that completes the token's
+    text.
+    """
 
     def __init__(self, request: Generate) -> None:
         self._id = request.id
@@ -94,11 +100,11 @@ class _Text:
 
     @property
     def sequence(self) -> str | None:
-        """The stop sequence that has ended the text, None = none yet."""
+        """The stop sequence that has ended the text, None = no stop sequence so far."""
         return self._holdback.matched
 
     def add(self, token: Token) -> Delta | None:
-        """The text that may be shown after one more token; None = no more than before."""
+        """The text that may be shown after one more token; None = nothing more than before."""
         start = self._holdback.decoded
         shown = self._holdback.feed(token.piece)
         if token.prob is not None:
@@ -106,7 +112,9 @@ class _Text:
         return self._delta(shown) if shown else None
 
     def rest(self) -> Delta | None:
-        """The text and log probabilities that were held back until the end; None = there are none."""
+        """What remains to be shown when the answer ends: text that might have become a stop sequence, and log
+        probabilities. None = nothing remains.
+        """
         shown = self._holdback.close()
         return self._delta(shown, last=True) if shown or self._waiting else None
 

@@ -49,11 +49,11 @@ _TENSOR_TYPES = (
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The metadata of a GGUF file; None = not stated.
+    """What the header of a GGUF file says about its model. None = not stated.
 
-    parameters: the number of weights. context: tokens, in training. embedding: numbers in a token's vector.
-    quantisation: llama.cpp's name ("Q4_K_M"), of the file or of most weights. template: for chat (Jinja).
-    metadata: all but arrays.
+    version: of the format. parameters: the number of weights. context: the context window in tokens, as in
+    training. embedding: numbers in a token's vector. quantisation: llama.cpp's name ("Q4_K_M"), of the file
+    or of most weights. template: the chat template (Jinja). metadata: all values of the header except arrays.
     """
 
     version: int
@@ -70,7 +70,9 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> Header:
-    """The header of the file at `path`. Raises WireError for another kind of file, OSError for none."""
+    """The header of the file at `path`. Raises WireError if it is not a GGUF file, OSError if it cannot be
+    read.
+    """
     with path.open("rb") as file:
         if not path.stat().st_size:
             raise WireError("the file is empty")
@@ -98,7 +100,7 @@ def parse(data: Buffer) -> Header:
 
 
 def _tensors(reader: _Reader, count: int) -> tuple[int, Counter[int]]:
-    """The number of weights in all `count` tensors, and by storage type."""
+    """(number of weights in all `count` tensors, number of weights by storage type)."""
     kinds: Counter[int] = Counter()
     for _ in range(count):
         reader.text()
@@ -137,7 +139,7 @@ def _as(kind: type[T], value: object) -> T | None:
 
 
 class _Reader:
-    """A cursor over the bytes. A step beyond their end raises WireError."""
+    """Reads one value after another from the bytes of a file. Reading beyond their end raises WireError."""
 
     def __init__(self, data: Buffer) -> None:
         self._data = data
@@ -148,7 +150,7 @@ class _Reader:
         return WireError(f"malformed GGUF header at byte {self._at}: {what}")
 
     def skip(self, count: int) -> int:
-        """Move on by `count` bytes; returns the position before that."""
+        """Move on by `count` bytes. Returns the position before the move."""
         at = self._at
         if count > self._size - at:
             raise self.wrong("the file ends too early")
@@ -166,7 +168,9 @@ class _Reader:
         return self.take(self.number("<Q")).decode("utf-8", "replace")
 
     def value(self, kind: int) -> Any:
-        """One metadata value of this type; None for an array, whose elements are skipped."""
+        """Read one metadata value. kind: the number of its type. None for an array, whose elements are
+        skipped.
+        """
         if kind == _STRING:
             return self.text()
         if kind == _ARRAY:

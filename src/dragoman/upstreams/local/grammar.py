@@ -2,8 +2,8 @@
 
 The law: every text that a grammar from here allows is JSON that is valid against its schema. A grammar may
 allow less than the schema (no undeclared properties beside declared ones, one way of spacing, at most `MOST`
-repetitions). A schema that cannot be enforced is refused with the path of the keyword; of known constraints
-only `format` is dropped, where it is not in `_FORMATS` or beside a length.
+repetitions). A schema that no grammar can enforce is refused with the path of the keyword. Of the constraints
+that are known here only `format` may be ignored: if it is not in `_FORMATS`, or stands beside a length.
 
 Spacing is fixed (`{"a": 1, "b": [1, 2]}`), because a weak model that may write blanks tends to write only
 blanks. GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
@@ -68,7 +68,9 @@ _FORMATS = {
 
 
 class CallableTool(NamedTuple):
-    """A tool that may be called. parameters: None = no arguments. path: the schema's, for errors."""
+    """A tool that may be called. parameters: the JSON Schema of its arguments, None = it takes no arguments.
+    path: the path of this schema, for errors.
+    """
 
     name: str
     parameters: Schema | None
@@ -76,17 +78,19 @@ class CallableTool(NamedTuple):
 
 
 def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
-    """A grammar for one JSON value. schema: None = any JSON object. path: the schema's. Raises WireError with
-    a path for an invalid schema, a keyword that cannot be enforced, or too large a grammar.
+    """The GBNF grammar for one JSON value. schema: what the value must match, None = it may be any JSON
+    object. path: the schema's path, for errors. Raises WireError with a path for an invalid schema, for a
+    keyword that cannot be enforced, and for a schema whose grammar would be too large.
     """
     return _render(*_value(schema, path, "answer", SchemaBudget(path)))
 
 
 def call_grammar(calls: Sequence[CallableTool], answer: tuple[Schema | None, str] | None = None) -> str:
-    """A grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`. Raises as
+    """The GBNF grammar for one call of one of these tools, `{"name": "…", "arguments": {…}}`. Raises as
     `json_grammar`.
 
-    answer: the (schema, path) of a JSON answer that is allowed instead; None = none is.
+    answer: the (schema, path) of a JSON answer that is allowed instead of a call; None = only a call is
+    allowed.
     """
     roots: list[str] = []
     rules: dict[str, str] = {}
@@ -127,8 +131,8 @@ def _literal(text: str) -> str:
 
 
 class _Compiler:
-    """Compiles one document's schemas to GBNF rules: `rules`, by names that begin with `prefix`. Equal
-    subschemas share one rule, which also makes recursion possible.
+    """Compiles the schemas of one document to GBNF rules. rules: {name: GBNF}; the names begin with `prefix`.
+    Equal subschemas share one rule, which also makes recursion possible.
     """
 
     def __init__(self, document: Schema, path: str, prefix: str, budget: SchemaBudget) -> None:
@@ -140,8 +144,9 @@ class _Compiler:
         self._reader = Reader(document, path, budget)
 
     def rule(self, schema: Schema, path: str, begun: frozenset[str] = frozenset()) -> str:
-        """The name of the rule for a schema; a new rule is compiled. begun: the rules being compiled that
-        have produced no text yet. Raises WireError if the schema's own is one of them: it would never end.
+        """The name of the rule for a schema. If there is no rule yet, it is compiled. begun: the names of the
+        rules that are being compiled and have not produced any text yet. Raises WireError if the schema's own
+        rule is one of them, because such a value would never end.
         """
         if schema is True or schema == {}:
             return "value"
@@ -156,13 +161,15 @@ class _Compiler:
         return name
 
     def _begins(self, name: str, ways: int, path: str) -> None:
-        """Remember in how many ways a text of this rule may begin. Raises WireError above `MOST_WAYS`."""
+        """Remember in how many ways a text of the rule `name` may begin. Raises WireError if there are more
+        than `MOST_WAYS`.
+        """
         if ways > MOST_WAYS:
             raise too_complex(path)
         self._ways[name] = ways
 
     def _times(self, least: int, most: float) -> str:
-        """The GBNF suffix for `least` to `most` repetitions."""
+        """The GBNF suffix for `least` to `most` repetitions, for example `{2,5}`."""
         self._budget.spend(int(least if most == math.inf else most) // _REPEATED)
         if most == math.inf:
             return "*" if least == 0 else f"{{{least},}}"
@@ -203,10 +210,11 @@ class _Compiler:
         return f'"{{" {self._list([], pair, least, most)} "}}"'
 
     def _record(self, flat: Flat, declared: dict[str, Schema], required: set[str]) -> str:
-        """GBNF for an object with its declared properties in order; optional ones may be omitted.
+        """GBNF for an object with its declared properties in order; those that are not required may be left
+        out.
 
-        Every property but the first written one begins with a comma: so there is one alternative for each
-        property that can be the first, followed by a single path to the end.
+        Every property but the first one that is written begins with a comma. So there is one alternative for
+        each property that can be the first, and from there a single path to the end.
         """
         if len(declared) - len(required) > MOST_WAYS:
             raise too_complex(flat.at("properties"))
@@ -225,7 +233,9 @@ class _Compiler:
         return f'"{{" ({" | ".join(ways)})'
 
     def _named(self, body: str) -> str:
-        """Make a rule of text with which several rules end, so that the grammar's size stays linear."""
+        """Make `body` a rule of its own, and return the rule's name. Several rules can end with this name
+        instead of the whole text, so that the grammar's size stays linear.
+        """
         name = f"{self._prefix}-end{len(self.rules)}"
         self.rules[name] = body
         return name
@@ -248,7 +258,9 @@ class _Compiler:
         return f'"[" {self._list(first, item, least, most)} "]"'
 
     def _list(self, first: list[str], item: str, least: int, most: float) -> str:
-        """GBNF for `least` to `most` elements separated by commas: all of `first`, the others `item`."""
+        """GBNF for a list of `least` to `most` elements, separated by commas. first: the rules of the first
+        elements, which are all required. item: the rule of each further element.
+        """
         low = max(0, least - len(first))
         high = most - len(first) if most == math.inf else min(most - len(first), MOST)
         head = ' ", " '.join(first)
@@ -317,7 +329,9 @@ def _cost(*bounds: int | None) -> int:
 
 
 def _bound(flat: Flat, keyword: str, rounded: Callable[[float], int] | None = None) -> int | None:
-    """A bound as an integer, None if absent. rounded: makes a non-integer bound an equivalent integer."""
+    """The bound of a number as an integer, None if the schema does not state it. rounded: makes an equivalent
+    integer of a bound that is no integer; None = such a bound raises WireError.
+    """
     bound = flat.get(keyword, None)
     if bound is None:
         return None

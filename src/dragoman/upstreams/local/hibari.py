@@ -20,14 +20,16 @@ _SPELLED: Final = 100
 
 
 class Hibari:
-    """The hibari engine."""
+    """The engine that runs hibari."""
 
     def __init__(self) -> None:
         self._numpy = library("numpy", "speech")
         self._native = library("hibari", "speech")
 
     def load(self, options: Options) -> HibariModel:
-        """Load the voice in the options' file, with one thread. Raises EngineRefused("model")."""
+        """Load the voice in the file `options.path`, to run with one thread. Raises EngineRefused("model") if
+        that fails.
+        """
         try:
             return HibariModel(self._numpy, self._native.Hibari(model=options.path, threads=1))
         except ImportError as error:
@@ -37,7 +39,7 @@ class Hibari:
 
 
 class HibariModel:
-    """The loaded voice. The same text gives the same audio."""
+    """The loaded voice. It always speaks the same text in the same way."""
 
     context = None
 
@@ -67,14 +69,18 @@ class HibariModel:
         return Spoken(order.id, encoded(samples, rate, order.output), rate)
 
     def cancel(self) -> None:
-        """Do nothing: a sentence takes a fraction of a second."""
+        """Do nothing: a sentence takes only a fraction of a second, and `answer` looks for a cancellation
+        before each.
+        """
 
     def close(self) -> None:
         self._voice = None
 
 
 def breaths(sentences: Sequence[str]) -> Iterator[str]:
-    """The sentences, each short enough for the voice: long ones are cut between words, long words within."""
+    """The sentences in pieces that are short enough for the voice. A long sentence is cut between words, a
+    word that is too long is cut inside.
+    """
     for sentence in sentences:
         prose = sum(char.islower() or char.isspace() for char in sentence)
         longest = _LONGEST if 2 * prose >= len(sentence) else _SPELLED

@@ -1,6 +1,7 @@
 """Turns tokens into text that may be shown: whole characters only, without stop sequences. Pure.
 
-A character or a stop sequence may span several tokens; text that may still become a part of one is held back.
+A character or a stop sequence may consist of several tokens. So text that may still become a part of one is
+held back: it is returned only when more tokens have shown what it is.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ import codecs
 
 
 class Holdback:
-    """Takes the bytes of one answer piece by piece, split in any way, and returns its text.
+    """Takes the bytes of one answer in pieces of any size, and returns its text.
 
-    stops: sequences that end the text and are cut off. The one that is completed first counts; among several
-    at the same place, the longest. Invalid UTF-8 becomes U+FFFD. decoded: the number of characters so far,
-    those held back included. matched: the stop sequence that was found, None = none yet.
+    stops: sequences that end the text and are not part of it. The sequence that is complete first counts; if
+    several are complete at the same place, the longest. Invalid UTF-8 becomes U+FFFD. decoded: the number of
+    characters so far, those that were not returned yet included. matched: the stop sequence that was found,
+    None = none yet.
     """
 
     def __init__(self, stops: tuple[str, ...] = ()) -> None:
@@ -24,11 +26,13 @@ class Holdback:
         self.matched: str | None = None
 
     def feed(self, piece: bytes) -> str:
-        """The text that may be shown now; "" = nothing yet, or nothing more after a stop sequence."""
+        """The text that may be shown after these bytes. "" = nothing yet; always "" once a stop sequence has
+        been found.
+        """
         return self._text(self._decode(piece))
 
     def close(self) -> str:
-        """The bytes have ended: the text that is still held back."""
+        """The text that was held back until the end of the bytes."""
         text = self._text(self._decode(b"", final=True)) + self._held
         self._held = ""
         return text

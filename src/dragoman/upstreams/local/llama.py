@@ -1,8 +1,8 @@
 """llama.cpp as an engine, through the binding cyllama: https://github.com/shakfu/cyllama
 
-Works around problems of cyllama 0.2.18: `get_logits` reads `n_vocab` of the model, which only the vocabulary
-has; the text of a token with a part of a character holds U+FFFD; a batch larger than `n_batch`, or an invalid
-grammar, ends the process.
+This code works around problems of cyllama 0.2.18: `get_logits` reads the member `n_vocab` of the model, but
+only the vocabulary has this member; the text of a token that is a part of a character contains U+FFFD; a
+batch larger than `n_batch`, or an invalid grammar, ends the process.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class LlamaModel:
     """One loaded model and its context. The same request with the same seed gives the same answer.
 
     If a prompt begins like the one before it, the common beginning is not computed again, unless the kind of
-    model forbids it. The last digits of a logit depend on how many tokens are computed at once, so only whole
-    chunks (of `_CHUNK` tokens) are reused.
+    model forbids that. The last digits of a logit depend on how many tokens are computed at once. So only
+    whole chunks (of `_CHUNK` tokens) are reused, to give the same digits each time.
     """
 
     def __init__(self, native: Any, options: Options, context: int, template: str) -> None:
@@ -122,7 +122,9 @@ class LlamaModel:
             raise EngineRefused("invalid", message) from error
 
     def tokenize(self, prompt: str) -> list[int]:
-        """The prompt's tokens, with one beginning-of-text token even if the template wrote it already."""
+        """The prompt's tokens. They begin with a single beginning-of-text token, even if the template has
+        already written one.
+        """
         written = bool(self._bos) and prompt.startswith(self._bos)
         return list(self._vocab.tokenize(prompt, add_special=not written, parse_special=True))
 
@@ -153,7 +155,9 @@ class LlamaModel:
             sampler.close()
 
     def _read(self, prompt: Sequence[int]) -> None:
-        """Compute the prompt, except for the first chunks that it shares with the prompt before it."""
+        """Compute the prompt. The chunks at its beginning that are the same as in the prompt before it are
+        not computed again.
+        """
         context, chunk = self._context, self._chunk
         # The last token is always computed, because sampling needs its logits.
         most = min(len(self._kept), (len(prompt) - 1) // chunk * chunk)
@@ -198,7 +202,7 @@ class LlamaModel:
         return sampler
 
     def _piece(self, token: int) -> bytes:
-        """The bytes of a token; none for a control token."""
+        """The bytes of a token; b"" for a control token."""
         text = str(self._vocab.token_to_piece(token, special=False))
         if "�" not in text:
             return text.encode()
@@ -223,8 +227,8 @@ class LlamaModel:
 
 
 def _counting(native: Any) -> Any:
-    """The binding's model class, with a member `n_vocab` (the vocabulary's size): a context's `get_logits`
-    reads it.
+    """The binding's model class, extended by the member `n_vocab` (the vocabulary's size), which a context's
+    `get_logits` needs.
     """
 
     class CountingModel(native.LlamaModel):  # type: ignore[misc] # the base is a C extension's type
@@ -236,7 +240,9 @@ def _counting(native: Any) -> Any:
 
 
 def _compile(source: str) -> Any:
-    """A compiled chat template, in a sandbox: it comes with the model file, from an unknown author."""
+    """Compile a chat template. It runs in a sandbox, because it comes with the model file, from an unknown
+    author.
+    """
     sandbox = importlib.import_module("cyllama._vendor.jinja2.sandbox")
     environment = sandbox.ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["cyllama._vendor.jinja2.ext.loopcontrols"]
@@ -257,7 +263,9 @@ def _raise(message: str) -> None:
 
 
 def _byte_table() -> dict[str, int]:
-    """Bytes by the printable characters that stand for them in byte-pair vocabularies (GPT-2's alphabet)."""
+    """{character: byte} for the printable characters that stand for bytes in byte-pair vocabularies (GPT-2's
+    alphabet).
+    """
     printable = [
         *range(ord("!"), ord("~") + 1),
         *range(ord("¡"), ord("¬") + 1),

@@ -1,7 +1,8 @@
 """Sentence embeddings by all-MiniLM-L6-v2: a BERT of six layers, computed with numpy.
 
-The texts of a batch are joined, so one multiplication serves all of them and none is padded; only attention
-looks at each text by itself. https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2
+The texts of a batch are joined to one sequence, so that one multiplication serves all of them and no text is
+padded. Only attention is computed for each text by itself.
+https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _AT_ONCE: Final = 1024
 
 
 class MiniLM:
-    """The MiniLM engine."""
+    """The engine that runs all-MiniLM-L6-v2."""
 
     def __init__(self) -> None:
         # OpenBLAS threads wait in a busy loop. If the machine does anything else, two threads are five times
@@ -38,7 +39,9 @@ class MiniLM:
         self._numpy = library("numpy", "embeddings")
 
     def load(self, options: Options) -> MiniLMModel:
-        """Load the weights from the archive in which they were published. Raises EngineRefused("model")."""
+        """Load the weights from the archive in which they were published. Raises EngineRefused("model") if
+        that fails.
+        """
         try:
             with zipfile.ZipFile(options.path) as archive:
                 vocabulary = json.loads(archive.read("tokenizer.json"))["model"]["vocab"]
@@ -72,13 +75,17 @@ class MiniLMModel:
         return Embedded(order.id, tuple(vectors), count, tuple(cut))
 
     def cancel(self) -> None:
-        """Do nothing: a pass takes less than a second."""
+        """Do nothing: one pass of the model takes less than a second, and `answer` looks for a cancellation
+        before each.
+        """
 
     def close(self) -> None:
         self._weights = {}
 
     def _vectors(self, batch: Sequence[Sequence[int]], width: int) -> list[bytes]:
-        """32-bit floats for each text, given as tokens: cut to `width` numbers, then scaled to length 1."""
+        """The vectors of a batch of texts, as 32-bit floats. batch: the tokens of each text. Each vector is
+        cut to its first `width` numbers and then scaled to length 1.
+        """
         np, spans, start = self._np, list[slice](), 0
         for ids in batch:
             spans.append(slice(start, start + len(ids)))
@@ -134,7 +141,9 @@ _Read: TypeAlias = tuple[list[int], bool]
 
 
 def _batches(texts: Iterable[_Read]) -> Iterator[list[_Read]]:
-    """The texts in their order, in batches of at most `_AT_ONCE` tokens."""
+    """The texts in their order, in batches of at most `_AT_ONCE` tokens; a longer text is a batch
+    of its own.
+    """
     batch: list[_Read] = []
     size = 0
     for text in texts:
@@ -149,7 +158,9 @@ def _batches(texts: Iterable[_Read]) -> Iterator[list[_Read]]:
 
 
 def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
-    """The 32-bit float tensors by name. Safetensors: 8 bytes of length, a JSON header, raw numbers."""
+    """{name: tensor} of the 32-bit floats in a Safetensors file: 8 bytes of length, a JSON header, raw
+    numbers.
+    """
     begin = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:begin])
     floats = {name: entry for name, entry in header.items() if entry.get("dtype") == "F32"}
@@ -162,8 +173,9 @@ def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
 
 
 def _gelu(numpy: Any, x: Any) -> Any:
-    """Multiply x by the normal distribution function at x. numpy has no error function; this one is
-    Abramowitz and Stegun's 7.1.26, whose error (1.5e-7) is as small as that of a 32-bit float.
+    """The activation function GELU: x times the normal distribution function at x. numpy has no error
+    function, so Abramowitz and Stegun's formula 7.1.26 is used; its error (1.5e-7) is as small as that of a
+    32-bit float.
     """
     z = numpy.abs(x) * numpy.float32(0.5**0.5)
     t = 1 / (1 + numpy.float32(0.3275911) * z)

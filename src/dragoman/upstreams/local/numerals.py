@@ -1,4 +1,5 @@
-"""Decimal numbers as GBNF: any, or those between two bounds as alternatives of digit classes.
+"""Decimal numbers as GBNF: any number, or the numbers between two bounds, written as alternatives of digit
+classes (`[3-9] [0-9]`).
 
 Without bounds, integers and whole parts have at most 15 digits, the precision that every JSON reader keeps.
 """
@@ -15,7 +16,9 @@ _NO_FRACTION = '("." "0"{1,6})?'
 
 
 def integers(low: int | None, high: int | None) -> str | None:
-    """GBNF for the integers from `low` to `high`, both included; None = open. Returns None for no integer."""
+    """GBNF for the integers from `low` to `high`, both included. A bound of None = there is no bound on this
+    side. Returns None if there is no such integer.
+    """
     low, high = _bounds(low, high)
     parts = [f'"-" ({part})' for part in _whole(max(1, -high), -low)]
     parts += _whole(max(0, low), high)
@@ -25,7 +28,10 @@ def integers(low: int | None, high: int | None) -> str | None:
 def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
-    """Like `integers`, with six decimals at most, or twelve beside a bound that is excluded (`without_…`)."""
+    """GBNF for the numbers from `low` to `high`, as `integers`. without_low, without_high: True = this bound
+    itself is excluded. Numbers have at most six decimals; between an excluded bound and the next integer
+    farther from zero, up to twelve.
+    """
     low, high = _bounds(low, high)
     parts: list[str] = []
     if low < 0:
@@ -42,7 +48,9 @@ def numbers(
 
 
 def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
-    """Both bounds. An open one, `low` negative, gets 15 digits, or one more than the other bound."""
+    """Both bounds as numbers. A bound that is None becomes a number of 15 digits, or of one digit more than
+    the other bound if that is longer; it is negative in place of `low`.
+    """
     if low is None:
         low = -(10 ** max(DIGITS, len(str(abs(high or 0))) + 1) - 1)
     if high is None:
@@ -51,7 +59,9 @@ def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
 
 
 def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> list[str]:
-    """GBNF alternatives for `low` to `high` (0 <= low): integers below `high` with a fraction; `high`."""
+    """GBNF alternatives for the numbers from `low` to `high` (0 <= low): each integer below `high` with any
+    fraction, and `high` itself. without_low, without_high: True = this bound itself is excluded.
+    """
     parts: list[str] = []
     if without_low and low < high:
         parts.append(f'"{low}" {_SOME_FRACTION}')
@@ -75,7 +85,7 @@ def _whole(low: int, high: int) -> list[str]:
 
 
 def _same_length(low: str, high: str) -> str:
-    """GBNF for the digit strings from `low` to `high`, which have equal lengths."""
+    """GBNF for the digit strings from `low` to `high`, two digit strings of the same length."""
     rest = len(low) - 1
     if not rest:
         return _class(low, high)

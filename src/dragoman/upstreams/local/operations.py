@@ -1,7 +1,7 @@
 """Translates embeddings, speech and transcription for the embedded models, and their answers to the IR. Pure.
 
-A field that cannot be told to the model is reported as a loss. What the model cannot do (another language, an
-unknown voice) is refused, by RequestFailed with its path in the IR.
+A field that the model cannot be told is reported as a loss. What the model cannot do (another language, an
+unknown voice) is refused by RequestFailed, which names the place as a path in the IR.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ LARGEST_RECORDING: Final = protocol.MAX_FRAME - (1 << 20)
 def embed_order(
     request: ir.EmbedRequest, options: protocol.Options, keep_alive: float, report: Report
 ) -> protocol.Embed:
-    """The job to embed the inputs. report: gets the losses. Raises RequestFailed for what is unsupported."""
+    """The job for the model process that embeds the inputs. report: gets the losses. Raises RequestFailed for
+    what is not supported.
+    """
     wished = request.dimensions
     if wished is not None and not 1 <= wished <= WIDTH:
         raise refused(f"This model's embeddings have {WIDTH} dimensions: choose 1 to {WIDTH}.", "dimensions")
@@ -66,8 +68,8 @@ def _texts(request: ir.EmbedRequest, report: Report) -> Sequence[str]:
 def vectors(
     answer: protocol.Embedded, request: ir.EmbedRequest, model: str, report: Report
 ) -> ir.EmbedResponse:
-    """The response with the answer's vectors. A text that was cut at the model's context is reported as a
-    loss, or refused if the request forbids that. Raises RequestFailed.
+    """The response with the answer's vectors. If a text was cut because it is longer than the model's
+    context, this is reported as a loss; if the request forbids cutting, RequestFailed is raised.
     """
     if request.truncate is False and answer.cut:
         raise refused("the input length exceeds the context length", f"inputs[{answer.cut[0]}]")
@@ -79,7 +81,9 @@ def vectors(
 def speak_order(
     request: ir.SpeechRequest, options: protocol.Options, keep_alive: float, report: Report, *, encodes: bool
 ) -> protocol.Speak:
-    """The job to speak the text. encodes: whether an encoder is installed. Raises RequestFailed."""
+    """The job for the model process that speaks the text. report: gets the losses. encodes: whether an
+    encoder for compressed formats is installed. Raises RequestFailed for what is not supported.
+    """
     if request.voice is not None and request.voice.lower() not in VOICES:
         raise refused(
             f"There is no voice {request.voice[:64]!r}; available voices: {_listed(VOICES)}.", "voice"
@@ -111,14 +115,16 @@ def _format(wished: str | None, report: Report, *, encodes: bool) -> str:
 
 
 def sound(answer: protocol.Spoken, order: protocol.Speak, model: str) -> ir.SpeechResponse:
-    """The response with the answer's audio; `order` is the job that it answers."""
+    """The response with the answer's audio. order: the job that was answered."""
     return ir.SpeechResponse(answer.data, order.output, KINDS[order.output], answer.rate, model)
 
 
 def transcribe_order(
     request: ir.TranscriptionRequest, options: protocol.Options, keep_alive: float, report: Report
 ) -> protocol.Transcribe:
-    """The job to transcribe the recording; losses go to `report`. Raises RequestFailed if it cannot be."""
+    """The job for the model process that transcribes the recording. report: gets the losses. Raises
+    RequestFailed for what is not supported.
+    """
     if request.translate:
         raise refused("This model understands only English, so it cannot translate.", "model")
     if not english(request.language):
@@ -149,7 +155,9 @@ def transcript(answer: protocol.Transcribed, model: str) -> ir.TranscriptionResp
 
 
 def english(language: str | None) -> bool:
-    """Whether the language is English, by code or name, or None."""
+    """Whether the language is English: a code or name of English ("en", "en-GB", "English"), or None (not
+    stated).
+    """
     return language is None or language.lower().replace("_", "-").partition("-")[0] in {"en", "english"}
 
 
@@ -157,7 +165,9 @@ _NOBODY: Final = "embedded models do not use the end user's id"
 
 
 def _lose(report: Report, request: Any, reasons: Mapping[str, str]) -> None:
-    """Report as lost the request's unknown members, and its stated fields in `reasons` (field: reason)."""
+    """Report the request's unknown members as lost, and each field in `reasons` ({field: reason}) that the
+    request states.
+    """
     for field, reason in reasons.items():
         if getattr(request, field) is not None:
             report.lose(field, reason, "hint" if field == "user" else "quality")
@@ -170,5 +180,5 @@ def _listed(names: Mapping[str, str] | frozenset[str]) -> str:
 
 
 def refused(message: str, param: str) -> RequestFailed:
-    """The error for an unsupported value. param: its path in the IR."""
+    """The error for a value that is not supported. param: the path of the value in the IR."""
     return RequestFailed(ir.Fault("unsupported", message, code="unsupported_value", param=param))

@@ -1,8 +1,9 @@
-"""The gateway's side of a model process: it is started when first needed, and restarted after a crash.
+"""The gateway's side of a model process. The process is started when it is first needed, and again after a
+crash.
 
-Each engine has one process, so no event loop ever waits for a model. Each request has its own buffer of
-answers: after at most `buffer` bytes for a slow reader the model waits for it. When a process dies, its
-requests fail.
+Each engine has a process of its own, so no event loop ever waits for a model. Each request has its own buffer
+of answers. When more than `buffer` bytes of an answer wait for a slow reader, the gateway reads no more from
+the process, so that the model waits for the reader. When a process dies, its requests fail.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _STOP_TIMEOUT = 5.0
 
 
 class _Inbox:
-    """The messages of one answer that have arrived but have not been read. limit: bytes, see `room`."""
+    """The messages of one answer that have arrived and were not read yet. limit: the number of unread bytes
+    above which `room` waits.
+    """
 
     __slots__ = ("_arrived", "_limit", "_room", "_size", "_waiting")
 
@@ -51,7 +54,7 @@ class _Inbox:
             self._room.clear()
 
     async def room(self) -> None:
-        """Wait until at most `limit` bytes are unread, or the reader has gone."""
+        """Wait until at most `limit` bytes are unread, or until nobody reads the answer any more."""
         await self._room.wait()
 
     async def get(self) -> protocol.Reply:
@@ -69,7 +72,7 @@ class _Inbox:
 
 
 class _Running:
-    """One run of the process: its pipes, and an inbox for each request. buffer: the limit of an inbox."""
+    """One run of the process: its pipes, and an inbox for each request. buffer: the `limit` of each inbox."""
 
     def __init__(self, process: asyncio.subprocess.Process, buffer: int) -> None:
         assert process.stdin is not None
@@ -102,7 +105,9 @@ class _Running:
             self._orders.write(frame)
 
     async def drain(self) -> None:
-        """Wait while too many bytes have not been taken by the process; at once if it has ended."""
+        """Wait until the process has read enough of what was written to it. Returns at once if the process
+        has ended.
+        """
         with contextlib.suppress(ConnectionError):
             await self._orders.drain()
 
@@ -127,7 +132,9 @@ class _Running:
                 inbox.put(protocol.Failed(id_, "crashed", _ended(code)), 0)
 
     async def stop(self) -> None:
-        """Close the process's input, which ends it, and wait for its end; kill it after some seconds."""
+        """Close the process's input, which makes it end, and wait for that. If it has not ended after
+        `_STOP_TIMEOUT` seconds, kill it.
+        """
         self._orders.close()
         try:
             async with asyncio.timeout(_STOP_TIMEOUT):
@@ -143,11 +150,12 @@ def _ended(code: int) -> str:
 
 
 class ModelProcess:
-    """The process of one engine during the life of the gateway. Used by one event loop.
+    """The process of one engine, for as long as the gateway runs. Used by one event loop.
 
-    engine: of the models that run in it. queue: requests that may wait for the running one; more are refused
-    as overloaded. room: bytes that all requests together may have, but a single one may have more. verbose:
-    llama.cpp may write its log to standard error. buffer: bytes of an answer that may wait for a slow reader.
+    engine: the engine that runs in it. queue: how many requests may wait for the running one; further
+    requests are refused as overloaded. room: the most bytes of all requests together; a single request may be
+    larger. verbose: True = llama.cpp may write its log to standard error. buffer: the bytes of an answer that
+    may wait for a slow reader.
     """
 
     def __init__(
@@ -173,10 +181,11 @@ class ModelProcess:
         return self._running.process.pid if self._running is not None and self._running.alive else None
 
     async def ask(self, request: protocol.Job) -> AsyncGenerator[protocol.Event, None]:
-        """The events of the answer to `request`, whose `id` is replaced, as they come, a failure included.
+        """Send a request (its `id` is replaced) and yield the messages of the answer as they come. A failure
+        is such a message, too.
 
-        To cancel, close the generator (`contextlib.aclosing`): the model stops within one token, or within
-        one second of other work; a request that still waits is removed from the queue.
+        To cancel, close the generator (`contextlib.aclosing`). Then a model that writes text stops within one
+        token, and one that does other work within a second; a request that still waits leaves the queue.
         """
         id_ = next(self._ids)
         try:
@@ -212,7 +221,9 @@ class ModelProcess:
             self._held -= size
 
     async def inspect(self) -> protocol.Report:
-        """The loaded models and the queue; an empty report if the process does not run."""
+        """The loaded models and the queue. If the process does not run, the report is empty; this call does
+        not start the process.
+        """
         running = self._running
         if running is None or not running.alive:
             return protocol.Report(0)
@@ -226,7 +237,9 @@ class ModelProcess:
             running.close(id_)
 
     def unload(self, path: str) -> None:
-        """Free every model loaded from this file, as soon as it is idle. Does not wait for that."""
+        """Free every model that was loaded from this file, as soon as it is idle. This call does not wait for
+        that.
+        """
         if self._running is not None and self._running.alive:
             self._running.post(protocol.Unload(path))
 
@@ -261,7 +274,9 @@ _PASSED = (
 
 
 def _environment() -> dict[str, str]:
-    """The process's variables: no credentials, because it reads files made by strangers."""
+    """The environment variables for the process. Credentials are not among them, because the process reads
+    files that strangers made.
+    """
     names, prefixes = _PASSED
     passed = {key: value for key, value in os.environ.items() if key in names or key.startswith(prefixes)}
     # The same modules as in this process, wherever its interpreter found them.

@@ -1,9 +1,10 @@
-"""Turns a conversation into messages for a chat template, and describes tools to models that know none. Pure.
+"""Turns a conversation into messages for a chat template, and describes tools to models whose template knows
+none. Pure.
 
 If the template formats tools itself, calls and results keep their structure. Otherwise the system prompt
 describes the tools and the form of a call (`call_text`), and earlier calls and results become text. A small
-model seldom follows such a description; a call that the request forces does not depend on it, because a
-grammar enforces it.
+model seldom follows such a description. A call that the request forces does not depend on it, because a
+grammar enforces such a call.
 """
 
 from __future__ import annotations
@@ -16,24 +17,29 @@ from dragoman.upstreams.local.protocol import Invocation, PromptTurn, ToolSpec
 
 
 def call_text(name: str, arguments: str) -> str:
-    """A call as text, in the form that `grammar.call_grammar` enforces. arguments: JSON, "" = none."""
+    """A tool call as text, in the form that `grammar.call_grammar` enforces. arguments: JSON, "" = no
+    arguments.
+    """
     return f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {arguments or "{}"}}}'
 
 
 def structured(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> tuple[list[Any], list[Any]]:
-    """(messages, tools) for a template that formats tools itself."""
+    """(messages, tools) as dicts, for a chat template that formats tools itself."""
     return [_structured(turn) for turn in turns], [_declared(tool) for tool in tools]
 
 
 def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[str, str]]:
-    """Messages with only role and text, for a template without tools: tools and calls are put into words."""
+    """Messages with only role and text, for a chat template that knows no tools. The tools, calls and results
+    become text.
+    """
     messages = [_plain(turn) for turn in turns]
     return _with_system(messages, describe(tools)) if tools else messages
 
 
 def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The same conversation with system messages as the user's, and neighbouring messages of one role as one,
-    for a template that requires users and assistants in turn. Tool messages and calls stay alone.
+    """The same conversation for a chat template that requires users and assistants in turn. System messages
+    become the user's, and neighbouring messages of one role become one. Tool messages, and messages with
+    calls, are not joined with others.
     """
     kept: list[dict[str, Any]] = []
     for message in messages:

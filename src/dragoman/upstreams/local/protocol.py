@@ -1,8 +1,9 @@
 """The messages between the gateway and its model process: MessagePack values in length-prefixed frames.
 
-A frame is four bytes (the length of the rest, big-endian) and one message. The gateway numbers its requests,
-and answers carry the number. The process answers a `Generate` with `Started Delta* Done`, any other job with
-one message; a `Failed` may end each of them at any point. A cancelled request may get no last message.
+A frame is four bytes (the number of bytes that follow, big-endian) and one message. The gateway numbers its
+requests, and each answer carries the number of its request. The process answers a `Generate` with `Started
+Delta* Done`, any other job with one message. A `Failed` may end every answer at any point. The answer to a
+cancelled request may have no last message.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Options(Message, frozen=True):
-    """How one model file is run. Different options are different loaded models.
+    """How one model file is run. If one file is used with different options, it is loaded several times.
 
-    path: the file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT`, or the model's if
-    less. threads: 0 = one for each usable physical core; only for chat and transcription. gpu_layers: layers
-    on the GPU, if the engine supports one; negative = all. context and gpu_layers are only for chat.
+    path: the file. context: the most tokens of prompt and answer together; None = `DEFAULT_CONTEXT`, or what
+    the model was trained for if that is less. threads: 0 = one for each usable physical core; only for chat
+    and transcription. gpu_layers: how many layers run on the GPU, if the engine supports one; negative = all.
+    context and gpu_layers are only for chat.
     """
 
     path: str
@@ -43,7 +45,9 @@ class Options(Message, frozen=True):
 
 
 class Invocation(Message, frozen=True):
-    """A tool call in the history. arguments: the JSON text as the model wrote it."""
+    """A tool call in an earlier message of the conversation. arguments: the JSON text as the model
+    wrote it.
+    """
 
     name: str
     arguments: str
@@ -51,7 +55,9 @@ class Invocation(Message, frozen=True):
 
 
 class PromptTurn(Message, frozen=True):
-    """One message of the conversation, as plain text. name, id: of the call, if the role is "tool"."""
+    """One message of the conversation, as plain text. calls: the tool calls in it. name, id: the tool's name
+    and the call's id, if the role is "tool".
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
     text: str = ""
@@ -72,8 +78,9 @@ class Draw(Message, frozen=True):
     """How the next token is sampled. The defaults are llama.cpp's own.
 
     temperature: 0 = always the likeliest token. seed: None = random. repetition, frequency, presence:
-    penalties for tokens among the last `window`. bias: (token id, value added to its logit). top_logprobs:
-    report the log probability of each token and of so many alternatives, None = report none.
+    penalties for tokens that are among the last `window` tokens. bias: pairs (token id, value added to its
+    logit). top_logprobs: report the log probability of each token of the answer, and those of the
+    `top_logprobs` likeliest tokens at its place; None = report none.
     """
 
     temperature: float = 0.8
@@ -92,10 +99,11 @@ class Draw(Message, frozen=True):
 class Generate(Message, frozen=True, tag="generate"):
     """The job to answer a conversation.
 
-    limit: tokens of the answer, None = until the context is full. stop: sequences that end the answer and are
-    cut off. grammar: GBNF that the answer must follow. In every job, keep_alive: seconds that the model stays
-    in memory after it; 0 = not at all, negative = for ever; client: whose request it is; if the queue is
-    full, the last job of the client with the most waiting jobs is refused.
+    turns: the messages. limit: the most tokens of the answer, None = until the context is full. stop:
+    sequences that end the answer and are not part of it. grammar: GBNF that the answer must follow, None =
+    any text. Every job has the fields keep_alive and client. keep_alive: seconds that the model stays in
+    memory after the job; 0 = not at all, negative = for ever. client: the client whose request it is. If the
+    queue is full, the client with the most waiting jobs loses its last one, which is refused.
     """
 
     id: int
@@ -111,7 +119,9 @@ class Generate(Message, frozen=True, tag="generate"):
 
 
 class Embed(Message, frozen=True, tag="embed"):
-    """The job to embed texts. dimensions: numbers of each vector, None = all that the model has."""
+    """The job to embed texts. dimensions: how many numbers each vector has, None = all that the model
+    computes.
+    """
 
     id: int
     options: Options
@@ -122,7 +132,9 @@ class Embed(Message, frozen=True, tag="embed"):
 
 
 class Speak(Message, frozen=True, tag="speak"):
-    """The job to speak a text. output: the audio format, a key of `sound.KINDS`. speed: 1 = normal."""
+    """The job to speak a text. output: the audio format, a key of `sound.KINDS` ("mp3", "wav", …). speed: 1 =
+    normal.
+    """
 
     id: int
     options: Options
@@ -134,8 +146,9 @@ class Speak(Message, frozen=True, tag="speak"):
 
 
 class Transcribe(Message, frozen=True, tag="transcribe"):
-    """The job to transcribe a recording. prompt: text that precedes its words. temperature: None = from 0
-    upwards, until the words make sense. words: True = also report the time of each word.
+    """The job to transcribe a recording. prompt: the text that precedes the words of the recording.
+    temperature: None = begin with 0 and raise it until the words make sense. words: True = also report the
+    time of each word.
     """
 
     id: int
@@ -153,7 +166,7 @@ Job: TypeAlias = Generate | Embed | Speak | Transcribe
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
-    """Cancel request `id`, waiting or running."""
+    """Cancel the request `id`, whether it waits or runs."""
 
     id: int
 
@@ -174,7 +187,9 @@ Order: TypeAlias = Job | Cancel | Unload | Inspect
 
 
 class TokenProb(Message, frozen=True):
-    """A token, its bytes, its log probability before any sampling parameter; top: the likeliest there."""
+    """A token. piece: its bytes. logprob: its log probability, before temperature and the like are applied.
+    top: the likeliest tokens at its place.
+    """
 
     id: int
     piece: bytes
@@ -183,7 +198,9 @@ class TokenProb(Message, frozen=True):
 
 
 class Timings(Message, frozen=True):
-    """Seconds: waiting in the queue, loading the model, computing the prompt, writing the answer."""
+    """How many seconds a job took. queued: to wait in the queue. load: to load the model. prompt: to compute
+    the prompt. answer: to write the answer.
+    """
 
     queued: float = 0.0
     load: float = 0.0
@@ -192,14 +209,18 @@ class Timings(Message, frozen=True):
 
 
 class Started(Message, frozen=True, tag="started"):
-    """The model begins to compute the prompt of so many tokens, counted by its tokenizer."""
+    """The model begins to compute the prompt. prompt_tokens: how many tokens the prompt has, counted by the
+    model's tokenizer.
+    """
 
     id: int
     prompt_tokens: int
 
 
 class Delta(Message, frozen=True, tag="delta"):
-    """More text. logprobs: those of the tokens that this text completes; empty if not requested."""
+    """More text of a chat answer. logprobs: the log probabilities of the tokens that this text completes;
+    empty if not requested.
+    """
 
     id: int
     text: str
@@ -211,8 +232,8 @@ Finish: TypeAlias = Literal["stop", "sequence", "length", "context"]
 
 
 class Done(Message, frozen=True, tag="done"):
-    """A chat answer is complete. tokens: how many were written, a stop sequence that was cut off included.
-    sequence: the stop sequence that ended it, None = none did.
+    """A chat answer is complete. tokens: how many tokens the model wrote, with those of a stop sequence that
+    is not in the text. sequence: the stop sequence that ended the answer, None = none did.
     """
 
     id: int
@@ -223,8 +244,8 @@ class Done(Message, frozen=True, tag="done"):
 
 
 class Embedded(Message, frozen=True, tag="embedded"):
-    """The vectors of the texts, as little-endian 32-bit floats. tokens: how many were read. cut: the indexes
-    of texts that are longer than the model's context.
+    """The vectors of the texts, as little-endian 32-bit floats. tokens: how many tokens the model read. cut:
+    the indexes of the texts that were cut, because they are longer than the model's context.
     """
 
     id: int
@@ -234,7 +255,7 @@ class Embedded(Message, frozen=True, tag="embedded"):
 
 
 class Spoken(Message, frozen=True, tag="spoken"):
-    """The audio in the requested format. rate: samples a second."""
+    """The audio, in the requested format. rate: samples per second."""
 
     id: int
     data: bytes
@@ -242,7 +263,9 @@ class Spoken(Message, frozen=True, tag="spoken"):
 
 
 class Span(Message, frozen=True):
-    """A word or a segment. start, end: in seconds. detail: a segment's other values (`avg_logprob`, …)."""
+    """A word or a segment of a transcript. start, end: seconds from the beginning of the recording. detail:
+    other values of a segment (`avg_logprob`, …), None for a word.
+    """
 
     text: str
     start: float
@@ -251,7 +274,7 @@ class Span(Message, frozen=True):
 
 
 class Transcribed(Message, frozen=True, tag="transcribed"):
-    """The transcript. duration: of the recording, in seconds. words: None = not requested."""
+    """The transcript. duration: the length of the recording in seconds. words: None = not requested."""
 
     id: int
     text: str
@@ -267,7 +290,9 @@ cannot be loaded; the process died; an error in our own code.
 
 
 class Failed(Message, frozen=True, tag="failed"):
-    """Request `id` has failed, before or during its answer. message: for the client, without a full stop."""
+    """The request `id` has failed, before or during its answer. message: a sentence for the client, without a
+    full stop.
+    """
 
     id: int
     kind: FailureKind
@@ -275,8 +300,9 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 class Loaded(Message, frozen=True):
-    """A model in memory. context: tokens, None for a model that reads no tokens. idle: seconds since its last
-    answer, None = it is working. expires: seconds until it is freed if it gets no request, None = never.
+    """A model in memory. context: its most tokens, None for a model that reads no tokens. idle: seconds since
+    its last answer, None = it is working. expires: seconds until its memory is freed if no request comes,
+    None = never.
     """
 
     options: Options
@@ -286,7 +312,9 @@ class Loaded(Message, frozen=True):
 
 
 class Report(Message, frozen=True, tag="report"):
-    """The loaded models and the queue. running: that job's id. resident: bytes in memory, None = unknown."""
+    """The loaded models and the queue. waiting: how many jobs wait. running: the id of the running job, None
+    = no job runs. resident: bytes of the process in memory, None = unknown.
+    """
 
     id: int
     models: tuple[Loaded, ...] = ()
@@ -322,7 +350,9 @@ def frame(message: Order | Reply) -> bytes:
 
 
 def length(head: bytes) -> int:
-    """The number of bytes after a frame's first four, `head`. Raises ValueError above `MAX_FRAME`."""
+    """The number of bytes that follow the first four bytes of a frame. head: these four bytes. Raises
+    ValueError if the number is larger than `MAX_FRAME`.
+    """
     size = int.from_bytes(head, "big")
     if size > MAX_FRAME:
         raise ValueError(f"a frame of {size} bytes: the model process is out of step")

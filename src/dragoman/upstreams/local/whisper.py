@@ -22,7 +22,7 @@ _PIECE: Final = 3000
 
 
 class Whisper:
-    """The Whisper engine."""
+    """The engine that runs Whisper."""
 
     def __init__(self) -> None:
         # The package also contains a client of the model hub, which must never connect.
@@ -32,7 +32,9 @@ class Whisper:
         self._native = library("faster_whisper", "speech")
 
     def load(self, options: Options) -> WhisperModel:
-        """Load the weights from the folder of the options' file. Raises EngineRefused("model")."""
+        """Load the weights from the folder of the file `options.path`. Raises EngineRefused("model") if that
+        fails.
+        """
         try:
             model = self._native.WhisperModel(
                 str(Path(options.path).parent),
@@ -47,11 +49,13 @@ class Whisper:
 
 
 class _Cancelled(Exception):
-    """The job was cancelled."""
+    """Ends the computation of a job that was cancelled."""
 
 
 class _Encode:
-    """Wraps the encoder, which runs for every half minute, silent ones included, to notice a cancellation."""
+    """Wraps the model's encoder to notice a cancellation: the encoder runs for every half minute of audio,
+    even a silent one. cancelled: returns True once the job is cancelled.
+    """
 
     def __init__(self, native: Callable[[Any], Any]) -> None:
         self._native = native
@@ -64,10 +68,11 @@ class _Encode:
 
 
 class Spectra:
-    """Computes the engine's spectrum of a recording in pieces, with the same numbers: at once it would take
-    55 MB for each minute. It has one column for each hundredth of a second.
+    """Computes the same spectrum of a recording as the engine does, but in pieces; all at once, it would take
+    55 MB for each minute. The spectrum has one column for each hundredth of a second.
 
-    native: the engine's own object, which also has all other attributes.
+    native: the engine's own object for this. All attributes that this class does not have are those of
+    `native`.
     """
 
     def __init__(self, native: Any) -> None:
@@ -79,8 +84,8 @@ class Spectra:
         return getattr(self._native, name)
 
     def __call__(self, samples: Any, padding: int = 160, chunk_length: int | None = None) -> Any:
-        """The spectrum: bands × columns of 32-bit floats. samples: 32-bit floats. padding: zeros after them.
-        Raises _Cancelled. chunk_length: the engine never passes it.
+        """The spectrum, bands × columns of 32-bit floats. samples: 32-bit floats. padding: how many zeros
+        follow them. chunk_length: always None; the engine never passes another value. Raises _Cancelled.
         """
         assert chunk_length is None
         numpy, native = self._numpy, self._native
@@ -104,7 +109,9 @@ class Spectra:
         return spectrum
 
     def _cut(self, samples: Any, start: int, stop: int, end: int) -> Any:
-        """The sound from start to stop: `samples`, then silence up to `end`; outside of these, mirrored."""
+        """The samples from position `start` to `stop`. After the end of `samples` come zeros, up to the
+        position `end`. Before 0 and after `end`, the sound is mirrored.
+        """
         numpy = self._numpy
         part = samples[max(start, 0) : stop]
         silence = max(0, min(stop, end) - max(len(samples), start))
@@ -149,14 +156,14 @@ class WhisperModel:
         )
 
     def cancel(self) -> None:
-        """Do nothing: half a minute of audio takes about a second."""
+        """Do nothing: half a minute of audio takes about a second, and a cancellation is noticed after it."""
 
     def close(self) -> None:
         self._model.model.unload_model()
 
 
 def _segment(segment: Any) -> Span:
-    """A segment with Python's numbers instead of numpy's."""
+    """A segment of the engine as a `Span`, with Python's numbers instead of numpy's."""
     detail = {
         "seek": int(segment.seek),
         "tokens": [int(token) for token in segment.tokens],

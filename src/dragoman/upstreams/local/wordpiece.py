@@ -1,6 +1,7 @@
-"""The tokenizer of BERT's uncased vocabularies: normalise, split, then take the longest known pieces. Pure.
+"""The tokenizer of BERT's uncased vocabularies: it normalises a text, splits it into words, and takes the
+longest known pieces of each word. Pure.
 
-The package `tokenizers` does the same, but has 12 MB and needs the model hub's client. Algorithm:
+The package `tokenizers` does the same, but is 12 MB large and needs the model hub's client. Algorithm:
 https://github.com/google-research/bert/blob/master/tokenization.py
 """
 
@@ -24,7 +25,9 @@ _IDEOGRAPHS = (
 
 
 class WordPiece:
-    """Turns texts into tokens. vocabulary: each piece's number. "[SEP]" in a text is ordinary text."""
+    """Turns texts into tokens. vocabulary: {piece: number of its token}. A "[SEP]" in a text is ordinary
+    text.
+    """
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
         self._vocabulary = vocabulary
@@ -32,7 +35,9 @@ class WordPiece:
         self._begin, self._end = vocabulary["[CLS]"], vocabulary["[SEP]"]
 
     def encode(self, text: str, most: int) -> tuple[list[int], bool]:
-        """(at most `most` tokens with the special ones at both ends, whether no text was cut off)."""
+        """(tokens, whole). tokens: at most `most` of them, the special tokens at both ends included. whole:
+        True = no text was cut off.
+        """
         pieces = (piece for word in _words(text[:_READ]) for piece in self._pieces(word))
         tokens = list(islice(pieces, most - 1))
         whole = len(tokens) < most - 1 and not text[_READ:].strip()
@@ -77,7 +82,9 @@ def _plain(stretch: str) -> str:
 
 
 def _clean(char: str) -> str:
-    """The character, or what stands for it: "" for a control character, blanks around an ideograph."""
+    """The character, or what replaces it: " " for any kind of blank, "" for a control character; an ideograph
+    gets blanks around it.
+    """
     category, code = unicodedata.category(char), ord(char)
     if category == "Zs":
         return " "

@@ -2,7 +2,7 @@
 
 It loads models on demand, answers one request at a time, and frees idle models. Messages (`protocol`) come on
 standard input and leave on standard output; other output is redirected to standard error. The process ends
-when standard input ends, that is, whenever its parent ends.
+when standard input ends, which happens when its parent ends.
 
 The reader thread takes messages, so that a cancellation is noticed while a model computes (native code runs
 without Python's global lock). The main thread loads, computes and unloads.
@@ -30,7 +30,9 @@ log = logging.getLogger("dragoman.upstreams.local")
 
 
 class _Slot(msgspec.Struct):
-    """A loaded model. keep_alive: seconds that it stays, negative = for ever. used: its last use's time."""
+    """A loaded model. keep_alive: seconds that it stays in memory after its last use, negative = for ever.
+    used: the clock's time of its last use.
+    """
 
     model: AnyModel
     keep_alive: float
@@ -38,14 +40,15 @@ class _Slot(msgspec.Struct):
 
     @property
     def expires(self) -> float | None:
-        """The clock's time from which it is to be freed, None = never."""
+        """The clock's time from which the model's memory is to be freed, None = never."""
         return None if self.keep_alive < 0 else self.used + self.keep_alive
 
 
 class Worker:
     """The queue, the loaded models, and the work of both threads.
 
-    engine: makes the engine, for the first model. send: writes one message. queue: jobs that may wait. clock:
+    engine: a function that makes the engine; it is called when the first model is needed. send: a function
+    that writes one message to the gateway. queue: how many jobs may wait for the running one. clock: returns
     seconds.
     """
 
@@ -71,7 +74,9 @@ class Worker:
     # --- The reader's half ---
 
     def take(self, order: protocol.Order) -> None:
-        """Handle one message from the gateway, in the reader thread; sends a report or a refusal at once."""
+        """Handle one message from the gateway, in the reader thread. If the message asks for a report, or is
+        a job that the queue refuses, the answer is sent at once.
+        """
         answer: protocol.Reply | None = None
         with self._changed:
             match order:
@@ -90,8 +95,9 @@ class Worker:
             self._send(answer)
 
     def _admit(self, order: protocol.Job) -> protocol.Failed | None:
-        """Put a job into the queue; None, or the failure of a job that a full queue refuses: this one, or the
-        last job of the client with the most waiting jobs, which leaves the queue.
+        """Put a job into the queue. If the queue is full, one job is refused. It is the last waiting job of
+        the client with the most waiting jobs, which leaves the queue; or this job, if its own client would
+        have as many with it. Returns the failure for the refused job, None = no job is refused.
         """
         ahead = len(self._waiting) + (self._running is not None)
         refused = None
@@ -141,7 +147,9 @@ class Worker:
             self.step()
 
     def step(self) -> None:
-        """Wait for work; free models that have expired; answer one waiting job, if there is one."""
+        """Wait until there is work. Free the models that have expired, then answer one waiting job, if there
+        is one.
+        """
         with self._changed:
             while not self._waiting and not self._expired():
                 self._changed.wait(self._next_expiry())
@@ -176,14 +184,16 @@ class Worker:
                 slot.used = self._clock()
 
     def _events(self, model: Any, request: protocol.Job, spent: protocol.Timings) -> Iterable[protocol.Reply]:
-        """The messages that answer a job. model: of the right kind, by the engine in the job's options."""
+        """The messages that answer a job. model: a model of the kind that the job needs."""
         if isinstance(request, protocol.Generate):
             return generate(model, request, lambda: self._cancelled, self._clock, spent)
         answer: protocol.Reply | None = model.answer(request, lambda: self._cancelled)
         return () if answer is None else (answer,)
 
     def _slot(self, options: protocol.Options, keep_alive: float) -> _Slot:
-        """The model for these options, loaded if necessary. The newest request sets how long it stays."""
+        """The loaded model for these options. If it is not in memory, it is loaded. keep_alive: how long the
+        model stays after this job; it replaces what earlier jobs said.
+        """
         slot = self._slots.get(options)
         if slot is None:
             if self._engine is None:
@@ -215,7 +225,7 @@ class Worker:
 
 
 def _resident() -> int | None:
-    """Bytes of this process in physical memory; None on a system without /proc."""
+    """How many bytes of this process are in physical memory; None on a system without /proc."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no path, a question
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -224,7 +234,7 @@ def _resident() -> int | None:
 
 
 class _Pipes:
-    """Both pipes to the gateway. Both methods end this process when the gateway has ended."""
+    """Both pipes to the gateway. When the gateway has ended, both methods end this process."""
 
     def __init__(self) -> None:
         self._orders: BinaryIO = os.fdopen(0, "rb")
@@ -233,7 +243,7 @@ class _Pipes:
         self._writing = threading.Lock()
 
     def send(self, answer: protocol.Reply) -> None:
-        """Write one message. Waits while the gateway does not read."""
+        """Write one message. Waits as long as the gateway reads nothing and the pipe is full."""
         with self._writing:
             try:
                 self._answers.write(protocol.frame(answer))
@@ -242,7 +252,9 @@ class _Pipes:
                 os._exit(0)
 
     def read(self, take: Callable[[protocol.Order], None]) -> None:
-        """Give each message to `take`; at their end, or at an invalid one, end the process."""
+        """Call `take` with each message from the gateway. When the messages end, or one is invalid, end this
+        process.
+        """
         try:
             while len(head := self._orders.read(4)) == 4:
                 take(protocol.order(self._orders.read(protocol.length(head))))
@@ -274,7 +286,9 @@ def _engine(name: protocol.EngineName, *, verbose: bool) -> Engine:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run as a model process, until the gateway closes the pipe. argv: None = the program's arguments."""
+    """Run as a model process until the gateway closes the pipe. argv: the arguments, None = those of the
+    program.
+    """
     import argparse  # only a model process reads arguments
 
     parser = argparse.ArgumentParser(prog="dragoman.upstreams.local.worker")

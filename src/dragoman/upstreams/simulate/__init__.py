@@ -1,7 +1,7 @@
 """A simulated model that needs no key, no network and no model file: for demos, tests and benchmarks.
 
-It answers chats in text and all operations but counting; the same request always gets the same answer. It can
-be told to take time or to fail: docs/simulator.md lists its instructions.
+It answers chats with text, and has all operations except counting. The same request always gets the same
+answer. A request can tell it to take time or to fail: docs/simulator.md lists the instructions.
 """
 
 from dragoman.upstreams.simulate.plan import MODELS

@@ -1,7 +1,7 @@
 """The simulator's answer as events. Pure: the same request, plan and seed give the same answer.
 
-Each candidate is drawn with a key of its own, as parts: blocks with their tokens. Limits and stop sequences
-cut the parts; the tokens that remain are counted.
+Each candidate (alternative answer) is made with random numbers of its own, as parts: blocks with their
+tokens. The limit of tokens and the stop sequences cut the parts; the tokens that remain are counted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ _CALL: Final = 10
 
 
 class Part(msgspec.Struct):
-    """One block of an answer, without content, and the tokens that are its content."""
+    """One block of an answer. block: the block without its content. pieces: the tokens that are its
+    content.
+    """
 
     block: ir.Text | ir.Refusal | ir.Thinking | ir.ToolCall
     pieces: list[str]
@@ -48,8 +50,9 @@ Candidate: TypeAlias = tuple[list[Part], ir.Stop]
 
 
 def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candidate]:
-    """Each candidate of the answer, of at most `MOST` tokens together. said: the last user text, without
-    instructions. Raises WireError, with a path in the IR, for a schema whose value would be too large.
+    """The candidates (alternative answers) of the answer. Together they have at most `MOST` tokens. said: the
+    text of the last user message, without instructions to the simulator. Raises WireError, with a path in the
+    IR, for a schema whose value would be too large.
     """
     asked = (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
     key = blake2b(msgspec.json.encode(asked), digest_size=32)
@@ -71,7 +74,9 @@ def spoken(candidates: Sequence[Candidate]) -> int:
 
 
 def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.Event]:
-    """The events of an answer with these candidates, one event of each candidate in turn."""
+    """The events of an answer with these candidates. The candidates take turns: one event of each, then the
+    next of each.
+    """
     taken = counted(request)
     yield ir.Start(DIALECT, model=request.model, usage=ir.Usage(input=taken))
     said_by_turns = [_events(request, parts, stop, index) for index, (parts, stop) in enumerate(candidates)]
@@ -84,7 +89,9 @@ def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.
 
 
 class _Drafter:
-    """Drafts one candidate. limit: its most tokens. budget: for the values made from schemas."""
+    """Makes one candidate (alternative answer). said: the text of the last user message. limit: the most
+    tokens of the candidate. budget: limits the size of values made from schemas.
+    """
 
     def __init__(
         self, request: ir.Request, plan: Plan, said: str, draw: Draw, *, limit: int, budget: SchemaBudget
@@ -118,7 +125,9 @@ class _Drafter:
         return parts, stop
 
     def _bounded(self, text: str) -> str:
-        """The text, cut to twelve characters for each token of the limit, so that long text takes no time."""
+        """The text, cut to twelve characters for each token of the limit (and one more), so that a long text
+        takes no time.
+        """
         most = (self._limit + 1) * _LONGEST_TOKEN * 2
         return text if len(text) <= most else text[:most]
 
@@ -159,7 +168,9 @@ def _asks_to_think(reasoning: ir.Reasoning | None) -> bool:
 
 
 def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
-    """The text before the first stop sequence in it, and this sequence; all of it and None if it has none."""
+    """(the text before the first stop sequence in it, this sequence); (the whole text, None) if it
+    has none.
+    """
     found = [(place, one) for one in sequences if one and (place := text.find(one)) >= 0]
     if not found:
         return text, None
@@ -168,7 +179,9 @@ def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
 
 
 def _shorten(parts: list[Part], limit: int) -> bool:
-    """Cut `parts`, which is changed, to `limit` tokens together. True when something was cut."""
+    """Cut the parts in place, so that they have at most `limit` tokens together. Returns whether something
+    was cut.
+    """
     left = limit
     for place, part in enumerate(parts):
         if len(part.pieces) > left:
@@ -184,9 +197,13 @@ def _json(value: Any) -> str:
 
 
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
-    """The functions to call, each with its index in the tools: those that the user names, or the first if the
-    tool choice forces a call; unless it does, without those called since the user's message. `plan.calls`:
-    how many calls, of these or of any, 0 = one of each. Without parallel calls only the first.
+    """The functions to call, each with its index in the request's tools.
+
+    They are the functions that the user's text names. If the tool choice forces a call and the user names
+    none, it is the first function. If it forces none, functions that were called since the user's message are
+    left out; if none is left after tool results, none is called. `plan.calls` is the number of calls to make,
+    of these functions or else of all that are allowed; 0 = one call of each. If the request forbids parallel
+    calls, only the first is made.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     functions = [(at, tool) for at, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)]
@@ -210,7 +227,9 @@ def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.F
 
 
 def _called(request: ir.Request) -> set[str | None]:
-    """The names of tools called since the last user message without tool results."""
+    """The names of the tools that were called after the user's last message. A message with tool results does
+    not count as the user's.
+    """
     called: set[str | None] = set()
     for message in reversed(request.messages):
         if message.role == "user" and not any(isinstance(block, ir.ToolResult) for block in message.blocks):
@@ -222,7 +241,9 @@ def _called(request: ir.Request) -> set[str | None]:
 
 
 def _named(said: str, names: Sequence[str]) -> frozenset[str]:
-    """The names that are words of the text, in any case, with `_` or blanks. Of long text the end counts."""
+    """Those of `names` that the text contains as whole words, in upper or lower case; blanks may replace `_`.
+    Of a long text only the end is searched.
+    """
     said = said[-min(_NAMED, _SEARCHED // len(names)) :]
     joined = _BLANK.sub("_", said.lower())
     return frozenset(
@@ -239,7 +260,7 @@ def _stands_alone(said: str, name: str) -> bool:
 
 
 def _results(request: ir.Request) -> list[tuple[str, str]]:
-    """The tool results at the end of the conversation as (tool's name, text)."""
+    """A pair (tool's name, text) for each tool result in the messages at the end of the conversation."""
     calls = {
         block.id: block.name
         for message in request.messages
@@ -284,14 +305,18 @@ def _events(request: ir.Request, parts: Sequence[Part], stop: ir.Stop, candidate
 
 
 def _logprob(piece: str, top: int | None) -> ir.Logprob:
-    """A token's made-up log probability. top: so many alternatives, itself included; None or 0 = none."""
+    """A made-up log probability of a token. top: how many alternatives are listed with it, the token itself
+    included; None or 0 = none.
+    """
     said = ir.Logprob(piece, -0.1, tuple(piece.encode()))
     others = (ir.Logprob(f"{piece}{'…' * place}", -2.0 - place) for place in range(1, top or 0))
     return said if top is None else msgspec.structs.replace(said, top=(said, *others) if top else ())
 
 
 def counted(request: ir.Request) -> int:
-    """The input's tokens: text, calls and tool definitions, MEDIUM for each medium, 4 for each message."""
+    """The tokens of the input: its text, calls and tool definitions, MEDIUM for each picture, sound, video or
+    file, and 4 for each message.
+    """
     total = sum(_tokens(block) for block in request.system)
     for message in request.messages:
         total += 4 + sum(_tokens(block) for block in message.blocks)

@@ -1,4 +1,5 @@
-"""Makes a value for a JSON Schema, drawn from a seed: valid where the keywords are supported. Pure.
+"""Makes a value for a JSON Schema from random numbers. The value is valid where all keywords of the schema
+are supported. Pure.
 
 Not supported: not, if, dependent…, contains, patternProperties, pattern (the string is an arbitrary word).
 """
@@ -27,9 +28,11 @@ _COMPARED: Final = 32
 
 
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
-    """A value for the schema, with null for what nests too deep. Raises WireError when `budget` is used up.
+    """A value for the schema. Below a certain depth, every value is null. draw: the random numbers. Raises
+    WireError when `budget` is used up.
 
-    budget: None = a new one; each part and letter of the value, and each merge of schemas, takes steps of it.
+    budget: None = a new one. Each part and letter of the value, and each merge of schemas, takes steps from
+    it.
     """
     return _Examples(schema, draw, budget or SchemaBudget("schema")).of(schema, 0)
 
@@ -86,7 +89,9 @@ class _Examples:
         return _merged(first, second)
 
     def _paid(self, value: Any) -> Any:
-        """The value, which is from the schema itself; takes as many steps of the budget as a made one."""
+        """The same value, which comes from the schema itself (`const`, `enum`). It takes as many steps from
+        the budget as a value that is made.
+        """
         self._budget.spend(len(msgspec.json.encode(value)) // _LETTERS)
         return value
 
@@ -211,7 +216,9 @@ _FORMATS: Final[dict[str, Callable[[Draw], str]]] = {
 
 
 def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
-    """(least, greatest) of a number, excluded bounds included. A bound that is not stated is made up."""
+    """(least, greatest) value of a number. Excluded bounds are returned like included ones. A bound that the
+    schema does not state is made up.
+    """
     low = max((schema[key] for key in ("minimum", "exclusiveMinimum") if key in schema), default=None)
     high = min((schema[key] for key in ("maximum", "exclusiveMaximum") if key in schema), default=None)
     if low is None:
@@ -220,12 +227,16 @@ def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _digits(number: float) -> int:
-    """A quarter of the bits of an integer beyond the range of a double; 0 for any other number."""
+    """The cost of writing a very large integer (more than 1,000 bits): a quarter of its bits. 0 for any other
+    number.
+    """
     return number.bit_length() // 4 if isinstance(number, int) and number.bit_length() > 1000 else 0
 
 
 def _weight(option: Any) -> int:
-    """A rank by how deep an alternative's values may nest; references and unstated types come last."""
+    """A rank of an alternative by how deep its values may nest, 0 = not at all. An alternative without a
+    type, such as a reference, has the highest rank.
+    """
     if not isinstance(option, Mapping) or "enum" in option or "const" in option:
         return 0
     stated = option.get("type")
@@ -233,7 +244,9 @@ def _weight(option: Any) -> int:
 
 
 def _merged(first: Any, second: Any) -> dict[str, Any]:
-    """One schema of two: both `properties`, both `required`; of other keywords the second's value, if any."""
+    """One schema of two. It has the `properties` and `required` of both; of every other keyword it has the
+    value in `second`, or else that in `first`.
+    """
     if not isinstance(first, Mapping) or not isinstance(second, Mapping):
         return dict(first if isinstance(first, Mapping) else second if isinstance(second, Mapping) else {})
     both = {**first, **second}

@@ -1,6 +1,6 @@
 """Moderation and reranking without a model. Pure: the same request gives the same answer.
 
-A text is flagged if it has one of the words in `WORDS`; images are not looked at.
+A text is flagged if it contains one of the words in `WORDS`. Images are never flagged.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def _judgement(blocks: tuple[ir.Text | ir.Media, ...]) -> ir.Judgement:
 
 
 def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
-    """The documents that share most words with the query, best first, at most `request.top` (None = all)."""
+    """The documents in the order of how many words they share with the query, the nearest first; at most
+    `request.top` of them (None = all).
+    """
     query_words = set(words(request.query))
     results = [
         ir.Ranked(index, _nearness(query_words, document)) for index, document in enumerate(request.documents)
@@ -59,7 +61,9 @@ def ranked(request: ir.RerankRequest, model: str) -> ir.RerankResponse:
 
 
 def _nearness(query_words: set[str], document: str | dict[str, object]) -> float:
-    """The share of common words, 0 to 1: the cosine of both sets. An object's values count as JSON."""
+    """How many words the query and the document share, as a number from 0 to 1: the cosine of both sets of
+    words. In a document that is an object, the words of its values count.
+    """
     text = document if isinstance(document, str) else json.dumps(list(document.values()), ensure_ascii=False)
     document_words = set(words(text))
     if not query_words or not document_words:

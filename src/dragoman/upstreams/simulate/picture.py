@@ -1,6 +1,7 @@
-"""PNG images without a model: a pattern of squares, the same for the same prompt, images, seed and index.
+"""PNG images without a model: a pattern of squares. The same prompt, images, seed and index give the same
+pattern. Pure.
 
-Specification: https://www.w3.org/TR/png-3/. Pure. At most `MOST` pixels wide and high.
+Specification: https://www.w3.org/TR/png-3/. A picture is at most `MOST` pixels wide and high.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ _BYTE: Final = range(256)
 
 
 def size_of(request: ir.ImageRequest) -> tuple[int, int]:
-    """(width, height) in pixels, `_USUAL` if unstated. Raises WireError for an invalid or too large one."""
+    """(width, height) in pixels; `_USUAL` if the request states none. Raises WireError for an invalid size,
+    or one above `MOST`.
+    """
     if request.size is None or request.size == AUTO:
         return _USUAL
     size = pixels(request.size)
@@ -39,7 +42,9 @@ def size_of(request: ir.ImageRequest) -> tuple[int, int]:
 
 
 def drawn(request: ir.ImageRequest, size: tuple[int, int], seed: int, index: int) -> str:
-    """One PNG image in base64. size: (width, height). index: its number among the images of the request."""
+    """One PNG image in base64. size: (width, height) in pixels. index: the image's number among those of the
+    request.
+    """
     told = blake2b(f"{seed}/{index}/{request.prompt}".encode("utf-8", "surrogatepass"))
     for image in (*request.images, *(() if request.mask is None else (request.mask,))):
         told.update(image.data or (image.url or image.id or "").encode())
@@ -54,7 +59,9 @@ def _row(draw: Draw) -> list[int]:
 
 
 def _png(size: tuple[int, int], palette: bytes, rows: Sequence[Sequence[int]]) -> bytes:
-    """An image of squares, two bits a pixel. rows: for each square, its colour's index in the palette."""
+    """A PNG image of squares, with two bits for each pixel. rows: for each row of squares, the index of each
+    square's colour in the palette. palette: three bytes (red, green, blue) for each colour.
+    """
     width, height = size
     lines = [_line(width, colours) for colours in rows]
     data = b"".join(lines[down * _SQUARES // height] for down in range(height))
@@ -64,7 +71,9 @@ def _png(size: tuple[int, int], palette: bytes, rows: Sequence[Sequence[int]]) -
 
 
 def _line(width: int, colours: Sequence[int]) -> bytes:
-    """A line of `width` pixels, four in a byte, after PNG's filter byte 0. colours: one for each square."""
+    """One line of a PNG image, `width` pixels wide: the filter byte 0, then four pixels in each byte.
+    colours: the index of the colour of each square in the line.
+    """
     pixels_ = [colours[across * _SQUARES // width] for across in range(width)] + [0] * (-width % 4)
     fours = zip(*(pixels_[start::4] for start in range(4)), strict=True)
     return b"\0" + bytes(a << 6 | b << 4 | c << 2 | d for a, b, c, d in fours)

@@ -1,9 +1,9 @@
-"""The simulator's instructions: in the model's name, or in a line of the last user message. Pure.
+"""The simulator's instructions, which are in the model's name or in a line of the last user message. Pure.
 
     echo   lorem:50+think   tools:2   fail:429:3   wait:1+rate:20+die:5
 
-`+` joins behaviours, `:` separates their arguments. The first line `simulate: fail:503` in the last user text
-is added to the instructions in the model's name.
+`+` joins behaviours, `:` separates their arguments. If the last user text has a line like `simulate:
+fail:503`, the first such line is added to the instructions in the model's name.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from dragoman import ir
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The simulator's behaviour. None = not instructed.
+    """What the simulator is instructed to do. None = no instruction.
 
-    kind: random words or the user's own text. length: tokens of random text. calls: tool calls to make, 0 =
-    as the request says. thinks: begin with thinking. refuses: refuse instead of answering. wait: seconds
-    before the first token. rate: tokens a second. status: the HTTP status to fail with; retry_after: its
-    seconds. die, silence: the number of tokens after which the stream breaks off, or sends nothing more.
+    kind: "lorem" = answer with random words, "echo" = with the user's own text. length: tokens of the random
+    text. calls: how many tool calls to make, 0 = as the request says. thinks: begin with thinking. refuses:
+    refuse instead of answering. wait: seconds before the first token. rate: tokens per second. status: the
+    HTTP status to fail with. retry_after: the seconds to wait that this failure states. die: the number of
+    tokens after which the stream breaks off. silence: the number of tokens after which nothing more is sent.
     """
 
     kind: Literal["lorem", "echo"] = "lorem"
@@ -70,7 +71,9 @@ def _status(text: str) -> int:
 
 
 class _Behaviour(msgspec.Struct, frozen=True):
-    """What one behaviour sets: fixed values, and (field, reader) for each argument; `needs` are required."""
+    """One behaviour that a user can name. sets: values that it gives to fields of the plan. takes: for each
+    argument, the field to set and the function that reads it. needs: how many arguments are required.
+    """
 
     sets: dict[str, Any] = {}
     takes: tuple[tuple[str, Callable[[str], Any]], ...] = ()
@@ -96,7 +99,9 @@ MODELS: Final = ("echo", "lorem", "slow", "think", "tools")
 
 
 def plan(told: str, base: Plan | None = None) -> Plan:
-    """The plan for behaviours (`lorem:50+think`), added to `base`. Raises ValueError, in words for users."""
+    """The plan for instructions in a text (`lorem:50+think`). base: a plan that they change, None = the
+    default one. Raises ValueError, in words for users, if the text is invalid.
+    """
     if len(told) > _LONGEST:
         raise ValueError(f"The simulator's instructions can have at most {_LONGEST} characters.")
     changes: dict[str, Any] = {}
@@ -124,8 +129,8 @@ _LINE: Final = re.compile(r"^[ \t]*simulate:[ \t]*(\S[^\n]*)\n?", re.MULTILINE)
 
 
 def told(named: Plan, request: ir.Request) -> tuple[Plan, str]:
-    """The plan for a chat request, and the last user text without its instruction line. named: the plan in
-    the model's name, to which a valid instruction line is added; an invalid one is ordinary text.
+    """(plan for a chat request, last user text without its instruction line). named: the plan that the
+    model's name states. A valid instruction line changes it; an invalid one is treated as ordinary text.
     """
     said = last_said(request)
     line = _LINE.search(said) if "simulate:" in said else None
@@ -139,7 +144,7 @@ def told(named: Plan, request: ir.Request) -> tuple[Plan, str]:
 
 
 def last_said(request: ir.Request) -> str:
-    """The text of the last user message that has text, "" if none has."""
+    """The text of the last user message that has text; "" if no user message has any."""
     for message in reversed(request.messages):
         if message.role == "user":
             texts = [block.text for block in message.blocks if isinstance(block, ir.Text)]

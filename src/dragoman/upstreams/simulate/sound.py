@@ -1,8 +1,8 @@
-"""Speech without a model, and transcripts of recordings that nobody listens to. Pure: the same request and
-seed give the same answer.
+"""Speech without a model, and made-up transcripts of recordings, whose content is not recognised. Pure: the
+same request and seed give the same answer.
 
-Speech is one tone for each word: word, voice and seed give its pitch, the word's length and the speed its
-duration. As mp3 it is silence of that length, which needs no encoder.
+Speech is one tone for each word. The word, the voice and the seed decide the tone's pitch; the word's length
+and the speed decide how long it lasts. As mp3, speech is silence of the same length, which needs no encoder.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def length(request: ir.SpeechRequest, output: str) -> int:
 
 
 def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
-    """The speech of the request's text as a file. output: its format, a key of KINDS."""
+    """The speech for the request's text, as a file. output: the format of the file, a key of KINDS."""
     tones = [_tone(word, request, seed) for word in request.text.split()]
     size = sum(tone.size for tone in tones)
     if output == "mp3":
@@ -59,7 +59,9 @@ def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
 
 
 class _Tone(NamedTuple):
-    """The tone of one word: one wave, how often it repeats, and the bytes of all waves and a pause."""
+    """The tone of one word. wave: the samples of one wave. waves: how often the wave is repeated. size: the
+    bytes of all these waves and of the pause after them.
+    """
 
     wave: bytes
     waves: int
@@ -80,7 +82,7 @@ def _wave(period: int) -> bytes:
 
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
-    """A random transcript: two sentences, whose words share the recording's length equally."""
+    """A transcript with random words: two sentences, whose words share the recording's length equally."""
     audio = request.audio
     digest = blake2b(audio.data if audio.url is None else audio.url.encode()).digest()
     draw = Draw(b"%d/%b" % (seed, digest))
@@ -109,7 +111,7 @@ def _segments(told: Sequence[str], each: float, *, speakers: bool) -> tuple[ir.S
 
 
 def _length(data: bytes | memoryview) -> float:
-    """Seconds of a WAV file; 0 for any other data."""
+    """The length of a WAV file in seconds; 0 for any other data."""
     try:
         samples, pcm = unpacked(memoryview(data))
     except WireError:

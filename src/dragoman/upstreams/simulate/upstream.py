@@ -1,6 +1,6 @@
-"""The simulator as an upstream: it sends its answers with the delays or failures of a plan.
+"""The simulator as an upstream: it sends its answers with the delays and failures that a plan says.
 
-It obeys the call's timers as a provider over HTTP does, so that timeouts can be tested without a provider.
+It obeys the timers of a call as a provider over HTTP does, so that timeouts can be tested without a provider.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ _CODES: Final = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limi
 
 
 class SimulateUpstream:
-    """The simulator, instructed by the model's name, for chat also by the user's text.
+    """The simulator. The model's name instructs it; in chat, the user's text can, too.
 
-    name: the provider's name, in the configuration and in faults. seed: for all answers, unless a request has
-    its own. first_token: seconds before an answer begins; token_interval: seconds between two tokens; a plan
-    may override both. sleep: waits for a number of seconds.
+    name: the provider's name, in the configuration and in faults. seed: for the random numbers of all
+    answers, unless a request states its own. first_token: seconds before an answer begins; token_interval:
+    seconds between two tokens; an instruction may replace both. sleep: a function that waits for a number of
+    seconds.
     """
 
     def __init__(
@@ -157,7 +158,9 @@ class SimulateUpstream:
         return await asyncio.to_thread(ranked, request, call.model)
 
     async def _pretend(self, call: Call) -> None:
-        """Wait, or raise RequestFailed, as the model's name says."""
+        """Wait as the model's name says, then return, or raise RequestFailed if the name says that the
+        request fails.
+        """
         await self._begin(self._planned(call.model), call)
 
     def _planned(self, model: str) -> Plan:
@@ -169,8 +172,8 @@ class SimulateUpstream:
             ) from error
 
     async def _begin(self, plan: Plan, call: Call, writing: float = 0.0) -> None:
-        """Wait as the plan says, and `writing` seconds longer. Raises RequestFailed if that is more than the
-        call's `first_byte`, or if the plan says so.
+        """Wait as the plan says, and `writing` seconds longer. Raises RequestFailed if this would take longer
+        than the call's timer `first_byte`, or if the plan says that the request fails.
         """
         wait = writing + (self._first_token if plan.wait is None else plan.wait)
         if plan.silence == 0:
@@ -193,8 +196,9 @@ class SimulateUpstream:
     async def _batches(
         self, said: Iterator[ir.Event], plan: Plan, size: int, interval: float, call: Call
     ) -> AsyncGenerator[Sequence[ir.Event], None]:
-        """The events in batches of `size` tokens, `interval` seconds apart. A plan may break them off with an
-        error, or fall silent: then raises RequestFailed when the call's `idle` ends.
+        """The events in batches of `size` tokens, `interval` seconds apart. If the plan says so, the stream
+        breaks off with an error event, or nothing more is sent; then RequestFailed is raised when the call's
+        timer `idle` has run out.
         """
         batch: list[ir.Event] = []
         count = 0

@@ -1,5 +1,5 @@
-"""Embedding vectors without a model: of length 1, the same for the same text and seed. The more words texts
-share, the nearer are their vectors, so that a ranking has a meaning.
+"""Embedding vectors without a model. They have length 1, and the same text and seed give the same vector. The
+more words two texts share, the nearer are their vectors, so that a ranking has a meaning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _WORD: Final = re.compile(r"\w+")
 
 
 def vector(item: ir.Input, length: int, seed: int) -> bytes:
-    """The embedding vector of an input's first `_WORDS` words, as 32-bit floats. length: how many floats."""
+    """The embedding vector of an input, as 32-bit floats. Only the first `_WORDS` words of the input count.
+    length: how many floats.
+    """
     counted = words(item)[:_WORDS] or [""]
     lanes = sum(_direction(word, length, seed) for word in counted).to_bytes(2 * length, "little")
     summed = [number - _MIDDLE * len(counted) for number in struct.unpack(f"<{length}H", lanes)]
@@ -36,7 +38,9 @@ def vector(item: ir.Input, length: int, seed: int) -> bytes:
 
 
 def words(item: ir.Input) -> Sequence[str]:
-    """The words of an input's beginning in lower case; an input of tokens has their numbers as words."""
+    """The words at the beginning of an input, in lower case. If the input consists of token ids, each id as
+    text is a word.
+    """
     if isinstance(item, ir.Tokens):
         return [str(token) for token in item.ids[:_READ]]
     text = item if isinstance(item, str) else "\n".join(item.texts)
@@ -44,8 +48,9 @@ def words(item: ir.Input) -> Sequence[str]:
 
 
 def _direction(word: str, length: int, seed: int) -> int:
-    """The direction of one word: one byte for each of `length` numbers, in 16-bit lanes of one integer. So
-    one addition of integers adds all numbers, and no lane overflows in a sum of `_WORDS` words.
+    """The direction of one word: `length` numbers of one byte each. They are packed into one large integer,
+    with 16 bits for each number, so that one addition of such integers adds all their numbers. 16 bits are
+    enough for a sum of `_WORDS` words.
     """
     lanes = bytearray(2 * length)
     lanes[::2] = shake_256(f"{seed}/{word}".encode()).digest(length)

@@ -1,6 +1,7 @@
-"""Random words from a seed: the same key gives the same text everywhere. Pure.
+"""Random words from a key: the same key gives the same text everywhere. Pure.
 
-A token here is up to six characters of one word, with the blanks before it: about as large as a real model's.
+A token here is up to six characters of one word, with the blanks before it. That is about as large as a real
+model's token.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def token_count(text: str) -> int:
 
 
 class Draw:
-    """Random numbers from a key alone: BLAKE2b of the key and a counter gives eight numbers at a time. key:
-    bytes, or a 32-byte hash that has read them.
+    """Random numbers that depend on nothing but a key. A hash (BLAKE2b) of the key and a counter gives eight
+    numbers at a time. key: bytes, or a BLAKE2b hash of 32 bytes into which they have been written.
     """
 
     __slots__ = ("_blocks", "_key", "_numbers")
@@ -46,7 +47,7 @@ class Draw:
         self._numbers: list[int] = []
 
     def below(self, bound: int) -> int:
-        """A number from 0 to bound - 1. bound: at least 1."""
+        """A random number from 0 to bound - 1. bound: at least 1."""
         if not self._numbers:
             self._blocks += 1
             block = blake2b(self._blocks.to_bytes(8, "big"), key=self._key).digest()
@@ -54,11 +55,11 @@ class Draw:
         return self._numbers.pop() % bound
 
     def one(self, choices: Sequence[T]) -> T:
-        """One of the choices; there must be at least one."""
+        """A random one of the choices. There must be at least one."""
         return choices[self.below(len(choices))]
 
     def hex(self, digits: int) -> str:
-        """A string of so many hexadecimal digits."""
+        """A random string of so many hexadecimal digits."""
         return "".join(f"{self.below(16):x}" for _ in range(digits))
 
 

@@ -62,6 +62,10 @@ def test_one_content_with_its_options() -> None:
         {"output_dimensionality": 2, "task_type": "CLUSTERING"},
         {"embedContentConfig": {"outputDimensionality": 2, "taskType": "CLUSTERING"}},
         {"embed_content_config": {"output_dimensionality": 2, "task_type": "CLUSTERING"}},
+        {
+            "outputDimensionality": 2,
+            "embedContentConfig": {"outputDimensionality": None, "taskType": "CLUSTERING"},
+        },
     ],
 )
 def test_options_are_found_in_either_spelling_and_place(options: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ def test_what_is_known_against_keys_and_deployments() -> None:
 
 
 def test_two_attempts_of_one_exchange_run_at_the_same_time() -> None:
-    running = exchange("up/m", None)
+    running = exchange("up/m", "")
     running.attempts.append(AttemptRecord("b", "own/m", None, "relay", 0.0))
     running.attempts.append(AttemptRecord("c", "own/m", None, "relay", 0.0, ended=1.0))
     found = look(["up", "own"], Health(), [running], 105.0)

@@ -65,7 +65,9 @@ def upgrade() -> None:
 
 
 def count(kind: str, owner: str, size: str, columns: str) -> None:
-    """Add up the rows of one table, and create triggers that count later changes. Arguments: as in KINDS."""
+    """Add up the rows of one table (`kind`), and create the triggers that count later changes. The parameters
+    are the members of an entry of KINDS.
+    """
     words = {
         "kind": kind,
         "columns": columns,
