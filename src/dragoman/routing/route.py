@@ -201,10 +201,9 @@ class Route(msgspec.Struct, frozen=True):
     continues: True = another deployment goes on with a stream that breaks off.
 
     These follow from the others. first: who is called first. plain: True = neither `spread` nor `hedge` is
-    stated; while all is calm, `first` is called, and nothing is remembered. simple: True = neither `hedge` nor
-    `continues` is stated, so that attempts follow one another. selects: some deployment may drop out, or
-    answers are checked. fills: a request may be changed. alternates: there is another deployment to
-    ask.
+    stated; while all is calm, `first` is called, and nothing is remembered. simple: True = neither `hedge`
+    nor `continues` is stated. selects: some deployment may drop out, or answers are checked. fills: a request
+    may be changed. alternates: there is another deployment to ask.
     """
 
     asked: str
