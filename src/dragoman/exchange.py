@@ -44,13 +44,15 @@ Reason: TypeAlias = Literal[
     "hook",
     "truncation",
     "output_check",
+    "continuing",
 ]
 """Why a request is translated instead of relayed: the provider speaks another protocol (`protocol`); this
 operation cannot be relayed (`operation`); the vendor (`vendor`) or the model (`model`) does not accept the
 whole request unchanged; some members are for one provider only (`addressed`); the request continues a session
 (`continued`); it holds seals of another provider (`seals`); an alias adds something (`alias`); a hook has
 changed the request or reads answers (`hook`); the request is shortened to fit the window (`truncation`); the
-answer is checked against a schema (`output_check`).
+answer is checked against a schema (`output_check`); another deployment may have to go on with the answer
+(`continuing`).
 """
 
 _NOTHING: Final[tuple[tuple[Loss, ...], tuple[Change, ...]]] = ((), ())
@@ -73,6 +75,7 @@ class AttemptRecord(msgspec.Struct, eq=False):
     request had got its connection. answered: when the head of the latest answer came. outcome: the class of
     the fault, the name of an `Outcome` in lower case, or `OVERTAKEN`. key_source: the environment variable or
     the file that the key came from, if the provider has refused the key. key_id: the key's id, "" = unknown.
+    continues: it goes on with the answer that the attempts before it have begun.
     """
 
     id: str
@@ -90,6 +93,7 @@ class AttemptRecord(msgspec.Struct, eq=False):
     outcome: str | None = None
     key_source: str | None = None
     key_id: str = ""
+    continues: bool = False
 
     def classify(self, source: str) -> None:
         """Set `outcome` if the attempt has failed, and `key_source` to `source` ("" = unknown) if the key was

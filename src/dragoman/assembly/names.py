@@ -221,6 +221,7 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         api=model.api,
         spread=_spread(name, model),
         hedge=_hedge(name, model),
+        continues=model.continue_streams,
         weights=tuple(float(target.weight) for target in model.targets),
         prices=tuple(_price(target) for target in model.targets),
         conditions=tuple(conditions_of(target.when) for target in model.targets),

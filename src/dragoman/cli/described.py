@@ -87,6 +87,8 @@ def _of_model(model: Model) -> Iterator[str]:
         yield f"left for another one after {model.switch_after} without content"
     if model.hedge is not None:
         yield _hedged(model.hedge)
+    if model.continue_streams:
+        yield "another one goes on with a stream that breaks off"
     yield from _together(model.concurrency)
 
 

@@ -31,6 +31,7 @@ from dragoman.config.check_balancing import (
     unpriced_fallbacks,
 )
 from dragoman.config.check_conditions import client_names, impossible
+from dragoman.config.check_continuing import continuing
 from dragoman.config.check_defaults import unsuitable
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_observing import unseen
@@ -351,6 +352,7 @@ class _Checker:
             self.misfits(path, misfits(model))
         if not any(one.startswith(f"{path}.deployments") for one in self.unread):
             self.misfits(path, unpriced(model, self.priced))
+            self.misfits(path, continuing(model, self.config))
         if not any(one.startswith("auth.keys") for one in self.unread):
             self.misfits(path, impossible(model, client_names(self.config)))
 

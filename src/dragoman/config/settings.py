@@ -314,6 +314,8 @@ class Supports(Section, frozen=True):
     """Supports structured output by a JSON schema; with `false` the gateway emulates it."""
     reasoning: Annotated[bool | None, about(default="not known")] = None
     """Supports a reasoning effort."""
+    prefill: Annotated[bool | None, about(default="not known")] = None
+    """Goes on with a last message by the assistant, without further fields, instead of answering it."""
 
 
 class Deployment(Section, frozen=True):
@@ -387,6 +389,10 @@ class Model(Section, frozen=True):
     """When the first attempt is late, a second deployment is asked beside it, and whoever has content first
     answers: `p95`, a time such as `2s`, or `{after, at_most}`. See
     [Hedged requests](routing.md#hedged-requests)."""
+    continue_streams: bool = False
+    """When a stream of text breaks off, another deployment goes on with it. Such streams are translated and
+    their requests kept until the end. See
+    [Continuing a stream that breaks off](routing.md#continuing-a-stream-that-breaks-off)."""
     context_window: Annotated[int | None, about(unit="tokens", default="not known", ge=1)] = None
     """The context window in tokens, input and output together. A longer prompt gets 400, or is shortened if
     the request has `truncation: auto`."""

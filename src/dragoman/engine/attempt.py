@@ -13,6 +13,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.reply import Reply
 from dragoman.engine.asked import Asked
 from dragoman.engine.delivery import Delivery
+from dragoman.engine.joint import Joint
 from dragoman.engine.media import Media
 from dragoman.engine.places import Locate
 from dragoman.engine.plan import Plan
@@ -30,7 +31,8 @@ from dragoman.verify.check import CheckOutput
 class Attempt(msgspec.Struct, frozen=True):
     """One attempt. backend: the upstream in the chosen protocol. call: the upstream's parameters. record:
     what observers read. shown: the model name that the client reads in the answer, None = the upstream's.
-    seals: finds and stores signatures and encrypted reasoning; None = there are none.
+    seals: finds and stores signatures and encrypted reasoning; None = there are none. joint: what joins the
+    answer of this attempt to what was said before; None = its stream is not continued.
     """
 
     runtime: Runtime
@@ -44,6 +46,7 @@ class Attempt(msgspec.Struct, frozen=True):
     media: Media
     shown: str | None = None
     seals: Sealing | None = None
+    joint: Joint | None = None
 
     @property
     def exchange(self) -> Exchange:

@@ -183,6 +183,12 @@ class Delivery:
         await self.client.begin(200, [*passed, *self._headers()])
         self.asked.said.forget()
 
+    def resumed(self) -> None:
+        """Note that the running attempt has content, with which it goes on with a stream that has begun."""
+        running = self._commit()
+        running.record.first = self.now()
+        self._exchange.phase = "stream"
+
     def open_ends(self, teller: Any, reply: Reply) -> Ends:
         """Set `ends` to a new writer of the stream's last events. teller: the stream's encoder or relay."""
         self.ends = Ends(

@@ -14,6 +14,7 @@ from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM, Steps
 from dragoman.engine.asked import Asked, Inbound, Turn
 from dragoman.engine.client import Client
+from dragoman.engine.continued import Continued
 from dragoman.engine.count import count
 from dragoman.engine.decode import decode, decode_small
 from dragoman.engine.delivery import Delivery
@@ -28,6 +29,7 @@ from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import HookFailed
 from dragoman.ir.fault import INTERNAL, STOPPING
+from dragoman.routing.route import Route
 from dragoman.routing.table import Table
 
 log = logging.getLogger("dragoman.engine")
@@ -90,7 +92,7 @@ class Engine:
                 await count(runtime, way, asked, plan, delivery)
             elif asked.turn is None or await self._admitted(asked, delivery):
                 media = Media(runtime.fetcher, exchange.client or "")
-                flight = Flight if plan.route.hedge is None else Hedged
+                flight = Flight if plan.route.simple else _flight(plan.route, asked)
                 await flight(runtime, way, asked, plan, delivery, media).run()
             exchange.phase = "done"
         except RequestFailed as failed:
@@ -147,3 +149,10 @@ class Engine:
             await delivery.fail(STOPPING)
         except Exception:
             log.exception("exchange %s: its stream could not be told of the stop", exchange.id)
+
+
+def _flight(route: Route, asked: Asked) -> type[Flight]:
+    """How the attempts of a request are made whose route is not `simple`."""
+    if route.hedge is not None:
+        return Hedged
+    return Continued if asked.streamed and asked.codec is None else Flight

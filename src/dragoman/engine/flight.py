@@ -518,7 +518,9 @@ class Flight(msgspec.Struct, eq=False):
         return self._until
 
     def _stand_still(self, seconds: float) -> None:
-        """Let the time of all attempts end later, by so many seconds in a queue, which has its own limit."""
+        """Let the time of all attempts end later, by so many seconds that do not count: in a queue, which has
+        its own limit, or while an answer came.
+        """
         if self._until is not None:
             self._until += seconds
         if self._round is not None:

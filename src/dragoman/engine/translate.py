@@ -12,10 +12,11 @@ from typing import Final
 
 from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM
-from dragoman.dialects.estimate import Overheard, cost_so_far
+from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far
 from dragoman.dialects.loss import Report
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.gathering import Gathered
+from dragoman.engine.joint import Announced, Joint
 from dragoman.engine.opening import Opening
 from dragoman.engine.sealing import Keeper
 from dragoman.engine.steps import CONTINUING, Step, through, whole
@@ -40,10 +41,28 @@ async def translate(attempt: Attempt) -> None:
     if attempt.seals is not None and not asked.sealless and wording.alone:
         keeper = attempt.seals.keeper(attempt.backend, attempt.scope)
     steps = [*wording.counted, *attempt.steps(wording.emulation)]
-    if asked.streamed:
+    if not asked.streamed:
+        await _whole(attempt, wording, steps, keeper)
+    elif attempt.joint is None:
         await _Stream(attempt, wording, steps, keeper).run()
     else:
-        await _whole(attempt, wording, steps, keeper)
+        await _joint(attempt, attempt.joint, wording, steps, keeper).run()
+
+
+def _joint(
+    attempt: Attempt, joint: Joint, wording: Wording, steps: Sequence[Step], keeper: Keeper | None
+) -> _Stream:
+    """The stream of an attempt whose answer may be continued, or which continues one."""
+    if not attempt.record.continues:
+        restored = wording.emulation is None or wording.emulation.restorer() is not None
+        joint.begin(excluded=restored or not wording.alone)
+        joint.stream = stream = _Stream(attempt, wording, [*steps, joint], keeper)
+        return stream
+    if not wording.counted:  # the sum of the usages needs that of each attempt
+        steps = [EstimateUsage(wording.request, attempt.deployment.model), *steps]
+    begun: _Stream = joint.stream
+    begun.resume(attempt, wording, [*steps, joint])
+    return begun
 
 
 async def _whole(attempt: Attempt, wording: Wording, steps: Sequence[Step], keeper: Keeper | None) -> None:
@@ -87,6 +106,8 @@ class _Stream:
         self._keeper = keeper
         asked, delivery = attempt.asked, attempt.delivery
         self._reply = attempt.reply(Report(asked.face.name, "response"))
+        if attempt.joint is not None:
+            attempt.joint.report = self._reply.report
         self._encoder = encoder = asked.face.stream.encoder(self._reply)
         self._ends = delivery.open_ends(encoder, self._reply)
         delivery.failing = lambda fault: encoder.feed(ir.Error(fault))
@@ -94,6 +115,17 @@ class _Stream:
         self._gathered = Gathered() if self._hears or keeper is not None else None
         self._counts = bool(steps) and not asked.light  # the end may count a large request
         self._heard: Overheard[Sequence[ir.Event]] = Overheard(_HEARD_EVENTS)
+
+    def resume(self, attempt: Attempt, wording: Wording, steps: Sequence[Step]) -> None:
+        """Let another attempt go on with the stream that this one has begun. Its seals are not kept: they
+        would belong to an answer of which the provider has said only the end.
+        """
+        self._attempt = attempt
+        self._wording = wording
+        self._steps = steps
+        self._keeper = None
+        self._counts = not attempt.asked.light
+        self._heard = Overheard(_HEARD_EVENTS)
 
     async def run(self) -> None:
         """Call the upstream and pass the answer event by event. Raises RequestFailed."""
@@ -104,7 +136,8 @@ class _Stream:
         opening = Opening(delivery, call, (), limits=backend.limits, name=backend.name)
         async with backend.chat(self._wording.request, call) as batches:
             delivery.cost_so_far = self._so_far
-            async for arrived in batches:
+            coming = Announced(batches, delivery.resumed) if attempt.record.continues else batches
+            async for arrived in coming:
                 if heard.length < heard.most:  # as `heard.hear` does it, which would be a call for each event
                     heard.parts.append(arrived)
                 heard.length += len(arrived)
@@ -180,8 +213,8 @@ class _Stream:
         return batch
 
     def _so_far(self) -> ir.Usage:
-        attempt, heard = self._attempt, self._heard
+        attempt, heard, joint = self._attempt, self._heard, self._attempt.joint
         events = (event for batch in heard.parts for event in batch)
-        return cost_so_far(
-            self._wording.request, attempt.deployment.model, events, heard.share, attempt.exchange.usage
-        )
+        stated = attempt.exchange.usage if joint is None else joint.stated
+        cost = cost_so_far(self._wording.request, attempt.deployment.model, events, heard.share, stated)
+        return cost if joint is None else joint.total(cost)

@@ -63,7 +63,8 @@ class _Tokens(msgspec.Struct, rename={"input": "in", "output": "out"}):
 class _Tried(msgspec.Struct):
     """One attempt in the JSON line, with its error message (keys were removed from it before), unless the
     error is the client's: that message may repeat a part of the request. key_source: the variable or the file
-    of a key that was refused. overtaken: another attempt, which ran beside it, had content first.
+    of a key that was refused. overtaken: another attempt, which ran beside it, had content first. continues:
+    it went on with the answer of the attempts before it.
     """
 
     deployment: str
@@ -75,6 +76,7 @@ class _Tried(msgspec.Struct):
     message: str | UnsetType = UNSET
     key_source: str | UnsetType = UNSET
     overtaken: bool | UnsetType = UNSET
+    continues: bool | UnsetType = UNSET
 
 
 class _Line(msgspec.Struct):
@@ -190,6 +192,8 @@ def _tried(attempt: AttemptRecord) -> _Tried:
         tried.key_source = _cut(attempt.key_source)
     if attempt.outcome == OVERTAKEN:
         tried.overtaken = True
+    if attempt.continues:
+        tried.continues = True
     return tried
 
 

@@ -202,7 +202,9 @@ class Metrics:
                     numbers[self._find(FAILOVERS, provider, became)] += 1
         provider, model = self._deployment(last.deployment)
         if exchange.first is not None and exchange.streamed:
-            self._observe(FIRST_TOKEN, exchange.first - last.started, provider)
+            spoke = next((one for one in exchange.attempts if one.first is not None), last)
+            speaker, _ = self._deployment(spoke.deployment)
+            self._observe(FIRST_TOKEN, exchange.first - spoke.started, speaker)
         if exchange.usage is not None:
             cell = self._find(TOKENS, provider, model)
             numbers[cell] += exchange.usage.input or 0

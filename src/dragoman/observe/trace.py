@@ -158,12 +158,15 @@ def _began(attempt: AttemptRecord) -> float:
 
 
 def _outcome(exchange: Exchange, attempt: AttemptRecord) -> str | None:
-    """The class of an attempt's failure; else `answered`, `overtaken` by another one that ran beside it, or
-    `broken_off` by the client or a hook. None = it still runs.
+    """The class of an attempt's failure; else `answered`, `continued` if it went on with the answer of those
+    before it, `overtaken` by another one that ran beside it, or `broken_off` by the client or a hook. None =
+    it still runs.
     """
     if attempt.outcome is not None or attempt.ended is None:
         return attempt.outcome
-    return "answered" if attempt.fault is None and exchange.end in {None, "done"} else "broken_off"
+    if attempt.fault is not None or exchange.end not in {None, "done"}:
+        return "broken_off"
+    return "continued" if attempt.continues else "answered"
 
 
 def _wait(exchange: Exchange, wait: Wait) -> dict[str, Any]:

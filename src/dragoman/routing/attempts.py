@@ -63,6 +63,14 @@ class Beside(msgspec.Struct, Generic[C], frozen=True):
     candidate: C
 
 
+class GoesOn(msgspec.Struct, Generic[C], frozen=True):
+    """The running attempt has failed after its first content, and this one of those that are left goes on
+    with its answer.
+    """
+
+    candidate: C
+
+
 class Full(msgspec.Struct, frozen=True):
     """The request needs a place for the candidate that was to start or another one that is left, none has a
     place, and the queue has refused the request. fault: this refusal.
@@ -116,7 +124,9 @@ class GiveUp(msgspec.Struct, frozen=True):
     fault: ir.Fault
 
 
-AttemptEvent: TypeAlias = Begin | FirstContent | Failed[C] | Beside[C] | Full | Timer | More[C] | NoMore
+AttemptEvent: TypeAlias = (
+    Begin | FirstContent | Failed[C] | Beside[C] | GoesOn[C] | Full | Timer | More[C] | NoMore
+)
 Command: TypeAlias = Start[C] | WakeAt | Extend | GiveUp
 
 _FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_MODEL, Outcome.DEPLOYMENT, Outcome.CROWDED})
@@ -149,9 +159,10 @@ class Attempts(Generic[C]):
     connection, because it has spent its time; the candidates of that pool are then dropped.
 
     A prompt that is too long and content that a provider refuses go on with the fallbacks for it, and with
-    nobody else; if these fail too, the client is told the first refusal. Any other failure of the caller, and
-    any failure after content, ends the round. A queue that refuses the request leads to the fallbacks that
-    are left; if there are none, the client is told so.
+    nobody else; if these fail too, the client is told the first refusal. Any other failure of the caller ends
+    the round, and so does any failure after content, unless another one goes on with the answer (`GoesOn`). A
+    queue that refuses the request leads to the fallbacks that are left; if there are none, the client is told
+    so.
 
     One attempt may start beside another that is late (`Beside`). While one of two runs, the failure of the
     other is only noted.
@@ -269,6 +280,8 @@ class Attempts(Generic[C]):
                 return self._failed(fault, now) if alone else self._fell(fault, candidate, now)
             case Beside(candidate):
                 self._beside = self._running
+                return [self._start(candidate)]
+            case GoesOn(candidate):
                 return [self._start(candidate)]
             case Full(fault):
                 return self._turned_away(fault)

@@ -73,7 +73,8 @@ class Model(msgspec.Struct, frozen=True):
     dialect. strict, check_output: None = as in `Demands`. api: the protocol to use if the provider has it,
     None = `apis.choose` decides. fallbacks: the names of other models. switch_after: as in `Deployment`.
     spread: None = the first of `uses` is always asked first. gates: the names of the model's limits; a call
-    needs a place at them and at those of the provider. max_cost: None = no bound. hedge: as in `Route`.
+    needs a place at them and at those of the provider. max_cost: None = no bound. hedge, continues: as in
+    `Route`.
 
     These have one value for each of `uses`. windows: tokens, in place of `facts.context`; supports: in place
     of `facts`; None or missing = nothing is replaced. weights, prices: missing = 1 and unknown. conditions:
@@ -101,6 +102,7 @@ class Model(msgspec.Struct, frozen=True):
     conditions: tuple[Conditions | None, ...] = ()
     max_cost: MaxCost | None = None
     hedge: Hedge | None = None
+    continues: bool = False
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -196,11 +198,12 @@ class Route(msgspec.Struct, frozen=True):
     because the request was filled in before; if `asked` is "", answers show the name of this route. spread:
     who is asked first, None = always the first deployment. max_cost: what others than the first choice may
     cost, None = no bound. hedge: when a second deployment is asked beside the first one, None = never.
+    continues: True = another deployment goes on with a stream that breaks off.
 
     These follow from the others. first: who is called first. plain: True = neither `spread` nor `hedge` is
-    stated; while all is calm, `first` is called, and nothing is remembered. selects: some deployment may drop
-    out, or answers are checked. fills: a request may be changed. alternates: there is another deployment to
-    ask.
+    stated; while all is calm, `first` is called, and nothing is remembered. simple: True = neither `hedge`
+    nor `continues` is stated. selects: some deployment may drop out, or answers are checked. fills: a request
+    may be changed. alternates: there is another deployment to ask.
     """
 
     asked: str
@@ -216,8 +219,10 @@ class Route(msgspec.Struct, frozen=True):
     spread: Spread | None = None
     max_cost: MaxCost | None = None
     hedge: Hedge | None = None
+    continues: bool = False
     first: Candidate = Candidate(Deployment("", ""))
     plain: bool = True
+    simple: bool = True
     selects: bool = False
     fills: bool = False
     alternates: bool = False
@@ -226,6 +231,7 @@ class Route(msgspec.Struct, frozen=True):
         first = self.deployments[0]
         force_setattr(self, "first", Candidate(first, shown=self.shown(first)))
         force_setattr(self, "plain", self.spread is None and self.hedge is None)
+        force_setattr(self, "simple", self.hedge is None and not self.continues)
         restricts = any(one.restricts for one in self.deployments)
         force_setattr(self, "selects", restricts or self.check_output or self.max_cost is not None)
         fills = bool(self.opening or self.defaults or self.system_prompt is not None)
@@ -314,6 +320,7 @@ def route_of(
         spread=model.spread,
         max_cost=model.max_cost,
         hedge=model.hedge,
+        continues=model.continues,
     )
 
 

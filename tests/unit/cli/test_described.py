@@ -65,6 +65,10 @@ def said(**settings: Any) -> dict[str, str]:
             ),
         ),
         (
+            {"deployments": ["a/x", "a/y"], "supports": {"prefill": True}, "continue_streams": True},
+            "in this order; another one goes on with a stream that breaks off",
+        ),
+        (
             {"deployments": ["a/x", "a/y"], "switch_after": "8s"},
             "in this order; left for another one after 8s without content",
         ),

@@ -142,7 +142,7 @@ def test_an_operation_that_cannot_be_relayed() -> None:
 def test_every_reason_has_its_story() -> None:
     assert set(get_args(Reason)) == {
         *("protocol", "operation", "vendor", "model", "addressed", "continued", "seals", "alias", "hook"),
-        *("truncation", "output_check"),
+        *("truncation", "output_check", "continuing"),
     }
 
 

@@ -114,6 +114,14 @@ def test_an_attempt_that_was_overtaken_is_no_failure() -> None:
     ]
 
 
+def test_an_attempt_that_goes_on_with_another_ones_answer() -> None:
+    one = answered()
+    one.attempts[:] = [attempt("slow/m", fault=OVERLOADED), attempt("p/m", status=200)]
+    one.attempts[1].continues = True
+    tried = json.loads(written(one))["tried"]
+    assert [member.get("continues") for member in tried] == [None, True]
+
+
 def test_the_one_attempt_of_a_failure_is_told() -> None:
     one = answered()
     one.attempts[:] = [attempt("p/m", fault=OVERLOADED, status=503)]

@@ -84,6 +84,13 @@ def test_an_answer_at_the_first_attempt() -> None:
 KINDS = ("input", "cached", "cache_write", "output", "reasoning")
 
 
+def test_the_first_token_of_a_continued_stream_is_that_of_its_first_attempt() -> None:
+    first, second = attempt(fault=ir.Fault("upstream", "Gone.", blame="upstream")), attempt()
+    first.first, second.first, second.started = 11.75, 15.0, 14.0
+    page = noted(exchange(first, second, streamed=True, first=11.75))
+    assert page("dragoman_time_to_first_token_seconds_sum", provider="one") == 1.25
+
+
 def test_a_stream_has_a_first_token() -> None:
     page = noted(exchange(attempt(), streamed=True, first=11.75))
     assert page("dragoman_time_to_first_token_seconds_sum", provider="one") == 1.25

@@ -72,6 +72,12 @@ def test_attempts_that_ran_beside_each_other_come_in_the_order_of_their_beginnin
     assert [(row["number"], row["outcome"]) for row in told] == [(1, "overtaken"), (2, "answered")]
 
 
+def test_an_attempt_that_goes_on_with_another_ones_answer() -> None:
+    one = exchange()
+    one.attempts[1].continues = True
+    assert [row["outcome"] for row in detail(one)["attempts"]] == ["key_permanent", "continued"]
+
+
 def test_waits_losses_changes_and_times() -> None:
     told = detail(exchange())
     assert told["waits"] == [{"reason": "backoff", "began_ms": 400.0, "ms": 100.0}]

@@ -18,6 +18,7 @@ from dragoman.routing.attempts import (
     FirstContent,
     Full,
     GiveUp,
+    GoesOn,
     More,
     NoMore,
     Policy,
@@ -427,6 +428,16 @@ def test_who_hangs_is_asked_with_other_keys_after_the_others() -> None:
     attempts.defer(lambda one: one.startswith("a"))
     assert attempts.left == ["b", "c", "a2", "a3"]
     assert attempts.on(Failed(fault("timeout")), 1.0) == [Start("b")]
+
+
+def test_another_one_goes_on_with_a_broken_answer() -> None:
+    attempts = Attempts(("a", "b", "c", "d"), Policy(attempts=3), lambda: 0.0)
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(GoesOn("c"), 1.0) == [Start("c")]
+    assert attempts.left == ["b", "d"]
+    assert attempts.may_begin(2.0)
+    assert attempts.on(GoesOn("b"), 2.0) == [Start("b")]
+    assert not attempts.may_begin(3.0), "these were three attempts"
 
 
 # Two at the same time ----------------------------------------------------------------------------------

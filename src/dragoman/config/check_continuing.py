@@ -1,0 +1,46 @@
+"""Checks that some deployment can go on with the streams of a model that says `continue_streams`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from dragoman.config.check_balancing import Misfit
+from dragoman.config.resolve import vendor_of
+from dragoman.config.settings import Config, Deployment, Model
+from dragoman.providers.models import facts_for
+
+_OWN: Final = frozenset({"local", "simulate"})
+"""The built-in providers, whose chat models all go on."""
+
+
+def continuing(model: Model, config: Config) -> Iterator[Misfit]:
+    """The mistakes of a `continue_streams`."""
+    if not model.continue_streams:
+        return
+    if len({(one.use, one.file) for one in model.targets}) < 2:
+        yield Misfit("continue_streams", "there is only one deployment, so no other one can go on")
+    elif model.hedge is not None:
+        said = "a hedged request is not continued: keep `hedge` or `continue_streams`"
+        yield Misfit("continue_streams", said, "state it for another model of the same deployments")
+    elif not any(_goes_on(one, model, config) for one in model.targets):
+        said = "no deployment is known to go on with the beginning of an answer"
+        hint = "supports: {prefill: true} of a deployment that does"
+        yield Misfit("continue_streams", said, hint, odd=True)
+
+
+def _goes_on(deployment: Deployment, model: Model, config: Config) -> bool:
+    """Whether the model of a deployment may be one that goes on, as far as the configuration tells."""
+    stated = model.supports.prefill
+    if deployment.supports is not None and deployment.supports.prefill is not None:
+        stated = deployment.supports.prefill
+    if stated is not None:
+        return stated
+    name, _, upstream = deployment.use.partition("/")
+    settings = config.providers.named.get(name)
+    if name in _OWN or settings is None:
+        return True  # ours, or one that the program registers
+    vendor = vendor_of(name, settings)
+    known = facts_for(name if vendor is None else vendor.name, upstream)
+    speaks = settings.dialect if vendor is None else vendor.dialect
+    return known.prefill is True or (speaks == "mistral" and known.prefill is not False)

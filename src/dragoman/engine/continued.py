@@ -1,0 +1,205 @@
+"""Continued streams: when the stream of an answer breaks off, another deployment goes on with what was said.
+
+The client reads one answer (`engine/joint.py`). See docs/decisions/0045-continued-streams.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.engine.asked import Asked
+from dragoman.engine.attempt import Attempt
+from dragoman.engine.flight import Flight
+from dragoman.engine.joint import Joint
+from dragoman.engine.limits import too_late
+from dragoman.errors import RequestFailed
+from dragoman.routing import attempts as machine
+from dragoman.routing.outcome import Outcome, classify, for_client
+from dragoman.routing.route import Candidate
+from dragoman.seams.deadlines import Deadline, Unlimited
+from dragoman.upstreams.backend import Backend
+
+
+class Continued(Flight, eq=False):
+    """The attempts of a stream whose route says `continues`. It keeps the request until the answer has ended,
+    and translates also what it could relay.
+    """
+
+    _joint: Joint | None = None
+    """What the client has been told; None = this request cannot be continued, so it is as any other."""
+    _whole: Asked | None = None
+    """The request as it was before an answer was continued; None = none was yet."""
+    _broken: tuple[str, ir.Fault] | None = None
+    """The provider and the fault of the latest attempt that has spoken; None = none has failed after that."""
+
+    async def run(self) -> None:
+        try:
+            await self._keep()
+        except (Exception, asyncio.CancelledError):
+            self._end()
+            raise
+        await Flight.run(self)
+
+    async def _keep(self) -> None:
+        """Keep the request, which a delivery forgets when the answer begins, if it can be continued."""
+        asked, runtime = self.asked, self.runtime
+        if runtime.hooks.need_events or runtime.policy.attempts == 1 or self.plan.form is not None:
+            return
+        if asked.beyond is not None:
+            return  # what only some servers understand has to reach them as it is
+        try:
+            request = asked.request if asked.light else await asked.step(asked.decoded)
+        except RequestFailed:
+            return  # it can be relayed, but nobody here knows what it asks for
+        if is_continuable(request):
+            self._joint = Joint()
+            self.asked = msgspec.structs.replace(asked, said=asked.said.with_request(request))
+
+    def _end(self) -> None:
+        Flight._end(self)
+        if (joint := self._joint) is not None:
+            joint.stream = None  # it refers to the attempt, and that to the joint
+            self.asked.said.forget()
+            if self._whole is not None:
+                self._whole.said.forget()
+
+    def _prepared(self, candidate: Candidate, backend: Backend | None) -> Attempt:
+        attempt = Flight._prepared(self, candidate, backend)
+        if self._joint is None:
+            return attempt
+        record = attempt.record
+        record.continues = self.delivery.committed
+        if not record.reasons:
+            record.mode, record.reasons = "translate", ("continuing",)
+        return msgspec.structs.replace(attempt, joint=self._joint)
+
+    def _begun(self, attempt: Attempt, candidate: Candidate) -> Deadline | Unlimited:
+        if attempt.record.continues:  # what the attempts before it have lost or changed stays true
+            exchange = self.asked.exchange
+            exchange.taken = exchange.losses, exchange.changes
+        return Flight._begun(self, attempt, candidate)
+
+    def _unexpected(self, attempt: Attempt, limit: Deadline | Unlimited, error: Exception) -> ir.Fault:
+        record = attempt.record
+        if limit.expired and record.continues and record.first is None:
+            seconds, cause = self._opening or (attempt.backend.silence, "silence")
+            return too_late(attempt.deployment, seconds, cause)
+        return Flight._unexpected(self, attempt, limit, error)
+
+    async def _next(self, failed: Candidate, fault: ir.Fault) -> Candidate:
+        joint = self._joint
+        if joint is None or not self.delivery.committed:
+            return await Flight._next(self, failed, fault)
+        record = self.asked.exchange.attempts[-1]
+        if record.first is not None:
+            self._broken = failed.deployment.provider, fault
+            # The time in which an answer was read is none in which one was looked for.
+            self._stand_still(self.delivery.now() - record.first)
+        may = joint.begun and (record.continues or classify(fault) is not Outcome.CALLER)
+        following = self._following(failed) if may else None
+        if following is None:
+            raise self._given_up(failed, fault)
+        await self._hand_over(joint, following)
+        return following
+
+    def _given_up(self, failed: Candidate, fault: ir.Fault) -> RequestFailed:
+        """The failure of the exchange. If the last deployment has refused to go on, that is not what the
+        client has to know, but why the answer broke off.
+        """
+        provider = failed.deployment.provider
+        if self._broken is not None and classify(fault) is Outcome.CALLER:
+            provider, fault = self._broken
+        return RequestFailed(for_client(fault, provider, named_by_client=self.plan.names_deployment))
+
+    def _following(self, failed: Candidate) -> Candidate | None:
+        """Another deployment that accepts the beginning of an answer and can be called now; None = none."""
+        now, health = self.delivery.now(), self.runtime.health
+        round_ = self._round = self._round or self._new_round(failed)
+        if not round_.may_begin(now):
+            return None
+        name = failed.deployment.name
+        for one in round_.left:
+            deployment = one.deployment
+            if (
+                deployment.name != name
+                and self._goes_on(one)
+                and health.is_ready(one, now)
+                and self._has_place(deployment)
+            ):
+                round_.on(machine.GoesOn(one), now)
+                return one
+        return None
+
+    def _goes_on(self, candidate: Candidate) -> bool:
+        """Whether its model is known to continue what it has not said, and does not think before it does."""
+        deployment = candidate.deployment
+        backend = self.runtime.backends[deployment.provider]
+        facts = backend.facts(deployment.model, deployment.facts)
+        if facts.thinks is True or _named(backend) == "openai_completions":
+            return False
+        return facts.prefill is True or (facts.prefill is None and _named(backend) in _CONTINUING)
+
+    async def _hand_over(self, joint: Joint, candidate: Candidate) -> None:
+        """Make the request that lets another deployment go on."""
+        asked, cost = self.asked, self.delivery.cost_so_far
+        if cost is not None:
+            joint.earlier = cost() if asked.light else await asked.step(cost)
+            self.delivery.cost_so_far = joint.so_far
+        self._whole = whole = self._whole or asked
+        said = joint.join(repeats=_named(self.runtime.backends[candidate.deployment.provider]) in _CONTINUING)
+        spent = 0 if joint.earlier is None else joint.earlier.output or 0
+        self.asked = whole.with_request(_with_beginning(whole.request, said, spent), "continuing")
+
+
+_CONTINUING: Final = frozenset({"mistral"})
+"""The protocols in which any model goes on with a beginning, which its answer then repeats."""
+
+
+def _named(backend: Backend) -> str | None:
+    """The name of the protocol that a provider speaks first; None = it is none of ours."""
+    return None if backend.dialect is None else backend.dialect.name
+
+
+def is_continuable(request: ir.Request) -> bool:
+    """Whether the answer to a chat could be continued by another model: one text, or tool calls of the
+    client's own functions. What the answer becomes is seen later.
+    """
+    output, thinking, messages = request.output, request.reasoning, request.messages
+    if output is not None and (output.kind != "text" or (output.modalities or ("text",)) != ("text",)):
+        return False
+    if thinking is not None and thinking.mode != "off" and (thinking.effort or thinking.mode) != "none":
+        return False
+    if request.previous is not None or request.conversation is not None or request.background:
+        return False
+    if not messages or messages[-1].role == "assistant" or (request.sampling.n or 1) > 1:
+        return False
+    if request.dialect == "openai_completions" and not _is_one_prompt(request):
+        return False
+    choice = request.tool_choice
+    if choice is not None and choice.mode not in {"auto", "none"}:
+        return False
+    return all(isinstance(tool, ir.Function) or tool.function is not None for tool in request.tools or ())
+
+
+def _is_one_prompt(request: ir.Request) -> bool:
+    """Whether a legacy completion has one prompt of text, which is not to be repeated, and no suffix."""
+    blocks = request.messages[0].blocks
+    return (
+        len(request.messages) == len(blocks) == 1
+        and isinstance(blocks[0], ir.Text)
+        and (request.forms or {}).get("echo") != "true"
+    )
+
+
+def _with_beginning(request: ir.Request, said: str, spent: int) -> ir.Request:
+    """The request for the rest of an answer. spent: the tokens of what was said."""
+    form = "prefix" if request.dialect == "mistral" else None
+    messages = (*request.messages, ir.Message("assistant", (ir.Text(said),), form=form))
+    most = request.max_output
+    return msgspec.structs.replace(
+        request, messages=messages, max_output=None if most is None else max(1, most - spent)
+    )
