@@ -197,7 +197,7 @@ class App:
             try:
                 if link.lost:
                     raise ClientGone("before its request was looked at")
-                if len(gateway.requests) > self._most and _may_wait(head):
+                if len(gateway.requests) > self._most and _is_shed(head):
                     raise RequestFailed(OVERLOADED)
                 if head.method == "OPTIONS":
                     wanted = head.headers.get("access-control-request-headers", "*")
@@ -529,7 +529,7 @@ class App:
         )
 
 
-def _may_wait(head: Head) -> bool:
+def _is_shed(head: Head) -> bool:
     """Whether this request is refused while too many run: all POST requests are, except administration."""
     endpoint = head.endpoint
     return head.method == "POST" and (endpoint is None or endpoint.scope != "admin")
