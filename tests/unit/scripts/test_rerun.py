@@ -39,7 +39,9 @@ def start(folder: Path, *arguments: str, **files: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "scripts.rerun", "-q", "-p", "no:asyncio", "-p", "no:anyio", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # Not the variables of the pytest that runs this test, by which the inner one would be a worker of it.
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )
