@@ -59,21 +59,24 @@ class Alerts:
         """Send alerts to these targets from now on. Alerts that wait for a target with the same URL are still
         sent. Those that wait for a target that left are not; the log names them.
         """
-        known = {receiver.target.url.reveal(): receiver for receiver in self._receivers}
-        self._receivers = []
+        before, self._receivers = self._receivers, []
         for target in targets:
-            receiver = known.pop(target.url.reveal(), None) or _Receiver(target, self._seams)
+            url = target.url.reveal()
+            receiver = next((one for one in before if one.target.url.reveal() == url), None)
+            if receiver is None:
+                receiver = _Receiver(target, self._seams)
+            else:
+                before.remove(receiver)  # two targets may have the same URL
             receiver.use(target)
             self._receivers.append(receiver)
-        for receiver in known.values():
+        for receiver in before:
             spawn(receiver.close("this receiver was removed"), "closing a receiver of alerts")
 
     def note(self, value: Any) -> None:
         """Send an alert to all who want it, soon. value: `msgspec.to_builtins` of the alert."""
         alert = read(value)
         for receiver in self._receivers:
-            if alert.type in receiver.target.events:
-                receiver.note(alert)
+            receiver.note(alert)
 
     async def close(self) -> None:
         """Stop. What could not be sent is said in the log."""
@@ -101,7 +104,9 @@ class _Receiver:
         self._quiet.every = target.every
 
     def note(self, alert: Alert) -> None:
-        """Queue an alert, unless `Quiet` holds it back."""
+        """Queue an alert if the target wants it, unless `Quiet` holds it back. `Quiet` sees all alerts, because
+        a recovery passes only after its outage, also where the target wants recoveries alone.
+        """
         if self._quiet.passes(alert, self._seams.monotonic()):
             self._enqueue(alert)
         self._came.set()  # when the next held one is due may have changed
@@ -109,6 +114,8 @@ class _Receiver:
             self._task = spawn(self._run(), f"sending alerts to {self.target.name}")
 
     def _enqueue(self, alert: Alert) -> None:
+        if alert.type not in self.target.events:
+            return
         if len(self._queue) >= _QUEUE:
             dropped = self._queue.popleft()
             log.error("%s: alert dropped, too many wait: %s", self.target.name, dropped.message)
@@ -120,7 +127,8 @@ class _Receiver:
             self._task.cancel()
             await asyncio.wait([self._task])
         sending = () if self._sending is None else (self._sending,)
-        for alert in (*sending, *self._queue, *self._quiet.released(inf)):
+        held = (one for one in self._quiet.released(inf) if one.type in self.target.events)
+        for alert in (*sending, *self._queue, *held):
             log.error("%s: alert not sent, %s: %s", self.target.name, why, alert.message)
         if self._transport is not None:
             await self._transport.close()

@@ -170,3 +170,16 @@ async def test_other_settings_keep_what_is_known() -> None:
         alerts.adopt([])
         note(alerts, "keys_exhausted")
         assert told(receiver) == ["outage up/m", "recovery up/m"]
+
+
+async def test_two_targets_with_one_url_are_both_kept_and_both_closed() -> None:
+    async with FakeProvider(OK) as receiver:
+        both = [target(receiver.url), target(receiver.url, "recovery")]
+        async with sending(*both) as alerts:
+            first = list(alerts._receivers)
+            alerts.adopt(both)
+            assert alerts._receivers == first
+            note(alerts, "outage")
+            note(alerts, "recovery")
+            await until(lambda: len(receiver.seen) == 3)
+        assert sorted(told(receiver)) == ["outage up/m", "recovery up/m", "recovery up/m"]
