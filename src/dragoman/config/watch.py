@@ -52,6 +52,9 @@ class Watch:
         self._version = 0 if loaded.added is None else loaded.added.version
         """The version that is used."""
         self._ask = ASK
+        self._same: tuple[_Stamp, ...] | None = None
+        """What the system said of the database before it had the version in use; None = not known."""
+        self._answered = 0.0
 
     @property
     def pause(self) -> float:
@@ -73,25 +76,30 @@ class Watch:
                 return True
         if self._database is not None and now - self._asked >= self._ask:
             self._asked = now
-            if self._has_another_version(self._database):
+            if self._has_another_version(self._database, now):
                 return True
         if now - self._polled >= self._poll:
             self._polled = now
             return True
         return False
 
-    def _has_another_version(self, database: Path) -> bool:
-        """Whether the database has another version of the added entries than the one in use. This takes less
-        than a millisecond. If so, the next question comes later each time, because a version that cannot be
-        used stays different from the one in use.
+    def _has_another_version(self, database: Path, now: float) -> bool:
+        """Whether the database has another version of the added entries than the one in use. It is asked, in
+        less than a millisecond, if it was written since the last answer, or `_ASK_MOST` seconds after that
+        answer. If the version is another one, the next question comes later each time, because a version that
+        cannot be used stays different from the one in use.
         """
         from dragoman.stores import added_file  # here, as in `assembly.added`
 
+        written = _written(database)
+        if written == self._same and now - self._answered < _ASK_MOST:
+            return False
         try:
             version = added_file.version(database)
         except StoreFailed:
             return False  # who uses the database tells of its failure; the next question is soon
         changed = version != self._version
+        self._same, self._answered = None if changed else written, now
         self._ask = min(2 * self._ask, _ASK_MOST) if changed else ASK
         return changed
 
@@ -100,6 +108,13 @@ def watched(loaded: Loaded) -> tuple[Path, ...]:
     """The files that a configuration was made of: its own, and those of its secrets and certificates."""
     own = () if loaded.file is None else (loaded.file,)
     return tuple(dict.fromkeys([*own, *files_of(loaded.config)]))
+
+
+def _written(database: Path) -> tuple[_Stamp, ...]:
+    """What the system says of the two files that SQLite writes: the database, and its log of changes."""
+    stamps = _stamp(database), _stamp(database.with_name(f"{database.name}-wal"))
+    # Without the time of the inode: a reader that runs as root sets it when it opens the log.
+    return tuple(None if stamp is None else stamp[:-1] for stamp in stamps)
 
 
 def _stamps(files: Iterable[Path]) -> dict[Path, _Stamp]:

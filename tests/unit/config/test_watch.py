@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,6 +125,11 @@ def test_another_version_of_what_was_added_is_noticed(
             raise StoreFailed("it is locked")
         return stated
 
+    def write(number: int | None) -> None:
+        versions[tmp_path / "state.db"] = number
+        with (tmp_path / "state.db").open("ab") as file:
+            file.write(b"more")
+
     def with_version(number: int) -> Loaded:
         return msgspec.structs.replace(found, added=Added(tmp_path / "state.db", number))
 
@@ -131,16 +137,45 @@ def test_another_version_of_what_was_added_is_noticed(
     watch = Watch(with_version(3), 0.0)
     assert watch.pause == LOOK
     assert [watch.look(now) for now in (1.0, 2.0, 4.0)] == [False] * 3
-    versions[tmp_path / "state.db"] = 4
+    write(4)
     assert [watch.look(now) for now in (5.0, 6.0)] == [False, True]
     # While it cannot be used it is tried again, later each time.
     assert [now for now in range(7, 40) if watch.look(float(now))] == [10, 18, 34]
     watch.follow(with_version(4))
     assert not watch.look(42.0)
-    versions[tmp_path / "state.db"] = None
+    write(None)
     assert not watch.look(44.0)
-    versions[tmp_path / "state.db"] = 5
+    versions[tmp_path / "state.db"] = 5  # it was written before, and could not be read
     assert watch.look(46.0)
+
+
+def test_a_database_is_asked_when_it_was_written_and_each_minute(
+    loaded: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = loaded("reload: {poll: 0}")
+    file, asked = tmp_path / "state.db", list[float]()
+    database = sqlite3.connect(file, isolation_level=None)
+    database.execute("PRAGMA journal_mode = wal")
+    database.execute("CREATE TABLE added (version)")
+    read = added_file.version
+    now = 0.0
+
+    def version(file: Path) -> int:
+        asked.append(now)
+        return read(file)
+
+    monkeypatch.setattr(added_file, "version", version)
+    watch = Watch(msgspec.structs.replace(found, added=Added(file, 0)), now)
+    noticed: list[float] = []
+    for now in (float(second) for second in range(1, 131)):
+        if now == 101:
+            database.execute("INSERT INTO added VALUES (1)")  # into the log of changes: `state.db` stays
+        if watch.look(now):
+            noticed.append(now)
+            watch.follow(msgspec.structs.replace(found, added=Added(file, 1)))
+    database.close()
+    assert noticed == [102]
+    assert asked == [2, 62, 102, 104]
 
 
 def test_a_database_alone_is_asked_at_intervals(loaded: Load, tmp_path: Path) -> None:
