@@ -38,16 +38,13 @@ class Narrator(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, asyncio.CancelledError):
             return  # the second Ctrl-C cancelled it on purpose
+        people = self._terminal.for_people
         try:
-            text = (
-                self._for_people(record, error) if self._terminal.for_people else _for_programs(record, error)
-            )
+            line = self._for_people(record, error) if people else _for_programs(record, error)
         except Exception as failure:  # noqa: BLE001 - a wrong logging call must not end what it tells of
-            text = f"{record.name}: {record.msg!r} cannot be logged: {failure!r}"
-            text = (
-                text if self._terminal.for_people else json.dumps({"event": "log", "message": text})
-            ) + "\n"
-        self._terminal.insist(text)
+            told = f"{record.name}: {record.msg!r} cannot be logged: {failure!r}"
+            line = f"{told if people else json.dumps({'event': 'log', 'message': told})}\n"
+        self._terminal.insist(line)
 
     def _for_people(self, record: logging.LogRecord, error: BaseException | None) -> str:
         mark = self._terminal.err.mark("bad" if record.levelno >= logging.ERROR else "warn")

@@ -118,8 +118,8 @@ class Adding:
         database, additions = self._kept()
         text = b"" if change.do == "remove" else msgspec.json.encode(change.value)
         if len(text) > LARGEST:
-            text_ = f"The entry has {len(text):,} bytes; at most {LARGEST:,} are kept."
-            raise RequestFailed(ir.Fault("invalid_request", text_, "entry_too_large"))
+            why = f"The entry has {len(text):,} bytes; at most {LARGEST:,} are kept."
+            raise RequestFailed(ir.Fault("invalid_request", why, "entry_too_large"))
         for _ in range(_TRIES):
             kept = await reachable(additions.read())
             before = next((one for one in kept.entries if one.place == (change.kind, change.name)), None)
