@@ -104,8 +104,8 @@ class _Receiver:
         self._quiet.every = target.every
 
     def note(self, alert: Alert) -> None:
-        """Queue an alert if the target wants it, unless `Quiet` holds it back. `Quiet` sees all alerts, because
-        a recovery passes only after its outage, also where the target wants recoveries alone.
+        """Queue an alert if the target wants it, unless `Quiet` holds it back. `Quiet` sees all alerts,
+        because a recovery passes only after its outage, also where the target wants recoveries alone.
         """
         if self._quiet.passes(alert, self._seams.monotonic()):
             self._enqueue(alert)
