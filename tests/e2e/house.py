@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -122,6 +123,8 @@ class House:
         finally:
             other.cancel()
             await asyncio.wait([other])
+        # A busy machine may hold up one question, but not half of them.
+        assert median(waits) < waits[0] + 0.5
         assert max(waits) < waits[0] + 5
 
     @property
