@@ -31,7 +31,7 @@ FRAMEWORKS := tests/frameworks/node_modules/installed-$(call key,tests/framework
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 # The extras of `make run`, and those that `make models` adds: 150 MB of engines that few need.
-SERVES := local schema sql tokens
+SERVES := encryption local postgres schema sql tokens valkey
 MEDIA := embeddings speech
 
 help:  ## list the targets
