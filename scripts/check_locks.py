@@ -21,7 +21,10 @@ from packaging.version import Version
 
 ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?:\[(?P<extras>[^\]]*)\])?==(?P<version>[^\s;\\]+)")
 HASH = re.compile(r"^ +--hash=sha256:[0-9a-f]{64}( \\)?$")
-SERVES, MEDIA = ("encryption", "local", "postgres", "schema", "sql", "tokens", "valkey"), ("embeddings", "speech")
+SERVES, MEDIA = (
+    ("encryption", "local", "postgres", "schema", "sql", "tokens", "valkey"),
+    ("embeddings", "speech"),
+)
 """The extras of what serves, and of what `make models` adds; as in the Makefile."""
 APART = ("requirements/models", "tests/frameworks/frameworks", "tests/agents/aider")
 """Locks of lists of their own, `.in`."""

@@ -15,48 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple, TypeAlias
-
-import msgspec
+from typing import Final, NamedTuple
 
 from dragoman import ir
-from dragoman.accounts.grants import Grants
+from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.seams.clock import SYSTEM
 
 _AZURES: Final = "api-key"
 """The header in which Azure's clients send their key, whatever protocol they speak."""
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
-
-Scope: TypeAlias = Literal["inference", "admin"]
-"""The purpose of a path: to use models and their objects, or to administer the gateway."""
-
-INFERENCE: Final[frozenset[Scope]] = frozenset({"inference"})
-
-
-class Caller(msgspec.Struct, frozen=True):
-    """An authenticated client.
-
-    name: the client's name in logs; what the gateway stores for the client belongs to this name. models: the
-    model names that the client may use, None = all. scopes: the kinds of paths that the client may call
-    ("inference", "admin").
-    """
-
-    name: str
-    models: Grants | None = None
-    scopes: frozenset[Scope] = INFERENCE
-
-    def may_use(self, model: str) -> bool:
-        return self.models is None or model in self.models
-
-    def barred(self, scope: Scope) -> ir.Fault | None:
-        """The fault to answer with if the client may not call paths of this scope; None = the client may."""
-        return None if scope in self.scopes else _BARRED[scope]
-
-
-ANYONE = Caller("anyone", scopes=frozenset({"inference", "admin"}))
-"""The caller without a key if only this machine can connect (it may also administer), or at a public path."""
-EVERYBODY = Caller("anyone")
-"""The caller without a key, if the gateway is open to other machines: a stranger may not administer it."""
 
 
 class Key(NamedTuple):
@@ -235,14 +202,6 @@ _MISSING = ir.Fault(
     code="invalid_api_key",
 )
 _WRONG = ir.Fault("authentication", "The key is not known to this gateway.", code="invalid_api_key")
-_BARRED: Final[dict[Scope, ir.Fault]] = {
-    scope: ir.Fault(
-        "permission",
-        f"This path needs a key with the scope {scope!r} (auth.keys[].scopes).",
-        code="insufficient_scope",
-    )
-    for scope in ("inference", "admin")
-}
 _FOREIGN_HOST = ir.Fault(
     "permission",
     "The Host header names another machine. An open gateway answers to localhost and IP addresses only:"

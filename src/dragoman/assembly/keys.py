@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dragoman.accounts.caller import ANYONE, EVERYBODY, Caller
 from dragoman.accounts.grants import granted
-from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, unnamed
+from dragoman.accounts.keys import ClientKeys, Key, is_loopback, unnamed
 from dragoman.config.settings import Config
 from dragoman.dialects.table import key_headers
 from dragoman.seams.clock import Seams

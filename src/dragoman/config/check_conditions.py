@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from dragoman.accounts.caller import ANYONE, EVERYBODY
 from dragoman.accounts.grants import WILDCARD, Grants
-from dragoman.accounts.keys import ANYONE, EVERYBODY, unnamed
+from dragoman.accounts.keys import unnamed
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.check_headers import HEADER
 from dragoman.config.conditions import When

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.keys import ANYONE, Caller, Scope
+from dragoman.accounts.caller import ANYONE, Caller, Scope
 from dragoman.assembly.core import Core
 from dragoman.assembly.keys import needs_key
 from dragoman.capacity.space import Share, Space

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from dragoman.accounts.keys import Caller, Scope
+from dragoman.accounts.caller import Caller, Scope
 from dragoman.capacity.space import Share, unbounded
 from dragoman.dialects.dialect import Dialect
 from dragoman.engine.asked import Wishes

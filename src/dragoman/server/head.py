@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from dragoman.accounts.keys import Caller, ClientKeys
+from dragoman.accounts.caller import Caller
+from dragoman.accounts.keys import ClientKeys
 from dragoman.engine.asked import Wishes
 from dragoman.server.endpoint import Endpoint, Handler
 from dragoman.server.origins import Headers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dragoman.accounts.keys import Caller
+from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange

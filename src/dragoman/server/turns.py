@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.accounts.keys import Caller
+from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.engine.asked import Turn

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from dragoman import ir
-from dragoman.accounts.keys import Caller
+from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine.asked import Inbound

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
+from dragoman.accounts.caller import ANYONE, EVERYBODY, Caller
 from dragoman.accounts.grants import Grants
-from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, passed_on, unnamed
+from dragoman.accounts.keys import ClientKeys, Key, is_loopback, passed_on, unnamed
 from dragoman.dialects.table import key_headers
 
 CAROL = Caller("carol", scopes=frozenset({"admin"}))

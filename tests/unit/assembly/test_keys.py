@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dragoman.accounts.keys import Caller
+from dragoman.accounts.caller import Caller
 from dragoman.assembly.keys import client_keys_of, needs_key
 from dragoman.config.load import Loaded
 from dragoman.seams.clock import SYSTEM

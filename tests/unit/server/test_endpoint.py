@@ -2,7 +2,7 @@
 
 import pytest
 
-from dragoman.accounts.keys import ANYONE
+from dragoman.accounts.caller import ANYONE
 from dragoman.server.endpoint import HttpRequest, with_model
 from dragoman.wire.headers import HeaderMap
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from dragoman import ir
+from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.accounts.grants import Grants
-from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.accounts.keys import ANYONE
+from dragoman.accounts.caller import ANYONE
 from dragoman.config.load import load
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.keys import Caller
+from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
 from dragoman.dialects.ollama.terms import dated
 from dragoman.errors import WireError

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.keys import EVERYBODY, Caller
+from dragoman.accounts.caller import EVERYBODY, Caller
 from dragoman.assembly.core import Core
 from dragoman.dialects.ollama import DIALECT
 from dragoman.dialects.ollama.options import check_options

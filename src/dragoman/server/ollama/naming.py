@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from dragoman import ir
-from dragoman.accounts.keys import Caller
+from dragoman.accounts.caller import Caller
 from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Route

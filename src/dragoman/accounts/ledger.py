@@ -1,0 +1,71 @@
+"""The interface of what keeps the counters of all limits exact: reserve before a call, settle after it.
+
+A hard limit is never exceeded by what was reserved: if the sum of what was used, what is reserved and what is
+claimed is above `Limit.most`, the claim is refused. Settling may exceed it, by what a provider used beyond
+what was reserved. What a process has reserved is released when the process has ended without settling it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from dragoman.accounts.limits import Claim, Standing
+
+
+class Reservation:
+    """What one exchange, or one attempt, has reserved. claims: by the name of the counter. Only a ledger
+    makes and changes it; whoever holds it must call `settle` or `release` once.
+    """
+
+    __slots__ = ("claims", "extra")
+
+    def __init__(self, claims: dict[str, Claim], extra: Any = None) -> None:
+        self.claims = claims
+        self.extra = extra
+        """What the ledger itself needs to know of it."""
+
+
+class Refused(NamedTuple):
+    """Why nothing was reserved. claim: the first one that a hard limit refuses. standing: of its counter.
+    again: when a request of this size could succeed, in Unix seconds; None = never, as it is larger than the
+    whole limit, or the limit is for a lifetime.
+    """
+
+    claim: Claim
+    standing: Standing
+    again: float | None
+
+
+class Ledger(Protocol):
+    """Keeps counters. Claims are reserved all or none. Amounts are in the limit's own unit."""
+
+    def reserve(
+        self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
+    ) -> Reservation | Refused | None:
+        """Reserve the claims at once, without waiting. onto: a reservation that grows by them, as for a
+        stream that becomes longer than was estimated. Returns the reservation; or why it is refused; or None:
+        this process alone cannot tell, so `ask` has to be awaited. now: Unix seconds.
+        """
+
+    async def ask(
+        self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
+    ) -> Reservation | Refused:
+        """As `reserve`, with the counters that all processes share."""
+
+    def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
+        """Replace what was reserved by what was used, by the name of the counter; a counter that is not named
+        has used nothing. For `concurrency` it must not be named.
+        """
+
+    def standing(self, counter: str) -> Standing:
+        """How a counter stands, as far as this process knows without asking others."""
+
+    async def standings(self) -> Mapping[str, Standing]:
+        """How all counters of windows that are not over stand, in all processes."""
+
+    def state(self) -> dict[str, Any]:
+        """The members that `/health` tells: `kind`, `healthy` (null = not used yet), `last_error`, …."""
+
+    async def close(self) -> None:
+        """Give back what this process holds, and close connections."""
