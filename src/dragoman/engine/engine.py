@@ -18,10 +18,12 @@ from dragoman.engine.continued import Continued
 from dragoman.engine.count import count
 from dragoman.engine.decode import decode, decode_small
 from dragoman.engine.delivery import Delivery
+from dragoman.engine.expected import reserve
 from dragoman.engine.fallbacks import fitted
 from dragoman.engine.flight import Flight
 from dragoman.engine.hedged import Hedged
 from dragoman.engine.media import Media
+from dragoman.engine.meter import Meter
 from dragoman.engine.plan import fill_in, route
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.ways import WAYS
@@ -66,6 +68,9 @@ class Engine:
         runtime, operation = self._runtime, inbound.operation
         exchange.operation = operation
         delivery = Delivery(exchange, inbound, client, runtime.seams.monotonic)
+        meter = None
+        if runtime.accounting is not None:
+            meter = delivery.meter = Meter(runtime.accounting, exchange, runtime.seams)
         try:
             way, steps = WAYS[operation], Steps(runtime.heavy, exchange.client)
             if len(inbound.body) < MEDIUM:
@@ -81,6 +86,8 @@ class Engine:
                 resolved = await runtime.hooks.resolve(exchange, exchange.asked)
             plan = route(runtime.table, asked, resolved)
             exchange.deployments = plan.route.deployments
+            if meter is not None and meter.applies(plan.route) and operation != "count":
+                await meter.admit()
             if plan.route.fills and asked.prompts:
                 asked = fill_in(asked, plan) if asked.light else await asked.look(fill_in, asked, plan)
             if way.hooked and runtime.hooks.change_requests:
@@ -88,6 +95,8 @@ class Engine:
             if plan.route.selects or way.selects(asked):
                 plan = await asked.step(fitted, runtime, way, asked, plan)
             delivery.asked = asked
+            if meter is not None and meter.counts and operation != "count":
+                await reserve(runtime, meter, asked, plan)
             if operation == "count":
                 await count(runtime, way, asked, plan, delivery)
             elif asked.turn is None or await self._admitted(asked, delivery):
@@ -104,6 +113,8 @@ class Engine:
             log.exception("exchange %s failed", exchange.id)
             await self._fail(exchange, delivery, INTERNAL)
         finally:
+            if meter is not None:
+                meter.close(gone=client.gone)
             delivery.release()
 
     async def _expanded(self, asked: Asked, turn: Turn) -> Asked:

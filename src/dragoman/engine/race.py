@@ -8,7 +8,7 @@ before its first byte goes out, and the others are cancelled in that moment.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from copy import copy
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any, Final, Generic, TypeVar
@@ -38,16 +38,21 @@ class Contender(Delivery):
     def __init__(self, race: Race, delivery: Delivery, asked: Asked) -> None:
         super().__init__(asked.exchange, asked.inbound, delivery.client, delivery.now)
         self.asked = asked
+        self.meter = delivery.meter
         self._race = race
 
     def _commit(self) -> Running:
         self._race.win(self)
         return super()._commit()
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
+    def _headers(self, closing: int | None = None) -> list[tuple[bytes, bytes]]:
         # The last step before the client is told: its headers are made from the exchange itself.
         self._race.adopt(self)
-        return super()._headers()
+        return super()._headers(closing)
+
+    def _closing(self) -> None:
+        self._race.adopt(self)
+        super()._closing()
 
     async def begin(self, call: Call, passed: Headers) -> None:
         await super().begin(call, passed)

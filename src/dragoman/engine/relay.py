@@ -222,7 +222,7 @@ class _Passage:
         self._gather((), ended=True)
         if self._gathered is not None:
             await attempt.delivery.heard(self._gathered.response(), self._reply)
-        await attempt.delivery.client.end(await self._ends.last(data))
+        await attempt.delivery.end(await self._ends.last(data))
         await self._answer.finish()  # bytes after the protocol's own end are ignored
 
     async def _pass(self) -> bytes:

@@ -157,7 +157,7 @@ class _Stream:
         delivery.lost(self._reply.report)
         if not delivery.committed:
             raise RequestFailed(_NOTHING_SAID)
-        await client.end()
+        await delivery.end()
 
     async def _take(self, arrived: Sequence[ir.Event], opening: Opening) -> bool:
         """Pass any events. True = the answer has ended and was sent. Raises RequestFailed."""
@@ -168,7 +168,7 @@ class _Stream:
         data = await self._send(data, opening, speaks=speaks, ended=ended)
         if ended and delivery.committed:
             delivery.lost(self._reply.report)
-            await delivery.client.end(await self._ends.last(data))  # bytes after the end are ignored
+            await delivery.end(await self._ends.last(data))  # bytes after the end are ignored
             return True
         if fault is not None:
             raise RequestFailed(fault)
@@ -217,4 +217,7 @@ class _Stream:
         events = (event for batch in heard.parts for event in batch)
         stated = attempt.exchange.usage if joint is None else joint.stated
         cost = cost_so_far(self._wording.request, attempt.deployment.model, events, heard.share, stated)
-        return cost if joint is None else joint.total(cost)
+        if joint is None:
+            return cost
+        joint.stated = cost
+        return joint.total(cost)
