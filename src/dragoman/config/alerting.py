@@ -14,7 +14,7 @@ from dragoman.seams.secret import Secret
 _BASE64: Final = "whsec_"
 """What secrets of webhooks begin with that are bytes in base64."""
 _SHORTEST_SECRET: Final = 16
-AlertType: TypeAlias = Literal["key_refused", "keys_exhausted", "outage", "recovery"]
+AlertType: TypeAlias = Literal["key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting"]
 
 
 class Alert(Section, frozen=True):
@@ -30,11 +30,12 @@ class Alert(Section, frozen=True):
         "keys_exhausted",
         "outage",
         "recovery",
+        "usage_waiting",
     )
     """Which alerts are sent. `key_refused`: a provider refuses a key, or its quota is used up.
     `keys_exhausted`: no key of a provider can be asked for a model. `outage`: a deployment has failed so
     often that it is asked last, or a provider did not answer a background check. `recovery`: it answers
-    again."""
+    again. `usage_waiting`: for a minute, usage could not be stored in the database or the journal."""
     every: Duration = Duration(600)
     """How long the same alert about the same subject is not sent again. A recovery is always sent after its
     outage."""
