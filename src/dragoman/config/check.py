@@ -34,6 +34,7 @@ from dragoman.config.check_conditions import client_names, impossible
 from dragoman.config.check_continuing import continuing
 from dragoman.config.check_defaults import unsuitable
 from dragoman.config.check_headers import unusable
+from dragoman.config.check_limits import limit_misfits, stated_models
 from dragoman.config.check_observing import unseen
 from dragoman.config.decode import suggest
 from dragoman.config.fallbacks import Fallbacks
@@ -134,6 +135,9 @@ class _Checker:
         self.alerts()
         self.misfits("", general_misfits(self.config))
         self.misfits("", unseen(self.config))
+        self.misfits("", limit_misfits(self.config, self.unread))
+        for path, models in stated_models(self.config):
+            self.grants(models, path)
         self.circles()
         self.output_checks()
         if self.config.default_model is not None:
@@ -159,8 +163,9 @@ class _Checker:
         for index, origin in enumerate(server.cors_origins or ()):
             if origin != "*":
                 self.run_rule(f"server.cors_origins[{index}]", web_origin, origin)
-        for index, entry in enumerate(server.shared_addresses):
-            self.run_rule(f"server.shared_addresses[{index}]", addresses, entry)
+        for name in ("shared_addresses", "trusted_proxies"):
+            for index, entry in enumerate(getattr(server, name)):
+                self.run_rule(f"server.{name}[{index}]", addresses, entry)
         for name, stated in (
             ("stores.sql", self.config.stores.sql),
             ("trace.store", self.config.trace.store),
@@ -183,8 +188,8 @@ class _Checker:
         for index, client in enumerate(auth.keys):
             path = f"auth.keys[{index}]"
             first = client if client.name is None else named.setdefault(client.name, client)
-            if (first.models, first.scopes) != (client.models, client.scopes):
-                taken = f"the name {client.name} is taken by a key with other models or scopes"
+            if (first.models, first.scopes, first.limits) != (client.models, client.scopes, client.limits):
+                taken = f"the name {client.name} is taken by a key with other models, scopes or limits"
                 self.problem(f"{path}.name", taken, "keys of one client have the same")
             if not client.scopes:
                 self.problem(f"{path}.scopes", "a key without scopes allows no request")
