@@ -12,7 +12,6 @@ from dragoman.engine.accounting import Expected
 from dragoman.engine.asked import Asked
 from dragoman.engine.meter import Meter
 from dragoman.engine.plan import Plan
-from dragoman.engine.runtime import Runtime
 from dragoman.engine.spent import prompt_tokens
 from dragoman.routing.route import Deployment
 
@@ -31,29 +30,18 @@ _NESTED: Final = {
 _ANSWERS: Final = ("n", "best_of")
 
 
-async def reserve(runtime: Runtime, meter: Meter, asked: Asked, plan: Plan) -> None:
+async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
     """Reserve what the request may use. Raises RequestFailed if a limit refuses it."""
     deployments = plan.route.deployments
     output, meter.open_ended = output_bound(asked, deployments)
     if asked.said.request is None and not (plan.route.opening or plan.route.system_prompt):
-        rough = _priced(meter, Expected(-(-asked.weight // _SURELY), output), deployments)
+        rough = meter.at_most(Expected(-(-asked.weight // _SURELY), output), deployments)
         if meter.far(rough):
             await meter.expect(rough)
             return
     model = deployments[0].name
     counted = await asked.step(prompt_tokens, asked, model)
-    await meter.expect(_priced(meter, Expected(counted, output), deployments))
-
-
-def _priced(meter: Meter, expected: Expected, deployments: Iterable[Deployment]) -> Expected:
-    """The same with the most that it may cost at the dearest of these deployments."""
-    most: int | None = 0
-    for one in deployments:
-        rates = meter.rates(one.name)
-        if rates is None or most is None:
-            return expected
-        most = max(most, rates.at_most(expected.input, expected.output))
-    return expected._replace(cost=most)
+    await meter.expect(meter.at_most(Expected(counted, output), deployments))
 
 
 def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> tuple[int, bool]:

@@ -236,12 +236,12 @@ class Flight(msgspec.Struct, eq=False):
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
-        held = await meter.enter(name)
-        if not isinstance(held, ir.Fault):
-            self._held = held
-            return None
-        self.asked.exchange.dropped += ((name, "a limit of it is reached"),)
-        return await self._past(candidate, held)
+        try:
+            self._held = await meter.enter(name)
+        except RequestFailed as refused:
+            self.asked.exchange.dropped += ((name, "a limit of it is reached"),)
+            return await self._past(candidate, refused.fault)
+        return None
 
     async def _past(self, candidate: Candidate, refused: ir.Fault) -> Candidate:
         """Who is called instead of a candidate that a limit refuses."""

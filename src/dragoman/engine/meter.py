@@ -5,24 +5,37 @@ has used before its client gets the last bytes. Exactly once, however the exchan
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dragoman import ir
+from dragoman.accounts.claims import Applied
 from dragoman.accounts.journal import JournalFailed
 from dragoman.accounts.ledger import Refused, Reservation
-from dragoman.accounts.limits import Claim
-from dragoman.engine.accounting import Accounting, Applied, Expected, Rates
-from dragoman.engine.client import Headers
-from dragoman.engine.records import charge_of, closed_record, lines_of, lines_of_attempt, opened_record, tags_of
+from dragoman.accounts.limits import NANO, Claim
+from dragoman.accounts.told import FORMS, fault, rooms, unpriced
+from dragoman.accounts.told import headers as headers_of_limits
+from dragoman.engine.accounting import Accounting, Expected
+from dragoman.engine.records import (
+    charge_of,
+    closed_record,
+    lines_of,
+    lines_of_attempt,
+    opened_record,
+    tags_of,
+)
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.routing.route import Route
+from dragoman.routing.route import Deployment, Route
 from dragoman.seams.clock import Seams
 from dragoman.state.usage import UsageLine
 
 log = logging.getLogger("dragoman.engine.meter")
 
+COST: Final = b"x-dragoman-cost"
+"""The header of a whole answer with what it has cost, in USD."""
+_USUAL: Final = "default"
+"""The service tier of requests that name none."""
 NOTHING_EXPECTED: Final = Expected(0, 0)
 _UNACCOUNTED: Final = ir.Fault(
     "unavailable",
@@ -81,17 +94,27 @@ class Meter:
     def applies(self, route: Route) -> bool:
         """Look up the limits of this exchange. False = it has none."""
         self.routed = True
-        exchange, limits = self._exchange, self._accounting.limits
-        if limits is not None:
-            self.applied = limits.apply(exchange, route.asked, tags_of(exchange))
+        accounting, exchange = self._accounting, self._exchange
+        if accounting.ledger is not None:
+            self.applied = accounting.limits.apply(
+                exchange.caller,
+                route.asked,
+                asked=exchange.asked,
+                end_user=exchange.end_user,
+                tags=tags_of(exchange),
+                address=accounting.proxies.client_of(exchange.address, exchange.forwarded),
+            )
         return self.applied is not None
 
-    @property
-    def counts(self) -> bool:
-        """Whether a limit of this exchange, or one of attempts, counts tokens or money."""
-        if self.applied is not None and self.applied.uses:
+    def counts(self, deployments: Iterable[Deployment]) -> bool:
+        """Whether a limit of this exchange, or of attempts at these deployments, counts tokens or money."""
+        if self._accounting.ledger is None:
+            return False
+        applied, of_attempt = self.applied, self._accounting.limits.of_attempt
+        if applied is not None and (applied.tokens or applied.money):
             return True
-        return self._accounting.limits is not None and self._accounting.limits.attempts_use
+        found = (of_attempt(one.name) for one in deployments)
+        return any(one is not None and (one.tokens or one.money) for one in found)
 
     async def admit(self) -> None:
         """Reserve a request, and its place among those that run at once. Raises RequestFailed if a limit
@@ -101,9 +124,19 @@ class Meter:
         now = self._seams.now()
         await self._reserve(self.applied.of_requests(now), now)
 
-    def rates(self, deployment: str) -> Rates | None:
-        """The prices of a deployment; None = unknown."""
-        return self._accounting.rates(deployment)
+    def at_most(self, expected: Expected, deployments: Iterable[Deployment]) -> Expected:
+        """The same with the most that it may cost at the dearest of these deployments."""
+        most: int | None = 0
+        for one in deployments:
+            nano = self._most(expected, one.name)
+            most = None if nano is None or most is None else max(most, nano)
+        return expected._replace(cost=most)
+
+    def _most(self, expected: Expected, deployment: str) -> int | None:
+        rates = self._accounting.rates(deployment)
+        if rates is None:
+            return None
+        return rates.at_most(expected.input, expected.output, tier=self._exchange.tier or _USUAL)
 
     def far(self, expected: Expected) -> bool:
         """Whether all limits would be at most half used if this were reserved, so that a rough bound will do
@@ -120,68 +153,84 @@ class Meter:
 
     async def expect(self, expected: Expected) -> None:
         """Reserve what the request may use. Raises RequestFailed if a limit refuses it."""
+        applied = self.applied
+        if expected.cost is None and applied is not None and (limit := applied.refusing) is not None:
+            self._exchange.refused_by = limit.name
+            raise RequestFailed(unpriced(limit))
         now = self._seams.now()
         await self._reserve(self._claims(expected, now), now)
         self.expected = expected
 
-    async def extend(self, further: Expected) -> None:
-        """Reserve more, because the answer becomes longer than was expected. Raises EndedByLimit if a hard
-        limit refuses it.
+    async def extend(self, output: int, deployment: str) -> None:
+        """Reserve so many more tokens of output, because the answer becomes longer than was expected. Raises
+        EndedByLimit if a hard limit refuses it.
         """
         before = self.expected
         if before is None or self.closed:
             return
-        now = self._seams.now()
+        further, now = Expected(0, output), self._seams.now()
+        further = further._replace(cost=self._most(further, deployment))
         try:
             await self._reserve(self._claims(further, now), now)
+            await self._extend_attempts(deployment, further, now)
         except RequestFailed as refused:
             raise EndedByLimit(refused.fault) from None
         self.expected = before.plus(further)
         if self._opened:
             self._open()
 
+    async def _extend_attempts(self, deployment: str, further: Expected, now: float) -> None:
+        applied = self._accounting.limits.of_attempt(deployment)
+        for record, reservation in self._of_attempts.values():
+            if applied is not None and record.deployment == deployment and record.ended is None:
+                claims = [
+                    *applied.of_tokens(0, further.output, now),
+                    *applied.of_money(further.cost, now),
+                ]
+                await self._claim(claims, now, reservation)
+
     def _claims(self, expected: Expected, now: float) -> Sequence[Claim]:
         applied = self.applied
-        return () if applied is None else applied.of_usage(expected, now)
+        if applied is None:
+            return ()
+        return [
+            *applied.of_tokens(expected.input, expected.output, now),
+            *applied.of_money(expected.cost, now),
+        ]
 
     async def _reserve(self, claims: Sequence[Claim], now: float) -> None:
         """Let the exchange's reservation grow by these claims. Raises RequestFailed if a limit refuses."""
-        ledger = self._accounting.ledger
-        if ledger is None or not claims:
-            return
-        found = ledger.reserve(claims, now, self._reservation)
-        if found is None:
-            found = await ledger.ask(claims, now, self._reservation)
-        if isinstance(found, Refused):
-            raise RequestFailed(self._refused(found))
-        self._reservation = found
+        if claims:
+            self._reservation = await self._claim(claims, now, self._reservation)
 
-    def _refused(self, refused: Refused) -> ir.Fault:
-        assert self._accounting.limits is not None
-        self._exchange.refused_by = refused.claim.limit.name
-        return self._accounting.limits.refusal(refused, self._seams.now())
+    async def _claim(self, claims: Sequence[Claim], now: float, onto: Reservation | None) -> Reservation:
+        ledger = self._accounting.ledger
+        assert ledger is not None
+        found = ledger.reserve(claims, now, onto)
+        if found is None:
+            found = await ledger.ask(claims, now, onto)
+        if isinstance(found, Refused):
+            self._exchange.refused_by = found.claim.limit.name
+            raise RequestFailed(fault(found, self._seams.now()))
+        return found
 
     # --- Attempts --------------------------------------------------------------------------------------
 
     def bounded(self, deployment: str) -> bool:
         """Whether a deployment, or its provider, has limits."""
-        limits = self._accounting.limits
-        return limits is not None and limits.of_attempt(deployment) is not None
+        accounting = self._accounting
+        return accounting.ledger is not None and accounting.limits.of_attempt(deployment) is not None
 
-    async def enter(self, deployment: str) -> Reservation | ir.Fault | None:
+    async def enter(self, deployment: str) -> Reservation | None:
         """Reserve an attempt at a deployment. Returns what is reserved, which the caller hands to `began` or
-        `release`; or why a limit refuses it; None = it has no limits.
+        `release`; None = it has no limits. Raises RequestFailed if a limit refuses it.
         """
-        limits, ledger = self._accounting.limits, self._accounting.ledger
-        applied = None if limits is None else limits.of_attempt(deployment)
-        if applied is None or ledger is None:
+        applied = self._accounting.limits.of_attempt(deployment)
+        if applied is None:
             return None
-        now = self._seams.now()
-        claims = applied.claims(self.expected or NOTHING_EXPECTED, now)
-        found = ledger.reserve(claims, now)
-        if found is None:
-            found = await ledger.ask(claims, now)
-        return self._refused(found) if isinstance(found, Refused) else found
+        expected, now = self.expected or NOTHING_EXPECTED, self._seams.now()
+        nano = self._most(expected, deployment)
+        return await self._claim(applied.claims(expected.input, expected.output, nano, now), now, None)
 
     def release(self, reservation: Reservation) -> None:
         """Give back what was reserved for an attempt that was not made."""
@@ -277,15 +326,18 @@ class Meter:
 
     def headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Add the headers that tell of limits and of the cost. Returns the same list."""
-        exchange, limits, ledger = self._exchange, self._accounting.limits, self._accounting.ledger
+        exchange, ledger = self._exchange, self._accounting.ledger
         if self.closed and exchange.cost is not None and exchange.attempts:
-            headers.append((b"x-dragoman-cost", b"%s" % usd(exchange.cost).encode()))
-        if limits is not None and ledger is not None and self._reservation is not None:
-            headers += limits.headers(exchange.face, self._reservation, ledger, self._seams.now())
+            headers.append((COST, usd(exchange.cost).encode()))
+        if self.applied is not None and ledger is not None:
+            now = self._seams.now()
+            found = rooms(self.applied.standing_claims(now), ledger.standing)
+            told = headers_of_limits(FORMS.get(exchange.face, "standard"), found, now)
+            headers += [(name.encode(), value.encode()) for name, value in told.items()]
         return headers
 
 
 def usd(nano: int) -> str:
-    """An amount of money in USD, as decimal number without superfluous zeros: 1500 -> "0.0000015"."""
-    whole, rest = divmod(nano, 1_000_000_000)
-    return f"{whole}.{rest:09}".rstrip("0").rstrip(".") if rest else str(whole)
+    """An amount of money in USD, as a decimal number without superfluous zeros: 1500 -> "0.0000015"."""
+    whole, rest = divmod(nano, NANO)
+    return f"{whole}.{rest:09}".rstrip("0") if rest else str(whole)

@@ -8,7 +8,7 @@ before its first byte goes out, and the others are cancelled in that moment.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from copy import copy
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any, Final, Generic, TypeVar

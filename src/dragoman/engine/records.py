@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from dragoman.accounts.caller import ANYONE, Caller
+from dragoman.accounts.claims import charged
 from dragoman.accounts.ledger import Reservation
-from dragoman.engine.accounting import Expected, Rates
+from dragoman.engine.accounting import Expected
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.ir.units import INPUT, OUTPUT, units_of
 from dragoman.ir.usage import Usage
+from dragoman.providers.rates import USUAL_TIERS, Rates
 from dragoman.state.usage import UsageLine, UsageRecord
 
 RatesOf = Callable[[str], Rates | None]
 """The prices of a deployment (`provider/model`); None = none is known."""
-
-_USUAL_TIERS: Final = frozenset({"auto", "default", "standard", "standard_only", "on_demand"})
-"""The words of the protocols for a service tier that is billed at the usual price."""
 
 
 def lines_of(exchange: Exchange, rates: RatesOf, at: float) -> tuple[UsageLine, ...]:
@@ -63,23 +61,13 @@ def charge_of(reservation: Reservation, lines: Sequence[UsageLine]) -> dict[str,
     not known counts as far as it is known; one that is not the operator's does not count.
     """
     units = totals(lines)
-    taken = sum(units.get(unit, 0) for unit in INPUT)
-    given = sum(units.get(unit, 0) for unit in OUTPUT)
     cost = sum(line.priced or line.cost or 0 for line in lines if not line.own)
-    amounts = {
-        "input_tokens": taken,
-        "output_tokens": given,
-        "tokens": taken + given,
-        "money": cost,
-    }
-    charged: dict[str, int] = {}
-    for counter, claim in reservation.claims.items():
-        resource = claim.limit.resource
-        if resource == "requests":
-            charged[counter] = claim.amount
-        elif resource != "concurrency":
-            charged[counter] = amounts[resource]
-    return charged
+    return charged(
+        reservation.claims.values(),
+        sum(units.get(unit, 0) for unit in INPUT),
+        sum(units.get(unit, 0) for unit in OUTPUT),
+        cost,
+    )
 
 
 def _line(
@@ -129,7 +117,7 @@ def tier_of(exchange: Exchange, attempt: AttemptRecord) -> str | None:
     was asked for; None = the usual one.
     """
     tier = attempt.tier or exchange.tier
-    return None if tier is None or tier in _USUAL_TIERS else tier
+    return None if tier is None or tier in USUAL_TIERS else tier
 
 
 def totals(lines: Sequence[UsageLine]) -> dict[str, int]:
