@@ -1,5 +1,5 @@
-"""Makes the packaged table of prices (`src/dragoman/providers/prices.jsonl`) from the data of genai-prices, and
-from rows of our own (`scripts/prices.toml`), which win.
+"""Makes the packaged table of prices (`src/dragoman/providers/prices.jsonl`) from the data of genai-prices,
+and from rows of our own (`scripts/prices.toml`), which win.
 
     python scripts/prices.py --write   # write the table
     python scripts/prices.py           # fail if the table is not the one that these sources give
@@ -15,7 +15,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -218,12 +218,13 @@ def table(day: date) -> str:
 
 
 def main() -> int:
+    """Write the table, or compare it with its sources, as the options say. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the table, with today's date")
     parser.add_argument("--day", type=date.fromisoformat, help="the date to write, instead of today")
     options = parser.parse_args()
     if options.write:
-        TABLE.write_text(table(options.day or date.today()), encoding="utf-8")
+        TABLE.write_text(table(options.day or datetime.now(UTC).date()), encoding="utf-8")
         return 0
     now = TABLE.read_text(encoding="utf-8")
     written = date.fromisoformat(json.loads(now.partition("\n")[0])["date"])

@@ -48,7 +48,12 @@ MEASURES: Final = (
 characters of text to speak, milliseconds of sound (sent and made), searches of a reranker, pages of
 documents, requests. Pictures of a stated quality or size are units such as `images/hd/1024x1792`.
 """
-TOOLS: Final = ("web_search_requests", "web_fetch_requests", "file_search_requests", "code_execution_requests")
+TOOLS: Final = (
+    "web_search_requests",
+    "web_fetch_requests",
+    "file_search_requests",
+    "code_execution_requests",
+)
 """Uses of a provider's own tools, which are billed beside the tokens. Providers may state further units,
 whose names also end in `_requests`.
 """

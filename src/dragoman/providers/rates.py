@@ -1,8 +1,8 @@
 """What one model costs, and the bills that follow from it. Exact: whole nano-USD (10⁻⁹ USD), no float. Pure.
 
-A price is stated for a certain amount of its unit (`ir.units.per`). Each line of a bill is rounded once, half to
-even. All vendors that charge more for long prompts charge the whole request at the higher price, not only what
-is above the bound, so this is the only form of such tiers here.
+A price is stated for a certain amount of its unit (`ir.units.per`). Each line of a bill is rounded once, half
+to even. All vendors that charge more for long prompts charge the whole request at the higher price, not only
+what is above the bound, so this is the only form of such tiers here.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class BillLine(NamedTuple):
 
 
 class Bill(msgspec.Struct, frozen=True):
-    """What an answer cost, in nano-USD. cost: None = a price is unknown. priced: the part that is known. price:
-    where the prices are from, for people; a guess is named here.
+    """What an answer cost, in nano-USD. cost: None = a price is unknown. priced: the part that is known.
+    price: where the prices are from, for people; a guess is named here.
     """
 
     cost: int | None
@@ -178,7 +178,7 @@ class Rates:
         return prices["input"] / NANO, prices.get("output", 0) / NANO
 
 
-FREE: Final = {unit: 0 for unit in (*TOKENS, "images", "characters", "input_audio_ms", "output_audio_ms")} | {
+FREE: Final = dict.fromkeys((*TOKENS, "images", "characters", "input_audio_ms", "output_audio_ms"), 0) | {
     "search_units": 0
 }
 """The prices of what costs nothing but electricity: models on this machine."""
@@ -195,8 +195,8 @@ def nano(usd: Decimal | str) -> int:
 
 
 def levels_of(steps: Mapping[int, Mapping[str, int]]) -> Levels:
-    """The levels for {above so many tokens: prices}; a level has the prices of the ones below that it does not
-    state. The lowest key is -1.
+    """The levels for {above so many tokens: prices}. A level also has the prices of lower ones that it does
+    not state. The lowest key is -1.
     """
     found: list[Level] = []
     prices: dict[str, int] = {}
@@ -278,7 +278,11 @@ def _lines(units: Mapping[str, int], prices: Prices) -> tuple[tuple[BillLine, ..
             measures = True
     if not odd:
         return tuple(lines), True
-    unknown = [one for one in odd if is_tool(one.unit) or not (measures if one.unit in _TOKENS else tokens or measures)]
+    unknown = [
+        one
+        for one in odd
+        if is_tool(one.unit) or not (measures if one.unit in _TOKENS else tokens or measures)
+    ]
     return (*lines, *unknown), not unknown
 
 
