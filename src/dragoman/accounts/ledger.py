@@ -64,6 +64,11 @@ class Ledger(Protocol):
     async def standings(self) -> Mapping[str, Standing]:
         """How all counters of windows that are not over stand, in all processes."""
 
+    def seed(self, used: Mapping[str, int]) -> None:
+        """Let counters begin with what was used before, as the usage records say; by their names
+        (`windows.prefix_of`). A counter that is known already, or whose window is over, does not change.
+        """
+
     def state(self) -> dict[str, Any]:
         """The members that `/health` tells: `kind`, `healthy` (null = not used yet), `last_error`, …."""
 

@@ -1,0 +1,255 @@
+"""Which limits apply to an exchange or an attempt, and what it claims of their counters.
+
+`Limits` is made once for a configuration. What applies to a caller and a model is found once and then
+remembered, so that a request costs a look-up, and a few claims for each limit that applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from dragoman.accounts.caller import Caller
+from dragoman.accounts.grants import LONGEST_NAME, Grants, remember
+from dragoman.accounts.limits import OF_ATTEMPTS, Claim, Limit, Resource, Subject
+from dragoman.accounts.windows import prefix_of, span
+
+_MOST_REMEMBERED: Final = 4_096
+_OF_REQUESTS: Final = frozenset[Resource]({"requests", "concurrency"})
+_OF_TOKENS: Final = frozenset[Resource]({"tokens", "input_tokens", "output_tokens"})
+_INVENTED: Final = frozenset[Subject]({"end_user", "tag", "address"})
+"""The subjects whose names each request brings with it."""
+_EVERYBODY: Final = "*"
+
+
+class Row:
+    """One limit as it applies to one subject: a key, a tag, …. value: its name. It knows the counter of the
+    window that was asked for last.
+    """
+
+    __slots__ = ("_counter", "_ends", "_prefix", "_start", "limit", "value")
+
+    def __init__(self, limit: Limit, value: str) -> None:
+        self.limit = limit
+        self.value = value
+        self._prefix = prefix_of(limit, value)
+        self._start = self._ends = 0.0
+        self._counter = ""
+
+    def claim(self, amount: int, now: float) -> Claim:
+        """A claim on the counter of the window that `now` (Unix seconds) is in."""
+        if not self._start <= now < self._ends or not self._counter:
+            self._start, self._ends = span(self.limit.window, self.limit.every, now)
+            self._counter = f"{self._prefix}{self._start:.0f}"
+        return Claim(self.limit, self._counter, self._ends, amount)
+
+
+class Found:
+    """The limits that apply to a caller and a model, or to a deployment, sorted by what they count."""
+
+    __slots__ = ("invented", "money", "refusing", "requests", "tokens", "watched")
+
+    def __init__(self, rows: Iterable[Row], invented: Sequence[Limit] = ()) -> None:
+        rows = tuple(rows)
+        self.requests = tuple(row for row in rows if row.limit.resource in _OF_REQUESTS)
+        self.tokens = tuple(row for row in rows if row.limit.resource in _OF_TOKENS)
+        self.money = tuple(row for row in rows if row.limit.resource == "money")
+        self.invented = tuple(invented)
+        """The limits whose subject only the request itself names."""
+        self.refusing = next((row.limit for row in self.money if row.limit.unknown_price == "refuse"), None)
+        self.watched = any(row.limit.warn_at is not None or not row.limit.hard for row in rows)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return (*self.requests, *self.tokens, *self.money)
+
+
+class Applied:
+    """The limits of one exchange, or of one attempt. All claims are on the windows of the first one, so that
+    an exchange that lasts longer than a window is charged to the window in which it began.
+    """
+
+    __slots__ = ("_began", "_found")
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+        self._began: float | None = None
+
+    @property
+    def tokens(self) -> bool:
+        """Whether any limit counts tokens."""
+        return bool(self._found.tokens)
+
+    @property
+    def money(self) -> bool:
+        """Whether any limit counts money."""
+        return bool(self._found.money)
+
+    @property
+    def refusing(self) -> Limit | None:
+        """A limit that refuses requests whose price is not known (`told.unpriced`); None = none does."""
+        return self._found.refusing
+
+    @property
+    def watched(self) -> bool:
+        """Whether a limit is soft, or warns before it is reached."""
+        return self._found.watched
+
+    def of_requests(self, now: float) -> list[Claim]:
+        """The claims of one request, and of its place among those that run at once. now: Unix seconds."""
+        now = self._when(now)
+        return [row.claim(1, now) for row in self._found.requests]
+
+    def of_tokens(self, input_tokens: int, output_tokens: int, now: float) -> list[Claim]:
+        """The claims of so many tokens. now: Unix seconds."""
+        now = self._when(now)
+        return [
+            row.claim(_tokens(row.limit.resource, input_tokens, output_tokens), now)
+            for row in self._found.tokens
+        ]
+
+    def of_money(self, nano: int | None, now: float) -> list[Claim]:
+        """The claims of so many nano-USD; None = not known, which claims nothing. now: Unix seconds."""
+        now = self._when(now)
+        return [row.claim(nano or 0, now) for row in self._found.money]
+
+    def claims(self, input_tokens: int, output_tokens: int, nano: int | None, now: float) -> list[Claim]:
+        """All claims at once: of one request, of its tokens and of its cost."""
+        return [
+            *self.of_requests(now),
+            *self.of_tokens(input_tokens, output_tokens, now),
+            *self.of_money(nano, now),
+        ]
+
+    def standing_claims(self, now: float) -> list[Claim]:
+        """A claim of nothing for each limit: the counters to look at. now: Unix seconds."""
+        now = self._when(now)
+        return [row.claim(0, now) for row in self._found.rows]
+
+    def _when(self, now: float) -> float:
+        if self._began is None:
+            self._began = now
+        return self._began
+
+
+def charged(
+    claims: Iterable[Claim], input_tokens: int, output_tokens: int, nano: int | None, requests: int = 1
+) -> dict[str, int]:
+    """What was used of each counter that was claimed, as `Ledger.settle` wants it. nano: the cost in
+    nano-USD; None = unknown, which counts nothing. requests: 0 = the request does not count.
+    """
+    amounts: Mapping[Resource, int] = {"requests": requests, "money": nano or 0}
+    return {
+        claim.counter: (
+            amounts[resource] if resource in amounts else _tokens(resource, input_tokens, output_tokens)
+        )
+        for claim in claims
+        if (resource := claim.limit.resource) != "concurrency"
+    }
+
+
+def _tokens(resource: Resource, input_tokens: int, output_tokens: int) -> int:
+    if resource == "input_tokens":
+        return input_tokens
+    return output_tokens if resource == "output_tokens" else input_tokens + output_tokens
+
+
+class Limits:
+    """All limits of one configuration. limits: those of the configuration; those of a key, its user, team and
+    tenant come with the caller.
+    """
+
+    def __init__(self, limits: Iterable[Limit] = ()) -> None:
+        stated = tuple(limits)
+        self.all = stated
+        self._of_exchanges = tuple(one for one in stated if one.subject not in OF_ATTEMPTS)
+        self._of_attempts = tuple(one for one in stated if one.subject in OF_ATTEMPTS)
+        self._names: dict[frozenset[str], Grants] = {}
+        self._found: dict[tuple[int, str, str | None], tuple[Caller | None, Found | None]] = {}
+        self._attempts: dict[str, Found | None] = {}
+
+    def apply(
+        self,
+        caller: Caller | None,
+        model: str,
+        *,
+        asked: str | None = None,
+        end_user: str | None = None,
+        tags: Sequence[str] = (),
+        address: str | None = None,
+    ) -> Applied | None:
+        """What limits one exchange; None = nothing does.
+
+        model: the model's own name. asked: the name that the client sent, None = the same. end_user: as the
+        client names it. address: of the client, as `addresses.subject_of` writes it.
+        """
+        if not self._of_exchanges and (caller is None or not caller.limits):
+            return None
+        place = (id(caller), model, asked)
+        known = self._found.get(place)
+        if known is None or known[0] is not caller:
+            known = caller, self._find(caller, model, asked)
+            if len(model) <= LONGEST_NAME and len(asked or "") <= LONGEST_NAME:
+                if len(self._found) >= _MOST_REMEMBERED:
+                    self._found.clear()
+                self._found[place] = known
+        found = known[1]
+        if found is not None and found.invented:
+            invented = {
+                "end_user": () if end_user is None else (end_user,),
+                "tag": tuple(dict.fromkeys(tags)),
+                "address": () if address is None else (address,),
+            }
+            rows = [
+                Row(limit, value)
+                for limit in found.invented
+                for value in invented[limit.subject]
+                if self._is_for(limit, value)
+            ]
+            found = Found((*found.rows, *rows)) if rows or found.rows else None
+        return None if found is None else Applied(found)
+
+    def of_attempt(self, deployment: str) -> Applied | None:
+        """What limits the attempts at a deployment (`provider/model`); None = nothing does."""
+        if not self._of_attempts:
+            return None
+        if deployment not in self._attempts:
+            provider = deployment.partition("/")[0]
+            rows = [
+                Row(limit, value)
+                for limit in self._of_attempts
+                if self._is_for(limit, value := deployment if limit.subject == "deployment" else provider)
+            ]
+            remember(self._attempts, deployment, Found(rows) if rows else None)
+            return Applied(Found(rows)) if rows else None
+        found = self._attempts[deployment]
+        return None if found is None else Applied(found)
+
+    def _find(self, caller: Caller | None, model: str, asked: str | None) -> Found | None:
+        """The limits of a caller and a model."""
+        held = () if caller is None else caller.limits
+        values: dict[Subject, str | None] = {"model": model, "global": _EVERYBODY}
+        if caller is not None:
+            values |= {"key": caller.name, "user": caller.user, "team": caller.team, "tenant": caller.tenant}
+        rows: list[Row] = []
+        invented: list[Limit] = []
+        for limit in (*self._of_exchanges, *held):
+            if limit.models is not None and not self._names_one_of(limit.models, model, asked):
+                continue
+            if limit.subject in _INVENTED:
+                invented.append(limit)
+            elif (value := values.get(limit.subject)) is not None and self._is_for(limit, value):
+                rows.append(Row(limit, value))
+        return Found(rows, invented) if rows or invented else None
+
+    def _is_for(self, limit: Limit, value: str) -> bool:
+        return limit.only is None or value in self._grants(limit.only)
+
+    def _names_one_of(self, models: frozenset[str], model: str, asked: str | None) -> bool:
+        grants = self._grants(models)
+        return model in grants or (asked is not None and asked in grants)
+
+    def _grants(self, names: frozenset[str]) -> Grants:
+        if (grants := self._names.get(names)) is None:
+            grants = self._names[names] = Grants(names)
+        return grants

@@ -1,0 +1,149 @@
+"""The counters of all limits in the memory of one process: the specification of a `Ledger`, as code.
+
+A reservation or a settlement costs a few dictionary look-ups for each claim. Counters of windows that are
+over are dropped when the first request after them comes, so names that clients invent do not fill the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Any, Final
+
+from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.limits import Claim, Standing
+from dragoman.accounts.windows import read
+from dragoman.seams.clock import SYSTEM, Seams
+
+SOON: Final = 1.0
+"""Seconds after which a request is worth another try that only running requests are in the way of."""
+_NOTHING: Final = Standing(0, 0)
+
+
+class _Count:
+    """One counter. holders: reservations that it is part of. ends: of its window, in Unix seconds."""
+
+    __slots__ = ("ends", "holders", "reserved", "used")
+
+    def __init__(self, ends: float) -> None:
+        self.used = 0
+        self.reserved = 0
+        self.holders = 0
+        self.ends = ends
+
+
+class MemoryLedger:
+    """A `Ledger` for one process."""
+
+    def __init__(self, seams: Seams = SYSTEM) -> None:
+        self._seams = seams
+        self._counts: dict[str, _Count] = {}
+        self._ending: dict[float, list[str]] = {}
+        """The counters by the end of their window, without those that last for ever."""
+        self._next = inf
+        """When the next window is over."""
+
+    def reserve(
+        self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
+    ) -> Reservation | Refused:
+        """See `Ledger.reserve`. One process alone can always tell."""
+        if now >= self._next:
+            self._expire(now)
+        counts = self._counts
+        for claim in claims:
+            limit = claim.limit
+            if limit.hard and ((count := counts.get(claim.counter)) is not None or claim.amount > limit.most):
+                used, reserved = (0, 0) if count is None else (count.used, count.reserved)
+                if used + reserved + claim.amount > limit.most:
+                    standing = Standing(used, reserved)
+                    return Refused(claim, standing, again(claim, standing, now))
+        reservation = Reservation({}) if onto is None else onto
+        held = reservation.claims
+        for claim in claims:
+            name = claim.counter
+            count = counts.get(name)
+            if count is None:
+                count = self._new(name, claim.ends)
+            count.reserved += claim.amount
+            if (before := held.get(name)) is None:
+                count.holders += 1
+                held[name] = claim
+            else:
+                held[name] = claim._replace(amount=before.amount + claim.amount)
+        return reservation
+
+    async def ask(
+        self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
+    ) -> Reservation | Refused:
+        """See `Ledger.ask`."""
+        return self.reserve(claims, now, onto)
+
+    def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
+        """See `Ledger.settle`. A reservation that is settled again changes nothing."""
+        claims, reservation.claims = reservation.claims, {}
+        for name, claim in claims.items():
+            count = self._counts[name]
+            count.reserved -= claim.amount
+            count.used += used.get(name, 0)
+            count.holders -= 1
+            if not count.holders and (count.ends <= now or not (count.used or claim.limit.window)):
+                del self._counts[name]
+
+    def standing(self, counter: str) -> Standing:
+        """See `Ledger.standing`."""
+        count = self._counts.get(counter)
+        return _NOTHING if count is None else Standing(count.used, count.reserved)
+
+    async def standings(self) -> Mapping[str, Standing]:
+        """See `Ledger.standings`."""
+        now = self._seams.now()
+        return {
+            name: Standing(count.used, count.reserved)
+            for name, count in self._counts.items()
+            if count.ends > now
+        }
+
+    def seed(self, used: Mapping[str, int]) -> None:
+        """See `Ledger.seed`."""
+        now = self._seams.now()
+        for name, amount in used.items():
+            counter = read(name)
+            if amount > 0 and counter is not None and counter.ends > now and name not in self._counts:
+                self._new(name, counter.ends).used = amount
+
+    def state(self) -> dict[str, Any]:
+        """See `Ledger.state`."""
+        return {"kind": "memory", "healthy": True, "last_error": None, "counters": len(self._counts)}
+
+    async def close(self) -> None:
+        """See `Ledger.close`."""
+
+    def _new(self, name: str, ends: float) -> _Count:
+        count = self._counts[name] = _Count(ends)
+        if ends != inf:
+            self._ending.setdefault(ends, []).append(name)
+            self._next = min(self._next, ends)
+        return count
+
+    def _expire(self, now: float) -> None:
+        """Drop the counters of windows that are over. One that a running request holds is dropped when the
+        request ends.
+        """
+        for ends in [ends for ends in self._ending if ends <= now]:
+            for name in self._ending.pop(ends):
+                count = self._counts.get(name)
+                if count is not None and not count.holders and count.ends <= now:
+                    del self._counts[name]
+        self._next = min(self._ending, default=inf)
+
+
+def again(claim: Claim, standing: Standing, now: float) -> float | None:
+    """When a refused claim could succeed (see `Refused`): at once if running requests alone are in its way,
+    because they may use less than they reserve; otherwise with the next window.
+    """
+    most = claim.limit.most
+    if claim.amount > most:
+        return None
+    if standing.used + claim.amount <= most:
+        return min(now + SOON, claim.ends)
+    return None if claim.ends == inf else claim.ends

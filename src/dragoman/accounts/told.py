@@ -1,0 +1,255 @@
+"""What clients are told of their limits: headers of answers, and the fault of a request that is refused.
+
+Sources: https://platform.openai.com/docs/guides/rate-limits (headers `x-ratelimit-*`),
+https://docs.anthropic.com/en/api/rate-limits (`anthropic-ratelimit-*`), and, for all other protocols,
+https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06 (`ratelimit-*`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from math import ceil, inf
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from dragoman import ir
+from dragoman.accounts.ledger import Refused
+from dragoman.accounts.limits import NANO, Claim, Limit, Resource, Standing, Subject
+from dragoman.accounts.windows import read
+
+Form: TypeAlias = Literal["openai", "anthropic", "standard"]
+"""How a protocol writes its limits into headers."""
+FORMS: Final[Mapping[str, Form]] = {
+    "openai_chat": "openai",
+    "openai_responses": "openai",
+    "openai_completions": "openai",
+    "cursor": "openai",
+    "anthropic": "anthropic",
+}
+"""The form of each protocol that has its own; all others have `standard`."""
+WARNING: Final = "x-dragoman-warning"
+_SOON: Final = 1.0
+_OWN: Final = frozenset[Subject]({"key", "user", "team", "tenant"})
+"""The subjects whose numbers are the client's own. Of all others a refusal tells no numbers, because other
+tenants may be counted with them.
+"""
+_LONG: Final = frozenset({"day", "week", "month", "lifetime"})
+"""The windows in which a limit on tokens is a budget, not a rate."""
+_WORDS: Final[Mapping[Resource, str]] = {
+    "requests": "requests",
+    "tokens": "tokens",
+    "input_tokens": "input tokens",
+    "output_tokens": "output tokens",
+    "money": "USD",
+    "concurrency": "requests at once",
+}
+_TOKENS: Final[tuple[Resource, ...]] = ("tokens", "input_tokens", "output_tokens")
+_WHOM: Final[Mapping[Subject, str]] = {"end_user": "the end user", "address": "the address"}
+
+
+class Room(NamedTuple):
+    """How much room a limit leaves. left: at least 0. reset: when the window is over, in Unix seconds;
+    infinity = never.
+    """
+
+    limit: Limit
+    left: int
+    reset: float
+
+
+def rooms(claims: Iterable[Claim], standing: Callable[[str], Standing]) -> dict[Resource, Room]:
+    """By resource, the limit that leaves least room. claims: name the counters; their amounts do not count.
+    standing: `Ledger.standing`.
+    """
+    found: dict[Resource, Room] = {}
+    for claim in claims:
+        used, reserved = standing(claim.counter)
+        limit = claim.limit
+        left = max(0, limit.most - used - reserved)
+        if (known := found.get(limit.resource)) is None or left < known.left:
+            found[limit.resource] = Room(limit, left, claim.ends)
+    return found
+
+
+def headers(form: Form, room: Mapping[Resource, Room], now: float) -> dict[str, str]:
+    """The headers that tell the tightest limits on requests and tokens. room: from `rooms`. now: Unix
+    seconds.
+    """
+    if form == "anthropic":
+        return dict(_anthropic(room))
+    return dict(_openai(room, now) if form == "openai" else _standard(room, now))
+
+
+def _openai(room: Mapping[Resource, Room], now: float) -> Iterator[tuple[str, str]]:
+    tokens = [room[name] for name in _TOKENS if name in room]
+    for name, found in (
+        ("requests", room.get("requests")),
+        ("tokens", min(tokens, key=lambda one: one.left, default=None)),
+    ):
+        if found is not None:
+            yield f"x-ratelimit-limit-{name}", str(found.limit.most)
+            yield f"x-ratelimit-remaining-{name}", str(found.left)
+            if found.reset != inf:
+                yield f"x-ratelimit-reset-{name}", lasting(found.reset - now)
+
+
+def _anthropic(room: Mapping[Resource, Room]) -> Iterator[tuple[str, str]]:
+    for resource in ("requests", *_TOKENS):
+        name = resource.replace("_", "-")
+        if (found := room.get(resource)) is not None:
+            yield f"anthropic-ratelimit-{name}-limit", str(found.limit.most)
+            yield f"anthropic-ratelimit-{name}-remaining", str(found.left)
+            if found.reset != inf:
+                yield f"anthropic-ratelimit-{name}-reset", date(found.reset)
+
+
+def _standard(room: Mapping[Resource, Room], now: float) -> Iterator[tuple[str, str]]:
+    """These headers have one limit: the one on requests, else the tightest one on tokens."""
+    tokens = [room[name] for name in _TOKENS if name in room]
+    found = room.get("requests") or min(tokens, key=lambda one: one.left, default=None)
+    if found is not None:
+        yield "ratelimit-limit", str(found.limit.most)
+        yield "ratelimit-remaining", str(found.left)
+        if found.reset != inf:
+            yield "ratelimit-reset", str(max(0, ceil(found.reset - now)))
+
+
+def lasting(seconds: float) -> str:
+    """A duration as OpenAI writes it: "250ms", "21s", "1m3s", "2h0m5s", "6d23h59m0s"."""
+    if seconds <= 0:
+        return "0s"
+    if seconds < 1:
+        return f"{ceil(seconds * 1000)}ms"
+    left = ceil(seconds)
+    written = ""
+    for letter, unit in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        amount, left = divmod(left, unit)
+        if amount or written:
+            written += f"{amount}{letter}"
+    return f"{written}{left}s"
+
+
+def date(seconds: float) -> str:
+    """Unix seconds in the form of RFC 3339, in UTC, not earlier than the moment itself."""
+    return datetime.fromtimestamp(ceil(seconds), UTC).isoformat().replace("+00:00", "Z")
+
+
+def fault(refused: Refused, now: float) -> ir.Fault:
+    """The fault of a request that a limit refuses. now: Unix seconds.
+
+    A rate is the kind `rate_limit`; a budget, which is money or a long window of tokens, is `quota`, so that
+    clients do not repeat the request at once.
+    """
+    limit = refused.claim.limit
+    too_large = refused.claim.amount > limit.most > 0
+    budget = is_budget(limit)
+    wait = _wait(refused, now)
+    sentences = [
+        f"The {_name(limit)}{whose(refused.claim)} is "
+        + ("smaller than this request." if too_large else "used up." if budget else "reached."),
+        _numbers(refused, too_large=too_large),
+        _when(refused, wait, too_large=too_large),
+    ]
+    return ir.Fault(
+        "quota" if budget else "rate_limit",
+        " ".join(one for one in sentences if one),
+        "insufficient_quota" if budget else "rate_limit_exceeded",
+        retry_after=wait,
+    )
+
+
+def unpriced(limit: Limit) -> ir.Fault:
+    """The fault of a request that a limit on money refuses because the model has no known price."""
+    return ir.Fault(
+        "permission",
+        f"The {_name(limit)} counts money, and the price of this model is not known (unknown_price: refuse).",
+        "unknown_price",
+    )
+
+
+def is_budget(limit: Limit) -> bool:
+    """Whether a limit is a budget, rather than a rate: on money, or on tokens for a day or longer, or on
+    anything for ever.
+    """
+    if limit.resource == "concurrency":
+        return False
+    if limit.resource == "requests":
+        return limit.window == "lifetime"
+    return limit.resource == "money" or limit.window in _LONG
+
+
+def amount_of(limit: Limit, amount: int | None = None) -> str:
+    """An amount of what a limit counts, in words: "60 requests per minute", "5 USD per day", "100 USD in
+    all". amount: None = the whole limit, with its window.
+    """
+    shown = limit.most if amount is None else amount
+    text = f"{usd(shown)} USD" if limit.resource == "money" else f"{shown} {_WORDS[limit.resource]}"
+    if shown == 1 and limit.resource not in ("money", "concurrency"):
+        text = text.removesuffix("s")
+    if amount is not None or limit.window is None:
+        return text
+    if limit.window == "lifetime":
+        return f"{text} in all"
+    return f"{text} per {limit.window}" if limit.every == 1 else f"{text} per {limit.every} {limit.window}s"
+
+
+def usd(nano: int) -> str:
+    """nano-USD as USD, with two places or as many as it has up to six: "5.00", "0.00012"."""
+    whole, rest = divmod(nano, NANO)
+    digits = f"{rest // 1_000:06d}".rstrip("0")
+    return f"{whole}.{digits:0<2}"
+
+
+def whose(claim: Claim) -> str:
+    """Whom a limit counts, as the rest of a phrase: " of key ci-agent"; "" = everybody."""
+    subject, counter = claim.limit.subject, read(claim.counter)
+    if subject == "global" or counter is None:
+        return ""
+    return f" of {_WHOM.get(subject, subject)} {counter.value}"
+
+
+def _name(limit: Limit) -> str:
+    kind = "budget" if is_budget(limit) else "rate limit" if limit.window else "limit"
+    # The name of a limit that stands at its subject only repeats whose it is: "key ci-agent".
+    return kind if " " in limit.name else f"{kind} `{limit.name}`"
+
+
+def _numbers(refused: Refused, *, too_large: bool) -> str:
+    limit = refused.claim.limit
+    if too_large:
+        return (
+            f"It is {amount_of(limit)}, and this request may need {amount_of(limit, refused.claim.amount)}."
+        )
+    if limit.subject not in _OWN:
+        return f"It is {amount_of(limit)}."
+    used, reserved = refused.standing
+    if limit.resource == "concurrency":
+        return f"It is {amount_of(limit)}, and {reserved} run."
+    text = f"Of {amount_of(limit)}, {amount_of(limit, used)} are used"
+    if reserved:
+        text += f" and {amount_of(limit, reserved)} reserved by running requests"
+    if refused.claim.amount > 1:
+        text += f"; this request may need {amount_of(limit, refused.claim.amount)}"
+    return f"{text}."
+
+
+def _when(refused: Refused, wait: float | None, *, too_large: bool) -> str:
+    limit, ends = refused.claim.limit, refused.claim.ends
+    if too_large:
+        tokens = limit.resource in ("tokens", "output_tokens", "money")
+        return "Ask for less output (max_tokens), or shorten the prompt." if tokens else ""
+    if wait is None:
+        return "It does not start again by itself; whoever runs this gateway can raise it."
+    if limit.window in _LONG and ends != inf and wait > _SOON:
+        return f"It starts again at {date(ends)}."
+    return f"Try again in {lasting(wait)}."
+
+
+def _wait(refused: Refused, now: float) -> float | None:
+    """The seconds after which a request may succeed; None = it never does."""
+    claim = refused.claim
+    if claim.amount > claim.limit.most:
+        return None
+    if refused.again is None:
+        return _SOON if claim.limit.window is None else None
+    return max(0.0, refused.again - now)

@@ -1,0 +1,194 @@
+"""Which limits apply to whom, and what is claimed of which counter."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from dragoman.accounts.caller import Caller
+from dragoman.accounts.claims import Applied, Limits, charged
+from dragoman.accounts.limits import Claim, Limit, Subject
+
+NOW = datetime(2026, 11, 23, 15, 4, 5, tzinfo=UTC).timestamp()
+MINUTE = int(NOW) // 60 * 60
+DAY = int(NOW) // 86_400 * 86_400
+CI = Caller("ci", tenant="acme", team="red", user="mira")
+
+
+def names(applied: Applied | None) -> list[str]:
+    """The counters of an exchange, without the window's start."""
+    return [] if applied is None else [one.counter.rpartition("|")[0] for one in applied.standing_claims(NOW)]
+
+
+def test_without_limits_nothing_is_looked_up() -> None:
+    limits = Limits()
+    assert limits.apply(CI, "m") is None
+    assert limits.apply(None, "m") is None
+    assert limits.of_attempt("a/x") is None
+
+
+def test_each_scope_has_its_own_counter() -> None:
+    scopes: tuple[Subject, ...] = (
+        "key",
+        "user",
+        "team",
+        "tenant",
+        "model",
+        "global",
+        "end_user",
+        "tag",
+        "address",
+    )
+    limits = Limits(Limit(f"per-{scope}", "requests", 5, "minute", scope) for scope in scopes)
+    applied = limits.apply(
+        CI, "fast", asked="gpt", end_user="u1", tags=("a", "b", "a"), address="203.0.113.7"
+    )
+    assert names(applied) == [
+        "per-key|requests|1minute||ci",
+        "per-user|requests|1minute||mira",
+        "per-team|requests|1minute||red",
+        "per-tenant|requests|1minute||acme",
+        "per-model|requests|1minute||fast",
+        "per-global|requests|1minute||*",
+        "per-end_user|requests|1minute||u1",
+        "per-tag|requests|1minute||a",
+        "per-tag|requests|1minute||b",
+        "per-address|requests|1minute||203.0.113.7",
+    ]
+    assert names(limits.apply(Caller("lone"), "fast")) == [
+        "per-key|requests|1minute||lone",
+        "per-model|requests|1minute||fast",
+        "per-global|requests|1minute||*",
+    ]
+    assert names(limits.apply(None, "fast"))[0].startswith("per-model|")
+
+
+def test_only_some_names() -> None:
+    limits = Limits(
+        [
+            Limit("some", "requests", 5, "minute", "tenant", only=frozenset({"ac*", "lab"})),
+            Limit("marked", "requests", 5, "minute", "tag", only=frozenset({"batch"})),
+        ]
+    )
+    assert names(limits.apply(CI, "m", tags=("batch", "x"))) == [
+        "some|requests|1minute||acme",
+        "marked|requests|1minute||batch",
+    ]
+    assert limits.apply(Caller("k", tenant="other"), "m", tags=("x",)) is None
+
+
+def test_a_limit_for_models_counts_by_either_name() -> None:
+    limits = Limits([Limit("big", "tokens", 5, "day", "key", models=frozenset({"gpt-*", "slow"}))])
+    assert limits.apply(CI, "fast", asked="gpt-5") is not None
+    assert limits.apply(CI, "slow", asked="anything") is not None
+    assert limits.apply(CI, "fast", asked="small") is None
+    assert limits.apply(CI, "fast") is None
+
+
+def test_limits_that_come_with_the_caller() -> None:
+    own = Limit("key ci", "money", 7, "month", "key", only=frozenset({"ci"}))
+    theirs = Limit("tenant acme", "concurrency", 2, None, "tenant", only=frozenset({"acme"}))
+    applied = Limits().apply(Caller("ci", tenant="acme", limits=(own, theirs)), "m")
+    assert names(applied) == ["tenant acme|concurrency|||acme", "key ci|money|1month||ci"]
+
+
+def test_two_callers_of_one_name_are_not_mistaken_for_each_other() -> None:
+    """A key that was changed is another caller of the same name: its limits hold from then on."""
+    limits = Limits()
+    before = Caller("ci", limits=(Limit("key ci", "requests", 1, "minute"),))
+    after = Caller("ci", limits=(Limit("key ci", "requests", 2, "minute"),))
+    for caller, most in ((before, 1), (after, 2), (before, 1)):
+        applied = limits.apply(caller, "m")
+        assert applied is not None
+        assert [one.limit.most for one in applied.of_requests(NOW)] == [most]
+
+
+def test_amounts() -> None:
+    limits = Limits(
+        [
+            Limit("r", "requests", 9, "minute"),
+            Limit("c", "concurrency", 9, None),
+            Limit("t", "tokens", 9, "minute"),
+            Limit("i", "input_tokens", 9, "minute"),
+            Limit("o", "output_tokens", 9, "day"),
+            Limit("m", "money", 9, "lifetime"),
+        ]
+    )
+    applied = limits.apply(CI, "m")
+    assert applied is not None
+    assert (applied.tokens, applied.money, applied.watched, applied.refusing) == (True, True, False, None)
+    every = [*applied.of_requests(NOW), *applied.of_tokens(30, 4, NOW), *applied.of_money(500, NOW)]
+    assert {one.counter: one.amount for one in every} == {
+        f"r|requests|1minute||ci|{MINUTE}": 1,
+        "c|concurrency|||ci|0": 1,
+        f"t|tokens|1minute||ci|{MINUTE}": 34,
+        f"i|input_tokens|1minute||ci|{MINUTE}": 30,
+        f"o|output_tokens|1day||ci|{DAY}": 4,
+        "m|money|1lifetime||ci|0": 500,
+    }
+    assert applied.claims(30, 4, 500, NOW) == every
+    assert [one.amount for one in applied.of_money(None, NOW)] == [0]
+    assert {one.counter.partition("|")[0]: one.ends for one in every}["t"] == MINUTE + 60
+    assert charged(every, 31, 2, 400) == {
+        f"r|requests|1minute||ci|{MINUTE}": 1,
+        f"t|tokens|1minute||ci|{MINUTE}": 33,
+        f"i|input_tokens|1minute||ci|{MINUTE}": 31,
+        f"o|output_tokens|1day||ci|{DAY}": 2,
+        "m|money|1lifetime||ci|0": 400,
+    }
+    assert set(charged(every, 0, 0, None, requests=0).values()) == {0}
+
+
+def test_an_exchange_is_charged_to_the_window_in_which_it_began() -> None:
+    limits = Limits([Limit("r", "requests", 9, "minute"), Limit("t", "tokens", 9, "minute")])
+    applied, later = limits.apply(CI, "m"), limits.apply(CI, "m")
+    assert applied is not None
+    assert later is not None
+    (first,) = applied.of_requests(MINUTE + 59)
+    (second,) = applied.of_tokens(1, 1, MINUTE + 61)
+    assert (first.ends, second.ends) == (MINUTE + 60, MINUTE + 60)
+    (other,) = later.of_requests(MINUTE + 61)
+    assert (other.counter, other.ends) == (f"r|requests|1minute||ci|{MINUTE + 60}", MINUTE + 120)
+    (third,) = applied.of_tokens(1, 1, MINUTE + 61)
+    assert third == Claim(third.limit, f"t|tokens|1minute||ci|{MINUTE}", MINUTE + 60, 2)
+
+
+def test_attempts() -> None:
+    limits = Limits(
+        [
+            Limit("provider a", "requests", 9, "minute", "provider", only=frozenset({"a"})),
+            Limit("deployment a/x", "tokens", 9, "minute", "deployment", only=frozenset({"a/x"})),
+            Limit("every", "money", 9, "minute", "deployment"),
+        ]
+    )
+    assert limits.apply(CI, "m") is None
+    assert names(limits.of_attempt("a/x")) == [
+        "provider a|requests|1minute||a",
+        "deployment a/x|tokens|1minute||a/x",
+        "every|money|1minute||a/x",
+    ]
+    assert names(limits.of_attempt("b/y/z")) == ["every|money|1minute||b/y/z"]
+    assert limits.of_attempt("a/x") is not limits.of_attempt("a/x"), "each attempt has its own windows"
+
+
+def test_what_is_watched() -> None:
+    warning = Limits([Limit("w", "requests", 9, "minute", warn_at=0.8)]).apply(CI, "m")
+    soft = Limits([Limit("s", "requests", 9, "minute", hard=False)]).apply(CI, "m")
+    assert warning is not None
+    assert soft is not None
+    assert warning.watched
+    assert soft.watched
+
+
+def test_a_limit_may_refuse_what_has_no_price() -> None:
+    limit = Limit("m", "money", 9, "day", unknown_price="refuse")
+    applied = Limits([limit]).apply(CI, "m")
+    assert applied is not None
+    assert applied.refusing == limit
+
+
+def test_invented_names_of_models_and_callers_do_not_fill_the_memory() -> None:
+    limits = Limits([Limit("r", "requests", 9, "minute", "model")])
+    for index in range(20_000):
+        limits.apply(CI, f"model {index}")
+        limits.apply(CI, "x" * 200 + str(index))
+    assert len(limits._found) <= 4_096

@@ -1,0 +1,141 @@
+"""The counters in memory obey the laws of ledgers, and forget what is over."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import settings
+
+from dragoman.accounts.counters import SOON, MemoryLedger
+from dragoman.accounts.ledger import Ledger, Refused, Reservation
+from dragoman.accounts.limits import Limit, Standing
+from dragoman.seams.clock import Seams
+from tests.unit.accounts.ledger_laws import BEGIN, LedgerLaws, claim
+
+REQUESTS = Limit("r", "requests", 50, "minute")
+PLACES = Limit("c", "concurrency", 2, None)
+TOKENS = Limit("t", "tokens", 1000, "day")
+
+
+class MemoryLaws(LedgerLaws):
+    def make(self) -> Ledger:
+        return MemoryLedger(Seams(now=self.clock))
+
+
+TestMemoryLaws = MemoryLaws.TestCase
+TestMemoryLaws.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def reserved(found: Reservation | Refused) -> Reservation:
+    assert isinstance(found, Reservation)
+    return found
+
+
+def test_of_200_requests_at_once_exactly_50_pass() -> None:
+    ledger = MemoryLedger()
+
+    async def request() -> bool:
+        await asyncio.sleep(0)
+        found = ledger.reserve([claim(REQUESTS, 1, BEGIN)], BEGIN)
+        await asyncio.sleep(0)
+        if isinstance(found, Refused):
+            return False
+        ledger.settle(found, {claim(REQUESTS, 1, BEGIN).counter: 1}, BEGIN)
+        return True
+
+    async def all_of_them() -> list[bool]:
+        return await asyncio.gather(*(request() for _ in range(200)))
+
+    assert sum(asyncio.run(all_of_them())) == 50
+
+
+def test_tokens_and_money_never_exceed_the_limit_by_more_than_what_was_in_flight() -> None:
+    """Ten requests reserve 100 tokens each and use 130: the sum of what was not reserved is the overrun."""
+    ledger = MemoryLedger()
+    running = [reserved(ledger.reserve([claim(TOKENS, 100, BEGIN)], BEGIN)) for _ in range(10)]
+    assert isinstance(ledger.reserve([claim(TOKENS, 1, BEGIN)], BEGIN), Refused)
+    counter = claim(TOKENS, 0, BEGIN).counter
+    for one in running:
+        ledger.settle(one, {counter: 130}, BEGIN)
+    assert ledger.standing(counter) == Standing(1300, 0)
+    assert isinstance(ledger.reserve([claim(TOKENS, 1, BEGIN)], BEGIN), Refused)
+
+
+def test_all_or_none() -> None:
+    ledger = MemoryLedger()
+    for _ in range(2):
+        reserved(ledger.reserve([claim(PLACES, 1, BEGIN)], BEGIN))
+    refused = ledger.reserve([claim(REQUESTS, 1, BEGIN), claim(PLACES, 1, BEGIN)], BEGIN)
+    assert isinstance(refused, Refused)
+    assert refused.claim.limit is PLACES
+    assert ledger.standing(claim(REQUESTS, 1, BEGIN).counter) == Standing(0, 0)
+
+
+def test_when_to_come_again() -> None:
+    ledger = MemoryLedger()
+    now = BEGIN + 20
+    held = [reserved(ledger.reserve([claim(PLACES, 1, now)], now)) for _ in range(2)]
+    busy = ledger.reserve([claim(PLACES, 1, now)], now)
+    assert isinstance(busy, Refused)
+    assert busy.again == now + SOON
+    for one in held:
+        ledger.settle(one, {}, now)
+    all_of_it = reserved(ledger.reserve([claim(REQUESTS, 50, now)], now))
+    waiting = ledger.reserve([claim(REQUESTS, 1, now)], now)
+    assert isinstance(waiting, Refused)
+    assert waiting.again == now + SOON, "the running request may use less than it has reserved"
+    ledger.settle(all_of_it, {claim(REQUESTS, 0, now).counter: 50}, now)
+    full = ledger.reserve([claim(REQUESTS, 1, now)], now)
+    assert isinstance(full, Refused)
+    assert full.again == BEGIN + 60
+    never = ledger.reserve([claim(REQUESTS, 51, now)], now)
+    assert isinstance(never, Refused)
+    assert never.again is None
+
+
+def test_a_lower_limit_counts_what_was_used_under_the_higher_one() -> None:
+    """A reload that lowers a limit refuses at once; the running request keeps what it has."""
+    ledger = MemoryLedger()
+    held = reserved(ledger.reserve([claim(REQUESTS, 30, BEGIN)], BEGIN))
+    lower = Limit("r", "requests", 20, "minute")
+    assert isinstance(ledger.reserve([claim(lower, 1, BEGIN)], BEGIN), Refused)
+    ledger.settle(held, {}, BEGIN)
+    reserved(ledger.reserve([claim(lower, 1, BEGIN)], BEGIN))
+
+
+def test_what_is_over_is_forgotten() -> None:
+    now = BEGIN
+    ledger = MemoryLedger(Seams(now=lambda: now))
+    for index in range(1000):
+        found = reserved(ledger.reserve([claim(REQUESTS, 1, now, f"user {index}")], now))
+        ledger.settle(found, {claim(REQUESTS, 1, now, f"user {index}").counter: 1}, now)
+    lasting = reserved(ledger.reserve([claim(REQUESTS, 1, now, "slow")], now))
+    assert ledger.state()["counters"] == 1001
+    now = BEGIN + 60
+    other = reserved(ledger.reserve([claim(PLACES, 1, now)], now))
+    assert ledger.state()["counters"] == 2, "one is held by a running request"
+    ledger.settle(lasting, {claim(REQUESTS, 1, BEGIN, "slow").counter: 1}, now)
+    ledger.settle(other, {}, now)
+    assert ledger.state()["counters"] == 0
+
+
+def test_settling_twice_changes_nothing() -> None:
+    ledger = MemoryLedger()
+    counter = claim(REQUESTS, 1, BEGIN).counter
+    held = reserved(ledger.reserve([claim(REQUESTS, 1, BEGIN)], BEGIN))
+    ledger.settle(held, {counter: 1}, BEGIN)
+    ledger.settle(held, {counter: 1}, BEGIN)
+    assert ledger.standing(counter) == Standing(1, 0)
+
+
+@pytest.mark.parametrize("seeded", [1, 2])
+def test_seeds_count_once(seeded: int) -> None:
+    ledger = MemoryLedger(Seams(now=lambda: BEGIN + 5))
+    counter = claim(REQUESTS, 0, BEGIN).counter
+    over = claim(REQUESTS, 0, BEGIN - 60).counter
+    for _ in range(seeded):
+        ledger.seed({counter: 49, over: 7, "nonsense": 3})
+    assert asyncio.run(ledger.standings()) == {counter: Standing(49, 0)}
+    reserved(ledger.reserve([claim(REQUESTS, 1, BEGIN)], BEGIN + 5))
+    assert isinstance(ledger.reserve([claim(REQUESTS, 1, BEGIN)], BEGIN + 5), Refused)
