@@ -153,22 +153,23 @@ class KeptBodies(msgspec.Struct, eq=False):
 class Exchange(msgspec.Struct, eq=False):
     """Ids, decisions, attempts, usage, losses, times and the end of one exchange.
 
-    client: the name of the client's key. caller: whose key it is, and what it may do. end_user: the person
-    or thing on whose behalf the client asks, as it names them. address: the peer address of the connection. forwarded: the client
-    address that a proxy states, agent: the client's User-Agent, both cut to 200 characters. asked: the model
-    name that the client sent. answered: the deployment that was called last. taken: losses and changes from
-    reading headers and body, which therefore hold for every attempt. tags: the client's tags of this request.
-    metadata: values that the client sent for the gateway to keep. deployments: those of the model's route,
-    and of the fallbacks that the request has turned to. dropped: which of them cannot answer this request,
-    and why. weighed: the candidates in the order in which they could be called, and what was known of each;
-    () = nothing was known against any, and the first one has answered. waits: between attempts. bodies: None
-    = they are not kept. fault: why the exchange failed, None = it did not. status: the HTTP status that the
-    client got. tier: the service tier that the request asks for. cost: of all attempts, in nano-USD; None =
-    unknown, also if only a part of it is. priced: the part of the cost that is known. refused_by: the name of
-    the limit that has refused the request. waited: seconds of waiting for upstreams, between attempts, in queues, and for the client's
-    body. queued: those of them in the queues of models and providers. first: when the first content of a
-    stream came. end: who ended it, in which phase, with which code ("done", "client/stream",
-    "upstream/first_byte/server_error"). None anywhere = unknown, or not yet.
+    client: the name of the client's key. caller: whose key it is, and what it may do. end_user: the person or
+    thing on whose behalf the client asks, as it names them. address: the peer address of the connection.
+    forwarded: the client address that a proxy states, agent: the client's User-Agent, both cut to 200
+    characters. asked: the model name that the client sent. answered: the deployment that was called last.
+    taken: losses and changes from reading headers and body, which therefore hold for every attempt. tags: the
+    client's tags of this request. metadata: values that the client sent for the gateway to keep. deployments:
+    those of the model's route, and of the fallbacks that the request has turned to. dropped: which of them
+    cannot answer this request, and why. weighed: the candidates in the order in which they could be called,
+    and what was known of each; () = nothing was known against any, and the first one has answered. waits:
+    between attempts. bodies: None = they are not kept. fault: why the exchange failed, None = it did not.
+    status: the HTTP status that the client got. tier: the service tier that the request asks for. cost: of
+    all attempts, in nano-USD; None = unknown, also if only a part of it is. priced: the part of the cost that
+    is known. refused_by: the name of the limit that has refused the request, or one of its attempts. waited:
+    seconds of waiting for upstreams, between attempts, in queues, and for the client's body. queued: those of
+    them in the queues of models and providers. first: when the first content of a stream came. end: who ended
+    it, in which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None
+    anywhere = unknown, or not yet.
     """
 
     id: str

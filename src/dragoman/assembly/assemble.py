@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from dragoman.accounts.keys import ClientKeys
+from dragoman.assembly.accounts import accounting_of, ledger_of, limits_of
 from dragoman.assembly.journaling import Journaling, journaling_of
 from dragoman.assembly.keys import client_keys_of
 from dragoman.assembly.names import Names, installed_models, local_models, naming, refuse_unknown, timers_of
@@ -26,6 +27,7 @@ from dragoman.capacity.space import Space
 from dragoman.config.egress import Egress
 from dragoman.config.load import Loaded
 from dragoman.config.settings import Config
+from dragoman.engine.accounting import Accounting
 from dragoman.net.fetch import Bounds, Fetcher
 from dragoman.net.resolver import Resolver
 from dragoman.net.transport import CROWDED, Reached, Transport, untold
@@ -51,8 +53,9 @@ class Assembly(msgspec.Struct, frozen=True):
 
     upstreams: all, by name. providers: those of configured providers that no upstream made in code replaces.
     passages: for providers whose resources are passed through. recording: stores finished exchanges, None =
-    they are not stored. journaling: the journal of usage, None = no usage is kept. parts: what the next configuration may go on
-    using, and what has to be closed.
+    they are not stored. journaling: the journal of usage, None = no usage is kept. accounting: what exchanges
+    are accounted with, None = nobody wants to know. parts: what the next configuration may go on using, and
+    what has to be closed.
     """
 
     names: Names
@@ -66,6 +69,7 @@ class Assembly(msgspec.Struct, frozen=True):
     store: Store
     recording: Recording | None
     journaling: Journaling | None
+    accounting: Accounting | None
     parts: Parts
 
     async def close(self) -> None:
@@ -205,6 +209,12 @@ def _assembled(
         store=store,
         recording=recording,
         journaling=journaling,
+        accounting=accounting_of(
+            loaded,
+            limits_of(config),
+            parts.take("ledger", None, lambda: ledger_of(seams), lambda ledger: ledger.close()),
+            None if journaling is None else journaling.journal,
+        ),
         parts=parts,
     )
 

@@ -311,6 +311,7 @@ class Core:
             gates=self.gates,
             told=self._alert if self.config.alerts else None,
             sent=uncounted if self.metrics is None else self.metrics.sent,
+            accounting=assembly.accounting,
         )
 
     async def reload(self) -> Outcome:

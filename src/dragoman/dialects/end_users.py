@@ -1,4 +1,4 @@
-"""Whom a client names as the person on whose behalf it asks: the end user, for limits and usage reports. Pure.
+"""Whom a client names as the person on whose behalf it asks: the end user, for limits and reports. Pure.
 
 Sources: https://platform.openai.com/docs/api-reference/chat/create (`safety_identifier`, and `user` before
 it), https://platform.claude.com/docs/en/api/messages (`metadata.user_id`),

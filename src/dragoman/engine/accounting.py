@@ -34,10 +34,10 @@ class Expected(NamedTuple):
 
 
 class Accounting(msgspec.Struct, frozen=True, kw_only=True):
-    """What exchanges are accounted with. rates: the prices of a deployment (`provider/model`), None = unknown.
-    journal: gets the usage records; None = nobody keeps them, and only answers, logs and metrics tell what
-    was used. ledger: keeps the counters of the limits; None = there are no limits. proxies: whose word for a
-    client's address is believed.
+    """What exchanges are accounted with. rates: the prices of a deployment (`provider/model`); None = they
+    are not known. journal: gets the usage records; None = nobody keeps them, and only answers, logs and
+    metrics tell what was used. ledger: keeps the counters of the limits; None = there are no limits. proxies:
+    whose word for a client's address is believed.
     """
 
     rates: Callable[[str], Rates | None]

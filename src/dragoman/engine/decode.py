@@ -100,12 +100,7 @@ def _read(
         others = _keep(exchange, take(body, head, face.name, members), body, inbound.params)
     if not body.keys() <= members:
         refuse_case_variants(body, members)
-    if (end_user := wished.end_user) is not None:
-        exchange.end_user = end_user
-    elif exchange.metadata or not MEMBERS.isdisjoint(body):
-        exchange.end_user = of_body(body, exchange.metadata)
-    if isinstance(tier := body.get("service_tier") or body.get("serviceTier"), str):
-        exchange.tier = tier[:_LONGEST_TIER]
+    _note(exchange, wished, body)
     wire = WireRequest(
         operation,
         body,
@@ -191,6 +186,16 @@ def _unsafe_model() -> WireError:
     """The error for a model name that is unsafe in headers and logs: too long, or not printable."""
     text = f"Invalid 'model': expected at most {LONGEST} printable characters."
     return WireError(text, "model", "invalid_value")
+
+
+def _note(exchange: Exchange, wished: Wishes, body: Mapping[str, Any]) -> None:
+    """Record the end user and the service tier that the request names."""
+    if (end_user := wished.end_user) is not None:
+        exchange.end_user = end_user
+    elif exchange.metadata or not MEMBERS.isdisjoint(body):
+        exchange.end_user = of_body(body, exchange.metadata)
+    if isinstance(tier := body.get("service_tier") or body.get("serviceTier"), str):
+        exchange.tier = tier[:_LONGEST_TIER]
 
 
 def _tag(exchange: Exchange, headers: tuple[str, ...]) -> None:

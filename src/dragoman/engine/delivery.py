@@ -338,7 +338,11 @@ class Delivery:
             log.exception("exchange %s: its usage could not be estimated", self._exchange.id)
 
     def release(self) -> None:
-        """Drop what refers back to this delivery, so that no garbage collector is needed to free memory."""
+        """Account for the exchange, if that was not done yet. Drop what refers back to this delivery, so that
+        no garbage collector is needed to free memory.
+        """
+        if self.meter is not None:
+            self.meter.close(gone=self.client.gone)
         self.cost_so_far = self.failing = self.ends = self.meter = None
 
     # --- Records -----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from dragoman.engine.fallbacks import fitted
 from dragoman.engine.flight import Flight
 from dragoman.engine.hedged import Hedged
 from dragoman.engine.media import Media
-from dragoman.engine.meter import Meter
+from dragoman.engine.meter import metered
 from dragoman.engine.plan import fill_in, route
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.ways import WAYS
@@ -68,29 +68,28 @@ class Engine:
         runtime, operation = self._runtime, inbound.operation
         exchange.operation = operation
         delivery = Delivery(exchange, inbound, client, runtime.seams.monotonic)
-        meter = None
-        if runtime.accounting is not None:
-            meter = delivery.meter = Meter(runtime.accounting, exchange, runtime.seams)
+        meter = delivery.meter = metered(runtime.accounting, exchange, runtime.seams)
         try:
             way, steps = WAYS[operation], Steps(runtime.heavy, exchange.client)
-            if len(inbound.body) < MEDIUM:
-                asked = decode_small(exchange, inbound, steps, always_usage=runtime.always_usage)
-            else:
-                asked = await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
+            always_usage = runtime.always_usage
+            asked = (
+                decode_small(exchange, inbound, steps, always_usage=always_usage)
+                if len(inbound.body) < MEDIUM
+                else await decode(exchange, inbound, steps, always_usage=always_usage)
+            )
             delivery.expect(asked)
             if asked.turn is not None:
                 asked = delivery.asked = await self._expanded(asked, asked.turn)
             # No local variable but `asked` refers to the request: `Said.forget` frees its memory.
-            resolved = None
-            if runtime.hooks.resolves:
-                resolved = await runtime.hooks.resolve(exchange, exchange.asked)
+            hooks = runtime.hooks
+            resolved = await hooks.resolve(exchange, exchange.asked) if hooks.resolves else None
             plan = route(runtime.table, asked, resolved)
             exchange.deployments = plan.route.deployments
             if meter is not None and meter.applies(plan.route) and operation != "count":
                 await meter.admit()
             if plan.route.fills and asked.prompts:
                 asked = fill_in(asked, plan) if asked.light else await asked.look(fill_in, asked, plan)
-            if way.hooked and runtime.hooks.change_requests:
+            if way.hooked and hooks.change_requests:
                 asked = await self._before(runtime, asked)
             if plan.route.selects or way.selects(asked):
                 plan = await asked.step(fitted, runtime, way, asked, plan)
@@ -113,8 +112,6 @@ class Engine:
             log.exception("exchange %s failed", exchange.id)
             await self._fail(exchange, delivery, INTERNAL)
         finally:
-            if meter is not None:
-                meter.close(gone=client.gone)
             delivery.release()
 
     async def _expanded(self, asked: Asked, turn: Turn) -> Asked:

@@ -1,6 +1,6 @@
 """How much a request may use: the tokens of its prompt, and a bound on those of its answer.
 
-If all limits are far away, the prompt is not counted: half its bytes are more tokens than nearly any text has.
+If all limits are far away, the prompt is not counted: nearly no text has more tokens than half its bytes.
 """
 
 from __future__ import annotations

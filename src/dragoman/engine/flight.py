@@ -117,11 +117,8 @@ class Flight(msgspec.Struct, eq=False):
         try:
             candidate = route.first if health.calm and route.plain else await self._first()
             while True:
-                if candidate.deployment.gates or self._entry is not None:
-                    candidate, backend = await self._admitted(candidate, backend)
-                if self._is_bounded(candidate) and (other := await self._limited(candidate)) is not None:
-                    candidate, backend = other, None
-                    continue
+                if candidate.deployment.gates or self._entry is not None or self._is_bounded(candidate):
+                    candidate, backend = await self._entered(candidate, backend)
                 if self.asked.light:
                     attempt = self._prepared(candidate, backend)
                 else:
@@ -224,6 +221,19 @@ class Flight(msgspec.Struct, eq=False):
                 return candidate, backend
             self._round = None  # what was learnt while it waited counts, as at the beginning
             candidate = await self._first()
+
+    async def _entered(
+        self, candidate: Candidate, backend: Backend | None
+    ) -> tuple[Candidate, Backend | None]:
+        """The candidate with its backend, once it has a place; or another one, if a limit of its deployment
+        or provider is reached. Raises RequestFailed if nobody is left.
+        """
+        while True:
+            if candidate.deployment.gates or self._entry is not None:
+                candidate, backend = await self._admitted(candidate, backend)
+            if not self._is_bounded(candidate) or (other := await self._limited(candidate)) is None:
+                return candidate, backend
+            candidate, backend = other, None
 
     def _is_bounded(self, candidate: Candidate) -> bool:
         """Whether limits of the deployment or the provider have to be asked before it is called."""

@@ -269,12 +269,12 @@ class Meter:
         try:
             journal.opened(opened_record(self._exchange, self._deployment, self.expected, reserved))
         except JournalFailed as failed:
-            log.error("usage cannot be noted: %s", failed)
+            log.warning("a request is refused: its usage cannot be noted: %s", failed)
             raise RequestFailed(_UNACCOUNTED) from failed
 
     def close(self, status: int | None = None, *, gone: bool = False) -> None:
-        """Account for the whole exchange: bill its attempts, tell the journal, and charge its limits. A second
-        call does nothing. status: of a whole answer that follows. gone: the client has disconnected.
+        """Account for the whole exchange: bill its attempts, tell the journal, and charge its limits. Only
+        the first call counts. status: of a whole answer that follows. gone: the client has disconnected.
         """
         if self.closed:
             return
@@ -335,6 +335,11 @@ class Meter:
             told = headers_of_limits(FORMS.get(exchange.face, "standard"), found, now)
             headers += [(name.encode(), value.encode()) for name, value in told.items()]
         return headers
+
+
+def metered(accounting: Accounting | None, exchange: Exchange, seams: Seams) -> Meter | None:
+    """What accounts for an exchange; None = nobody wants to know."""
+    return None if accounting is None else Meter(accounting, exchange, seams)
 
 
 def usd(nano: int) -> str:

@@ -54,6 +54,10 @@ class Contender(Delivery):
         self._race.adopt(self)
         super()._closing()
 
+    def release(self) -> None:
+        self.meter = None  # the exchange may go on with other attempts
+        super().release()
+
     async def begin(self, call: Call, passed: Headers) -> None:
         await super().begin(call, passed)
         self._race.asked.said.forget()

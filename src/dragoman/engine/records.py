@@ -42,14 +42,14 @@ def lines_of_attempt(
     usage = attempt.usage
     if usage is not None and not usage.plausible():
         usage = attempt.usage = None
-    line = _line(exchange, attempt, attempt.deployment, usage, rates, at)
+    line = _line(exchange, attempt, (attempt.deployment, usage), rates, at)
     attempt.cost, attempt.price = line.cost, line.price
     if usage is None or not usage.others:
         return (line,)
     lines = [line]
     provider, _, _ = attempt.deployment.partition("/")
     for model, other in usage.others:
-        further = _line(exchange, attempt, f"{provider}/{model}", other, rates, at)
+        further = _line(exchange, attempt, (f"{provider}/{model}", other), rates, at)
         known = attempt.cost is not None and further.cost is not None
         attempt.cost = (attempt.cost or 0) + (further.cost or 0) if known else None
         lines.append(further)
@@ -71,13 +71,10 @@ def charge_of(reservation: Reservation, lines: Sequence[UsageLine]) -> dict[str,
 
 
 def _line(
-    exchange: Exchange,
-    attempt: AttemptRecord,
-    deployment: str,
-    usage: Usage | None,
-    rates: RatesOf,
-    at: float,
+    exchange: Exchange, attempt: AttemptRecord, used: tuple[str, Usage | None], rates: RatesOf, at: float
 ) -> UsageLine:
+    """One line. used: the deployment, and what was used of it."""
+    deployment, usage = used
     units = {} if usage is None else units_of(usage)
     if attempt.units and usage is attempt.usage:
         units = {**attempt.units, **units}
@@ -137,8 +134,8 @@ def opened_record(
     expected: Expected | None,
     reserved: tuple[tuple[str, int], ...],
 ) -> UsageRecord:
-    """The record of an exchange that is about to call a provider, at this deployment. expected: what it may use, None = nothing
-    was counted. reserved: the counters of limits, with what is reserved in each.
+    """The record of an exchange that is about to call a provider, at this deployment. expected: what it may
+    use, None = nothing was counted. reserved: the counters of limits, with what is reserved in each.
     """
     caller: Caller = exchange.caller or ANYONE
     return UsageRecord(
