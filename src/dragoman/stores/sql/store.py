@@ -12,6 +12,7 @@ from dragoman.seams.clock import Seams
 from dragoman.state.added import Additions
 from dragoman.state.seals import Vault
 from dragoman.state.store import Chats, Conversations, Responses, Sessions
+from dragoman.state.usage import UsageStore
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.added import SqlAdditions
 from dragoman.stores.sql.chats import SqlChats
@@ -25,6 +26,7 @@ from dragoman.stores.sql.schema import CHATS, CONVERSATIONS, RESPONSES, SEALS, S
 from dragoman.stores.sql.seals import SqlVault, secret
 from dragoman.stores.sql.sessions import SqlSessions
 from dragoman.stores.sql.sqlite import SqliteDatabase, make_file
+from dragoman.stores.sql.usage import SqlUsage
 
 _BATCH = 500
 """The most rows that one transaction of a sweep removes. A larger transaction would block writers."""
@@ -63,6 +65,7 @@ class SqlStore:
         self.chats: Chats = SqlChats(database, kept, limits, now)
         self.seals: Vault | None = SqlVault(database, seals, limits, now, secret_) if limits.seals else None
         self.added: Additions | None = SqlAdditions(database)
+        self.usage: UsageStore | None = SqlUsage(database, limits)
         self._database = database
         self._rooms = (kept, seals, count)
 
@@ -93,6 +96,8 @@ class SqlStore:
             while await self._database.write(room.trim):
                 pass
         await self._remove(SHARES.c.entries == 0, SHARES)
+        if self.usage is not None:
+            await self.usage.sweep(now)
         await self._database.shrink()
 
     async def close(self) -> None:
