@@ -21,7 +21,17 @@ from typing import (
 
 import msgspec
 
-from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix, Share, Size
+from dragoman.config.scalars import (
+    Amount,
+    Day,
+    DialectName,
+    Duration,
+    FilePath,
+    Moment,
+    PathPrefix,
+    Share,
+    Size,
+)
 from dragoman.config.section import Section, about
 from dragoman.dialects.table import DIALECTS
 from dragoman.seams.secret import Secret
@@ -32,10 +42,11 @@ ScalarType: TypeAlias = (
     | type[Amount]
     | type[Share]
     | type[Moment]
+    | type[Day]
     | type[PathPrefix]
     | type[FilePath]
 )
-SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, Amount, Share, Moment, PathPrefix, FilePath)
+SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, Amount, Share, Moment, Day, PathPrefix, FilePath)
 
 
 class Setting(NamedTuple):

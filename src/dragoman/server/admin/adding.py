@@ -213,7 +213,12 @@ def _require_used(found: Loaded, entry: AddedEntry, value: Any) -> None:
 def section_of(found: Loaded, entry: AddedEntry) -> Section:
     """The decoded entry."""
     config = found.config
-    parts = {"providers": config.providers.named, "models": config.models, "aliases": config.aliases}
+    parts = {
+        "providers": config.providers.named,
+        "models": config.models,
+        "aliases": config.aliases,
+        "prices": config.prices,
+    }
     section: Section = parts[entry.kind][entry.name]  # type: ignore[index]
     return section
 
