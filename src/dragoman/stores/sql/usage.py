@@ -1,14 +1,10 @@
-"""Usage records and their sums in a database; implements `state.usage.UsageStore`.
-
-Several processes may write at once. Each writes its rows in the order of their keys, in every table and in the
-same order of tables, so that no two of them wait for each other.
-"""
+"""Usage records and their sums in a database; implements `state.usage.UsageStore`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -16,7 +12,7 @@ import sqlalchemy as sa
 from dragoman.state.periods import STEPS, start_of
 from dragoman.state.usage import Spent, UsageRecord, UsageSearch
 from dragoman.state.usage_report import Query, Report
-from dragoman.state.usage_sums import Dimension, Group, Part, parts_of, tags_of, text
+from dragoman.state.usage_sums import Dimension, Group, parts_of, tags_of, text
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database, upsert
 from dragoman.stores.sql.usage_reading import UsageReading
@@ -73,21 +69,14 @@ class SqlUsage:
     async def keep(self, records: Sequence[UsageRecord]) -> int:
         if not records:
             return 0
-        unique = {(record.created, record.id): record for record in records}
-        parted = {key: parts_of(unique[key]) for key in sorted(unique)}
-        rows = [
-            row_of(unique[key], parts[0].group, group_id(parts[0].group)) for key, parts in parted.items()
-        ]
+        # Everything is made before the transaction, in which nobody else can write.
+        batch = await asyncio.to_thread(_Batch, records)
 
         def keep(connection: sa.Connection) -> tuple[int, set[int]]:
-            new = set(connection.execute(_KEEP, rows).scalars())
-            added = _Added()
-            for key, parts in parted.items():
-                if key[1] in new:
-                    added.add(unique[key], parts)
-            return len(new), added.write(connection, self._known)
+            new = set(connection.execute(_KEEP, batch.rows).scalars())
+            return len(new), batch.without_known(new).write(connection, self._known)
 
-        count, groups = await self._database.write(keep, _ROW_BYTES * len(rows))
+        count, groups = await self._database.write(keep, _ROW_BYTES * len(batch.rows))
         if len(self._known) + len(groups) > _KNOWN:
             self._known = set()
         self._known |= groups
@@ -107,48 +96,63 @@ class SqlUsage:
         await self._retention.sweep(now)
 
 
-class _Added:
-    """What a batch of records adds to the sums: by hour first, and by day and month when it is written."""
+class _Batch:
+    """The rows of some records, and what these add to the sums."""
 
-    def __init__(self) -> None:
-        self._by_group: dict[tuple[int, Group], Amounts] = {}
-        self._by_value: dict[tuple[int, int, str], Amounts] = {}
-        self._group_units: dict[tuple[int, Group], dict[str, int]] = {}
-        self._value_units: dict[tuple[int, int, str], dict[str, int]] = {}
+    def __init__(self, records: Iterable[UsageRecord]) -> None:
+        self._records = {(record.created, record.id): record for record in records}
+        parted = {key: parts_of(self._records[key]) for key in sorted(self._records)}
+        self.rows = [
+            row_of(self._records[key], parts[0].group, group_id(parts[0].group)) for key, parts in parted.items()
+        ]
+        by_group: dict[tuple[int, Group], Amounts] = {}
+        by_value: dict[tuple[int, int, str], Amounts] = {}
+        group_units: dict[tuple[int, Group], dict[str, int]] = {}
+        value_units: dict[tuple[int, int, str], dict[str, int]] = {}
+        for key, parts in parted.items():
+            record = self._records[key]
+            hour = start_of("hour", record.created)
+            chosen = [(_TAG, hour, tag) for tag in tags_of(record) or ("",)]
+            chosen.append((_END_USER, hour, text(record.end_user)))
+            for group, sums in parts:
+                _book(by_group, (hour, group), by_value, chosen, amounts(sums))
+                if units := other_units(sums):
+                    _book(group_units, (hour, group), value_units, chosen, units)
+        _spread(by_group, by_value)
+        _spread(group_units, value_units)
+        self._groups = {group_id(group): group for _, group in by_group}
+        self._by_group = [(*key, *full(found)) for key, found in _longer(_numbered(by_group), 0)]
+        self._by_value = [(*key, *full(found)) for key, found in _longer(by_value, 1)]
+        self._group_units = list(_by_unit(_longer(_numbered(group_units), 0)))
+        self._value_units = list(_by_unit(_longer(value_units, 1)))
 
-    def add(self, record: UsageRecord, parts: Iterable[Part]) -> None:
-        hour = start_of("hour", record.created)
-        chosen = [(_TAG, hour, tag) for tag in tags_of(record) or ("",)]
-        chosen.append((_END_USER, hour, text(record.end_user)))
-        for group, sums in parts:
-            found, units = amounts(sums), other_units(sums)
-            _add(self._by_group, (hour, group), found)
-            for key in chosen:
-                _add(self._by_value, key, found)
-            if units:
-                _add(self._group_units, (hour, group), units)
-                for key in chosen:
-                    _add(self._value_units, key, units)
+    def without_known(self, new: Collection[str]) -> _Batch:
+        """The batch with the records alone whose ids are new."""
+        if len(new) == len(self._records):
+            return self
+        return _Batch([record for record in self._records.values() if record.id in new])
 
-    def write(self, connection: sa.Connection, known: set[int]) -> set[int]:
-        """Write everything, and return the groups that have been written. known: groups that the database has
-        already.
-        """
-        ids = {group: group_id(group) for _, group in self._by_group}
-        names = [{"id": id_, **_named(group)} for group, id_ in ids.items() if id_ not in known]
+    def write(self, connection: sa.Connection, known: Collection[int]) -> set[int]:
+        """Write the sums, and return the groups that the database has now. known: those that it had before."""
+        names = [{"id": id_, **_named(group)} for id_, group in self._groups.items() if id_ not in known]
         if names:
-            connection.execute(_GROUP, sorted(names, key=_id))
-        _spread(self._by_group, self._by_value)
-        _spread(self._group_units, self._value_units)
-        by_group = {(hour, ids[group]): found for (hour, group), found in self._by_group.items()}
-        rows = [(step, *key, *full(found)) for step, key, found in _longer(by_group, 0)]
-        _BY_GROUP.run(connection, rows)
-        rows = [(step, *key, *full(found)) for step, key, found in _longer(self._by_value, 1)]
-        _BY_VALUE.run(connection, rows)
-        units = {(hour, ids[group]): found for (hour, group), found in self._group_units.items()}
-        _GROUP_UNITS.run(connection, list(_by_unit(_longer(units, 0))))
-        _UNITS.run(connection, list(_by_unit(_longer(self._value_units, 1))))
-        return set(ids.values())
+            connection.execute(_GROUP, names)
+        _BY_GROUP.run(connection, self._by_group)
+        _BY_VALUE.run(connection, self._by_value)
+        _GROUP_UNITS.run(connection, self._group_units)
+        _UNITS.run(connection, self._value_units)
+        return set(self._groups)
+
+
+def _book(by_group: dict[Any, Any], group: Any, by_value: dict[Any, Any], values: Iterable[Any], more: Any) -> None:
+    """Add amounts to the sums of a combination of values, and of these values of tags and end users."""
+    _add(by_group, group, more)
+    for value in values:
+        _add(by_value, value, more)
+
+
+def _numbered(by_group: Mapping[tuple[int, Group], dict[K, int]]) -> dict[tuple[int, int], dict[K, int]]:
+    return {(hour, group_id(group)): found for (hour, group), found in by_group.items()}
 
 
 def _spread(
@@ -161,26 +165,29 @@ def _spread(
             _add(by_value, (number, hour, value), found)
 
 
-def _longer(hours: Mapping[Any, dict[K, int]], place: int) -> Iterator[tuple[int, Any, dict[K, int]]]:
-    """Yield the sums by hour, then by day, then by month, each in the order of their keys, with the number of
-    the step. place: where the hour stands in the keys.
+def _longer(hours: Mapping[Any, dict[K, int]], place: int) -> Iterator[tuple[tuple[Any, ...], dict[K, int]]]:
+    """Yield the sums by hour, then by day, then by month. Their keys begin with the number of the step, and
+    come in order, so that rows that stand together in the database are written one after the other. place:
+    where the hour stands in the keys.
     """
     for number, step in enumerate(STEPS):
         starts = {hour: start_of(step, hour) for hour in {key[place] for key in hours}}
-        if len(set(starts.values())) == len(starts):
-            periods = {(*key[:place], starts[key[place]], *key[place + 1 :]): hours[key] for key in hours}
-        else:
-            periods = {}
-            for key, found in hours.items():
-                _add(periods, (*key[:place], starts[key[place]], *key[place + 1 :]), found)
-        for key in sorted(periods):
-            yield number, key, periods[key]
+        periods: dict[Any, dict[K, int]] = {}
+        merged = len(set(starts.values())) < len(starts)
+        for key, found in hours.items():
+            longer = (*key[:place], starts[key[place]], *key[place + 1 :])
+            if merged:
+                _add(periods, longer, found)
+            else:
+                periods[longer] = found
+        for longer in sorted(periods):
+            yield (number, *longer), periods[longer]
 
 
-def _by_unit(periods: Iterable[tuple[int, Any, dict[str, int]]]) -> Iterator[tuple[Any, ...]]:
-    for step, key, units in periods:
+def _by_unit(periods: Iterable[tuple[tuple[Any, ...], dict[str, int]]]) -> Iterator[tuple[Any, ...]]:
+    for key, units in periods:
         for unit in sorted(units):
-            yield step, *key, unit, units[unit]
+            yield *key, unit, units[unit]
 
 
 def _add(into: dict[Any, dict[K, int]], key: Any, more: Mapping[K, int]) -> None:
@@ -195,5 +202,3 @@ def _add(into: dict[Any, dict[K, int]], key: Any, more: Mapping[K, int]) -> None
 def _named(group: Group) -> dict[str, str]:
     return {f"{name}_name": value for name, value in zip(group._fields, group, strict=True)}
 
-
-_id = itemgetter("id")

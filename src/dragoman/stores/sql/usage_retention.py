@@ -119,11 +119,7 @@ def _folding(number: int, dimension: int, begin: int, most: int) -> Callable[[sa
         if count <= most:
             return False
         smallest = sa.select(_V.value).where(*named).order_by(*order).limit(min(_BATCH, count - most))
-        found = list(connection.execute(smallest).scalars())
-        # Another process may add up the same values, or add a late record to them: whatever it holds is left
-        # to it. Nobody waits, so nobody waits for each other.
-        held = sa.select(_V.value).where(*named, _V.value.in_(found)).with_for_update(skip_locked=True)
-        values = list(connection.execute(held).scalars())
+        values = list(connection.execute(smallest).scalars())
         for table, names, add in (
             (USAGE_BY_VALUE, SUMMED, _ADD),
             (USAGE_UNITS, ("amount",), _ADD_UNITS),
@@ -135,7 +131,7 @@ def _folding(number: int, dimension: int, begin: int, most: int) -> Callable[[sa
             rows = [tuple(row) for row in connection.execute(summed) if row[-1] is not None]
             add.run(connection, [(*key, *map(_plain, row)) for row in rows])
             connection.execute(sa.delete(table).where(*these))
-        return bool(values) and count - len(values) > most
+        return count - len(values) > most
 
     return step
 
