@@ -1,4 +1,4 @@
-"""The hours, days and months (UTC) in which usage is summed up, and how a span of time is covered by them. Pure.
+"""The hours, days and months (UTC) in which usage is summed up, and how they cover a span of time. Pure.
 
 Times are whole Unix seconds.
 """
@@ -18,8 +18,8 @@ _SECONDS: Final = {"hour": HOUR, "day": DAY}
 
 
 class Segment(NamedTuple):
-    """A part of a span: whole periods of one length, from `begin` to `end` (not included). bucket: the start of
-    the bucket that all of them belong to; None = each period is a bucket of its own.
+    """A part of a span: whole periods of one length, from `begin` to `end` (not included). bucket: the start
+    of the bucket that all of them belong to; None = each period is a bucket of its own.
     """
 
     step: Step

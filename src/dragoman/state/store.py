@@ -349,8 +349,8 @@ class Store(Protocol):
     """A store for all kinds of data, with one part for each.
 
     seals: the vault, None = no seals are kept. added: the entries that operators have added to the
-    configuration, usage: usage records; None = none are kept. shared: True = other processes see the data, and it stays when
-    this process ends. kind: `memory` or `sqlite`. healthy: whether the latest use succeeded, None = the store
+    configuration, usage: usage records; None = none are kept. shared: True = other processes see the data,
+    and it stays when this process ends. kind: `memory` or `sqlite`. healthy: whether the latest use succeeded, None = the store
     was not used yet. last_error: the error of the latest use, without secrets; None = there was none.
     """
 

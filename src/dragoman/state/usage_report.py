@@ -138,12 +138,19 @@ def made(query: Query, cells: Iterable[Cell], total: Sums | None, now: float) ->
         whole.add(cell.sums)
     rank = RANKED[query.rank]
     order = sorted(groups, key=lambda values: (values is None, -rank(groups[values]), values or ()))
-    step = query.step
     found = []
-    for begin in () if step is None else buckets(query.begin, query.end, step):
-        here, end = by_bucket.get(begin, {}), end_of(step, begin)
+    for begin, end in _spans(query):
+        here = by_bucket.get(begin, {})
         complete = begin >= query.begin and end <= min(query.end, now)
         rows = [Found(values, here[values]) for values in order if values in here]
         found.append(Bucket(begin, end, complete, rows))
     rows = [Found(values, groups[values]) for values in order]
     return Report(query.begin, query.end, rows, whole if total is None else total, found)
+
+
+def _spans(query: Query) -> list[tuple[int, int]]:
+    """The begin and end of each bucket of a query."""
+    step = query.step
+    if step is None:
+        return []
+    return [(begin, end_of(step, begin)) for begin in buckets(query.begin, query.end, step)]

@@ -243,7 +243,7 @@ def _own(record: UsageRecord) -> Sums:
 
 
 def _is_unpriced(record: UsageRecord) -> bool:
-    """Whether the cost of the last deployment's calls is unknown. A request that called nobody cost nothing."""
+    """Whether the cost of the last deployment's calls is unknown. A request without a call cost nothing."""
     unknown = [line.deployment for line in record.lines if line.cost is None]
     if unknown:
         return record.deployment in unknown

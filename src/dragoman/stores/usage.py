@@ -1,7 +1,7 @@
 """Usage in memory, since the process began; implements `state.usage.UsageStore`.
 
-Sums are kept by hour for each combination of values that occurred. If there are too many of them, those of the
-oldest hour are dropped, and reports say since when usage is known.
+Sums are kept by hour for each combination of values that occurred. If there are too many of them, those of
+the oldest hour are dropped, and reports say since when usage is known.
 """
 
 from __future__ import annotations

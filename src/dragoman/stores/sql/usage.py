@@ -103,7 +103,8 @@ class _Batch:
         self._records = {(record.created, record.id): record for record in records}
         parted = {key: parts_of(self._records[key]) for key in sorted(self._records)}
         self.rows = [
-            row_of(self._records[key], parts[0].group, group_id(parts[0].group)) for key, parts in parted.items()
+            row_of(self._records[key], parts[0].group, group_id(parts[0].group))
+            for key, parts in parted.items()
         ]
         by_group: dict[tuple[int, Group], Amounts] = {}
         by_value: dict[tuple[int, int, str], Amounts] = {}
@@ -144,7 +145,9 @@ class _Batch:
         return set(self._groups)
 
 
-def _book(by_group: dict[Any, Any], group: Any, by_value: dict[Any, Any], values: Iterable[Any], more: Any) -> None:
+def _book(
+    by_group: dict[Any, Any], group: Any, by_value: dict[Any, Any], values: Iterable[Any], more: Any
+) -> None:
     """Add amounts to the sums of a combination of values, and of these values of tags and end users."""
     _add(by_group, group, more)
     for value in values:
@@ -201,4 +204,3 @@ def _add(into: dict[Any, dict[K, int]], key: Any, more: Mapping[K, int]) -> None
 
 def _named(group: Group) -> dict[str, str]:
     return {f"{name}_name": value for name, value in zip(group._fields, group, strict=True)}
-

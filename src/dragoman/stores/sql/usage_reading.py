@@ -131,7 +131,7 @@ def _source(query: Query) -> _Source:
     dimensions = query.dimensions
     if len(dimensions) > 1:
         labels = tuple(_N[name] for name in query.by)
-        return _Source(USAGE_BY_GROUP, USAGE_GROUP_UNITS, labels, labels, dict(query.only), joined=True)
+        return _Source(USAGE_BY_GROUP, USAGE_GROUP_UNITS, labels, labels, {**query.only}, joined=True)
     number = NUMBERS[next(iter(dimensions), "")]
     values: dict[str, Any] = {"dimension": number}
     if query.only:
@@ -161,61 +161,37 @@ def _cells(
     connection: sa.Connection, source: _Source, span: Segment, top: Sequence[tuple[str, ...]] | None
 ) -> Iterator[Cell]:
     """Yield the sums of a segment. top: the groups that are told one by one, () = all, None = no groups."""
-    table = source.sums
-    bucket, labels = _grouped(table, source.labels, span, top)
-    sums = [sa.func.sum(table.c[name]) for name in SUMMED]
-    for at, values, row in _select(connection, source, table, span, bucket, labels, sums):
-        if row[0] is not None:
-            yield Cell(at, values, read(tuple(row)))
-    table = source.units
-    bucket, labels = _grouped(table, source.unit_labels, span, top)
-    by_unit = [*labels, table.c.unit]
-    for at, values, row in _select(
-        connection, source, table, span, bucket, by_unit, [sa.func.sum(table.c.amount)]
-    ):
-        *names, unit = values or ("",)
-        yield Cell(at, _told(names) if labels else (), Sums(None, {unit: int(row[0])}))
+    for table, labels in ((source.sums, source.labels), (source.units, source.unit_labels)):
+        of_units = table is source.units
+        names = ("amount",) if of_units else SUMMED
+        by = [] if top is None else _named(labels, top)
+        found = [*by, *([table.c.unit] if of_units else [])]
+        if span.bucket is None:
+            found.insert(0, table.c.begin)
+        labelled = [one.label(f"by_{place}") for place, one in enumerate(found)]
+        origin, conditions = source.rows(table, span)
+        sums = [sa.func.sum(table.c[name]) for name in names]
+        wanted = sa.select(*labelled, *sums).select_from(origin).where(*conditions)
+        wanted = wanted.group_by(*(sa.literal_column(one.name) for one in labelled))
+        for row in connection.execute(wanted):
+            keys, values = list(row[: len(found)]), row[len(found) :]
+            if values[0] is None:
+                continue  # the sum of no rows
+            at = keys.pop(0) if span.bucket is None else span.bucket
+            added = Sums(None, {keys.pop(): int(values[0])}) if of_units else read(tuple(values))
+            yield Cell(int(at), _told(keys), added)
 
 
-def _grouped(
-    table: sa.Table,
-    labels: Sequence[sa.ColumnElement[Any]],
-    span: Segment,
-    top: Sequence[tuple[str, ...]] | None,
-) -> tuple[sa.ColumnElement[Any] | None, list[sa.ColumnElement[Any]]]:
-    """The expressions to group the rows of a table by: the bucket, None = all are of one; and the labels,
-    which are NULL for all groups that are not among `top`.
-    """
-    bucket = table.c.begin if span.bucket is None else None
+def _named(
+    labels: Sequence[sa.ColumnElement[Any]], top: Sequence[tuple[str, ...]]
+) -> list[sa.ColumnElement[Any]]:
+    """The expressions to group by. They are NULL for all groups that are not among `top`; () = all are."""
     if not top:
-        return bucket, [] if top is None else list(labels)
-    if len(labels) == 1:
-        chosen = labels[0].in_([one for (one,) in top])
-    else:
+        return list(labels)
+    chosen = labels[0].in_([one[0] for one in top])
+    if len(labels) > 1:
         chosen = sa.tuple_(*labels).in_(list(top))
-    return bucket, [sa.case((chosen, label)) for label in labels]
-
-
-def _select(
-    connection: sa.Connection,
-    source: _Source,
-    table: sa.Table,
-    span: Segment,
-    bucket: sa.ColumnElement[Any] | None,
-    labels: Sequence[sa.ColumnElement[Any]],
-    sums: Sequence[sa.ColumnElement[Any]],
-) -> Iterator[tuple[int, tuple[str, ...] | None, Sequence[Any]]]:
-    """Yield the bucket, the values and the sums of each group."""
-    origin, conditions = source.rows(table, span)
-    grouped = [*([] if bucket is None else [bucket]), *labels]
-    named = [one.label(f"by_{place}") for place, one in enumerate(grouped)]
-    wanted = sa.select(*named, *sums).select_from(origin).where(*conditions)
-    if named:
-        wanted = wanted.group_by(*(sa.literal_column(one.name) for one in named))
-    for row in connection.execute(wanted):
-        values = row[len(grouped) - len(labels) : len(grouped)]
-        at = row[0] if span.bucket is None else span.bucket
-        yield int(at), _told(values), row[len(grouped) :]
+    return [sa.case((chosen, label)) for label in labels]
 
 
 def _told(values: Sequence[Any]) -> tuple[str, ...] | None:

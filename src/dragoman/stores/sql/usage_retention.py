@@ -1,8 +1,8 @@
 """Deletes usage that is too old, and adds up the small values of tags and end users.
 
 Records go first; the sums of hours, days and months stay as long as the settings say. Tags and end users may
-have any number of values. When a period is over, only its largest values are kept apart, and the others become
-one value (`OTHER`); so sums of these dimensions stay complete and their rows stay few.
+have any number of values. When a period is over, only its largest values are kept apart. The others become one
+value (`OTHER`), so that the sums stay complete, and their rows few.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dragoman.state.periods import DAY, STEPS, Step, end_of
+from dragoman.state.periods import DAY, STEPS, Step, start_of
 from dragoman.state.usage_sums import OPEN, OTHER
 from dragoman.stores.limits import Limits
-from dragoman.stores.sql.database import Database, upsert
+from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.usage_tables import (
     NUMBERS,
     SUMMED,
     USAGE_BY_GROUP,
     USAGE_BY_VALUE,
     USAGE_GROUP_UNITS,
-    USAGE_GROUPS,
     USAGE_RECORDS,
     USAGE_UNITS,
     Adding,
@@ -45,7 +44,7 @@ class UsageRetention:
         self._database = database
         self._limits = limits
         self._folded: dict[tuple[int, int], int] = {}
-        """By step and dimension: the end of the last period whose small values were added up."""
+        """By step and dimension: the time up to which the small values were added up."""
 
     async def sweep(self, now: float) -> None:
         """Delete what is too old at this time. Raises StoreFailed."""
@@ -56,25 +55,20 @@ class UsageRetention:
         for number, (step, seconds) in enumerate(zip(STEPS, kept, strict=True)):
             if seconds is not None:
                 for table in _OF_STEPS:
-                    await self._remove_periods(table, number, step, now - seconds)
+                    await self._remove_periods(table, number, start_of(step, now - seconds))
         for number, step in enumerate(STEPS):
             for name in OPEN:
                 await self._fold(number, step, NUMBERS[name], now)
 
-    async def _remove_periods(self, table: sa.Table, number: int, step: Step, before: float) -> None:
-        """Delete the periods of one length that were over before a time."""
+    async def _remove_periods(self, table: sa.Table, number: int, before: int) -> None:
+        """Delete the periods of one length that begin before a time."""
         own = table.c
-        dimensions = range(len(NUMBERS)) if "dimension" in own else (None,)
-        for dimension in dimensions:
-            here = [own.step == number] + ([] if dimension is None else [own.dimension == dimension])
-            while True:
-                oldest = sa.select(sa.func.min(own.begin)).where(*here)
-                begin = await self._database.read(
-                    lambda connection, find=oldest: connection.execute(find).scalar()
-                )
-                if begin is None or end_of(step, begin) > before:
-                    break
-                await self._remove(table, sa.and_(*here, own.begin == begin))
+        old = own.step == number, own.begin < before
+        if "dimension" not in own:
+            await self._remove(table, sa.and_(*old))
+            return
+        for dimension in NUMBERS.values():
+            await self._remove(table, sa.and_(*old, own.dimension == dimension))
 
     async def _remove(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> None:
         """Delete the rows of a table that meet a condition, in several transactions."""
@@ -88,19 +82,16 @@ class UsageRetention:
 
     async def _fold(self, number: int, step: Step, dimension: int, now: float) -> None:
         """Add up the small values of all periods that are over."""
-        after = self._folded.get((number, dimension), 0)
-        here = (_V.step == number, _V.dimension == dimension)
-        most = self._limits.usage_values
-        while True:
-            following = sa.select(sa.func.min(_V.begin)).where(*here, _V.begin >= after)
-            begin = await self._database.read(
-                lambda connection, find=following: connection.execute(find).scalar()
-            )
-            if begin is None or end_of(step, begin) + _SETTLED > now:
-                return
+        most, after = self._limits.usage_values, self._folded.get((number, dimension), 0)
+        before = start_of(step, now - _SETTLED)
+        own = _V.step == number, _V.dimension == dimension
+        span = _V.begin >= after, _V.begin < before
+        large = sa.select(_V.begin).where(*own, *span).group_by(_V.begin).having(sa.func.count() > most)
+        begins = await self._database.read(lambda connection: list(connection.execute(large).scalars()))
+        for begin in begins:
             while await self._database.write(_folding(number, dimension, begin, most)):
                 pass
-            after = self._folded[number, dimension] = end_of(step, begin)
+        self._folded[number, dimension] = before
 
 
 def _folding(number: int, dimension: int, begin: int, most: int) -> Callable[[sa.Connection], bool]:

@@ -96,7 +96,7 @@ def row_of(record: UsageRecord, group: Group, id_: int) -> dict[str, Any]:
 def record_of(row: Any, group: Group) -> UsageRecord:
     """The record of a row; without `settled`, which only the journal has."""
     rest = msgspec.json.decode(row.rest, type=_Rest)
-    stated = {field: getattr(group, name) or None for field, name in _OF_GROUP.items()}
+    stated: dict[str, Any] = {field: getattr(group, name) or None for field, name in _OF_GROUP.items()}
     stated["face"], stated["operation"] = group.face, group.operation
     stated |= rest.more
     return UsageRecord(

@@ -30,7 +30,7 @@ SUMMED: Final = (*COUNTS, *COST, *_UNITS, *_TOTAL, *_FIRST)
 """The columns with sums."""
 NUMBERS: Final[Mapping[str, int]] = {"": 0, **{name: at for at, name in enumerate(DIMENSIONS, 1)}}
 """The number of each dimension in the database; "" = all usage together."""
-PADDING: Final = {"postgresql_with": {"fillfactor": 70}, "sqlite_with_rowid": False}
+PADDING: Final[dict[str, Any]] = {"postgresql_with": {"fillfactor": 70}, "sqlite_with_rowid": False}
 """PostgreSQL updates a row inside of its page if there is room for the new version."""
 
 
@@ -73,7 +73,7 @@ USAGE_BY_VALUE = sa.Table(
     sa.Column("begin", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("value", sa.String, primary_key=True),
     *summed(),
-    **PADDING,  # type: ignore[arg-type]
+    **PADDING,
 )
 USAGE_BY_GROUP = sa.Table(
     "usage_by_group",
@@ -82,7 +82,7 @@ USAGE_BY_GROUP = sa.Table(
     sa.Column("begin", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("group_id", sa.BigInteger, primary_key=True, autoincrement=False),
     *summed(),
-    **PADDING,  # type: ignore[arg-type]
+    **PADDING,
 )
 USAGE_UNITS = sa.Table(
     "usage_units",
@@ -110,8 +110,8 @@ USAGE_GROUP_UNITS = sa.Table(
 
 
 class Adding:
-    """Adds the values of new rows to those of the rows with their keys, if there are any. The statement is run
-    without SQLAlchemy, which would take more time for each row than the database. names: the columns to add.
+    """Adds the values of new rows to those of the rows with their keys, if there are any. names: the columns
+    to add. The statement runs without SQLAlchemy, which would take more time for a row than the database.
     """
 
     def __init__(self, table: sa.Table, names: Iterable[str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from dragoman.stores.sql.usage_tables import METADATA
+from dragoman.stores.sql import usage_tables  # noqa: F401 - it completes METADATA
+from dragoman.stores.sql.schema import METADATA
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
 with context.begin_transaction():

@@ -58,9 +58,9 @@ def upgrade() -> None:
         sa.Column("rest", sa.LargeBinary, nullable=False),
         sqlite_with_rowid=False,
     )
-    room = {"postgresql_with": {"fillfactor": 70}}
-    op.create_table("usage_by_value", *_of_values(), *_sums(), sqlite_with_rowid=False, **room)
-    op.create_table("usage_by_group", *_of_groups(), *_sums(), sqlite_with_rowid=False, **room)
+    room: dict[str, Any] = {"postgresql_with": {"fillfactor": 70}, "sqlite_with_rowid": False}
+    op.create_table("usage_by_value", *_of_values(), *_sums(), **room)
+    op.create_table("usage_by_group", *_of_groups(), *_sums(), **room)
     for name, key in (("usage_units", _of_values()), ("usage_group_units", _of_groups())):
         op.create_table(
             name,
