@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from dragoman.gateway import Gateway
     from dragoman.server.doors import Opened
     from dragoman.server.supervisor import Keeper, Worker
-    from dragoman.stores.address import Location
     from dragoman.state.added import KeptEntries
+    from dragoman.stores.address import Location
 
 _CANNOT_LISTEN = {
     errno.EADDRINUSE: "another program uses this port: dragoman serve --port 0 chooses a free one",

@@ -13,10 +13,11 @@ from dragoman.stores.sql.sqlite import SqliteDatabase, make_file
 
 
 async def opened(where: Location, use: Literal["state", "exchanges"] = "state") -> Database:
-    """The database at a place, ready for steps. A missing SQLite file is created, and only its owner may read it.
+    """The database at a place, ready for steps. A missing SQLite file is created, and only its owner may read
+    it.
 
-    use: what is kept there: the writers of one use wait for each other, those of different ones do not. Raises
-    StoreFailed.
+    use: what is kept there: the writers of one use wait for each other, those of different ones do not.
+    Raises StoreFailed.
     """
     database = await _made(where, use)
     try:

@@ -1,16 +1,16 @@
 """A database of a PostgreSQL server, through psycopg.
 
-Writers: at any time only one transaction writes in all processes together. Each transaction begins by taking an
-advisory lock, so a step may read before it writes, as with SQLite's single writer: totals stay right, and two
-transactions never wait for each other's rows. One lock for many steps costs little, because the steps that wait
-in a process are put together into its next transaction (`batches`).
+Writers: at any time only one transaction writes in all processes together. Each transaction begins by taking
+an advisory lock, so a step may read before it writes, as with SQLite's single writer: totals stay right, and
+two transactions never wait for each other's rows. One lock for many steps costs little, because the steps
+that wait in a process are put together into its next transaction (`batches`).
 
-Threads: one thread writes, two read, each with its own connection. No connection exists before the first step,
-so the process may fork before it.
+Threads: one thread writes, two read, each with its own connection. No connection exists before the first
+step, so the process may fork before it.
 
 Failures: a connection that was lost while it was idle is replaced, and its step runs again. The server ends a
-statement after `postgres.STATEMENT` seconds. If it does not even do that, the connection is cut after `_PATIENCE`
-seconds, and the step fails.
+statement after `postgres.STATEMENT` seconds. If it does not even do that, the connection is cut after
+`_PATIENCE` seconds, and the step fails.
 
 https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
@@ -43,7 +43,8 @@ STATE, EXCHANGES = 0x647261676F0001, 0x647261676F0002
 _PATIENCE: Final = 8.0
 """The most seconds for which a step waits for the server."""
 _READERS: Final = 2
-"""The number of reading threads. A server has a hundred connections by default, for all processes together."""
+"""The number of reading threads. A server has a hundred connections by default, for all processes
+together."""
 _TRIES: Final = 3
 """How often a transaction is tried that the server has rolled back because of another one."""
 
@@ -51,8 +52,8 @@ _TRIES: Final = 3
 class PostgresDatabase:
     """Runs steps in a PostgreSQL database; implements `stores.sql.database.Database`.
 
-    lock: the number of the advisory lock that its writers take. patience, statement: the most seconds for a step
-    and for one of its statements.
+    lock: the number of the advisory lock that its writers take. patience, statement: the most seconds for a
+    step and for one of its statements.
     """
 
     kind = "postgresql"
@@ -279,7 +280,9 @@ def _transaction(steps: Sequence[Step], begin: str) -> Callable[[Connection], li
 def _begin_for_cursor(
     connection: Connection, _statement: Any, _many: Any, _values: Any, options: Mapping[str, Any]
 ) -> None:
-    """Begin a transaction for a SELECT whose rows are fetched bit by bit: its cursor lives in a transaction."""
+    """Begin a transaction for a SELECT whose rows are fetched bit by bit: its cursor lives in a
+    transaction.
+    """
     if options.get("stream_results"):
         driver = _driver(connection)
         if driver.info.transaction_status == TransactionStatus.IDLE:

@@ -15,9 +15,10 @@ from sqlalchemy import Connection, create_engine
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.store import StoredResponse
 from dragoman.stores.limits import DEFAULT_LIMITS
-from dragoman.stores.sql.migrate import FOLDER, HEAD, upgrade
+from dragoman.stores.sql.migrate import FOLDER, upgrade
 from dragoman.stores.sql.schema import METADATA
 from dragoman.stores.sql.store import SqlStore
+from dragoman.stores.standing import HEAD
 
 
 @pytest.fixture
