@@ -33,6 +33,7 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "aliases": "Add and remove aliases.",
         "trace": "Show what became of a request.",
         "config": "Show the current settings.",
+        "db": "Show and upgrade the database.",
     },
 }
 _MODULES: Final = {"test": "selftest"}
