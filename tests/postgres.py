@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -73,8 +74,17 @@ class PostgresServer:
             os.kill(pid, number)
 
     def kill(self) -> None:
-        """Kill the server and all its processes, as a crash of the machine would."""
+        """Kill the server and all its processes, as a crash of the machine would; `pg_ctl("start")` brings it
+        back.
+        """
+        killed = (self.pid, *self.children())
         self.signal(signal.SIGKILL)
+        while any(map(_runs, killed)):
+            time.sleep(0.01)
+        # In a container whose first process reaps no children they stay as zombies, and look alive to
+        # `pg_ctl`.
+        for lock in (self.folder / "postmaster.pid", self.socket / ".s.PGSQL.5432.lock"):
+            lock.unlink(missing_ok=True)
 
     @contextmanager
     def database(self, revision: str | None = HEAD) -> Iterator[str]:
@@ -113,3 +123,11 @@ def postgres_server() -> Iterator[PostgresServer]:
                 server.pg_ctl("-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process runs; False also for one that has ended, and for which nobody has asked yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except OSError:
+        return False
