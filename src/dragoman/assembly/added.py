@@ -27,7 +27,8 @@ def with_added(found: Loaded, database: Location | None, *, starting: bool = Fal
     try:
         kept = added_file.read(database)
     except SchemaRefused as refused:
-        raise ConfigError(Problem("stores.sql", str(refused), str(database))) from None
+        problem = Problem("stores.sql", str(refused), str(database), hint="dragoman db status shows it")
+        raise ConfigError(problem) from None
     except StoreFailed as error:
         problem = Problem("stores.sql", f"what operators have added cannot be read: {error}", str(database))
         if not starting:

@@ -34,6 +34,7 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "prices": "Show, set and import what models cost.",
         "trace": "Show what became of a request.",
         "config": "Show the current settings.",
+        "db": "Show and upgrade the database.",
     },
 }
 _MODULES: Final = {"test": "selftest"}

@@ -34,11 +34,11 @@ class Ready(NamedTuple):
     short description of each provider. models: the number of model names. model: one model for the examples,
     None = there is none. file: the configuration file, None = no file. access: who may call. made: the client
     key if it was created at this start, else None. kept: the file of a created client key, None = there is no
-    file. store: the place of the database, None = memory. seconds: the time since the command began. workers: the
-    number of worker processes. connections: the limit of client connections in each worker, None = not shown.
-    descriptors: how many files and sockets a process may open, None = unknown. nearby: a description of each
-    model server on this machine that is not used. clients: the number of keys of each client, by its name.
-    admin: the URL of the operators' own port, None = they have none.
+    file. store: the place of the database, None = memory. seconds: the time since the command began. workers:
+    the number of worker processes. connections: the limit of client connections in each worker, None = not
+    shown. descriptors: how many files and sockets a process may open, None = unknown. nearby: a description
+    of each model server on this machine that is not used. clients: the number of keys of each client, by its
+    name. admin: the URL of the operators' own port, None = they have none.
     """
 
     host: str

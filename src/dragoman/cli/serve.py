@@ -429,7 +429,10 @@ def _with_kept(found: Loaded) -> Loaded:
     from dragoman.stores.open import located
 
     database = located(found.config.stores.sql, found.home)
-    return _with_store(with_added(found, database, starting=True))
+    try:
+        return _with_store(with_added(found, database, starting=True))
+    except ConfigError as error:
+        raise refused(error, found.file) from None
 
 
 def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:

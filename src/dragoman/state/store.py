@@ -350,7 +350,8 @@ class Store(Protocol):
 
     seals: the vault, None = no seals are kept. added: the entries that operators have added to the
     configuration, usage: usage records; None = none are kept. shared: True = other processes see the data,
-    and it stays when this process ends. kind: `memory` or `sqlite`. healthy: whether the latest use succeeded, None = the store
+    and it stays when this process ends. kind: `memory`, `sqlite` or `postgresql`. version: of the database;
+    None = there is none, or it is not open yet. healthy: whether the latest use succeeded, None = the store
     was not used yet. last_error: the error of the latest use, without secrets; None = there was none.
     """
 
@@ -365,6 +366,9 @@ class Store(Protocol):
 
     @property
     def kind(self) -> str: ...
+
+    @property
+    def version(self) -> str | None: ...
 
     @property
     def healthy(self) -> bool | None: ...

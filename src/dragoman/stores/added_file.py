@@ -2,8 +2,8 @@
 
 A start and a reload need them in processes that must not open the store: the parent of several workers has no
 thread and no connection that a fork would share (docs/decisions/0010-workers.md), and a start should not load
-SQLAlchemy. So each call opens the database, reads, and closes it: a SQLite file in less than a millisecond, a server's
-database in some milliseconds.
+SQLAlchemy. So each call opens the database, reads, and closes it: a SQLite file in less than a millisecond, a
+server's database in some milliseconds.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _in_server(address: PostgresUrl) -> Generator[_Run | None]:
         with closing(connect(address, _PATIENCE)) as connection:
 
             def run(text: str) -> Sequence[Sequence[Any]]:
-                return connection.execute(text).fetchall()  # type: ignore[arg-type] # our own constants
+                return connection.execute(text).fetchall()
 
             ((added, versions, marks),) = run(_TABLES)
             if versions is not None:

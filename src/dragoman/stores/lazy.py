@@ -123,6 +123,10 @@ class LazyStore(Lazy[Store]):
         self.usage: UsageStore | None = cast("UsageStore", _Part(self, "usage"))
         self.seals: Vault | None = LazyVault(self) if seals else None
 
+    @property
+    def version(self) -> str | None:
+        return None if self.store is None else self.store.version
+
 
 class LazyExchanges(Lazy[Exchanges]):
     """The store of finished exchanges; opens a database at its first use. Implements `Exchanges`."""

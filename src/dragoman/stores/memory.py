@@ -52,6 +52,7 @@ class MemoryStore:
     """Keeps everything in memory. seams: gives the clocks, and the random secret of the vault."""
 
     kind = "memory"
+    version: str | None = None
     shared = False
     healthy: bool | None = True
     last_error: str | None = None

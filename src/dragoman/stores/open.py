@@ -46,8 +46,8 @@ def open_store(
     """The store that the setting `stores.sql` names; a database is not opened yet.
 
     where: the setting: `memory`, None or "" = in memory; `sqlite` = a file in `home`; or a URL
-    `sqlite:///path` or `postgresql://…`. Raises ConfigError if the setting is wrong, or if a database is wanted
-    and its extra (`sql`, `postgres`) is not installed.
+    `sqlite:///path` or `postgresql://…`. Raises ConfigError if the setting is wrong, or if a database is
+    wanted and its extra (`sql`, `postgres`) is not installed.
     """
     place = located(where, home)
     if place is None:

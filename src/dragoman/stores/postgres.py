@@ -39,7 +39,7 @@ _CLOGGED: Final = ("53", "55P03", "57014")
 that was not free in time, a statement that took too long.
 """
 _WHERE: Final = re.compile(
-    r"^.*?(?:connection to server (?:at|on) .*? failed|connection is bad|connection failed): ", re.DOTALL
+    r"^.*(?:connection to server (?:at|on) .*? failed|connection is bad|connection failed): ", re.DOTALL
 )
 
 

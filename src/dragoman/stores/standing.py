@@ -1,8 +1,8 @@
 """Whether this version of Dragoman can use a database, by its schema. No library is needed to say so.
 
-Versions N and N-1 may use one database at the same time. So a migration only adds something: a table, an index, or
-a column that may be NULL or has a default in the database. An unused column is dropped one release after the last
-release that used it. The migration that drops it states the oldest schema whose code may go on
+Versions N and N-1 may use one database at the same time. So a migration only adds something: a table, an
+index, or a column that may be NULL or has a default in the database. An unused column is dropped one release
+after the last release that used it. The migration that drops it states the oldest schema whose code may go on
 (`compatible_from`), and the database keeps this in a table, because older code cannot know it.
 """
 
@@ -35,17 +35,18 @@ class Standing(NamedTuple):
         return self.revision is not None and self.revision < HEAD
 
     def check(self, *, upgrades_itself: bool) -> None:
-        """Raise SchemaRefused if this version cannot use the database. upgrades_itself: True = an older schema is
-        upgraded when the database is opened.
+        """Raise SchemaRefused if this version cannot use the database. upgrades_itself: True = an older
+        schema is upgraded when the database is opened.
         """
         if self.is_newer and (self.compatible_from or "") > HEAD:
             raise SchemaRefused(
-                f"the database has the schema {self.revision} of a newer Dragoman, and needs one that knows at least"
-                f" {self.compatible_from}; this one knows {HEAD}"
+                f"a newer Dragoman has given the database the schema {self.revision}; it can be used by"
+                f" versions that know the schema {self.compatible_from}, and this one knows {HEAD}"
             )
         if self.is_older and not upgrades_itself:
             raise SchemaRefused(
-                f"the database has the schema {self.revision}, this version needs {HEAD}: run `dragoman db upgrade`"
+                f"the database has the schema {self.revision}, and this version needs {HEAD}:"
+                " run `dragoman db upgrade`"
             )
 
 

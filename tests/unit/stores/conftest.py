@@ -87,7 +87,7 @@ def ask(place: Location, *statements: str) -> list[Any]:
     if isinstance(place, PostgresUrl):
         with psycopg.connect(place.uri.reveal(), autocommit=True) as server:
             for statement in statements:
-                cursor = server.execute(statement)  # type: ignore[call-overload]
+                cursor = server.execute(statement)
                 found = [] if cursor.description is None else cursor.fetchall()
         return found
     with closing(sqlite3.connect(place, isolation_level=None)) as file:

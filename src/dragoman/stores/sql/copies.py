@@ -20,9 +20,9 @@ _PATIENCE: Final = 5.0
 
 
 def keep_copy(file: Path, before: str, most: int) -> None:
-    """Make the copy `FILE.before-REVISION` unless it is there, readable only by its owner, and delete all such
-    copies but the latest `most`. before: the revision that comes. Processes that call this at once make one copy.
-    Raises OSError and sqlite3.Error; the file is then unchanged, and no half copy is left.
+    """Make the copy `FILE.before-REVISION` unless it is there, readable only by its owner, and delete all
+    such copies but the latest `most`. before: the revision that comes. Processes that call this at once make
+    one copy. Raises OSError and sqlite3.Error; the file is then unchanged, and no half copy is left.
     """
     copy = file.with_name(f"{file.name}.before-{before}")
     making = file.with_name(f"{copy.name}.part")

@@ -25,8 +25,8 @@ class Database(Protocol):
     """Runs the store's steps in a database. kind: `sqlite` or `postgresql`. upgrades_itself: True = the first
     process that opens an older schema upgrades it.
 
-    If the caller is cancelled, its step is still run completely, or not at all. In all processes together, only
-    one writes at a time: what a writing step reads stays as it is until the step is committed.
+    If the caller is cancelled, its step is still run completely, or not at all. In all processes together,
+    only one writes at a time: what a writing step reads stays as it is until the step is committed.
     """
 
     @property
@@ -65,8 +65,8 @@ class Database(Protocol):
         """
 
     async def keep_copy(self, before: str) -> None:
-        """Make a copy of all data before the schema is upgraded, if copies are kept here. before: the revision
-        that comes. Raises StoreFailed.
+        """Make a copy of all data before the schema is upgraded, if copies are kept here. before: the
+        revision that comes. Raises StoreFailed.
         """
 
     async def close(self) -> None:

@@ -32,8 +32,8 @@ _FAILED: Final = 400
 
 
 _LONGEST: Final = 500
-"""The most characters of a text with an index. Clients choose names of any length, and an entry of an index of
-PostgreSQL has at most 2,704 bytes. The trace has the whole text.
+"""The most characters of a text with an index. Clients choose names of any length, and an entry of an index
+of PostgreSQL has at most 2,704 bytes. The trace has the whole text.
 """
 
 

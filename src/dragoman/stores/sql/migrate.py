@@ -1,8 +1,8 @@
 """Runs the missing migrations of a database. `stores.standing` says which databases a version can use.
 
-A SQLite file upgrades itself when a process opens it, after a copy was made. A PostgreSQL database gets its tables
-by the first process that opens it; later migrations are run by `dragoman db upgrade`, because an operator decides
-when many machines change to a new version.
+A SQLite file upgrades itself when a process opens it, after a copy was made. A PostgreSQL database gets its
+tables by the first process that opens it; later migrations are run by `dragoman db upgrade`, because an
+operator decides when many machines change to a new version.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _OLDEST = "0001"
 
 
 class Migration(NamedTuple):
-    """A step of the schema. revision: its number. does: its description. compatible_from: the oldest HEAD whose
-    code may use the schema from then on; None = as before.
+    """A step of the schema. revision: its number. does: its description. compatible_from: the oldest HEAD
+    whose code may use the schema from then on; None = as before.
     """
 
     revision: str
@@ -35,9 +35,9 @@ class Migration(NamedTuple):
 
 
 async def migrate(database: Database) -> None:
-    """Make the database usable by this version: create its tables, or run the missing migrations if it upgrades
-    itself. Several processes may call this at once. Raises SchemaRefused if this version cannot use the database,
-    and StoreFailed.
+    """Make the database usable by this version: create its tables, or run the missing migrations if it
+    upgrades itself. Several processes may call this at once. Raises SchemaRefused if this version cannot use
+    the database, and StoreFailed.
     """
     standing = await database.read(standing_of)
     standing.check(upgrades_itself=database.upgrades_itself)

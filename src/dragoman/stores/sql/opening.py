@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, TypeAlias
 
 from dragoman.stores.address import Location
 from dragoman.stores.sql.database import Database, failed
 from dragoman.stores.sql.migrate import migrate
 from dragoman.stores.sql.sqlite import SqliteDatabase, make_file
 
+Use: TypeAlias = Literal["state", "exchanges"]
+"""What is kept in a database. The writers of one use wait for each other, those of different uses do not."""
+_UPGRADE: Final = 3600.0
+"""The most seconds for an upgrade of a server's database by an operator, who waits for it."""
 
-async def opened(where: Location, use: Literal["state", "exchanges"] = "state") -> Database:
-    """The database at a place, ready for steps. A missing SQLite file is created, and only its owner may read it.
 
-    use: what is kept there: the writers of one use wait for each other, those of different ones do not. Raises
-    StoreFailed.
+async def opened(where: Location, use: Use = "state") -> Database:
+    """The database at a place, ready for steps. A missing SQLite file is created, and only its owner may read
+    it. Raises StoreFailed.
     """
-    database = await _made(where, use)
+    if isinstance(where, Path):
+        try:
+            await asyncio.to_thread(make_file, where)
+        except OSError as error:
+            raise failed(error) from error
+    database = unchanged(where, use)
     try:
         await migrate(database)
     except BaseException:
@@ -27,14 +35,16 @@ async def opened(where: Location, use: Literal["state", "exchanges"] = "state") 
     return database
 
 
-async def _made(where: Location, use: Literal["state", "exchanges"]) -> Database:
+def unchanged(where: Location, use: Use = "state", *, patient: bool = False) -> Database:
+    """The same, whatever its schema is. A SQLite file must exist. patient: True = statements may take as long
+    as an upgrade does.
+    """
     if isinstance(where, Path):
-        try:
-            await asyncio.to_thread(make_file, where)
-        except OSError as error:
-            raise failed(error) from error
         # Exchanges tell of the past and do not last: a copy would cost more than they are worth.
         return SqliteDatabase(where, copies=2 if use == "state" else 0)
     from dragoman.stores.sql.postgres import EXCHANGES, STATE, PostgresDatabase  # psycopg is another extra
 
-    return PostgresDatabase(where, STATE if use == "state" else EXCHANGES)
+    lock = STATE if use == "state" else EXCHANGES
+    if patient:
+        return PostgresDatabase(where, lock, patience=_UPGRADE, statement=_UPGRADE)
+    return PostgresDatabase(where, lock)

@@ -1,16 +1,16 @@
 """A database of a PostgreSQL server, through psycopg.
 
-Writers: at any time only one transaction writes in all processes together. Each transaction begins by taking an
-advisory lock, so a step may read before it writes, as with SQLite's single writer: totals stay right, and two
-transactions never wait for each other's rows. One lock for many steps costs little, because the steps that wait
-in a process are put together into its next transaction (`batches`).
+Writers: at any time only one transaction writes in all processes together. Each transaction begins by taking
+an advisory lock, so a step may read before it writes, as with SQLite's single writer: totals stay right, and
+two transactions never wait for each other's rows. One lock for many steps costs little, because the steps
+that wait in a process are put together into its next transaction (`batches`).
 
-Threads: one thread writes, two read, each with its own connection. No connection exists before the first step,
-so the process may fork before it.
+Threads: one thread writes, two read, each with its own connection. No connection exists before the first
+step, so the process may fork before it.
 
 Failures: a connection that was lost while it was idle is replaced, and its step runs again. The server ends a
-statement after `postgres.STATEMENT` seconds. If it does not even do that, the connection is cut after `_PATIENCE`
-seconds, and the step fails.
+statement after `postgres.STATEMENT` seconds. If it does not even do that, the connection is cut after
+`_PATIENCE` seconds, and the step fails.
 
 https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
@@ -43,7 +43,9 @@ STATE, EXCHANGES = 0x647261676F0001, 0x647261676F0002
 _PATIENCE: Final = 8.0
 """The most seconds for which a step waits for the server."""
 _READERS: Final = 2
-"""The number of reading threads. A server has a hundred connections by default, for all processes together."""
+"""The number of reading threads. A server has a hundred connections by default, for all processes
+together."""
+_LATE: Final = "the database does not answer in time"
 _TRIES: Final = 3
 """How often a transaction is tried that the server has rolled back because of another one."""
 
@@ -51,8 +53,8 @@ _TRIES: Final = 3
 class PostgresDatabase:
     """Runs steps in a PostgreSQL database; implements `stores.sql.database.Database`.
 
-    lock: the number of the advisory lock that its writers take. patience, statement: the most seconds for a step
-    and for one of its statements.
+    lock: the number of the advisory lock that its writers take. patience, statement: the most seconds for a
+    step and for one of its statements.
     """
 
     kind = "postgresql"
@@ -79,7 +81,7 @@ class PostgresDatabase:
         self._batches = Batches(self._begin, _ends_all)
         self._threads = threading.local()
         self._guard = threading.Lock()
-        self._connections: set[Connection] = set()
+        self._opened: set[_Opened] = set()
         self._closed = False
         self._version: str | None = None
 
@@ -152,102 +154,115 @@ class PostgresDatabase:
         """Call `act` with this thread's connection. If the connection was lost since its last use, `act` is
         called again with a new one, unless it had already begun to commit.
         """
-        known: Connection | None = getattr(self._threads, "connection", None)
+        known: _Opened | None = getattr(self._threads, "opened", None)
         if known is not None:
             try:
                 return self._attempt(job, known, act)
             except (SQLAlchemyError, psycopg.Error) as error:
-                if isinstance(error, _CommitFailed) or job.late or not self._drop_if_lost(known, error):
+                if isinstance(error, _CommitFailed) or not self._drop_if_lost(known, error):
                     raise
         job.check()
-        connection = self._open()
+        opened = self._open()
         try:
-            return self._attempt(job, connection, act)
+            return self._attempt(job, opened, act)
         except (SQLAlchemyError, psycopg.Error) as error:
-            self._drop_if_lost(connection, error)
+            self._drop_if_lost(opened, error)
             raise
 
-    def _attempt(self, job: _Job, connection: Connection, act: Callable[[Connection], T]) -> T:
-        driver = _driver(connection)
-        job.begin(driver)
+    def _attempt(self, job: _Job, opened: _Opened, act: Callable[[Connection], T]) -> T:
+        job.begin(opened.wire)
         try:
-            return act(connection)
+            return act(opened.connection)
         except (SQLAlchemyError, psycopg.Error) as error:
             if job.late:
-                raise StoreFailed("the database does not answer in time") from error
+                raise StoreFailed(_LATE) from error
             raise
         finally:
-            if driver.info.transaction_status != TransactionStatus.IDLE:
+            driver = opened.driver
+            if not driver.closed and driver.info.transaction_status != TransactionStatus.IDLE:
                 with suppress(psycopg.Error):
                     driver.rollback()
             job.end()
             if job.late:
-                self._drop(connection)
+                self._drop(opened)
 
-    def _open(self) -> Connection:
+    def _open(self) -> _Opened:
         connection = self._engine.connect()
-        self._threads.connection = connection
+        driver = _driver(connection)
+        opened = _Opened(connection, driver, socket.socket(fileno=os.dup(driver.fileno())))
+        self._threads.opened = opened
         with self._guard:
-            self._connections.add(connection)
-        number = _driver(connection).info.server_version
+            self._opened.add(opened)
+        number = driver.info.server_version
         self._version = f"{number // 10000}.{number % 10000}"
-        return connection
+        return opened
 
-    def _drop_if_lost(self, connection: Connection, error: Exception) -> bool:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        lost = _driver(connection).closed or (isinstance(cause, psycopg.Error) and is_lost(cause))
+    def _drop_if_lost(self, opened: _Opened, error: Exception) -> bool:
+        cause = _cause(error)
+        lost = opened.driver.closed or (isinstance(cause, psycopg.Error) and is_lost(cause))
         if lost:
-            self._drop(connection)
+            self._drop(opened)
         return lost
 
-    def _drop(self, connection: Connection) -> None:
-        self._threads.connection = None
+    def _drop(self, opened: _Opened) -> None:
+        self._threads.opened = None
         with self._guard:
-            self._connections.discard(connection)
-        with suppress(SQLAlchemyError, psycopg.Error):
-            connection.invalidate()
-            connection.close()
+            self._opened.discard(opened)
+        opened.close()
 
     def _close(self) -> None:
         for threads in (self._writer, self._readers):
             threads.shutdown()
-        for connection in self._connections:
-            with suppress(SQLAlchemyError, psycopg.Error):
-                connection.close()
+        for opened in self._opened:
+            opened.close()
+
+
+class _Opened:
+    """A connection. wire: a second descriptor of its socket, by which another thread can cut it."""
+
+    def __init__(self, connection: Connection, driver: psycopg.Connection[Any], wire: socket.socket) -> None:
+        self.connection = connection
+        self.driver = driver
+        self.wire = wire
+
+    def close(self) -> None:
+        self.wire.close()
+        with suppress(SQLAlchemyError, psycopg.Error):
+            self.driver.close()
+        with suppress(SQLAlchemyError, psycopg.Error):
+            self.connection.invalidate()
+            self.connection.close()
 
 
 class _Job:
-    """A job in a thread, whose connection the event loop can cut: the thread then wakes up with an error."""
+    """A job in a thread. The event loop can cut its connection: the thread then wakes up with an error."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._connection: psycopg.Connection[Any] | None = None
+        self._wire: socket.socket | None = None
         self.late = False
         """Whether its time is over."""
 
     def check(self) -> None:
         """Raise StoreFailed if the job's time is over."""
         if self.late:
-            raise StoreFailed("the database does not answer in time")
+            raise StoreFailed(_LATE)
 
-    def begin(self, connection: psycopg.Connection[Any]) -> None:
+    def begin(self, wire: socket.socket) -> None:
         with self._guard:
             self.check()
-            self._connection = connection
+            self._wire = wire
 
     def end(self) -> None:
         with self._guard:
-            self._connection = None
+            self._wire = None
 
     def cut(self) -> None:
-        with self._guard:  # so that nobody closes the connection, and its descriptor gets no other meaning
+        with self._guard:
             self.late = True
-            if self._connection is not None:
-                with (
-                    suppress(OSError, psycopg.Error),
-                    socket.socket(fileno=os.dup(self._connection.fileno())) as own,
-                ):
-                    own.shutdown(socket.SHUT_RDWR)
+            if self._wire is not None:
+                with suppress(OSError):
+                    self._wire.shutdown(socket.SHUT_RDWR)
 
 
 class _CastDouble(Double[float]):
@@ -279,7 +294,9 @@ def _transaction(steps: Sequence[Step], begin: str) -> Callable[[Connection], li
 def _begin_for_cursor(
     connection: Connection, _statement: Any, _many: Any, _values: Any, options: Mapping[str, Any]
 ) -> None:
-    """Begin a transaction for a SELECT whose rows are fetched bit by bit: its cursor lives in a transaction."""
+    """Begin a transaction for a SELECT whose rows are fetched bit by bit: its cursor lives in a
+    transaction.
+    """
     if options.get("stream_results"):
         driver = _driver(connection)
         if driver.info.transaction_status == TransactionStatus.IDLE:

@@ -6,6 +6,8 @@ This module has only the columns that this version reads and writes; `migrations
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 METADATA = sa.MetaData()
@@ -14,7 +16,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """The type of a key that the database numbers. SQLite numbers only columns of the type INTEGER."""
 
 
-def _where(condition: str) -> dict[str, sa.TextClause]:
+def _where(condition: str) -> dict[str, Any]:
     """The options of an index that has only the rows which meet a condition."""
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
@@ -190,7 +192,8 @@ SCHEMA_MARKS = sa.Table(
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("value", sa.String, nullable=False),
 )
-"""What older versions need to know of the schema: `compatible_from` (`stores.standing`). `migrate` creates it."""
+"""What older versions need to know of the schema: `compatible_from` (`stores.standing`). `migrate` creates
+it."""
 SECRETS = sa.Table(
     "secrets",
     METADATA,

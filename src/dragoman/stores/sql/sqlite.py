@@ -55,8 +55,8 @@ _REWRITE_MOST_BYTES = 256_000_000
 
 
 class SqliteDatabase:
-    """Runs steps in a SQLite file; implements `stores.sql.database.Database`. file: an existing file. copies: how
-    many copies of it are kept that were made before upgrades; 0 = none are made.
+    """Runs steps in a SQLite file; implements `stores.sql.database.Database`. file: an existing file. copies:
+    how many copies of it are kept that were made before upgrades; 0 = none are made.
     """
 
     kind = "sqlite"

@@ -67,6 +67,10 @@ class SqlStore:
         self._database = database
         self._rooms = (kept, seals, count)
 
+    @property
+    def version(self) -> str | None:
+        return self._database.version
+
     @classmethod
     async def open(cls, where: Location, limits: Limits, seams: Seams) -> SqlStore:
         """Open the store in a database (`opening.opened`). Raises StoreFailed."""

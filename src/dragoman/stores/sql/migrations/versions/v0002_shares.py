@@ -46,7 +46,8 @@ STATEMENTS: Final = (
     END
     """,
 )
-"""SQL templates for one table in SQLite: add up its existing rows, and create the triggers for later changes."""
+"""SQL templates for one table in SQLite: add up its existing rows, and create the triggers for later
+changes."""
 
 POSTGRES: Final = (
     "LOCK TABLE {kind} IN SHARE ROW EXCLUSIVE MODE",  # no row comes between the sum and the triggers
@@ -72,8 +73,10 @@ POSTGRES: Final = (
     END $$
     """,
     "CREATE TRIGGER {kind}_come AFTER INSERT ON {kind} FOR EACH ROW EXECUTE FUNCTION {kind}_come()",
-    "CREATE TRIGGER {kind}_change AFTER UPDATE OF {columns} ON {kind} FOR EACH ROW"
-    " EXECUTE FUNCTION {kind}_change()",
+    """
+    CREATE TRIGGER {kind}_change AFTER UPDATE OF {columns} ON {kind} FOR EACH ROW
+    EXECUTE FUNCTION {kind}_change()
+    """,
     "CREATE TRIGGER {kind}_leave AFTER DELETE ON {kind} FOR EACH ROW EXECUTE FUNCTION {kind}_leave()",
 )
 """The same for PostgreSQL, whose triggers call functions."""
