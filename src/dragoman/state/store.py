@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman.errors import DragomanError
 from dragoman.state.added import Additions
+from dragoman.state.directory import DirectoryStore
 from dragoman.state.seals import Vault
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -348,9 +349,9 @@ class Store(Protocol):
     """A store for all kinds of data, with one part for each.
 
     seals: the vault, None = no seals are kept. added: the entries that operators have added to the
-    configuration, None = none are kept. shared: True = other processes see the data, and it stays when
-    this process ends. kind: `memory` or `sqlite`. healthy: whether the latest use succeeded, None = the store
-    was not used yet. last_error: the error of the latest use, without secrets; None = there was none.
+    configuration, directory: client keys and whom they belong to; None = none are kept. shared: True = other
+    processes see the data, and it stays when this process ends. kind: `memory` or `sqlite`. healthy: whether
+    the latest use succeeded, None = the store was not used yet. last_error: the error of the latest use, without secrets; None = there was none.
     """
 
     responses: Responses
@@ -359,6 +360,7 @@ class Store(Protocol):
     chats: Chats
     seals: Vault | None
     added: Additions | None
+    directory: DirectoryStore | None
     shared: bool
 
     @property

@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.added import Additions
+from dragoman.state.directory import DirectoryStore
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
     UNSETTLED,
@@ -65,6 +66,7 @@ class MemoryStore:
         self.sessions: Sessions = sessions
         self.chats: Chats = chats
         self.added: Additions | None = None
+        self.directory: DirectoryStore | None = None
         self.seals: Vault | None = None
         if limits.seals:
             secret = bytes.fromhex(seams.random_id() + seams.random_id())

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Inspector, MetaData, Table, inspect, select
 
 from dragoman.stores.sql.database import Database
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration. A database that has it is opened without loading Alembic."""
 FOLDER = Path(__file__).parent / "migrations"
 

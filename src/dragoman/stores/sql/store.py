@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, not_, select, tuple_
 
 from dragoman.seams.clock import Seams
 from dragoman.state.added import Additions
+from dragoman.state.directory import DirectoryStore
 from dragoman.state.seals import Vault
 from dragoman.state.store import Chats, Conversations, Responses, Sessions
 from dragoman.stores.limits import Limits
@@ -17,6 +18,7 @@ from dragoman.stores.sql.added import SqlAdditions
 from dragoman.stores.sql.chats import SqlChats
 from dragoman.stores.sql.conversations import SqlConversations
 from dragoman.stores.sql.database import Database, failed
+from dragoman.stores.sql.directory import SqlDirectory
 from dragoman.stores.sql.migrate import migrate
 from dragoman.stores.sql.responses import SqlResponses, running
 from dragoman.stores.sql.room import Kind, Room
@@ -63,6 +65,7 @@ class SqlStore:
         self.chats: Chats = SqlChats(database, kept, limits, now)
         self.seals: Vault | None = SqlVault(database, seals, limits, now, secret_) if limits.seals else None
         self.added: Additions | None = SqlAdditions(database)
+        self.directory: DirectoryStore | None = SqlDirectory(database)
         self._database = database
         self._rooms = (kept, seals, count)
 
