@@ -21,7 +21,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts import minting
-from dragoman.accounts.caller import ANYONE, Caller
+from dragoman.accounts.caller import ANYONE, EVERYBODY, Caller
 from dragoman.accounts.directory import UNKNOWN, Directory
 from dragoman.seams.clock import SYSTEM
 
@@ -52,7 +52,7 @@ class ClientKeys:
     besides `authorization` and `api-key`, in which clients may send a key; the first of them that is sent and
     not empty counts. hosts: host names of this gateway, besides `localhost`, that the Host header of a
     request without a known key may have. any_host: True = such requests may have any Host header. anyone: the
-    caller of such requests, if no key is required. keyless: {protocol of the path: caller} for protocols
+    caller of such requests, if no key is required; if the directory has keys, EVERYBODY. keyless: {protocol of the path: caller} for protocols
     whose clients send no key; the caller of a request without a key from this machine. now: returns the time
     in Unix seconds.
     """
@@ -130,7 +130,9 @@ class ClientKeys:
             return known
         if self.required:
             return self._refusal(key)
-        return self._anyone if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
+        if not self._any_host and not self._is_ours(headers.get("host", "")):
+            return _FOREIGN_HOST
+        return EVERYBODY if self._directory is not None and self._directory.has_keys else self._anyone
 
     def _known(self, key: str) -> Caller | ir.Fault | None:
         digest = minting.digest(key)

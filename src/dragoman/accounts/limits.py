@@ -7,6 +7,7 @@ Money is counted in nano-USD (10⁻⁹ USD), so that all amounts are whole numbe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -33,9 +34,22 @@ Subject: TypeAlias = Literal[
 and `provider` are counted for each attempt, and a refusal leads to the next candidate; all others are counted
 once for an exchange, and a refusal fails it.
 """
+UnknownPrice: TypeAlias = Literal["allow", "refuse"]
 OF_ATTEMPTS: Final[frozenset[Subject]] = frozenset({"deployment", "provider"})
 NANO: Final = 1_000_000_000
 """nano-USD in one USD."""
+SECONDS: Final[Mapping[Window, int]] = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3_600,
+    "day": 86_400,
+    "week": 604_800,
+}
+"""How long windows last, where all of them last the same time."""
+LARGEST: Final = 2**53 - 1
+"""The largest amount of a limit: 9 million USD, or 9·10¹⁵ tokens. Scripts of Valkey count in doubles, which
+are exact up to here.
+"""
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -46,7 +60,8 @@ class Limit(msgspec.Struct, frozen=True):
     units it lasts, such as 5 minutes; 1 for week, month and lifetime. only: the names that it is for, such as
     certain keys; None = for each of its subject. models: counts requests for these models alone; None = for
     all. hard: whether a request that would exceed it is refused; a soft limit is only told. warn_at: the
-    share of `most`, from 0 to 1, from which on its use is told; None = it is not.
+    share of `most`, from 0 to 1, from which on its use is told; None = it is not. unknown_price: what a limit
+    on money does with a request whose price is not known.
     """
 
     name: str
@@ -59,6 +74,7 @@ class Limit(msgspec.Struct, frozen=True):
     models: frozenset[str] | None = None
     hard: bool = True
     warn_at: float | None = None
+    unknown_price: UnknownPrice = "allow"
 
 
 class Claim(NamedTuple):

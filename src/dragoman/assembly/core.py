@@ -23,6 +23,7 @@ from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.checks import checks_of
 from dragoman.assembly.health import adopt
+from dragoman.assembly.keys import declared_of
 from dragoman.assembly.metrics import know, outcome_of
 from dragoman.assembly.names import limits_of, made_under
 from dragoman.assembly.parts import Part
@@ -265,7 +266,9 @@ class Core:
                 most_in_all=responses.max_background_total,
             )
             self.telling.begin()
-            self.admitting = assembly.client_keys
+            if assembly.following is not None:
+                await assembly.following.start(self.peers, self.readmit)
+            self.admitting = self.client_keys
 
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:
         reached = self.bounds.reached
@@ -280,6 +283,8 @@ class Core:
         those that this assembly wants if this process is the keeper: only one process of a machine makes
         checks.
         """
+        if assembly.following is not None:
+            assembly.following.directory.declare(declared_of(self.config))
         self.recording = assembly.recording
         if self.recording is not None:
             self.recording.adopt(self.worker, (one.reveal() for one in secrets_in(self.config)), self.metrics)
@@ -348,6 +353,12 @@ class Core:
         for renewed in self.renewed:
             renewed()
         return assembly.parts.left()
+
+    def readmit(self) -> None:
+        """Look up each client's key again at its next request, because keys have changed."""
+        if self._assembly is not None:
+            self._assembly = msgspec.structs.replace(self._assembly, client_keys=self.client_keys.again())
+            self.admitting = None if self.admitting is None else self.client_keys
 
     @property
     def draining(self) -> bool:

@@ -70,11 +70,13 @@ def declared_of(config: Config) -> Declared:
 
 
 def limits_of(stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
-    """The limits of a key, tenant, team or user. stated: a section of the configuration, or such a section
-    as JSON, as the database keeps it. They are known by their owner: `key ci-agent`.
+    """The limits of a key, tenant, team or user. stated: sections of the configuration, or such sections
+    as JSON, as the database keeps them. They are known by their owner: `key ci-agent`.
     """
-    bounds = stated if isinstance(stated, Bounds) else stated_bounds(stated)[0]
-    return bounds.limits(f"{subject} {name}", subject, (name,))
+    sections: tuple[Bounds, ...] = stated if isinstance(stated, tuple) else stated_bounds(stated)[0]
+    return tuple(
+        limit for bounds in sections for limit in bounds.limits(f"{subject} {name}", subject, (name,))
+    )
 
 
 def _permitted(section: Permissions) -> Permitted:
@@ -86,7 +88,7 @@ def _permitted(section: Permissions) -> Permitted:
         providers=section.providers,
         regions=section.regions,
         tags=section.tags,
-        limits=section.limits,
+        limits=section.limits or None,
         metadata=section.metadata,
         disabled=section.disabled,
         tenant=tenant,

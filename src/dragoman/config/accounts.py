@@ -32,9 +32,9 @@ class Permissions(Section, frozen=True):
     then not be called."""
     tags: tuple[str, ...] = ()
     """Tags of all requests, in addition to their own."""
-    limits: Annotated[Bounds | None, about(default="none")] = None
-    """How much may be used: `{requests: 60/min, money: 50 USD/month}`. For a tenant, a team or a user: by all
-    of its keys together."""
+    limits: tuple[Bounds, ...] = ()
+    """How much may be used: `{requests: 60/min, money: 50 USD/month}`, or a list of such limits. Of a key: by
+    all keys of the same name together; of a tenant, a team or a user: by all of its keys together."""
     metadata: dict[str, Any] = {}
     """Notes of your own, as JSON. The gateway does not read them."""
     disabled: bool = False

@@ -19,8 +19,8 @@ import msgspec
 from dragoman.accounts.grants import GROUP, WILDCARD, Grants
 from dragoman.accounts.keys import is_loopback
 from dragoman.config import resolve
-from dragoman.config.check_accounts import account_misfits, permissions_of
 from dragoman.config.alerting import require_receiver, require_signing
+from dragoman.config.check_accounts import account_misfits, permissions_of
 from dragoman.config.check_attempts import general_misfits, provider_misfits
 from dragoman.config.check_balancing import (
     Misfit,
@@ -35,6 +35,7 @@ from dragoman.config.check_conditions import client_names, impossible
 from dragoman.config.check_continuing import continuing
 from dragoman.config.check_defaults import unsuitable
 from dragoman.config.check_headers import unusable
+from dragoman.config.check_limits import limit_misfits, stated_models
 from dragoman.config.check_observing import unseen
 from dragoman.config.decode import suggest
 from dragoman.config.fallbacks import Fallbacks
@@ -135,6 +136,9 @@ class _Checker:
         self.alerts()
         self.misfits("", general_misfits(self.config))
         self.misfits("", unseen(self.config))
+        self.misfits("", limit_misfits(self.config, self.unread))
+        for path, models in stated_models(self.config):
+            self.grants(models, path)
         self.circles()
         self.output_checks()
         if self.config.default_model is not None:
@@ -162,8 +166,9 @@ class _Checker:
         for index, origin in enumerate(server.cors_origins or ()):
             if origin != "*":
                 self.run_rule(f"server.cors_origins[{index}]", web_origin, origin)
-        for index, entry in enumerate(server.shared_addresses):
-            self.run_rule(f"server.shared_addresses[{index}]", addresses, entry)
+        for name in ("shared_addresses", "trusted_proxies"):
+            for index, entry in enumerate(getattr(server, name)):
+                self.run_rule(f"server.{name}[{index}]", addresses, entry)
         for name, stated in (
             ("stores.sql", self.config.stores.sql),
             ("trace.store", self.config.trace.store),

@@ -21,6 +21,7 @@ from typing import (
 
 import msgspec
 
+from dragoman.config.quotas import Budget, Quota
 from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix, Share, Size
 from dragoman.config.section import Section, about
 from dragoman.dialects.table import DIALECTS
@@ -34,8 +35,12 @@ ScalarType: TypeAlias = (
     | type[Moment]
     | type[PathPrefix]
     | type[FilePath]
+    | type[Quota]
+    | type[Budget]
 )
-SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, Amount, Share, Moment, PathPrefix, FilePath)
+SCALARS: Final[tuple[ScalarType, ...]] = (
+    *(Duration, Size, Amount, Share, Moment, PathPrefix, FilePath, Quota, Budget),
+)
 
 
 class Setting(NamedTuple):

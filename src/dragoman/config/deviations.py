@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple, get_type_hints
 
+import msgspec
+
 from dragoman.dialects.quirks import STANDARD, Quirks
 
 _GROUP: Final = re.compile(r"^# --- ([^-]+) -+$")
@@ -36,8 +38,12 @@ def deviations() -> tuple[Deviation, ...]:
 
 @cache
 def meanings(kind: type) -> Mapping[str, str]:
-    """The meaning of each field of a class, by its name, on one line; "" = no string is below the field."""
-    return {name: text for name, text, _ in _fields(kind)}
+    """The meaning of each field of a class, also of those that it inherits, by its name, on one line; "" = no
+    string is below the field.
+    """
+    above = [one for one in kind.__mro__[1:] if issubclass(one, msgspec.Struct) and one.__struct_fields__]
+    stating = [*reversed(above), kind]
+    return {name: text for one in stating for name, text, _ in _fields(one)}
 
 
 def _fields(kind: type) -> Iterator[tuple[str, str, int]]:

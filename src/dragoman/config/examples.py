@@ -46,6 +46,21 @@ auth:
 """,
     ),
     Example(
+        "Limits for all keys, and for one",
+        "Each key is counted apart; a key's own limits come in addition ([limits](limits.md)).",
+        """\
+providers:
+  openai: {keys: "${OPENAI_API_KEY}", limits: {tokens: 2M/min}}    # then the next deployment is asked
+auth:
+  keys:
+    - {name: search, key: "${SEARCH_KEY}", limits: {money: 200 USD/month, warn_at: 80%}}
+    - {name: trial, key: "${TRIAL_KEY}", limits: {requests: 20/day, concurrency: 1}}
+limits:
+  each-key: {scope: key, requests: 60/min, tokens: 200k/min}
+  all: {scope: global, money: 2000 USD/month}
+""",
+    ),
+    Example(
         "A server of your own",
         "Any server with OpenAI's protocol, such as vLLM, llama.cpp or LM Studio. `keys: []`: it needs none.",
         """\

@@ -17,6 +17,7 @@ from dragoman.config.declared import SCALARS, Setting, nullable, options, settin
 from dragoman.config.deviations import Deviation, deviations, meanings
 from dragoman.config.examples import EXAMPLES
 from dragoman.config.presets import PRESETS
+from dragoman.config.quotas import Budget, Quota
 from dragoman.config.scalars import Amount, Duration, FilePath, Moment, PathPrefix, Size
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
@@ -43,6 +44,8 @@ and where; with `--all` it lists every setting with its effective value.
   restart: [operations](operations.md#change-the-configuration-without-a-restart).
 - A duration is `250ms`, `30s`, `5m`, `2h`, `1d` or a number of seconds. A size is `512kB`, `64MB`, `1GiB` or
   a number of bytes.
+- A quota is an amount for each window of time: `60/min`, `200k/5min`, `2M/day`. Money is `50 USD/month`, or
+  `100 USD` for all time. Windows are `s`, `min`, `h`, `day`, `week`, `month` and `lifetime`.
 - A `dragoman.yaml` that is found in the working directory may come from somebody else's repository. It can
   send keys of the environment, and files outside of its folder, only to the provider that they belong to and
   to servers of this machine. To send them anywhere else, name the file with `--config`, or run `dragoman
@@ -99,6 +102,8 @@ _WORDS: Final[dict[Any, str]] = {
     Moment: "date",
     PathPrefix: "path",
     FilePath: "file",
+    Quota: "quota",
+    Budget: "money",
 }
 
 

@@ -1,8 +1,8 @@
 """Every setting, stated once: name, type, default, unit, meaning and environment variable.
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
-messages are made from the declarations here and in its groups: `accounts`, `alerting`, `answers`, `balancing`,
-`conditions`, `egress`, `fallbacks`, `lasting`, `metrics`, `serving` and `trace`.
+messages are made from the declarations here and in its groups: `accounts`, `alerting`, `answers`,
+`balancing`, `conditions`, `egress`, `fallbacks`, `lasting`, `limits`, `metrics`, `serving` and `trace`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dragoman.config.conditions import When
 from dragoman.config.egress import Egress
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
+from dragoman.config.limits import Bounds, LimitEntry
 from dragoman.config.metrics import Metrics
 from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, PathPrefix
 from dragoman.config.section import Section, about
@@ -213,6 +214,9 @@ class Provider(Section, frozen=True):
     """A PEM file with the certificate (mTLS) that the gateway shows to the provider."""
     client_key: Annotated[FilePath | None, about(default="in `client_cert`")] = None
     """A PEM file with the key of `client_cert`, not encrypted."""
+    limits: tuple[Bounds, ...] = ()
+    """How much all requests together may use of this provider. Each attempt counts; if a limit is reached,
+    the deployments of other providers are asked."""
     quirks: Json = {}
     """How the provider deviates from its protocol, in addition to what is known about it: see
     [Quirks](#quirks)."""
@@ -310,6 +314,9 @@ class Deployment(Section, frozen=True):
     0 = it is asked only after the deployments with a weight."""
     price: Annotated[Price | None, about(default="not known")] = None
     """What it costs, for `policy: cost` and `max_cost`."""
+    limits: tuple[Bounds, ...] = ()
+    """How much all requests together may use of it, whichever model's deployment it is. Each attempt counts;
+    if a limit is reached, the next deployment is asked."""
     when: When = When()
     """The requests that it is for, by what they need, how long they are, and who sends them. It is left out
     for all others."""
@@ -376,6 +383,8 @@ class Model(Section, frozen=True):
     """How many requests for this model run at once: a number, or `{limit, queue, wait, delay}`. Requests that
     name a deployment of it by `provider/model` do not count; `concurrency` of the provider limits them too.
     """
+    limits: tuple[Bounds, ...] = ()
+    """How much all requests for this model together may use, by whatever name they ask for it."""
     strict: Annotated[Strict | None, about(default="the general setting")] = None
     """Overrides the general `strict`."""
     check_output: Annotated[bool | None, about(default="the general setting")] = None
@@ -479,6 +488,9 @@ class Config(Section, frozen=True):
         about(default="none: 400"),
     ] = {}
     """The models for other operations, for requests that name no model: `{image: openai/gpt-image-2}`."""
+    limits: dict[str, LimitEntry] = {}
+    """Limits, under names of your choice: `{per-key: {scope: key, requests: 60/min}}`. The name keeps their
+    counters when other settings of a limit change. See [limits](limits.md)."""
     preset: Annotated[tuple[str, ...], about(env="DRAGOMAN_PRESET")] = ()
     """Presets (ready-made settings) to start from, by name."""
     strict: Annotated[Strict, about(env="DRAGOMAN_STRICT")] = False

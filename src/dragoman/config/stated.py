@@ -1,31 +1,24 @@
-"""Reads a section of the configuration that somebody states as JSON at run time, with the same errors."""
+"""Reads limits that somebody states as JSON at run time, with the errors of the configuration file."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from dragoman.config.decode import Decoder
+from dragoman.config.decode import INVALID, Decoder
 from dragoman.config.limits import Bounds
 from dragoman.config.mapping_reader import read_node
-from dragoman.config.section import Section
 from dragoman.config.tree import Source
 from dragoman.errors import Problem
 
-S = TypeVar("S", bound=Section)
 _SOURCE: Final = Source("the request")
 
 
-def read_section(kind: type[S], value: Any, path: str) -> tuple[S, list[Problem]]:
-    """A section as JSON, and its problems. Variables (`${NAME}`) are unset in it. path: its place, for the
-    problems.
+def stated_bounds(value: Any) -> tuple[tuple[Bounds, ...], list[Problem]]:
+    """The limits of a key, tenant, team or user (`limits`), stated as JSON, and their problems. Variables
+    (`${NAME}`) are unset in them.
     """
-    node, problems = read_node(value, path, {}, _SOURCE)
+    node, problems = read_node(value, "limits", {}, _SOURCE)
     decoder = Decoder(Path())
-    section = decoder.section(kind, node, path)
-    return section, [*problems, *decoder.problems]
-
-
-def stated_bounds(value: Any) -> tuple[Bounds, list[Problem]]:
-    """The limits of a key, tenant, team or user (`limits`)."""
-    return read_section(Bounds, value, "limits")
+    found = decoder.read(tuple[Bounds, ...], node, "limits")
+    return (() if found is INVALID else found), [*problems, *decoder.problems]

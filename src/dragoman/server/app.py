@@ -497,7 +497,7 @@ class App:
         stated = headers.get(hops.HEADER)
         if stated is not None and (loop := hops.arrived(stated)) is not None:
             raise RequestFailed(loop)
-        if stated is None and not keys.expire:  # else what holds now may not hold for the next request
+        if stated is None and found.expires is None:  # else what holds now may not for the next request
             head.admission = (keys, found)
         return found
 

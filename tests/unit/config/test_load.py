@@ -86,6 +86,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
         "max_connections": "default",
         "max_connections_per_address": "default",
         "shared_addresses": "default",
+        "trusted_proxies": "default",
         "upload_space": "default",
         "max_depth": "dragoman.yaml:5",
         "max_values": "default",

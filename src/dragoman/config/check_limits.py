@@ -1,0 +1,121 @@
+"""Checks that the limits of a configuration can be kept, and that no two of them have the same counters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from dragoman.accounts.grants import Grants
+from dragoman.accounts.limits import OF_ATTEMPTS, Subject
+from dragoman.config.check_balancing import Misfit
+from dragoman.config.decode import suggest
+from dragoman.config.limits import Bounds, LimitEntry
+from dragoman.config.settings import Config
+from dragoman.config.tree import join
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_QUEUED: Final[dict[Subject, str]] = {
+    "model": "models.NAME.concurrency",
+    "deployment": "providers.NAME.concurrency",
+    "provider": "providers.NAME.concurrency",
+}
+"""The settings that limit what runs at once for a model or provider, with a queue."""
+Stated: TypeAlias = tuple[str, Subject, tuple[Bounds, ...]]
+"""The path of a setting, whom its limits are for, and the limits."""
+
+
+def limit_misfits(config: Config, unread: Collection[str]) -> Iterator[Misfit]:
+    """The mistakes in all limits of a configuration, with complete paths. unread: the paths of the settings
+    that could not be decoded.
+    """
+    for path, subject, stated in _places(config):
+        if not any(one.startswith(path) for one in unread):
+            yield from unkept(stated, subject, path)
+    for name, entry in config.limits.items():
+        path = join("limits", name)
+        if not _NAME.fullmatch(name):
+            said = "a limit's name has letters, digits, `.`, `_` and `-`, at most 64 in all"
+            yield Misfit(path, said)
+        if entry.scope == "global" and entry.only:
+            yield Misfit(f"{path}.only", "`scope: global` counts all requests together", "leave `only` out")
+        yield from _unknown(config, entry, path)
+    yield from _deployments(config)
+
+
+def stated_models(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The model names and patterns that limits are for, each with the path of the setting."""
+    for path, _, stated in _places(config):
+        single = path.startswith("limits")
+        for index, bounds in enumerate(stated):
+            yield (f"{path}.models" if single else f"{path}[{index}].models"), bounds.models
+
+
+def unkept(stated: Sequence[Bounds], subject: Subject, path: str = "limits") -> Iterator[Misfit]:
+    """The mistakes in the limits of one key, model, …, or in one entry of `limits`.
+
+    subject: whom the limits count apart. path: of the list, or of the entry.
+    """
+    seen: set[object] = set()
+    for index, bounds in enumerate(stated):
+        place = path if isinstance(bounds, LimitEntry) else f"{path}[{index}]"
+        limits = bounds.limits("", subject)
+        if not limits:
+            yield Misfit(place, "limits nothing", "requests: 60/min")
+        if bounds.concurrency is not None and subject in _QUEUED:
+            said = "requests for models and providers wait in a queue instead"
+            yield Misfit(f"{place}.concurrency", said, f"set {_QUEUED[subject]}")
+        if bounds.unknown_price != "allow" and not bounds.money:
+            yield Misfit(f"{place}.unknown_price", "there is no limit on `money`", odd=True)
+        for limit in limits:
+            counter = (limit.resource, limit.window, limit.every, limit.models)
+            if counter in seen:
+                said = "two limits for the same window of time: the smaller one alone would count"
+                yield Misfit(f"{place}.{limit.resource}", said, "keep the smaller one")
+            seen.add(counter)
+
+
+def _places(config: Config) -> Iterator[Stated]:
+    for name, entry in config.limits.items():
+        yield join("limits", name), entry.scope, (entry,)
+    for index, key in enumerate(config.auth.keys):
+        yield f"auth.keys[{index}].limits", "key", key.limits
+    for tenant, owner in config.tenants.items():
+        yield f"{join('tenants', tenant)}.limits", "tenant", owner.limits
+    for team, part in config.teams.items():
+        yield f"{join('teams', team)}.limits", "team", part.limits
+    for user, person in config.users.items():
+        yield f"{join('users', user)}.limits", "user", person.limits
+    for name, provider in config.providers.named.items():
+        yield f"{join('providers', name)}.limits", "provider", provider.limits
+    for name, model in config.models.items():
+        yield f"{join('models', name)}.limits", "model", model.limits
+        for index, deployment in enumerate(model.deployments):
+            yield f"{join('models', name)}.deployments[{index}].limits", "deployment", deployment.limits
+
+
+def _unknown(config: Config, entry: LimitEntry, path: str) -> Iterator[Misfit]:
+    """The names of providers and deployments in `only` that the configuration does not have."""
+    if entry.scope not in OF_ATTEMPTS:
+        return
+    providers = {*config.providers.named, "local", "simulate"}
+    for index, name in enumerate(entry.only):
+        wanted = Grants([name.partition("/")[0]])
+        if not any(provider in wanted for provider in providers):
+            yield Misfit(f"{path}.only[{index}]", f"there is no provider {name}", suggest(name, providers))
+        elif ("/" in name) != (entry.scope == "deployment") and "*" not in name:
+            form = "`provider/model`" if entry.scope == "deployment" else "a provider's name alone"
+            yield Misfit(f"{path}.only[{index}]", f"expected {form}, found `{name}`")
+
+
+def _deployments(config: Config) -> Iterator[Misfit]:
+    """The deployments that two models state with different limits, although both count the same requests."""
+    found: dict[str, tuple[str, tuple[Bounds, ...]]] = {}
+    for name, model in config.models.items():
+        for index, deployment in enumerate(model.deployments):
+            if deployment.limits:
+                place = f"{join('models', name)}.deployments[{index}].limits"
+                where, first = found.setdefault(deployment.use, (place, deployment.limits))
+                if first != deployment.limits:
+                    said = f"differs from {where}, and both are for {deployment.use}"
+                    yield Misfit(place, said, "state the limits of a deployment once")

@@ -1,0 +1,133 @@
+"""Types for settings that say how much may be used in which time: `60/min`, `2M/day`, `50 USD/month`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Self
+
+import msgspec
+
+from dragoman.accounts.limits import LARGEST, NANO, SECONDS, Window
+
+_QUOTA: Final = re.compile(
+    r"\s*+(\d{1,20})(?:\.(\d{1,9}))?\s*+([kKmMgGbB]?)\s*+(?:/|per\b)\s*+(\d{1,6})?\s*+([A-Za-z]{1,10})\s*",
+    re.ASCII,
+)
+_BUDGET: Final = re.compile(
+    r"\s*+(\$?)\s*+(\d{1,20})(?:\.(\d{1,9}))?\s*+((?:usd)?)\s*+(?:(?:/|per\b)\s*+(\d{1,6})?\s*+([a-z]{1,10})\s*)?",
+    re.ASCII | re.IGNORECASE,
+)
+_THOUSANDS: Final = {"": 0, "k": 3, "m": 6, "g": 9, "b": 9}
+"""The zeros that a letter after a number stands for."""
+_WINDOWS: Final[Mapping[str, Window]] = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), "second"),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), "minute"),
+    **dict.fromkeys(("h", "hour", "hours"), "hour"),
+    **dict.fromkeys(("d", "day", "days"), "day"),
+    **dict.fromkeys(("w", "week"), "week"),
+    **dict.fromkeys(("mo", "month"), "month"),
+    **dict.fromkeys(("lifetime", "ever", "total"), "lifetime"),
+}
+_SHORT: Final[Mapping[Window, str]] = {"second": "s", "minute": "min", "hour": "h"}
+_LONGEST: Final = 86_400
+"""Seconds. A window of several units, such as 5 minutes, lasts at most a day."""
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """How many requests or tokens may be used in one window of time, from "60/min", "200k/min", "100/5min" or
+    "2M/day". every: how many of the window's units it lasts.
+    """
+
+    expected: ClassVar[str] = "an amount for each window of time, such as 60/min, 200k/5min or 2M/day"
+    schema: ClassVar[Mapping[str, Any]] = {
+        "type": "string",
+        "pattern": r"^\s*\d+(\.\d+)?\s*[kKmMgGbB]?\s*(/|per\b)\s*(\d+)?\s*[A-Za-z]+\s*$",
+    }
+
+    most: int
+    window: Window
+    every: int = 1
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Make a quota from a text. Raises ValueError for all else."""
+        if not isinstance(value, str) or (found := _QUOTA.fullmatch(value)) is None:
+            raise ValueError("not an amount for each window of time")
+        whole, fraction, letter, every, unit = found.groups(default="")
+        most = _whole(whole, fraction, _THOUSANDS[letter.lower()])
+        return cls(most, *_window(every, unit))
+
+    def __str__(self) -> str:
+        """The quota with its largest letter that leaves no fraction: "60/min", "200k/5min"."""
+        return f"{_lettered(self.most)}/{_worded(self.window, self.every)}"
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """How much money may be spent in one window of time, from "50 USD/month", "$5/day" or, for all time,
+    "100 USD". most: nano-USD. every: how many of the window's units it lasts.
+    """
+
+    expected: ClassVar[str] = "an amount of money, such as 50 USD/month, $5/day or 100 USD"
+    schema: ClassVar[Mapping[str, Any]] = {
+        "type": "string",
+        "pattern": r"^\s*\$?\s*\d+(\.\d+)?\s*([uU][sS][dD])?\s*((/|[pP][eE][rR]\b)\s*\d*\s*[A-Za-z]+\s*)?$",
+    }
+
+    most: int
+    window: Window = "lifetime"
+    every: int = 1
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Make a budget from a text that names the currency. Raises ValueError for all else."""
+        if not isinstance(value, str) or (found := _BUDGET.fullmatch(value)) is None:
+            raise ValueError("not an amount of money")
+        sign, whole, fraction, currency, every, unit = found.groups(default="")
+        if bool(sign) == bool(currency):
+            raise ValueError("name the currency once: 50 USD, or $50")
+        most = _whole(whole, fraction, 9)
+        return cls(most, *_window(every, unit or "lifetime"))
+
+    def __str__(self) -> str:
+        """The budget in USD: "50 USD/month"; "100 USD" for all time."""
+        amount = f"{usd(self.most)} USD"
+        return amount if self.window == "lifetime" else f"{amount}/{_worded(self.window, self.every)}"
+
+
+def usd(nano: int) -> str:
+    """An amount of nano-USD as USD, exact: "50", "0.25"."""
+    whole, rest = divmod(nano, NANO)
+    return f"{whole}.{rest:09d}".rstrip("0") if rest else str(whole)
+
+
+def _whole(whole: str, fraction: str, zeros: int) -> int:
+    """A decimal number times 10^zeros. Raises ValueError if that is no whole number, or too large."""
+    amount, left = divmod(int(whole + fraction + "0" * zeros), int("1" + "0" * len(fraction)))
+    if left:
+        raise ValueError("not a whole number")
+    if amount > LARGEST:
+        raise ValueError("too large")
+    return amount
+
+
+def _window(every: str, unit: str) -> tuple[Window, int]:
+    window = _WINDOWS.get(unit.lower())
+    if window is None:
+        raise ValueError(f"unknown unit of time {unit}")
+    number = int(every or 1)
+    seconds = SECONDS.get(window, _LONGEST + 1)
+    if number < 1 or (number > 1 and number * seconds > _LONGEST):
+        raise ValueError("several units may last a day at most")
+    return window, number
+
+
+def _worded(window: Window, every: int) -> str:
+    return f"{every if every > 1 else ''}{_SHORT.get(window, window)}"
+
+
+def _lettered(amount: int) -> str:
+    for letter, zeros in (("G", 9), ("M", 6), ("k", 3)):
+        if amount and amount % 10**zeros == 0:
+            return f"{amount // 10**zeros}{letter}"
+    return str(amount)
