@@ -32,7 +32,9 @@ class Permits(msgspec.Struct, frozen=True):
         """The fault to answer with if this operation may not be asked for; None = it may."""
         if self.operations is None or operation in self.operations:
             return None
-        text = f"This API key may not be used for {operation}. It may be used for: {_listed(self.operations)}."
+        text = (
+            f"This API key may not be used for {operation}. It may be used for: {_listed(self.operations)}."
+        )
         return ir.Fault("permission", text, "operation_not_granted")
 
     @property

@@ -23,8 +23,8 @@ _MOST_DECODED: Final = 10_000
 """The most keys that are kept decoded. If there are more, all of them are decoded anew."""
 
 
-def no_limits(value: object, name: str, subject: object) -> tuple[Limit, ...]:
-    """As `LimitsOf`, where limits are not known."""
+def no_limits(*_: object) -> tuple[Limit, ...]:
+    """As `LimitsOf`, where there are none."""
     return ()
 
 
@@ -82,6 +82,10 @@ class Directory:
                 self._holders[row.kind, row.name] = msgspec.json.decode(row.text, type=HolderEntry)
         self._decoded.clear()
 
+    def forget(self) -> None:
+        """Forget all rows."""
+        self._keys, self._digests, self._holders, self._decoded = {}, {}, {}, {}
+
     def reached(self, version: int) -> None:
         """Note that all changes up to this version were taken over."""
         self.version = version
@@ -108,6 +112,10 @@ class Directory:
         if isinstance(found, Caller) and found.key is not None:
             self.uses[found.key] = now
         return found
+
+    def knows(self, digest: bytes) -> bool:
+        """Whether there is a key with this SHA-256, valid or not."""
+        return digest in self._keys
 
     def holder(self, kind: RowKind, name: str) -> Permitted | None:
         """A tenant, team or user; None = there is none of this name."""
@@ -184,7 +192,5 @@ def disabled(name: str, what: str) -> ir.Fault:
     return ir.Fault("permission", why, "key_disabled")
 
 
-UNKNOWN: Final = ir.Fault(
-    "authentication", "The key is not known to this gateway.", code="invalid_api_key"
-)
+UNKNOWN: Final = ir.Fault("authentication", "The key is not known to this gateway.", code="invalid_api_key")
 """The same for a key that never was and for one that was revoked."""

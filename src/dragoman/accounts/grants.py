@@ -62,7 +62,9 @@ class Grants:
             return False
         granted = self._cached.get(name)
         if granted is None:
-            granted = self._pattern.fullmatch(name) is not None and (self.within is None or name in self.within)
+            granted = self._pattern.fullmatch(name) is not None and (
+                self.within is None or name in self.within
+            )
             remember(self._cached, name, granted)
         return granted
 

@@ -48,13 +48,12 @@ class ClientKeys:
 
     keys: the keys of the configuration. required: True = `authenticate` accepts only known keys; None = as
     soon as the directory has had a key. directory: the keys that the database keeps, None = it keeps none.
-    headers: names of headers,
-    besides `authorization` and `api-key`, in which clients may send a key; the first of them that is sent and
-    not empty counts. hosts: host names of this gateway, besides `localhost`, that the Host header of a
-    request without a known key may have. any_host: True = such requests may have any Host header. anyone: the
-    caller of such requests, if no key is required; if the directory has keys, EVERYBODY. keyless: {protocol of the path: caller} for protocols
-    whose clients send no key; the caller of a request without a key from this machine. now: returns the time
-    in Unix seconds.
+    headers: names of headers, besides `authorization` and `api-key`, in which clients may send a key; the
+    first of them that is sent and not empty counts. hosts: host names of this gateway, besides `localhost`,
+    that the Host header of a request without a known key may have. any_host: True = such requests may have
+    any Host header. anyone: the caller of such requests, if no key is required; if the directory has keys, it
+    is EVERYBODY. keyless: {protocol of the path: caller} for protocols whose clients send no key; the caller
+    of a request without a key from this machine. now: returns the time in Unix seconds.
     """
 
     def __init__(
@@ -79,13 +78,7 @@ class ClientKeys:
         self._directory = directory
         for secret, caller, expires in keys:
             digest = secret if isinstance(secret, bytes) else minting.digest(secret)
-            if isinstance(caller, Caller):
-                earlier = self._callers.get(digest)
-                if isinstance(earlier, Caller):  # a key that is listed twice gets the later expiry
-                    both = expires, earlier.expires
-                    expires = None if None in both else max(both)  # type: ignore[type-var]
-                caller = msgspec.structs.replace(caller, expires=expires)
-            self._callers[digest] = caller
+            self._callers[digest] = _ending(caller, expires, self._callers.get(digest))
         self._required = required
         self._hosts = {"localhost", *(name for host in hosts if (name := _read_host(host)[0]))}
 
@@ -108,6 +101,10 @@ class ClientKeys:
     def counts(self) -> dict[str, int]:
         """The number of the configuration's keys of each client, by its name; without disabled ones."""
         return dict(Counter(one.name for one in self._callers.values() if isinstance(one, Caller)))
+
+    def knows(self, digest: bytes) -> bool:
+        """Whether there is a key with this SHA-256, valid or not."""
+        return digest in self._callers or (self._directory is not None and self._directory.knows(digest))
 
     def authenticate(
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
@@ -176,6 +173,17 @@ class ClientKeys:
     def _is_ours(self, host: str) -> bool:
         name, is_address = _read_host(host)
         return not host or is_address or name in self._hosts or name.endswith(".localhost")
+
+
+def _ending(caller: Caller | ir.Fault, expires: float | None, earlier: object) -> Caller | ir.Fault:
+    """The client of a key that expires then. earlier: the client if the same key is listed before; the later
+    expiry counts.
+    """
+    if isinstance(caller, ir.Fault):
+        return caller
+    if isinstance(earlier, Caller) and expires is not None:
+        expires = None if earlier.expires is None else max(expires, earlier.expires)
+    return msgspec.structs.replace(caller, expires=expires)
 
 
 @lru_cache(maxsize=64)  # the clients of one gateway send few different Host headers

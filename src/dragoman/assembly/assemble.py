@@ -50,10 +50,9 @@ class Assembly(msgspec.Struct, frozen=True):
     """The running parts of one configuration; replaced as a whole by those of the next one.
 
     upstreams: all, by name. providers: those of configured providers that no upstream made in code replaces.
-    passages: for providers whose resources are passed through. following: keeps the directory of client keys up
-    to date, None = there is no database for it. recording: stores finished exchanges, None =
-    they are not stored. parts: what the next configuration may go on
-    using, and what has to be closed.
+    passages: for providers whose resources are passed through. following: keeps the directory of client keys
+    up to date, None = there is no database for it. recording: stores finished exchanges, None = they are not
+    stored. parts: what the next configuration may go on using, and what has to be closed.
     """
 
     names: Names

@@ -22,6 +22,7 @@ from dragoman.assembly.added import with_added
 from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.checks import checks_of
+from dragoman.assembly.directory import Following
 from dragoman.assembly.health import adopt
 from dragoman.assembly.keys import declared_of
 from dragoman.assembly.metrics import know, outcome_of
@@ -446,6 +447,11 @@ class Core:
     def client_keys(self) -> ClientKeys:
         """The keys with which clients may call this gateway."""
         return self._running.client_keys
+
+    @property
+    def following(self) -> Following | None:
+        """What keeps the keys of the database in memory; None = there is no database for them."""
+        return self._running.following
 
     @property
     def loaded(self) -> Loaded:

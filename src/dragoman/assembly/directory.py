@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from dragoman.accounts.directory import Directory
 from dragoman.seams.peers import Peers
 from dragoman.seams.tasks import spawn
-from dragoman.state.directory import DirectoryStore
+from dragoman.state.directory import DirectoryStore, Row
 from dragoman.state.store import StoreFailed
 from dragoman.stores import directory_file
 
@@ -98,25 +99,33 @@ class Following:
             known.reached(0)  # no key was ever made: the store need not be opened
             return before < 0
         version = max(before, 0)
-        if before > 0 and await self.store.version() == before:
-            return False
-        while True:
-            rows = await self.store.since(version, _ROWS)
+        if before > 0:
+            latest = await self.store.version()
+            if latest == before:
+                return False
+            if latest < before:  # the database was replaced by an earlier copy of it
+                return await self._read_all()
+        while rows := await self.store.since(version, _ROWS):
             known.take(rows)
-            if rows:
-                version = rows[-1].version
-            if len(rows) < _ROWS:
-                break
+            version = rows[-1].version
         known.reached(version)
         return version != before
+
+    async def _read_all(self) -> bool:
+        """Replace all that is known by what the database has."""
+        every: list[Row] = []
+        while rows := await self.store.since(every[-1].version if every else 0, _ROWS):
+            every += rows
+        self.directory.forget()
+        self.directory.take(every)
+        self.directory.reached(every[-1].version if every else 0)
+        return True
 
     async def _follow(self) -> None:
         noted = self._now()
         while True:
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), EVERY)
-            except TimeoutError:
-                pass
             self._woken.clear()
             if await self.catch_up() and abs(self._now() - noted) >= _NOTED_EVERY:
                 noted = self._now()
@@ -148,5 +157,3 @@ def following_of(store: Any, file: Path | None, now: Callable[[], float]) -> Fol
     """What keeps the directory of this store in memory; None = the store keeps no keys."""
     kept: DirectoryStore | None = store.directory
     return None if kept is None else Following(kept, file, now)
-
-

@@ -25,8 +25,8 @@ from dragoman.providers.address import base_url
 from dragoman.seams.clock import SYSTEM
 
 if TYPE_CHECKING:
-    from dragoman.config.load import Loaded
     from dragoman.config.accounts import ClientKey
+    from dragoman.config.load import Loaded
 
 _STATES: Final = {True: ("ok", "passed"), False: ("bad", "failed"), None: ("off", "left out")}
 

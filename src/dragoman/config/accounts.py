@@ -11,6 +11,7 @@ from dragoman.config.section import Section, about
 from dragoman.dialects.request import Operation
 from dragoman.seams.secret import Secret
 
+Json: TypeAlias = dict[str, Any]
 KeyScope: TypeAlias = Literal["inference", "read", "admin"]
 
 
@@ -35,7 +36,7 @@ class Permissions(Section, frozen=True):
     limits: tuple[Bounds, ...] = ()
     """How much may be used: `{requests: 60/min, money: 50 USD/month}`, or a list of such limits. Of a key: by
     all keys of the same name together; of a tenant, a team or a user: by all of its keys together."""
-    metadata: dict[str, Any] = {}
+    metadata: Json = {}
     """Notes of your own, as JSON. The gateway does not read them."""
     disabled: bool = False
     """Whether requests are refused (403, `key_disabled`)."""

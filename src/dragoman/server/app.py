@@ -539,8 +539,14 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 """The status, headers and body of an error answer."""
 
 
+_LOOKING: Final = frozenset({"GET", "HEAD"})
+"""The methods for which the scope `read` is enough below /admin."""
+
+
 def _barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
     """The fault if the caller may not call this endpoint; None = it may."""
+    if endpoint.scope == "admin" and head.method in _LOOKING and "read" in caller.scopes:
+        return None
     barred = caller.barred(endpoint.scope)
     if barred is None and caller is ANYONE and endpoint.scope == "admin":
         return access.refusal(head)

@@ -351,7 +351,8 @@ class Store(Protocol):
     seals: the vault, None = no seals are kept. added: the entries that operators have added to the
     configuration, directory: client keys and whom they belong to; None = none are kept. shared: True = other
     processes see the data, and it stays when this process ends. kind: `memory` or `sqlite`. healthy: whether
-    the latest use succeeded, None = the store was not used yet. last_error: the error of the latest use, without secrets; None = there was none.
+    the latest use succeeded, None = the store was not used yet. last_error: the error of the latest use,
+    without secrets; None = there was none.
     """
 
     responses: Responses

@@ -9,12 +9,13 @@ import msgspec
 
 from dragoman.assembly.core import Core
 from dragoman.routing.policy_rotation import Rotated
-from dragoman.server.admin import added, configuration, described, providers
+from dragoman.server.admin import added, configuration, described, holders, keys, providers
 from dragoman.server.admin.audit import Audit, Entry
 from dragoman.server.admin.openapi import document
 from dragoman.server.admin.operation import Asked, Method, Operation, Told, endpoints
 from dragoman.server.admin.orders import Orders
 from dragoman.server.admin.pages import Wanted, page
+from dragoman.server.admin.registry import Registry
 from dragoman.server.endpoint import Endpoint
 from dragoman.version import __version__
 
@@ -66,6 +67,8 @@ OPERATIONS: Final = (
     *configuration.OPERATIONS,
     *providers.OPERATIONS,
     *added.OPERATIONS,
+    *keys.OPERATIONS,
+    *holders.OPERATIONS,
     *described.OPERATIONS,
 )
 """All operations below /admin, in the order in which they are told of."""
@@ -79,6 +82,7 @@ class AdminApi:
         self.audit = Audit(gateway.peers, gateway.seams, gateway.worker)
         self.orders = Orders(gateway)
         self._added = added.AddedApi(gateway, self.audit)
+        self._registry = Registry(gateway)
 
     def endpoints(self) -> Iterator[Endpoint]:
         yield from endpoints(self, _OWN)
@@ -86,6 +90,8 @@ class AdminApi:
         api = providers.ProvidersApi(self._gateway, self.orders, self.audit, self._added)
         yield from endpoints(api, providers.OPERATIONS)
         yield from endpoints(self._added, added.OPERATIONS)
+        yield from endpoints(keys.KeysApi(self._registry, self.audit), keys.OPERATIONS)
+        yield from endpoints(holders.HoldersApi(self._registry, self.audit), holders.OPERATIONS)
 
     async def index(self, asked: Asked) -> Told:
         paths = [Path(one.method, one.path, one.summary) for one in OPERATIONS]

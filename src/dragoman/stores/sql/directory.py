@@ -99,7 +99,8 @@ class SqlDirectory:
             found: dict[str, float] = {}
             for start in range(0, len(ids), _NAMED_AT_ONCE):
                 some = uses.key.in_(ids[start : start + _NAMED_AT_ONCE])
-                found |= {key: at for key, at in connection.execute(select(uses.key, uses.at).where(some))}
+                rows = connection.execute(select(uses.key, uses.at).where(some))
+                found |= {key: float(at) for key, at in rows}
             return found
 
         return await self._database.read(read)
