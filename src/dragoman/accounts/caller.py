@@ -20,7 +20,7 @@ class Permits(msgspec.Struct, frozen=True):
     """What a client may use besides the models that it is granted. Each field: the allowed names; None = all.
 
     faces: the protocols of the paths. operations: as in `dialects.request.Operation`. providers: the names of
-    the providers that may be called for it. regions: those of the providers that may be called for it.
+    the providers that may be called for it, as far as they are in the allowed regions. regions: these.
     """
 
     faces: frozenset[str] | None = None
@@ -32,23 +32,12 @@ class Permits(msgspec.Struct, frozen=True):
         """The fault to answer with if this operation may not be asked for; None = it may."""
         if self.operations is None or operation in self.operations:
             return None
+        if operation == "count" and "chat" in self.operations:
+            return None
         text = (
             f"This API key may not be used for {operation}. It may be used for: {_listed(self.operations)}."
         )
         return ir.Fault("permission", text, "operation_not_granted")
-
-    @property
-    def restricts(self) -> bool:
-        """Whether some providers may not be called, because of their names or regions."""
-        return self.providers is not None or self.regions is not None
-
-    def reaches(self, provider: str, region: str | None) -> bool:
-        """Whether a provider may be called. region: the provider's, None = it is not stated; such a provider
-        may be called only if all regions are allowed.
-        """
-        if self.providers is not None and provider not in self.providers:
-            return False
-        return self.regions is None or region in self.regions
 
 
 ANYTHING: Final = Permits()
@@ -89,13 +78,13 @@ class Caller(msgspec.Struct, frozen=True):
         text = f"This API key may not use the protocol {face}. It may use: {_listed(faces)}."
         return ir.Fault("permission", text, "protocol_not_granted")
 
-    def may_do(self, operation: str) -> ir.Fault | None:
-        """The fault to answer with if the client may not ask for this operation; None = it may."""
-        return self.may.bars(operation)
-
-    def barred(self, scope: Scope) -> ir.Fault | None:
-        """The fault to answer with if the client may not call paths of this scope; None = the client may."""
-        return None if scope in self.scopes else _BARRED[scope]
+    def barred(self, scope: Scope, face: str | None = None) -> ir.Fault | None:
+        """The fault to answer with if the client may not call paths of this scope; None = the client may.
+        face: the protocol of the path, for paths with the scope `inference`; None = it does not matter.
+        """
+        if scope not in self.scopes:
+            return _BARRED[scope]
+        return None if face is None or scope != "inference" else self.may_speak(face)
 
 
 ANYONE: Final = Caller("anyone", scopes=frozenset({"inference", "read", "admin"}))

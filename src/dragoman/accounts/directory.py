@@ -15,7 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.caller import Caller, Scope
 from dragoman.accounts.limits import Limit
-from dragoman.accounts.rights import ALL, LimitsOf, Owner, Rights, narrowed
+from dragoman.accounts.rights import ALL, LimitsOf, Owner, Rights, narrowed, within_regions
 from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row, RowKind
 
 E = TypeVar("E", KeyEntry, HolderEntry)
@@ -30,7 +30,8 @@ def no_limits(*_: object) -> tuple[Limit, ...]:
 
 class Declared(msgspec.Struct, frozen=True):
     """What the configuration declares, which wins over what the database keeps. keys: the names of its keys.
-    tenants, teams, users: by their names. groups: of model names. limits_of: makes limits.
+    tenants, teams, users: by their names. groups: of model names. regions: of providers, by their names.
+    limits_of: makes limits.
     """
 
     keys: frozenset[str] = frozenset()
@@ -38,6 +39,7 @@ class Declared(msgspec.Struct, frozen=True):
     teams: Mapping[str, Permitted] = {}
     users: Mapping[str, Permitted] = {}
     groups: Mapping[str, tuple[str, ...]] = {}
+    regions: Mapping[str, str] = {}
     limits_of: LimitsOf = no_limits
 
 
@@ -145,7 +147,8 @@ class Directory:
                 rights = rights._replace(disabled=f"{who.kind} {who.name} (of another tenant)")
             else:
                 rights = narrowed(rights, who, holder, self.declared.groups, self.declared.limits_of)
-        return narrowed(rights, owner, entry, self.declared.groups, self.declared.limits_of), tenant
+        rights = narrowed(rights, owner, entry, self.declared.groups, self.declared.limits_of)
+        return within_regions(rights, self.declared.regions), tenant
 
     def _take_key(self, row: Row) -> None:
         for digest in self._digests.pop(row.name, ()):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
+
 from dragoman.accounts.caller import ANYTHING, Permits
 from dragoman.accounts.grants import Grants, granted
 from dragoman.accounts.limits import Limit, Subject
@@ -56,6 +58,17 @@ def narrowed(rights: Rights, owner: Owner, entry: Permitted, groups: Groups, lim
         rights.limits if entry.limits is None else (*rights.limits, *limits_of(entry.limits, *owner[::-1])),
         rights.disabled or (f"{owner.kind} {owner.name}" if entry.disabled else None),
     )
+
+
+def within_regions(rights: Rights, regions: Mapping[str, str]) -> Rights:
+    """These rights, with only the providers that are in the allowed regions. regions: of providers by name; a
+    provider that it lacks is in none.
+    """
+    allowed = rights.may.regions
+    if allowed is None:
+        return rights
+    inside = Grants((name for name, region in regions.items() if region in allowed), rights.may.providers)
+    return rights._replace(may=msgspec.structs.replace(rights.may, providers=inside))
 
 
 _UNSTATED = (None, None, None, None)

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.grants import Grants
+from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.accounts.keys import ClientKeys
 from dragoman.alerts.sender import Alerts
 from dragoman.assembly.added import with_added
@@ -473,9 +473,9 @@ class Core:
         """For each provider whose resources are passed through, by its name, the upstream that does so."""
         return self._running.passages
 
-    def entries(self, granted: Grants | None = None) -> list[Entry]:
-        """The entries of the model list. granted: only models whose names these permit; None = all."""
-        return self._running.names.entries(granted)
+    def entries(self, caller: Caller = ANYONE) -> list[Entry]:
+        """The entries of the model list: those that the client may use."""
+        return self._running.names.entries(caller.models, caller.may.providers)
 
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or replace its route; None = remove a name that was created so.

@@ -65,6 +65,7 @@ def declared_of(config: Config) -> Declared:
         {name: _permitted(one) for name, one in config.teams.items()},
         {name: _permitted(one) for name, one in config.users.items()},
         config.groups,
+        {name: one.region for name, one in config.providers.named.items() if one.region is not None},
         limits_of,
     )
 
