@@ -28,6 +28,10 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "check": "Check the configuration.",
     },
     "manage": {
+        "keys": "Make client keys, list, rotate and revoke them.",
+        "tenants": "List and set tenants.",
+        "teams": "List and set teams.",
+        "users": "List and set users.",
         "providers": "Show, test, disable, add and remove providers.",
         "models": "List, install, add and remove models.",
         "aliases": "Add and remove aliases.",
