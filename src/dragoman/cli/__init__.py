@@ -37,9 +37,10 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "aliases": "Add and remove aliases.",
         "trace": "Show what became of a request.",
         "config": "Show the current settings.",
+        "import": "Take over the configuration and the keys of LiteLLM.",
     },
 }
-_MODULES: Final = {"test": "selftest"}
+_MODULES: Final = {"test": "selftest", "import": "importing"}
 
 
 class _Dragoman(Group):
