@@ -14,6 +14,7 @@ from dragoman.config.settings import Config
 from dragoman.config.tree import join
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_SHORTEST_MASTER = 32
 _OF_KEYS = frozenset({"key", "hash", "expires"})
 """The settings in which two keys with the same name may differ."""
 
@@ -49,10 +50,22 @@ def account_misfits(config: Config) -> Iterator[Misfit]:
     for part in ("teams", "users"):
         for name, owner in getattr(config, part).items():
             yield from _known(f"{join(part, name)}.tenant", "tenants", owner.tenant, config.tenants)
+    yield from _of_masters(config)
     for path, permissions in permissions_of(config):
         for setting in ("faces", "operations", "scopes"):
             if getattr(permissions, setting, None) == ():
                 yield Misfit(f"{path}.{setting}", "an empty list allows no request")
+
+
+def _of_masters(config: Config) -> Iterator[Misfit]:
+    masters = [("auth.master_key", config.auth.master_key)]
+    masters += [(f"auth.old_master_keys[{at}]", one) for at, one in enumerate(config.auth.old_master_keys)]
+    for path, master in masters:
+        if master is not None and len(master.reveal()) < _SHORTEST_MASTER:
+            hint = "openssl rand -hex 32 makes one"
+            yield Misfit(path, f"a master key has at least {_SHORTEST_MASTER} characters", hint)
+    if config.auth.old_master_keys and config.auth.master_key is None:
+        yield Misfit("auth.old_master_keys", "there is no `master_key` that replaces them")
 
 
 def _of_key(key: ClientKey, path: str) -> Iterator[Misfit]:

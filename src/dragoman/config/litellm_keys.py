@@ -24,8 +24,18 @@ _NONE: Final = "no-default-models"
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
 _DURATION: Final = re.compile(r"(\d+)\s*(s|m|h|d|w|mo)")
 _WINDOWS: Final[Mapping[str, str]] = {
-    "1s": "s", "1m": "min", "60s": "min", "1h": "h", "60m": "h", "1d": "day", "24h": "day",
-    "7d": "week", "1w": "week", "30d": "month", "31d": "month", "1mo": "month",
+    "1s": "s",
+    "1m": "min",
+    "60s": "min",
+    "1h": "h",
+    "60m": "h",
+    "1d": "day",
+    "24h": "day",
+    "7d": "week",
+    "1w": "week",
+    "30d": "month",
+    "31d": "month",
+    "1mo": "month",
 }
 _LEFT: Final = (
     *("aliases", "config", "permissions", "allowed_cache_controls", "allowed_routes", "model_max_budget"),

@@ -185,7 +185,7 @@ class App:
         gateway, task = self._gateway, link.task
         assert task is not None
         exchange = self._exchange(head, link.began)
-        if self._finished.body:
+        if self._finished.body and not _administers(head):
             exchange.bodies = KeptBodies(self._finished.body)
             channel = Copying(channel, exchange.bodies)
         client = HttpClient(channel, exchange, self._seams.monotonic, head.cors, head.id_header)
@@ -527,6 +527,11 @@ class App:
             head.forwarded,
             head.agent,
         )
+
+
+def _administers(head: Head) -> bool:
+    """Whether the request is for the administration. Its bodies may hold keys, so no trace keeps them."""
+    return head.endpoint is not None and head.endpoint.scope == "admin"
 
 
 def _is_shed(head: Head) -> bool:

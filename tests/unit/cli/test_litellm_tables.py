@@ -16,7 +16,8 @@ TOKEN = "a" * 64
 SCHEMA = """
 CREATE SCHEMA proxy;
 CREATE TABLE proxy."LiteLLM_VerificationToken" (
-    "token" TEXT PRIMARY KEY, "key_name" TEXT, "key_alias" TEXT, "spend" DOUBLE PRECISION NOT NULL DEFAULT 0.0,
+    "token" TEXT PRIMARY KEY, "key_name" TEXT, "key_alias" TEXT,
+    "spend" DOUBLE PRECISION NOT NULL DEFAULT 0.0,
     "expires" TIMESTAMP(3), "models" TEXT[], "aliases" JSONB NOT NULL DEFAULT '{}', "user_id" TEXT,
     "team_id" TEXT, "max_parallel_requests" INTEGER, "metadata" JSONB NOT NULL DEFAULT '{}',
     "blocked" BOOLEAN, "tpm_limit" BIGINT, "rpm_limit" BIGINT, "max_budget" DOUBLE PRECISION,
@@ -41,9 +42,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             connection.execute(SCHEMA)
             connection.execute(
                 'INSERT INTO proxy."LiteLLM_VerificationToken"'
-                " (token, key_name, key_alias, models, team_id, rpm_limit, max_budget, budget_duration, expires,"
-                " metadata, blocked) VALUES (%s, 'sk-...abcd', 'ci agent', ARRAY['openai/*', 'gpt-4o'], 't1', 60,"
-                " 20.5, '30d', '2099-01-02 03:04:05', '{\"a\": 1}', false)",
+                " (token, key_name, key_alias, models, team_id, rpm_limit, max_budget, budget_duration,"
+                " expires, metadata, blocked) VALUES"
+                " (%s, 'sk-...abcd', 'ci agent', ARRAY['openai/*', 'gpt-4o'], 't1', 60, 20.5,"
+                " '30d', '2099-01-02 03:04:05', '{\"a\": 1}', false)",
                 (TOKEN,),
             )
             connection.execute(

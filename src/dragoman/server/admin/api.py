@@ -9,7 +9,15 @@ import msgspec
 
 from dragoman.assembly.core import Core
 from dragoman.routing.policy_rotation import Rotated
-from dragoman.server.admin import added, configuration, described, holders, keys, providers
+from dragoman.server.admin import (
+    added,
+    configuration,
+    described,
+    holders,
+    keys,
+    own_keys,
+    providers,
+)
 from dragoman.server.admin.audit import Audit, Entry
 from dragoman.server.admin.openapi import document
 from dragoman.server.admin.operation import Asked, Method, Operation, Told, endpoints
@@ -69,6 +77,7 @@ OPERATIONS: Final = (
     *added.OPERATIONS,
     *keys.OPERATIONS,
     *holders.OPERATIONS,
+    *own_keys.OPERATIONS,
     *described.OPERATIONS,
 )
 """All operations below /admin, in the order in which they are told of."""
@@ -91,6 +100,7 @@ class AdminApi:
         yield from endpoints(api, providers.OPERATIONS)
         yield from endpoints(self._added, added.OPERATIONS)
         yield from endpoints(keys.KeysApi(self._registry, self.audit), keys.OPERATIONS)
+        yield from endpoints(own_keys.OwnKeysApi(self._registry, self.audit), own_keys.OPERATIONS)
         yield from endpoints(holders.HoldersApi(self._registry, self.audit), holders.OPERATIONS)
 
     async def index(self, asked: Asked) -> Told:
