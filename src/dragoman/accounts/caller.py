@@ -20,13 +20,24 @@ class Permits(msgspec.Struct, frozen=True):
     """What a client may use besides the models that it is granted. Each field: the allowed names; None = all.
 
     faces: the protocols of the paths. operations: as in `dialects.request.Operation`. providers: the names of
-    the providers that may be called for it. regions: those of the providers that may be called for it.
+    the providers that may be called for it, as far as they are in the allowed regions. regions: these.
     """
 
     faces: frozenset[str] | None = None
     operations: frozenset[str] | None = None
     providers: Grants | None = None
     regions: frozenset[str] | None = None
+
+    def bars(self, operation: str) -> ir.Fault | None:
+        """The fault to answer with if this operation may not be asked for; None = it may."""
+        if self.operations is None or operation in self.operations:
+            return None
+        if operation == "count" and "chat" in self.operations:
+            return None
+        text = (
+            f"This API key may not be used for {operation}. It may be used for: {_listed(self.operations)}."
+        )
+        return ir.Fault("permission", text, "operation_not_granted")
 
 
 ANYTHING: Final = Permits()
@@ -40,7 +51,8 @@ class Caller(msgspec.Struct, frozen=True):
     use, None = all. scopes: the kinds of paths that the client may call. key: the key's id, None = the client
     has no key. tenant, team, user: the names of whom the key belongs to, None = nobody. may: what it may use
     besides. tags: of all its requests. limits: those of the key itself, its user, its team and its tenant;
-    the gateway's own limits come in addition.
+    the gateway's own limits come in addition. expires: from when the key is refused, in Unix seconds; None =
+    never.
     """
 
     name: str
@@ -53,19 +65,45 @@ class Caller(msgspec.Struct, frozen=True):
     may: Permits = ANYTHING
     tags: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
+    expires: float | None = None
 
     def may_use(self, model: str) -> bool:
         return self.models is None or model in self.models
 
-    def barred(self, scope: Scope) -> ir.Fault | None:
-        """The fault to answer with if the client may not call paths of this scope; None = the client may."""
-        return None if scope in self.scopes else _BARRED[scope]
+    def may_speak(self, face: str) -> ir.Fault | None:
+        """The fault to answer with if the client may not use paths of this protocol; None = it may."""
+        faces = self.may.faces
+        if faces is None or face in faces:
+            return None
+        text = f"This API key may not use the protocol {face}. It may use: {_listed(faces)}."
+        return ir.Fault("permission", text, "protocol_not_granted")
+
+    def barred(self, scope: Scope, face: str | None = None) -> ir.Fault | None:
+        """The fault to answer with if the client may not call paths of this scope; None = the client may.
+        face: the protocol of the path, for paths with the scope `inference`; None = it does not matter.
+        """
+        if scope not in self.scopes:
+            return _BARRED[scope]
+        return None if face is None or scope != "inference" else self.may_speak(face)
 
 
 ANYONE: Final = Caller("anyone", scopes=frozenset({"inference", "read", "admin"}))
 """The caller without a key if only this machine can connect (it may also administer), or at a public path."""
 EVERYBODY: Final = Caller("anyone")
 """The caller without a key, if the gateway is open to other machines: a stranger may not administer it."""
+
+NO_PROVIDER: Final = ir.Fault(
+    "permission",
+    "This API key may not use any provider of this model (by their names or regions).",
+    "provider_not_granted",
+    "model",
+)
+"""No deployment is left for the client."""
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
+
 
 _BARRED: Final[dict[Scope, ir.Fault]] = {
     scope: ir.Fault(

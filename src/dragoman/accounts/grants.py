@@ -1,4 +1,5 @@
-"""The model names that a client key may use: exact names, and patterns in which `*` stands for any text.
+"""The model names that a client key may use: exact names, patterns in which `*` stands for any text, and
+groups of both (`group:NAME`).
 
 A grant applies to the name in the request. So the grant of an alias does not include the alias's target, and
 a pattern covers names that no model list contains, such as `anthropic/claude-x`. Pure.
@@ -7,11 +8,13 @@ a pattern covers names that no model list contains, such as `anthropic/claude-x`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 T = TypeVar("T")
 WILDCARD: Final = "*"
+GROUP: Final = "group:"
+"""What stands before the name of a group in a list of models."""
 LONGEST_NAME: Final = 128
 """The most characters of a model name that is cached, and of one that an error shows."""
 _MOST_CACHED: Final = 1024
@@ -31,13 +34,19 @@ def remember(cached: dict[str, T], name: str, value: T) -> None:
 class Grants:
     """The model names that one client key may use.
 
-    entries: names and patterns as configured. names: the exact names among them.
+    entries: names and patterns as configured. names: the exact names among them. within: only names that
+    these grant, too, are granted; they are those of the key's tenant, say. None = all of `entries`.
     """
 
-    def __init__(self, entries: Iterable[str]) -> None:
-        self.entries = entries = frozenset(entries)
+    def __init__(self, entries: Iterable[str], within: Grants | None = None) -> None:
+        entries = frozenset(entries)
         patterns = sorted(entry for entry in entries if WILDCARD in entry)
-        self.names = entries.difference(patterns)
+        names = entries.difference(patterns)
+        self.within = within
+        if within is not None:
+            entries -= {name for name in names if name not in within}
+            names = names & entries
+        self.entries, self.names = entries, names
         self._pattern = re.compile("|".join(map(_expression, patterns)), re.DOTALL) if patterns else None
         self._cached: dict[str, bool] = {}
 
@@ -53,27 +62,45 @@ class Grants:
             return False
         granted = self._cached.get(name)
         if granted is None:
-            granted = self._pattern.fullmatch(name) is not None
+            granted = self._pattern.fullmatch(name) is not None and (
+                self.within is None or name in self.within
+            )
             remember(self._cached, name, granted)
         return granted
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Grants):
             return NotImplemented
-        return (self.names, self._pattern) == (other.names, other._pattern)
+        return (self.names, self._pattern, self.within) == (other.names, other._pattern, other.within)
 
     def __hash__(self) -> int:
-        return hash((self.names, self._pattern))
+        return hash((self.names, self._pattern, self.within))
 
 
-def granted(entries: Iterable[str] | None) -> Grants | None:
+def granted(
+    entries: Iterable[str] | None,
+    groups: Mapping[str, Iterable[str]] | None = None,
+    within: Grants | None = None,
+) -> Grants | None:
     """The grants of a configured list. None = every name is granted, because `entries` is None or one of them
-    is `*`.
+    is `*`, and `within` is None.
+
+    groups: the entries of each group by its name. A group that it lacks grants nothing. within: as for
+    `Grants`.
     """
     if entries is None:
-        return None
-    entries = frozenset(entries)
-    return None if WILDCARD in entries else Grants(entries)
+        return within
+    entries = frozenset(entries if groups is None else ungrouped(entries, groups))
+    return within if WILDCARD in entries else Grants(entries, within)
+
+
+def ungrouped(entries: Iterable[str], groups: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """Yield the entries, with the members of a group instead of each entry `group:NAME`."""
+    for entry in entries:
+        if entry.startswith(GROUP):
+            yield from groups.get(entry.removeprefix(GROUP), ())
+        else:
+            yield entry
 
 
 def _expression(pattern: str) -> str:

@@ -1,5 +1,5 @@
-"""Authentication of clients by static keys, in a header or in the URL's path or query, before the body is
-read.
+"""Authentication of clients by their keys, in a header or in the URL's path or query, before the body is
+read. The keys are those of the configuration and those that the database keeps (`accounts.directory`).
 
 Keys are looked up by their SHA-256, so the time of a comparison reveals nothing about a key. If no key is
 required, the Host header of a request without a known key must name this machine, unless `auth.open` is set.
@@ -8,17 +8,21 @@ Otherwise any web page could reach the gateway through a name that resolves to 1
 
 from __future__ import annotations
 
-import hashlib
+import copy
 import ipaddress
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
+
+import msgspec
 
 from dragoman import ir
-from dragoman.accounts.caller import ANYONE, Caller
+from dragoman.accounts import minting
+from dragoman.accounts.caller import ANYONE, EVERYBODY, Caller
+from dragoman.accounts.directory import UNKNOWN, Directory
 from dragoman.seams.clock import SYSTEM
 
 _AZURES: Final = "api-key"
@@ -29,32 +33,35 @@ _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 class Key(NamedTuple):
     """One client key.
 
-    secret: the key itself. caller: the client that it identifies. expires: the time from which the key is
-    refused, in Unix seconds; None = never.
+    secret: the key itself; or, in bytes, its SHA-256. caller: the client that it identifies, or the fault to
+    answer with, if the key is disabled. expires: the time from which the key is refused, in Unix seconds;
+    None = never.
     """
 
-    secret: str
-    caller: Caller
+    secret: str | bytes
+    caller: Caller | ir.Fault
     expires: float | None = None
 
 
 class ClientKeys:
-    """The client keys of one configuration.
+    """The client keys of one gateway.
 
-    keys: the known keys. required: True = `authenticate` accepts only known keys. headers: names of headers,
-    besides `authorization` and `api-key`, in which clients may send a key; the first of them that is sent and
-    not empty counts. hosts: host names of this gateway, besides `localhost`, that the Host header of a
-    request without a known key may have. any_host: True = such requests may have any Host header. anyone: the
-    caller of such requests, if no key is required. keyless: {protocol of the path: caller} for protocols
-    whose clients send no key; the caller of a request without a key from this machine. now: returns the time
-    in Unix seconds.
+    keys: the keys of the configuration. required: True = `authenticate` accepts only known keys; None = as
+    soon as the directory has had a key. directory: the keys that the database keeps, None = it keeps none.
+    headers: names of headers, besides `authorization` and `api-key`, in which clients may send a key; the
+    first of them that is sent and not empty counts. hosts: host names of this gateway, besides `localhost`,
+    that the Host header of a request without a known key may have. any_host: True = such requests may have
+    any Host header. anyone: the caller of such requests, if no key is required; if the directory has keys, it
+    is EVERYBODY. keyless: {protocol of the path: caller} for protocols whose clients send no key; the caller
+    of a request without a key from this machine. now: returns the time in Unix seconds.
     """
 
     def __init__(
         self,
         keys: Iterable[Key] = (),
         *,
-        required: bool,
+        required: bool | None,
+        directory: Directory | None = None,
         headers: Iterable[str] = (),
         hosts: Iterable[str] = (),
         any_host: bool = False,
@@ -67,35 +74,46 @@ class ClientKeys:
         self._anyone = anyone
         self._any_host = any_host
         self._now = now
-        self._callers: dict[bytes, Caller] = {}
-        self._ends: dict[bytes, float] = {}
+        self._callers: dict[bytes, Caller | ir.Fault] = {}
+        self._directory = directory
         for secret, caller, expires in keys:
-            digest = _digest(secret)
-            known = digest in self._callers
-            self._callers[digest] = caller
-            if expires is None or (known and digest not in self._ends):
-                self._ends.pop(digest, None)  # a key that is listed twice gets the later expiry
-            else:
-                self._ends[digest] = max(expires, self._ends.get(digest, expires))
-        self.required = required
+            digest = secret if isinstance(secret, bytes) else minting.digest(secret)
+            self._callers[digest] = _ending(caller, expires, self._callers.get(digest))
+        self._required = required
         self._hosts = {"localhost", *(name for host in hosts if (name := _read_host(host)[0]))}
 
     @property
-    def expire(self) -> bool:
-        """Whether any key has an expiry. If so, a client who is admitted now may be refused later."""
-        return bool(self._ends)
+    def required(self) -> bool:
+        """Whether clients must send a key. If this depends on the directory, and the directory could not be
+        read since the start: yes, because the gateway may have keys.
+        """
+        if self._required is not None or self._directory is None:
+            return bool(self._required)
+        return self._directory.has_keys or not self._directory.read
+
+    def again(self) -> Self:
+        """The same keys as another object. So what was concluded from this one no longer holds: see `Again`
+        in `server.head`.
+        """
+        return copy.copy(self)
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of keys of each client, by its name."""
-        return dict(Counter(caller.name for caller in self._callers.values()))
+        """The number of the configuration's keys of each client, by its name; without disabled ones."""
+        return dict(Counter(one.name for one in self._callers.values() if isinstance(one, Caller)))
+
+    def knows(self, digest: bytes) -> bool:
+        """Whether there is a key with this SHA-256, valid or not."""
+        return digest in self._callers or (self._directory is not None and self._directory.knows(digest))
 
     def authenticate(
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
     ) -> Caller | ir.Fault:
-        """The caller of a request, or the fault to answer with. There are three such faults: the key has
-        expired; a key is required, and it is missing or unknown; no key is required, but the Host header of a
-        request without a known key names another machine.
+        """The caller of a request, or the fault to answer with. There are such faults: the key has
+        expired, or it or its owner is disabled; a key is required, and it is missing or unknown; no key is
+        required, but the Host header of a request without a known key names another machine. A fourth says
+        that the keys of the database could not be read since the start, so that nobody knows whether the key
+        is one of them.
 
         headers: by lower-case names. key: the gateway's key in the URL's query, None or "" = none. first: the
         gateway's key in the URL's path (`/key/KEY/…`), None or "" = none. The key in the path counts before
@@ -103,13 +121,31 @@ class ClientKeys:
         counts before the key in the query.
         """
         key = first or self.presented(headers) or key
-        if key and (known := self._callers.get(digest := _digest(key))) is not None:
-            if self._ends and (ends := self._ends.get(digest)) is not None and self._now() >= ends:
-                return _expired(ends)
+        if key and (known := self._known(key)) is not None:
+            if isinstance(known, Caller) and known.expires is not None and self._now() >= known.expires:
+                return _expired(known.expires)
             return known
         if self.required:
-            return _WRONG if key else _MISSING
-        return self._anyone if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
+            return self._refusal(key)
+        if not self._any_host and not self._is_ours(headers.get("host", "")):
+            return _FOREIGN_HOST
+        return EVERYBODY if self._directory is not None and self._directory.has_keys else self._anyone
+
+    def _known(self, key: str) -> Caller | ir.Fault | None:
+        digest = minting.digest(key)
+        known = self._callers.get(digest)
+        if known is None and self._directory is not None:
+            return self._directory.find(digest, self._now())
+        return known
+
+    def _refusal(self, key: str | None) -> ir.Fault:
+        """Why a request is refused whose key is missing or not known."""
+        if key and minting.mistyped(key):
+            return _MISTYPED
+        unread = self._directory is not None and not self._directory.read
+        if unread and (key or self._required is None):
+            return UNREAD
+        return UNKNOWN if key else _MISSING
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
         """The caller of a request that has no key and comes from this machine. None if `face` (the protocol
@@ -139,6 +175,17 @@ class ClientKeys:
         return not host or is_address or name in self._hosts or name.endswith(".localhost")
 
 
+def _ending(caller: Caller | ir.Fault, expires: float | None, earlier: object) -> Caller | ir.Fault:
+    """The client of a key that expires then. earlier: the client if the same key is listed before; the later
+    expiry counts.
+    """
+    if isinstance(caller, ir.Fault):
+        return caller
+    if isinstance(earlier, Caller) and expires is not None:
+        expires = None if earlier.expires is None else max(expires, earlier.expires)
+    return msgspec.structs.replace(caller, expires=expires)
+
+
 @lru_cache(maxsize=64)  # the clients of one gateway send few different Host headers
 def _read_host(host: str) -> tuple[str, bool]:
     """Read a Host header: (the name in lower case and without port, "" = invalid; whether the name is an IP
@@ -161,7 +208,7 @@ def unnamed(key: str) -> str:
     The name depends only on the key. So no client gets another client's stored state after a key is added or
     removed.
     """
-    return f"key {_digest('name of ' + key).hex()[:8]}"
+    return f"key {minting.digest('name of ' + key).hex()[:8]}"
 
 
 def passed_on(headers: Mapping[str, str]) -> bool:
@@ -181,10 +228,6 @@ def is_loopback(host: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
-
-
 def _expired(ends: float) -> ir.Fault:
     moment = datetime.fromtimestamp(ends, UTC).isoformat(" ", "minutes").removesuffix("+00:00")
     message = f"The key expired on {moment} UTC. Ask whoever gave it to you for its successor."
@@ -201,7 +244,18 @@ _MISSING = ir.Fault(
     "This gateway needs a key: send it as 'Authorization: Bearer KEY'.",
     code="invalid_api_key",
 )
-_WRONG = ir.Fault("authentication", "The key is not known to this gateway.", code="invalid_api_key")
+_MISTYPED: Final = ir.Fault(
+    "authentication",
+    "The key is not complete, or mistyped: its last six characters do not fit the others.",
+    code="invalid_api_key",
+)
+UNREAD: Final = ir.Fault(
+    "unavailable",
+    "The gateway could not read its keys since it started, so it cannot know this one yet. Try again.",
+    code="keys_unavailable",
+    retry_after=5.0,
+    blame="gateway",
+)
 _FOREIGN_HOST = ir.Fault(
     "permission",
     "The Host header names another machine. An open gateway answers to localhost and IP addresses only:"

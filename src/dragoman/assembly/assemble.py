@@ -12,6 +12,7 @@ import msgspec
 from dragoman.accounts.keys import ClientKeys
 from dragoman.assembly.accounts import accounting_of, ledger_of, limits_of
 from dragoman.assembly.journaling import Journaling, journaling_of
+from dragoman.assembly.directory import Following, following_of
 from dragoman.assembly.keys import client_keys_of
 from dragoman.assembly.names import Names, installed_models, local_models, naming, refuse_unknown, timers_of
 from dragoman.assembly.parts import Parts, close
@@ -39,7 +40,7 @@ from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.tasks import spawn
 from dragoman.state.store import Store
 from dragoman.stores.limits import Limits
-from dragoman.stores.open import open_exchanges, open_store
+from dragoman.stores.open import located, open_exchanges, open_store
 from dragoman.stores.sweep import keep_swept
 from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream
@@ -52,10 +53,11 @@ class Assembly(msgspec.Struct, frozen=True):
     """The running parts of one configuration; replaced as a whole by those of the next one.
 
     upstreams: all, by name. providers: those of configured providers that no upstream made in code replaces.
-    passages: for providers whose resources are passed through. recording: stores finished exchanges, None =
-    they are not stored. journaling: the journal of usage, None = no usage is kept. accounting: what exchanges
-    are accounted with, None = nobody wants to know. parts: what the next configuration may go on using, and
-    what has to be closed.
+    passages: for providers whose resources are passed through. following: keeps the directory of client keys
+    up to date, None = there is no database for it. recording: stores finished exchanges, None = they are not
+    stored. journaling: the journal of usage, None = no usage is kept. accounting: what exchanges are
+    accounted with, None = nobody wants to know. parts: what the next configuration may go on using, and what
+    has to be closed.
     """
 
     names: Names
@@ -63,6 +65,7 @@ class Assembly(msgspec.Struct, frozen=True):
     providers: Mapping[str, WireUpstream]
     passages: Mapping[str, Passage]
     client_keys: ClientKeys
+    following: Following | None
     policy: Policy
     fetcher: Fetcher
     deadlines: Deadlines
@@ -138,6 +141,12 @@ def _assembled(
         lambda: open_store(config.stores.sql, loaded.home, limits, seams),
         lambda store: store.close(),
     )
+    following = parts.take(
+        "client keys' directory",
+        store,
+        lambda: following_of(store, located(config.stores.sql, loaded.home), seams.now),
+        _end,
+    )
     parts.take("sweeping", store, lambda: spawn(keep_swept(store, seams), "sweeping the store"), _stop)
     recording = _recording(loaded, parts, seams)
     journaling = _journaling(loaded, store, parts, seams)
@@ -193,9 +202,8 @@ def _assembled(
         upstreams=upstreams,
         providers={name: upstream for name, upstream in providers.items() if name not in own},
         passages=passages,
-        client_keys=parts.hold(
-            "client keys", (config.auth, config.server), lambda: client_keys_of(config, seams)
-        ),
+        client_keys=_client_keys(config, parts, following, seams),
+        following=following,
         policy=Policy(
             retries=config.retries.attempts - 1,
             backoff=config.retries.backoff,
@@ -217,6 +225,21 @@ def _assembled(
         ),
         parts=parts,
     )
+
+
+def _client_keys(config: Config, parts: Parts, following: Following | None, seams: Seams) -> ClientKeys:
+    """The client keys. With a directory they are made anew for each configuration: an object that was in use
+    once must not come back, because what was concluded from it may no longer hold.
+    """
+    if following is None:
+        of = (config.auth, config.server, config.tenants, config.teams, config.users, config.groups)
+        return parts.hold("client keys", of, lambda: client_keys_of(config, seams))
+    return client_keys_of(config, seams, following.directory)
+
+
+async def _end(following: Following | None) -> None:
+    if following is not None:
+        await following.close()
 
 
 def _recording(loaded: Loaded, parts: Parts, seams: Seams) -> Recording | None:

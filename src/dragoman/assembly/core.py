@@ -15,14 +15,16 @@ from typing import Any, Final, Self
 import msgspec
 
 from dragoman import ir
-from dragoman.accounts.grants import Grants
+from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.accounts.keys import ClientKeys
 from dragoman.alerts.sender import Alerts
 from dragoman.assembly.added import with_added
 from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.checks import checks_of
+from dragoman.assembly.directory import Following
 from dragoman.assembly.health import adopt
+from dragoman.assembly.keys import declared_of
 from dragoman.assembly.metrics import know, outcome_of
 from dragoman.assembly.names import limits_of, made_under
 from dragoman.assembly.parts import Part
@@ -265,7 +267,9 @@ class Core:
                 most_in_all=responses.max_background_total,
             )
             self.telling.begin()
-            self.admitting = assembly.client_keys
+            if assembly.following is not None:
+                await assembly.following.start(self.peers, self.readmit)
+            self.admitting = self.client_keys
 
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:
         reached = self.bounds.reached
@@ -280,6 +284,8 @@ class Core:
         those that this assembly wants if this process is the keeper: only one process of a machine makes
         checks.
         """
+        if assembly.following is not None:
+            assembly.following.directory.declare(declared_of(self.config))
         self.recording = assembly.recording
         if self.recording is not None:
             self.recording.adopt(self.worker, (one.reveal() for one in secrets_in(self.config)), self.metrics)
@@ -351,6 +357,12 @@ class Core:
         for renewed in self.renewed:
             renewed()
         return assembly.parts.left()
+
+    def readmit(self) -> None:
+        """Look up each client's key again at its next request, because keys have changed."""
+        if self._assembly is not None:
+            self._assembly = msgspec.structs.replace(self._assembly, client_keys=self.client_keys.again())
+            self.admitting = None if self.admitting is None else self.client_keys
 
     @property
     def draining(self) -> bool:
@@ -440,6 +452,11 @@ class Core:
         return self._running.client_keys
 
     @property
+    def following(self) -> Following | None:
+        """What keeps the keys of the database in memory; None = there is no database for them."""
+        return self._running.following
+
+    @property
     def loaded(self) -> Loaded:
         """The configuration in force, and where each setting is stated."""
         return self._loaded
@@ -459,9 +476,9 @@ class Core:
         """For each provider whose resources are passed through, by its name, the upstream that does so."""
         return self._running.passages
 
-    def entries(self, granted: Grants | None = None) -> list[Entry]:
-        """The entries of the model list. granted: only models whose names these permit; None = all."""
-        return self._running.names.entries(granted)
+    def entries(self, caller: Caller = ANYONE) -> list[Entry]:
+        """The entries of the model list: those that the client may use."""
+        return self._running.names.entries(caller.models, caller.may.providers)
 
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or replace its route; None = remove a name that was created so.

@@ -1,28 +1,38 @@
-"""Builds the table of client keys from the settings."""
+"""Builds the table of client keys from the settings and from what the database keeps."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from dragoman import ir
 from dragoman.accounts.caller import ANYONE, EVERYBODY, Caller
+from dragoman.accounts.directory import Declared, Directory, disabled
 from dragoman.accounts.grants import granted
-from dragoman.accounts.keys import ClientKeys, Key, is_loopback, unnamed
+from dragoman.accounts.keys import ClientKeys, Key, is_loopback
+from dragoman.accounts.limits import Limit, Subject
+from dragoman.accounts.rights import Owner
+from dragoman.config.accounts import ClientKey, Permissions, Team, User
+from dragoman.config.limits import Bounds
 from dragoman.config.settings import Config
+from dragoman.config.stated import stated_bounds
 from dragoman.dialects.table import key_headers
 from dragoman.seams.clock import Seams
+from dragoman.state.directory import Permitted
 
 
-def client_keys_of(config: Config, seams: Seams) -> ClientKeys:
-    """The table of client keys, which also knows who needs no key."""
-    keys: list[Key] = []
-    for key in config.auth.keys:
-        secret = key.key.reveal()
-        caller = Caller(key.name or unnamed(secret), granted(key.models), frozenset(key.scopes))
-        keys.append(Key(secret, caller, key.expires))
+def client_keys_of(config: Config, seams: Seams, directory: Directory | None = None) -> ClientKeys:
+    """The table of client keys, which also knows who needs no key. directory: the keys that the database
+    keeps, None = it keeps none.
+    """
+    known = Directory(declared_of(config))
+    keys = [Key(_secret(key), _caller(key, known), key.expires) for key in config.auth.keys]
     own = is_loopback(config.server.host) and not config.auth.open and not config.auth.keys
     anyone = ANYONE if own else EVERYBODY
-    models = granted(config.server.keyless_models)
+    models = granted(config.server.keyless_models, config.groups)
     return ClientKeys(
         keys,
-        required=needs_key(config),
+        required=None if directory is not None and _depends(config) else needs_key(config),
+        directory=directory,
         headers=key_headers(),
         any_host=config.auth.open,
         anyone=anyone,
@@ -32,11 +42,84 @@ def client_keys_of(config: Config, seams: Seams) -> ClientKeys:
 
 
 def needs_key(config: Config) -> bool:
-    """Whether clients must send a key: never if `auth.open`, else as `auth.required` says; if that is unset,
-    True if there are keys or other machines can connect.
+    """Whether clients must send a key, as far as the configuration knows: never if `auth.open`, else as
+    `auth.required` says; if that is unset, True if there are keys or other machines can connect.
     """
     auth = config.auth
     required = auth.required
     if required is None:
         required = bool(auth.keys) or not is_loopback(config.server.host)
     return required and not auth.open
+
+
+def _depends(config: Config) -> bool:
+    """Whether clients must send a key as soon as one is made at run time."""
+    return config.auth.required is None and not config.auth.open and not needs_key(config)
+
+
+def declared_of(config: Config) -> Declared:
+    """What the configuration declares of keys, and of those whom they belong to."""
+    return Declared(
+        frozenset(key.client for key in config.auth.keys),
+        {name: _permitted(one) for name, one in config.tenants.items()},
+        {name: _permitted(one) for name, one in config.teams.items()},
+        {name: _permitted(one) for name, one in config.users.items()},
+        config.groups,
+        {name: one.region for name, one in config.providers.named.items() if one.region is not None},
+        limits_of,
+    )
+
+
+def limits_of(stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
+    """The limits of a key, tenant, team or user. stated: sections of the configuration, or such sections
+    as JSON, as the database keeps them. They are known by their owner: `key ci-agent`.
+    """
+    sections: tuple[Bounds, ...] = stated if isinstance(stated, tuple) else stated_bounds(stated)[0]
+    return tuple(
+        limit for bounds in sections for limit in bounds.limits(f"{subject} {name}", subject, (name,))
+    )
+
+
+def _permitted(section: Permissions) -> Permitted:
+    tenant = section.tenant if isinstance(section, ClientKey | Team | User) else None
+    return Permitted(
+        models=section.models,
+        faces=section.faces,
+        operations=section.operations,
+        providers=section.providers,
+        regions=section.regions,
+        tags=section.tags,
+        limits=section.limits or None,
+        metadata=section.metadata,
+        disabled=section.disabled,
+        tenant=tenant,
+    )
+
+
+def _secret(key: ClientKey) -> str | bytes:
+    if key.key is not None:
+        return key.key.reveal()
+    assert key.hash is not None, "config.check demands one of both"
+    return bytes.fromhex(key.hash)
+
+
+def _caller(key: ClientKey, known: Directory) -> Caller | ir.Fault:
+    """The client with this key of the configuration, or the fault to answer with if the key is disabled.
+    known: what the configuration declares.
+    """
+    name = key.client
+    rights, tenant = known.rights(_permitted(key), Owner("key", name), key.team, key.user)
+    if rights.disabled is not None:
+        return disabled(name, rights.disabled)
+    return Caller(
+        name,
+        rights.models,
+        frozenset(key.scopes),
+        None,
+        tenant,
+        key.team,
+        key.user,
+        rights.may,
+        rights.tags,
+        rights.limits,
+    )

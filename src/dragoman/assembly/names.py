@@ -50,9 +50,11 @@ class Names(msgspec.Struct, frozen=True):
     table: Table
     known: Mapping[str, tuple[str, ...]]
 
-    def entries(self, granted: Grants | None = None) -> list[Entry]:
-        """The entries of the model list. granted: only models whose names these permit; None = all."""
-        return self.table.entries(self.known, granted)
+    def entries(self, granted: Grants | None = None, providers: Grants | None = None) -> list[Entry]:
+        """The entries of the model list. granted: only models whose names these permit; None = all.
+        providers: only models that one of these providers may answer; None = all.
+        """
+        return self.table.entries(self.known, granted, providers)
 
 
 def naming(

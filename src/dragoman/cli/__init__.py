@@ -28,6 +28,10 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "check": "Check the configuration.",
     },
     "manage": {
+        "keys": "Make client keys, list, rotate and revoke them.",
+        "tenants": "List and set tenants.",
+        "teams": "List and set teams.",
+        "users": "List and set users.",
         "providers": "Show, test, disable, add and remove providers.",
         "models": "List, install, add and remove models.",
         "aliases": "Add and remove aliases.",
@@ -35,9 +39,10 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "trace": "Show what became of a request.",
         "config": "Show the current settings.",
         "db": "Show and upgrade the database.",
+        "import": "Take over the configuration and the keys of LiteLLM.",
     },
 }
-_MODULES: Final = {"test": "selftest"}
+_MODULES: Final = {"test": "selftest", "import": "importing"}
 
 
 class _Dragoman(Group):

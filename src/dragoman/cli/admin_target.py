@@ -70,7 +70,7 @@ def _configured(found: Loaded) -> str | None:
         for one in found.config.auth.keys
         if "admin" in one.scopes and (one.expires is None or one.expires > now)
     ]
-    return able[0].key.reveal() if able else None
+    return next((one.key.reveal() for one in able if one.key is not None), None)
 
 
 async def ask(there: Target, path: str, query: dict[str, str]) -> Any:

@@ -34,6 +34,10 @@ class Way(NamedTuple):
         return self.base if self.socket is None else str(self.socket)
 
 
+class NothingThere(Failure):
+    """The gateway has nothing of this name (404)."""
+
+
 class NotRunning(Exception):
     """No gateway answers at this address. The text says why."""
 
@@ -73,6 +77,8 @@ async def call(there: Way, method: str, path: str, body: Any = None) -> Any:
         raise NotRunning(clean(reason(error))) from None
     if answer.status in {401, 403}:
         raise Failure(NO_RIGHT, answer.message, hint="--key, or DRAGOMAN_API_KEY: a key of the scope admin")
+    if answer.status == 404:
+        raise NothingThere(ANSWER_IS_NO, answer.message)
     if answer.status >= 400 or answer.body is None:
         raise Failure(ANSWER_IS_NO, answer.message)
     return answer.body

@@ -25,8 +25,8 @@ from dragoman.providers.address import base_url
 from dragoman.seams.clock import SYSTEM
 
 if TYPE_CHECKING:
+    from dragoman.config.accounts import ClientKey
     from dragoman.config.load import Loaded
-    from dragoman.config.settings import ClientKey
 
 _STATES: Final = {True: ("ok", "passed"), False: ("bad", "failed"), None: ("off", "left out")}
 
@@ -115,8 +115,10 @@ def _configured(terminal: Terminal, file: Path | None, host: str | None, port: i
     base = base_url(address(server.host, server.port, f"{server.base_path}/v1"))
     if (key := _environment_key()) is not None:
         return _Target(base, key, found=found)
-    if found.config.auth.keys:
-        client = min(found.config.auth.keys, key=_drawbacks)
+    known = [one for one in found.config.auth.keys if one.key is not None]
+    if known:
+        client = min(known, key=_drawbacks)
+        assert client.key is not None
         return _Target(base, client.key.reveal(), client.name or "no name", found=found)
     return _Target(base, kept(found.home), str(found.home / FILE), found=found)
 

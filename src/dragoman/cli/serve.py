@@ -451,7 +451,7 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
 
 def _keyed(found: Loaded, own: ClientKey) -> Loaded:
     """The configuration with the created key as its only client key."""
-    from dragoman.config.settings import ClientKey as Setting
+    from dragoman.config.accounts import ClientKey as Setting
     from dragoman.seams.secret import Secret
 
     secret = Secret(own.key)

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from dragoman.accounts.grants import WILDCARD, Grants
+from dragoman.accounts.grants import GROUP, WILDCARD, Grants
 from dragoman.accounts.keys import is_loopback
 from dragoman.config import resolve
 from dragoman.config.alerting import require_receiver, require_signing
+from dragoman.config.check_accounts import account_misfits, permissions_of
 from dragoman.config.check_attempts import general_misfits, provider_misfits
 from dragoman.config.check_balancing import (
     Misfit,
@@ -41,7 +42,7 @@ from dragoman.config.decode import suggest
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.locate import is_file
 from dragoman.config.pricing import Priced, Pricing
-from dragoman.config.settings import Alias, ClientKey, Config, Deployment, Model
+from dragoman.config.settings import Alias, Config, Deployment, Model
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import Source, join
 from dragoman.config.values import addresses, is_private, may_meet, network, proxy, web_origin
@@ -146,8 +147,10 @@ class _Checker:
             self.target(self.config.default_model, "default_model")
         for operation, default in self.config.default_models.items():
             self.target(default, f"default_models.{operation}")
-        for index, client in enumerate(self.config.auth.keys):
-            self.grants(client.models, f"auth.keys[{index}].models")
+        for path, permissions in permissions_of(self.config):
+            self.grants(permissions.models, f"{path}.models")
+        for name, entries in self.config.groups.items():
+            self.grants(entries, join("groups", name))
         self.grants(self.config.server.keyless_models, "server.keyless_models")
         for index, entry in enumerate(self.config.egress.allow):
             self.run_rule(f"egress.allow[{index}]", network, entry)
@@ -186,24 +189,20 @@ class _Checker:
         auth = self.config.auth
         if auth.open and auth.required:
             self.problem("auth.open", "contradicts auth.required")
-        named: dict[str, ClientKey] = {}
         for index, client in enumerate(auth.keys):
             path = f"auth.keys[{index}]"
-            first = client if client.name is None else named.setdefault(client.name, client)
-            if (first.models, first.scopes, first.limits) != (client.models, client.scopes, client.limits):
-                taken = f"the name {client.name} is taken by a key with other models, scopes or limits"
-                self.problem(f"{path}.name", taken, "keys of one client have the same")
-            if not client.scopes:
-                self.problem(f"{path}.scopes", "a key without scopes allows no request")
             if client.expires is not None and client.expires <= SYSTEM.now():
                 self.warn(f"{path}.expires", f"the key has expired, on {client.expires}")
+            if client.key is None:
+                continue
             others = [key for key in auth.keys[:index] if key.name is None or key.name != client.name]
-            self.key(client.key.reveal(), path, [other.key.reveal() for other in others])
+            self.key(client.key.reveal(), path, [key.key.reveal() for key in others if key.key is not None])
             if len(client.key.reveal()) < _SHORTEST_KEY:
                 # On loopback no key is required by default, so there a short key is only a warning.
                 tell = self.warn if is_loopback(self.config.server.host) else self.problem
                 short = f"a key shorter than {_SHORTEST_KEY} characters can be guessed"
                 tell(path, short, "`dragoman config key` prints a strong key")
+        self.misfits("", account_misfits(self.config))
 
     def alerts(self) -> None:
         for index, alert in enumerate(self.config.alerts):
@@ -490,13 +489,21 @@ class _Checker:
             return  # the alias `*` matches every name
         for index, entry in enumerate(entries or ()):
             place = f"{path}[{index}]"
-            if WILDCARD in entry:
+            if entry.startswith(GROUP):
+                self.group(entry.removeprefix(GROUP), place)
+            elif WILDCARD in entry:
                 self.pattern(entry, place)
             elif not any(entry in (account.models or ()) for account in self.accounts.values()):
                 before = len(self.problems)
                 self.target(entry, place)
                 self.doubts += [Doubt(entry, problem) for problem in self.problems[before:]]
                 del self.problems[before:]
+
+    def group(self, name: str, path: str) -> None:
+        if path.startswith("groups"):
+            self.problem(path, "a group contains names and patterns, no other group")
+        elif name not in self.config.groups:
+            self.problem(path, f"there is no group {name}", suggest(name, self.config.groups))
 
     def pattern(self, pattern: str, path: str) -> None:
         matched = Grants([pattern])

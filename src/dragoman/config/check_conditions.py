@@ -7,7 +7,6 @@ from typing import Final
 
 from dragoman.accounts.caller import ANYONE, EVERYBODY
 from dragoman.accounts.grants import WILDCARD, Grants
-from dragoman.accounts.keys import unnamed
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.check_headers import HEADER
 from dragoman.config.conditions import When
@@ -21,7 +20,7 @@ _REFUSING: Final = ("tools", "images", "audio", "documents")
 
 def client_names(config: Config) -> frozenset[str]:
     """The names that clients may have: of their keys, and of those who need none."""
-    named = {key.name or unnamed(key.key.reveal()) for key in config.auth.keys}
+    named = {key.client for key in config.auth.keys}
     keyless = {f"keyless {face}" for face in config.server.keyless_faces}
     return frozenset(named | keyless | {ANYONE.name, EVERYBODY.name})
 

@@ -80,6 +80,12 @@ def _places(config: Config) -> Iterator[Stated]:
         yield join("limits", name), entry.scope, (entry,)
     for index, key in enumerate(config.auth.keys):
         yield f"auth.keys[{index}].limits", "key", key.limits
+    for tenant, owner in config.tenants.items():
+        yield f"{join('tenants', tenant)}.limits", "tenant", owner.limits
+    for team, part in config.teams.items():
+        yield f"{join('teams', team)}.limits", "team", part.limits
+    for user, person in config.users.items():
+        yield f"{join('users', user)}.limits", "user", person.limits
     for name, provider in config.providers.named.items():
         yield f"{join('providers', name)}.limits", "provider", provider.limits
     for name, model in config.models.items():

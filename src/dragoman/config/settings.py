@@ -1,8 +1,8 @@
 """Every setting, stated once: name, type, default, unit, meaning and environment variable.
 
 `load` makes the frozen `Config` of the program. `dragoman config schema`, the page of settings and the error
-messages are made from the declarations here and in its groups: `alerting`, `answers`, `balancing`,
-`conditions`, `egress`, `fallbacks`, `lasting`, `limits`, `metrics`, `serving` and `trace`.
+messages are made from the declarations here and in its groups: `accounts`, `alerting`, `answers`,
+`balancing`, `conditions`, `egress`, `fallbacks`, `lasting`, `limits`, `metrics`, `serving` and `trace`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
+from dragoman.config.accounts import Auth, Team, Tenant, User
 from dragoman.config.alerting import Alert
 from dragoman.config.answers import Answers
 from dragoman.config.balancing import Hedge, MaxCost, PolicyName, Rotate
@@ -21,7 +22,7 @@ from dragoman.config.lasting import Responses, Seals, Sessions, Stores
 from dragoman.config.limits import Bounds, LimitEntry
 from dragoman.config.metrics import Metrics
 from dragoman.config.prices import Price, PriceEntry
-from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix
+from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, PathPrefix
 from dragoman.config.section import Section, about
 from dragoman.config.serving import Reload, Server
 from dragoman.config.trace import Trace
@@ -31,50 +32,6 @@ from dragoman.seams.secret import Secret
 
 Strict: TypeAlias = bool | Literal["all"]
 Json: TypeAlias = dict[str, Any]
-
-
-class ClientKey(Section, frozen=True):
-    """A key that clients call Dragoman with."""
-
-    shorthand: ClassVar[str | None] = "key"
-
-    key: Secret
-    """The key itself."""
-    name: Annotated[str | None, about(default="`key` and eight digits that are derived from it")] = None
-    """The name of the client, shown in logs. Stored responses, conversations and sessions belong to it: a new
-    key with the same name can use them. Several keys may have the same name, so that a new key works before
-    the old one ends; they must have the same models and scopes."""
-    models: Annotated[tuple[str, ...] | None, about(default="all")] = None
-    """The models and aliases that this key may use, by the names that clients send. `*` matches any text:
-    `anthropic/*`, `gpt-*`. An alias does not allow the model behind it under the model's own name."""
-    expires: Annotated[Moment | None, about(default="never")] = None
-    """When the key expires: a date (the key is valid until the end of that day in UTC), or a time with a time
-    zone. After it the key gets 401 (`expired_api_key`)."""
-    scopes: tuple[Literal["inference", "admin"], ...] = ("inference",)
-    """What the key may call: `inference` (models and stored responses), `admin` (`/admin/…`), or both. While
-    no keys are configured, clients on this machine may call both; with `auth.open`, clients without a key may
-    call only `inference`."""
-    limits: tuple[Bounds, ...] = ()
-    """How much the key may use: `{requests: 60/min, money: 50 USD/month}`, or a list of such limits. Keys of
-    the same name share them."""
-
-
-class Auth(Section, frozen=True):
-    """The clients that may call the gateway."""
-
-    keys: Annotated[tuple[ClientKey, ...], about(env="DRAGOMAN_API_KEY")] = ()
-    """The keys of clients: the key alone, or `{name, key, models, scopes, expires}`. In the environment
-    several are separated by commas."""
-    required: Annotated[
-        bool | None,
-        about(
-            env="DRAGOMAN_AUTH_REQUIRED", default="true if a key is configured or the host is not loopback"
-        ),
-    ] = None
-    """Whether clients must send a key."""
-    open: Annotated[bool, about(env="DRAGOMAN_AUTH_OPEN")] = False
-    """Answer requests without a key, also on a public address. Use it only behind a proxy that authenticates
-    clients."""
 
 
 class Timeouts(Section, frozen=True):
@@ -201,6 +158,8 @@ class Provider(Section, frozen=True):
     """Further protocols that the provider's API offers, best first: each the name of a protocol, or
     `{dialect, path, auth, quirks}`. A request in one of them is sent on in it, mostly without translation.
     `[]` for none."""
+    region: Annotated[str | None, about(default="none")] = None
+    """Where the provider works, in a word of your choice (`eu`), for keys that may use only some regions."""
     base_url: Annotated[
         str | None, about(default="from the known provider, or from its environment variable")
     ] = None
@@ -506,6 +465,15 @@ class Config(Section, frozen=True):
     """When a changed configuration is used."""
     auth: Auth = Auth()
     """Who may call the gateway."""
+    tenants: dict[str, Tenant] = {}
+    """Tenants, by name: what all keys of a company or a department together may use ([keys](keys.md))."""
+    teams: dict[str, Team] = {}
+    """Teams, by name."""
+    users: dict[str, User] = {}
+    """Users, by name: people or services with several keys."""
+    groups: dict[str, tuple[str, ...]] = {}
+    """Groups of model names and patterns, by name, for the lists of models that keys may use (`group:NAME`):
+    `{small: [gpt-5-mini, anthropic/claude-haiku-*]}`."""
     providers: Providers = Providers()
     """Who answers."""
     models: dict[str, Model] = {}

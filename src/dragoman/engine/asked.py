@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import msgspec
 
 from dragoman import ir
+from dragoman.accounts.caller import ANYTHING, Permits
 from dragoman.accounts.grants import Grants
 from dragoman.capacity.heavy import MEDIUM, Steps
 from dragoman.capacity.space import Share, unbounded
@@ -76,7 +77,7 @@ class Inbound(msgspec.Struct, frozen=True):
     fields: the fields of a form, `body` is then empty; () = no form. shown: the model name that answers show;
     None = the one that the route states. room: counts the bytes of the continued messages. reading: the
     weight of the body for steps that do not read its texts (`wire.json.Measured`); 0 = not measured yet.
-    wishes: as read from the same headers before; None = not yet.
+    wishes: as read from the same headers before; None = not yet. may: what the client may use besides models.
     """
 
     face: Dialect
@@ -95,6 +96,7 @@ class Inbound(msgspec.Struct, frozen=True):
     room: Share = msgspec.field(default_factory=unbounded)
     reading: int = 0
     wishes: Wishes | None = None
+    may: Permits = ANYTHING
 
     @property
     def wished(self) -> Wishes:

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from dragoman import ir
+from dragoman.accounts.caller import ANYTHING, NO_PROVIDER, Permits
 from dragoman.accounts.grants import Grants
 from dragoman.dialects.capabilities import DEMANDED, refuse
 from dragoman.dialects.defaults import opens_with_system, with_defaults
@@ -95,7 +96,8 @@ Stage: TypeAlias = "Callable[[Runtime, Asked, Plan], Plan]"
 def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
     """The first plan: the route, and how strict it is. resolved: the models that a hook has chosen; None = no
     hook has. Raises RequestFailed if no model is named or known, if the client may not use it, if
-    `x-dragoman-strict` is invalid, or if strict mode refuses the losses so far.
+    `x-dragoman-strict` is invalid, or if strict mode refuses the losses so far; also if the client may not
+    ask for the operation, or none of the model's providers may be called for it.
     """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
@@ -107,6 +109,8 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
         found = _granted(table, exchange, inbound.models, inbound.operation)
     if asked.others and resolved is None:
         found = _with_others(table, asked, found)
+    if inbound.may is not ANYTHING:
+        found = _permitted(found, inbound.may, inbound.operation)
     wished, strict = asked.wished.strict, found.strict
     plan = Plan(found, strict if wished is None else _stricter(wished, strict))
     if exchange.losses:
@@ -125,6 +129,32 @@ def _granted(table: Table, exchange: Exchange, granted: Grants, operation: Opera
         exchange.asked = found.asked
         raise RequestFailed(_not_granted(found.asked, granted))
     return found
+
+
+def _permitted(route: Route, may: Permits, operation: Operation) -> Route:
+    """The route, and those that it may turn to, with the deployments whose providers the client may have
+    called. Raises RequestFailed if none is left, or if the client may not ask for this operation.
+    """
+    if (fault := may.bars(operation)) is not None:
+        raise RequestFailed(fault)
+    if (providers := may.providers) is None:
+        return route
+    kept = tuple(one for one in route.deployments if one.provider in providers)
+    if not kept:
+        raise RequestFailed(NO_PROVIDER)
+    others: dict[int, Route | None] = {}  # a route may stand in several lists, and stays the same in all
+    for why in route.fallbacks.stated:
+        for one in route.fallbacks.of(why):
+            if id(one) not in others:
+                left = tuple(each for each in one.deployments if each.provider in providers)
+                others[id(one)] = msgspec.structs.replace(one, deployments=left) if left else None
+
+    def listed(routes: tuple[Route, ...]) -> tuple[Route, ...]:
+        return tuple(left for one in routes if (left := others[id(one)]) is not None)
+
+    lists = route.fallbacks
+    fallbacks = Fallbacks(listed(lists.any), listed(lists.context), listed(lists.content))
+    return msgspec.structs.replace(route, deployments=kept, fallbacks=fallbacks)
 
 
 def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:

@@ -164,13 +164,17 @@ class Table:
         return name in self._providers
 
     def entries(
-        self, found: Mapping[str, Iterable[str]] | None = None, granted: Grants | None = None
+        self,
+        found: Mapping[str, Iterable[str]] | None = None,
+        granted: Grants | None = None,
+        providers: Grants | None = None,
     ) -> list[Entry]:
         """The model list, sorted by id, each id once: names created at run time, aliases, configured models,
         default models, and `provider/model` for the models that providers are configured with.
 
         found: by provider name, further models that the provider lists. granted: only granted names are
-        listed, with its exact names that have a route; None = every name is granted.
+        listed, with its exact names that have a route; None = every name is granted. providers: only models
+        that one of these providers may answer; None = all.
         """
         if granted is not None and not granted.has_patterns:
             names = set(granted.names)
@@ -178,7 +182,8 @@ class Table:
             names = {*self._names(), *_qualified(found or {})}
             if granted is not None:
                 names = {*granted.names, *(name for name in names if name in granted)}
-        return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
+        routes = [route for name in sorted(names) if (route := self.find(name)) is not None]
+        return [_entry(route) for route in routes if providers is None or _answers(route, providers)]
 
     def configured(self) -> Iterable[Route]:
         """The routes of the configured models, under the models' own names."""
@@ -422,6 +427,11 @@ def _chain(alias: Alias, aliases: Mapping[str, Alias]) -> list[Alias] | None:
             return None
         chain.append(following)
     return chain
+
+
+def _answers(route: Route, providers: Grants) -> bool:
+    """Whether one of these providers may answer for this route."""
+    return any(one.provider in providers for one in route.deployments)
 
 
 def _entry(route: Route) -> Entry:

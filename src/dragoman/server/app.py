@@ -185,7 +185,7 @@ class App:
         gateway, task = self._gateway, link.task
         assert task is not None
         exchange = self._exchange(head, link.began)
-        if self._finished.body:
+        if self._finished.body and not _administers(head):
             exchange.bodies = KeptBodies(self._finished.body)
             channel = Copying(channel, exchange.bodies)
         client = HttpClient(channel, exchange, self._seams.monotonic, head.cors, head.id_header)
@@ -497,7 +497,7 @@ class App:
         stated = headers.get(hops.HEADER)
         if stated is not None and (loop := hops.arrived(stated)) is not None:
             raise RequestFailed(loop)
-        if stated is None and not keys.expire:  # else what holds now may not hold for the next request
+        if stated is None and found.expires is None:  # else what holds now may not for the next request
             head.admission = (keys, found)
         return found
 
@@ -529,6 +529,11 @@ class App:
         )
 
 
+def _administers(head: Head) -> bool:
+    """Whether the request is for the administration. Its bodies may hold keys, so no trace keeps them."""
+    return head.endpoint is not None and head.endpoint.scope == "admin"
+
+
 def _is_shed(head: Head) -> bool:
     """Whether this request is refused while too many run: all POST requests are, except administration."""
     endpoint = head.endpoint
@@ -539,9 +544,15 @@ ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 """The status, headers and body of an error answer."""
 
 
+_LOOKING: Final = frozenset({"GET", "HEAD"})
+"""The methods for which the scope `read` is enough below /admin."""
+
+
 def _barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
     """The fault if the caller may not call this endpoint; None = it may."""
-    barred = caller.barred(endpoint.scope)
+    if endpoint.scope == "admin" and head.method in _LOOKING and "read" in caller.scopes:
+        return None
+    barred = caller.barred(endpoint.scope, head.face)
     if barred is None and caller is ANYONE and endpoint.scope == "admin":
         return access.refusal(head)
     return barred

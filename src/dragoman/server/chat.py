@@ -74,4 +74,5 @@ class ChatApi:
             room=request.room,
             reading=request.reading,
             wishes=wished,
+            may=caller.may,
         )

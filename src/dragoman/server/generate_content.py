@@ -98,7 +98,7 @@ class GenerateContentApi:
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the models that the caller may use. Raises RequestFailed (400: invalid page)."""
-        entries = self._gateway.entries(request.caller.models)
+        entries = self._gateway.entries(request.caller)
         size = _size(request.query.get("pageSize", request.query.get("page_size")))
         token = request.query.get("pageToken", request.query.get("page_token"))
         start = _start([entry.id for entry in entries], token) if token else 0

@@ -59,7 +59,7 @@ class MessagesApi:
 
     async def models(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the models that the caller may use. Raises RequestFailed (400: invalid page)."""
-        entries = self._gateway.entries(request.caller.models)
+        entries = self._gateway.entries(request.caller)
         query = request.query
         limit = _limit(query.get("limit"))
         names = [entry.id for entry in entries]

@@ -47,7 +47,7 @@ class ModelsApi:
         if (own := self._owner(request.headers)) is not None:
             await own.models(request, exchange, client)
             return
-        entries = self._gateway.entries(request.caller.models)
+        entries = self._gateway.entries(request.caller)
         data = [self._listed(entry) for entry in entries]
         await client.answer(200, (), encode({"object": "list", "data": data}))
 

@@ -42,7 +42,7 @@ class NativeApi:
 
     async def model_info(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the models that the caller may use, in LiteLLM's form."""
-        entries = self._gateway.entries(request.caller.models)
+        entries = self._gateway.entries(request.caller)
         await client.answer(200, (), encode({"data": [_informed(entry) for entry in entries]}))
 
     async def requests(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:

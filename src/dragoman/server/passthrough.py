@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import msgspec
 
 from dragoman import ir
+from dragoman.accounts.caller import NO_PROVIDER
 from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.resources import PATHS, Resource
@@ -179,8 +180,8 @@ class PassThroughApi:
 
     def _passage(self, resource: Resource, request: HttpRequest, form: str) -> Passage:
         """The provider to which the request goes. form: of the client's protocol, from `_form`. Raises
-        RequestFailed: 403 for a key limited to some models, 501 if no provider has the resource, 400 if
-        the client names another provider, or several have it and it names none.
+        RequestFailed: 403 for a key limited to some models or to other providers, 501 if no provider has the
+        resource, 400 if the client names another provider, or several have it and it names none.
         """
         if request.caller.models is not None:
             raise RequestFailed(_LIMITED)
@@ -189,6 +190,11 @@ class PassThroughApi:
             for name, passage in self._gateway.passages.items()
             if resource in passage.resources and _form(passage.dialect) == form
         }
+        granted = request.caller.may.providers
+        if granted is not None and able:
+            able = {name: passage for name, passage in able.items() if name in granted}
+            if not able:
+                raise RequestFailed(NO_PROVIDER)
         if not able:
             text = (
                 f"No provider is configured to pass {resource!r} through for this protocol (setting "

@@ -132,7 +132,10 @@ class Sockets:
             if isinstance(caller, ir.Fault):
                 raise RequestFailed(caller)
             exchange.called_by(caller)
-            if endpoint is not None and (barred := caller.barred(endpoint.scope)) is not None:
+            if (
+                endpoint is not None
+                and (barred := caller.barred(endpoint.scope, endpoint.face.name)) is not None
+            ):
                 raise RequestFailed(barred)
             if not self._origins.admits(headers.get("origin")):
                 raise RequestFailed(_FOREIGN_ORIGIN)
@@ -270,6 +273,7 @@ class _Socket:
             settings.max_values,
             "ndjson",
             turn_of(self._gateway, face, admitted.caller, admitted.headers, self._connection, body=body),
+            may=admitted.caller.may,
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 
@@ -279,7 +283,9 @@ class _Socket:
         caller = self._gateway.client_keys.authenticate(admitted.headers, admitted.key, admitted.first)
         if isinstance(caller, ir.Fault):
             return caller
-        return None if caller == admitted.caller else _KEY_REPLACED
+        if (caller.name, caller.key) != (admitted.caller.name, admitted.caller.key):
+            return _KEY_REPLACED
+        return caller.barred(admitted.endpoint.scope, admitted.endpoint.face.name)
 
     async def _fail(self, fault: ir.Fault, exchange: Exchange, client: SocketClient) -> None:
         exchange.fault = fault

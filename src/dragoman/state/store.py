@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman.errors import DragomanError
 from dragoman.state.added import Additions
+from dragoman.state.directory import DirectoryStore
 from dragoman.state.seals import Vault
 from dragoman.state.usage import UsageStore
 
@@ -349,10 +350,11 @@ class Store(Protocol):
     """A store for all kinds of data, with one part for each.
 
     seals: the vault, None = no seals are kept. added: the entries that operators have added to the
-    configuration, usage: usage records; None = none are kept. shared: True = other processes see the data,
-    and it stays when this process ends. kind: `memory`, `sqlite` or `postgresql`. version: of the database;
-    None = there is none, or it is not open yet. healthy: whether the latest use succeeded, None = the store
-    was not used yet. last_error: the error of the latest use, without secrets; None = there was none.
+    configuration, directory: client keys and whom they belong to, usage: usage records; None = none are kept.
+    shared: True = other processes see the data, and it stays when this process ends. kind: `memory`, `sqlite`
+    or `postgresql`. version: of the database; None = there is none, or it is not open yet. healthy: whether
+    the latest use succeeded, None = the store was not used yet. last_error: the error of the latest use,
+    without secrets; None = there was none.
     """
 
     responses: Responses
@@ -362,6 +364,7 @@ class Store(Protocol):
     seals: Vault | None
     added: Additions | None
     usage: UsageStore | None
+    directory: DirectoryStore | None
     shared: bool
 
     @property

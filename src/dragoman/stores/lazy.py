@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 from dragoman.seams.tasks import spawn
 from dragoman.state.added import Additions
+from dragoman.state.directory import DirectoryStore
 from dragoman.state.exchanges import Exchanges, Search, StoredExchange
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
@@ -121,6 +122,7 @@ class LazyStore(Lazy[Store]):
         self.chats = cast("Chats", _Part(self, "chats"))
         self.added: Additions | None = cast("Additions", _Part(self, "added"))
         self.usage: UsageStore | None = cast("UsageStore", _Part(self, "usage"))
+        self.directory: DirectoryStore | None = cast("DirectoryStore", _Part(self, "directory"))
         self.seals: Vault | None = LazyVault(self) if seals else None
 
     @property

@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.added import Additions
+from dragoman.state.directory import DirectoryStore
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
     UNSETTLED,
@@ -69,6 +70,7 @@ class MemoryStore:
         self.chats: Chats = chats
         self.added: Additions | None = None
         self.usage: UsageStore | None = MemoryUsage(seams.now)
+        self.directory: DirectoryStore | None = None
         self.seals: Vault | None = None
         if limits.seals:
             secret = bytes.fromhex(seams.random_id() + seams.random_id())

@@ -9,12 +9,22 @@ import msgspec
 
 from dragoman.assembly.core import Core
 from dragoman.routing.policy_rotation import Rotated
-from dragoman.server.admin import added, configuration, described, prices, providers
+from dragoman.server.admin import (
+    added,
+    configuration,
+    described,
+    holders,
+    keys,
+    own_keys,
+    prices,
+    providers,
+)
 from dragoman.server.admin.audit import Audit, Entry
 from dragoman.server.admin.openapi import document
 from dragoman.server.admin.operation import Asked, Method, Operation, Told, endpoints
 from dragoman.server.admin.orders import Orders
 from dragoman.server.admin.pages import Wanted, page
+from dragoman.server.admin.registry import Registry
 from dragoman.server.endpoint import Endpoint
 from dragoman.version import __version__
 
@@ -67,6 +77,9 @@ OPERATIONS: Final = (
     *providers.OPERATIONS,
     *added.OPERATIONS,
     *prices.OPERATIONS,
+    *keys.OPERATIONS,
+    *holders.OPERATIONS,
+    *own_keys.OPERATIONS,
     *described.OPERATIONS,
 )
 """All operations below /admin, in the order in which they are told of."""
@@ -80,6 +93,7 @@ class AdminApi:
         self.audit = Audit(gateway.peers, gateway.seams, gateway.worker)
         self.orders = Orders(gateway)
         self._added = added.AddedApi(gateway, self.audit)
+        self._registry = Registry(gateway)
 
     def endpoints(self) -> Iterator[Endpoint]:
         yield from endpoints(self, _OWN)
@@ -88,6 +102,9 @@ class AdminApi:
         yield from endpoints(api, providers.OPERATIONS)
         yield from endpoints(self._added, added.OPERATIONS)
         yield from endpoints(prices.PricesApi(self._gateway, self._added), prices.OPERATIONS)
+        yield from endpoints(keys.KeysApi(self._registry, self.audit), keys.OPERATIONS)
+        yield from endpoints(own_keys.OwnKeysApi(self._registry, self.audit), own_keys.OPERATIONS)
+        yield from endpoints(holders.HoldersApi(self._registry, self.audit), holders.OPERATIONS)
 
     async def index(self, asked: Asked) -> Told:
         paths = [Path(one.method, one.path, one.summary) for one in OPERATIONS]

@@ -16,14 +16,13 @@ def effective(found: Loaded) -> dict[str, str]:
     setting. A value is right only for a setting that is not stated anywhere; the result may also hold paths
     of stated ones. A side effect: the number of files that this process may open is increased.
     """
-    from dragoman.accounts.keys import unnamed
     from dragoman.assembly.providers import answer_limits
 
     config = found.config
     values = dict(_serving(found))
     for number, client in enumerate(config.auth.keys):
         if client.name is None:
-            values[f"auth.keys[{number}].name"] = unnamed(client.key.reveal())
+            values[f"auth.keys[{number}].name"] = client.client
     for name, settings in config.providers.named.items():
         path = join("providers", name)
         values[f"{path}.answers.max_silence"] = str(Duration(answer_limits(settings).silence or 0))

@@ -73,7 +73,7 @@ class Listing:
     async def tags(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the list of models that the caller may use."""
         found = self._gateway.engine.table.find
-        names = [entry.id for entry in self._gateway.entries(request.caller.models)]
+        names = [entry.id for entry in self._gateway.entries(request.caller)]
         routes = [(name, route) for name in names if (route := found(name)) is not None]
         models = [await self._listed(name, route) for name, route in routes]
         await client.answer(200, (), encode({"models": models}))

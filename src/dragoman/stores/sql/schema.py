@@ -212,3 +212,35 @@ ADDED = sa.Table(
     sa.Index("added_by_name", "kind", "name", "version"),
 )
 """The changes of what operators have added to the configuration."""
+DIRECTORY = sa.Table(
+    "directory",
+    METADATA,
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("text", sa.LargeBinary),  # NULL: removed
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("author", sa.String, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("digest", sa.LargeBinary),
+    sa.Column("before", sa.LargeBinary),
+    sa.Index("directory_by_version", "version", unique=True),
+)
+"""Client keys, tenants, teams and users."""
+KEY_USES = sa.Table(
+    "key_uses",
+    METADATA,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+)
+OWN_KEYS = sa.Table(
+    "own_keys",
+    METADATA,
+    sa.Column("tenant", sa.String, primary_key=True),
+    sa.Column("provider", sa.String, primary_key=True),
+    sa.Column("cipher", sa.LargeBinary, nullable=False),
+    sa.Column("master", sa.String, nullable=False),
+    sa.Column("shown", sa.String, nullable=False),
+    sa.Column("author", sa.String, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+)
+"""Providers' keys that tenants have brought, encrypted."""

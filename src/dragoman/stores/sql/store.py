@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, delete, not_, select, tuple_
 
 from dragoman.seams.clock import Seams
 from dragoman.state.added import Additions
+from dragoman.state.directory import DirectoryStore
 from dragoman.state.seals import Vault
 from dragoman.state.store import Chats, Conversations, Responses, Sessions
 from dragoman.state.usage import UsageStore
@@ -17,6 +18,7 @@ from dragoman.stores.sql.added import SqlAdditions
 from dragoman.stores.sql.chats import SqlChats
 from dragoman.stores.sql.conversations import SqlConversations
 from dragoman.stores.sql.database import Database
+from dragoman.stores.sql.directory import SqlDirectory
 from dragoman.stores.sql.opening import opened
 from dragoman.stores.sql.responses import SqlResponses, running
 from dragoman.stores.sql.room import Kind, Room
@@ -64,6 +66,7 @@ class SqlStore:
         self.added: Additions | None = SqlAdditions(database)
         self.usage: UsageStore | None = SqlUsage(database, limits)
         self.kind = database.kind
+        self.directory: DirectoryStore | None = SqlDirectory(database)
         self._database = database
         self._rooms = (kept, seals, count)
 

@@ -1,0 +1,159 @@
+"""Brings the client keys of the database into memory, and notes when they were used.
+
+Every process reads the rows that have changed since the version that it knows: when another process of this
+server says so, and every half second for the changes of other servers. So a key that is revoked is refused
+within a second everywhere, while the database can be reached; otherwise what is known goes on to hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from dragoman.accounts.directory import Directory
+from dragoman.seams.peers import Peers
+from dragoman.seams.tasks import spawn
+from dragoman.state.directory import DirectoryStore, Row
+from dragoman.state.store import StoreFailed
+from dragoman.stores import directory_file
+
+log = logging.getLogger("dragoman.assembly.directory")
+SUBJECT: Final = "directory"
+"""Of the messages between workers that say that rows have changed."""
+EVERY: Final = 0.5
+"""Seconds between two questions for the version."""
+_NOTED_EVERY: Final = 60.0
+"""Seconds between two notes of when keys were used."""
+_FIRST: Final = 10.0
+"""The most seconds for which a start waits for the first reading."""
+_ROWS: Final = 2_000
+"""Rows that are read at once: some 10 ms on the event loop."""
+
+
+class Following:
+    """Keeps one process's directory up to date. store: keeps the rows. file: the SQLite file of the store,
+    None = it is another database.
+    """
+
+    def __init__(self, store: DirectoryStore, file: Path | None, now: Callable[[], float]) -> None:
+        self.directory = Directory()
+        self.store = store
+        self.renewed: Callable[[], None] = lambda: None
+        """Called after rows have changed, and at times so that every client's key is looked up again."""
+        self._file = file
+        self._now = now
+        self._peers = Peers()
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._failing = False
+        self._woken = asyncio.Event()
+
+    async def start(self, peers: Peers, renewed: Callable[[], None]) -> None:
+        """Read all rows, and begin to follow their changes. A database that fails is tried again later."""
+        self._peers, self.renewed = peers, renewed
+        peers.receive(SUBJECT, lambda _: self._woken.set())
+        if self._task is None:
+            first = spawn(self.catch_up(), "reading the client keys")
+            await asyncio.wait([first], timeout=_FIRST)
+            self._task = spawn(self._follow(), "following the client keys")
+
+    async def catch_up(self) -> bool:
+        """Take over what has changed. Returns whether the database answered."""
+        async with self._lock:
+            try:
+                changed = await self._read()
+            except StoreFailed as failed:
+                if not self._failing:
+                    log.warning("client keys cannot be read, those that are known go on to hold: %s", failed)
+                self._failing = True
+                return False
+            if self._failing:
+                log.warning("client keys can be read again")
+            self._failing = False
+        if changed:
+            self.renewed()
+        return True
+
+    async def changed(self) -> None:
+        """Take over a change that this process has made, and have the other workers do so."""
+        self._peers.tell(SUBJECT, None)
+        await self.catch_up()
+
+    def state(self) -> dict[str, Any]:
+        """The members that `/health` tells: whether all keys are known, and of which version."""
+        known = self.directory
+        return {
+            "healthy": known.read and not self._failing,
+            "version": known.version if known.read else None,
+            "keys": len(known),
+        }
+
+    async def _read(self) -> bool:
+        """Read what has changed. Returns whether anything has, or whether this is the first reading."""
+        known, before = self.directory, self.directory.version
+        if known.version <= 0 and self._file is not None and directory_file.version(self._file) == 0:
+            known.reached(0)  # no key was ever made: the store need not be opened
+            return before < 0
+        version = max(before, 0)
+        if before > 0:
+            latest = await self.store.version()
+            if latest == before:
+                return False
+            if latest < before:  # the database was replaced by an earlier copy of it
+                return await self._read_all()
+        while rows := await self.store.since(version, _ROWS):
+            known.take(rows)
+            version = rows[-1].version
+        known.reached(version)
+        return version != before
+
+    async def _read_all(self) -> bool:
+        """Replace all that is known by what the database has."""
+        every: list[Row] = []
+        while rows := await self.store.since(every[-1].version if every else 0, _ROWS):
+            every += rows
+        self.directory.forget()
+        self.directory.take(every)
+        self.directory.reached(every[-1].version if every else 0)
+        return True
+
+    async def _follow(self) -> None:
+        noted = self._now()
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), EVERY)
+            self._woken.clear()
+            if await self.catch_up() and abs(self._now() - noted) >= _NOTED_EVERY:
+                noted = self._now()
+                await self.note_uses()
+
+    async def note_uses(self) -> None:
+        """Write when keys were used to the database. Then each client's key is looked up again at its next
+        request, because a connection on which a client repeats its head is admitted only once.
+        """
+        uses, self.directory.uses = self.directory.uses, {}
+        if uses:
+            try:
+                await self.store.used(uses)
+            except StoreFailed:
+                self.directory.uses = {**uses, **self.directory.uses}
+        if self.directory.has_keys:
+            self.renewed()
+
+    async def close(self) -> None:
+        """Stop following, and note when keys were used."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self.directory.uses:
+            await self.note_uses()
+
+
+def following_of(store: Any, file: Path | None, now: Callable[[], float]) -> Following | None:
+    """What keeps the directory of this store in memory; None = the store keeps no keys."""
+    kept: DirectoryStore | None = store.directory
+    return None if kept is None else Following(kept, file, now)

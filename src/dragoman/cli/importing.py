@@ -1,0 +1,183 @@
+"""`dragoman import litellm`: takes over the configuration and the keys of LiteLLM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from dragoman.cli.command import Group
+from dragoman.cli.options import config_option, loaded
+from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal, clean
+from dragoman.state.directory import Row
+
+if TYPE_CHECKING:
+    from dragoman.config.litellm_keys import Conversion, Imported, Theirs
+    from dragoman.config.load import Loaded
+    from dragoman.state.directory import DirectoryStore
+
+_AT_ONCE: Final = 500
+"""Rows that are written in one transaction."""
+_AUTHOR: Final = "dragoman import"
+_SHOWN: Final = 20
+
+command = Group(
+    "import",
+    help="Take over what another gateway has.",
+    examples=("dragoman import litellm config.yaml --database postgresql://… > dragoman.yaml",),
+)
+
+
+@command.command(
+    "litellm",
+    examples=(
+        "dragoman import litellm config.yaml > dragoman.yaml",
+        "dragoman import litellm --database postgresql://… --config dragoman.yaml",
+    ),
+)
+@click.argument("theirs", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
+@click.option(
+    "--database",
+    envvar="LITELLM_DATABASE_URL",
+    metavar="URL",
+    help="LiteLLM's PostgreSQL database, or a dump of its tables as JSON or CSV. Its keys, teams and users "
+    "are written into the database of this gateway (`stores.sql`).",
+)
+@config_option
+@click.pass_obj
+def litellm(terminal: Terminal, theirs: Path | None, database: str | None, *, file: Path | None) -> None:
+    """Print LiteLLM's configuration FILE as ours, and take over its keys, teams and users.
+
+    Clients keep their keys: both gateways keep the SHA-256 of a key. A gateway that runs accepts the keys
+    within a second. A key that is there already stays as it is, so the command may run again.
+    """
+    if theirs is None and database is None:
+        raise Failure(MISUSE, "there is nothing to import", hint="name LiteLLM's file, or its --database")
+    told: dict[str, Any] = {}
+    if theirs is not None:
+        told["settings"] = _configuration(terminal, theirs)
+    if database is not None:
+        from dragoman.cli.litellm_tables import tables_of
+
+        told["keys"] = _take_over(terminal, loaded(terminal, file), tables_of(database))
+    if terminal.as_json:
+        terminal.result(told)
+
+
+def _configuration(terminal: Terminal, file: Path) -> Any:
+    """Print a configuration of theirs as ours. Returns it as JSON."""
+    from dragoman.config.litellm import convert, in_yaml, is_litellms, lines
+    from dragoman.config.load import as_written
+    from dragoman.errors import ConfigError
+
+    try:
+        theirs = as_written(file)
+    except ConfigError as error:
+        raise Failure(CONFIGURATION, str(error.problems[0])) from None
+    if not isinstance(theirs, dict) or not is_litellms(theirs):
+        raise Failure(CONFIGURATION, f"{file} is not LiteLLM's configuration")
+    settings, notes = convert(theirs)
+    for line in lines([note for note in notes if not note.done]):
+        terminal.note("warn", clean(line))
+    if not terminal.as_json:
+        terminal.result(in_yaml(settings).rstrip("\n"))
+    return settings
+
+
+def _take_over(terminal: Terminal, found: Loaded, theirs: Theirs) -> dict[str, Any]:
+    from dragoman.state.store import StoreFailed
+    from dragoman.stores.open import open_store
+
+    store = open_store(os.environ.get("DRAGOMAN_SQL") or found.config.stores.sql or "sqlite", found.home)
+    if store.directory is None:
+        hint = "stores.sql: sqlite, or a URL"
+        raise Failure(CONFIGURATION, "this gateway has no database to keep keys in", hint=hint)
+    directory = store.directory
+    own = {key.client for key in found.config.auth.keys}
+
+    async def take_over() -> tuple[Conversion, int, int]:
+        try:
+            return await _written(directory, theirs, own)
+        finally:
+            await store.close()
+
+    try:
+        conversion, made, known = asyncio.run(take_over())
+    except StoreFailed as failed:
+        raise Failure(UNREACHABLE, f"the keys cannot be written: {failed}") from None
+    for note in conversion.notes[:_SHOWN]:
+        terminal.note("warn", clean(note))
+    if (more := len(conversion.notes) - _SHOWN) > 0:
+        terminal.note("warn", f"and {more} more notes: --json shows all")
+    counts = {
+        kind: sum(row.kind == kind for row in conversion.rows) for kind in ("tenants", "teams", "users")
+    }
+    terminal.note("ok", f"{made} keys are taken over, {known} were here already; {_in_words(counts)}")
+    return {"keys": made, "known": known, **counts, "notes": conversion.notes}
+
+
+def _in_words(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {kind}" for kind, number in counts.items())
+
+
+async def _written(directory: DirectoryStore, theirs: Theirs, own: set[str]) -> tuple[Conversion, int, int]:
+    """Write what is new of theirs. own: the names of keys that the configuration declares. Returns what was
+    converted, how many keys were written, and how many were there before.
+    """
+    from dragoman.config.litellm_keys import converted
+    from dragoman.seams.clock import SYSTEM
+    from dragoman.state.store import StoreFailed
+
+    for _ in range(_TRIES):
+        rows: list[Row] = []
+        while more := await directory.since(rows[-1].version if rows else 0, 5_000):
+            rows += more
+        latest = rows[-1].version if rows else 0
+        digests = {digest for row in rows for digest in (row.digest, row.before)}
+        places = {(row.kind, row.name) for row in rows if row.text is not None}
+        known = [row for row in theirs.keys if _digest(row) in digests]
+        new = theirs._replace(keys=[row for row in theirs.keys if _digest(row) not in digests])
+        taken = own | {name for kind, name in places if kind == "keys"}
+        now = SYSTEM.now()
+        conversion = converted(new, taken, now, lambda: SYSTEM.random_id()[:24])
+        wanted = [one for one in conversion.rows if one.kind == "keys" or (one.kind, one.name) not in places]
+        if await _all_written(directory, wanted, latest, now):
+            return conversion, sum(one.kind == "keys" for one in wanted), len(known)
+    raise StoreFailed("others are changing keys all the time")
+
+
+async def _all_written(directory: DirectoryStore, wanted: list[Imported], latest: int, now: float) -> bool:
+    """Write rows in several transactions. False = somebody else has made a change in between; what is
+    written stays, and is found by the next try.
+    """
+    for start in range(0, len(wanted), _AT_ONCE):
+        rows = [
+            Row(
+                one.kind,
+                one.name,
+                msgspec.json.encode(one.entry),
+                latest + number,
+                _AUTHOR,
+                now,
+                one.digest,
+            )
+            for number, one in enumerate(wanted[start : start + _AT_ONCE], 1)
+        ]
+        if not await directory.change(rows, latest):
+            return False
+        latest += len(rows)
+    return True
+
+
+def _digest(row: Any) -> bytes | None:
+    try:
+        return bytes.fromhex(str(row.get("token") or ""))
+    except ValueError:
+        return None
+
+
+_TRIES: Final = 20

@@ -1,0 +1,290 @@
+"""`dragoman keys`: makes client keys at a running gateway, lists, changes, rotates and revokes them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from dragoman.cli.asked import Asked, asked_of, from_gateway, gateway_options, nobody
+from dragoman.cli.command import Group
+from dragoman.cli.permissions import permission_options, stated
+from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
+
+_PATH: Final = "/admin/keys"
+_STATES: Final = {"valid": "ok", "disabled": "off", "expired": "warn", "revoked": "bad", "shadowed": "warn"}
+_SCOPES: Final = ("inference", "read", "admin")
+_SETTABLE: Final = (
+    *("models", "faces", "operations", "providers", "regions", "tags", "limits", "metadata", "disabled"),
+    *("tenant", "scopes", "team", "user", "expires"),
+)
+"""What `update` sends: a change replaces all settings of a key."""
+
+command = Group(
+    "keys",
+    help="Make client keys, list, change, rotate and revoke them.",
+    examples=("dragoman keys create ci-agent --expires 90d", "dragoman keys revoke ci-agent"),
+)
+
+
+def _key_options(function: Any) -> Any:
+    """Add the options for the settings of a key."""
+    for option, text in (
+        ("user", "The user that it belongs to, by name; `none` = nobody."),
+        ("team", "The team that it belongs to, by name; `none` = none."),
+        ("tenant", "The tenant that it belongs to, by name; `none` = none."),
+        ("expires", "When it expires: `90d`, a date, a time with its zone, or `never`."),
+    ):
+        function = click.option(f"--{option}", metavar="NAME" if option != "expires" else "WHEN", help=text)(
+            function
+        )
+    function = click.option(
+        "--scope", "scopes", multiple=True, type=click.Choice(_SCOPES), help="What it may call; repeatable."
+    )(function)
+    return permission_options(function)
+
+
+@command.command("create", examples=("dragoman keys create ci-agent --model 'openai/*' --expires 90d",))
+@click.argument("name")
+@click.option("--hash", "hash_", metavar="SHA256", help="Of a key that exists already; `dragoman keys hash`.")
+@_key_options
+@gateway_options
+@click.pass_obj
+def create(
+    terminal: Terminal,
+    /,
+    *,
+    name: str,
+    hash_: str | None,
+    file: Path | None,
+    url: str | None,
+    key: str | None,
+    **options: Any,
+) -> None:
+    """Make a key. The key alone is printed to stdout, and it is never shown again."""
+    body = {"name": name, **_stated(options)}
+    if hash_ is not None:
+        body["hash"] = hash_
+    asked = asked_of(terminal, file, url, key)
+    made = _required(from_gateway(asked, _PATH, method="POST", body=body))
+    _show_made(terminal, made, f"{clean(name)} is made")
+
+
+@command.command("list", examples=("dragoman keys list", "dragoman keys list --json"))
+@gateway_options
+@click.pass_obj
+def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None) -> None:
+    """All keys, by name."""
+    asked = asked_of(terminal, file, url, key)
+    found: list[Any] = []
+    more, after = True, ""
+    while more:
+        from urllib.parse import quote
+
+        query = "?limit=1000" + (f"&after={quote(after, safe='')}" if after else "")
+        page = _required(from_gateway(asked, _PATH + query))
+        found += page["data"]
+        more, after = page["has_more"], page["data"][-1]["name"] if page["data"] else ""
+    if terminal.as_json:
+        terminal.result({"data": found})
+        return
+    rows = [
+        [
+            one["name"],
+            one["state"],
+            one["shown"],
+            " ".join(one["scopes"]),
+            "all" if one["models"] is None else " ".join(one["models"]),
+            one["team"] or one["tenant"],
+            one["last_used"],
+            one["expires"],
+            "configuration" if one["declared"] else one["created_by"],
+        ]
+        for one in found
+    ]
+    titles = ["key", "state", "begins", "may", "models", "of", "last used", "expires", "from"]
+    terminal.table(titles, rows, names=1)
+
+
+@command.command("show", examples=("dragoman keys show ci-agent",))
+@click.argument("name")
+@gateway_options
+@click.pass_obj
+def show(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
+    """One key: its settings and its state, without the key itself."""
+    found = _found(asked_of(terminal, file, url, key), name)
+    if terminal.as_json:
+        terminal.result(found)
+        return
+    terminal.result(f"{terminal.out.mark(_STATES[found['state']])} {clean(name)}: {found['state']}")
+    for setting, value in found.items():
+        if setting not in {"name", "state", "object"} and value not in (None, [], {}, False):
+            terminal.result(f"  {setting}: {clean(_in_words(value))}")
+
+
+@command.command("update", examples=("dragoman keys update ci-agent --model fast --model 'openai/*'",))
+@click.argument("name")
+@click.option("--disable/--enable", "disabled", default=None, help="Refuse it until it is enabled again.")
+@_key_options
+@gateway_options
+@click.pass_obj
+def update(
+    terminal: Terminal,
+    /,
+    *,
+    name: str,
+    disabled: bool | None,
+    file: Path | None,
+    url: str | None,
+    key: str | None,
+    **options: Any,
+) -> None:
+    """Change settings of a key. What is not stated stays; the key itself stays, too."""
+    changes = _stated(options)
+    if disabled is not None:
+        changes["disabled"] = disabled
+    if not changes:
+        raise Failure(MISUSE, "nothing to change", hint="dragoman keys update NAME --model fast")
+    asked = asked_of(terminal, file, url, key)
+    known = _found(asked, name)
+    body = {setting: known[setting] for setting in _SETTABLE} | changes
+    changed = _required(from_gateway(asked, _PATH, name, method="PUT", body=body))
+    if terminal.as_json:
+        terminal.result(changed)
+    else:
+        terminal.note("ok", f"{clean(name)} is changed: {', '.join(changes)}")
+
+
+@command.command("rotate", examples=("dragoman keys rotate ci-agent --keep 24h",))
+@click.argument("name")
+@click.option(
+    "--keep", default="0s", help="How long the old key stays valid, at most 30d.", show_default=True
+)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+@gateway_options
+@click.pass_obj
+def rotate(
+    terminal: Terminal,
+    name: str,
+    *,
+    keep: str,
+    yes: bool,
+    file: Path | None,
+    url: str | None,
+    key: str | None,
+) -> None:
+    """Make a new key of the same name, which keeps everything that the old one has stored."""
+    asked = asked_of(terminal, file, url, key)
+    if keep in {"0", "0s"}:
+        _confirm(terminal, asked, name, "rotating", yes=yes)
+    made = _required(from_gateway(asked, _PATH, name, "rotate", method="POST", body={"keep": keep}))
+    until = f"; the old key is valid until {made['old_until']}" if made["old_until"] else ""
+    _show_made(terminal, made, f"{clean(name)} has a new key{until}")
+
+
+@command.command("revoke", examples=("dragoman keys revoke ci-agent --yes",))
+@click.argument("name")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+@gateway_options
+@click.pass_obj
+def revoke(
+    terminal: Terminal, name: str, *, yes: bool, file: Path | None, url: str | None, key: str | None
+) -> None:
+    """Refuse a key for good, within a second on all servers. Running requests may finish."""
+    asked = asked_of(terminal, file, url, key)
+    _confirm(terminal, asked, name, "revoking", yes=yes)
+    gone = _required(from_gateway(asked, _PATH, name, method="DELETE"))
+    if terminal.as_json:
+        terminal.result(gone)
+    else:
+        terminal.note("ok", f"{clean(name)} is revoked")
+
+
+@command.command("hash", examples=("dragoman keys hash < key.txt",))
+@click.pass_obj
+def hash_(terminal: Terminal) -> None:
+    """Print the SHA-256 of the key on stdin, for `auth.keys[].hash` or `keys create --hash`."""
+    from dragoman.accounts.minting import digest
+
+    text = sys.stdin.readline().strip()
+    if not text:
+        raise Failure(MISUSE, "there is no key on stdin", hint="dragoman keys hash < key.txt")
+    terminal.result(digest(text).hex())
+
+
+def _stated(options: dict[str, Any]) -> dict[str, Any]:
+    found = stated(options)
+    for owner in ("tenant", "team", "user"):
+        if (name := options[owner]) is not None:
+            found[owner] = None if name == "none" else name
+    if options["scopes"]:
+        found["scopes"] = list(options["scopes"])
+    if (expires := options["expires"]) is not None:
+        found["expires"] = _moment(expires)
+    return found
+
+
+def _moment(stated: str) -> str | None:
+    """When a key expires, as the administration takes it. A duration counts from now. Raises Failure."""
+    from dragoman.config.scalars import Duration, Moment
+    from dragoman.seams.clock import SYSTEM
+
+    if stated == "never":
+        return None
+    try:
+        return str(Moment.parse(stated))
+    except ValueError:
+        pass
+    try:
+        return str(Moment(round(SYSTEM.now() + Duration.parse(stated))))
+    except ValueError:
+        text = f"--expires: expected 90d, {Moment.expected}, or never"
+        raise Failure(MISUSE, text, hint="--expires 90d") from None
+
+
+def _confirm(terminal: Terminal, asked: Asked, name: str, doing: str, *, yes: bool) -> None:
+    """Ask whether a key shall stop working. Raises Failure if the answer is no, or if nobody can be asked."""
+    if yes:
+        return
+    known = _found(asked, name)
+    used = f"last used {known['last_used']}" if known["last_used"] else "never used, as far as is known"
+    if not (terminal.for_people and sys.stdin.isatty()):
+        text = f"{doing} {clean(name)} needs a yes and this is not a terminal"
+        raise Failure(MISUSE, text, hint=f"add --yes ({used})")
+    terminal.say(f"{clean(name)} was {used}. Its key will be refused everywhere within a second.")
+    if not click.confirm(f"Go on {doing} it?", default=False, err=True):
+        raise click.Abort
+
+
+def _found(asked: Asked, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = _required(from_gateway(asked, _PATH, name))
+    return found
+
+
+def _required(answer: Any) -> Any:
+    if answer is None:
+        raise nobody()
+    return answer
+
+
+def _show_made(terminal: Terminal, made: dict[str, Any], said: str) -> None:
+    if terminal.as_json:
+        terminal.result(made)
+        return
+    if made["key"] is None:
+        terminal.note("ok", said)
+        return
+    terminal.note("ok", f"{said}; this is shown only now:")
+    terminal.result(made["key"])
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    if isinstance(value, str | int):
+        return str(value)
+    import json
+
+    return json.dumps(value, ensure_ascii=False)

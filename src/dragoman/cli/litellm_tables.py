@@ -1,0 +1,99 @@
+"""Reads LiteLLM's tables of keys: from its PostgreSQL database, or from a dump as JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
+
+from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure
+from dragoman.config.litellm_keys import Theirs
+
+TABLES: Final = {
+    "keys": "LiteLLM_VerificationToken",
+    "teams": "LiteLLM_TeamTable",
+    "users": "LiteLLM_UserTable",
+    "organizations": "LiteLLM_OrganizationTable",
+    "budgets": "LiteLLM_BudgetTable",
+}
+_OF_PRISMA: Final = frozenset(
+    {"schema", "connection_limit", "pool_timeout", "pgbouncer", "statement_cache_size", "socket_timeout"}
+)
+"""Parameters of a database's URL that LiteLLM's client (Prisma) knows and PostgreSQL's own does not.
+https://www.prisma.io/docs/orm/overview/databases/postgresql
+"""
+
+
+def tables_of(source: str) -> Theirs:
+    """The tables in a database (`postgresql://…`), or in a file. Raises Failure."""
+    if "://" in source:
+        return _from_database(source)
+    return _from_file(Path(source))
+
+
+def _from_file(file: Path) -> Theirs:
+    """A JSON file has the rows of the table of keys as a list, or the tables by name; a CSV file has the
+    table of keys.
+    """
+    try:
+        text = file.read_bytes()
+        if file.suffix.lower() == ".csv":
+            csv.field_size_limit(sys.maxsize)
+            return Theirs(list(csv.DictReader(text.decode("utf-8-sig").splitlines(keepends=True))))
+        value = msgspec.json.decode(text)
+    except OSError as error:
+        raise Failure(MISUSE, f"{file}: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, csv.Error) as error:
+        raise Failure(CONFIGURATION, f"{file}: neither JSON nor CSV: {error}") from None
+    if isinstance(value, list):
+        value = {TABLES["keys"]: value}
+    if not isinstance(value, dict) or TABLES["keys"] not in value:
+        hint = f"a list of rows, or an object with {TABLES['keys']}"
+        raise Failure(CONFIGURATION, f"{file}: holds no keys of LiteLLM", hint=hint)
+    return Theirs(**{name: value.get(table) or () for name, table in TABLES.items()})
+
+
+def _from_database(url: str) -> Theirs:
+    try:
+        import psycopg
+        from psycopg.rows import dict_row
+        from psycopg.sql import SQL, Identifier
+    except ImportError:
+        from dragoman.seams.extras import command
+
+        raise Failure(
+            CONFIGURATION, "PostgreSQL needs the extra `postgres`", hint=command("postgres")
+        ) from None
+    address, schema = _address(url)
+    try:
+        with psycopg.connect(address, autocommit=True, connect_timeout=10) as connection:
+            connection.read_only = True
+            found: dict[str, list[dict[str, Any]]] = {}
+            for name, table in TABLES.items():
+                with connection.cursor(row_factory=dict_row) as cursor:
+                    cursor.execute(
+                        "SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
+                        (schema, table),
+                    )
+                    if cursor.fetchone() is not None:
+                        cursor.execute(SQL("SELECT * FROM {}").format(Identifier(schema, table)))
+                        found[name] = cursor.fetchall()
+    except psycopg.Error as error:
+        told = str(error).strip().partition("\n")[0]  # without the address, which may hold a password
+        raise Failure(UNREACHABLE, f"LiteLLM's database cannot be read: {told}") from None
+    if "keys" not in found:
+        hint = "?schema=NAME in the URL names another schema"
+        raise Failure(CONFIGURATION, f"the schema {schema} has no table {TABLES['keys']}", hint=hint)
+    return Theirs(**found)
+
+
+def _address(url: str) -> tuple[str, str]:
+    """The URL without what PostgreSQL's own client refuses, and the schema of the tables."""
+    parts = urlsplit(url)
+    stated = dict(parse_qsl(parts.query))
+    query = urlencode({name: value for name, value in stated.items() if name not in _OF_PRISMA})
+    return urlunsplit(parts._replace(query=query)), stated.get("schema", "public")

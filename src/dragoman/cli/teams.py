@@ -1,0 +1,7 @@
+"""`dragoman teams`: lists teams of a running gateway, makes, changes and removes them."""
+
+from __future__ import annotations
+
+from dragoman.cli.holders import group_of
+
+command = group_of("teams", "team")

@@ -1,0 +1,7 @@
+"""`dragoman tenants`: lists tenants of a running gateway, makes, changes and removes them."""
+
+from __future__ import annotations
+
+from dragoman.cli.holders import group_of
+
+command = group_of("tenants", "tenant")

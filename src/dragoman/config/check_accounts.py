@@ -1,0 +1,88 @@
+"""Whether client keys, tenants, teams, users and groups fit together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+import msgspec
+
+from dragoman.config.accounts import ClientKey, Permissions
+from dragoman.config.check_balancing import Misfit
+from dragoman.config.decode import suggest
+from dragoman.config.settings import Config
+from dragoman.config.tree import join
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_SHORTEST_MASTER = 32
+_OF_KEYS = frozenset({"key", "hash", "expires"})
+"""The settings in which two keys with the same name may differ."""
+
+
+def permissions_of(config: Config) -> Iterator[tuple[str, Permissions]]:
+    """Yield everything that states what may be used, with its path."""
+    for index, key in enumerate(config.auth.keys):
+        yield f"auth.keys[{index}]", key
+    for part in ("tenants", "teams", "users"):
+        for name, section in getattr(config, part).items():
+            yield join(part, name), section
+
+
+def account_misfits(config: Config) -> Iterator[Misfit]:
+    """Yield what does not fit in the settings of client keys and of those whom they belong to."""
+    named: dict[str, ClientKey] = {}
+    for index, key in enumerate(config.auth.keys):
+        path = f"auth.keys[{index}]"
+        yield from _of_key(key, path)
+        first = key if key.name is None else named.setdefault(key.name, key)
+        if differ := [name for name in _different(first, key) if name not in _OF_KEYS]:
+            taken = f"the name {key.name} is taken by a key with other {' and '.join(differ)}"
+            yield Misfit(f"{path}.name", taken, "keys of one client have the same")
+        tenant = key.tenant
+        for part, name in (("users", key.user), ("teams", key.team)):
+            yield from _known(f"{path}.{part[:-1]}", part, name, getattr(config, part))
+            owner = getattr(config, part).get(name)
+            if owner is not None and owner.tenant is not None:
+                if tenant not in {None, owner.tenant}:
+                    yield Misfit(f"{path}.{part[:-1]}", f"{name} belongs to the tenant {owner.tenant}")
+                tenant = owner.tenant
+        yield from _known(f"{path}.tenant", "tenants", key.tenant, config.tenants)
+    for part in ("teams", "users"):
+        for name, owner in getattr(config, part).items():
+            yield from _known(f"{join(part, name)}.tenant", "tenants", owner.tenant, config.tenants)
+    yield from _of_masters(config)
+    for path, permissions in permissions_of(config):
+        for setting in ("faces", "operations", "scopes"):
+            if getattr(permissions, setting, None) == ():
+                yield Misfit(f"{path}.{setting}", "an empty list allows no request")
+
+
+def _of_masters(config: Config) -> Iterator[Misfit]:
+    masters = [("auth.master_key", config.auth.master_key)]
+    masters += [(f"auth.old_master_keys[{at}]", one) for at, one in enumerate(config.auth.old_master_keys)]
+    for path, master in masters:
+        if master is not None and len(master.reveal()) < _SHORTEST_MASTER:
+            hint = "openssl rand -hex 32 makes one"
+            yield Misfit(path, f"a master key has at least {_SHORTEST_MASTER} characters", hint)
+    if config.auth.old_master_keys and config.auth.master_key is None:
+        yield Misfit("auth.old_master_keys", "there is no `master_key` that replaces them")
+
+
+def _of_key(key: ClientKey, path: str) -> Iterator[Misfit]:
+    if (key.key is None) == (key.hash is None):
+        yield Misfit(path, "state either `key` or `hash`")
+    elif key.hash is not None and not _HASH.fullmatch(key.hash):
+        yield Misfit(f"{path}.hash", "expected the SHA-256 of the key: 64 hexadecimal digits, in lower case")
+    if key.hash is not None and key.name is None:
+        yield Misfit(f"{path}.name", "a key that is stated by its hash needs a name")
+
+
+def _different(one: ClientKey, other: ClientKey) -> Iterator[str]:
+    for name, value in msgspec.structs.asdict(one).items():
+        if getattr(other, name) != value:
+            yield name
+
+
+def _known(path: str, part: str, name: str | None, names: Collection[str]) -> Iterator[Misfit]:
+    if name is not None and name not in names:
+        yield Misfit(path, f"`{part}` has no {name}", suggest(name, names))

@@ -1,0 +1,219 @@
+"""Tenants, teams and users, whom client keys belong to. See docs/keys.md."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from dragoman.observe.timestamps import utc
+from dragoman.server.admin import tags
+from dragoman.server.admin.audit import Audit
+from dragoman.server.admin.keys import permitted
+from dragoman.server.admin.operation import Asked, Operation, Told, author
+from dragoman.server.admin.pages import Wanted
+from dragoman.server.admin.registry import (
+    NOUNS,
+    PermissionWish,
+    Registry,
+    Written,
+    declared,
+    missing,
+    refused,
+)
+from dragoman.state.directory import HolderEntry, Row, RowKind
+
+
+class HolderObject(msgspec.Struct, kw_only=True):
+    """A tenant, a team or a user (`object`). declared: it stands in the configuration, where alone it can be
+    changed.
+    """
+
+    object: Literal["tenant", "team", "user"]
+    name: str
+    declared: bool = False
+    tenant: str | None
+    models: tuple[str, ...] | None
+    faces: tuple[str, ...] | None
+    operations: tuple[str, ...] | None
+    providers: tuple[str, ...] | None
+    regions: tuple[str, ...] | None
+    tags: tuple[str, ...]
+    limits: Any
+    metadata: dict[str, Any]
+    disabled: bool
+    created: str | None = None
+    created_by: str | None = None
+
+
+class HolderList(msgspec.Struct):
+    """Tenants, teams or users by name."""
+
+    data: list[HolderObject]
+    has_more: bool
+    object: Literal["list"] = "list"
+
+
+class RemovedHolder(msgspec.Struct):
+    """A tenant, a team or a user that is no longer there."""
+
+    object: Literal["tenant", "team", "user"]
+    name: str
+    deleted: Literal[True] = True
+
+
+def _operations(kind: RowKind) -> tuple[Operation, ...]:
+    noun, one = NOUNS[kind], f"/admin/{kind}/{{name}}"
+    return (
+        Operation("GET", f"/admin/{kind}", f"list_{kind}", f"All {kind}, by name.", HolderList, query=Wanted),
+        Operation("GET", one, f"show_{noun}", f"One {noun}.", HolderObject, tagged=True),
+        Operation(
+            *("PUT", one, f"put_{noun}", f"Make a {noun}, or replace all its settings."),
+            *(HolderObject, PermissionWish),
+            tagged=True,
+        ),
+        Operation(
+            *("DELETE", one, f"delete_{noun}", f"Remove a {noun}. Keys that belong to it are refused."),
+            RemovedHolder,
+            tagged=True,
+        ),
+    )
+
+
+OPERATIONS: Final = (*_operations("tenants"), *_operations("teams"), *_operations("users"))
+
+
+class HoldersApi:
+    """The operations on one gateway's tenants, teams and users."""
+
+    def __init__(self, registry: Registry, audit: Audit) -> None:
+        self._registry = registry
+        self._audit = audit
+
+    async def list_tenants(self, asked: Asked) -> Told:
+        return await self._list("tenants", asked)
+
+    async def list_teams(self, asked: Asked) -> Told:
+        return await self._list("teams", asked)
+
+    async def list_users(self, asked: Asked) -> Told:
+        return await self._list("users", asked)
+
+    async def show_tenant(self, asked: Asked) -> Told:
+        return await self._show("tenants", asked)
+
+    async def show_team(self, asked: Asked) -> Told:
+        return await self._show("teams", asked)
+
+    async def show_user(self, asked: Asked) -> Told:
+        return await self._show("users", asked)
+
+    async def put_tenant(self, asked: Asked) -> Told:
+        return await self._put("tenants", asked)
+
+    async def put_team(self, asked: Asked) -> Told:
+        return await self._put("teams", asked)
+
+    async def put_user(self, asked: Asked) -> Told:
+        return await self._put("users", asked)
+
+    async def delete_tenant(self, asked: Asked) -> Told:
+        return await self._delete("tenants", asked)
+
+    async def delete_team(self, asked: Asked) -> Told:
+        return await self._delete("teams", asked)
+
+    async def delete_user(self, asked: Asked) -> Told:
+        return await self._delete("users", asked)
+
+    async def _list(self, kind: RowKind, asked: Asked) -> Told:
+        wanted: Wanted = asked.query
+        after = wanted.after or ""
+        own = self._of_configuration(kind)
+        rows = await self._registry.page(kind, after, wanted.limit + 1 + len(own))
+        found = {row.name: _told(kind, row) for row in rows}
+        found |= {name: one for name, one in own.items() if name > after}
+        whole = [found[name] for name in sorted(found)]
+        return Told(HolderList(whole[: wanted.limit], len(whole) > wanted.limit))
+
+    async def _show(self, kind: RowKind, asked: Asked) -> Told:
+        name = asked.params["name"]
+        if (own := self._of_configuration(kind).get(name)) is not None:
+            return Told(own)
+        row = await self._registry.find(kind, name)
+        if row is None:
+            raise missing(kind, name)
+        return Told(_told(kind, row), _tag(row))
+
+    async def _put(self, kind: RowKind, asked: Asked) -> Told:
+        name, wish, who = asked.params["name"], asked.body, author(asked)
+        now = self._registry.gateway.seams.now()
+
+        def decide(before: Row | None) -> Written:
+            self._require(kind, name, before, asked)
+            self._registry.check(wish)
+            if kind == "tenants" and wish.tenant is not None:
+                raise refused("a tenant belongs to no tenant", "tenant")
+            made: dict[str, Any] = {"created": now, "created_by": who.who}
+            if before is not None and before.text is not None:
+                was = msgspec.json.decode(before.text, type=HolderEntry)
+                made = {"created": was.created, "created_by": was.created_by}
+            return Written(HolderEntry(**{**msgspec.structs.asdict(wish), **made}))
+
+        changed = await self._registry.change(kind, name, who.who, decide)
+        after = _told(kind, changed.after)
+        self._note(asked, kind, "replace" if changed.before else "create", changed.before, after)
+        return Told(after, _tag(changed.after))
+
+    async def _delete(self, kind: RowKind, asked: Asked) -> Told:
+        name = asked.params["name"]
+
+        def decide(before: Row | None) -> Written:
+            self._require(kind, name, before, asked)
+            if before is None:
+                raise missing(kind, name)
+            return Written(None)
+
+        changed = await self._registry.change(kind, name, author(asked).who, decide)
+        self._note(asked, kind, "delete", changed.before, None)
+        return Told(RemovedHolder(NOUNS[kind], name))  # type: ignore[arg-type]
+
+    def _require(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
+        if name in self._of_configuration(kind):
+            raise declared(kind, name)
+        headers = asked.request.headers
+        if before is not None:
+            tags.require(headers, _tag(before))
+        elif "if-match" in headers:
+            raise missing(kind, name)
+
+    def _note(self, asked: Asked, kind: RowKind, action: str, before: Row | None, after: Any) -> None:
+        was = None if before is None else msgspec.to_builtins(_told(kind, before))
+        self._audit.note(
+            author(asked),
+            action,
+            f"{kind}/{asked.params['name']}",
+            before=was,
+            after=None if after is None else msgspec.to_builtins(after),
+        )
+
+    def _of_configuration(self, kind: RowKind) -> dict[str, HolderObject]:
+        return {
+            name: HolderObject(object=NOUNS[kind], name=name, declared=True, **permitted(one))  # type: ignore[arg-type]
+            for name, one in getattr(self._registry.config, kind).items()
+        }
+
+
+def _told(kind: RowKind, row: Row) -> HolderObject:
+    entry = msgspec.json.decode(row.text or b"{}", type=HolderEntry)
+    return HolderObject(
+        object=NOUNS[kind],  # type: ignore[arg-type]
+        name=row.name,
+        created=utc(entry.created),
+        created_by=entry.created_by,
+        **permitted(entry),
+    )
+
+
+def _tag(row: Row) -> str:
+    return tags.etag({"version": row.version})

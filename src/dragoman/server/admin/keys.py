@@ -1,0 +1,426 @@
+"""Client keys: made, listed, changed, rotated and revoked. See docs/keys.md."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from dragoman import ir
+from dragoman.accounts import minting
+from dragoman.config.accounts import ClientKey, KeyScope
+from dragoman.config.scalars import Duration, Moment
+from dragoman.errors import RequestFailed
+from dragoman.observe.timestamps import utc
+from dragoman.server.admin import tags
+from dragoman.server.admin.audit import Audit
+from dragoman.server.admin.operation import Asked, Operation, Told, author
+from dragoman.server.admin.pages import Wanted
+from dragoman.server.admin.registry import (
+    PermissionWish,
+    Registry,
+    Written,
+    declared,
+    missing,
+    refused,
+    taken,
+)
+from dragoman.state.directory import KeyEntry, Permitted, Row
+from dragoman.turns.keeping import reachable
+
+_LIST: Final = "/admin/keys"
+_ONE: Final = f"{_LIST}/{{name}}"
+_LONGEST_OVERLAP: Final = 30 * 86400.0
+"""The most seconds for which a rotated key stays valid."""
+
+
+class KeyWish(PermissionWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The settings of a key. expires: a date (the key is valid until its end in UTC), or a time with its
+    zone; null = never.
+    """
+
+    scopes: tuple[KeyScope, ...] = ("inference",)
+    team: str | None = None
+    user: str | None = None
+    expires: str | None = None
+
+
+class NewKey(KeyWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A new key. name: unique; what the gateway stores for the client belongs to it. hash: the SHA-256 of a
+    key that its owner has already (64 hexadecimal digits); null = a key is made.
+    """
+
+    name: str
+    hash: str | None = None
+
+
+class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """keep: how long the old key stays valid: seconds, or a text such as `24h`; at most 30 days."""
+
+    keep: str | float = 0.0
+
+
+class KeyObject(msgspec.Struct, kw_only=True):
+    """A client key, without the key itself. state: `valid`; `disabled`; `expired`; `revoked`: refused for
+    good; `shadowed`: the configuration declares a key of the same name, which wins. declared: it stands in
+    the configuration, where alone it can be changed; then `id` and the times of changes are null.
+    """
+
+    id: str | None
+    name: str
+    state: Literal["valid", "disabled", "expired", "revoked", "shadowed"]
+    declared: bool = False
+    shown: Annotated[str, msgspec.Meta(description="The first characters, by which people recognise it.")]
+    scopes: tuple[str, ...]
+    tenant: str | None
+    team: str | None
+    user: str | None
+    models: tuple[str, ...] | None
+    faces: tuple[str, ...] | None
+    operations: tuple[str, ...] | None
+    providers: tuple[str, ...] | None
+    regions: tuple[str, ...] | None
+    tags: tuple[str, ...]
+    limits: Any
+    metadata: dict[str, Any]
+    disabled: bool
+    expires: str | None
+    created: str | None = None
+    created_by: str | None = None
+    rotated: str | None = None
+    old_until: Annotated[
+        str | None, msgspec.Meta(description="Until when the key before the last rotation is valid.")
+    ] = None
+    revoked: str | None = None
+    last_used: Annotated[
+        str | None, msgspec.Meta(description="To some minutes; null = never, or not known.")
+    ] = None
+    object: Literal["key"] = "key"
+
+
+class MadeKey(KeyObject, kw_only=True):
+    """A key that was just made. key: the key itself, which is shown only now; null = its hash was stated."""
+
+    key: str | None
+
+
+class KeyList(msgspec.Struct):
+    """Keys by name."""
+
+    data: list[KeyObject]
+    has_more: bool
+    object: Literal["list"] = "list"
+
+
+OPERATIONS: Final = (
+    Operation("GET", _LIST, "list_keys", "All client keys, by name.", KeyList, query=Wanted),
+    Operation("POST", _LIST, "create_key", "Make a key. It is shown in this answer only.", MadeKey, NewKey),
+    Operation("GET", _ONE, "show_key", "One key, without the key itself.", KeyObject, tagged=True),
+    Operation(
+        *("PUT", _ONE, "update_key", "Replace all settings of a key; the key itself stays."),
+        *(KeyObject, KeyWish),
+        tagged=True,
+    ),
+    Operation(
+        *("POST", f"{_ONE}/rotate", "rotate_key", "Make a new key of the same name; also of a revoked one."),
+        *(MadeKey, Rotation),
+        tagged=True,
+    ),
+    Operation("DELETE", _ONE, "revoke_key", "Refuse a key for good, on all servers.", KeyObject, tagged=True),
+)
+
+
+class KeysApi:
+    """The operations on one gateway's client keys."""
+
+    def __init__(self, registry: Registry, audit: Audit) -> None:
+        self._registry = registry
+        self._audit = audit
+
+    async def list_keys(self, asked: Asked) -> Told:
+        wanted: Wanted = asked.query
+        after = wanted.after or ""
+        rows = await self._registry.page("keys", after, wanted.limit + 1)
+        used = await self._last_used(rows)
+        found = [self._told(row, used) for row in rows]
+        # A key of the configuration shadows no more than one stored key, so no name is passed by.
+        keys = self._registry.config.auth.keys
+        own = sorted({key.client: key for key in reversed(keys) if key.client > after}.items())
+        names = {key.name for key in found}
+        whole = [*found, *(self._declared(key) for name, key in own if name not in names)]
+        whole.sort(key=lambda key: key.name)
+        more = len(whole) > wanted.limit
+        return Told(KeyList(whole[: wanted.limit], more))
+
+    async def show_key(self, asked: Asked) -> Told:
+        name = asked.params["name"]
+        row = await self._registry.find("keys", name)
+        if row is not None:
+            return Told(self._told(row, await self._last_used([row])), _tag(row))
+        for key in self._registry.config.auth.keys:
+            if key.client == name:
+                return Told(self._declared(key))
+        raise missing("keys", name)
+
+    async def create_key(self, asked: Asked) -> Told:
+        wish: NewKey = asked.body
+        key = None if wish.hash is not None else self._minted()
+        digest = _digest(wish.hash) if key is None else minting.digest(key)
+        shown = "…" if key is None else minting.shown(key)
+        who, now = author(asked), self._now()
+        id_ = f"key_{self._registry.gateway.seams.random_id()[:24]}"
+
+        def decide(before: Row | None) -> Written:
+            self._require(wish, now)
+            if self._is_declared(wish.name):
+                raise declared("keys", wish.name)
+            if before is not None:
+                was = msgspec.json.decode(before.text or b"{}", type=KeyEntry)
+                more = " (it was revoked: rotate makes it anew)" if was.revoked is not None else ""
+                raise taken("keys", wish.name, more)
+            if self._registry.gateway.client_keys.knows(digest):
+                raise RequestFailed(_SAME)
+            made = {"id": id_, "shown": shown, "created": now, "created_by": who.who}
+            return Written(_entry(wish, made), digest)
+
+        changed = await self._registry.change("keys", wish.name, who.who, decide)
+        told = self._told(changed.after, {})
+        self._audit.note(who, "create", f"keys/{wish.name}", before=None, after=_noted(told))
+        return Told(_made(told, key), _tag(changed.after))
+
+    async def update_key(self, asked: Asked) -> Told:
+        wish: KeyWish = asked.body
+        now = self._now()
+
+        def change(row: Row, entry: KeyEntry) -> Written:
+            if entry.revoked is not None:
+                raise RequestFailed(_REVOKED)
+            self._require(wish, None if _moment(wish.expires) == entry.expires else now)
+            kept = {name: getattr(entry, name) for name in _KEPT}
+            return Written(_entry(wish, kept), row.digest, row.before)
+
+        return await self._changed(asked, "update", change)
+
+    async def rotate_key(self, asked: Asked) -> Told:
+        key, now, keep = self._minted(), self._now(), _seconds(asked.body.keep)
+
+        def change(row: Row, entry: KeyEntry) -> Written:
+            expired = entry.expires is not None and entry.expires <= now
+            valid = entry.revoked is None and not expired
+            new = msgspec.structs.replace(
+                entry,
+                shown=minting.shown(key),
+                rotated=now,
+                revoked=None,
+                expires=None if expired else entry.expires,
+                before_until=now + keep if keep and valid else None,
+            )
+            return Written(new, minting.digest(key), row.digest if keep and valid else None)
+
+        told = await self._changed(asked, "rotate", change)
+        return Told(_made(told.value, key), told.etag)
+
+    async def revoke_key(self, asked: Asked) -> Told:
+        now = self._now()
+
+        def change(row: Row, entry: KeyEntry) -> Written:
+            if entry.revoked is not None:
+                return Written(entry, row.digest)
+            return Written(msgspec.structs.replace(entry, revoked=now, before_until=None), row.digest)
+
+        return await self._changed(asked, "revoke", change)
+
+    async def _changed(self, asked: Asked, action: str, change: Any) -> Told:
+        """Change one key. change: makes what is written from the row and its entry."""
+        name, who = asked.params["name"], author(asked)
+
+        def decide(before: Row | None) -> Written:
+            if before is None:
+                raise declared("keys", name) if self._is_declared(name) else missing("keys", name)
+            tags.require(asked.request.headers, _tag(before))
+            written: Written = change(before, msgspec.json.decode(before.text or b"{}", type=KeyEntry))
+            return written
+
+        changed = await self._registry.change("keys", name, who.who, decide)
+        assert changed.before is not None
+        before, after = self._told(changed.before, {}), self._told(changed.after, {})
+        self._audit.note(who, action, f"keys/{name}", before=_noted(before), after=_noted(after))
+        return Told(after, _tag(changed.after))
+
+    def _require(self, wish: KeyWish, now: float | None) -> None:
+        """Raise RequestFailed (400) for a wrong wish. now: a time by which it must not expire yet."""
+        registry = self._registry
+        registry.check(wish)
+        registry.require_known("teams", wish.team)
+        registry.require_known("users", wish.user)
+        if not wish.scopes:
+            raise refused("a key without scopes allows no request", "scopes")
+        expires = _moment(wish.expires)
+        if now is not None and expires is not None and expires <= now:
+            raise refused("is in the past", "expires")
+        directory, tenant = registry.following.directory, wish.tenant
+        for kind, name in (("users", wish.user), ("teams", wish.team)):
+            owner = None if name is None else directory.holder(kind, name)  # type: ignore[arg-type]
+            if owner is not None and owner.tenant is not None:
+                if tenant not in {None, owner.tenant}:
+                    raise refused(f"{name} belongs to the tenant {owner.tenant}, not to {tenant}", kind[:-1])
+                tenant = owner.tenant
+
+    def _is_declared(self, name: str) -> bool:
+        return any(key.client == name for key in self._registry.config.auth.keys)
+
+    def _minted(self) -> str:
+        random = self._registry.gateway.seams.random_id
+        return minting.minted(bytes.fromhex(random() + random()))
+
+    def _now(self) -> float:
+        return self._registry.gateway.seams.now()
+
+    async def _last_used(self, rows: Any) -> dict[str, float]:
+        """When the keys of these rows were used last, by id, as far as it is known."""
+        following = self._registry.gateway.following
+        if following is None or not rows:
+            return {}
+        ids = [msgspec.json.decode(row.text, type=KeyEntry).id for row in rows]
+        kept = await reachable(following.store.last_used(ids))
+        now = following.directory.uses
+        return {id_: max(kept.get(id_, 0.0), now.get(id_, 0.0)) for id_ in {*kept, *now}}
+
+    def _told(self, row: Row, used: dict[str, float]) -> KeyObject:
+        entry, now = msgspec.json.decode(row.text or b"{}", type=KeyEntry), self._now()
+        state: Literal["valid", "disabled", "expired", "revoked", "shadowed"] = "valid"
+        if entry.revoked is not None:
+            state = "revoked"
+        elif self._is_declared(row.name):
+            state = "shadowed"
+        elif entry.expires is not None and entry.expires <= now:
+            state = "expired"
+        elif entry.disabled:
+            state = "disabled"
+        return KeyObject(
+            id=entry.id,
+            name=row.name,
+            state=state,
+            shown=entry.shown,
+            scopes=entry.scopes,
+            team=entry.team,
+            user=entry.user,
+            expires=_utc(entry.expires),
+            created=_utc(entry.created),
+            created_by=entry.created_by,
+            rotated=_utc(entry.rotated),
+            old_until=_utc(entry.before_until),
+            revoked=_utc(entry.revoked),
+            last_used=_utc(used.get(entry.id)),
+            **permitted(entry),
+        )
+
+    def _declared(self, key: ClientKey) -> KeyObject:
+        expired = key.expires is not None and key.expires <= self._now()
+        return KeyObject(
+            id=None,
+            name=key.client,
+            state="disabled" if key.disabled else "expired" if expired else "valid",
+            declared=True,
+            shown="…" if key.key is None else minting.shown(key.key.reveal()),
+            scopes=key.scopes,
+            team=key.team,
+            user=key.user,
+            expires=_utc(key.expires),
+            **permitted(key),
+        )
+
+
+def permitted(entry: Permitted | Any) -> dict[str, Any]:
+    """The members that keys, tenants, teams and users have in common. Those of the configuration's limits are
+    as it has understood them.
+    """
+    found = {name: getattr(entry, name, None) for name in Permitted.__struct_fields__}
+    if isinstance(found["limits"], tuple):
+        found["limits"] = [_stated(one) for one in found["limits"]] or None
+    return found
+
+
+def _stated(section: Any) -> dict[str, Any]:
+    """The settings of a section that differ from their defaults, as texts."""
+    usual = type(section)()
+    values = {name: getattr(section, name) for name in section.__struct_fields__}
+    return {
+        name: [str(one) for one in value] if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value != getattr(usual, name)
+    }
+
+
+def _entry(wish: KeyWish, kept: dict[str, Any]) -> KeyEntry:
+    """The entry that a wish describes. kept: the members that the wish does not have."""
+    stated = {name: getattr(wish, name) for name in KeyWish.__struct_fields__}
+    return KeyEntry(**{**stated, **kept, "expires": _moment(wish.expires)})
+
+
+_KEPT: Final = tuple(name for name in KeyEntry.__struct_fields__ if name not in KeyWish.__struct_fields__)
+
+
+def _made(told: KeyObject, key: str | None) -> MadeKey:
+    return MadeKey(key=key, **msgspec.structs.asdict(told))
+
+
+def _noted(told: KeyObject) -> dict[str, Any]:
+    """A key in the form in which the audit shows it: what is stated."""
+    return {
+        name: value for name, value in msgspec.to_builtins(told).items() if value not in (None, [], {}, False)
+    }
+
+
+def _moment(stated: str | None) -> float | None:
+    if stated is None:
+        return None
+    try:
+        return float(Moment.parse(stated))
+    except ValueError:
+        raise refused(f"expected {Moment.expected}", "expires") from None
+
+
+def _seconds(keep: str | float) -> float:
+    try:
+        seconds = float(Duration.parse(keep))
+    except ValueError:
+        raise refused(f"expected {Duration.expected}", "keep") from None
+    if seconds > _LONGEST_OVERLAP:
+        raise refused("at most 30 days", "keep")
+    return seconds
+
+
+def _digest(stated: str | None) -> bytes:
+    try:
+        digest = bytes.fromhex(stated or "")
+    except ValueError:
+        digest = b""
+    if len(digest) != 32 or len(stated or "") != 64:
+        raise refused("expected the SHA-256 of a key: 64 hexadecimal digits", "hash")
+    return digest
+
+
+def _utc(seconds: float | None) -> str | None:
+    """Unix seconds as text. Whole seconds, so that a client may send the text back as `expires`."""
+    if seconds is None:
+        return None
+    if seconds == int(seconds):
+        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    return utc(seconds)
+
+
+def _tag(row: Row) -> str:
+    return tags.etag({"version": row.version})
+
+
+_SAME: Final = ir.Fault(
+    "conflict", "A key with this hash is known already, under another name.", "key_known", "hash"
+)
+_REVOKED: Final = ir.Fault(
+    "conflict",
+    "The key was revoked. Rotate it: that makes a new key of the same name.",
+    "key_revoked",
+    "name",
+)

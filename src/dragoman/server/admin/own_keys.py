@@ -1,0 +1,156 @@
+"""Keys of providers that tenants have brought: kept encrypted, listed without the keys. See docs/keys.md."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from dragoman import ir
+from dragoman.accounts.own_keys import Cipher, OwnKeys
+from dragoman.errors import RequestFailed
+from dragoman.observe.timestamps import utc
+from dragoman.seams.extras import command
+from dragoman.seams.secret import Secret
+from dragoman.server.admin.audit import Audit
+from dragoman.server.admin.operation import Asked, Operation, Told, author
+from dragoman.server.admin.registry import Registry, refused
+from dragoman.state.directory import OwnKey
+from dragoman.turns.keeping import reachable
+
+_LIST: Final = "/admin/provider-keys"
+_ONE: Final = "/admin/tenants/{name}/provider-keys/{provider}"
+_LONGEST: Final = 10_000
+
+
+class OwnKeyWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """key: the provider's key. It is never shown again."""
+
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST)]
+
+
+class OwnKeyObject(msgspec.Struct, kw_only=True):
+    """A tenant's own key for a provider. key: its last characters, `…` before them. master: which master key
+    has encrypted it.
+    """
+
+    tenant: str
+    provider: str
+    key: str
+    master: str
+    created: str
+    created_by: str
+    object: Literal["provider_key"] = "provider_key"
+
+
+class OwnKeyList(msgspec.Struct):
+    """The keys of all tenants."""
+
+    data: list[OwnKeyObject]
+    object: Literal["list"] = "list"
+
+
+class Reencrypted(msgspec.Struct):
+    """changed: how many keys have been encrypted anew. failed: why others could not be."""
+
+    changed: int
+    failed: list[str]
+    master: str
+    object: Literal["reencryption"] = "reencryption"
+
+
+class RemovedOwnKey(msgspec.Struct):
+    """A key that is no longer there."""
+
+    tenant: str
+    provider: str
+    deleted: Literal[True] = True
+    object: Literal["provider_key"] = "provider_key"
+
+
+OPERATIONS: Final = (
+    Operation("GET", _LIST, "list_own_keys", "Keys of providers that tenants have brought.", OwnKeyList),
+    Operation("PUT", _ONE, "put_own_key", "Keep a tenant's key, encrypted.", OwnKeyObject, OwnKeyWish),
+    Operation("DELETE", _ONE, "delete_own_key", "Remove a tenant's key.", RemovedOwnKey),
+    Operation(
+        *("POST", f"{_LIST}/reencrypt", "reencrypt_own_keys", "Encrypt all with the current master key."),
+        Reencrypted,
+    ),
+)
+
+
+class OwnKeysApi:
+    """The operations on the keys that tenants have brought to one gateway."""
+
+    def __init__(self, registry: Registry, audit: Audit) -> None:
+        self._registry = registry
+        self._audit = audit
+
+    async def list_own_keys(self, asked: Asked) -> Told:
+        rows = await reachable(self._registry.following.store.own_keys())
+        return Told(OwnKeyList([_told(row) for row in rows]))
+
+    async def put_own_key(self, asked: Asked) -> Told:
+        tenant, provider = asked.params["name"], asked.params["provider"]
+        self._registry.require_known("tenants", tenant)
+        if provider not in self._registry.config.providers.named:
+            raise refused(f"there is no provider {provider[:64]!r} in the configuration", "provider")
+        secret, who = Secret(asked.body.key), author(asked)
+        row = OwnKey(
+            tenant, provider, b"", "", f"…{secret.tail}", who.who, self._registry.gateway.seams.now()
+        )
+        _, own = self._own()
+        kept = await reachable(own.keep(row, secret))
+        told = _told(kept)
+        self._audit.note(
+            who, "keep", f"tenants/{tenant}/provider-keys/{provider}", before=None, after=told.key
+        )
+        return Told(told)
+
+    async def delete_own_key(self, asked: Asked) -> Told:
+        tenant, provider = asked.params["name"], asked.params["provider"]
+        if not await reachable(self._registry.following.store.drop_own(tenant, provider)):
+            text = f"The tenant {tenant[:128]!r} has no key for {provider[:64]!r}."
+            raise RequestFailed(ir.Fault("not_found", text, "provider_key_not_found", "provider"))
+        place = f"tenants/{tenant}/provider-keys/{provider}"
+        self._audit.note(author(asked), "delete", place, before=provider, after=None)
+        return Told(RemovedOwnKey(tenant, provider))
+
+    async def reencrypt_own_keys(self, asked: Asked) -> Told:
+        cipher, own = self._own()
+        changed, failed = await reachable(own.reencrypt())
+        self._audit.note(author(asked), "reencrypt", "provider-keys", before=None, after=changed)
+        return Told(Reencrypted(changed, failed, cipher.current))
+
+    def _own(self) -> tuple[Cipher, OwnKeys]:
+        """What encrypts, and the keys. Raises RequestFailed (501) without a master key or the extra."""
+        auth, store = self._registry.config.auth, self._registry.following.store
+        if auth.master_key is None:
+            raise RequestFailed(_NO_MASTER)
+        random = self._registry.gateway.seams.random_id
+        try:
+            cipher = Cipher(auth.master_key, auth.old_master_keys, lambda: bytes.fromhex(random()))
+        except ImportError:
+            text = f"Encryption needs the extra `encryption`: {command('encryption')}"
+            raise RequestFailed(ir.Fault("not_implemented", text, "extra_missing", blame="gateway")) from None
+        return cipher, OwnKeys(store, cipher)
+
+
+def _told(row: OwnKey) -> OwnKeyObject:
+    return OwnKeyObject(
+        tenant=row.tenant,
+        provider=row.provider,
+        key=row.shown,
+        master=row.master,
+        created=utc(row.at),
+        created_by=row.author,
+    )
+
+
+_NO_MASTER: Final = ir.Fault(
+    "not_implemented",
+    "Keys of tenants are kept encrypted, and there is no master key: set DRAGOMAN_MASTER_KEY, or "
+    "`auth.master_key` with a file.",
+    "no_master_key",
+    blame="gateway",
+)

@@ -1,0 +1,212 @@
+"""Reads and changes client keys, tenants, teams and users in the database.
+
+A change is decided on what the database has at that moment. It is written only if nobody else has changed
+anything in between; otherwise it is decided again. Then all processes learn of it: those of this server at
+once, others within half a second (`assembly.directory`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from dragoman import ir
+from dragoman.accounts.grants import GROUP
+from dragoman.assembly.core import Core
+from dragoman.assembly.directory import Following
+from dragoman.config.check_limits import unkept
+from dragoman.config.settings import Config
+from dragoman.config.stated import stated_bounds
+from dragoman.dialects.request import Operation as Kind
+from dragoman.dialects.table import DIALECTS
+from dragoman.errors import RequestFailed
+from dragoman.seams.tasks import spawn
+from dragoman.state.directory import Row, RowKind
+from dragoman.turns.keeping import reachable
+
+LONGEST: Final = 200
+"""The most characters of a name."""
+_LARGEST: Final = 64_000
+"""The most bytes of an entry as JSON: every process has all entries in memory."""
+_TRIES: Final = 50
+NOUNS: Final[dict[RowKind, str]] = {"keys": "key", "tenants": "tenant", "teams": "team", "users": "user"}
+
+
+class PermissionWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What may be used, as clients of the administration state it. null = all; see `auth.keys` in the page of
+    settings.
+    """
+
+    models: tuple[str, ...] | None = None
+    faces: tuple[str, ...] | None = None
+    operations: tuple[Kind, ...] | None = None
+    providers: tuple[str, ...] | None = None
+    regions: tuple[str, ...] | None = None
+    tags: tuple[str, ...] = ()
+    limits: Any = None
+    metadata: dict[str, Any] = {}
+    disabled: bool = False
+    tenant: str | None = None
+
+
+class Written(NamedTuple):
+    """What to write. entry: None = the row is removed. digest, before: as in `Row`."""
+
+    entry: Any
+    digest: bytes | None = None
+    before: bytes | None = None
+
+
+class Changed(NamedTuple):
+    """What a change has done. before: None = there was no such row."""
+
+    before: Row | None
+    after: Row
+
+
+Decide = Callable[[Row | None], Written]
+"""What to write instead of this row (None = there is none); raises RequestFailed if nothing is written."""
+
+
+class Registry:
+    """The keys of one gateway, and those whom they belong to."""
+
+    def __init__(self, gateway: Core) -> None:
+        self.gateway = gateway
+        self._lock = asyncio.Lock()
+
+    @property
+    def following(self) -> Following:
+        """What keeps this process's directory up to date. Raises RequestFailed (501) without a database."""
+        found = self.gateway.following
+        if found is None:
+            raise RequestFailed(_NO_DATABASE)
+        return found
+
+    @property
+    def config(self) -> Config:
+        return self.gateway.config
+
+    async def find(self, kind: RowKind, name: str) -> Row | None:
+        """The row of this name; None = there is none, or not in the database. Raises RequestFailed (503)."""
+        following = self.gateway.following
+        return None if following is None else await reachable(following.store.find(kind, name))
+
+    async def page(self, kind: RowKind, after: str, limit: int) -> Sequence[Row]:
+        """Rows by name, those with a name above `after`. Raises RequestFailed (503)."""
+        following = self.gateway.following
+        return () if following is None else await reachable(following.store.page(kind, after, limit))
+
+    async def change(self, kind: RowKind, name: str, author: str, decide: Decide) -> Changed:
+        """Change one row. Raises RequestFailed: what `decide` raises, 400 for an invalid name or a large
+        entry, 501 without a database, 503 if it fails. A change that has begun is ended, also if the client
+        goes away.
+        """
+        require_name(name)
+        changing = spawn(self._outcome(kind, name, author, decide), "changing the keys")
+        changed: Changed | RequestFailed = await asyncio.shield(changing)
+        if isinstance(changed, RequestFailed):
+            raise changed
+        return changed
+
+    async def _outcome(
+        self, kind: RowKind, name: str, author: str, decide: Decide
+    ) -> Changed | RequestFailed:
+        try:
+            async with self._lock:
+                changed = await self._changed(kind, name, author, decide)
+            await self.following.changed()
+        except RequestFailed as failed:
+            return failed
+        return changed
+
+    async def _changed(self, kind: RowKind, name: str, author: str, decide: Decide) -> Changed:
+        following = self.following
+        for _ in range(_TRIES):
+            await following.catch_up()  # tenants and teams that another server has just made are known, too
+            latest = await reachable(following.store.version())
+            before = await reachable(following.store.find(kind, name))
+            written = decide(before)
+            text = None if written.entry is None else msgspec.json.encode(written.entry)
+            if len(text or b"") > _LARGEST:
+                raise refused(f"The entry has more than {_LARGEST:,} bytes as JSON.", None)
+            now = self.gateway.seams.now()
+            row = Row(kind, name, text, latest + 1, author, now, written.digest, written.before)
+            if await reachable(following.store.change([row], latest)):
+                return Changed(before, row)
+        raise RequestFailed(_BUSY)
+
+    def check(self, wish: PermissionWish) -> None:
+        """Raise RequestFailed (400) if something in a wish is not known, or its limits are wrong."""
+        for number, entry in enumerate(wish.models or ()):
+            place = f"models[{number}]"
+            if not entry or not entry.isprintable():
+                raise refused("expected the name of a model, or a pattern", place)
+            group = entry.removeprefix(GROUP)
+            if group != entry and group not in self.config.groups:
+                raise refused(f"there is no group {group[:64]!r} in the configuration (`groups`)", place)
+        for number, face in enumerate(wish.faces or ()):
+            if face not in DIALECTS:
+                raise refused(f"expected one of {', '.join(sorted(DIALECTS))}", f"faces[{number}]")
+        for setting in ("faces", "operations", "providers", "regions"):
+            if getattr(wish, setting) == ():
+                raise refused("an empty list allows no request; null allows all", setting)
+        self.require_known("tenants", wish.tenant)
+        if wish.limits is not None:
+            bounds, problems = stated_bounds(wish.limits)
+            for problem in problems:
+                raise refused(problem.message, problem.path)
+            for misfit in unkept(bounds, "key"):
+                if not misfit.odd:
+                    raise refused(misfit.message, misfit.place)
+
+    def require_known(self, kind: RowKind, name: str | None) -> None:
+        """Raise RequestFailed (400) if there is no tenant, team or user of this name; None is accepted."""
+        if name is not None and self.following.directory.holder(kind, name) is None:
+            raise refused(f"there is no {NOUNS[kind]} {name[:64]!r}", NOUNS[kind])
+
+
+def require_name(name: str) -> None:
+    """Raise RequestFailed (400) for a name that cannot be one."""
+    if not name or len(name) > LONGEST or not name.isprintable() or "/" in name or name != name.strip():
+        text = f"at most {LONGEST} printable characters, no slash, and no blank at an end"
+        raise refused(text, "name")
+
+
+def refused(text: str, param: str | None) -> RequestFailed:
+    """The error for a wrong field."""
+    told = text if param is None else f"{param}: {text}."
+    return RequestFailed(ir.Fault("invalid_request", told, "invalid_value", param))
+
+
+def missing(kind: RowKind, name: str) -> RequestFailed:
+    """The error for a name that nothing has."""
+    noun = NOUNS[kind]
+    fault = ir.Fault("not_found", f"There is no {noun} of the name {name[:128]!r}.", f"{noun}_not_found")
+    return RequestFailed(msgspec.structs.replace(fault, param="name"))
+
+
+def declared(kind: RowKind, name: str) -> RequestFailed:
+    """The error for a change of what the configuration declares."""
+    place = "auth.keys" if kind == "keys" else kind
+    said = f"The configuration declares the {NOUNS[kind]} {name[:128]!r} (`{place}`)"
+    text = f"{said}, which wins: change it there."
+    return RequestFailed(ir.Fault("conflict", text, "declared_elsewhere", "name"))
+
+
+def taken(kind: RowKind, name: str, more: str) -> RequestFailed:
+    """The error for a name that is in use."""
+    text = f"There is a {NOUNS[kind]} of the name {name[:128]!r}{more}."
+    return RequestFailed(ir.Fault("conflict", text, "name_taken", "name"))
+
+
+_NO_DATABASE: Final = ir.Fault(
+    "not_implemented",
+    "Keys are kept in a database, and this gateway has none. Set `stores.sql` (with the extra `sql`) and "
+    "restart, or write the key into the configuration file (`auth.keys`, as its hash).",
+    "no_database",
+)
+_BUSY: Final = ir.Fault("conflict", "Others are changing keys all the time. Try again.", "keys_changing")

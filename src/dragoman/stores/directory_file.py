@@ -1,0 +1,36 @@
+"""Reads the version of the client keys straight from the file of a SQLite database.
+
+Most gateways with a SQLite store have no keys in it. They need not load SQLAlchemy and open the store to see
+that: each call opens the file, reads one number and closes it, in less than a millisecond.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from dragoman.state.store import StoreFailed
+
+_PATIENCE: Final = 0.05
+"""Seconds for which a call waits while somebody locks the file; a reader does not wait for writers."""
+_TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'directory'"
+_LATEST: Final = "SELECT coalesce(max(version), 0) FROM directory"
+
+
+def version(file: Path) -> int:
+    """The number of the latest change; 0 = there was none, or there is no such file or table yet. Raises
+    StoreFailed.
+    """
+    try:
+        if not file.exists():
+            return 0
+        with closing(
+            sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", _PATIENCE, uri=True)
+        ) as connection:
+            if connection.execute(_TABLE).fetchone() is None:
+                return 0
+            return int(connection.execute(_LATEST).fetchone()[0])
+    except (sqlite3.Error, OSError) as error:  # OSError: the folder may not be read
+        raise StoreFailed(f"the database: {error}") from error

@@ -1,0 +1,224 @@
+"""Client keys by the administration: made, used, changed, rotated, revoked; nothing tells a key twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.accounts import minting
+from dragoman.gateway import Gateway
+from dragoman.server.app import App
+from tests.unit.turns.asking import Answer, Talk
+
+pytest.importorskip("sqlalchemy")
+
+OPS = "the-key-of-the-operators"
+CHAT = {"model": "simulate/echo", "messages": [{"role": "user", "content": "hi"}]}
+
+
+class Office:
+    """A gateway with a database, and requests to it."""
+
+    def __init__(self, file: Path) -> None:
+        self.gateway = Gateway(file)
+        self.app = App(self.gateway)
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, key: str = OPS, **headers: str
+    ) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named["authorization"] = f"Bearer {key}"
+        return await Talk(self.app, method, path, body, named).answer()
+
+    async def chat(self, key: str, model: str = "simulate/echo") -> int:
+        return (await self.ask("POST", "/v1/chat/completions", {**CHAT, "model": model}, key=key)).status
+
+
+SETTINGS: dict[str, Any] = {
+    "providers": {"simulate": {"enabled": True}},
+    "models": {"fast": "simulate/echo", "slow": "simulate/slow"},
+    "stores": {"sql": "sqlite"},
+    "groups": {"quick": ["fast", "simulate/e*"]},
+    "tenants": {"acme": {"models": ["fast", "simulate/*"]}},
+    "auth": {"keys": [{"name": "ops", "key": OPS, "scopes": ["inference", "admin"]}]},
+}
+
+
+def started(folder: Path, settings: dict[str, Any]) -> Office:
+    file = folder / "dragoman.yaml"
+    file.write_text(json.dumps(settings))
+    return Office(file)
+
+
+@pytest.fixture
+async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    made = started(tmp_path, SETTINGS)
+    await made.gateway.start()
+    yield made
+    await made.gateway.close()
+
+
+async def test_a_key_is_shown_once_and_works_at_once(office: Office) -> None:
+    made = await office.ask("POST", "/admin/keys", {"name": "ann", "metadata": {"of": "x"}})
+    assert made.status == 200, made.body
+    key = made.body["key"]
+    assert (len(key), minting.mistyped(key)) == (53, False)
+    assert made.body["shown"] == f"{key[:8]}…"
+    assert await office.chat(key) == 200
+    shown = await office.ask("GET", "/admin/keys/ann")
+    assert (shown.body["state"], shown.body["scopes"]) == ("valid", ["inference"])
+    assert shown.body["created_by"] == "ops"
+    for path in ("/admin/keys", "/admin/keys/ann", "/admin/audit"):
+        assert key.encode() not in (await office.ask("GET", path)).data
+    assert (await office.ask("GET", "/admin/keys", key=key)).status == 403
+
+
+async def test_an_unknown_key_a_revoked_one_and_a_mistyped_one(office: Office) -> None:
+    key = (await office.ask("POST", "/admin/keys", {"name": "ann"})).body["key"]
+    assert await office.chat(key) == 200
+    gone = await office.ask("DELETE", "/admin/keys/ann")
+    assert gone.body["state"] == "revoked"
+    revoked = await office.ask("POST", "/v1/chat/completions", CHAT, key=key)
+    unknown = await office.ask("POST", "/v1/chat/completions", CHAT, key=minting.minted(bytes(32)))
+    assert (revoked.status, unknown.status) == (401, 401)
+    assert revoked.body["error"]["message"] == unknown.body["error"]["message"]
+    wrong = await office.ask("POST", "/v1/chat/completions", CHAT, key=key[:-1] + "!")
+    assert "mistyped" in wrong.body["error"]["message"]
+    again = await office.ask("POST", "/admin/keys", {"name": "ann"})
+    assert (again.status, again.body["error"]["code"]) == (409, "name_taken")
+    new = (await office.ask("POST", "/admin/keys/ann/rotate")).body["key"]
+    assert (await office.chat(new), await office.chat(key)) == (200, 401)
+
+
+async def test_a_rotated_key_keeps_its_name_and_the_old_one_for_a_while(office: Office) -> None:
+    old = (await office.ask("POST", "/admin/keys", {"name": "ann"})).body
+    made = await office.ask("POST", "/admin/keys/ann/rotate", {"keep": "1h"})
+    new = made.body["key"]
+    assert (made.body["name"], made.body["id"], new != old["key"]) == ("ann", old["id"], True)
+    assert made.body["old_until"] is not None
+    assert (await office.chat(new), await office.chat(old["key"])) == (200, 200)
+    newest = (await office.ask("POST", "/admin/keys/ann/rotate")).body["key"]
+    assert [await office.chat(key) for key in (newest, new, old["key"])] == [200, 401, 401]
+    assert (await office.ask("POST", "/admin/keys/ann/rotate", {"keep": "31d"})).status == 400
+
+
+async def test_a_key_may_not_do_more_than_its_tenant_and_team(office: Office) -> None:
+    assert (await office.ask("PUT", "/admin/teams/lab", {"tenant": "acme"})).status == 200
+    made = await office.ask("POST", "/admin/keys", {"name": "ann", "team": "lab", "models": ["slow", "fast"]})
+    key = made.body["key"]
+    assert (await office.chat(key, "fast"), await office.chat(key, "slow")) == (200, 403)
+    listed = (await office.ask("GET", "/v1/models", key=key)).body["data"]
+    assert [one["id"] for one in listed] == ["fast"]
+    await office.ask("PUT", "/admin/teams/lab", {"tenant": "acme", "disabled": True})
+    refused = await office.ask("POST", "/v1/chat/completions", CHAT, key=key)
+    assert (refused.status, refused.body["error"]["code"]) == (403, "key_disabled")
+    await office.ask("PUT", "/admin/teams/lab", {"models": ["group:quick"]})
+    assert (await office.chat(key, "fast"), await office.chat(key, "slow")) == (200, 403)
+    await office.ask("DELETE", "/admin/teams/lab")
+    assert await office.chat(key, "fast") == 403
+
+
+async def test_a_change_needs_the_etag_that_it_names(office: Office) -> None:
+    made = await office.ask("POST", "/admin/keys", {"name": "ann"})
+    tag = made.headers["etag"]
+    changed = await office.ask("PUT", "/admin/keys/ann", {"models": ["fast"]}, if_match=tag)
+    assert (changed.status, changed.body["models"]) == (200, ["fast"])
+    assert await office.chat(made.body["key"], "slow") == 403
+    assert (await office.ask("PUT", "/admin/keys/ann", {}, if_match=tag)).status == 412
+    assert (await office.ask("DELETE", "/admin/keys/ann", if_match=tag)).status == 412
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"name": "a/b"}, "name"),
+        ({"name": " a"}, "name"),
+        ({"name": "a", "models": ["group:none"]}, "models[0]"),
+        ({"name": "a", "faces": ["soap"]}, "faces[0]"),
+        ({"name": "a", "operations": ["dance"]}, "operations[0]"),
+        ({"name": "a", "scopes": []}, "scopes"),
+        ({"name": "a", "tenant": "nobody"}, "tenant"),
+        ({"name": "a", "team": "nobody"}, "team"),
+        ({"name": "a", "expires": "2020-01-01"}, "expires"),
+        ({"name": "a", "expires": "soon"}, "expires"),
+        ({"name": "a", "hash": "12"}, "hash"),
+        ({"name": "a", "limits": {"request": 5}}, "limits.request"),
+        ({"name": "a", "colour": "red"}, "colour"),
+    ],
+)
+async def test_a_mistake_names_its_field(office: Office, body: dict[str, Any], param: str) -> None:
+    answer = await office.ask("POST", "/admin/keys", body)
+    assert (answer.status, answer.body["error"]["param"]) == (400, param), answer.body
+
+
+async def test_what_the_configuration_declares_wins(office: Office) -> None:
+    taken = await office.ask("POST", "/admin/keys", {"name": "ops"})
+    assert (taken.status, taken.body["error"]["code"]) == (409, "declared_elsewhere")
+    assert (await office.ask("DELETE", "/admin/keys/ops")).status == 409
+    assert (await office.ask("PUT", "/admin/tenants/acme", {})).status == 409
+    listed = (await office.ask("GET", "/admin/keys")).body["data"]
+    assert [(one["name"], one["declared"], one["id"]) for one in listed] == [("ops", True, None)]
+
+
+async def test_keys_in_pages(office: Office) -> None:
+    for name in ("a", "p", "z"):
+        await office.ask("POST", "/admin/keys", {"name": name})
+    first = (await office.ask("GET", "/admin/keys?limit=2")).body
+    assert ([one["name"] for one in first["data"]], first["has_more"]) == (["a", "ops"], True)
+    rest = (await office.ask("GET", "/admin/keys?limit=2&after=ops")).body
+    assert ([one["name"] for one in rest["data"]], rest["has_more"]) == (["p", "z"], False)
+
+
+async def test_a_key_that_its_owner_has_already(office: Office) -> None:
+    theirs = "sk-1234567890abcdef"
+    digest = hashlib.sha256(theirs.encode()).hexdigest()
+    made = await office.ask("POST", "/admin/keys", {"name": "old", "hash": digest})
+    assert (made.status, made.body["key"]) == (200, None)
+    assert await office.chat(theirs) == 200
+    same = await office.ask("POST", "/admin/keys", {"name": "same", "hash": digest})
+    assert (same.status, same.body["error"]["code"]) == (409, "key_known")
+
+
+async def test_the_scope_read_is_enough_to_look(office: Office) -> None:
+    key = (await office.ask("POST", "/admin/keys", {"name": "eye", "scopes": ["read"]})).body["key"]
+    assert (await office.ask("GET", "/admin/keys", key=key)).status == 200
+    assert (await office.ask("POST", "/admin/keys", {"name": "x"}, key=key)).status == 403
+    assert await office.chat(key) == 403
+
+
+async def test_without_a_database_keys_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    office = started(tmp_path, {**SETTINGS, "stores": {"sql": "memory"}})
+    answer = await office.ask("POST", "/admin/keys", {"name": "ann"})
+    assert (answer.status, answer.body["error"]["code"]) == (501, "no_database")
+    assert [one["name"] for one in (await office.ask("GET", "/admin/keys")).body["data"]] == ["ops"]
+    await office.gateway.close()
+
+
+async def test_the_first_key_closes_an_open_gateway_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    office = started(tmp_path, {**SETTINGS, "auth": {}})
+
+    async def without_key() -> int:
+        return (await Talk(office.app, "GET", "/v1/models", None, {}).answer()).status
+
+    assert await without_key() == 200
+    made = await Talk(office.app, "POST", "/admin/keys", {"name": "ann"}, {}).answer()
+    assert made.status == 200
+    assert await without_key() == 401
+    assert await office.chat(made.body["key"]) == 200
+    await office.gateway.close()
+    office = started(tmp_path, {**SETTINGS, "auth": {}})
+    assert await without_key() == 401
+    assert await office.chat(made.body["key"]) == 200
+    await office.gateway.close()
