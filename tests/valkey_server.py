@@ -35,7 +35,9 @@ class ValkeyServer:
     def start(self) -> None:
         stated = ["--port", str(self.port), "--unixsocket", str(self.socket), "--save", "", *self._options]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([*self._program, *stated], stdout=log, stderr=log, cwd=self.folder)
+            self._process = subprocess.Popen(
+                [*self._program, *stated], stdout=log, stderr=log, cwd=self.folder
+            )
         self.answers()
 
     def answers(self) -> None:

@@ -7,7 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 Kind: TypeAlias = Literal["tcp", "tls", "unix", "sentinel", "sentinel+tls"]
 
-HINT: Final = "for example redis://valkey:6379, rediss://…, unix:///run/valkey.sock or sentinel+redis://a,b/main"
+HINT: Final = (
+    "for example redis://valkey:6379, rediss://…, unix:///run/valkey.sock or sentinel+redis://a,b/main"
+)
 _KINDS: Final[dict[str, Kind]] = {
     "redis": "tcp",
     "valkey": "tcp",
@@ -73,7 +75,9 @@ def parsed(stated: str) -> Address:
             raise ValueError("must end in the name by which the Sentinels know the server: …/mymaster")
         master = segments.pop(0)
     elif len(named) > 1:
-        raise ValueError("names several servers; only Sentinels may be several (sentinel+redis://a,b/mymaster)")
+        raise ValueError(
+            "names several servers; only Sentinels may be several (sentinel+redis://a,b/mymaster)"
+        )
     if len(segments) > 1 or (segments and not segments[0].isdecimal()):
         raise ValueError("may end in the number of a database only")
     return Address(kind, named, "", master, int(segments[0]) if segments else 0, user, password)

@@ -143,15 +143,20 @@ class SharedLedger:
         until = self._seams.monotonic() + PATIENCE
         pause, most = _RETRIES
         while True:
+            again: Answer | None = None
             found = self.reserve(claims, now, onto)
             if found is None and self._joined:
-                found = await self._question(claims, now, onto)
-            if isinstance(found, Reservation | Refused):
+                answered = await self._question(claims, now, onto)
+                if isinstance(answered, Answer):
+                    again = answered
+                else:
+                    found = answered
+            if found is not None:
                 return found
             instant = self._seams.monotonic()
             left = until - instant
             if left <= 0 or (self._since is not None and instant - self._since > PATIENCE):
-                return self._unanswered(claims, now, onto, again=found)
+                return self._unanswered(claims, now, onto, again=again)
             if self._joined:
                 await asyncio.sleep(min(pause, left))
                 pause = min(2 * pause, most)
@@ -214,9 +219,7 @@ class SharedLedger:
         return self._blocks.take(claims, blocks, now, onto)
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
-        contested = any(
-            self._blocks.by_counter[counter].contested > -inf for counter in reservation.claims
-        )
+        contested = any(self._blocks.by_counter[counter].contested > -inf for counter in reservation.claims)
         self._blocks.settle(reservation, used)
         self._settled = max(self._settled, now)
         if contested:
@@ -250,36 +253,30 @@ class SharedLedger:
                 shared[name] = own[name]
         return shared
 
-    async def adopted(self, process: str, records: Sequence[UsageRecord], mark: str) -> int:
-        """Charge what a process has used that has ended, and give back what it held. process: its name.
-        records: from its journal; a record whose `ended` is at most the time of the last settlement that the
-        process has reported is counted already. mark: names this batch, which is charged once, however often
-        this is called. Waits until the store answers. Returns how many records were charged.
+    async def adopted(self, records: Sequence[UsageRecord]) -> int:
+        """Charge what processes have used that have ended, and give back what they held. records: from their
+        journals, with the names of the processes. A record is charged once, however often this is called, and
+        not at all if its process had reported it: the store knows the time of the latest settlement that was
+        reported, and `settle` must be called with the time that the record has as `ended`. Waits until the
+        store answers. Returns how many records were charged.
         """
-        now = self._seams.now()
-        rows = [
-            (-1.0 if record.cut else record.ended, [(name, self._ttl(name, now), n) for name, n in record.settled])
-            for record in records
+        charges = [
+            Charge(one.id, one.process, -1.0 if one.cut else one.ended, list(one.settled)) for one in records
         ]
-        pause = _PAUSES[0]
-        while not self._closing:
+        charged, pause = 0, _PAUSES[0]
+        while charges and not self._closing:
             try:
                 link = await self._reach()
                 try:
-                    return await link.charge(Charge(process, mark, rows))
+                    while charges:
+                        charged += await link.charge(charges[:_ASKS])
+                        del charges[:_ASKS]
                 finally:
                     await link.close()
             except LinkFailed:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _PAUSES[1])
-        return 0
-
-    def _ttl(self, counter: str, now: float) -> int:
-        """For how long a counter is kept that may be new to the store. An unknown one may be of any window, so
-        it is kept for a month.
-        """
-        block = self._blocks.by_counter.get(counter)
-        return 32 * 86_400_000 if block is None else block.ttl(now)
+        return charged
 
     def state(self) -> dict[str, Any]:
         asked = self._living is not None
@@ -342,7 +339,9 @@ class SharedLedger:
         self._met.clear()
         if self._since is None:
             self._since, self._lost_at = self._seams.monotonic(), self._seams.now()
-            doing = "each process limits by its share" if self._open else "requests fail when blocks are used up"
+            doing = (
+                "each process limits by its share" if self._open else "requests fail when blocks are used up"
+            )
             log.warning("the store of limits (%s) is lost: %s; %s", self._address, error, doing)
         while self._questions:
             _answer(self._questions.popleft(), None)

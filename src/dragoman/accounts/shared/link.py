@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from importlib import resources
 from importlib.util import find_spec
@@ -21,7 +21,7 @@ from dragoman.accounts.shared.messages import Charge, Join, Joined, Reply, Reque
 from dragoman.errors import DragomanError
 
 if TYPE_CHECKING:
-    from valkey.asyncio import Connection
+    from valkey.asyncio.connection import AbstractConnection as Connection
 
 T = TypeVar("T")
 _OLDEST: Final = 7
@@ -66,8 +66,8 @@ class Link:
     async def join(self, request: Join) -> Joined:
         return await self._run("join", request, Joined)
 
-    async def charge(self, request: Charge) -> int:
-        return int(await self._call(b"EVALSHA", _script("charge")[1], 0, self._prefix, _packed(request)))
+    async def charge(self, charges: Sequence[Charge]) -> int:
+        return int(await self._call(b"EVALSHA", _script("charge")[1], 0, self._prefix, _packed(charges)))
 
     async def _run(self, name: str, request: Any, reply: type[T]) -> T:
         answer = await self._call(b"EVALSHA", _script(name)[1], 0, self._prefix, _packed(request))
@@ -83,7 +83,9 @@ class Link:
             asked = self._connection.pack_commands([(b"HMGET", key, b"b", b"t", b"f", b"v") for key in keys])
             await _guarded(self._connection.send_packed_command(asked))
             for key in keys:
-                b, t, f, v = await _guarded(asyncio.wait_for(self._connection.read_response(), self._patience))
+                b, t, f, v = await _guarded(
+                    asyncio.wait_for(self._connection.read_response(), self._patience)
+                )
                 used = max(int(b or 0) + int(t or 0), int(f or 0))
                 found[key.removeprefix(start).decode()] = (used, int(v or 0))
             if cursor == b"0":
@@ -127,21 +129,19 @@ class Link:
             await one.disconnect(nowait=True)
 
 
-async def connect(
-    address: Address, *, password: Callable[[], str], ca: str | None, prefix: str, patience: float
-) -> Link:
-    """Connect to the server. password: returns the one that counts if the address has none. ca: a file with
+async def connect(address: Address, *, password: str, ca: str | None, prefix: str, patience: float) -> Link:
+    """Connect to the server. password: counts if the address has none. ca: a file with
     the certificates that TLS trusts, None = the system's. patience: seconds for each answer. Raises
     LinkFailed.
     """
     host, port = address.hosts[0] if address.hosts else ("", 0)
     if address.kind.startswith("sentinel"):
-        host, port = await _master(address, password(), ca, patience)
-    pair = [_connection(address, (host, port), password(), ca, patience) for _ in range(2)]
+        host, port = await _master(address, password, ca, patience)
+    pair = [_connection(address, (host, port), password, ca, patience) for _ in range(2)]
     link = Link(pair[0], pair[1], prefix, patience)
     try:
         for one in pair:
-            await _guarded(asyncio.wait_for(one.connect(), patience))
+            await _guarded(asyncio.wait_for(one.connect(), patience))  # type: ignore[no-untyped-call]
         await link.prepare()
     except BaseException:
         await link.close()
@@ -177,7 +177,7 @@ async def _master(address: Address, password: str, ca: str | None, patience: flo
     for at in address.hosts:
         connection = _connection(address._replace(database=0, user="", password=""), at, "", ca, patience)
         try:
-            await _guarded(asyncio.wait_for(connection.connect(), patience))
+            await _guarded(asyncio.wait_for(connection.connect(), patience))  # type: ignore[no-untyped-call]
             asked = (b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", address.master)
             found = await _call(connection, patience, *asked)
         except LinkFailed as error:

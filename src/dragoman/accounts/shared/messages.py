@@ -127,10 +127,12 @@ class Joined(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Charge(msgspec.Struct, array_like=True, frozen=True):
-    """What a process has used that has ended. mark: of this batch, which is charged only once. records: when
-    each was settled (-1 = it never was), and [counter, ttl, amount] for each counter.
+    """What one exchange has used whose process has ended. id: of the exchange, which is charged only once.
+    process: its name. settled: when its use was settled, in Unix seconds; -1 = it never was. used: the
+    amounts by counter.
     """
 
+    id: str
     process: str
-    mark: str
-    records: list[tuple[float, list[tuple[str, int, int]]]]
+    settled: float
+    used: list[tuple[str, int]]
