@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
-from dragoman.accounts.shared.address import Address, parsed
+from dragoman.accounts.shared.address import Address, Embedded, parsed
 from dragoman.accounts.shared.ledger import SharedLedger
 from dragoman.accounts.shared.link import Link, LinkFailed, Unfit, connect, installed
 from dragoman.config.settings import Config
 from dragoman.errors import ConfigError, Problem
 from dragoman.seams.clock import Seams
 from dragoman.seams.extras import command as added_by
-from dragoman.seams.secret import Secret
 
 PATIENCE: Final = 0.3
 """Seconds that a process waits for an answer of the store."""
@@ -20,23 +19,17 @@ _STARTING: Final = 5.0
 """Seconds that a start waits for an answer of the store."""
 
 
-class Embedded(NamedTuple):
-    """The server that the workers of this gateway share. url, password: as in the settings."""
-
-    url: str
-    password: Secret
-
-
 def shared_ledger(
     config: Config, seams: Seams, *, name: str, workers: int, embedded: Embedded | None
 ) -> SharedLedger | None:
     """The shared ledger that this configuration wants. None = this process counts alone.
 
-    name: of this process, unique for ever. workers: how many there are. embedded: None = there is none.
-    Raises ConfigError if the extra `valkey` is not installed, or if several workers have nothing to share.
+    name: of this process, unique for ever; the records in its journal have it as `process`. workers: how many
+    there are. embedded: None = there is none. Call it only if there are limits. Raises ConfigError if the
+    extra `valkey` is missing.
     """
     stores = config.stores
-    if stores.valkey is None and workers == 1:
+    if stores.valkey is None and embedded is None and workers == 1:
         return None
     if stores.valkey is None and embedded is None:
         # The wheel with the server does not exist for all systems on which the gateway runs.
@@ -55,6 +48,7 @@ def shared_ledger(
         kind="embedded valkey" if stores.valkey is None else "valkey",
         address=address.shown(),
         serve_without=stores.when_lost == "open",
+        processes=workers,
     )
 
 

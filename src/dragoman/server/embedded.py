@@ -93,6 +93,7 @@ class EmbeddedValkey:
         os.write(writing, self._settings().encode())  # less than a pipe takes at once
         os.close(writing)
         os.dup2(reading, 0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # it says there that it reads its configuration
         os.execv(self._program, [self._program, "-"])  # noqa: S606  (no shell is wanted)
 
     def _settings(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from dragoman.seams.secret import Secret
+
 Kind: TypeAlias = Literal["tcp", "tls", "unix", "sentinel", "sentinel+tls"]
 
 HINT: Final = (
@@ -46,6 +48,13 @@ class Address(NamedTuple):
         scheme = next(scheme for scheme, kind in _KINDS.items() if kind == self.kind)
         tail = f"/{self.master}" if self.master else ""
         return f"{scheme}://{hosts}{tail}" + (f"/{self.database}" if self.database else "")
+
+
+class Embedded(NamedTuple):
+    """The server that the workers of one gateway share. url, password: as in the settings."""
+
+    url: str
+    password: Secret
 
 
 def parsed(stated: str) -> Address:

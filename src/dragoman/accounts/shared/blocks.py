@@ -1,4 +1,4 @@
-"""What one process holds of the counters that it shares with others, and what it may do alone with that. Pure.
+"""What one process holds of the counters that it shares with others, and what that lets it do alone. Pure.
 
 A *block* is an amount that the store has granted to this process: nobody else uses it. As long as a request
 fits into the blocks of its counters, no other process needs to be asked.
@@ -26,11 +26,12 @@ class Block:
     """This process's share of one counter.
 
     limit, counter, ends: as in `Claim`. granted: what this process may use and have used in all (`used` plus
-    what it holds). used: what it has settled. reserved: by its running requests. told: the part of `used`
-    that the store knows; stated: the part of `reserved`. others: what other processes have used, and base: the part of it that no process
-    reports; promised: what others have reserved; all three as of the store's latest answer. seed: what is
-    known to be used, from elsewhere. recall: the latest recall, 0 = none. contested: until when (monotonic)
-    nothing is held in reserve. touched: when something was last reserved (Unix seconds).
+    what it holds). used: what it has settled. reserved: by its running requests. told, stated: the parts of
+    `used` and `reserved` that the store knows. others: what other processes have used, and base: the part of
+    it that no process reports; promised: what others have reserved; all three as of the store's latest
+    answer. seed: what is known to be used, from elsewhere. recall: the latest recall, 0 = none. contested:
+    until when (monotonic) nothing is held in reserve. touched: when something was last reserved (Unix
+    seconds).
     """
 
     __slots__ = (

@@ -8,6 +8,7 @@ docs/decisions/0050-shared-limits.md says why the sums stay exact.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from asyncio import CancelledError, Event, Future, TimerHandle
 from collections import deque
@@ -30,9 +31,10 @@ log = logging.getLogger("dragoman.accounts.shared")
 
 LEASE: Final = 5.0
 """Seconds after which the store gives back what a process holds of which it has heard nothing."""
-_SURE: Final = 0.8 * LEASE
-"""Seconds for which this process relies on its blocks after it has begun an exchange."""
-_BEAT: Final = 1.0
+_SURE: Final = 0.8
+"""The part of a lease for which this process relies on its blocks after it has begun an exchange."""
+_BEATS: Final = 5
+"""How many exchanges there are at least during one lease."""
 _REPORT: Final = 0.1
 """Seconds until a settlement is reported."""
 _SWEEP: Final = 5.0
@@ -73,6 +75,7 @@ class SharedLedger:
     reach: connects to the store. name: of this process, unique for ever; its journal has the same. kind,
     address: of the store, for people. serve_without: whether requests are served, each process by its share
     of a limit, while the store does not answer; otherwise they fail once this process's blocks are used up.
+    processes: how many share the counters at least, for when the store has not told it. lease: seconds.
     """
 
     def __init__(
@@ -84,6 +87,8 @@ class SharedLedger:
         kind: str = "valkey",
         address: str = "",
         serve_without: bool = True,
+        processes: int = 1,
+        lease: float = LEASE,
     ) -> None:
         self._reach = reach
         self._seams = seams
@@ -91,12 +96,13 @@ class SharedLedger:
         self._kind = kind
         self._address = address
         self._open = serve_without
+        self._lease = lease
         self._blocks = Blocks()
         self._questions: deque[_Question] = deque()
         self._epoch = ""
         self._number = 0
         self._peers: list[str] = []
-        self._processes = 1
+        self._least = self._processes = processes
         self._settled = self._upto = 0.0
         self._sure = -inf
         self._joined = False
@@ -165,10 +171,8 @@ class SharedLedger:
 
     async def _meeting(self, patience: float) -> None:
         """Wait until the store is there, at most for so many seconds."""
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._met.wait(), patience)
-        except TimeoutError:
-            pass
 
     def _unanswered(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None, *, again: Answer | None
@@ -351,7 +355,7 @@ class SharedLedger:
         broken: list[LinkFailed] = []
         hearing = spawn(self._hear(link, broken), "hearing recalls of limits")
         beating = asyncio.get_running_loop()
-        beat = beating.call_later(_BEAT, self._wake.set)
+        beat = beating.call_later(self._lease / _BEATS, self._wake.set)
         swept = self._seams.monotonic()
         try:
             await self._join(link)
@@ -374,7 +378,7 @@ class SharedLedger:
                 except _Forgotten:
                     await self._join(link)
                 beat.cancel()
-                beat = beating.call_later(_BEAT, self._wake.set)
+                beat = beating.call_later(self._lease / _BEATS, self._wake.set)
             await self._leave(link)
         finally:
             beat.cancel()
@@ -400,7 +404,7 @@ class SharedLedger:
         self._met.clear()
         while True:
             fresh = f"{self._seams.random_id()}"
-            lease = int(1000 * LEASE)
+            lease = int(1000 * self._lease)
             joined = await link.join(Join(self._name, link.run, fresh, lease, self._epoch, self._peers))
             if not joined.forgotten:
                 break
@@ -475,7 +479,7 @@ class SharedLedger:
             self._name,
             self._epoch,
             self._number,
-            int(1000 * LEASE),
+            int(1000 * self._lease),
             self._upto,
             int(restated),
             [block.report(now, restate=restate is not None) for block in blocks],
@@ -493,8 +497,9 @@ class SharedLedger:
             for question in questions:
                 _answer(question, None)
             raise
-        self._sure = instant + _SURE
-        self._processes, self._peers, self._recovering = reply.processes, reply.peers, reply.recovering
+        self._sure = instant + _SURE * self._lease
+        self._processes = max(self._least, reply.processes)
+        self._peers, self._recovering = reply.peers, reply.recovering
         for (block, used), known in zip(told, reply.reports, strict=True):
             block.learn(known, used)
         for question, answer in zip(questions, reply.asks, strict=True):

@@ -112,8 +112,8 @@ class Link:
         )
         if told.get("cluster_enabled") == "1" or told.get("redis_mode", told.get("server_mode")) == "cluster":
             raise Unfit(
-                "it is a Cluster, in which the counters of one request may be on several servers: they could not"
-                " be reserved all at once. Use a standalone server, or Sentinel"
+                "it is a Cluster, in which the counters of one request may be on several servers: they could"
+                " not be reserved all at once. Use a standalone server, or Sentinel"
             )
         version = told.get("redis_version", "0").partition(".")[0]
         if not version.isdecimal() or int(version) < _OLDEST:
@@ -136,7 +136,7 @@ async def connect(address: Address, *, password: str, ca: str | None, prefix: st
     """
     host, port = address.hosts[0] if address.hosts else ("", 0)
     if address.kind.startswith("sentinel"):
-        host, port = await _master(address, password, ca, patience)
+        host, port = await _master(address, ca, patience)
     pair = [_connection(address, (host, port), password, ca, patience) for _ in range(2)]
     link = Link(pair[0], pair[1], prefix, patience)
     try:
@@ -171,7 +171,7 @@ def _connection(
     return Connection(host=at[0], port=at[1], socket_keepalive=True, **known)
 
 
-async def _master(address: Address, password: str, ca: str | None, patience: float) -> tuple[str, int]:
+async def _master(address: Address, ca: str | None, patience: float) -> tuple[str, int]:
     """Where the server is now, as the first Sentinel that answers says."""
     why = "no Sentinel answers"
     for at in address.hosts:
