@@ -6,7 +6,7 @@
 local me, epoch, seq, lease = q[1], q[2], q[3], q[4]
 local BURIED = 600000   -- after so many milliseconds a buried process's use is added to `b`
 local OBEYED = 50       -- a refusal is at most so many milliseconds older than what it was decided by
-local SILENT = 250      -- who has not obeyed a recall for so long is not waited for
+local SILENT = 500      -- who has not obeyed a recall for so long is not waited for
 local CONTESTED = 1000
 
 -- Add the difference to a field of a process and to its sum.

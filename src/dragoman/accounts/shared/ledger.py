@@ -8,7 +8,6 @@ docs/decisions/0050-shared-limits.md says why the sums stay exact.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from asyncio import CancelledError, Event, Future, TimerHandle
 from collections import deque
@@ -41,7 +40,9 @@ _SWEEP: Final = 5.0
 _IDLE: Final = 2.0
 """Seconds after which an unused block is given back, at the next sweep."""
 PATIENCE: Final = 0.3
-"""Seconds for which a request waits for the store, or for other processes to give back."""
+"""Seconds for which requests wait for a store that was just lost: it may be back at once."""
+_UNDECIDED: Final = 0.6
+"""Seconds for which a request waits for other processes to give back, or to put back what they know."""
 _CONTESTED: Final = 1.0
 _REPORTS: Final = 512
 _ASKS: Final = 256
@@ -113,7 +114,6 @@ class SharedLedger:
         self._error: str | None = None
         self._version: str | None = None
         self._wake = Event()
-        self._met = Event()
         self._timer: TimerHandle | None = None
         self._living: asyncio.Task[None] | None = None
         self._closing = False
@@ -146,8 +146,7 @@ class SharedLedger:
         up, and the operator does not want requests to be served so.
         """
         self._begin()
-        until = self._seams.monotonic() + PATIENCE
-        pause, most = _RETRIES
+        waited, (pause, most) = 0.0, _RETRIES
         while True:
             again: Answer | None = None
             found = self.reserve(claims, now, onto)
@@ -159,20 +158,12 @@ class SharedLedger:
                     found = answered
             if found is not None:
                 return found
-            instant = self._seams.monotonic()
-            left = until - instant
-            if left <= 0 or (self._since is not None and instant - self._since > PATIENCE):
+            lost = self._since is not None and self._seams.monotonic() - self._since > PATIENCE
+            if lost or (again is not None and waited > _UNDECIDED):
                 return self._unanswered(claims, now, onto, again=again)
-            if self._joined:
-                await asyncio.sleep(min(pause, left))
-                pause = min(2 * pause, most)
-            else:
-                await self._meeting(left)
-
-    async def _meeting(self, patience: float) -> None:
-        """Wait until the store is there, at most for so many seconds."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._met.wait(), patience)
+            await asyncio.sleep(pause)  # its sum is the time that counts: a busy loop is not the store's fault
+            waited += pause
+            pause = min(2 * pause, most)
 
     def _unanswered(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None, *, again: Answer | None
@@ -340,7 +331,6 @@ class SharedLedger:
     def _lose(self, error: LinkFailed) -> None:
         self._error = str(error)
         self._joined = False
-        self._met.clear()
         if self._since is None:
             self._since, self._lost_at = self._seams.monotonic(), self._seams.now()
             doing = (
@@ -401,7 +391,6 @@ class SharedLedger:
     async def _join(self, link: Link) -> None:
         """Come to the store, and put back all that this process knows."""
         self._joined = False
-        self._met.clear()
         while True:
             fresh = f"{self._seams.random_id()}"
             lease = int(1000 * self._lease)
@@ -427,7 +416,6 @@ class SharedLedger:
         if self._since is not None and self._lost_at is not None:
             log.warning("the store of limits (%s) is back", self._address)
         self._since = self._lost_at = None
-        self._met.set()
 
     async def _leave(self, link: Link) -> None:
         """Report all, and give back what is held."""

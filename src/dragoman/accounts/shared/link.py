@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from functools import cache
 from importlib import resources
 from importlib.util import find_spec
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _OLDEST: Final = 7
 """The oldest major version of Redis: `PEXPIRE … GT` and `TIME` in scripts that write are from version 7."""
+
+_TICKS: Final = 6
+"""Into how many parts the time for an answer is divided."""
 
 
 class LinkFailed(DragomanError):
@@ -141,7 +144,7 @@ async def connect(address: Address, *, password: str, ca: str | None, prefix: st
     link = Link(pair[0], pair[1], prefix, patience)
     try:
         for one in pair:
-            await _guarded(asyncio.wait_for(one.connect(), patience))  # type: ignore[no-untyped-call]
+            await _guarded(_in_time(one.connect(), patience))  # type: ignore[no-untyped-call]
         await link.prepare()
     except BaseException:
         await link.close()
@@ -177,7 +180,7 @@ async def _master(address: Address, ca: str | None, patience: float) -> tuple[st
     for at in address.hosts:
         connection = _connection(address._replace(database=0, user="", password=""), at, "", ca, patience)
         try:
-            await _guarded(asyncio.wait_for(connection.connect(), patience))  # type: ignore[no-untyped-call]
+            await _guarded(_in_time(connection.connect(), patience))  # type: ignore[no-untyped-call]
             asked = (b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", address.master)
             found = await _call(connection, patience, *asked)
         except LinkFailed as error:
@@ -196,7 +199,30 @@ async def _call(connection: Connection, patience: float, *words: Any) -> Any:
         await connection.send_command(*words)
         return await connection.read_response()
 
-    return await _guarded(asyncio.wait_for(both(), patience))
+    return await _guarded(_in_time(both(), patience))
+
+
+async def _in_time(work: Awaitable[T], patience: float) -> T:
+    """The result of `work`. Raises TimeoutError when `patience` seconds are over in which the event loop was
+    not busy: an answer that has come in while it was busy is read first.
+    """
+    loop = asyncio.get_running_loop()
+    ticks = _TICKS
+    async with asyncio.timeout(None) as limit:
+
+        def tick() -> None:
+            nonlocal ticks, timer
+            ticks -= 1
+            if ticks:
+                timer = loop.call_later(patience / _TICKS, tick)
+            else:
+                limit.reschedule(loop.time())
+
+        timer = loop.call_later(patience / _TICKS, tick)
+        try:
+            return await work
+        finally:
+            timer.cancel()
 
 
 async def _guarded(work: Any) -> Any:
