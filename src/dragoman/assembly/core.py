@@ -17,6 +17,7 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.accounts.keys import ClientKeys
+from dragoman.accounts.shared.address import Embedded
 from dragoman.alerts.sender import Alerts
 from dragoman.assembly.added import with_added
 from dragoman.assembly.alerting import alert_of, targets_of
@@ -120,6 +121,8 @@ class Core:
         """Returns the number of open client connections and their limit, by name; None = our own server does
         not run.
         """
+        self.embedded: Embedded | None = None
+        """The store of limits that runs beside the workers; None = there is none."""
         self.closed = False
         self.heavy = HeavySteps()
         """Runs the steps of large requests one at a time."""

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping, Sequence
 
+    from dragoman.accounts.shared.address import Embedded
     from dragoman.capacity.places import PlacesFile
     from dragoman.config.load import Loaded
     from dragoman.gateway import Gateway
     from dragoman.server.doors import Opened
+    from dragoman.server.embedded import EmbeddedValkey
     from dragoman.server.supervisor import Keeper, Worker
     from dragoman.state.added import KeptEntries
     from dragoman.stores.address import Location
@@ -162,7 +164,10 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
             if server.workers > 1:
                 if search is not None:
                     search.wait()  # a process must not be forked while another thread runs
-                _answer_by_many(terminal, found, (listener, opened), announce)
+                from dragoman.server.embedded import prepared
+
+                with prepared() as store:
+                    _answer_by_many(terminal, found, (listener, opened), announce, store)
             else:
                 _answer(terminal, found, (listener, opened), announce)
     except SystemExit as error:  # uvicorn raises it if the application cannot start; the reason is logged
@@ -190,10 +195,11 @@ def _answer(
     worker: Worker | None = None,
     *,
     places: PlacesFile | None = None,
+    embedded: Embedded | None = None,
 ) -> None:
     """Serve in this process until it is stopped. announce: called when requests are answered. worker: this
     process's place among several workers, None = there is only this process. places: a file in which all
-    workers count the running requests.
+    workers count the running requests. embedded: where all workers count what limits allow.
     """
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
@@ -212,6 +218,7 @@ def _answer(
         _join(gateway, worker)
     if places is not None:
         gateway.share_places(places)
+    gateway.embedded = embedded
     answered = False
 
     def ready() -> None:
@@ -250,11 +257,16 @@ def _join(gateway: Gateway, worker: Worker) -> None:
 
 
 def _answer_by_many(
-    terminal: Terminal, found: Loaded, listening: _Listening, announce: Callable[[_Offer], None]
+    terminal: Terminal,
+    found: Loaded,
+    listening: _Listening,
+    announce: Callable[[_Offer], None],
+    limits_store: EmbeddedValkey | None,
 ) -> None:
     """Serve in several worker processes, with a keeper, until they are stopped. announce: called when they
-    are ready.
+    are ready. limits_store: runs beside them, unless the operator has named one; None = it is not installed.
     """
+    from dragoman.accounts.shared.address import Embedded
     from dragoman.assembly.core import DRAIN_DELAY
     from dragoman.capacity.places import PlacesFile
     from dragoman.gateway import Gateway
@@ -266,18 +278,21 @@ def _answer_by_many(
         import_module(module)
 
     places = PlacesFile()
+    beside = limits_store if found.config.stores.valkey is None else None
+    embedded = None if beside is None else Embedded(beside.url, beside.password)
     lines = terminal.lines
     assert lines is not None  # by `narrate`
 
     def work(worker: Worker) -> None:
         ready = lambda offer: worker.ready(msgspec.json.encode(offer))  # noqa: E731
-        _answer(terminal, found, listening, ready, worker, places=places)
+        _answer(terminal, found, listening, ready, worker, places=places, embedded=embedded)
 
     def be_keeper(keeper: Keeper) -> None:
         for door in listening[1]:
             door.listener.close()  # it answers nobody
         gateway = Gateway(found if keeper.loaded is None else keeper.loaded)
         gateway.peers = KeeperPeers(keeper.lines, keeper.board)
+        gateway.embedded = embedded
         lines.start(shared=True)
         try:
             keep(gateway, keeper.orders, keeper.ready)
@@ -295,6 +310,7 @@ def _answer_by_many(
             loaded=found,
             told=lambda outcome: tell(terminal, outcome),
             keep=be_keeper,
+            beside=None if beside is None else beside.run,
         )
     except NotStarted as error:
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error

@@ -18,6 +18,8 @@ import msgspec
 
 from dragoman.accounts.grants import GROUP, WILDCARD, Grants
 from dragoman.accounts.keys import is_loopback
+from dragoman.accounts.shared.address import HINT as VALKEY_HINT
+from dragoman.accounts.shared.address import parsed
 from dragoman.config import resolve
 from dragoman.config.alerting import require_receiver, require_signing
 from dragoman.config.check_accounts import account_misfits, permissions_of
@@ -178,6 +180,11 @@ class _Checker:
             self.database(name, stated)
         if server.workers > 1 and self.config.stores.sql == "memory":
             self.problem("server.workers", "several workers need a shared database", "stores.sql: sqlite")
+        if (valkey := self.config.stores.valkey) is not None:
+            try:
+                parsed(valkey.reveal())
+            except ValueError as error:
+                self.problem("stores.valkey", str(error), VALKEY_HINT)
 
     def database(self, name: str, stated: str | None) -> None:
         try:

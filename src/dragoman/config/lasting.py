@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from dragoman.config.scalars import Duration, Size
 from dragoman.config.section import Section, about
+from dragoman.seams.secret import Secret
 
 
 class Seals(Section, frozen=True):
@@ -43,9 +44,27 @@ class Stores(Section, frozen=True):
     journal_size: Annotated[Size, about(ge=1_000_000)] = Size(1_000_000_000)
     """How large the journal may become while the database is down. About 1,000,000 requests take 1 GB. What
     comes after that waits in memory, as when the disk is full."""
+    valkey: Annotated[
+        Secret | None,
+        about(
+            env="DRAGOMAN_VALKEY",
+            default="one worker counts in its memory; several share a server of their own",
+        ),
+    ] = None
+    """The Valkey or Redis server (version 7 or later) in which several gateways count limits together:
+    `redis://host:6379`, `rediss://` with TLS, `unix:///path`, or `sentinel+redis://host1,host2/name`. A user
+    and a password may stand in the URL; `/2` at its end chooses a database. A Redis Cluster is refused. It
+    needs the extra `valkey`, as does more than one worker with limits."""
+    valkey_password: Secret | None = None
+    """The password for `valkey`, if its URL has none."""
+    valkey_ca: str | None = None
+    """A file with the certificates that `rediss://` trusts, instead of the system's."""
+    valkey_prefix: str = "dragoman:"
+    """The beginning of all keys in `valkey`. Gateways that share limits have the same one."""
     when_lost: Literal["open", "closed"] = "open"
-    """Whether requests go on while their usage cannot be written to the journal, as when its disk is full.
-    `open`: they do; up to 20,000 records wait in the memory of each worker, further ones are lost, and
+    """What happens to requests while `valkey` does not answer, or while their usage cannot be written to the
+    journal, as when its disk is full. `open`: they go on. Each process then limits them by its equal share of
+    each limit; up to 20,000 records of usage wait in the memory of each worker, further ones are lost; and
     `/health` and metrics say so. `closed`: they get 503 before a provider is called."""
 
 

@@ -6,8 +6,9 @@ loop or a thread, nor open anything that a fork must not share. Over a socket pa
 it is ready, and the parent sends its orders (`server.orders`); the pair's end tells a child that the parent
 died. The parent handles all signals, and notices when the configuration's files change; then it has all
 processes reload (`server.rounds`). Another socket pair for each worker connects it with the keeper; the
-parent has both ends of it, so that a replacement of either gets them. See docs/decisions/0010-workers.md,
-0037-one-keeper.md and 0038-reload.md.
+parent has both ends of it, so that a replacement of either gets them. A program that serves all of them, such
+as the embedded Valkey, runs beside them. See docs/decisions/0010-workers.md, 0037-one-keeper.md,
+0038-reload.md and 0050-shared-limits.md.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ _YOUNG = 10.0
 """Seconds. If a worker has run for less, its replacement starts only after a pause."""
 _PAUSE = 0.1
 _PAUSE_MAX = 30.0
+_PAUSE_BESIDE = 1.0
+"""Seconds, at most, until a program is started again that all processes use."""
 _GRACE = 10.0
 """Seconds after the drain time, or after the order to end at once, until a worker is killed."""
 
@@ -156,6 +159,7 @@ def supervise(
     keep: Callable[[Keeper], None] | None = None,
     loaded: Loaded | None = None,
     told: Callable[[Outcome], None] = lambda _outcome: None,
+    beside: Callable[[socket.socket], None] | None = None,
 ) -> None:
     """Run `count` workers and the keeper until a signal stops them and all of them have ended.
 
@@ -167,13 +171,17 @@ def supervise(
     worker's whole life, called in its own process, where `supervise` never returns. keep: the same for the
     keeper, None = there is none. announce: called once with the first worker's message, when all workers
     answer requests and the keeper is at work. loaded: the configuration that they begin with; None = there
-    are no reloads. told: called with what became of each reload.
+    are no reloads. told: called with what became of each reload. beside: the whole life of a process that
+    serves all others, such as a database; it starts first, obeys no orders, and is killed after the last of
+    the others. It gets a socket that ends when the parent ends.
 
     Must run in the main thread of a process without other threads. Its log, `announce` and `told` must not
     wait for the reader of stderr, as those of `cli.log.narrate` do not. Raises NotStarted, and
     KeyboardInterrupt if it was stopped before all workers answered.
     """
     parent = _Parent(listener, count, work, announce, drain=drain, keep=keep)
+    if beside is not None:
+        parent.beside.append(_Place("the store of shared limits", 0, beside))
     if loaded is not None:
         parent.reloads(loaded, told)
     parent.run()
@@ -202,6 +210,8 @@ class _Parent:
         ]
         self._keeper = None if keep is None else _Place("the keeper", self._board.keeper, self._as_keeper)
         self._places = self._workers if self._keeper is None else [*self._workers, self._keeper]
+        self.beside: list[_Place] = []
+        """Programs that serve all processes. They have no slot on the board and take part in no reload."""
         self._announce = announce
         self._drain = drain
         self._announced = False
@@ -240,6 +250,11 @@ class _Parent:
                     self._announce(self._places[0].said.rstrip())
                 if SYSTEM.monotonic() >= self._kill_at:
                     self._kill()
+        for place in self.beside:
+            if place.pid:
+                os.kill(place.pid, signal.SIGKILL)  # it has nothing to lose, and nobody uses it any more
+                os.waitpid(place.pid, 0)
+            place.hang_up()
         if self._failure is not None:
             raise self._failure
         if not self._announced:
@@ -250,7 +265,7 @@ class _Parent:
         lines = {place.line: place for place in self._places if place.line}
         times = [self._kill_at]
         if not self._stopping:
-            times += [place.due for place in self._startable() if not place.pid]
+            times += [place.due for place in (*self.beside, *self._startable()) if not place.pid]
             times += [self._look_at] if self._rounds is None else [self._look_at, self._rounds.due]
         first = min(times)
         patience = None if first == math.inf else max(0.0, first - SYSTEM.monotonic())
@@ -309,7 +324,7 @@ class _Parent:
     def _start_who_is_due(self) -> None:
         if self._stopping:
             return
-        for place in self._startable():
+        for place in (*self.beside, *self._startable()):
             if not place.pid and place.due <= SYSTEM.monotonic():
                 try:
                     self._start(place)
@@ -360,7 +375,7 @@ class _Parent:
     def _become(self, mine: _Place, orders: socket.socket, unblocked: set[int | signal.Signals]) -> NoReturn:
         code = 1
         try:
-            for place in self._places:
+            for place in (*self._places, *self.beside):
                 place.hang_up()  # an open copy would hide the parent's death from its child
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -383,7 +398,7 @@ class _Parent:
             os._exit(code)
 
     def _bury_the_dead(self) -> None:
-        for place in self._places:
+        for place in (*self._places, *self.beside):
             if place.pid:
                 pid, status = os.waitpid(place.pid, os.WNOHANG)
                 if pid:
@@ -391,6 +406,11 @@ class _Parent:
 
     def _ended(self, place: _Place, code: int) -> None:
         pid, place.pid = place.pid, 0
+        if place in self.beside:
+            place.hang_up()
+            if not self._stopping:
+                self._rest(place, f"{place.name} (process {pid}) has ended {_how(code)}", _PAUSE_BESIDE)
+            return
         self._board.clear(place.number)
         answered, place.ready = place.ready, False
         place.hang_up()
@@ -405,13 +425,13 @@ class _Parent:
             return
         self._rest(place, f"{place.name} (process {pid}) has ended {_how(code)}")
 
-    def _rest(self, place: _Place, why: str) -> None:
+    def _rest(self, place: _Place, why: str, most: float = _PAUSE_MAX) -> None:
         """Set when the place's next process starts: at once, or after a pause that is longer each time, as
-        long as the processes there end soon after their start. why: for the log.
+        long as the processes there end soon after their start. why: for the log. most: seconds of the pause.
         """
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG
-        place.pause = min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX) if young else 0.0
+        place.pause = min(max(_PAUSE, 2 * place.pause), most) if young else 0.0
         place.due = now + place.pause
         log.warning("%s; another one starts in %g s", why, place.pause)
 

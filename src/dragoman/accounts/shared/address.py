@@ -1,0 +1,103 @@
+"""Parses the setting `stores.valkey`: the address of a Valkey or Redis server."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from dragoman.seams.secret import Secret
+
+Kind: TypeAlias = Literal["tcp", "tls", "unix", "sentinel", "sentinel+tls"]
+
+HINT: Final = (
+    "for example redis://valkey:6379, rediss://…, unix:///run/valkey.sock or sentinel+redis://a,b/main"
+)
+_KINDS: Final[dict[str, Kind]] = {
+    "redis": "tcp",
+    "valkey": "tcp",
+    "rediss": "tls",
+    "valkeys": "tls",
+    "unix": "unix",
+    "sentinel+redis": "sentinel",
+    "sentinel+valkey": "sentinel",
+    "sentinel+rediss": "sentinel+tls",
+    "sentinel+valkeys": "sentinel+tls",
+}
+_PORTS: Final = {"tcp": 6379, "tls": 6379, "sentinel": 26379, "sentinel+tls": 26379}
+
+
+class Address(NamedTuple):
+    """Where a server is. hosts: (name, port) of the server, or of each Sentinel; empty for a unix socket.
+    path: of the unix socket. master: the name by which the Sentinels know the server. database: its number.
+    user, password: "" = none is stated.
+    """
+
+    kind: Kind
+    hosts: tuple[tuple[str, int], ...] = ()
+    path: str = ""
+    master: str = ""
+    database: int = 0
+    user: str = ""
+    password: str = ""
+
+    def shown(self) -> str:
+        """The address without user and password, for people."""
+        if self.kind == "unix":
+            return f"unix://{self.path}"
+        hosts = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
+        scheme = next(scheme for scheme, kind in _KINDS.items() if kind == self.kind)
+        tail = f"/{self.master}" if self.master else ""
+        return f"{scheme}://{hosts}{tail}" + (f"/{self.database}" if self.database else "")
+
+
+class Embedded(NamedTuple):
+    """The server that the workers of one gateway share. url, password: as in the settings."""
+
+    url: str
+    password: Secret
+
+
+def parsed(stated: str) -> Address:
+    """The address that the setting states. Raises ValueError with the rest of a sentence that begins with the
+    setting's name; it does not show the password.
+    """
+    scheme, found, _ = stated.partition("://")
+    kind = _KINDS.get(scheme.lower())
+    if not found or kind is None:
+        raise ValueError("must be a redis, rediss, valkey, unix or sentinel URL")
+    try:
+        parts = urlsplit(stated)
+    except ValueError:
+        raise ValueError("is not a valid URL") from None
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = credentials.partition(":")
+    user, password = unquote(user), unquote(password)
+    if kind == "unix":
+        if not parts.path or hosts:
+            raise ValueError("must name the path of a socket: unix:///run/valkey.sock")
+        return Address(kind, path=unquote(parts.path), user=user, password=password)
+    named = tuple(_host(one, _PORTS[kind]) for one in hosts.split(","))
+    segments = [unquote(one) for one in parts.path.split("/") if one]
+    master = ""
+    if kind.startswith("sentinel"):
+        if not segments:
+            raise ValueError("must end in the name by which the Sentinels know the server: …/mymaster")
+        master = segments.pop(0)
+    elif len(named) > 1:
+        raise ValueError(
+            "names several servers; only Sentinels may be several (sentinel+redis://a,b/mymaster)"
+        )
+    if len(segments) > 1 or (segments and not segments[0].isdecimal()):
+        raise ValueError("may end in the number of a database only")
+    return Address(kind, named, "", master, int(segments[0]) if segments else 0, user, password)
+
+
+def _host(stated: str, port: int) -> tuple[str, int]:
+    try:
+        parts = urlsplit(f"//{stated}")
+        found = parts.port
+    except ValueError:
+        raise ValueError("has a wrong port") from None
+    if not parts.hostname:
+        raise ValueError("must name a host")
+    return parts.hostname, port if found is None else found

@@ -1,0 +1,48 @@
+-- A process comes to the store, or comes back after the connection was lost.
+--
+-- ARGV[1]: the prefix of all keys. ARGV[2]: the request in MessagePack, see `messages.Join`.
+-- Returns a `messages.Joined` in MessagePack. store.lua describes the keys.
+--
+-- A new epoch begins when the store has lost its state: it was emptied, or another server process answers (it has
+-- another run id), which may be a restarted one or a replica that lacks the latest writes. Then nothing is granted
+-- until all processes that were known have put back what they know, or until their lease is over.
+local me, run, fresh, lease, before, peers = q[1], q[2], q[3], q[4], q[5], q[6]
+
+local epoch = call('GET', P .. 'epoch')
+local known = call('ZSCORE', P .. 'members', me) or call('ZSCORE', P .. 'buried', me)
+if not epoch or call('GET', P .. 'run') ~= run then
+  local found = epoch
+  epoch = fresh
+  call('SET', P .. 'epoch', epoch)
+  call('SET', P .. 'run', run)
+  call('DEL', P .. 'expected', P .. 'joined')
+  for _, who in ipairs(call('ZRANGE', P .. 'members', 0, -1)) do
+    call('ZADD', P .. 'members', 'XX', text(now + lease), who)
+    if who ~= me then call('SADD', P .. 'expected', who) end
+  end
+  for _, who in ipairs(peers) do
+    if who ~= me then call('SADD', P .. 'expected', who) end
+  end
+  if call('SCARD', P .. 'expected') > 0 then
+    call('SET', P .. 'until', '1', 'PX', text(lease))
+    call('PEXPIRE', P .. 'expected', text(lease))
+  end
+  if found or before ~= '' then call('PUBLISH', P .. 'recall', cmsgpack.pack({{'', 0}})) end
+elseif call('EXISTS', P .. 'until') == 1 then
+  for _, who in ipairs(peers) do
+    if who ~= me and call('SISMEMBER', P .. 'joined', who) == 0 then call('SADD', P .. 'expected', who) end
+  end
+end
+call('SADD', P .. 'joined', me)
+call('PEXPIRE', P .. 'joined', text(2 * lease))
+local waits = call('EXISTS', P .. 'until') == 1
+if waits then call('SADD', P .. 'expected', me) end
+-- A process that has come back in the same epoch, and which the store has forgotten, must begin anew: what it had
+-- used is a part of `b`.
+local forgotten = before == epoch and not known
+if not forgotten then
+  call('ZREM', P .. 'buried', me)
+  call('ZADD', P .. 'members', text(now + lease), me)
+  call('PERSIST', P .. 'p:' .. me)
+end
+return cmsgpack.pack({epoch, forgotten})

@@ -1,0 +1,538 @@
+"""The ledger of several processes and machines: counters in a Valkey or Redis server, blocks of them here.
+
+A common request fits into the blocks that this process holds, and asks nobody. Otherwise the question goes to
+the store together with all others that wait, in one round trip. What was used is reported in batches.
+docs/decisions/0050-shared-limits.md says why the sums stay exact.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from asyncio import CancelledError, Event, Future, TimerHandle
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from math import inf
+from typing import Any, Final, NamedTuple
+
+from dragoman import ir
+from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.limits import Claim, Standing
+from dragoman.accounts.shared.blocks import Block, Blocks, refused
+from dragoman.accounts.shared.link import Link, LinkFailed
+from dragoman.accounts.shared.messages import Answer, Charge, Join, Outcome, Request
+from dragoman.errors import RequestFailed
+from dragoman.seams.clock import Seams
+from dragoman.seams.tasks import spawn
+from dragoman.state.usage import UsageRecord
+
+log = logging.getLogger("dragoman.accounts.shared")
+
+LEASE: Final = 5.0
+"""Seconds after which the store gives back what a process holds of which it has heard nothing."""
+_SURE: Final = 0.8
+"""The part of a lease for which this process relies on its blocks after it has begun an exchange."""
+_BEATS: Final = 5
+"""How many exchanges there are at least during one lease."""
+_REPORT: Final = 0.1
+"""Seconds until a settlement is reported."""
+_SWEEP: Final = 5.0
+_IDLE: Final = 2.0
+"""Seconds after which an unused block is given back, at the next sweep."""
+PATIENCE: Final = 0.3
+"""Seconds for which requests wait for a store that was just lost: it may be back at once."""
+_UNDECIDED: Final = 0.6
+"""Seconds for which a request waits for other processes to give back, or to put back what they know."""
+_CONTESTED: Final = 1.0
+_REPORTS: Final = 512
+_ASKS: Final = 256
+_PAUSES: Final = (0.02, 2.0)
+"""Seconds between two tries to connect, at first and at most."""
+_RETRIES: Final = (0.002, 0.03)
+"""Seconds between two questions of one request, at first and at most."""
+_UNKNOWN = ir.Fault(
+    "unavailable",
+    "The gateway cannot check its limits now, because their store does not answer. Try again soon.",
+    "limits_unavailable",
+    blame="gateway",
+)
+
+
+class _Question(NamedTuple):
+    """claims with blocks: those that the store has to grant. answer: None = the store was lost meanwhile."""
+
+    claims: Sequence[Claim]
+    blocks: Sequence[Block]
+    answer: Future[Answer | None]
+
+
+class _Forgotten(Exception):
+    """The store has lost its state, or this process."""
+
+
+class SharedLedger:
+    """A ledger whose counters several processes share. It connects with the first question.
+
+    reach: connects to the store. name: of this process, unique for ever; its journal has the same. kind,
+    address: of the store, for people. serve_without: whether requests are served, each process by its share
+    of a limit, while the store does not answer; otherwise they fail once this process's blocks are used up.
+    processes: how many share the counters at least, for when the store has not told it. lease: seconds.
+    """
+
+    def __init__(
+        self,
+        reach: Callable[[], Awaitable[Link]],
+        seams: Seams,
+        *,
+        name: str,
+        kind: str = "valkey",
+        address: str = "",
+        serve_without: bool = True,
+        processes: int = 1,
+        lease: float = LEASE,
+    ) -> None:
+        self._reach = reach
+        self._seams = seams
+        self._name = name
+        self._kind = kind
+        self._address = address
+        self._open = serve_without
+        self._lease = lease
+        self._blocks = Blocks()
+        self._questions: deque[_Question] = deque()
+        self._epoch = ""
+        self._number = 0
+        self._peers: list[str] = []
+        self._least = self._processes = processes
+        self._settled = self._upto = 0.0
+        self._sure = -inf
+        self._joined = False
+        self._recovering = False
+        self._since: float | None = None
+        """Since when there is no store (monotonic seconds); None = there is one, or it was not asked yet."""
+        self._lost_at: float | None = None
+        self._error: str | None = None
+        self._version: str | None = None
+        self._wake = Event()
+        self._timer: TimerHandle | None = None
+        self._living: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def seed(self, used: Mapping[str, int]) -> None:
+        """Tell what has been used of counters according to the database and the journal. It counts for those
+        that the store does not know. Call it in each process, before its first request.
+        """
+        self._blocks.seeds.update(used)
+        for counter, amount in used.items():
+            if (block := self._blocks.by_counter.get(counter)) is not None:
+                block.seed = amount
+
+    def reserve(
+        self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
+    ) -> Reservation | Refused | None:
+        instant = self._seams.monotonic()
+        if instant < self._sure:
+            found = self._blocks.try_reserve(claims, now, onto)
+            if found is not None:
+                return found
+        if self._open and self._since is not None and instant - self._since > PATIENCE:
+            return self._blocks.by_share(claims, now, onto, processes=self._processes)
+        return None
+
+    async def ask(
+        self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
+    ) -> Reservation | Refused:
+        """As `Ledger.ask`. Raises RequestFailed if the store does not answer, this process's blocks are used
+        up, and the operator does not want requests to be served so.
+        """
+        self._begin()
+        waited, (pause, most) = 0.0, _RETRIES
+        while True:
+            again: Answer | None = None
+            found = self.reserve(claims, now, onto)
+            if found is None and self._joined:
+                answered = await self._question(claims, now, onto)
+                if isinstance(answered, Answer):
+                    again = answered
+                else:
+                    found = answered
+            if found is not None:
+                return found
+            lost = self._since is not None and self._seams.monotonic() - self._since > PATIENCE
+            if lost or (again is not None and waited > _UNDECIDED):
+                return self._unanswered(claims, now, onto, again=again)
+            await asyncio.sleep(pause)  # its sum is the time that counts: a busy loop is not the store's fault
+            waited += pause
+            pause = min(2 * pause, most)
+
+    def _unanswered(
+        self, claims: Sequence[Claim], now: float, onto: Reservation | None, *, again: Answer | None
+    ) -> Reservation | Refused:
+        """What becomes of a request whose question was not decided in time."""
+        if again is not None and again.outcome is Outcome.AGAIN:
+            claim = [claim for claim in claims if claim.limit.hard][again.refusing]
+            return refused(claim, Standing(again.why.used, again.why.reserved), now)
+        if not self._open:
+            raise RequestFailed(_UNKNOWN)
+        return self._blocks.by_share(claims, now, onto, processes=self._processes)
+
+    async def _question(
+        self, claims: Sequence[Claim], now: float, onto: Reservation | None
+    ) -> Reservation | Refused | Answer | None:
+        """Ask the store for what this process does not hold itself. Returns its answer if it decides nothing;
+        None = it was lost.
+        """
+        blocks = [self._blocks.of(claim) for claim in claims]
+        pairs = list(zip(claims, blocks, strict=True))
+        asked = [pair for pair in pairs if pair[0].limit.hard and pair[0].amount > pair[1].free]
+        if not asked:
+            return None
+        own = [pair for pair in pairs if pair not in asked]
+        for claim, block in own:
+            block.reserved += claim.amount
+        future: Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._questions.append(_Question([one[0] for one in asked], [one[1] for one in asked], future))
+        self._wake.set()
+        try:
+            answer = await future
+        except CancelledError:
+            if future.done() and not future.cancelled() and _granted(future.result()):
+                _release(asked)
+            raise
+        finally:
+            _release(own)
+        if answer is None or answer.outcome in {Outcome.AGAIN, Outcome.RECOVERING}:
+            if answer is not None and answer.outcome is Outcome.AGAIN:
+                index = [claim for claim, _ in pairs if claim.limit.hard].index(asked[answer.refusing][0])
+                return Answer(Outcome.AGAIN, index, answer.why)
+            return answer
+        if answer.outcome is Outcome.REFUSED:
+            claim, block = asked[answer.refusing]
+            block.learn(answer.why, block.told)
+            return refused(claim, Standing(answer.why.used, answer.why.reserved), now)
+        _release(asked)
+        return self._blocks.take(claims, blocks, now, onto)
+
+    def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
+        contested = any(self._blocks.by_counter[counter].contested > -inf for counter in reservation.claims)
+        self._blocks.settle(reservation, used)
+        self._settled = max(self._settled, now)
+        if contested:
+            self._wake.set()
+        elif self._timer is None and self._living is not None:
+            self._timer = asyncio.get_running_loop().call_later(_REPORT, self._wake.set)
+
+    def standing(self, counter: str) -> Standing:
+        block = self._blocks.by_counter.get(counter)
+        return Standing(self._blocks.seeds.get(counter, 0), 0) if block is None else block.standing()
+
+    async def standings(self) -> Mapping[str, Standing]:
+        own = {name: block.standing() for name, block in self._blocks.by_counter.items()}
+        try:
+            link = await self._reach()
+        except LinkFailed:
+            return own
+        try:
+            shared = {name: Standing(*two) for name, two in (await link.counters()).items()}
+        except LinkFailed:
+            return own
+        finally:
+            await link.close()
+        for name, block in self._blocks.by_counter.items():
+            if name in shared:  # what this process has not reported yet
+                used, reserved = shared[name]
+                shared[name] = Standing(
+                    used + block.used - block.told, max(0, reserved + block.reserved - block.stated)
+                )
+            elif block.used or block.reserved:
+                shared[name] = own[name]
+        return shared
+
+    async def adopted(self, records: Sequence[UsageRecord]) -> int:
+        """Charge what processes have used that have ended, and give back what they held. records: from their
+        journals, with the names of the processes. A record is charged once, however often this is called, and
+        not at all if its process had reported it: the store knows the time of the latest settlement that was
+        reported, and `settle` must be called with the time that the record has as `ended`. Waits until the
+        store answers. Returns how many records were charged.
+        """
+        charges = [
+            Charge(one.id, one.process, -1.0 if one.cut else one.ended, list(one.settled)) for one in records
+        ]
+        charged, pause = 0, _PAUSES[0]
+        while charges and not self._closing:
+            try:
+                link = await self._reach()
+                try:
+                    while charges:
+                        charged += await link.charge(charges[:_ASKS])
+                        del charges[:_ASKS]
+                finally:
+                    await link.close()
+            except LinkFailed:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _PAUSES[1])
+        return charged
+
+    def state(self) -> dict[str, Any]:
+        asked = self._living is not None
+        mode = "shared" if self._joined else "by share" if self._open else "closed"
+        return {
+            "kind": self._kind,
+            "address": self._address,
+            "version": self._version,
+            "healthy": (self._since is None and self._joined) if asked else None,
+            "last_error": self._error,
+            "since": self._lost_at,
+            "mode": ("recovering" if self._recovering and self._joined else mode) if asked else None,
+            "processes": self._processes,
+            "counters": len(self._blocks.by_counter),
+            "held": sum(1 for block in self._blocks.by_counter.values() if block.granted > block.used),
+        }
+
+    async def close(self) -> None:
+        self._closing = True
+        self._wake.set()
+        living, self._living = self._living, None
+        if living is not None:
+            done, _ = await asyncio.wait({living}, timeout=1.0)
+            if not done:
+                living.cancel()
+                await asyncio.wait({living})
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _begin(self) -> None:
+        if self._living is None and not self._closing:
+            self._living = spawn(self._live(), "keeping shared limits")
+
+    async def _live(self) -> None:
+        """Stay connected with the store until `close`."""
+        pause, most = _PAUSES
+        while not self._closing:
+            try:
+                link = await self._reach()
+            except LinkFailed as error:
+                self._lose(error)
+            else:
+                try:
+                    self._version = link.version
+                    await self._stay(link)
+                except LinkFailed as error:
+                    if self._joined:
+                        pause = _PAUSES[0]
+                    self._lose(error)
+                finally:
+                    self._joined = False
+                    await link.close()
+            if not self._closing:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, most)
+
+    def _lose(self, error: LinkFailed) -> None:
+        self._error = str(error)
+        self._joined = False
+        if self._since is None:
+            self._since, self._lost_at = self._seams.monotonic(), self._seams.now()
+            doing = (
+                "each process limits by its share" if self._open else "requests fail when blocks are used up"
+            )
+            log.warning("the store of limits (%s) is lost: %s; %s", self._address, error, doing)
+        while self._questions:
+            _answer(self._questions.popleft(), None)
+
+    async def _stay(self, link: Link) -> None:
+        """Exchange with the store until the connection ends (LinkFailed) or this process does."""
+        broken: list[LinkFailed] = []
+        hearing = spawn(self._hear(link, broken), "hearing recalls of limits")
+        beating = asyncio.get_running_loop()
+        beat = beating.call_later(self._lease / _BEATS, self._wake.set)
+        swept = self._seams.monotonic()
+        try:
+            await self._join(link)
+            while not self._closing:
+                await self._wake.wait()
+                self._wake.clear()
+                if broken:
+                    raise broken[0]
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
+                over: list[str] = []
+                if self._seams.monotonic() - swept > _SWEEP:
+                    swept = self._seams.monotonic()
+                    over = self._sweep()
+                try:
+                    await self._exchange(link, over=over)
+                    while self._questions or len(self._blocks.changed) > _REPORTS:
+                        await self._exchange(link)
+                except _Forgotten:
+                    await self._join(link)
+                beat.cancel()
+                beat = beating.call_later(self._lease / _BEATS, self._wake.set)
+            await self._leave(link)
+        finally:
+            beat.cancel()
+            hearing.cancel()
+
+    async def _hear(self, link: Link, broken: list[LinkFailed]) -> None:
+        try:
+            async for recalls in link.recalls():
+                instant = self._seams.monotonic()
+                for counter, number in recalls:
+                    block = self._blocks.by_counter.get(counter)
+                    if block is not None:
+                        block.recall, block.contested = number, instant + _CONTESTED
+                        self._blocks.changed[block] = None
+                self._wake.set()
+        except LinkFailed as error:
+            broken.append(error)
+            self._wake.set()
+
+    async def _join(self, link: Link) -> None:
+        """Come to the store, and put back all that this process knows."""
+        self._joined = False
+        while True:
+            fresh = f"{self._seams.random_id()}"
+            lease = int(1000 * self._lease)
+            joined = await link.join(Join(self._name, link.run, fresh, lease, self._epoch, self._peers))
+            if not joined.forgotten:
+                break
+            self._name = f"{self._name.partition('~')[0]}~{self._seams.random_id()[:8]}"
+            for block in self._blocks.by_counter.values():
+                block.granted -= block.told
+                block.used -= block.told
+                block.others += block.told
+                block.told = 0
+            self._epoch = ""
+        self._epoch = joined.epoch
+        blocks = list(self._blocks.by_counter.values())
+        try:
+            for start in range(0, max(1, len(blocks)), _REPORTS):
+                last = start + _REPORTS >= len(blocks)
+                await self._exchange(link, restate=blocks[start : start + _REPORTS], restated=last)
+        except _Forgotten:
+            raise LinkFailed("it has lost its state again") from None
+        self._joined = True
+        if self._since is not None and self._lost_at is not None:
+            log.warning("the store of limits (%s) is back", self._address)
+        self._since = self._lost_at = None
+
+    async def _leave(self, link: Link) -> None:
+        """Report all, and give back what is held."""
+        changed = self._blocks.changed
+        changed.update(dict.fromkeys(self._blocks.by_counter.values()))
+        for block in changed:
+            block.give_back()
+        try:
+            while len(changed) > _REPORTS:
+                await self._exchange(link)
+            await self._exchange(link, leaving=True)
+        except (_Forgotten, LinkFailed) as error:
+            log.warning("what was used of limits could not be reported at the end: %s", error)
+
+    def _sweep(self) -> list[str]:
+        """Have unused blocks given back. Forget the counters whose windows are over, and return them."""
+        now = self._seams.now()
+        for block in self._blocks.by_counter.values():
+            if block.granted > block.used + block.reserved and block.touched < now - _IDLE:
+                block.give_back()
+                self._blocks.changed[block] = None
+        return self._blocks.drop_over(now)
+
+    async def _exchange(
+        self,
+        link: Link,
+        *,
+        over: Sequence[str] = (),
+        restate: Sequence[Block] | None = None,
+        restated: bool = False,
+        leaving: bool = False,
+    ) -> None:
+        """One round trip: reports, and the questions that wait. Raises LinkFailed, _Forgotten."""
+        now, instant = self._seams.now(), self._seams.monotonic()
+        changed = self._blocks.changed
+        blocks = list(changed)[:_REPORTS] if restate is None else list(restate)
+        for block in blocks:
+            changed.pop(block, None)
+            if block.contested > instant:
+                block.give_back()
+            else:
+                block.contested = -inf
+        if not changed:
+            self._upto = self._settled
+        questions = self._taken() if restate is None else []
+        told = [(block, block.used) for block in blocks]
+        self._number += 1
+        request = Request(
+            self._name,
+            self._epoch,
+            self._number,
+            int(1000 * self._lease),
+            self._upto,
+            int(restated),
+            [block.report(now, restate=restate is not None) for block in blocks],
+            [_wanted(one, now) for one in questions],
+            list(over),
+            int(leaving),
+            1,
+        )
+        try:
+            reply = await link.exchange(request)
+            if not reply.known:
+                raise _Forgotten
+        except BaseException:
+            changed.update(dict.fromkeys(blocks))
+            for question in questions:
+                _answer(question, None)
+            raise
+        self._sure = instant + _SURE * self._lease
+        self._processes = max(self._least, reply.processes)
+        self._peers, self._recovering = reply.peers, reply.recovering
+        for (block, used), known in zip(told, reply.reports, strict=True):
+            block.learn(known, used)
+        for question, answer in zip(questions, reply.asks, strict=True):
+            self._answered(question, answer)
+
+    def _taken(self) -> list[_Question]:
+        """The questions that go with the next request. Who has gone meanwhile is left out."""
+        taken: list[_Question] = []
+        while self._questions and len(taken) < _ASKS:
+            question = self._questions.popleft()
+            if not question.answer.done():
+                taken.append(question)
+        return taken
+
+    def _answered(self, question: _Question, answer: Answer) -> None:
+        instant = self._seams.monotonic()
+        if answer.outcome is Outcome.AGAIN:
+            question.blocks[answer.refusing].contested = instant + _CONTESTED
+        if answer.outcome is Outcome.GRANTED:
+            for claim, block, known in zip(question.claims, question.blocks, answer.granted, strict=True):
+                block.granted += claim.amount + known.extra
+                block.stated += claim.amount
+                block.learn(known, block.told)
+                if question.answer.done():
+                    self._blocks.changed[block] = None
+                else:
+                    block.reserved += claim.amount
+        _answer(question, answer)
+
+
+def _wanted(question: _Question, now: float) -> list[Any]:
+    return [
+        block.wanted(claim.amount, now) for claim, block in zip(question.claims, question.blocks, strict=True)
+    ]
+
+
+def _answer(question: _Question, answer: Answer | None) -> None:
+    if not question.answer.done():
+        question.answer.set_result(answer)
+
+
+def _granted(answer: Answer | None) -> bool:
+    return answer is not None and answer.outcome is Outcome.GRANTED
+
+
+def _release(pairs: Iterable[tuple[Claim, Block]]) -> None:
+    for claim, block in pairs:
+        block.reserved -= claim.amount

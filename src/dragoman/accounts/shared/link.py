@@ -1,0 +1,260 @@
+"""The connection of one process to the Valkey or Redis server that keeps shared counters.
+
+Nothing is sent twice, and no lost connection is replaced silently: the ledger has to know of it, because the
+server may be another one afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from functools import cache
+from importlib import resources
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+
+from dragoman.accounts.shared.address import Address
+from dragoman.accounts.shared.messages import Charge, Join, Joined, Reply, Request
+from dragoman.errors import DragomanError
+
+if TYPE_CHECKING:
+    from valkey.asyncio.connection import AbstractConnection as Connection
+
+T = TypeVar("T")
+_OLDEST: Final = 7
+"""The oldest major version of Redis: `PEXPIRE … GT` and `TIME` in scripts that write are from version 7."""
+
+_TICKS: Final = 6
+"""Into how many parts the time for an answer is divided."""
+
+
+class LinkFailed(DragomanError):
+    """The server does not answer, or refuses. The text says why."""
+
+
+class Unfit(LinkFailed):
+    """The server answers, but cannot be used: the operator has to choose another one."""
+
+
+def installed() -> bool:
+    """Whether the client library of the extra `valkey` is installed."""
+    return find_spec("valkey") is not None
+
+
+@cache
+def _script(name: str) -> tuple[bytes, bytes]:
+    """A Lua script and its SHA-1, by which servers call scripts."""
+    folder = resources.files("dragoman.accounts.shared")
+    text = (folder / "store.lua").read_bytes() + (folder / f"{name}.lua").read_bytes()
+    return text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
+
+
+class Link:
+    """An open connection. run: the id of the server process. version: for people. Made by `connect`."""
+
+    def __init__(self, connection: Connection, hearing: Connection, prefix: str, patience: float) -> None:
+        self._connection = connection
+        self._hearing = hearing
+        self._prefix = prefix.encode()
+        self._patience = patience
+        self.run = ""
+        self.version = ""
+
+    async def exchange(self, request: Request) -> Reply:
+        return await self._run("exchange", request, Reply)
+
+    async def join(self, request: Join) -> Joined:
+        return await self._run("join", request, Joined)
+
+    async def charge(self, charges: Sequence[Charge]) -> int:
+        return int(await self._call(b"EVALSHA", _script("charge")[1], 0, self._prefix, _packed(charges)))
+
+    async def _run(self, name: str, request: Any, reply: type[T]) -> T:
+        answer = await self._call(b"EVALSHA", _script(name)[1], 0, self._prefix, _packed(request))
+        return msgspec.msgpack.decode(answer, type=reply)
+
+    async def counters(self) -> dict[str, tuple[int, int]]:
+        """All counters that the server keeps: how much was used, and how much is reserved."""
+        found: dict[str, tuple[int, int]] = {}
+        start = self._prefix + b"c:"
+        cursor: bytes = b"0"
+        while True:
+            cursor, keys = await self._call(b"SCAN", cursor, b"MATCH", _escaped(start) + b"*", b"COUNT", 500)
+            asked = self._connection.pack_commands([(b"HMGET", key, b"b", b"t", b"f", b"v") for key in keys])
+            await _guarded(self._connection.send_packed_command(asked))
+            for key in keys:
+                b, t, f, v = await _guarded(
+                    asyncio.wait_for(self._connection.read_response(), self._patience)
+                )
+                used = max(int(b or 0) + int(t or 0), int(f or 0))
+                found[key.removeprefix(start).decode()] = (used, int(v or 0))
+            if cursor == b"0":
+                return found
+
+    async def recalls(self) -> AsyncIterator[list[tuple[str, int]]]:
+        """The recalls of all processes as they come in: (counter, number); the counter "" = there is a new
+        epoch. Raises LinkFailed when the connection has ended.
+        """
+        while True:
+            kind, _, data = (await _guarded(self._hearing.read_response()))[:3]
+            if kind == b"message":
+                yield msgspec.msgpack.decode(data, type=list[tuple[str, int]])
+
+    async def _call(self, *words: Any) -> Any:
+        return await _call(self._connection, self._patience, *words)
+
+    async def prepare(self) -> None:
+        """Look at the server, and load the scripts. Raises Unfit, LinkFailed."""
+        told = _told(await self._call(b"INFO"))
+        self.run = told.get("run_id", "")
+        self.version = f"{told.get('server_name', 'redis').capitalize()} " + told.get(
+            "valkey_version", told.get("redis_version", "?")
+        )
+        if told.get("cluster_enabled") == "1" or told.get("redis_mode", told.get("server_mode")) == "cluster":
+            raise Unfit(
+                "it is a Cluster, in which the counters of one request may be on several servers: they could"
+                " not be reserved all at once. Use a standalone server, or Sentinel"
+            )
+        version = told.get("redis_version", "0").partition(".")[0]
+        if not version.isdecimal() or int(version) < _OLDEST:
+            raise Unfit(f"{self.version} is too old: Redis 7 or Valkey 7.2 is needed")
+        if told.get("role", "master") != "master":
+            raise LinkFailed("it is a replica")
+        for name in ("exchange", "join", "charge"):
+            await self._call(b"SCRIPT", b"LOAD", _script(name)[0])
+        await _call(self._hearing, self._patience, b"SUBSCRIBE", self._prefix + b"recall")
+
+    async def close(self) -> None:
+        for one in (self._connection, self._hearing):
+            await one.disconnect(nowait=True)
+
+
+async def connect(address: Address, *, password: str, ca: str | None, prefix: str, patience: float) -> Link:
+    """Connect to the server. password: counts if the address has none. ca: a file with
+    the certificates that TLS trusts, None = the system's. patience: seconds for each answer. Raises
+    LinkFailed.
+    """
+    host, port = address.hosts[0] if address.hosts else ("", 0)
+    if address.kind.startswith("sentinel"):
+        host, port = await _master(address, ca, patience)
+    pair = [_connection(address, (host, port), password, ca, patience) for _ in range(2)]
+    link = Link(pair[0], pair[1], prefix, patience)
+    try:
+        for one in pair:
+            await _guarded(_in_time(one.connect(), patience))  # type: ignore[no-untyped-call]
+        await link.prepare()
+    except BaseException:
+        await link.close()
+        raise
+    return link
+
+
+def _connection(
+    address: Address, at: tuple[str, int], password: str, ca: str | None, patience: float
+) -> Connection:
+    from valkey.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
+
+    known: dict[str, Any] = {
+        "db": address.database,
+        "username": address.user or None,
+        "password": address.password or password or None,
+        "socket_timeout": None,  # `_call` bounds each answer, and recalls may take for ever
+        "socket_connect_timeout": patience,
+        "lib_name": "dragoman",
+    }
+    if address.kind == "unix":
+        return UnixDomainSocketConnection(path=address.path, **known)
+    if address.kind.endswith("tls"):
+        return SSLConnection(
+            host=at[0], port=at[1], socket_keepalive=True, ssl_ca_certs=ca, ssl_check_hostname=True, **known
+        )
+    return Connection(host=at[0], port=at[1], socket_keepalive=True, **known)
+
+
+async def _master(address: Address, ca: str | None, patience: float) -> tuple[str, int]:
+    """Where the server is now, as the first Sentinel that answers says."""
+    why = "no Sentinel answers"
+    for at in address.hosts:
+        connection = _connection(address._replace(database=0, user="", password=""), at, "", ca, patience)
+        try:
+            await _guarded(_in_time(connection.connect(), patience))  # type: ignore[no-untyped-call]
+            asked = (b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", address.master)
+            found = await _call(connection, patience, *asked)
+        except LinkFailed as error:
+            why = f"no Sentinel answers: {error}"
+        else:
+            if found:
+                return found[0].decode(), int(found[1])
+            why = f"the Sentinels do not know {address.master!r}"
+        finally:
+            await connection.disconnect(nowait=True)
+    raise LinkFailed(why)
+
+
+async def _call(connection: Connection, patience: float, *words: Any) -> Any:
+    async def both() -> Any:
+        await connection.send_command(*words)
+        return await connection.read_response()
+
+    return await _guarded(_in_time(both(), patience))
+
+
+async def _in_time(work: Awaitable[T], patience: float) -> T:
+    """The result of `work`. Raises TimeoutError when `patience` seconds are over in which the event loop was
+    not busy: an answer that has come in while it was busy is read first.
+    """
+    loop = asyncio.get_running_loop()
+    ticks = _TICKS
+    async with asyncio.timeout(None) as limit:
+
+        def tick() -> None:
+            nonlocal ticks, timer
+            ticks -= 1
+            if ticks:
+                timer = loop.call_later(patience / _TICKS, tick)
+            else:
+                limit.reschedule(loop.time())
+
+        timer = loop.call_later(patience / _TICKS, tick)
+        try:
+            return await work
+        finally:
+            timer.cancel()
+
+
+async def _guarded(work: Any) -> Any:
+    """The result of `work`. Raises LinkFailed for all that a server or the network does."""
+    from valkey.exceptions import AuthenticationError, NoPermissionError, ValkeyError
+
+    try:
+        return await work
+    except (AuthenticationError, NoPermissionError) as error:
+        raise Unfit(f"it refuses us: {error}") from None
+    except TimeoutError:
+        raise LinkFailed("it does not answer in time") from None
+    except ValkeyError as error:
+        raise LinkFailed(_short(error)) from None
+    except OSError as error:
+        raise LinkFailed(error.strerror or str(error)) from None
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _told(info: bytes) -> dict[str, str]:
+    """The answer of INFO as a mapping."""
+    lines = [line.partition(":") for line in info.decode("utf-8", "replace").splitlines()]
+    return {name: value for name, _, value in lines if value}
+
+
+def _escaped(pattern: bytes) -> bytes:
+    """A pattern of SCAN that matches exactly this text."""
+    return b"".join(b"\\" + bytes([one]) if one in b"*?[]^\\" else bytes([one]) for one in pattern)
+
+
+def _packed(request: Any) -> bytes:
+    return msgspec.msgpack.encode(request)

@@ -1,0 +1,48 @@
+-- Stands before each of the other scripts. The store is a Valkey server, or Redis.
+--
+-- Keys, each with the prefix:
+--   epoch     the id of the state that all processes have agreed on; it is missing after the store was emptied
+--   members   a sorted set: process -> the end of its lease, in milliseconds of the server's clock
+--   buried    a sorted set: process without a lease -> when its lease had ended
+--   expected  after a loss: the processes that have not yet put back what they know
+--   until     after a loss: exists as long as the store waits for them
+--   p:ID      of a process: seq (its latest request), upto (the time of the latest settlement that it reported)
+--   o:ID      of a process: the counters that it has a share in
+--   c:NAME    a counter: b = used by processes that are gone, or known from elsewhere; f = a lower bound of all
+--             that was used, in force after a loss; u:ID, h:ID, r:ID = what a process has used, holds, and has
+--             reserved of what it holds; t, g, v = the sums of these; rn = the latest recall,
+--             numbered by its time; k:ID = the latest recall that a process has obeyed; x = until when it is contested
+local P = ARGV[1]
+local q = cmsgpack.unpack(ARGV[2])
+local call = redis.call
+local clock = call('TIME')
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+
+-- Lua's own conversion of a number to a text keeps 14 digits only.
+local function text(n) return string.format('%.0f', n) end
+local function number(s) return s and tonumber(s) or 0 end
+
+local function take_from(key, field, sum, who)
+  local before = number(call('HGET', key, field .. who))
+  if before ~= 0 then call('HINCRBY', key, sum, text(-before)) end
+  call('HDEL', key, field .. who)
+  return before
+end
+
+-- Give back what a process holds, which has ended or is silent. What it has used stays.
+local function bury(who)
+  for _, name in ipairs(call('SMEMBERS', P .. 'o:' .. who)) do
+    local key = P .. 'c:' .. name
+    if call('EXISTS', key) == 1 then
+      take_from(key, 'h:', 'g', who)
+      take_from(key, 'r:', 'v', who)
+      call('HDEL', key, 'k:' .. who)
+    else
+      call('SREM', P .. 'o:' .. who, name)
+    end
+  end
+  call('ZREM', P .. 'members', who)
+  call('SREM', P .. 'expected', who)
+  call('ZADD', P .. 'buried', now, who)
+  call('PEXPIRE', P .. 'p:' .. who, 86400000)
+end

@@ -1,0 +1,357 @@
+"""The shared ledger over a real Valkey server: exact sums, whoever holds blocks, ends, or loses the store."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+from pathlib import Path
+
+import pytest
+
+from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.limits import Claim, Standing
+from dragoman.accounts.shared.ledger import PATIENCE, SharedLedger
+from dragoman.errors import RequestFailed
+from dragoman.state.usage import UsageRecord
+from tests.unit.accounts.shared.world import World, claim, eventually, granted, refusal, settle, world
+from tests.valkey_server import ValkeyServer
+
+
+async def _at_once(ledgers: list[SharedLedger], total: int, *claims: Claim) -> list[Reservation]:
+    asked = [ledgers[i % len(ledgers)].ask(claims, time.time()) for i in range(total)]
+    return [one for one in await asyncio.gather(*asked) if isinstance(one, Reservation)]
+
+
+@pytest.mark.parametrize(("total", "most", "processes"), [(200, 50, 4), (4000, 1000, 4), (200, 50, 2)])
+async def test_as_many_pass_as_the_limit_allows(
+    valkey: ValkeyServer, total: int, most: int, processes: int
+) -> None:
+    async with world(valkey) as all_of:
+        ledgers = [all_of.ledger() for _ in range(processes)]
+        assert len(await _at_once(ledgers, total, claim("a", most))) == most
+
+
+async def test_what_others_hold_unused_is_recalled(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        first, second = all_of.ledger(), all_of.ledger()
+        held = await granted(first, claim("a", 1000))
+        assert first._blocks.by_counter["a/all"].free > 100
+        assert len(await _at_once([second], 1200, claim("a", 1000))) == 999
+        settle(first, held)
+
+
+async def test_a_common_request_asks_nobody(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        ledger = all_of.ledger()
+        settle(ledger, await granted(ledger, claim("a", 1000)))
+        alone = sum(
+            isinstance(ledger.reserve([claim("a", 1000)], time.time()), Reservation) for _ in range(400)
+        )
+        assert alone == 999 // 4  # the block: a quarter of what is left
+
+
+async def test_all_claims_or_none(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        one, other = all_of.ledger(), all_of.ledger()
+        await granted(one, claim("tokens", 100, 90, resource="tokens"))
+        refused = await refusal(other, claim("a", 10), claim("tokens", 100, 20, resource="tokens"))
+        assert (refused.claim.limit.name, refused.standing) == ("tokens", Standing(0, 90))
+        assert len(await _at_once([one, other], 20, claim("a", 10))) == 10
+
+
+async def test_money_and_tokens_settle_to_what_was_used(valkey: ValkeyServer) -> None:
+    most = 5_000_000 * 10**9  # five million USD
+    async with world(valkey) as all_of:
+        one, other = all_of.ledger(), all_of.ledger()
+        held = await granted(one, claim("money", most, most - 7, resource="money"))
+        assert isinstance(await other.ask([claim("money", most, 8, resource="money")], 0.0), Refused)
+        settle(one, held, money=most - 3)
+        await eventually(lambda: not one._blocks.changed)
+        await granted(other, claim("money", most, 3, resource="money"))
+        refused = await refusal(other, claim("money", most, 1, resource="money"))
+        assert refused.standing == Standing(most - 3, 3)
+
+
+async def test_a_reservation_grows(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        ledger = all_of.ledger()
+        held = await granted(ledger, claim("tokens", 100, 60, resource="tokens"))
+        assert await granted(ledger, claim("tokens", 100, 40, resource="tokens"), onto=held) is held
+        assert held.claims["tokens/all"].amount == 100
+        await refusal(ledger, claim("tokens", 100, 1, resource="tokens"))
+        settle(ledger, held, tokens=10)
+        assert ledger.standing("tokens/all") == Standing(10, 0)
+        await granted(ledger, claim("tokens", 100, 90, resource="tokens"))
+
+
+async def test_requests_at_once_are_counted_over_all_processes(valkey: ValkeyServer) -> None:
+    one_place = claim("places", 3, resource="concurrency")
+    async with world(valkey) as all_of:
+        one, other = all_of.ledger(), all_of.ledger()
+        held = [await granted(one, one_place), await granted(other, one_place), await granted(one, one_place)]
+        refused = await refusal(other, one_place)
+        assert refused.again is not None
+        assert refused.again - time.time() < 2
+        settle(one, held[0])
+        await eventually(lambda: not one._blocks.changed)
+        await granted(other, one_place)
+
+
+async def test_a_soft_limit_is_counted_and_refuses_nobody(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        one, other = all_of.ledger(), all_of.ledger()
+        for ledger in (one, other):
+            for _ in range(3):
+                settle(ledger, await granted(ledger, claim("soft", 2, hard=False)))
+        assert (await one.standings())["soft/all"].used >= 3
+        await eventually(lambda: not one._blocks.changed and not other._blocks.changed)
+        assert (await one.standings())["soft/all"] == Standing(6, 0)
+
+
+async def test_what_is_too_large_is_never_granted(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        ledger = all_of.ledger()
+        assert (await refusal(ledger, claim("a", 10, 11))).again is None
+        assert (await refusal(ledger, claim("life", 10, 11, window="lifetime"))).again is None
+        await granted(ledger, claim("a", 10, 10))
+        assert (await refusal(ledger, claim("a", 10, 5))).again == 4e9
+
+
+async def test_a_full_counter_is_refused_without_asking(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        ledger = all_of.ledger()
+        settle(ledger, await granted(ledger, claim("a", 10, 10)))
+        found = ledger.reserve([claim("a", 10)], time.time())
+        assert isinstance(found, Refused)
+        assert found.standing == Standing(10, 0)
+
+
+async def test_a_cancelled_question_leaves_nothing_reserved(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        ledger = all_of.ledger()
+        await granted(ledger, claim("other", 10))
+        asking = [asyncio.ensure_future(ledger.ask([claim("a", 10)], 0.0)) for _ in range(10)]
+        await asyncio.sleep(0)
+        for one in asking:
+            one.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        assert len(await _at_once([ledger, all_of.ledger()], 20, claim("a", 10))) == 10
+
+
+async def test_what_a_dead_process_held_is_given_back_after_its_lease(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        dying, other = all_of.ledger(lease=1.0), all_of.ledger(lease=1.0)
+        await granted(other, claim("b", 10))
+        settle(dying, await granted(dying, claim("a", 10, 3)))
+        await eventually(lambda: not dying._blocks.changed)
+        await granted(dying, claim("a", 10, 4))
+        await all_of.crash(dying)
+        assert (await refusal(other, claim("a", 10, 5))).standing == Standing(3, 4)
+
+        async def all_there() -> bool:
+            found = await other.ask([claim("a", 10, 7)], time.time())
+            return isinstance(found, Reservation)
+
+        until = time.monotonic() + 60
+        while not await all_there():
+            assert time.monotonic() < until
+        assert isinstance(await other.ask([claim("a", 10)], time.time()), Refused)
+
+
+def _record(id: str, process: str, ended: float, used: int, *, cut: bool = False) -> UsageRecord:
+    return UsageRecord(
+        id=id, created=0, ended=ended, process=process, settled=(("a/all", used),), cut=cut
+    )
+
+
+async def test_what_a_dead_process_had_used_is_charged_once(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        dying, other = all_of.ledger(), all_of.ledger()
+        await granted(other, claim("b", 10))
+        settle(dying, await granted(dying, claim("a", 100, 10)), now=1000.0)
+        await eventually(lambda: not dying._blocks.changed)
+        last = await granted(dying, claim("a", 100, 20))
+        await granted(dying, claim("a", 100, 30))  # never settled
+        settle(dying, last, now=1001.0)  # not reported
+        await all_of.crash(dying)
+        records = [
+            _record("reported", "process 0", 1000.0, 10),
+            _record("not reported", "process 0", 1001.0, 20),
+            _record("cut", "process 0", 900.0, 30, cut=True),
+            _record("of an unknown process", "process 9", 5000.0, 40),
+        ]
+        assert await other.adopted(records) == 2
+        assert await other.adopted(records) == 0
+        assert (await other.standings())["a/all"] == Standing(60, 0)
+        await granted(other, claim("a", 100, 40))
+        await refusal(other, claim("a", 100, 1))
+
+
+async def test_a_restarted_store_gets_back_what_processes_know(own_valkey: ValkeyServer) -> None:
+    async with world(own_valkey) as all_of:
+        ledgers = [all_of.ledger() for _ in range(3)]
+        passed = await _at_once(ledgers, 60, claim("a", 100))
+        for i, held in enumerate(passed[:30]):
+            settle(ledgers[i % 3], held)
+        await asyncio.sleep(1.2)  # so that they know each other
+        own_valkey.kill()
+        own_valkey.start()
+        again = await _at_once(ledgers, 200, claim("a", 100))
+        assert len(passed) + len(again) == 100
+        await eventually(lambda: all(one.state()["healthy"] for one in ledgers))
+        assert (await ledgers[0].standings())["a/all"] == Standing(30, 70)
+
+
+async def test_an_emptied_store_gets_back_what_processes_know(own_valkey: ValkeyServer) -> None:
+    async with world(own_valkey) as all_of:
+        ledgers = [all_of.ledger() for _ in range(3)]
+        passed = await _at_once(ledgers, 60, claim("a", 100))
+        await asyncio.sleep(1.2)
+        own_valkey.command("FLUSHALL")
+        again = await _at_once(ledgers, 200, claim("a", 100))
+        assert len(passed) + len(again) == 100
+
+
+async def test_a_replica_that_lacks_writes_is_noticed_by_its_run_id(own_valkey: ValkeyServer) -> None:
+    async with world(own_valkey) as all_of:
+        ledgers = [all_of.ledger() for _ in range(2)]
+        await _at_once(ledgers, 20, claim("a", 100))
+        own_valkey.command("SAVE")
+        more = await _at_once(ledgers, 50, claim("a", 100))
+        assert len(more) == 50
+        await asyncio.sleep(1.2)
+        own_valkey.kill()
+        assert (own_valkey.folder / "dump.rdb").exists()
+        own_valkey.start()  # with the state after the first twenty
+        assert len(await _at_once(ledgers, 200, claim("a", 100))) == 30
+
+
+async def test_without_the_store_each_process_has_its_share(own_valkey: ValkeyServer) -> None:
+    async with world(own_valkey) as all_of:
+        ledgers = [all_of.ledger() for _ in range(4)]
+        await asyncio.gather(*(granted(one, claim("b", 10)) for one in ledgers))
+        await eventually(lambda: all(one.state()["processes"] == 4 for one in ledgers))
+        own_valkey.pause()
+        try:
+            began = time.monotonic()
+            passed = await _at_once(ledgers, 400, claim("a", 100))
+            assert len(passed) == 100
+            state = ledgers[0].state()
+            assert (state["healthy"], state["mode"]) == (False, "by share")
+            assert "does not answer" in state["last_error"]
+            assert state["since"] <= time.time()
+            while time.monotonic() < began + 2 * PATIENCE + 0.1:
+                await asyncio.sleep(0.01)
+            found = ledgers[0].reserve([claim("c", 100)], time.time())
+            assert isinstance(found, Reservation)  # nobody waits again
+        finally:
+            own_valkey.go_on()
+        await eventually(lambda: all(one.state()["healthy"] for one in ledgers))
+        await refusal(ledgers[0], claim("a", 100))
+        assert (await ledgers[0].standings())["a/all"] == Standing(0, 100)
+
+
+async def test_without_the_store_requests_may_be_refused(own_valkey: ValkeyServer) -> None:
+    async with world(own_valkey) as all_of:
+        ledger = all_of.ledger(serve_without=False)
+        await granted(ledger, claim("a", 1000))
+        own_valkey.kill()
+        with pytest.raises(RequestFailed) as failed:
+            await ledger.ask([claim("b", 1000)], time.time())
+        assert (failed.value.fault.kind, failed.value.fault.code) == ("unavailable", "limits_unavailable")
+        assert isinstance(ledger.reserve([claim("a", 1000)], time.time()), Reservation)  # of its block
+        own_valkey.start()
+        await eventually(lambda: ledger.state()["healthy"])
+        await granted(ledger, claim("b", 1000))
+
+
+async def test_a_store_that_was_never_there_counts_as_lost(tmp_path: Path, valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        ledger = all_of.ledger(processes=4)
+        assert ledger.state()["healthy"] is None
+        all_of.server = valkey
+        ledger._reach = SharedLedger(_nowhere(tmp_path), ledger._seams, name="x")._reach
+        assert len(await _at_once([ledger], 200, claim("a", 40))) == 10
+        assert ledger.state()["healthy"] is False
+
+
+def _nowhere(folder: Path):  # type: ignore[no-untyped-def]
+    from functools import partial
+
+    from dragoman.accounts.shared.address import parsed
+    from dragoman.accounts.shared.link import connect
+
+    return partial(connect, parsed(f"unix://{folder}/none"), password="", ca=None, prefix="", patience=0.3)
+
+
+async def test_the_first_numbers_come_from_the_database(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        one, other = all_of.ledger(), all_of.ledger()
+        for ledger in (one, other):
+            ledger.seed({"a/all": 95})
+            assert ledger.standing("a/all") == Standing(95, 0)
+        assert len(await _at_once([one, other], 20, claim("a", 100))) == 5
+        late = all_of.ledger()
+        late.seed({"a/all": 97})  # it knows of two that the store has counted already
+        assert (await refusal(late, claim("a", 100))).standing == Standing(95, 5)
+
+
+async def test_a_full_store_counts_as_lost(own_valkey: ValkeyServer) -> None:
+    async with world(own_valkey) as all_of:
+        ledger = all_of.ledger()
+        await granted(ledger, claim("a", 1000))
+        own_valkey.command("CONFIG", "SET", "maxmemory", "1")
+        await granted(ledger, claim("b", 1000))
+        assert ledger.state()["healthy"] is False
+        assert "memory" in ledger.state()["last_error"]
+        own_valkey.command("CONFIG", "SET", "maxmemory", "0")
+        await eventually(lambda: ledger.state()["healthy"])
+
+
+async def test_closing_gives_all_back(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        one, other = all_of.ledger(), all_of.ledger()
+        settle(one, await granted(one, claim("a", 1000, 10)))
+        await one.close()
+        await granted(other, claim("a", 1000, 990))
+        await refusal(other, claim("a", 1000))
+
+
+def _process(url: str, prefix: str, number: int, asked: int, most: int, gate: object, passed: object) -> None:
+    async def run() -> None:
+        there = World(_Elsewhere(url))  # type: ignore[arg-type]
+        there.prefix = prefix
+        ledger = there.ledger()
+        ledger._name = f"process {number}"
+        await granted(ledger, claim("warm", 100))
+        gate.wait()  # type: ignore[attr-defined]
+        held = await _at_once([ledger], asked, claim("a", most))
+        passed.put(len(held))  # type: ignore[attr-defined]
+        for one in held:
+            settle(ledger, one)
+        await ledger.close()
+
+    asyncio.run(run())
+
+
+class _Elsewhere:
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+
+@pytest.mark.parametrize(("asked", "most", "processes"), [(200, 50, 4), (4000, 1000, 4), (200, 50, 2)])
+def test_real_processes(valkey: ValkeyServer, asked: int, most: int, processes: int) -> None:
+    forks = multiprocessing.get_context("spawn")
+    gate, passed = forks.Barrier(processes), forks.Queue()
+    prefix = f"real-{asked}-{processes}:"
+    running = [
+        forks.Process(target=_process, args=(valkey.url, prefix, n, asked // processes, most, gate, passed))
+        for n in range(processes)
+    ]
+    for one in running:
+        one.start()
+    counts = [passed.get(timeout=60) for _ in running]
+    for one in running:
+        one.join(60)
+    assert sum(counts) == most, counts

@@ -1,0 +1,178 @@
+"""The laws of a ledger, by random interleavings of several processes over a real Valkey server.
+
+The model is naive: it has one number for what was used and one for what is reserved, and sees each step when it
+happens. A reservation is never granted beyond the limit. A refusal is right if nothing of a process that has
+crashed can be in the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dragoman.accounts.ledger import Reservation
+from dragoman.accounts.shared.ledger import SharedLedger
+from tests.unit.accounts.shared.world import World, claim, eventually, settle, world
+from tests.valkey_server import ValkeyServer
+
+MOST = {"requests": 12, "tokens": 100, "places": 3}
+CLAIMS = {
+    "requests": lambda amount: claim("requests", MOST["requests"], 1),
+    "tokens": lambda amount: claim("tokens", MOST["tokens"], amount, resource="tokens"),
+    "places": lambda amount: claim("places", MOST["places"], 1, resource="concurrency"),
+}
+STEP = st.one_of(
+    st.tuples(
+        st.just("ask"), st.integers(0, 3), st.sets(st.sampled_from(sorted(CLAIMS)), min_size=1), st.integers(1, 40)
+    ),
+    st.tuples(st.just("settle"), st.integers(0, 30), st.integers(0, 60), st.just(0)),
+    st.tuples(st.just("together"), st.integers(2, 12), st.sampled_from(sorted(CLAIMS)), st.integers(1, 20)),
+    st.tuples(st.just("crash"), st.integers(0, 3), st.just(0), st.just(0)),
+    st.tuples(st.just("wait"), st.integers(0, 200), st.just(0), st.just(0)),
+    st.tuples(st.just("flush"), st.just(0), st.just(0), st.just(0)),
+)
+
+
+class Model:
+    def __init__(self, all_of: World) -> None:
+        self.world = all_of
+        self.processes = [all_of.ledger() for _ in range(4)]
+        self.held: list[tuple[SharedLedger, Reservation]] = []
+        self.used: dict[str, int] = defaultdict(int)
+        self.reserved: dict[str, int] = defaultdict(int)
+        self.over: dict[str, int] = defaultdict(int)
+        self.crashed = False
+
+    def note(self, ledger: SharedLedger, found: Reservation) -> None:
+        self.held.append((ledger, found))
+        for one in found.claims.values():
+            self.reserved[one.limit.name] += one.amount
+
+    def never_over(self) -> None:
+        for name, most in MOST.items():
+            assert self.used[name] + self.reserved[name] <= most + self.over[name], name
+
+    async def ask(self, number: int, names: Any, amount: int) -> None:
+        ledger = self.processes[number]
+        claims = [CLAIMS[name](amount) for name in sorted(names)]
+        found = await ledger.ask(claims, time.time())
+        if isinstance(found, Reservation):
+            self.note(ledger, found)
+            self.never_over()
+        elif not self.crashed:
+            name, wanted = found.claim.limit.name, found.claim.amount
+            assert self.used[name] + self.reserved[name] + wanted > MOST[name], "refused without reason"
+
+    async def together(self, number: int, name: str, amount: int) -> None:
+        wanted = CLAIMS[name](amount)
+        ledgers = [self.processes[i % 4] for i in range(number)]
+        found = await asyncio.gather(*(one.ask([wanted], time.time()) for one in ledgers))
+        passed = [(one, got) for one, got in zip(ledgers, found, strict=True) if isinstance(got, Reservation)]
+        room = (MOST[name] - self.used[name] - self.reserved[name]) // wanted.amount
+        for one, got in passed:
+            self.note(one, got)
+        self.never_over()
+        if not self.crashed:
+            assert len(passed) == min(number, max(0, room))
+
+    def settle(self, number: int, tokens: int) -> None:
+        if not self.held:
+            return
+        ledger, found = self.held.pop(number % len(self.held))
+        for one in found.claims.values():
+            name = one.limit.name
+            self.reserved[name] -= one.amount
+            if name == "tokens":
+                self.used[name] += tokens
+                self.over[name] += max(0, tokens - one.amount)
+            elif name == "requests":
+                self.used[name] += 1
+        settle(ledger, found, tokens=tokens)
+
+    async def crash(self, number: int) -> None:
+        ledger = self.processes[number]
+        await self.world.crash(ledger)
+        self.held = [(one, held) for one, held in self.held if one is not ledger]  # reserved stays: it was sent
+        self.processes[number] = self.world.ledger()
+        self.crashed = True
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(STEP, max_size=25))
+def test_any_interleaving_of_four_processes(valkey: ValkeyServer, steps: list[Any]) -> None:
+    async def run() -> None:
+        async with world(valkey) as all_of:
+            model = Model(all_of)
+            for kind, number, what, amount in steps:
+                if kind == "ask":
+                    await model.ask(number, what, amount)
+                elif kind == "together":
+                    await model.together(number, what, amount)
+                elif kind == "settle":
+                    model.settle(number, what)
+                elif kind == "crash":
+                    await model.crash(number)
+                elif kind == "wait":
+                    await asyncio.sleep(number / 1000)
+                elif kind == "flush" and not model.crashed:
+                    await flush(model)
+            await agree(model)
+
+    asyncio.run(run())
+
+
+async def flush(model: Model) -> None:
+    """Lose the state of the store, when all that use it know each other."""
+    started = [one for one in model.processes if one._living is not None]
+    await eventually(
+        lambda: all(len(one._peers) == len(started) and not one._blocks.changed for one in started)
+    ) if all(one._joined for one in started) else None
+    model.world.server.command("EVAL", CLEAR, "0", model.world.prefix)
+
+
+CLEAR = "for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do redis.call('DEL', key) end return 1"
+
+
+async def agree(model: Model) -> None:
+    """In the end the store says what the model says."""
+    if model.crashed:
+        return
+    started = [one for one in model.processes if one._living is not None]
+    if not started:
+        return
+    await eventually(lambda: all(one._joined and not one._blocks.changed for one in started))
+    told = await started[0].standings()
+    for name in MOST:
+        used, reserved = told.get(f"{name}/all", (0, 0))
+        assert reserved == model.reserved[name], name
+        assert used == model.used[name], name
+
+
+@pytest.mark.parametrize("most", [1, 2, 7])
+async def test_one_place_after_another(valkey: ValkeyServer, most: int) -> None:
+    """Never more than `most` run at once, and all of them get their turn."""
+    async with world(valkey) as all_of:
+        ledgers = [all_of.ledger() for _ in range(4)]
+        running, highest, done = 0, 0, 0
+        place = claim("places", most, resource="concurrency")
+
+        async def client(ledger: SharedLedger) -> None:
+            nonlocal running, highest, done
+            for _ in range(5):
+                while not isinstance(held := await ledger.ask([place], time.time()), Reservation):
+                    await asyncio.sleep(0.002)
+                running += 1
+                highest = max(highest, running)
+                await asyncio.sleep(0.001)
+                running -= 1
+                settle(ledger, held)
+                done += 1
+
+        await asyncio.gather(*(client(ledger) for ledger in ledgers for _ in range(3)))
+        assert (highest, done) == (min(most, 12), 60)

@@ -1,0 +1,99 @@
+"""Several processes that share one store, as ledgers in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from math import inf
+from typing import Any
+
+from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.limits import Claim, Limit, Resource, Window
+from dragoman.accounts.shared.address import parsed
+from dragoman.accounts.shared.ledger import SharedLedger
+from dragoman.accounts.shared.link import connect
+from dragoman.seams.clock import SYSTEM
+from tests.valkey_server import PATIENCE, ValkeyServer
+
+_numbers = itertools.count(1)
+
+
+def claim(
+    name: str,
+    most: int,
+    amount: int = 1,
+    *,
+    resource: Resource = "requests",
+    window: Window | None = "hour",
+    hard: bool = True,
+) -> Claim:
+    window = None if resource == "concurrency" else window
+    ends = inf if window in {None, "lifetime"} else 4e9
+    return Claim(Limit(name, resource, most, window, hard=hard), f"{name}/all", ends, amount)
+
+
+class World:
+    def __init__(self, server: ValkeyServer) -> None:
+        self.server = server
+        self.prefix = f"t{next(_numbers)}-{time.monotonic_ns()}:"
+        self.ledgers: list[SharedLedger] = []
+
+    def ledger(self, **options: Any) -> SharedLedger:
+        address = parsed(self.server.url)
+        reach = partial(connect, address, password="", ca=None, prefix=self.prefix, patience=0.3)
+        name = f"process {len(self.ledgers)}"
+        made = SharedLedger(reach, SYSTEM, name=name, address=address.shown(), **options)
+        self.ledgers.append(made)
+        return made
+
+    async def crash(self, ledger: SharedLedger) -> None:
+        """End it as `kill -9` does: nothing is reported any more."""
+        living, ledger._living = ledger._living, None
+        ledger._closing = True
+        if living is not None:
+            living.cancel()
+            await asyncio.wait({living})
+        self.ledgers.remove(ledger)
+
+
+@asynccontextmanager
+async def world(server: ValkeyServer) -> AsyncIterator[World]:
+    made = World(server)
+    try:
+        yield made
+    finally:
+        for ledger in made.ledgers:
+            await ledger.close()
+
+
+async def eventually(what: Callable[[], Any]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < until, "it never came"
+        await asyncio.sleep(0.005)
+
+
+async def granted(ledger: SharedLedger, *claims: Claim, onto: Reservation | None = None) -> Reservation:
+    found = await ledger.ask(claims, time.time(), onto)
+    assert isinstance(found, Reservation), found
+    return found
+
+
+async def refusal(ledger: SharedLedger, *claims: Claim) -> Refused:
+    found = await ledger.ask(claims, time.time())
+    assert isinstance(found, Refused), found
+    return found
+
+
+def settle(ledger: SharedLedger, held: Reservation, *, now: float | None = None, **used: int) -> None:
+    """used: by the name of the limit; a limit that is not named has used what was reserved."""
+    amounts = {
+        counter: used.get(one.limit.name, one.amount)
+        for counter, one in held.claims.items()
+        if one.limit.resource != "concurrency"
+    }
+    ledger.settle(held, amounts, time.time() if now is None else now)
