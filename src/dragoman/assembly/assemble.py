@@ -51,8 +51,8 @@ class Assembly(msgspec.Struct, frozen=True):
 
     upstreams: all, by name. providers: those of configured providers that no upstream made in code replaces.
     passages: for providers whose resources are passed through. recording: stores finished exchanges, None =
-    they are not stored. journaling: the journal of usage, None = no usage is kept. parts: what the next configuration may go on
-    using, and what has to be closed.
+    they are not stored. journaling: the journal of usage, None = no usage is kept. parts: what the next
+    configuration may go on using, and what has to be closed.
     """
 
     names: Names

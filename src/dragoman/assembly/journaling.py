@@ -277,7 +277,7 @@ class Journaling:
                 if chain.left and not chain.ended_well:
                     self.adopted += len(chain.records)
                     self._adopt(chain.records)
-            await asyncio.to_thread(lambda: [chain.done() for chain in full])
+            await asyncio.to_thread(_done, full)
         for chain in there:
             if chain.left and not await self._bury(chains, chain):
                 return False
@@ -391,3 +391,9 @@ class Journaling:
                 "last_error": None if self.last_error is None else self.last_error[:500],
             }
         )
+
+
+def _done(chains: Sequence[Chain]) -> None:
+    """Note that the database has the records of these chains."""
+    for chain in chains:
+        chain.done()
