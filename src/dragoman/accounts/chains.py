@@ -63,6 +63,8 @@ class Chain:
         self.mark = mark
         self.records: list[UsageRecord] = []
         """The records that the database gets next."""
+        self.oldest: float | None = None
+        """When the first of them ended, Unix seconds; None = there are none, as far as is known."""
         self.opened: dict[str, bytes] = {}
         """The bodies of the open exchanges, as far as the segments were read, by id."""
         self.ended_well = False
@@ -109,6 +111,7 @@ class Chain:
     def done(self) -> None:
         """Note that the database has `records`."""
         self.records = []
+        self.oldest = None
         self._at = self._read_to
         self.damaged += self._unread[0]
         self.torn += self._unread[1]
@@ -222,6 +225,8 @@ class Chain:
             record = self._read(entry)
             if record is not None and begin + entry.end > self._stored_to:
                 self.records.append(record)
+        if self.records:
+            self.oldest = self.records[0].ended
         if found.damaged:
             self._damage()
         self._read_to = begin + found.end

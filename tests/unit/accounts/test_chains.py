@@ -152,9 +152,7 @@ def test_a_process_that_ends_in_good_order_leaves_nothing_to_charge(
     assert chains.look() == []
 
 
-def test_a_chain_that_goes_on_while_it_is_looked_at_is_not_left(
-    journal: FileJournal, chains: Chains
-) -> None:
+def test_a_chain_that_goes_on_while_it_is_looked_at_is_not_left(journal: FileJournal, chains: Chains) -> None:
     chain = only(chains)
     journal._renew()
     journal._syncing._sync()  # closes the first segment, which removes its lock

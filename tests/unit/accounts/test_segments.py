@@ -294,7 +294,11 @@ print(failures, journal.backlog.lost, len(journal.backlog.records))
 def test_a_real_limit_on_the_size_of_files(tmp_path: Path) -> None:
     assert resource.RLIMIT_FSIZE is not None
     ran = subprocess.run(
-        [sys.executable, "-c", _LIMITED, str(tmp_path)], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", _LIMITED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     failures, lost, waiting = map(int, ran.stdout.split())
     assert failures > 3
