@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.room: int | None = None
         self._write = os.write
-        monkeypatch.setattr(segments.os, "write", self.write)
+        monkeypatch.setattr(os, "write", self.write)
 
     def write(self, descriptor: int, data: bytes) -> int:
         if self.room is None:
@@ -106,7 +107,7 @@ def test_a_full_segment_is_followed_by_one_that_begins_with_the_open_exchanges(j
     assert [entry.kind for entry in found] == [OPENED]
     journal.closed(record("long"))
     journal._renew()
-    third = sorted(journal._folder.glob("*.journal"))[-1]
+    third = max(journal._folder.glob("*.journal"))
     assert third.stat().st_size == HEAD
 
 
@@ -205,7 +206,7 @@ def test_the_folder_has_a_largest_size(tmp_path: Path, journals: list[FileJourna
     state = made.state()
     assert state["last_error"].startswith("the journal has reached stores.journal_size")
     assert state["in_memory"] + len(written(tmp_path)) == 1000
-    sorted(tmp_path.glob("*.journal"))[0].unlink()
+    min(tmp_path.glob("*.journal")).unlink()
     made.tend()
     assert made.state()["last_error"] is None
 
@@ -239,7 +240,7 @@ def test_a_sync_that_fails_begins_another_segment(
 def test_what_is_written_reaches_the_disk_without_being_asked_for(
     journal: FileJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced = segments.threading.Event()
+    synced = threading.Event()
     monkeypatch.setattr(segments, "_to_disk", lambda _: synced.set())
     journal.closed(record("a"))
     assert synced.wait(60)
@@ -315,7 +316,7 @@ def test_what_limits_were_charged_is_summed_from_records_that_wait(
     made.closed(record("a", settled=(("c", 10), ("d", 1)), ended=10.0))
     made.opened(record("open", settled=(("c", 100),), ended=10.0))
     settled = settled_since(tmp_path, 10.0)
-    assert (settled.counters, settled.ids) == ({"c": 10, "d": 1}, {"a"})
+    assert (dict(settled.counters), set(settled.ids)) == ({"c": 10, "d": 1}, {"a"})
     made._syncing.end(made._descriptor)  # as a process that was killed
     journals.clear()
     assert settled_since(tmp_path, 10.0).counters == {"c": 110, "d": 1}
