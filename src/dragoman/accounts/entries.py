@@ -2,9 +2,9 @@ r"""The bytes of a journal's segment: a head, then entries, each with a checksum
 
 A segment begins with 32 bytes, of which 12 say up to where the database has its records: the position in the
 file (8 bytes) and the CRC-32 of these 8 bytes. Then come the entries. An entry is a mark (`\xff\xfeJ\x01`),
-the CRC-32 of the entry with 0 in its place, the length of its body, its kind (1 byte), and the body. Numbers are
-little-endian and unsigned. The mark cannot stand in UTF-8, so nobody can put one into a name. After damage,
-reading goes on at the next mark whose checksum is right.
+the CRC-32 of the entry with 0 in its place, the length of its body, its kind (1 byte), and the body. Numbers
+are little-endian and unsigned. The mark cannot stand in UTF-8, so nobody can put one into a name. After
+damage, reading goes on at the next mark whose checksum is right.
 """
 
 from __future__ import annotations
