@@ -14,9 +14,9 @@ _SUBJECTS: Final = 1_024
 
 class Alert(msgspec.Struct, frozen=True):
     """What has happened. type: "key_refused", "keys_exhausted", "outage", "recovery" or "usage_waiting".
-    at: Unix seconds. provider, deployment: whom it is about, "" = no provider; no deployment = the provider as a whole, which did not answer a
-    check, or answers again. key: the last characters of a key, None = it is about no key.
-    message: one sentence for a person, without secrets.
+    at: Unix seconds. provider, deployment: whom it is about, "" = no provider; no deployment = the provider
+    as a whole, which did not answer a check, or answers again. key: the last characters of a key, None = it
+    is about no key. message: one sentence for a person, without secrets.
     """
 
     type: str
