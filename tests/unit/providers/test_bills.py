@@ -51,8 +51,8 @@ def test_reasoning_is_billed_as_output_once() -> None:
 
 
 def test_anthropic_cache_writes_of_five_minutes_and_an_hour() -> None:
-    # https://platform.claude.com/docs/en/about-claude/pricing: Claude Sonnet 4.5: base input $3 / M, 5m
-    # writes $3.75 / M, 1h writes $6 / M, cache hits $0.30 / M, output $15 / M; web search $10 per 1,000 searches
+    # https://platform.claude.com/docs/en/about-claude/pricing: Claude Sonnet 4.5: input $3 / M, 5m writes
+    # $3.75 / M, 1h writes $6 / M, hits $0.30 / M, output $15 / M; web search $10 per 1,000 searches
     # 1,200 × 3 = 0.0036; 4,000 × 3.75 = 0.015; 10,000 × 6 = 0.060; 30,000 × 0.30 = 0.009; 800 × 15 = 0.012;
     # 2 × 0.01 = 0.020
     usage = ir.Usage(
