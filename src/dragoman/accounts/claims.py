@@ -204,7 +204,7 @@ class Limits:
                 Row(limit, value)
                 for limit in found.invented
                 for value in invented[limit.subject]
-                if self._is_for(limit, value)
+                if self.covers(limit, value)
             ]
             found = Found((*found.rows, *rows)) if rows or found.rows else None
         return None if found is None else Applied(found)
@@ -218,7 +218,7 @@ class Limits:
             rows = [
                 Row(limit, value)
                 for limit in self._of_attempts
-                if self._is_for(limit, value := deployment if limit.subject == "deployment" else provider)
+                if self.covers(limit, value := deployment if limit.subject == "deployment" else provider)
             ]
             remember(self._attempts, deployment, Found(rows) if rows else None)
             return Applied(Found(rows)) if rows else None
@@ -238,11 +238,12 @@ class Limits:
                 continue
             if limit.subject in _INVENTED:
                 invented.append(limit)
-            elif (value := values.get(limit.subject)) is not None and self._is_for(limit, value):
+            elif (value := values.get(limit.subject)) is not None and self.covers(limit, value):
                 rows.append(Row(limit, value))
         return Found(rows, invented) if rows or invented else None
 
-    def _is_for(self, limit: Limit, value: str) -> bool:
+    def covers(self, limit: Limit, value: str) -> bool:
+        """Whether a limit is for this key, tag, …"""
         return limit.only is None or value in self._grants(limit.only)
 
     def _names_one_of(self, models: frozenset[str], model: str, asked: str | None) -> bool:
