@@ -56,7 +56,7 @@ class Watch:
             self._once("limit_reached", claim, refused.standing, now)
 
     def refusals(self, counter: str, now: float) -> int:
-        """How many requests this process has refused for a counter in the last 24 hours, in all its windows."""
+        """How many requests this process has refused for a counter, in all its windows of 24 hours."""
         hours = self._refusals.get(counter.rpartition("|")[0], {})
         return sum(count for hour, count in hours.items() if hour > int(now) // _HOUR - _HOURS)
 

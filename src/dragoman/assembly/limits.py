@@ -10,15 +10,14 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from dragoman.accounts.addresses import Proxies
 from dragoman.accounts.claims import Limits
+from dragoman.accounts.keys import unnamed
 from dragoman.accounts.ledger import Ledger
 from dragoman.accounts.limits import Limit, Resource, Subject
-from dragoman.accounts.watch import LimitEvent, Watch
+from dragoman.accounts.watch import LimitEvent
 from dragoman.accounts.windows import prefix_of, span
 from dragoman.alerts.alert import Alert
 from dragoman.config.settings import Config
-from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.store import StoreFailed
 
 log = logging.getLogger("dragoman.assembly.limits")
@@ -64,56 +63,6 @@ class Records(Protocol):
         """
 
 
-class Limiting:
-    """The limits of one gateway, which outlive a reload. ledger: their counters. tell: gets alerts, as
-    `msgspec.to_builtins` writes them.
-    """
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        seams: Seams = SYSTEM,
-        tell: Callable[[dict[str, Any]], None] | None = None,
-    ) -> None:
-        self.ledger = ledger
-        self.limits = Limits()
-        self.proxies = Proxies()
-        self.watch = Watch(self._note)
-        self._seams = seams
-        self._tell = tell
-
-    def adopt(self, config: Config) -> None:
-        """Use the limits of a configuration from now on. Counters stay: they are found by a limit's name."""
-        self.limits = Limits(limits_of(config))
-        self.proxies = Proxies(config.server.trusted_proxies)
-
-    async def restore(self, records: Records, limits: Iterable[Limit] | None = None) -> None:
-        """Let the counters of running windows begin with what the usage records say; those that this process
-        knows already stay. limits: None = all of the configuration. If the records cannot be read, the
-        counters begin at 0, and the log says so.
-        """
-        stated = self.limits.all if limits is None else limits
-        try:
-            self.ledger.seed(await seeds(stated, records, self._seams.now()))
-        except StoreFailed as failed:
-            log.warning("limits begin at 0, because the usage records cannot be read: %s", failed)
-
-    def _note(self, event: LimitEvent) -> None:
-        log.warning("%s", event.message)
-        if self._tell is not None:
-            alert = Alert(
-                event.kind,
-                self._seams.now(),
-                None,
-                None,
-                event.message,
-                limit=f"{event.limit}: {event.counted}",
-                whose=event.whose or None,
-            )
-            told: dict[str, Any] = msgspec.to_builtins(alert)
-            self._tell(told)
-
-
 def limits_of(config: Config) -> Iterator[Limit]:
     """All limits of a configuration, without those of keys, which come with their caller."""
     for name, entry in config.limits.items():
@@ -130,6 +79,48 @@ def limits_of(config: Config) -> Iterator[Limit]:
                 stated.add(deployment.use)
                 for bounds in deployment.limits:
                     yield from bounds.limits(f"deployment {deployment.use}", "deployment", (deployment.use,))
+
+
+def held_by_keys(config: Config) -> Iterator[Limit]:
+    """The limits of the configuration's keys, as their callers have them."""
+    named: set[str] = set()
+    for key in config.auth.keys:
+        name = key.name or unnamed(key.key.reveal())
+        if name not in named:
+            named.add(name)
+            for bounds in key.limits:
+                yield from bounds.limits(f"key {name}", "key", (name,))
+
+
+def teller(
+    now: Callable[[], float], tell: Callable[[dict[str, Any]], None] | None
+) -> Callable[[LimitEvent], None]:
+    """Returns what writes an event to the log, and hands it on as an alert. now: Unix seconds. tell: gets the
+    alert, as `msgspec.to_builtins` writes it; None = nobody wants alerts.
+    """
+
+    def note(event: LimitEvent) -> None:
+        log.warning("%s", event.message)
+        if tell is not None:
+            about = f"{event.limit}: {event.counted}"
+            alert = Alert(
+                event.kind, now(), None, None, event.message, limit=about, whose=event.whose or None
+            )
+            told: dict[str, Any] = msgspec.to_builtins(alert)
+            tell(told)
+
+    return note
+
+
+async def restore(ledger: Ledger, limits: Iterable[Limit], records: Records, now: float) -> None:
+    """Let the counters of running windows begin with what the usage records say; those that the ledger knows
+    already stay. If the records cannot be read, the counters begin at 0, and the log says so. now: Unix
+    seconds.
+    """
+    try:
+        ledger.seed(await seeds(limits, records, now))
+    except StoreFailed as failed:
+        log.warning("limits begin at 0, because the usage records cannot be read: %s", failed)
 
 
 async def seeds(limits: Iterable[Limit], records: Records, now: float) -> dict[str, int]:

@@ -12,8 +12,8 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
-AddedKind: TypeAlias = Literal["providers", "models", "aliases"]
-KINDS: Final[tuple[AddedKind, ...]] = ("providers", "models", "aliases")
+AddedKind: TypeAlias = Literal["providers", "models", "aliases", "limits"]
+KINDS: Final[tuple[AddedKind, ...]] = ("providers", "models", "aliases", "limits")
 """The parts of a configuration whose entries can be added."""
 
 
