@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from dragoman import ir
+from dragoman.accounts.caller import Caller
 from dragoman.dialects.loss import Change, Loss
 from dragoman.dialects.request import Operation
 from dragoman.dialects.severity import Severity
@@ -75,7 +76,12 @@ class AttemptRecord(msgspec.Struct, eq=False):
     request had got its connection. answered: when the head of the latest answer came. outcome: the class of
     the fault, the name of an `Outcome` in lower case, or `OVERTAKEN`. key_source: the environment variable or
     the file that the key came from, if the provider has refused the key. key_id: the key's id, "" = unknown.
-    continues: it goes on with the answer that the attempts before it have begun.
+    continues: it goes on with the answer that the attempts before it have begun. usage: the tokens of this
+    attempt alone; None = it has used none, or they are unknown. units: what it has used besides tokens (of
+    images, sound, searches, …), by the names in `ir.units`. guessed: `units` were counted in the request, as
+    the provider has stated none. tier: the service tier that the provider has
+    stated. cost: nano-USD; None = unknown, or not known yet. price: which price the cost was made with, for
+    people.
     """
 
     id: str
@@ -94,6 +100,12 @@ class AttemptRecord(msgspec.Struct, eq=False):
     key_source: str | None = None
     key_id: str = ""
     continues: bool = False
+    usage: ir.Usage | None = None
+    units: dict[str, int] | None = None
+    guessed: bool = False
+    tier: str | None = None
+    cost: int | None = None
+    price: str = ""
 
     def classify(self, source: str) -> None:
         """Set `outcome` if the attempt has failed, and `key_source` to `source` ("" = unknown) if the key was
@@ -141,19 +153,23 @@ class KeptBodies(msgspec.Struct, eq=False):
 class Exchange(msgspec.Struct, eq=False):
     """Ids, decisions, attempts, usage, losses, times and the end of one exchange.
 
-    client: the name of the client's key. address: the peer address of the connection. forwarded: the client
-    address that a proxy states, agent: the client's User-Agent, both cut to 200 characters. asked: the model
-    name that the client sent. answered: the deployment that was called last. taken: losses and changes from
-    reading headers and body, which therefore hold for every attempt. tags: the client's tags of this request.
-    metadata: values that the client sent for the gateway to keep. deployments: those of the model's route,
-    and of the fallbacks that the request has turned to. dropped: which of them cannot answer this request,
-    and why. weighed: the candidates in the order in which they could be called, and what was known of each;
-    () = nothing was known against any, and the first one has answered. waits: between attempts. bodies: None
-    = they are not kept. fault: why the exchange failed, None = it did not. status: the HTTP status that the
-    client got. waited: seconds of waiting for upstreams, between attempts, in queues, and for the client's
-    body. queued: those of them in the queues of models and providers. first: when the first content of a
-    stream came. end: who ended it, in which phase, with which code ("done", "client/stream",
-    "upstream/first_byte/server_error"). None anywhere = unknown, or not yet.
+    client: the name of the client's key. caller: whose key it is, and what it may do. end_user: the person or
+    thing on whose behalf the client asks, as it names them. address: the peer address of the connection.
+    forwarded: the client address that a proxy states, agent: the client's User-Agent, both cut to 200
+    characters. asked: the model name that the client sent. answered: the deployment that was called last.
+    taken: losses and changes from reading headers and body, which therefore hold for every attempt. tags: the
+    client's tags of this request. metadata: values that the client sent for the gateway to keep. deployments:
+    those of the model's route, and of the fallbacks that the request has turned to. dropped: which of them
+    cannot answer this request, and why. weighed: the candidates in the order in which they could be called,
+    and what was known of each; () = nothing was known against any, and the first one has answered. waits:
+    between attempts. bodies: None = they are not kept. fault: why the exchange failed, None = it did not.
+    status: the HTTP status that the client got. tier: the service tier that the request asks for. cost: of
+    all attempts, in nano-USD; None = unknown, also if only a part of it is. priced: the part of the cost that
+    is known. refused_by: the name of the limit that has refused the request, or one of its attempts. waited:
+    seconds of waiting for upstreams, between attempts, in queues, and for the client's body. queued: those of
+    them in the queues of models and providers. first: when the first content of a stream came. end: who ended
+    it, in which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None
+    anywhere = unknown, or not yet.
     """
 
     id: str
@@ -184,7 +200,13 @@ class Exchange(msgspec.Struct, eq=False):
     weighed: tuple[Weighed, ...] = ()
     waits: tuple[Wait, ...] = ()
     bodies: KeptBodies | None = None
+    caller: Caller | None = None
+    end_user: str | None = None
+    tier: str | None = None
     usage: ir.Usage | None = None
+    cost: int | None = None
+    priced: int = 0
+    refused_by: str | None = None
     fault: ir.Fault | None = None
     status: int | None = None
     waited: float = 0.0
@@ -192,6 +214,11 @@ class Exchange(msgspec.Struct, eq=False):
     first: float | None = None
     ended: float | None = None
     end: str | None = None
+
+    def called_by(self, caller: Caller) -> None:
+        """Note whose request it is."""
+        self.caller = caller
+        self.client = caller.name
 
     def account(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
         """Set `losses` and `changes` to those in `taken`, followed by these, the running attempt's."""
@@ -235,10 +262,12 @@ class Exchange(msgspec.Struct, eq=False):
         self.ended = now
         if self.usage is not None and not self.usage.plausible():
             self.usage = None
+        self.end = self.ending(gone=gone)
+
+    def ending(self, *, gone: bool = False) -> str:
+        """Who ended the exchange, in which phase, with which code, if it ends now. gone: as for `close`."""
         if gone:
-            self.end = f"client/{self.phase}"
-        elif self.fault is not None:
-            fault = self.fault
-            self.end = f"{fault.blame}/{self.phase}/{fault.code or fault.kind}"
-        else:
-            self.end = "done"
+            return f"client/{self.phase}"
+        if (fault := self.fault) is not None:
+            return f"{fault.blame}/{self.phase}/{fault.code or fault.kind}"
+        return "done"

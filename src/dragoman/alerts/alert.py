@@ -13,11 +13,12 @@ _SUBJECTS: Final = 1_024
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """What has happened. type: "key_refused", "keys_exhausted", "outage", "recovery", "limit_warning" or
-    "limit_reached". at: Unix seconds. provider, deployment: whom it is about; no deployment = the provider as
-    a whole, which did not answer a check, or answers again; None = it is about a limit. key: the last
-    characters of a key, None = it is about no key. limit: its name and what it allows; whose: whom it counts
-    ("key ci-agent"), None = everybody. message: one sentence for a person, without secrets.
+    """What has happened. type: "key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting",
+    "limit_warning" or "limit_reached". at: Unix seconds. provider, deployment: whom it is about; no
+    deployment = the provider as a whole, which did not answer a check, or answers again; None or "" = it is
+    about no provider. key: the last characters of a key, None = it is about no key. limit: its name and what
+    it allows; whose: whom it counts ("key ci-agent"), None = everybody. message: one sentence for a person,
+    without secrets.
     """
 
     type: str

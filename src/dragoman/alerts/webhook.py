@@ -38,7 +38,7 @@ def body(alert: Alert) -> bytes:
     """The JSON of an alert."""
     told = msgspec.to_builtins(alert)
     kind, at = told.pop("type"), told.pop("at")
-    stated = {name: value for name, value in told.items() if value is not None}
+    stated = {name: value for name, value in told.items() if value not in {None, ""}}
     return msgspec.json.encode({"type": kind, "timestamp": _date(at), "data": stated})
 
 

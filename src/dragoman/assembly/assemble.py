@@ -10,6 +10,8 @@ from typing import NamedTuple
 import msgspec
 
 from dragoman.accounts.keys import ClientKeys
+from dragoman.assembly.accounts import accounting_of, ledger_of, limits_of
+from dragoman.assembly.journaling import Journaling, journaling_of
 from dragoman.assembly.keys import client_keys_of
 from dragoman.assembly.names import Names, installed_models, local_models, naming, refuse_unknown, timers_of
 from dragoman.assembly.parts import Parts, close
@@ -25,6 +27,7 @@ from dragoman.capacity.space import Space
 from dragoman.config.egress import Egress
 from dragoman.config.load import Loaded
 from dragoman.config.settings import Config
+from dragoman.engine.accounting import Accounting
 from dragoman.net.fetch import Bounds, Fetcher
 from dragoman.net.resolver import Resolver
 from dragoman.net.transport import CROWDED, Reached, Transport, untold
@@ -50,8 +53,9 @@ class Assembly(msgspec.Struct, frozen=True):
 
     upstreams: all, by name. providers: those of configured providers that no upstream made in code replaces.
     passages: for providers whose resources are passed through. recording: stores finished exchanges, None =
-    they are not stored. parts: what the next configuration may go on
-    using, and what has to be closed.
+    they are not stored. journaling: the journal of usage, None = no usage is kept. accounting: what exchanges
+    are accounted with, None = nobody wants to know. parts: what the next configuration may go on using, and
+    what has to be closed.
     """
 
     names: Names
@@ -64,6 +68,8 @@ class Assembly(msgspec.Struct, frozen=True):
     deadlines: Deadlines
     store: Store
     recording: Recording | None
+    journaling: Journaling | None
+    accounting: Accounting | None
     parts: Parts
 
     async def close(self) -> None:
@@ -134,6 +140,7 @@ def _assembled(
     )
     parts.take("sweeping", store, lambda: spawn(keep_swept(store, seams), "sweeping the store"), _stop)
     recording = _recording(loaded, parts, seams)
+    journaling = _journaling(loaded, store, parts, seams)
     space = parts.hold(
         "answer space", config.server.answer_space, lambda: Space(config.server.answer_space, CROWDED)
     )
@@ -201,6 +208,13 @@ def _assembled(
         deadlines=deadlines,
         store=store,
         recording=recording,
+        journaling=journaling,
+        accounting=accounting_of(
+            loaded,
+            limits_of(config),
+            parts.take("ledger", None, lambda: ledger_of(seams), lambda ledger: ledger.close()),
+            None if journaling is None else journaling.journal,
+        ),
         parts=parts,
     )
 
@@ -215,6 +229,16 @@ def _recording(loaded: Loaded, parts: Parts, seams: Seams) -> Recording | None:
     store = parts.take("exchanges", stated, lambda: made, lambda store: store.close())
     parts.take("sweeping exchanges", store, lambda: spawn(keep_swept(store, seams), "sweeping"), _stop)
     return parts.take("recording", store, lambda: Recording(store), Recording.close)
+
+
+def _journaling(loaded: Loaded, store: Store, parts: Parts, seams: Seams) -> Journaling | None:
+    """The journal of usage, if the store keeps usage. It is closed before the store."""
+
+    async def close(journaling: Journaling | None) -> None:
+        if journaling is not None:
+            await journaling.close()
+
+    return parts.take("journal", store, lambda: journaling_of(loaded, store, seams), close)
 
 
 def _wire(provider: Provider, transport: Transport, limits: AnswerLimits, outside: _Outside) -> WireUpstream:

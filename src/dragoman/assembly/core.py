@@ -283,6 +283,8 @@ class Core:
         self.recording = assembly.recording
         if self.recording is not None:
             self.recording.adopt(self.worker, (one.reveal() for one in secrets_in(self.config)), self.metrics)
+        if assembly.journaling is not None:
+            assembly.journaling.begin(self.telling.sections, keeps=self.peers.keeps, alert=self._alert)
         if self._checks is not None:
             self._checks.stop()
             self._checks = None
@@ -309,6 +311,7 @@ class Core:
             gates=self.gates,
             told=self._alert if self.config.alerts else None,
             sent=uncounted if self.metrics is None else self.metrics.sent,
+            accounting=assembly.accounting,
         )
 
     async def reload(self) -> Outcome:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import msgspec
 
@@ -14,8 +15,8 @@ from dragoman.capacity.gates import Limit
 from dragoman.config.conditions import When
 from dragoman.config.fallbacks import Fallbacks as FallbackSettings
 from dragoman.config.load import Loaded
+from dragoman.config.pricing import Pricing
 from dragoman.config.settings import Concurrency, Config, Local, ModelTimeouts, Supports, Timeouts
-from dragoman.config.settings import Deployment as DeploymentSettings
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import join
@@ -31,12 +32,16 @@ from dragoman.routing.route import Alias, Demands, Entry, Model, Route, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.routing.spread import Price, Rotation, Spread
 from dragoman.routing.table import Table
+from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, embedded
 from dragoman.upstreams.local.weights import WEIGHTS, remedy
 from dragoman.upstreams.local.weights import known as known_weights
 
 log = logging.getLogger("dragoman.assembly.names")
+
+_Prices: TypeAlias = Callable[[str], Price | None]
+"""The price of a deployment (`provider/model`), None = unknown."""
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -77,9 +82,10 @@ def naming(
             return f"{row.id} is not installed; install it with {remedy(row)}"
         return unconfigured(name, rows)
 
+    prices = partial(_price, Pricing(config, loaded.providers))
     table = Table.build(
         named,
-        [*(_model(name, model, config) for name, model in config.models.items()), *models],
+        [*(_model(name, model, config, prices) for name, model in config.models.items()), *models],
         [
             Alias(
                 name,
@@ -200,7 +206,7 @@ def _named(provider: Provider, settings: ProviderSettings) -> Named:
     )
 
 
-def _model(name: str, model: ModelSettings, config: Config) -> Model:
+def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> Model:
     facts = _facts(model, Supports())
     uses = tuple(f"local/{name}" if target.file is not None else target.use for target in model.targets)
     timers = None
@@ -223,9 +229,9 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         hedge=_hedge(name, model),
         continues=model.continue_streams,
         weights=tuple(float(target.weight) for target in model.targets),
-        prices=tuple(_price(target) for target in model.targets),
+        prices=tuple(map(prices, uses)) if model.policy == "cost" or model.max_cost is not None else (),
         conditions=tuple(conditions_of(target.when) for target in model.targets),
-        max_cost=_max_cost(model, config),
+        max_cost=_max_cost(model, config, prices),
         gates=_gates("models", name, model.concurrency),
         supports=tuple(
             None if target.supports is None else _facts(model, target.supports) for target in model.targets
@@ -235,25 +241,27 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
     )
 
 
-def _price(target: DeploymentSettings) -> Price | None:
-    price = target.price
-    return None if price is None else Price(float(price.input), float(price.output))
+def _price(pricing: Pricing, use: str) -> Price | None:
+    """The price of a deployment (`provider/model`) by which policies compare; None = unknown."""
+    rates = pricing.rates(use)
+    found = None if rates is None else rates.usual(SYSTEM.now())
+    return None if found is None else Price(*found)
 
 
-def _max_cost(model: ModelSettings, config: Config) -> MaxCost | None:
-    """What the other deployments of a model, and its fallbacks, may cost; None = no bound. For a deployment
-    without a price in its own model, the price that another model states for it is used; if several do, the
-    first.
-    """
+def _max_cost(model: ModelSettings, config: Config, prices: _Prices) -> MaxCost | None:
+    """What the other deployments of a model, and its fallbacks, may cost; None = no bound."""
     if (stated := model.max_cost) is None:
         return None
-    prices: dict[str, Price] = {}
-    for name, other in config.models.items():
-        for target in other.targets:
-            if (price := _price(target)) is not None:
-                prices.setdefault(f"local/{name}" if target.file is not None else target.use, price)
+    uses = {
+        f"local/{name}" if one.file is not None else one.use: None
+        for name, other in config.models.items()
+        for one in other.targets
+    }
+    for names in msgspec.structs.astuple(model.fallbacks):
+        uses |= dict.fromkeys(name for name in names if "/" in name)
+    known = {use: price for use in uses if (price := prices(use)) is not None}
     times, usd = stated.times, stated.usd
-    return MaxCost(None if times is None else float(times), None if usd is None else float(usd), prices)
+    return MaxCost(None if times is None else float(times), None if usd is None else float(usd), known)
 
 
 def conditions_of(when: When) -> Conditions | None:

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from dragoman.assembly.assemble import Assembly
+from dragoman.assembly.journaling import Journaling
 from dragoman.assembly.metrics import of_gateway, of_process
 from dragoman.assembly.recording import Recording
 from dragoman.assembly.reload import Reloads
@@ -148,7 +149,8 @@ class Telling:
             connections = {} if inside.connections is None else inside.connections()
             waiting = {**inside.gates.waiting, "large_bodies": inside.heavy.waiting}
             samples = of_process(inside.worker, inside.exchanges - {asking}, connections, waiting)
-            inside.metrics.publish(samples, inside.seams.monotonic())
+            journal = () if (journaling := self._journaling) is None else journaling.own_samples()
+            inside.metrics.publish([*samples, *journal], inside.seams.monotonic())
 
     async def metrics_page(self, asking: Exchange) -> bytes:
         """The metrics of all workers in Prometheus' text format. Only if the attribute `metrics` is not None.
@@ -167,7 +169,12 @@ class Telling:
             sessions=self._sessions or 0,
             now=now,
         )
-        return inside.metrics.page(stated, now)
+        journal = () if (journaling := self._journaling) is None else journaling.samples()
+        return inside.metrics.page([*stated, *journal], now)
+
+    @property
+    def _journaling(self) -> Journaling | None:
+        return None if self._inside.assembly is None else self._inside.assembly.journaling
 
     async def _asked_store(self, assembly: Assembly) -> dict[str, Any]:
         """The store's part of the health answer. Sets `_sessions` to the number of the store's sessions, if

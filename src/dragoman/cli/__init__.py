@@ -31,6 +31,7 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "providers": "Show, test, disable, add and remove providers.",
         "models": "List, install, add and remove models.",
         "aliases": "Add and remove aliases.",
+        "prices": "Show, set and import what models cost.",
         "trace": "Show what became of a request.",
         "config": "Show the current settings.",
     },

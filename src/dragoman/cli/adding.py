@@ -22,7 +22,7 @@ _JSON = ("[", "{", '"')
 """A value that begins so is JSON; every other one is a text, as the gateway reads it from a variable too."""
 
 
-class _Stated(NamedTuple):
+class Stated(NamedTuple):
     """The entry to add, as the command line states it. settings: texts `NAME=VALUE`, or one value without a
     name. file: a YAML file with the entry, `-` = stdin, None = no file.
     """
@@ -54,7 +54,7 @@ def changing(group: Group, kind: AddedKind, noun: str, examples: Sequence[str]) 
         url: str | None,
         key: str | None,
     ) -> None:
-        entry = _entry(_Stated(settings, source))
+        entry = entry_of(Stated(settings, source))
         asked = asked_of(terminal, file, url, key)
         method = "PUT" if replace else "POST"
         found = from_gateway(asked, f"/admin/{kind}", name, method=method, body=entry)
@@ -91,7 +91,7 @@ _ADD = (
 )
 
 
-def _entry(stated: _Stated) -> Any:
+def entry_of(stated: Stated) -> Any:
     """The entry as JSON. Raises Failure if it is stated twice or not readable."""
     if stated.file is not None:
         if stated.settings:

@@ -13,15 +13,6 @@ PolicyName: TypeAlias = Literal[
 """The policies of `routing.policy`."""
 
 
-class Price(Section, frozen=True):
-    """The price of a deployment, in USD per million tokens."""
-
-    input: Amount
-    """USD per million input tokens."""
-    output: Amount
-    """USD per million output tokens; 0 for embeddings."""
-
-
 class MaxCost(Section, frozen=True):
     """What another deployment may cost for a request when the first choice fails. One of the two must be set;
     if both are, both must hold. The cost of a request follows from the prices, the tokens of its prompt, and

@@ -36,9 +36,11 @@ from dragoman.config.check_defaults import unsuitable
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_limits import limit_misfits, stated_models
 from dragoman.config.check_observing import unseen
+from dragoman.config.check_prices import entry_misfits, jumping, price_misfits
 from dragoman.config.decode import suggest
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.locate import is_file
+from dragoman.config.pricing import Priced, Pricing
 from dragoman.config.settings import Alias, ClientKey, Config, Deployment, Model
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import Source, join
@@ -117,9 +119,8 @@ class _Checker:
         self.doubts: list[Doubt] = []
         self.providers = frozenset(names.get("providers", ())) | {*BUILT_IN, *own}
         self.own = own
-        self.priced = frozenset(
-            target.use for model in config.models.values() for target in model.targets if target.price
-        )
+        self.pricing = Pricing(config, self.accounts)
+        self.priced = Priced(self.pricing)
         self.models = frozenset(names.get("models", ()))
         self.aliases = frozenset(names.get("aliases", ()))
 
@@ -133,6 +134,7 @@ class _Checker:
         for name, alias in self.config.aliases.items():
             self.alias(name, alias, join("aliases", name))
         self.alerts()
+        self.prices()
         self.misfits("", general_misfits(self.config))
         self.misfits("", unseen(self.config))
         self.misfits("", limit_misfits(self.config, self.unread))
@@ -209,6 +211,11 @@ class _Checker:
             self.run_rule(f"alerts[{index}].secret", require_signing, alert.secret.reveal())
             if not alert.events:
                 self.problem(f"alerts[{index}].events", "no alert is sent to this receiver")
+
+    def prices(self) -> None:
+        for name, entry in self.config.prices.items():
+            self.misfits("", entry_misfits(name, entry))
+        self.misfits("", jumping(self.config, self.pricing))
 
     def provider(self, name: str, settings: ProviderSettings, path: str) -> None:
         if not name or "/" in name or name != name.strip():
@@ -354,7 +361,7 @@ class _Checker:
             self.deployment(Deployment(use=model.use), path, pattern=is_pattern(name))
         self.fallbacks(model.fallbacks, name, f"{path}.fallbacks")
         if f"{path}.policy" not in self.unread:
-            self.misfits(path, misfits(model))
+            self.misfits(path, misfits(model, self.priced))
         if not any(one.startswith(f"{path}.deployments") for one in self.unread):
             self.misfits(path, unpriced(model, self.priced))
             self.misfits(path, continuing(model, self.config))
@@ -405,6 +412,8 @@ class _Checker:
             self.problem(f"{path}.use", f"expected provider/model, found `{deployment.use}`")
         else:
             self.upstream(provider, upstream, f"{path}.use")
+        if deployment.price is not None:
+            self.misfits("", price_misfits(deployment.price, f"{path}.price"))
         if provider != "local":
             for name in ("file", "context", "threads", "gpu_layers", "keep_alive"):
                 if getattr(deployment, name) is not None:

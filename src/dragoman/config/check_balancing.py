@@ -28,8 +28,10 @@ class Misfit(NamedTuple):
     odd: bool = False
 
 
-def misfits(model: Model) -> Iterator[Misfit]:
-    """The mistakes in the policy, the rotation, the hedging, the weights and the concurrency of a model."""
+def misfits(model: Model, known: Container[str] = ()) -> Iterator[Misfit]:
+    """The mistakes in the policy, the rotation, the hedging, the weights and the concurrency of a model.
+    known: the deployments (`provider/model`) with a price.
+    """
     yield from idle(model.concurrency)
     for index, deployment in enumerate(model.deployments):
         place = f"deployments[{index}].weight"
@@ -48,7 +50,7 @@ def misfits(model: Model) -> Iterator[Misfit]:
         yield from _hedge(model)
     if model.rotate is not None:
         yield from _rotation(model, len(taking_part))
-    yield from _policy(model)
+    yield from _policy(model, known)
     yield from _switching(model)
 
 
@@ -64,8 +66,8 @@ def idle(concurrency: Concurrency) -> Iterator[Misfit]:
 
 
 def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
-    """The mistakes in a model's bound on the cost (`max_cost`). known: the deployments (`provider/model`) for
-    which any model states a price.
+    """The mistakes in a model's bound on the cost (`max_cost`). known: the deployments (`provider/model`) with a
+    price.
     """
     if (bound := model.max_cost) is None:
         return
@@ -83,7 +85,9 @@ def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
         bound.times is not None
         and model.policy == "ordered"
         and first is not None
-        and not (first.input or first.output)
+        and first.input is not None
+        and not first.input
+        and not first.output
     ):
         said = "the first choice costs nothing, so nothing that costs something is asked"
         yield Misfit("max_cost.times", said, "max_cost: {usd: 0.05}", odd=True)
@@ -176,7 +180,7 @@ def _rotation(model: Model, taking_part: int) -> Iterator[Misfit]:
         yield Misfit("rotate", "there is only one deployment, so none can follow it")
 
 
-def _policy(model: Model) -> Iterator[Misfit]:
+def _policy(model: Model, known: Container[str]) -> Iterator[Misfit]:
     """The policies that have no effect on the order, or not the expected one."""
     if model.policy == "ordered" or not model.targets:
         return
@@ -184,7 +188,7 @@ def _policy(model: Model) -> Iterator[Misfit]:
         said = f"there is only one deployment, so `{model.policy}` chooses nothing"
         yield Misfit("policy", said, "key_choice of the provider is for its keys", odd=True)
     elif model.policy == "cost":
-        unknown = [one.use for one in model.targets if one.price is None]
+        unknown = [one.use for one in model.targets if one.price is None and one.use not in known]
         if len(unknown) == len(model.targets):
             said = "no deployment has a price, so their order alone decides"
             yield Misfit(

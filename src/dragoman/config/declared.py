@@ -22,7 +22,17 @@ from typing import (
 import msgspec
 
 from dragoman.config.quotas import Budget, Quota
-from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix, Share, Size
+from dragoman.config.scalars import (
+    Amount,
+    Day,
+    DialectName,
+    Duration,
+    FilePath,
+    Moment,
+    PathPrefix,
+    Share,
+    Size,
+)
 from dragoman.config.section import Section, about
 from dragoman.dialects.table import DIALECTS
 from dragoman.seams.secret import Secret
@@ -33,13 +43,14 @@ ScalarType: TypeAlias = (
     | type[Amount]
     | type[Share]
     | type[Moment]
+    | type[Day]
     | type[PathPrefix]
     | type[FilePath]
     | type[Quota]
     | type[Budget]
 )
 SCALARS: Final[tuple[ScalarType, ...]] = (
-    *(Duration, Size, Amount, Share, Moment, PathPrefix, FilePath, Quota, Budget),
+    *(Duration, Size, Amount, Share, Moment, Day, PathPrefix, FilePath, Quota, Budget),
 )
 
 

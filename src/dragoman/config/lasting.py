@@ -31,6 +31,22 @@ class Stores(Section, frozen=True):
     """`memory` keeps the data in this process until it ends. `sqlite` keeps it in a file in Dragoman's own
     folder; a URL chooses the file: `sqlite:////var/lib/dragoman/state.db`. All except `memory` need the extra
     `sql`."""
+    journal: Annotated[
+        str | None,
+        about(
+            env="DRAGOMAN_JOURNAL", default="`journal` in Dragoman's own folder; with `sql: memory`, `memory`"
+        ),
+    ] = None
+    """The folder in which usage waits until the database has it, so that neither a crash nor a database that
+    is down loses any. It should be on a local disk, and belong to one database. `memory` keeps what waits in
+    the processes: a crash loses it."""
+    journal_size: Annotated[Size, about(ge=1_000_000)] = Size(1_000_000_000)
+    """How large the journal may become while the database is down. About 1,000,000 requests take 1 GB. What
+    comes after that waits in memory, as when the disk is full."""
+    when_lost: Literal["open", "closed"] = "open"
+    """Whether requests go on while their usage cannot be written to the journal, as when its disk is full.
+    `open`: they do; up to 20,000 records wait in the memory of each worker, further ones are lost, and
+    `/health` and metrics say so. `closed`: they get 503 before a provider is called."""
 
 
 class Responses(Section, frozen=True):

@@ -30,6 +30,7 @@ _PLAIN: Final = re.compile(r"\s*+\d{1,20}(?:\.\d{1,20})?(?:[eE][-+]?\d{1,3})?\s*
 _MOMENT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)\s*+([Zz]|[+-]\d\d:?\d\d))?", re.ASCII
 )
+_DAY: Final = re.compile(r"\s*+\d{4}-\d\d-\d\d\s*", re.ASCII)
 _LONGEST: Final = 10_000 * 86_400
 
 
@@ -189,6 +190,25 @@ class Moment(float):
         if moment.timetz() == datetime.min.replace(tzinfo=UTC).timetz():
             return (moment.date() - timedelta(days=1)).isoformat()
         return moment.isoformat().replace("+00:00", "Z")
+
+
+class Day(float):
+    """A day, as the Unix seconds at which it begins in UTC."""
+
+    expected: ClassVar[str] = "a date such as 2026-12-31"
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string", "pattern": r"^\s*\d{4}-\d\d-\d\d\s*$"}
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Make a day from an ISO 8601 date. Raises ValueError for all else."""
+        if not isinstance(value, str) or not _DAY.fullmatch(value):
+            raise ValueError("not a date")
+        day = date.fromisoformat(value.strip())
+        return cls(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+    def __str__(self) -> str:
+        """The date, "2026-12-31"."""
+        return datetime.fromtimestamp(self, UTC).date().isoformat()
 
 
 class PathPrefix(str):

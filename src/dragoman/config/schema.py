@@ -18,7 +18,7 @@ from dragoman.config.deviations import Deviation, deviations, meanings
 from dragoman.config.examples import EXAMPLES
 from dragoman.config.presets import PRESETS
 from dragoman.config.quotas import Budget, Quota
-from dragoman.config.scalars import Amount, Duration, FilePath, Moment, PathPrefix, Size
+from dragoman.config.scalars import Amount, Day, Duration, FilePath, Moment, PathPrefix, Size
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.providers.catalog import CATALOG
@@ -100,6 +100,7 @@ _WORDS: Final[dict[Any, str]] = {
     Amount: "number",
     Size: "size",
     Moment: "date",
+    Day: "date",
     PathPrefix: "path",
     FilePath: "file",
     Quota: "quota",
@@ -138,6 +139,8 @@ def rows(section: type[Section] = Config, path: str = "") -> Iterator[Row]:
         inner, below = _inside(one.type, place)
         if not rest:
             yield _row(one, place, meanings(section)[one.name])
+        if rest and inner is None:
+            yield _row(one, f"{place}.{_ANY_NAME}", meanings(section)[one.name])
         if inner is not None:
             if rest:
                 yield Row(below, "settings", "none", "", meanings(section)[one.name], "")

@@ -13,13 +13,14 @@ import msgspec
 
 from dragoman.config.alerting import Alert
 from dragoman.config.answers import Answers
-from dragoman.config.balancing import Hedge, MaxCost, PolicyName, Price, Rotate
+from dragoman.config.balancing import Hedge, MaxCost, PolicyName, Rotate
 from dragoman.config.conditions import When
 from dragoman.config.egress import Egress
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
 from dragoman.config.limits import Bounds, LimitEntry
 from dragoman.config.metrics import Metrics
+from dragoman.config.prices import Price, PriceEntry
 from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section, about
 from dragoman.config.serving import Reload, Server
@@ -354,7 +355,7 @@ class Deployment(Section, frozen=True):
     """Its share of the requests, in proportion to the other weights, with `policy: weighted` or `affinity`.
     0 = it is asked only after the deployments with a weight."""
     price: Annotated[Price | None, about(default="not known")] = None
-    """What it costs, for `policy: cost` and `max_cost`."""
+    """What it costs, instead of what `prices` and the packaged table say: [prices](prices.md)."""
     limits: tuple[Bounds, ...] = ()
     """How much all requests together may use of it, whichever model's deployment it is. Each attempt counts;
     if a limit is reached, the next deployment is asked."""
@@ -509,6 +510,9 @@ class Config(Section, frozen=True):
     """Who answers."""
     models: dict[str, Model] = {}
     """Models, under names of your choice."""
+    prices: dict[str, PriceEntry] = {}
+    """What models cost, where it is not what the packaged table says, by `provider/model`, `vendor/model`, or
+    a pattern such as `openai/*`: [prices](prices.md)."""
     aliases: dict[str, Alias] = {}
     """Further names for models, with default values; `name: target` is the short form. The alias `*` matches
     every name that no model or other alias has; with the target `PROVIDER/*` the provider gets the name as

@@ -87,6 +87,15 @@ def cost_so_far(
     return ir.Usage(input=_prompt(request, model), output=said, reasoning=thought or None, estimated=True)
 
 
+def said_so_far(model: str, events: Iterable[ir.Event], share: float) -> int:
+    """The estimated tokens of output of a running stream. The arguments are as for `whole_cost`."""
+    counter = EstimateUsage(ir.Request("", model), model)
+    for event in events:
+        if not isinstance(event, ir.End):
+            counter.feed(event)
+    return sum(counter.tokens(share))
+
+
 def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
     return (None, None) if usage is None else (usage.output, usage.reasoning)
 

@@ -17,6 +17,7 @@ from dragoman.accounts.grants import Grants
 from dragoman.capacity.heavy import MEDIUM, Steps
 from dragoman.capacity.space import Share, unbounded
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.end_users import of_headers
 from dragoman.dialects.gateway_members import HEADERS
 from dragoman.dialects.loss import Report
 from dragoman.dialects.named_models import Named
@@ -39,7 +40,7 @@ class Wishes(msgspec.Struct, frozen=True):
     check: the values of `x-dragoman-strict` and `x-dragoman-check-output`, None = missing. report: True = the
     answer shall have the header `x-dragoman-report`. passed: the headers of the client's protocol, which are
     sent on to a provider that uses the same protocol. once: the `Idempotency-Key`, for providers that honour
-    it; None = missing.
+    it; None = missing. end_user: on whose behalf the client asks, None = missing.
     """
 
     tags: tuple[str, ...]
@@ -48,6 +49,7 @@ class Wishes(msgspec.Struct, frozen=True):
     report: bool
     passed: Mapping[str, str]
     once: str | None = None
+    end_user: str | None = None
 
 
 def wishes(headers: Mapping[str, str], face: Dialect) -> Wishes:
@@ -60,6 +62,7 @@ def wishes(headers: Mapping[str, str], face: Dialect) -> Wishes:
         get("x-dragoman-report") == "1",
         {name: value for name in face.headers.request if (value := get(name)) is not None},
         get("idempotency-key"),
+        of_headers(headers),
     )
 
 

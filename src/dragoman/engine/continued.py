@@ -145,10 +145,14 @@ class Continued(Flight, eq=False):
 
     async def _hand_over(self, joint: Joint, candidate: Candidate) -> None:
         """Make the request that lets another deployment go on."""
-        asked, cost = self.asked, self.delivery.cost_so_far
+        asked, cost, record = self.asked, self.delivery.cost_so_far, self.asked.exchange.attempts[-1]
         if cost is not None:
             joint.earlier = cost() if asked.light else await asked.step(cost)
+            if record.first is not None:
+                record.usage = joint.stated
             self.delivery.cost_so_far = joint.so_far
+        if self.delivery.meter is not None:
+            self.delivery.meter.left(record)
         self._whole = whole = self._whole or asked
         said = joint.join(repeats=_named(self.runtime.backends[candidate.deployment.provider]) in _CONTINUING)
         spent = 0 if joint.earlier is None else joint.earlier.output or 0

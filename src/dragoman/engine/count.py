@@ -63,7 +63,7 @@ async def _count_here(asked: Asked, model: str, delivery: Delivery) -> None:
     headers = [] if counted.exact else [(b"x-dragoman-estimated", b"1")]
     if exchange.attempts:
         headers.append((b"x-dragoman-attempts", b"%d" % len(exchange.attempts)))
-    await delivery.client.answer(200, headers, payload.data)
+    await delivery.answer(200, headers, payload.data)
 
 
 _TOO_LATE: Final = ir.Fault(

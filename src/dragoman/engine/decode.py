@@ -10,6 +10,7 @@ import msgspec
 from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM, Steps
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.end_users import MEMBERS, of_body
 from dragoman.dialects.forms import texts
 from dragoman.dialects.gateway_members import Taken, bounded, concerns_gateway, stated, take
 from dragoman.dialects.loss import Change, Loss
@@ -99,6 +100,7 @@ def _read(
         others = _keep(exchange, take(body, head, face.name, members), body, inbound.params)
     if not body.keys() <= members:
         refuse_case_variants(body, members)
+    _note(exchange, wished, body)
     wire = WireRequest(
         operation,
         body,
@@ -176,6 +178,7 @@ def _stated_model(wire: WireRequest) -> str | None:
     return name if isinstance(name, str) else None
 
 
+_LONGEST_TIER: Final = 32
 _NO_CHAT: Final = ir.Request("", None)
 
 
@@ -183,6 +186,16 @@ def _unsafe_model() -> WireError:
     """The error for a model name that is unsafe in headers and logs: too long, or not printable."""
     text = f"Invalid 'model': expected at most {LONGEST} printable characters."
     return WireError(text, "model", "invalid_value")
+
+
+def _note(exchange: Exchange, wished: Wishes, body: Mapping[str, Any]) -> None:
+    """Record the end user and the service tier that the request names."""
+    if (end_user := wished.end_user) is not None:
+        exchange.end_user = end_user
+    elif exchange.metadata or not MEMBERS.isdisjoint(body):
+        exchange.end_user = of_body(body, exchange.metadata)
+    if isinstance(tier := body.get("service_tier") or body.get("serviceTier"), str):
+        exchange.tier = tier[:_LONGEST_TIER]
 
 
 def _tag(exchange: Exchange, headers: tuple[str, ...]) -> None:

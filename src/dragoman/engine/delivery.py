@@ -25,6 +25,8 @@ from dragoman.dialects.streaming import Ending
 from dragoman.engine.asked import AnswerContext, Asked, Inbound, Turn
 from dragoman.engine.client import Client, Headers
 from dragoman.engine.ends import Ends
+from dragoman.engine.joint import Joint
+from dragoman.engine.meter import Meter
 from dragoman.engine.report import answer_headers
 from dragoman.engine.steps import CONTINUING
 from dragoman.exchange import AttemptRecord, Exchange
@@ -45,13 +47,15 @@ class Running(msgspec.Struct, frozen=True):
     """What a delivery needs to know of the attempt that runs. success: the HTTP status of a good answer, for
     attempts that note no status themselves; None = the upstream is not called by HTTP. opening: the time
     limit until the first content. With the first content it becomes the time limit of the whole attempt. None
-    = there is no limit for the first content.
+    = there is no limit for the first content. joint: what joins its answer to what was said before; None = it
+    is not continued.
     """
 
     record: AttemptRecord
     deployment: Deployment
     success: int | None
     opening: Deadline | Unlimited | None
+    joint: Joint | None = None
 
 
 class Delivery:
@@ -69,6 +73,8 @@ class Delivery:
     """Writes the last events of the running stream; None = no stream has begun."""
     running: Running | None = None
     """The attempt that may answer; None = there is none."""
+    meter: Meter | None = None
+    """Accounts for the exchange; None = nothing is accounted for."""
 
     def __init__(
         self, exchange: Exchange, inbound: Inbound, client: Client, now: Callable[[], float]
@@ -101,13 +107,13 @@ class Delivery:
         if not asked.streamed:
             told = self.face.response.encode(response, reply)
             stored = await self._kept_as(told, reply)
-            await self.client.answer(200, (), encode(stored))
+            await self.answer(200, (), encode(stored))
             return
         encoder = self.face.stream.encoder(reply)
         ends = self.open_ends(encoder, reply)
         await self.client.begin(200, ())
         data = b"".join([encoder.feed(event) for event in ir.unfold(response)])
-        await self.client.end(await ends.last(data))
+        await self.end(await ends.last(data))
 
     # --- Attempts ----------------------------------------------------------------------------------
 
@@ -128,9 +134,38 @@ class Delivery:
                 opening.push(running.record.started + total - self.now())
         return running
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
+    def _headers(self, closing: int | None = None) -> list[tuple[bytes, bytes]]:
+        """The gateway's own headers. closing: the status of a whole answer, which is accounted for before its
+        headers are made; None = the headers are those of a stream.
+        """
         assert self.asked is not None
-        return answer_headers(self._exchange, report=self.asked.wished.report)
+        meter = self.meter
+        if meter is None:
+            return answer_headers(self._exchange, report=self.asked.wished.report)
+        if closing is not None:
+            meter.close(closing)
+        return meter.headers(answer_headers(self._exchange, report=self.asked.wished.report))
+
+    # --- The last bytes ----------------------------------------------------------------------------
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
+        """Send a whole answer, once the exchange is accounted for."""
+        if self.meter is not None:
+            self.meter.close(status)
+        return self.client.answer(status, headers, body)
+
+    def end(self, data: bytes = b"") -> Awaitable[None]:
+        """Send the last bytes of a stream, once the exchange is accounted for."""
+        self._closing()
+        return self.client.end(data)
+
+    def _closing(self) -> None:
+        """Account for the exchange, because the last events of its stream follow. What the client does from
+        now on changes no usage.
+        """
+        self.cost_so_far = None
+        if self.meter is not None:
+            self.meter.close()
 
     # --- Whole answers -----------------------------------------------------------------------------
 
@@ -138,7 +173,7 @@ class Delivery:
         """Send a whole answer; the attempt is final. passed: the upstream's headers for the client."""
         self._commit()
         self._exchange.waited += call.watch.take()
-        headers = self._headers()
+        headers = self._headers(200)
         headers += passed
         return self.client.answer(200, headers, body)
 
@@ -149,7 +184,7 @@ class Delivery:
         stated = payload.kind or "application/json"
         kind = (b"content-type", header_value(stated))
         guard = () if stated.startswith("application/json") else inert_headers(stated)
-        return self.client.answer(200, [kind, *self._headers(), *passed, *guard], payload.data)
+        return self.client.answer(200, [kind, *self._headers(200), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
         """Send and record a whole answer, which its turn keeps. size: the upstream's bytes, 0 = unknown."""
@@ -157,6 +192,7 @@ class Delivery:
         assert self.running is not None
         self.running.record.first = self.now()
         self.counted(response.usage)
+        self.running.record.tier = response.tier
         encoder, steps = self.face.response.encode, self.asked.steps
         if self.turn is not None and self.turn.keeps:
             told = await self._kept_as(await steps.run(size, encoder, response, reply), reply)
@@ -197,6 +233,7 @@ class Delivery:
             partial(self.kept, reply=reply),
             waits=self.turn is not None and self.turn.keeps,
             lines=self._inbound.framing == "ndjson",
+            closing=self._closing,
         )
         return self.ends
 
@@ -216,7 +253,7 @@ class Delivery:
             await ends.write(data)
             data = b""
         self.lost(reply.report)
-        await self.client.end(await ends.last(data))
+        await self.end(await ends.last(data))
 
     # --- Keeping the answer ------------------------------------------------------------------------
 
@@ -270,8 +307,11 @@ class Delivery:
             status, headers, body = self.face.errors.encode(fault, exchange.request_id)
             named = [(name.encode(), value.encode()) for name, value in headers.items()]
             if exchange.answered:
-                named.extend(self._headers())
-            await client.answer(status, named, body)
+                named.extend(self._headers(status))
+            elif self.meter is not None:
+                self.meter.close(status)
+                named = self.meter.headers(named)
+            await self.answer(status, named, body)
             return
         failing, ends = self.failing, self.ends
         if failing is None:
@@ -283,7 +323,7 @@ class Delivery:
             data = encoder.feed(ir.Error(fault))
         else:
             data = failing(fault)
-        await client.end(data if ends is None else await ends.last(data))
+        await self.end(data if ends is None else await ends.last(data))
 
     async def broken_off(self) -> None:
         """Record an estimate of the usage of an answer that breaks off, made by `cost_so_far`; without that
@@ -298,8 +338,12 @@ class Delivery:
             log.exception("exchange %s: its usage could not be estimated", self._exchange.id)
 
     def release(self) -> None:
-        """Drop what refers back to this delivery, so that no garbage collector is needed to free memory."""
-        self.cost_so_far = self.failing = self.ends = None
+        """Account for the exchange, if that was not done yet. Drop what refers back to this delivery, so that
+        no garbage collector is needed to free memory.
+        """
+        if self.meter is not None:
+            self.meter.close(gone=self.client.gone)
+        self.cost_so_far = self.failing = self.ends = self.meter = None
 
     # --- Records -----------------------------------------------------------------------------------
 
@@ -307,6 +351,8 @@ class Delivery:
         """Record the usage of the answer (None = unknown), and that it is an estimate, if it is one."""
         exchange = self._exchange
         exchange.usage = usage
+        if (running := self.running) is not None:
+            running.record.usage = usage if running.joint is None else running.joint.stated
         if usage is not None and usage.estimated and _ESTIMATED not in exchange.changes:
             exchange.changes += (_ESTIMATED,)
 
@@ -324,9 +370,16 @@ class Delivery:
             elif isinstance(event, (ir.Tally, ir.Start)):
                 if event.usage is not None:
                     self.counted(event.usage)
+                if kind is ir.Start:
+                    self._tiered(event)
             elif kind not in _SAYS_NOTHING and not (isinstance(event, ir.Open) and _is_empty(event.block)):
                 speaks = True
         return batch, speaks, None
+
+    def _tiered(self, event: Any) -> None:
+        """Note the service tier that the beginning of an answer states."""
+        if event.tier is not None and self.running is not None:
+            self.running.record.tier = event.tier
 
     def lost(self, report: Report) -> None:
         """Record the losses and changes from encoding the answer for the client."""

@@ -24,10 +24,10 @@ class Ends:
     """Writes the last events of one stream. Most streams have no event that repeats the whole answer. teller:
     the stream's encoder or relay. keep: stores the answer; returns False if it should have been stored but
     was not. waits: True = the last event is sent after the answer was stored. lines: True = each event is one
-    line and must be written whole.
+    line and must be written whole. closing: called before the last event is sent, once the answer is stored.
     """
 
-    __slots__ = ("_client", "_keep", "_lines", "_teller", "pieces")
+    __slots__ = ("_client", "_closing", "_keep", "_lines", "_teller", "pieces")
 
     def __init__(
         self,
@@ -37,8 +37,10 @@ class Ends:
         *,
         waits: bool,
         lines: bool,
+        closing: Callable[[], None] | None = None,
     ) -> None:
         self._client = client
+        self._closing = closing
         self._keep = keep
         self._lines = lines
         # Looked up by name: an `isinstance` of a protocol costs as much as ten events of a stream.
@@ -81,6 +83,8 @@ class Ends:
         except RequestFailed:
             await self.write(data)  # events before the end, behind which the failure is numbered
             raise
+        if self._closing is not None:
+            self._closing()
         data += teller.end(stored=stored)
         if not self.pieces:
             return data

@@ -18,10 +18,12 @@ from dragoman.engine.continued import Continued
 from dragoman.engine.count import count
 from dragoman.engine.decode import decode, decode_small
 from dragoman.engine.delivery import Delivery
+from dragoman.engine.expected import reserve
 from dragoman.engine.fallbacks import fitted
 from dragoman.engine.flight import Flight
 from dragoman.engine.hedged import Hedged
 from dragoman.engine.media import Media
+from dragoman.engine.meter import metered
 from dragoman.engine.plan import fill_in, route
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.ways import WAYS
@@ -66,28 +68,34 @@ class Engine:
         runtime, operation = self._runtime, inbound.operation
         exchange.operation = operation
         delivery = Delivery(exchange, inbound, client, runtime.seams.monotonic)
+        meter = delivery.meter = metered(runtime.accounting, exchange, runtime.seams)
         try:
             way, steps = WAYS[operation], Steps(runtime.heavy, exchange.client)
-            if len(inbound.body) < MEDIUM:
-                asked = decode_small(exchange, inbound, steps, always_usage=runtime.always_usage)
-            else:
-                asked = await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
+            always_usage = runtime.always_usage
+            asked = (
+                decode_small(exchange, inbound, steps, always_usage=always_usage)
+                if len(inbound.body) < MEDIUM
+                else await decode(exchange, inbound, steps, always_usage=always_usage)
+            )
             delivery.expect(asked)
             if asked.turn is not None:
                 asked = delivery.asked = await self._expanded(asked, asked.turn)
             # No local variable but `asked` refers to the request: `Said.forget` frees its memory.
-            resolved = None
-            if runtime.hooks.resolves:
-                resolved = await runtime.hooks.resolve(exchange, exchange.asked)
+            hooks = runtime.hooks
+            resolved = await hooks.resolve(exchange, exchange.asked) if hooks.resolves else None
             plan = route(runtime.table, asked, resolved)
             exchange.deployments = plan.route.deployments
+            if meter is not None and meter.applies(plan.route) and operation != "count":
+                await meter.admit()
             if plan.route.fills and asked.prompts:
                 asked = fill_in(asked, plan) if asked.light else await asked.look(fill_in, asked, plan)
-            if way.hooked and runtime.hooks.change_requests:
+            if way.hooked and hooks.change_requests:
                 asked = await self._before(runtime, asked)
             if plan.route.selects or way.selects(asked):
                 plan = await asked.step(fitted, runtime, way, asked, plan)
             delivery.asked = asked
+            if meter is not None and meter.counts(plan.route.deployments) and operation != "count":
+                await reserve(meter, asked, plan)
             if operation == "count":
                 await count(runtime, way, asked, plan, delivery)
             elif asked.turn is None or await self._admitted(asked, delivery):

@@ -12,6 +12,7 @@ from functools import partial
 import msgspec
 
 from dragoman import ir
+from dragoman.accounts.ledger import Reservation
 from dragoman.dialects.loss import Report
 from dragoman.engine.affinity import circumstances
 from dragoman.engine.asked import Asked
@@ -31,10 +32,12 @@ from dragoman.engine.limits import (
     until_content,
 )
 from dragoman.engine.media import Media
+from dragoman.engine.meter import EndedByLimit
 from dragoman.engine.places import located
 from dragoman.engine.plan import Plan
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.sealing import Sealing, begun
+from dragoman.engine.spent import note_asked, was_sent
 from dragoman.engine.ways import Way
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
@@ -102,6 +105,8 @@ class Flight(msgspec.Struct, eq=False):
     """The account of the latest attempt, as it was when that began."""
     _entry: Entry | None = None
     """The places of this exchange; None = no deployment needed one so far."""
+    _held: Reservation | None = None
+    """What is reserved for the attempt that is about to begin; None = nothing is."""
 
     async def run(self) -> None:
         """Make attempts until an answer is delivered. Raises RequestFailed if the last one has failed."""
@@ -112,8 +117,8 @@ class Flight(msgspec.Struct, eq=False):
         try:
             candidate = route.first if health.calm and route.plain else await self._first()
             while True:
-                if candidate.deployment.gates or self._entry is not None:
-                    candidate, backend = await self._admitted(candidate, backend)
+                if candidate.deployment.gates or self._entry is not None or self._is_bounded(candidate):
+                    candidate, backend = await self._entered(candidate, backend)
                 if self.asked.light:
                     attempt = self._prepared(candidate, backend)
                 else:
@@ -130,8 +135,8 @@ class Flight(msgspec.Struct, eq=False):
                     if self._calling is not None:
                         self._answered(self._calling, record)
                     return
-                except EndedByHook:
-                    raise  # a hook has decided, so no other attempt is made
+                except (EndedByHook, EndedByLimit):
+                    raise  # a hook or a limit has decided, so no other attempt is made
                 except RequestFailed as failed:
                     record.fault = self._told(attempt, failed.fault)
                 except Exception as error:
@@ -150,6 +155,10 @@ class Flight(msgspec.Struct, eq=False):
             self._end()
 
     def _end(self) -> None:
+        meter, held = self.delivery.meter, self._held
+        if held is not None and meter is not None:
+            meter.release(held)  # the attempt was never made
+            self._held = None
         if self._entry is not None:
             self._entry.leave()
         self.media.close()
@@ -213,6 +222,43 @@ class Flight(msgspec.Struct, eq=False):
             self._round = None  # what was learnt while it waited counts, as at the beginning
             candidate = await self._first()
 
+    async def _entered(
+        self, candidate: Candidate, backend: Backend | None
+    ) -> tuple[Candidate, Backend | None]:
+        """The candidate with its backend, once it has a place; or another one, if a limit of its deployment
+        or provider is reached. Raises RequestFailed if nobody is left.
+        """
+        while True:
+            if candidate.deployment.gates or self._entry is not None:
+                candidate, backend = await self._admitted(candidate, backend)
+            if not self._is_bounded(candidate) or (other := await self._limited(candidate)) is None:
+                return candidate, backend
+            candidate, backend = other, None
+
+    def _is_bounded(self, candidate: Candidate) -> bool:
+        """Whether limits of the deployment or the provider have to be asked before it is called."""
+        meter = self.delivery.meter
+        return meter is not None and meter.bounded(candidate.deployment.name)
+
+    async def _limited(self, candidate: Candidate) -> Candidate | None:
+        """Reserve an attempt at a candidate that has limits. Returns who is called instead if one refuses it;
+        None = the attempt may be made. Raises RequestFailed if nobody is left.
+        """
+        meter, name = self.delivery.meter, candidate.deployment.name
+        assert meter is not None
+        try:
+            self._held = await meter.enter(name)
+        except RequestFailed as refused:
+            self.asked.exchange.dropped += ((name, "a limit of it is reached"),)
+            return await self._past(candidate, refused.fault)
+        return None
+
+    async def _past(self, candidate: Candidate, refused: ir.Fault) -> Candidate:
+        """Who is called instead of a candidate that a limit refuses."""
+        now = self.delivery.now()
+        round_ = self._round = self._round or self._new_round(candidate)
+        return await self._follow(round_, round_.on(machine.Limited(refused), now))
+
     def _weigh(self, asking: Asking, begun: Candidate | None = None) -> None:
         """Note in the exchange why its candidates stand in this order. begun: who was called before."""
         now, health = self.delivery.now(), self.runtime.health
@@ -270,6 +316,9 @@ class Flight(msgspec.Struct, eq=False):
         exchange, delivery = self.asked.exchange, self.delivery
         record, deployment, backend = attempt.record, attempt.deployment, attempt.backend
         record.started = now = delivery.now()
+        if (meter := delivery.meter) is not None:
+            meter.began(record, self._held)
+            self._held = None
         if exchange.attempts:
             self.media.forget(self.asked, needed=bool(record.reasons))
             self._opening = None
@@ -285,7 +334,7 @@ class Flight(msgspec.Struct, eq=False):
             seconds = self._opening[0]
         limit = self.runtime.deadlines.within(total if seconds is None else seconds)
         opening = None if seconds is None else limit
-        delivery.running = Running(record, deployment, backend.success, opening)
+        delivery.running = Running(record, deployment, backend.success, opening, attempt.joint)
         return limit
 
     def _switch(self, candidate: Candidate) -> float | None:
@@ -344,12 +393,37 @@ class Flight(msgspec.Struct, eq=False):
         if self.runtime.told is not None:
             self.runtime.told(event)
 
+    async def _spent(self, record: AttemptRecord) -> None:
+        """Estimate what an attempt has cost that ends without an answer, if its request has reached the
+        provider and exchanges are accounted for.
+        """
+        delivery, asked = self.delivery, self.asked
+        if delivery.meter is None or delivery.meter.closed or not was_sent(record):
+            return
+        cost = delivery.cost_so_far
+        try:
+            if cost is not None:
+                record.usage = cost() if asked.light else await asked.step(cost)
+            elif record.usage is None:
+                await asked.step(note_asked, asked, record)
+        except Exception:  # this error must not hide the one that ended the attempt
+            log.exception("exchange %s: its usage could not be estimated", asked.exchange.id)
+
     async def _broken_off(self) -> None:
         """Note that the exchange ends with an error, or because its client has gone."""
+        attempts = self.asked.exchange.attempts
         if self._calling is not None:
-            record = self.asked.exchange.attempts[-1]
-            self.runtime.health.abandoned(self._calling, self._heard(record))
-        await self.delivery.broken_off()
+            self.runtime.health.abandoned(self._calling, self._heard(attempts[-1]))
+        await self._cut(attempts[-1] if attempts else None)
+
+    async def _cut(self, record: AttemptRecord | None) -> None:
+        """Note what the running answer has cost, because it breaks off. record: of the latest attempt."""
+        delivery = self.delivery
+        await delivery.broken_off()
+        if record is not None and record.fault is None and delivery.cost_so_far is None:
+            await self._spent(record)
+            if record.usage is not None:
+                delivery.counted(record.usage)
 
     # --- Failures --------------------------------------------------------------------------------------
 
@@ -393,6 +467,9 @@ class Flight(msgspec.Struct, eq=False):
             for event in health.learn(calling, fault, delivery.now()):
                 self._tell(event)
         if not delivery.committed:
+            await self._spent(attempt.record)
+            if delivery.meter is not None:
+                delivery.meter.left(attempt.record)
             delivery.cost_so_far = None  # the failed attempt delivered nothing
             if self.way.learns:
                 backend, told = await self._instead(attempt, fault)

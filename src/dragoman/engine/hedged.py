@@ -84,6 +84,9 @@ class Lane(Flight, eq=False, kw_only=True):
     async def _next(self, failed: Candidate, fault: ir.Fault) -> Candidate:
         raise Fallen(failed, fault)
 
+    async def _past(self, candidate: Candidate, refused: ir.Fault) -> Candidate:
+        raise Fallen(candidate, refused)
+
     async def _broken_off(self) -> None:
         winner, record, calling = self.race.winner, self._record, self._calling
         lost = winner is not None and winner is not self.contender
@@ -92,9 +95,12 @@ class Lane(Flight, eq=False, kw_only=True):
             self.runtime.health.abandoned(calling, self._heard(record))
             if lost:
                 self._took(calling, self.delivery.now())
-        if lost:
+        if lost and record is not None:
+            await self._spent(record)
+            if self.delivery.meter is not None:
+                self.delivery.meter.left(record)
             self.delivery.cost_so_far = None  # the usage of the exchange is the winner's
-        await self.delivery.broken_off()
+        await self._cut(None if lost else record)
 
 
 class Hedged(Flight, eq=False):

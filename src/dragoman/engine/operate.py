@@ -28,6 +28,7 @@ from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
 from dragoman.engine.places import located, locator
 from dragoman.errors import RequestFailed, WireError
+from dragoman.ir.units import measured
 from dragoman.net.transport import Answer
 from dragoman.routing.apis import lesson_of
 from dragoman.upstreams.backend import OwnUpstream, begin, over_http
@@ -225,26 +226,33 @@ class OperationAnswer:
             response = await attempt.media.try_read(client.unread(response, asked.request), response)
         attempt.record.first = delivery.now()
         if asked.streamed and client.encode_stream is not None:
-            attempt.exchange.usage = response.usage
+            self._count(response)
             reply = self._reply(response)
             data = client.encode_stream(response, reply)
             delivery.lost(reply.report)
             delivery.failing = told_in_band
             await delivery.begin(attempt.call, passed)
-            await delivery.client.end(data)
+            await delivery.end(data)
             return
-        payload, attempt.exchange.usage = await self._step(self._encoded, response)
+        self._count(response)
+        payload = await self._step(self._encoded, response)
         await delivery.payload(payload, attempt.call, passed)
 
     def _step(self, step: Callable[..., Any], *args: Any) -> Any:
         asked = self._attempt.asked
         return asked.steps.run(max(asked.weight, self._size), step, *args)
 
-    def _encoded(self, response: Outcome) -> tuple[Payload, ir.Usage | None]:
+    def _count(self, response: Outcome) -> None:
+        """Note what an answer has cost."""
+        attempt = self._attempt
+        attempt.delivery.counted(response.usage)
+        attempt.record.units = measured(attempt.asked.request, response) or None
+
+    def _encoded(self, response: Outcome) -> Payload:
         reply = self._reply(response)
         payload = codec_of(self._attempt).client.encode(response, reply)
         self._attempt.delivery.lost(reply.report)
-        return payload, response.usage
+        return payload
 
     def _reply(self, response: Outcome) -> OperationReply[Any]:
         attempt, exchange = self._attempt, self._attempt.exchange

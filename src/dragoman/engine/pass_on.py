@@ -16,6 +16,7 @@ from dragoman.dialects.operation import Outcome, Payload
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.client import Headers
 from dragoman.engine.operate import OperationAnswer, codec_of, send, told_in_band
+from dragoman.engine.spent import note_measures
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
 from dragoman.upstreams.answers import PART, AnswerLimits, Parts
@@ -67,7 +68,10 @@ async def pass_on(attempt: Attempt) -> None:
         return
     assert told is not None
     attempt.record.first = attempt.delivery.now()
-    payload, attempt.exchange.usage = told
+    payload, usage = told
+    attempt.delivery.counted(usage)
+    if usage is None and attempt.delivery.meter is not None:
+        await asked.step(note_measures, asked, attempt.record)
     await attempt.delivery.payload(payload, call, passed)
 
 
@@ -95,6 +99,8 @@ class _Passage:
     async def run(self, passed: Headers) -> None:
         """Pass the stream. Raises RequestFailed, and WireError if it is empty or has malformed events."""
         attempt, delivery = self._attempt, self._attempt.delivery
+        if delivery.meter is not None:  # now, because the request is forgotten when the answer begins
+            await attempt.asked.step(note_measures, attempt.asked, attempt.record)
         stated = self._answer.headers.get("content-type", "application/octet-stream")
         kind = stated.encode("latin-1", "replace")
         events = kind.startswith(b"text/event-stream")
@@ -106,7 +112,7 @@ class _Passage:
                 await delivery.client.write(piece)
         if not delivery.committed:
             raise WireError("the response is empty")
-        await delivery.client.end()
+        await delivery.end()
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
         while chunk := await self._answer.chunk():
@@ -150,10 +156,11 @@ class _Passage:
 
     def _seen(self, frames: Sequence[bytes]) -> bool:
         """Record usage and end. True = there are frames. Raises RequestFailed if a frame states a failure."""
-        exchange, relay = self._attempt.exchange, self._codec.relay
+        relay = self._codec.relay
         assert relay is not None
         for frame in frames:
-            exchange.usage = relay.seen(frame) or exchange.usage
+            if (usage := relay.seen(frame)) is not None:
+                self._attempt.delivery.counted(usage)
             self._ended = self._ended or any(word in frame for word in self._ends)
             if isinstance(frame, ErrorFrame):  # an error in a form that the codec does not know
                 raise RequestFailed(self._attempt.asked.face.errors.decode(_FAILED, {}, frame))

@@ -38,16 +38,25 @@ class Contender(Delivery):
     def __init__(self, race: Race, delivery: Delivery, asked: Asked) -> None:
         super().__init__(asked.exchange, asked.inbound, delivery.client, delivery.now)
         self.asked = asked
+        self.meter = delivery.meter
         self._race = race
 
     def _commit(self) -> Running:
         self._race.win(self)
         return super()._commit()
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
+    def _headers(self, closing: int | None = None) -> list[tuple[bytes, bytes]]:
         # The last step before the client is told: its headers are made from the exchange itself.
         self._race.adopt(self)
-        return super()._headers()
+        return super()._headers(closing)
+
+    def _closing(self) -> None:
+        self._race.adopt(self)
+        super()._closing()
+
+    def release(self) -> None:
+        self.meter = None  # the exchange may go on with other attempts
+        super().release()
 
     async def begin(self, call: Call, passed: Headers) -> None:
         await super().begin(call, passed)

@@ -14,7 +14,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM
-from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, whole_cost
+from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, said_so_far, whole_cost
 from dragoman.dialects.loss import Change, Report
 from dragoman.dialects.pieces import joined
 from dragoman.dialects.relay import StreamRelay
@@ -24,6 +24,7 @@ from dragoman.dialects.streaming import Ending, StreamDecoder
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.gathering import Gathered
+from dragoman.engine.growth import Growth
 from dragoman.engine.opening import Opening
 from dragoman.engine.places import locator
 from dragoman.engine.sealing import Sealing
@@ -40,6 +41,8 @@ _STREAM: Final = {"stream": True}
 _COUNTED_BYTES: Final = 1_000_000
 """The most bytes of a request that is kept, to estimate the usage of its stream if there is none."""
 _HEARD_BYTES: Final = 65_536
+_BYTES_PER_TOKEN: Final = 3.0
+"""The fewest bytes of a stream for each of its tokens."""
 _UNREAD: Final = 10
 """How many bytes that are only passed on take as long as one byte of JSON that is decoded."""
 _NO_RUN: Final = (b"", 0)
@@ -201,7 +204,14 @@ class _Passage:
         self._decoder: StreamDecoder | None = None
         if self._gathered is not None:
             self._decoder = upstream.dialect.stream.decoder(upstream.quirks)
-        self._overheard = _overheard(attempt, upstream, relay)
+        self._overheard = heard = _overheard(attempt, upstream, relay)
+        model = attempt.deployment.model
+        self._growth = Growth(
+            delivery,
+            attempt.deployment.name,
+            lambda: said_so_far(model, _events(upstream, heard), heard.share),
+            first=_BYTES_PER_TOKEN,
+        )
         framing, limits = upstream.dialect.stream.framing, upstream.limits
         self._splitter = SPLITTERS[framing](limits.event)
         self._run: Callable[[bytes], tuple[bytes, int]] | None = None
@@ -222,13 +232,13 @@ class _Passage:
         self._gather((), ended=True)
         if self._gathered is not None:
             await attempt.delivery.heard(self._gathered.response(), self._reply)
-        await attempt.delivery.client.end(await self._ends.last(data))
+        await attempt.delivery.end(await self._ends.last(data))
         await self._answer.finish()  # bytes after the protocol's own end are ignored
 
     async def _pass(self) -> bytes:
         """Pass the stream and return its last bytes unsent. Raises RequestFailed, WireError."""
         attempt, answer, upstream = self._attempt, self._answer, self._upstream
-        delivery, heard, run = attempt.delivery, self._overheard, self._run
+        delivery, heard, run, growth = attempt.delivery, self._overheard, self._run, self._growth
         write, read = delivery.client.write, answer.chunk
         passed = attempt.asked.face.headers.passed(answer.headers)
         opening = Opening(delivery, attempt.call, passed, limits=upstream.limits, name=upstream.name)
@@ -241,6 +251,8 @@ class _Passage:
                 if heard.length < heard.most:  # as `heard.hear` does it, which would be a call for each event
                     heard.parts.append(chunk)
                 heard.length += len(chunk)
+                if heard.length > growth.at:
+                    await growth.look(heard.length)
                 if len(chunk) > PART:
                     chunk = parts.first(chunk)
             data, size = run(chunk) if run is not None and self._between else _NO_RUN

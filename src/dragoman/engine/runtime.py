@@ -10,6 +10,7 @@ from msgspec.structs import force_setattr
 from dragoman.capacity.gates import Gates
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.dialects.table import DIALECTS
+from dragoman.engine.accounting import Accounting
 from dragoman.engine.sealing import Kept
 from dragoman.hooks import Hooks
 from dragoman.net.fetch import Fetcher
@@ -39,7 +40,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     on what runs at once. addressees: the names of providers and protocols, to which a member of a request may
     be addressed; made from `backends`. told: called with each event that an operator has to know; None =
     events are only logged. sent: called with `provider/model` when a request to a provider is about to be
-    sent.
+    sent. accounting: prices, limits and the journal; None = nothing is accounted for.
     """
 
     table: Table
@@ -60,6 +61,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     addressees: frozenset[str] = frozenset()
     told: Callable[[Event], None] | None = None
     sent: Callable[[str | None], None] = uncounted
+    accounting: Accounting | None = None
 
     def __post_init__(self) -> None:
         force_setattr(self, "addressees", frozenset({*self.backends, *DIALECTS}))

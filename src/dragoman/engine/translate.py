@@ -12,10 +12,11 @@ from typing import Final
 
 from dragoman import ir
 from dragoman.capacity.heavy import MEDIUM
-from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far
+from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, said_so_far
 from dragoman.dialects.loss import Report
 from dragoman.engine.attempt import Attempt
 from dragoman.engine.gathering import Gathered
+from dragoman.engine.growth import Growth
 from dragoman.engine.joint import Announced, Joint
 from dragoman.engine.opening import Opening
 from dragoman.engine.sealing import Keeper
@@ -24,6 +25,8 @@ from dragoman.engine.wording import Wording, worded
 from dragoman.errors import RequestFailed
 
 _HEARD_EVENTS: Final = 500
+_EVENTS_PER_TOKEN: Final = 0.02
+"""The fewest events of a stream for each of its tokens: some providers send long pieces of text."""
 _NOTHING_SAID: Final = ir.Fault(
     "upstream", "The provider's response ended without any content.", blame="upstream"
 )
@@ -132,7 +135,10 @@ class _Stream:
         attempt, backend, call = self._attempt, self._wording.backend, self._wording.call
         delivery, ends, feed, heard = attempt.delivery, self._ends, self._encoder.feed, self._heard
         client, waits, gathered = delivery.client, attempt.runtime.hooks.need_events, self._gathered
-        write = client.write
+        write, growth = (
+            client.write,
+            Growth(delivery, attempt.deployment.name, self._said, first=_EVENTS_PER_TOKEN),
+        )
         opening = Opening(delivery, call, (), limits=backend.limits, name=backend.name)
         async with backend.chat(self._wording.request, call) as batches:
             delivery.cost_so_far = self._so_far
@@ -141,6 +147,8 @@ class _Stream:
                 if heard.length < heard.most:  # as `heard.hear` does it, which would be a call for each event
                     heard.parts.append(arrived)
                 heard.length += len(arrived)
+                if heard.length > growth.at:
+                    await growth.look(heard.length)
                 if arrived and not waits and CONTINUING.issuperset(map(type, arrived)):
                     # Nearly all events only continue texts, and nothing but the steps may read them.
                     batch = through(self._steps, arrived) if self._steps else arrived
@@ -157,7 +165,7 @@ class _Stream:
         delivery.lost(self._reply.report)
         if not delivery.committed:
             raise RequestFailed(_NOTHING_SAID)
-        await client.end()
+        await delivery.end()
 
     async def _take(self, arrived: Sequence[ir.Event], opening: Opening) -> bool:
         """Pass any events. True = the answer has ended and was sent. Raises RequestFailed."""
@@ -168,7 +176,7 @@ class _Stream:
         data = await self._send(data, opening, speaks=speaks, ended=ended)
         if ended and delivery.committed:
             delivery.lost(self._reply.report)
-            await delivery.client.end(await self._ends.last(data))  # bytes after the end are ignored
+            await delivery.end(await self._ends.last(data))  # bytes after the end are ignored
             return True
         if fault is not None:
             raise RequestFailed(fault)
@@ -212,9 +220,17 @@ class _Stream:
                 await attempt.delivery.heard(gathered.response(), self._reply)
         return batch
 
+    def _said(self) -> int:
+        """The estimated tokens of output so far."""
+        events = (event for batch in self._heard.parts for event in batch)
+        return said_so_far(self._attempt.deployment.model, events, self._heard.share)
+
     def _so_far(self) -> ir.Usage:
         attempt, heard, joint = self._attempt, self._heard, self._attempt.joint
         events = (event for batch in heard.parts for event in batch)
         stated = attempt.exchange.usage if joint is None else joint.stated
         cost = cost_so_far(self._wording.request, attempt.deployment.model, events, heard.share, stated)
-        return cost if joint is None else joint.total(cost)
+        if joint is None:
+            return cost
+        joint.stated = cost
+        return joint.total(cost)

@@ -197,6 +197,32 @@ UNANSWERED: Final = Family(
     ("provider",),
     now=True,
 )
+JOURNAL_HEALTHY: Final = Family(
+    "dragoman_journal_healthy",
+    "gauge",
+    "1 = usage is written to the journal, and the database takes it.",
+    now=True,
+)
+JOURNAL_WAITING: Final = Family(
+    "dragoman_journal_waiting_records", "gauge", "Usage records that the database has not got yet.", now=True
+)
+JOURNAL_BYTES: Final = Family(
+    "dragoman_journal_bytes", "gauge", "Size of the files in the folder of the journal.", now=True
+)
+JOURNAL_RECORDS: Final = Family(
+    "dragoman_journal_records_total",
+    "counter",
+    "Usage records since the keeper has started: stored in the database; adopted from processes that were"
+    " killed, closed or cut; rejected by the database; damaged in the journal.",
+    ("result",),
+    now=True,
+)
+JOURNAL_LOST: Final = Family(
+    "dragoman_journal_lost_total",
+    "counter",
+    "Usage records for which there was no room, while the journal could not be written.",
+    now=True,
+)
 UPTIME: Final = Family("dragoman_uptime_seconds", "gauge", "Time since the gateway has started.", now=True)
 BUILD: Final = Family(
     "dragoman_build_info", "gauge", "The version of the gateway; always 1.", ("version",), now=True
@@ -267,6 +293,7 @@ FAMILIES: Final = (
     *(HTTP_REQUESTS, HTTP_SECONDS, REQUESTS, REQUEST_ERRORS, LOSSES, OVERHEAD, FIRST_TOKEN, TOKENS),
     *(SENT, CALLS, OUTCOMES, ERRORS, FAILOVERS, BOUNDS, RECORDED),
     *(RUNNING, STREAMS, CONNECTIONS, CONNECTION_LIMIT, WAITING, SESSIONS, KEYS, BREAKERS, UNANSWERED),
+    *(JOURNAL_HEALTHY, JOURNAL_WAITING, JOURNAL_BYTES, JOURNAL_RECORDS, JOURNAL_LOST),
     *(UPTIME, BUILD, WORKERS, REPORTING),
     *(CPU, RESIDENT, VIRTUAL, STARTED, OPEN_FILES, MOST_FILES),
     *(PYTHON, COLLECTIONS, COLLECTED, UNCOLLECTABLE),

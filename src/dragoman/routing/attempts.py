@@ -79,6 +79,14 @@ class Full(msgspec.Struct, frozen=True):
     fault: ir.Fault
 
 
+class Limited(msgspec.Struct, frozen=True):
+    """The candidate that was to start may not be called now, because a limit of its deployment or provider is
+    reached. fault: says so, and when it may be called again.
+    """
+
+    fault: ir.Fault
+
+
 class Timer(msgspec.Struct, frozen=True):
     """The time of the last WakeAt has been reached."""
 
@@ -125,7 +133,7 @@ class GiveUp(msgspec.Struct, frozen=True):
 
 
 AttemptEvent: TypeAlias = (
-    Begin | FirstContent | Failed[C] | Beside[C] | GoesOn[C] | Full | Timer | More[C] | NoMore
+    Begin | FirstContent | Failed[C] | Beside[C] | GoesOn[C] | Full | Limited | Timer | More[C] | NoMore
 )
 Command: TypeAlias = Start[C] | WakeAt | Extend | GiveUp
 
@@ -285,6 +293,8 @@ class Attempts(Generic[C]):
                 return [self._start(candidate)]
             case Full(fault):
                 return self._turned_away(fault)
+            case Limited(fault):
+                return self._limited(fault, now)
             case More(ready, resting, doubtful):
                 self._left = [one for one in ready if not self._is_crowded(one)]
                 self._resting += [rest for rest in resting if not self._is_crowded(rest[1])]
@@ -389,6 +399,15 @@ class Attempts(Generic[C]):
         self._started -= 1  # nobody was called
         self._nobody = fault
         return [Extend(self._why)]
+
+    def _limited(self, fault: ir.Fault, now: float) -> list[Command[C]]:
+        """Go on after a limit has refused the candidate that was to start."""
+        refused, self._running = self._running, None
+        if refused is None:
+            return [self._give_up(fault)]
+        self._started -= 1  # nobody was called
+        self._note(refused, fault, now)
+        return self._next(now)
 
     def _again(self, failed: C, fault: ir.Fault, now: float) -> list[Command[C]]:
         """A retry of the candidate that failed last, or of one that rests, or none."""

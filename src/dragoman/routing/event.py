@@ -6,15 +6,16 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["key_refused", "keys_exhausted", "outage", "recovery"]
+Kind: TypeAlias = Literal["key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting"]
 """A key was refused, or its quota is used up; no key can be asked for a model; a deployment has failed
-several times in a row, or a provider did not answer a check; it answers again.
+several times in a row, or a provider did not answer a check; it answers again;
+usage could not be stored for a minute, which is about no provider.
 """
 
 
 class Event(msgspec.Struct, frozen=True):
     """Something that an operator has to know. message: one sentence for a person, which begins with the name
-    of the deployment or provider. deployment: its name, None = it is about the provider as a whole. key: the
+    of the deployment or provider. provider: "" = it is about none. deployment: its name, None = it is about the provider as a whole. key: the
     last characters of the key, None = it is about none.
     """
 

@@ -244,7 +244,7 @@ class App:
         arrival.link.body = None
         if exchange.bodies is not None:
             exchange.bodies.asked(body)
-        exchange.client = caller.name
+        exchange.called_by(caller)
         exchange.phase = "decode"
         if arrival.foreign:
             arrival.link.watch(arrival.receive)
@@ -481,7 +481,7 @@ class App:
             return _operator(head, exchange)
         if head.admission is not None and head.admission[0] is keys:
             caller = head.admission[1]
-            exchange.client = caller.name
+            exchange.called_by(caller)
             return caller
         if endpoint is not None and endpoint.public:
             return ANYONE
@@ -491,7 +491,7 @@ class App:
             found = self._keyless(head, endpoint) or found
         if isinstance(found, ir.Fault):
             raise RequestFailed(found)
-        exchange.client = found.name
+        exchange.called_by(found)
         if endpoint is not None and (barred := _barred(found, endpoint, head)) is not None:
             raise RequestFailed(barred)
         stated = headers.get(hops.HEADER)

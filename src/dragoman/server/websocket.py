@@ -131,7 +131,7 @@ class Sockets:
             caller = gateway.client_keys.authenticate(headers, offered, key)
             if isinstance(caller, ir.Fault):
                 raise RequestFailed(caller)
-            exchange.client = caller.name
+            exchange.called_by(caller)
             if endpoint is not None and (barred := caller.barred(endpoint.scope)) is not None:
                 raise RequestFailed(barred)
             if not self._origins.admits(headers.get("origin")):
@@ -293,7 +293,7 @@ class _Socket:
         endpoint = self._admitted.endpoint
         exchange = _exchange(self._gateway, endpoint.face.name, endpoint.template)
         note_client(exchange, self._admitted.peer, self._admitted.headers)
-        exchange.client = self._admitted.caller.name
+        exchange.called_by(self._admitted.caller)
         return exchange
 
 

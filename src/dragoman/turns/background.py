@@ -343,7 +343,7 @@ class Background:
             began=seams.monotonic(),
             created=seams.now(),
         )
-        exchange.client, exchange.address = parent.client, parent.address
+        exchange.client, exchange.address, exchange.caller = parent.client, parent.address, parent.caller
         exchange.forwarded, exchange.agent = parent.forwarded, parent.agent
         writer = Writer(self, exchange)
         turn = BackgroundTurn(self._keeping, tenant, writer)

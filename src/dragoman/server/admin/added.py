@@ -113,7 +113,8 @@ OPERATIONS: Final = (
 
 class Wish(NamedTuple):
     """What a request wants to change. tag: makes an ETag from a version number. The version of the entry that
-    is in force gives the ETag that `If-Match` is compared with.
+    is in force gives the ETag that `If-Match` is compared with. require: is called with that entry (None = no
+    entry of this name was added), and raises RequestFailed if the change is not to be made.
     """
 
     do: Do
@@ -121,6 +122,7 @@ class Wish(NamedTuple):
     asked: Asked
     author: Author
     tag: Callable[[int], str]
+    require: Callable[[AddedEntry | None], None] | None = None
 
 
 class AddedApi:
@@ -194,6 +196,8 @@ class AddedApi:
                 tags.require(headers, wish.tag(before.version))
                 if wish.do == "add":
                     raise RequestFailed(_already(wish.kind, name))
+            if wish.require is not None:
+                wish.require(before)
 
         def note(made: Made) -> None:
             before, after = _noted(made.before), _noted(made.after)

@@ -218,6 +218,7 @@ def section_of(found: Loaded, entry: AddedEntry) -> Section:
         "models": config.models,
         "aliases": config.aliases,
         "limits": config.limits,
+        "prices": config.prices,
     }
     return parts[entry.kind][entry.name]
 

@@ -1,0 +1,440 @@
+"""Reads the journals of all processes that write into one folder: a chain of segments for each process.
+
+One process at a time does so, which holds the lock on a file of the folder. What the database has is stated
+in the head of each segment, so that the next reader goes on there. A segment is deleted when the database
+has all of its records and the next one is on the disk; a chain whose process has ended is deleted whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from dragoman.accounts.entries import (
+    CLOSED,
+    END,
+    HEAD,
+    OPENED,
+    POSITION_AT,
+    STORED,
+    Entry,
+    Found,
+    entry_of,
+    position_in,
+    position_of,
+    read,
+)
+from dragoman.accounts.segments import SUFFIX, UNNAMED, lock
+from dragoman.state.usage import UsageRecord
+
+log = logging.getLogger("dragoman.accounts.journal")
+
+READER: Final = "reader"
+"""The name of the file whose lock the reader holds, and in which it states how it stands."""
+DAMAGED: Final = ".damaged"
+"""The suffix that a segment gets instead of being deleted, if a part of it could not be read."""
+_CHUNK: Final = 128_000
+"""How many bytes are read at once, as far as an entry is not larger."""
+_COUNTED: Final = 1_000_000
+"""How many bytes are read at once to count the records that wait."""
+_TOLD: Final = 4000
+"""The most bytes of what the reader states."""
+KILLED: Final = "gateway/killed"
+"""The `end` of an exchange whose process has ended before it."""
+
+_END: Final = bytes(entry_of(END))
+_decode = msgspec.msgpack.Decoder(UsageRecord).decode
+
+
+class Chain:
+    """The segments of one process. folder: where they are. mark: of the process, in their names.
+
+    Its methods read files, so they belong into a thread; not more than one at a time may run.
+    """
+
+    def __init__(self, folder: Path, mark: str) -> None:
+        self.mark = mark
+        self.records: list[UsageRecord] = []
+        """The records that the database gets next."""
+        self.opened: dict[str, bytes] = {}
+        """The bodies of the open exchanges, as far as the segments were read, by id."""
+        self.ended_well = False
+        """Whether the process has ended in good order; known when `left` is."""
+        self.damaged = self.torn = 0
+        """How many places could not be read, and how many bytes of an unfinished write were cut off."""
+        self.left = False
+        """Whether the process has ended, as far as is known."""
+        self._folder = folder
+        self._numbers: list[int] = []
+        """The numbers of the segments that are not deleted, in order; the first is read now."""
+        self._at = 0
+        """Where in the first segment reading goes on; 0 = it is not open yet."""
+        self._read_to = 0
+        """Where it goes on when the database has `records`."""
+        self._stored_to = HEAD
+        self._damaged_in = 0
+        """The number of the segment in which something could not be read."""
+        self._descriptor = -1
+        self._lock = -1
+        self._counted = (0, 0)
+        """Up to where closed records were counted: the number of the segment, and the place in it."""
+        self._ahead = 0
+        """How many of them are not read yet."""
+        self._unread = (0, 0)
+        """The damaged places and torn bytes beside `records`."""
+
+    def know(self, numbers: list[int]) -> None:
+        """Take note of the segments that are there now."""
+        self._numbers = [number for number in numbers if not self._numbers or number >= self._numbers[0]]
+
+    def take(self) -> list[UsageRecord]:
+        """The records that the database gets next; the same ones until `done` is called. Empty = there are
+        none now.
+        """
+        while not self.records and self._read_on():
+            pass
+        return self.records
+
+    def again(self) -> None:
+        """Read `records` again, with those that came after them, because the database did not take them."""
+        self.records, self._read_to, self._counted = [], self._at, (0, 0)
+
+    def done(self) -> None:
+        """Note that the database has `records`."""
+        self.records = []
+        self._at = self._read_to
+        self.damaged += self._unread[0]
+        self.torn += self._unread[1]
+        self._unread = (0, 0)
+        if self._at > self._stored_to:
+            self._stored_to = self._at
+            with suppress(OSError):  # they are stored again, which changes nothing
+                os.pwrite(self._descriptor, position_of(self._at), POSITION_AT)
+
+    def cut(self) -> list[UsageRecord]:
+        """The records of the exchanges that were open when the process ended. Only after `take` was empty and
+        `left` was True before.
+        """
+        ended = self._path(self._numbers[-1]).stat().st_mtime
+        return [
+            msgspec.structs.replace(
+                record, cut=True, end=KILLED, failed=True, ended=max(record.created, ended)
+            )
+            for record in map(_decode, self.opened.values())
+        ]
+
+    def all(self) -> Iterator[UsageRecord]:
+        """Yield every record that the database has not got, and those of open exchanges if the process has
+        ended. Nothing is changed. Only for a chain of which nothing was taken.
+        """
+        for number in self._numbers:
+            data = self._path(number).read_bytes()
+            stored_to = position_in(data[:HEAD])
+            for entry in read(data[HEAD:], final=False).entries:
+                record = self._read(entry)
+                if record is not None and HEAD + entry.end > stored_to:
+                    yield record
+        if self.left:
+            yield from self.cut()
+
+    def delete(self) -> None:
+        """Delete the chain, because the database has everything."""
+        for number in self._numbers[:-1]:
+            self._remove(number)
+        self._close_first()
+        self._remove(self._numbers[-1])
+        self.close()
+
+    def close(self) -> None:
+        """Close the files, and give up the lock."""
+        self._close_first()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def look(self) -> None:
+        """Find out whether the process has ended. If it has, its last segment stays locked, so that no other
+        reader takes the chain.
+        """
+        if self.left:
+            return
+        descriptor = os.open(self._path(self._numbers[-1]), os.O_RDWR | os.O_CLOEXEC)
+        if not lock(descriptor):
+            os.close(descriptor)
+            return
+        # The process removes the lock on a segment only after the next one has got its name.
+        newest = _segments(self._folder).get(self.mark, [])
+        if newest[-1:] != self._numbers[-1:]:
+            os.close(descriptor)
+            self.know(newest)
+            return
+        self._lock, self.left = descriptor, True
+        tail = os.pread(descriptor, len(_END), max(0, os.fstat(descriptor).st_size - len(_END)))
+        self.ended_well = tail == _END
+
+    def waiting(self) -> tuple[int, int]:
+        """How many records the database has not got, and how many bytes they and their open ones take."""
+        self._count()
+        size = 0
+        for number in self._numbers:
+            with suppress(FileNotFoundError):
+                size += self._path(number).stat().st_size - HEAD
+        return len(self.records) + self._ahead, max(0, size - max(0, self._at - HEAD))
+
+    # Reading ------------------------------------------------------------------------------------------
+
+    def _read_on(self) -> bool:
+        """Read the next entries. False = there are no more now."""
+        if not self._numbers or not self._open_first():
+            return False
+        final = self.left or len(self._numbers) > 1
+        found = self._found(final=final)
+        if found.entries or found.end:
+            self._note(found)
+            return True
+        if len(self._numbers) > 1:
+            self._next()
+            return True
+        return False
+
+    def _found(self, *, final: bool) -> Found:
+        """The entries from the present place on."""
+        size = _CHUNK
+        while True:
+            data = os.pread(self._descriptor, size, self._at)
+            whole = len(data) < size
+            found = read(data, final=final and whole)
+            if found.entries or whole:
+                return found
+            size *= 4
+
+    def _note(self, found: Found) -> None:
+        begin = self._at
+        self._unread = (found.damaged, found.torn)
+        if (self._numbers[0], begin) < self._counted:
+            self._ahead = max(0, self._ahead - sum(entry.kind == CLOSED for entry in found.entries))
+        for entry in found.entries:
+            record = self._read(entry)
+            if record is not None and begin + entry.end > self._stored_to:
+                self.records.append(record)
+        if found.damaged:
+            self._damage()
+        self._read_to = begin + found.end
+        if not self.records:
+            self.done()
+
+    def _read(self, entry: Entry) -> UsageRecord | None:
+        """Note which exchange an entry opens or closes. Returns the record of one that it closes."""
+        if entry.kind == STORED:
+            self.opened.pop(entry.body.decode(errors="replace"), None)
+        if entry.kind not in {OPENED, CLOSED} or (record := self._decoded(entry.body)) is None:
+            return None
+        if entry.kind == OPENED:
+            self.opened[record.id] = entry.body
+            return None
+        self.opened.pop(record.id, None)
+        return record
+
+    def _count(self) -> None:
+        """Count the records that came since the last count."""
+        if not self._numbers:
+            return
+        here = (self._numbers[0], max(self._read_to, HEAD))
+        if self._counted < here:
+            self._counted, self._ahead = here, 0
+        for number in self._numbers:
+            if number < self._counted[0]:
+                continue
+            at = self._counted[1] if number == self._counted[0] else HEAD
+            with suppress(FileNotFoundError), self._path(number).open("rb") as file:
+                file.seek(at)
+                while found := read(file.read(_COUNTED), final=False):
+                    if not found.end:
+                        break
+                    at += found.end
+                    self._ahead += sum(entry.kind == CLOSED for entry in found.entries)
+                    file.seek(at)
+            self._counted = number, at
+
+    def _open_first(self) -> bool:
+        """Open the first segment, if it is not open. False = it is not there any more."""
+        if self._descriptor < 0:
+            path = self._path(self._numbers[0])
+            try:
+                self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:  # somebody has deleted it
+                self._numbers.pop(0)
+                return bool(self._numbers) and self._open_first()
+            self._stored_to = position_in(os.pread(self._descriptor, HEAD, 0))
+            self._at = self._read_to = HEAD
+        return True
+
+    def _next(self) -> None:
+        """Go on with the next segment, and delete the one before, whose records the database has."""
+        with self._path(self._numbers[1]).open("rb") as following:
+            os.fsync(following.fileno())  # it has the open exchanges of the one before
+        self._close_first()
+        self._remove(self._numbers.pop(0))
+
+    def _close_first(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._at, self._read_to, self._stored_to = -1, 0, 0, HEAD
+
+    def _remove(self, number: int) -> None:
+        path = self._path(number)
+        with suppress(FileNotFoundError):
+            if number == self._damaged_in:
+                path.rename(path.with_name(path.name + DAMAGED))
+            else:
+                path.unlink()
+
+    def _decoded(self, body: bytes) -> UsageRecord | None:
+        try:
+            return _decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):  # another version has written it, or odd damage
+            self._damage()
+            self._unread = (self._unread[0] + 1, self._unread[1])
+            return None
+
+    def _damage(self) -> None:
+        if self._damaged_in != self._numbers[0]:
+            log.error("%s is damaged; what can be read of it is used", self._path(self._numbers[0]))
+        self._damaged_in = self._numbers[0]
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{self.mark}-{number:08d}{SUFFIX}"
+
+
+class Chains:
+    """All chains in one folder, for the one process that reads them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.chains: dict[str, Chain] = {}
+        """By the mark of the process."""
+        self._folder = folder
+        self._lock = -1
+
+    def hold(self) -> bool:
+        """Become the reader, if no other process is. Returns whether this process is. Raises OSError."""
+        if self._lock >= 0:
+            return True
+        descriptor = os.open(self._folder / READER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if lock(descriptor):
+            self._lock = descriptor
+            return True
+        os.close(descriptor)
+        return False
+
+    def look(self) -> list[Chain]:
+        """Find out which chains there are, and which processes have ended. Raises OSError."""
+        there = _segments(self._folder)
+        self._clear()
+        for mark, numbers in there.items():
+            chain = self.chains.setdefault(mark, Chain(self._folder, mark))
+            chain.know(numbers)
+            with suppress(FileNotFoundError):
+                chain.look()
+        for mark in self.chains.keys() - there.keys():
+            self.chains.pop(mark).close()
+        return list(self.chains.values())
+
+    def _clear(self) -> None:
+        """Delete segments whose process has ended before it had named them."""
+        for name in os.listdir(self._folder):
+            if name.endswith(UNNAMED):
+                with suppress(FileNotFoundError):
+                    descriptor = os.open(self._folder / name, os.O_RDWR | os.O_CLOEXEC)
+                    try:
+                        if lock(descriptor):
+                            (self._folder / name).unlink()
+                    finally:
+                        os.close(descriptor)
+
+    def delete(self, chain: Chain) -> None:
+        """Delete a chain, because the database has everything."""
+        chain.delete()
+        del self.chains[chain.mark]
+
+    def tell(self, state: dict[str, Any]) -> None:
+        """State how the reader stands, for `told`."""
+        if self._lock >= 0:
+            with suppress(OSError):
+                os.pwrite(self._lock, msgspec.json.encode(state)[:_TOLD].ljust(_TOLD), 0)
+
+    def close(self) -> None:
+        """Close all files; another process may become the reader."""
+        for chain in self.chains.values():
+            chain.close()
+        self.chains.clear()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def told(folder: Path) -> dict[str, Any] | None:
+    """How the reader of a folder stands, as it has stated last, with the member `running`: whether there is a
+    reader now. None = there was none yet.
+    """
+    try:
+        descriptor = os.open(folder / READER, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        state: dict[str, Any] = msgspec.json.decode(os.pread(descriptor, _TOLD, 0) or b"{}")
+        return {**state, "running": not lock(descriptor)}
+    except (OSError, msgspec.DecodeError):
+        return None
+    finally:
+        os.close(descriptor)
+
+
+class Settled(NamedTuple):
+    """What limits were charged by records that the database has not got. counters: amounts by the name of the
+    counter. ids: of these records.
+    """
+
+    counters: Counter[str]
+    ids: frozenset[str]
+
+
+def settled_since(folder: Path, since: float) -> Settled:
+    """What was charged to counters by the records of all processes that ended at `since` (Unix seconds) or
+    later and that the database has not got, and by the exchanges that were open when their process ended.
+    Reads files, so it belongs into a thread. Raises OSError.
+    """
+    counters: Counter[str] = Counter()
+    ids: set[str] = set()
+    for mark, numbers in _segments(folder).items():
+        chain = Chain(folder, mark)
+        chain.know(numbers)
+        try:
+            chain.look()
+            for record in chain.all():
+                if record.ended >= since:
+                    counters.update(dict(record.settled))
+                    ids.add(record.id)
+        except FileNotFoundError:  # its reader has just deleted it
+            pass
+        finally:
+            chain.close()
+    return Settled(counters, frozenset(ids))
+
+
+def _segments(folder: Path) -> dict[str, list[int]]:
+    """The numbers of all segments in a folder, in order, by the mark of the process."""
+    there: dict[str, list[int]] = {}
+    for name in os.listdir(folder):
+        mark, dash, number = name.removesuffix(SUFFIX).partition("-")
+        if name.endswith(SUFFIX) and dash and number.isdecimal():
+            there.setdefault(mark, []).append(int(number))
+    for numbers in there.values():
+        numbers.sort()
+    return there

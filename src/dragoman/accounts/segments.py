@@ -1,0 +1,375 @@
+"""The journal of one process in files: segments that are only appended to.
+
+The name of a segment has the mark of its process, which is random, and a number that counts up; so no order
+depends on a clock. The process holds a lock on its newest segment (flock(2)), which the kernel removes when
+the process ends, however it ends: that is how others learn that a journal has been left (`accounts.chains`).
+A write goes into the page cache of the operating system, so it survives a killed process. A thread writes
+what is there to the disk every 0.2 s, so a power failure takes at most that. If writing fails, records wait
+in memory, and a new segment is tried until one can be written.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.accounts.entries import CLOSED, END, HEAD, OPENED, PREFIX, STORED, entry_of, head, seal
+from dragoman.accounts.journal import Backlog, JournalFailed
+from dragoman.seams.clock import Seams
+from dragoman.state.usage import UsageRecord
+
+try:
+    import fcntl
+except ImportError:  # Windows, where the journal is in memory
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger("dragoman.accounts.journal")
+
+SUFFIX: Final = ".journal"
+UNNAMED: Final = ".new"
+"""The suffix of a segment that is not complete yet."""
+SEGMENT: Final = 8_000_000
+"""The size in bytes from which on a segment is followed by the next one."""
+AGE: Final = 3600.0
+"""Seconds after which a segment is followed by the next one, so that it can be deleted."""
+_GROUP: Final = 0.2
+"""Seconds from the first unsynced write to the sync of all that came meanwhile."""
+_PORTION: Final = 200
+"""How many waiting records are written at once when the disk works again."""
+_PORTIONS: Final = 10
+"""How many portions are written in one go, so that requests need not wait for all of them."""
+_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+
+
+def lockable() -> bool:
+    """Whether this system has the locks that a journal in files needs."""
+    return fcntl is not None
+
+
+def lock(descriptor: int) -> bool:
+    """Lock an open file, without waiting. False = another process, or another opening of it, holds the lock."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def size_of(folder: Path) -> int:
+    """How many bytes all files of a folder have. Raises OSError."""
+    size = 0
+    with os.scandir(folder) as files:
+        for file in files:
+            with suppress(FileNotFoundError):
+                size += file.stat().st_size
+    return size
+
+
+class FileJournal:
+    """Writes the journal of one process. Implements `accounts.journal.Journal`. Only one thread may use it.
+
+    folder: is made if it is missing; other processes have their segments there, too. size: how many bytes all of them may have.
+    processes: how many write there. refuse: whether `opened` raises JournalFailed while nothing can be written. A journal that cannot begin is
+    not an error: it has failed, and tries again in `tend`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        seams: Seams,
+        *,
+        size: int,
+        processes: int = 1,
+        refuse: bool = False,
+        backlog: Backlog | None = None,
+    ) -> None:
+        self.backlog = Backlog() if backlog is None else backlog
+        self.mark = seams.random_id()[:16]
+        """The mark of this process in the names of its segments."""
+        self.last_error: str | None = None
+        """Why nothing can be written; None = it can."""
+        self._folder = folder
+        self._seams = seams
+        self._most = size
+        self._segment = min(SEGMENT, size // (4 * processes))  # the newest ones are never deleted
+        self._refuse = refuse
+        self._opened: dict[str, UsageRecord] = {}
+        """The exchanges that are open, by id: each segment begins with them, so that none before it is needed."""
+        self._stored: list[str] = []
+        """The ids of records that the database got from memory, while nothing could be written."""
+        self._encode = msgspec.msgpack.Encoder().encode_into
+        self._entry = bytearray(1024)
+        self._number = 0
+        self._descriptor = -1
+        self._size = 0
+        self._began = 0.0
+        self._syncing = _Syncing(folder, self._not_synced)
+        self._sync_failed: str | None = None
+        self._renew()
+
+    def opened(self, record: UsageRecord) -> None:
+        """See `Journal`."""
+        if self._refuse and self.last_error is not None:
+            raise JournalFailed(self.last_error)
+        self._opened[record.id] = record
+        if not self._append(OPENED, record) and self._refuse:
+            del self._opened[record.id]
+            raise JournalFailed(self.last_error)
+
+    def closed(self, record: UsageRecord) -> None:
+        """See `Journal`."""
+        self._opened.pop(record.id, None)
+        if not self._append(CLOSED, record):
+            self.backlog.add(record)
+
+    def stored(self, ids: list[str]) -> None:
+        """Note that the database has records that waited in memory."""
+        for id_ in ids:
+            if self.backlog.records.pop(id_, None) is not None:
+                self._stored.append(id_)
+
+    def tend(self) -> None:
+        """Do what is due: begin the next segment, or try whether writing works again. To be called about
+        twice a second.
+        """
+        if self.last_error is None and not os.fstat(self._descriptor).st_nlink:
+            self._fail("somebody has deleted the journal")
+        if (
+            self.last_error is not None
+            or self._sync_failed is not None
+            or (self._size > HEAD and self._seams.monotonic() - self._began >= AGE)
+        ):
+            self._renew()
+        if self.last_error is None and (self.backlog.records or self._stored):
+            self._catch_up()
+
+    def close(self) -> None:
+        """Write what waits, if possible, and state that this process has ended in good order, unless
+        exchanges are still open. Waits for the disk.
+        """
+        if self.last_error is not None:
+            self._renew()
+        while self.last_error is None and (self.backlog.records or self._stored):
+            self._catch_up()
+        if self.last_error is None and not self._opened:
+            self._write(entry_of(END))
+        self.last_error = "the journal is closed"
+        self._syncing.end(self._descriptor)
+        self._descriptor = -1
+
+    def state(self) -> dict[str, Any]:
+        """See `Journal`."""
+        error = self.last_error or self._sync_failed
+        return {
+            "kind": "files",
+            "healthy": error is None and not self.backlog.lost,
+            "last_error": error,
+            "in_memory": len(self.backlog.records),
+            "lost": self.backlog.lost,
+        }
+
+    # Writing ------------------------------------------------------------------------------------------
+
+    def _append(self, kind: int, record: UsageRecord) -> bool:
+        """Write an entry. False = it cannot be written now."""
+        if self.last_error is not None:
+            return False
+        entry = self._entry
+        try:
+            self._encode(record, entry, PREFIX)
+        except (ValueError, OverflowError, TypeError):  # a number of more than 64 bits, or half a character
+            log.exception("the usage of %r cannot be written down", record.id)
+            self.backlog.lost += 1
+            return True
+        seal(entry, kind)
+        if not self._write(entry):
+            return False
+        if self._size >= self._segment:
+            self._renew()
+        return True
+
+    def _write(self, data: bytes | bytearray) -> bool:
+        """Append data to the segment. If that fails, what was written of it is removed again."""
+        try:
+            written = os.write(self._descriptor, data)
+            while written < len(
+                data
+            ):  # the disk has become full, or a limit was reached; the next call says so
+                written += os.write(self._descriptor, memoryview(data)[written:])
+        except OSError as error:
+            with suppress(OSError):  # a reader finds the next entry behind a torn one, too
+                os.ftruncate(self._descriptor, self._size)
+            self._fail(error)
+            return False
+        self._size += written
+        self._syncing.wake(self._descriptor)
+        return True
+
+    def _fail(self, error: OSError | str) -> None:
+        told = error if isinstance(error, str) else f"{error.strerror or error} ({self._folder})"
+        if self.last_error is None:
+            log.error("usage cannot be written to the journal, so it waits in memory: %s", told)
+        self.last_error = told
+
+    def _not_synced(self, error: OSError) -> None:
+        """Called in the other thread. What this segment has may not be on the disk, so the next one is begun."""
+        if self._sync_failed is None:
+            log.error("the journal could not be synced to the disk: %s", error)
+        self._sync_failed = f"not synced to the disk: {error.strerror or error}"
+
+    def _catch_up(self) -> None:
+        """Write some of the records that wait in memory, and which of them the database has."""
+        for _ in range(_PORTIONS):
+            ids, records = self._stored[:_PORTION], self.backlog.first(_PORTION)
+            entries = [*(entry_of(STORED, id_.encode()) for id_ in ids), *self._entries(CLOSED, records)]
+            if not entries or not self._write(b"".join(entries)):
+                return
+            del self._stored[: len(ids)]
+            for record in records:
+                del self.backlog.records[record.id]
+        if self._size >= self._segment:
+            self._renew()
+
+    def _entries(self, kind: int, records: Iterable[UsageRecord]) -> Iterator[bytes]:
+        for record in records:
+            self._encode(record, self._entry, PREFIX)
+            seal(self._entry, kind)
+            yield bytes(self._entry)
+
+    def _renew(self) -> None:
+        """Begin the next segment. It gets its name when it has all open exchanges, and only then the lock on
+        the one before is removed; so at any time one of them is locked.
+        """
+        path = self._folder / f"{self.mark}-{self._number + 1:08d}{SUFFIX}"
+        unnamed = path.with_name(path.name + UNNAMED)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if size_of(self._folder) + HEAD > self._most:
+                self._fail(f"the journal has reached stores.journal_size ({self._folder})")
+                return
+            with suppress(FileNotFoundError):
+                unnamed.unlink()
+            descriptor = os.open(unnamed, _FLAGS, 0o600)
+            try:
+                if not lock(descriptor):
+                    raise BlockingIOError(errno.EAGAIN, "another process has locked the new segment")
+                start = head() + b"".join(self._entries(OPENED, self._opened.values()))
+                _write_whole(descriptor, start)
+                unnamed.rename(path)
+            except BaseException:
+                os.close(descriptor)
+                with suppress(OSError):
+                    unnamed.unlink()
+                raise
+        except OSError as error:
+            self._fail(error)
+            return
+        if self.last_error is not None and self._number:
+            log.warning("usage is written to the journal again")
+        before, self._descriptor = self._descriptor, descriptor
+        self._number += 1
+        self._size = len(start)
+        self._began = self._seams.monotonic()
+        self.last_error = self._sync_failed = None
+        self._syncing.follow(descriptor, before)
+
+
+def sync_folder(folder: Path) -> None:
+    """Write the names of a folder's files to the disk. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+class _Syncing:
+    """A thread that writes to the disk what was written to segments, and closes segments that are full.
+
+    folder: of the segments. failed: called in that thread if it cannot. The thread begins with the first write, because a process that
+    will fork must not have one.
+    """
+
+    def __init__(self, folder: Path, failed: Callable[[OSError], None]) -> None:
+        self._folder = folder
+        self._failed = failed
+        self._named = False
+        """Whether a segment has got its name, which is in the folder."""
+        self._dirty: set[int] = set()
+        self._over: set[int] = set()
+        self._wanted = threading.Event()
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def wake(self, descriptor: int) -> None:
+        """Have a segment synced soon."""
+        if descriptor in self._dirty:
+            return
+        with self._lock:
+            self._dirty.add(descriptor)
+        self._begin()
+
+    def follow(self, descriptor: int, before: int) -> None:
+        """Have a new segment and its name synced soon, and the one before it synced and closed; -1 = none."""
+        with self._lock:
+            self._named = True
+            self._dirty.add(descriptor)
+            if before >= 0:
+                self._dirty.add(before)
+                self._over.add(before)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._wanted.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="dragoman-journal", daemon=True)
+            self._thread.start()
+
+    def end(self, descriptor: int) -> None:
+        """Sync everything, close all segments, and end the thread. descriptor: the last segment; -1 = none."""
+        self._ended.set()
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join()
+        if descriptor >= 0:
+            self._over.add(descriptor)
+        self._sync()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self._wanted.wait()
+            self._ended.wait(_GROUP)
+            self._wanted.clear()
+            self._sync()
+
+    def _sync(self) -> None:
+        with self._lock:
+            dirty, over, named = self._dirty, self._over, self._named
+            self._dirty, self._over, self._named = set(), set(), False
+        try:
+            for descriptor in dirty:
+                _to_disk(descriptor)
+            if named:
+                sync_folder(self._folder)
+        except OSError as error:
+            self._failed(error)
+        for descriptor in over:
+            os.close(descriptor)
+
+
+_to_disk: Final = getattr(os, "fdatasync", os.fsync)

@@ -1,0 +1,393 @@
+"""The journal of one process, and its way into the database: written, drained, adopted, closed.
+
+Each process writes its own segments. The keeper (the process itself, if there is only one) gives the records
+of all processes on the machine to the database, also those of processes that have ended. While the journal
+cannot be written, each process gives its own records to the database from memory. A record has the id of its
+exchange, so one that is given twice counts once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from dragoman.accounts.chains import Chain, Chains, told
+from dragoman.accounts.journal import MemoryJournal
+from dragoman.accounts.segments import FileJournal, lockable, size_of
+from dragoman.config.load import Loaded
+from dragoman.errors import ConfigError, Problem
+from dragoman.observe.families import (
+    JOURNAL_BYTES,
+    JOURNAL_HEALTHY,
+    JOURNAL_LOST,
+    JOURNAL_RECORDS,
+    JOURNAL_WAITING,
+)
+from dragoman.observe.metrics import Sample
+from dragoman.routing.event import Event
+from dragoman.seams.clock import Seams
+from dragoman.seams.tasks import spawn
+from dragoman.state.store import Store, StoreFailed
+from dragoman.state.usage import UsageRecord, UsageStore
+
+log = logging.getLogger("dragoman.journal")
+
+Says: TypeAlias = MutableMapping[str, Callable[[], Any]]
+Adopt: TypeAlias = Callable[[Sequence[UsageRecord]], None]
+
+FOLDER: Final = "journal"
+"""The name of the folder in Dragoman's own folder."""
+REJECTED: Final = "rejected.jsonl"
+"""The file in the journal's folder with the records that the database refuses alone."""
+_RESULTS: Final = ("stored", "adopted", "cut", "rejected", "damaged")
+_TICK: Final = 0.5
+"""Seconds between two looks for records that wait."""
+_BATCH: Final = 500
+"""The most records from memory that the database gets at once."""
+_PAUSES: Final = 0.5, 15.0
+"""Seconds after which a failed database is tried again: at first, and at most."""
+_ODD: Final = 3
+"""How often a batch fails before its records are tried one by one, and one of them before it is set aside."""
+ALERT_AFTER: Final = 60.0
+"""Seconds for which records wait before operators are told."""
+_FAREWELL: Final = 10.0
+"""Seconds in which a gateway that closes gives the database the records that wait."""
+
+
+def journaling_of(loaded: Loaded, store: Store, seams: Seams) -> Journaling | None:
+    """The journal that the settings want. None = nobody keeps usage. Raises ConfigError if the folder that is
+    stated cannot be used.
+    """
+    usage: UsageStore | None = getattr(store, "usage", None)
+    if usage is None:
+        return None
+    stores = loaded.config.stores
+    folder = folder_of(loaded)
+    if folder is None:
+        return Journaling(usage, MemoryJournal(), None, seams)
+    journal = FileJournal(
+        folder,
+        seams,
+        size=stores.journal_size,
+        processes=loaded.config.server.workers + 1,
+        refuse=stores.when_lost == "closed",
+    )
+    return Journaling(usage, journal, folder, seams)
+
+
+def folder_of(loaded: Loaded) -> Path | None:
+    """The folder of the journal, which is there; None = the journal is in memory. Raises ConfigError."""
+    stores = loaded.config.stores
+    stated = stores.journal
+    if stated == "memory" or (stated is None and (stores.sql in {None, "", "memory"} or not lockable())):
+        return None
+    if not lockable():
+        raise ConfigError(Problem("stores.journal", "must be memory: this system has no locks on open files"))
+    folder = loaded.home / FOLDER if stated is None else Path(stated).expanduser()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        if stated is not None:
+            raise ConfigError(Problem("stores.journal", f"cannot be used: {error}")) from None
+        log.warning("usage waits in memory instead of a journal: %s", error)
+        return None
+    return folder
+
+
+class Journaling:
+    """The journal of this process, and what gives its records to the database.
+
+    usage: the database. journal: what the engine writes to. folder: of the segments of all processes; None =
+    the journal is in memory. It begins with `begin`.
+    """
+
+    def __init__(
+        self, usage: UsageStore, journal: FileJournal | MemoryJournal, folder: Path | None, seams: Seams
+    ) -> None:
+        self.journal = journal
+        self.folder = folder
+        self.on_adopted: list[Adopt] = []
+        """Called with records of processes that were killed, after the database has got them: closed ones
+        that it had not got, and then those of the exchanges that were cut (`cut`). If this process is killed
+        too, another one may call with the same records again.
+        """
+        self.stored = self.adopted = self.cut = self.rejected = 0
+        self.damaged = self.torn = 0
+        """Of chains that are deleted already."""
+        self.last_error: str | None = None
+        """Why the database did not get the latest batch; None = it did."""
+        self._usage = usage
+        self._seams = seams
+        self._chains = None if folder is None else Chains(folder)
+        self._keeps = False
+        self._reads = False
+        self._alert: Callable[[Event], None] | None = None
+        self._good: UsageRecord | None = None
+        """A record that the database has."""
+        self._failures = 0
+        self._since: float | None = None
+        """Since when records wait that should not (monotonic seconds); None = none do."""
+        self._waiting = (0, 0)
+        self._lock = asyncio.Lock()
+        self._closing = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self, sections: Says, *, keeps: bool, alert: Callable[[Event], None]) -> None:
+        """Begin to drain, if not begun. sections: of the health answer. keeps: this process is the keeper.
+        alert: tells operators.
+        """
+        sections["journal"] = self.state
+        self._keeps, self._alert = keeps, alert
+        if not self._tasks:
+            self._tasks = [
+                spawn(self._tend(), "tending the journal"),
+                spawn(self._run(), "draining the journal"),
+            ]
+
+    async def drain(self) -> bool:
+        """Give the database all records that wait now. False = it has failed, or another process does it."""
+        async with self._lock:
+            try:
+                done = await self._from_memory() and await self._from_files()
+            except OSError as error:
+                self._note(f"the journal cannot be read: {error}")
+                return False
+            if done:
+                self._note(None)
+            return done and (self._reads or self._chains is None)
+
+    def state(self) -> dict[str, Any]:
+        """The members that `/health` tells; those of the reader are about the records of all processes."""
+        state = self.journal.state()
+        if self.folder is None:
+            error = state["last_error"] or self.last_error
+            return {**state, "waiting": state["in_memory"], "healthy": error is None, "last_error": error}
+        reader = told(self.folder) or {"running": False, "waiting": None, "last_error": None}
+        error = state["last_error"] or reader["last_error"]
+        if error is None and not reader["running"]:
+            error = "no process drains the journal"
+        with suppress(OSError):
+            reader["bytes"] = size_of(self.folder)
+        return {**state, **reader, "healthy": state["healthy"] and error is None, "last_error": error}
+
+    def samples(self) -> Iterator[Sample]:
+        """What `/metrics` states of the journal of all processes."""
+        state = self.state()
+        yield Sample(JOURNAL_HEALTHY, bool(state["healthy"]))
+        yield Sample(JOURNAL_WAITING, state.get("waiting") or 0)
+        yield Sample(JOURNAL_BYTES, state.get("bytes") or 0)
+        for result in _RESULTS:
+            number = state.get(result) if self.folder is not None else getattr(self, result)
+            yield Sample(JOURNAL_RECORDS, number or 0, (result,))
+
+    def own_samples(self) -> Iterator[Sample]:
+        """What `/metrics` adds up over the processes."""
+        yield Sample(JOURNAL_LOST, self.journal.backlog.lost)
+
+    async def close(self) -> None:
+        """End the journal, and give the database what waits, if it takes it in time. What it does not take
+        waits in the files for the next start; without files it is lost.
+        """
+        self._closing.set()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self.journal.close()
+        drained = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                drained = await self.drain()
+        if lost := len(self.journal.backlog.records):
+            log.error("the usage of %d requests is lost: %s", lost, self.last_error or "no time")
+        elif not drained and self._reads:
+            log.warning("usage waits in %s for the next start: %s", self.folder, self.last_error or "no time")
+        if self._chains is not None:
+            self._tell()
+            self._chains.close()
+
+    # The two tasks ------------------------------------------------------------------------------------
+
+    async def _tend(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            self.journal.tend()
+            self._warn()
+
+    async def _run(self) -> None:
+        least, most = _PAUSES
+        pause = least
+        while True:
+            try:
+                await self.drain()
+            except Exception as error:  # whatever it is, the next try may succeed
+                log.exception("the journal cannot be drained")
+                self.last_error = f"{type(error).__name__}: {error}"
+            pause = least if self.last_error is None else min(2 * pause, most)
+            await asyncio.sleep(pause)
+
+    def _warn(self) -> None:
+        """Tell operators if records have waited for too long."""
+        failed = self.journal.state()["last_error"] or self.last_error
+        now = self._seams.monotonic()
+        if failed is None:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        elif now - self._since >= ALERT_AFTER and self._alert is not None:
+            self._since = now
+            self._alert(Event("usage_waiting", "", f"usage waits to be stored: {failed}"))
+
+    # Draining -----------------------------------------------------------------------------------------
+
+    async def _from_memory(self) -> bool:
+        while records := self.journal.backlog.first(_BATCH):
+            if not await self._keep(records):
+                return False
+            self.journal.stored([record.id for record in records])
+        return True
+
+    async def _from_files(self) -> bool:
+        """Give the database the records in files, if this process is the reader. False = it has failed."""
+        if self._chains is None or not self._keeps:
+            return True
+        self._reads = await asyncio.to_thread(self._chains.hold)
+        if not self._reads:
+            return True
+        try:
+            return await self._drained(self._chains)
+        finally:
+            await asyncio.to_thread(self._tell)
+
+    async def _drained(self, chains: Chains) -> bool:
+        there = await asyncio.to_thread(chains.look)
+        while full := await asyncio.to_thread(lambda: [chain for chain in there if chain.take()]):
+            if not await self._keep([record for chain in full for record in chain.records]):
+                if self._failures >= _ODD:
+                    for chain in full:
+                        chain.again()
+                return False
+            for chain in full:
+                if chain.left and not chain.ended_well:
+                    self.adopted += len(chain.records)
+                    self._adopt(chain.records)
+            await asyncio.to_thread(lambda: [chain.done() for chain in full])
+        for chain in there:
+            if chain.left and not await self._bury(chains, chain):
+                return False
+        return True
+
+    async def _bury(self, chains: Chains, chain: Chain) -> bool:
+        """Store the exchanges that a process has not ended, and delete its chain. False = the database has
+        failed.
+        """
+        cut = await asyncio.to_thread(chain.cut)
+        if cut:
+            if not await self._keep(cut):
+                return False
+            self.cut += len(cut)
+            self._adopt(cut)
+        self.damaged += chain.damaged
+        self.torn += chain.torn
+        if not chain.ended_well:
+            log.warning("a process was killed: %d requests were cut, and their usage is estimated", len(cut))
+        await asyncio.to_thread(chains.delete, chain)
+        return True
+
+    def _adopt(self, records: Sequence[UsageRecord]) -> None:
+        for adopt in self.on_adopted:
+            try:
+                adopt(records)
+            except Exception:
+                log.exception("records of a process that was killed could not be charged")
+
+    async def _keep(self, records: Sequence[UsageRecord]) -> bool:
+        """Give records to the database. False = it has failed, and they wait."""
+        if await self._try(records):
+            self._failures = 0
+            self._good = records[-1]
+            return True
+        self._failures += 1
+        return self._failures >= _ODD and await self._keep_each(records)
+
+    async def _try(self, records: Sequence[UsageRecord]) -> bool:
+        try:
+            self.stored += await self._usage.keep(records)
+        except StoreFailed as failed:
+            self._note(str(failed))
+            return False
+        except Exception as error:  # odd records; they must not end the draining of all others
+            log.exception("%d usage records cannot be stored", len(records))
+            self._note(f"{type(error).__name__}: {error}")
+            return False
+        return True
+
+    async def _keep_each(self, records: Sequence[UsageRecord]) -> bool:
+        """Find out whether single records keep the database from storing a batch, and set them aside. False =
+        the database takes nothing, or it is not sure.
+        """
+        odd: list[UsageRecord] = []
+        for record in records:
+            if await self._try([record]):
+                self._good = record
+            else:
+                odd.append(record)
+                if len(odd) == _ODD and not await self._answers():
+                    return False
+        for record in odd:
+            for _ in range(_ODD):
+                if await self._try([record]):
+                    break
+                if not await self._answers():
+                    return False
+            else:
+                await asyncio.to_thread(self._set_aside, record)
+        self._failures = 0
+        return True
+
+    async def _answers(self) -> bool:
+        """Whether the database stores a record that it has already."""
+        return self._good is not None and await self._try([self._good])
+
+    def _set_aside(self, record: UsageRecord) -> None:
+        line = msgspec.json.encode(record)
+        log.error("the database refuses the usage of %r: %s", record.id, self.last_error)
+        self.rejected += 1
+        if self.folder is not None:
+            with (self.folder / REJECTED).open("ab") as file:
+                file.write(line + b"\n")
+
+    def _note(self, error: str | None) -> None:
+        if error is not None and self.last_error is None:
+            log.warning("usage cannot be stored, so it waits: %s", error)
+        if error is None and self.last_error is not None:
+            log.warning("usage is stored again")
+        self.last_error = error
+
+    def _tell(self) -> None:
+        """State for all processes how the reader stands."""
+        assert self._chains is not None
+        chains = list(self._chains.chains.values())
+        waiting = [chain.waiting() for chain in chains]
+        heads = [chain.records[0].ended for chain in chains if chain.records]
+        self._chains.tell(
+            {
+                "waiting": sum(number for number, _ in waiting),
+                "waiting_bytes": sum(size for _, size in waiting),
+                "oldest": min(heads, default=None),
+                "processes": sum(not chain.left for chain in chains),
+                "stored": self.stored,
+                "adopted": self.adopted,
+                "cut": self.cut,
+                "rejected": self.rejected,
+                "damaged": self.damaged + sum(chain.damaged for chain in chains),
+                "torn_bytes": self.torn + sum(chain.torn for chain in chains),
+                "last_error": None if self.last_error is None else self.last_error[:500],
+            }
+        )

@@ -1,0 +1,103 @@
+"""Checks the settings of prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dragoman.config.check_balancing import Misfit
+from dragoman.config.decode import suggest
+from dragoman.config.prices import LaterPrice, LongPrompts, Price, PriceEntry, UnitPrices
+from dragoman.config.pricing import HIGHEST, UNITS, Pricing, is_unit, jumps, period_of, prices_in
+from dragoman.config.settings import Config
+from dragoman.config.tree import join
+from dragoman.ir.units import per
+from dragoman.providers.rates import NANO, Prices
+
+
+def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator[Misfit]:
+    """The mistakes in one price. path: where it is."""
+    yield from _units(price, path)
+    if price.input is None and price.output is None and not price.units:
+        yield Misfit(path, "states no price", "{input: 1.25, output: 10}")
+    above: set[int] = set()
+    for index, one in enumerate(price.long_prompts):
+        yield from _units(one, f"{path}.long_prompts[{index}]")
+        if one.above in above:
+            yield Misfit(f"{path}.long_prompts[{index}].above", f"{one.above} is stated twice")
+        above.add(one.above)
+    for tier, prices in price.tiers.items():
+        yield from _units(prices, join(f"{path}.tiers", tier))
+
+
+def entry_misfits(name: str, entry: PriceEntry) -> Iterator[Misfit]:
+    """The mistakes in an entry of `prices` that it shows by itself."""
+    path = join("prices", name)
+    if "/" not in name and "*" not in name:
+        yield Misfit(path, "no model has this name", f"provider/model, vendor/model or a pattern: */{name}")
+    yield from price_misfits(entry, path)
+    before = None if entry.since is None else float(entry.since)
+    for index, one in enumerate(entry.later):
+        place = f"{path}.later[{index}]"
+        yield from price_misfits(one, place)
+        if before is not None and float(one.since) <= before:
+            yield Misfit(f"{place}.since", f"{one.since} is not after the price before it")
+        before = float(one.since)
+
+
+def jumping(config: Config, pricing: Pricing) -> Iterator[Misfit]:
+    """The entries of `prices` that are far from the packaged table, and are not confirmed. A pattern is
+    compared for the deployments that the configuration names.
+    """
+    used = {target.use for model in config.models.values() for target in model.targets}
+    for name, entry in config.prices.items():
+        if entry.confirm:
+            continue
+        names = [name] if "*" not in name else [use for use in sorted(used) if pricing.entry(use) == name]
+        for deployment in names:
+            if (usual := pricing.packaged(deployment)) is None:
+                continue
+            sections: tuple[PriceEntry | LaterPrice, ...] = (entry, *entry.later)
+            for section in sections:
+                levels = usual.at(float(section.since or 0)).usual
+                stated = period_of(section).usual[0].prices
+                if found := next(jumps(stated, levels[0].prices), None):
+                    yield Misfit(join("prices", name), jumped(deployment, *found), "confirm: true")
+                    break
+            else:
+                continue
+            break
+
+
+def jumped(name: str, unit: str, price: int, before: int) -> str:
+    """A price far from another one, in words."""
+    return f"{usd(price, unit)} for {unit} of {name} is far from {usd(before, unit)}, the price without this entry"
+
+
+def usd(price: int, unit: str) -> str:
+    """A price for people: `1.25 USD per million`. price: nano-USD for the amount `per(unit)`."""
+    scale = {1_000_000: "million", 3_600_000: "hour", 1_000: "thousand"}[per(unit)]
+    return f"{amount(price)} USD per {scale}"
+
+
+def amount(nano: int) -> str:
+    """nano-USD as USD, exactly, without needless zeros: `0.0035`."""
+    whole, part = divmod(nano, NANO)
+    return f"{whole}.{part:09d}".rstrip("0").rstrip(".")
+
+
+def bounds(prices: Prices) -> Prices:
+    """The prices that can be set: all that are given, for callers that read them from other files."""
+    return {unit: price for unit, price in prices.items() if 0 <= price <= HIGHEST * NANO}
+
+
+def _units(
+    section: Price | PriceEntry | LaterPrice | UnitPrices | LongPrompts, path: str
+) -> Iterator[Misfit]:
+    for name in section.units:
+        if not is_unit(name):
+            yield Misfit(join(path, name), "unknown unit", suggest(name, UNITS))
+    stated = {"input": section.input, "output": section.output, **section.units}
+    for name, price in stated.items():
+        if price is not None and price > HIGHEST:
+            yield Misfit(join(path, name), f"a price of more than {HIGHEST:,} USD is probably a mistake")
+    prices_in(section)

@@ -1,0 +1,99 @@
+"""Reads files of prices: ours, and LiteLLM's `model_prices_and_context_window.json`.
+
+LiteLLM states USD for one token, second, character or query, in fields such as `input_cost_per_token` and
+`input_cost_per_token_above_200k_tokens`: https://docs.litellm.ai/docs/proxy/custom_pricing
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+_FIELDS: Final[dict[str, tuple[str, int]]] = {
+    "input_cost_per_token": ("input", 1_000_000),
+    "output_cost_per_token": ("output", 1_000_000),
+    "output_cost_per_reasoning_token": ("reasoning", 1_000_000),
+    "cache_read_input_token_cost": ("cache_read", 1_000_000),
+    "cache_read_input_audio_token_cost": ("cache_read_audio", 1_000_000),
+    "cache_creation_input_token_cost": ("cache_write", 1_000_000),
+    "cache_creation_input_token_cost_above_1hr": ("cache_write_1h", 1_000_000),
+    "input_cost_per_audio_token": ("input_audio", 1_000_000),
+    "output_cost_per_audio_token": ("output_audio", 1_000_000),
+    "input_cost_per_image_token": ("input_image", 1_000_000),
+    "output_cost_per_image_token": ("output_image", 1_000_000),
+    "input_cost_per_character": ("characters", 1_000_000),
+    "input_cost_per_second": ("input_minutes", 60),
+    "output_cost_per_second": ("output_minutes", 60),
+    "output_cost_per_image": ("images", 1),
+    "input_cost_per_query": ("search_units", 1_000),
+    "input_cost_per_request": ("requests", 1_000),
+    "ocr_cost_per_page": ("pages", 1_000),
+}
+"""By LiteLLM's field: our setting, and the number of LiteLLM's units in ours."""
+_TIERS: Final = {"batches": "batch", "batch": "batch", "flex": "flex", "priority": "priority"}
+_ABOVE: Final = re.compile(r"(.+)_above_(\d+)k_tokens")
+_VENDORS: Final = {
+    "cohere_chat": "cohere",
+    "fireworks_ai": "fireworks",
+    "jina_ai": "jina",
+    "together_ai": "together",
+    "vertex_ai-language-models": "gemini",
+}
+
+
+def entries_of(value: Any) -> dict[str, dict[str, Any]]:
+    """The entries of a file of prices, by `provider/model`, as `prices` has them. value: its content, which is a
+    configuration with `prices`, or the mapping below it, or LiteLLM's. Raises ValueError if it is neither.
+    """
+    if isinstance(value, dict) and isinstance(value.get("prices"), dict):
+        value = value["prices"]
+    if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
+        raise ValueError("expected a mapping of models to prices")
+    if any("litellm_provider" in one for one in value.values()):
+        return dict(_of_litellm(value))
+    return value
+
+
+def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The entries that state a price. Models that several regions or resolutions price apart are left out:
+    their names have further slashes before the model.
+    """
+    for name, one in value.items():
+        provider = one.get("litellm_provider")
+        entry = _entry(one)
+        if name == "sample_spec" or not entry or not isinstance(provider, str):
+            continue
+        model = name.removeprefix(f"{provider}/")
+        yield f"{_VENDORS.get(provider, provider)}/{model}", entry
+
+
+def _entry(one: Mapping[str, Any]) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
+    tiers: dict[str, dict[str, Any]] = {}
+    longer: dict[int, dict[str, Any]] = {}
+    for field, cost in one.items():
+        if isinstance(cost, bool) or not isinstance(cost, int | float):
+            continue
+        place, name = entry, field
+        tier = next((word for word in _TIERS if field.endswith(f"_{word}")), None)
+        if tier is not None:
+            place, name = tiers.setdefault(_TIERS[tier], {}), field.removesuffix(f"_{tier}")
+        elif (above := _ABOVE.fullmatch(field)) is not None:
+            name, tokens = above[1], int(above[2]) * 1000
+            place = longer.setdefault(tokens, {})
+        if name in _FIELDS:
+            unit, scale = _FIELDS[name]
+            place[unit] = _number(Decimal(repr(cost)) * scale)
+    if not entry:
+        return {}
+    if any(longer.values()):
+        entry["long_prompts"] = [{"above": above, **more} for above, more in sorted(longer.items()) if more]
+    if any(tiers.values()):
+        entry["tiers"] = {tier: more for tier, more in tiers.items() if more}
+    return entry
+
+
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)

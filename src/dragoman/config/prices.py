@@ -1,0 +1,102 @@
+"""Settings of prices.
+
+A price has a setting for each unit. USD per million: tokens (`input`, `output` and the units of
+`ir.units.TOKENS`) and `characters`. USD per minute: `input_minutes`, `output_minutes` (sound that is sent, and
+that is made). USD for one: `images`, also by quality and size as `images/hd/1024x1792`. USD per thousand:
+everything else.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from dragoman.config.scalars import Amount, Day
+from dragoman.config.section import Section, about
+
+
+class UnitPrices(Section, frozen=True):
+    """What differs from the usual price."""
+
+    rest: ClassVar[str | None] = "units"
+
+    input: Annotated[Amount | None, about(unit="USD per million tokens", default="the usual one")] = None
+    """The price of the input."""
+    output: Annotated[Amount | None, about(unit="USD per million tokens", default="the usual one")] = None
+    """The price of the output."""
+    units: dict[str, Amount] = {}
+    """The price of another unit, by its name."""
+
+
+class LongPrompts(Section, frozen=True):
+    """What differs from the usual price in requests with long prompts; it holds for the whole request."""
+
+    rest: ClassVar[str | None] = "units"
+
+    above: Annotated[int, about(unit="tokens", ge=0)]
+    """Prompts with more tokens than this are long."""
+    input: Annotated[Amount | None, about(unit="USD per million tokens", default="the usual one")] = None
+    """The price of the input."""
+    output: Annotated[Amount | None, about(unit="USD per million tokens", default="the usual one")] = None
+    """The price of the output."""
+    units: dict[str, Amount] = {}
+    """The price of another unit, by its name."""
+
+
+class Price(Section, frozen=True):
+    """The price of a deployment. Units without a price are unknown, not free."""
+
+    rest: ClassVar[str | None] = "units"
+
+    input: Annotated[Amount | None, about(unit="USD per million tokens", default="not known")] = None
+    """The price of the input."""
+    output: Annotated[Amount | None, about(unit="USD per million tokens", default="not known")] = None
+    """The price of the output; 0 for embeddings."""
+    long_prompts: tuple[LongPrompts, ...] = ()
+    """Other prices for requests with long prompts."""
+    tiers: dict[str, UnitPrices] = {}
+    """Other prices in a service tier, such as `batch`, `flex` or `priority`. Other tiers have the usual one."""
+    units: dict[str, Amount] = {}
+    """The price of another unit, by its name: `cache_read: 0.125`, `images: 0.04`. See
+    [Units](prices.md#units)."""
+
+
+class LaterPrice(Section, frozen=True):
+    """A price that holds from a day on."""
+
+    rest: ClassVar[str | None] = "units"
+
+    since: Day
+    """The first day, which begins at 00:00 UTC."""
+    input: Annotated[Amount | None, about(unit="USD per million tokens", default="not known")] = None
+    """The price of the input."""
+    output: Annotated[Amount | None, about(unit="USD per million tokens", default="not known")] = None
+    """The price of the output; 0 for embeddings."""
+    long_prompts: tuple[LongPrompts, ...] = ()
+    """Other prices for requests with long prompts."""
+    tiers: dict[str, UnitPrices] = {}
+    """Other prices in a service tier."""
+    units: dict[str, Amount] = {}
+    """The price of another unit, by its name."""
+
+
+class PriceEntry(Section, frozen=True):
+    """The price of the models of this name: `provider/model`, `vendor/model`, or one of these with `*`."""
+
+    rest: ClassVar[str | None] = "units"
+
+    since: Annotated[Day | None, about(default="always")] = None
+    """The first day of this price, which begins at 00:00 UTC. Until then the packaged table counts."""
+    input: Annotated[Amount | None, about(unit="USD per million tokens", default="not known")] = None
+    """The price of the input."""
+    output: Annotated[Amount | None, about(unit="USD per million tokens", default="not known")] = None
+    """The price of the output; 0 for embeddings."""
+    long_prompts: tuple[LongPrompts, ...] = ()
+    """Other prices for requests with long prompts."""
+    tiers: dict[str, UnitPrices] = {}
+    """Other prices in a service tier."""
+    later: tuple[LaterPrice, ...] = ()
+    """Prices from later days on."""
+    confirm: bool = False
+    """True: it is meant, although it is ten times the price in the packaged table, or a tenth of it."""
+    units: dict[str, Amount] = {}
+    """The price of another unit, by its name."""

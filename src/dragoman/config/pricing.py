@@ -1,0 +1,178 @@
+"""What the deployments of a configuration cost: its own prices, those of `prices`, and the packaged table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from dragoman.config.prices import LaterPrice, LongPrompts, Price, PriceEntry, UnitPrices
+from dragoman.config.settings import Config
+from dragoman.ir.units import MEASURES, TOKENS, TOOLS
+from dragoman.providers.prices import PriceTable
+from dragoman.providers.provider import Provider
+from dragoman.providers.rates import Levels, Period, Rates, free, levels_of, nano
+from dragoman.seams.clock import SYSTEM
+
+OWN: Final = {"input_minutes": "input_audio_ms", "output_minutes": "output_audio_ms"}
+"""Units that have another name in the settings, with that of `ir.units`."""
+UNITS: Final = (*(unit for unit in (*TOKENS, *MEASURES, *TOOLS) if not unit.endswith("_ms")), *OWN)
+"""The units whose prices can be set, besides pictures of a quality or size and tools of other names."""
+HIGHEST: Final = Decimal(10_000)
+"""The highest price that can be set, in USD for the amount in which the setting is stated."""
+JUMP: Final = 10
+"""A price that is so many times another one, or such a part of it, is probably a mistake."""
+_PICTURES: Final = re.compile(r"images(/[a-z]{1,16})?(/[1-9]\d{0,4}x[1-9]\d{0,4})?")
+_TOOL: Final = re.compile(r"[a-z][a-z_]{0,39}_requests")
+_FREE: Final = {
+    "local": "the model runs on this machine",
+    "simulate": "the simulator calls nobody",
+}
+
+_Stated: TypeAlias = Price | PriceEntry | LaterPrice | UnitPrices | LongPrompts
+
+
+def is_unit(name: str) -> bool:
+    """Whether a price can be set for a unit of this name."""
+    return name in UNITS or bool(_PICTURES.fullmatch(name) or _TOOL.fullmatch(name))
+
+
+def prices_in(section: _Stated) -> dict[str, int]:
+    """The prices that a section states, in nano-USD for the amount of each unit (`ir.units.per`)."""
+    stated = {"input": section.input, "output": section.output, **section.units}
+    found: dict[str, int] = {}
+    for name, amount in stated.items():
+        if amount is not None:
+            scale = 60 if name in OWN else 1_000 if name.partition("/")[0] == "images" else 1
+            found[OWN.get(name, name)] = nano(Decimal(str(amount)) * scale)
+    return found
+
+
+def period_of(section: Price | PriceEntry | LaterPrice) -> Period:
+    """The prices of a section, from its day on."""
+    usual = prices_in(section)
+    longer = {one.above: prices_in(one) for one in section.long_prompts}
+    since = None if isinstance(section, Price) or section.since is None else float(section.since)
+    return Period(
+        _levels(usual, longer),
+        {tier: _levels({**usual, **prices_in(one)}, longer) for tier, one in section.tiers.items()},
+        since,
+    )
+
+
+def _levels(usual: Mapping[str, int], longer: Mapping[int, Mapping[str, int]]) -> Levels:
+    return levels_of({-1: usual, **longer})
+
+
+class Pricing:
+    """Finds what the deployments of one configuration cost.
+
+    providers: the enabled accounts by name. opened: opens the packaged table, when it is needed.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        providers: Mapping[str, Provider],
+        opened: Callable[[], PriceTable] = PriceTable,
+    ) -> None:
+        self._providers = providers
+        self._opened = opened
+        self._table: PriceTable | None = None
+        self._entries = config.prices
+        self._patterns = sorted(
+            (name for name in config.prices if "*" in name), key=lambda one: (-len(one.replace("*", "")), one)
+        )
+        self._own: dict[str, Price] = {}
+        for name, model in config.models.items():
+            for target in model.targets:
+                if target.price is not None:
+                    use = f"local/{name}" if target.file is not None else target.use
+                    self._own.setdefault(use, target.price)
+
+    def forget(self) -> None:
+        """Give the memory of the packaged table back, until it is needed again."""
+        self._table = None
+
+    def rates(self, deployment: str) -> Rates | None:
+        """What a deployment (`provider/model`) costs; None = unknown. The price of the deployment itself
+        counts first, then that of `prices`, then the packaged table.
+        """
+        if (own := self._own.get(deployment)) is not None:
+            return Rates([period_of(own)], f"models: the price of {deployment}")
+        name = self.entry(deployment)
+        if name is None:
+            return self.packaged(deployment)
+        entry = self._entries[name]
+        periods = [period_of(entry), *sorted(map(period_of, entry.later), key=_since)]
+        if periods[0].since is None:
+            return Rates(periods, f"prices: {name}")
+        before = self.packaged(deployment)
+        if before is None:
+            return Rates(periods, f"prices: {name}")
+        return Rates([*before.periods, *periods], f"prices: {name}; until then {before.source}")
+
+    def entry(self, deployment: str) -> str | None:
+        """The name in `prices` that is for a deployment: the exact one, or else the longest pattern."""
+        names = self._names(deployment)
+        for name in names:
+            if name in self._entries:
+                return name
+        for pattern in self._patterns:
+            if any(_matches(pattern, name) for name in names):
+                return pattern
+        return None
+
+    def packaged(self, deployment: str) -> Rates | None:
+        """What a deployment costs if nothing is set: nothing on this machine, else what the packaged table says."""
+        provider, _, model = deployment.partition("/")
+        if provider in _FREE:
+            return free(_FREE[provider])
+        account = self._providers.get(provider)
+        if account is None:
+            return None
+        if self._table is None:
+            self._table = self._opened()
+        found = None if account.vendor is None else self._table.find(account.vendor.name, model)
+        if found is None and (vendor := self._table.vendor_at(account.base_url)) is not None:
+            found = self._table.find(vendor, model)
+        return found
+
+    def _names(self, deployment: str) -> tuple[str, ...]:
+        provider, _, model = deployment.partition("/")
+        account = self._providers.get(provider)
+        vendor = None if account is None or account.vendor is None else account.vendor.name
+        return (deployment,) if vendor in {None, provider} else (deployment, f"{vendor}/{model}")
+
+
+class Priced:
+    """The deployments (`provider/model`) whose price of the input is known, as a container of names."""
+
+    def __init__(self, pricing: Pricing) -> None:
+        self._pricing = pricing
+
+    def __contains__(self, use: object) -> bool:
+        if use == "local":
+            return True  # a file of the operator's, on this machine
+        rates = self._pricing.rates(use) if isinstance(use, str) else None
+        return rates is not None and rates.usual(SYSTEM.now()) is not None
+
+
+def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
+    """The units whose price is ten times the usual one or more, or a tenth or less: (unit, the stated price,
+    the usual one). Prices of 0 are not compared, because something that is free was given so on purpose.
+    """
+    for unit, price in stated.items():
+        before = usual.get(unit, 0)
+        if before and price and (price >= JUMP * before or price * JUMP <= before):
+            yield unit, price, before
+
+
+def _since(period: Period) -> float:
+    return 0.0 if period.since is None else period.since
+
+
+def _matches(pattern: str, name: str) -> bool:
+    expression = ".*".join(map(re.escape, re.split(r"\*+", pattern)))
+    return re.fullmatch(expression, name, re.DOTALL) is not None

@@ -1,0 +1,47 @@
+"""What a gateway accounts with: prices, limits, the counters that hold them, and the journal.
+
+One value for a configuration. The counters and the journal outlive it. See docs/decisions/0047-accounting.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from dragoman.accounts.addresses import Proxies
+from dragoman.accounts.claims import Limits
+from dragoman.accounts.journal import Journal
+from dragoman.accounts.ledger import Ledger
+from dragoman.providers.rates import Rates
+
+
+class Expected(NamedTuple):
+    """What a request may use. input: tokens, counted, or a bound that is cheaper to find. output: the most
+    tokens that the answer may have, or what is expected of it. cost: the most that it may cost, in nano-USD;
+    None = the price of a deployment that may be called is not known.
+    """
+
+    input: int
+    output: int
+    cost: int | None = None
+
+    def plus(self, other: Expected) -> Expected:
+        """Both together."""
+        cost = None if self.cost is None or other.cost is None else self.cost + other.cost
+        return Expected(self.input + other.input, self.output + other.output, cost)
+
+
+class Accounting(msgspec.Struct, frozen=True, kw_only=True):
+    """What exchanges are accounted with. rates: the prices of a deployment (`provider/model`); None = they
+    are not known. journal: gets the usage records; None = nobody keeps them, and only answers, logs and
+    metrics tell what was used. ledger: keeps the counters of the limits; None = there are no limits. proxies:
+    whose word for a client's address is believed.
+    """
+
+    rates: Callable[[str], Rates | None]
+    journal: Journal | None = None
+    limits: Limits = Limits()
+    ledger: Ledger | None = None
+    proxies: Proxies = Proxies()

@@ -1,0 +1,348 @@
+"""Accounts for one exchange: reserves what it may use, notes it before the first call, and charges what it
+has used before its client gets the last bytes. Exactly once, however the exchange ends.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from dragoman import ir
+from dragoman.accounts.claims import Applied
+from dragoman.accounts.journal import JournalFailed
+from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.limits import NANO, Claim
+from dragoman.accounts.told import FORMS, fault, rooms, unpriced
+from dragoman.accounts.told import headers as headers_of_limits
+from dragoman.engine.accounting import Accounting, Expected
+from dragoman.engine.records import (
+    charge_of,
+    closed_record,
+    lines_of,
+    lines_of_attempt,
+    opened_record,
+    tags_of,
+)
+from dragoman.errors import RequestFailed
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.routing.route import Deployment, Route
+from dragoman.seams.clock import Seams
+from dragoman.state.usage import UsageLine
+
+log = logging.getLogger("dragoman.engine.meter")
+
+COST: Final = b"x-dragoman-cost"
+"""The header of a whole answer with what it has cost, in USD."""
+_USUAL: Final = "default"
+"""The service tier of requests that name none."""
+NOTHING_EXPECTED: Final = Expected(0, 0)
+_UNACCOUNTED: Final = ir.Fault(
+    "unavailable",
+    "The gateway cannot note the usage of this request now, and is configured to refuse it then"
+    " (stores.when_lost).",
+    "accounting_unavailable",
+    blame="gateway",
+)
+
+
+class EndedByLimit(RequestFailed):
+    """A limit ends a running answer: no other deployment is called, and none is to blame."""
+
+
+class Meter:
+    """Accounts for one exchange. All attempts of the exchange share it.
+
+    applied: the limits of this exchange; None = it has none, or they were not looked up yet. expected: what
+    is reserved for it; None = no tokens and no money are. closed: whether it is accounted for.
+    """
+
+    __slots__ = (
+        "_accounting",
+        "_deployment",
+        "_exchange",
+        "_of_attempts",
+        "_opened",
+        "_reservation",
+        "_seams",
+        "applied",
+        "closed",
+        "expected",
+        "open_ended",
+        "routed",
+    )
+
+    def __init__(self, accounting: Accounting, exchange: Exchange, seams: Seams) -> None:
+        self._accounting = accounting
+        self._exchange = exchange
+        self._seams = seams
+        self._opened = self.closed = False
+        self._deployment: str | None = None
+        """Who is called, or was called last."""
+        self._reservation: Reservation | None = None
+        self._of_attempts: dict[str, tuple[AttemptRecord, Reservation]] = {}
+        """What is reserved for the deployments of attempts, by the attempt's id."""
+        self.applied: Applied | None = None
+        self.expected: Expected | None = None
+        self.open_ended = False
+        """Whether the answer may become longer than is expected."""
+        self.routed = False
+        """Whether the request names a model that exists, and its client may use it."""
+
+    # --- What is reserved ------------------------------------------------------------------------------
+
+    def applies(self, route: Route) -> bool:
+        """Look up the limits of this exchange. False = it has none."""
+        self.routed = True
+        accounting, exchange = self._accounting, self._exchange
+        if accounting.ledger is not None:
+            self.applied = accounting.limits.apply(
+                exchange.caller,
+                route.asked,
+                asked=exchange.asked,
+                end_user=exchange.end_user,
+                tags=tags_of(exchange),
+                address=accounting.proxies.client_of(exchange.address, exchange.forwarded),
+            )
+        return self.applied is not None
+
+    def counts(self, deployments: Iterable[Deployment]) -> bool:
+        """Whether a limit of this exchange, or of attempts at these deployments, counts tokens or money."""
+        if self._accounting.ledger is None:
+            return False
+        applied, of_attempt = self.applied, self._accounting.limits.of_attempt
+        if applied is not None and (applied.tokens or applied.money):
+            return True
+        found = (of_attempt(one.name) for one in deployments)
+        return any(one is not None and (one.tokens or one.money) for one in found)
+
+    async def admit(self) -> None:
+        """Reserve a request, and its place among those that run at once. Raises RequestFailed if a limit
+        refuses it.
+        """
+        assert self.applied is not None
+        now = self._seams.now()
+        await self._reserve(self.applied.of_requests(now), now)
+
+    def at_most(self, expected: Expected, deployments: Iterable[Deployment]) -> Expected:
+        """The same with the most that it may cost at the dearest of these deployments."""
+        most: int | None = 0
+        for one in deployments:
+            nano = self._most(expected, one.name)
+            most = None if nano is None or most is None else max(most, nano)
+        return expected._replace(cost=most)
+
+    def _most(self, expected: Expected, deployment: str) -> int | None:
+        rates = self._accounting.rates(deployment)
+        if rates is None:
+            return None
+        return rates.at_most(expected.input, expected.output, tier=self._exchange.tier or _USUAL)
+
+    def far(self, expected: Expected) -> bool:
+        """Whether all limits would be at most half used if this were reserved, so that a rough bound will do
+        in place of a count.
+        """
+        ledger = self._accounting.ledger
+        if ledger is None:
+            return True
+        for claim in self._claims(expected, self._seams.now()):
+            used, reserved = ledger.standing(claim.counter)
+            if 2 * (used + reserved + claim.amount) > claim.limit.most:
+                return False
+        return True
+
+    async def expect(self, expected: Expected) -> None:
+        """Reserve what the request may use. Raises RequestFailed if a limit refuses it."""
+        applied = self.applied
+        if expected.cost is None and applied is not None and (limit := applied.refusing) is not None:
+            self._exchange.refused_by = limit.name
+            raise RequestFailed(unpriced(limit))
+        now = self._seams.now()
+        await self._reserve(self._claims(expected, now), now)
+        self.expected = expected
+
+    async def extend(self, output: int, deployment: str) -> None:
+        """Reserve so many more tokens of output, because the answer becomes longer than was expected. Raises
+        EndedByLimit if a hard limit refuses it.
+        """
+        before = self.expected
+        if before is None or self.closed:
+            return
+        further, now = Expected(0, output), self._seams.now()
+        further = further._replace(cost=self._most(further, deployment))
+        try:
+            await self._reserve(self._claims(further, now), now)
+            await self._extend_attempts(deployment, further, now)
+        except RequestFailed as refused:
+            raise EndedByLimit(refused.fault) from None
+        self.expected = before.plus(further)
+        if self._opened:
+            self._open()
+
+    async def _extend_attempts(self, deployment: str, further: Expected, now: float) -> None:
+        applied = self._accounting.limits.of_attempt(deployment)
+        for record, reservation in self._of_attempts.values():
+            if applied is not None and record.deployment == deployment and record.ended is None:
+                claims = [
+                    *applied.of_tokens(0, further.output, now),
+                    *applied.of_money(further.cost, now),
+                ]
+                await self._claim(claims, now, reservation)
+
+    def _claims(self, expected: Expected, now: float) -> Sequence[Claim]:
+        applied = self.applied
+        if applied is None:
+            return ()
+        return [
+            *applied.of_tokens(expected.input, expected.output, now),
+            *applied.of_money(expected.cost, now),
+        ]
+
+    async def _reserve(self, claims: Sequence[Claim], now: float) -> None:
+        """Let the exchange's reservation grow by these claims. Raises RequestFailed if a limit refuses."""
+        if claims:
+            self._reservation = await self._claim(claims, now, self._reservation)
+
+    async def _claim(self, claims: Sequence[Claim], now: float, onto: Reservation | None) -> Reservation:
+        ledger = self._accounting.ledger
+        assert ledger is not None
+        found = ledger.reserve(claims, now, onto)
+        if found is None:
+            found = await ledger.ask(claims, now, onto)
+        if isinstance(found, Refused):
+            self._exchange.refused_by = found.claim.limit.name
+            raise RequestFailed(fault(found, self._seams.now()))
+        return found
+
+    # --- Attempts --------------------------------------------------------------------------------------
+
+    def bounded(self, deployment: str) -> bool:
+        """Whether a deployment, or its provider, has limits."""
+        accounting = self._accounting
+        return accounting.ledger is not None and accounting.limits.of_attempt(deployment) is not None
+
+    async def enter(self, deployment: str) -> Reservation | None:
+        """Reserve an attempt at a deployment. Returns what is reserved, which the caller hands to `began` or
+        `release`; None = it has no limits. Raises RequestFailed if a limit refuses it.
+        """
+        applied = self._accounting.limits.of_attempt(deployment)
+        if applied is None:
+            return None
+        expected, now = self.expected or NOTHING_EXPECTED, self._seams.now()
+        nano = self._most(expected, deployment)
+        return await self._claim(applied.claims(expected.input, expected.output, nano, now), now, None)
+
+    def release(self, reservation: Reservation) -> None:
+        """Give back what was reserved for an attempt that was not made."""
+        self._settle(reservation, {}, self._seams.now())
+
+    def began(self, record: AttemptRecord, reservation: Reservation | None = None) -> None:
+        """Note that an attempt begins. Before the first one of the exchange the journal is told. Raises
+        RequestFailed if that fails, and the operator wants no such request.
+        """
+        if reservation is not None:
+            self._of_attempts[record.id] = record, reservation
+        self._deployment = record.deployment
+        if not self._opened:
+            self._opened = True
+            self._open()
+
+    def left(self, record: AttemptRecord) -> None:
+        """Charge the deployment and the provider of an attempt that has failed, so that what it did not use
+        is free again.
+        """
+        if self._of_attempts and (found := self._of_attempts.pop(record.id, None)) is not None:
+            now = self._seams.now()
+            lines = lines_of_attempt(self._exchange, record, self._accounting.rates, now)
+            self._settle(found[1], charge_of(found[1], lines), now)
+
+    # --- Journal and end -------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Tell the journal what is reserved."""
+        journal, reservation = self._accounting.journal, self._reservation
+        if journal is None:
+            return
+        reserved: tuple[tuple[str, int], ...] = ()
+        if reservation is not None:
+            reserved = tuple((name, claim.amount) for name, claim in reservation.claims.items())
+        try:
+            journal.opened(opened_record(self._exchange, self._deployment, self.expected, reserved))
+        except JournalFailed as failed:
+            log.warning("a request is refused: its usage cannot be noted: %s", failed)
+            raise RequestFailed(_UNACCOUNTED) from failed
+
+    def close(self, status: int | None = None, *, gone: bool = False) -> None:
+        """Account for the whole exchange: bill its attempts, tell the journal, and charge its limits. Only
+        the first call counts. status: of a whole answer that follows. gone: the client has disconnected.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        exchange, now = self._exchange, self._seams.now()
+        lines: tuple[UsageLine, ...] = ()
+        charges: list[tuple[Reservation, dict[str, int]]] = []
+        try:
+            lines = lines_of(exchange, self._accounting.rates, now)
+            for record, reservation in self._of_attempts.values():
+                own = lines_of_attempt(exchange, record, self._accounting.rates, now)
+                charges.append((reservation, charge_of(reservation, own)))
+            if self._reservation is not None:
+                charged = charge_of(self._reservation, lines) if exchange.attempts else {}
+                charges.append((self._reservation, charged))
+            self._tell(lines, charges, now, status=status, gone=gone)
+        except Exception:
+            log.exception("exchange %s could not be accounted for", exchange.id)
+        finally:  # what is reserved must not stay so for ever
+            for reservation, used in charges:
+                self._settle(reservation, used, now)
+
+    def _tell(
+        self,
+        lines: tuple[UsageLine, ...],
+        charges: Sequence[tuple[Reservation, Mapping[str, int]]],
+        now: float,
+        *,
+        status: int | None,
+        gone: bool,
+    ) -> None:
+        """Tell the journal how the exchange has ended, if it has called a provider, or has asked a model for
+        something else than a count.
+        """
+        exchange, journal = self._exchange, self._accounting.journal
+        if journal is None or not (exchange.attempts or (self.routed and exchange.operation != "count")):
+            return
+        settled = tuple(charge for _, used in charges for charge in used.items())
+        monotonic = self._seams.monotonic()
+        journal.closed(
+            closed_record(exchange, lines, settled, status=status, gone=gone, now=monotonic, ended=now)
+        )
+
+    def _settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
+        if self._accounting.ledger is not None:
+            self._accounting.ledger.settle(reservation, used, now)
+
+    # --- What clients are told -------------------------------------------------------------------------
+
+    def headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Add the headers that tell of limits and of the cost. Returns the same list."""
+        exchange, ledger = self._exchange, self._accounting.ledger
+        if self.closed and exchange.cost is not None and exchange.attempts:
+            headers.append((COST, usd(exchange.cost).encode()))
+        if self.applied is not None and ledger is not None:
+            now = self._seams.now()
+            found = rooms(self.applied.standing_claims(now), ledger.standing)
+            told = headers_of_limits(FORMS.get(exchange.face, "standard"), found, now)
+            headers += [(name.encode(), value.encode()) for name, value in told.items()]
+        return headers
+
+
+def metered(accounting: Accounting | None, exchange: Exchange, seams: Seams) -> Meter | None:
+    """What accounts for an exchange; None = nobody wants to know."""
+    return None if accounting is None else Meter(accounting, exchange, seams)
+
+
+def usd(nano: int) -> str:
+    """An amount of money in USD, as a decimal number without superfluous zeros: 1500 -> "0.0000015"."""
+    whole, rest = divmod(nano, NANO)
+    return f"{whole}.{rest:09}".rstrip("0") if rest else str(whole)

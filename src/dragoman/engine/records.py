@@ -1,0 +1,225 @@
+"""Makes the usage record of one exchange from its attempts. See `state.usage`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from dragoman.accounts.caller import ANYONE, Caller
+from dragoman.accounts.claims import charged
+from dragoman.accounts.ledger import Reservation
+from dragoman.engine.accounting import Expected
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.ir.units import INPUT, OUTPUT, units_of
+from dragoman.ir.usage import Usage
+from dragoman.providers.rates import USUAL_TIERS, Rates
+from dragoman.state.usage import UsageLine, UsageRecord
+
+RatesOf = Callable[[str], Rates | None]
+"""The prices of a deployment (`provider/model`); None = none is known."""
+
+
+def lines_of(exchange: Exchange, rates: RatesOf, at: float) -> tuple[UsageLine, ...]:
+    """What the attempts have used: one line for each, and one for each further model that a provider has
+    worked with. Sets `cost` and `price` of the attempts, and `cost` and `priced` of the exchange. at: Unix
+    seconds, by which prices are chosen.
+    """
+    lines: list[UsageLine] = []
+    cost: int | None = 0
+    priced = 0
+    for attempt in exchange.attempts:
+        own = lines_of_attempt(exchange, attempt, rates, at)
+        priced += sum(line.priced or line.cost or 0 for line in own)
+        cost = None if cost is None or attempt.cost is None else cost + attempt.cost
+        lines += own
+    exchange.cost, exchange.priced = cost, priced
+    return tuple(lines)
+
+
+def lines_of_attempt(
+    exchange: Exchange, attempt: AttemptRecord, rates: RatesOf, at: float
+) -> Sequence[UsageLine]:
+    """The lines of one attempt. Sets its `cost` and `price`, and removes a usage with impossible counts."""
+    usage = attempt.usage
+    if usage is not None and not usage.plausible():
+        usage = attempt.usage = None
+    line = _line(exchange, attempt, (attempt.deployment, usage), rates, at)
+    attempt.cost, attempt.price = line.cost, line.price
+    if usage is None or not usage.others:
+        return (line,)
+    lines = [line]
+    provider, _, _ = attempt.deployment.partition("/")
+    for model, other in usage.others:
+        further = _line(exchange, attempt, (f"{provider}/{model}", other), rates, at)
+        known = attempt.cost is not None and further.cost is not None
+        attempt.cost = (attempt.cost or 0) + (further.cost or 0) if known else None
+        lines.append(further)
+    return lines
+
+
+def charge_of(reservation: Reservation, lines: Sequence[UsageLine]) -> dict[str, int]:
+    """What the counters of a reservation are charged for these lines, by the counter's name. A cost that is
+    not known counts as far as it is known; one that is not the operator's does not count.
+    """
+    units = totals(lines)
+    cost = sum(line.priced or line.cost or 0 for line in lines if not line.own)
+    return charged(
+        reservation.claims.values(),
+        sum(units.get(unit, 0) for unit in INPUT),
+        sum(units.get(unit, 0) for unit in OUTPUT),
+        cost,
+    )
+
+
+def _line(
+    exchange: Exchange, attempt: AttemptRecord, used: tuple[str, Usage | None], rates: RatesOf, at: float
+) -> UsageLine:
+    """One line. used: the deployment, and what was used of it."""
+    deployment, usage = used
+    units = {} if usage is None else units_of(usage)
+    if attempt.units and usage is attempt.usage:
+        units = {**attempt.units, **units}
+    if not units and _has_answered(exchange, attempt):
+        units = {"requests": 1}
+    cost: int | None = 0
+    priced: int | None = None
+    price = ""
+    if units:
+        found = rates(deployment)
+        if found is None:
+            cost, priced = None, 0
+        else:
+            bill = found.bill(units, at=at, tier=tier_of(exchange, attempt))
+            cost, price = bill.cost, bill.price
+            priced = bill.priced if cost is None else None
+    return UsageLine(
+        deployment,
+        deployment.partition("/")[0],
+        units,
+        cost,
+        priced,
+        attempt.guessed or (usage is not None and usage.estimated),
+        "" if attempt.fault is None and attempt.outcome is None else attempt.outcome or "failed",
+        attempt.key_id,
+        price=price,
+    )
+
+
+def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
+    """Whether an attempt has given an answer that costs something, though nobody said how much."""
+    return attempt.first is not None and attempt.fault is None and exchange.operation != "count"
+
+
+def tier_of(exchange: Exchange, attempt: AttemptRecord) -> str | None:
+    """The service tier that an attempt is billed by: the one that was stated in the answer, else the one that
+    was asked for; None = the usual one.
+    """
+    tier = attempt.tier or exchange.tier
+    return None if tier is None or tier in USUAL_TIERS else tier
+
+
+def totals(lines: Sequence[UsageLine]) -> dict[str, int]:
+    """The units of all lines together."""
+    if len(lines) == 1:
+        return lines[0].units
+    total: dict[str, int] = {}
+    for line in lines:
+        for unit, amount in line.units.items():
+            total[unit] = total.get(unit, 0) + amount
+    return total
+
+
+def opened_record(
+    exchange: Exchange,
+    deployment: str | None,
+    expected: Expected | None,
+    reserved: tuple[tuple[str, int], ...],
+) -> UsageRecord:
+    """The record of an exchange that is about to call a provider, at this deployment. expected: what it may
+    use, None = nothing was counted. reserved: the counters of limits, with what is reserved in each.
+    """
+    caller: Caller = exchange.caller or ANYONE
+    return UsageRecord(
+        id=exchange.id,
+        created=exchange.created,
+        ended=exchange.created,
+        client=exchange.client,
+        key=caller.key,
+        tenant=caller.tenant,
+        team=caller.team,
+        user=caller.user,
+        end_user=exchange.end_user,
+        tags=tags_of(exchange),
+        face=exchange.face,
+        operation=exchange.operation,
+        model=exchange.asked,
+        deployment=deployment,
+        provider=_provider(deployment),
+        end="gateway/killed",
+        failed=True,
+        streamed=exchange.streamed,
+        units={} if expected is None else {"input": expected.input, "output": expected.output},
+        cost=None,
+        estimated=True,
+        cut=True,
+        settled=reserved,
+    )
+
+
+def closed_record(
+    exchange: Exchange,
+    lines: tuple[UsageLine, ...],
+    settled: tuple[tuple[str, int], ...],
+    *,
+    status: int | None,
+    gone: bool,
+    now: float,
+    ended: float,
+) -> UsageRecord:
+    """The record of an exchange that ends. settled: the counters that it is charged to. status: of the answer
+    that is about to be sent; None = that of the exchange. gone: the client has disconnected. now: monotonic
+    seconds. ended: Unix seconds.
+    """
+    caller: Caller = exchange.caller or ANYONE
+    first = exchange.first
+    return UsageRecord(
+        id=exchange.id,
+        created=exchange.created,
+        ended=ended,
+        client=exchange.client,
+        key=caller.key,
+        tenant=caller.tenant,
+        team=caller.team,
+        user=caller.user,
+        end_user=exchange.end_user,
+        tags=tags_of(exchange),
+        face=exchange.face,
+        operation=exchange.operation,
+        model=exchange.asked,
+        deployment=exchange.answered,
+        provider=_provider(exchange.answered),
+        status=exchange.status if status is None else status,
+        end=exchange.ending(gone=gone),
+        failed=gone or exchange.fault is not None,
+        streamed=exchange.streamed,
+        first=None if first is None else first - exchange.began,
+        seconds=now - exchange.began,
+        overhead=exchange.overhead(now),
+        attempts=len(exchange.attempts),
+        units=totals(lines),
+        cost=exchange.cost,
+        priced=exchange.priced,
+        estimated=any(line.estimated for line in lines),
+        lines=lines,
+        settled=settled,
+    )
+
+
+def tags_of(exchange: Exchange) -> tuple[str, ...]:
+    """The tags of the client's key and of the request, each once."""
+    if exchange.caller is None or not exchange.caller.tags:
+        return exchange.tags
+    return tuple(dict.fromkeys((*exchange.caller.tags, *exchange.tags)))
+
+
+def _provider(deployment: str | None) -> str | None:
+    return None if deployment is None else deployment.partition("/")[0]

@@ -1,0 +1,164 @@
+"""The units in which providers bill, and the amounts of them that an answer has used.
+
+No amount includes another one, so that each can be priced by itself. The sum of the units of `INPUT` is all
+input tokens of the answer (`Usage.input_total`), that of `OUTPUT` is all output tokens.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman.ir.image import ImageRequest, ImageResponse
+from dragoman.ir.speech import SpeechRequest, SpeechResponse
+from dragoman.ir.transcription import TranscriptionResponse
+from dragoman.ir.usage import MOST, Usage
+
+KINDS: Final = ("audio", "image", "video")
+"""The kinds of content whose tokens may have a price of their own. Tokens of text and of documents have none.
+"""
+INPUT: Final = (
+    "input",
+    *(f"input_{kind}" for kind in KINDS),
+    "cache_read",
+    *(f"cache_read_{kind}" for kind in KINDS),
+    "cache_write",
+    "cache_write_5m",
+    "cache_write_1h",
+    "tool_input",
+)
+"""Tokens of the input. input: new tokens of text, and of kinds that are not stated. cache_write: written to a
+cache for a time that is not stated; `_5m`, `_1h`: for five minutes and for one hour.
+"""
+OUTPUT: Final = ("output", *(f"output_{kind}" for kind in KINDS), "reasoning")
+"""Tokens of the output. output: visible tokens of text, and of kinds that are not stated."""
+TOKENS: Final = (*INPUT, *OUTPUT)
+MEASURES: Final = (
+    "images",
+    "characters",
+    "input_audio_ms",
+    "output_audio_ms",
+    "search_units",
+    "pages",
+    "requests",
+)
+"""Other measures of the same work, which some providers bill instead of tokens: pictures that were made,
+characters of text to speak, milliseconds of sound (sent and made), searches of a reranker, pages of
+documents, requests. Pictures of a stated quality or size are units such as `images/hd/1024x1792`.
+"""
+TOOLS: Final = (
+    "web_search_requests",
+    "web_fetch_requests",
+    "file_search_requests",
+    "code_execution_requests",
+)
+"""Uses of a provider's own tools, which are billed beside the tokens. Providers may state further units,
+whose names also end in `_requests`.
+"""
+UNITS: Final = (*TOKENS, *MEASURES, *TOOLS)
+
+_QUALITY: Final = re.compile(r"[a-z]{1,16}")
+_SIZE: Final = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")
+_TOOL: Final = re.compile(r"[a-z][a-z_]{0,39}_requests")
+
+
+def per(unit: str) -> int:
+    """The amount for which a price of this unit is stated: a million tokens or characters, an hour of sound
+    (in milliseconds), a thousand of everything else.
+    """
+    if unit in _TOKENS or unit == "characters":
+        return 1_000_000
+    return 3_600_000 if unit.endswith("_ms") else 1_000
+
+
+_TOKENS: Final = frozenset(TOKENS)
+
+
+def is_tool(unit: str) -> bool:
+    """Whether the unit is a use of a provider's tool."""
+    return unit.endswith("_requests")
+
+
+def units_of(usage: Usage) -> dict[str, int]:
+    """The amounts that a usage states, by unit, without zeros. Work on other models is not among them:
+    `units_of` of each usage in `Usage.others` gives that.
+    """
+    units: dict[str, int] = {}
+    detail = usage.detail
+    fresh, cached, spoken = _whole(usage.input), _whole(usage.cache_read), _whole(usage.output)
+    if detail:
+        for kind in KINDS:
+            stated = _whole(detail.get(f"input_{kind}"))
+            again = detail.get(f"cache_read_{kind}")
+            # If it is not stated how many were in the cache, as many as possible were not: they are dearer.
+            read = min(stated - min(stated, fresh) if again is None else _whole(again), cached)
+            new = min(max(stated - read, 0), fresh)
+            said = min(_whole(detail.get(f"output_{kind}")), spoken)
+            fresh, cached, spoken = fresh - new, cached - read, spoken - said
+            units[f"input_{kind}"], units[f"cache_read_{kind}"], units[f"output_{kind}"] = new, read, said
+        _add_others(units, detail)
+    units["input"], units["cache_read"], units["output"] = fresh, cached, spoken
+    written, short, long = map(_whole, (usage.cache_write, usage.cache_write_5m, usage.cache_write_1h))
+    if written or short or long:
+        if usage.cache_write is not None:
+            long = min(long, written)
+            short = min(short, written - long)
+        units["cache_write_5m"], units["cache_write_1h"] = short, long
+        units["cache_write"] = max(written - short - long, 0)
+    units["tool_input"], units["reasoning"] = _whole(usage.tool_input), _whole(usage.reasoning)
+    return {unit: amount for unit, amount in units.items() if amount}
+
+
+def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:
+    """Add the amounts of a usage's `detail` that are no tokens."""
+    for name, amount in detail.items():
+        if _TOOL.fullmatch(name):
+            units[name] = _whole(amount)
+        elif name in {"audio_seconds", "input_audio_seconds"}:
+            units["input_audio_ms"] = _milliseconds(amount)
+        elif name == "search_units" and type(amount) in {int, float} and 0 <= amount <= MOST:
+            units["search_units"] = math.ceil(amount)
+
+
+def measured(request: Any, response: Any) -> dict[str, int]:
+    """What an answer beside chat has used besides the tokens that it states: pictures, characters, sound.
+    Empty for other operations. request, response: of one operation, such as ImageRequest and ImageResponse.
+    """
+    if isinstance(response, ImageResponse) and isinstance(request, ImageRequest):
+        told = response.told or {}
+        unit = picture(told.get("quality", request.quality), told.get("size", request.size))
+        return {unit: len(response.pictures)} if response.pictures else {}
+    if isinstance(response, SpeechResponse) and isinstance(request, SpeechRequest):
+        return {"characters": len(request.text)} if request.text else {}
+    if isinstance(response, TranscriptionResponse) and (heard := _milliseconds(response.duration)):
+        return {"input_audio_ms": heard}
+    return {}
+
+
+def spent(request: Any, response: Any) -> dict[str, int]:
+    """Everything that an answer beside chat has used, by unit. What the provider states counts more than what
+    is measured.
+    """
+    usage: Usage | None = getattr(response, "usage", None)
+    return {**measured(request, response), **({} if usage is None else units_of(usage))}
+
+
+def picture(quality: str | None, size: str | None) -> str:
+    """The unit of pictures of this quality and size. A value in an unknown form, or "auto", is left out."""
+    words = ["images"]
+    if type(quality) is str and quality != "auto" and _QUALITY.fullmatch(quality):
+        words.append(quality)
+    if type(size) is str and _SIZE.fullmatch(size):
+        words.append(size)
+    return "/".join(words)
+
+
+def _whole(value: Any) -> int:
+    """A plausible count; 0 for everything else, as providers may write any value."""
+    return value if type(value) is int and 0 < value <= MOST else 0
+
+
+def _milliseconds(seconds: Any) -> int:
+    return round(seconds * 1000) if type(seconds) in {int, float} and 0 < seconds <= 1e9 else 0

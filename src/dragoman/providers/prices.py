@@ -1,0 +1,200 @@
+"""The packaged table of prices, and how a model's row is found in it.
+
+The table (`prices.jsonl`) is made by `scripts/prices.py` from the data of genai-prices (MIT) and rows of our
+own. Its first line tells where it is from and when it was made. Each further line is one vendor: `vendor`,
+`address` (a regular expression for base URLs), `also` (vendors whose models it offers at their prices) and
+`rows`. A row has `match` (how a model is named: `=` exactly so, `^` at the beginning, `$` at the end, `*`
+anywhere, `~` a regular expression; a list inside = all of them) and `prices`. The first row that matches counts.
+
+An entry of `prices` has `units` ({unit: USD as text, or [USD, above so many tokens of the prompt, USD, …]}),
+`tiers` ({service tier: units that differ}), `since` (a date) and `hours` (minutes of the day, UTC).
+
+Only the lines of vendors that are asked for are decoded, and nothing of the table stays in memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from importlib.resources import files
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from dragoman.providers.rates import Levels, Period, Rates, levels_of, nano
+
+VENDORS: Final[Mapping[str, str]] = {"gemini": "google", "voyage": "voyageai", "xai": "x-ai"}
+"""Names of vendors in the catalogue, and their names in the table where these differ."""
+
+_Clause: TypeAlias = str | list[str]
+_Price: TypeAlias = str | list[str | int]
+_DATED: Final = re.compile(r"^(.+)-(20\d\d)(\d\d)(\d\d)$")
+_ENDS: Final = re.compile(r"(?:[-@](?:latest|20\d\d-?\d\d-?\d\d|preview-\d\d-\d\d|\d{4}))$")
+"""What stands at the end of a name for one state of a model."""
+_BEFORE: Final = ("models/", "publishers/google/models/")
+
+
+class Source(msgspec.Struct, frozen=True):
+    """The table's first line. source: the name and the version of the data. date: when it was made."""
+
+    source: str
+    licence: str
+    date: str
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    units: dict[str, _Price]
+    tiers: dict[str, dict[str, _Price]] = {}
+    since: str | None = None
+    hours: tuple[int, int] | None = None
+
+
+class Row(msgspec.Struct, frozen=True):
+    """The prices of one model. page, read: where and when they were read, for rows of our own."""
+
+    id: str
+    match: list[_Clause]
+    prices: list[_Entry]
+    page: str | None = None
+    read: str | None = None
+    least: dict[str, int] = {}
+
+    def matches(self, model: str) -> bool:
+        """Whether the row is for this name, which is in lower case."""
+        return any(
+            all(_fits(part, model) for part in clause) if isinstance(clause, list) else _fits(clause, model)
+            for clause in self.match
+        )
+
+
+class _Vendor(msgspec.Struct, frozen=True):
+    vendor: str
+    address: str | None = None
+    also: list[str] = []
+    rows: list[Row] = []
+
+
+class _Address(msgspec.Struct, frozen=True):
+    vendor: str
+    address: str | None = None
+
+
+class PriceTable:
+    """The packaged table, while somebody looks something up in it.
+
+    data: its bytes; None = those of the package.
+    """
+
+    def __init__(self, data: bytes | None = None) -> None:
+        if data is None:
+            data = files("dragoman.providers").joinpath("prices.jsonl").read_bytes()
+        first, *self._lines = data.splitlines()
+        self.source = msgspec.json.decode(first, type=Source)
+        self._known: dict[str, _Vendor | None] = {}
+
+    def vendors(self) -> tuple[str, ...]:
+        """The names of all vendors in the table."""
+        return tuple(msgspec.json.decode(line, type=_Address).vendor for line in self._lines)
+
+    def rows(self, vendor: str) -> Sequence[Row]:
+        """The rows of a vendor, by its name in the table; empty = it is not in the table."""
+        found = self._vendor(vendor)
+        return () if found is None else found.rows
+
+    def vendor_at(self, address: str) -> str | None:
+        """The vendor whose API is at this base URL; None = it is not in the table."""
+        for line in self._lines:
+            one = msgspec.json.decode(line, type=_Address)
+            if one.address is not None and re.match(one.address, address):
+                return one.vendor
+        return None
+
+    def find(self, vendor: str, model: str) -> Rates | None:
+        """What a model costs at a vendor; None = unknown. vendor: its name in the catalogue or in the table.
+        A row that is found by a part of the name only, or at another vendor, is named in `Rates.source`.
+        """
+        for row, where, guess in self._found(VENDORS.get(vendor, vendor), model):
+            told = f"{where}/{row.id} of {row.page or self.source.source}, {row.read or self.source.date}"
+            said = f"{told}; a guess: {guess}" if guess else told
+            return rates_of(row, said)
+        return None
+
+    def _found(self, vendor: str, model: str) -> Iterator[tuple[Row, str, str]]:
+        known = self._vendor(vendor)
+        if known is None:
+            return
+        name = model.lower()
+        for before in _BEFORE:
+            name = name.removeprefix(before)
+        for tried, guess in _names(name):
+            for where in (vendor, *known.also):
+                for row in self.rows(where):
+                    if row.matches(tried):
+                        elsewhere = f"the price of {where}" if where != vendor else ""
+                        yield row, where, "; ".join(filter(None, (guess, elsewhere)))
+
+    def _vendor(self, name: str) -> _Vendor | None:
+        if name not in self._known:
+            start = b'{"vendor":' + msgspec.json.encode(name) + b","
+            line = next((line for line in self._lines if line.startswith(start)), None)
+            self._known[name] = None if line is None else msgspec.json.decode(line, type=_Vendor)
+        return self._known[name]
+
+
+def rates_of(row: Row, source: str) -> Rates:
+    """What a row says. source: for people."""
+    periods = [
+        Period(
+            _levels(entry.units),
+            {tier: _levels({**entry.units, **units}) for tier, units in entry.tiers.items()},
+            None if entry.since is None else midnight(entry.since),
+            entry.hours,
+        )
+        for entry in row.prices
+    ]
+    return Rates(periods, source, strict=True, least=row.least)
+
+
+def midnight(day: str) -> float:
+    """The beginning of a day in UTC, in Unix seconds. day: an ISO date. Raises ValueError."""
+    parsed = date.fromisoformat(day)
+    return datetime(parsed.year, parsed.month, parsed.day, tzinfo=UTC).timestamp()
+
+
+def _levels(units: Mapping[str, _Price]) -> Levels:
+    steps: dict[int, dict[str, int]] = {-1: {}}
+    for unit, price in units.items():
+        first, *more = [price] if isinstance(price, str) else price
+        steps[-1][unit] = nano(str(first))
+        for above, usd in zip(more[::2], more[1::2], strict=True):
+            steps.setdefault(int(above), {})[unit] = nano(str(usd))
+    return levels_of(steps)
+
+
+def _names(name: str) -> Iterator[tuple[str, str]]:
+    """The names to look for, best first, each with what is guessed with it ("" = nothing)."""
+    yield name, ""
+    if (dated := _DATED.match(name)) is not None:
+        yield "{}-{}-{}-{}".format(*dated.groups()), ""
+    plain = _ENDS.sub("", name)
+    if plain != name:
+        yield plain, f"the price of {plain}"
+
+
+def _fits(clause: str, model: str) -> bool:
+    sign, text = clause[0], clause[1:]
+    if sign == "=":
+        return model == text
+    if sign == "^":
+        return model.startswith(text)
+    if sign == "$":
+        return model.endswith(text)
+    if sign == "*":
+        return text in model
+    return re.search(text, model) is not None
+
+
+def stated(row: Row) -> dict[str, Any]:
+    """A row in the form of the table, for people who want to see it."""
+    return {name: value for name, value in msgspec.to_builtins(row).items() if value not in (None, {})}

@@ -1,0 +1,192 @@
+"""What models cost: the prices in force, and those that operators add while the gateway runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Literal
+
+import msgspec
+
+from dragoman import ir
+from dragoman.assembly.core import Core
+from dragoman.assembly.prices import prices_of
+from dragoman.config.check_prices import amount
+from dragoman.config.pricing import JUMP
+from dragoman.errors import RequestFailed
+from dragoman.ir.units import per
+from dragoman.observe.timestamps import utc
+from dragoman.providers.rates import Levels, Period, Rates
+from dragoman.server.admin import tags
+from dragoman.server.admin.added import AddedApi, AddedObject, Removed, Wish, changes
+from dragoman.server.admin.adding import Do
+from dragoman.server.admin.operation import Asked, Operation, Told, author
+from dragoman.server.admin.pages import Wanted, page
+from dragoman.state.added import AddedEntry
+
+
+class UnitPrice(msgspec.Struct):
+    """The price of one unit: USD, as a decimal text, for the amount `per`. above: it holds for requests whose
+    prompt has more tokens; None = there is no such condition.
+    """
+
+    unit: str
+    usd: str
+    per: int
+    above: int | None = None
+
+
+class DatedPrice(msgspec.Struct):
+    """Prices that hold from a time on. since: None = always. hours: "01:00-04:00" in UTC, if they hold only
+    then. tiers: those of other service tiers, by their names. current: they hold now.
+    """
+
+    units: list[UnitPrice]
+    tiers: dict[str, list[UnitPrice]]
+    current: bool
+    since: str | None = None
+    hours: str | None = None
+
+
+class PriceObject(msgspec.Struct):
+    """What one deployment (`provider/model`) costs. source: where the price is from; null = it is unknown,
+    which is not 0. A guess is named there. added: the entry of this name that was added.
+    """
+
+    deployment: str
+    source: str | None
+    prices: list[DatedPrice]
+    added: AddedObject | None = None
+    object: Literal["price"] = "price"
+
+
+class PriceList(msgspec.Struct):
+    """What the deployments that the configuration names cost."""
+
+    data: list[PriceObject]
+    has_more: bool
+    object: Literal["list"] = "list"
+
+
+_PRICE: Final = "/admin/prices/{name}"
+OPERATIONS: Final = (
+    Operation(
+        *("GET", "/admin/prices", "list_prices", "What the configured deployments cost.", PriceList),
+        query=Wanted,
+    ),
+    Operation(
+        *("GET", _PRICE, "show_price", "What a deployment costs (`provider/model`)."),
+        PriceObject,
+        tagged=True,
+        slashes=True,
+    ),
+    *changes("prices", _PRICE, "price"),
+)
+
+
+class PricesApi:
+    """The operations on prices of one gateway."""
+
+    def __init__(self, gateway: Core, added: AddedApi) -> None:
+        self._gateway = gateway
+        self._added = added
+
+    async def list_prices(self, asked: Asked) -> Told:
+        config = self._gateway.config
+        uses = {
+            f"local/{name}" if target.file is not None else target.use: None
+            for name, model in config.models.items()
+            for target in model.targets
+            if "*" not in target.use
+        }
+        uses |= {name: None for name in config.prices if "*" not in name}
+        rates = prices_of(self._gateway.loaded)
+        rows, more = page(list(uses), asked.query, lambda use: use)
+        return Told(PriceList([self._told(use, rates(use)) for use in rows], more))
+
+    async def show_price(self, asked: Asked) -> Told:
+        name = asked.params["name"]
+        found = self._told(name, prices_of(self._gateway.loaded)(name))
+        state = self._gateway.loaded.added
+        entry = None if state is None else state.find("prices", name)
+        if entry is None:
+            return Told(found)
+        found.added = self._added.told(entry.entry)
+        return Told(found, _tag(entry.entry.version))
+
+    async def add_price(self, asked: Asked) -> Told:
+        return await self._changed("add", asked)
+
+    async def replace_price(self, asked: Asked) -> Told:
+        return await self._changed("replace", asked)
+
+    async def remove_price(self, asked: Asked) -> Told:
+        return await self._changed("remove", asked)
+
+    async def _changed(self, do: Do, asked: Asked) -> Told:
+        def require(before: AddedEntry | None) -> None:
+            if do != "remove" and before is not None:
+                _refuse_jump(msgspec.json.decode(before.text), asked.body)
+
+        made = await self._added.change(Wish(do, "prices", asked, author(asked), _tag, require))
+        if made.after is None:
+            return Told(Removed("prices", asked.params["name"]))
+        return Told(self._added.told(made.after), _tag(made.after.version))
+
+    def _told(self, deployment: str, rates: Rates | None) -> PriceObject:
+        if rates is None:
+            return PriceObject(deployment, None, [])
+        now = rates.at(self._gateway.seams.now())
+        return PriceObject(
+            deployment, rates.source, [_dated(period, current=period is now) for period in rates.periods]
+        )
+
+
+def _refuse_jump(before: Any, after: Any) -> None:
+    """Raise RequestFailed if a price is ten times the one before, or a tenth of it, and is not confirmed."""
+    if not isinstance(before, dict) or not isinstance(after, dict) or after.get("confirm") is True:
+        return
+    for unit in before.keys() & after.keys():
+        old, new = _number(before[unit]), _number(after[unit])
+        if old and new and (new >= JUMP * old or new * JUMP <= old):
+            text = (
+                f"{unit}: {new} is far from {old}, the price until now. Send `confirm: true` if it is meant."
+            )
+            raise RequestFailed(ir.Fault("conflict", text, "price_jumps", "confirm"))
+
+
+def _number(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _dated(period: Period, *, current: bool) -> DatedPrice:
+    hours = None
+    if period.hours is not None:
+        hours = "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in period.hours)
+    tiers = {tier: _units(levels) for tier, levels in period.tiers.items()}
+    since = None if period.since is None else utc(period.since)
+    return DatedPrice(_units(period.usual), tiers, current, since, hours)
+
+
+def _units(levels: Levels) -> list[UnitPrice]:
+    found: list[UnitPrice] = []
+    below: Mapping[str, int] = {}
+    for level in levels:
+        above = None if level.above < 0 else level.above
+        found += [
+            UnitPrice(unit, amount(price), per(unit), above)
+            for unit, price in level.prices.items()
+            if below.get(unit) != price
+        ]
+        below = level.prices
+    return found
+
+
+def _tag(version: int) -> str:
+    return tags.etag({"version": version})
