@@ -32,10 +32,11 @@ class LimitEvent(NamedTuple):
 
 
 class Watch:
-    """Watches the limits of one process. tell: gets each event once for each window of a counter."""
+    """Watches the limits of one process."""
 
-    def __init__(self, tell: Callable[[LimitEvent], None]) -> None:
-        self._tell = tell
+    def __init__(self) -> None:
+        self.tell: Callable[[LimitEvent], None] | None = None
+        """Gets each event once for each window of a counter. None = nobody is told."""
         self._told: dict[tuple[Kind, str], float] = {}
         """The events that were told, with the end of their window."""
         self._refusals: dict[str, dict[int, int]] = {}
@@ -82,7 +83,7 @@ class Watch:
 
     def _once(self, kind: Kind, claim: Claim, standing: Standing, now: float) -> None:
         place = kind, claim.counter
-        if self._told.get(place, 0.0) > now:
+        if self.tell is None or self._told.get(place, 0.0) > now:
             return
         if len(self._told) >= _MOST:
             self._told = {one: ends for one, ends in self._told.items() if now < ends < inf}
@@ -91,7 +92,7 @@ class Watch:
         # A limit without a window is told of again after an hour.
         self._told[place] = now + _HOUR if claim.ends == inf else claim.ends
         limit = claim.limit
-        self._tell(
+        self.tell(
             LimitEvent(
                 kind,
                 limit.name,

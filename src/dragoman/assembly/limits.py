@@ -18,7 +18,7 @@ from dragoman.accounts.watch import LimitEvent
 from dragoman.accounts.windows import prefix_of, span
 from dragoman.alerts.alert import Alert
 from dragoman.config.settings import Config
-from dragoman.state.store import StoreFailed
+from dragoman.state.store import Store, StoreFailed
 
 log = logging.getLogger("dragoman.assembly.limits")
 
@@ -110,6 +110,20 @@ def teller(
             tell(told)
 
     return note
+
+
+async def restored(
+    ledger: Ledger | None, config: Config, store: Store, known: Limits | None, now: float
+) -> None:
+    """As `restore`, for the limits of a configuration and of its keys, if the store keeps usage. known: the
+    limits of the configuration before, whose counters run; None = there was none.
+    """
+    records: Records | None = getattr(store, "usage", None)
+    if ledger is None or records is None:
+        return
+    running = frozenset() if known is None else frozenset(known.all)
+    new = [one for one in limits_of(config) if one not in running]
+    await restore(ledger, [*new, *held_by_keys(config)], records, now)
 
 
 async def restore(ledger: Ledger, limits: Iterable[Limit], records: Records, now: float) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from math import inf
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import msgspec
 
-from dragoman.accounts.claims import Limits
-from dragoman.accounts.ledger import Ledger
 from dragoman.accounts.limits import NANO, Limit, Resource, Standing, Subject, Window
-from dragoman.accounts.watch import Watch
 from dragoman.accounts.windows import Counter, mark_of, prefix_of, read, span
+from dragoman.assembly.core import Core
+from dragoman.assembly.limits import held_by_keys
 from dragoman.config.load import DEFAULT, Loaded
 from dragoman.config.tree import join
+from dragoman.engine.accounting import Accounting
 from dragoman.observe.timestamps import utc
 from dragoman.server.admin.added import AddedApi, AddedObject, changes
 from dragoman.server.admin.operation import Asked, Operation, Told
@@ -69,17 +69,6 @@ class LimitsWanted(Wanted, frozen=True, forbid_unknown_fields=True):
     whose: str | None = None
 
 
-class Counted(NamedTuple):
-    """The limits of a gateway, and what counts them. held: those that come with their callers. watch: None =
-    refusals are not counted.
-    """
-
-    limits: Limits
-    held: Iterable[Limit]
-    ledger: Ledger
-    watch: Watch | None = None
-
-
 _LIMIT: Final = "/admin/limits/{name}"
 OPERATIONS: Final = (
     Operation(
@@ -94,23 +83,15 @@ OPERATIONS: Final = (
 
 
 class LimitsApi:
-    """The operations on the limits of one gateway. counted: returns what counts now; None = nothing does."""
+    """The operations on the limits of one gateway."""
 
-    def __init__(
-        self,
-        added: AddedApi,
-        counted: Callable[[], Counted | None],
-        loaded: Callable[[], Loaded],
-        now: Callable[[], float],
-    ) -> None:
+    def __init__(self, gateway: Core, added: AddedApi) -> None:
+        self._gateway = gateway
         self._added = added
-        self._counted = counted
-        self._loaded = loaded
-        self._now = now
 
     async def list_limits(self, asked: Asked) -> Told:
-        query, counted = asked.query, self._counted()
-        rows = [] if counted is None else await self._rows(counted)
+        query, accounting = asked.query, self._gateway.engine.runtime.accounting
+        rows = [] if accounting is None else await self._rows(accounting)
         wanted = [
             row
             for row in rows
@@ -133,18 +114,20 @@ class LimitsApi:
     async def remove_limit(self, asked: Asked) -> Told:
         return await self._added.answer("remove", "limits", asked)
 
-    async def _rows(self, counted: Counted) -> list[LimitObject]:
-        now = self._now()
-        known = {_key(one): one for one in (*counted.limits.all, *counted.held)}
+    async def _rows(self, accounting: Accounting) -> list[LimitObject]:
+        now = self._gateway.seams.now()
+        held = held_by_keys(self._gateway.config)
+        known = {_key(one): one for one in (*accounting.limits.all, *held)}
+        standings = {} if accounting.ledger is None else await accounting.ledger.standings()
         unused = dict(known)
         rows = []
-        for name, standing in (await counted.ledger.standings()).items():
+        for name, standing in standings.items():
             counter = read(name)
             limit = None if counter is None else known.get(counter[:5])
             if counter is None or limit is None:
                 continue  # of a limit that is no longer there
             unused.pop(counter[:5], None)
-            refused = 0 if counted.watch is None else counted.watch.refusals(name, now)
+            refused = accounting.watch.refusals(name, now)
             rows.append(self._row(name, limit, standing, refused))
         for limit in unused.values():
             # Nobody has used it in this window. A limit for one name is shown with that name.
@@ -180,7 +163,7 @@ class LimitsApi:
             only=None if limit.only is None else sorted(limit.only),
             resets=None if counter.ends == inf else utc(counter.ends),
             refused=refused,
-            source=source_of(limit, self._loaded()),
+            source=source_of(limit, self._gateway.loaded),
         )
 
 
