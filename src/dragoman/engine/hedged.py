@@ -95,10 +95,7 @@ class Lane(Flight, eq=False, kw_only=True):
             self.runtime.health.abandoned(calling, self._heard(record))
             if lost:
                 self._took(calling, self.delivery.now())
-        if lost and record is not None:
-            await self._spent(record)
-            if self.delivery.meter is not None:
-                self.delivery.meter.left(record)
+        if lost:
             self.delivery.cost_so_far = None  # the usage of the exchange is the winner's
         await self._cut(None if lost else record)
 

@@ -301,6 +301,8 @@ class Meter:
         finally:  # what is reserved must not stay so for ever
             for reservation, used in charges:
                 self._settle(reservation, used, now)
+            self._of_attempts = {}
+            self._reservation = None
 
     def _tell(
         self,

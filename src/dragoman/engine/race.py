@@ -8,6 +8,7 @@ before its first byte goes out, and the others are cancelled in that moment.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from copy import copy
 from inspect import CORO_CREATED, getcoroutinestate
@@ -18,9 +19,12 @@ import msgspec
 from dragoman.engine.asked import Asked
 from dragoman.engine.client import Headers
 from dragoman.engine.delivery import Delivery, Running
+from dragoman.engine.spent import by_size, note_asked, was_sent
 from dragoman.exchange import OVERTAKEN, Exchange
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.upstream import Call
+
+log = logging.getLogger("dragoman.engine.race")
 
 T = TypeVar("T")
 
@@ -53,6 +57,26 @@ class Contender(Delivery):
     def _closing(self) -> None:
         self._race.adopt(self)
         super()._closing()
+
+    def lose(self) -> None:
+        """Note that another attempt has won, and what this one has cost, if it runs. At once, because the
+        report of the answer and the accounts have it.
+        """
+        if self.running is None or self.running.record.ended is not None:
+            return
+        record, asked, cost = self.running.record, self.asked, self.cost_so_far
+        record.outcome = OVERTAKEN
+        if self.meter is None or asked is None or not was_sent(record):
+            return
+        try:
+            if not asked.light:
+                record.usage = by_size(asked)  # to count it would hold up all others
+            elif cost is None:
+                note_asked(asked, record)
+            else:
+                record.usage = cost()
+        except Exception:
+            log.exception("exchange %s: the usage of an attempt could not be estimated", asked.exchange.id)
 
     def release(self) -> None:
         self.meter = None  # the exchange may go on with other attempts
@@ -127,8 +151,7 @@ class Race:
             if other is contender:
                 continue
             task.cancel()
-            if other.running is not None and other.running.record.ended is None:
-                other.running.record.outcome = OVERTAKEN  # at once: the report of the answer has it
+            other.lose()
 
     def adopt(self, contender: Contender) -> None:
         """Copy what this attempt has noted into the exchange's own record and delivery, and put its attempt

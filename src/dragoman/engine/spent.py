@@ -61,4 +61,13 @@ def prompt_tokens(asked: Asked, deployment: str) -> int:
             return count(asked.request, deployment.partition("/")[2]).tokens
         except RequestFailed:
             pass  # it can be relayed, but nobody here can read it
+    return _weighed(asked)
+
+
+def by_size(asked: Asked) -> ir.Usage:
+    """What a prompt costs, estimated from its bytes alone."""
+    return ir.Usage(input=_weighed(asked), estimated=True)
+
+
+def _weighed(asked: Asked) -> int:
     return -(-asked.weight // BYTES_PER_TOKEN)

@@ -19,6 +19,7 @@ import msgspec
 from yarl import URL
 
 from dragoman import ir
+from dragoman.accounts.caller import Caller
 from dragoman.assembly.health import adopt
 from dragoman.assembly.names import naming
 from dragoman.assembly.providers import wire_upstream
@@ -391,6 +392,8 @@ class Stage:
         """The headers that providers were sent."""
         self.pace = pace
         self.exchange: Exchange
+        self.caller = Caller("team")
+        """Whose requests are played."""
         self.client: _Client
         self.fetcher = Fetching(self)
         self._seconds = self._told = 0.0
@@ -463,7 +466,7 @@ class Stage:
         self.exchange = exchange = Exchange(
             f"ex_{self._id()}", "req_1", asked.face.name, "POST", "/", began=seams.monotonic(), created=EPOCH
         )
-        exchange.client = "team"
+        exchange.called_by(self.caller)
         self.client = client = _Client(self, asked.face, heartbeat, chats=asked.operation == "chat")
         runtime = Runtime(
             table=self._table,

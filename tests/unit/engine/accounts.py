@@ -1,0 +1,88 @@
+"""Accounts for a stage: a journal that a test reads, counters, limits, and prices that are easy to add up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dragoman.accounts.claims import Limits
+from dragoman.accounts.counters import MemoryLedger
+from dragoman.accounts.journal import JournalFailed
+from dragoman.accounts.limits import NANO, Limit
+from dragoman.engine.accounting import Accounting
+from dragoman.providers.rates import Level, Period, Rates, completed
+from dragoman.state.usage import UsageRecord
+from tests.unit.engine.stage import EPOCH, Stage
+
+
+class Book:
+    """A journal that keeps what it is told. Notes it in the stage, if there is one."""
+
+    def __init__(self) -> None:
+        self.opens: list[UsageRecord] = []
+        self.closes: list[UsageRecord] = []
+        self.failing = False
+        self.stage: Stage | None = None
+
+    def opened(self, record: UsageRecord) -> None:
+        if self.failing:
+            raise JournalFailed("the disk is full")
+        self.opens.append(record)
+        self._note(f"opened {record.deployment}")
+
+    def closed(self, record: UsageRecord) -> None:
+        self.closes.append(record)
+        self._note(f"closed {record.units} {record.end}")
+
+    def state(self) -> dict[str, Any]:
+        return {"healthy": True}
+
+    @property
+    def record(self) -> UsageRecord:
+        """The only record."""
+        (record,) = self.closes
+        return record
+
+    def _note(self, line: str) -> None:
+        if self.stage is not None:
+            self.stage.note(line)
+
+
+def rates_of(input_usd: int, output_usd: int) -> Rates:
+    """Prices in USD per million tokens."""
+    prices = completed({"input": input_usd * NANO, "output": output_usd * NANO})
+    return Rates((Period((Level(-1, prices),)),), "a test")
+
+
+PRICES = {
+    "one/gpt": rates_of(1, 10),
+    "two/gpt": rates_of(2, 20),
+    "claude/c": rates_of(3, 30),
+}
+
+
+class Accounts:
+    """The accounts of one stage, and the stage.
+
+    limits: of the gateway. more: what `Stage` takes.
+    """
+
+    def __init__(self, providers: Any = None, limits: Iterable[Limit] = (), **more: Any) -> None:
+        self.book = Book()
+        self.ledger = MemoryLedger()
+        self.accounting = Accounting(
+            rates=PRICES.get, journal=self.book, limits=Limits(limits), ledger=self.ledger
+        )
+        self.stage = Stage(providers, accounting=self.accounting, **more)
+        self.book.stage = self.stage
+
+    @property
+    def standing(self) -> dict[str, tuple[int, int]]:
+        """(used, reserved) of all counters, by the name of the limit and whom it counts."""
+        return {
+            name: (count.used, count.reserved)
+            for name, count in self.ledger._counts.items()
+        }
+
+
+__all__ = ["EPOCH", "Accounts", "Book", "rates_of"]

@@ -1,0 +1,275 @@
+"""What is accounted for an exchange: transcripts of every way in which it can end."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragoman import ir
+from dragoman.accounts.limits import Limit
+from tests.unit.engine.accounts import Accounts
+from tests.unit.engine.stage import (
+    CLAUDE,
+    CONNECTING,
+    ONE,
+    Reply,
+    broken,
+    chat,
+    refusal,
+    stream,
+    streamed,
+    whole,
+)
+
+BOTH = {"one": ONE, "two": {**ONE, "base_url": "https://two.example/v1"}}
+PAIR = {"models": {"m": {"deployments": ["one/gpt", "two/gpt"]}}}
+USED = ir.Usage(input=3, output=2)
+NANO_PER_TOKEN = 1_000  # one USD per million tokens
+
+
+def test_a_whole_answer_is_noted_before_it_is_sent_and_states_its_cost():
+    accounts = Accounts()
+    accounts.stage.script("one", whole("Hello", usage=USED))
+    lines = accounts.stage.plays(chat())
+    assert lines[:-1] == [
+        "opened one/gpt",
+        "ask one with key-1: /v1/chat/completions",
+        "closed {'input': 3, 'output': 2} done",
+        'answer 200 "Hello" usage 3+2',
+    ]
+    record = accounts.book.record
+    assert (record.cost, record.priced, record.estimated) == (23_000, 23_000, False)
+    assert (record.status, record.attempts, record.client, record.model) == (200, 1, "team", "one/gpt")
+    assert accounts.stage.client.headers["x-dragoman-cost"] == "0.000023"
+
+
+def test_a_stream_is_noted_before_its_last_event():
+    accounts = Accounts()
+    accounts.stage.script("one", stream(*streamed("a", "b", usage=USED)))
+    lines = accounts.stage.plays(chat(stream=True, stream_options={"include_usage": True}))
+    closed = lines.index("closed {'input': 3, 'output': 2} done")
+    assert lines[closed + 1].startswith("end")
+    assert accounts.book.record.streamed
+
+
+def test_a_disconnect_in_a_stream_is_noted_with_what_came():
+    accounts = Accounts()
+    frames = streamed("one two three four", usage=USED)
+    accounts.stage.script("one", stream(*frames[:3], 5.0, *frames[3:]))
+    accounts.stage.plays(chat("Hi there", stream=True), leave=2.0)
+    record = accounts.book.record
+    assert record.estimated and record.failed
+    assert record.end == "client/stream"
+    assert record.units["output"] == 5
+    assert record.units["input"] > 0
+    assert record.cost == record.units["input"] * 1_000 + record.units["output"] * 10_000
+    assert accounts.stage.exchange.usage.output == 5
+
+
+def test_a_disconnect_before_the_answer_costs_the_prompt():
+    accounts = Accounts()
+    accounts.stage.script("one", Reply(200, {}, [None]))
+    accounts.stage.plays(chat("Hi there"), leave=2.0)
+    record = accounts.book.record
+    assert record.estimated
+    assert list(record.units) == ["input"]
+    assert record.end == "client/first_byte"
+
+
+def test_an_attempt_that_never_reached_its_provider_costs_nothing():
+    accounts = Accounts(BOTH, settings=PAIR)
+    accounts.stage.script("one", Reply(connect=[broken("It broke.", "connect_failed"), None]))
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="m"))
+    record = accounts.book.record
+    assert [(line.deployment, line.units, line.cost) for line in record.lines] == [
+        ("one/gpt", {}, 0),
+        ("two/gpt", {"input": 3, "output": 2}, 46_000),
+    ]
+    assert record.attempts == 2
+    assert len(accounts.book.opens) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500, 529])
+def test_a_refusal_costs_nothing(status):
+    accounts = Accounts()
+    accounts.stage.script("one", *[refusal(status)] * 3)
+    accounts.stage.plays(chat())
+    record = accounts.book.record
+    assert (record.units, record.cost, record.failed) == ({}, 0, True)
+
+
+def test_an_attempt_that_broke_after_it_was_sent_costs_its_prompt():
+    accounts = Accounts(BOTH, settings=PAIR)
+    accounts.stage.script("one", Reply(200, {}, [broken()]))
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="m"))
+    first, second = accounts.book.record.lines
+    assert first.estimated and list(first.units) == ["input"] and first.outcome == "server"
+    assert second.units == {"input": 3, "output": 2}
+    assert accounts.book.record.estimated
+    assert accounts.book.record.units["input"] == first.units["input"] + 3
+
+
+def test_a_request_that_is_refused_has_a_record_only_if_its_model_exists():
+    accounts = Accounts()
+    accounts.stage.plays(chat(model="none/such"))
+    accounts.stage.plays(b'{"model": "one/gpt", "messages": 1}')
+    assert accounts.book.closes == []
+
+
+def test_the_journal_that_refuses_ends_the_request_before_the_call():
+    accounts = Accounts()
+    accounts.book.failing = True
+    lines = accounts.stage.plays(chat())
+    assert not any("one.example" in line for line in lines)
+    assert lines[-2].startswith("answer 503 accounting_unavailable")
+    assert accounts.stage.exchange.attempts == []
+
+
+# Limits -------------------------------------------------------------------------------------------------
+
+
+def limit(resource, most, window="day", subject="key", **more):
+    return Limit("l", resource, most, window, subject, **more)
+
+
+def test_requests_are_counted_and_refused_before_anything_is_called():
+    accounts = Accounts(limits=[limit("requests", 1)])
+    accounts.stage.script("one", whole("Hello", usage=USED))
+    accounts.stage.plays(chat())
+    headers = accounts.stage.client.headers
+    assert (headers["x-ratelimit-limit-requests"], headers["x-ratelimit-remaining-requests"]) == ("1", "0")
+    lines = accounts.stage.plays(chat())
+    assert [line for line in lines if line.startswith("answer")][0].startswith(
+        "answer 429 rate_limit_exceeded"
+    )
+    assert accounts.stage.client.headers["retry-after"]
+    refused = accounts.book.closes[1]
+    assert (refused.lines, refused.status, refused.end) == ((), 429, "client/route/rate_limit_exceeded")
+    assert accounts.stage.exchange.refused_by == "l"
+    assert list(accounts.standing.values()) == [(1, 0)]
+
+
+def test_a_failed_call_counts_as_a_request_and_a_refused_one_does_not():
+    accounts = Accounts(limits=[limit("requests", 5), limit("tokens", 10, subject="tenant")])
+    accounts.stage.script("one", *[refusal(500)] * 3)
+    accounts.stage.plays(chat())
+    assert list(accounts.standing.values()) == [(1, 0)]
+
+
+def test_tokens_are_reserved_and_settled():
+    accounts = Accounts(limits=[limit("tokens", 10_000)])
+    accounts.stage.script("one", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(max_tokens=50))
+    (opened,) = accounts.book.opens
+    ((_, reserved),) = opened.settled
+    assert 50 < reserved < 100
+    assert opened.cut and opened.units["output"] == 50
+    assert list(accounts.standing.values()) == [(5, 0)]
+    assert accounts.book.record.settled[0][1] == 5
+
+
+def test_a_request_larger_than_the_whole_limit_is_refused():
+    accounts = Accounts(limits=[limit("tokens", 40)])
+    lines = accounts.stage.plays(chat(max_tokens=50))
+    assert lines[-2].startswith("answer 429 insufficient_quota: The budget `l` of key team is smaller")
+    assert accounts.book.record.lines == ()
+    assert all(reserved == 0 for _, reserved in accounts.standing.values())
+
+
+def test_money_is_reserved_by_the_dearest_deployment():
+    accounts = Accounts(BOTH, [limit("money", 10**9)], settings=PAIR)
+    accounts.stage.script("one", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="m", max_tokens=50))
+    ((_, reserved),) = accounts.book.opens[0].settled
+    tokens = accounts.book.opens[0].units["input"]
+    assert reserved == tokens * 2_000 + 50 * 20_000
+    assert list(accounts.standing.values()) == [(23_000, 0)]
+
+
+def test_an_unknown_price_counts_nothing_or_is_refused():
+    other = {"three": {**ONE, "base_url": "https://three.example/v1"}}
+    accounts = Accounts(other, [limit("money", 10**9)])
+    accounts.stage.script("three", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="three/gpt"))
+    assert accounts.book.record.cost is None and accounts.book.record.priced == 0
+    assert "x-dragoman-cost" not in accounts.stage.client.headers
+    assert list(accounts.standing.values()) == [(0, 0)]
+    accounts = Accounts(other, [limit("money", 10**9, unknown_price="refuse")])
+    lines = accounts.stage.plays(chat(model="three/gpt"))
+    assert lines[-2].startswith("answer 403 unknown_price")
+
+
+def test_a_limit_of_a_deployment_chooses_the_next_one():
+    limits = [Limit("d", "requests", 1, "minute", "deployment", only=frozenset({"one/gpt"}))]
+    accounts = Accounts(BOTH, limits, settings=PAIR)
+    accounts.stage.script("one", whole("Hello", usage=USED))
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="m"))
+    accounts.stage.plays(chat(model="m"))
+    assert [record.deployment for record in accounts.book.closes] == ["one/gpt", "two/gpt"]
+    assert accounts.stage.exchange.dropped == (("one/gpt", "a limit of it is reached"),)
+
+
+def test_limits_of_all_deployments_refuse_with_the_earliest_time():
+    limits = [Limit("d", "requests", 1, "hour", "provider"), Limit("e", "requests", 1, "day", "provider")]
+    accounts = Accounts(limits=limits)
+    accounts.stage.script("one", whole("Hello", usage=USED))
+    accounts.stage.plays(chat())
+    lines = accounts.stage.plays(chat())
+    assert lines[-2].startswith("answer 429 rate_limit_exceeded")
+    assert 0 < int(accounts.stage.client.headers["retry-after"]) <= 3600
+    assert accounts.book.closes[1].attempts == 0
+
+
+def test_a_stream_that_outgrows_its_reservation_reserves_more():
+    accounts = Accounts(limits=[limit("output_tokens", 1_000_000)])
+    words = ["word " * 100] * 100
+    accounts.stage.script("one", stream(*streamed(*words, usage=ir.Usage(input=3, output=10_000))))
+    accounts.stage.plays(chat(stream=True))
+    assert [record.units["output"] for record in accounts.book.opens] == [4096, 6144, 9216, 13824, 20736]
+    assert list(accounts.standing.values()) == [(10_000, 0)]
+
+
+def test_a_hard_limit_ends_a_stream_that_outgrows_it():
+    accounts = Accounts(BOTH, [limit("output_tokens", 5_000)], settings=PAIR)
+    words = ["word " * 100] * 100
+    accounts.stage.script("one", stream(*streamed(*words, usage=ir.Usage(input=3, output=10_000))))
+    lines = accounts.stage.plays(chat(model="m", stream=True))
+    assert "error insufficient_quota" in lines[-2]
+    record = accounts.book.record
+    assert record.end == "client/stream/insufficient_quota"
+    assert 3_000 < record.units["output"] < 10_000
+    ((used, reserved),) = accounts.standing.values()
+    assert (used, reserved) == (record.units["output"], 0)
+
+
+def test_a_soft_limit_lets_a_stream_go_on():
+    accounts = Accounts(limits=[limit("output_tokens", 5_000, hard=False)])
+    words = ["word " * 100] * 100
+    accounts.stage.script("one", stream(*streamed(*words, usage=ir.Usage(input=3, output=10_000))))
+    lines = accounts.stage.plays(chat(stream=True))
+    assert lines[-1] == "= done"
+    assert list(accounts.standing.values()) == [(10_000, 0)]
+
+
+def test_a_hedged_request_pays_for_both_attempts():
+    settings = {"models": {"m": {"deployments": ["one/gpt", "two/gpt"], "hedge": {"after": "1s", "at_most": "100%"}}}}
+    accounts = Accounts(BOTH, settings=settings)
+    accounts.stage.script("one", Reply(200, {"content-type": "application/json"}, [60.0, b"{}"]))
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    lines = accounts.stage.plays(chat(model="m"))
+    assert lines[-1] == "= done"
+    by_deployment = {line.deployment: line for line in accounts.book.record.lines}
+    assert by_deployment["two/gpt"].units == {"input": 3, "output": 2}
+    assert by_deployment["one/gpt"].estimated
+
+
+def test_a_translated_stream_has_the_same_numbers_everywhere():
+    accounts = Accounts({"claude": CLAUDE})
+    accounts.stage.script("claude", stream(*streamed("a", "b", dialect="anthropic", usage=USED)))
+    accounts.stage.plays(chat(model="claude/c", stream=True, stream_options={"include_usage": True}))
+    record = accounts.book.record
+    assert record.units == {"input": 3, "output": 2}
+    assert record.cost == 3 * 3_000 + 2 * 30_000
+    assert accounts.stage.usage == "3+2"
