@@ -15,6 +15,7 @@ from dragoman.accounts.limits import OF_ATTEMPTS, Claim, Limit, Resource, Subjec
 from dragoman.accounts.windows import prefix_of, span
 
 _MOST_REMEMBERED: Final = 4_096
+_MOST_HELD: Final = 100_000
 _OF_REQUESTS: Final = frozenset[Resource]({"requests", "concurrency"})
 _OF_TOKENS: Final = frozenset[Resource]({"tokens", "input_tokens", "output_tokens"})
 _INVENTED: Final = frozenset[Subject]({"end_user", "tag", "address"})
@@ -164,6 +165,8 @@ class Limits:
         self.all = stated
         self._of_exchanges = tuple(one for one in stated if one.subject not in OF_ATTEMPTS)
         self._of_attempts = tuple(one for one in stated if one.subject in OF_ATTEMPTS)
+        self.held: dict[Limit, None] = {}
+        """The limits that came with callers, as far as requests have come."""
         self._names: dict[frozenset[str], Grants] = {}
         self._found: dict[tuple[int, str, str | None], tuple[Caller | None, Found | None]] = {}
         self._attempts: dict[str, Found | None] = {}
@@ -228,6 +231,9 @@ class Limits:
     def _find(self, caller: Caller | None, model: str, asked: str | None) -> Found | None:
         """The limits of a caller and a model."""
         held = () if caller is None else caller.limits
+        if len(self.held) + len(held) > _MOST_HELD:
+            self.held.clear()
+        self.held.update(dict.fromkeys(held))
         values: dict[Subject, str | None] = {"model": model, "global": _EVERYBODY}
         if caller is not None:
             values |= {"key": caller.name, "user": caller.user, "team": caller.team, "tenant": caller.tenant}

@@ -116,8 +116,8 @@ class LimitsApi:
 
     async def _rows(self, accounting: Accounting) -> list[LimitObject]:
         now = self._gateway.seams.now()
-        held = held_by_keys(self._gateway.config)
-        known = {_key(one): one for one in (*accounting.limits.all, *held)}
+        limits, keys = accounting.limits, held_by_keys(self._gateway.config)
+        known = {_key(one): one for one in (*limits.held, *keys, *limits.all)}
         standings = {} if accounting.ledger is None else await accounting.ledger.standings()
         unused = dict(known)
         rows = []
