@@ -9,7 +9,6 @@ from dragoman.accounts.limits import Limit
 from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import (
     CLAUDE,
-    CONNECTING,
     ONE,
     Reply,
     broken,
@@ -254,7 +253,9 @@ def test_a_soft_limit_lets_a_stream_go_on():
 
 
 def test_a_hedged_request_pays_for_both_attempts():
-    settings = {"models": {"m": {"deployments": ["one/gpt", "two/gpt"], "hedge": {"after": "1s", "at_most": "100%"}}}}
+    settings = {
+        "models": {"m": {"deployments": ["one/gpt", "two/gpt"], "hedge": {"after": "1s", "at_most": "100%"}}}
+    }
     accounts = Accounts(BOTH, settings=settings)
     accounts.stage.script("one", Reply(200, {"content-type": "application/json"}, [60.0, b"{}"]))
     accounts.stage.script("two", whole("Hello", usage=USED))

@@ -161,7 +161,9 @@ class SharedLedger:
             lost = self._since is not None and self._seams.monotonic() - self._since > PATIENCE
             if lost or (again is not None and waited > _UNDECIDED):
                 return self._unanswered(claims, now, onto, again=again)
-            await asyncio.sleep(pause)  # its sum is the time that counts: a busy loop is not the store's fault
+            await asyncio.sleep(
+                pause
+            )  # its sum is the time that counts: a busy loop is not the store's fault
             waited += pause
             pause = min(2 * pause, most)
 

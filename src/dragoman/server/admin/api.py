@@ -15,6 +15,7 @@ from dragoman.server.admin import (
     described,
     holders,
     keys,
+    limits,
     own_keys,
     prices,
     providers,
@@ -76,6 +77,7 @@ OPERATIONS: Final = (
     *configuration.OPERATIONS,
     *providers.OPERATIONS,
     *added.OPERATIONS,
+    *limits.OPERATIONS,
     *prices.OPERATIONS,
     *keys.OPERATIONS,
     *holders.OPERATIONS,
@@ -101,6 +103,7 @@ class AdminApi:
         api = providers.ProvidersApi(self._gateway, self.orders, self.audit, self._added)
         yield from endpoints(api, providers.OPERATIONS)
         yield from endpoints(self._added, added.OPERATIONS)
+        yield from endpoints(limits.LimitsApi(self._gateway, self._added), limits.OPERATIONS)
         yield from endpoints(prices.PricesApi(self._gateway, self._added), prices.OPERATIONS)
         yield from endpoints(keys.KeysApi(self._registry, self.audit), keys.OPERATIONS)
         yield from endpoints(own_keys.OwnKeysApi(self._registry, self.audit), own_keys.OPERATIONS)

@@ -160,9 +160,7 @@ async def test_what_a_dead_process_held_is_given_back_after_its_lease(valkey: Va
 
 
 def _record(id: str, process: str, ended: float, used: int, *, cut: bool = False) -> UsageRecord:
-    return UsageRecord(
-        id=id, created=0, ended=ended, process=process, settled=(("a/all", used),), cut=cut
-    )
+    return UsageRecord(id=id, created=0, ended=ended, process=process, settled=(("a/all", used),), cut=cut)
 
 
 async def test_what_a_dead_process_had_used_is_charged_once(valkey: ValkeyServer) -> None:

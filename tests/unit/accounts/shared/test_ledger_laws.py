@@ -29,7 +29,10 @@ CLAIMS = {
 }
 STEP = st.one_of(
     st.tuples(
-        st.just("ask"), st.integers(0, 3), st.sets(st.sampled_from(sorted(CLAIMS)), min_size=1), st.integers(1, 40)
+        st.just("ask"),
+        st.integers(0, 3),
+        st.sets(st.sampled_from(sorted(CLAIMS)), min_size=1),
+        st.integers(1, 40),
     ),
     st.tuples(st.just("settle"), st.integers(0, 30), st.integers(0, 60), st.just(0)),
     st.tuples(st.just("together"), st.integers(2, 12), st.sampled_from(sorted(CLAIMS)), st.integers(1, 20)),
@@ -98,7 +101,9 @@ class Model:
     async def crash(self, number: int) -> None:
         ledger = self.processes[number]
         await self.world.crash(ledger)
-        self.held = [(one, held) for one, held in self.held if one is not ledger]  # reserved stays: it was sent
+        self.held = [
+            (one, held) for one, held in self.held if one is not ledger
+        ]  # reserved stays: it was sent
         self.processes[number] = self.world.ledger()
         self.crashed = True
 
