@@ -113,7 +113,7 @@ def _tiers(vendor: types.Provider, model: types.ModelInfo, day: date) -> dict[st
     for variant in model.price_variants or ():
         ((key, value), *more) = variant.when.items()
         starts = variant.constraint
-        if key not in TIERS or more or isinstance(starts, types.TimeOfDateConstraint):
+        if key not in TIERS or more or value == "default" or isinstance(starts, types.TimeOfDateConstraint):
             continue
         if starts is None or starts.start_date <= day:
             found.setdefault(value, _units(vendor, model, variant.prices, tier=True))

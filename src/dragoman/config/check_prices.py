@@ -14,6 +14,14 @@ from dragoman.ir.units import per
 from dragoman.providers.rates import NANO, Rates
 
 
+def unfit_prices(config: Config, pricing: Pricing) -> Iterator[Misfit]:
+    """The mistakes in `prices`, and prices that contradict each other or the packaged table."""
+    for name, entry in config.prices.items():
+        yield from entry_misfits(name, entry)
+    yield from contradictory(config)
+    yield from compared(config, pricing)
+
+
 def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator[Misfit]:
     """The mistakes in one price. path: where it is."""
     yield from _units(price, path)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -26,6 +26,8 @@ from dragoman.providers.rates import Levels, Period, Rates, levels_of, nano
 
 VENDORS: Final[Mapping[str, str]] = {"gemini": "google", "voyage": "voyageai", "xai": "x-ai"}
 """Names of vendors in the catalogue, and their names in the table where these differ."""
+
+_FILE: Final = Path(__file__).with_name("prices.jsonl")
 
 _Clause: TypeAlias = str | list[str]
 _Price: TypeAlias = str | list[str | int]
@@ -88,7 +90,7 @@ class PriceTable:
 
     def __init__(self, data: bytes | None = None) -> None:
         if data is None:
-            data = files("dragoman.providers").joinpath("prices.jsonl").read_bytes()
+            data = _FILE.read_bytes()
         first, *self._lines = data.splitlines()
         self.source = msgspec.json.decode(first, type=Source)
         self._known: dict[str, _Vendor | None] = {}

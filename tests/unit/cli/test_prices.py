@@ -49,7 +49,7 @@ def test_what_the_configuration_costs(run: Run, config: str) -> None:
     rows = {one["deployment"]: one for one in json.loads(ended.out)}
     assert rows["mine/x"] == {"deployment": "mine/x", "source": None, "prices": None}
     (dated,) = rows["openai/gpt-5"]["prices"]
-    assert {"unit": "input", "usd": "1.25", "per": "million", "above": None} in dated["units"]
+    assert {"unit": "input", "usd": "1.25", "per": 1_000_000, "above": None} in dated["units"]
     shown = run("prices", "list", "--config", config)
     assert shown.code == 0
     lines = {line.split()[0]: line.split() for line in shown.out.splitlines() if line.strip()}

@@ -133,7 +133,7 @@ def test_pictures(quality: str | None, size: str | None, unit: str) -> None:
 
 def test_what_the_provider_made_counts_more_than_what_was_asked() -> None:
     asked = ir.ImageRequest("openai_chat", "m", "a bridge", size="auto", quality="auto")
-    told = ir.ImageResponse((ir.Picture(b"x"),), told={"size": "1024x1536", "quality": "low"})
+    told = ir.ImageResponse((ir.Picture("x"),), told={"size": "1024x1536", "quality": "low"})
     assert measured(asked, told) == {"images/low/1024x1536": 1}
 
 

@@ -109,13 +109,13 @@ def test_embeddings() -> None:
 def test_pictures_by_quality_and_size() -> None:
     # https://platform.openai.com/docs/models/dall-e-3: 1024x1024 $0.04, 1024x1792 $0.08; HD $0.08 and $0.12
     request = ir.ImageRequest("openai_chat", "dall-e-3", "a bridge", size="1792x1024", quality="hd")
-    response = ir.ImageResponse((ir.Picture(b"1"), ir.Picture(b"2")))
+    response = ir.ImageResponse((ir.Picture("1"), ir.Picture("2")))
     bill = rates("openai", "dall-e-3").bill(spent(request, response), at=AT)
     assert bill.cost == usd("0.24")  # 2 × 0.12
     # https://platform.openai.com/docs/pricing: gpt-image-1: text $5 / M, image in $10 / M, image out $40 / M
     # 50 × 5 = 0.00025; 300 × 10 = 0.003; 4,160 × 40 = 0.1664
     usage = ir.Usage(350, output=4_160, detail={"input_text": 50, "input_image": 300})
-    told = ir.ImageResponse((ir.Picture(b"1"),), "gpt-image-1", usage=usage)
+    told = ir.ImageResponse((ir.Picture("1"),), "gpt-image-1", usage=usage)
     bill = rates("openai", "gpt-image-1").bill(spent(request, told), at=AT)
     assert bill.cost == usd("0.16965")
 
