@@ -65,7 +65,7 @@ class _Found(NamedTuple):
         if self.standing.revision is None:
             return "empty: the first start creates its tables"
         if self.standing.is_older:
-            return "to be upgraded" if self.must_be_upgraded else "the next start upgrades it, after a copy"
+            return "to be upgraded" if self.must_be_upgraded else "the next start upgrades it"
         return "newer than this version, which can use it" if self.standing.is_newer else "up to date"
 
 

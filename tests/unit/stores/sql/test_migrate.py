@@ -145,7 +145,7 @@ async def test_the_version_before_goes_on_while_a_database_is_upgraded(
         for module in (standing, migrate):
             before.setattr(module, "HEAD", BEFORE)
         stores = [await SqlStore.open(old, DEFAULT_LIMITS, SYSTEM) for _ in range(2)]
-    upgraded, written = asyncio.Event(), 0
+    upgraded, loaded, written = asyncio.Event(), asyncio.Event(), 0
 
     async def load(store: SqlStore, name: str) -> None:
         nonlocal written
@@ -157,11 +157,12 @@ async def test_the_version_before_goes_on_while_a_database_is_upgraded(
             await store.sessions.append("t", name, b"turn", now=1e9, expires=9e9)
             number += 1
             written += 1
+            if written == 20:
+                loaded.set()
             left -= upgraded.is_set()
 
     loads = [asyncio.create_task(load(store, name)) for store, name in zip(stores, "ab", strict=True)]
-    while written < 20:
-        await asyncio.sleep(0.01)
+    await loaded.wait()
     database = unchanged(old, patient=True)
     await upgrade_database(database)
     await database.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -85,8 +84,9 @@ async def test_processes_share_one_database(place: PostgresUrl, store: SqlStore)
         StoredResponse(id="shared", tenant="t", created=1, status="in_progress", body=b"{}", lease=1.0)
     )
     command = [sys.executable, "-c", WORKER, place.uri.reveal()]
-    workers = [subprocess.Popen([*command, name, "40"], stdout=subprocess.PIPE, text=True) for name in "abc"]
-    said = [(await asyncio.to_thread(process.communicate))[0].split("\n") for process in workers]
+    pipe = asyncio.subprocess.PIPE
+    workers = [await asyncio.create_subprocess_exec(*command, name, "40", stdout=pipe) for name in "abc"]
+    said = [(await process.communicate())[0].decode().split("\n") for process in workers]
     assert [process.returncode for process in workers] == [0, 0, 0]
     assert len({lines[0] for lines in said}) == 1
     assert sorted(lines[1] for lines in said) == ["settled", "too late", "too late"]
