@@ -73,7 +73,7 @@ async def store(make: Make) -> Store:
     return make()
 
 
-def located(url: str) -> Location:
+def located(url: str) -> PostgresUrl:
     """The database at a URL of PostgreSQL."""
     place = database(url)
     assert isinstance(place, PostgresUrl)

@@ -278,7 +278,7 @@ class _CommitFailed(psycopg.OperationalError):
 def _transaction(steps: Sequence[Step], begin: str) -> Callable[[Connection], list[Any]]:
     def transact(connection: Connection) -> list[Any]:
         driver = _driver(connection)
-        driver.execute(begin)  # type: ignore[arg-type] # a constant
+        driver.execute(begin)
         done = [step(connection) for step in steps]
         try:
             driver.commit()

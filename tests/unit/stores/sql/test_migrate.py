@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine
 
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.exchanges import StoredExchange
-from dragoman.state.store import StoredResponse
+from dragoman.state.store import StoredResponse, StoreFailed
 from dragoman.stores import standing
 from dragoman.stores.address import Location, PostgresUrl
 from dragoman.stores.limits import DEFAULT_LIMITS
@@ -115,7 +115,8 @@ async def test_a_new_database_gets_its_tables_by_whoever_is_first(empty: Postgre
     assert await exchanges.keep([exchange("e")]) == 1
     assert ask(empty, "SELECT version_num FROM alembic_version") == [(HEAD,)]
     assert ask(empty, "SELECT count(*) FROM responses") == [(4,)]
-    for store in stores:
+    for store in (*several, exchanges):
+        assert isinstance(store, SqlStore | SqlExchanges)
         await store.close()
 
 
@@ -223,7 +224,7 @@ async def test_no_upgrade_without_its_copy(old: Location, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("dragoman.stores.sql.sqlite.keep_copy", full)
-    with pytest.raises(standing.StoreFailed, match="No space left"):
+    with pytest.raises(StoreFailed, match="No space left"):
         await SqlStore.open(old, DEFAULT_LIMITS, SYSTEM)
     with closing(sqlite3.connect(old)) as file:
         assert file.execute("SELECT version_num FROM alembic_version").fetchall() == [(BEFORE,)]

@@ -225,9 +225,12 @@ async def test_a_cancelled_caller_leaves_no_half_step(database: PostgresDatabase
 
 async def test_no_connection_is_made_before_the_first_step(place: PostgresUrl) -> None:
     database = PostgresDatabase(place, STATE)
-    assert database.version is None
+    unknown: Any = database.version
+    assert unknown is None
     assert await database.read(one) == 1
-    assert (database.version or "").split(".")[0].isdigit()
+    version: str | None = database.version
+    assert version is not None
+    assert version.split(".")[0].isdigit()
     await database.close()
     with pytest.raises(StoreFailed, match="closed"):
         await database.read(one)
