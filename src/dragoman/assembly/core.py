@@ -23,14 +23,14 @@ from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.checks import checks_of
 from dragoman.assembly.health import adopt
-from dragoman.assembly.metrics import know, of_gateway, of_process, outcome_of
+from dragoman.assembly.metrics import know, outcome_of
 from dragoman.assembly.names import limits_of, made_under
 from dragoman.assembly.parts import Part
 from dragoman.assembly.providers import described
 from dragoman.assembly.recording import Recording
 from dragoman.assembly.reload import Outcome, Reloads
 from dragoman.assembly.sharing import share
-from dragoman.assembly.store_health import store_health
+from dragoman.assembly.telling import Telling
 from dragoman.capacity.gates import Gates
 from dragoman.capacity.heavy import HeavySteps
 from dragoman.capacity.places import PlacesFile, SharedPlaces
@@ -49,7 +49,6 @@ from dragoman.hooks import Hooks
 from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.finished import Finished
-from dragoman.observe.health import Figures, ProviderHealth, publish, read, status, together
 from dragoman.observe.metrics import Metrics
 from dragoman.observe.performance import Performance
 from dragoman.routing.event import Event
@@ -71,7 +70,6 @@ from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
-from dragoman.version import __version__
 
 log = logging.getLogger("dragoman.gateway")
 Observer = Callable[[Exchange], None]
@@ -81,10 +79,6 @@ _FAREWELL = 1.0
 DRAIN_DELAY: Final = 5.0
 """Seconds for which the port stays open after a SIGTERM, if unset and readiness was checked lately."""
 _PROBED_LATELY = 60.0
-_TOLD_EVERY = 0.5
-"""Seconds between two reports of a worker's counts to the other workers."""
-_PROVES_NOTHING = frozenset({"simulate"})
-"""Names of providers whose failures do not change the gateway's `status`."""
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", "gateway_closed", blame="gateway")
 
 
@@ -141,17 +135,15 @@ class Core:
         """The model names that were created while the gateway runs (`make`), with their routes."""
         self._hooks = Hooks(hooks)
         self._observers = list(observers)
-        self._began = seams.monotonic()
+        self.began = seams.monotonic()
         self._assembly: Assembly | None = None
         self._engine: Engine | None = None
-        self._figures = Figures()
         self.board: Board | None = None
         """The shared memory with the counts of all workers; None = there is only one process."""
         self.peers = Peers()
         """The other workers, and the keeper."""
         self.alerts = Alerts(seams)
         """The receivers of alerts, which only the keeper sends to."""
-        self._telling: asyncio.TimerHandle | None = None
         self._checks: Checks | None = None
         self._sharing: asyncio.Task[None] | None = None
         self.performance = Performance()
@@ -164,7 +156,6 @@ class Core:
         """The latest finished exchanges, for traces."""
         self.recording: Recording | None = None
         """Stores finished exchanges; None = they are not stored."""
-        self._sessions: int | None = None
         self.keeping: Keeping
         """Stores and reads responses, conversations and stored chat completions; set by `start`."""
         self.remembering: Remembering
@@ -180,6 +171,8 @@ class Core:
         """Loads the configuration again while the gateway runs."""
         self.renewed: list[Callable[[], None]] = []
         """Called after another configuration has begun."""
+        self.telling = Telling(self)
+        """What `/health` and `/metrics` say, and the counts that the workers tell each other."""
         self.admitting: ClientKeys | None = None
         """The keys with which clients may call now; None = nobody may, before `start` has ended and after
         `close`.
@@ -244,11 +237,11 @@ class Core:
             self.gates.adopt(limits_of(self.config))
             self.alerts.adopt(targets_of(self.config))
             self.peers.receive("alert", self.alerts.note)
-            self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
+            self.telling.know(assembly.upstreams)
             if self.metrics is not None:
                 if self.board is not None:
                     self.metrics.share(self.board.cells, self.worker)
-                self.metrics.cells.began(self._began)
+                self.metrics.cells.began(self.began)
                 know(self.metrics, assembly.names, assembly.upstreams)
             self._engine = Engine(self._runtime(assembly))
             responses = self.config.responses
@@ -271,8 +264,7 @@ class Core:
                 most=responses.max_background,
                 most_in_all=responses.max_background_total,
             )
-            if self.board is not None:
-                self._tell(self.board)
+            self.telling.begin()
             self.admitting = assembly.client_keys
 
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:
@@ -345,8 +337,7 @@ class Core:
         self.gates.adopt(limits_of(self.config))
         self.alerts.adopt(targets_of(self.config))
         self._attend(assembly)
-        figures = self._figures.providers
-        self._figures.providers = {name: figures.get(name) or ProviderHealth() for name in assembly.upstreams}
+        self.telling.know(assembly.upstreams)
         if self.metrics is not None:
             know(self.metrics, names, assembly.upstreams)
         trace = self.config.trace
@@ -400,8 +391,7 @@ class Core:
         self.closed = True
         self.admitting = None
         self.stopping()
-        if self._telling is not None:
-            self._telling.cancel()
+        self.telling.end()
         if self._checks is not None:
             self._checks.stop()
         if self._sharing is not None:
@@ -542,6 +532,11 @@ class Core:
         return [described(one, providers.get(name)) for name, one in self._running.upstreams.items()]
 
     @property
+    def assembly(self) -> Assembly | None:
+        """The running parts; None = the gateway has not started, or is closed."""
+        return self._assembly
+
+    @property
     def _running(self) -> Assembly:
         if self._assembly is None:
             raise self._resting()
@@ -553,7 +548,7 @@ class Core:
     def observe(self, exchange: Exchange) -> None:
         """Count an exchange as finished, and call the observers with it. Their exceptions are logged."""
         self.exchanges.discard(exchange)
-        self._figures.note(exchange, self.seams.now())
+        self.telling.figures.note(exchange, self.seams.now())
         self.performance.note(exchange)
         if self.metrics is not None:
             self.metrics.note(exchange)
@@ -569,82 +564,13 @@ class Core:
                 log.exception("an observer failed on exchange %s", exchange.id)
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
-        """The health of this gateway, all its workers included, as JSON members. details: add each provider
-        and the store with their last errors, the bounds, the connections and this worker's number. asking:
-        the exchange of the health request itself, which does not count as running.
-        """
-        own = self._counted(asking)
-        told = [] if self.board is None else read(self.board.others(self.worker, self.seams.monotonic))
-        figures = together([own, *told])
-        state: dict[str, Any] = {
-            "status": "draining" if self.draining else status(figures.providers, _PROVES_NOTHING),
-            "version": __version__,
-            "uptime": round(self.seams.monotonic() - self._began, 3),
-            "requests": figures.requests(),
-        }
-        if self._assembly is not None:
-            store = await self._asked_store(self._assembly)
-            state["sessions"] = self._sessions
-            if details:
-                state["store"] = store
-        if details:
-            state["worker"], state["workers"] = self.worker, self.workers
-            state["reporting"] = 1 + len(told)
-            state["keeper"] = msgspec.structs.asdict(self.peers.keeper())
-            state["bounds"] = figures.bounds
-            state["exchanges"] = None if self.recording is None else self.recording.state()
-            state["config"] = self.reloads.state()
-            if figures.connections is not None:
-                state["connections"] = figures.connections
-        state["providers"] = figures.providers_shown(details=details)
-        return state
+        """The health of this gateway: see `Telling.health`."""
+        return await self.telling.health(details=details, asking=asking)
 
-    def _counted(self, asking: Exchange | None = None) -> Figures:
-        """The present counts of this process. asking: an exchange that does not count as running."""
-        figures = self._figures
-        figures.running = len(self.exchanges - {asking})
-        figures.bounds = self.bounds.counts
-        figures.connections = None if self.connections is None else self.connections()
-        return figures
+    async def metrics_page(self, asking: Exchange) -> bytes:
+        """The metrics of all workers: see `Telling.metrics_page`."""
+        return await self.telling.metrics_page(asking)
 
     def forget(self, provider: str) -> None:
         """Forget, in this process, whether a provider answered its latest requests."""
-        self._figures.forget(provider)
-        if self.board is not None:
-            publish(self._counted(), self.board, self.worker, self.seams.monotonic())
-
-    def _tell(self, board: Board) -> None:
-        """Write this process's counts to the board for the other workers, now and at intervals."""
-        publish(self._counted(), board, self.worker, self.seams.monotonic())
-        self._publish()
-        self._telling = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
-
-    def _publish(self, asking: Exchange | None = None) -> None:
-        """Write this process's present values for `/metrics`. asking: an exchange that does not count."""
-        if self.metrics is not None:
-            connections = {} if self.connections is None else self.connections()
-            waiting = {**self.gates.waiting, "large_bodies": self.heavy.waiting}
-            samples = of_process(self.worker, self.exchanges - {asking}, connections, waiting)
-            self.metrics.publish(samples, self.seams.monotonic())
-
-    async def metrics_page(self, asking: Exchange) -> bytes:
-        """The metrics of all workers in Prometheus' text format. Only if the attribute `metrics` is not None.
-        asking: the exchange of this request, which does not count as running.
-        """
-        assert self.metrics is not None
-        if self._assembly is not None:
-            await self._asked_store(self._assembly)
-        self._publish(asking)
-        now = self.seams.monotonic()
-        stated = of_gateway(
-            self.metrics, self.providers_health, workers=self.workers, sessions=self._sessions or 0, now=now
-        )
-        return self.metrics.page(stated, now)
-
-    async def _asked_store(self, assembly: Assembly) -> dict[str, Any]:
-        """The store's part of the health answer. Sets `_sessions` to the number of the store's sessions, if
-        the store counts them in time.
-        """
-        health, sessions = await store_health(assembly.store, assembly.deadlines, self.seams.monotonic)
-        self._sessions = self._sessions if sessions is None else sessions
-        return health
+        self.telling.forget(provider)

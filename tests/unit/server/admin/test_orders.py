@@ -62,12 +62,12 @@ async def test_a_worker_that_has_not_started_knows_nothing(tmp_path: Path) -> No
 async def test_who_is_revived_is_not_said_to_fail(pair: tuple[Desk, Desk]) -> None:
     one, two = pair
     for desk in pair:
-        failing = desk.gateway._figures.providers["up"]
+        failing = desk.gateway.telling.figures.providers["up"]
         failing.failures, failing.failed = 3, 1.0
         assert failing.healthy is False
     key = one.gateway.providers_health.pools["up"].keys[0].id
     one.admin.orders.give(Order("revive", "up", key))
-    assert one.gateway._figures.providers["up"].healthy is False, "only one of its keys"
+    assert one.gateway.telling.figures.providers["up"].healthy is False, "only one of its keys"
     one.admin.orders.give(Order("revive", "up"))
     for desk in (one, two):
-        assert desk.gateway._figures.providers["up"].healthy is None, "not asked yet"
+        assert desk.gateway.telling.figures.providers["up"].healthy is None, "not asked yet"

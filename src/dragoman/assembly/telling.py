@@ -1,0 +1,179 @@
+"""What a gateway tells of itself: `/health`, `/metrics`, and the counts that its workers tell each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from dragoman.assembly.assemble import Assembly
+from dragoman.assembly.metrics import of_gateway, of_process
+from dragoman.assembly.recording import Recording
+from dragoman.assembly.reload import Reloads
+from dragoman.assembly.store_health import store_health
+from dragoman.capacity.gates import Gates
+from dragoman.capacity.heavy import HeavySteps
+from dragoman.exchange import Exchange
+from dragoman.observe.board import Board
+from dragoman.observe.bounds import Bounds
+from dragoman.observe.health import Figures, ProviderHealth, publish, read, status, together
+from dragoman.observe.metrics import Metrics
+from dragoman.routing.health import Health
+from dragoman.seams.clock import Seams
+from dragoman.seams.peers import Peers
+from dragoman.version import __version__
+
+_PROVES_NOTHING: Final = frozenset({"simulate"})
+"""Names of providers whose failures do not change the gateway's `status`."""
+_TOLD_EVERY: Final = 0.5
+"""Seconds between two reports of a worker's counts to the other workers."""
+
+
+class Inside(Protocol):
+    """What is told of a gateway; `assembly.core.Core` documents these attributes."""
+
+    seams: Seams
+    worker: int
+    workers: int
+    began: float
+    board: Board | None
+    bounds: Bounds
+    connections: Callable[[], Mapping[str, int]] | None
+    exchanges: set[Exchange]
+    gates: Gates
+    heavy: HeavySteps
+    metrics: Metrics | None
+    peers: Peers
+    providers_health: Health
+    recording: Recording | None
+    reloads: Reloads
+
+    @property
+    def assembly(self) -> Assembly | None: ...
+    @property
+    def draining(self) -> bool: ...
+
+
+class Telling:
+    """Tells of one gateway what its attribute `figures` counts, and what its parts say."""
+
+    def __init__(self, inside: Inside) -> None:
+        self.figures = Figures()
+        """The counts of this process."""
+        self.sections: dict[str, Callable[[], Any]] = {}
+        """Further members of the detailed health answer: what each of these functions returns now."""
+        self._inside = inside
+        self._timer: asyncio.TimerHandle | None = None
+        self._sessions: int | None = None
+
+    def know(self, providers: Iterable[str]) -> None:
+        """Count for these providers from now on; the counts of those that were known stay."""
+        known = self.figures.providers
+        self.figures.providers = {name: known.get(name) or ProviderHealth() for name in providers}
+
+    def begin(self) -> None:
+        """Begin to tell the other workers this process's counts, if there are any."""
+        if self._inside.board is not None:
+            self._tell(self._inside.board)
+
+    def end(self) -> None:
+        """Tell the other workers no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
+        """The health of this gateway, all its workers included, as JSON members. details: add each provider
+        and the store with their last errors, the bounds, the connections and this worker's number. asking:
+        the exchange of the health request itself, which does not count as running.
+        """
+        inside = self._inside
+        own = self._counted(asking)
+        told = (
+            [] if inside.board is None else read(inside.board.others(inside.worker, inside.seams.monotonic))
+        )
+        figures = together([own, *told])
+        state: dict[str, Any] = {
+            "status": "draining" if inside.draining else status(figures.providers, _PROVES_NOTHING),
+            "version": __version__,
+            "uptime": round(inside.seams.monotonic() - inside.began, 3),
+            "requests": figures.requests(),
+        }
+        if inside.assembly is not None:
+            store = await self._asked_store(inside.assembly)
+            state["sessions"] = self._sessions
+            if details:
+                state["store"] = store
+        if details:
+            state["worker"], state["workers"] = inside.worker, inside.workers
+            state["reporting"] = 1 + len(told)
+            state["keeper"] = msgspec.structs.asdict(inside.peers.keeper())
+            state["bounds"] = figures.bounds
+            state["exchanges"] = None if inside.recording is None else inside.recording.state()
+            state["config"] = inside.reloads.state()
+            state |= {name: says() for name, says in self.sections.items()}
+            if figures.connections is not None:
+                state["connections"] = figures.connections
+        state["providers"] = figures.providers_shown(details=details)
+        return state
+
+    def _counted(self, asking: Exchange | None = None) -> Figures:
+        """The present counts of this process. asking: an exchange that does not count as running."""
+        inside = self._inside
+        figures = self.figures
+        figures.running = len(inside.exchanges - {asking})
+        figures.bounds = inside.bounds.counts
+        figures.connections = None if inside.connections is None else inside.connections()
+        return figures
+
+    def forget(self, provider: str) -> None:
+        """Forget, in this process, whether a provider answered its latest requests."""
+        inside = self._inside
+        self.figures.forget(provider)
+        if inside.board is not None:
+            publish(self._counted(), inside.board, inside.worker, inside.seams.monotonic())
+
+    def _tell(self, board: Board) -> None:
+        """Write this process's counts to the board for the other workers, now and at intervals."""
+        inside = self._inside
+        publish(self._counted(), board, inside.worker, inside.seams.monotonic())
+        self._publish()
+        self._timer = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
+
+    def _publish(self, asking: Exchange | None = None) -> None:
+        """Write this process's present values for `/metrics`. asking: an exchange that does not count."""
+        inside = self._inside
+        if inside.metrics is not None:
+            connections = {} if inside.connections is None else inside.connections()
+            waiting = {**inside.gates.waiting, "large_bodies": inside.heavy.waiting}
+            samples = of_process(inside.worker, inside.exchanges - {asking}, connections, waiting)
+            inside.metrics.publish(samples, inside.seams.monotonic())
+
+    async def metrics_page(self, asking: Exchange) -> bytes:
+        """The metrics of all workers in Prometheus' text format. Only if the attribute `metrics` is not None.
+        asking: the exchange of this request, which does not count as running.
+        """
+        inside = self._inside
+        assert inside.metrics is not None
+        if inside.assembly is not None:
+            await self._asked_store(inside.assembly)
+        self._publish(asking)
+        now = inside.seams.monotonic()
+        stated = of_gateway(
+            inside.metrics,
+            inside.providers_health,
+            workers=inside.workers,
+            sessions=self._sessions or 0,
+            now=now,
+        )
+        return inside.metrics.page(stated, now)
+
+    async def _asked_store(self, assembly: Assembly) -> dict[str, Any]:
+        """The store's part of the health answer. Sets `_sessions` to the number of the store's sessions, if
+        the store counts them in time.
+        """
+        monotonic = self._inside.seams.monotonic
+        health, sessions = await store_health(assembly.store, assembly.deadlines, monotonic)
+        self._sessions = self._sessions if sessions is None else sessions
+        return health
