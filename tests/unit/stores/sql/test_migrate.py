@@ -28,7 +28,7 @@ from dragoman.stores.sql import migrate
 from dragoman.stores.sql.exchanges import SqlExchanges
 from dragoman.stores.sql.migrate import FOLDER, migrations, standing_of, upgrade, upgrade_database
 from dragoman.stores.sql.opening import unchanged
-from dragoman.stores.sql.schema import METADATA
+from dragoman.stores.sql.schema import METADATA, SCHEMA_MARKS
 from dragoman.stores.sql.store import SqlStore
 from dragoman.stores.standing import HEAD, SchemaRefused
 from tests.postgres import PostgresServer
@@ -214,6 +214,21 @@ async def test_an_up_to_date_database_is_opened_without_migrating(
 
     monkeypatch.setattr("dragoman.stores.sql.migrate.upgrade", never)
     await (await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)).close()
+
+
+async def test_an_upgrade_that_fails_changes_nothing(old: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    database = unchanged(old, patient=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(SCHEMA_MARKS, "create", fails)  # after all migrations
+        with pytest.raises(StoreFailed, match="Input/output error"):
+            await upgrade_database(database)
+    assert ask(old, "SELECT version_num FROM alembic_version") == [(BEFORE,)]
+    await upgrade_database(database)
+    assert ask(old, "SELECT version_num FROM alembic_version") == [(HEAD,)]
+    await database.close()
 
 
 async def test_no_upgrade_without_its_copy(old: Location, monkeypatch: pytest.MonkeyPatch) -> None:
