@@ -6,14 +6,14 @@ Each test gets a database of its own, which is a copy of one with our tables: so
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -110,19 +110,33 @@ class PostgresServer:
             upgrade(connection, revision)
 
 
+_END = """
+import os, shutil, signal, sys, time
+from pathlib import Path
+folder = Path(sys.argv[1])
+sys.stdin.read()
+try:
+    os.kill(int((folder / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+    for _ in range(100):
+        if not (folder / "data" / "postmaster.pid").exists():
+            break
+        time.sleep(0.05)
+except (OSError, ValueError, IndexError):
+    pass
+shutil.rmtree(folder, ignore_errors=True)
+"""
+"""A program that waits until its standard input ends, which happens also if the test process is killed. Then
+it ends the server in a folder, and deletes the folder.
+"""
+
+
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """A new server, which is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="dragoman-postgres-"))
-    try:
-        server = PostgresServer(folder / "data")
-        try:
-            yield server
-        finally:
-            with suppress(OSError, subprocess.SubprocessError):  # a test may have stopped it
-                server.pg_ctl("-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    end = [sys.executable, "-c", _END, str(folder)]
+    with subprocess.Popen(end, stdin=subprocess.PIPE, start_new_session=True):  # ends its input, and waits
+        yield PostgresServer(folder / "data")
 
 
 def _runs(pid: int) -> bool:

@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "OPENAI_API_KEY": "sk-1",
     "ANTHROPIC_API_KEY": "sk-2",
     "CURSOR_KEY": "a-key-of-sixteen-characters",
+    "DB_PASSWORD": "a-password",
 }
 
 

@@ -184,7 +184,19 @@ async def test_a_file_wins_and_says_so(start: Start) -> None:
     assert told["data"][0]["state"] == "used"
 
 
-async def test_two_servers_on_one_database_learn_from_each_other(start: Start) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_two_servers_on_one_database_learn_from_each_other(
+    request: pytest.FixtureRequest, start: Start, environment: dict[str, str], kind: str
+) -> None:
+    if kind == "sqlite":
+        await learn_from_each_other(start)
+        return
+    with request.getfixturevalue("postgres").database(None) as url:
+        environment["DRAGOMAN_SQL"] = url
+        await learn_from_each_other(start)
+
+
+async def learn_from_each_other(start: Start) -> None:
     one, two = start(workers=2), start(folder="two")
     await one.call("PUT", "/admin/models/fast", body="simulate/echo")
     await until(lambda: _is(two, "fast", 200))

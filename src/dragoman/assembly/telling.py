@@ -180,7 +180,7 @@ class Telling:
         """The store's part of the health answer. Sets `_sessions` to the number of the store's sessions, if
         the store counts them in time.
         """
-        clock = self._inside.seams.monotonic
-        health, sessions = await store_health(assembly.store, assembly.deadlines, clock)
+        monotonic = self._inside.seams.monotonic
+        health, sessions = await store_health(assembly.store, assembly.deadlines, monotonic)
         self._sessions = self._sessions if sessions is None else sessions
         return health

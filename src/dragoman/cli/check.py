@@ -18,6 +18,7 @@ from dragoman.errors import ConfigError
 
 if TYPE_CHECKING:
     from dragoman.assembly.probing import Row
+    from dragoman.cli.databases import Found
     from dragoman.config.load import Loaded
 
 
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--live", is_flag=True, help="Also ask each provider with each key, by the cheapest call; 1 if one fails."
+    "--live",
+    is_flag=True,
+    help="Also ask each provider with each key, by the cheapest call, and the database; 1 if one fails.",
 )
 @click.option(
     "-c", "--config", "named", metavar="FILE", type=click.Path(path_type=Path), help="The same as FILE."
@@ -78,7 +81,7 @@ def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: 
         ) from None
     config = found.config
     if terminal.as_json:
-        asked = _asked(terminal, found) if live else []
+        asked, databases = (_asked(terminal, found), _databases(found)) if live else ([], [])
         terminal.result(
             {
                 "file": str(found.file) if found.file else None,
@@ -88,9 +91,10 @@ def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: 
                 "described": [one._asdict() for one in described(config, found.providers)],
                 "warnings": [str(warning) for warning in found.warnings],
                 **({"live": [msgspec.to_builtins(row) for row in asked]} if live else {}),
+                **({"databases": [one.as_json() for one in databases]} if live else {}),
             }
         )
-        _exit_if_failed(asked)
+        _exit_if_failed(asked, databases)
         return
     warn(terminal, found.warnings)
     where = clean(str(found.file)) if found.file else "the environment (no configuration file)"
@@ -103,7 +107,11 @@ def command(terminal: Terminal, file: Path | None, named: Path | None, *, live: 
                 [(row.provider, _key(row), row.asked, row.state, row.message) for row in asked],
                 wraps=True,
             )
-        _exit_if_failed(asked)
+        databases = _databases(found)
+        for one in databases:
+            what = f"{one.kind} {one.version}, {one.place.where}, {one.latency} ms, schema {one.state}"
+            terminal.note("bad" if one.problem else "ok", clean(f"{one.place.setting}: {what}"))
+        _exit_if_failed(asked, databases)
         return
     if rows := described(config, found.providers):
         terminal.table(("kind", "name", "stands for", "how"), rows, wraps=True)
@@ -153,10 +161,17 @@ def _asked(terminal: Terminal, found: Loaded) -> list[Row]:
     return asyncio.run(ask(found, lambda line: terminal.say(clean(line))))
 
 
+def _databases(found: Loaded) -> list[Found]:
+    from dragoman.cli.databases import look, places
+    from dragoman.stores.open import installed
+
+    return [look(place) for place in places(found)] if installed() else []
+
+
 def _key(row: Row) -> str:
     return "none" if row.key is None else f"…{row.key}"
 
 
-def _exit_if_failed(asked: list[Row]) -> None:
-    if any(row.state != "ok" for row in asked):
+def _exit_if_failed(asked: list[Row], databases: list[Found]) -> None:
+    if any(row.state != "ok" for row in asked) or any(one.problem is not None for one in databases):
         raise click.exceptions.Exit(ANSWER_IS_NO)

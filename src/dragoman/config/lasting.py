@@ -30,8 +30,10 @@ class Stores(Section, frozen=True):
         ),
     ] = None
     """`memory` keeps the data in this process until it ends. `sqlite` keeps it in a file in Dragoman's own
-    folder; a URL chooses the file: `sqlite:////var/lib/dragoman/state.db`. All except `memory` need the extra
-    `sql`."""
+    folder; a URL chooses the file: `sqlite:////var/lib/dragoman/state.db`. A URL
+    `postgresql://user:password@host:5432/name` keeps it in a PostgreSQL server, which several machines share;
+    the parameters are those of libpq, such as `?sslmode=verify-full`. SQLite needs the extra `sql`,
+    PostgreSQL the extra `postgres`."""
     journal: Annotated[
         str | None,
         about(

@@ -29,7 +29,8 @@ class Trace(Section, frozen=True):
     ] = None
     """Where finished requests are stored, so that a restart does not forget them: `sqlite` keeps them in the
     file `exchanges.db` in Dragoman's own folder; a URL chooses the file:
-    `sqlite:////var/lib/dragoman/exchanges.db`. The file is not encrypted. Needs the extra `sql`."""
+    `sqlite:////var/lib/dragoman/exchanges.db`. The file is not encrypted. Needs the extra `sql`. A URL
+    `postgresql://user:password@host:5432/name` keeps them in a PostgreSQL server (extra `postgres`)."""
     store_ttl: Duration = Duration(7 * 86400)
     """How long a finished request is stored."""
     store_size: Size = Size(1_000_000_000)

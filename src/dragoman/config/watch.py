@@ -25,6 +25,9 @@ ASK: Final = 2.0
 _ASK_MOST: Final = 60.0
 """The same at most, while its version cannot be used."""
 
+_ASK_LOST: Final = 16.0
+"""The same at most, while a server does not answer: each attempt to reach it may take seconds."""
+
 _Stamp: TypeAlias = tuple[int, ...] | None
 """What the system says of a file; None = it is not there."""
 
@@ -85,10 +88,10 @@ class Watch:
         return False
 
     def _has_another_version(self, database: Location, now: float) -> bool:
-        """Whether the database has another version of the added entries than the one in use. It is asked, in
-        less than a millisecond, if it was written since the last answer, or `_ASK_MOST` seconds after that
-        answer. If the version is another one, the next question comes later each time, because a version that
-        cannot be used stays different from the one in use.
+        """Whether the database has another version of the added entries than the one in use. A file is asked,
+        in less than a millisecond, if it was written since the last answer, or `_ASK_MOST` seconds after that
+        answer; a server is always asked. If the version is another one, the next question comes later each
+        time, because a version that cannot be used stays different from the one in use.
         """
         from dragoman.stores import added_file  # here, as in `assembly.added`
 
@@ -98,8 +101,8 @@ class Watch:
         try:
             version = added_file.version(database)
         except StoreFailed:  # who uses the database tells of its failure
-            if written is None:  # the attempt to reach a server may have taken seconds
-                self._ask = min(2 * self._ask, _ASK_MOST)
+            if written is None:
+                self._ask = min(2 * self._ask, _ASK_LOST)
             return False
         changed = version != self._version
         self._same, self._answered = None if changed else written, now

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from dragoman.assembly.added import with_added
+from dragoman.config.added import Added
 from dragoman.config.load import Loaded, load
 from dragoman.errors import ConfigError
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.added import AddedEntry
+from dragoman.stores.address import PostgresUrl, database
+from tests.postgres import PostgresServer
 
 pytest.importorskip("sqlalchemy")
 
@@ -58,3 +61,18 @@ def test_a_start_goes_on_without_a_database_that_cannot_be_read_and_a_reload_doe
     assert started.again is not None
     with pytest.raises(ConfigError, match="cannot be read"):
         started.again()
+
+
+async def test_a_server_with_an_older_schema_keeps_the_gateway_from_starting(
+    found: Loaded, postgres: PostgresServer
+) -> None:
+    with postgres.database("0004") as url:
+        place = database(url)
+        assert isinstance(place, PostgresUrl)
+        with pytest.raises(ConfigError, match=r"schema 0004, .* run `dragoman db upgrade`") as raised:
+            with_added(found, place, starting=True)
+        assert raised.value.problems[0].file == str(place)
+    with postgres.database(None) as url:
+        place = database(url)
+        assert isinstance(place, PostgresUrl)
+        assert with_added(found, place, starting=True).added == Added(place, 0)

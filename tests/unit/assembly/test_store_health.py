@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dragoman.config.load import load
 from dragoman.gateway import Gateway
 from dragoman.state.store import StoreFailed
 from dragoman.stores.memory import MemoryStore
+from tests.postgres import PostgresServer
 
 
 class Odd(MemoryStore):
@@ -44,3 +47,22 @@ async def test_a_store_that_is_ill_makes_health_neither_wait_nor_fail(
     assert health["store"] == {"kind": "memory", "healthy": False, "last_error": told}
     assert health["sessions"] is None
     await gateway.close()
+
+
+async def test_a_database_tells_its_version_and_how_long_it_took(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    with postgres.database() as url:
+        place = url.partition("?")[0]
+        for setting, kind in (("sqlite", "sqlite"), (url, "postgresql")):
+            gateway = Gateway(
+                load(None, {"DRAGOMAN_HOME": str(tmp_path), "DRAGOMAN_SQL": setting}, cwd=tmp_path)
+            )
+            await gateway.start()
+            assert await gateway._running.store.sessions.count() == 0
+            store = (await gateway.health(details=True))["store"]
+            assert (store["kind"], store["healthy"], store["last_error"]) == (kind, True, None)
+            assert store["version"][0].isdigit()
+            assert 0 < store["latency_ms"] < 500
+            assert place not in str(store)
+            await gateway.close()

@@ -140,7 +140,7 @@ def test_a_store_that_serve_would_not_open_is_a_problem(run: Run, folder: Path) 
     code, out, err = run("check", "store.yaml")
     assert (code, out) == (3, "")
     assert err.splitlines()[0].startswith(
-        " ✕ store.yaml:2: stores.sql: must be memory, sqlite or a sqlite URL"
+        " ✕ store.yaml:2: stores.sql: must be memory, sqlite, a sqlite URL or a postgresql URL"
     )
 
 
@@ -202,7 +202,7 @@ def test_what_a_variable_that_is_not_set_stands_for_hides_nothing_beside_it(
         "7: providers.openai.keys[1]: the environment variable SECOND is not set",
         "9: models.m.use: the environment variable MODEL is not set",
         "10: aliases.a.route: there is no model or alias `nowhere/x`",
-        "11: stores.sql: must be memory, sqlite or a sqlite URL",
+        "11: stores.sql: must be memory, sqlite, a sqlite URL or a postgresql URL",
     ]
     assert last == "error: the configuration has 9 problems"
     told = json.loads(run("check", "bad.yaml", "--json").err)["error"]

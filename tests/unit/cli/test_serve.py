@@ -140,8 +140,8 @@ def test_a_store_that_cannot_be_is_told_before_anything_listens(run: Run, folder
     code, out, err = run("serve", "--config", "team.yaml")
     assert (code, out) == (3, "")
     assert err.splitlines() == [
-        "error: team.yaml:1: stores.sql: must be memory, sqlite or a sqlite URL",
-        " hint: for example sqlite:////var/lib/state.db",
+        "error: team.yaml:1: stores.sql: must be memory, sqlite, a sqlite URL or a postgresql URL",
+        " hint: for example sqlite:////var/lib/state.db or postgresql://user:password@host:5432/name",
     ]
 
 

@@ -70,3 +70,17 @@ auth:
     assert found["providers.anthropic.keys[0]"] == ("…WXYZ", "ANTHROPIC_API_KEY")
     assert found["default_model"] == ("gpt-4.1", "the command line")
     assert KEY not in str(found)
+
+
+def test_addresses_of_databases_are_shown_without_passwords(loaded: Load) -> None:
+    found = loaded(
+        """
+        stores: {sql: "postgresql://me:s3cret@h:5432/db?password=s3cret"}
+        trace: {store: "postgresql://me:s3cret@h/other"}
+        """
+    )
+    rows = {row.path: row.value for row in shown(found)}
+    assert (rows["stores.sql"], rows["trace.store"]) == (
+        "postgresql://me@h:5432/db",
+        "postgresql://me@h/other",
+    )

@@ -15,6 +15,7 @@ from dragoman.config.load import Loaded
 from dragoman.config.watch import ASK, LOOK, Watch, watched
 from dragoman.state.store import StoreFailed
 from dragoman.stores import added_file
+from dragoman.stores.address import PostgresUrl, database
 
 Load = Callable[..., Loaded]
 
@@ -147,6 +148,28 @@ def test_another_version_of_what_was_added_is_noticed(
     assert not watch.look(44.0)
     versions[tmp_path / "state.db"] = 5  # it was written before, and could not be read
     assert watch.look(46.0)
+
+
+def test_a_server_is_asked_each_time_and_less_often_while_it_does_not_answer(
+    loaded: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = loaded("reload: {poll: 0}")
+    asked, now, there = list[float](), 0.0, True
+
+    def version(_: object) -> int:
+        asked.append(now)
+        if not there:
+            raise StoreFailed("connection timeout expired")
+        return 3
+
+    monkeypatch.setattr(added_file, "version", version)
+    place = database("postgresql://host/name")
+    assert isinstance(place, PostgresUrl)
+    watch = Watch(msgspec.structs.replace(found, added=Added(place, 3)), now)
+    for now in (float(second) for second in range(1, 91)):
+        there = not 10 <= now < 60
+        assert not watch.look(now)
+    assert asked == [2, 4, 6, 8, 10, 14, 22, 38, 54, 70, 72, 74, 76, 78, 80, 82, 84, 86, 88, 90]
 
 
 def test_a_database_is_asked_when_it_was_written_and_each_minute(

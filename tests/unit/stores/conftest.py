@@ -8,7 +8,6 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import psycopg
 import pytest
 
 from dragoman.seams.clock import SYSTEM, Seams
@@ -74,7 +73,7 @@ async def store(make: Make) -> Store:
     return make()
 
 
-def located(url: str) -> Location:
+def located(url: str) -> PostgresUrl:
     """The database at a URL of PostgreSQL."""
     place = database(url)
     assert isinstance(place, PostgresUrl)
@@ -85,6 +84,8 @@ def ask(place: Location, *statements: str) -> list[Any]:
     """Run statements by another connection, as another program would; the rows of the last one."""
     found: list[Any] = []
     if isinstance(place, PostgresUrl):
+        import psycopg  # here, because tests of the store in memory run without it
+
         with psycopg.connect(place.uri.reveal(), autocommit=True) as server:
             for statement in statements:
                 cursor = server.execute(statement)

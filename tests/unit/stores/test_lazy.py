@@ -143,7 +143,16 @@ async def test_closing_waits_for_who_opens() -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["postgresql://host/db", "sqlite://", "sqlite:///", "sqlite:///:memory:", "redis", "/var/db"]
+    "where",
+    [
+        "postgresql://h/db?no=1",
+        "mysql://h/db",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "redis",
+        "/var/db",
+    ],
 )
 def test_what_is_no_store_is_a_problem_of_the_configuration(where: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"stores\.sql"):

@@ -9,7 +9,8 @@ import pytest
 from dragoman.errors import ConfigError
 from dragoman.stores import open as opening
 from dragoman.stores.memory import MemoryStore
-from dragoman.stores.open import located, open_store, writable
+from dragoman.stores.open import kind_of, located, open_exchanges, open_store, writable
+from tests.postgres import PostgresServer
 
 
 @pytest.mark.parametrize("where", [None, "memory"])
@@ -34,8 +35,16 @@ async def test_a_database_is_made_by_its_first_use(tmp_path: Path) -> None:
 def test_a_wrong_value_and_a_missing_extra_say_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigError, match=r"stores\.sql: must be memory, sqlite or a sqlite URL"):
+    with pytest.raises(ConfigError, match=r"stores\.sql: must be memory, sqlite, a sqlite URL or"):
         located("mysql", tmp_path)
+    with pytest.raises(ConfigError, match=r"stores\.sql: has the unknown parameter nonsense") as raised:
+        located("postgresql://u:secret@h/db?nonsense=1", tmp_path)
+    assert "secret" not in str(raised.value)
+    with monkeypatch.context() as without:
+        without.setattr(opening, "find_spec", lambda name: None if name == "psycopg" else object())
+        assert located("sqlite", tmp_path) is not None
+        with pytest.raises(ConfigError, match=r"stores\.sql: needs the extra `postgres` \(install it with"):
+            located("postgresql://h/db", tmp_path)
     monkeypatch.setattr(opening, "installed", lambda: False)
     with pytest.raises(ConfigError, match=r"stores\.sql: needs the extra `sql` \(install it with"):
         located("sqlite", tmp_path)
@@ -45,3 +54,22 @@ def test_a_folder_that_is_not_there_yet_is_as_writable_as_its_parent(tmp_path: P
     assert writable(tmp_path / "a" / "b")
     (tmp_path / "file").touch()
     assert not writable(tmp_path / "file" / "a")
+
+
+async def test_a_server_is_reached_by_the_first_use_alone(tmp_path: Path, postgres: PostgresServer) -> None:
+    with postgres.database(None) as url:
+        place = located(url, tmp_path)
+        assert place is not None
+        assert (str(place), kind_of(place)) == (url.partition("?")[0], "postgresql")
+        store = open_store(url, tmp_path / "home")
+        exchanges = open_exchanges(url, tmp_path / "home", 1_000_000, 1000.0)
+        assert exchanges is not None
+        assert (store.kind, exchanges.kind, store.version) == ("postgresql", "postgresql", None)
+        tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+        assert postgres.run(tables, url.partition("?")[0].rpartition("/")[2]) == [(0,)]
+        assert await store.sessions.count() == 0
+        assert await exchanges.find("none") is None
+        assert (store.version or "")[0].isdigit()
+        assert not (tmp_path / "home").exists()
+        await exchanges.close()
+        await store.close()

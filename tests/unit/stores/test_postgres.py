@@ -77,7 +77,8 @@ def test_errors_are_told_without_addresses() -> None:
         (
             "Multiple connection attempts failed. All failures were:\n"
             "- host: 'a': connection failed: connection to server at \"a\", port 1 failed: refused\n"
-            "- host: 'b': connection failed: connection to server at \"b\", port 1 failed: FATAL:  no such role"
+            "- host: 'b': connection failed: connection to server at \"b\", port 1 failed: "
+            "FATAL:  no such role"
         ),
         "FATAL:  no such role",
     ):

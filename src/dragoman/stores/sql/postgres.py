@@ -159,7 +159,8 @@ class PostgresDatabase:
             try:
                 return self._attempt(job, known, act)
             except (SQLAlchemyError, psycopg.Error) as error:
-                if isinstance(error, _CommitFailed) or not self._drop_if_lost(known, error):
+                lost = self._drop_if_lost(known, error)
+                if not lost or isinstance(error, _CommitFailed):
                     raise
         job.check()
         opened = self._open()
@@ -175,7 +176,7 @@ class PostgresDatabase:
             return act(opened.connection)
         except (SQLAlchemyError, psycopg.Error) as error:
             if job.late:
-                raise StoreFailed(_LATE) from error
+                raise _Late(_LATE) from error
             raise
         finally:
             driver = opened.driver
@@ -246,7 +247,7 @@ class _Job:
     def check(self) -> None:
         """Raise StoreFailed if the job's time is over."""
         if self.late:
-            raise StoreFailed(_LATE)
+            raise _Late(_LATE)
 
     def begin(self, wire: socket.socket) -> None:
         with self._guard:
@@ -271,6 +272,10 @@ class _CastDouble(Double[float]):
     render_bind_cast = True
 
 
+class _Late(StoreFailed):
+    """The time of a job was over before the server answered."""
+
+
 class _CommitFailed(psycopg.OperationalError):
     """The connection was lost while a transaction was committed: nobody knows whether it was."""
 
@@ -278,12 +283,12 @@ class _CommitFailed(psycopg.OperationalError):
 def _transaction(steps: Sequence[Step], begin: str) -> Callable[[Connection], list[Any]]:
     def transact(connection: Connection) -> list[Any]:
         driver = _driver(connection)
-        driver.execute(begin)  # type: ignore[arg-type] # a constant
+        driver.execute(begin)
         done = [step(connection) for step in steps]
         try:
             driver.commit()
         except psycopg.OperationalError as error:
-            if error.sqlstate is None:
+            if is_lost(error):
                 raise _CommitFailed(*error.args) from error
             raise
         return done
@@ -319,7 +324,7 @@ def _state(error: Exception) -> str | None:
 
 def _ends_all(error: Exception) -> bool:
     cause = _cause(error)
-    return type(error) is StoreFailed or (isinstance(cause, psycopg.Error) and is_hopeless(cause))
+    return isinstance(error, _Late) or (isinstance(cause, psycopg.Error) and is_hopeless(cause))
 
 
 @contextmanager

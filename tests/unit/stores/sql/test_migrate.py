@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine
 
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.exchanges import StoredExchange
-from dragoman.state.store import StoredResponse
+from dragoman.state.store import StoredResponse, StoreFailed
 from dragoman.stores import standing
 from dragoman.stores.address import Location, PostgresUrl
 from dragoman.stores.limits import DEFAULT_LIMITS
@@ -28,7 +28,7 @@ from dragoman.stores.sql import migrate
 from dragoman.stores.sql.exchanges import SqlExchanges
 from dragoman.stores.sql.migrate import FOLDER, migrations, standing_of, upgrade, upgrade_database
 from dragoman.stores.sql.opening import unchanged
-from dragoman.stores.sql.schema import METADATA
+from dragoman.stores.sql.schema import METADATA, SCHEMA_MARKS
 from dragoman.stores.sql.store import SqlStore
 from dragoman.stores.standing import HEAD, SchemaRefused
 from tests.postgres import PostgresServer
@@ -115,7 +115,8 @@ async def test_a_new_database_gets_its_tables_by_whoever_is_first(empty: Postgre
     assert await exchanges.keep([exchange("e")]) == 1
     assert ask(empty, "SELECT version_num FROM alembic_version") == [(HEAD,)]
     assert ask(empty, "SELECT count(*) FROM responses") == [(4,)]
-    for store in stores:
+    for store in (*several, exchanges):
+        assert isinstance(store, SqlStore | SqlExchanges)
         await store.close()
 
 
@@ -145,7 +146,7 @@ async def test_the_version_before_goes_on_while_a_database_is_upgraded(
         for module in (standing, migrate):
             before.setattr(module, "HEAD", BEFORE)
         stores = [await SqlStore.open(old, DEFAULT_LIMITS, SYSTEM) for _ in range(2)]
-    upgraded, written = asyncio.Event(), 0
+    upgraded, loaded, written = asyncio.Event(), asyncio.Event(), 0
 
     async def load(store: SqlStore, name: str) -> None:
         nonlocal written
@@ -157,11 +158,12 @@ async def test_the_version_before_goes_on_while_a_database_is_upgraded(
             await store.sessions.append("t", name, b"turn", now=1e9, expires=9e9)
             number += 1
             written += 1
+            if written == 20:
+                loaded.set()
             left -= upgraded.is_set()
 
     loads = [asyncio.create_task(load(store, name)) for store, name in zip(stores, "ab", strict=True)]
-    while written < 20:
-        await asyncio.sleep(0.01)
+    await loaded.wait()
     database = unchanged(old, patient=True)
     await upgrade_database(database)
     await database.close()
@@ -214,6 +216,21 @@ async def test_an_up_to_date_database_is_opened_without_migrating(
     await (await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)).close()
 
 
+async def test_an_upgrade_that_fails_changes_nothing(old: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    database = unchanged(old, patient=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(SCHEMA_MARKS, "create", fails)  # after all migrations
+        with pytest.raises(StoreFailed, match="Input/output error"):
+            await upgrade_database(database)
+    assert ask(old, "SELECT version_num FROM alembic_version") == [(BEFORE,)]
+    await upgrade_database(database)
+    assert ask(old, "SELECT version_num FROM alembic_version") == [(HEAD,)]
+    await database.close()
+
+
 async def test_no_upgrade_without_its_copy(old: Location, monkeypatch: pytest.MonkeyPatch) -> None:
     if not isinstance(old, Path):
         return
@@ -222,7 +239,7 @@ async def test_no_upgrade_without_its_copy(old: Location, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("dragoman.stores.sql.sqlite.keep_copy", full)
-    with pytest.raises(standing.StoreFailed, match="No space left"):
+    with pytest.raises(StoreFailed, match="No space left"):
         await SqlStore.open(old, DEFAULT_LIMITS, SYSTEM)
     with closing(sqlite3.connect(old)) as file:
         assert file.execute("SELECT version_num FROM alembic_version").fetchall() == [(BEFORE,)]

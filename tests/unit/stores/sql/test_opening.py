@@ -15,7 +15,7 @@ from dragoman.stores.standing import HEAD
 
 async def test_a_database_is_opened_with_the_schema_of_this_version(place: Location) -> None:
     for use in ("state", "exchanges"):
-        database = await opened(place, use)  # type: ignore[arg-type] # a literal
+        database = await opened(place, use)
         assert (await database.read(standing_of)).revision == HEAD
         assert database.kind == ("sqlite" if isinstance(place, Path) else "postgresql")
         assert database.upgrades_itself is isinstance(place, Path)

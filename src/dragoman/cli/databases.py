@@ -1,0 +1,147 @@
+"""The databases that a configuration names, as `dragoman db` and `dragoman check --live` see them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from dragoman.cli.options import refused
+from dragoman.cli.terminal import UNREACHABLE, Failure
+from dragoman.errors import ConfigError
+from dragoman.seams.clock import SYSTEM
+
+if TYPE_CHECKING:
+    from dragoman.config.load import Loaded
+    from dragoman.stores.address import Location
+    from dragoman.stores.sql.database import Database
+    from dragoman.stores.sql.migrate import Migration
+    from dragoman.stores.sql.opening import Use
+    from dragoman.stores.standing import Standing
+
+T = TypeVar("T")
+
+
+class Place(NamedTuple):
+    """A database that the configuration names. setting: the setting that names it."""
+
+    setting: str
+    where: Location
+    use: Use
+
+
+class Found(NamedTuple):
+    """A database as it stands. version: of its software. latency: the milliseconds of one question to it.
+    pending: the migrations that this version would run. problem: why this version cannot use it; None = it
+    can. upgrades_itself: as `Database.upgrades_itself`.
+    """
+
+    place: Place
+    kind: str
+    version: str | None
+    latency: float
+    standing: Standing
+    pending: list[Migration]
+    problem: str | None
+    upgrades_itself: bool
+
+    @property
+    def state(self) -> str:
+        """How it stands, in a few words."""
+        if self.standing.revision is None:
+            return "empty: the first start creates its tables"
+        if self.standing.is_older:
+            return "the next start upgrades it" if self.upgrades_itself else "to be upgraded"
+        if self.problem is not None:
+            return "too new for this version"
+        return "newer than this version, which can use it" if self.standing.is_newer else "up to date"
+
+    def as_json(self) -> dict[str, Any]:
+        """What is known of it, as JSON."""
+        from dragoman.stores.standing import HEAD
+
+        return {
+            "setting": self.place.setting,
+            "database": str(self.place.where),
+            "kind": self.kind,
+            "version": self.version,
+            "latency_ms": self.latency,
+            "schema": self.standing.revision,
+            "needed": HEAD,
+            "state": self.state,
+            "usable": self.problem is None,
+            "pending": [{"revision": step.revision, "does": step.does} for step in self.pending],
+        }
+
+
+def places(found: Loaded) -> list[Place]:
+    """The databases that the configuration names, each once, without SQLite files that do not exist yet.
+
+    Raises Failure if the configuration names one that cannot be.
+    """
+    from dragoman.stores.open import located, located_exchanges
+
+    config = found.config
+    try:
+        where = located(config.stores.sql or "sqlite", found.home)
+        exchanges = located_exchanges(config.trace.store, found.home)
+    except ConfigError as error:
+        raise refused(error, found.file) from None
+    named: list[Place] = []
+    if where is not None:
+        named.append(Place("stores.sql", where, "state"))
+    if exchanges is not None and exchanges != where:
+        named.append(Place("trace.store", exchanges, "exchanges"))
+    return [one for one in named if not isinstance(one.where, Path) or one.where.exists()]
+
+
+def look(place: Place) -> Found:
+    """The database as it stands. Raises Failure if it does not answer."""
+    from dragoman.stores.sql.migrate import migrations, standing_of
+    from dragoman.stores.standing import SchemaRefused
+
+    async def ask(database: Database) -> Found:
+        await database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())  # it connects
+        began = SYSTEM.monotonic()
+        await database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
+        latency = round((SYSTEM.monotonic() - began) * 1000, 2)
+        standing = await database.read(standing_of)
+        pending = [] if standing.is_newer else migrations(standing.revision)
+        problem = None
+        try:
+            standing.check(upgrades_itself=database.upgrades_itself)
+        except SchemaRefused as error:
+            problem = str(error)
+        return Found(
+            place=place,
+            kind=database.kind,
+            version=database.version,
+            latency=latency,
+            standing=standing,
+            pending=pending,
+            problem=problem,
+            upgrades_itself=database.upgrades_itself,
+        )
+
+    return asked(place, ask)
+
+
+def asked(place: Place, ask: Callable[[Database], Coroutine[Any, Any, T]], *, patient: bool = False) -> T:
+    """What `ask` returns for the database at this place. patient: True = statements may take as long as an
+    upgrade does. Raises Failure if the database does not answer.
+    """
+    from dragoman.state.store import StoreFailed
+    from dragoman.stores.sql.opening import unchanged
+
+    async def run() -> T:
+        database = unchanged(place.where, place.use, patient=patient)
+        try:
+            return await ask(database)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except StoreFailed as error:
+        raise Failure(UNREACHABLE, f"{place.setting}: {error}") from None
