@@ -135,7 +135,6 @@ class Journaling:
         """Since when records wait that should not (monotonic seconds); None = none do."""
         self._waiting = (0, 0)
         self._lock = asyncio.Lock()
-        self._closing = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self, sections: Says, *, keeps: bool, alert: Callable[[Event], None]) -> None:
@@ -151,7 +150,12 @@ class Journaling:
             ]
 
     async def drain(self) -> bool:
-        """Give the database all records that wait now. False = it has failed, or another process does it."""
+        """Give the database all records that wait now. False = it has failed, or another process does it. A
+        caller that is cancelled does not stop it, because two threads must not read one chain.
+        """
+        return await asyncio.shield(spawn(self._drain(), "draining the journal"))
+
+    async def _drain(self) -> bool:
         async with self._lock:
             done = False
             try:
@@ -196,7 +200,6 @@ class Journaling:
         """End the journal, and give the database what waits, if it takes it in time. What it does not take
         waits in the files for the next start; without files it is lost.
         """
-        self._closing.set()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -379,6 +382,7 @@ class Journaling:
                 "waiting_bytes": sum(size for _, size in waiting),
                 "oldest": min(heads, default=None),
                 "processes": sum(not chain.left for chain in chains),
+                "ended": sum(chain.left for chain in chains),
                 "stored": self.stored,
                 "adopted": self.adopted,
                 "cut": self.cut,

@@ -113,6 +113,7 @@ async def test_records_of_all_processes_are_stored_by_the_keeper(place: Place) -
         "waiting_bytes": 0,
         "oldest": None,
         "processes": 3,
+        "ended": 0,
         "stored": 2,
         "adopted": 0,
         "cut": 0,
@@ -330,6 +331,18 @@ async def test_the_tasks_drain_by_themselves(place: Place, monkeypatch: pytest.M
         while not place.database.rows:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await keeper.close()
+
+
+async def test_a_caller_that_is_cancelled_does_not_stop_the_draining(place: Place) -> None:
+    keeper = place.process()
+    keeper.journal.closed(record("a"))
+    caller = asyncio.ensure_future(keeper.drain())
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.wait([caller])
+    assert caller.cancelled()
+    assert await keeper.drain()
+    assert (list(place.database.rows), place.database.repeated) == (["a"], 0)
 
 
 async def test_a_hundred_thousand_records(place: Place) -> None:
