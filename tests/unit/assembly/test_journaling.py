@@ -165,6 +165,84 @@ async def test_a_killed_process_is_adopted_and_limits_are_told(place: Place) -> 
     assert left == [f"{keeper.journal.mark}-00000001.journal"]
 
 
+async def test_a_chain_stays_until_limits_are_charged_and_they_are_charged_again_by_another_keeper(
+    place: Place,
+) -> None:
+    keeper, worker = place.process(), place.process(keeps=False)
+    assert isinstance(worker.journal, FileJournal)
+    charged: list[tuple[str, str]] = []
+    reached = asyncio.Event()
+
+    async def charge(records: Sequence[UsageRecord]) -> None:
+        await reached.wait()
+        charged.extend((one.id, one.process) for one in records)
+
+    keeper.on_adopted.append(charge)
+    worker.journal.closed(record("last"))
+    worker.journal.opened(record("running"))
+    kill(worker)
+    assert await keeper.drain()
+    assert await keeper.drain()
+    assert (list(place.database.rows), charged) == (["last", "running"], [])
+    assert len(list(place.folder.glob("*.journal"))) == 2
+    await keeper.close()
+    second = place.process()
+    second.on_adopted.append(charge)
+    reached.set()
+    assert await second.drain()
+    assert await second.drain()
+    mark = worker.journal.mark
+    assert charged == [("last", mark), ("running", mark)]
+    assert (second.stored, place.database.repeated) == (0, 2)
+    assert [path.name for path in place.folder.glob("*.journal")] == [f"{_mark(second)}-00000001.journal"]
+
+
+def _mark(process: Journaling) -> str:
+    assert isinstance(process.journal, FileJournal)
+    return process.journal.mark
+
+
+async def test_a_start_stores_what_was_left_before_anybody_reads_the_database(place: Place) -> None:
+    first = place.process()
+    first.journal.closed(record("a"))
+    first.journal.opened(record("running"))
+    kill(first)
+    second, other = place.process(keeps=False), place.process(keeps=False)
+    await second.recover()
+    assert list(place.database.rows) == ["a", "running"]
+    await other.recover()  # nobody else is the reader, and nothing is left
+    assert place.database.repeated == 0
+    keeper = place.process()
+    assert await keeper.drain()
+    third = place.process()
+    await third.recover()  # the keeper is the reader
+    assert not third._reads
+
+
+async def test_a_start_does_not_wait_for_a_database_that_is_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journaling, "_RECOVERY", 0.01)
+    first = place.process()
+    first.journal.closed(record("a"))
+    kill(first)
+    back = asyncio.Event()
+
+    async def slow(records: Sequence[UsageRecord]) -> int:
+        await back.wait()
+        return await Database.keep(place.database, records)
+
+    monkeypatch.setattr(place.database, "keep", slow)
+    second = place.process()
+    await second.recover()
+    assert place.database.rows == {}
+    back.set()
+    async with second._lock:
+        pass
+    assert await second.drain()
+    assert list(place.database.rows) == ["a"]
+
+
 async def test_a_chain_stays_until_the_database_has_its_cut_exchanges(place: Place) -> None:
     keeper, worker = place.process(), place.process(keeps=False)
     worker.journal.opened(record("running"))
