@@ -94,10 +94,13 @@ async def assemble(
     names = naming(loaded, own, models, local)
     refuse_unknown(loaded, names)
     try:
-        return _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local))
+        made = _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local))
+        if before is None and made.journaling is not None:
+            await made.journaling.recover()
     except BaseException:
         await close(parts.new())
         raise
+    return made
 
 
 class _Outside(NamedTuple):

@@ -56,7 +56,7 @@ _ODD: Final = 3
 """How often a batch fails before its records are tried one by one, and one of them before it is set aside."""
 ALERT_AFTER: Final = 60.0
 """Seconds for which records wait before operators are told."""
-_RECOVERY: Final = 5.0
+_RECOVERY: Final = 3.0
 """Seconds for which a start waits until the database has what an earlier process has left."""
 _FAREWELL: Final = 10.0
 """Seconds in which a gateway that closes gives the database the records that wait."""
@@ -181,18 +181,23 @@ class Journaling:
         far limits are used. Does nothing if there is nothing, if another process does it, or if the database
         does not answer in time.
         """
-        if self._chains is None or not await asyncio.to_thread(self._chains.hold):
+        if self._chains is None:
             return
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_RECOVERY):
+                if not await asyncio.to_thread(self._chains.hold):
+                    return
                 if any(chain.left for chain in await asyncio.to_thread(self._chains.look)):
                     keeps, self._keeps = self._keeps, True
                     try:
                         await self.drain()
                     finally:
                         self._keeps = keeps
-        release = spawn(self._release(self._chains), "giving up the journal's lock")
-        await asyncio.wait([release], timeout=_RECOVERY)
+        except (TimeoutError, OSError) as error:
+            log.warning("what an earlier process has left is stored later: %s", error or "no answer in time")
+            spawn(self._release(self._chains), "giving up the journal's lock")
+        else:
+            await self._release(self._chains)
 
     async def _release(self, chains: Chains) -> None:
         """Let another process be the reader, unless this one is the keeper."""

@@ -149,7 +149,11 @@ async def test_a_killed_process_is_adopted_and_limits_are_told(place: Place) -> 
     keeper, worker = place.process(), place.process(keeps=False)
     charged: list[tuple[str, bool]] = []
     keeper.on_adopted.append(lambda records: charged.extend((one.id, one.cut) for one in records))
-    keeper.on_adopted.insert(0, lambda _: 1 / 0)  # type: ignore[arg-type]
+
+    def fails(_: Sequence[UsageRecord]) -> None:
+        raise RuntimeError
+
+    keeper.on_adopted.insert(0, fails)
     worker.journal.closed(record("before"))
     await keeper.drain()
     worker.journal.closed(record("last"))
@@ -217,6 +221,17 @@ async def test_a_start_stores_what_was_left_before_anybody_reads_the_database(pl
     third = place.process()
     await third.recover()  # the keeper is the reader
     assert not third._reads
+
+
+async def test_a_start_goes_on_without_a_folder(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> bool:
+        raise OSError(13, "Permission denied")
+
+    process = place.process()
+    with monkeypatch.context() as patched:
+        patched.setattr(process._chains, "hold", broken)
+        await process.recover()
+    assert await process.drain()
 
 
 async def test_a_start_does_not_wait_for_a_database_that_is_away(
