@@ -94,13 +94,10 @@ async def assemble(
     names = naming(loaded, own, models, local)
     refuse_unknown(loaded, names)
     try:
-        made = _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local))
-        if before is None and made.journaling is not None:
-            await made.journaling.recover()
+        return _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local))
     except BaseException:
         await close(parts.new())
         raise
-    return made
 
 
 class _Outside(NamedTuple):
