@@ -212,8 +212,8 @@ class Journaling:
         if self.folder is None:
             error = state["last_error"] or self.last_error
             return {**state, "waiting": state["in_memory"], "healthy": error is None, "last_error": error}
-        reader = told(self.folder) or {"running": False, "waiting": None, "last_error": None}
-        error = state["last_error"] or reader["last_error"]
+        reader = {"waiting": None, **(told(self.folder) or {"running": False})}
+        error = state["last_error"] or reader.get("last_error")
         if error is None and not reader["running"]:
             error = "no process drains the journal"
         with suppress(OSError):

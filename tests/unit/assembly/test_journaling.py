@@ -125,6 +125,17 @@ async def test_records_of_all_processes_are_stored_by_the_keeper(place: Place) -
     }
 
 
+async def test_health_before_the_reader_has_told_anything(place: Place) -> None:
+    process = place.process()
+    state = process.state()
+    assert (state["running"], state["waiting"]) == (False, None)
+    assert (state["healthy"], state["last_error"]) == (False, "no process drains the journal")
+    assert process._chains is not None
+    process._chains.hold()
+    state = process.state()
+    assert (state["running"], state["waiting"], state["healthy"]) == (True, None, True)
+
+
 async def test_records_wait_while_the_database_is_away_and_are_stored_once_when_it_is_back(
     place: Place,
 ) -> None:
