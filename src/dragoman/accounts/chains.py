@@ -109,14 +109,16 @@ class Chain:
         self.records, self._read_to, self._counted = [], self._at, (0, 0)
 
     def done(self) -> None:
-        """Note that the database has `records`."""
+        """Note that the database has `records`. What a process has left that was killed is read from its
+        start by another reader, so that limits are told of it again.
+        """
         self.records = []
         self.oldest = None
         self._at = self._read_to
         self.damaged += self._unread[0]
         self.torn += self._unread[1]
         self._unread = (0, 0)
-        if self._at > self._stored_to:
+        if self._at > self._stored_to and (self.ended_well or not self.left):
             self._stored_to = self._at
             with suppress(OSError):  # they are stored again, which changes nothing
                 os.pwrite(self._descriptor, position_of(self._at), POSITION_AT)
@@ -342,9 +344,10 @@ class Chains:
         self._clear()
         for mark, numbers in there.items():
             chain = self.chains.setdefault(mark, Chain(self._folder, mark))
-            chain.know(numbers)
-            with suppress(FileNotFoundError):
-                chain.look()
+            if not chain.left:
+                chain.know(numbers)
+                with suppress(FileNotFoundError):
+                    chain.look()
         for mark in self.chains.keys() - there.keys():
             self.chains.pop(mark).close()
         return list(self.chains.values())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, MutableMapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -39,7 +39,7 @@ from dragoman.state.usage import UsageRecord, UsageStore
 log = logging.getLogger("dragoman.journal")
 
 Says: TypeAlias = MutableMapping[str, Callable[[], Any]]
-Adopt: TypeAlias = Callable[[Sequence[UsageRecord]], None]
+Adopt: TypeAlias = Callable[[Sequence[UsageRecord]], Coroutine[Any, Any, Any] | None]
 
 FOLDER: Final = "journal"
 """The name of the folder in Dragoman's own folder."""
@@ -56,6 +56,8 @@ _ODD: Final = 3
 """How often a batch fails before its records are tried one by one, and one of them before it is set aside."""
 ALERT_AFTER: Final = 60.0
 """Seconds for which records wait before operators are told."""
+_RECOVERY: Final = 3.0
+"""Seconds for which a start waits until the database has what an earlier process has left."""
 _FAREWELL: Final = 10.0
 """Seconds in which a gateway that closes gives the database the records that wait."""
 
@@ -114,8 +116,10 @@ class Journaling:
         self.folder = folder
         self.on_adopted: list[Adopt] = []
         """Called with records of processes that were killed, after the database has got them: closed ones
-        that it had not got, and then those of the exchanges that were cut (`cut`). If this process is killed
-        too, another one may call with the same records again.
+        that it had not got, and then those of the exchanges that were cut (`cut`). `process` is the mark of
+        the process's journal. What they return is awaited, beside the draining, before the journal of the
+        process is deleted. If this process is killed meanwhile, another one calls with the same records
+        again, so they must charge a record only once.
         """
         self.stored = self.adopted = self.cut = self.rejected = 0
         self.damaged = self.torn = 0
@@ -134,8 +138,11 @@ class Journaling:
         self._since: float | None = None
         """Since when records wait that should not (monotonic seconds); None = none do."""
         self._waiting = (0, 0)
+        self._cut: set[str] = set()
+        """The chains of killed processes whose cut exchanges are stored."""
+        self._charges: dict[str, set[asyncio.Task[Any]]] = {}
+        """What limits do with the records of these chains."""
         self._lock = asyncio.Lock()
-        self._closing = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self, sections: Says, *, keeps: bool, alert: Callable[[Event], None]) -> None:
@@ -151,7 +158,12 @@ class Journaling:
             ]
 
     async def drain(self) -> bool:
-        """Give the database all records that wait now. False = it has failed, or another process does it."""
+        """Give the database all records that wait now. False = it has failed, or another process does it. A
+        caller that is cancelled does not stop it, because two threads must not read one chain.
+        """
+        return await asyncio.shield(spawn(self._drain(), "draining the journal"))
+
+    async def _drain(self) -> bool:
         async with self._lock:
             done = False
             try:
@@ -164,14 +176,44 @@ class Journaling:
                 await asyncio.to_thread(self._tell)
             return done and (self._reads or self._chains is None)
 
+    async def recover(self) -> None:
+        """Give the database what processes have left that have ended, before somebody reads it to know how
+        far limits are used. Does nothing if there is nothing, if another process does it, or if the database
+        does not answer in time.
+        """
+        if self._chains is None:
+            return
+        try:
+            async with asyncio.timeout(_RECOVERY):
+                if not await asyncio.to_thread(self._chains.hold):
+                    return
+                if any(chain.left for chain in await asyncio.to_thread(self._chains.look)):
+                    keeps, self._keeps = self._keeps, True
+                    try:
+                        await self.drain()
+                    finally:
+                        self._keeps = keeps
+        except (TimeoutError, OSError) as error:
+            log.warning("what an earlier process has left is stored later: %s", error or "no answer in time")
+            spawn(self._release(self._chains), "giving up the journal's lock")
+        else:
+            await self._release(self._chains)
+
+    async def _release(self, chains: Chains) -> None:
+        """Let another process be the reader, unless this one is the keeper."""
+        async with self._lock:
+            if not (self._tasks and self._keeps):
+                await asyncio.to_thread(chains.close)
+                self._reads = False
+
     def state(self) -> dict[str, Any]:
         """The members that `/health` tells; those of the reader are about the records of all processes."""
         state = self.journal.state()
         if self.folder is None:
             error = state["last_error"] or self.last_error
             return {**state, "waiting": state["in_memory"], "healthy": error is None, "last_error": error}
-        reader = told(self.folder) or {"running": False, "waiting": None, "last_error": None}
-        error = state["last_error"] or reader["last_error"]
+        reader = {"waiting": None, **(told(self.folder) or {"running": False})}
+        error = state["last_error"] or reader.get("last_error")
         if error is None and not reader["running"]:
             error = "no process drains the journal"
         with suppress(OSError):
@@ -196,7 +238,6 @@ class Journaling:
         """End the journal, and give the database what waits, if it takes it in time. What it does not take
         waits in the files for the next start; without files it is lost.
         """
-        self._closing.set()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -210,6 +251,8 @@ class Journaling:
             log.error("the usage of %d requests is lost: %s", lost, self.last_error or "no time")
         elif not drained and self._reads:
             log.warning("usage waits in %s for the next start: %s", self.folder, self.last_error or "no time")
+        for charge in [one for charges in self._charges.values() for one in charges]:
+            charge.cancel()
         if self._chains is not None:
             self._tell()
             self._chains.close()
@@ -273,7 +316,7 @@ class Journaling:
             for chain in full:
                 if chain.left and not chain.ended_well:
                     self.adopted += len(chain.records)
-                    self._adopt(chain.records)
+                    self._adopt(chain.mark, chain.records)
             await asyncio.to_thread(_done, full)
         for chain in there:
             if chain.left and not await self._bury(chains, chain):
@@ -281,28 +324,42 @@ class Journaling:
         return True
 
     async def _bury(self, chains: Chains, chain: Chain) -> bool:
-        """Store the exchanges that a process has not ended, and delete its chain. False = the database has
-        failed.
+        """Store the exchanges that a process has not ended, and delete its chain when limits are charged.
+        False = the database has failed.
         """
-        cut = await asyncio.to_thread(chain.cut)
-        if cut:
-            if not await self._keep(cut):
+        if chain.mark not in self._cut:
+            cut = await asyncio.to_thread(chain.cut)
+            if cut and not await self._keep(cut):
                 return False
+            if not chain.ended_well:
+                log.warning(
+                    "a process was killed: %d requests were cut, and their usage is estimated", len(cut)
+                )
+            self._cut.add(chain.mark)
             self.cut += len(cut)
-            self._adopt(cut)
+            self._adopt(chain.mark, cut)
+            await asyncio.sleep(0)  # most charges need not wait for anything
+        if any(not charge.done() for charge in self._charges.get(chain.mark, ())):
+            return True
         self.damaged += chain.damaged
         self.torn += chain.torn
-        if not chain.ended_well:
-            log.warning("a process was killed: %d requests were cut, and their usage is estimated", len(cut))
+        self._cut.discard(chain.mark)
+        self._charges.pop(chain.mark, None)
         await asyncio.to_thread(chains.delete, chain)
         return True
 
-    def _adopt(self, records: Sequence[UsageRecord]) -> None:
-        for adopt in self.on_adopted:
+    def _adopt(self, mark: str, records: Sequence[UsageRecord]) -> None:
+        """Tell those who keep limits of records of a killed process."""
+        told = [msgspec.structs.replace(one, process=mark) for one in records]
+        for adopt in self.on_adopted if told else ():
             try:
-                adopt(records)
+                charge = adopt(told)
             except Exception:
                 log.exception("records of a process that was killed could not be charged")
+            else:
+                if charge is not None:
+                    task = spawn(charge, "charging limits for a process that was killed")
+                    self._charges.setdefault(mark, set()).add(task)
 
     async def _keep(self, records: Sequence[UsageRecord]) -> bool:
         """Give records to the database. False = it has failed, and they wait."""
@@ -379,6 +436,7 @@ class Journaling:
                 "waiting_bytes": sum(size for _, size in waiting),
                 "oldest": min(heads, default=None),
                 "processes": sum(not chain.left for chain in chains),
+                "ended": sum(chain.left for chain in chains),
                 "stored": self.stored,
                 "adopted": self.adopted,
                 "cut": self.cut,

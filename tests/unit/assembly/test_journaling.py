@@ -113,6 +113,7 @@ async def test_records_of_all_processes_are_stored_by_the_keeper(place: Place) -
         "waiting_bytes": 0,
         "oldest": None,
         "processes": 3,
+        "ended": 0,
         "stored": 2,
         "adopted": 0,
         "cut": 0,
@@ -122,6 +123,17 @@ async def test_records_of_all_processes_are_stored_by_the_keeper(place: Place) -
         "running": True,
         "bytes": first.state()["bytes"],
     }
+
+
+async def test_health_before_the_reader_has_told_anything(place: Place) -> None:
+    process = place.process()
+    state = process.state()
+    assert (state["running"], state["waiting"]) == (False, None)
+    assert (state["healthy"], state["last_error"]) == (False, "no process drains the journal")
+    assert process._chains is not None
+    process._chains.hold()
+    state = process.state()
+    assert (state["running"], state["waiting"], state["healthy"]) == (True, None, True)
 
 
 async def test_records_wait_while_the_database_is_away_and_are_stored_once_when_it_is_back(
@@ -148,7 +160,11 @@ async def test_a_killed_process_is_adopted_and_limits_are_told(place: Place) -> 
     keeper, worker = place.process(), place.process(keeps=False)
     charged: list[tuple[str, bool]] = []
     keeper.on_adopted.append(lambda records: charged.extend((one.id, one.cut) for one in records))
-    keeper.on_adopted.insert(0, lambda _: 1 / 0)  # type: ignore[arg-type]
+
+    def fails(_: Sequence[UsageRecord]) -> None:
+        raise RuntimeError
+
+    keeper.on_adopted.insert(0, fails)
     worker.journal.closed(record("before"))
     await keeper.drain()
     worker.journal.closed(record("last"))
@@ -162,6 +178,95 @@ async def test_a_killed_process_is_adopted_and_limits_are_told(place: Place) -> 
     assert isinstance(keeper.journal, FileJournal)
     left = [path.name for path in place.folder.glob("*.journal")]
     assert left == [f"{keeper.journal.mark}-00000001.journal"]
+
+
+async def test_a_chain_stays_until_limits_are_charged_and_they_are_charged_again_by_another_keeper(
+    place: Place,
+) -> None:
+    keeper, worker = place.process(), place.process(keeps=False)
+    assert isinstance(worker.journal, FileJournal)
+    charged: list[tuple[str, str]] = []
+    reached = asyncio.Event()
+
+    async def charge(records: Sequence[UsageRecord]) -> None:
+        await reached.wait()
+        charged.extend((one.id, one.process) for one in records)
+
+    keeper.on_adopted.append(charge)
+    worker.journal.closed(record("last"))
+    worker.journal.opened(record("running"))
+    kill(worker)
+    assert await keeper.drain()
+    assert await keeper.drain()
+    assert (list(place.database.rows), charged) == (["last", "running"], [])
+    assert len(list(place.folder.glob("*.journal"))) == 2
+    await keeper.close()
+    second = place.process()
+    second.on_adopted.append(charge)
+    reached.set()
+    assert await second.drain()
+    assert await second.drain()
+    mark = worker.journal.mark
+    assert charged == [("last", mark), ("running", mark)]
+    assert (second.stored, place.database.repeated) == (0, 2)
+    assert [path.name for path in place.folder.glob("*.journal")] == [f"{_mark(second)}-00000001.journal"]
+
+
+def _mark(process: Journaling) -> str:
+    assert isinstance(process.journal, FileJournal)
+    return process.journal.mark
+
+
+async def test_a_start_stores_what_was_left_before_anybody_reads_the_database(place: Place) -> None:
+    first = place.process()
+    first.journal.closed(record("a"))
+    first.journal.opened(record("running"))
+    kill(first)
+    second, other = place.process(keeps=False), place.process(keeps=False)
+    await second.recover()
+    assert list(place.database.rows) == ["a", "running"]
+    await other.recover()  # nobody else is the reader, and nothing is left
+    assert place.database.repeated == 0
+    keeper = place.process()
+    assert await keeper.drain()
+    third = place.process()
+    await third.recover()  # the keeper is the reader
+    assert not third._reads
+
+
+async def test_a_start_goes_on_without_a_folder(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> bool:
+        raise OSError(13, "Permission denied")
+
+    process = place.process()
+    with monkeypatch.context() as patched:
+        patched.setattr(process._chains, "hold", broken)
+        await process.recover()
+    assert await process.drain()
+
+
+async def test_a_start_does_not_wait_for_a_database_that_is_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journaling, "_RECOVERY", 0.01)
+    first = place.process()
+    first.journal.closed(record("a"))
+    kill(first)
+    back = asyncio.Event()
+
+    async def slow(records: Sequence[UsageRecord]) -> int:
+        await back.wait()
+        return await Database.keep(place.database, records)
+
+    monkeypatch.setattr(place.database, "keep", slow)
+    second = place.process()
+    await second.recover()
+    assert place.database.rows == {}
+    back.set()
+    async with second._lock:
+        pass
+    assert await second.drain()
+    assert list(place.database.rows) == ["a"]
 
 
 async def test_a_chain_stays_until_the_database_has_its_cut_exchanges(place: Place) -> None:
@@ -330,6 +435,18 @@ async def test_the_tasks_drain_by_themselves(place: Place, monkeypatch: pytest.M
         while not place.database.rows:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await keeper.close()
+
+
+async def test_a_caller_that_is_cancelled_does_not_stop_the_draining(place: Place) -> None:
+    keeper = place.process()
+    keeper.journal.closed(record("a"))
+    caller = asyncio.ensure_future(keeper.drain())
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.wait([caller])
+    assert caller.cancelled()
+    assert await keeper.drain()
+    assert (list(place.database.rows), place.database.repeated) == (["a"], 0)
 
 
 async def test_a_hundred_thousand_records(place: Place) -> None:
