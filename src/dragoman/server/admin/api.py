@@ -66,8 +66,8 @@ OPERATIONS: Final = (
     *configuration.OPERATIONS,
     *providers.OPERATIONS,
     *added.OPERATIONS,
-    *limits.OPERATIONS,
     *prices.OPERATIONS,
+    *limits.OPERATIONS,
     *described.OPERATIONS,
 )
 """All operations below /admin, in the order in which they are told of."""
