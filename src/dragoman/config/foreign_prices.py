@@ -44,7 +44,7 @@ _VENDORS: Final = {
 
 
 def entries_of(value: Any) -> dict[str, dict[str, Any]]:
-    """The entries of a file of prices, by `provider/model`, as `prices` has them. value: its content, which is a
+    """The entries of a file of prices, by `provider/model`, as `prices` has them. value: its content, a
     configuration with `prices`, or the mapping below it, or LiteLLM's. Raises ValueError if it is neither.
     """
     if isinstance(value, dict) and isinstance(value.get("prices"), dict):

@@ -125,7 +125,9 @@ class Pricing:
         return None
 
     def packaged(self, deployment: str) -> Rates | None:
-        """What a deployment costs if nothing is set: nothing on this machine, else what the packaged table says."""
+        """What a deployment costs if no setting says it: nothing on this machine, otherwise as the packaged
+        table says.
+        """
         provider, _, model = deployment.partition("/")
         if provider in _FREE:
             return free(_FREE[provider])

@@ -4,7 +4,7 @@ The table (`prices.jsonl`) is made by `scripts/prices.py` from the data of genai
 own. Its first line tells where it is from and when it was made. Each further line is one vendor: `vendor`,
 `address` (a regular expression for base URLs), `also` (vendors whose models it offers at their prices) and
 `rows`. A row has `match` (how a model is named: `=` exactly so, `^` at the beginning, `$` at the end, `*`
-anywhere, `~` a regular expression; a list inside = all of them) and `prices`. The first row that matches counts.
+anywhere, `~` a regular expression; a list inside = all of them) and `prices`. The first that matches counts.
 
 An entry of `prices` has `units` ({unit: USD as text, or [USD, above so many tokens of the prompt, USD, …]}),
 `tiers` ({service tier: units that differ}), `since` (a date) and `hours` (minutes of the day, UTC).
