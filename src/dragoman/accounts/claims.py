@@ -15,6 +15,7 @@ from dragoman.accounts.limits import OF_ATTEMPTS, Claim, Limit, Resource, Subjec
 from dragoman.accounts.windows import prefix_of, span
 
 _MOST_REMEMBERED: Final = 4_096
+_MOST_HELD: Final = 100_000
 _OF_REQUESTS: Final = frozenset[Resource]({"requests", "concurrency"})
 _OF_TOKENS: Final = frozenset[Resource]({"tokens", "input_tokens", "output_tokens"})
 _INVENTED: Final = frozenset[Subject]({"end_user", "tag", "address"})
@@ -164,6 +165,8 @@ class Limits:
         self.all = stated
         self._of_exchanges = tuple(one for one in stated if one.subject not in OF_ATTEMPTS)
         self._of_attempts = tuple(one for one in stated if one.subject in OF_ATTEMPTS)
+        self.held: dict[Limit, None] = {}
+        """The limits that came with callers, as far as requests have come."""
         self._names: dict[frozenset[str], Grants] = {}
         self._found: dict[tuple[int, str, str | None], tuple[Caller | None, Found | None]] = {}
         self._attempts: dict[str, Found | None] = {}
@@ -204,7 +207,7 @@ class Limits:
                 Row(limit, value)
                 for limit in found.invented
                 for value in invented[limit.subject]
-                if self._is_for(limit, value)
+                if self.covers(limit, value)
             ]
             found = Found((*found.rows, *rows)) if rows or found.rows else None
         return None if found is None else Applied(found)
@@ -218,7 +221,7 @@ class Limits:
             rows = [
                 Row(limit, value)
                 for limit in self._of_attempts
-                if self._is_for(limit, value := deployment if limit.subject == "deployment" else provider)
+                if self.covers(limit, value := deployment if limit.subject == "deployment" else provider)
             ]
             remember(self._attempts, deployment, Found(rows) if rows else None)
             return Applied(Found(rows)) if rows else None
@@ -228,6 +231,9 @@ class Limits:
     def _find(self, caller: Caller | None, model: str, asked: str | None) -> Found | None:
         """The limits of a caller and a model."""
         held = () if caller is None else caller.limits
+        if len(self.held) + len(held) > _MOST_HELD:
+            self.held.clear()
+        self.held.update(dict.fromkeys(held))
         values: dict[Subject, str | None] = {"model": model, "global": _EVERYBODY}
         if caller is not None:
             values |= {"key": caller.name, "user": caller.user, "team": caller.team, "tenant": caller.tenant}
@@ -238,11 +244,12 @@ class Limits:
                 continue
             if limit.subject in _INVENTED:
                 invented.append(limit)
-            elif (value := values.get(limit.subject)) is not None and self._is_for(limit, value):
+            elif (value := values.get(limit.subject)) is not None and self.covers(limit, value):
                 rows.append(Row(limit, value))
         return Found(rows, invented) if rows or invented else None
 
-    def _is_for(self, limit: Limit, value: str) -> bool:
+    def covers(self, limit: Limit, value: str) -> bool:
+        """Whether a limit is for this key, tag, …"""
         return limit.only is None or value in self._grants(limit.only)
 
     def _names_one_of(self, models: frozenset[str], model: str, asked: str | None) -> bool:

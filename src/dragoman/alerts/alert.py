@@ -13,23 +13,27 @@ _SUBJECTS: Final = 1_024
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """What has happened. type: "key_refused", "keys_exhausted", "outage", "recovery" or "usage_waiting".
-    at: Unix seconds. provider, deployment: whom it is about, "" = no provider; no deployment = the provider as a whole, which did not answer a
-    check, or answers again. key: the last characters of a key, None = it is about no key.
-    message: one sentence for a person, without secrets.
+    """What has happened. type: "key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting",
+    "limit_warning" or "limit_reached". at: Unix seconds. provider, deployment: whom it is about; no
+    deployment = the provider as a whole, which did not answer a check, or answers again; None or "" = it is
+    about no provider. key: the last characters of a key, None = it is about no key. limit: its name and what
+    it allows; whose: whom it counts ("key ci-agent"), None = everybody. message: one sentence for a person,
+    without secrets.
     """
 
     type: str
     at: float
-    provider: str
+    provider: str | None
     deployment: str | None
     message: str
     key: str | None = None
+    limit: str | None = None
+    whose: str | None = None
 
     @property
     def name(self) -> str:
-        """Whom it is about: the deployment, or the provider as a whole (then without a `/`)."""
-        return self.provider if self.deployment is None else self.deployment
+        """Whom it is about: the deployment, or the provider as a whole (then without a `/`); or the limit."""
+        return self.deployment or self.provider or self.limit or ""
 
     @property
     def subject(self) -> tuple[str, ...]:
@@ -37,8 +41,8 @@ class Alert(msgspec.Struct, frozen=True):
         refused for several models is one subject.
         """
         if self.type == "key_refused":
-            return (self.type, self.provider, self.key or "")
-        return (self.type, self.name)
+            return (self.type, self.provider or "", self.key or "")
+        return (self.type, self.name) if self.limit is None else (self.type, self.limit, self.whose or "")
 
 
 def read(value: Any) -> Alert:

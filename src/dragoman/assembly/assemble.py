@@ -10,9 +10,11 @@ from typing import NamedTuple
 import msgspec
 
 from dragoman.accounts.keys import ClientKeys
-from dragoman.assembly.accounts import accounting_of, ledger_of, limits_of
+from dragoman.accounts.watch import Watch
+from dragoman.assembly.accounts import accounting_of, ledger_of
 from dragoman.assembly.journaling import Journaling, journaling_of
 from dragoman.assembly.keys import client_keys_of
+from dragoman.assembly.limits import restored
 from dragoman.assembly.names import Names, installed_models, local_models, naming, refuse_unknown, timers_of
 from dragoman.assembly.parts import Parts, close
 from dragoman.assembly.providers import (
@@ -98,10 +100,14 @@ async def assemble(
     names = naming(loaded, own, models, local)
     refuse_unknown(loaded, names)
     try:
-        return _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local))
+        made = _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local))
+        if (accounting := made.accounting) is not None:
+            known = None if before is None or before.accounting is None else before.accounting.limits
+            await restored(accounting.ledger, loaded.config, made.store, known, seams.now())
     except BaseException:
         await close(parts.new())
         raise
+    return made
 
 
 class _Outside(NamedTuple):
@@ -211,8 +217,8 @@ def _assembled(
         journaling=journaling,
         accounting=accounting_of(
             loaded,
-            limits_of(config),
             parts.take("ledger", None, lambda: ledger_of(seams), lambda ledger: ledger.close()),
+            parts.hold("the watch on limits", None, Watch),
             None if journaling is None else journaling.journal,
         ),
         parts=parts,

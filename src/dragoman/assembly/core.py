@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -23,6 +24,7 @@ from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
 from dragoman.assembly.checks import checks_of
 from dragoman.assembly.health import adopt
+from dragoman.assembly.limits import teller
 from dragoman.assembly.metrics import know, outcome_of
 from dragoman.assembly.names import limits_of, made_under
 from dragoman.assembly.parts import Part
@@ -285,6 +287,9 @@ class Core:
             self.recording.adopt(self.worker, (one.reveal() for one in secrets_in(self.config)), self.metrics)
         if assembly.journaling is not None:
             assembly.journaling.begin(self.telling.sections, keeps=self.peers.keeps, alert=self._alert)
+        if assembly.accounting is not None:
+            hand = partial(self.peers.hand, "alert") if self.config.alerts else None
+            assembly.accounting.watch.tell = teller(self.seams.now, hand)
         if self._checks is not None:
             self._checks.stop()
             self._checks = None

@@ -32,6 +32,7 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "models": "List, install, add and remove models.",
         "aliases": "Add and remove aliases.",
         "prices": "Show, set and import what models cost.",
+        "limits": "Show, set and remove limits.",
         "trace": "Show what became of a request.",
         "config": "Show the current settings.",
     },

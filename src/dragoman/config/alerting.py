@@ -14,7 +14,15 @@ from dragoman.seams.secret import Secret
 _BASE64: Final = "whsec_"
 """What secrets of webhooks begin with that are bytes in base64."""
 _SHORTEST_SECRET: Final = 16
-AlertType: TypeAlias = Literal["key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting"]
+AlertType: TypeAlias = Literal[
+    "key_refused",
+    "keys_exhausted",
+    "outage",
+    "recovery",
+    "usage_waiting",
+    "limit_warning",
+    "limit_reached",
+]
 
 
 class Alert(Section, frozen=True):
@@ -31,11 +39,15 @@ class Alert(Section, frozen=True):
         "outage",
         "recovery",
         "usage_waiting",
+        "limit_warning",
+        "limit_reached",
     )
     """Which alerts are sent. `key_refused`: a provider refuses a key, or its quota is used up.
     `keys_exhausted`: no key of a provider can be asked for a model. `outage`: a deployment has failed so
     often that it is asked last, or a provider did not answer a background check. `recovery`: it answers
-    again. `usage_waiting`: for a minute, usage could not be stored in the database or the journal."""
+    again. `usage_waiting`: for a minute, usage could not be stored in the database or the journal.
+    `limit_warning`: so much of a limit is used as its `warn_at` says. `limit_reached`: it is used up. Of each
+    limit once in each of its windows of time."""
     every: Duration = Duration(600)
     """How long the same alert about the same subject is not sent again. A recovery is always sent after its
     outage."""

@@ -65,6 +65,9 @@ def unkept(stated: Sequence[Bounds], subject: Subject, path: str = "limits") -> 
         if bounds.concurrency is not None and subject in _QUEUED:
             said = "requests for models and providers wait in a queue instead"
             yield Misfit(f"{place}.concurrency", said, f"set {_QUEUED[subject]}")
+        if bounds.models and subject in OF_ATTEMPTS:
+            said = "a limit of a deployment or provider counts the attempts for all models"
+            yield Misfit(f"{place}.models", said, "state it at a deployment")
         if bounds.unknown_price != "allow" and not bounds.money:
             yield Misfit(f"{place}.unknown_price", "there is no limit on `money`", odd=True)
         for limit in limits:

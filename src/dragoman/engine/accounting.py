@@ -14,6 +14,7 @@ from dragoman.accounts.addresses import Proxies
 from dragoman.accounts.claims import Limits
 from dragoman.accounts.journal import Journal
 from dragoman.accounts.ledger import Ledger
+from dragoman.accounts.watch import Watch
 from dragoman.providers.rates import Rates
 
 
@@ -45,3 +46,4 @@ class Accounting(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     ledger: Ledger | None = None
     proxies: Proxies = Proxies()
+    watch: Watch = Watch()

@@ -13,7 +13,7 @@ from dragoman.accounts.claims import Applied
 from dragoman.accounts.journal import JournalFailed
 from dragoman.accounts.ledger import Refused, Reservation
 from dragoman.accounts.limits import NANO, Claim
-from dragoman.accounts.told import FORMS, fault, rooms, unpriced
+from dragoman.accounts.told import FORMS, WARNING, fault, rooms, unpriced
 from dragoman.accounts.told import headers as headers_of_limits
 from dragoman.engine.accounting import Accounting, Expected
 from dragoman.engine.client import Headers
@@ -218,6 +218,7 @@ class Meter:
             found = await ledger.ask(claims, now, onto)
         if isinstance(found, Refused):
             self._exchange.refused_by = found.claim.limit.name
+            self._accounting.watch.refused(found, now)
             raise RequestFailed(fault(found, self._seams.now()))
         return found
 
@@ -246,7 +247,11 @@ class Meter:
             return None
         expected, now = self.expected or NOTHING_EXPECTED, self._seams.now()
         nano = self._most(expected, deployment)
-        return await self._claim(applied.claims(expected.input, expected.output, nano, now), now, None)
+        claims = applied.claims(expected.input, expected.output, nano, now)
+        reservation = await self._claim(claims, now, None)
+        if applied.watched and (ledger := self._accounting.ledger) is not None:
+            self._accounting.watch.warning(claims, ledger.standing, now)
+        return reservation
 
     def release(self, reservation: Reservation) -> None:
         """Give back what was reserved for an attempt that was not made."""
@@ -359,7 +364,10 @@ class Meter:
             headers.append((COST, usd(exchange.cost).encode()))
         if self.applied is not None and ledger is not None:
             now = self._seams.now()
-            found = rooms(self.applied.standing_claims(now), ledger.standing)
+            claims = self.applied.standing_claims(now)
+            if self.applied.watched and (text := self._accounting.watch.warning(claims, ledger.standing, now)):
+                headers.append((WARNING.encode(), text.encode()))
+            found = rooms(claims, ledger.standing)
             told = headers_of_limits(FORMS.get(exchange.face, "standard"), found, now)
             headers += [(name.encode(), value.encode()) for name, value in told.items()]
         return headers

@@ -12,8 +12,8 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
-AddedKind: TypeAlias = Literal["providers", "models", "aliases", "prices"]
-KINDS: Final[tuple[AddedKind, ...]] = ("providers", "models", "aliases", "prices")
+AddedKind: TypeAlias = Literal["providers", "models", "aliases", "limits", "prices"]
+KINDS: Final[tuple[AddedKind, ...]] = ("providers", "models", "aliases", "limits", "prices")
 """The parts of a configuration whose entries can be added."""
 
 

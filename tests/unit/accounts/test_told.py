@@ -134,16 +134,16 @@ def refused(
             refused(Limit("each", "requests", 60, "minute"), "ci", 1, (58, 2)),
             *("rate_limit", "rate_limit_exceeded", 21.5),
             (
-                "The rate limit `each` of key ci is reached. Of 60 requests per minute, 58 requests are used and"
-                " 2 requests reserved by running requests. Try again in 22s."
+                "The rate limit `each` of key ci is reached. Of 60 requests per minute, 58 requests are"
+                " used and 2 requests reserved by running requests. Try again in 22s."
             ),
         ),
         (
             refused(Limit("key ci", "money", 5 * NANO, "day"), "ci", NANO // 50, (4_990_000_000, 0)),
             *("quota", "insufficient_quota", 32_121.5),
             (
-                "The budget of key ci is used up. Of 5.00 USD per day, 4.99 USD are used; this request may need"
-                " 0.02 USD. It starts again at 2026-11-24T00:00:00Z."
+                "The budget of key ci is used up. Of 5.00 USD per day, 4.99 USD are used; this request may"
+                " need 0.02 USD. It starts again at 2026-11-24T00:00:00Z."
             ),
         ),
         (
@@ -151,7 +151,8 @@ def refused(
             *("quota", "insufficient_quota", None),
             (
                 "The budget of tenant acme is used up. Of 100 tokens in all, 99 tokens are used; this request"
-                " may need 7 tokens. It does not start again by itself; whoever runs this gateway can raise it."
+                " may need 7 tokens. It does not start again by itself; whoever runs this gateway can"
+                " raise it."
             ),
         ),
         (
@@ -168,7 +169,8 @@ def refused(
             refused(Limit("each", "tokens", 1000, "minute", every=5), "ci", 1200, (0, 0), None),
             *("rate_limit", "rate_limit_exceeded", None),
             (
-                "The rate limit `each` of key ci is smaller than this request. It is 1000 tokens per 5 minutes,"
+                "The rate limit `each` of key ci is smaller than this request. It is 1000 tokens per 5"
+                " minutes,"
                 " and this request may need 1200 tokens. Ask for less output (max_tokens), or shorten"
                 " the prompt."
             ),

@@ -15,7 +15,7 @@ def test_receivers_have_their_settings() -> None:
     ]
     first, second = targets_of(load({"alerts": alerts}, {}).config)
     assert (first.name, first.every) == ("alerts[0]", 600.0)
-    assert first.events == {"key_refused", "keys_exhausted", "outage", "recovery"}
+    assert {"key_refused", "usage_waiting", "limit_reached"} <= first.events
     assert (second.name, second.url.reveal(), second.events, second.every) == (
         "alerts[1]",
         "http://127.0.0.1:9/b",

@@ -138,30 +138,31 @@ class AddedApi:
         return Told(AddedList([self.told(entry) for entry in entries], more, kept.version))
 
     async def show_model(self, asked: Asked) -> Told:
-        return await self._shown("models", asked)
+        return await self.show("models", asked)
 
     async def add_model(self, asked: Asked) -> Told:
-        return await self._changed("add", "models", asked)
+        return await self.answer("add", "models", asked)
 
     async def replace_model(self, asked: Asked) -> Told:
-        return await self._changed("replace", "models", asked)
+        return await self.answer("replace", "models", asked)
 
     async def remove_model(self, asked: Asked) -> Told:
-        return await self._changed("remove", "models", asked)
+        return await self.answer("remove", "models", asked)
 
     async def show_alias(self, asked: Asked) -> Told:
-        return await self._shown("aliases", asked)
+        return await self.show("aliases", asked)
 
     async def add_alias(self, asked: Asked) -> Told:
-        return await self._changed("add", "aliases", asked)
+        return await self.answer("add", "aliases", asked)
 
     async def replace_alias(self, asked: Asked) -> Told:
-        return await self._changed("replace", "aliases", asked)
+        return await self.answer("replace", "aliases", asked)
 
     async def remove_alias(self, asked: Asked) -> Told:
-        return await self._changed("remove", "aliases", asked)
+        return await self.answer("remove", "aliases", asked)
 
-    async def _shown(self, kind: AddedKind, asked: Asked) -> Told:
+    async def show(self, kind: AddedKind, asked: Asked) -> Told:
+        """The entry of this kind that the path names. Raises RequestFailed (404) if none was added."""
         name = asked.params["name"]
         kept = await self.adding.entries()
         for entry in kept.entries:
@@ -169,7 +170,8 @@ class AddedApi:
                 return Told(self.told(entry), _tag(entry.version))
         raise RequestFailed(missing(kind, name))
 
-    async def _changed(self, do: Do, kind: AddedKind, asked: Asked) -> Told:
+    async def answer(self, do: Do, kind: AddedKind, asked: Asked) -> Told:
+        """Make the change of an entry of this kind that a request asks for. Raises what `change` raises."""
         made = await self.change(Wish(do, kind, asked, author(asked), _tag))
         if made.after is None:
             return Told(Removed(kind, asked.params["name"]))

@@ -8,7 +8,7 @@ version by themselves (`config.watch`). See docs/decisions/0043-added-entries.md
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -213,14 +213,14 @@ def _require_used(found: Loaded, entry: AddedEntry, value: Any) -> None:
 def section_of(found: Loaded, entry: AddedEntry) -> Section:
     """The decoded entry."""
     config = found.config
-    parts = {
+    parts: dict[AddedKind, Mapping[str, Section]] = {
         "providers": config.providers.named,
         "models": config.models,
         "aliases": config.aliases,
+        "limits": config.limits,
         "prices": config.prices,
     }
-    section: Section = parts[entry.kind][entry.name]  # type: ignore[index]
-    return section
+    return parts[entry.kind][entry.name]
 
 
 def _refused(entry: AddedEntry, problems: tuple[Problem, ...] | list[Problem]) -> RequestFailed:

@@ -9,7 +9,7 @@ import msgspec
 
 from dragoman.assembly.core import Core
 from dragoman.routing.policy_rotation import Rotated
-from dragoman.server.admin import added, configuration, described, prices, providers
+from dragoman.server.admin import added, configuration, described, limits, prices, providers
 from dragoman.server.admin.audit import Audit, Entry
 from dragoman.server.admin.openapi import document
 from dragoman.server.admin.operation import Asked, Method, Operation, Told, endpoints
@@ -66,6 +66,7 @@ OPERATIONS: Final = (
     *configuration.OPERATIONS,
     *providers.OPERATIONS,
     *added.OPERATIONS,
+    *limits.OPERATIONS,
     *prices.OPERATIONS,
     *described.OPERATIONS,
 )
@@ -87,6 +88,7 @@ class AdminApi:
         api = providers.ProvidersApi(self._gateway, self.orders, self.audit, self._added)
         yield from endpoints(api, providers.OPERATIONS)
         yield from endpoints(self._added, added.OPERATIONS)
+        yield from endpoints(limits.LimitsApi(self._gateway, self._added), limits.OPERATIONS)
         yield from endpoints(prices.PricesApi(self._gateway, self._added), prices.OPERATIONS)
 
     async def index(self, asked: Asked) -> Told:

@@ -1,0 +1,114 @@
+"""What operators are told of limits: that one is nearly used up, or is reached, once for each window of each
+counter; and how many requests limits have refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import ceil, inf
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from dragoman.accounts.ledger import Refused
+from dragoman.accounts.limits import Claim, Standing
+from dragoman.accounts.told import amount_of, date, is_budget, whose
+
+Kind: TypeAlias = Literal["limit_warning", "limit_reached"]
+_MOST: Final = 10_000
+"""The most counters that are remembered."""
+_HOUR: Final = 3_600
+_HOURS: Final = 24
+
+
+class LimitEvent(NamedTuple):
+    """Something that an operator should know of a limit. limit: its name. whose: "key ci-agent"; "" =
+    everybody. counted: what it limits, "60 requests per minute". message: one sentence for a person.
+    """
+
+    kind: Kind
+    limit: str
+    whose: str
+    counted: str
+    message: str
+
+
+class Watch:
+    """Watches the limits of one process."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[LimitEvent], None] | None = None
+        """Gets each event once for each window of a counter. None = nobody is told."""
+        self._told: dict[tuple[Kind, str], float] = {}
+        """The events that were told, with the end of their window."""
+        self._refusals: dict[str, dict[int, int]] = {}
+        """By counter without its window: how many requests were refused, by the hour since 1970."""
+
+    def refused(self, refused: Refused, now: float) -> None:
+        """Note that a limit has refused a request. now: Unix seconds."""
+        claim = refused.claim
+        place = claim.counter.rpartition("|")[0]
+        if place not in self._refusals and len(self._refusals) >= _MOST:
+            self._refusals.clear()
+        hours = self._refusals.setdefault(place, {})
+        hour = int(now) // _HOUR
+        hours[hour] = hours.get(hour, 0) + 1
+        for old in [one for one in hours if one <= hour - _HOURS]:
+            del hours[old]
+        if 0 < claim.amount <= claim.limit.most:
+            self._once("limit_reached", claim, refused.standing, now)
+
+    def refusals(self, counter: str, now: float) -> int:
+        """How many requests this process has refused for a counter, in all its windows of 24 hours."""
+        hours = self._refusals.get(counter.rpartition("|")[0], {})
+        return sum(count for hour, count in hours.items() if hour > int(now) // _HOUR - _HOURS)
+
+    def warning(self, claims: Iterable[Claim], standing: Callable[[str], Standing], now: float) -> str | None:
+        """What an answer says in `x-dragoman-warning`: of the claimed counters, the one that is used most,
+        among those of soft limits that are reached, and of limits that are used as much as `warn_at` says.
+        None = there is none. standing: `Ledger.standing`, with the claims reserved. Tells operators as well.
+        """
+        worst, most = None, -1.0
+        for claim in claims:
+            limit = claim.limit
+            if limit.warn_at is None and limit.hard:
+                continue
+            found = standing(claim.counter)
+            taken = found.used + found.reserved
+            reached = not limit.hard and taken > limit.most
+            if reached or (limit.warn_at is not None and taken >= limit.warn_at * limit.most):
+                self._once("limit_reached" if reached else "limit_warning", claim, found, now)
+                share = taken / limit.most if limit.most else inf
+                if share > most:
+                    worst, most = _sentence(claim, found), share
+        return None if worst is None else worst.encode("ascii", "backslashreplace").decode()
+
+    def _once(self, kind: Kind, claim: Claim, standing: Standing, now: float) -> None:
+        place = kind, claim.counter
+        if self.tell is None or self._told.get(place, 0.0) > now:
+            return
+        if len(self._told) >= _MOST:
+            self._told = {one: ends for one, ends in self._told.items() if now < ends < inf}
+            if len(self._told) >= _MOST:
+                self._told.clear()
+        # A limit without a window is told of again after an hour.
+        self._told[place] = now + _HOUR if claim.ends == inf else claim.ends
+        limit = claim.limit
+        self.tell(
+            LimitEvent(
+                kind,
+                limit.name,
+                whose(claim).removeprefix(" of "),
+                amount_of(limit),
+                _sentence(claim, standing),
+            )
+        )
+
+
+def _sentence(claim: Claim, standing: Standing) -> str:
+    """How full a limit is, for a person."""
+    limit = claim.limit
+    taken = standing.used + standing.reserved
+    share = f"{min(999, taken * 100 // limit.most)} %" if limit.most else "100 %"
+    kind = "budget" if is_budget(limit) else "limit"
+    text = f"the {kind} {limit.name}{whose(claim) if ' ' not in limit.name else ''} ({amount_of(limit)}) is"
+    text += f" {share} used"
+    return text if claim.ends == inf else f"{text}, until {date(ceil(claim.ends))}"

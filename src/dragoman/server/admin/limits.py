@@ -1,0 +1,212 @@
+"""The limits: how full they are, and those that operators add while the gateway runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import inf
+from typing import Final, Literal
+
+import msgspec
+
+from dragoman.accounts.limits import NANO, Limit, Resource, Standing, Subject, Window
+from dragoman.accounts.windows import Counter, mark_of, prefix_of, read, span
+from dragoman.assembly.core import Core
+from dragoman.assembly.limits import held_by_keys
+from dragoman.config.load import DEFAULT, Loaded
+from dragoman.config.tree import join
+from dragoman.engine.accounting import Accounting
+from dragoman.observe.timestamps import utc
+from dragoman.server.admin.added import AddedApi, AddedObject, changes
+from dragoman.server.admin.operation import Asked, Operation, Told
+from dragoman.server.admin.pages import Wanted, page
+
+
+class LimitObject(msgspec.Struct):
+    """One counter of a limit in the window that runs. name: of the limit, as the configuration has it; limits
+    of a key, model, … have its name: `key ci`. whose: whom it counts, null = everybody, or nobody has used it
+    yet. limit, used, reserved: amounts of `unit`; reserved: by running requests. percent: of the limit, what
+    is used and reserved. resets: when the window is over, null = never. refused: how many requests the worker
+    that answers has refused for it in the last 24 hours. source: where the limit is stated, null = not known
+    here.
+    """
+
+    id: str
+    name: str
+    scope: Subject
+    whose: str | None
+    resource: Resource
+    unit: Literal["requests", "tokens", "USD"]
+    window: Window | None
+    every: int
+    limit: float
+    used: float
+    reserved: float
+    percent: float
+    state: Literal["ok", "warning", "reached"]
+    hard: bool
+    warn_at: float | None
+    models: list[str] | None
+    only: list[str] | None
+    resets: str | None
+    refused: int
+    source: str | None
+    object: Literal["limit"] = "limit"
+
+
+class LimitList(msgspec.Struct):
+    """Limits, the fullest first."""
+
+    data: list[LimitObject]
+    has_more: bool
+    object: Literal["list"] = "list"
+
+
+class LimitsWanted(Wanted, frozen=True, forbid_unknown_fields=True):
+    """Which limits. name: of the limit. scope: whom it counts apart. whose: a key's name, a tag, …"""
+
+    name: str | None = None
+    scope: Subject | None = None
+    whose: str | None = None
+
+
+_LIMIT: Final = "/admin/limits/{name}"
+OPERATIONS: Final = (
+    Operation(
+        *("GET", "/admin/limits", "list_limits", "How full the limits are, the fullest first.", LimitList),
+        query=LimitsWanted,
+    ),
+    Operation(
+        *("GET", _LIMIT, "show_limit", "One limit that was added.", AddedObject), tagged=True, slashes=True
+    ),
+    *changes("limits", _LIMIT, "limit"),
+)
+
+
+class LimitsApi:
+    """The operations on the limits of one gateway."""
+
+    def __init__(self, gateway: Core, added: AddedApi) -> None:
+        self._gateway = gateway
+        self._added = added
+
+    async def list_limits(self, asked: Asked) -> Told:
+        query, accounting = asked.query, self._gateway.engine.runtime.accounting
+        rows = [] if accounting is None else await self._rows(accounting)
+        wanted = [
+            row
+            for row in rows
+            if query.name in (None, row.name)
+            and query.scope in (None, row.scope)
+            and query.whose in (None, row.whose)
+        ]
+        data, more = page(wanted, query, lambda row: row.id)
+        return Told(LimitList(data, more))
+
+    async def show_limit(self, asked: Asked) -> Told:
+        return await self._added.show("limits", asked)
+
+    async def add_limit(self, asked: Asked) -> Told:
+        return await self._added.answer("add", "limits", asked)
+
+    async def replace_limit(self, asked: Asked) -> Told:
+        return await self._added.answer("replace", "limits", asked)
+
+    async def remove_limit(self, asked: Asked) -> Told:
+        return await self._added.answer("remove", "limits", asked)
+
+    async def _rows(self, accounting: Accounting) -> list[LimitObject]:
+        now = self._gateway.seams.now()
+        limits, keys = accounting.limits, held_by_keys(self._gateway.config)
+        known = {_key(one): one for one in (*limits.held, *keys, *limits.all)}
+        standings = {} if accounting.ledger is None else await accounting.ledger.standings()
+        unused = dict(known)
+        rows = []
+        for name, standing in standings.items():
+            counter = read(name)
+            limit = None if counter is None else known.get(counter[:5])
+            if counter is None or limit is None:
+                continue  # of a limit that is no longer there
+            unused.pop(counter[:5], None)
+            refused = accounting.watch.refusals(name, now)
+            rows.append(self._row(name, limit, standing, refused))
+        for limit in unused.values():
+            # Nobody has used it in this window. A limit for one name is shown with that name.
+            value = next(iter(limit.only)) if limit.only is not None and len(limit.only) == 1 else "*"
+            start = span(limit.window, limit.every, now).start
+            rows.append(self._row(f"{prefix_of(limit, value)}{start}", limit, Standing(0, 0), 0))
+        return sorted(rows, key=lambda row: (-row.percent, row.id))
+
+    def _row(self, id_: str, limit: Limit, standing: Standing, refused: int) -> LimitObject:
+        counter = read(id_)
+        assert counter is not None, "whoever calls has read it, or made it"
+        taken = standing.used + standing.reserved
+        share = taken / limit.most if limit.most else 1.0
+        warned = limit.warn_at is not None and share >= limit.warn_at
+        scale = NANO if limit.resource == "money" else 1
+        return LimitObject(
+            id=id_,
+            name=limit.name,
+            scope=limit.subject,
+            whose=None if counter.value == "*" else counter.value,
+            resource=limit.resource,
+            unit=_unit(limit.resource),
+            window=limit.window,
+            every=limit.every,
+            limit=limit.most / scale,
+            used=standing.used / scale,
+            reserved=standing.reserved / scale,
+            percent=round(share * 100, 1),
+            state="reached" if share >= 1 else "warning" if warned else "ok",
+            hard=limit.hard,
+            warn_at=limit.warn_at,
+            models=None if limit.models is None else sorted(limit.models),
+            only=None if limit.only is None else sorted(limit.only),
+            resets=None if counter.ends == inf else utc(counter.ends),
+            refused=refused,
+            source=source_of(limit, self._gateway.loaded),
+        )
+
+
+def source_of(limit: Limit, loaded: Loaded) -> str | None:
+    """Where a limit is stated, in words ("dragoman.yaml:12"); None = not in the configuration."""
+    for path in _paths(limit, loaded):
+        if (found := loaded.source(path)) != DEFAULT:
+            return found
+    return None
+
+
+def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
+    """The paths at which a limit of this name may be stated."""
+    config = loaded.config
+    if " " not in limit.name:
+        yield join("limits", limit.name)
+        return
+    name = limit.name.partition(" ")[2]
+    if limit.subject == "key":
+        yield from (f"auth.keys[{at}].limits" for at, key in enumerate(config.auth.keys) if key.name == name)
+    elif limit.subject == "provider":
+        yield join("providers", name) + ".limits"
+    elif limit.subject == "model":
+        yield join("models", name) + ".limits"
+    elif limit.subject == "deployment":
+        for model, stated in config.models.items():
+            for at, deployment in enumerate(stated.deployments):
+                if deployment.use == name:
+                    yield join("models", model) + f".deployments[{at}].limits"
+
+
+def _key(limit: Limit) -> tuple[str, Resource, Window | None, int, str]:
+    """What the name of a counter says of its limit: the first fields of `Counter`."""
+    return limit.name, limit.resource, limit.window, limit.every, mark_of(limit.models)
+
+
+def _unit(resource: Resource) -> Literal["requests", "tokens", "USD"]:
+    units: Mapping[Resource, Literal["requests", "USD"]] = {
+        "requests": "requests",
+        "concurrency": "requests",
+        "money": "USD",
+    }
+    return units.get(resource, "tokens")
+
+
+assert Counter._fields[:5] == ("name", "resource", "window", "every", "mark")
