@@ -10,12 +10,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED = ROOT.parent / "shared" / "wire"
@@ -135,3 +139,12 @@ def _lacking_node() -> str | None:
     if not (ROOT / "tests" / "e2e" / "node" / "node_modules" / "openai").is_dir():
         return "the JavaScript clients are not installed: make test installs them"
     return None
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, one for each test process."""
+    from tests.postgres import postgres_server
+
+    with postgres_server() as server:
+        yield server

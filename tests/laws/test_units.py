@@ -1,4 +1,4 @@
-"""The units of recorded answers are what the providers' own answers state: nothing is counted twice or left out.
+"""The units of recorded answers are what the providers' answers state: nothing is counted twice or left out.
 
 The totals are read from the recorded JSON here, without the codecs.
 """
@@ -25,8 +25,8 @@ WRITTEN = tuple(unit for unit in INPUT if unit.startswith("cache_write"))
 
 
 def stated(case: Case) -> dict[str, Any]:
-    """The usage in the provider's own words: the last usage object of the answer. Anthropic's last one has only
-    what has changed since the first.
+    """The usage in the provider's own words: the last usage object of the answer. Anthropic's last one has
+    only what has changed since the first.
     """
     found: dict[str, Any] = {}
     for value in values_of(case):
@@ -130,7 +130,7 @@ XAI_ELSEWHERE = {"ai-5d49c1278ffb": "its cost is made up: 123456 for 150 tokens"
 
 @pytest.mark.wire
 def test_bills_are_what_xai_states_in_its_answers(recorded: Path) -> None:
-    """xAI states the cost of each answer, in 10⁻¹⁰ USD."""
+    """The cost of each answer is stated in 10⁻¹⁰ USD."""
     table, seen, wrong = PriceTable(), 0, []
     for dialect in ("openai_chat", "openai_responses"):
         for case, usage in answers(recorded, dialect):

@@ -63,6 +63,8 @@ class Chain:
         self.mark = mark
         self.records: list[UsageRecord] = []
         """The records that the database gets next."""
+        self.oldest: float | None = None
+        """When the first of them ended, Unix seconds; None = there are none, as far as is known."""
         self.opened: dict[str, bytes] = {}
         """The bodies of the open exchanges, as far as the segments were read, by id."""
         self.ended_well = False
@@ -109,6 +111,7 @@ class Chain:
     def done(self) -> None:
         """Note that the database has `records`."""
         self.records = []
+        self.oldest = None
         self._at = self._read_to
         self.damaged += self._unread[0]
         self.torn += self._unread[1]
@@ -124,10 +127,8 @@ class Chain:
         """
         ended = self._path(self._numbers[-1]).stat().st_mtime
         return [
-            msgspec.structs.replace(
-                record, cut=True, end=KILLED, failed=True, ended=max(record.created, ended)
-            )
-            for record in map(_decode, self.opened.values())
+            msgspec.structs.replace(one, cut=True, end=KILLED, failed=True, ended=max(one.created, ended))
+            for one in map(_decode, self.opened.values())
         ]
 
     def all(self) -> Iterator[UsageRecord]:
@@ -224,6 +225,8 @@ class Chain:
             record = self._read(entry)
             if record is not None and begin + entry.end > self._stored_to:
                 self.records.append(record)
+        if self.records:
+            self.oldest = self.records[0].ended
         if found.damaged:
             self._damage()
         self._read_to = begin + found.end
@@ -348,15 +351,14 @@ class Chains:
 
     def _clear(self) -> None:
         """Delete segments whose process has ended before it had named them."""
-        for name in os.listdir(self._folder):
-            if name.endswith(UNNAMED):
-                with suppress(FileNotFoundError):
-                    descriptor = os.open(self._folder / name, os.O_RDWR | os.O_CLOEXEC)
-                    try:
-                        if lock(descriptor):
-                            (self._folder / name).unlink()
-                    finally:
-                        os.close(descriptor)
+        for path in self._folder.glob(f"*{UNNAMED}"):
+            with suppress(FileNotFoundError):
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                try:
+                    if lock(descriptor):
+                        path.unlink()
+                finally:
+                    os.close(descriptor)
 
     def delete(self, chain: Chain) -> None:
         """Delete a chain, because the database has everything."""
@@ -431,9 +433,9 @@ def settled_since(folder: Path, since: float) -> Settled:
 def _segments(folder: Path) -> dict[str, list[int]]:
     """The numbers of all segments in a folder, in order, by the mark of the process."""
     there: dict[str, list[int]] = {}
-    for name in os.listdir(folder):
-        mark, dash, number = name.removesuffix(SUFFIX).partition("-")
-        if name.endswith(SUFFIX) and dash and number.isdecimal():
+    for path in folder.glob(f"*{SUFFIX}"):
+        mark, dash, number = path.stem.partition("-")
+        if dash and number.isdecimal():
             there.setdefault(mark, []).append(int(number))
     for numbers in there.values():
         numbers.sort()

@@ -2,9 +2,9 @@ r"""The bytes of a journal's segment: a head, then entries, each with a checksum
 
 A segment begins with 32 bytes, of which 12 say up to where the database has its records: the position in the
 file (8 bytes) and the CRC-32 of these 8 bytes. Then come the entries. An entry is a mark (`\xff\xfeJ\x01`),
-the CRC-32 of all that follows, the length of its body, its kind (1 byte), and the body. Numbers are
-little-endian and unsigned. The mark cannot stand in UTF-8, so nobody can put one into a name. After damage,
-reading goes on at the next mark whose checksum is right.
+the CRC-32 of the entry with 0 in its place, the length of its body, its kind (1 byte), and the body. Numbers
+are little-endian and unsigned. The mark cannot stand in UTF-8, so nobody can put one into a name. After
+damage, reading goes on at the next mark whose checksum is right.
 """
 
 from __future__ import annotations
@@ -30,8 +30,12 @@ LARGEST: Final = 64_000_000
 """The most bytes of a body. An entry that states more is damaged."""
 _MARK: Final = b"\xff\xfeJ\x01"
 _PREFIX: Final = struct.Struct("<4sIIB")
+_CHECKSUM: Final = struct.Struct("<I")
+_CHECKSUM_AT: Final = 4
 _CHECKED: Final = 8
-"""Where the part of an entry begins that the checksum covers."""
+"""Where the part of an entry begins that follows the checksum."""
+_BEFORE: Final = zlib.crc32(_MARK + bytes(4))
+"""The checksum of what precedes that part: it is made while its own bytes are 0."""
 _NAME: Final = b"DRAGOMAN"
 _POSITION: Final = struct.Struct("<QI")
 
@@ -59,8 +63,7 @@ class Found(NamedTuple):
 def seal(entry: bytearray, kind: int) -> None:
     """Write the first `PREFIX` bytes of an entry whose body follows them already."""
     _PREFIX.pack_into(entry, 0, _MARK, 0, len(entry) - PREFIX, kind)
-    checksum = zlib.crc32(memoryview(entry)[_CHECKED:])
-    entry[4:8] = checksum.to_bytes(4, "little")
+    _CHECKSUM.pack_into(entry, _CHECKSUM_AT, zlib.crc32(entry))
 
 
 def entry_of(kind: int, body: bytes = b"") -> bytearray:
@@ -127,7 +130,7 @@ def _end(data: bytes, at: int) -> int | None:
     end: int = at + PREFIX + length
     if mark != _MARK or length > LARGEST or end > len(data):
         return None
-    return end if zlib.crc32(memoryview(data)[at + _CHECKED : end]) == checksum else None
+    return end if zlib.crc32(data[at + _CHECKED : end], _BEFORE) == checksum else None
 
 
 def _following(data: bytes, at: int) -> int | None:

@@ -37,7 +37,9 @@ SUFFIX: Final = ".journal"
 UNNAMED: Final = ".new"
 """The suffix of a segment that is not complete yet."""
 SEGMENT: Final = 8_000_000
-"""The size in bytes from which on a segment is followed by the next one."""
+"""The size in bytes from which on a segment is followed by the next one. The open exchanges with which it
+begins do not count.
+"""
 AGE: Final = 3600.0
 """Seconds after which a segment is followed by the next one, so that it can be deleted."""
 _GROUP: Final = 0.2
@@ -55,7 +57,9 @@ def lockable() -> bool:
 
 
 def lock(descriptor: int) -> bool:
-    """Lock an open file, without waiting. False = another process, or another opening of it, holds the lock."""
+    """Lock an open file, without waiting. False = the file is locked by another process, or through another
+    descriptor.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -76,9 +80,10 @@ def size_of(folder: Path) -> int:
 class FileJournal:
     """Writes the journal of one process. Implements `accounts.journal.Journal`. Only one thread may use it.
 
-    folder: is made if it is missing; other processes have their segments there, too. size: how many bytes all of them may have.
-    processes: how many write there. refuse: whether `opened` raises JournalFailed while nothing can be written. A journal that cannot begin is
-    not an error: it has failed, and tries again in `tend`.
+    folder: is made if it is missing; other processes have their segments there, too. size: how many bytes all
+    of them may have. processes: how many write there. refuse: whether `opened` raises JournalFailed while
+    nothing can be written. A journal that cannot begin is not an error: it has failed, and tries again in
+    `tend`.
     """
 
     def __init__(
@@ -102,7 +107,7 @@ class FileJournal:
         self._segment = min(SEGMENT, size // (4 * processes))  # the newest ones are never deleted
         self._refuse = refuse
         self._opened: dict[str, UsageRecord] = {}
-        """The exchanges that are open, by id: each segment begins with them, so that none before it is needed."""
+        """The open exchanges, by id. Each segment begins with them, so that none before it is needed."""
         self._stored: list[str] = []
         """The ids of records that the database got from memory, while nothing could be written."""
         self._encode = msgspec.msgpack.Encoder().encode_into
@@ -110,6 +115,8 @@ class FileJournal:
         self._number = 0
         self._descriptor = -1
         self._size = 0
+        self._full = 0
+        """The size from which on the segment is followed by the next one."""
         self._began = 0.0
         self._syncing = _Syncing(folder, self._not_synced)
         self._sync_failed: str | None = None
@@ -192,7 +199,7 @@ class FileJournal:
         seal(entry, kind)
         if not self._write(entry):
             return False
-        if self._size >= self._segment:
+        if self._size >= self._full:
             self._renew()
         return True
 
@@ -220,7 +227,7 @@ class FileJournal:
         self.last_error = told
 
     def _not_synced(self, error: OSError) -> None:
-        """Called in the other thread. What this segment has may not be on the disk, so the next one is begun."""
+        """Have the next segment begun, as this one may not be on the disk. Called in the other thread."""
         if self._sync_failed is None:
             log.error("the journal could not be synced to the disk: %s", error)
         self._sync_failed = f"not synced to the disk: {error.strerror or error}"
@@ -229,13 +236,16 @@ class FileJournal:
         """Write some of the records that wait in memory, and which of them the database has."""
         for _ in range(_PORTIONS):
             ids, records = self._stored[:_PORTION], self.backlog.first(_PORTION)
-            entries = [*(entry_of(STORED, id_.encode()) for id_ in ids), *self._entries(CLOSED, records)]
+            entries: list[bytes | bytearray] = [
+                *(entry_of(STORED, id_.encode()) for id_ in ids),
+                *self._entries(CLOSED, records),
+            ]
             if not entries or not self._write(b"".join(entries)):
                 return
             del self._stored[: len(ids)]
             for record in records:
                 del self.backlog.records[record.id]
-        if self._size >= self._segment:
+        if self._size >= self._full:
             self._renew()
 
     def _entries(self, kind: int, records: Iterable[UsageRecord]) -> Iterator[bytes]:
@@ -277,6 +287,7 @@ class FileJournal:
         before, self._descriptor = self._descriptor, descriptor
         self._number += 1
         self._size = len(start)
+        self._full = len(start) + max(self._segment, len(start))  # with thousands of open ones, not too soon
         self._began = self._seams.monotonic()
         self.last_error = self._sync_failed = None
         self._syncing.follow(descriptor, before)
@@ -300,8 +311,8 @@ def _write_whole(descriptor: int, data: bytes) -> None:
 class _Syncing:
     """A thread that writes to the disk what was written to segments, and closes segments that are full.
 
-    folder: of the segments. failed: called in that thread if it cannot. The thread begins with the first write, because a process that
-    will fork must not have one.
+    folder: of the segments. failed: called in that thread if it cannot. The thread begins with the first
+    write, because a process that will fork must not have one.
     """
 
     def __init__(self, folder: Path, failed: Callable[[OSError], None]) -> None:
@@ -341,7 +352,7 @@ class _Syncing:
             self._thread.start()
 
     def end(self, descriptor: int) -> None:
-        """Sync everything, close all segments, and end the thread. descriptor: the last segment; -1 = none."""
+        """Sync everything, close all segments, end the thread. descriptor: the last segment; -1 = none."""
         self._ended.set()
         self._wanted.set()
         if self._thread is not None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from dragoman.config.added import Added
 from dragoman.config.load import Loaded
 from dragoman.errors import ConfigError, Problem
 from dragoman.state.store import StoreFailed
+from dragoman.stores.address import Location
+from dragoman.stores.standing import SchemaRefused
 
 
-def with_added(found: Loaded, database: Path | None, *, starting: bool = False) -> Loaded:
+def with_added(found: Loaded, database: Location | None, *, starting: bool = False) -> Loaded:
     """The configuration with the entries that this database keeps. It is loaded again only if there are any.
 
     database: None = the store is in memory, so nothing can be added. starting: True = a database that cannot
-    be read causes only a warning; the running gateway tries again. False = it raises ConfigError.
+    be read causes only a warning; the running gateway tries again. False = it raises ConfigError. A database
+    whose schema this version cannot use always raises it.
     """
     if database is None or found.adding is None:
         return found
@@ -25,6 +26,8 @@ def with_added(found: Loaded, database: Path | None, *, starting: bool = False) 
     again = found.again
     try:
         kept = added_file.read(database)
+    except SchemaRefused as refused:
+        raise ConfigError(Problem("stores.sql", str(refused), str(database))) from None
     except StoreFailed as error:
         problem = Problem("stores.sql", f"what operators have added cannot be read: {error}", str(database))
         if not starting:

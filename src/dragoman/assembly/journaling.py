@@ -153,13 +153,15 @@ class Journaling:
     async def drain(self) -> bool:
         """Give the database all records that wait now. False = it has failed, or another process does it."""
         async with self._lock:
+            done = False
             try:
                 done = await self._from_memory() and await self._from_files()
             except OSError as error:
                 self._note(f"the journal cannot be read: {error}")
-                return False
             if done:
                 self._note(None)
+            if self._reads:
+                await asyncio.to_thread(self._tell)
             return done and (self._reads or self._chains is None)
 
     def state(self) -> dict[str, Any]:
@@ -258,12 +260,7 @@ class Journaling:
         if self._chains is None or not self._keeps:
             return True
         self._reads = await asyncio.to_thread(self._chains.hold)
-        if not self._reads:
-            return True
-        try:
-            return await self._drained(self._chains)
-        finally:
-            await asyncio.to_thread(self._tell)
+        return not self._reads or await self._drained(self._chains)
 
     async def _drained(self, chains: Chains) -> bool:
         there = await asyncio.to_thread(chains.look)
@@ -277,7 +274,7 @@ class Journaling:
                 if chain.left and not chain.ended_well:
                     self.adopted += len(chain.records)
                     self._adopt(chain.records)
-            await asyncio.to_thread(lambda: [chain.done() for chain in full])
+            await asyncio.to_thread(_done, full)
         for chain in there:
             if chain.left and not await self._bury(chains, chain):
                 return False
@@ -375,7 +372,7 @@ class Journaling:
         assert self._chains is not None
         chains = list(self._chains.chains.values())
         waiting = [chain.waiting() for chain in chains]
-        heads = [chain.records[0].ended for chain in chains if chain.records]
+        heads = [chain.oldest for chain in chains if chain.oldest is not None]
         self._chains.tell(
             {
                 "waiting": sum(number for number, _ in waiting),
@@ -391,3 +388,9 @@ class Journaling:
                 "last_error": None if self.last_error is None else self.last_error[:500],
             }
         )
+
+
+def _done(chains: Sequence[Chain]) -> None:
+    """Note that the database has the records of these chains."""
+    for chain in chains:
+        chain.done()

@@ -243,7 +243,7 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
 
 
 def _prices(model: ModelSettings, uses: Sequence[str], prices: _Prices) -> tuple[Price | None, ...]:
-    """The prices of a model's deployments; they are looked up only if a setting of the model compares them."""
+    """The prices of a model's deployments, which are looked up only if a setting of it compares them."""
     if model.policy != "cost" and model.max_cost is None:
         return (None,) * len(uses)
     return tuple(

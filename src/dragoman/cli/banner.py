@@ -7,10 +7,13 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from dragoman.cli.terminal import Channel, clean
 from dragoman.version import __version__
+
+if TYPE_CHECKING:
+    from dragoman.stores.address import Location
 
 Access: TypeAlias = Literal["open here", "open to all", "key"]
 
@@ -31,7 +34,7 @@ class Ready(NamedTuple):
     short description of each provider. models: the number of model names. model: one model for the examples,
     None = there is none. file: the configuration file, None = no file. access: who may call. made: the client
     key if it was created at this start, else None. kept: the file of a created client key, None = there is no
-    file. store: the database file, None = memory. seconds: the time since the command began. workers: the
+    file. store: the place of the database, None = memory. seconds: the time since the command began. workers: the
     number of worker processes. connections: the limit of client connections in each worker, None = not shown.
     descriptors: how many files and sockets a process may open, None = unknown. nearby: a description of each
     model server on this machine that is not used. clients: the number of keys of each client, by its name.
@@ -48,7 +51,7 @@ class Ready(NamedTuple):
     access: Access
     made: str | None
     kept: Path | None
-    store: Path | None
+    store: Location | None
     seconds: float
     workers: int = 1
     connections: int | None = None

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dragoman.server.doors import Opened
     from dragoman.server.supervisor import Keeper, Worker
     from dragoman.state.added import KeptEntries
+    from dragoman.stores.address import Location
 
 _CANNOT_LISTEN = {
     errno.EADDRINUSE: "another program uses this port: dragoman serve --port 0 chooses a free one",
@@ -334,7 +335,7 @@ class Again:
         self._stated = stated
         self._servers = servers
         self._key = key
-        self.database: Path | None = None
+        self.database: Location | None = None
         """The database with what operators have added, which stays until a restart; None = there is none."""
 
     def __call__(self) -> Loaded:
@@ -343,7 +344,7 @@ class Again:
 
         return self._complete(with_added(self._found(), self.database))
 
-    def adding(self, database: Path, kept: KeptEntries) -> Loaded:
+    def adding(self, database: Location, kept: KeptEntries) -> Loaded:
         """The configuration as it is stated now, with these entries of operators. Raises ConfigError."""
         found = self._found()
         assert found.adding is not None

@@ -8,7 +8,6 @@ starting; the problem is a warning.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -21,6 +20,7 @@ from dragoman.errors import Problem
 from dragoman.providers.address import without_keys
 from dragoman.seams.secret import Secret
 from dragoman.state.added import KINDS, AddedEntry, AddedKind
+from dragoman.stores.address import Location
 
 BUILT_IN: Final = ("local", "simulate")
 """The entries of `providers` that are no accounts: they always exist, so nothing can be added over them."""
@@ -48,7 +48,7 @@ class Added(msgspec.Struct, frozen=True):
     versions.
     """
 
-    file: Path
+    file: Location
     version: int
     entries: tuple[AddedState, ...] = ()
 

@@ -36,7 +36,7 @@ from dragoman.config.check_defaults import unsuitable
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_limits import limit_misfits, stated_models
 from dragoman.config.check_observing import unseen
-from dragoman.config.check_prices import contradictory, entry_misfits, jumping, price_misfits
+from dragoman.config.check_prices import compared, contradictory, entry_misfits, price_misfits
 from dragoman.config.decode import suggest
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.locate import is_file
@@ -216,7 +216,7 @@ class _Checker:
         for name, entry in self.config.prices.items():
             self.misfits("", entry_misfits(name, entry))
         self.misfits("", contradictory(self.config))
-        self.misfits("", jumping(self.config, self.pricing))
+        self.misfits("", compared(self.config, self.pricing))
 
     def provider(self, name: str, settings: ProviderSettings, path: str) -> None:
         if not name or "/" in name or name != name.strip():

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
 from dragoman.config.prices import LaterPrice, LongPrompts, Price, PriceEntry, UnitPrices
-from dragoman.config.pricing import HIGHEST, UNITS, Pricing, is_unit, jumps, period_of
+from dragoman.config.pricing import HIGHEST, UNITS, Pricing, is_unit, jumps, prices_in
 from dragoman.config.settings import Config
 from dragoman.config.tree import join
 from dragoman.ir.units import per
-from dragoman.providers.rates import NANO
+from dragoman.providers.rates import NANO, Rates
 
 
 def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator[Misfit]:
@@ -60,28 +60,35 @@ def contradictory(config: Config) -> Iterator[Misfit]:
                 yield Misfit(place, said, odd=True)
 
 
-def jumping(config: Config, pricing: Pricing) -> Iterator[Misfit]:
-    """The entries of `prices` that are far from the packaged table, and are not confirmed. A pattern is
-    compared for the deployments that the configuration names.
+def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
+    """What the packaged table says against the entries of `prices`: prices that are far from its own and not
+    confirmed, and discounts that are forgotten. A pattern is compared for the deployments that the
+    configuration names.
     """
-    used = {target.use for model in config.models.values() for target in model.targets}
+    used = sorted({target.use for model in config.models.values() for target in model.targets})
     for name, entry in config.prices.items():
-        if entry.confirm:
-            continue
-        names = [name] if "*" not in name else [use for use in sorted(used) if pricing.entry(use) == name]
+        names = [name] if "*" not in name else [use for use in used if pricing.entry(use) == name]
         for deployment in names:
             if (usual := pricing.packaged(deployment)) is None:
                 continue
-            sections: tuple[PriceEntry | LaterPrice, ...] = (entry, *entry.later)
-            for section in sections:
-                levels = usual.at(float(section.since or 0)).usual
-                stated = period_of(section).usual[0].prices
-                if found := next(jumps(stated, levels[0].prices), None):
-                    yield Misfit(join("prices", name), jumped(deployment, *found), "confirm: true")
-                    break
-            else:
-                continue
-            break
+            if misfit := _compared(deployment, entry, usual):
+                yield misfit._replace(place=join("prices", name))
+                break
+
+
+def _compared(deployment: str, entry: PriceEntry, usual: Rates) -> Misfit | None:
+    """The mistake in an entry for a deployment that has another price in the packaged table."""
+    sections: tuple[PriceEntry | LaterPrice, ...] = (entry, *entry.later)
+    for section in sections:
+        prices = usual.at(float(section.since or 0)).usual[0].prices
+        stated = prices_in(section)
+        if not entry.confirm and (found := next(jumps(stated, prices), None)):
+            return Misfit("", jumped(deployment, *found), "confirm: true")
+        discounted = prices.get("cache_read") != prices.get("input")
+        if discounted and stated.get("input") and "cache_read" not in stated:
+            said = "states no price of `cache_read`, so cached tokens cost as much as others"
+            return Misfit("", said, f"cache_read: {amount(prices['cache_read'])}", odd=True)
+    return None
 
 
 def jumped(name: str, unit: str, price: int, before: int) -> str:

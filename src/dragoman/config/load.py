@@ -29,6 +29,7 @@ from dragoman.config.trust import Lead, leads, permission_warnings, refusals, tr
 from dragoman.errors import ConfigError, Problem
 from dragoman.providers.provider import Provider
 from dragoman.state.added import AddedEntry, KeptEntries
+from dragoman.stores.address import Location
 
 _LARGEST: Final = 4_000_000
 """The largest configuration file, in bytes."""
@@ -63,7 +64,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     leads: tuple[Lead, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     again: Callable[[], Loaded] | None = None
-    adding: Callable[[Path, KeptEntries], Loaded] | None = None
+    adding: Callable[[Location, KeptEntries], Loaded] | None = None
     added: Added | None = None
 
     def source(self, path: str) -> str:
@@ -97,7 +98,7 @@ def load(
             raise ConfigError(Problem("", "is not there any more", str(file)))
         return load(path, environ, overrides, cwd=cwd, own=own)
 
-    def adding(database: Path, kept: KeptEntries) -> Loaded:
+    def adding(database: Location, kept: KeptEntries) -> Loaded:
         found, states = _with_added(read(), kept, environ, own)
         return whole(msgspec.structs.replace(found, added=Added(database, kept.version, states)))
 

@@ -19,6 +19,7 @@ from dragoman.config.section import Section
 from dragoman.config.tree import join
 from dragoman.providers.address import without_keys
 from dragoman.seams.secret import Secret
+from dragoman.stores.address import shown as without_password
 
 
 class Shown(NamedTuple):
@@ -65,8 +66,10 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
                 inner = f"({setting.about.default.replace('`', '')})"
             elif setting.about.secret:
                 inner = masked(inner)
-            elif name in _ADDRESSES and isinstance(inner, str):
+            elif name == "base_url" and isinstance(inner, str):
                 inner = without_keys(inner)
+            elif name in _DATABASES and isinstance(inner, str):
+                inner = without_password(inner)
             elif name == "defaults":
                 inner = partly_masked(inner)
             yield from _leaves(path if name == value.rest else join(path, name), inner)
@@ -80,7 +83,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
         yield path, _text(value)
 
 
-_ADDRESSES: Final = frozenset({"base_url", "sql"})
+_DATABASES: Final = frozenset({"sql", "store"})
 _SECRET: Final = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 """The strings of a request default are masked if its name, or a name inside of it, contains one of these."""
 

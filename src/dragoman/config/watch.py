@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 from dragoman.config.differences import files_of
 from dragoman.config.load import Loaded
 from dragoman.state.store import StoreFailed
+from dragoman.stores.address import Location
 
 LOOK: Final = 1.0
 """Seconds between two looks at the files."""
@@ -83,7 +84,7 @@ class Watch:
             return True
         return False
 
-    def _has_another_version(self, database: Path, now: float) -> bool:
+    def _has_another_version(self, database: Location, now: float) -> bool:
         """Whether the database has another version of the added entries than the one in use. It is asked, in
         less than a millisecond, if it was written since the last answer, or `_ASK_MOST` seconds after that
         answer. If the version is another one, the next question comes later each time, because a version that
@@ -92,12 +93,14 @@ class Watch:
         from dragoman.stores import added_file  # here, as in `assembly.added`
 
         written = _written(database)
-        if written == self._same and now - self._answered < _ASK_MOST:
+        if written is not None and written == self._same and now - self._answered < _ASK_MOST:
             return False
         try:
             version = added_file.version(database)
-        except StoreFailed:
-            return False  # who uses the database tells of its failure; the next question is soon
+        except StoreFailed:  # who uses the database tells of its failure
+            if written is None:  # the attempt to reach a server may have taken seconds
+                self._ask = min(2 * self._ask, _ASK_MOST)
+            return False
         changed = version != self._version
         self._same, self._answered = None if changed else written, now
         self._ask = min(2 * self._ask, _ASK_MOST) if changed else ASK
@@ -110,8 +113,12 @@ def watched(loaded: Loaded) -> tuple[Path, ...]:
     return tuple(dict.fromkeys([*own, *files_of(loaded.config)]))
 
 
-def _written(database: Path) -> tuple[_Stamp, ...]:
-    """What the system says of the two files that SQLite writes: the database, and its log of changes."""
+def _written(database: Location) -> tuple[_Stamp, ...] | None:
+    """What the system says of the two files that SQLite writes: the database, and its log of changes. None =
+    the database is not a file.
+    """
+    if not isinstance(database, Path):
+        return None
     stamps = _stamp(database), _stamp(database.with_name(f"{database.name}-wal"))
     # Without the time of the inode: a reader that runs as root sets it when it opens the log.
     return tuple(None if stamp is None else stamp[:-1] for stamp in stamps)

@@ -146,6 +146,10 @@ class Delivery:
             meter.close(closing)
         return meter.headers(answer_headers(self._exchange, report=self.asked.wished.report))
 
+    def _passed(self, passed: Headers) -> Headers:
+        """The upstream's headers for the client; those that tell of limits are left out if it has our own."""
+        return passed if self.meter is None or not passed else self.meter.passed(passed)
+
     # --- The last bytes ----------------------------------------------------------------------------
 
     def answer(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
@@ -174,7 +178,7 @@ class Delivery:
         self._commit()
         self._exchange.waited += call.watch.take()
         headers = self._headers(200)
-        headers += passed
+        headers += self._passed(passed)
         return self.client.answer(200, headers, body)
 
     def payload(self, payload: Payload, call: Call, passed: Headers) -> Awaitable[None]:
@@ -184,7 +188,9 @@ class Delivery:
         stated = payload.kind or "application/json"
         kind = (b"content-type", header_value(stated))
         guard = () if stated.startswith("application/json") else inert_headers(stated)
-        return self.client.answer(200, [kind, *self._headers(200), *passed, *guard], payload.data)
+        return self.client.answer(
+            200, [kind, *self._headers(200), *self._passed(passed), *guard], payload.data
+        )
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
         """Send and record a whole answer, which its turn keeps. size: the upstream's bytes, 0 = unknown."""
@@ -216,7 +222,7 @@ class Delivery:
         exchange.phase = "stream"
         exchange.waited += call.watch.take()
         running.record.first = exchange.first = self.now()
-        await self.client.begin(200, [*passed, *self._headers()])
+        await self.client.begin(200, [*self._passed(passed), *self._headers()])
         self.asked.said.forget()
 
     def resumed(self) -> None:

@@ -16,6 +16,7 @@ from dragoman.accounts.limits import NANO, Claim
 from dragoman.accounts.told import FORMS, WARNING, fault, rooms, unpriced
 from dragoman.accounts.told import headers as headers_of_limits
 from dragoman.engine.accounting import Accounting, Expected
+from dragoman.engine.client import Headers
 from dragoman.engine.records import (
     charge_of,
     closed_record,
@@ -26,7 +27,7 @@ from dragoman.engine.records import (
 )
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.routing.route import Deployment, Route
+from dragoman.routing.route import Deployment
 from dragoman.seams.clock import Seams
 from dragoman.state.usage import UsageLine
 
@@ -34,6 +35,8 @@ log = logging.getLogger("dragoman.engine.meter")
 
 COST: Final = b"x-dragoman-cost"
 """The header of a whole answer with what it has cost, in USD."""
+_OF_LIMITS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-", b"ratelimit-")
+"""How headers begin that tell of limits."""
 _USUAL: Final = "default"
 """The service tier of requests that name none."""
 NOTHING_EXPECTED: Final = Expected(0, 0)
@@ -63,6 +66,7 @@ class Meter:
         "_exchange",
         "_of_attempts",
         "_opened",
+        "_operation",
         "_reservation",
         "_seams",
         "applied",
@@ -72,7 +76,10 @@ class Meter:
         "routed",
     )
 
-    def __init__(self, accounting: Accounting, exchange: Exchange, seams: Seams) -> None:
+    def __init__(
+        self, accounting: Accounting, exchange: Exchange, seams: Seams, operation: str | None = None
+    ) -> None:
+        self._operation = operation or exchange.operation
         self._accounting = accounting
         self._exchange = exchange
         self._seams = seams
@@ -91,14 +98,14 @@ class Meter:
 
     # --- What is reserved ------------------------------------------------------------------------------
 
-    def applies(self, route: Route) -> bool:
-        """Look up the limits of this exchange. False = it has none."""
+    def applies(self, model: str) -> bool:
+        """Look up the limits of this exchange. False = it has none. model: what its route is for."""
         self.routed = True
         accounting, exchange = self._accounting, self._exchange
         if accounting.ledger is not None:
             self.applied = accounting.limits.apply(
                 exchange.caller,
-                route.asked,
+                model,
                 asked=exchange.asked,
                 end_user=exchange.end_user,
                 tags=tags_of(exchange),
@@ -222,6 +229,15 @@ class Meter:
         accounting = self._accounting
         return accounting.ledger is not None and accounting.limits.of_attempt(deployment) is not None
 
+    async def enter_alone(self, record: AttemptRecord) -> None:
+        """Reserve a request with a single attempt that uses no model. Raises RequestFailed if a limit refuses
+        it.
+        """
+        if self.applies(record.deployment):
+            await self.admit()
+        reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
+        self.began(record, reserved)
+
     async def enter(self, deployment: str) -> Reservation | None:
         """Reserve an attempt at a deployment. Returns what is reserved, which the caller hands to `began` or
         `release`; None = it has no limits. Raises RequestFailed if a limit refuses it.
@@ -272,7 +288,9 @@ class Meter:
         if reservation is not None:
             reserved = tuple((name, claim.amount) for name, claim in reservation.claims.items())
         try:
-            journal.opened(opened_record(self._exchange, self._deployment, self.expected, reserved))
+            journal.opened(
+                opened_record(self._exchange, self._operation, self._deployment, self.expected, reserved)
+            )
         except JournalFailed as failed:
             log.warning("a request is refused: its usage cannot be noted: %s", failed)
             raise RequestFailed(_UNACCOUNTED) from failed
@@ -316,13 +334,21 @@ class Meter:
         """Tell the journal how the exchange has ended, if it has called a provider, or has asked a model for
         something else than a count.
         """
-        exchange, journal = self._exchange, self._accounting.journal
-        if journal is None or not (exchange.attempts or (self.routed and exchange.operation != "count")):
+        exchange, journal, operation = self._exchange, self._accounting.journal, self._operation
+        if journal is None or not (exchange.attempts or (self.routed and operation != "count")):
             return
         settled = tuple(charge for _, used in charges for charge in used.items())
-        monotonic = self._seams.monotonic()
         journal.closed(
-            closed_record(exchange, lines, settled, status=status, gone=gone, now=monotonic, ended=now)
+            closed_record(
+                exchange,
+                lines,
+                settled,
+                operation=operation,
+                status=status,
+                gone=gone,
+                now=self._seams.monotonic(),
+                ended=now,
+            )
         )
 
     def _settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
@@ -346,10 +372,20 @@ class Meter:
             headers += [(name.encode(), value.encode()) for name, value in told.items()]
         return headers
 
+    def passed(self, headers: Headers) -> Headers:
+        """The provider's headers, without those that tell of its limits if the client has limits here."""
+        if self.applied is None:
+            return headers
+        return [one for one in headers if not one[0].lower().startswith(_OF_LIMITS)]
 
-def metered(accounting: Accounting | None, exchange: Exchange, seams: Seams) -> Meter | None:
-    """What accounts for an exchange; None = nobody wants to know."""
-    return None if accounting is None else Meter(accounting, exchange, seams)
+
+def metered(
+    accounting: Accounting | None, exchange: Exchange, seams: Seams, operation: str | None = None
+) -> Meter | None:
+    """What accounts for an exchange; None = nobody wants to know. operation: of its record; None = that of
+    the exchange.
+    """
+    return None if accounting is None else Meter(accounting, exchange, seams, operation)
 
 
 def usd(nano: int) -> str:

@@ -106,7 +106,9 @@ def _line(
 
 def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
     """Whether an attempt has given an answer that costs something, though nobody said how much."""
-    return attempt.first is not None and attempt.fault is None and exchange.operation != "count"
+    if attempt.units is not None or exchange.operation == "count":
+        return False
+    return attempt.first is not None and attempt.fault is None
 
 
 def tier_of(exchange: Exchange, attempt: AttemptRecord) -> str | None:
@@ -130,12 +132,14 @@ def totals(lines: Sequence[UsageLine]) -> dict[str, int]:
 
 def opened_record(
     exchange: Exchange,
+    operation: str,
     deployment: str | None,
     expected: Expected | None,
     reserved: tuple[tuple[str, int], ...],
 ) -> UsageRecord:
-    """The record of an exchange that is about to call a provider, at this deployment. expected: what it may
-    use, None = nothing was counted. reserved: the counters of limits, with what is reserved in each.
+    """The record of an exchange that is about to call a provider, at this deployment. operation: what is
+    asked. expected: what it may use, None = nothing was counted. reserved: the counters of limits, with what
+    is reserved in each.
     """
     caller: Caller = exchange.caller or ANYONE
     return UsageRecord(
@@ -150,7 +154,7 @@ def opened_record(
         end_user=exchange.end_user,
         tags=tags_of(exchange),
         face=exchange.face,
-        operation=exchange.operation,
+        operation=operation,
         model=exchange.asked,
         deployment=deployment,
         provider=_provider(deployment),
@@ -170,6 +174,7 @@ def closed_record(
     lines: tuple[UsageLine, ...],
     settled: tuple[tuple[str, int], ...],
     *,
+    operation: str,
     status: int | None,
     gone: bool,
     now: float,
@@ -193,7 +198,7 @@ def closed_record(
         end_user=exchange.end_user,
         tags=tags_of(exchange),
         face=exchange.face,
-        operation=exchange.operation,
+        operation=operation,
         model=exchange.asked,
         deployment=exchange.answered,
         provider=_provider(exchange.answered),
@@ -207,7 +212,7 @@ def closed_record(
         attempts=len(exchange.attempts),
         units=totals(lines),
         cost=exchange.cost,
-        priced=exchange.priced,
+        priced=exchange.priced or 0,
         estimated=any(line.estimated for line in lines),
         lines=lines,
         settled=settled,

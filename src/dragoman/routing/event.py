@@ -15,8 +15,8 @@ usage could not be stored for a minute, which is about no provider.
 
 class Event(msgspec.Struct, frozen=True):
     """Something that an operator has to know. message: one sentence for a person, which begins with the name
-    of the deployment or provider. provider: "" = it is about none. deployment: its name, None = it is about the provider as a whole. key: the
-    last characters of the key, None = it is about none.
+    of the deployment or provider. provider: "" = it is about none. deployment: its name, None = it is about
+    the provider as a whole. key: the last characters of the key, None = it is about none.
     """
 
     kind: Kind

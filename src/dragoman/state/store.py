@@ -16,6 +16,7 @@ import msgspec
 from dragoman.errors import DragomanError
 from dragoman.state.added import Additions
 from dragoman.state.seals import Vault
+from dragoman.state.usage import UsageStore
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 """The status of a response. `queued` and `in_progress` may still change; the others are final."""
@@ -348,8 +349,8 @@ class Store(Protocol):
     """A store for all kinds of data, with one part for each.
 
     seals: the vault, None = no seals are kept. added: the entries that operators have added to the
-    configuration, None = none are kept. shared: True = other processes see the data, and it stays when
-    this process ends. kind: `memory` or `sqlite`. healthy: whether the latest use succeeded, None = the store
+    configuration, usage: usage records; None = none are kept. shared: True = other processes see the data,
+    and it stays when this process ends. kind: `memory` or `sqlite`. healthy: whether the latest use succeeded, None = the store
     was not used yet. last_error: the error of the latest use, without secrets; None = there was none.
     """
 
@@ -359,6 +360,7 @@ class Store(Protocol):
     chats: Chats
     seals: Vault | None
     added: Additions | None
+    usage: UsageStore | None
     shared: bool
 
     @property

@@ -1,24 +1,30 @@
-"""Reads the entries that operators have added straight from the file of a SQLite database.
+"""Reads the entries that operators have added straight from a database.
 
 A start and a reload need them in processes that must not open the store: the parent of several workers has no
 thread and no connection that a fork would share (docs/decisions/0010-workers.md), and a start should not load
-SQLAlchemy. So each call opens the file, reads, and closes it, in less than a millisecond.
+SQLAlchemy. So each call opens the database, reads, and closes it: a SQLite file in less than a millisecond, a server's
+database in some milliseconds.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from dragoman.state.added import AddedEntry, KeptEntries
 from dragoman.state.store import StoreFailed
+from dragoman.stores.address import Location, PostgresUrl
+from dragoman.stores.standing import Standing
 
 _PATIENCE: Final = 2.0
 """Seconds for which a call waits while somebody locks the file; a reader does not wait for writers."""
 _TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'added'"
+_TABLES: Final = "SELECT to_regclass('added'), to_regclass('alembic_version'), to_regclass('schema_marks')"
+_REVISION: Final = "SELECT max(version_num) FROM alembic_version"
+_MARK: Final = "SELECT value FROM schema_marks WHERE name = 'compatible_from'"
 _LATEST: Final = "SELECT coalesce(max(version), 0) FROM added"
 _ENTRIES: Final = """
     SELECT kind, name, text, version, author, at FROM added AS one
@@ -30,24 +36,36 @@ _ENTRIES: Final = """
 """
 
 
-def read(file: Path) -> KeptEntries:
-    """All entries; none if the file does not exist, or has no table for them yet. Raises StoreFailed."""
-    with _opened(file) as connection:
-        if connection is None:
+_Run: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
+"""Runs a SELECT, and returns its rows."""
+
+
+def read(database: Location) -> KeptEntries:
+    """All entries; none if the database does not exist, or has no table for them yet. Raises StoreFailed, and
+    SchemaRefused if this version cannot use the database.
+    """
+    with _opened(database) as run:
+        if run is None:
             return KeptEntries()
-        (version,) = connection.execute(_LATEST).fetchone()
-        return KeptEntries(version, [AddedEntry(*row) for row in connection.execute(_ENTRIES)])
+        ((version,),) = run(_LATEST)
+        return KeptEntries(version, [AddedEntry(*row) for row in run(_ENTRIES)])
 
 
-def version(file: Path) -> int:
-    """The number of the latest change; 0 = there was none. Raises StoreFailed."""
-    with _opened(file) as connection:
-        return 0 if connection is None else int(connection.execute(_LATEST).fetchone()[0])
+def version(database: Location) -> int:
+    """The number of the latest change; 0 = there was none. Raises as `read`."""
+    with _opened(database) as run:
+        return 0 if run is None else int(run(_LATEST)[0][0])
 
 
 @contextmanager
-def _opened(file: Path) -> Generator[sqlite3.Connection | None]:
-    """A connection that only reads; None = there is no file, or no table in it."""
+def _opened(database: Location) -> Generator[_Run | None]:
+    """Runs SELECTs; None = there is no file, or no table in the database."""
+    with _in_server(database) if isinstance(database, PostgresUrl) else _in_file(database) as run:
+        yield run
+
+
+@contextmanager
+def _in_file(file: Path) -> Generator[_Run | None]:
     try:
         if not file.exists():
             yield None
@@ -55,6 +73,29 @@ def _opened(file: Path) -> Generator[sqlite3.Connection | None]:
         with closing(
             sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", _PATIENCE, uri=True)
         ) as connection:
-            yield None if connection.execute(_TABLE).fetchone() is None else connection
+            there = connection.execute(_TABLE).fetchone() is not None
+            yield (lambda text: connection.execute(text).fetchall()) if there else None
     except (sqlite3.Error, OSError) as error:  # OSError: the folder may not be read
         raise StoreFailed(f"the database: {error}") from error
+
+
+@contextmanager
+def _in_server(address: PostgresUrl) -> Generator[_Run | None]:
+    import psycopg  # another extra
+
+    from dragoman.stores.postgres import connect, in_words
+
+    try:
+        with closing(connect(address, _PATIENCE)) as connection:
+
+            def run(text: str) -> Sequence[Sequence[Any]]:
+                return connection.execute(text).fetchall()  # type: ignore[arg-type] # our own constants
+
+            ((added, versions, marks),) = run(_TABLES)
+            if versions is not None:
+                ((revision,),) = run(_REVISION)
+                mark = run(_MARK) if marks is not None else ()
+                Standing(revision, mark[0][0] if mark else None).check(upgrades_itself=False)
+            yield None if added is None else run
+    except psycopg.Error as error:
+        raise StoreFailed(f"the database: {in_words(error)}") from error

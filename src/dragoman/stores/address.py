@@ -1,23 +1,87 @@
-"""Parses the setting `stores.sql`: `config.check` uses this to check the setting, `stores.open` to open."""
+"""Parses the settings that name a database (`stores.sql`, `trace.store`).
+
+`config.check` uses this to check a setting, `stores.open` to open the database.
+"""
 
 from __future__ import annotations
 
-from pathlib import PurePath
-from typing import Final
+import re
+from pathlib import Path, PurePath
+from typing import Final, TypeAlias
+from urllib.parse import unquote
 
-HINT: Final = "for example sqlite:////var/lib/state.db"
+import msgspec
+
+from dragoman.seams.secret import Secret
+
+HINT: Final = "for example sqlite:////var/lib/state.db or postgresql://user:password@host:5432/name"
+
+_SCHEME: Final = re.compile(r"postgres(?:ql)?(?:\+psycopg)?://(.*)", re.DOTALL)
+"""`postgresql+psycopg` is SQLAlchemy's name for the same."""
+_SERVER: Final = re.compile(
+    r"""
+    (?: (?P<user> [^:@/?\#\s]* ) (?: : [^:@/?\#\s]* )? @ )?
+    (?P<hosts> [^@/?\#\s]* )
+    (?P<name> / [^@/?\#\s]* )?
+    (?: \? (?P<more> [^\#\s]* ) )?
+    """,
+    re.VERBOSE,
+)
+_PORTS: Final = re.compile(r"(?: \[ [^\]]* \] | [^:,\[\]]* ) (?: : \d{0,5} )?", re.VERBOSE)
 
 
-def database(stated: str) -> str | None:
-    """The database file that the setting names; "" = the file in Dragoman's own folder (`sqlite`), None = no
-    file (`memory`). Raises ValueError for any other setting that is no sqlite URL of a file.
+class PostgresUrl(msgspec.Struct, frozen=True):
+    """A PostgreSQL database. uri: a connection URI of libpq with all its parameters. shown: user, hosts and
+    name of the database, without password and parameters: `postgresql://user@host:5432/name`.
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+    """
+
+    uri: Secret
+    shown: str
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+Location: TypeAlias = Path | PostgresUrl
+"""The place of a database: a SQLite file, or a database of a PostgreSQL server. Its `str` holds no secret."""
+
+
+def database(stated: str) -> str | PostgresUrl | None:
+    """The database that the setting names: the path of a SQLite file, "" = the file in Dragoman's own folder
+    (`sqlite`), None = no database (`memory`). Raises ValueError for any other setting; its text quotes
+    nothing, because the setting may hold a password.
     """
     if stated == "memory":
         return None
     if stated == "sqlite":
         return ""
+    if (postgres := _SCHEME.fullmatch(stated)) is not None:
+        return _postgres(postgres[1])
     scheme, _, path = stated.partition("://")
     path = path.removeprefix("/")
     if scheme != "sqlite" or PurePath(path).name in {"", ":memory:"}:
-        raise ValueError("must be memory, sqlite or a sqlite URL")
+        raise ValueError("must be memory, sqlite, a sqlite URL or a postgresql URL")
     return path
+
+
+def shown(stated: str) -> str:
+    """The setting, as it may be shown to people: without the password and the parameters of a server."""
+    if _SCHEME.match(stated) is None:
+        return stated
+    try:
+        return str(database(stated))
+    except ValueError:
+        return "postgresql://…"
+
+
+def _postgres(rest: str) -> PostgresUrl:
+    parts = _SERVER.fullmatch(rest)
+    if parts is None or not all(_PORTS.fullmatch(one) for one in parts["hosts"].split(",")):
+        raise ValueError(
+            "must be postgresql://user:password@host:port/name; in the user and the password, write special "
+            "characters as in URLs (@ is %40)"
+        )
+    user = f"{unquote(parts['user'])}@" if parts["user"] else ""
+    there = f"postgresql://{user}{parts['hosts']}{parts['name'] or ''}"
+    return PostgresUrl(Secret(f"postgresql://{rest}"), there)

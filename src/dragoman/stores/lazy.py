@@ -24,6 +24,7 @@ from dragoman.state.store import (
     StoreFailed,
     StoreFull,
 )
+from dragoman.state.usage import UsageStore
 
 T = TypeVar("T")
 
@@ -119,6 +120,7 @@ class LazyStore(Lazy[Store]):
         self.sessions = cast("Sessions", _Part(self, "sessions"))
         self.chats = cast("Chats", _Part(self, "chats"))
         self.added: Additions | None = cast("Additions", _Part(self, "added"))
+        self.usage: UsageStore | None = cast("UsageStore", _Part(self, "usage"))
         self.seals: Vault | None = LazyVault(self) if seals else None
 
 

@@ -15,6 +15,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     one conversation. history_count: items, or responses, that one call reads. session_count: the number of
     sessions. session_size: bytes of one session. seals_size: total bytes of seals. seals_ttl: seconds that a
     seal is kept after its last use. If `seals_size` or `seals_ttl` is 0, no seals are kept.
+    usage_records: seconds that usage records are kept. usage_hours, usage_days, usage_months: seconds that
+    their sums are kept; None = for ever. usage_values: how many tags, and how many end users, are kept apart
+    in the sums of a period that is over.
     """
 
     size: int = 500_000_000
@@ -24,6 +27,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     session_size: int = 4_000_000
     seals_size: int = 64_000_000
     seals_ttl: float = 86_400.0
+    usage_records: float | None = 90 * 86_400.0
+    usage_hours: float | None = None
+    usage_days: float | None = None
+    usage_months: float | None = None
+    usage_values: int = 1_000
 
     @property
     def seals(self) -> bool:

@@ -16,7 +16,7 @@ from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.extras import command as added_by
 from dragoman.state.exchanges import Exchanges
 from dragoman.state.store import Store
-from dragoman.stores.address import HINT, database
+from dragoman.stores.address import HINT, Location, PostgresUrl, database
 from dragoman.stores.lazy import LazyExchanges, LazyStore
 from dragoman.stores.limits import DEFAULT_LIMITS, Limits
 from dragoman.stores.memory import MemoryStore
@@ -46,20 +46,20 @@ def open_store(
     """The store that the setting `stores.sql` names; a database is not opened yet.
 
     where: the setting: `memory`, None or "" = in memory; `sqlite` = a file in `home`; or a URL
-    `sqlite:///path`. Raises ConfigError if the setting is wrong, or if a database is wanted and the extra
-    `sql` is not installed.
+    `sqlite:///path` or `postgresql://…`. Raises ConfigError if the setting is wrong, or if a database is wanted
+    and its extra (`sql`, `postgres`) is not installed.
     """
-    file = located(where, home)
-    if file is None:
+    place = located(where, home)
+    if place is None:
         return MemoryStore(limits, seams)
 
-    async def open_file() -> Store:
+    async def open_database() -> Store:
         await asyncio.to_thread(import_module, "dragoman.stores.sql.store")  # the import is slow
         from dragoman.stores.sql.store import SqlStore
 
-        return await SqlStore.open(file, limits, seams)
+        return await SqlStore.open(place, limits, seams)
 
-    return LazyStore("sqlite", open_file, seals=limits.seals)
+    return LazyStore(kind_of(place), open_database, seals=limits.seals)
 
 
 def open_exchanges(
@@ -70,37 +70,56 @@ def open_exchanges(
     where, home: as for `open_store`. size: the most bytes of all exchanges. ttl: seconds for which each is
     kept. Raises ConfigError, as `open_store`.
     """
-    file = located_exchanges(where, home)
-    if file is None:
+    place = located_exchanges(where, home)
+    if place is None:
         return None
 
-    async def open_file() -> Exchanges:
+    async def open_database() -> Exchanges:
         await asyncio.to_thread(import_module, "dragoman.stores.sql.exchanges")  # the import is slow
         from dragoman.stores.sql.exchanges import SqlExchanges
 
-        return await SqlExchanges.open(file, size, ttl, seams)
+        return await SqlExchanges.open(place, size, ttl, seams)
 
-    return LazyExchanges("sqlite", open_file)
+    return LazyExchanges(kind_of(place), open_database)
 
 
-def located_exchanges(where: str | None, home: Path) -> Path | None:
-    """The database file that the setting `trace.store` names; None = exchanges are not stored."""
+def located_exchanges(where: str | None, home: Path) -> Location | None:
+    """The database that the setting `trace.store` names; None = exchanges are not stored."""
     return located(where, home, "trace.store", EXCHANGES_FILE_NAME)
 
 
-def located(where: str | None, home: Path, setting: str = "stores.sql", name: str = FILE_NAME) -> Path | None:
-    """The database file that the setting `where` names; None = the store is in memory. setting: its path, for
+def located(
+    where: str | None, home: Path, setting: str = "stores.sql", name: str = FILE_NAME
+) -> Location | None:
+    """The database that the setting `where` names; None = the store is in memory. setting: its path, for
     errors. name: the name of the file in `home`. The other parameters, and when ConfigError is raised: see
     `open_store`.
     """
     try:
-        path = database(where or "memory")
+        place = database(where or "memory")
+        if place is None:
+            return None
+        _require(place, setting)
+        if isinstance(place, PostgresUrl):
+            from dragoman.stores.postgres import checked  # needs psycopg
+
+            checked(place)
+            return place
     except ValueError as error:
         raise ConfigError(Problem(setting, str(error), hint=HINT)) from None
-    if path is None:
-        return None
-    file = Path(path).expanduser() if path else home / name
-    if not installed():
-        hint = f"install it with {added_by('sql')}, or use memory"
-        raise ConfigError(Problem(setting, "needs the extra `sql`", hint=hint))
-    return file
+    return Path(place).expanduser() if place else home / name
+
+
+def kind_of(place: Location) -> str:
+    """The kind of a database, as `/health` names it."""
+    return "sqlite" if isinstance(place, Path) else "postgresql"
+
+
+def _require(place: str | PostgresUrl, setting: str) -> None:
+    """Raise ConfigError if the libraries for this database are not installed."""
+    extra, there = "sql", installed()
+    if isinstance(place, PostgresUrl):
+        extra, there = "postgres", there and find_spec("psycopg") is not None
+    if not there:
+        hint = f"install it with {added_by(extra)}, or use memory"
+        raise ConfigError(Problem(setting, f"needs the extra `{extra}`", hint=hint))

@@ -79,10 +79,7 @@ class Accounts:
     @property
     def standing(self) -> dict[str, tuple[int, int]]:
         """(used, reserved) of all counters, by the name of the limit and whom it counts."""
-        return {
-            name: (count.used, count.reserved)
-            for name, count in self.ledger._counts.items()
-        }
+        return {name: (count.used, count.reserved) for name, count in self.ledger._counts.items()}
 
 
 __all__ = ["EPOCH", "Accounts", "Book", "rates_of"]

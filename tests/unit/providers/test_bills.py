@@ -39,7 +39,7 @@ def costs(vendor: str, model: str, usage: ir.Usage, tier: str | None = None) -> 
 
 
 def test_openai_cached_input() -> None:
-    # https://platform.openai.com/docs/pricing: gpt-4o: input $2.50 / M, cached input $1.25 / M, output $10 / M
+    # https://platform.openai.com/docs/pricing: gpt-4o: input $2.50 / M, cached $1.25 / M, output $10 / M
     # 2,000 × 2.50 / M = 0.005; 8,000 × 1.25 / M = 0.010; 500 × 10 / M = 0.005
     assert costs("openai", "gpt-4o-2024-08-06", ir.Usage(2_000, 8_000, output=500)) == usd("0.020")
 
@@ -51,8 +51,8 @@ def test_reasoning_is_billed_as_output_once() -> None:
 
 
 def test_anthropic_cache_writes_of_five_minutes_and_an_hour() -> None:
-    # https://platform.claude.com/docs/en/about-claude/pricing: Claude Sonnet 4.5: base input $3 / M, 5m writes
-    # $3.75 / M, 1h writes $6 / M, cache hits $0.30 / M, output $15 / M; web search $10 per 1,000 searches
+    # https://platform.claude.com/docs/en/about-claude/pricing: Claude Sonnet 4.5: input $3 / M, 5m writes
+    # $3.75 / M, 1h writes $6 / M, hits $0.30 / M, output $15 / M; web search $10 per 1,000 searches
     # 1,200 × 3 = 0.0036; 4,000 × 3.75 = 0.015; 10,000 × 6 = 0.060; 30,000 × 0.30 = 0.009; 800 × 15 = 0.012;
     # 2 × 0.01 = 0.020
     usage = ir.Usage(
@@ -112,7 +112,7 @@ def test_pictures_by_quality_and_size() -> None:
     response = ir.ImageResponse((ir.Picture(b"1"), ir.Picture(b"2")))
     bill = rates("openai", "dall-e-3").bill(spent(request, response), at=AT)
     assert bill.cost == usd("0.24")  # 2 × 0.12
-    # https://platform.openai.com/docs/pricing: gpt-image-1: text in $5 / M, image in $10 / M, image out $40 / M
+    # https://platform.openai.com/docs/pricing: gpt-image-1: text $5 / M, image in $10 / M, image out $40 / M
     # 50 × 5 = 0.00025; 300 × 10 = 0.003; 4,160 × 40 = 0.1664
     usage = ir.Usage(350, output=4_160, detail={"input_text": 50, "input_image": 300})
     told = ir.ImageResponse((ir.Picture(b"1"),), "gpt-image-1", usage=usage)
@@ -155,8 +155,8 @@ def test_reranking_by_searches() -> None:
     [(0, "0.00021"), (1, "0.00042"), (3, "0.00042"), (4, "0.00021"), (6, "0.00042"), (10, "0.00021")],
 )
 def test_hours_of_the_day(hour: int, cost: str) -> None:
-    # https://api-docs.deepseek.com/quick_start/pricing: deepseek-flash: input $0.15 / M, output $0.60 / M; from
-    # 01:00 to 04:00 and from 06:00 to 10:00 UTC $0.30 / M and $1.20 / M
+    # https://api-docs.deepseek.com/quick_start/pricing: deepseek-flash: input $0.15 / M, output $0.60 / M;
+    # from 01:00 to 04:00 and from 06:00 to 10:00 UTC $0.30 / M and $1.20 / M
     # 1,000 × 0.15 / M + 100 × 0.60 / M = 0.00021
     bill = rates("deepseek", "deepseek-flash").bill({"input": 1_000, "output": 100}, at=AT + hour * 3_600)
     assert bill.cost == usd(cost)

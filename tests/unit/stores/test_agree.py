@@ -1,16 +1,16 @@
-"""Both stores answer alike, whatever is asked of them in whatever order."""
+"""The store in memory and the one in a database answer alike, whatever is asked of them in whatever order."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.store import Conversation, Item, Status, Store, StoredResponse, StoreFailed
+from dragoman.stores.address import Location
 from dragoman.stores.limits import Limits
 from dragoman.stores.memory import MemoryStore
 from dragoman.stores.sql.store import SqlStore
@@ -119,15 +119,15 @@ def plain(value: Any) -> Any:
 
 
 @pytest.fixture
-async def stores(tmp_path: Path, clock: Clock) -> AsyncIterator[tuple[Store, Store]]:
+async def stores(place: Location, clock: Clock) -> AsyncIterator[tuple[Store, Store]]:
     seams = Seams(clock, clock, SYSTEM.random_id, SYSTEM.uniform)
-    sql = await SqlStore.open(tmp_path / "state.db", LIMITS, seams)
+    sql = await SqlStore.open(place, LIMITS, seams)
     yield MemoryStore(LIMITS, seams), sql
     await sql.close()
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_both_stores_agree(stores: tuple[Store, Store], clock: Clock, seed: int) -> None:
+async def test_they_agree(stores: tuple[Store, Store], clock: Clock, seed: int) -> None:
     chooser = Chooser(seed, clock)
     told: set[str] = set()
     for number in range(250):

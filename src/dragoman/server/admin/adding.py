@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -24,6 +23,7 @@ from dragoman.errors import ConfigError, Problem, RequestFailed
 from dragoman.seams.tasks import spawn
 from dragoman.server.admin.problems import Unusable, told, unusable
 from dragoman.state.added import AddedEntry, AddedKind, Additions, KeptEntries
+from dragoman.stores.address import Location
 from dragoman.turns.keeping import reachable
 
 MOST: Final = 2_000
@@ -133,14 +133,14 @@ class Adding:
                 return made
         raise RequestFailed(_BUSY)
 
-    def _kept(self) -> tuple[Path, Additions]:
+    def _kept(self) -> tuple[Location, Additions]:
         """The database, and what keeps entries in it. Raises RequestFailed (501) if there is none."""
         loaded, additions = self._gateway.loaded, self._gateway.engine.runtime.store.added
         if loaded.added is None or loaded.adding is None or additions is None:
             raise RequestFailed(_NO_DATABASE)
         return loaded.added.file, additions
 
-    async def _check(self, database: Path, kept: KeptEntries, entry: AddedEntry, change: Change) -> None:
+    async def _check(self, database: Location, kept: KeptEntries, entry: AddedEntry, change: Change) -> None:
         """Raise RequestFailed if the configuration would have a problem with this change."""
         others = [one for one in kept.entries if one.place != entry.place]
         entries = others if change.do == "remove" else [*others, entry]

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Connection, Integer, Row, and_, bindparam, de
 
 from dragoman.state.store import ChatPage, ChatQuery, StoredChat, first_of
 from dragoman.stores.sql.database import Part
-from dragoman.stores.sql.rows import ID, NOW, TENANT, alive, check, chunks, entry_size
+from dragoman.stores.sql.rows import BIT_BY_BIT, ID, NOW, TENANT, alive, check, chunks, entry_size
 from dragoman.stores.sql.schema import CHAT_METADATA, CHATS
 
 _PAIR = 100
@@ -34,7 +34,12 @@ _GROW = (
     .values(size=_C.size + bindparam("more_", type_=BigInteger), used=NOW)
 )
 _FOUND = select(_M.chat, _M.key, _M.value).where(_M.chat.in_(bindparam("numbers_", expanding=True)))
-_LISTED = select(*_SHOWN).where(_C.tenant == TENANT, alive(CHATS)).limit(bindparam("most_", type_=Integer))
+_LISTED = (
+    select(*_SHOWN)
+    .where(_C.tenant == TENANT, alive(CHATS))
+    .limit(bindparam("most_", type_=Integer))
+    .execution_options(**BIT_BY_BIT)
+)
 
 
 class SqlChats(Part):

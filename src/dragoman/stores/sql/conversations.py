@@ -11,6 +11,7 @@ from dragoman.state.store import Conversation, Item, Page, page
 from dragoman.stores.limits import check_read
 from dragoman.stores.sql.database import Part
 from dragoman.stores.sql.rows import (
+    BIT_BY_BIT,
     BODY,
     ID,
     NOW,
@@ -74,8 +75,8 @@ _PLACES = (
     .limit(1)
 )
 _PAGE = sa.select(_I.id, _I.body).where(_I.conversation == ID).limit(sa.bindparam("most_", type_=sa.Integer))
-_OLDEST = _PAGE.where(_I.place > _PLACE).order_by(_I.place)
-_NEWEST = _PAGE.where(_I.place < _PLACE).order_by(_I.place.desc())
+_OLDEST = _PAGE.where(_I.place > _PLACE).order_by(_I.place).execution_options(**BIT_BY_BIT)
+_NEWEST = _PAGE.where(_I.place < _PLACE).order_by(_I.place.desc()).execution_options(**BIT_BY_BIT)
 _REMOVE = (
     sa.delete(CONVERSATION_ITEMS)
     .where(_I.conversation.in_(sa.select(_C.id).where(_IS)), _I.id == _ITEM)

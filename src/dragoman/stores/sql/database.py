@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from dragoman.state.store import StoreFailed
@@ -22,10 +22,22 @@ T = TypeVar("T")
 
 
 class Database(Protocol):
-    """Runs the store's steps in a database.
+    """Runs the store's steps in a database. kind: `sqlite` or `postgresql`. upgrades_itself: True = the first
+    process that opens an older schema upgrades it.
 
-    If the caller is cancelled, its step is still run completely, or not at all.
+    If the caller is cancelled, its step is still run completely, or not at all. In all processes together, only
+    one writes at a time: what a writing step reads stays as it is until the step is committed.
     """
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def upgrades_itself(self) -> bool: ...
+
+    @property
+    def version(self) -> str | None:
+        """The version of the database software; None = it is not known before the first step."""
 
     async def read(self, step: Callable[[Connection], T]) -> T:
         """Run a step that only reads, and return its result. Each of its statements sees a consistent state
@@ -50,6 +62,11 @@ class Database(Protocol):
     async def shrink(self) -> None:
         """Give unused disk space back to the system, in steps that do not block writers for long. Raises
         StoreFailed.
+        """
+
+    async def keep_copy(self, before: str) -> None:
+        """Make a copy of all data before the schema is upgraded, if copies are kept here. before: the revision
+        that comes. Raises StoreFailed.
         """
 
     async def close(self) -> None:
@@ -77,5 +94,5 @@ def failed(error: Exception) -> StoreFailed:
     return StoreFailed(f"the database: {text or type(cause).__name__}")
 
 
-upsert = sqlite.insert
-"""Makes an INSERT that may have `ON CONFLICT`. PostgreSQL's `insert` has the same methods."""
+upsert = postgresql.insert
+"""Makes an INSERT that may have `ON CONFLICT`. SQLite understands it too."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from dragoman.seams.clock import Seams
 from dragoman.state.exchanges import Search, StoredExchange
-from dragoman.stores.sql.database import Database, failed, upsert
-from dragoman.stores.sql.migrate import migrate
+from dragoman.stores.address import Location
+from dragoman.stores.sql.database import Database, upsert
+from dragoman.stores.sql.opening import opened
 from dragoman.stores.sql.room import Kind, Room
 from dragoman.stores.sql.rows import ID, entry_size
 from dragoman.stores.sql.schema import EXCHANGES
-from dragoman.stores.sql.sqlite import SqliteDatabase, make_file
 
 _E = EXCHANGES.c
 _KEEP = upsert(EXCHANGES).on_conflict_do_nothing()
@@ -33,6 +31,12 @@ _FAILED: Final = 400
 """The index of statuses has only those from here."""
 
 
+_LONGEST: Final = 500
+"""The most characters of a text with an index. Clients choose names of any length, and an entry of an index of
+PostgreSQL has at most 2,704 bytes. The trace has the whole text.
+"""
+
+
 class SqlExchanges:
     """Keeps finished exchanges in one database. size: the most bytes of all. ttl: seconds for each."""
 
@@ -43,24 +47,17 @@ class SqlExchanges:
         self._ttl = ttl
 
     @classmethod
-    async def open(cls, file: Path, size: int, ttl: float, seams: Seams) -> SqlExchanges:
-        """Open a SQLite file, run the missing migrations, and delete what is too old. A missing file is
-        created, and only its owner may read it. Raises StoreFailed.
-        """
+    async def open(cls, where: Location, size: int, ttl: float, seams: Seams) -> SqlExchanges:
+        """Open a database (`opening.opened`), and delete what is too old. Raises StoreFailed."""
+        database = await opened(where, "exchanges")
         try:
-            await asyncio.to_thread(make_file, file)
-        except OSError as error:
-            raise failed(error) from error
-        database = SqliteDatabase(file)
-        try:
-            await migrate(database)
-            opened = cls(database, size, ttl)
-            await opened.sweep(seams.now())
+            exchanges = cls(database, size, ttl)
+            await exchanges.sweep(seams.now())
         except BaseException:
             await database.close()
             raise
         else:
-            return opened
+            return exchanges
 
     async def keep(self, exchanges: Sequence[StoredExchange]) -> int:
         rows = [row for one in exchanges if (row := _row(one))["size"] <= self._portion]
@@ -80,7 +77,7 @@ class SqlExchanges:
 
     async def find(self, id_: str) -> bytes | None:
         def find(connection: sa.Connection) -> bytes | None:
-            found = connection.execute(_FIND, {"id_": id_}).scalar()
+            found = connection.execute(_FIND, {"id_": id_[:_LONGEST]}).scalar()
             return None if found is None else bytes(found)
 
         return await self._database.read(find)
@@ -109,11 +106,11 @@ class SqlExchanges:
 def _row(one: StoredExchange) -> dict[str, Any]:
     texts = {
         "id": one.id,
-        "request_id": one.request_id,
-        "owner": one.client or "",
-        "model": one.model,
+        "request_id": one.request_id[:_LONGEST],
+        "owner": (one.client or "")[:_LONGEST],
+        "model": one.model and one.model[:_LONGEST],
         "ending": one.end,
-        "error": one.error,
+        "error": one.error and one.error[:_LONGEST],
         "called": "|".join(["", *one.called, ""]),
     }
     indexed = 3 * sum(len(text or "") for text in texts.values())  # most stand in the row and in two indexes
@@ -146,7 +143,7 @@ def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
     """Yield the SQL conditions that an exchange has to meet, all of them."""
     for column, value in ((_E.owner, search.client), (_E.model, search.model), (_E.error, search.error)):
         if value is not None:
-            yield column == value
+            yield column == value[:_LONGEST]
     if search.deployment is not None:
         yield _E.called.contains(f"|{search.deployment}|", autoescape=True)
     if search.provider is not None:

@@ -1,8 +1,8 @@
-"""Runs the missing migrations of a database when a process opens it.
+"""Runs the missing migrations of a database. `stores.standing` says which databases a version can use.
 
-Versions N and N-1 of Dragoman may use one database at the same time. So a migration only adds something: a
-table, an index, or a column that may be NULL or has a default in the database. An unused column is dropped
-one release after the last release that used it. A database of a newer version is not changed.
+A SQLite file upgrades itself when a process opens it, after a copy was made. A PostgreSQL database gets its tables
+by the first process that opens it; later migrations are run by `dragoman db upgrade`, because an operator decides
+when many machines change to a new version.
 """
 
 from __future__ import annotations
@@ -10,53 +10,104 @@ from __future__ import annotations
 import asyncio
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Inspector, MetaData, Table, inspect, select
+from sqlalchemy import Connection, Inspector, MetaData, Table, func, inspect, select, text
 
-from dragoman.stores.sql.database import Database
+from dragoman.stores.sql.database import Database, upsert
+from dragoman.stores.sql.schema import SCHEMA_MARKS
+from dragoman.stores.standing import HEAD, Standing
 
-HEAD = "0005"
-"""The newest migration. A database that has it is opened without loading Alembic."""
 FOLDER = Path(__file__).parent / "migrations"
+MIGRATION_LOCK = 0x647261676F0003
+"""The number of the advisory lock in PostgreSQL for who changes the schema."""
+_OLDEST = "0001"
+
+
+class Migration(NamedTuple):
+    """A step of the schema. revision: its number. does: its description. compatible_from: the oldest HEAD whose
+    code may use the schema from then on; None = as before.
+    """
+
+    revision: str
+    does: str
+    compatible_from: str | None
 
 
 async def migrate(database: Database) -> None:
-    """Run the missing migrations. Several processes may call this at once. Raises StoreFailed."""
-    if await database.read(_version) == HEAD:
-        return
+    """Make the database usable by this version: create its tables, or run the missing migrations if it upgrades
+    itself. Several processes may call this at once. Raises SchemaRefused if this version cannot use the database,
+    and StoreFailed.
+    """
+    standing = await database.read(standing_of)
+    standing.check(upgrades_itself=database.upgrades_itself)
+    if standing.revision is None or standing.is_older:
+        await upgrade_database(database)
+
+
+async def upgrade_database(database: Database) -> None:
+    """Create the tables, or run the missing migrations, after a copy where the database makes one. Raises
+    StoreFailed.
+    """
     await asyncio.to_thread(import_module, "alembic.command")  # in a thread, because the import is slow
+    standing = await database.read(standing_of)
+    if standing.is_older:
+        await database.keep_copy(HEAD)
     await database.write(upgrade)  # a second process waits here, then finds no missing migration
 
 
-def upgrade(connection: Connection) -> None:
-    """Run the missing migrations in this connection's transaction; none if the database's version is unknown,
-    because a newer Dragoman made it.
+def upgrade(connection: Connection, to: str = HEAD) -> None:
+    """Run the missing migrations up to `to` in this connection's transaction; none if a newer Dragoman has
+    upgraded the database.
     """
     from alembic import command
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+    version = standing_of(connection).revision
+    if version is not None and version >= to:
+        return
+    command.upgrade(configuration(connection), to)
+    least = max(one.compatible_from or _OLDEST for one in migrations() if one.revision <= to)
+    SCHEMA_MARKS.create(connection, checkfirst=True)
+    mark = upsert(SCHEMA_MARKS).values(name="compatible_from", value=least)
+    connection.execute(mark.on_conflict_do_update(index_elements=["name"], set_={"value": least}))
+
+
+def migrations(after: str | None = None) -> list[Migration]:
+    """All migrations that this version knows, oldest first; after: only those after this one."""
+    from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    config = configuration(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    version = _version(connection)
-    if version is None or version in known:
-        command.upgrade(config, "head")
+    scripts = ScriptDirectory.from_config(_located(Config()))
+    known = [
+        Migration(one.revision, one.doc, getattr(one.module, "compatible_from", None))
+        for one in scripts.walk_revisions()
+    ]
+    return sorted(one for one in known if after is None or one.revision > after)
 
 
 def configuration(connection: Connection) -> Any:
     """The configuration for Alembic's commands, with this connection."""
     from alembic.config import Config
 
-    config = Config(attributes={"connection": connection})
+    return _located(Config(attributes={"connection": connection}))
+
+
+def _located(config: Any) -> Any:
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
 
 
-def _version(connection: Connection) -> str | None:
-    """The newest migration that was run in this database; None for a new database."""
+def standing_of(connection: Connection) -> Standing:
+    """What the database says of its schema."""
     inspector: Inspector = inspect(connection)
     if not inspector.has_table("alembic_version"):
-        return None
+        return Standing(None)
     table = Table("alembic_version", MetaData(), autoload_with=connection)
-    return connection.execute(select(table.c.version_num)).scalar()
+    revision = connection.execute(select(func.max(table.c.version_num))).scalar()
+    if revision is None or revision <= HEAD or not inspector.has_table(SCHEMA_MARKS.name):
+        return Standing(revision)
+    wanted = select(SCHEMA_MARKS.c.value).where(SCHEMA_MARKS.c.name == "compatible_from")
+    return Standing(revision, connection.execute(wanted).scalar())

@@ -13,6 +13,7 @@ from dragoman.state.store import PAGE_SIZE, UNSETTLED, Item, Lease, StoredRespon
 from dragoman.stores.limits import check_read, later
 from dragoman.stores.sql.database import Part
 from dragoman.stores.sql.rows import (
+    BIT_BY_BIT,
     BODY,
     ID,
     IDS,
@@ -123,7 +124,7 @@ _ITEMS = sa.union_all(
     sa.select(_T.id, _T.body)
     .join(CONVERSATIONS, CONVERSATIONS.c.id == _T.conversation)
     .where(_T.tenant == TENANT, _T.id.in_(IDS), alive(CONVERSATIONS)),
-)
+).execution_options(**BIT_BY_BIT)
 _HISTORY_SIZE = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_R.size), 0)).select_from(
     _CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)
 )
@@ -141,6 +142,7 @@ _EVENTS = (
     .where(_E.number > sa.bindparam("after_", type_=sa.Integer), _IS)
     .order_by(_E.number)
     .limit(_COUNT)
+    .execution_options(**BIT_BY_BIT)
 )
 _RENEW = sa.update(RESPONSES).where(_R.id.in_(IDS), _UNSETTLED).values(lease=_LEASE).returning(_R.id)
 _LEASES = sa.select(_R.id, _R.tenant, _R.lease).where(_R.lease > -inf, _UNSETTLED)

@@ -32,6 +32,10 @@ migration `v0002_shares` contains the same number.
 
 ID = sa.bindparam("id_", type_=sa.String)
 IDS = sa.bindparam("ids_", type_=sa.String, expanding=True)
+BIT_BY_BIT: Mapping[str, Any] = {"stream_results": True, "max_row_buffer": 8}
+"""Execution options of a SELECT whose rows are large, and are fetched only up to a limit of bytes: a server then
+sends a few rows at a time. SQLite always does so.
+"""
 TENANT = sa.bindparam("tenant_", type_=sa.String)
 NOW = sa.bindparam("now_", type_=sa.Double)
 UNTIL = sa.bindparam("until_", type_=sa.Double)

@@ -13,6 +13,12 @@ METADATA = sa.MetaData()
 _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """The type of a key that the database numbers. SQLite numbers only columns of the type INTEGER."""
 
+
+def _where(condition: str) -> dict[str, sa.TextClause]:
+    """The options of an index that has only the rows which meet a condition."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+
+
 RESPONSES = sa.Table(
     "responses",
     METADATA,
@@ -174,10 +180,17 @@ EXCHANGES = sa.Table(
     sa.Index("exchanges_by_time", "created", "id"),
     sa.Index("exchanges_by_owner", "owner", "created", "size"),
     sa.Index("exchanges_by_model", "model", "created"),
-    sa.Index("exchanges_failed", "created", "id", sqlite_where=sa.text("error IS NOT NULL")),
-    sa.Index("exchanges_by_status", "status", "created", sqlite_where=sa.text("status >= 400")),
-    sa.Index("exchanges_by_error", "error", "created", sqlite_where=sa.text("error IS NOT NULL")),
+    sa.Index("exchanges_failed", "created", "id", **_where("error IS NOT NULL")),
+    sa.Index("exchanges_by_status", "status", "created", **_where("status >= 400")),
+    sa.Index("exchanges_by_error", "error", "created", **_where("error IS NOT NULL")),
 )
+SCHEMA_MARKS = sa.Table(
+    "schema_marks",
+    METADATA,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("value", sa.String, nullable=False),
+)
+"""What older versions need to know of the schema: `compatible_from` (`stores.standing`). `migrate` creates it."""
 SECRETS = sa.Table(
     "secrets",
     METADATA,

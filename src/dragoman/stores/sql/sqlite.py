@@ -1,9 +1,9 @@
-"""A database in a SQLite file. Beside it, only `upsert` and the triggers of migrations are SQLite's own.
+"""A database in a SQLite file.
 
 Threads: one thread writes, so that the writes of one process never compete for SQLite's lock. Steps that
-arrive while the thread writes are put together into the next transaction: each step then costs half as much
-as in a transaction of its own. A few other threads read; in WAL mode, readers do not wait for writers. Each
-thread has its own connection. No connection exists before the first step, so the process may fork before it.
+arrive while the thread writes are put together into the next transaction (`batches`). A few other threads
+read; in WAL mode, readers do not wait for writers. Each thread has its own connection. No connection exists
+before the first step, so the process may fork before it.
 
 Disk: under constant load SQLite could never empty its write-ahead log, because some reader always uses it. So
 after a commit, if the log is too long, the writer waits for the readers and empties the log.
@@ -22,14 +22,15 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, NullPool, Select, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from dragoman.state.store import StoreFailed
+from dragoman.stores.sql.batches import Batches, Outcome, Step
+from dragoman.stores.sql.copies import keep_copy
 from dragoman.stores.sql.database import failed
 
 T = TypeVar("T")
@@ -41,12 +42,6 @@ _READERS = 4
 """The number of reading threads."""
 _LOOKUP_KEYS = 250
 """The most keys that are looked up on the event loop. More keys would block the loop too long."""
-_BATCH_STEPS = 64
-"""The most steps in one transaction. The first step waits for the last one."""
-_BATCH_BYTES = 4_000_000
-"""The most bytes that the steps of one transaction write, unless one step alone writes more. The log must
-hold the whole transaction.
-"""
 _LOG_KEPT_BYTES = 8_000_000
 """The size in bytes to which SQLite truncates a longer log once the log's content is in the database file."""
 _LOG_MOST_BYTES = 16_000_000
@@ -59,25 +54,17 @@ _REWRITE_MOST_BYTES = 256_000_000
 """An old file with more used bytes than this is not rewritten. Nothing can be written meanwhile."""
 
 
-class _Write(NamedTuple):
-    """A step that waits to write. answer: gets the step's result. size: the bytes that the step writes."""
-
-    step: Callable[[Connection], Any]
-    answer: asyncio.Future[Any]
-    size: int
-
-
-class _Outcome(NamedTuple):
-    """The result of a step. done: what the step returned. error: None = the step succeeded."""
-
-    done: Any
-    error: Exception | None
-
-
 class SqliteDatabase:
-    """Runs steps in a SQLite file; implements `stores.sql.database.Database`. file: an existing file."""
+    """Runs steps in a SQLite file; implements `stores.sql.database.Database`. file: an existing file. copies: how
+    many copies of it are kept that were made before upgrades; 0 = none are made.
+    """
 
-    def __init__(self, file: Path) -> None:
+    kind = "sqlite"
+    upgrades_itself = True
+    version = sqlite3.sqlite_version
+
+    def __init__(self, file: Path, *, copies: int = 2) -> None:
+        self._file, self._copies = file, copies
         self._log = file.with_name(f"{file.name}-wal")
         self._engine = create_engine(
             "sqlite://",
@@ -88,8 +75,8 @@ class SqliteDatabase:
         )
         event.listen(self._engine, "connect", prepare)
         self._writer = ThreadPoolExecutor(1, "dragoman-store-writer")
-        self._waiting: list[_Write] = []
-        self._writing: asyncio.Future[list[_Outcome]] | None = None
+        # If the file is locked, each waiting step would wait for the lock again, one after the other.
+        self._batches = Batches(self._begin, _is_busy)
         self._readers = ThreadPoolExecutor(_READERS, "dragoman-store-reader")
         self._threads = threading.local()
         self._connections: list[Connection] = []
@@ -133,12 +120,8 @@ class SqliteDatabase:
 
     async def write(self, step: Callable[[Connection], T], size: int = 0) -> T:
         self._check_open()
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Write(step, answer, size))
-        if self._writing is None:
-            self._begin()
         with _as_store_failed():
-            return await answer
+            return await self._batches.write(step, size)
 
     async def shrink(self) -> None:
         """Give unused pages back to the system in steps, then empty the log. An old file that cannot give
@@ -157,14 +140,17 @@ class SqliteDatabase:
                 pages = left
         await self._alone(_empty_log)
 
+    async def keep_copy(self, before: str) -> None:
+        if self._copies:
+            await self._run(self._readers, lambda: keep_copy(self._file, before, self._copies))
+
     async def _alone(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Call `job` in the writing thread, outside of a transaction, and return its result."""
         return await self._run(self._writer, lambda: job(_driver(self._connection())))
 
     async def close(self) -> None:
         self._closed = True
-        while self._writing is not None:
-            await asyncio.wait([self._writing])
+        await self._batches.finish()
         await asyncio.to_thread(self._close)
 
     async def _run(self, threads: ThreadPoolExecutor, job: Callable[[], T]) -> T:
@@ -176,51 +162,20 @@ class SqliteDatabase:
         if self._closed:
             raise StoreFailed("the store is closed")
 
-    def _begin(self) -> None:
-        """Start a transaction with the first of the waiting steps (up to `_BATCH_STEPS`, `_BATCH_BYTES`).
-        Waiting steps whose callers were cancelled are dropped.
-        """
-        wanted = [write for write in self._waiting if not write.answer.done()]
-        count, size = 0, 0
-        for write in wanted[:_BATCH_STEPS]:
-            size += write.size
-            if count and size > _BATCH_BYTES:
-                break
-            count += 1
-        some, self._waiting = wanted[:count], wanted[count:]
-        if some:
-            loop = asyncio.get_running_loop()
-            self._writing = loop.run_in_executor(self._writer, self._write, [write.step for write in some])
-            self._writing.add_done_callback(partial(self._end, some))
+    def _begin(self, steps: Sequence[Step]) -> asyncio.Future[list[Outcome]]:
+        return asyncio.get_running_loop().run_in_executor(self._writer, self._write, steps)
 
-    def _end(self, written: Sequence[_Write], writing: asyncio.Future[list[_Outcome]]) -> None:
-        for write, outcome in zip(written, writing.result(), strict=True):
-            if write.answer.done():
-                continue  # the caller was cancelled
-            if outcome.error is None:
-                write.answer.set_result(outcome.done)
-            else:
-                write.answer.set_exception(outcome.error)
-        self._writing = None
-        last = writing.result()[-1].error
-        if _is_busy(last):  # each waiting step would wait for the lock again, one after the other
-            late, self._waiting = self._waiting, []
-            for write in late:
-                if not write.answer.done():
-                    write.answer.set_exception(last)
-        self._begin()
-
-    def _write(self, steps: Sequence[Callable[[Connection], Any]]) -> list[_Outcome]:
+    def _write(self, steps: Sequence[Step]) -> list[Outcome]:
         try:
-            return [_Outcome(done, None) for done in self._transact(steps)]
+            return [Outcome(done, None) for done in self._transact(steps)]
         except sqlite3.Error as error:  # BEGIN or COMMIT failed; an error inside of a step is SQLAlchemy's
-            return [_Outcome(None, error) for _ in steps]
+            return [Outcome(None, error) for _ in steps]
         except Exception as error:  # noqa: BLE001 - the caller of the step gets the error
             if len(steps) == 1:
-                return [_Outcome(None, error)]
+                return [Outcome(None, error)]
         return [outcome for step in steps for outcome in self._write([step])]
 
-    def _transact(self, steps: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+    def _transact(self, steps: Sequence[Step]) -> list[Any]:
         connection = self._connection()
         driver = _driver(connection)
         driver.execute("BEGIN IMMEDIATE")  # takes the write lock: a later upgrade of a read lock could fail
@@ -275,7 +230,7 @@ def _as_store_failed() -> Generator[None]:
         raise failed(error) from error
 
 
-def _is_busy(error: Exception | None) -> TypeGuard[sqlite3.Error]:
+def _is_busy(error: Exception) -> bool:
     """Whether the error says that another process held the write lock for too long."""
     return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 

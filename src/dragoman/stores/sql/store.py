@@ -1,9 +1,7 @@
-"""The store in a SQLite database: opens the file, runs migrations, removes expired and surplus rows."""
+"""The store in a database: opens it, and removes expired and surplus rows."""
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, not_, select, tuple_
@@ -12,19 +10,21 @@ from dragoman.seams.clock import Seams
 from dragoman.state.added import Additions
 from dragoman.state.seals import Vault
 from dragoman.state.store import Chats, Conversations, Responses, Sessions
+from dragoman.state.usage import UsageStore
+from dragoman.stores.address import Location
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.added import SqlAdditions
 from dragoman.stores.sql.chats import SqlChats
 from dragoman.stores.sql.conversations import SqlConversations
-from dragoman.stores.sql.database import Database, failed
-from dragoman.stores.sql.migrate import migrate
+from dragoman.stores.sql.database import Database
+from dragoman.stores.sql.opening import opened
 from dragoman.stores.sql.responses import SqlResponses, running
 from dragoman.stores.sql.room import Kind, Room
 from dragoman.stores.sql.rows import SESSION_TURN
 from dragoman.stores.sql.schema import CHATS, CONVERSATIONS, RESPONSES, SEALS, SESSIONS, SHARES
 from dragoman.stores.sql.seals import SqlVault, secret
 from dragoman.stores.sql.sessions import SqlSessions
-from dragoman.stores.sql.sqlite import SqliteDatabase, make_file
+from dragoman.stores.sql.usage import SqlUsage
 
 _BATCH = 500
 """The most rows that one transaction of a sweep removes. A larger transaction would block writers."""
@@ -47,7 +47,6 @@ _OF_SEALS = Kind(SEALS.c.number, SEALS.c.owner, SEALS.c.until, SEALS.c.size, nam
 class SqlStore:
     """Keeps everything in one database. Made with `open`. secret_: the vault's secret, 32 bytes."""
 
-    kind = "sqlite"
     shared = True
     healthy: bool | None = True
     last_error: str | None = None
@@ -63,21 +62,16 @@ class SqlStore:
         self.chats: Chats = SqlChats(database, kept, limits, now)
         self.seals: Vault | None = SqlVault(database, seals, limits, now, secret_) if limits.seals else None
         self.added: Additions | None = SqlAdditions(database)
+        self.usage: UsageStore | None = SqlUsage(database, limits)
+        self.kind = database.kind
         self._database = database
         self._rooms = (kept, seals, count)
 
     @classmethod
-    async def open(cls, file: Path, limits: Limits, seams: Seams) -> SqlStore:
-        """Open the store in a SQLite file, and run the missing migrations. A missing file is created, and
-        only its owner may read it. Raises StoreFailed.
-        """
+    async def open(cls, where: Location, limits: Limits, seams: Seams) -> SqlStore:
+        """Open the store in a database (`opening.opened`). Raises StoreFailed."""
+        database = await opened(where)
         try:
-            await asyncio.to_thread(make_file, file)
-        except OSError as error:
-            raise failed(error) from error
-        database = SqliteDatabase(file)
-        try:
-            await migrate(database)
             made = bytes.fromhex(seams.random_id() + seams.random_id())
             return cls(database, await secret(database, made), limits, seams)
         except BaseException:
@@ -93,6 +87,8 @@ class SqlStore:
             while await self._database.write(room.trim):
                 pass
         await self._remove(SHARES.c.entries == 0, SHARES)
+        if self.usage is not None:
+            await self.usage.sweep(now)
         await self._database.shrink()
 
     async def close(self) -> None:

@@ -1,29 +1,24 @@
-"""What operators have added is kept by changes with numbers, and read also straight from the file."""
+"""What operators have added is kept by changes with numbers, and read also straight from the database."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.added import AddedEntry, AddedKind, Additions
 from dragoman.stores import added_file
+from dragoman.stores.address import Location
 from dragoman.stores.limits import DEFAULT_LIMITS
 from dragoman.stores.sql import added
 from dragoman.stores.sql.store import SqlStore
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "state.db"
-
-
-@pytest.fixture
-async def kept(file: Path) -> AsyncIterator[Additions]:
-    store = await SqlStore.open(file, DEFAULT_LIMITS, SYSTEM)
+async def kept(place: Location) -> AsyncIterator[Additions]:
+    store = await SqlStore.open(place, DEFAULT_LIMITS, SYSTEM)
     assert store.added is not None
     yield store.added
     await store.close()
@@ -35,7 +30,7 @@ def entry(
     return AddedEntry(kind, name, text, version, "ops", 1.5)
 
 
-async def test_an_entry_is_added_changed_and_removed(kept: Additions, file: Path) -> None:
+async def test_an_entry_is_added_changed_and_removed(kept: Additions, place: Location) -> None:
     first = await kept.read()
     assert (first.version, list(first.entries)) == (0, [])
     assert await kept.change(entry(1))
@@ -46,13 +41,13 @@ async def test_an_entry_is_added_changed_and_removed(kept: Additions, file: Path
     assert await kept.change(entry(4), removed=True)
     found = await kept.read()
     assert (found.version, [one.place for one in found.entries]) == (4, [("aliases", "fast")])
-    again = added_file.read(file)
+    again = added_file.read(place)
     assert (again.version, list(again.entries)) == (4, list(found.entries))
-    assert added_file.version(file) == 4
+    assert added_file.version(place) == 4
 
 
-async def test_of_two_writers_with_one_version_the_second_is_told(kept: Additions, file: Path) -> None:
-    other = await SqlStore.open(file, DEFAULT_LIMITS, SYSTEM)
+async def test_of_two_writers_with_one_version_the_second_is_told(kept: Additions, place: Location) -> None:
+    other = await SqlStore.open(place, DEFAULT_LIMITS, SYSTEM)
     assert other.added is not None
     done = await asyncio.gather(kept.change(entry(1, "a")), other.added.change(entry(1, "b")))
     assert sorted(done) == [False, True]

@@ -12,15 +12,17 @@ import pytest
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.exchanges import Search, StoredExchange
 from dragoman.state.store import StoreFailed
+from dragoman.stores.address import Location
 from dragoman.stores.sql.exchanges import SqlExchanges
+from tests.unit.stores.conftest import ask
 
 SIZE, TTL = 1_000_000, 1000.0
 AT = Seams(lambda: 500.0, SYSTEM.monotonic, SYSTEM.random_id, SYSTEM.uniform)
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlExchanges]:
-    store = await SqlExchanges.open(tmp_path / "exchanges.db", SIZE, TTL, AT)
+async def store(place: Location) -> AsyncIterator[SqlExchanges]:
+    store = await SqlExchanges.open(place, SIZE, TTL, AT)
     yield store
     await store.close()
 
@@ -112,7 +114,8 @@ async def test_pages_go_on_where_the_one_before_ended_also_within_one_moment(sto
     assert await found(store, 2, before=(1.0, "ex_0003")) == [2, 1]
 
 
-async def test_the_usual_filters_use_indexes(tmp_path: Path, store: SqlExchanges) -> None:
+async def test_the_usual_filters_use_indexes(tmp_path: Path) -> None:
+    store = await SqlExchanges.open(tmp_path / "exchanges.db", SIZE, TTL, AT)
     await store.keep([one(1)])
     database = sqlite3.connect(tmp_path / "exchanges.db")
     for condition in (
@@ -131,6 +134,15 @@ async def test_the_usual_filters_use_indexes(tmp_path: Path, store: SqlExchanges
         assert "INDEX" in plan, (condition, plan)
         assert "SCAN exchanges" not in plan.replace("SCAN exchanges USING INDEX", ""), (condition, plan)
     database.close()
+    await store.close()
+
+
+async def test_texts_of_any_length_and_any_character_are_kept(store: SqlExchanges) -> None:
+    """An index entry of PostgreSQL has at most 2,704 bytes, and its texts have no U+0000."""
+    long = "".join(chr(0x4E00 + number) for number in range(3000)) + "\0"
+    assert await store.keep([one(1, model=long, error=f"\0{long}", request_id=long)]) == 1
+    assert await found(store, model=long) == await found(store, error=f"\0{long}") == [1]
+    assert await store.find(long) == b"trace 1"
 
 
 async def test_what_is_too_old_goes(store: SqlExchanges) -> None:
@@ -139,8 +151,8 @@ async def test_what_is_too_old_goes(store: SqlExchanges) -> None:
     assert await found(store) == [3]
 
 
-async def test_the_size_is_bounded_and_the_largest_client_loses_its_oldest(tmp_path: Path) -> None:
-    store = await SqlExchanges.open(tmp_path / "small.db", 50_000, TTL, AT)
+async def test_the_size_is_bounded_and_the_largest_client_loses_its_oldest(place: Location) -> None:
+    store = await SqlExchanges.open(place, 50_000, TTL, AT)
     await store.keep([one(0, client="ben")])
     for number in range(1, 100):
         assert await store.keep([one(number, trace=b"x" * 2000)]) == 1
@@ -148,20 +160,16 @@ async def test_the_size_is_bounded_and_the_largest_client_loses_its_oldest(tmp_p
     assert left[0] == 99
     assert left[-1] == 0
     assert 10 < len(left) < 25
-    database = sqlite3.connect(tmp_path / "small.db")
-    assert database.execute("SELECT sum(size) FROM exchanges").fetchone()[0] <= 50_000
-    sizes = "SELECT sum(size) FROM shares WHERE kind = 'exchanges'"
-    assert (
-        database.execute(sizes).fetchone() == database.execute("SELECT sum(size) FROM exchanges").fetchone()
-    )
-    database.close()
+    ((size,),) = ask(place, "SELECT sum(size) FROM exchanges")
+    assert size <= 50_000
+    assert ask(place, "SELECT sum(size) FROM shares WHERE kind = 'exchanges'") == [(size,)]
     await store.close()
 
 
 async def test_a_large_batch_fits_into_a_small_store_and_one_that_is_too_large_is_left_out(
-    tmp_path: Path,
+    place: Location,
 ) -> None:
-    store = await SqlExchanges.open(tmp_path / "small.db", 50_000, TTL, AT)
+    store = await SqlExchanges.open(place, 50_000, TTL, AT)
     many = [one(number, trace=b"x" * 2000) for number in range(1, 100)]
     assert await store.keep([*many, one(100, trace=b"x" * 60_000)]) == 99
     assert (await found(store, 1000))[0] == 99
@@ -169,22 +177,24 @@ async def test_a_large_batch_fits_into_a_small_store_and_one_that_is_too_large_i
     await store.close()
 
 
-async def test_a_lowered_size_counts_at_the_next_start(tmp_path: Path, store: SqlExchanges) -> None:
+async def test_a_lowered_size_counts_at_the_next_start(place: Location, store: SqlExchanges) -> None:
     await store.keep([one(number, trace=b"x" * 2000) for number in range(1, 100)])
-    lower = await SqlExchanges.open(tmp_path / "exchanges.db", 50_000, TTL, AT)
+    lower = await SqlExchanges.open(place, 50_000, TTL, AT)
     assert len(await found(lower, 1000)) < 25
     await lower.close()
 
 
-async def test_several_processes_share_it(tmp_path: Path, store: SqlExchanges) -> None:
-    other = await SqlExchanges.open(tmp_path / "exchanges.db", SIZE, TTL, AT)
+async def test_several_processes_share_it(place: Location, store: SqlExchanges) -> None:
+    other = await SqlExchanges.open(place, SIZE, TTL, AT)
     await store.keep([one(1)])
     await other.keep([one(2)])
     assert await found(store) == await found(other) == [2, 1]
     await other.close()
 
 
-async def test_only_its_owner_may_read_the_file(tmp_path: Path, store: SqlExchanges) -> None:
+async def test_only_its_owner_may_read_the_file(tmp_path: Path) -> None:
+    store = await SqlExchanges.open(tmp_path / "exchanges.db", SIZE, TTL, AT)
+    await store.close()
     assert (tmp_path / "exchanges.db").stat().st_mode & 0o077 == 0
 
 

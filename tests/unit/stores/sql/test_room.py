@@ -16,11 +16,13 @@ from sqlalchemy import create_engine
 
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.store import Conversation, Item, StoredResponse
+from dragoman.stores.address import Location, PostgresUrl
 from dragoman.stores.limits import DEFAULT_LIMITS, Limits
 from dragoman.stores.sql import room
 from dragoman.stores.sql.migrate import configuration
 from dragoman.stores.sql.schema import RESPONSES
 from dragoman.stores.sql.store import SqlStore
+from tests.unit.stores.conftest import ask
 
 replace = msgspec.structs.replace
 
@@ -101,29 +103,31 @@ async def test_the_bound_holds_on_disk(tmp_path: Path) -> None:
     await asyncio.gather(*[store.close() for store in stores])
 
 
-async def test_shares_are_what_the_rows_say(tmp_path: Path) -> None:
+async def test_shares_are_what_the_rows_say(place: Location, tmp_path: Path) -> None:
     """Whatever was written, replaced, evicted or deleted, also by a version that knows nothing of them."""
-    file = tmp_path / "state.db"
     limits = Limits(size=BOUND, seals_size=BOUND // 8, session_count=5, session_size=30_000)
-    store = await SqlStore.open(file, limits, SYSTEM)
-    await fill([store], tmp_path, 3)
-    other = sqlite3.connect(file)
-    other.execute("PRAGMA foreign_keys=ON")
-    other.execute("DELETE FROM responses WHERE id IN (SELECT id FROM responses LIMIT 1)")
-    other.execute("UPDATE conversations SET size = size + 5")
-    other.execute("DELETE FROM seals WHERE number IN (SELECT number FROM seals LIMIT 1)")
-    other.commit()
+    stores = [await SqlStore.open(place, limits, SYSTEM) for _ in range(2)]
+    await fill(stores, tmp_path, 3)
+    ask(
+        place,
+        "DELETE FROM responses WHERE id IN (SELECT id FROM responses LIMIT 1)",
+        "UPDATE conversations SET size = size + 5",
+        "DELETE FROM seals WHERE number IN (SELECT number FROM seals LIMIT 1)",
+    )
+    named = "upper(encode(owner, 'hex'))" if isinstance(place, PostgresUrl) else "hex(owner)"
     for kind, owner, size in (
         ("responses", "tenant", "size"),
         ("conversations", "tenant", "size"),
         ("sessions", "tenant", "size + 400 * (turns + 1)"),
-        ("seals", "hex(owner)", "size"),
+        ("seals", named, "size"),
     ):
         rows = f"SELECT {owner}, sum({size}), count(*) FROM {kind} GROUP BY 1 ORDER BY 1"
-        shares = "SELECT owner, size, entries FROM shares WHERE kind = ? AND entries > 0 ORDER BY 1"
-        assert other.execute(shares, (kind,)).fetchall() == other.execute(rows).fetchall() != []
-    other.close()
-    await store.close()
+        shares = f"SELECT owner, size, entries FROM shares WHERE kind = '{kind}' AND entries > 0 ORDER BY 1"
+        assert ask(place, shares) == ask(place, rows) != []
+    kept = "SELECT sum(size) FROM shares WHERE kind IN ('responses', 'conversations', 'sessions')"
+    assert ask(place, kept)[0][0] <= BOUND
+    for store in stores:
+        await store.close()
 
 
 async def test_a_file_from_before_learns_to_give_back_space(tmp_path: Path) -> None:
@@ -173,14 +177,14 @@ async def test_what_was_there_before_the_shares_is_counted(tmp_path: Path) -> No
 
 
 async def test_a_lowered_bound_is_reached_by_sweeps_not_by_one_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "_ONCE", 20_000)
-    store = await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)
+    store = await SqlStore.open(place, DEFAULT_LIMITS, SYSTEM)
     for number in range(20):
         await store.responses.save(answer(f"r{number}", input=(Item("i", bytes(9000)),)))
     await store.close()
-    store = await SqlStore.open(tmp_path / "state.db", Limits(size=30_000), SYSTEM)
+    store = await SqlStore.open(place, Limits(size=30_000), SYSTEM)
     await store.responses.save(answer("new"))
     there = [number for number in range(20) if await store.responses.get("t", f"r{number}")]
     assert there == list(range(3, 20))

@@ -83,7 +83,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
-    op.create_index("conversation_items_by_id", "conversation_items", ["tenant", "id"])
+    _index_items("conversation_items")
     op.create_table(
         "response_events",
         sa.Column("response", sa.String, sa.ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
@@ -98,7 +98,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
-    op.create_index("response_items_by_id", "response_items", ["tenant", "id"])
+    _index_items("response_items")
     op.create_table(
         "seal_keys",
         sa.Column("key", sa.LargeBinary, primary_key=True),
@@ -113,3 +113,13 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.ForeignKeyConstraint(["id", "tenant"], ["sessions.id", "sessions.tenant"], ondelete="CASCADE"),
     )
+
+
+def _index_items(table: str) -> None:
+    """Create the index of items by id. Clients choose ids of any length. A B-tree of PostgreSQL refuses more than
+    2,704 bytes, so there it is a hash index. https://www.postgresql.org/docs/current/hash-index.html
+    """
+    if op.get_bind().dialect.name == "postgresql":
+        op.create_index(f"{table}_by_id", table, ["id"], postgresql_using="hash")
+    else:
+        op.create_index(f"{table}_by_id", table, ["tenant", "id"])

@@ -1,8 +1,7 @@
 """The migration that creates the table `shares`: how many bytes and rows each owner has. Triggers update it.
 
 With it, a write need not add up the sizes of all rows. The triggers also count rows that other versions of
-Dragoman write, and rows that a foreign key deletes. They are written for SQLite; another database needs its
-own triggers.
+Dragoman write, and rows that a foreign key deletes. SQLite and PostgreSQL need different words for them.
 """
 
 from __future__ import annotations
@@ -47,7 +46,37 @@ STATEMENTS: Final = (
     END
     """,
 )
-"""SQL templates for one table: add up its existing rows, and create the triggers for later changes."""
+"""SQL templates for one table in SQLite: add up its existing rows, and create the triggers for later changes."""
+
+POSTGRES: Final = (
+    "LOCK TABLE {kind} IN SHARE ROW EXCLUSIVE MODE",  # no row comes between the sum and the triggers
+    STATEMENTS[0],
+    """
+    CREATE FUNCTION {kind}_come() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO shares AS s (kind, owner, size, entries) VALUES ('{kind}', {new_owner}, {new}, 1)
+        ON CONFLICT (kind, owner) DO UPDATE SET size = s.size + excluded.size, entries = s.entries + 1;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE FUNCTION {kind}_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE shares SET size = size + {new} - {old} WHERE kind = '{kind}' AND owner = {new_owner};
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE FUNCTION {kind}_leave() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE shares SET size = size - {old}, entries = entries - 1
+        WHERE kind = '{kind}' AND owner = {old_owner};
+        RETURN NULL;
+    END $$
+    """,
+    "CREATE TRIGGER {kind}_come AFTER INSERT ON {kind} FOR EACH ROW EXECUTE FUNCTION {kind}_come()",
+    "CREATE TRIGGER {kind}_change AFTER UPDATE OF {columns} ON {kind} FOR EACH ROW"
+    " EXECUTE FUNCTION {kind}_change()",
+    "CREATE TRIGGER {kind}_leave AFTER DELETE ON {kind} FOR EACH ROW EXECUTE FUNCTION {kind}_leave()",
+)
+"""The same for PostgreSQL, whose triggers call functions."""
 
 
 def upgrade() -> None:
@@ -68,6 +97,9 @@ def count(kind: str, owner: str, size: str, columns: str) -> None:
     """Add up the rows of one table (`kind`), and create the triggers that count later changes. The parameters
     are the members of an entry of KINDS.
     """
+    postgres = op.get_bind().dialect.name == "postgresql"
+    if postgres:
+        owner = owner.replace("hex({0}.owner)", "upper(encode({0}.owner, 'hex'))")
     words = {
         "kind": kind,
         "columns": columns,
@@ -78,5 +110,5 @@ def count(kind: str, owner: str, size: str, columns: str) -> None:
         "old_owner": owner.format("OLD"),
         "new_owner": owner.format("NEW"),
     }
-    for statement in STATEMENTS:
+    for statement in POSTGRES if postgres else STATEMENTS:
         op.execute(statement.format(**words))

@@ -35,8 +35,18 @@ def upgrade() -> None:
     op.create_index("exchanges_by_owner", "exchanges", ["owner", "created", "size"])
     op.create_index("exchanges_by_model", "exchanges", ["model", "created"])
     named = sa.text("error IS NOT NULL")
-    op.create_index("exchanges_failed", "exchanges", ["created", "id"], sqlite_where=named)
+    op.create_index(
+        "exchanges_failed", "exchanges", ["created", "id"], sqlite_where=named, postgresql_where=named
+    )
     failed = sa.text("status >= 400")
-    op.create_index("exchanges_by_status", "exchanges", ["status", "created"], sqlite_where=failed)
-    op.create_index("exchanges_by_error", "exchanges", ["error", "created"], sqlite_where=named)
+    op.create_index(
+        "exchanges_by_status",
+        "exchanges",
+        ["status", "created"],
+        sqlite_where=failed,
+        postgresql_where=failed,
+    )
+    op.create_index(
+        "exchanges_by_error", "exchanges", ["error", "created"], sqlite_where=named, postgresql_where=named
+    )
     count("exchanges", "{0}.owner", "{0}.size", "size")

@@ -1,0 +1,91 @@
+"""The hours, days and months (UTC) in which usage is summed up, and how they cover a span of time. Pure.
+
+Times are whole Unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+Step: TypeAlias = Literal["hour", "day", "month"]
+STEPS: Final[tuple[Step, ...]] = ("hour", "day", "month")
+"""From the shortest to the longest. The database names a step by its place in this list."""
+HOUR: Final = 3_600
+DAY: Final = 86_400
+_SECONDS: Final = {"hour": HOUR, "day": DAY}
+
+
+class Segment(NamedTuple):
+    """A part of a span: whole periods of one length, from `begin` to `end` (not included). bucket: the start
+    of the bucket that all of them belong to; None = each period is a bucket of its own.
+    """
+
+    step: Step
+    begin: int
+    end: int
+    bucket: int | None
+
+
+def start_of(step: Step, time: float) -> int:
+    """When the period began that this time belongs to."""
+    seconds = _SECONDS.get(step)
+    if seconds is not None:
+        return int(time // seconds) * seconds
+    moment = datetime.fromtimestamp(time, UTC)
+    return int(datetime(moment.year, moment.month, 1, tzinfo=UTC).timestamp())
+
+
+def end_of(step: Step, time: float) -> int:
+    """When the period ends that this time belongs to, which is when the next one begins."""
+    start = start_of(step, time)
+    return start + _SECONDS[step] if step in _SECONDS else start_of(step, start + 32 * DAY)
+
+
+def rounded_up(step: Step, time: float) -> int:
+    """The first start of a period that is not before this time."""
+    start = start_of(step, time)
+    return start if start == time else end_of(step, time)
+
+
+def buckets(begin: int, end: int, step: Step) -> Iterator[int]:
+    """Yield the starts of all periods that a span touches."""
+    start = start_of(step, begin)
+    while start < end:
+        yield start
+        start = end_of(step, start)
+
+
+def segments(begin: int, end: int, step: Step | None) -> list[Segment]:
+    """The fewest periods that cover a span, whose begin and end are whole hours. step: the length of the
+    buckets; a bucket at an edge of the span may be there only in part. None = the span is one bucket.
+    """
+    if begin >= end:
+        return []
+    if step is None:
+        return list(_cover(begin, end, "month", begin))
+    first, last = rounded_up(step, begin), start_of(step, end)
+    if first > last:
+        return list(_cover(begin, end, _finer(step), start_of(step, begin)))
+    found = [*_cover(begin, first, _finer(step), start_of(step, begin))]
+    if first < last:
+        found.append(Segment(step, first, last, None))
+    return [*found, *_cover(last, end, _finer(step), last)]
+
+
+def _cover(begin: int, end: int, step: Step, bucket: int) -> Iterator[Segment]:
+    """Yield the segments of one bucket, of periods up to this length."""
+    if begin >= end:
+        return
+    first, last = rounded_up(step, begin), start_of(step, end)
+    if first < last:
+        yield from _cover(begin, first, _finer(step), bucket)
+        yield Segment(step, first, last, bucket)
+        yield from _cover(last, end, _finer(step), bucket)
+    else:
+        yield from _cover(begin, end, _finer(step), bucket)
+
+
+def _finer(step: Step) -> Step:
+    return STEPS[max(0, STEPS.index(step) - 1)]

@@ -1,0 +1,156 @@
+"""Reports on usage: what is asked, and what is answered. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from dragoman.state.periods import HOUR, Step, buckets, end_of, start_of
+from dragoman.state.usage_sums import OPEN, Dimension, Sums
+
+Rank: TypeAlias = Literal["requests", "cost", "tokens", "failed"]
+MOST_BUCKETS: Final = 1000
+MOST_GROUPS: Final = 1000
+"""The most groups of one report, `other` not counted."""
+MOST_ROWS: Final = 50_000
+"""The most buckets times groups."""
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """Which usage is asked for: of the exchanges that began from `begin` to `end` (not included), both Unix
+    seconds that are rounded outwards to whole hours. step: the length of the buckets, None = no buckets. by:
+    the dimensions to group by, two at most. only: the usage that has these values; "" = none. top: how many
+    groups are told one by one; the others are added up. rank: which groups are the first ones.
+    """
+
+    begin: int
+    end: int
+    step: Step | None = None
+    by: tuple[Dimension, ...] = ()
+    only: Mapping[Dimension, str] = {}
+    top: int = 10
+    rank: Rank = "requests"
+
+    @property
+    def dimensions(self) -> frozenset[Dimension]:
+        """All dimensions that are needed to answer."""
+        return frozenset([*self.by, *self.only])
+
+
+class Found(NamedTuple):
+    """One group of a report. values: of `Query.by`, in its order, "" = none; None = all other groups."""
+
+    values: tuple[str, ...] | None
+    sums: Sums
+
+
+class Bucket(NamedTuple):
+    """One bucket of a report, from `begin` to `end`. complete: the bucket is over and wholly in the span, so
+    that its sums change no more, unless records come late.
+    """
+
+    begin: int
+    end: int
+    complete: bool
+    groups: list[Found]
+
+
+class Report(NamedTuple):
+    """The answer. begin, end: the span that it covers. groups: of the whole span, by rank, the others last.
+    total: of the whole span; with tags it is less than the sum of the groups, as a request may have several.
+    since: usage before this time (Unix seconds) is not known; None = all is known.
+    """
+
+    begin: int
+    end: int
+    groups: list[Found]
+    total: Sums
+    buckets: list[Bucket]
+    since: float | None = None
+
+
+class Cell(NamedTuple):
+    """Sums of one group in one bucket. values: as in `Found`."""
+
+    bucket: int
+    values: tuple[str, ...] | None
+    sums: Sums
+
+
+def problem(query: Query) -> tuple[str, str] | None:
+    """The field that makes a query impossible to answer, and why; None = it can be answered."""
+    if query.begin >= query.end:
+        return "to", "is not later than `from`"
+    if len(query.by) > 2 or len(set(query.by)) != len(query.by):
+        return "group_by", "names two different dimensions at most"
+    if not 1 <= query.top <= MOST_GROUPS:
+        return "top", f"is from 1 to {MOST_GROUPS}"
+    chosen = [one for one in OPEN if one in query.dimensions]
+    if chosen and len(query.dimensions) > 1:
+        field = "group_by" if chosen[0] in query.by else chosen[0]
+        return field, f"`{chosen[0]}` cannot be combined with another dimension; the records can be exported"
+    if query.step is not None:
+        count = 0
+        for count, _ in enumerate(buckets(query.begin, query.end, query.step), 1):
+            if count > MOST_BUCKETS:
+                return "step", f"there would be more than {MOST_BUCKETS} buckets; choose a longer one"
+        if query.by and count * query.top > MOST_ROWS:
+            return "top", f"{count} buckets of {query.top} groups are more than {MOST_ROWS} lines"
+    return None
+
+
+def widened(query: Query, hours_from: float | None = None) -> Query:
+    """The query with its span rounded outwards to whole hours. hours_from: the hours before this time are
+    deleted; there the span is rounded to whole days.
+    """
+    begin, end = start_of("hour", query.begin), start_of("hour", query.end + HOUR - 1)
+    if hours_from is not None:
+        if begin < hours_from:
+            begin = start_of("day", begin)
+        if end < hours_from:
+            end = end_of("day", end - 1)
+    return msgspec.structs.replace(query, begin=begin, end=end)
+
+
+RANKED: Final[Mapping[Rank, Callable[[Sums], int]]] = {
+    "requests": lambda sums: sums["requests"],
+    "cost": lambda sums: sums["cost"],
+    "tokens": lambda sums: sums.input_tokens + sums.output_tokens,
+    "failed": lambda sums: sums["failed"],
+}
+
+
+def best(amounts: Mapping[tuple[str, ...], int], top: int) -> list[tuple[str, ...]]:
+    """The groups with the largest amounts, at most `top`; of equal ones those whose names come first."""
+    return sorted(amounts, key=lambda values: (-amounts[values], values))[:top]
+
+
+def made(query: Query, cells: Iterable[Cell], total: Sums | None, now: float) -> Report:
+    """The report of these cells. total: None = the sum of all cells. now: Unix seconds."""
+    groups: dict[tuple[str, ...] | None, Sums] = {}
+    by_bucket: dict[int, dict[tuple[str, ...] | None, Sums]] = {}
+    whole = Sums()
+    for cell in cells:
+        groups.setdefault(cell.values, Sums()).add(cell.sums)
+        by_bucket.setdefault(cell.bucket, {}).setdefault(cell.values, Sums()).add(cell.sums)
+        whole.add(cell.sums)
+    rank = RANKED[query.rank]
+    order = sorted(groups, key=lambda values: (values is None, -rank(groups[values]), values or ()))
+    found = []
+    for begin, end in _spans(query):
+        here = by_bucket.get(begin, {})
+        complete = begin >= query.begin and end <= min(query.end, now)
+        rows = [Found(values, here[values]) for values in order if values in here]
+        found.append(Bucket(begin, end, complete, rows))
+    rows = [Found(values, groups[values]) for values in order]
+    return Report(query.begin, query.end, rows, whole if total is None else total, found)
+
+
+def _spans(query: Query) -> list[tuple[int, int]]:
+    """The begin and end of each bucket of a query."""
+    step = query.step
+    if step is None:
+        return []
+    return [(begin, end_of(step, begin)) for begin in buckets(query.begin, query.end, step)]

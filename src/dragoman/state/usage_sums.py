@@ -1,0 +1,275 @@
+"""What a usage record adds to the sums of reports. All stores use this, so that they agree. Pure.
+
+A record has a part for each deployment that its attempts called. The part of the deployment that was called
+last is the request itself: its outcome and its duration. The parts of the others have only what their calls
+have used. So the spend of a deployment is what its provider bills, and a request is still counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
+
+from dragoman.ir.units import INPUT, OUTPUT
+from dragoman.state.durations import bucket_of
+from dragoman.state.usage import UsageLine, UsageRecord
+
+K = TypeVar("K")
+Dimension: TypeAlias = Literal[
+    "key",
+    "tenant",
+    "team",
+    "user",
+    "model",
+    "deployment",
+    "provider",
+    "face",
+    "operation",
+    "outcome",
+    "tag",
+    "end_user",
+]
+"""What usage can be grouped by. key: the name of the client's key, which outlives its rotation. outcome: the
+first word of `UsageRecord.end`: `done`, or who ended it.
+"""
+CROSSED: Final[tuple[Dimension, ...]] = (
+    "key",
+    "tenant",
+    "team",
+    "user",
+    "model",
+    "deployment",
+    "provider",
+    "face",
+    "operation",
+    "outcome",
+)
+"""The dimensions that can be combined with each other."""
+OPEN: Final[tuple[Dimension, ...]] = ("tag", "end_user")
+"""The dimensions with any number of values, that clients choose. They can be combined with no other one."""
+OTHER: Final = "(other)"
+"""The value of a tag or end user that stands for many small ones, which were added up."""
+DIMENSIONS: Final = (*CROSSED, *OPEN)
+LONGEST: Final = 128
+"""The most characters of a value of a dimension; what is longer is cut."""
+
+_NOT_FOUND: Final = 404
+COUNTS: Final = ("requests", "failed", "recovered", "cut", "streamed", "estimated", "calls", "failed_calls")
+COST: Final = ("unpriced", "cost")
+COMMON: Final = (
+    "input",
+    "cache_read",
+    "cache_write",
+    "cache_write_5m",
+    "cache_write_1h",
+    "output",
+    "reasoning",
+)
+"""The units that have a column of their own."""
+
+
+class Group(NamedTuple):
+    """The values by which one part of a record is found; "" = it has none."""
+
+    key: str = ""
+    tenant: str = ""
+    team: str = ""
+    user: str = ""
+    model: str = ""
+    deployment: str = ""
+    provider: str = ""
+    face: str = ""
+    operation: str = ""
+    outcome: str = ""
+
+
+class Sums:
+    """Sums of usage. Each is by name; a name without a value is 0.
+
+    counts: `requests`; of these `failed`, `recovered` (a call failed, and the client got its answer), `cut`
+    (the process ended first), `streamed` and `estimated`; `calls` of providers and `failed_calls`; `unpriced`
+    (amounts whose cost is unknown) and `cost` (the known cost, nano-USD). units: as `ir.units` names them.
+    total, first: the durations until the end and until the first content, by bucket (`state.durations`).
+    """
+
+    __slots__ = ("counts", "first", "total", "units")
+
+    def __init__(
+        self,
+        counts: Mapping[str, int] | None = None,
+        units: Mapping[str, int] | None = None,
+        total: Mapping[int, int] | None = None,
+        first: Mapping[int, int] | None = None,
+    ) -> None:
+        self.counts: dict[str, int] = dict(counts or {})
+        self.units: dict[str, int] = dict(units or {})
+        self.total: dict[int, int] = dict(total or {})
+        self.first: dict[int, int] = dict(first or {})
+
+    def __getitem__(self, name: str) -> int:
+        """One of the counts."""
+        return self.counts.get(name, 0)
+
+    def add(self, other: Sums) -> None:
+        """Add other sums to these."""
+        _add(self.counts, other.counts)
+        _add(self.units, other.units)
+        _add(self.total, other.total)
+        _add(self.first, other.first)
+
+    @property
+    def input_tokens(self) -> int:
+        """All tokens of input, those of caches included."""
+        return sum([self.units.get(unit, 0) for unit in INPUT])
+
+    @property
+    def output_tokens(self) -> int:
+        """All tokens of output, those of reasoning included."""
+        return sum([self.units.get(unit, 0) for unit in OUTPUT])
+
+    @property
+    def cached_tokens(self) -> int:
+        """The tokens of input that were read from a cache."""
+        return sum([self.units.get(unit, 0) for unit in _CACHED])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sums):
+            return NotImplemented
+        return self._stated() == other._stated()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Sums{self._stated()}"
+
+    def _stated(self) -> tuple[dict[Any, int], ...]:
+        """The amounts that are not 0."""
+        every: tuple[dict[Any, int], ...] = (self.counts, self.units, self.total, self.first)
+        return tuple({name: amount for name, amount in one.items() if amount} for one in every)
+
+
+def _add(into: dict[K, int], more: Mapping[K, int]) -> None:
+    for name, amount in more.items():
+        into[name] = into.get(name, 0) + amount
+
+
+_CACHED: Final = tuple(unit for unit in INPUT if unit.startswith("cache_read"))
+
+
+class Part(NamedTuple):
+    """What one record adds to the sums of one group."""
+
+    group: Group
+    sums: Sums
+
+
+def parts_of(record: UsageRecord) -> list[Part]:
+    """The parts of a record; the first one is the request itself."""
+    own = _own(record)
+    found = [Part(_group(record), own)]
+    others = _other_deployments(record)
+    for (deployment, provider), lines in others.items():
+        group = found[0].group._replace(deployment=text(deployment), provider=text(provider))
+        sums = _called(lines)
+        _add(own.units, {unit: -amount for unit, amount in sums.units.items()})
+        own.counts["cost"] -= sums["cost"]
+        found.append(Part(group, sums))
+    return found
+
+
+def text(value: str | None) -> str:
+    """The value of a dimension as it is stored: not too long, and without what databases refuse."""
+    if not value:
+        return ""
+    value = value[:LONGEST]
+    if value.isascii() and value.isprintable():
+        return value
+    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def tags_of(record: UsageRecord) -> list[str]:
+    """The tags of a record as they are stored, each once."""
+    return list(dict.fromkeys(filter(None, map(text, record.tags))))
+
+
+def outcome_of(end: str) -> str:
+    """Who ended an exchange: the first word of its `end`."""
+    return end.partition("/")[0]
+
+
+def _group(record: UsageRecord) -> Group:
+    called = record.deployment is not None
+    # A name that no model has is the client's invention: it would be a group of its own for ever.
+    unknown = record.failed and not called and record.status == _NOT_FOUND
+    return Group(
+        text(record.client),
+        text(record.tenant),
+        text(record.team),
+        text(record.user),
+        "" if unknown else text(record.model),
+        text(record.deployment),
+        text(record.provider),
+        text(record.face),
+        text(record.operation),
+        text(outcome_of(record.end)),
+    )
+
+
+def _own(record: UsageRecord) -> Sums:
+    """The sums of a whole record, with the calls of its last deployment alone."""
+    lines = [line for line in record.lines if line.deployment == record.deployment]
+    failed_calls = sum([bool(line.outcome) for line in record.lines])
+    calls = len(lines) if record.lines else record.attempts
+    sums = Sums(
+        {
+            "requests": 1,
+            "failed": int(record.failed),
+            "recovered": int(failed_calls > 0 and not record.failed),
+            "cut": int(record.cut),
+            "streamed": int(record.streamed),
+            "estimated": int(record.estimated),
+            "calls": calls,
+            "failed_calls": sum([bool(line.outcome) for line in lines]),
+            "unpriced": int(_is_unpriced(record)),
+            "cost": record.priced if record.cost is None else record.cost,
+        },
+        record.units,
+    )
+    if record.seconds is not None:
+        sums.total[bucket_of(record.seconds)] = 1
+    if record.first is not None:
+        sums.first[bucket_of(record.first)] = 1
+    return sums
+
+
+def _is_unpriced(record: UsageRecord) -> bool:
+    """Whether the cost of the last deployment's calls is unknown. A request without a call cost nothing."""
+    unknown = [line.deployment for line in record.lines if line.cost is None]
+    if unknown:
+        return record.deployment in unknown
+    return record.cost is None and bool(record.units or record.attempts or record.lines)
+
+
+def _other_deployments(record: UsageRecord) -> dict[tuple[str, str], list[UsageLine]]:
+    """The lines of the deployments that were called before the last one, by deployment and provider."""
+    found: dict[tuple[str, str], list[UsageLine]] = {}
+    if len(record.lines) > 1 or record.deployment is None:
+        for line in record.lines:
+            if line.deployment != record.deployment:
+                found.setdefault((line.deployment, line.provider), []).append(line)
+    return found
+
+
+def _called(lines: Sequence[UsageLine]) -> Sums:
+    """What the calls of one deployment have used."""
+    sums = Sums(
+        {
+            "calls": len(lines),
+            "failed_calls": sum([bool(line.outcome) for line in lines]),
+            "unpriced": int(any(line.cost is None for line in lines)),
+            "cost": sum([(line.priced or 0) if line.cost is None else line.cost for line in lines]),
+        }
+    )
+    for line in lines:
+        _add(sums.units, line.units)
+    return sums

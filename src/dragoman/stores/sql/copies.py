@@ -1,0 +1,44 @@
+"""Copies of a SQLite file, made before its schema is upgraded: `state.db.before-0006`.
+
+https://www.sqlite.org/lang_vacuum.html#vacuuminto
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+if sys.platform != "win32":
+    import fcntl
+
+_PATIENCE: Final = 5.0
+"""Seconds to wait while somebody locks the file; a reader does not wait for writers."""
+
+
+def keep_copy(file: Path, before: str, most: int) -> None:
+    """Make the copy `FILE.before-REVISION` unless it is there, readable only by its owner, and delete all such
+    copies but the latest `most`. before: the revision that comes. Processes that call this at once make one copy.
+    Raises OSError and sqlite3.Error; the file is then unchanged, and no half copy is left.
+    """
+    copy = file.with_name(f"{file.name}.before-{before}")
+    making = file.with_name(f"{copy.name}.part")
+    descriptor = os.open(making, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if sys.platform != "win32":
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Who had the lock before may have made the copy, and with it taken away the name of our file.
+        if not copy.exists():
+            os.close(os.open(making, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+            with closing(sqlite3.connect(file, _PATIENCE, isolation_level=None)) as connection:
+                connection.execute("VACUUM INTO ?", [str(making)])
+            making.replace(copy)
+    finally:
+        making.unlink(missing_ok=True)
+        os.close(descriptor)
+    copies = sorted(one for one in file.parent.glob(f"{file.name}.before-*") if one.suffix != ".part")
+    for old in copies[:-most]:
+        old.unlink(missing_ok=True)

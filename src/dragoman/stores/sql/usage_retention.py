@@ -1,0 +1,132 @@
+"""Deletes usage that is too old, and adds up the small values of tags and end users.
+
+Records go first; the sums of hours, days and months stay as long as the settings say. Tags and end users may
+have any number of values. When a period is over, only its largest values are kept apart. The others become one
+value (`OTHER`), so that the sums stay complete, and their rows few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from dragoman.state.periods import DAY, STEPS, Step, start_of
+from dragoman.state.usage_sums import OPEN, OTHER
+from dragoman.stores.limits import Limits
+from dragoman.stores.sql.database import Database
+from dragoman.stores.sql.usage_tables import (
+    NUMBERS,
+    SUMMED,
+    USAGE_BY_GROUP,
+    USAGE_BY_VALUE,
+    USAGE_GROUP_UNITS,
+    USAGE_RECORDS,
+    USAGE_UNITS,
+    Adding,
+)
+
+_BATCH: Final = 500
+"""The most rows that one transaction deletes. A larger transaction would block writers."""
+_SETTLED: Final = DAY
+"""Seconds after a period has ended until its small values are added up: a record may be that late."""
+_OF_STEPS: Final = (USAGE_BY_VALUE, USAGE_BY_GROUP, USAGE_UNITS, USAGE_GROUP_UNITS)
+_V: Final = USAGE_BY_VALUE.c
+_ADD: Final = Adding(USAGE_BY_VALUE, SUMMED)
+_ADD_UNITS: Final = Adding(USAGE_UNITS, ["amount"])
+
+
+class UsageRetention:
+    """Keeps usage as long as the limits say. Several processes may sweep at once."""
+
+    def __init__(self, database: Database, limits: Limits) -> None:
+        self._database = database
+        self._limits = limits
+        self._folded: dict[tuple[int, int], int] = {}
+        """By step and dimension: the time up to which the small values were added up."""
+
+    async def sweep(self, now: float) -> None:
+        """Delete what is too old at this time. Raises StoreFailed."""
+        limits = self._limits
+        if limits.usage_records is not None:
+            await self._remove(USAGE_RECORDS, USAGE_RECORDS.c.created < now - limits.usage_records)
+        kept = (limits.usage_hours, limits.usage_days, limits.usage_months)
+        for number, (step, seconds) in enumerate(zip(STEPS, kept, strict=True)):
+            if seconds is not None:
+                for table in _OF_STEPS:
+                    await self._remove_periods(table, number, start_of(step, now - seconds))
+        for number, step in enumerate(STEPS):
+            for name in OPEN:
+                await self._fold(number, step, NUMBERS[name], now)
+
+    async def _remove_periods(self, table: sa.Table, number: int, before: int) -> None:
+        """Delete the periods of one length that begin before a time."""
+        own = table.c
+        old = own.step == number, own.begin < before
+        if "dimension" not in own:
+            await self._remove(table, sa.and_(*old))
+            return
+        for dimension in NUMBERS.values():
+            await self._remove(table, sa.and_(*old, own.dimension == dimension))
+
+    async def _remove(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> None:
+        """Delete the rows of a table that meet a condition, in several transactions."""
+        key = sa.tuple_(*table.primary_key)
+        some = sa.delete(table).where(key.in_(sa.select(*table.primary_key).where(condition).limit(_BATCH)))
+        removed = _BATCH
+        while removed == _BATCH:
+            removed = await self._database.write(lambda connection: connection.execute(some).rowcount)
+
+    # Values of tags and end users ---------------------------------------------------------------------
+
+    async def _fold(self, number: int, step: Step, dimension: int, now: float) -> None:
+        """Add up the small values of all periods that are over."""
+        most, after = self._limits.usage_values, self._folded.get((number, dimension), 0)
+        before = start_of(step, now - _SETTLED)
+        own = _V.step == number, _V.dimension == dimension
+        span = _V.begin >= after, _V.begin < before
+        large = sa.select(_V.begin).where(*own, *span).group_by(_V.begin).having(sa.func.count() > most)
+        begins = await self._database.read(lambda connection: list(connection.execute(large).scalars()))
+        for begin in begins:
+            while await self._database.write(_folding(number, dimension, begin, most)):
+                pass
+        self._folded[number, dimension] = before
+
+
+def _folding(number: int, dimension: int, begin: int, most: int) -> Callable[[sa.Connection], bool]:
+    """The step that adds up some of the small values of one period. It returns whether more are left."""
+
+    def own(table: sa.Table) -> list[sa.ColumnElement[bool]]:
+        columns = table.c
+        return [columns.step == number, columns.dimension == dimension, columns.begin == begin]
+
+    key = number, dimension, begin, OTHER
+    named = [*own(USAGE_BY_VALUE), _V.value.not_in(["", OTHER])]
+    order = (_V.cost, _V.requests, _V.value)
+
+    def step(connection: sa.Connection) -> bool:
+        count = connection.execute(sa.select(sa.func.count()).where(*named)).scalar_one()
+        if count <= most:
+            return False
+        smallest = sa.select(_V.value).where(*named).order_by(*order).limit(min(_BATCH, count - most))
+        values = list(connection.execute(smallest).scalars())
+        for table, names, add in (
+            (USAGE_BY_VALUE, SUMMED, _ADD),
+            (USAGE_UNITS, ("amount",), _ADD_UNITS),
+        ):
+            these = [*own(table), table.c.value.in_(values)]
+            by = [table.c.unit] if table is USAGE_UNITS else []
+            sums = [sa.func.sum(table.c[name]).label(name) for name in names]
+            summed = sa.select(*by, *sums).where(*these).group_by(*by)
+            rows = [tuple(row) for row in connection.execute(summed) if row[-1] is not None]
+            add.run(connection, [(*key, *map(_plain, row)) for row in rows])
+            connection.execute(sa.delete(table).where(*these))
+        return count - len(values) > most
+
+    return step
+
+
+def _plain(value: Any) -> str | int:
+    """The value of a sum, which some drivers return as a decimal number; texts stay."""
+    return value if isinstance(value, str) else int(value)

@@ -1,0 +1,180 @@
+"""A usage record as a row of the database, and back. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.state.usage import UsageLine, UsageRecord
+from dragoman.state.usage_sums import Group, Sums
+
+_OF_GROUP: Final = {
+    "client": "key",
+    **{name: name for name in Group._fields if name not in {"key", "outcome"}},
+}
+"""The fields of a record that its group has, with their names there."""
+_DIGITS: Final = 6
+"""Decimals of the seconds that are kept."""
+
+
+class _Line(msgspec.Struct, array_like=True, omit_defaults=True):
+    """A line, without what is the same in its record (None)."""
+
+    outcome: str = ""
+    key: str = ""
+    price: str = ""
+    own: bool = False
+    estimated: bool = False
+    priced: int | None = None
+    deployment: str | None = None
+    provider: str | None = None
+    units: dict[str, int] | None = None
+    cost: int | None = None
+    costs: bool = False
+    """Whether `cost` is that of the line; else it is the same as that of the record."""
+
+
+class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
+    """The fields of a record that have no column, the usual ones first, as trailing defaults are left out."""
+
+    end: str
+    seconds: float | None
+    first: float | None
+    overhead: float | None
+    units: dict[str, int]
+    attempts: int
+    streamed: bool
+    lines: tuple[_Line, ...] = ()
+    key: str | None = None
+    tags: tuple[str, ...] = ()
+    estimated: bool = False
+    priced: int = 0
+    cut: bool = False
+    more: dict[str, Any] = {}
+    """Fields that are not exactly as the group has them: they were cut, or left out."""
+
+
+def row_of(record: UsageRecord, group: Group, id_: int) -> dict[str, Any]:
+    """The row of a record. group: that of its own part. id_: the number of this group."""
+    sums = Sums(None, record.units)
+    stated = {field: getattr(record, field) for field in _OF_GROUP}
+    more = {
+        field: value for field, value in stated.items() if (value or "") != getattr(group, _OF_GROUP[field])
+    }
+    rest = _Rest(
+        record.end,
+        _rounded(record.seconds),
+        _rounded(record.first),
+        _rounded(record.overhead),
+        record.units,
+        record.attempts,
+        record.streamed,
+        tuple(_line(line, record) for line in record.lines),
+        record.key,
+        record.tags,
+        record.estimated,
+        record.priced,
+        record.cut,
+        more,
+    )
+    return {
+        "created": record.created,
+        "id": record.id,
+        "ended": record.ended,
+        "group_id": id_,
+        "end_user": None if record.end_user is None else _storable(record.end_user),
+        "status": record.status,
+        "failed": record.failed,
+        "cost": record.cost,
+        "input": sums.input_tokens,
+        "output": sums.output_tokens,
+        "rest": _encoded(rest),
+    }
+
+
+def record_of(row: Any, group: Group) -> UsageRecord:
+    """The record of a row; without `settled`, which only the journal has."""
+    rest = msgspec.json.decode(row.rest, type=_Rest)
+    stated: dict[str, Any] = {field: getattr(group, name) or None for field, name in _OF_GROUP.items()}
+    stated["face"], stated["operation"] = group.face, group.operation
+    stated |= rest.more
+    return UsageRecord(
+        id=row.id,
+        created=row.created,
+        ended=row.ended,
+        key=rest.key,
+        end_user=row.end_user,
+        tags=rest.tags,
+        status=row.status,
+        end=rest.end,
+        failed=row.failed,
+        streamed=rest.streamed,
+        first=rest.first,
+        seconds=rest.seconds,
+        overhead=rest.overhead,
+        attempts=rest.attempts,
+        units=rest.units,
+        cost=row.cost,
+        priced=rest.priced,
+        estimated=rest.estimated,
+        cut=rest.cut,
+        lines=tuple(_read(line, stated, rest, row.cost) for line in rest.lines),
+        **stated,
+    )
+
+
+def _line(line: UsageLine, record: UsageRecord) -> _Line:
+    costs = line.cost != record.cost
+    return _Line(
+        line.outcome,
+        line.key,
+        line.price,
+        line.own,
+        line.estimated,
+        line.priced,
+        None if line.deployment == record.deployment else line.deployment,
+        None if line.provider == record.provider else line.provider,
+        None if line.units == record.units else line.units,
+        line.cost if costs else None,
+        costs,
+    )
+
+
+def _read(line: _Line, record: dict[str, Any], rest: _Rest, cost: int | None) -> UsageLine:
+    return UsageLine(
+        record["deployment"] if line.deployment is None else line.deployment,
+        record["provider"] if line.provider is None else line.provider,
+        rest.units if line.units is None else line.units,
+        line.cost if line.costs else cost,
+        line.priced,
+        line.estimated,
+        line.outcome,
+        line.key,
+        line.own,
+        line.price,
+    )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, _DIGITS)
+
+
+def _storable(value: str) -> str:
+    """The text without what a database refuses: NUL, and halves of characters."""
+    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _encoded(rest: _Rest) -> bytes:
+    try:
+        return msgspec.json.encode(rest)
+    except UnicodeEncodeError:  # a client's text has halves of characters
+        return msgspec.json.encode(_whole(msgspec.to_builtins(rest)))
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return _storable(value)
+    if isinstance(value, dict):
+        return {_storable(str(name)): _whole(one) for name, one in value.items()}
+    return [_whole(one) for one in value] if isinstance(value, list | tuple) else value

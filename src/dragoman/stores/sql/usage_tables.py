@@ -1,0 +1,191 @@
+"""The tables of usage: the records, and their sums by hour, day and month.
+
+Sums are kept twice. `usage_by_value` has them for each value of one dimension (each key, each tag, …), which
+most reports ask for. `usage_by_group` has them for each combination of values that occurred, which answers
+every other report. A record is added to both in the transaction that stores it, at all three lengths, so no
+report ever reads a record, and no later job has to be right for the sums to be right.
+
+Durations are counted in buckets (`state.durations`). A column holds the counts of two of them: the second one
+times 2³¹. The sum of such a column is again the two sums. https://www.sqlite.org/datatype3.html (8 bytes)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import sqlalchemy as sa
+
+from dragoman.state.durations import BUCKETS
+from dragoman.state.usage_sums import COMMON, COST, COUNTS, DIMENSIONS, Group, Sums
+from dragoman.stores.sql.database import upsert
+from dragoman.stores.sql.schema import METADATA
+
+_SHIFT: Final = 31
+_MASK: Final = (1 << _SHIFT) - 1
+_UNITS: Final = tuple(f"u_{unit}" for unit in COMMON)
+_TOTAL: Final = tuple(f"total_{place}" for place in range(BUCKETS // 2))
+_FIRST: Final = tuple(f"first_{place}" for place in range(BUCKETS // 2))
+SUMMED: Final = (*COUNTS, *COST, *_UNITS, *_TOTAL, *_FIRST)
+"""The columns with sums."""
+NUMBERS: Final[Mapping[str, int]] = {"": 0, **{name: at for at, name in enumerate(DIMENSIONS, 1)}}
+"""The number of each dimension in the database; "" = all usage together."""
+PADDING: Final[dict[str, Any]] = {"postgresql_with": {"fillfactor": 70}, "sqlite_with_rowid": False}
+"""PostgreSQL updates a row inside of its page if there is room for the new version."""
+
+
+def summed() -> Iterator[sa.Column[Any]]:
+    """Yield new columns for sums."""
+    for name in SUMMED:
+        yield sa.Column(name, sa.BigInteger, nullable=False)
+
+
+USAGE_GROUPS = sa.Table(
+    "usage_groups",
+    METADATA,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # a hash of the values
+    *(sa.Column(f"{name}_name", sa.String, nullable=False) for name in Group._fields),
+)
+USAGE_RECORDS = sa.Table(
+    "usage_records",
+    METADATA,
+    sa.Column("created", sa.Double, primary_key=True),
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("ended", sa.Double, nullable=False),
+    sa.Column("group_id", sa.BigInteger, nullable=False),  # of its own part (`state.usage_sums.parts_of`)
+    sa.Column("end_user", sa.String),
+    sa.Column("status", sa.Integer),
+    sa.Column("failed", sa.Boolean, nullable=False),
+    sa.Column("cost", sa.BigInteger),  # nano-USD; NULL = unknown
+    sa.Column("input", sa.BigInteger, nullable=False),
+    sa.Column("output", sa.BigInteger, nullable=False),
+    sa.Column("rest", sa.LargeBinary, nullable=False),  # JSON: the fields of the record beside the others
+    sqlite_with_rowid=False,
+)
+"""The time comes first in the key, so that new rows stand together: ids are random, and an index that begins
+with them would have a page to write for each record.
+"""
+USAGE_BY_VALUE = sa.Table(
+    "usage_by_value",
+    METADATA,
+    sa.Column("step", sa.SmallInteger, primary_key=True, autoincrement=False),  # `state.periods.STEPS`
+    sa.Column("dimension", sa.SmallInteger, primary_key=True, autoincrement=False),  # NUMBERS
+    sa.Column("begin", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("value", sa.String, primary_key=True),
+    *summed(),
+    **PADDING,
+)
+USAGE_BY_GROUP = sa.Table(
+    "usage_by_group",
+    METADATA,
+    sa.Column("step", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("begin", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("group_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    *summed(),
+    **PADDING,
+)
+USAGE_UNITS = sa.Table(
+    "usage_units",
+    METADATA,
+    sa.Column("step", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("dimension", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("begin", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("value", sa.String, primary_key=True),
+    sa.Column("unit", sa.String, primary_key=True),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The units that have no column: by value of one dimension."""
+USAGE_GROUP_UNITS = sa.Table(
+    "usage_group_units",
+    METADATA,
+    sa.Column("step", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("begin", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("group_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("unit", sa.String, primary_key=True),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The same by combination of values."""
+
+
+class Adding:
+    """Adds the values of new rows to those of the rows with their keys, if there are any. names: the columns
+    to add. The statement runs without SQLAlchemy, which would take more time for a row than the database.
+    """
+
+    def __init__(self, table: sa.Table, names: Iterable[str]) -> None:
+        insert = upsert(table)
+        own, new = table.c, insert.excluded
+        added = {name: own[name] + new[name] for name in names}
+        self._statement = insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=added)
+        self._names = tuple(table.c.keys())
+        self._texts: dict[str, tuple[str, bool]] = {}
+
+    def run(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows. Their values are in the order of the table's columns."""
+        if not rows:
+            return
+        dialect = connection.dialect
+        known = self._texts.get(dialect.name)
+        if known is None:
+            compiled = self._statement.compile(dialect=dialect)
+            known = self._texts[dialect.name] = str(compiled), compiled.positional
+        text, positional = known
+        named = rows if positional else [dict(zip(self._names, row, strict=True)) for row in rows]
+        connection.exec_driver_sql(text, list(named))
+
+
+_PLACES: Final = {name: place for place, name in enumerate(SUMMED)}
+_OF_UNITS: Final = {unit: _PLACES[f"u_{unit}"] for unit in COMMON}
+_ZEROS: Final = (0,) * len(SUMMED)
+Amounts: TypeAlias = dict[int, int]
+"""Sums as the places of columns in SUMMED, with their values."""
+
+
+def amounts(sums: Sums) -> Amounts:
+    """The columns of sums that are not 0; the units without a column are left out."""
+    found = {_PLACES[name]: count for name, count in sums.counts.items() if count}
+    for unit, amount in sums.units.items():
+        if unit in _OF_UNITS:
+            found[_OF_UNITS[unit]] = amount
+    for names, counts in ((_TOTAL, sums.total), (_FIRST, sums.first)):
+        for bucket, count in counts.items():
+            place = _PLACES[names[bucket // 2]]
+            found[place] = found.get(place, 0) + (count << _SHIFT if bucket % 2 else count)
+    return found
+
+
+def full(found: Amounts) -> tuple[int, ...]:
+    """The values of all columns of SUMMED."""
+    row = list(_ZEROS)
+    for place, amount in found.items():
+        row[place] = amount
+    return tuple(row)
+
+
+def other_units(sums: Sums) -> dict[str, int]:
+    """The units of these sums that have no column."""
+    return {unit: amount for unit, amount in sums.units.items() if unit not in _OF_UNITS and amount}
+
+
+def read(values: tuple[Any, ...]) -> Sums:
+    """The sums of a row's values, in the order of SUMMED; sums over no rows are None."""
+    found = [int(value or 0) for value in values]
+    counted = len(COUNTS) + len(COST)
+    units = counted + len(_UNITS)
+    total = units + len(_TOTAL)
+    return Sums(
+        dict(zip((*COUNTS, *COST), found, strict=False)),
+        dict(zip(COMMON, found[counted:units], strict=True)),
+        _unpacked(found[units:total]),
+        _unpacked(found[total:]),
+    )
+
+
+def _unpacked(values: list[int]) -> dict[int, int]:
+    counts = {}
+    for place, value in enumerate(values):
+        if value:
+            counts[2 * place], counts[2 * place + 1] = value & _MASK, value >> _SHIFT
+    return counts

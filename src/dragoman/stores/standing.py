@@ -1,0 +1,53 @@
+"""Whether this version of Dragoman can use a database, by its schema. No library is needed to say so.
+
+Versions N and N-1 may use one database at the same time. So a migration only adds something: a table, an index, or
+a column that may be NULL or has a default in the database. An unused column is dropped one release after the last
+release that used it. The migration that drops it states the oldest schema whose code may go on
+(`compatible_from`), and the database keeps this in a table, because older code cannot know it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from dragoman.state.store import StoreFailed
+
+HEAD: Final = "0007"
+"""The newest migration. A database that has it is opened without loading Alembic."""
+
+
+class Standing(NamedTuple):
+    """What a database says of its schema. revision: its newest migration; None = it has no tables yet.
+    compatible_from: the oldest HEAD whose code may use it; None = it does not say.
+    """
+
+    revision: str | None
+    compatible_from: str | None = None
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer version of Dragoman has upgraded the database."""
+        return self.revision is not None and self.revision > HEAD
+
+    @property
+    def is_older(self) -> bool:
+        """Whether migrations are missing in a database with tables."""
+        return self.revision is not None and self.revision < HEAD
+
+    def check(self, *, upgrades_itself: bool) -> None:
+        """Raise SchemaRefused if this version cannot use the database. upgrades_itself: True = an older schema is
+        upgraded when the database is opened.
+        """
+        if self.is_newer and (self.compatible_from or "") > HEAD:
+            raise SchemaRefused(
+                f"the database has the schema {self.revision} of a newer Dragoman, and needs one that knows at least"
+                f" {self.compatible_from}; this one knows {HEAD}"
+            )
+        if self.is_older and not upgrades_itself:
+            raise SchemaRefused(
+                f"the database has the schema {self.revision}, this version needs {HEAD}: run `dragoman db upgrade`"
+            )
+
+
+class SchemaRefused(StoreFailed):
+    """This version cannot use the database's schema. The text says what to do."""

@@ -1,0 +1,84 @@
+"""Reports: which queries can be answered, and how cells become a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dragoman.state.periods import DAY, HOUR
+from dragoman.state.usage_report import Cell, Query, best, made, problem, widened
+from dragoman.state.usage_sums import Sums
+
+NOW = 1_772_000_000
+BEGIN = NOW // DAY * DAY
+
+
+def query(**more: Any) -> Query:
+    return Query(**{"begin": BEGIN, "end": BEGIN + 2 * DAY, **more})
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"end": BEGIN}, "to"),
+        ({"by": ("key", "model", "tenant")}, "group_by"),
+        ({"by": ("key", "key")}, "group_by"),
+        ({"by": ("tag", "model")}, "group_by"),
+        ({"by": ("model",), "only": {"end_user": "u"}}, "end_user"),
+        ({"top": 0}, "top"),
+        ({"end": BEGIN + 365 * DAY, "step": "hour"}, "step"),
+        ({"end": BEGIN + 30 * DAY, "step": "hour", "by": ("key",), "top": 1000}, "top"),
+    ],
+)
+def test_a_query_that_cannot_be_answered_names_its_field(more: dict[str, Any], field: str) -> None:
+    found = problem(query(**more))
+    assert found is not None
+    assert found[0] == field
+
+
+def test_other_queries_have_no_problem() -> None:
+    assert problem(query(by=("tag",), only={"tag": "a"})) is None
+    assert problem(query(by=("key", "model"), only={"provider": "p"}, step="hour")) is None
+
+
+def test_a_span_is_rounded_outwards_to_hours_and_to_days_where_hours_are_gone() -> None:
+    odd = query(begin=BEGIN + HOUR + 1, end=BEGIN + DAY + HOUR + 1)
+    assert widened(odd).begin == BEGIN + HOUR
+    assert widened(odd).end == BEGIN + DAY + 2 * HOUR
+    older = widened(odd, BEGIN + DAY)
+    assert (older.begin, older.end) == (BEGIN, BEGIN + DAY + 2 * HOUR)
+
+
+def one(requests: int) -> Sums:
+    return Sums({"requests": requests})
+
+
+def test_cells_become_groups_by_rank_and_the_others_come_last() -> None:
+    cells = [
+        Cell(BEGIN, ("a",), one(1)),
+        Cell(BEGIN, None, one(100)),
+        Cell(BEGIN + DAY, ("b",), one(5)),
+        Cell(BEGIN, ("b",), one(2)),
+    ]
+    report = made(query(by=("key",), step="day"), cells, None, BEGIN + DAY + 1)
+    assert [(group.values, group.sums["requests"]) for group in report.groups] == [
+        (("b",), 7),
+        (("a",), 1),
+        (None, 100),
+    ]
+    assert report.total["requests"] == 108
+    assert [(bucket.begin, bucket.complete) for bucket in report.buckets] == [
+        (BEGIN, True),
+        (BEGIN + DAY, False),
+    ]
+    assert [group.sums["requests"] for group in report.buckets[0].groups] == [2, 1, 100]
+
+
+def test_a_bucket_that_the_span_has_in_part_is_not_complete() -> None:
+    report = made(query(begin=BEGIN + HOUR, step="day"), [], None, NOW + 10 * DAY)
+    assert [bucket.complete for bucket in report.buckets] == [False, True]
+
+
+def test_the_best_are_those_with_the_largest_amounts() -> None:
+    assert best({("a",): 1, ("c",): 3, ("b",): 3}, 2) == [("b",), ("c",)]
