@@ -18,6 +18,7 @@ from dragoman.accounts.told import headers as headers_of_limits
 from dragoman.engine.accounting import Accounting, Expected
 from dragoman.engine.client import Headers
 from dragoman.engine.records import (
+    Billed,
     bill,
     charge_of,
     closed_record,
@@ -306,8 +307,9 @@ class Meter:
         lines = self._billed(now)
         charges: list[tuple[Reservation, dict[str, int]]] = []
         for record, reservation in self._of_attempts.values():
-            charges.append((reservation, charge_of(reservation, lines.get(record.id, ()))))
-        every = tuple(line for own in lines.values() for line in own)
+            own = next((own for attempt, own in lines if attempt is record), ())
+            charges.append((reservation, charge_of(reservation, own)))
+        every = tuple([line for _, own in lines for line in own])
         if self._reservation is not None:
             charges.append((self._reservation, charge_of(self._reservation, every) if lines else {}))
         try:
@@ -319,15 +321,15 @@ class Meter:
         self._of_attempts = {}
         self._reservation = None
 
-    def _billed(self, now: float) -> Mapping[str, Sequence[UsageLine]]:
-        """The lines of each attempt, by its id. What cannot be billed has none, so that what is reserved for
+    def _billed(self, now: float) -> Billed:
+        """The lines of each attempt. What cannot be billed has none, so that what is reserved for
         it becomes free all the same.
         """
         try:
             return bill(self._exchange, self._accounting.rates, now)
         except Exception:
             log.exception("exchange %s could not be billed", self._exchange.id)
-            return {one.id: () for one in self._exchange.attempts}
+            return [(one, ()) for one in self._exchange.attempts]
 
     def _tell(
         self,
@@ -372,9 +374,8 @@ class Meter:
         if self.applied is not None and ledger is not None:
             now = self._seams.now()
             claims = self.applied.standing_claims(now)
-            if self.applied.watched and (
-                text := self._accounting.watch.warning(claims, ledger.standing, now)
-            ):
+            watch = self._accounting.watch
+            if self.applied.watched and (text := watch.warning(claims, ledger.standing, now)):
                 headers.append((WARNING.encode(), text.encode()))
             found = rooms(claims, ledger.standing)
             told = headers_of_limits(FORMS.get(exchange.face, "standard"), found, now)

@@ -23,8 +23,8 @@ Billed: TypeAlias = list[tuple[AttemptRecord, Sequence[UsageLine]]]
 
 
 def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
-    """What each attempt has used: a line for the attempt, and one for each further model that its provider has
-    worked with. Sets `cost` and `price` of the attempts, and `cost` and `priced` of the
+    """What each attempt has used: a line for the attempt, and one for each further model that its provider
+    has worked with. Sets `cost` and `price` of the attempts, and `cost` and `priced` of the
     exchange. at: Unix seconds, by which prices are chosen.
     """
     billed: Billed = []

@@ -63,7 +63,7 @@ async def test_a_bill_that_cannot_be_made_still_frees_what_was_reserved(caplog: 
     exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=1))]
     found.close()
     assert list(standing(ledger).values()) == [(1, 0)]
-    assert "could not be accounted for" in caplog.text
+    assert "could not be billed" in caplog.text
 
 
 async def test_a_reservation_grows_with_the_answer_and_is_settled_as_one() -> None:

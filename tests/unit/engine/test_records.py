@@ -22,7 +22,7 @@ RATES = {**PRICES, "one/mini": rates_of(1, 1)}
 
 def lines_of(one: Exchange, rates: RatesOf, at: float) -> tuple[UsageLine, ...]:
     """All lines of an exchange."""
-    return tuple(line for lines in bill(one, rates, at).values() for line in lines)
+    return tuple(line for _, lines in bill(one, rates, at) for line in lines)
 
 
 def attempt(deployment: str = "one/gpt", **more: Any) -> AttemptRecord:
@@ -102,7 +102,6 @@ def test_each_counter_is_charged_what_it_counts() -> None:
     )
     reservation = Reservation({f"of {one}": claim(one, 1) for one in resources})
     unpriced = attempt("no/price", usage=USED)
-    unpriced.id = "a-2"
     lines = lines_of(exchange(attempt(usage=USED), unpriced), RATES.get, 100.0)
     assert charge_of(reservation, lines) == {
         "of requests": 1,
