@@ -151,6 +151,7 @@ async def test_a_disconnect_in_a_stream_has_a_record_with_an_estimate(tmp_path: 
         async with home.ask(stream=True, user="bob") as response:
             assert response.status == 200
             await response.content.readuntil(b"\n\n")
+        records: list[UsageRecord] = []
         for _ in range(600):
             if records := await home.records():
                 break

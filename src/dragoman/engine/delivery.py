@@ -26,7 +26,7 @@ from dragoman.engine.asked import AnswerContext, Asked, Inbound, Turn
 from dragoman.engine.client import Client, Headers
 from dragoman.engine.ends import Ends
 from dragoman.engine.joint import Joint
-from dragoman.engine.meter import Meter
+from dragoman.engine.meter import Meter, usd
 from dragoman.engine.report import answer_headers
 from dragoman.engine.steps import CONTINUING
 from dragoman.exchange import AttemptRecord, Exchange
@@ -161,7 +161,18 @@ class Delivery:
     def end(self, data: bytes = b"") -> Awaitable[None]:
         """Send the last bytes of a stream, once the exchange is accounted for."""
         self._closing()
+        if (asked := self.asked) is not None and asked.wished.report and asked.codec is None:
+            data = self._cost_comment() + data
         return self.client.end(data)
+
+    def _cost_comment(self) -> bytes:
+        """What the answer has cost, as a comment in a stream of server-sent events, which all clients ignore;
+        b"" = it is not known, or the stream has another form.
+        """
+        cost, face = self._exchange.cost, self.face
+        if cost is None or self._inbound.framing != "sse" or face.stream.framing != "sse":
+            return b""
+        return b": x-dragoman-cost: %s\n\n" % usd(cost).encode()
 
     def _closing(self) -> None:
         """Account for the exchange, because the last events of its stream follow. What the client does from

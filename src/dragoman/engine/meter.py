@@ -18,9 +18,10 @@ from dragoman.accounts.told import headers as headers_of_limits
 from dragoman.engine.accounting import Accounting, Expected
 from dragoman.engine.client import Headers
 from dragoman.engine.records import (
+    Billed,
+    bill,
     charge_of,
     closed_record,
-    lines_of,
     lines_of_attempt,
     opened_record,
     tags_of,
@@ -302,25 +303,33 @@ class Meter:
         if self.closed:
             return
         self.closed = True
-        exchange, now = self._exchange, self._seams.now()
-        lines: tuple[UsageLine, ...] = ()
+        now = self._seams.now()
+        lines = self._billed(now)
         charges: list[tuple[Reservation, dict[str, int]]] = []
+        for record, reservation in self._of_attempts.values():
+            own = next((own for attempt, own in lines if attempt is record), ())
+            charges.append((reservation, charge_of(reservation, own)))
+        every = tuple([line for _, own in lines for line in own])
+        if self._reservation is not None:
+            charges.append((self._reservation, charge_of(self._reservation, every) if lines else {}))
         try:
-            lines = lines_of(exchange, self._accounting.rates, now)
-            for record, reservation in self._of_attempts.values():
-                own = lines_of_attempt(exchange, record, self._accounting.rates, now)
-                charges.append((reservation, charge_of(reservation, own)))
-            if self._reservation is not None:
-                charged = charge_of(self._reservation, lines) if exchange.attempts else {}
-                charges.append((self._reservation, charged))
-            self._tell(lines, charges, now, status=status, gone=gone)
+            self._tell(every, charges, now, status=status, gone=gone)
         except Exception:
-            log.exception("exchange %s could not be accounted for", exchange.id)
-        finally:  # what is reserved must not stay so for ever
-            for reservation, used in charges:
-                self._settle(reservation, used, now)
-            self._of_attempts = {}
-            self._reservation = None
+            log.exception("exchange %s could not be told to the journal", self._exchange.id)
+        for reservation, used in charges:
+            self._settle(reservation, used, now)
+        self._of_attempts = {}
+        self._reservation = None
+
+    def _billed(self, now: float) -> Billed:
+        """The lines of each attempt. What cannot be billed has none, so that what is reserved for
+        it becomes free all the same.
+        """
+        try:
+            return bill(self._exchange, self._accounting.rates, now)
+        except Exception:
+            log.exception("exchange %s could not be billed", self._exchange.id)
+            return [(one, ()) for one in self._exchange.attempts]
 
     def _tell(
         self,
@@ -365,7 +374,8 @@ class Meter:
         if self.applied is not None and ledger is not None:
             now = self._seams.now()
             claims = self.applied.standing_claims(now)
-            if self.applied.watched and (text := self._accounting.watch.warning(claims, ledger.standing, now)):
+            watch = self._accounting.watch
+            if self.applied.watched and (text := watch.warning(claims, ledger.standing, now)):
                 headers.append((WARNING.encode(), text.encode()))
             found = rooms(claims, ledger.standing)
             told = headers_of_limits(FORMS.get(exchange.face, "standard"), found, now)

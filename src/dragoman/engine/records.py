@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.accounts.claims import charged
@@ -14,25 +15,28 @@ from dragoman.ir.usage import Usage
 from dragoman.providers.rates import USUAL_TIERS, Rates
 from dragoman.state.usage import UsageLine, UsageRecord
 
-RatesOf = Callable[[str], Rates | None]
+RatesOf: TypeAlias = Callable[[str], Rates | None]
 """The prices of a deployment (`provider/model`); None = none is known."""
 
+Billed: TypeAlias = list[tuple[AttemptRecord, Sequence[UsageLine]]]
+"""The lines of each attempt."""
 
-def lines_of(exchange: Exchange, rates: RatesOf, at: float) -> tuple[UsageLine, ...]:
-    """What the attempts have used: one line for each, and one for each further model that a provider has
-    worked with. Sets `cost` and `price` of the attempts, and `cost` and `priced` of the exchange. at: Unix
-    seconds, by which prices are chosen.
+
+def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
+    """What each attempt has used: a line for the attempt, and one for each further model that its provider
+    has worked with. Sets `cost` and `price` of the attempts, and `cost` and `priced` of the
+    exchange. at: Unix seconds, by which prices are chosen.
     """
-    lines: list[UsageLine] = []
+    billed: Billed = []
     cost: int | None = 0
     priced = 0
     for attempt in exchange.attempts:
         own = lines_of_attempt(exchange, attempt, rates, at)
+        billed.append((attempt, own))
         priced += sum(line.priced or line.cost or 0 for line in own)
         cost = None if cost is None or attempt.cost is None else cost + attempt.cost
-        lines += own
     exchange.cost, exchange.priced = cost, priced
-    return tuple(lines)
+    return billed
 
 
 def lines_of_attempt(

@@ -366,3 +366,13 @@ def test_headers_of_the_provider_do_not_stand_beside_ours() -> None:
     accounts.stage.script("one", answer)
     accounts.stage.plays(chat())
     assert accounts.stage.client.headers["x-ratelimit-limit-requests"] == "5"
+
+
+def test_a_stream_states_its_cost_in_a_comment_if_the_client_asks_for_a_report() -> None:
+    accounts = Accounts()
+    for wished in ({"x-dragoman-report": "1"}, {}):
+        accounts.stage.script("one", stream(*streamed("a", usage=USED)))
+        lines = accounts.stage.plays(chat(stream=True), headers=wished)
+        assert lines[-1] == "= done"
+        assert (b": x-dragoman-cost: 0.000023\n\n" in accounts.stage.client.body) is bool(wished)
+    assert accounts.stage.client.body.endswith(b"data: [DONE]\n\n")
