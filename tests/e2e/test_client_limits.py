@@ -7,6 +7,8 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -203,3 +205,21 @@ async def test_operators_see_how_full_limits_are() -> None:
         assert (second["name"], second["whose"], second["resource"]) == ("all", None, "tokens")
         assert second["used"] > 0
         assert second["reserved"] == 0
+
+
+@pytest.mark.skipif(find_spec("sqlalchemy") is None, reason="usage is kept in a database")
+async def test_a_restart_goes_on_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """5.11: what was used in windows that still run is known again from the usage records."""
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    stores = {"sql": f"sqlite:///{tmp_path}/state.db"}
+    limits = {
+        "each": {"requests": "5/day"},
+        "models": {"requests": "100/day", "models": ["m"]},
+        "all": {"scope": "global", "tokens": "1M/month"},
+    }
+    async with house(limits, stores=stores) as one:
+        assert [(await one.ask())[0] for _ in range(7)] == [200] * 5 + [429] * 2
+    limits["each"] = {"requests": "7/day"}
+    async with house(limits, stores=stores) as one:
+        assert [(await one.ask())[0] for _ in range(3)] == [200, 200, 429], "what was refused was not used"
+        assert (await one.ask(key=OTHER))[0] == 200

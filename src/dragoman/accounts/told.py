@@ -7,8 +7,9 @@ https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06 (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import ceil, inf
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -76,51 +77,61 @@ def headers(form: Form, room: Mapping[Resource, Room], now: float) -> dict[str, 
     seconds.
     """
     if form == "anthropic":
-        return dict(_anthropic(room))
-    return dict(_openai(room, now) if form == "openai" else _standard(room, now))
+        return _anthropic(room)
+    tokens = None
+    for resource in _TOKENS:
+        found = room.get(resource)
+        if found is not None and (tokens is None or found.left < tokens.left):
+            tokens = found
+    requests = room.get("requests")
+    if form == "standard":
+        return _standard(requests or tokens, now)
+    written: dict[str, str] = {}
+    if requests is not None:
+        written["x-ratelimit-limit-requests"] = str(requests.limit.most)
+        written["x-ratelimit-remaining-requests"] = str(requests.left)
+        if requests.reset != inf:
+            written["x-ratelimit-reset-requests"] = lasting(requests.reset - now)
+    if tokens is not None:
+        written["x-ratelimit-limit-tokens"] = str(tokens.limit.most)
+        written["x-ratelimit-remaining-tokens"] = str(tokens.left)
+        if tokens.reset != inf:
+            written["x-ratelimit-reset-tokens"] = lasting(tokens.reset - now)
+    return written
 
 
-def _openai(room: Mapping[Resource, Room], now: float) -> Iterator[tuple[str, str]]:
-    tokens = [room[name] for name in _TOKENS if name in room]
-    for name, found in (
-        ("requests", room.get("requests")),
-        ("tokens", min(tokens, key=lambda one: one.left, default=None)),
-    ):
-        if found is not None:
-            yield f"x-ratelimit-limit-{name}", str(found.limit.most)
-            yield f"x-ratelimit-remaining-{name}", str(found.left)
-            if found.reset != inf:
-                yield f"x-ratelimit-reset-{name}", lasting(found.reset - now)
-
-
-def _anthropic(room: Mapping[Resource, Room]) -> Iterator[tuple[str, str]]:
+def _anthropic(room: Mapping[Resource, Room]) -> dict[str, str]:
+    written: dict[str, str] = {}
     for resource in ("requests", *_TOKENS):
-        name = resource.replace("_", "-")
         if (found := room.get(resource)) is not None:
-            yield f"anthropic-ratelimit-{name}-limit", str(found.limit.most)
-            yield f"anthropic-ratelimit-{name}-remaining", str(found.left)
+            name = f"anthropic-ratelimit-{resource.replace('_', '-')}"
+            written[f"{name}-limit"] = str(found.limit.most)
+            written[f"{name}-remaining"] = str(found.left)
             if found.reset != inf:
-                yield f"anthropic-ratelimit-{name}-reset", date(found.reset)
+                written[f"{name}-reset"] = date(found.reset)
+    return written
 
 
-def _standard(room: Mapping[Resource, Room], now: float) -> Iterator[tuple[str, str]]:
+def _standard(found: Room | None, now: float) -> dict[str, str]:
     """These headers have one limit: the one on requests, else the tightest one on tokens."""
-    tokens = [room[name] for name in _TOKENS if name in room]
-    found = room.get("requests") or min(tokens, key=lambda one: one.left, default=None)
-    if found is not None:
-        yield "ratelimit-limit", str(found.limit.most)
-        yield "ratelimit-remaining", str(found.left)
-        if found.reset != inf:
-            yield "ratelimit-reset", str(max(0, ceil(found.reset - now)))
+    if found is None:
+        return {}
+    written = {"ratelimit-limit": str(found.limit.most), "ratelimit-remaining": str(found.left)}
+    if found.reset != inf:
+        written["ratelimit-reset"] = str(max(0, ceil(found.reset - now)))
+    return written
 
 
 def lasting(seconds: float) -> str:
     """A duration as OpenAI writes it: "250ms", "21s", "1m3s", "2h0m5s", "6d23h59m0s"."""
     if seconds <= 0:
         return "0s"
-    if seconds < 1:
-        return f"{ceil(seconds * 1000)}ms"
-    left = ceil(seconds)
+    return f"{ceil(seconds * 1000)}ms" if seconds < 1 else _whole(ceil(seconds))
+
+
+@lru_cache(maxsize=1024)
+def _whole(left: int) -> str:
+    """Whole seconds as OpenAI writes them."""
     written = ""
     for letter, unit in (("d", 86_400), ("h", 3_600), ("m", 60)):
         amount, left = divmod(left, unit)

@@ -13,7 +13,7 @@ import msgspec
 from dragoman.accounts.claims import Limits
 from dragoman.accounts.keys import unnamed
 from dragoman.accounts.ledger import Ledger
-from dragoman.accounts.limits import Limit, Resource, Subject
+from dragoman.accounts.limits import OF_ATTEMPTS, Limit, Subject
 from dragoman.accounts.watch import LimitEvent
 from dragoman.accounts.windows import prefix_of, span
 from dragoman.alerts.alert import Alert
@@ -42,7 +42,9 @@ is not how limits count them.
 
 
 class Spent(Protocol):
-    """What one subject has used. money: nano-USD."""
+    """What one subject has used. requests: those that were refused as well. money: nano-USD. calls: of
+    providers.
+    """
 
     @property
     def requests(self) -> int: ...
@@ -52,6 +54,8 @@ class Spent(Protocol):
     def output_tokens(self) -> int: ...
     @property
     def money(self) -> int: ...
+    @property
+    def calls(self) -> int: ...
 
 
 class Records(Protocol):
@@ -157,13 +161,18 @@ async def seeds(limits: Iterable[Limit], records: Records, now: float) -> dict[s
                 continue  # requests without a user, a tag, …
             whom = value or "*"
             if grants.covers(limit, whom):
-                found[f"{prefix_of(limit, whom)}{start}"] = _amount(limit.resource, spent)
+                found[f"{prefix_of(limit, whom)}{start}"] = _amount(limit, spent)
     return found
 
 
-def _amount(resource: Resource, spent: Spent) -> int:
+def _amount(limit: Limit, spent: Spent) -> int:
+    resource = limit.resource
+    if resource == "requests" and limit.subject in OF_ATTEMPTS:
+        return spent.calls
     if resource == "requests":
-        return spent.requests
+        # A refused request has made no call. So this is never less than what passed, and more only if
+        # some requests were refused while others needed several calls.
+        return min(spent.requests, spent.calls)
     if resource == "money":
         return spent.money
     if resource == "tokens":

@@ -197,6 +197,8 @@ def _times(trace: Trace) -> str:
         parts.append(f"{duration(trace['gateway_ms'])} here")
     if trace["first_content_ms"] is not None:
         parts.append(f"first content after {duration(trace['first_content_ms'])}")
+    if trace.get("cost_usd") is not None:  # an earlier gateway tells none
+        parts.append(f"{trace['cost_usd']:.9f}".rstrip("0").rstrip(".") + " USD")
     return " · ".join(parts)
 
 

@@ -38,7 +38,7 @@ from dragoman.config.check_continuing import continuing
 from dragoman.config.check_defaults import unsuitable
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_limits import limit_misfits, stated_models
-from dragoman.config.check_observing import unseen
+from dragoman.config.check_observing import unchecked, unseen
 from dragoman.config.check_prices import price_misfits, unfit_prices
 from dragoman.config.decode import suggest
 from dragoman.config.fallbacks import Fallbacks
@@ -56,10 +56,8 @@ from dragoman.providers.catalog import CATALOG, unconfigured
 from dragoman.providers.patterns import is_pattern, met_by
 from dragoman.providers.provider import Provider
 from dragoman.seams.clock import SYSTEM
-from dragoman.seams.extras import command as added_by
 from dragoman.stores.address import HINT as DATABASE_HINT
 from dragoman.stores.address import database
-from dragoman.verify.bounds import available
 
 BUILT_IN: Final = ("local", "simulate")
 """Providers that exist without being configured."""
@@ -144,7 +142,7 @@ class _Checker:
         for path, models in stated_models(self.config):
             self.grants(models, path)
         self.circles()
-        self.output_checks()
+        self.misfits("", unchecked(self.config))
         if self.config.default_model is not None:
             self.target(self.config.default_model, "default_model")
         for operation, default in self.config.default_models.items():
@@ -627,17 +625,6 @@ class _Checker:
             rule(*arguments)
         except ValueError as error:
             self.problem(path, str(error))
-
-    def output_checks(self) -> None:
-        if available():
-            return
-        places: dict[str, Config | Model | Alias] = {"": self.config}
-        places |= {join("models", name): model for name, model in self.config.models.items()}
-        places |= {join("aliases", name): alias for name, alias in self.config.aliases.items()}
-        for path, place in places.items():
-            if place.check_output:
-                said = "responses cannot be validated in this installation"
-                self.problem(join(path, "check_output"), said, added_by("schema"))
 
     def misfits(self, path: str, found: Iterable[Misfit]) -> None:
         """Report these mistakes as problems, or as warnings if they are `odd`. path: the section to which

@@ -21,6 +21,8 @@ _QUEUED: Final[dict[Subject, str]] = {
     "provider": "providers.NAME.concurrency",
 }
 """The settings that limit what runs at once for a model or provider, with a queue."""
+_INVENTED: Final = frozenset[Subject]({"end_user", "tag", "address"})
+"""The subjects that clients name as they like."""
 Stated: TypeAlias = tuple[str, Subject, tuple[Bounds, ...]]
 """The path of a setting, whom its limits are for, and the limits."""
 
@@ -70,6 +72,10 @@ def unkept(stated: Sequence[Bounds], subject: Subject, path: str = "limits") -> 
             yield Misfit(f"{place}.models", said, "state it at a deployment")
         if bounds.unknown_price != "allow" and not bounds.money:
             yield Misfit(f"{place}.unknown_price", "there is no limit on `money`", odd=True)
+        named = isinstance(bounds, LimitEntry) and bounds.only and not any("*" in one for one in bounds.only)
+        if subject in _INVENTED and not named and any(one.window == "lifetime" for one in limits):
+            said = f"each {subject.replace('_', ' ')} that ever comes has a counter that is never forgotten"
+            yield Misfit(place, said, "use a month, or `only`", odd=True)
         for limit in limits:
             counter = (limit.resource, limit.window, limit.every, limit.models)
             if counter in seen:

@@ -1,11 +1,14 @@
-"""Checks that the settings of traces and metrics fit together."""
+"""Checks that the settings of traces, metrics and checked answers fit together, and to the installation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from dragoman.config.check_balancing import Misfit
-from dragoman.config.settings import Config
+from dragoman.config.settings import Alias, Config, Model
+from dragoman.config.tree import join
+from dragoman.seams.extras import command as added_by
+from dragoman.verify.bounds import available
 
 
 def unseen(config: Config) -> Iterator[Misfit]:
@@ -20,3 +23,16 @@ def unseen(config: Config) -> Iterator[Misfit]:
         yield Misfit("trace.max_size", said)
     if metrics.public and not metrics.enabled:
         yield Misfit("metrics.public", "with `metrics.enabled: false` there is no page", odd=True)
+
+
+def unchecked(config: Config) -> Iterator[Misfit]:
+    """The settings that want answers to be checked, in an installation that cannot check them."""
+    if available():
+        return
+    places: dict[str, Config | Model | Alias] = {"": config}
+    places |= {join("models", name): model for name, model in config.models.items()}
+    places |= {join("aliases", name): alias for name, alias in config.aliases.items()}
+    for path, place in places.items():
+        if place.check_output:
+            said = "responses cannot be validated in this installation"
+            yield Misfit(join(path, "check_output"), said, added_by("schema"))

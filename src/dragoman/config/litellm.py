@@ -15,7 +15,7 @@ import msgspec
 
 from dragoman.config import litellm_words as words
 from dragoman.config.foreign_prices import entry_of
-from dragoman.config.litellm_bounds import bound_of, conditions
+from dragoman.config.litellm_bounds import BUDGETS, LIMITS, bound_of, budgets_of, conditions, limits_of
 from dragoman.config.tree import join
 from dragoman.providers.catalog import CATALOG
 from dragoman.providers.patterns import is_pattern
@@ -68,6 +68,7 @@ class _Target(msgspec.Struct):
     together: int | None = None
     tags: tuple[str, ...] = ()
     when: dict[str, list[str]] = {}
+    limits: dict[str, str] = {}
 
 
 class _Group(msgspec.Struct):
@@ -206,6 +207,9 @@ class _Conversion:
         elif name == "default_max_parallel_requests" and (number := _number(value)):
             self.together = int(number)
             self.note(path, words.TOGETHER, done=True)
+        elif name in _BUDGETS and (found := budgets_of(_section(self.written, "litellm_settings"))):
+            self.general["limits"] = found
+            self.note(path, "here: limits, which count from now on", done=True)
         elif name == "enable_tag_filtering":
             self.by_tags = value is True
             self.note(path, "here: `when: {tags: […]}` of deployments", done=True)
@@ -267,6 +271,7 @@ class _Conversion:
             _price({**info, **params}),
             together=self.together_of(params),
             tags=tuple(map(str, _list(params.get("tags")))) if self.by_tags else (),
+            limits=limits_of(params),
         )
         if target not in group.targets:
             group.targets.append(target)
@@ -368,7 +373,11 @@ class _Conversion:
         return True
 
     def params(self, params: Mapping[str, Any], group: _Group, path: str) -> None:
+        converted = limits_of(params)
         for key, value in params.items():
+            if converted and key in LIMITS:
+                self.note(join(path, key), words.LIMITED, done=True)
+                continue
             if key in words.OF_ACCOUNT or value is None or (key == "tags" and self.by_tags):
                 continue
             if key in words.DEFAULTS:
@@ -512,7 +521,7 @@ class _Conversion:
         """
         targets = sorted(group.targets, key=lambda one: one.order)
         settings = dict(group.model)
-        if len(targets) == 1 and not targets[0].when:
+        if len(targets) == 1 and not targets[0].when and not targets[0].limits:
             own = _own(targets[0])
             priced = {"deployments": [{"use": targets[0].use, "price": own.pop("price", None)}]}
             settings = {
@@ -520,6 +529,8 @@ class _Conversion:
                 **settings,
                 **own,
             }
+        elif len(targets) == 1:
+            settings = {"deployments": [_deployment(targets[0])], **settings}
         else:
             if settings.pop("max_output", None) is not None:
                 self.note(f"model_info of {name}", "max_output is stated for a whole model here: left out")
@@ -542,6 +553,7 @@ class _Conversion:
 
 
 _VARIABLES: Final = "environment_variables"
+_BUDGETS: Final = frozenset({*BUDGETS, *(duration for duration, _, _ in BUDGETS.values() if duration)})
 
 
 def _deployment(target: _Target) -> Any:
@@ -557,6 +569,7 @@ def _own(target: _Target) -> dict[str, Any]:
         "weight": target.weight,
         "price": target.price,
         "when": target.when or None,
+        "limits": target.limits or None,
     }
     return {name: value for name, value in stated.items() if value is not None}
 

@@ -1,10 +1,13 @@
-"""LiteLLM's general limits (cooldowns, retries, parallel requests) and its tags of deployments as ours. Pure.
+"""LiteLLM's general limits (cooldowns, retries, parallel requests, budgets), and the limits and tags of its
+deployments, as ours. Pure.
 
-https://docs.litellm.ai/docs/router/learn/reliability, https://docs.litellm.ai/docs/proxy/tag_routing
+https://docs.litellm.ai/docs/router/learn/reliability, https://docs.litellm.ai/docs/proxy/tag_routing,
+https://docs.litellm.ai/docs/proxy/users, https://docs.litellm.ai/docs/proxy/provider_budget_routing
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -81,3 +84,60 @@ def conditions(tags: Sequence[Sequence[str]]) -> list[dict[str, list[str]]]:
     if not led:
         return [{} for _ in tags]
     return [{"tags": list(one)} if one and _DEFAULT not in one else {"without_tags": led} for one in tags]
+
+
+LIMITS: Final = ("rpm", "tpm", "max_budget", "budget_duration")
+"""The parameters of a deployment that limit it."""
+BUDGETS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "max_budget": ("budget_duration", "litellm-budget", "global"),
+    "max_internal_user_budget": ("internal_user_budget_duration", "litellm-user-budget", "user"),
+    "max_end_user_budget": ("", "litellm-end-user-budget", "end_user"),
+}
+"""LiteLLM's general budgets: the setting of the budget's duration, our name for the limit, and its scope."""
+_DURATION: Final = re.compile(r"(\d{1,4})(mo|s|m|h|d|w)", re.ASCII)
+_NAMED: Final = {"hourly": "h", "daily": "day", "weekly": "week", "monthly": "month"}
+_WINDOWS: Final = {"24h": "day", "1d": "day", "7d": "week", "1w": "week", "30d": "month", "1mo": "month"}
+_UNITS: Final = {"s": ("s", 1), "m": ("min", 60), "h": ("h", 3_600)}
+
+
+def limits_of(stated: Mapping[str, Any]) -> dict[str, str]:
+    """Our `limits` for what LiteLLM states of a deployment: `rpm`, `tpm`, and a budget in USD. A limit that
+    cannot be converted is left out. {} = there is none.
+    """
+    found = {}
+    for name, resource in (("rpm", "requests"), ("tpm", "tokens")):
+        number = stated.get(name)
+        if isinstance(number, int) and not isinstance(number, bool) and number > 0:
+            found[resource] = f"{number}/min"
+    if (money := _money(stated.get("max_budget"), stated.get("budget_duration"))) is not None:
+        found["money"] = money
+    return found
+
+
+def budgets_of(stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Our `limits` for LiteLLM's general budgets. stated: the section `litellm_settings`."""
+    found = {}
+    for name, (duration, ours, scope) in BUDGETS.items():
+        money = _money(stated.get(name), stated.get(duration))
+        if money is not None:
+            found[ours] = {"scope": scope, "money": money}
+    return found
+
+
+def _money(budget: Any, duration: Any) -> str | None:
+    """Our budget for one of LiteLLM's, in USD, with its duration (`30d`, `1mo`, `daily`; none = for all
+    time). None = there is none, or ours have no window of this length.
+    """
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or budget <= 0:
+        return None
+    amount = f"{budget:.9f}".rstrip("0").rstrip(".")
+    text = str(duration or "").strip().lower()
+    if not text:
+        return f"{amount} USD"
+    if (window := _NAMED.get(text) or _WINDOWS.get(text)) is not None:
+        return f"{amount} USD/{window}"
+    if (stated := _DURATION.fullmatch(text)) is None or stated[2] not in _UNITS:
+        return None
+    unit, seconds = _UNITS[stated[2]]
+    number = int(stated[1])
+    return f"{amount} USD/{number}{unit}" if 0 < number * seconds <= 86_400 else None

@@ -109,9 +109,10 @@ CAUSES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """By the name of a setting with fallbacks: the failures after which these are asked, as ours are called."""
 
-_LIMITS: Final = "there are no rate limits here"
+LIMITED: Final = "here: limits of the deployment; if one is reached, the next deployment is asked"
+_LIMITS: Final = "here: limits of a deployment; this value has no meaning there"
 _PRICES: Final = "no costs are computed here; the access log has the tokens"
-_BUDGETS: Final = "there are no budgets here"
+_BUDGETS: Final = "here: limits; a budget is for a part of a day, a day, a week, a month or all time"
 _CACHE: Final = "answers are not cached here"
 _CALLBACKS: Final = (
     "no logging services are called here; /metrics is for Prometheus, the access log on a pipe is JSON,"

@@ -26,7 +26,7 @@ from dragoman.engine.asked import AnswerContext, Asked, Inbound, Turn
 from dragoman.engine.client import Client, Headers
 from dragoman.engine.ends import Ends
 from dragoman.engine.joint import Joint
-from dragoman.engine.meter import Meter
+from dragoman.engine.meter import Meter, usd
 from dragoman.engine.report import answer_headers
 from dragoman.engine.steps import CONTINUING
 from dragoman.exchange import AttemptRecord, Exchange
@@ -146,6 +146,10 @@ class Delivery:
             meter.close(closing)
         return meter.headers(answer_headers(self._exchange, report=self.asked.wished.report))
 
+    def _passed(self, passed: Headers) -> Headers:
+        """The upstream's headers for the client; those that tell of limits are left out if it has our own."""
+        return passed if self.meter is None or not passed else self.meter.passed(passed)
+
     # --- The last bytes ----------------------------------------------------------------------------
 
     def answer(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
@@ -157,7 +161,18 @@ class Delivery:
     def end(self, data: bytes = b"") -> Awaitable[None]:
         """Send the last bytes of a stream, once the exchange is accounted for."""
         self._closing()
+        if (asked := self.asked) is not None and asked.wished.report and asked.codec is None:
+            data = self._cost_comment() + data
         return self.client.end(data)
+
+    def _cost_comment(self) -> bytes:
+        """What the answer has cost, as a comment in a stream of server-sent events, which all clients ignore;
+        b"" = it is not known, or the stream has another form.
+        """
+        cost, face = self._exchange.cost, self.face
+        if cost is None or self._inbound.framing != "sse" or face.stream.framing != "sse":
+            return b""
+        return b": x-dragoman-cost: %s\n\n" % usd(cost).encode()
 
     def _closing(self) -> None:
         """Account for the exchange, because the last events of its stream follow. What the client does from
@@ -174,7 +189,7 @@ class Delivery:
         self._commit()
         self._exchange.waited += call.watch.take()
         headers = self._headers(200)
-        headers += passed
+        headers += self._passed(passed)
         return self.client.answer(200, headers, body)
 
     def payload(self, payload: Payload, call: Call, passed: Headers) -> Awaitable[None]:
@@ -184,7 +199,9 @@ class Delivery:
         stated = payload.kind or "application/json"
         kind = (b"content-type", header_value(stated))
         guard = () if stated.startswith("application/json") else inert_headers(stated)
-        return self.client.answer(200, [kind, *self._headers(200), *passed, *guard], payload.data)
+        return self.client.answer(
+            200, [kind, *self._headers(200), *self._passed(passed), *guard], payload.data
+        )
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
         """Send and record a whole answer, which its turn keeps. size: the upstream's bytes, 0 = unknown."""
@@ -216,7 +233,7 @@ class Delivery:
         exchange.phase = "stream"
         exchange.waited += call.watch.take()
         running.record.first = exchange.first = self.now()
-        await self.client.begin(200, [*passed, *self._headers()])
+        await self.client.begin(200, [*self._passed(passed), *self._headers()])
         self.asked.said.forget()
 
     def resumed(self) -> None:

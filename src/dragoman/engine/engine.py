@@ -85,7 +85,7 @@ class Engine:
             resolved = await hooks.resolve(exchange, exchange.asked) if hooks.resolves else None
             plan = route(runtime.table, asked, resolved)
             exchange.deployments = plan.route.deployments
-            if meter is not None and meter.applies(plan.route) and operation != "count":
+            if meter is not None and meter.applies(plan.route.model) and operation != "count":
                 await meter.admit()
             if plan.route.fills and asked.prompts:
                 asked = fill_in(asked, plan) if asked.light else await asked.look(fill_in, asked, plan)

@@ -16,17 +16,19 @@ from dragoman.accounts.limits import NANO, Claim
 from dragoman.accounts.told import FORMS, WARNING, fault, rooms, unpriced
 from dragoman.accounts.told import headers as headers_of_limits
 from dragoman.engine.accounting import Accounting, Expected
+from dragoman.engine.client import Headers
 from dragoman.engine.records import (
+    Billed,
+    bill,
     charge_of,
     closed_record,
-    lines_of,
     lines_of_attempt,
     opened_record,
     tags_of,
 )
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.routing.route import Deployment, Route
+from dragoman.routing.route import Deployment
 from dragoman.seams.clock import Seams
 from dragoman.state.usage import UsageLine
 
@@ -34,6 +36,8 @@ log = logging.getLogger("dragoman.engine.meter")
 
 COST: Final = b"x-dragoman-cost"
 """The header of a whole answer with what it has cost, in USD."""
+_OF_LIMITS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-", b"ratelimit-")
+"""How headers begin that tell of limits."""
 _USUAL: Final = "default"
 """The service tier of requests that name none."""
 NOTHING_EXPECTED: Final = Expected(0, 0)
@@ -63,6 +67,7 @@ class Meter:
         "_exchange",
         "_of_attempts",
         "_opened",
+        "_operation",
         "_reservation",
         "_seams",
         "applied",
@@ -72,7 +77,10 @@ class Meter:
         "routed",
     )
 
-    def __init__(self, accounting: Accounting, exchange: Exchange, seams: Seams) -> None:
+    def __init__(
+        self, accounting: Accounting, exchange: Exchange, seams: Seams, operation: str | None = None
+    ) -> None:
+        self._operation = operation or exchange.operation
         self._accounting = accounting
         self._exchange = exchange
         self._seams = seams
@@ -91,14 +99,14 @@ class Meter:
 
     # --- What is reserved ------------------------------------------------------------------------------
 
-    def applies(self, route: Route) -> bool:
-        """Look up the limits of this exchange. False = it has none."""
+    def applies(self, model: str) -> bool:
+        """Look up the limits of this exchange. False = it has none. model: what its route is for."""
         self.routed = True
         accounting, exchange = self._accounting, self._exchange
         if accounting.ledger is not None:
             self.applied = accounting.limits.apply(
                 exchange.caller,
-                route.asked,
+                model,
                 asked=exchange.asked,
                 end_user=exchange.end_user,
                 tags=tags_of(exchange),
@@ -222,6 +230,15 @@ class Meter:
         accounting = self._accounting
         return accounting.ledger is not None and accounting.limits.of_attempt(deployment) is not None
 
+    async def enter_alone(self, record: AttemptRecord) -> None:
+        """Reserve a request with a single attempt that uses no model. Raises RequestFailed if a limit refuses
+        it.
+        """
+        if self.applies(record.deployment):
+            await self.admit()
+        reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
+        self.began(record, reserved)
+
     async def enter(self, deployment: str) -> Reservation | None:
         """Reserve an attempt at a deployment. Returns what is reserved, which the caller hands to `began` or
         `release`; None = it has no limits. Raises RequestFailed if a limit refuses it.
@@ -272,7 +289,9 @@ class Meter:
         if reservation is not None:
             reserved = tuple((name, claim.amount) for name, claim in reservation.claims.items())
         try:
-            journal.opened(opened_record(self._exchange, self._deployment, self.expected, reserved))
+            journal.opened(
+                opened_record(self._exchange, self._operation, self._deployment, self.expected, reserved)
+            )
         except JournalFailed as failed:
             log.warning("a request is refused: its usage cannot be noted: %s", failed)
             raise RequestFailed(_UNACCOUNTED) from failed
@@ -284,25 +303,33 @@ class Meter:
         if self.closed:
             return
         self.closed = True
-        exchange, now = self._exchange, self._seams.now()
-        lines: tuple[UsageLine, ...] = ()
+        now = self._seams.now()
+        lines = self._billed(now)
         charges: list[tuple[Reservation, dict[str, int]]] = []
+        for record, reservation in self._of_attempts.values():
+            own = next((own for attempt, own in lines if attempt is record), ())
+            charges.append((reservation, charge_of(reservation, own)))
+        every = tuple([line for _, own in lines for line in own])
+        if self._reservation is not None:
+            charges.append((self._reservation, charge_of(self._reservation, every) if lines else {}))
         try:
-            lines = lines_of(exchange, self._accounting.rates, now)
-            for record, reservation in self._of_attempts.values():
-                own = lines_of_attempt(exchange, record, self._accounting.rates, now)
-                charges.append((reservation, charge_of(reservation, own)))
-            if self._reservation is not None:
-                charged = charge_of(self._reservation, lines) if exchange.attempts else {}
-                charges.append((self._reservation, charged))
-            self._tell(lines, charges, now, status=status, gone=gone)
+            self._tell(every, charges, now, status=status, gone=gone)
         except Exception:
-            log.exception("exchange %s could not be accounted for", exchange.id)
-        finally:  # what is reserved must not stay so for ever
-            for reservation, used in charges:
-                self._settle(reservation, used, now)
-            self._of_attempts = {}
-            self._reservation = None
+            log.exception("exchange %s could not be told to the journal", self._exchange.id)
+        for reservation, used in charges:
+            self._settle(reservation, used, now)
+        self._of_attempts = {}
+        self._reservation = None
+
+    def _billed(self, now: float) -> Billed:
+        """The lines of each attempt. What cannot be billed has none, so that what is reserved for
+        it becomes free all the same.
+        """
+        try:
+            return bill(self._exchange, self._accounting.rates, now)
+        except Exception:
+            log.exception("exchange %s could not be billed", self._exchange.id)
+            return [(one, ()) for one in self._exchange.attempts]
 
     def _tell(
         self,
@@ -316,13 +343,21 @@ class Meter:
         """Tell the journal how the exchange has ended, if it has called a provider, or has asked a model for
         something else than a count.
         """
-        exchange, journal = self._exchange, self._accounting.journal
-        if journal is None or not (exchange.attempts or (self.routed and exchange.operation != "count")):
+        exchange, journal, operation = self._exchange, self._accounting.journal, self._operation
+        if journal is None or not (exchange.attempts or (self.routed and operation != "count")):
             return
         settled = tuple(charge for _, used in charges for charge in used.items())
-        monotonic = self._seams.monotonic()
         journal.closed(
-            closed_record(exchange, lines, settled, status=status, gone=gone, now=monotonic, ended=now)
+            closed_record(
+                exchange,
+                lines,
+                settled,
+                operation=operation,
+                status=status,
+                gone=gone,
+                now=self._seams.monotonic(),
+                ended=now,
+            )
         )
 
     def _settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
@@ -339,19 +374,28 @@ class Meter:
         if self.applied is not None and ledger is not None:
             now = self._seams.now()
             claims = self.applied.standing_claims(now)
-            if self.applied.watched and (
-                text := self._accounting.watch.warning(claims, ledger.standing, now)
-            ):
+            watch = self._accounting.watch
+            if self.applied.watched and (text := watch.warning(claims, ledger.standing, now)):
                 headers.append((WARNING.encode(), text.encode()))
             found = rooms(claims, ledger.standing)
             told = headers_of_limits(FORMS.get(exchange.face, "standard"), found, now)
             headers += [(name.encode(), value.encode()) for name, value in told.items()]
         return headers
 
+    def passed(self, headers: Headers) -> Headers:
+        """The provider's headers, without those that tell of its limits if the client has limits here."""
+        if self.applied is None:
+            return headers
+        return [one for one in headers if not one[0].lower().startswith(_OF_LIMITS)]
 
-def metered(accounting: Accounting | None, exchange: Exchange, seams: Seams) -> Meter | None:
-    """What accounts for an exchange; None = nobody wants to know."""
-    return None if accounting is None else Meter(accounting, exchange, seams)
+
+def metered(
+    accounting: Accounting | None, exchange: Exchange, seams: Seams, operation: str | None = None
+) -> Meter | None:
+    """What accounts for an exchange; None = nobody wants to know. operation: of its record; None = that of
+    the exchange.
+    """
+    return None if accounting is None else Meter(accounting, exchange, seams, operation)
 
 
 def usd(nano: int) -> str:

@@ -172,7 +172,7 @@ def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:
         raise HookFailed(resolved.hook, "resolve") from failed
     listed = tuple(msgspec.structs.replace(one, asked=name, fallbacks=Fallbacks()) for one in others)
     fallbacks = Fallbacks(listed, listed, listed) if listed else first.fallbacks
-    return msgspec.structs.replace(first, asked=name, fallbacks=fallbacks)
+    return msgspec.structs.replace(first, asked=name, stands_for=first.model, fallbacks=fallbacks)
 
 
 def _with_others(table: Table, asked: Asked, found: Route) -> Route:

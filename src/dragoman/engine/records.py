@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.accounts.claims import charged
@@ -14,25 +15,28 @@ from dragoman.ir.usage import Usage
 from dragoman.providers.rates import USUAL_TIERS, Rates
 from dragoman.state.usage import UsageLine, UsageRecord
 
-RatesOf = Callable[[str], Rates | None]
+RatesOf: TypeAlias = Callable[[str], Rates | None]
 """The prices of a deployment (`provider/model`); None = none is known."""
 
+Billed: TypeAlias = list[tuple[AttemptRecord, Sequence[UsageLine]]]
+"""The lines of each attempt."""
 
-def lines_of(exchange: Exchange, rates: RatesOf, at: float) -> tuple[UsageLine, ...]:
-    """What the attempts have used: one line for each, and one for each further model that a provider has
-    worked with. Sets `cost` and `price` of the attempts, and `cost` and `priced` of the exchange. at: Unix
-    seconds, by which prices are chosen.
+
+def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
+    """What each attempt has used: a line for the attempt, and one for each further model that its provider
+    has worked with. Sets `cost` and `price` of the attempts, and `cost` and `priced` of the
+    exchange. at: Unix seconds, by which prices are chosen.
     """
-    lines: list[UsageLine] = []
+    billed: Billed = []
     cost: int | None = 0
     priced = 0
     for attempt in exchange.attempts:
         own = lines_of_attempt(exchange, attempt, rates, at)
+        billed.append((attempt, own))
         priced += sum(line.priced or line.cost or 0 for line in own)
         cost = None if cost is None or attempt.cost is None else cost + attempt.cost
-        lines += own
     exchange.cost, exchange.priced = cost, priced
-    return tuple(lines)
+    return billed
 
 
 def lines_of_attempt(
@@ -106,7 +110,9 @@ def _line(
 
 def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
     """Whether an attempt has given an answer that costs something, though nobody said how much."""
-    return attempt.first is not None and attempt.fault is None and exchange.operation != "count"
+    if attempt.units is not None or exchange.operation == "count":
+        return False
+    return attempt.first is not None and attempt.fault is None
 
 
 def tier_of(exchange: Exchange, attempt: AttemptRecord) -> str | None:
@@ -130,12 +136,14 @@ def totals(lines: Sequence[UsageLine]) -> dict[str, int]:
 
 def opened_record(
     exchange: Exchange,
+    operation: str,
     deployment: str | None,
     expected: Expected | None,
     reserved: tuple[tuple[str, int], ...],
 ) -> UsageRecord:
-    """The record of an exchange that is about to call a provider, at this deployment. expected: what it may
-    use, None = nothing was counted. reserved: the counters of limits, with what is reserved in each.
+    """The record of an exchange that is about to call a provider, at this deployment. operation: what is
+    asked. expected: what it may use, None = nothing was counted. reserved: the counters of limits, with what
+    is reserved in each.
     """
     caller: Caller = exchange.caller or ANYONE
     return UsageRecord(
@@ -150,7 +158,7 @@ def opened_record(
         end_user=exchange.end_user,
         tags=tags_of(exchange),
         face=exchange.face,
-        operation=exchange.operation,
+        operation=operation,
         model=exchange.asked,
         deployment=deployment,
         provider=_provider(deployment),
@@ -170,6 +178,7 @@ def closed_record(
     lines: tuple[UsageLine, ...],
     settled: tuple[tuple[str, int], ...],
     *,
+    operation: str,
     status: int | None,
     gone: bool,
     now: float,
@@ -193,7 +202,7 @@ def closed_record(
         end_user=exchange.end_user,
         tags=tags_of(exchange),
         face=exchange.face,
-        operation=exchange.operation,
+        operation=operation,
         model=exchange.asked,
         deployment=exchange.answered,
         provider=_provider(exchange.answered),
@@ -207,7 +216,7 @@ def closed_record(
         attempts=len(exchange.attempts),
         units=totals(lines),
         cost=exchange.cost,
-        priced=exchange.priced,
+        priced=exchange.priced or 0,
         estimated=any(line.estimated for line in lines),
         lines=lines,
         settled=settled,

@@ -20,7 +20,7 @@ Key: TypeAlias = tuple[str, ...]
 """What some cells mean: the name of a metric, and the values of its labels."""
 
 _CELLS: Final = 65_536
-_DIRECTORY_BYTES: Final = 2_097_152
+_DIRECTORY_BYTES: Final = 5 << 19
 _PART_BYTES: Final = 8 * _CELLS + _DIRECTORY_BYTES
 """The system provides memory only for the pages that are written."""
 _ENTRY: Final = struct.Struct("<HHI")

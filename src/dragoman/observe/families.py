@@ -112,6 +112,26 @@ TOKENS: Final = Family(
     ("provider", "model", "kind"),
     parts=("input", "cached", "cache_write", "output", "reasoning"),
 )
+COST: Final = Family(
+    "dragoman_cost_usd_total",
+    "counter",
+    "What attempts have cost in USD, as far as their prices are known.",
+    ("provider", "model"),
+)
+UNPRICED: Final = Family(
+    "dragoman_unpriced_attempts_total",
+    "counter",
+    "Attempts whose cost is not known, or not all of it.",
+    ("provider",),
+    most=100,
+)
+LIMITED: Final = Family(
+    "dragoman_limit_refusals_total",
+    "counter",
+    "Requests that a limit has refused or ended, and attempts that one has sent to another deployment.",
+    ("limit",),
+    most=100,
+)
 SENT: Final = Family(
     "dragoman_upstream_requests_sent_total",
     "counter",
@@ -291,6 +311,7 @@ UNCOLLECTABLE: Final = Family(
 
 FAMILIES: Final = (
     *(HTTP_REQUESTS, HTTP_SECONDS, REQUESTS, REQUEST_ERRORS, LOSSES, OVERHEAD, FIRST_TOKEN, TOKENS),
+    *(COST, UNPRICED, LIMITED),
     *(SENT, CALLS, OUTCOMES, ERRORS, FAILOVERS, BOUNDS, RECORDED),
     *(RUNNING, STREAMS, CONNECTIONS, CONNECTION_LIMIT, WAITING, SESSIONS, KEYS, BREAKERS, UNANSWERED),
     *(JOURNAL_HEALTHY, JOURNAL_WAITING, JOURNAL_BYTES, JOURNAL_RECORDS, JOURNAL_LOST),

@@ -232,6 +232,7 @@ def _lean_attempt(attempt: AttemptRecord) -> AttemptRecord:
         attempt,
         deployment=cut(attempt.deployment),
         fault=attempt.fault and _lean_fault(attempt.fault),
+        usage=attempt.usage and msgspec.structs.replace(attempt.usage, extra=None, others=()),
     )
 
 

@@ -28,6 +28,8 @@ _PROBES = frozenset(
     }
 )
 """Paths that monitors and load balancers request every few seconds."""
+_NANO = 1e9
+"""nano-USD in one USD."""
 _NAMED_LOSSES = 10
 _NAMED_ATTEMPTS = 8
 _PLACE_CHARACTERS = 80
@@ -108,6 +110,10 @@ class _Line(msgspec.Struct):
     tags: tuple[str, ...] | UnsetType = UNSET
     first_us: int | UnsetType = UNSET
     tokens: _Tokens | UnsetType = UNSET
+    cost_usd: float | UnsetType = UNSET
+    tenant: str | UnsetType = UNSET
+    end_user: str | UnsetType = UNSET
+    refused_by: str | UnsetType = UNSET
     error: str | UnsetType = UNSET
     param: str | UnsetType = UNSET
     shortened: bool | UnsetType = UNSET
@@ -146,6 +152,14 @@ def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
             usage.reasoning,
             usage.estimated,
         )
+    if exchange.cost is not None and exchange.attempts:
+        line.cost_usd = exchange.cost / _NANO
+    if exchange.caller is not None and exchange.caller.tenant is not None:
+        line.tenant = exchange.caller.tenant
+    if exchange.end_user is not None:
+        line.end_user = exchange.end_user
+    if exchange.refused_by is not None:
+        line.refused_by = exchange.refused_by
     if exchange.fault is not None:
         line.error = _cut(exchange.fault.code or exchange.fault.kind)
         if exchange.fault.param is not None:
@@ -223,6 +237,8 @@ def _for_people(exchange: Exchange) -> bytes:
     if (usage := exchange.usage) is not None:
         about = "about " if usage.estimated else ""
         parts.append(f"{about}{usage.input_total} in {usage.output_total} out")
+    if exchange.cost:
+        parts.append(f"${exchange.cost / _NANO:.9f}".rstrip("0").rstrip("."))
     if exchange.tags:
         parts.append(f"tags {', '.join(exchange.tags)}")
     if exchange.losses:

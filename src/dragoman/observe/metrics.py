@@ -22,6 +22,7 @@ from dragoman.observe.families import (
     BOUNDS,
     BY_NAME,
     CALLS,
+    COST,
     COUNTED,
     ERRORS,
     FAILOVERS,
@@ -29,6 +30,7 @@ from dragoman.observe.families import (
     FIRST_TOKEN,
     HTTP_REQUESTS,
     HTTP_SECONDS,
+    LIMITED,
     LOSSES,
     OTHER,
     OUTCOMES,
@@ -38,10 +40,23 @@ from dragoman.observe.families import (
     REQUESTS,
     SENT,
     TOKENS,
+    UNPRICED,
     Family,
 )
-from dragoman.observe.usual import FIRST, FIRST_SUM, OWN, OWN_SUM, SPENT, SPENT_OUTPUT, WHOLE_SUM
+from dragoman.observe.usual import (
+    COSTS,
+    FIRST,
+    FIRST_SUM,
+    OWN,
+    OWN_SUM,
+    SPENT,
+    SPENT_OUTPUT,
+    UNKNOWN,
+    WHOLE_SUM,
+)
 
+_NANO: Final = 1e9
+"""nano-USD in one USD."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WS"})
 _NONE: Final = "none"
 _ENDS: Final = {name: place for place, name in enumerate(REQUESTS.parts)}
@@ -121,7 +136,7 @@ class Metrics:
     def note(self, exchange: Exchange) -> None:
         """Count a finished exchange and its attempts."""
         attempts = exchange.attempts
-        if len(attempts) != 1 or exchange.end != "done":
+        if len(attempts) != 1 or exchange.end != "done" or exchange.refused_by is not None:
             self._note_each(exchange)
             return
         attempt = attempts[0]
@@ -151,7 +166,11 @@ class Metrics:
             if tokens := usage.output:
                 block[SPENT_OUTPUT] += tokens
             if usage.cache_read or usage.cache_write or usage.reasoning or usage.tool_input:
-                _spend_more(block[SPENT:], usage)
+                _spend_more(block[SPENT:COSTS], usage)
+        if cost := attempt.cost:
+            block[COSTS] += cost / _NANO
+        elif cost is None and exchange.priced is not None:
+            block[UNKNOWN] += 1
         if exchange.first is not None and exchange.streamed:
             wait = exchange.first - attempt.started
             block[FIRST + bisect_left(_FIRST, wait)] += 1
@@ -184,6 +203,8 @@ class Metrics:
         if exchange.fault is not None:
             code = exchange.fault.code or exchange.fault.kind
             numbers[self._find(REQUEST_ERRORS, exchange.fault.blame, code)] += 1
+        if exchange.refused_by is not None:
+            numbers[self._find(LIMITED, exchange.refused_by)] += 1
         if exchange.attempts:
             self._observe(OVERHEAD, exchange.overhead(exchange.ended or 0.0), exchange.attempts[-1].mode)
             self._note_attempts(exchange)
@@ -200,16 +221,28 @@ class Metrics:
                 numbers[self._find(ERRORS, provider, attempt.fault.kind)] += 1
                 if attempt is not last:
                     numbers[self._find(FAILOVERS, provider, became)] += 1
-        provider, model = self._deployment(last.deployment)
         if exchange.first is not None and exchange.streamed:
             spoke = next((one for one in exchange.attempts if one.first is not None), last)
             speaker, _ = self._deployment(spoke.deployment)
             self._observe(FIRST_TOKEN, exchange.first - spoke.started, speaker)
-        if exchange.usage is not None:
+        for attempt in exchange.attempts:
+            self._spend(attempt, accounted=exchange.priced is not None)
+
+    def _spend(self, attempt: AttemptRecord, *, accounted: bool) -> None:
+        """Count what an attempt has used and cost. accounted: whether its cost was looked up."""
+        numbers, usage = self._numbers, attempt.usage
+        if usage is None and not accounted:
+            return
+        provider, model = self._deployment(attempt.deployment)
+        if usage is not None:
             cell = self._find(TOKENS, provider, model)
-            numbers[cell] += exchange.usage.input or 0
-            numbers[cell + SPENT_OUTPUT - SPENT] += exchange.usage.output or 0
-            _spend_more(numbers[cell : cell + TOKENS.width], exchange.usage)
+            numbers[cell] += usage.input or 0
+            numbers[cell + SPENT_OUTPUT - SPENT] += usage.output or 0
+            _spend_more(numbers[cell : cell + TOKENS.width], usage)
+        if attempt.cost:
+            numbers[self._find(COST, provider, model)] += attempt.cost / _NANO
+        elif attempt.cost is None and accounted:
+            numbers[self._find(UNPRICED, provider)] += 1
 
     def _became(self, exchange: Exchange, attempt: AttemptRecord) -> str:
         if attempt.fault is not None:

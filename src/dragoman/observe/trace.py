@@ -7,7 +7,7 @@ the client's is left out: it may repeat a part of the request.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -15,6 +15,9 @@ from dragoman import ir
 from dragoman.exchange import AttemptRecord, Exchange, KeptBodies, Wait
 from dragoman.observe.finished import error_of
 from dragoman.observe.timestamps import utc
+
+_NANO: Final = 1e9
+"""nano-USD in one USD."""
 
 
 def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
@@ -42,6 +45,7 @@ def summary(exchange: Exchange, worker: int = 1) -> dict[str, Any]:
         "attempts": len(exchange.attempts),
         "losses": len(exchange.losses),
         "tokens": _tokens(exchange.usage),
+        "cost_usd": _usd(exchange.cost),
         "total_ms": _ms(exchange, exchange.ended),
     }
 
@@ -57,6 +61,9 @@ def detail(exchange: Exchange, worker: int = 1, now: float | None = None) -> dic
         "forwarded_for": exchange.forwarded,
         "user_agent": exchange.agent,
         "tags": list(exchange.tags),
+        "tenant": None if exchange.caller is None else exchange.caller.tenant,
+        "end_user": exchange.end_user,
+        "refused_by": exchange.refused_by,
         "error": _error(exchange.fault),
         "candidates": candidates(exchange),
         "attempts": [_attempt(exchange, one) for one in sorted(exchange.attempts, key=_began)],
@@ -145,6 +152,10 @@ def _attempt(exchange: Exchange, attempt: AttemptRecord) -> dict[str, Any]:
         "status": attempt.status,
         "outcome": _outcome(exchange, attempt),
         "error": _error(fault),
+        "tokens": _tokens(attempt.usage),
+        "units": attempt.units,
+        "cost_usd": _usd(attempt.cost),
+        "price": attempt.price or None,
         "began_ms": _ms(exchange, attempt.started),
         "connected_ms": _ms(exchange, attempt.sent),
         "first_byte_ms": _ms(exchange, attempt.answered),
@@ -202,6 +213,10 @@ def _tokens(usage: ir.Usage | None) -> dict[str, Any] | None:
         "reasoning": usage.reasoning,
         "estimated": usage.estimated,
     }
+
+
+def _usd(nano: int | None) -> float | None:
+    return None if nano is None else nano / _NANO
 
 
 def _bodies(bodies: KeptBodies) -> dict[str, Any]:

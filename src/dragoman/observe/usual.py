@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 from dragoman.observe.cells import Key
 from dragoman.observe.families import (
     CALLS,
+    COST,
     FIRST_TOKEN,
     HTTP_REQUESTS,
     HTTP_SECONDS,
@@ -20,6 +21,7 @@ from dragoman.observe.families import (
     OVERHEAD,
     REQUESTS,
     TOKENS,
+    UNPRICED,
     Family,
 )
 
@@ -39,7 +41,11 @@ FIRST_SUM: Final = FIRST + len(FIRST_TOKEN.bounds) + 1
 SPENT: Final = FIRST + FIRST_TOKEN.width
 """The place of the tokens, in the order of `TOKENS.parts`."""
 SPENT_OUTPUT: Final = SPENT + TOKENS.parts.index("output")
-WIDTH: Final = SPENT + TOKENS.width
+COSTS: Final = SPENT + TOKENS.width
+"""The place of the cost in USD."""
+UNKNOWN: Final = COSTS + COST.width
+"""The place of the number of attempts whose cost is not known."""
+WIDTH: Final = UNKNOWN + UNPRICED.width
 
 Counted: TypeAlias = tuple[Family, tuple[str, ...], Sequence[float]]
 """A metric, the values of its labels, and its numbers."""
@@ -77,7 +83,11 @@ def metrics(key: Key, block: Sequence[float]) -> Iterator[Counted]:
     yield OVERHEAD, (kind.mode,), block[OWN:FIRST]
     if any(block[FIRST:FIRST_SUM]):
         yield FIRST_TOKEN, (kind.provider,), block[FIRST:SPENT]
-    if any(block[SPENT:]):
-        yield TOKENS, (kind.provider, kind.deployed), block[SPENT:]
+    if any(block[SPENT:COSTS]):
+        yield TOKENS, (kind.provider, kind.deployed), block[SPENT:COSTS]
+    if block[COSTS]:
+        yield COST, (kind.provider, kind.deployed), block[COSTS:UNKNOWN]
+    if block[UNKNOWN]:
+        yield UNPRICED, (kind.provider,), block[UNKNOWN:]
     yield CALLS, (kind.provider, kind.answer), [count]
     yield OUTCOMES, (kind.provider, ANSWERED), [count]

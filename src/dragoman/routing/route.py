@@ -198,7 +198,8 @@ class Route(msgspec.Struct, frozen=True):
     because the request was filled in before; if `asked` is "", answers show the name of this route. spread:
     who is asked first, None = always the first deployment. max_cost: what others than the first choice may
     cost, None = no bound. hedge: when a second deployment is asked beside the first one, None = never.
-    continues: True = another deployment goes on with a stream that breaks off.
+    continues: True = another deployment goes on with a stream that breaks off. stands_for: the name of the
+    model that an alias, or a hook, has put in the place of `asked`; "" = `asked` itself.
 
     These follow from the others. first: who is called first. plain: True = neither `spread` nor `hedge` is
     stated; while all is calm, `first` is called, and nothing is remembered. simple: True = neither `hedge`
@@ -213,6 +214,7 @@ class Route(msgspec.Struct, frozen=True):
     strict: Strict = False
     check_output: bool = False
     api: str | None = None
+    stands_for: str = ""
     opening: tuple[Message, ...] = ()
     created: int = CREATED
     fallbacks: Fallbacks[Route] = Fallbacks()
@@ -238,6 +240,11 @@ class Route(msgspec.Struct, frozen=True):
         force_setattr(self, "fills", fills)
         others = any(one.name != first.name for one in self.deployments)
         force_setattr(self, "alternates", others or bool(self.fallbacks.any))
+
+    @property
+    def model(self) -> str:
+        """The name of the model itself, by which limits count it, whatever it is called by."""
+        return self.stands_for or self.asked
 
     def with_headers(self, fresh: Mapping[str, str]) -> Route:
         """The route with other values of headers that deployments add. fresh: the new value by the old value;

@@ -220,6 +220,7 @@ class Table:
                 route = msgspec.structs.replace(
                     route,
                     asked=alias.name,
+                    stands_for=target.model,
                     deployments=tuple(deployment.within(link.window) for deployment in route.deployments),
                     defaults={**route.defaults, **link.defaults},
                     api=link.api or route.api,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
@@ -23,6 +23,7 @@ from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.resources import PATHS, Resource
 from dragoman.dialects.table import DEFAULT, faces
+from dragoman.engine.meter import Meter, metered
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.client import Flow
@@ -59,6 +60,25 @@ _RESULTS: Final = re.compile(
 """Finds the address of a batch's results. Its origin is cut off, so that the address leads here: official
 clients call it with their own key, which is a key of this gateway.
 """
+
+
+_FREE: Final[frozenset[Resource]] = frozenset({"files", "uploads"})
+"""The resources that cost nothing to make. What batches and fine-tuning cost is not known here."""
+
+
+class _Call(NamedTuple):
+    """One call to a provider. target: its path and query. meter: None = it is not accounted for."""
+
+    passage: Passage
+    target: str
+    resource: Resource
+    record: AttemptRecord
+    meter: Meter | None
+
+    def close(self, status: int) -> None:
+        """Account for the call, because the end of an answer with this status follows."""
+        if self.meter is not None:
+            self.meter.close(status)
 
 
 class PassThroughApi:
@@ -131,13 +151,32 @@ class PassThroughApi:
             now(),
             key_id=account.id,
         )
-        exchange.attempts.append(record)
-        exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
-        CONNECTED.set(self._connected(exchange))
+        if exchange.method != "POST" or resource in _FREE:
+            record.units = {}
+        gateway = self._gateway
+        meter = metered(gateway.engine.runtime.accounting, exchange, gateway.seams, operation="passthrough")
+        try:
+            if meter is not None:
+                await meter.enter_alone(record)
+            exchange.attempts.append(record)
+            exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
+            CONNECTED.set(self._connected(exchange))
+            await self._relay(request, exchange, client, _Call(passage, target, resource, record, meter))
+            exchange.phase = "done"
+        except RequestFailed as failed:
+            exchange.fault = failed.fault
+            raise
+        finally:
+            if meter is not None:
+                meter.close(gone=client.gone)
+
+    async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
+        """Send the request to the provider, and its answer to the client, once it is accounted for."""
+        passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         body = _Body(request)
         try:
             sent = {name: request.headers[name] for name in _SENT if name in request.headers}
-            answer = await passage.send(exchange.method, target, sent, body.flow)
+            answer = await passage.send(exchange.method, call.target, sent, body.flow)
             record.status, record.answered = answer.status, now()
             try:
                 if not is_success(answer):
@@ -147,13 +186,15 @@ class PassThroughApi:
                 exchange.phase = "stream"
                 json = answer.headers.get("content-type", "").startswith("application/json")
                 if answer.status in _BODILESS:
+                    call.close(answer.status)
                     await client.empty(answer.status, _headers(answer, passage, whole=True))
-                elif json and resource == "message_batches":
+                elif json and call.resource == "message_batches":
                     written = await read_bounded(answer, _MOST_EDITED, passage.name)
                     edited = _RESULTS.sub(rb"\1\2", written)
+                    call.close(answer.status)
                     await client.answer(answer.status, _headers(answer, passage, whole=True), edited)
                 else:
-                    await _flow(answer, passage, client)
+                    await _flow(answer, passage, client, call.close)
             finally:
                 answer.close()
         except RequestFailed as failed:
@@ -164,7 +205,6 @@ class PassThroughApi:
             raise
         finally:
             record.ended = now()
-        exchange.phase = "done"
 
     def _connected(self, exchange: Exchange) -> Callable[[], None]:
         """A function to be called when the request is about to be sent to the provider: it notes the time in
@@ -248,7 +288,8 @@ class _Body:
             raise
 
 
-async def _flow(answer: Answer, passage: Passage, client: HttpClient) -> None:
+async def _flow(answer: Answer, passage: Passage, client: HttpClient, closing: Callable[[int], None]) -> None:
+    """Pass an answer on. closing: called with its status before its end."""
     kind = answer.headers.get("content-type", _ANY)
     client.streaming = Streaming(kind.encode("latin-1", "replace"))
     # A decoded body has another length. The length stated beside chunks cannot be trusted.
@@ -256,6 +297,7 @@ async def _flow(answer: Answer, passage: Passage, client: HttpClient) -> None:
     await client.begin(answer.status, _headers(answer, passage, whole=other))
     while chunk := await answer.chunk():
         await client.write(chunk)
+    closing(answer.status)
     await client.end()
 
 

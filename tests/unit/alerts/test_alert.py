@@ -74,3 +74,17 @@ def test_an_outage_that_lasts_is_told_again_after_a_while() -> None:
     assert quiet.due() is None
     assert quiet.passes(DOWN, 600.0)
     assert quiet.passes(UP, 700.0)
+
+
+def test_each_limit_of_each_key_is_one_subject() -> None:
+    def limit(name: str, whose: str | None, type_: str = "limit_reached") -> Alert:
+        return Alert(type_, 1000.0, None, None, "is used up", limit=name, whose=whose)
+
+    quiet = Quiet(60.0)
+    assert quiet.passes(limit("each: 5 requests per minute", "key a"), 0.0)
+    assert not quiet.passes(limit("each: 5 requests per minute", "key a"), 59.0)
+    assert quiet.passes(limit("each: 5 requests per minute", "key b"), 1.0)
+    assert quiet.passes(limit("each: 5 USD per day", "key a"), 1.0)
+    assert quiet.passes(limit("each: 5 requests per minute", "key a", "limit_warning"), 1.0)
+    assert quiet.passes(limit("all: 5 USD per day", None), 1.0)
+    assert read(msgspec.to_builtins(limit("all", None))) == limit("all", None)

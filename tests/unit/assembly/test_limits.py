@@ -55,6 +55,7 @@ class Spent(NamedTuple):
     input_tokens: int
     output_tokens: int
     money: int
+    calls: int
 
 
 class Records:
@@ -66,9 +67,13 @@ class Records:
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
         self.asked.append((since, dimension))
         if dimension is None:
-            return {"": Spent(9, 90, 9, 900)}
+            return {"": Spent(9, 90, 9, 900, 12)}
         many = since == MONTH
-        return {"acme": Spent(3, 40, 5, 600 if many else 60), "lab": Spent(1, 2, 3, 4), "": Spent(7, 7, 7, 7)}
+        return {
+            "acme": Spent(5, 40, 5, 600 if many else 60, 3),
+            "lab": Spent(1, 2, 3, 4, 2),
+            "": Spent(7, 7, 7, 7, 7),
+        }
 
 
 async def test_what_was_used_in_running_windows_is_restored() -> None:
@@ -81,6 +86,7 @@ async def test_what_was_used_in_running_windows_is_restored() -> None:
         Limit("here", "requests", 9, "day", "address"),
         Limit("some", "requests", 9, "day", "tenant", models=frozenset({"x"})),
         Limit("now", "concurrency", 9, None, "tenant"),
+        Limit("attempts", "requests", 9, "month", "provider"),
     ]
     records = Records()
     assert await seeds(limits, records, NOW) == {
@@ -90,8 +96,10 @@ async def test_what_was_used_in_running_windows_is_restored() -> None:
         f"o|output_tokens|1day||lab|{DAY}": 3,
         f"m|money|1month||acme|{MONTH}": 600,
         "all|input_tokens|1lifetime||*|0": 90,
+        f"attempts|requests|1month||acme|{MONTH}": 3,
+        f"attempts|requests|1month||lab|{MONTH}": 2,
     }
-    assert records.asked == [(DAY, "tenant"), (MONTH, "tenant"), (0, None)]
+    assert records.asked == [(DAY, "tenant"), (MONTH, "tenant"), (0, None), (MONTH, "provider")]
 
 
 async def test_counters_begin_with_it() -> None:

@@ -595,7 +595,7 @@ def test_checking_answers_needs_its_extra(
     loaded: Load, mistakes: Mistakes, monkeypatch: pytest.MonkeyPatch, text: str, path: str
 ) -> None:
     loaded(text)
-    monkeypatch.setattr("dragoman.config.check.available", lambda: False)
+    monkeypatch.setattr("dragoman.config.check_observing.available", lambda: False)
     (found,) = mistakes(text)
     assert found == (
         f"dragoman.yaml:1: {path}: responses cannot be validated in this installation "

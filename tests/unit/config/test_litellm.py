@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from dragoman.config.litellm import Converted, convert, in_yaml, is_litellms, lines
-from dragoman.config.load import Loaded
+from dragoman.config.load import Loaded, load
 
 OLLAMA = """
 model_list:
@@ -177,10 +177,13 @@ def test_azure_is_asked_at_its_version_of_openais_api() -> None:
         "keys": ["${AZURE_KEY_ONE}"],
         "timeouts": {"first_byte": 0.5, "idle": 5},
     }
-    assert settings["models"]["gpt-4"]["deployments"] == ["azure/team-one", "azure-2/team-two"]
+    assert settings["models"]["gpt-4"]["deployments"] == [
+        {"use": "azure/team-one", "limits": {"tokens": "20000/min"}},
+        "azure-2/team-two",
+    ]
     assert settings["models"]["gpt-4"]["policy"] == "weighted"
     paths = {note.path.rpartition(".")[2] for note in notes if not note.done}
-    assert paths == {"api_version", "tpm", "max_retries", "tpm of gpt-4"}
+    assert paths == {"api_version", "max_retries", "tpm of gpt-4"}
 
 
 def test_wildcards() -> None:
@@ -450,3 +453,19 @@ def test_limits_of_all_requests() -> None:
         "retries": {"attempts": 2, "backoff": 3},
         "breaker": {"failures": 1},
     }
+
+
+def test_limits_and_budgets_become_limits() -> None:
+    text = """\
+model_list:
+  - model_name: fast
+    litellm_params: {model: openai/gpt-5, api_key: sk-1, rpm: 60, max_budget: 5, budget_duration: 1d}
+litellm_settings: {max_budget: 100, budget_duration: 30d}
+"""
+    settings, notes = convert(read(text))
+    limits = {"requests": "60/min", "money": "5 USD/day"}
+    assert settings["models"]["fast"] == {"deployments": [{"use": "openai/gpt-5", "limits": limits}]}
+    assert settings["limits"] == {"litellm-budget": {"scope": "global", "money": "100 USD/month"}}
+    done = {note.path for note in notes if note.done}
+    assert {"model_list[0].litellm_params.rpm", "litellm_settings.max_budget"} <= done
+    assert load(settings, {}).config.models["fast"].deployments[0].limits[0].requests[0].most == 60

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dragoman import ir
-from dragoman.accounts.limits import Limit
+from dragoman.accounts.caller import Caller
+from dragoman.accounts.limits import Limit, Resource, Window
 from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import (
     CLAUDE,
@@ -13,6 +16,7 @@ from tests.unit.engine.stage import (
     Reply,
     broken,
     chat,
+    json_reply,
     refusal,
     stream,
     streamed,
@@ -25,7 +29,7 @@ USED = ir.Usage(input=3, output=2)
 NANO_PER_TOKEN = 1_000  # one USD per million tokens
 
 
-def test_a_whole_answer_is_noted_before_it_is_sent_and_states_its_cost():
+def test_a_whole_answer_is_noted_before_it_is_sent_and_states_its_cost() -> None:
     accounts = Accounts()
     accounts.stage.script("one", whole("Hello", usage=USED))
     lines = accounts.stage.plays(chat())
@@ -41,7 +45,7 @@ def test_a_whole_answer_is_noted_before_it_is_sent_and_states_its_cost():
     assert accounts.stage.client.headers["x-dragoman-cost"] == "0.000023"
 
 
-def test_a_stream_is_noted_before_its_last_event():
+def test_a_stream_is_noted_before_its_last_event() -> None:
     accounts = Accounts()
     accounts.stage.script("one", stream(*streamed("a", "b", usage=USED)))
     lines = accounts.stage.plays(chat(stream=True, stream_options={"include_usage": True}))
@@ -50,21 +54,22 @@ def test_a_stream_is_noted_before_its_last_event():
     assert accounts.book.record.streamed
 
 
-def test_a_disconnect_in_a_stream_is_noted_with_what_came():
+def test_a_disconnect_in_a_stream_is_noted_with_what_came() -> None:
     accounts = Accounts()
     frames = streamed("one two three four", usage=USED)
     accounts.stage.script("one", stream(*frames[:3], 5.0, *frames[3:]))
     accounts.stage.plays(chat("Hi there", stream=True), leave=2.0)
     record = accounts.book.record
-    assert record.estimated and record.failed
+    assert record.estimated
+    assert record.failed
     assert record.end == "client/stream"
     assert record.units["output"] == 5
     assert record.units["input"] > 0
     assert record.cost == record.units["input"] * 1_000 + record.units["output"] * 10_000
-    assert accounts.stage.exchange.usage.output == 5
+    assert accounts.stage.usage.endswith("+5 estimated")
 
 
-def test_a_disconnect_before_the_answer_costs_the_prompt():
+def test_a_disconnect_before_the_answer_costs_the_prompt() -> None:
     accounts = Accounts()
     accounts.stage.script("one", Reply(200, {}, [None]))
     accounts.stage.plays(chat("Hi there"), leave=2.0)
@@ -74,7 +79,7 @@ def test_a_disconnect_before_the_answer_costs_the_prompt():
     assert record.end == "client/first_byte"
 
 
-def test_an_attempt_that_never_reached_its_provider_costs_nothing():
+def test_an_attempt_that_never_reached_its_provider_costs_nothing() -> None:
     accounts = Accounts(BOTH, settings=PAIR)
     accounts.stage.script("one", Reply(connect=[broken("It broke.", "connect_failed"), None]))
     accounts.stage.script("two", whole("Hello", usage=USED))
@@ -89,7 +94,7 @@ def test_an_attempt_that_never_reached_its_provider_costs_nothing():
 
 
 @pytest.mark.parametrize("status", [400, 401, 429, 500, 529])
-def test_a_refusal_costs_nothing(status):
+def test_a_refusal_costs_nothing(status: int) -> None:
     accounts = Accounts()
     accounts.stage.script("one", *[refusal(status)] * 3)
     accounts.stage.plays(chat())
@@ -97,26 +102,28 @@ def test_a_refusal_costs_nothing(status):
     assert (record.units, record.cost, record.failed) == ({}, 0, True)
 
 
-def test_an_attempt_that_broke_after_it_was_sent_costs_its_prompt():
+def test_an_attempt_that_broke_after_it_was_sent_costs_its_prompt() -> None:
     accounts = Accounts(BOTH, settings=PAIR)
     accounts.stage.script("one", Reply(200, {}, [broken()]))
     accounts.stage.script("two", whole("Hello", usage=USED))
     accounts.stage.plays(chat(model="m"))
     first, second = accounts.book.record.lines
-    assert first.estimated and list(first.units) == ["input"] and first.outcome == "server"
+    assert first.estimated
+    assert list(first.units) == ["input"]
+    assert first.outcome == "server"
     assert second.units == {"input": 3, "output": 2}
     assert accounts.book.record.estimated
     assert accounts.book.record.units["input"] == first.units["input"] + 3
 
 
-def test_a_request_that_is_refused_has_a_record_only_if_its_model_exists():
+def test_a_request_that_is_refused_has_a_record_only_if_its_model_exists() -> None:
     accounts = Accounts()
     accounts.stage.plays(chat(model="none/such"))
     accounts.stage.plays(b'{"model": "one/gpt", "messages": 1}')
     assert accounts.book.closes == []
 
 
-def test_the_journal_that_refuses_ends_the_request_before_the_call():
+def test_the_journal_that_refuses_ends_the_request_before_the_call() -> None:
     accounts = Accounts()
     accounts.book.failing = True
     lines = accounts.stage.plays(chat())
@@ -128,18 +135,18 @@ def test_the_journal_that_refuses_ends_the_request_before_the_call():
 # Limits -------------------------------------------------------------------------------------------------
 
 
-def limit(resource, most, window="day", subject="key", **more):
-    return Limit("l", resource, most, window, subject, **more)
+def limit(resource: Resource, most: int, window: Window | None = "day", **more: Any) -> Limit:
+    return Limit("l", resource, most, window, **more)
 
 
-def test_requests_are_counted_and_refused_before_anything_is_called():
+def test_requests_are_counted_and_refused_before_anything_is_called() -> None:
     accounts = Accounts(limits=[limit("requests", 1)])
     accounts.stage.script("one", whole("Hello", usage=USED))
     accounts.stage.plays(chat())
     headers = accounts.stage.client.headers
     assert (headers["x-ratelimit-limit-requests"], headers["x-ratelimit-remaining-requests"]) == ("1", "0")
     lines = accounts.stage.plays(chat())
-    assert [line for line in lines if line.startswith("answer")][0].startswith(
+    assert next(line for line in lines if line.startswith("answer")).startswith(
         "answer 429 rate_limit_exceeded"
     )
     assert accounts.stage.client.headers["retry-after"]
@@ -149,26 +156,27 @@ def test_requests_are_counted_and_refused_before_anything_is_called():
     assert list(accounts.standing.values()) == [(1, 0)]
 
 
-def test_a_failed_call_counts_as_a_request_and_a_refused_one_does_not():
+def test_a_failed_call_counts_as_a_request_and_a_refused_one_does_not() -> None:
     accounts = Accounts(limits=[limit("requests", 5), limit("tokens", 10, subject="tenant")])
     accounts.stage.script("one", *[refusal(500)] * 3)
     accounts.stage.plays(chat())
     assert list(accounts.standing.values()) == [(1, 0)]
 
 
-def test_tokens_are_reserved_and_settled():
+def test_tokens_are_reserved_and_settled() -> None:
     accounts = Accounts(limits=[limit("tokens", 10_000)])
     accounts.stage.script("one", whole("Hello", usage=USED))
     accounts.stage.plays(chat(max_tokens=50))
     (opened,) = accounts.book.opens
     ((_, reserved),) = opened.settled
     assert 50 < reserved < 100
-    assert opened.cut and opened.units["output"] == 50
+    assert opened.cut
+    assert opened.units["output"] == 50
     assert list(accounts.standing.values()) == [(5, 0)]
     assert accounts.book.record.settled[0][1] == 5
 
 
-def test_a_request_larger_than_the_whole_limit_is_refused():
+def test_a_request_larger_than_the_whole_limit_is_refused() -> None:
     accounts = Accounts(limits=[limit("tokens", 40)])
     lines = accounts.stage.plays(chat(max_tokens=50))
     assert lines[-2].startswith("answer 429 insufficient_quota: The budget `l` of key team is smaller")
@@ -176,7 +184,7 @@ def test_a_request_larger_than_the_whole_limit_is_refused():
     assert all(reserved == 0 for _, reserved in accounts.standing.values())
 
 
-def test_money_is_reserved_by_the_dearest_deployment():
+def test_money_is_reserved_by_the_dearest_deployment() -> None:
     accounts = Accounts(BOTH, [limit("money", 10**9)], settings=PAIR)
     accounts.stage.script("one", whole("Hello", usage=USED))
     accounts.stage.plays(chat(model="m", max_tokens=50))
@@ -186,12 +194,13 @@ def test_money_is_reserved_by_the_dearest_deployment():
     assert list(accounts.standing.values()) == [(23_000, 0)]
 
 
-def test_an_unknown_price_counts_nothing_or_is_refused():
+def test_an_unknown_price_counts_nothing_or_is_refused() -> None:
     other = {"three": {**ONE, "base_url": "https://three.example/v1"}}
     accounts = Accounts(other, [limit("money", 10**9)])
     accounts.stage.script("three", whole("Hello", usage=USED))
     accounts.stage.plays(chat(model="three/gpt"))
-    assert accounts.book.record.cost is None and accounts.book.record.priced == 0
+    assert accounts.book.record.cost is None
+    assert accounts.book.record.priced == 0
     assert "x-dragoman-cost" not in accounts.stage.client.headers
     assert list(accounts.standing.values()) == [(0, 0)]
     accounts = Accounts(other, [limit("money", 10**9, unknown_price="refuse")])
@@ -199,7 +208,7 @@ def test_an_unknown_price_counts_nothing_or_is_refused():
     assert lines[-2].startswith("answer 403 unknown_price")
 
 
-def test_a_limit_of_a_deployment_chooses_the_next_one():
+def test_a_limit_of_a_deployment_chooses_the_next_one() -> None:
     limits = [Limit("d", "requests", 1, "minute", "deployment", only=frozenset({"one/gpt"}))]
     accounts = Accounts(BOTH, limits, settings=PAIR)
     accounts.stage.script("one", whole("Hello", usage=USED))
@@ -210,7 +219,7 @@ def test_a_limit_of_a_deployment_chooses_the_next_one():
     assert accounts.stage.exchange.dropped == (("one/gpt", "a limit of it is reached"),)
 
 
-def test_limits_of_all_deployments_refuse_with_the_earliest_time():
+def test_limits_of_all_deployments_refuse_with_the_earliest_time() -> None:
     limits = [Limit("d", "requests", 1, "hour", "provider"), Limit("e", "requests", 1, "day", "provider")]
     accounts = Accounts(limits=limits)
     accounts.stage.script("one", whole("Hello", usage=USED))
@@ -221,7 +230,7 @@ def test_limits_of_all_deployments_refuse_with_the_earliest_time():
     assert accounts.book.closes[1].attempts == 0
 
 
-def test_a_stream_that_outgrows_its_reservation_reserves_more():
+def test_a_stream_that_outgrows_its_reservation_reserves_more() -> None:
     accounts = Accounts(limits=[limit("output_tokens", 1_000_000)])
     words = ["word " * 100] * 100
     accounts.stage.script("one", stream(*streamed(*words, usage=ir.Usage(input=3, output=10_000))))
@@ -230,7 +239,7 @@ def test_a_stream_that_outgrows_its_reservation_reserves_more():
     assert list(accounts.standing.values()) == [(10_000, 0)]
 
 
-def test_a_hard_limit_ends_a_stream_that_outgrows_it():
+def test_a_hard_limit_ends_a_stream_that_outgrows_it() -> None:
     accounts = Accounts(BOTH, [limit("output_tokens", 5_000)], settings=PAIR)
     words = ["word " * 100] * 100
     accounts.stage.script("one", stream(*streamed(*words, usage=ir.Usage(input=3, output=10_000))))
@@ -243,7 +252,7 @@ def test_a_hard_limit_ends_a_stream_that_outgrows_it():
     assert (used, reserved) == (record.units["output"], 0)
 
 
-def test_a_soft_limit_lets_a_stream_go_on():
+def test_a_soft_limit_lets_a_stream_go_on() -> None:
     accounts = Accounts(limits=[limit("output_tokens", 5_000, hard=False)])
     words = ["word " * 100] * 100
     accounts.stage.script("one", stream(*streamed(*words, usage=ir.Usage(input=3, output=10_000))))
@@ -252,7 +261,7 @@ def test_a_soft_limit_lets_a_stream_go_on():
     assert list(accounts.standing.values()) == [(10_000, 0)]
 
 
-def test_a_hedged_request_pays_for_both_attempts():
+def test_a_hedged_request_pays_for_both_attempts() -> None:
     settings = {
         "models": {"m": {"deployments": ["one/gpt", "two/gpt"], "hedge": {"after": "1s", "at_most": "100%"}}}
     }
@@ -266,7 +275,7 @@ def test_a_hedged_request_pays_for_both_attempts():
     assert by_deployment["one/gpt"].estimated
 
 
-def test_a_translated_stream_has_the_same_numbers_everywhere():
+def test_a_translated_stream_has_the_same_numbers_everywhere() -> None:
     accounts = Accounts({"claude": CLAUDE})
     accounts.stage.script("claude", stream(*streamed("a", "b", dialect="anthropic", usage=USED)))
     accounts.stage.plays(chat(model="claude/c", stream=True, stream_options={"include_usage": True}))
@@ -274,3 +283,96 @@ def test_a_translated_stream_has_the_same_numbers_everywhere():
     assert record.units == {"input": 3, "output": 2}
     assert record.cost == 3 * 3_000 + 2 * 30_000
     assert accounts.stage.usage == "3+2"
+
+
+def test_a_limit_of_a_model_counts_its_aliases() -> None:
+    settings = {**PAIR, "aliases": {"fast": "m"}}
+    accounts = Accounts(
+        BOTH, [limit("requests", 1, subject="model", only=frozenset({"m"}))], settings=settings
+    )
+    accounts.stage.script("one", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="fast"))
+    assert accounts.stage.plays(chat(model="m"))[-2].startswith("answer 429")
+
+
+def test_the_end_user_the_tags_and_the_key_are_in_the_record() -> None:
+    accounts = Accounts(
+        limits=[limit("requests", 5, subject="end_user"), limit("requests", 5, subject="tag")]
+    )
+    accounts.stage.caller = Caller(
+        "team", key="key_1", tenant="acme", team="blue", user="ann", tags=("a", "b")
+    )
+    accounts.stage.script("one", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(user="bob"), headers={"x-dragoman-tags": "b,c"})
+    record = accounts.book.record
+    assert (record.key, record.tenant, record.team, record.user) == ("key_1", "acme", "blue", "ann")
+    assert (record.end_user, record.tags) == ("bob", ("a", "b", "c"))
+    assert sorted(used for used, _ in accounts.standing.values()) == [1, 1, 1, 1]
+
+
+def test_a_continued_stream_has_a_line_for_each_deployment() -> None:
+    uses = ["one/gpt", {"use": "two/gpt", "supports": {"prefill": True}}]
+    settings = {"models": {"m": {"deployments": uses, "continue_streams": True}}}
+    accounts = Accounts(BOTH, settings=settings)
+    said: list[ir.Event] = [ir.Start("", "id-1", "gpt", 1), ir.Open(0, ir.Text(""))]
+    said.append(ir.TextDelta(0, "One two three"))
+    accounts.stage.script("one", stream(*streamed(told=said), broken()))
+    accounts.stage.script("two", stream(*streamed(" four", usage=USED)))
+    lines = accounts.stage.plays(chat(model="m", stream=True, stream_options={"include_usage": True}))
+    assert lines[-1] == "= done"
+    first, second = accounts.book.record.lines
+    assert first.estimated
+    assert first.units["output"] == 4
+    assert second.units == {"input": 3, "output": 2}
+    assert not second.estimated
+    usage = accounts.stage.exchange.usage
+    assert usage is not None
+    assert (usage.input, usage.output) == (first.units["input"] + 3, first.units["output"] + 2)
+    assert accounts.book.record.units == {"input": usage.input, "output": usage.output}
+
+
+def test_pictures_that_are_passed_on_are_counted_as_they_were_asked_for() -> None:
+    accounts = Accounts()
+    accounts.stage.script("one", json_reply({"created": 1, "data": [{"b64_json": "eA=="}] * 2}))
+    body = b'{"model": "one/gpt", "prompt": "A cat", "n": 2, "size": "1024x1024"}'
+    accounts.stage.plays(body, operation="image", path="/images/generations")
+    record = accounts.book.record
+    assert (record.operation, record.units, record.estimated) == ("image", {"images/1024x1024": 2}, True)
+    assert record.cost is None
+
+
+def test_a_count_costs_nothing_and_reserves_nothing() -> None:
+    accounts = Accounts({"claude": {**CLAUDE, "quirks": {"counts": True}}}, [limit("requests", 1)])
+    accounts.stage.script("claude", json_reply({"input_tokens": 7}))
+    lines = accounts.stage.plays(chat(model="claude/c", max_tokens=1), "anthropic", operation="count")
+    assert "ask claude with key-c: /v1/messages/count_tokens" in lines
+    assert (accounts.book.record.units, accounts.book.record.cost) == ({}, 0)
+    assert accounts.standing == {}
+
+
+def test_requests_at_once_are_free_again_whatever_ends_them() -> None:
+    accounts = Accounts(limits=[Limit("c", "concurrency", 1, None, "key")])
+    accounts.stage.script("one", *[refusal(500)] * 3, Reply(200, {}, [None]), whole("Hello", usage=USED))
+    accounts.stage.plays(chat())
+    accounts.stage.plays(chat(), leave=2.0)
+    assert accounts.stage.plays(chat())[-1] == "= done"
+    assert accounts.standing == {}
+
+
+def test_headers_of_the_provider_do_not_stand_beside_ours() -> None:
+    accounts = Accounts(limits=[limit("requests", 5)])
+    answer = whole("Hello", usage=USED)
+    answer.headers = {**answer.headers, "x-ratelimit-limit-requests": "10000", "openai-version": "1"}
+    accounts.stage.script("one", answer)
+    accounts.stage.plays(chat())
+    assert accounts.stage.client.headers["x-ratelimit-limit-requests"] == "5"
+
+
+def test_a_stream_states_its_cost_in_a_comment_if_the_client_asks_for_a_report() -> None:
+    accounts = Accounts()
+    for wished in ({"x-dragoman-report": "1"}, {}):
+        accounts.stage.script("one", stream(*streamed("a", usage=USED)))
+        lines = accounts.stage.plays(chat(stream=True), headers=wished)
+        assert lines[-1] == "= done"
+        assert (b": x-dragoman-cost: 0.000023\n\n" in accounts.stage.client.body) is bool(wished)
+    assert accounts.stage.client.body.endswith(b"data: [DONE]\n\n")

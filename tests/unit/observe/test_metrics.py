@@ -47,6 +47,8 @@ def exchange(*attempts: AttemptRecord, fault: ir.Fault | None = None, **more: An
     one.fault = fault
     for name, value in stated.items():
         setattr(one, name, value)
+    if attempts and one.usage is not None:
+        attempts[-1].usage = one.usage
     one.close(12.0, gone=gone)
     return one
 
@@ -303,3 +305,25 @@ def test_names_that_become_known_are_told_from_then_on() -> None:
     metrics.note(exchange(attempt(), asked="new"))
     page = read(metrics)
     assert page(REQUESTS.name, model="other") == page(REQUESTS.name, model="new") == 1
+
+
+def test_costs_and_unknown_prices_are_counted_for_every_attempt() -> None:
+    usage = ir.Usage(input=5, output=2)
+    failed = attempt("one/gpt-5", fault=OVERLOADED, usage=usage, cost=1_000_000_000)
+    page = noted(
+        exchange(attempt(usage=usage, cost=500_000_000), usage=usage, priced=500_000_000),
+        exchange(failed, attempt("two/claude", usage=usage), priced=1_000_000_000),
+        exchange(attempt("two/claude", usage=usage), usage=usage, priced=0),
+        exchange(attempt("two/claude", usage=usage), usage=usage),
+    )
+    assert page("dragoman_cost_usd_total", provider="one", model="gpt-5") == 1.5
+    assert page("dragoman_cost_usd_total", provider="two") == 0
+    assert page("dragoman_unpriced_attempts_total", provider="two") == 2
+    assert page("dragoman_tokens_total", provider="one", kind="input") == 10
+    assert page("dragoman_tokens_total", provider="two", kind="input") == 15
+
+
+def test_refusals_of_limits_are_counted() -> None:
+    page = noted(exchange(fault=OVERLOADED, refused_by="team"), exchange(attempt(), refused_by="deployment"))
+    assert page("dragoman_limit_refusals_total", limit="team") == 1
+    assert page("dragoman_limit_refusals_total", limit="deployment") == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dragoman.observe import usual
-from dragoman.observe.families import FIRST_TOKEN, OVERHEAD, REQUESTS, TOKENS
+from dragoman.observe.families import COST, FIRST_TOKEN, OVERHEAD, REQUESTS, TOKENS, UNPRICED
 
 KIND = usual.Kind("POST", "/v1/x", "200", "chat", "gpt", "up", "gpt-5", "200", "relay")
 
@@ -14,7 +14,14 @@ def test_the_parts_of_a_block_lie_side_by_side() -> None:
         family.name: (labels, list(numbers)) for family, labels, numbers in usual.metrics(KIND.key, block)
     }
     whole = found["dragoman_http_request_duration_seconds"][1]
-    assert [*whole, *found[OVERHEAD.name][1], *found[FIRST_TOKEN.name][1], *found[TOKENS.name][1]] == block
+    assert [
+        *whole,
+        *found[OVERHEAD.name][1],
+        *found[FIRST_TOKEN.name][1],
+        *found[TOKENS.name][1],
+        *found[COST.name][1],
+        *found[UNPRICED.name][1],
+    ] == block
     count = sum(whole[:-1])
     assert found["dragoman_http_requests_total"] == (("POST", "/v1/x", "200"), [count])
     assert found[REQUESTS.name] == (("chat", "gpt"), [count, 0, 0, 0])

@@ -77,11 +77,11 @@ OPERATIONS: Final = (
     *configuration.OPERATIONS,
     *providers.OPERATIONS,
     *added.OPERATIONS,
-    *limits.OPERATIONS,
     *prices.OPERATIONS,
     *keys.OPERATIONS,
     *holders.OPERATIONS,
     *own_keys.OPERATIONS,
+    *limits.OPERATIONS,
     *described.OPERATIONS,
 )
 """All operations below /admin, in the order in which they are told of."""

@@ -23,10 +23,10 @@ KEYS = {
 }
 UNKEPT = {
     ("GET", "/admin/added"),
-    *(("GET", f"/admin/{kind}/up") for kind in ("models", "aliases")),
+    *(("GET", f"/admin/{kind}/up") for kind in ("models", "aliases", "limits")),
     *(
         (method, f"/admin/{kind}/up")
-        for kind in ("providers", "models", "aliases", "prices")
+        for kind in ("providers", "models", "aliases", "prices", "limits")
         for method in ("POST", "PUT", "DELETE")
     ),
 }

@@ -1,0 +1,204 @@
+"""Usage over a real server: what is stored is what the providers' own logs say, however requests end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from dragoman.gateway import Gateway
+from dragoman.state.usage import UsageRecord, UsageSearch
+from dragoman.testing.provider import Answer, FakeProvider, Seen, Streamed, Whole
+from dragoman.testing.serving import serving
+
+KEYS = {"alice": "0123456789-key-of-alice", "bob": "0123456789-key-of-bob"}
+PRICES = {"one/gpt": {"input": 1, "output": 10}, "two/gpt": {"input": 2, "output": 20}}
+
+
+class Stub:
+    """A provider that states a different usage for each request, and logs what it has stated."""
+
+    def __init__(self, **more: Any) -> None:
+        self.log: list[tuple[int, int]] = []
+        self.refuses = 0
+        self.more = more
+
+    def __call__(self, seen: Seen) -> Answer:
+        if self.refuses:
+            self.refuses -= 1
+            return Whole({"error": {"message": "No.", "type": "server_error"}}, status=500)
+        number = len(self.log) + 1
+        usage = {"prompt_tokens": 10 * number, "completion_tokens": number, "total_tokens": 11 * number}
+        self.log.append((10 * number, number))
+        said = {"id": "c", "object": "chat.completion", "created": 1, "model": "gpt"}
+        if not seen.body.get("stream"):
+            message = {"role": "assistant", "content": "Hello"}
+            return Whole(
+                {
+                    **said,
+                    "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                    "usage": usage,
+                }
+            )
+        said["object"] = "chat.completion.chunk"
+        frames: list[Any] = [
+            {**said, "choices": [{"index": 0, "delta": {"role": "assistant", "content": word}}]}
+            for word in ("one ", "two ", "three ")
+        ]
+        frames.append({**said, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        frames.append({**said, "choices": [], "usage": usage})
+        return Streamed([*frames, "data: [DONE]\n\n"], **self.more)
+
+
+class House:
+    """A gateway in front of two providers."""
+
+    def __init__(self, gateway: Gateway, base: str, session: aiohttp.ClientSession) -> None:
+        self.gateway = gateway
+        self.base = base
+        self.session = session
+        self.one, self.two = Stub(), Stub()
+
+    def ask(self, key: str = "alice", model: str = "m", **fields: Any) -> Any:
+        body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], **fields}
+        headers = {"authorization": f"Bearer {KEYS[key]}"}
+        return self.session.post(self.base + "/v1/chat/completions", json=body, headers=headers)
+
+    async def records(self) -> list[UsageRecord]:
+        """All stored records, the first one first."""
+        assembly = self.gateway._running
+        assert assembly.journaling is not None
+        await assembly.journaling.drain()
+        usage = assembly.store.usage
+        assert usage is not None
+        return [*reversed(await usage.records(UsageSearch(), 1000))]
+
+
+@asynccontextmanager
+async def house(one: Stub, two: Stub, home: Path, **more: Any) -> AsyncIterator[House]:
+    async with FakeProvider(one) as first, FakeProvider(two) as second:
+        settings = {
+            "providers": {
+                "one": {"dialect": "openai_chat", "base_url": first.url + "/v1", "keys": "key-1"},
+                "two": {"dialect": "openai_chat", "base_url": second.url + "/v1", "keys": "key-2"},
+            },
+            "models": {"m": {"deployments": ["one/gpt", "two/gpt"]}},
+            "auth": {"keys": [{"name": name, "key": key} for name, key in KEYS.items()]},
+            "prices": PRICES,
+            "retries": {"attempts": 2, "backoff": "10ms"},
+            "stores": {"sql": f"sqlite:///{home}/state.db", "journal": str(home / "journal")},
+            **more,
+        }
+        gateway = Gateway(settings)
+        async with serving(gateway) as base, aiohttp.ClientSession() as session:
+            found = House(gateway, base, session)
+            found.one, found.two = one, two
+            yield found
+
+
+def totals(records: list[UsageRecord], by: str) -> dict[str, tuple[int, int]]:
+    """Tokens of input and output by provider (of the lines) or client."""
+    found: dict[str, tuple[int, int]] = {}
+    for record in records:
+        for line in record.lines:
+            name = line.provider if by == "provider" else record.client or ""
+            taken, given = found.get(name, (0, 0))
+            found[name] = taken + line.units.get("input", 0), given + line.units.get("output", 0)
+    return found
+
+
+async def test_totals_are_those_of_the_providers_logs(tmp_path: Path) -> None:
+    one, two = Stub(), Stub()
+    async with house(one, two, tmp_path) as home:
+        for number in range(12):
+            one.refuses = int(number % 4 == 3)
+            key, streamed = ("alice", "bob")[number % 2], number % 3 == 0
+            async with home.ask(key, stream=streamed) as response:
+                assert response.status == 200
+                body = await response.read()
+                if not streamed:
+                    told = json.loads(body)["usage"]
+                    cost = response.headers["x-dragoman-cost"]
+                    assert told["prompt_tokens"] > 0
+                    assert float(cost) > 0
+        records = await home.records()
+        assert len(records) == 12
+        assert totals(records, "provider") == {
+            name: (sum(taken for taken, _ in stub.log), sum(given for _, given in stub.log))
+            for name, stub in (("one", one), ("two", two))
+        }
+        both = [*one.log, *two.log]
+        assert tuple(map(sum, zip(*totals(records, "client").values(), strict=True))) == (
+            sum(taken for taken, _ in both),
+            sum(given for _, given in both),
+        )
+        assert sum(record.cost or 0 for record in records) == sum(
+            taken * 1_000 * factor + given * 10_000 * factor
+            for factor, stub in ((1, one), (2, two))
+            for taken, given in stub.log
+        )
+        assert not any(record.estimated for record in records)
+
+
+async def test_a_disconnect_in_a_stream_has_a_record_with_an_estimate(tmp_path: Path) -> None:
+    one = Stub(pause=0.2)
+    async with house(one, Stub(), tmp_path) as home:
+        async with home.ask(stream=True, user="bob") as response:
+            assert response.status == 200
+            await response.content.readuntil(b"\n\n")
+        records: list[UsageRecord] = []
+        for _ in range(600):
+            if records := await home.records():
+                break
+            await asyncio.sleep(0.1)
+        (record,) = records
+        assert record.end == "client/stream"
+        assert record.estimated
+        assert record.failed
+        assert record.end_user == "bob"
+        assert record.units["input"] > 0
+        assert 1 <= record.units["output"] <= 4
+        assert record.cost == record.units["input"] * 1_000 + record.units["output"] * 10_000
+
+
+async def test_200_requests_at_once_pass_a_limit_of_50_exactly_50_times(tmp_path: Path) -> None:
+    one = Stub()
+    limits = {"all": {"scope": "global", "requests": "50/lifetime"}}
+    async with house(one, Stub(), tmp_path, limits=limits) as home:
+
+        async def status() -> int:
+            async with home.ask() as response:
+                await response.read()
+                return response.status
+
+        found = await asyncio.gather(*(status() for _ in range(200)))
+        assert (found.count(200), found.count(429)) == (50, 150)
+        assert len(one.log) == 50
+        records = await home.records()
+        assert sum(bool(record.lines) for record in records) == 50
+        assert len(records) == 200
+
+
+async def test_a_budget_is_exceeded_by_no_more_than_what_ran_at_once(tmp_path: Path) -> None:
+    """Each answer costs what it states; reserved is the bound on it, so the budget itself is never passed."""
+    one = Stub()
+    limits = {"all": {"scope": "global", "money": "0.002 USD/lifetime"}}
+    async with house(one, Stub(), tmp_path, limits=limits) as home:
+
+        async def status() -> int:
+            async with home.ask(max_tokens=20) as response:
+                await response.read()
+                return response.status
+
+        found = await asyncio.gather(*(status() for _ in range(60)))
+        spent = sum(taken * 1_000 + given * 10_000 for taken, given in one.log)
+        over = spent - 2_000_000
+        assert set(found) == {200, 429}
+        assert over <= max(taken * 1_000 + given * 10_000 for taken, given in one.log) * found.count(200)
+        records = await home.records()
+        assert sum(record.cost or 0 for record in records) == spent

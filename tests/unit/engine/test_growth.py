@@ -1,0 +1,79 @@
+"""When a stream is looked at, and what is reserved for it then."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any, cast
+
+import pytest
+
+from dragoman.engine.accounting import Expected
+from dragoman.engine.delivery import Delivery
+from dragoman.engine.growth import Growth
+
+
+class Metering:
+    """A meter and the delivery that has it. most: the output that a limit allows."""
+
+    def __init__(self, expected: Expected | None, *, open_ended: bool = True) -> None:
+        self.expected = expected
+        self.open_ended = open_ended
+        self.steps: list[int] = []
+        self.meter = self
+
+    async def extend(self, output: int, deployment: str) -> None:
+        assert deployment == "one/gpt"
+        assert self.expected is not None
+        self.steps.append(output)
+        self.expected = self.expected.plus(Expected(0, output))
+
+
+def growth(metering: Metering | None, said: int = 0) -> Growth:
+    class Nothing:
+        meter = None
+
+    return Growth(cast("Delivery", metering or Nothing()), "one/gpt", lambda: said, first=2.0)
+
+
+@pytest.mark.parametrize(
+    "metering",
+    [None, Metering(None), Metering(Expected(1, 100), open_ended=False)],
+    ids=["no", "none", "stated"],
+)
+def test_a_stream_without_limits_or_with_a_stated_bound_is_never_looked_at(metering: Any) -> None:
+    assert growth(metering).at == inf
+
+
+async def test_a_short_stream_is_looked_at_again_later() -> None:
+    metering = Metering(Expected(1, 1000))
+    found = growth(metering, said=400)
+    assert found.at == 1600.0
+    await found.look(2000)
+    assert metering.steps == []
+    assert found.at == pytest.approx(4000.0)
+
+
+async def test_a_stream_that_is_nearly_as_long_as_expected_reserves_half_as_much_more() -> None:
+    metering = Metering(Expected(1, 2000))
+    found = growth(metering, said=1600)
+    await found.look(10_000)
+    assert metering.steps == [1000]
+    assert found.at == pytest.approx(15_000.0)
+
+
+async def test_a_stream_that_is_longer_than_expected_reserves_what_is_missing() -> None:
+    metering = Metering(Expected(1, 100))
+    await growth(metering, said=5000).look(10_000)
+    assert metering.steps == [4900, 2500]
+    assert metering.expected == Expected(1, 7500)
+
+
+async def test_an_exchange_that_is_over_is_not_looked_at_any_more() -> None:
+    class Over(Metering):
+        async def extend(self, output: int, deployment: str) -> None:
+            self.steps.append(output)
+
+    metering = Over(Expected(1, 100))
+    found = growth(metering, said=90)
+    await found.look(200)
+    assert found.at == inf

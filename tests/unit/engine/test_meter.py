@@ -1,0 +1,131 @@
+"""The meter of one exchange: exactly once, whatever goes wrong. Its transcripts are in `test_accounted`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from dragoman import ir
+from dragoman.accounts.caller import Caller
+from dragoman.accounts.claims import Limits
+from dragoman.accounts.counters import MemoryLedger
+from dragoman.accounts.limits import Limit
+from dragoman.engine.accounting import Accounting, Expected
+from dragoman.engine.meter import Meter, metered, usd
+from dragoman.errors import RequestFailed
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.seams.clock import Seams
+from tests.unit.engine.accounts import PRICES, Book
+
+NOW = 1_700_000_000.0
+SEAMS = Seams(lambda: NOW, lambda: 5.0)
+
+
+def meter(
+    *limits: Limit, journal: Any = None, rates: Any = PRICES.get
+) -> tuple[Meter, MemoryLedger, Exchange]:
+    ledger = MemoryLedger(SEAMS)
+    accounting = Accounting(rates=rates, journal=journal, limits=Limits(limits), ledger=ledger)
+    exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", 1.0, NOW, asked="m", tier="default")
+    exchange.called_by(Caller("ci"))
+    found = metered(accounting, exchange, SEAMS)
+    assert found is not None
+    return found, ledger, exchange
+
+
+def standing(ledger: MemoryLedger) -> Mapping[str, tuple[int, int]]:
+    return {name: (count.used, count.reserved) for name, count in ledger._counts.items()}
+
+
+def test_nothing_is_metered_without_accounts() -> None:
+    exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", 1.0, NOW)
+    assert metered(None, exchange, SEAMS) is None
+
+
+def test_it_closes_once() -> None:
+    book = Book()
+    found, _, exchange = meter(journal=book)
+    exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=1))]
+    found.close(200)
+    found.close(500, gone=True)
+    assert [record.status for record in book.closes] == [200]
+
+
+async def test_a_bill_that_cannot_be_made_still_frees_what_was_reserved(caplog: Any) -> None:
+    def failing(_: str) -> None:
+        raise ValueError("no")
+
+    found, ledger, exchange = meter(Limit("l", "requests", 5, "day"), rates=failing)
+    assert found.applies("m")
+    await found.admit()
+    exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=1))]
+    found.close()
+    assert list(standing(ledger).values()) == [(1, 0)]
+    assert "could not be billed" in caplog.text
+
+
+async def test_a_reservation_grows_with_the_answer_and_is_settled_as_one() -> None:
+    found, ledger, exchange = meter(Limit("l", "tokens", 1000, "day"), Limit("m", "money", 10**9, "day"))
+    assert found.applies("m")
+    await found.admit()
+    await found.expect(Expected(10, 100, 7))
+    await found.extend(50, "one/gpt")
+    assert found.expected == Expected(10, 150, 7 + 50 * 10_000)
+    assert list(standing(ledger).values()) == [(0, 160), (0, 7 + 500_000)]
+    exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=9, output=2))]
+    found.close()
+    assert list(standing(ledger).values()) == [(11, 0), (29_000, 0)]
+
+
+async def test_an_attempt_of_a_limited_deployment_is_charged_apart() -> None:
+    limits = [
+        Limit("d", "tokens", 100, "day", "deployment", only=frozenset({"one/gpt"})),
+        Limit("p", "requests", 2, "day", "provider"),
+    ]
+    found, ledger, exchange = meter(*limits)
+    assert not found.applies("m")
+    assert found.bounded("one/gpt")
+    found.expected = Expected(10, 20)
+    held = await found.enter("one/gpt")
+    first = AttemptRecord("a-1", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=10))
+    exchange.attempts = [first]
+    found.began(first, held)
+    assert sorted(standing(ledger).values()) == [(0, 1), (0, 30)]
+    first.fault = ir.Fault("timeout", "Late.")
+    found.left(first)
+    assert sorted(standing(ledger).values()) == [(1, 0), (10, 0)]
+    found.left(first)
+    unmade = await found.enter("one/gpt")
+    assert unmade is not None
+    found.release(unmade)
+    assert sorted(standing(ledger).values()) == [(1, 0), (10, 0)]
+    found.close()
+    assert sorted(standing(ledger).values()) == [(1, 0), (10, 0)]
+
+
+async def test_a_refusal_reserves_nothing_and_names_its_limit() -> None:
+    found, ledger, exchange = meter(Limit("l", "requests", 0, "minute"))
+    assert found.applies("m")
+    with pytest.raises(RequestFailed) as failed:
+        await found.admit()
+    assert failed.value.fault.code == "rate_limit_exceeded"
+    assert exchange.refused_by == "l"
+    assert standing(ledger) == {}
+
+
+def test_headers_of_the_cost_are_only_those_of_whole_answers() -> None:
+    found, _, exchange = meter()
+    exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=1))]
+    assert found.headers([]) == []
+    found.close(200)
+    assert found.headers([]) == [(b"x-dragoman-cost", b"0.000001")]
+
+
+@pytest.mark.parametrize(
+    ("nano", "text"),
+    [(0, "0"), (1, "0.000000001"), (1_500, "0.0000015"), (10**9, "1"), (12_340_000_000, "12.34")],
+)
+def test_money_as_a_decimal_number(nano: int, text: str) -> None:
+    assert usd(nano) == text
