@@ -165,11 +165,11 @@ class Exchange(msgspec.Struct, eq=False):
     between attempts. bodies: None = they are not kept. fault: why the exchange failed, None = it did not.
     status: the HTTP status that the client got. tier: the service tier that the request asks for. cost: of
     all attempts, in nano-USD; None = unknown, also if only a part of it is. priced: the part of the cost that
-    is known, None = nobody has looked. refused_by: the name of the limit that has refused the request, or one of its attempts. waited:
-    seconds of waiting for upstreams, between attempts, in queues, and for the client's body. queued: those of
-    them in the queues of models and providers. first: when the first content of a stream came. end: who ended
-    it, in which phase, with which code ("done", "client/stream", "upstream/first_byte/server_error"). None
-    anywhere = unknown, or not yet.
+    is known, None = nobody has looked. refused_by: the name of the limit that has refused the request, or one
+    of its attempts. waited: seconds of waiting for upstreams, between attempts, in queues, and for the
+    client's body. queued: those of them in the queues of models and providers. first: when the first content
+    of a stream came. end: who ended it, in which phase, with which code ("done", "client/stream",
+    "upstream/first_byte/server_error"). None anywhere = unknown, or not yet.
     """
 
     id: str

@@ -202,3 +202,48 @@ async def test_a_budget_is_exceeded_by_no_more_than_what_ran_at_once(tmp_path: P
         assert over <= max(taken * 1_000 + given * 10_000 for taken, given in one.log) * found.count(200)
         records = await home.records()
         assert sum(record.cost or 0 for record in records) == spent
+
+
+async def test_what_is_passed_through_has_a_record_without_units(tmp_path: Path) -> None:
+    async with FakeProvider(Whole({"object": "list", "data": []})) as files:
+        settings = {
+            "providers": {
+                "one": {
+                    "dialect": "openai_chat",
+                    "base_url": files.url + "/v1",
+                    "keys": "key-1",
+                    "passthrough": ["files"],
+                }
+            },
+            "auth": {"keys": [{"name": name, "key": key} for name, key in KEYS.items()]},
+            "stores": {"sql": f"sqlite:///{tmp_path}/state.db", "journal": str(tmp_path / "journal")},
+        }
+        gateway = Gateway(settings)
+        async with serving(gateway) as base, aiohttp.ClientSession() as session:
+            home = House(gateway, base, session)
+            headers = {"authorization": f"Bearer {KEYS['bob']}"}
+            async with session.get(base + "/v1/files", headers=headers) as response:
+                assert response.status == 200
+            async with session.get(base + "/v1/models", headers=headers) as response:
+                assert response.status == 200
+            (record,) = await home.records()
+            assert (record.operation, record.client, record.deployment) == ("passthrough", "bob", "one/files")
+            assert (record.units, record.cost, record.status, record.end) == ({}, 0, 200, "done")
+
+
+async def test_an_answer_in_the_background_has_a_record_of_its_own(tmp_path: Path) -> None:
+    one = Stub()
+    async with house(one, Stub(), tmp_path) as home:
+        headers = {"authorization": f"Bearer {KEYS['bob']}"}
+        body = {"model": "m", "input": "Hi", "background": True, "user": "ann"}
+        async with home.session.post(home.base + "/v1/responses", json=body, headers=headers) as response:
+            assert response.status == 200
+        records: list[UsageRecord] = []
+        for _ in range(600):
+            if records := await home.records():
+                break
+            await asyncio.sleep(0.1)
+        (record,) = records
+        assert (record.client, record.end_user, record.streamed) == ("bob", "ann", True)
+        assert record.units == {"input": 10, "output": 1}
+        assert record.cost == 20_000

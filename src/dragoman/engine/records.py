@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.accounts.claims import charged
@@ -15,6 +15,8 @@ from dragoman.ir.usage import Usage
 from dragoman.providers.rates import USUAL_TIERS, Rates
 from dragoman.state.usage import UsageLine, UsageRecord
 
+_INPUT: Final = frozenset(INPUT)
+_OUTPUT: Final = frozenset(OUTPUT)
 RatesOf: TypeAlias = Callable[[str], Rates | None]
 """The prices of a deployment (`provider/model`); None = none is known."""
 
@@ -64,14 +66,16 @@ def charge_of(reservation: Reservation, lines: Sequence[UsageLine]) -> dict[str,
     """What the counters of a reservation are charged for these lines, by the counter's name. A cost that is
     not known counts as far as it is known; one that is not the operator's does not count.
     """
-    units = totals(lines)
-    cost = sum(line.priced or line.cost or 0 for line in lines if not line.own)
-    return charged(
-        reservation.claims.values(),
-        sum(units.get(unit, 0) for unit in INPUT),
-        sum(units.get(unit, 0) for unit in OUTPUT),
-        cost,
-    )
+    taken = given = cost = 0
+    for line in lines:
+        for unit, amount in line.units.items():
+            if unit in _INPUT:
+                taken += amount
+            elif unit in _OUTPUT:
+                given += amount
+        if not line.own:
+            cost += line.priced or line.cost or 0
+    return charged(reservation.claims.values(), taken, given, cost)
 
 
 def _line(
