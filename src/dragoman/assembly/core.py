@@ -60,6 +60,7 @@ from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.peers import Peers
 from dragoman.seams.secret import secrets_in
+from dragoman.state.usage import UsageStore
 from dragoman.stores.open import located
 from dragoman.turns.background import Background
 from dragoman.turns.keeping import Keeping
@@ -154,6 +155,7 @@ class Core:
         trace = self.config.trace
         self.finished = Finished(trace.keep, trace.max_size, trace.body)
         """The latest finished exchanges, for traces."""
+        self.usage: UsageStore | None = None
         self.recording: Recording | None = None
         """Stores finished exchanges; None = they are not stored."""
         self.keeping: Keeping
@@ -280,7 +282,7 @@ class Core:
         those that this assembly wants if this process is the keeper: only one process of a machine makes
         checks.
         """
-        self.recording = assembly.recording
+        self.recording, self.usage = assembly.recording, assembly.store.usage
         if self.recording is not None:
             self.recording.adopt(self.worker, (one.reveal() for one in secrets_in(self.config)), self.metrics)
         if self._checks is not None:

@@ -33,6 +33,7 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "aliases": "Add and remove aliases.",
         "prices": "Show, set and import what models cost.",
         "trace": "Show what became of a request.",
+        "usage": "Show requests, tokens and spend.",
         "config": "Show the current settings.",
     },
 }

@@ -17,7 +17,7 @@ from dragoman.config.balancing import Hedge, MaxCost, PolicyName, Rotate
 from dragoman.config.conditions import When
 from dragoman.config.egress import Egress
 from dragoman.config.fallbacks import Fallbacks
-from dragoman.config.lasting import Responses, Seals, Sessions, Stores
+from dragoman.config.lasting import Responses, Seals, Sessions, Stores, Usage
 from dragoman.config.metrics import Metrics
 from dragoman.config.prices import Price, PriceEntry
 from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, Moment, PathPrefix
@@ -533,6 +533,7 @@ class Config(Section, frozen=True):
     metrics: Metrics = Metrics()
     """Counts for Prometheus, at `/metrics`."""
     stores: Stores = Stores()
+    usage: Usage = Usage()
     """Where stored data is kept."""
     responses: Responses = Responses()
     """Stored responses and conversations, which clients continue by their id."""

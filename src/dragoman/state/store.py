@@ -350,8 +350,9 @@ class Store(Protocol):
 
     seals: the vault, None = no seals are kept. added: the entries that operators have added to the
     configuration, usage: usage records; None = none are kept. shared: True = other processes see the data,
-    and it stays when this process ends. kind: `memory` or `sqlite`. healthy: whether the latest use succeeded, None = the store
-    was not used yet. last_error: the error of the latest use, without secrets; None = there was none.
+    and it stays when this process ends. kind: `memory` or the database's. healthy: whether the latest use
+    succeeded, None = the store was not used yet. last_error: the error of the latest use, without secrets;
+    None = there was none.
     """
 
     responses: Responses

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from dragoman.state.periods import HOUR, Step, buckets, end_of, start_of
+from dragoman.state.periods import HOUR, Step, buckets, end_of, rounded_up, start_of
 from dragoman.state.usage_sums import OPEN, Dimension, Sums
 
 Rank: TypeAlias = Literal["requests", "cost", "tokens", "failed"]
@@ -101,16 +101,33 @@ def problem(query: Query) -> tuple[str, str] | None:
     return None
 
 
-def widened(query: Query, hours_from: float | None = None) -> Query:
-    """The query with its span rounded outwards to whole hours. hours_from: the hours before this time are
-    deleted; there the span is rounded to whole days.
+class Known(NamedTuple):
+    """Since when the sums of hours, days and months are kept, Unix seconds; None = for ever."""
+
+    hours: int | None = None
+    days: int | None = None
+    months: int | None = None
+
+    def since(self, step: Step | None) -> int | None:
+        """Since when a report with buckets of this length is complete; None = for ever."""
+        if step == "hour":
+            return self.hours
+        return self.days if step == "day" else self.months
+
+
+EVER: Final = Known()
+
+
+def widened(query: Query, known: Known = EVER) -> Query:
+    """The query with its span rounded outwards to whole hours; where the hours are deleted, to whole days,
+    and where the days are, to whole months.
     """
     begin, end = start_of("hour", query.begin), start_of("hour", query.end + HOUR - 1)
-    if hours_from is not None:
-        if begin < hours_from:
-            begin = start_of("day", begin)
-        if end < hours_from:
-            end = end_of("day", end - 1)
+    steps: tuple[tuple[Step, int | None], ...] = ("day", known.hours), ("month", known.days)
+    for step, since in steps:
+        if since is not None:
+            begin = start_of(step, begin) if begin < since else begin
+            end = rounded_up(step, end) if end < since else end
     return msgspec.structs.replace(query, begin=begin, end=end)
 
 

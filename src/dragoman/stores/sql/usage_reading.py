@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from dragoman.ir.units import TOKENS
-from dragoman.state.periods import STEPS, Segment, rounded_up, segments
+from dragoman.state.periods import STEPS, Segment, rounded_up, segments, start_of
 from dragoman.state.usage import Spent, UsageRecord, UsageSearch, spent_of
-from dragoman.state.usage_report import Cell, Query, Report, best, made, widened
+from dragoman.state.usage_report import Cell, Known, Query, Report, best, made, widened
 from dragoman.state.usage_sums import COMMON, CROSSED, Dimension, Group, Sums, parts_of, tags_of, text
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database
@@ -77,8 +77,8 @@ class UsageReading:
         self._limits = limits
 
     async def report(self, query: Query, now: float) -> Report:
-        kept = self._limits.usage_hours
-        query = widened(query, None if kept is None else now - kept)
+        known = self._known(now)
+        query = widened(query, known)
         source = _source(query)
 
         def step(connection: sa.Connection) -> tuple[list[Cell], Sums | None]:
@@ -95,7 +95,18 @@ class UsageReading:
             return cells, total
 
         cells, total = await self._database.read(step)
-        return made(query, cells, total, now)
+        return made(query, cells, total, now)._replace(since=known.since(query.step))
+
+    def _known(self, now: float) -> Known:
+        """Since when sums are kept: those that begin earlier are deleted (`UsageRetention`)."""
+        limits = self._limits
+        kept = limits.usage_hours, limits.usage_days, limits.usage_months
+        return Known(
+            *(
+                None if one is None else start_of(step, now - one)
+                for step, one in zip(STEPS, kept, strict=True)
+            )
+        )
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
         hour = rounded_up("hour", since)
