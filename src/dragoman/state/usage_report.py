@@ -20,7 +20,7 @@ MOST_ROWS: Final = 50_000
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Which usage is asked for: of the exchanges that began from `begin` to `end` (not included), both Unix
-    seconds that are rounded outwards to whole hours. step: the length of the buckets, None = no buckets. by:
+    seconds that are rounded outwards to whole hours (for end users, whole days). step: the length of the buckets, None = no buckets. by:
     the dimensions to group by, two at most. only: the usage that has these values; "" = none. top: how many
     groups are told one by one; the others are added up. rank: which groups are the first ones.
     """
@@ -91,6 +91,8 @@ def problem(query: Query) -> tuple[str, str] | None:
     if chosen and len(query.dimensions) > 1:
         field = "group_by" if chosen[0] in query.by else chosen[0]
         return field, f"`{chosen[0]}` cannot be combined with another dimension; the records can be exported"
+    if query.step == "hour" and "end_user" in query.dimensions:
+        return "step", "the usage of end users is summed up by day; choose day or month"
     if query.step is not None:
         count = 0
         for count, _ in enumerate(buckets(query.begin, query.end, query.step), 1):
@@ -145,14 +147,19 @@ def best(amounts: Mapping[tuple[str, ...], int], top: int) -> list[tuple[str, ..
 
 
 def made(query: Query, cells: Iterable[Cell], total: Sums | None, now: float) -> Report:
-    """The report of these cells. total: None = the sum of all cells. now: Unix seconds."""
+    """The report of these cells, which it takes over. total: None = the sum of all cells. now: Unix seconds."""
     groups: dict[tuple[str, ...] | None, Sums] = {}
     by_bucket: dict[int, dict[tuple[str, ...] | None, Sums]] = {}
     whole = Sums()
     for cell in cells:
         groups.setdefault(cell.values, Sums()).add(cell.sums)
-        by_bucket.setdefault(cell.bucket, {}).setdefault(cell.values, Sums()).add(cell.sums)
-        whole.add(cell.sums)
+        here = by_bucket.setdefault(cell.bucket, {})
+        if cell.values in here:
+            here[cell.values].add(cell.sums)
+        else:
+            here[cell.values] = cell.sums
+    for sums in groups.values():
+        whole.add(sums)
     rank = RANKED[query.rank]
     order = sorted(groups, key=lambda values: (values is None, -rank(groups[values]), values or ()))
     found = []

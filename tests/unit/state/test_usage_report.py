@@ -26,6 +26,7 @@ def query(**more: Any) -> Query:
         ({"by": ("key", "key")}, "group_by"),
         ({"by": ("tag", "model")}, "group_by"),
         ({"by": ("model",), "only": {"end_user": "u"}}, "end_user"),
+        ({"by": ("end_user",), "step": "hour"}, "step"),
         ({"top": 0}, "top"),
         ({"end": BEGIN + 365 * DAY, "step": "hour"}, "step"),
         ({"end": BEGIN + 30 * DAY, "step": "hour", "by": ("key",), "top": 1000}, "top"),

@@ -174,6 +174,10 @@ def _longer(hours: Mapping[Any, dict[K, int]], place: int) -> Iterator[tuple[tup
     where the hour stands in the keys.
     """
     for number, step in enumerate(STEPS):
+        if step == "hour":
+            kept = {key: found for key, found in hours.items() if key[0] != _END_USER or place == 0}
+            yield from (((number, *key), kept[key]) for key in sorted(kept))
+            continue
         starts = {hour: start_of(step, hour) for hour in {key[place] for key in hours}}
         periods: dict[Any, dict[K, int]] = {}
         merged = len(set(starts.values())) < len(starts)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 from dragoman.ir.units import TOKENS
@@ -77,11 +78,11 @@ class UsageReading:
         self._limits = limits
 
     async def report(self, query: Query, now: float) -> Report:
-        known = self._known(now)
+        known = self._known(now, query)
         query = widened(query, known)
         source = _source(query)
 
-        def step(connection: sa.Connection) -> tuple[list[Cell], Sums | None]:
+        def step(connection: sa.Connection) -> Report:
             spans = segments(query.begin, query.end, query.step)
             top = _top(connection, source, query, spans) if query.by else None
             cells = [cell for span in spans for cell in _cells(connection, source, span, top)]
@@ -92,14 +93,15 @@ class UsageReading:
                 for span in segments(query.begin, query.end, None):
                     for cell in _cells(connection, everything, span, None):
                         total.add(cell.sums)
-            return cells, total
+            return made(query, cells, total, now)._replace(since=known.since(query.step))
 
-        cells, total = await self._database.read(step)
-        return made(query, cells, total, now)._replace(since=known.since(query.step))
+        return await self._database.read(step)
 
-    def _known(self, now: float) -> Known:
+    def _known(self, now: float, query: Query) -> Known:
         """Since when sums are kept: those that begin earlier are deleted (`UsageRetention`)."""
         limits = self._limits
+        if "end_user" in query.dimensions:
+            limits = msgspec.structs.replace(limits, usage_hours=-_ENDLESS)
         kept = limits.usage_hours, limits.usage_days, limits.usage_months
         return Known(
             *(
@@ -109,7 +111,7 @@ class UsageReading:
         )
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        hour = rounded_up("hour", since)
+        hour = rounded_up("day" if dimension == "end_user" else "hour", since)
         day = rounded_up("day", hour)
         month = rounded_up("month", day)
         spans = [
@@ -156,7 +158,7 @@ def _top(
 ) -> list[tuple[str, ...]] | tuple[()]:
     """The groups that are told one by one; () = all are."""
     table = source.sums
-    amount = sa.func.sum(sum([table.c[name] for name in _RANKS[query.rank]]))
+    amount = summed(sum([table.c[name] for name in _RANKS[query.rank]]))
     amounts: Counter[tuple[str, ...]] = Counter()
     for span in spans:
         origin, conditions = source.rows(table, span)
@@ -164,7 +166,7 @@ def _top(
             sa.select(*source.labels, amount).select_from(origin).where(*conditions).group_by(*source.labels)
         )
         for *values, value in connection.execute(wanted):
-            amounts[tuple(values)] += int(value)
+            amounts[tuple(values)] += value
     return best(amounts, query.top) if len(amounts) > query.top else ()
 
 
@@ -181,7 +183,7 @@ def _cells(
             found.insert(0, table.c.begin)
         labelled = [one.label(f"by_{place}") for place, one in enumerate(found)]
         origin, conditions = source.rows(table, span)
-        sums = [sa.func.sum(table.c[name]) for name in names]
+        sums = [summed(table.c[name]) for name in names]
         wanted = sa.select(*labelled, *sums).select_from(origin).where(*conditions)
         wanted = wanted.group_by(*(sa.literal_column(one.name) for one in labelled))
         for row in connection.execute(wanted):
@@ -189,8 +191,15 @@ def _cells(
             if values[0] is None:
                 continue  # the sum of no rows
             at = keys.pop(0) if span.bucket is None else span.bucket
-            added = Sums(None, {keys.pop(): int(values[0])}) if of_units else read(tuple(values))
+            added = Sums(None, {keys.pop(): values[0]}) if of_units else read(values)
             yield Cell(int(at), _told(keys), added)
+
+
+def summed(value: Any) -> sa.ColumnElement[int]:
+    """The sum of a column as a whole number: for PostgreSQL it would be a decimal one, which takes longer to
+    read than to add up.
+    """
+    return sa.cast(sa.func.sum(value), sa.BigInteger)
 
 
 def _named(
