@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
-
 import random
 import shutil
 import sqlite3
@@ -26,13 +25,14 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 
-from dragoman.state.periods import DAY, HOUR, end_of, start_of
-from dragoman.state.usage import UsageLine, UsageRecord, UsageStore
+from dragoman.state.periods import DAY, HOUR, start_of
+from dragoman.state.usage import UsageLine, UsageRecord
+from dragoman.state.usage_archive import UsageArchive
 from dragoman.state.usage_report import Query, problem
 from dragoman.state.usage_sums import OTHER, Group, parts_of
 from dragoman.stores.limits import Limits
 from dragoman.stores.open import open_store
-from dragoman.stores.sql.usage import _add, _longer, _named, _spread, group_id
+from dragoman.stores.sql.usage import _add, _named, _spread, group_id
 from dragoman.stores.sql.usage_rows import row_of
 from dragoman.stores.sql.usage_tables import (
     NUMBERS,
@@ -50,6 +50,8 @@ END: Final = int(time.time()) // DAY * DAY
 BEGIN: Final = END - DAYS * DAY
 _PROTOTYPES: Final = 24
 _COST: Final = SUMMED.index("cost")
+_MADE: Final = 6
+"""The days that are made."""
 _KEPT: Final = 1000
 """The end users that sums tell apart, as the sweep of the store leaves them."""
 _RNG: Final = random.Random(18)
@@ -129,28 +131,32 @@ class Fill:
         self._number = 0
 
     def run(self) -> None:
-        """Fill the databases."""
-        hours = DAYS * 24
-        shape = [1.6 + math.sin((hour % 24 - 9) / 24 * 2 * math.pi) for hour in range(hours)]
-        scale = self._rows / sum(shape)
-        longer: dict[str, Any] = {"day": ({}, {}), "month": ({}, {})}
-        for hour in range(hours):
-            begin = BEGIN + hour * HOUR
-            by_group, by_value = self._hour(begin, round(shape[hour] * scale))
-            hour_values = dict(by_value)
-            self._write(0, by_group, hour_values)
-            for number, step in ((1, "day"), (2, "month")):
-                groups, values = longer[step]
-                start = start_of(step, begin)  # type: ignore[arg-type]
+        """Fill the databases: some days are made, and the others are copies of them."""
+        shape = [1.6 + math.sin((hour - 9) / 24 * 2 * math.pi) for hour in range(24)]
+        scale = self._rows / DAYS / sum(shape)
+        months: dict[int, tuple[dict[Any, Any], dict[Any, Any]]] = {}
+        for day in range(_MADE):
+            start = BEGIN + day * DAY
+            groups: dict[Any, Any] = {}
+            values: dict[Any, Any] = {}
+            for hour in range(24):
+                by_group, by_value = self._hour(start + hour * HOUR, round(shape[hour] * scale))
                 for (_, group), found in by_group.items():
                     _add(groups, (start, group), found)
                 for (dimension, _, value), found in by_value.items():
                     _add(values, (dimension, start, value), found)
-                if end_of(step, begin) == begin + HOUR or hour == hours - 1:  # type: ignore[arg-type]
-                    self._write(number, groups, values)
-                    longer[step] = ({}, {})
-            if hour % 240 == 0:
-                print(f"  {hour // 24} of {DAYS} days", file=sys.stderr)
+                self._write(0, by_group, by_value)
+            self._write(1, groups, values)
+            for other in range(day, DAYS, _MADE):
+                month = start_of("month", BEGIN + other * DAY)
+                of_groups, of_values = months.setdefault(month, ({}, {}))
+                for (_, group), found in groups.items():
+                    _add(of_groups, (month, group), found)
+                for (dimension, _, value), found in values.items():
+                    _add(of_values, (dimension, month, value), found)
+            print(f"  made {day + 1} of {_MADE} days", file=sys.stderr)
+        for of_groups, of_values in months.values():
+            self._write(2, of_groups, of_values)
         names = [(group_id(group), *_named(group).values()) for group in sorted(self._groups)]
         self._tell(USAGE_GROUPS.name, names)
 
@@ -201,6 +207,29 @@ class Fill:
     def _tell(self, table: str, rows: list[tuple[Any, ...]]) -> None:
         for writer in self._writers:
             writer(table, rows)
+
+
+def copies() -> Iterator[str]:
+    """Yield the statements that copy the days that were made to all other days."""
+    for day in range(_MADE, DAYS):
+        begin = BEGIN + day % _MADE * DAY
+        shift = (day - day % _MADE) * DAY
+        rest = ", ".join(one.name for one in list(USAGE_RECORDS.c)[3:])
+        span = f"BETWEEN {begin} AND {begin + DAY - 1}"
+        yield (
+            f"INSERT INTO usage_records SELECT created + {shift}, id || '_{day}', ended + {shift}, {rest}"
+            f" FROM usage_records WHERE created {span}"
+        )
+        for step in (0, 1):
+            sums = ", ".join(SUMMED)
+            yield (
+                f"INSERT INTO usage_by_group SELECT step, begin + {shift}, group_id, {sums}"
+                f" FROM usage_by_group WHERE step = {step} AND begin {span}"
+            )
+            yield (
+                f"INSERT INTO usage_by_value SELECT step, dimension, begin + {shift}, value, {sums}"
+                f" FROM usage_by_value WHERE step = {step} AND begin {span}"
+            )
 
 
 def sqlite_writer(connection: sqlite3.Connection) -> Callable[[str, list[tuple[Any, ...]]], None]:
@@ -269,7 +298,7 @@ def queries() -> dict[str, Query]:
     return found
 
 
-async def arrive(usage: UsageStore, rate: int, counted: list[int]) -> None:
+async def arrive(usage: UsageArchive, rate: int, counted: list[int]) -> None:
     """Store records at this rate, until cancelled."""
     made = sources()
     weights = [one.weight for one in made]
@@ -281,7 +310,7 @@ async def arrive(usage: UsageStore, rate: int, counted: list[int]) -> None:
         await asyncio.sleep(max(0.0, began + counted[0] / rate - time.perf_counter()))
 
 
-async def measure(usage: UsageStore, rate: int, rounds: int) -> dict[str, list[float]]:
+async def measure(usage: UsageArchive, rate: int, rounds: int) -> dict[str, list[float]]:
     """The seconds of each report, while records arrive."""
     took: dict[str, list[float]] = {name: [] for name in queries()}
     counted = [0]
@@ -297,7 +326,7 @@ async def measure(usage: UsageStore, rate: int, rounds: int) -> dict[str, list[f
     return took
 
 
-async def throughput(usage: UsageStore, count: int = 20_000, batch: int = 1000) -> float:
+async def throughput(usage: UsageArchive, count: int = 20_000, batch: int = 1000) -> float:
     """The records that are stored in a second, in batches."""
     made = sources()
     weights = [one.weight for one in made]
@@ -367,16 +396,23 @@ async def _measured(stated: argparse.Namespace, folder: Path, stack: ExitStack) 
             await usage.spent(0, "key")  # opens it
         began = time.perf_counter()
         with ExitStack() as writing:
-            writers = []
+            writers: list[Any] = []
+            connections: list[Any] = []
             for kind, url in urls.items():
                 if kind == "sqlite":
                     file = writing.enter_context(
                         closing(sqlite3.connect(folder / "usage.db", check_same_thread=False))
                     )
+                    connections.append(file)
                     writers.append(sqlite_writer(file))
                 else:
-                    writers.append(postgres_writer(writing.enter_context(psycopg.connect(url))))
+                    connections.append(writing.enter_context(psycopg.connect(url)))
+                    writers.append(postgres_writer(connections[-1]))
             await asyncio.to_thread(Fill(stated.rows, writers).run)
+            for connection in connections:
+                for statement in copies():
+                    await asyncio.to_thread(connection.execute, statement)
+                    connection.commit()
         print(f"filled with {stated.rows:,} records in {time.perf_counter() - began:,.0f} s")
         for kind, url in urls.items():
             usage = stores[kind].usage
@@ -392,7 +428,7 @@ def _size(kind: str, url: str, folder: Path, rows: int) -> str:
         return f"{size / 1e9:.2f} GB, {size / rows:.0f} bytes a record, sums included"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ANALYZE")
-        tables = "usage_records usage_by_group usage_by_value".split()
+        tables = ["usage_records", "usage_by_group", "usage_by_value"]
         sizes = {}
         for table in tables:
             row = connection.execute("SELECT pg_total_relation_size(%s)", [table]).fetchone()

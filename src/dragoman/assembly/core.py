@@ -60,7 +60,7 @@ from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.peers import Peers
 from dragoman.seams.secret import secrets_in
-from dragoman.state.usage import UsageStore
+from dragoman.state.usage_archive import UsageArchive
 from dragoman.stores.open import located
 from dragoman.turns.background import Background
 from dragoman.turns.keeping import Keeping
@@ -155,7 +155,7 @@ class Core:
         trace = self.config.trace
         self.finished = Finished(trace.keep, trace.max_size, trace.body)
         """The latest finished exchanges, for traces."""
-        self.usage: UsageStore | None = None
+        self.usage: UsageArchive | None = None
         self.recording: Recording | None = None
         """Stores finished exchanges; None = they are not stored."""
         self.keeping: Keeping

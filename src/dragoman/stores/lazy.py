@@ -24,7 +24,7 @@ from dragoman.state.store import (
     StoreFailed,
     StoreFull,
 )
-from dragoman.state.usage import UsageStore
+from dragoman.state.usage_archive import UsageArchive
 
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ class LazyStore(Lazy[Store]):
         self.sessions = cast("Sessions", _Part(self, "sessions"))
         self.chats = cast("Chats", _Part(self, "chats"))
         self.added: Additions | None = cast("Additions", _Part(self, "added"))
-        self.usage: UsageStore | None = cast("UsageStore", _Part(self, "usage"))
+        self.usage: UsageArchive | None = cast("UsageArchive", _Part(self, "usage"))
         self.seals: Vault | None = LazyVault(self) if seals else None
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from dragoman.state.durations import bucket_of
 from dragoman.state.periods import DAY, HOUR, start_of
 from dragoman.state.store import Store
-from dragoman.state.usage import UsageLine, UsageRecord, UsageSearch, UsageStore
+from dragoman.state.usage import UsageLine, UsageRecord
+from dragoman.state.usage_archive import UsageArchive, UsageSearch
 from dragoman.state.usage_report import Query, Report, problem
 from dragoman.state.usage_sums import CROSSED, OTHER, Dimension
 from dragoman.stores.usage import MemoryUsage
@@ -25,7 +26,7 @@ YEAR = 366 * DAY
 _NUMBERS = count()
 
 
-def usage_of(store: Store) -> UsageStore:
+def usage_of(store: Store) -> UsageArchive:
     assert store.usage is not None
     return store.usage
 

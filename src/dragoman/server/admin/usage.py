@@ -25,7 +25,7 @@ from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
 from dragoman.state.periods import Step, start_of
 from dragoman.state.store import StoreFailed
-from dragoman.state.usage import UsageSearch, UsageStore
+from dragoman.state.usage_archive import UsageArchive, UsageSearch
 from dragoman.state.usage_report import MOST_GROUPS, Query, Rank, problem
 from dragoman.state.usage_sums import DIMENSIONS, Dimension
 from dragoman.wire.json import encode
@@ -241,7 +241,7 @@ class UsageApi:
         except StoreFailed as failed:
             raise RequestFailed(_unreadable(failed)) from failed
 
-    def _store(self) -> UsageStore:
+    def _store(self) -> UsageArchive:
         store = self._gateway.usage
         if store is None:
             raise RequestFailed(_unreadable(StoreFailed("the gateway keeps no usage")))

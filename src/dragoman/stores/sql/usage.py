@@ -1,4 +1,4 @@
-"""Usage records and their sums in a database; implements `state.usage.UsageStore`."""
+"""Usage records and their sums in a database; implements `state.usage_archive.UsageArchive`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 
 from dragoman.state.periods import STEPS, start_of
-from dragoman.state.usage import Spent, UsageRecord, UsageSearch
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_archive import Spent, UsageSearch
 from dragoman.state.usage_report import Query, Report
 from dragoman.state.usage_sums import Dimension, Group, parts_of, tags_of, text
 from dragoman.stores.limits import Limits

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from dragoman.ir.units import TOKENS
 from dragoman.state.periods import STEPS, Segment, rounded_up, segments, start_of
-from dragoman.state.usage import Spent, UsageRecord, UsageSearch, spent_of
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_archive import Spent, UsageSearch, spent_of
 from dragoman.state.usage_report import Cell, Known, Query, Report, best, made, widened
 from dragoman.state.usage_sums import COMMON, CROSSED, Dimension, Group, Sums, parts_of, tags_of, text
 from dragoman.stores.limits import Limits
