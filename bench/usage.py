@@ -2,9 +2,9 @@
 
     python -m bench.usage --rows 5000000 --database sqlite --database postgresql
 
-Fills new databases with records of 90 days (200 keys of 20 tenants, 50 models, 8 providers, 50,000 end users, 10
-tags) and with the sums that these records have; then asks for 20 different reports again and again, while records
-are stored. PostgreSQL comes from the wheel that the tests use.
+Fills new databases with records of 90 days (200 keys of 20 tenants, 50 models, 8 providers, 50,000 end users,
+10 tags) and with the sums that these records have; then asks for 20 different reports again and again, while
+records are stored. PostgreSQL comes from the wheel that the tests use.
 """
 
 from __future__ import annotations

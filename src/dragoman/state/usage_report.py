@@ -20,9 +20,10 @@ MOST_ROWS: Final = 50_000
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Which usage is asked for: of the exchanges that began from `begin` to `end` (not included), both Unix
-    seconds that are rounded outwards to whole hours (for end users, whole days). step: the length of the buckets, None = no buckets. by:
-    the dimensions to group by, two at most. only: the usage that has these values; "" = none. top: how many
-    groups are told one by one; the others are added up. rank: which groups are the first ones.
+    seconds that are rounded outwards to whole hours, for end users to whole days. step: the length of the
+    buckets, None = no buckets. by: the dimensions to group by, two at most. only: the usage that has these
+    values; "" = none. top: how many groups are told one by one; the others are added up. rank: which groups
+    are the first ones.
     """
 
     begin: int
@@ -147,7 +148,7 @@ def best(amounts: Mapping[tuple[str, ...], int], top: int) -> list[tuple[str, ..
 
 
 def made(query: Query, cells: Iterable[Cell], total: Sums | None, now: float) -> Report:
-    """The report of these cells, which it takes over. total: None = the sum of all cells. now: Unix seconds."""
+    """The report of these cells, which it takes over. total: None = that of all cells. now: Unix seconds."""
     groups: dict[tuple[str, ...] | None, Sums] = {}
     by_bucket: dict[int, dict[tuple[str, ...] | None, Sums]] = {}
     whole = Sums()

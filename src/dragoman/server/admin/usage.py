@@ -5,6 +5,7 @@ A report that was just made is told again for a second, as pages that poll ask s
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -249,7 +250,7 @@ class UsageApi:
 
 
 def moment(name: str, stated: str) -> float:
-    """A time in Unix seconds, from Unix seconds, a date (UTC), or a time of RFC 3339. Raises RequestFailed."""
+    """A time in Unix seconds: stated as such, as a date (UTC), or as in RFC 3339. Raises RequestFailed."""
     try:
         found = float(stated)
     except ValueError:
@@ -290,14 +291,14 @@ def _format(stated: Format | None, headers: Mapping[str, str]) -> Format:
 def _place(cursor: str | None) -> tuple[float, str] | None:
     if cursor is None:
         return None
-    created, comma, id_ = cursor.partition(",")
+    stated, comma, id_ = cursor.partition(",")
     try:
-        at = float(created)
+        created = float(stated)
     except ValueError:
-        comma = ""
-    if not comma:
+        created = math.nan
+    if not comma or not math.isfinite(created):
         raise RequestFailed(_invalid("after", "is not the cursor `next` of a page"))
-    return at, id_
+    return created, id_
 
 
 def _unreadable(failed: StoreFailed) -> ir.Fault:

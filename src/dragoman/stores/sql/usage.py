@@ -135,7 +135,7 @@ class _Batch:
         return _Batch([record for record in self._records.values() if record.id in new])
 
     def write(self, connection: sa.Connection, known: Collection[int]) -> set[int]:
-        """Write the sums, and return the groups that the database has now. known: those that it had before."""
+        """Write the sums, and return the groups that the database has now. known: those it had before."""
         names = [{"id": id_, **_named(group)} for id_, group in self._groups.items() if id_ not in known]
         if names:
             connection.execute(_GROUP, names)

@@ -52,7 +52,7 @@ async def test_no_report_reads_a_record(place: Location) -> None:
             {"by": ("key", "model")},
             {"only": {"face": "openai_chat"}},
         ):
-            asked = Query(begin=BEGIN, end=BEGIN + 3600, **more)  # type: ignore[arg-type]
+            asked = Query(begin=BEGIN, end=BEGIN + 3600, **more)
             assert (await usage.report(asked, BEGIN)).total["requests"] == 3
     finally:
         await store.close()

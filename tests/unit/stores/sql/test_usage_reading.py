@@ -16,10 +16,10 @@ async def test_a_report_says_since_when_its_buckets_are_kept(place: Location) ->
     store = await SqlStore.open(place, limits, SYSTEM)
     usage = usage_of(store)
     now = BEGIN + 20 * DAY
-    span = {"begin": BEGIN + 19 * DAY, "end": BEGIN + 20 * DAY}
-    hours = await usage.report(Query(**span, step="hour"), now)
-    days = await usage.report(Query(**span, step="day"), now)
-    months = await usage.report(Query(**span, step="month"), now)
+    begin, end = BEGIN + 19 * DAY, BEGIN + 20 * DAY
+    hours = await usage.report(Query(begin=begin, end=end, step="hour"), now)
+    days = await usage.report(Query(begin=begin, end=end, step="day"), now)
+    months = await usage.report(Query(begin=begin, end=end, step="month"), now)
     assert (hours.since, days.since, months.since) == (now - 2 * DAY, now - 10 * DAY, None)
     older = await usage.report(Query(begin=BEGIN + 3 * DAY, end=BEGIN + 4 * DAY), now)
     assert (older.begin, older.end) == (BEGIN, BEGIN + 31 * DAY)
