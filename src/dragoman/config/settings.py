@@ -533,8 +533,9 @@ class Config(Section, frozen=True):
     metrics: Metrics = Metrics()
     """Counts for Prometheus, at `/metrics`."""
     stores: Stores = Stores()
-    usage: Usage = Usage()
     """Where stored data is kept."""
+    usage: Usage = Usage()
+    """How long usage records and their sums are kept."""
     responses: Responses = Responses()
     """Stored responses and conversations, which clients continue by their id."""
     sessions: Sessions = Sessions()
