@@ -75,7 +75,7 @@ def rows_of(vendor: types.Provider, day: date) -> Iterator[dict[str, Any]]:
         if entries:
             row: dict[str, Any] = {"id": model.id, "match": _matches(model.match), "prices": entries}
             if vendor.id == "groq" and "whisper" in model.id:
-                # "Minimum billed length of 10 seconds": https://console.groq.com/docs/speech-to-text (2026-11)
+                # "Minimum billed length: 10 seconds": https://console.groq.com/docs/speech-to-text (2026-11)
                 row["least"] = {"input_audio_ms": 10_000}
             yield row
 
@@ -113,7 +113,7 @@ def _tiers(vendor: types.Provider, model: types.ModelInfo, day: date) -> dict[st
     for variant in model.price_variants or ():
         ((key, value), *more) = variant.when.items()
         starts = variant.constraint
-        if key not in TIERS or more or isinstance(starts, types.TimeOfDateConstraint):
+        if key not in TIERS or more or value == "default" or isinstance(starts, types.TimeOfDateConstraint):
             continue
         if starts is None or starts.start_date <= day:
             found.setdefault(value, _units(vendor, model, variant.prices, tier=True))
@@ -142,6 +142,10 @@ def _implied(vendor: str, model: str, units: dict[str, Any], *, tier: bool) -> d
         # Web fetch and tool search cost nothing but their tokens.
         # https://platform.claude.com/docs/en/about-claude/pricing#specific-tool-pricing (2026-11-23)
         more |= {"web_fetch_requests": "0", "tool_search_requests": "0"}
+    if vendor == "x-ai" and "input" in units and not tier:
+        # "Web Search" and "X Search": $5 per 1,000 calls. https://docs.x.ai/docs/models (2026-11); bills that
+        # xAI states in recorded answers agree.
+        more |= {"web_search_requests": "5", "x_search_requests": "5"}
     if vendor == "google" and "input" in units:
         # Where the page has no line for sound, its line of input says "text / image / video / audio".
         # https://ai.google.dev/gemini-api/docs/pricing (2026-11-23)

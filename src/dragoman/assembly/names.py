@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
@@ -15,7 +15,7 @@ from dragoman.capacity.gates import Limit
 from dragoman.config.conditions import When
 from dragoman.config.fallbacks import Fallbacks as FallbackSettings
 from dragoman.config.load import Loaded
-from dragoman.config.pricing import Pricing
+from dragoman.config.pricing import Pricing, period_of
 from dragoman.config.settings import Concurrency, Config, Local, ModelTimeouts, Supports, Timeouts
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
@@ -24,6 +24,7 @@ from dragoman.dialects.facts import Capability, Facts
 from dragoman.errors import ConfigError
 from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Provider
+from dragoman.providers.rates import Rates
 from dragoman.routing.conditions import Conditions
 from dragoman.routing.costs import MaxCost
 from dragoman.routing.fallbacks import Fallbacks
@@ -229,7 +230,7 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
         hedge=_hedge(name, model),
         continues=model.continue_streams,
         weights=tuple(float(target.weight) for target in model.targets),
-        prices=tuple(map(prices, uses)) if model.policy == "cost" or model.max_cost is not None else (),
+        prices=_prices(model, uses, prices),
         conditions=tuple(conditions_of(target.when) for target in model.targets),
         max_cost=_max_cost(model, config, prices),
         gates=_gates("models", name, model.concurrency),
@@ -241,9 +242,23 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
     )
 
 
+def _prices(model: ModelSettings, uses: Sequence[str], prices: _Prices) -> tuple[Price | None, ...]:
+    """The prices of a model's deployments, which are looked up only if a setting of it compares them."""
+    if model.policy != "cost" and model.max_cost is None:
+        return (None,) * len(uses)
+    return tuple(
+        prices(use) if target.price is None else _usual(Rates([period_of(target.price)], use))
+        for target, use in zip(model.targets, uses, strict=True)
+    )
+
+
 def _price(pricing: Pricing, use: str) -> Price | None:
-    """The price of a deployment (`provider/model`) by which policies compare; None = unknown."""
-    rates = pricing.rates(use)
+    """The price of a deployment (`provider/model`); None = unknown."""
+    return _usual(pricing.rates(use))
+
+
+def _usual(rates: Rates | None) -> Price | None:
+    """The price by which policies compare: of short prompts, in the usual tier, now. None = unknown."""
     found = None if rates is None else rates.usual(SYSTEM.now())
     return None if found is None else Price(*found)
 

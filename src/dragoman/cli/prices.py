@@ -15,10 +15,13 @@ from dragoman.cli.options import config_option, loaded, with_kept
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dragoman.config.load import Loaded
     from dragoman.providers.rates import Levels, Rates
 
 _PATH: Final = "/admin/prices"
+_SCALES: Final = {1_000_000: "million", 3_600_000: "hour", 1_000: "thousand"}
 _MOST: Final = 50
 """The most lines that `check` shows of a file without --all."""
 
@@ -79,7 +82,13 @@ def show(terminal: Terminal, model: str, file: Path | None) -> None:
             )
         for tier, levels in {"": period.usual, **period.tiers}.items():
             terminal.say(" ".join(filter(None, (when, tier and f"tier {tier}"))))
-            terminal.table(("unit", "USD", "per", "prompts above"), list(_table(levels)))
+            terminal.table(
+                ("unit", "USD", "per", "prompts above"),
+                [
+                    (unit, usd, _SCALES[per], "" if above is None else f"{above:,} tokens")
+                    for unit, usd, per, above in _table(levels)
+                ],
+            )
 
 
 @command.command(
@@ -276,21 +285,22 @@ def _day(at: float) -> str:
     return str(Day(at))
 
 
-def _table(levels: Levels) -> list[tuple[str, str, str, str]]:
+def _table(levels: Levels) -> list[tuple[str, str, int, int | None]]:
+    """(unit, USD, for so many of it, in prompts with more tokens or None) of each price that differs from the
+    one of shorter prompts.
+    """
     from dragoman.config.check_prices import amount
     from dragoman.ir.units import per
 
-    scales = {1_000_000: "million", 3_600_000: "hour", 1_000: "thousand"}
-    rows = []
-    before: dict[str, int] = {}
-    for level in levels:
-        above = "" if level.above < 0 else f"{level.above:,} tokens"
+    rows: list[tuple[str, str, int, int | None]] = []
+    before: Mapping[str, int] = {}
+    for above, prices in levels:
         rows += [
-            (unit, amount(price), scales[per(unit)], above)
-            for unit, price in level.prices.items()
+            (unit, amount(price), per(unit), None if above < 0 else above)
+            for unit, price in prices.items()
             if before.get(unit) != price
         ]
-        before = dict(level.prices)
+        before = prices
     return rows
 
 
@@ -301,8 +311,7 @@ def _json(use: str, rates: Rates | None) -> dict[str, Any]:
 
     def told(levels: Levels) -> list[dict[str, Any]]:
         return [
-            {"unit": unit, "usd": usd, "per": per, "above": above or None}
-            for unit, usd, per, above in _table(levels)
+            {"unit": unit, "usd": usd, "per": per, "above": above} for unit, usd, per, above in _table(levels)
         ]
 
     return {

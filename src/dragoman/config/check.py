@@ -35,7 +35,7 @@ from dragoman.config.check_continuing import continuing
 from dragoman.config.check_defaults import unsuitable
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_observing import unseen
-from dragoman.config.check_prices import entry_misfits, jumping, price_misfits
+from dragoman.config.check_prices import price_misfits, unfit_prices
 from dragoman.config.decode import suggest
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.locate import is_file
@@ -133,7 +133,7 @@ class _Checker:
         for name, alias in self.config.aliases.items():
             self.alias(name, alias, join("aliases", name))
         self.alerts()
-        self.prices()
+        self.misfits("", unfit_prices(self.config, self.pricing))
         self.misfits("", general_misfits(self.config))
         self.misfits("", unseen(self.config))
         self.circles()
@@ -206,11 +206,6 @@ class _Checker:
             self.run_rule(f"alerts[{index}].secret", require_signing, alert.secret.reveal())
             if not alert.events:
                 self.problem(f"alerts[{index}].events", "no alert is sent to this receiver")
-
-    def prices(self) -> None:
-        for name, entry in self.config.prices.items():
-            self.misfits("", entry_misfits(name, entry))
-        self.misfits("", jumping(self.config, self.pricing))
 
     def provider(self, name: str, settings: ProviderSettings, path: str) -> None:
         if not name or "/" in name or name != name.strip():

@@ -66,8 +66,8 @@ def idle(concurrency: Concurrency) -> Iterator[Misfit]:
 
 
 def unpriced(model: Model, known: Container[str]) -> Iterator[Misfit]:
-    """The mistakes in a model's bound on the cost (`max_cost`). known: the deployments (`provider/model`) with a
-    price.
+    """The mistakes in a model's bound on the cost (`max_cost`). known: the deployments (`provider/model`)
+    with a price.
     """
     if (bound := model.max_cost) is None:
         return

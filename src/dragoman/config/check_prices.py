@@ -7,11 +7,19 @@ from collections.abc import Iterator
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
 from dragoman.config.prices import LaterPrice, LongPrompts, Price, PriceEntry, UnitPrices
-from dragoman.config.pricing import HIGHEST, UNITS, Pricing, is_unit, jumps, period_of, prices_in
+from dragoman.config.pricing import HIGHEST, UNITS, Pricing, is_unit, jumps, prices_in
 from dragoman.config.settings import Config
 from dragoman.config.tree import join
 from dragoman.ir.units import per
-from dragoman.providers.rates import NANO, Prices
+from dragoman.providers.rates import NANO, Rates
+
+
+def unfit_prices(config: Config, pricing: Pricing) -> Iterator[Misfit]:
+    """The mistakes in `prices`, and prices that contradict each other or the packaged table."""
+    for name, entry in config.prices.items():
+        yield from entry_misfits(name, entry)
+    yield from contradictory(config)
+    yield from compared(config, pricing)
 
 
 def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator[Misfit]:
@@ -19,6 +27,9 @@ def price_misfits(price: Price | PriceEntry | LaterPrice, path: str) -> Iterator
     yield from _units(price, path)
     if price.input is None and price.output is None and not price.units:
         yield Misfit(path, "states no price", "{input: 1.25, output: 10}")
+    if price.input is not None and price.output is None:
+        said = "without a price of the output, what an answer with text costs is unknown"
+        yield Misfit(path, said, "output: 0 for embeddings", odd=True)
     above: set[int] = set()
     for index, one in enumerate(price.long_prompts):
         yield from _units(one, f"{path}.long_prompts[{index}]")
@@ -44,33 +55,54 @@ def entry_misfits(name: str, entry: PriceEntry) -> Iterator[Misfit]:
         before = float(one.since)
 
 
-def jumping(config: Config, pricing: Pricing) -> Iterator[Misfit]:
-    """The entries of `prices` that are far from the packaged table, and are not confirmed. A pattern is
-    compared for the deployments that the configuration names.
+def contradictory(config: Config) -> Iterator[Misfit]:
+    """The deployments to which two models give different prices: bills can have only one of them."""
+    first: dict[str, Price] = {}
+    for name, model in config.models.items():
+        for index, target in enumerate(model.targets):
+            if target.price is None or target.file is not None:
+                continue
+            if first.setdefault(target.use, target.price) != target.price:
+                place = f"{join('models', name)}.deployments[{index}].price"
+                said = f"another model states another price of {target.use}, which counts in bills"
+                yield Misfit(place, said, odd=True)
+
+
+def compared(config: Config, pricing: Pricing) -> Iterator[Misfit]:
+    """What the packaged table says against the entries of `prices`: prices that are far from its own and not
+    confirmed, and discounts that are forgotten. A pattern is compared for the deployments that the
+    configuration names.
     """
-    used = {target.use for model in config.models.values() for target in model.targets}
+    used = sorted({target.use for model in config.models.values() for target in model.targets})
     for name, entry in config.prices.items():
-        if entry.confirm:
-            continue
-        names = [name] if "*" not in name else [use for use in sorted(used) if pricing.entry(use) == name]
+        names = [name] if "*" not in name else [use for use in used if pricing.entry(use) == name]
         for deployment in names:
             if (usual := pricing.packaged(deployment)) is None:
                 continue
-            sections: tuple[PriceEntry | LaterPrice, ...] = (entry, *entry.later)
-            for section in sections:
-                levels = usual.at(float(section.since or 0)).usual
-                stated = period_of(section).usual[0].prices
-                if found := next(jumps(stated, levels[0].prices), None):
-                    yield Misfit(join("prices", name), jumped(deployment, *found), "confirm: true")
-                    break
-            else:
-                continue
-            break
+            if misfit := _compared(deployment, entry, usual):
+                yield misfit._replace(place=join("prices", name))
+                break
+
+
+def _compared(deployment: str, entry: PriceEntry, usual: Rates) -> Misfit | None:
+    """The mistake in an entry for a deployment that has another price in the packaged table."""
+    sections: tuple[PriceEntry | LaterPrice, ...] = (entry, *entry.later)
+    for section in sections:
+        prices = usual.at(float(section.since or 0)).usual[0].prices
+        stated = prices_in(section)
+        if not entry.confirm and (found := next(jumps(stated, prices), None)):
+            return Misfit("", jumped(deployment, *found), "confirm: true")
+        discounted = prices.get("cache_read") != prices.get("input")
+        if discounted and stated.get("input") and "cache_read" not in stated:
+            said = "states no price of `cache_read`, so cached tokens cost as much as others"
+            return Misfit("", said, f"cache_read: {amount(prices['cache_read'])}", odd=True)
+    return None
 
 
 def jumped(name: str, unit: str, price: int, before: int) -> str:
     """A price far from another one, in words."""
-    return f"{usd(price, unit)} for {unit} of {name} is far from {usd(before, unit)}, the price without this entry"
+    far = f"is far from {usd(before, unit)}, the price without this entry"
+    return f"{usd(price, unit)} for {unit} of {name} {far}"
 
 
 def usd(price: int, unit: str) -> str:
@@ -85,11 +117,6 @@ def amount(nano: int) -> str:
     return f"{whole}.{part:09d}".rstrip("0").rstrip(".")
 
 
-def bounds(prices: Prices) -> Prices:
-    """The prices that can be set: all that are given, for callers that read them from other files."""
-    return {unit: price for unit, price in prices.items() if 0 <= price <= HIGHEST * NANO}
-
-
 def _units(
     section: Price | PriceEntry | LaterPrice | UnitPrices | LongPrompts, path: str
 ) -> Iterator[Misfit]:
@@ -100,4 +127,3 @@ def _units(
     for name, price in stated.items():
         if price is not None and price > HIGHEST:
             yield Misfit(join(path, name), f"a price of more than {HIGHEST:,} USD is probably a mistake")
-    prices_in(section)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 _FIELDS: Final[dict[str, tuple[str, int]]] = {
@@ -44,7 +44,7 @@ _VENDORS: Final = {
 
 
 def entries_of(value: Any) -> dict[str, dict[str, Any]]:
-    """The entries of a file of prices, by `provider/model`, as `prices` has them. value: its content, which is a
+    """The entries of a file of prices, by `provider/model`, as `prices` has them. value: its content, a
     configuration with `prices`, or the mapping below it, or LiteLLM's. Raises ValueError if it is neither.
     """
     if isinstance(value, dict) and isinstance(value.get("prices"), dict):
@@ -62,19 +62,22 @@ def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, d
     """
     for name, one in value.items():
         provider = one.get("litellm_provider")
-        entry = _entry(one)
+        entry = entry_of(one)
         if name == "sample_spec" or not entry or not isinstance(provider, str):
             continue
         model = name.removeprefix(f"{provider}/")
         yield f"{_VENDORS.get(provider, provider)}/{model}", entry
 
 
-def _entry(one: Mapping[str, Any]) -> dict[str, Any]:
+def entry_of(one: Mapping[str, Any]) -> dict[str, Any]:
+    """The price that LiteLLM's fields state, in our form; empty = they state none. Costs that are written as
+    texts are read as numbers.
+    """
     entry: dict[str, Any] = {}
     tiers: dict[str, dict[str, Any]] = {}
     longer: dict[int, dict[str, Any]] = {}
-    for field, cost in one.items():
-        if isinstance(cost, bool) or not isinstance(cost, int | float):
+    for field, stated in one.items():
+        if (cost := _cost(stated)) is None:
             continue
         place, name = entry, field
         tier = next((word for word in _TIERS if field.endswith(f"_{word}")), None)
@@ -85,7 +88,7 @@ def _entry(one: Mapping[str, Any]) -> dict[str, Any]:
             place = longer.setdefault(tokens, {})
         if name in _FIELDS:
             unit, scale = _FIELDS[name]
-            place[unit] = _number(Decimal(repr(cost)) * scale)
+            place[unit] = _number(cost * scale)
     if not entry:
         return {}
     if any(longer.values()):
@@ -93,6 +96,16 @@ def _entry(one: Mapping[str, Any]) -> dict[str, Any]:
     if any(tiers.values()):
         entry["tiers"] = {tier: more for tier, more in tiers.items() if more}
     return entry
+
+
+def _cost(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        cost = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return cost if cost.is_finite() else None
 
 
 def _number(value: Decimal) -> int | float:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from dragoman.config import litellm_words as words
+from dragoman.config.foreign_prices import entry_of
 from dragoman.config.litellm_bounds import bound_of, conditions
 from dragoman.config.tree import join
 from dragoman.providers.catalog import CATALOG
@@ -52,7 +53,7 @@ def convert(written: Mapping[str, Any]) -> Converted:
 class _Target(msgspec.Struct):
     """One converted deployment. use: `provider/model`. context: in tokens. order: LiteLLM's; the deployments
     with the smallest one are asked first. supports: in our form. shares: those of the parameters
-    `words.SHARES` that are stated. price: in USD per million tokens. weight: our `weight`, None = none is
+    `words.SHARES` that are stated. price: in our form. weight: our `weight`, None = none is
     written. together: how many of its requests may run at once, None = no limit. tags: LiteLLM's tags of the
     requests that it serves. when: our condition, which follows from the tags of its whole group.
     """
@@ -62,7 +63,7 @@ class _Target(msgspec.Struct):
     order: int = 0
     supports: dict[str, bool] = {}
     shares: dict[str, float] = {}
-    price: dict[str, float] | None = None
+    price: dict[str, Any] | None = None
     weight: float | None = None
     together: int | None = None
     tags: tuple[str, ...] = ()
@@ -263,7 +264,7 @@ class _Conversion:
             0 if order is None else int(order),
             supports,
             {name: share for name in words.SHARES if (share := _number(params.get(name))) is not None},
-            _price({**info, **params}) if self.policy == "cost" else None,
+            _price({**info, **params}),
             together=self.together_of(params),
             tags=tuple(map(str, _list(params.get("tags")))) if self.by_tags else (),
         )
@@ -422,8 +423,6 @@ class _Conversion:
         """
         least = min(target.order for target in group.targets)
         first = [target for target in group.targets if target.order == least]
-        if len(group.targets) == 1:
-            first[0].price = None  # nothing is compared
         stated = [share for share in words.SHARES if any(share in target.shares for target in first)]
         if len(first) > 1:
             group.model["policy"] = self.policy
@@ -514,8 +513,13 @@ class _Conversion:
         targets = sorted(group.targets, key=lambda one: one.order)
         settings = dict(group.model)
         if len(targets) == 1 and not targets[0].when:
-            settings = {"use": targets[0].use, **settings}
-            settings |= _own(targets[0])
+            own = _own(targets[0])
+            priced = {"deployments": [{"use": targets[0].use, "price": own.pop("price", None)}]}
+            settings = {
+                **({"use": targets[0].use} if targets[0].price is None else priced),
+                **settings,
+                **own,
+            }
         else:
             if settings.pop("max_output", None) is not None:
                 self.note(f"model_info of {name}", "max_output is stated for a whole model here: left out")
@@ -557,12 +561,10 @@ def _own(target: _Target) -> dict[str, Any]:
     return {name: value for name, value in stated.items() if value is not None}
 
 
-def _price(costs: Mapping[str, Any]) -> dict[str, float] | None:
-    """Our price for LiteLLM's costs of one token; None = it does not state both."""
-    asked, answered = _number(costs.get("input_cost_per_token")), _number(costs.get("output_cost_per_token"))
-    if asked is None or answered is None:
-        return None
-    return {"input": round(asked * 1e6, 6), "output": round(answered * 1e6, 6)}
+def _price(costs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Our price for LiteLLM's costs; None = it states none, or only one of input and output."""
+    price = entry_of(costs)
+    return price if price and ("input" in price) == ("output" in price) else None
 
 
 def _timeouts(name: str, seconds: Any) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Settings of prices.
 
 A price has a setting for each unit. USD per million: tokens (`input`, `output` and the units of
-`ir.units.TOKENS`) and `characters`. USD per minute: `input_minutes`, `output_minutes` (sound that is sent, and
-that is made). USD for one: `images`, also by quality and size as `images/hd/1024x1792`. USD per thousand:
+`ir.units.TOKENS`) and `characters`. USD per minute: `input_minutes`, `output_minutes` (of sound that is sent,
+or made). USD for one: `images`, also by quality and size as `images/hd/1024x1792`. USD per thousand:
 everything else.
 """
 
@@ -54,7 +54,7 @@ class Price(Section, frozen=True):
     long_prompts: tuple[LongPrompts, ...] = ()
     """Other prices for requests with long prompts."""
     tiers: dict[str, UnitPrices] = {}
-    """Other prices in a service tier, such as `batch`, `flex` or `priority`. Other tiers have the usual one."""
+    """Other prices in a service tier, such as `batch`, `flex` or `priority`. Others have the usual one."""
     units: dict[str, Amount] = {}
     """The price of another unit, by its name: `cache_read: 0.125`, `images: 0.04`. See
     [Units](prices.md#units)."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from dragoman.config.prices import LaterPrice, LongPrompts, Price, PriceEntry, UnitPrices
 from dragoman.config.settings import Config
 from dragoman.ir.units import MEASURES, TOKENS, TOOLS
-from dragoman.providers.prices import PriceTable
 from dragoman.providers.provider import Provider
 from dragoman.providers.rates import Levels, Period, Rates, free, levels_of, nano
 from dragoman.seams.clock import SYSTEM
+
+if TYPE_CHECKING:
+    from dragoman.providers.prices import PriceTable
 
 OWN: Final = {"input_minutes": "input_audio_ms", "output_minutes": "output_audio_ms"}
 """Units that have another name in the settings, with that of `ir.units`."""
@@ -68,17 +70,18 @@ def _levels(usual: Mapping[str, int], longer: Mapping[int, Mapping[str, int]]) -
 class Pricing:
     """Finds what the deployments of one configuration cost.
 
-    providers: the enabled accounts by name. opened: opens the packaged table, when it is needed.
+    providers: the enabled accounts by name. opened: opens the packaged table, when it is needed;
+    None = that of this package.
     """
 
     def __init__(
         self,
         config: Config,
         providers: Mapping[str, Provider],
-        opened: Callable[[], PriceTable] = PriceTable,
+        opened: Callable[[], PriceTable] | None = None,
     ) -> None:
         self._providers = providers
-        self._opened = opened
+        self._opened = opened or _packaged
         self._table: PriceTable | None = None
         self._entries = config.prices
         self._patterns = sorted(
@@ -125,7 +128,9 @@ class Pricing:
         return None
 
     def packaged(self, deployment: str) -> Rates | None:
-        """What a deployment costs if nothing is set: nothing on this machine, else what the packaged table says."""
+        """What a deployment costs if no setting says it: nothing on this machine, otherwise as the packaged
+        table says.
+        """
         provider, _, model = deployment.partition("/")
         if provider in _FREE:
             return free(_FREE[provider])
@@ -144,6 +149,12 @@ class Pricing:
         account = self._providers.get(provider)
         vendor = None if account is None or account.vendor is None else account.vendor.name
         return (deployment,) if vendor in {None, provider} else (deployment, f"{vendor}/{model}")
+
+
+def _packaged() -> PriceTable:
+    from dragoman.providers.prices import PriceTable  # few starts need it
+
+    return PriceTable()
 
 
 class Priced:

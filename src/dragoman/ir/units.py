@@ -59,6 +59,12 @@ whose names also end in `_requests`.
 """
 UNITS: Final = (*TOKENS, *MEASURES, *TOOLS)
 
+_CALLS: Final = {
+    "web_search_calls": "web_search_requests",
+    "x_search_calls": "x_search_requests",
+    "code_interpreter_calls": "code_execution_requests",
+    "file_search_calls": "file_search_requests",
+}
 _QUALITY: Final = re.compile(r"[a-z]{1,16}")
 _SIZE: Final = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")
 _TOOL: Final = re.compile(r"[a-z][a-z_]{0,39}_requests")
@@ -99,6 +105,9 @@ def units_of(usage: Usage) -> dict[str, int]:
             fresh, cached, spoken = fresh - new, cached - read, spoken - said
             units[f"input_{kind}"], units[f"cache_read_{kind}"], units[f"output_{kind}"] = new, read, said
         _add_others(units, detail)
+    if usage.extra:
+        for rest in usage.extra.values():
+            _add_searches(units, rest)
     units["input"], units["cache_read"], units["output"] = fresh, cached, spoken
     written, short, long = map(_whole, (usage.cache_write, usage.cache_write_5m, usage.cache_write_1h))
     if written or short or long:
@@ -120,6 +129,21 @@ def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:
             units["input_audio_ms"] = _milliseconds(amount)
         elif name == "search_units" and type(amount) in {int, float} and 0 <= amount <= MOST:
             units["search_units"] = math.ceil(amount)
+
+
+def _add_searches(units: dict[str, int], rest: Mapping[str, Any]) -> None:
+    """Add the uses of a provider's tools that some providers state in members of their own.
+
+    xAI: https://docs.x.ai/docs/guides/tools/overview. Perplexity: `num_search_queries`,
+    https://docs.perplexity.ai/api-reference/chat-completions-post
+    """
+    stated = rest.get("server_side_tool_usage_details")
+    calls = stated if isinstance(stated, dict) else {}
+    for theirs, unit in _CALLS.items():
+        if theirs in calls:
+            units[unit] = _whole(calls[theirs])
+    if "num_search_queries" in rest:
+        units["web_search_requests"] = _whole(rest["num_search_queries"])
 
 
 def measured(request: Any, response: Any) -> dict[str, int]:

@@ -4,7 +4,7 @@ The table (`prices.jsonl`) is made by `scripts/prices.py` from the data of genai
 own. Its first line tells where it is from and when it was made. Each further line is one vendor: `vendor`,
 `address` (a regular expression for base URLs), `also` (vendors whose models it offers at their prices) and
 `rows`. A row has `match` (how a model is named: `=` exactly so, `^` at the beginning, `$` at the end, `*`
-anywhere, `~` a regular expression; a list inside = all of them) and `prices`. The first row that matches counts.
+anywhere, `~` a regular expression; a list inside = all of them) and `prices`. The first that matches counts.
 
 An entry of `prices` has `units` ({unit: USD as text, or [USD, above so many tokens of the prompt, USD, …]}),
 `tiers` ({service tier: units that differ}), `since` (a date) and `hours` (minutes of the day, UTC).
@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -26,6 +26,8 @@ from dragoman.providers.rates import Levels, Period, Rates, levels_of, nano
 
 VENDORS: Final[Mapping[str, str]] = {"gemini": "google", "voyage": "voyageai", "xai": "x-ai"}
 """Names of vendors in the catalogue, and their names in the table where these differ."""
+
+_FILE: Final = Path(__file__).with_name("prices.jsonl")
 
 _Clause: TypeAlias = str | list[str]
 _Price: TypeAlias = str | list[str | int]
@@ -88,7 +90,7 @@ class PriceTable:
 
     def __init__(self, data: bytes | None = None) -> None:
         if data is None:
-            data = files("dragoman.providers").joinpath("prices.jsonl").read_bytes()
+            data = _FILE.read_bytes()
         first, *self._lines = data.splitlines()
         self.source = msgspec.json.decode(first, type=Source)
         self._known: dict[str, _Vendor | None] = {}

@@ -20,14 +20,21 @@ NANO: Final = 1_000_000_000
 """nano-USD in one USD."""
 USUAL_TIERS: Final = frozenset({"auto", "default", "on_demand", "scale", "standard", "standard_only"})
 """Service tiers that cost as usual. `scale` is capacity that was paid before."""
-TEXT_INPUT: Final = ("input", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input")
-"""The units that a token of a text prompt can be billed as; one from a cache costs less."""
-TEXT_OUTPUT: Final = ("output", "reasoning")
+TEXT: Final = frozenset(
+    {"input", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "output", "reasoning"}
+)
+"""The units that a token of text can be billed as; one from a cache costs less."""
 
 Prices: TypeAlias = Mapping[str, int]
 """nano-USD by unit, for the amount `per(unit)`."""
 
+_Bound: TypeAlias = tuple[int, int, int, int]
+"""For prompts with more tokens than the first number: the dearest price of input and of output, and what the
+request itself costs.
+"""
 _INPUT: Final = frozenset(INPUT)
+_MILLION: Final = 1_000_000
+_MOST_BOUNDS: Final = 64
 _TOKENS: Final = frozenset(TOKENS)
 
 
@@ -104,6 +111,7 @@ class Rates:
         self.source = source
         self.strict = strict
         self.least = least or {}
+        self._bounds: dict[tuple[int, str | None, frozenset[str]], tuple[_Bound, ...]] = {}
         self._only = self.periods[0] if len(self.periods) == 1 else None
 
     def at(self, at: float) -> Period:
@@ -148,24 +156,24 @@ class Rates:
         *,
         at: float | None = None,
         tier: str | None = None,
-        kinds: Iterable[str] = (*TEXT_INPUT, *TEXT_OUTPUT),
+        kinds: frozenset[str] = TEXT,
     ) -> int:
         """The most nano-USD that a request can cost, as far as prices are known: what is to be reserved.
 
         at: None = whenever it is. tier: None = in any service tier. kinds: the units of tokens that it may
         use; with sound or pictures also theirs. Uses of a provider's tools are not included.
         """
-        kinds = frozenset(kinds)
         most = 0
         for period in self.periods if at is None else (self.at(at),):
-            tiers = period.tiers.values() if tier is None else filter(None, [period.tiers.get(tier)])
-            for levels in (period.usual, *tiers):
-                prices = _above(levels, input_tokens).prices
-                asked = max([prices[unit] for unit in INPUT if unit in kinds and unit in prices], default=0)
-                said = max([prices[unit] for unit in OUTPUT if unit in kinds and unit in prices], default=0)
-                fixed = -(-prices.get("requests", 0) // per("requests"))
-                cost = -(-(input_tokens * asked + output_tokens * said) // per("input")) + fixed
-                most = max(most, cost)
+            key = (id(period), tier, kinds)
+            bounds = self._bounds.get(key)
+            if bounds is None:
+                if len(self._bounds) >= _MOST_BOUNDS:
+                    self._bounds.clear()
+                bounds = self._bounds[key] = _bounds(period, tier, kinds)
+            for above, asked, said, fixed in bounds:
+                if input_tokens > above:
+                    most = max(most, -(-(input_tokens * asked + output_tokens * said) // _MILLION) + fixed)
         return most
 
     def usual(self, at: float) -> tuple[float, float] | None:
@@ -245,12 +253,25 @@ def _level(levels: Levels, units: Mapping[str, int]) -> Level:
     return _above(levels, sum([amount for unit, amount in units.items() if unit in _INPUT]))
 
 
+def _bounds(period: Period, tier: str | None, kinds: frozenset[str]) -> tuple[_Bound, ...]:
+    """The dearest prices of a period, in one tier (or the usual one, if it is dearer) or in all."""
+    listed = [period.usual, *(levels for name, levels in period.tiers.items() if tier in {None, name})]
+    return tuple({_dearest(level, kinds): None for levels in listed for level in levels})
+
+
+def _dearest(level: Level, kinds: frozenset[str]) -> _Bound:
+    prices = level.prices
+    asked = max([prices[unit] for unit in INPUT if unit in kinds and unit in prices], default=0)
+    said = max([prices[unit] for unit in OUTPUT if unit in kinds and unit in prices], default=0)
+    return level.above, asked, said, -(-prices.get("requests", 0) // per("requests"))
+
+
 def _above(levels: Levels, tokens: int) -> Level:
     """The level for a prompt of so many tokens."""
-    return levels[max(bisect_left(levels, tokens, key=_bound) - 1, 0)]
+    return levels[max(bisect_left(levels, tokens, key=_start) - 1, 0)]
 
 
-def _bound(level: Level) -> int:
+def _start(level: Level) -> int:
     return level.above
 
 

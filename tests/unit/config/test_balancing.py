@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from dragoman.config.balancing import Hedge, Price, Rotate
+from dragoman.config.balancing import Hedge, Rotate
 from dragoman.config.load import Loaded
+from dragoman.config.prices import Price
 from dragoman.config.scalars import Amount, Duration, Share
 
 HEAD = "providers: {a: {base_url: 'http://127.0.0.1:1', keys: []}}\nmodels:\n  m:\n"

@@ -60,9 +60,9 @@ HEAD = "providers: {a: {base_url: 'http://127.0.0.1:1', keys: []}}\nmodels:\n  m
             "expected a number such as 3",
         ),
         (
-            "policy: cost, deployments: [{use: a/x, price: {input: 3}}]",
-            "models.m.deployments[0].price",
-            "`output` is required",
+            "policy: cost, deployments: [{use: a/x, price: {input: 3, outputs: 4}}]",
+            "models.m.deployments[0].price.outputs",
+            "unknown unit",
         ),
         ("use: a/x, concurrency: {queue: 3}", "models.m.concurrency", "limits nothing without `limit`"),
         ("use: a/x, concurrency: 0", "models.m.concurrency", "must be at least 1"),

@@ -307,12 +307,13 @@ def test_costs_become_prices() -> None:
     costs = "input_cost_per_token: 0.000003, output_cost_per_token: 0.000015"
     settings, _ = spread("cost-based-routing", costs, costs, "input_cost_per_token: 0.000003")
     assert settings["models"]["m"]["deployments"][1:] == [
-        {"use": "groq/b", "price": {"input": 3.0, "output": 15.0}},
+        {"use": "groq/b", "price": {"input": 3, "output": 15}},
         "groq/c",
     ]
     one = f"model_list: [{{model_name: m, litellm_params: {{model: groq/a, {costs}}}}}]\n"
     settings, _ = convert(read(one + "router_settings: {routing_strategy: cost-based-routing}"))
-    assert settings["models"]["m"] == {"use": "groq/a"}
+    (priced,) = settings["models"]["m"]["deployments"]  # bills need the price, also where nothing is compared
+    assert priced == {"use": "groq/a", "price": {"input": 3, "output": 15}}
 
 
 def test_fallbacks_of_a_model_with_a_policy_are_fallbacks() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.config.scalars import Amount, Duration, FilePath, Moment, PathPrefix, Share, Size
+from dragoman.config.scalars import Amount, Day, Duration, FilePath, Moment, PathPrefix, Share, Size
 
 
 @pytest.mark.parametrize(
@@ -263,3 +263,14 @@ def test_shares(written: object, value: float, shown: str) -> None:
 def test_what_is_no_share(written: object) -> None:
     with pytest.raises(ValueError, match=r"no|negative"):
         Share.parse(written)
+
+
+def test_a_day_begins_at_midnight_in_utc() -> None:
+    assert float(Day.parse(" 2026-12-31 ")) == 1_798_675_200
+    assert str(Day.parse("2026-12-31")) == "2026-12-31"
+
+
+@pytest.mark.parametrize("value", ["2026-12-31T00:00:00Z", "2026-02-30", "tomorrow", 5, None, ""])
+def test_what_is_no_day(value: object) -> None:
+    with pytest.raises(ValueError, match=r"not a date|day is out of range"):
+        Day.parse(value)

@@ -26,7 +26,7 @@ UNKEPT = {
     *(("GET", f"/admin/{kind}/up") for kind in ("models", "aliases")),
     *(
         (method, f"/admin/{kind}/up")
-        for kind in ("providers", "models", "aliases")
+        for kind in ("providers", "models", "aliases", "prices")
         for method in ("POST", "PUT", "DELETE")
     ),
 }

@@ -1,0 +1,79 @@
+"""Files of prices of others become our entries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dragoman.config.foreign_prices import entries_of
+
+LITELLM = {
+    "sample_spec": {"litellm_provider": "one of …", "input_cost_per_token": 0.0},
+    "gpt-5": {
+        "litellm_provider": "openai",
+        "mode": "chat",
+        "max_tokens": 8192,
+        "input_cost_per_token": 1.25e-06,
+        "output_cost_per_token": 1e-05,
+        "cache_read_input_token_cost": 1.25e-07,
+        "input_cost_per_token_batches": 6.25e-07,
+        "input_cost_per_token_priority": 2.5e-06,
+        "supports_vision": True,
+    },
+    "gemini/gemini-2.5-pro": {
+        "litellm_provider": "gemini",
+        "input_cost_per_token": 1.25e-06,
+        "input_cost_per_token_above_200k_tokens": 2.5e-06,
+        "output_cost_per_token": 1e-05,
+        "output_cost_per_token_above_200k_tokens": 1.5e-05,
+    },
+    "claude-haiku-4-5": {
+        "litellm_provider": "anthropic",
+        "input_cost_per_token": 1e-06,
+        "output_cost_per_token": 5e-06,
+        "cache_creation_input_token_cost": 1.25e-06,
+        "cache_creation_input_token_cost_above_1hr": 2e-06,
+    },
+    "whisper-1": {
+        "litellm_provider": "openai",
+        "input_cost_per_second": 0.0001,
+        "output_cost_per_second": 0.0,
+    },
+    "fireworks_ai/whisper": {"litellm_provider": "fireworks_ai", "input_cost_per_second": 0.0001},
+    "tts-1": {"litellm_provider": "openai", "input_cost_per_character": 1.5e-05},
+    "rerank-v3.5": {"litellm_provider": "cohere", "input_cost_per_query": 0.002, "input_cost_per_token": 0.0},
+    "no-price": {"litellm_provider": "openai", "max_tokens": 5},
+}
+
+
+def test_litellms_prices() -> None:
+    assert entries_of(LITELLM) == {
+        "openai/gpt-5": {
+            "input": 1.25,
+            "output": 10,
+            "cache_read": 0.125,
+            "tiers": {"batch": {"input": 0.625}, "priority": {"input": 2.5}},
+        },
+        "gemini/gemini-2.5-pro": {
+            "input": 1.25,
+            "output": 10,
+            "long_prompts": [{"above": 200_000, "input": 2.5, "output": 15}],
+        },
+        "anthropic/claude-haiku-4-5": {"input": 1, "output": 5, "cache_write": 1.25, "cache_write_1h": 2},
+        "openai/whisper-1": {"input_minutes": 0.006, "output_minutes": 0},
+        "fireworks/whisper": {"input_minutes": 0.006},
+        "openai/tts-1": {"characters": 15},
+        "cohere/rerank-v3.5": {"search_units": 2, "input": 0},
+    }
+
+
+@pytest.mark.parametrize("value", [{"prices": {"a/x": {"input": 1}}}, {"a/x": {"input": 1}}])
+def test_our_prices(value: Any) -> None:
+    assert entries_of(value) == {"a/x": {"input": 1}}
+
+
+@pytest.mark.parametrize("value", [[], "x", None, {"a/x": 1}, {"providers": {}, "prices": 5}])
+def test_other_files_are_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="expected a mapping of models to prices"):
+        entries_of(value)
