@@ -305,6 +305,11 @@ def _limits(config: Config) -> Limits:
         session_size=config.sessions.max_size,
         seals_size=config.seals.max_size,
         seals_ttl=config.seals.ttl,
+        usage_records=config.usage.keep,
+        usage_hours=config.usage.keep_hours,
+        usage_days=config.usage.keep_days,
+        usage_months=config.usage.keep_months,
+        usage_values=config.usage.max_values,
     )
 
 

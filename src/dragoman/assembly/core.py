@@ -65,6 +65,7 @@ from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.peers import Peers
 from dragoman.seams.secret import secrets_in
+from dragoman.state.usage_archive import UsageArchive
 from dragoman.stores.open import located
 from dragoman.turns.background import Background
 from dragoman.turns.keeping import Keeping
@@ -161,6 +162,7 @@ class Core:
         trace = self.config.trace
         self.finished = Finished(trace.keep, trace.max_size, trace.body)
         """The latest finished exchanges, for traces."""
+        self.usage: UsageArchive | None = None
         self.recording: Recording | None = None
         """Stores finished exchanges; None = they are not stored."""
         self.keeping: Keeping
@@ -291,7 +293,7 @@ class Core:
         """
         if assembly.following is not None:
             assembly.following.directory.declare(declared_of(self.config))
-        self.recording = assembly.recording
+        self.recording, self.usage = assembly.recording, assembly.store.usage
         if self.recording is not None:
             self.recording.adopt(self.worker, (one.reveal() for one in secrets_in(self.config)), self.metrics)
         if assembly.journaling is not None:

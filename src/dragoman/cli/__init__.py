@@ -38,6 +38,7 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "prices": "Show, set and import what models cost.",
         "limits": "Show, set and remove limits.",
         "trace": "Show what became of a request.",
+        "usage": "Show requests, tokens and spend.",
         "config": "Show the current settings.",
         "db": "Show and upgrade the database.",
         "import": "Take over the configuration and the keys of LiteLLM.",

@@ -1,4 +1,4 @@
-"""Settings for data that is kept between requests: seals, stores, responses and sessions."""
+"""Settings for data that is kept between requests: seals, stores, responses, sessions and usage."""
 
 from __future__ import annotations
 
@@ -104,3 +104,19 @@ class Sessions(Section, frozen=True):
     recently used one."""
     max_size: Size = Size(4_000_000)
     """The largest size of one session. Above it the oldest turns are dropped; a larger turn is not stored."""
+
+
+class Usage(Section, frozen=True):
+    """How long the store (`stores.sql`) keeps usage. Reports read sums, which stay when records go."""
+
+    keep: Duration = Duration(90 * 86400)
+    """How long the record of each request is kept."""
+    keep_hours: Annotated[Duration | None, about(default="for ever")] = None
+    """How long sums by hour are kept. Reports on older times are rounded to whole days."""
+    keep_days: Annotated[Duration | None, about(default="for ever")] = None
+    """How long sums by day are kept. Reports on older times are rounded to whole months."""
+    keep_months: Annotated[Duration | None, about(default="for ever")] = None
+    """How long sums by month are kept."""
+    max_values: Annotated[int, about(unit="values", ge=1)] = 1_000
+    """How many tags, and how many end users, sums tell apart in an hour, day or month that is over. Those
+    with the smallest cost are added up as `(other)`."""

@@ -20,6 +20,7 @@ from dragoman.config.egress import Egress
 from dragoman.config.fallbacks import Fallbacks
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
 from dragoman.config.limits import Bounds, LimitEntry
+from dragoman.config.lasting import Responses, Seals, Sessions, Stores, Usage
 from dragoman.config.metrics import Metrics
 from dragoman.config.prices import Price, PriceEntry
 from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, PathPrefix
@@ -517,6 +518,8 @@ class Config(Section, frozen=True):
     """Counts for Prometheus, at `/metrics`."""
     stores: Stores = Stores()
     """Where stored data is kept."""
+    usage: Usage = Usage()
+    """How long usage records and their sums are kept."""
     responses: Responses = Responses()
     """Stored responses and conversations, which clients continue by their id."""
     sessions: Sessions = Sessions()

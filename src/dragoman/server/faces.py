@@ -18,6 +18,7 @@ from dragoman.providers.catalog import CATALOG
 from dragoman.server.admin.api import AdminApi
 from dragoman.server.admin.exchanges import ExchangesApi
 from dragoman.server.admin.reload import ReloadApi
+from dragoman.server.admin.usage import UsageApi
 from dragoman.server.administration import instead, manages_keys
 from dragoman.server.chat import ChatApi
 from dragoman.server.endpoint import Door, Endpoint, Handler
@@ -81,6 +82,7 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
         ModelsApi(gateway, (messages, generate_content), passing),
         admin,
         ReloadApi(gateway),
+        UsageApi(gateway),
         MetricsApi(gateway),
     ):
         yield from api.endpoints()

@@ -17,7 +17,7 @@ from dragoman.errors import DragomanError
 from dragoman.state.added import Additions
 from dragoman.state.directory import DirectoryStore
 from dragoman.state.seals import Vault
-from dragoman.state.usage import UsageStore
+from dragoman.state.usage_archive import UsageArchive
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 """The status of a response. `queued` and `in_progress` may still change; the others are final."""
@@ -363,8 +363,8 @@ class Store(Protocol):
     chats: Chats
     seals: Vault | None
     added: Additions | None
-    usage: UsageStore | None
     directory: DirectoryStore | None
+    usage: UsageArchive | None
     shared: bool
 
     @property

@@ -6,14 +6,10 @@ so that all of them agree. Money is in nano-USD (10⁻⁹ USD), as whole numbers
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
-
-if TYPE_CHECKING:
-    from dragoman.state.usage_report import Query, Report
-    from dragoman.state.usage_sums import Dimension, Sums
 
 
 class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -84,37 +80,6 @@ class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     process: str = ""
 
 
-class UsageSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records are wanted: of exchanges that began from `begin` to `end` (not included), Unix seconds,
-    which match all other fields that are not None. before: the last record (`created`, `id`) of the page
-    before; the wanted ones come after it in the list.
-    """
-
-    begin: float = 0.0
-    end: float = 1e11
-    key: str | None = None
-    tenant: str | None = None
-    model: str | None = None
-    provider: str | None = None
-    end_user: str | None = None
-    before: tuple[float, str] | None = None
-
-
-class Spent(NamedTuple):
-    """What one subject has used since a time. money: the known cost, nano-USD. calls: of providers."""
-
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    money: int
-    calls: int = 0
-
-
-def spent_of(sums: Sums) -> Spent:
-    """What these sums are for a limit."""
-    return Spent(sums["requests"], sums.input_tokens, sums.output_tokens, sums["cost"], sums["calls"])
-
-
 class UsageStore(Protocol):
     """Keeps usage records. Each method raises StoreFailed if the database fails."""
 
@@ -122,17 +87,3 @@ class UsageStore(Protocol):
         """Store records and add them to the sums of reports, in one transaction. A record whose id is stored
         already is left out, so that a batch can be written again. Returns how many were new.
         """
-
-    async def report(self, query: Query, now: float) -> Report:
-        """Answer a query without a `problem` (`state.usage_report`). now: Unix seconds."""
-
-    async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        """What each value of a dimension has used in exchanges that began at `since` (Unix seconds) or later;
-        None = all together, as the value "". Records that are not stored yet are not counted.
-        """
-
-    async def records(self, search: UsageSearch, limit: int) -> list[UsageRecord]:
-        """At most `limit` of the wanted records, the latest first, without `settled`."""
-
-    async def sweep(self, now: float) -> None:
-        """Delete what is too old at the time `now`."""

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from dragoman.state.periods import HOUR, Step, buckets, end_of, start_of
+from dragoman.state.periods import HOUR, Step, buckets, end_of, rounded_up, start_of
 from dragoman.state.usage_sums import OPEN, Dimension, Sums
 
 Rank: TypeAlias = Literal["requests", "cost", "tokens", "failed"]
@@ -20,9 +20,10 @@ MOST_ROWS: Final = 50_000
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Which usage is asked for: of the exchanges that began from `begin` to `end` (not included), both Unix
-    seconds that are rounded outwards to whole hours. step: the length of the buckets, None = no buckets. by:
-    the dimensions to group by, two at most. only: the usage that has these values; "" = none. top: how many
-    groups are told one by one; the others are added up. rank: which groups are the first ones.
+    seconds that are rounded outwards to whole hours, for end users to whole days. step: the length of the
+    buckets, None = no buckets. by: the dimensions to group by, two at most. only: the usage that has these
+    values; "" = none. top: how many groups are told one by one; the others are added up. rank: which groups
+    are the first ones.
     """
 
     begin: int
@@ -91,6 +92,8 @@ def problem(query: Query) -> tuple[str, str] | None:
     if chosen and len(query.dimensions) > 1:
         field = "group_by" if chosen[0] in query.by else chosen[0]
         return field, f"`{chosen[0]}` cannot be combined with another dimension; the records can be exported"
+    if query.step == "hour" and "end_user" in query.dimensions:
+        return "step", "the usage of end users is summed up by day; choose day or month"
     if query.step is not None:
         count = 0
         for count, _ in enumerate(buckets(query.begin, query.end, query.step), 1):
@@ -101,16 +104,33 @@ def problem(query: Query) -> tuple[str, str] | None:
     return None
 
 
-def widened(query: Query, hours_from: float | None = None) -> Query:
-    """The query with its span rounded outwards to whole hours. hours_from: the hours before this time are
-    deleted; there the span is rounded to whole days.
+class Known(NamedTuple):
+    """Since when the sums of hours, days and months are kept, Unix seconds; None = for ever."""
+
+    hours: int | None = None
+    days: int | None = None
+    months: int | None = None
+
+    def since(self, step: Step | None) -> int | None:
+        """Since when a report with buckets of this length is complete; None = for ever."""
+        if step == "hour":
+            return self.hours
+        return self.days if step == "day" else self.months
+
+
+EVER: Final = Known()
+
+
+def widened(query: Query, known: Known = EVER) -> Query:
+    """The query with its span rounded outwards to whole hours; where the hours are deleted, to whole days,
+    and where the days are, to whole months.
     """
     begin, end = start_of("hour", query.begin), start_of("hour", query.end + HOUR - 1)
-    if hours_from is not None:
-        if begin < hours_from:
-            begin = start_of("day", begin)
-        if end < hours_from:
-            end = end_of("day", end - 1)
+    steps: tuple[tuple[Step, int | None], ...] = ("day", known.hours), ("month", known.days)
+    for step, since in steps:
+        if since is not None:
+            begin = start_of(step, begin) if begin < since else begin
+            end = rounded_up(step, end) if end < since else end
     return msgspec.structs.replace(query, begin=begin, end=end)
 
 
@@ -128,14 +148,19 @@ def best(amounts: Mapping[tuple[str, ...], int], top: int) -> list[tuple[str, ..
 
 
 def made(query: Query, cells: Iterable[Cell], total: Sums | None, now: float) -> Report:
-    """The report of these cells. total: None = the sum of all cells. now: Unix seconds."""
+    """The report of these cells, which it takes over. total: None = that of all cells. now: Unix seconds."""
     groups: dict[tuple[str, ...] | None, Sums] = {}
     by_bucket: dict[int, dict[tuple[str, ...] | None, Sums]] = {}
     whole = Sums()
     for cell in cells:
         groups.setdefault(cell.values, Sums()).add(cell.sums)
-        by_bucket.setdefault(cell.bucket, {}).setdefault(cell.values, Sums()).add(cell.sums)
-        whole.add(cell.sums)
+        here = by_bucket.setdefault(cell.bucket, {})
+        if cell.values in here:
+            here[cell.values].add(cell.sums)
+        else:
+            here[cell.values] = cell.sums
+    for sums in groups.values():
+        whole.add(sums)
     rank = RANKED[query.rank]
     order = sorted(groups, key=lambda values: (values is None, -rank(groups[values]), values or ()))
     found = []

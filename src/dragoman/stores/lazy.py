@@ -25,7 +25,7 @@ from dragoman.state.store import (
     StoreFailed,
     StoreFull,
 )
-from dragoman.state.usage import UsageStore
+from dragoman.state.usage_archive import UsageArchive
 
 T = TypeVar("T")
 
@@ -121,8 +121,8 @@ class LazyStore(Lazy[Store]):
         self.sessions = cast("Sessions", _Part(self, "sessions"))
         self.chats = cast("Chats", _Part(self, "chats"))
         self.added: Additions | None = cast("Additions", _Part(self, "added"))
-        self.usage: UsageStore | None = cast("UsageStore", _Part(self, "usage"))
         self.directory: DirectoryStore | None = cast("DirectoryStore", _Part(self, "directory"))
+        self.usage: UsageArchive | None = cast("UsageArchive", _Part(self, "usage"))
         self.seals: Vault | None = LazyVault(self) if seals else None
 
     @property

@@ -33,7 +33,7 @@ from dragoman.state.store import (
     StoreFull,
     page,
 )
-from dragoman.state.usage import UsageStore
+from dragoman.state.usage_archive import UsageArchive
 from dragoman.stores.chats import MemoryChats
 from dragoman.stores.limits import DEFAULT_LIMITS, Limits, check_read, is_over, later
 from dragoman.stores.room import Place, Room
@@ -69,8 +69,8 @@ class MemoryStore:
         self.sessions: Sessions = sessions
         self.chats: Chats = chats
         self.added: Additions | None = None
-        self.usage: UsageStore | None = MemoryUsage(seams.now)
         self.directory: DirectoryStore | None = None
+        self.usage: UsageArchive | None = MemoryUsage(seams.now)
         self.seals: Vault | None = None
         if limits.seals:
             secret = bytes.fromhex(seams.random_id() + seams.random_id())

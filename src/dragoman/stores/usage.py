@@ -1,4 +1,4 @@
-"""Usage in memory, since the process began; implements `state.usage.UsageStore`.
+"""Usage in memory, since the process began; implements `state.usage_archive.UsageArchive`.
 
 Sums are kept by hour for each combination of values that occurred. If there are too many of them, those of
 the oldest hour are dropped, and reports say since when usage is known.
@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from dragoman.state.periods import HOUR, start_of
-from dragoman.state.usage import Spent, UsageRecord, UsageSearch, spent_of
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_archive import Spent, UsageSearch, spent_of
 from dragoman.state.usage_report import RANKED, Cell, Query, Report, best, made, widened
 from dragoman.state.usage_sums import Dimension, Group, Sums, parts_of, tags_of, text
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.state.periods import DAY, HOUR
-from dragoman.state.usage_report import Cell, Query, best, made, problem, widened
+from dragoman.state.periods import DAY, HOUR, end_of, start_of
+from dragoman.state.usage_report import Cell, Known, Query, best, made, problem, widened
 from dragoman.state.usage_sums import Sums
 
 NOW = 1_772_000_000
@@ -26,6 +26,7 @@ def query(**more: Any) -> Query:
         ({"by": ("key", "key")}, "group_by"),
         ({"by": ("tag", "model")}, "group_by"),
         ({"by": ("model",), "only": {"end_user": "u"}}, "end_user"),
+        ({"by": ("end_user",), "step": "hour"}, "step"),
         ({"top": 0}, "top"),
         ({"end": BEGIN + 365 * DAY, "step": "hour"}, "step"),
         ({"end": BEGIN + 30 * DAY, "step": "hour", "by": ("key",), "top": 1000}, "top"),
@@ -46,8 +47,15 @@ def test_a_span_is_rounded_outwards_to_hours_and_to_days_where_hours_are_gone() 
     odd = query(begin=BEGIN + HOUR + 1, end=BEGIN + DAY + HOUR + 1)
     assert widened(odd).begin == BEGIN + HOUR
     assert widened(odd).end == BEGIN + DAY + 2 * HOUR
-    older = widened(odd, BEGIN + DAY)
+    older = widened(odd, Known(hours=BEGIN + DAY))
     assert (older.begin, older.end) == (BEGIN, BEGIN + DAY + 2 * HOUR)
+    oldest = widened(odd, Known(hours=BEGIN + 9 * DAY, days=BEGIN + 9 * DAY))
+    assert (oldest.begin, oldest.end) == (start_of("month", BEGIN), end_of("month", BEGIN + DAY))
+
+
+def test_what_is_known_depends_on_the_buckets() -> None:
+    known = Known(3, 2, 1)
+    assert [known.since(step) for step in ("hour", "day", "month", None)] == [3, 2, 1, 1]
 
 
 def one(requests: int) -> Sums:

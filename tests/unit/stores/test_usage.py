@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from dragoman.state.durations import bucket_of
 from dragoman.state.periods import DAY, HOUR, start_of
 from dragoman.state.store import Store
-from dragoman.state.usage import UsageLine, UsageRecord, UsageSearch, UsageStore
-from dragoman.state.usage_report import Query, Report
+from dragoman.state.usage import UsageLine, UsageRecord
+from dragoman.state.usage_archive import UsageArchive, UsageSearch
+from dragoman.state.usage_report import Query, Report, problem
 from dragoman.state.usage_sums import CROSSED, OTHER, Dimension
 from dragoman.stores.usage import MemoryUsage
 from tests.unit.stores.conftest import Make
@@ -25,7 +26,7 @@ YEAR = 366 * DAY
 _NUMBERS = count()
 
 
-def usage_of(store: Store) -> UsageStore:
+def usage_of(store: Store) -> UsageArchive:
     assert store.usage is not None
     return store.usage
 
@@ -320,10 +321,11 @@ def test_every_report_is_the_sum_of_the_records(make: Make, clock: Callable[[], 
             assert await usage.keep(kept) == len(kept) - len(kept) // 2
             for by in PAIRS:
                 for filters in ({}, {only: "a"}):
-                    if filters and by in {("tag",), ("end_user",)}:
-                        continue
                     asked = Query(**{**_fields(wanted), "by": by, "only": filters})
+                    if problem(asked) is not None:
+                        continue
                     report = await usage.report(asked, 0.0)
+                    asked = Query(**{**_fields(asked), "begin": report.begin, "end": report.end})
                     assert main_sums(report) == naive(kept, asked), (by, filters, step)
                     if by != ("tag",):
                         whole = naive(kept, Query(begin=asked.begin, end=asked.end, only=filters))

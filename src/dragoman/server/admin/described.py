@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from dragoman.server.admin import usage
 from dragoman.server.admin.operation import Operation
 
 OPERATIONS: Final = (
@@ -31,4 +32,5 @@ OPERATIONS: Final = (
     ),
     Operation("GET", "/admin/sessions/{id}", "show_session", "One session with its messages."),
     Operation("DELETE", "/admin/sessions/{id}", "delete_session", "Forget one session."),
+    *usage.OPERATIONS,
 )

@@ -11,7 +11,7 @@ from dragoman.state.added import Additions
 from dragoman.state.directory import DirectoryStore
 from dragoman.state.seals import Vault
 from dragoman.state.store import Chats, Conversations, Responses, Sessions
-from dragoman.state.usage import UsageStore
+from dragoman.state.usage_archive import UsageArchive
 from dragoman.stores.address import Location
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.added import SqlAdditions
@@ -64,7 +64,7 @@ class SqlStore:
         self.chats: Chats = SqlChats(database, kept, limits, now)
         self.seals: Vault | None = SqlVault(database, seals, limits, now, secret_) if limits.seals else None
         self.added: Additions | None = SqlAdditions(database)
-        self.usage: UsageStore | None = SqlUsage(database, limits)
+        self.usage: UsageArchive | None = SqlUsage(database, limits)
         self.kind = database.kind
         self.directory: DirectoryStore | None = SqlDirectory(database)
         self._database = database

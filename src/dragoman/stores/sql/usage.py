@@ -1,4 +1,4 @@
-"""Usage records and their sums in a database; implements `state.usage.UsageStore`."""
+"""Usage records and their sums in a database; implements `state.usage_archive.UsageArchive`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 
 from dragoman.state.periods import STEPS, start_of
-from dragoman.state.usage import Spent, UsageRecord, UsageSearch
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_archive import Spent, UsageSearch
 from dragoman.state.usage_report import Query, Report
 from dragoman.state.usage_sums import Dimension, Group, parts_of, tags_of, text
 from dragoman.stores.limits import Limits
@@ -134,7 +135,7 @@ class _Batch:
         return _Batch([record for record in self._records.values() if record.id in new])
 
     def write(self, connection: sa.Connection, known: Collection[int]) -> set[int]:
-        """Write the sums, and return the groups that the database has now. known: those that it had before."""
+        """Write the sums, and return the groups that the database has now. known: those it had before."""
         names = [{"id": id_, **_named(group)} for id_, group in self._groups.items() if id_ not in known]
         if names:
             connection.execute(_GROUP, names)
@@ -174,6 +175,10 @@ def _longer(hours: Mapping[Any, dict[K, int]], place: int) -> Iterator[tuple[tup
     where the hour stands in the keys.
     """
     for number, step in enumerate(STEPS):
+        if step == "hour":
+            kept = {key: found for key, found in hours.items() if key[0] != _END_USER or place == 0}
+            yield from (((number, *key), kept[key]) for key in sorted(kept))
+            continue
         starts = {hour: start_of(step, hour) for hour in {key[place] for key in hours}}
         periods: dict[Any, dict[K, int]] = {}
         merged = len(set(starts.values())) < len(starts)

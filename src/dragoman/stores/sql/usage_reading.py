@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 from dragoman.ir.units import TOKENS
-from dragoman.state.periods import STEPS, Segment, rounded_up, segments
-from dragoman.state.usage import Spent, UsageRecord, UsageSearch, spent_of
-from dragoman.state.usage_report import Cell, Query, Report, best, made, widened
+from dragoman.state.periods import STEPS, Segment, rounded_up, segments, start_of
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_archive import Spent, UsageSearch, spent_of
+from dragoman.state.usage_report import Cell, Known, Query, Report, best, made, widened
 from dragoman.state.usage_sums import COMMON, CROSSED, Dimension, Group, Sums, parts_of, tags_of, text
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database
@@ -77,11 +79,11 @@ class UsageReading:
         self._limits = limits
 
     async def report(self, query: Query, now: float) -> Report:
-        kept = self._limits.usage_hours
-        query = widened(query, None if kept is None else now - kept)
+        known = self._known(now, query)
+        query = widened(query, known)
         source = _source(query)
 
-        def step(connection: sa.Connection) -> tuple[list[Cell], Sums | None]:
+        def step(connection: sa.Connection) -> Report:
             spans = segments(query.begin, query.end, query.step)
             top = _top(connection, source, query, spans) if query.by else None
             cells = [cell for span in spans for cell in _cells(connection, source, span, top)]
@@ -92,13 +94,25 @@ class UsageReading:
                 for span in segments(query.begin, query.end, None):
                     for cell in _cells(connection, everything, span, None):
                         total.add(cell.sums)
-            return cells, total
+            return made(query, cells, total, now)._replace(since=known.since(query.step))
 
-        cells, total = await self._database.read(step)
-        return made(query, cells, total, now)
+        return await self._database.read(step)
+
+    def _known(self, now: float, query: Query) -> Known:
+        """Since when sums are kept: those that begin earlier are deleted (`UsageRetention`)."""
+        limits = self._limits
+        if "end_user" in query.dimensions:
+            limits = msgspec.structs.replace(limits, usage_hours=-_ENDLESS)
+        kept = limits.usage_hours, limits.usage_days, limits.usage_months
+        return Known(
+            *(
+                None if one is None else start_of(step, now - one)
+                for step, one in zip(STEPS, kept, strict=True)
+            )
+        )
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        hour = rounded_up("hour", since)
+        hour = rounded_up("day" if dimension == "end_user" else "hour", since)
         day = rounded_up("day", hour)
         month = rounded_up("month", day)
         spans = [
@@ -131,7 +145,7 @@ def _source(query: Query) -> _Source:
     dimensions = query.dimensions
     if len(dimensions) > 1:
         labels = tuple(_N[name] for name in query.by)
-        return _Source(USAGE_BY_GROUP, USAGE_GROUP_UNITS, labels, labels, {**query.only}, joined=True)
+        return _Source(USAGE_BY_GROUP, USAGE_GROUP_UNITS, labels, labels, dict(query.only.items()), joined=True)
     number = NUMBERS[next(iter(dimensions), "")]
     values: dict[str, Any] = {"dimension": number}
     if query.only:
@@ -145,7 +159,7 @@ def _top(
 ) -> list[tuple[str, ...]] | tuple[()]:
     """The groups that are told one by one; () = all are."""
     table = source.sums
-    amount = sa.func.sum(sum([table.c[name] for name in _RANKS[query.rank]]))
+    amount = summed(sum([table.c[name] for name in _RANKS[query.rank]]))
     amounts: Counter[tuple[str, ...]] = Counter()
     for span in spans:
         origin, conditions = source.rows(table, span)
@@ -153,7 +167,7 @@ def _top(
             sa.select(*source.labels, amount).select_from(origin).where(*conditions).group_by(*source.labels)
         )
         for *values, value in connection.execute(wanted):
-            amounts[tuple(values)] += int(value)
+            amounts[tuple(values)] += value
     return best(amounts, query.top) if len(amounts) > query.top else ()
 
 
@@ -170,7 +184,7 @@ def _cells(
             found.insert(0, table.c.begin)
         labelled = [one.label(f"by_{place}") for place, one in enumerate(found)]
         origin, conditions = source.rows(table, span)
-        sums = [sa.func.sum(table.c[name]) for name in names]
+        sums = [summed(table.c[name]) for name in names]
         wanted = sa.select(*labelled, *sums).select_from(origin).where(*conditions)
         wanted = wanted.group_by(*(sa.literal_column(one.name) for one in labelled))
         for row in connection.execute(wanted):
@@ -178,8 +192,15 @@ def _cells(
             if values[0] is None:
                 continue  # the sum of no rows
             at = keys.pop(0) if span.bucket is None else span.bucket
-            added = Sums(None, {keys.pop(): int(values[0])}) if of_units else read(tuple(values))
+            added = Sums(None, {keys.pop(): values[0]}) if of_units else read(values)
             yield Cell(int(at), _told(keys), added)
+
+
+def summed(value: Any) -> sa.ColumnElement[int]:
+    """The sum of a column as a whole number: for PostgreSQL it would be a decimal one, which takes longer to
+    read than to add up.
+    """
+    return sa.cast(sa.func.sum(value), sa.BigInteger)
 
 
 def _named(

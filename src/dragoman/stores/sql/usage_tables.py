@@ -3,7 +3,8 @@
 Sums are kept twice. `usage_by_value` has them for each value of one dimension (each key, each tag, …), which
 most reports ask for. `usage_by_group` has them for each combination of values that occurred, which answers
 every other report. A record is added to both in the transaction that stores it, at all three lengths, so no
-report ever reads a record, and no later job has to be right for the sums to be right.
+report ever reads a record, and no later job has to be right for the sums to be right. End users are the
+exception: there may be as many of them as records in an hour, so their sums begin with days.
 
 Durations are counted in buckets (`state.durations`). A column holds the counts of two of them: the second one
 times 2³¹. The sum of such a column is again the two sums. https://www.sqlite.org/datatype3.html (8 bytes)
@@ -169,21 +170,23 @@ def other_units(sums: Sums) -> dict[str, int]:
     return {unit: amount for unit, amount in sums.units.items() if unit not in _OF_UNITS and amount}
 
 
-def read(values: tuple[Any, ...]) -> Sums:
-    """The sums of a row's values, in the order of SUMMED; sums over no rows are None."""
-    found = [int(value or 0) for value in values]
-    counted = len(COUNTS) + len(COST)
-    units = counted + len(_UNITS)
-    total = units + len(_TOTAL)
+def read(values: Sequence[int]) -> Sums:
+    """The sums of a row's values, in the order of SUMMED."""
     return Sums(
-        dict(zip((*COUNTS, *COST), found, strict=False)),
-        dict(zip(COMMON, found[counted:units], strict=True)),
-        _unpacked(found[units:total]),
-        _unpacked(found[total:]),
+        {name: value for name, value in zip(_COUNTED, values, strict=False) if value},
+        {unit: value for unit, value in zip(COMMON, values[_UNITS_AT:_TOTAL_AT], strict=True) if value},
+        _unpacked(values[_TOTAL_AT:_FIRST_AT]),
+        _unpacked(values[_FIRST_AT:]),
     )
 
 
-def _unpacked(values: list[int]) -> dict[int, int]:
+_COUNTED: Final = (*COUNTS, *COST)
+_UNITS_AT: Final = len(_COUNTED)
+_TOTAL_AT: Final = _UNITS_AT + len(_UNITS)
+_FIRST_AT: Final = _TOTAL_AT + len(_TOTAL)
+
+
+def _unpacked(values: Sequence[int]) -> dict[int, int]:
     counts = {}
     for place, value in enumerate(values):
         if value:

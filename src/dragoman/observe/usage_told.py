@@ -1,0 +1,190 @@
+"""Reports on usage, and usage records, as JSON and as CSV. Pure.
+
+Money is in nano-USD (10⁻⁹ USD) inside, and told in USD as text, so that no digit is lost. If the cost of some
+calls is unknown, `cost_complete` is false, and `cost_usd` is what is known of it, a lower bound.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.state.durations import percentile
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_report import Found, Query, Report
+from dragoman.state.usage_sums import COUNTS, Sums
+
+_NANO: Final = 1_000_000_000
+_CENTS: Final = 2
+_SHARES: Final = {"p50": 0.5, "p95": 0.95}
+_TOKENS: Final = ("input_tokens", "cached_tokens", "output_tokens")
+_OF_ROWS: Final = (*COUNTS, *_TOKENS, "cost_usd", "cost_complete", "unpriced")
+_OF_DURATIONS: Final = ("ttft_us_p50", "ttft_us_p95", "total_us_p50", "total_us_p95")
+_OF_RECORDS: Final = (
+    "id",
+    "created",
+    "ended",
+    "client",
+    "key",
+    "tenant",
+    "team",
+    "user",
+    "end_user",
+    "tags",
+    "face",
+    "operation",
+    "model",
+    "deployment",
+    "provider",
+    "status",
+    "end",
+    "failed",
+    "streamed",
+    "first",
+    "seconds",
+    "overhead",
+    "attempts",
+    "estimated",
+    "cut",
+    "units",
+    "cost_usd",
+    "cost_complete",
+)
+
+
+def usd(nano: int) -> str:
+    """An amount in USD, with two decimals at least and all that it needs: `1822.40`, `0.0000125`."""
+    whole, part = divmod(abs(nano), _NANO)
+    decimals = f"{part:09}".rstrip("0").ljust(_CENTS, "0")
+    return f"{'-' if nano < 0 else ''}{whole}.{decimals}"
+
+
+def told(query: Query, report: Report) -> dict[str, Any]:
+    """A report as JSON members. Times are Unix seconds, durations microseconds."""
+    by = query.by
+    answer: dict[str, Any] = {
+        "object": "usage",
+        "from": report.begin,
+        "to": report.end,
+        "step": query.step,
+        "group_by": list(by),
+        "filters": {name: value or None for name, value in query.only.items()},
+        "known_since": report.since,
+        "totals": row(report.total),
+        "data": [_group(by, found) for found in report.groups] if by else [],
+    }
+    if query.step is not None:
+        answer["buckets"] = [
+            {
+                "t": bucket.begin,
+                "complete": bucket.complete,
+                "groups": [_group(by, found) for found in bucket.groups],
+            }
+            for bucket in report.buckets
+        ]
+    return answer
+
+
+def _group(by: Sequence[str], found: Found) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    if by:
+        values = found.values or ("",) * len(by)
+        named = {name: value or None for name, value in zip(by, values, strict=True)}
+        named["other"] = found.values is None
+    return named | row(found.sums)
+
+
+def row(sums: Sums) -> dict[str, Any]:
+    """Sums as JSON members."""
+    return {
+        **{name: sums[name] for name in COUNTS},
+        "input_tokens": sums.input_tokens,
+        "cached_tokens": sums.cached_tokens,
+        "output_tokens": sums.output_tokens,
+        "units": {unit: amount for unit, amount in sorted(sums.units.items()) if amount},
+        "ttft_us": _percentiles(sums.first),
+        "total_us": _percentiles(sums.total),
+        "cost_usd": usd(sums["cost"]),
+        "cost_complete": not sums["unpriced"],
+        "unpriced": sums["unpriced"],
+    }
+
+
+def _percentiles(counts: Mapping[int, int]) -> dict[str, int | None]:
+    found = {name: percentile(counts, share) for name, share in _SHARES.items()}
+    return {name: None if one is None else round(one * 1e6) for name, one in found.items()}
+
+
+def report_csv(answer: Mapping[str, Any]) -> str:
+    """A report as CSV, from its JSON members: a line for each group, or with a step for each group of each
+    bucket, whose first column is then the bucket's time (Unix seconds).
+    """
+    by, step = answer["group_by"], answer["step"]
+    buckets = answer.get("buckets")
+    if buckets is None:
+        lines = [(None, one) for one in (answer["data"] if by else [answer["totals"]])]
+    else:
+        lines = [(bucket["t"], one) for bucket in buckets for one in bucket["groups"]]
+    units = sorted({unit for _, one in lines for unit in one["units"]})
+    titles = [*([step] if step else []), *by, *(["other"] if by else []), *_OF_ROWS, *_OF_DURATIONS, *units]
+    rows = [
+        [
+            *([at] if step else []),
+            *(one[name] for name in by),
+            *([one["other"]] if by else []),
+            *(one[name] for name in _OF_ROWS),
+            *(one[kind][share] for kind in ("ttft_us", "total_us") for share in _SHARES),
+            *(one["units"].get(unit, 0) for unit in units),
+        ]
+        for at, one in lines
+    ]
+    return _csv([titles, *rows])
+
+
+def record_told(record: UsageRecord) -> dict[str, Any]:
+    """A usage record as JSON members. cost_usd: null = unknown; priced_usd: what is known of it."""
+    found: dict[str, Any] = {
+        name: getattr(record, name) for name in _OF_RECORDS if name not in {"cost_usd", "cost_complete"}
+    }
+    found["tags"] = list(record.tags)
+    found["cost_usd"] = usd(record.priced if record.cost is None else record.cost)
+    found["cost_complete"] = record.cost is not None
+    found["lines"] = [
+        {
+            **{
+                name: getattr(line, name)
+                for name in ("deployment", "provider", "units", "outcome", "key", "own")
+            },
+            "estimated": line.estimated,
+            "price": line.price,
+            "cost_usd": None if line.cost is None else usd(line.cost),
+        }
+        for line in record.lines
+    ]
+    return found
+
+
+def records_csv(records: Iterable[UsageRecord], *, titles: bool) -> str:
+    """Usage records as lines of CSV; with their titles first, if wanted. Units are JSON."""
+    rows = [list(_record_row(record)) for record in records]
+    return _csv([[*_OF_RECORDS], *rows] if titles else rows)
+
+
+def _record_row(record: UsageRecord) -> Iterator[Any]:
+    found = record_told(record)
+    for name in _OF_RECORDS:
+        value = found[name]
+        yield msgspec.json.encode(value).decode() if isinstance(value, dict | list) else value
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV (RFC 4180). None is empty, and true and false are written as in JSON."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    for one in rows:
+        writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in one])
+    return out.getvalue()

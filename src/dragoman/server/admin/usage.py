@@ -1,0 +1,310 @@
+"""/admin/usage: reports on what was used, and the records one by one; and a client's own usage at /v1/usage.
+
+A report that was just made is told again for a second, as pages that poll ask several times for the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from dragoman import ir
+from dragoman.assembly.core import Core
+from dragoman.dialects.table import DEFAULT
+from dragoman.errors import RequestFailed
+from dragoman.exchange import Exchange
+from dragoman.observe.usage_told import record_told, records_csv, report_csv, told
+from dragoman.server.admin import reading
+from dragoman.server.admin.operation import Operation
+from dragoman.server.admin.tags import etag, unchanged
+from dragoman.server.client import HttpClient
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.state.periods import Step, start_of
+from dragoman.state.store import StoreFailed
+from dragoman.state.usage_archive import UsageArchive, UsageSearch
+from dragoman.state.usage_report import MOST_GROUPS, Query, Rank, problem
+from dragoman.state.usage_sums import DIMENSIONS, Dimension
+from dragoman.wire.json import encode
+
+_FRESH: Final = 1.0
+"""Seconds for which a report is told again."""
+_MOST: Final = 64
+"""The most reports that are kept so long."""
+_PAGE: Final = 500
+"""The records that an export reads at once."""
+_CSV: Final = (b"content-type", b"text/csv; charset=utf-8; header=present")
+_UNSTORED: Final = (b"cache-control", b"no-store")
+_DATE: Final = len("2026-01-31")
+
+Format = Literal["json", "csv"]
+
+
+class _Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the queries of reports and of records share. key, tenant, …: only usage with this value; empty =
+    only usage that has none.
+    """
+
+    from_: str | None = msgspec.field(name="from", default=None)
+    to: str | None = None
+    key: str | None = None
+    tenant: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    end_user: str | None = None
+    format: Format | None = None
+
+
+class ReportQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The query of a report. from, to: Unix seconds, a date, or a time of RFC 3339; today until now, unless
+    stated. step: the length of the buckets; none without. group_by: one or two dimensions, separated by a
+    comma. top: the groups that are told one by one. rank: by what they are the first. format: `csv` as with
+    `Accept: text/csv`.
+    """
+
+    step: Step | None = None
+    group_by: str | None = None
+    top: Annotated[int, msgspec.Meta(ge=1, le=MOST_GROUPS)] = 10
+    rank: Rank = "requests"
+    team: str | None = None
+    user: str | None = None
+    deployment: str | None = None
+    face: str | None = None
+    operation: str | None = None
+    outcome: str | None = None
+    tag: str | None = None
+
+
+class RecordsQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The query of a list of records, the latest first. limit: the most of a page; CSV has all records unless
+    a limit is stated. after: the cursor (`next`) of the page before.
+    """
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
+    after: str | None = None
+
+
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        "/admin/usage",
+        "report_usage",
+        "What was used, by one or two dimensions and by hour, day or month; JSON or CSV.",
+        query=ReportQuery,
+    ),
+    Operation(
+        "GET",
+        "/admin/usage/records",
+        "list_usage_records",
+        "The usage records, the latest first; JSON in pages, or all as CSV.",
+        query=RecordsQuery,
+    ),
+)
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """A report that was told. until: monotonic seconds."""
+
+    until: float
+    body: bytes
+    etag: str
+
+
+class UsageApi:
+    """Usage at one gateway."""
+
+    def __init__(self, gateway: Core) -> None:
+        self._gateway = gateway
+        self._kept: OrderedDict[tuple[Any, ...], _Kept] = OrderedDict()
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        yield Endpoint("/admin/usage", DEFAULT, {"GET": Handler(self.report)}, scope="admin")
+        yield Endpoint("/admin/usage/records", DEFAULT, {"GET": Handler(self.records)}, scope="admin")
+        yield Endpoint("/v1/usage", DEFAULT, {"GET": Handler(self.own)})
+
+    async def report(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+        """Send a report. Raises RequestFailed (400, 503)."""
+        await self._report(request, client, None)
+
+    async def own(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+        """Send a report on the usage of the client's own key. Raises RequestFailed (400, 503)."""
+        if "key" in request.query:
+            raise RequestFailed(_invalid("key", "this report is on the key that asks for it"))
+        await self._report(request, client, request.caller.name)
+
+    async def _report(self, request: HttpRequest, client: HttpClient, owner: str | None) -> None:
+        asked: ReportQuery = reading.query(request.query, ReportQuery)
+        form = _format(asked.format, request.headers)
+        now = self._gateway.seams.monotonic()
+        key = (owner, form, *sorted(request.query.items()))
+        kept = self._kept.get(key)
+        if kept is None or kept.until <= now:
+            kept = await self._made(asked, form, owner)
+            self._kept[key] = kept
+            self._kept.move_to_end(key)
+            while len(self._kept) > _MOST:
+                self._kept.popitem(last=False)
+        headers = [
+            (b"cache-control", b"private, max-age=1"),
+            (b"vary", b"accept"),
+            (b"etag", kept.etag.encode()),
+        ]
+        if unchanged(request.headers, kept.etag):
+            await client.empty(304, headers)
+        else:
+            await client.answer(200, [*([_CSV] if form == "csv" else []), *headers], kept.body)
+
+    async def _made(self, asked: ReportQuery, form: Format, owner: str | None) -> _Kept:
+        query = self._query(asked, owner)
+        try:
+            report = await self._store().report(query, self._gateway.seams.now())
+        except StoreFailed as failed:
+            raise RequestFailed(_unreadable(failed)) from failed
+        answer = told(query, report)
+        body = report_csv(answer).encode() if form == "csv" else encode(answer)
+        return _Kept(self._gateway.seams.monotonic() + _FRESH, body, etag(answer))
+
+    def _query(self, asked: ReportQuery, owner: str | None) -> Query:
+        """The query for the store. Raises RequestFailed (400) if it cannot be answered."""
+        begin, end = self._span(asked)
+        only: dict[Dimension, str] = {
+            name: value for name in DIMENSIONS if (value := getattr(asked, name)) is not None
+        }
+        if owner is not None:
+            only["key"] = owner
+        by = _dimensions(asked.group_by)
+        query = Query(begin=begin, end=end, step=asked.step, by=by, only=only, top=asked.top, rank=asked.rank)
+        if (found := problem(query)) is not None:
+            raise RequestFailed(_invalid(*found))
+        return query
+
+    def _span(self, asked: _Chosen) -> tuple[int, int]:
+        now = self._gateway.seams.now()
+        begin = start_of("day", now) if asked.from_ is None else moment("from", asked.from_)
+        end = now if asked.to is None else moment("to", asked.to)
+        return int(begin), int(-(-end // 1))
+
+    async def records(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+        """Send a page of records, or all of them as CSV. Raises RequestFailed (400, 503)."""
+        asked: RecordsQuery = reading.query(request.query, RecordsQuery)
+        begin, end = self._span(asked)
+        search = UsageSearch(
+            begin=0.0 if asked.from_ is None else begin,
+            end=end,
+            key=asked.key,
+            tenant=asked.tenant,
+            model=asked.model,
+            provider=asked.provider,
+            end_user=asked.end_user,
+            before=_place(asked.after),
+        )
+        if _format(asked.format, request.headers) == "csv":
+            await self._export(search, asked.limit, client)
+            return
+        limit = asked.limit or 100
+        found = await self._read(search, limit + 1)
+        page, more = found[:limit], len(found) > limit
+        answer = {
+            "object": "list",
+            "data": [record_told(one) for one in page],
+            "has_more": more,
+            "next": f"{page[-1].created!r},{page[-1].id}" if more else None,
+        }
+        await client.answer(200, (_UNSTORED,), encode(answer))
+
+    async def _export(self, search: UsageSearch, limit: int | None, client: HttpClient) -> None:
+        """Send records as CSV, in pieces. A store that fails on the way cuts the answer, so that nobody takes
+        it for the whole.
+        """
+        left, first = limit, True
+        while left is None or left > 0:
+            wanted = _PAGE if left is None else min(_PAGE, left)
+            found = await self._read(search, wanted)
+            text = records_csv(found, titles=first).encode()
+            if first:
+                await client.begin(200, (_CSV, _UNSTORED))
+                first = False
+            if text:
+                await client.write(text)
+            if len(found) < wanted:
+                break
+            left = None if left is None else left - len(found)
+            search = msgspec.structs.replace(search, before=(found[-1].created, found[-1].id))
+        await client.end()
+
+    async def _read(self, search: UsageSearch, limit: int) -> list[Any]:
+        try:
+            return await self._store().records(search, limit)
+        except StoreFailed as failed:
+            raise RequestFailed(_unreadable(failed)) from failed
+
+    def _store(self) -> UsageArchive:
+        store = self._gateway.usage
+        if store is None:
+            raise RequestFailed(_unreadable(StoreFailed("the gateway keeps no usage")))
+        return store
+
+
+def moment(name: str, stated: str) -> float:
+    """A time in Unix seconds: stated as such, as a date (UTC), or as in RFC 3339. Raises RequestFailed."""
+    try:
+        found = float(stated)
+    except ValueError:
+        pass
+    else:
+        if 0 <= found < 1e11:
+            return found
+    try:
+        if len(stated) == _DATE:
+            day = date.fromisoformat(stated)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+        if (read := datetime.fromisoformat(stated)).tzinfo is not None:
+            return read.timestamp()
+    except ValueError:
+        pass
+    wanted = (
+        "Unix seconds, a date such as 2026-01-31, or a time with a time zone such as 2026-01-31T09:30:00Z"
+    )
+    raise RequestFailed(_invalid(name, f"expected {wanted}"))
+
+
+def _dimensions(stated: str | None) -> tuple[Dimension, ...]:
+    names = [] if not stated else stated.split(",")
+    if unknown := [name for name in names if name not in DIMENSIONS]:
+        raise RequestFailed(
+            _invalid("group_by", f"{unknown[0][:40]!r} is not one of {', '.join(DIMENSIONS)}")
+        )
+    return msgspec.convert(names, tuple[Dimension, ...])
+
+
+def _format(stated: Format | None, headers: Mapping[str, str]) -> Format:
+    if stated is not None:
+        return stated
+    first = headers.get("accept", "").partition(",")[0].partition(";")[0].strip().lower()
+    return "csv" if first == "text/csv" else "json"
+
+
+def _place(cursor: str | None) -> tuple[float, str] | None:
+    if cursor is None:
+        return None
+    stated, comma, id_ = cursor.partition(",")
+    try:
+        created = float(stated)
+    except ValueError:
+        created = math.nan
+    if not comma or not math.isfinite(created):
+        raise RequestFailed(_invalid("after", "is not the cursor `next` of a page"))
+    return created, id_
+
+
+def _unreadable(failed: StoreFailed) -> ir.Fault:
+    text = f"Usage cannot be read: {failed}."
+    return ir.Fault("unavailable", text, "usage_unreadable", retry_after=5.0, blame="gateway")
+
+
+def _invalid(name: str, why: str) -> ir.Fault:
+    return ir.Fault("invalid_request", f"{name}: {why}.", "invalid_value", name)
