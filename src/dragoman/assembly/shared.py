@@ -13,8 +13,9 @@ from dragoman.errors import ConfigError, Problem
 from dragoman.seams.clock import Seams
 from dragoman.seams.extras import command as added_by
 
-PATIENCE: Final = 0.3
-"""Seconds that a process waits for an answer of the store."""
+PATIENCE: Final = 1.0
+"""Seconds that a process waits for an answer of the store. A machine whose processors are all busy may well take half
+a second, and then the exact count would end."""
 _STARTING: Final = 5.0
 """Seconds that a start waits for an answer of the store."""
 

@@ -27,6 +27,7 @@ T = TypeVar("T")
 _OLDEST: Final = 7
 """The oldest major version of Redis: `PEXPIRE … GT` and `TIME` in scripts that write are from version 7."""
 
+_YOUNG: Final = 10
 _TICKS: Final = 6
 """Into how many parts the time for an answer is divided."""
 
@@ -53,7 +54,9 @@ def _script(name: str) -> tuple[bytes, bytes]:
 
 
 class Link:
-    """An open connection. run: the id of the server process. version: for people. Made by `connect`."""
+    """An open connection. run: the id of the server process. version: for people. young: the server has just
+    begun. Made by `connect`.
+    """
 
     def __init__(self, connection: Connection, hearing: Connection, prefix: str, patience: float) -> None:
         self._connection = connection
@@ -62,6 +65,7 @@ class Link:
         self._patience = patience
         self.run = ""
         self.version = ""
+        self.young = False
 
     async def exchange(self, request: Request) -> Reply:
         return await self._run("exchange", request, Reply)
@@ -110,6 +114,7 @@ class Link:
         """Look at the server, and load the scripts. Raises Unfit, LinkFailed."""
         told = _told(await self._call(b"INFO"))
         self.run = told.get("run_id", "")
+        self.young = int(told.get("uptime_in_seconds", 0)) < _YOUNG
         self.version = f"{told.get('server_name', 'redis').capitalize()} " + told.get(
             "valkey_version", told.get("redis_version", "?")
         )
@@ -125,6 +130,9 @@ class Link:
             raise LinkFailed("it is a replica")
         for name in ("exchange", "join", "charge"):
             await self._call(b"SCRIPT", b"LOAD", _script(name)[0])
+
+    async def listen(self) -> None:
+        """Begin to listen for recalls; the store counts who does."""
         await _call(self._hearing, self._patience, b"SUBSCRIBE", self._prefix + b"recall")
 
     async def close(self) -> None:
