@@ -28,6 +28,8 @@ _OLDEST: Final = 7
 """The oldest major version of Redis: `PEXPIRE … GT` and `TIME` in scripts that write are from version 7."""
 
 _YOUNG: Final = 10
+_REFUSALS: Final = ("NOAUTH", "WRONGPASS", "Authentication required", "invalid username")
+"""How errors begin for which the client library has no class of their own."""
 _TICKS: Final = 6
 """Into how many parts the time for an answer is divided."""
 
@@ -239,18 +241,15 @@ async def _guarded(work: Any) -> Any:
 
     try:
         return await work
-    except (AuthenticationError, NoPermissionError) as error:
-        raise Unfit(f"it refuses us: {error}") from None
     except TimeoutError:
         raise LinkFailed("it does not answer in time") from None
     except ValkeyError as error:
-        raise LinkFailed(_short(error)) from None
+        why = " ".join(str(error).split())[:200]
+        if isinstance(error, AuthenticationError | NoPermissionError) or why.startswith(_REFUSALS):
+            raise Unfit(f"it refuses us: {why}") from None
+        raise LinkFailed(why) from None
     except OSError as error:
         raise LinkFailed(error.strerror or str(error)) from None
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def _told(info: bytes) -> dict[str, str]:

@@ -20,9 +20,11 @@ from dragoman.accounts.ledger import Reservation
 from dragoman.accounts.shared.ledger import SharedLedger
 from dragoman.errors import RequestFailed
 from tests.unit.accounts.shared.world import World, claim, eventually, settle, world
-from tests.valkey_server import ValkeyServer
+from tests.valkey_server import PATIENCE, ValkeyServer
 
 MOST = {"requests": 12, "tokens": 100, "places": 3}
+WITHOUT_SHRINKING = [Phase.explicit, Phase.reuse, Phase.generate]
+"""A run that fails may take seconds, and the steps are few anyway."""
 CLAIMS = {
     "requests": lambda amount: claim("requests", MOST["requests"], 1),
     "tokens": lambda amount: claim("tokens", MOST["tokens"], amount, resource="tokens"),
@@ -115,7 +117,7 @@ class Model:
         self.crashed = True
 
 
-@settings(max_examples=150, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, phases=WITHOUT_SHRINKING, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEP, max_size=20))
 def test_any_interleaving_of_four_processes(valkey: ValkeyServer, steps: list[Any]) -> None:
     async def run() -> None:
@@ -167,12 +169,15 @@ async def agree(model: Model) -> None:
     started = [one for one in model.processes if one._living is not None]
     if not started:
         return
-    await eventually(lambda: all(one._joined and not one._blocks.changed for one in started))
-    told = await started[0].standings()
-    for name in MOST:
-        used, reserved = told.get(f"{name}/all", (0, 0))
-        assert reserved == model.reserved[name], name
-        assert used == model.used[name], name
+    wanted = {name: (model.used[name], model.reserved[name]) for name in MOST}
+    until = time.monotonic() + PATIENCE
+    while True:  # after a loss, they put back what they know one after another
+        told = await started[0].standings()
+        found = {name: tuple(told.get(f"{name}/all", (0, 0))) for name in MOST}
+        if found == wanted:
+            return
+        assert time.monotonic() < until, (found, wanted)
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])
