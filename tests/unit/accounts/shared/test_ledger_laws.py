@@ -117,7 +117,7 @@ class Model:
         self.crashed = True
 
 
-@settings(max_examples=50, phases=WITHOUT_SHRINKING, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, phases=WITHOUT_SHRINKING, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEP, max_size=20))
 def test_any_interleaving_of_four_processes(valkey: ValkeyServer, steps: list[Any]) -> None:
     async def run() -> None:
