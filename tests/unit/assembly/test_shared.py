@@ -79,7 +79,9 @@ async def test_closed_means_that_nothing_passes_without_the_server(tmp_path: Pat
 
 
 def test_several_workers_need_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="server.workers: several workers with limits need the extra `valkey`"):
+    with pytest.raises(
+        ConfigError, match=r"server\.workers: several workers with limits need the extra `valkey`"
+    ):
         shared_ledger(_config(), SYSTEM, name="x", workers=2, embedded=None)
     monkeypatch.setattr(shared, "installed", lambda: False)
     with pytest.raises(ConfigError, match=r"stores\.valkey: needs the extra `valkey`"):
@@ -91,7 +93,9 @@ async def test_a_start_looks_at_the_server(tmp_path: Path) -> None:
     assert await check_store(_config(valkey=f"unix://{tmp_path}/none")) is not None
     server = ValkeyServer("--cluster-enabled", "yes", "--cluster-port", str(free_port()), tcp=True)
     try:
-        with pytest.raises(ConfigError, match=r"stores\.valkey: redis://127.0.0.1:\d+ cannot be used: it is a Clus"):
+        with pytest.raises(
+            ConfigError, match=r"stores\.valkey: redis://127.0.0.1:\d+ cannot be used: it is a Clus"
+        ):
             await check_store(_config(valkey=server.url))
     finally:
         server.close()

@@ -159,7 +159,7 @@ def test_a_long_folder_is_avoided(tmp_path: Path) -> None:
 
 
 def test_without_the_extra_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dragoman.server.embedded.find_spec", lambda name: None)
+    monkeypatch.setattr("dragoman.server.embedded.find_spec", lambda _: None)
     assert program() is None
     with prepared() as one:
         assert one is None

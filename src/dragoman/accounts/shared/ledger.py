@@ -61,8 +61,9 @@ _UNKNOWN = ir.Fault(
 
 
 class _Question(NamedTuple):
-    """claims with blocks: those that the store has to grant. waited: for which recalls the request has waited,
-    by counter. answer: None = the store was lost meanwhile."""
+    """claims with blocks: those that the store has to grant. waited: the recalls for which the request has
+    waited, by counter. answer: None = the store was lost meanwhile.
+    """
 
     claims: Sequence[Claim]
     blocks: Sequence[Block]
@@ -169,7 +170,9 @@ class SharedLedger:
             lost = self._since is not None and self._seams.monotonic() - self._since > PATIENCE
             if lost or (again is not None and waited > _UNDECIDED):
                 return self._unanswered(claims, now, onto, again=again)
-            await asyncio.sleep(pause)  # its sum is the time that counts: a busy loop is not the store's fault
+            await asyncio.sleep(
+                pause
+            )  # its sum is the time that counts: a busy loop is not the store's fault
             waited += pause
             pause = min(2 * pause, most)
 
@@ -199,7 +202,9 @@ class SharedLedger:
         for claim, block in own:
             block.reserved += claim.amount
         future: Future[Answer | None] = asyncio.get_running_loop().create_future()
-        self._questions.append(_Question([one[0] for one in asked], [one[1] for one in asked], waited, future))
+        self._questions.append(
+            _Question([one[0] for one in asked], [one[1] for one in asked], waited, future)
+        )
         self._wake.set()
         try:
             answer = await future
@@ -404,7 +409,9 @@ class SharedLedger:
             fresh = self._seams.random_id()
             lease = int(1000 * self._lease)
             grace = _GRACE if link.young else 0
-            joined = await link.join(Join(self._name, link.run, fresh, lease, self._epoch, self._peers, grace))
+            joined = await link.join(
+                Join(self._name, link.run, fresh, lease, self._epoch, self._peers, grace)
+            )
             if not joined.forgotten:
                 break
             self._name = f"{self._name.partition('~')[0]}~{self._seams.random_id()[:8]}"

@@ -217,22 +217,20 @@ async def _in_time(work: Awaitable[T], patience: float) -> T:
     not busy: an answer that has come in while it was busy is read first.
     """
     loop = asyncio.get_running_loop()
-    ticks = _TICKS
+    timers: list[asyncio.TimerHandle] = []
     async with asyncio.timeout(None) as limit:
 
         def tick() -> None:
-            nonlocal ticks, timer
-            ticks -= 1
-            if ticks:
-                timer = loop.call_later(patience / _TICKS, tick)
+            if len(timers) < _TICKS:
+                timers.append(loop.call_later(patience / _TICKS, tick))
             else:
                 limit.reschedule(loop.time())
 
-        timer = loop.call_later(patience / _TICKS, tick)
+        tick()
         try:
             return await work
         finally:
-            timer.cancel()
+            timers[-1].cancel()
 
 
 async def _guarded(work: Any) -> Any:

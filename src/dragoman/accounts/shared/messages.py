@@ -110,8 +110,8 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
 
 class Join(msgspec.Struct, array_like=True, frozen=True):
     """How a process comes to the store. run: the id of the server process. fresh: a random id for a new
-    epoch. epoch: the one that the process has known, "" = none. peers: the processes that it has known. grace:
-    milliseconds to wait for others if nobody is known.
+    epoch. epoch: the one that the process has known, "" = none. peers: the processes that it has known.
+    grace: milliseconds to wait for others if nobody is known.
     """
 
     process: str

@@ -7,7 +7,6 @@ import pytest
 
 from tests.valkey_server import ValkeyServer
 
-
 REDIS = shutil.which("redis-server")
 PROGRAMS = ["valkey"] if REDIS is None else ["valkey", "redis"]
 """Valkey comes with the package of the extra; Redis is tried where the system has it."""

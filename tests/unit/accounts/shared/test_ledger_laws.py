@@ -1,7 +1,7 @@
 """The laws of a ledger, by random interleavings of several processes over a real Valkey server.
 
-The model is naive: it has one number for what was used and one for what is reserved, and sees each step when it
-happens. A reservation is never granted beyond the limit. A refusal is right if nothing of a process that has
+The model is naive: it has one number for what was used and one for what is reserved, and sees each step when
+it happens. A reservation is never granted beyond the limit. A refusal is right if nothing of a process that has
 crashed can be in the way.
 """
 
@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dragoman.accounts.ledger import Reservation
+from dragoman.accounts.limits import Claim, Resource
 from dragoman.accounts.shared.ledger import SharedLedger
 from dragoman.errors import RequestFailed
 from tests.unit.accounts.shared.world import World, claim, eventually, settle, world
@@ -25,17 +26,23 @@ from tests.valkey_server import PATIENCE, ValkeyServer
 MOST = {"requests": 12, "tokens": 100, "places": 3}
 WITHOUT_SHRINKING = [Phase.explicit, Phase.reuse, Phase.generate]
 """A run that fails may take seconds, and the steps are few anyway."""
-CLAIMS = {
-    "requests": lambda amount: claim("requests", MOST["requests"], 1),
-    "tokens": lambda amount: claim("tokens", MOST["tokens"], amount, resource="tokens"),
-    "places": lambda amount: claim("places", MOST["places"], 1, resource="concurrency"),
-}
+RESOURCES: dict[str, Resource] = {"requests": "requests", "tokens": "tokens", "places": "concurrency"}
+
+
+def wanted(name: str, amount: int) -> Claim:
+    """A claim of the limit of this name. amount: of tokens; of the others it is 1."""
+    return claim(name, MOST[name], amount if name == "tokens" else 1, resource=RESOURCES[name])
+
+
 STEP = st.one_of(
     st.tuples(
-        st.just("ask"), st.integers(0, 3), st.sets(st.sampled_from(sorted(CLAIMS)), min_size=1), st.integers(1, 40)
+        st.just("ask"),
+        st.integers(0, 3),
+        st.sets(st.sampled_from(sorted(MOST)), min_size=1),
+        st.integers(1, 40),
     ),
     st.tuples(st.just("settle"), st.integers(0, 30), st.integers(0, 60), st.just(0)),
-    st.tuples(st.just("together"), st.integers(2, 12), st.sampled_from(sorted(CLAIMS)), st.integers(1, 20)),
+    st.tuples(st.just("together"), st.integers(2, 12), st.sampled_from(sorted(MOST)), st.integers(1, 20)),
     st.tuples(st.just("crash"), st.integers(0, 3), st.just(0), st.just(0)),
     st.tuples(st.just("wait"), st.integers(0, 200), st.just(0), st.just(0)),
     st.tuples(st.just("flush"), st.just(0), st.just(0), st.just(0)),
@@ -63,7 +70,7 @@ class Model:
 
     async def ask(self, number: int, names: Any, amount: int) -> None:
         ledger = self.processes[number]
-        claims = [CLAIMS[name](amount) for name in sorted(names)]
+        claims = [wanted(name, amount) for name in sorted(names)]
         try:
             found = await ledger.ask(claims, time.time())
         except RequestFailed:
@@ -73,16 +80,16 @@ class Model:
             self.note(ledger, found)
             self.never_over()
         elif not self.crashed:
-            name, wanted = found.claim.limit.name, found.claim.amount
-            assert self.used[name] + self.reserved[name] + wanted > MOST[name], "refused without reason"
+            name, amount = found.claim.limit.name, found.claim.amount
+            assert self.used[name] + self.reserved[name] + amount > MOST[name], "refused without reason"
 
     async def together(self, number: int, name: str, amount: int) -> None:
-        wanted = CLAIMS[name](amount)
+        one_claim = wanted(name, amount)
         ledgers = [self.processes[i % 4] for i in range(number)]
-        asked = (one.ask([wanted], time.time()) for one in ledgers)
+        asked = (one.ask([one_claim], time.time()) for one in ledgers)
         found = await asyncio.gather(*asked, return_exceptions=True)
         passed = [(one, got) for one, got in zip(ledgers, found, strict=True) if isinstance(got, Reservation)]
-        room = (MOST[name] - self.used[name] - self.reserved[name]) // wanted.amount
+        room = (MOST[name] - self.used[name] - self.reserved[name]) // one_claim.amount
         for one, got in passed:
             self.note(one, got)
         self.never_over()
@@ -110,14 +117,16 @@ class Model:
             self.used[block.limit.name] -= block.used - block.told  # there is no journal that knew it
         for one, held in self.held:
             if one is ledger:
-                for wanted in held.claims.values():
-                    self.reserved[wanted.limit.name] -= wanted.amount
+                for one_claim in held.claims.values():
+                    self.reserved[one_claim.limit.name] -= one_claim.amount
         self.held = [(one, held) for one, held in self.held if one is not ledger]
         self.processes[number] = self.world.ledger(serve_without=False)
         self.crashed = True
 
 
-@settings(max_examples=25, phases=WITHOUT_SHRINKING, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, phases=WITHOUT_SHRINKING, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(STEP, max_size=20))
 def test_any_interleaving_of_four_processes(valkey: ValkeyServer, steps: list[Any]) -> None:
     async def run() -> None:
@@ -169,14 +178,14 @@ async def agree(model: Model) -> None:
     started = [one for one in model.processes if one._living is not None]
     if not started:
         return
-    wanted = {name: (model.used[name], model.reserved[name]) for name in MOST}
+    expected = {name: (model.used[name], model.reserved[name]) for name in MOST}
     until = time.monotonic() + PATIENCE
     while True:  # after a loss, they put back what they know one after another
         told = await started[0].standings()
         found = {name: tuple(told.get(f"{name}/all", (0, 0))) for name in MOST}
-        if found == wanted:
+        if found == expected:
             return
-        assert time.monotonic() < until, (found, wanted)
+        assert time.monotonic() < until, (found, expected)
         await asyncio.sleep(0.01)
 
 
@@ -191,7 +200,7 @@ async def test_one_place_after_another(valkey: ValkeyServer, most: int) -> None:
         async def client(ledger: SharedLedger) -> None:
             nonlocal running, highest, done
             for _ in range(5):
-                while not isinstance(held := await ledger.ask([place], time.time()), Reservation):
+                while not isinstance(held := await ledger.ask([place], time.time()), Reservation):  # noqa: ASYNC110
                     await asyncio.sleep(0.002)
                 running += 1
                 highest = max(highest, running)
