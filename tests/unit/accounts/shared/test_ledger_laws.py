@@ -1,8 +1,8 @@
 """The laws of a ledger, by random interleavings of several processes over a real Valkey server.
 
 The model is naive: it has one number for what was used and one for what is reserved, and sees each step when
-it happens. A reservation is never granted beyond the limit. A refusal is right if nothing of a process that has
-crashed can be in the way.
+it happens. A reservation is never granted beyond the limit. A refusal is right if nothing of a process that
+has crashed can be in the way.
 """
 
 from __future__ import annotations
