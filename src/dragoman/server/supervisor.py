@@ -426,13 +426,16 @@ class _Parent:
             return
         self._rest(place, f"{place.name} (process {pid}) has ended {_how(code)}")
 
-    def _rest(self, place: _Place, why: str, most: float = _PAUSE_MAX) -> None:
+    def _rest(self, place: _Place, why: str, most: float | None = None) -> None:
         """Set when the place's next process starts: at once, or after a pause that is longer each time, as
-        long as the processes there end soon after their start. why: for the log. most: seconds of the pause.
+        long as the processes there end soon after their start. why: for the log. most: seconds of
+        the longest pause, None = `_PAUSE_MAX`.
         """
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG
-        place.pause = min(max(_PAUSE, 2 * place.pause), most) if young else 0.0
+        place.pause = (
+            min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX if most is None else most) if young else 0.0
+        )
         place.due = now + place.pause
         log.warning("%s; another one starts in %g s", why, place.pause)
 
