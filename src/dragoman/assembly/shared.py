@@ -13,8 +13,10 @@ from dragoman.errors import ConfigError, Problem
 from dragoman.seams.clock import Seams
 from dragoman.seams.extras import command as added_by
 
-PATIENCE: Final = 0.3
-"""Seconds that a process waits for an answer of the store."""
+PATIENCE: Final = 1.0
+"""Seconds that a process waits for an answer of the store. When all processors are busy, an answer may take
+half a second, and counting by share is not exact.
+"""
 _STARTING: Final = 5.0
 """Seconds that a start waits for an answer of the store."""
 

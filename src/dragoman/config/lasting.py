@@ -57,9 +57,9 @@ class Stores(Section, frozen=True):
     `redis://host:6379`, `rediss://` with TLS, `unix:///path`, or `sentinel+redis://host1,host2/name`. A user
     and a password may stand in the URL; `/2` at its end chooses a database. A Redis Cluster is refused. It
     needs the extra `valkey`, as does more than one worker with limits."""
-    valkey_password: Secret | None = None
+    valkey_password: Annotated[Secret | None, about(default="the password in the URL")] = None
     """The password for `valkey`, if its URL has none."""
-    valkey_ca: str | None = None
+    valkey_ca: Annotated[str | None, about(default="the system's certificates")] = None
     """A file with the certificates that `rediss://` trusts, instead of the system's."""
     valkey_prefix: str = "dragoman:"
     """The beginning of all keys in `valkey`. Gateways that share limits have the same one."""

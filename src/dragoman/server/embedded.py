@@ -81,10 +81,12 @@ class EmbeddedValkey:
         if child == 0:
             self._become()
         signal.signal(signal.SIGCHLD, lambda *_: orders.shutdown(socket.SHUT_RD))
-        orders.recv(1)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        try:
+            orders.recv(1)  # ends with the supervisor, by SIGTERM (KeyboardInterrupt), or with the child
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
     def _become(self) -> NoReturn:
         socket_file = self._folder / "socket"

@@ -49,6 +49,8 @@ _PAUSE = 0.1
 _PAUSE_MAX = 30.0
 _PAUSE_BESIDE = 1.0
 """Seconds, at most, until a program is started again that all processes use."""
+_FAREWELL = 2.0
+"""Seconds until a program beside the workers is killed, after the order to end."""
 _GRACE = 10.0
 """Seconds after the drain time, or after the order to end at once, until a worker is killed."""
 
@@ -172,8 +174,8 @@ def supervise(
     keeper, None = there is none. announce: called once with the first worker's message, when all workers
     answer requests and the keeper is at work. loaded: the configuration that they begin with; None = there
     are no reloads. told: called with what became of each reload. beside: the whole life of a process that
-    serves all others, such as a database; it starts first, obeys no orders, and is killed after the last of
-    the others. It gets a socket that ends when the parent ends.
+    serves all others, such as a database; it starts first, obeys no orders, and gets SIGTERM after the last
+    of the others. It gets a socket that ends when the parent ends.
 
     Must run in the main thread of a process without other threads. Its log, `announce` and `told` must not
     wait for the reader of stderr, as those of `cli.log.narrate` do not. Raises NotStarted, and
@@ -252,8 +254,7 @@ class _Parent:
                     self._kill()
         for place in self.beside:
             if place.pid:
-                os.kill(place.pid, signal.SIGKILL)  # it has nothing to lose, and nobody uses it any more
-                os.waitpid(place.pid, 0)
+                _end(place.pid)
             place.hang_up()
         if self._failure is not None:
             raise self._failure
@@ -425,13 +426,16 @@ class _Parent:
             return
         self._rest(place, f"{place.name} (process {pid}) has ended {_how(code)}")
 
-    def _rest(self, place: _Place, why: str, most: float = _PAUSE_MAX) -> None:
+    def _rest(self, place: _Place, why: str, most: float | None = None) -> None:
         """Set when the place's next process starts: at once, or after a pause that is longer each time, as
-        long as the processes there end soon after their start. why: for the log. most: seconds of the pause.
+        long as the processes there end soon after their start. why: for the log. most: seconds of
+        the longest pause, None = `_PAUSE_MAX`.
         """
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG
-        place.pause = min(max(_PAUSE, 2 * place.pause), most) if young else 0.0
+        place.pause = (
+            min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX if most is None else most) if young else 0.0
+        )
         place.due = now + place.pause
         log.warning("%s; another one starts in %g s", why, place.pause)
 
@@ -458,6 +462,18 @@ class _Parent:
             if place.pid:
                 log.error("%s (process %d) does not stop and is killed", place.name, place.pid)
                 os.kill(place.pid, signal.SIGKILL)
+
+
+def _end(pid: int) -> None:
+    """End a child process that nobody uses any more, and wait until it has ended."""
+    os.kill(pid, signal.SIGTERM)
+    until = SYSTEM.monotonic() + _FAREWELL
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        if SYSTEM.monotonic() > until:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        select.select([], [], [], 0.01)
 
 
 def _how(code: int) -> str:

@@ -99,8 +99,8 @@ class Block:
             self.others + self.used if restate else self.seed,
         )
 
-    def wanted(self, amount: int, now: float) -> Wanted:
-        return Wanted(self.counter, self.ttl(now), amount, self.limit.most, self.seed)
+    def wanted(self, claim: Claim, now: float, waited: int) -> Wanted:
+        return Wanted(self.counter, self.ttl(now), claim.amount, claim.limit.most, self.seed, waited)
 
     def share(self, processes: int) -> int:
         """What this process may still reserve if it cannot ask: its block, or its equal share of the limit as

@@ -92,32 +92,35 @@ for _, name in ipairs(q[9]) do call('SREM', P .. 'o:' .. me, name) end
 if q[6] == 1 then call('SREM', P .. 'expected', me); waits = recovering() end
 
 local recalled = {}
--- Whether an asker should ask again soon, because other processes may give back what they hold.
-local function worth_waiting(key, name)
+-- The recall that an asker should wait for, because other processes may give back what they hold; 0 = none.
+-- waited: the recall that it has waited for. If all have obeyed that one, they hold only what they need.
+local function worth_waiting(key, name, waited)
   local fields, all = {}, call('HGETALL', key)
   for i = 1, #all, 2 do fields[all[i]] = all[i + 1] end
   local recall = number(fields.rn)
-  local held, silent = false, false
+  local held, silent, due = false, false, false
   for field, value in pairs(fields) do
     if string.sub(field, 1, 2) == 'h:' and tonumber(value) > 0 then
       local who = string.sub(field, 3)
       if who ~= me then
         held = true
-        if number(fields['k:' .. who]) < recall then silent = true end
+        local obeyed = number(fields['k:' .. who])
+        if obeyed < recall then silent = true end
+        if obeyed < waited then due = true end
       end
     end
   end
-  if not held then return false end
+  if not held or (waited > 0 and not due) then return 0 end
   local age = now - recall
   if recall > 0 then
-    if silent and age < SILENT then return true end
-    if silent and age < CONTESTED then return false end
-    if not silent and age < OBEYED then return false end
+    if silent and age < SILENT then return recall end
+    if silent and age < CONTESTED then return 0 end
+    if not silent and age < OBEYED then return 0 end
   end
   recall = math.max(now, recall + 1)
   call('HSET', key, 'rn', text(recall), 'x', text(now + CONTESTED))
   recalled[#recalled + 1] = {name, recall}
-  return true
+  return recall
 end
 
 -- outcome: 1 = granted, 0 = refused, 2 = ask again soon, 3 = the store waits for other processes
@@ -125,14 +128,14 @@ local function asked(claims)
   if waits then return {3, -1, {0, 0, 0}, {}} end
   local keys, standings = {}, {}
   for i, claim in ipairs(claims) do
-    local name, ttl, amount, most, seed = unpack(claim)
+    local name, ttl, amount, most, seed, waited = unpack(claim)
     local key = counter(name, ttl, seed)
     local used, promised, given, before = standing(key)
     keys[i], standings[i] = key, {used, promised, before, 0}
     local left = most - used - given
     if amount > left then
-      local again = amount <= most - used and worth_waiting(key, name)
-      return {again and 2 or 0, i - 1, {used, promised, before}, {}}
+      local recall = amount <= most - used and worth_waiting(key, name, waited) or 0
+      return {recall > 0 and 2 or 0, i - 1, {used, promised, before}, {}, recall}
     end
     if number(call('HGET', key, 'x')) <= now then
       local extra = math.floor((left - amount) / (4 * processes))

@@ -46,7 +46,9 @@ _UNDECIDED: Final = 0.6
 _CONTESTED: Final = 1.0
 _REPORTS: Final = 512
 _ASKS: Final = 256
-_PAUSES: Final = (0.02, 2.0)
+_GRACE: Final = 400
+"""Milliseconds that a process waits for others if the store has just begun."""
+_PAUSES: Final = (0.02, 0.25)
 """Seconds between two tries to connect, at first and at most."""
 _RETRIES: Final = (0.002, 0.03)
 """Seconds between two questions of one request, at first and at most."""
@@ -59,10 +61,13 @@ _UNKNOWN = ir.Fault(
 
 
 class _Question(NamedTuple):
-    """claims with blocks: those that the store has to grant. answer: None = the store was lost meanwhile."""
+    """claims with blocks: those that the store has to grant. waited: the recalls for which the request has
+    waited, by counter. answer: None = the store was lost meanwhile.
+    """
 
     claims: Sequence[Claim]
     blocks: Sequence[Block]
+    waited: Mapping[str, int]
     answer: Future[Answer | None]
 
 
@@ -147,13 +152,17 @@ class SharedLedger:
         """
         self._begin()
         waited, (pause, most) = 0.0, _RETRIES
+        recalls: dict[str, int] = {}
         while True:
             again: Answer | None = None
             found = self.reserve(claims, now, onto)
             if found is None and self._joined:
-                answered = await self._question(claims, now, onto)
+                answered = await self._question(claims, now, onto, recalls)
                 if isinstance(answered, Answer):
                     again = answered
+                    if again.outcome is Outcome.AGAIN:
+                        refusing = [one for one in claims if one.limit.hard][again.refusing]
+                        recalls.setdefault(refusing.counter, again.recall)
                 else:
                     found = answered
             if found is not None:
@@ -179,10 +188,10 @@ class SharedLedger:
         return self._blocks.by_share(claims, now, onto, processes=self._processes)
 
     async def _question(
-        self, claims: Sequence[Claim], now: float, onto: Reservation | None
+        self, claims: Sequence[Claim], now: float, onto: Reservation | None, waited: Mapping[str, int]
     ) -> Reservation | Refused | Answer | None:
         """Ask the store for what this process does not hold itself. Returns its answer if it decides nothing;
-        None = it was lost.
+        None = it was lost. waited: see `_Question`.
         """
         blocks = [self._blocks.of(claim) for claim in claims]
         pairs = list(zip(claims, blocks, strict=True))
@@ -193,7 +202,9 @@ class SharedLedger:
         for claim, block in own:
             block.reserved += claim.amount
         future: Future[Answer | None] = asyncio.get_running_loop().create_future()
-        self._questions.append(_Question([one[0] for one in asked], [one[1] for one in asked], future))
+        self._questions.append(
+            _Question([one[0] for one in asked], [one[1] for one in asked], waited, future)
+        )
         self._wake.set()
         try:
             answer = await future
@@ -206,7 +217,7 @@ class SharedLedger:
         if answer is None or answer.outcome in {Outcome.AGAIN, Outcome.RECOVERING}:
             if answer is not None and answer.outcome is Outcome.AGAIN:
                 index = [claim for claim, _ in pairs if claim.limit.hard].index(asked[answer.refusing][0])
-                return Answer(Outcome.AGAIN, index, answer.why)
+                return Answer(Outcome.AGAIN, index, answer.why, recall=answer.recall)
             return answer
         if answer.outcome is Outcome.REFUSED:
             claim, block = asked[answer.refusing]
@@ -345,6 +356,7 @@ class SharedLedger:
     async def _stay(self, link: Link) -> None:
         """Exchange with the store until the connection ends (LinkFailed) or this process does."""
         broken: list[LinkFailed] = []
+        await link.listen()
         hearing = spawn(self._hear(link, broken), "hearing recalls of limits")
         beating = asyncio.get_running_loop()
         beat = beating.call_later(self._lease / _BEATS, self._wake.set)
@@ -394,9 +406,12 @@ class SharedLedger:
         """Come to the store, and put back all that this process knows."""
         self._joined = False
         while True:
-            fresh = f"{self._seams.random_id()}"
+            fresh = self._seams.random_id()
             lease = int(1000 * self._lease)
-            joined = await link.join(Join(self._name, link.run, fresh, lease, self._epoch, self._peers))
+            grace = _GRACE if link.young else 0
+            joined = await link.join(
+                Join(self._name, link.run, fresh, lease, self._epoch, self._peers, grace)
+            )
             if not joined.forgotten:
                 break
             self._name = f"{self._name.partition('~')[0]}~{self._seams.random_id()[:8]}"
@@ -522,7 +537,8 @@ class SharedLedger:
 
 def _wanted(question: _Question, now: float) -> list[Any]:
     return [
-        block.wanted(claim.amount, now) for claim, block in zip(question.claims, question.blocks, strict=True)
+        block.wanted(claim, now, question.waited.get(claim.counter, 0))
+        for claim, block in zip(question.claims, question.blocks, strict=True)
     ]
 
 

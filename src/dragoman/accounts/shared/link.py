@@ -27,6 +27,9 @@ T = TypeVar("T")
 _OLDEST: Final = 7
 """The oldest major version of Redis: `PEXPIRE … GT` and `TIME` in scripts that write are from version 7."""
 
+_YOUNG: Final = 10
+_REFUSALS: Final = ("NOAUTH", "WRONGPASS", "Authentication required", "invalid username")
+"""How errors begin for which the client library has no class of their own."""
 _TICKS: Final = 6
 """Into how many parts the time for an answer is divided."""
 
@@ -53,7 +56,9 @@ def _script(name: str) -> tuple[bytes, bytes]:
 
 
 class Link:
-    """An open connection. run: the id of the server process. version: for people. Made by `connect`."""
+    """An open connection. run: the id of the server process. version: for people. young: the server has just
+    begun. Made by `connect`.
+    """
 
     def __init__(self, connection: Connection, hearing: Connection, prefix: str, patience: float) -> None:
         self._connection = connection
@@ -62,6 +67,7 @@ class Link:
         self._patience = patience
         self.run = ""
         self.version = ""
+        self.young = False
 
     async def exchange(self, request: Request) -> Reply:
         return await self._run("exchange", request, Reply)
@@ -110,6 +116,7 @@ class Link:
         """Look at the server, and load the scripts. Raises Unfit, LinkFailed."""
         told = _told(await self._call(b"INFO"))
         self.run = told.get("run_id", "")
+        self.young = int(told.get("uptime_in_seconds", 0)) < _YOUNG
         self.version = f"{told.get('server_name', 'redis').capitalize()} " + told.get(
             "valkey_version", told.get("redis_version", "?")
         )
@@ -125,6 +132,9 @@ class Link:
             raise LinkFailed("it is a replica")
         for name in ("exchange", "join", "charge"):
             await self._call(b"SCRIPT", b"LOAD", _script(name)[0])
+
+    async def listen(self) -> None:
+        """Begin to listen for recalls; the store counts who does."""
         await _call(self._hearing, self._patience, b"SUBSCRIBE", self._prefix + b"recall")
 
     async def close(self) -> None:
@@ -207,22 +217,20 @@ async def _in_time(work: Awaitable[T], patience: float) -> T:
     not busy: an answer that has come in while it was busy is read first.
     """
     loop = asyncio.get_running_loop()
-    ticks = _TICKS
+    timers: list[asyncio.TimerHandle] = []
     async with asyncio.timeout(None) as limit:
 
         def tick() -> None:
-            nonlocal ticks, timer
-            ticks -= 1
-            if ticks:
-                timer = loop.call_later(patience / _TICKS, tick)
+            if len(timers) < _TICKS:
+                timers.append(loop.call_later(patience / _TICKS, tick))
             else:
                 limit.reschedule(loop.time())
 
-        timer = loop.call_later(patience / _TICKS, tick)
+        tick()
         try:
             return await work
         finally:
-            timer.cancel()
+            timers[-1].cancel()
 
 
 async def _guarded(work: Any) -> Any:
@@ -231,18 +239,15 @@ async def _guarded(work: Any) -> Any:
 
     try:
         return await work
-    except (AuthenticationError, NoPermissionError) as error:
-        raise Unfit(f"it refuses us: {error}") from None
     except TimeoutError:
         raise LinkFailed("it does not answer in time") from None
     except ValkeyError as error:
-        raise LinkFailed(_short(error)) from None
+        why = " ".join(str(error).split())[:200]
+        if isinstance(error, AuthenticationError | NoPermissionError) or why.startswith(_REFUSALS):
+            raise Unfit(f"it refuses us: {why}") from None
+        raise LinkFailed(why) from None
     except OSError as error:
         raise LinkFailed(error.strerror or str(error)) from None
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def _told(info: bytes) -> dict[str, str]:

@@ -29,7 +29,7 @@ class Report(msgspec.Struct, array_like=True, frozen=True):
 
 class Wanted(msgspec.Struct, array_like=True, frozen=True):
     """What a process asks of one counter. most: of the limit. seed: what is known to be used, of all, if the
-    store does not know the counter; 0 = nothing.
+    store does not know the counter; 0 = nothing. waited: the recall for which the asker has waited, 0 = none.
     """
 
     counter: str
@@ -37,6 +37,7 @@ class Wanted(msgspec.Struct, array_like=True, frozen=True):
     amount: int
     most: int
     seed: int
+    waited: int
 
 
 class Request(msgspec.Struct, array_like=True, frozen=True):
@@ -84,13 +85,14 @@ class Known(msgspec.Struct, array_like=True, frozen=True):
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
     """The answer to one question. refusing: the index of the counter that refuses, -1 = none; why: how it
-    stands. granted: of each counter, in order.
+    stands. granted: of each counter, in order. recall: the one to wait for, 0 = none.
     """
 
     outcome: Outcome
     refusing: int
     why: Known
     granted: list[Known] = []
+    recall: int = 0
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):
@@ -109,6 +111,7 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
 class Join(msgspec.Struct, array_like=True, frozen=True):
     """How a process comes to the store. run: the id of the server process. fresh: a random id for a new
     epoch. epoch: the one that the process has known, "" = none. peers: the processes that it has known.
+    grace: milliseconds to wait for others if nobody is known.
     """
 
     process: str
@@ -117,6 +120,7 @@ class Join(msgspec.Struct, array_like=True, frozen=True):
     lease: int
     epoch: str
     peers: list[str]
+    grace: int
 
 
 class Joined(msgspec.Struct, array_like=True, frozen=True):

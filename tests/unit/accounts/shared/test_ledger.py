@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from dragoman.accounts.ledger import Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
+from dragoman.accounts.shared.address import parsed
 from dragoman.accounts.shared.ledger import PATIENCE, SharedLedger
+from dragoman.accounts.shared.link import connect
 from dragoman.errors import RequestFailed
 from dragoman.state.usage import UsageRecord
 from tests.unit.accounts.shared.world import World, claim, eventually, granted, refusal, settle, world
@@ -239,8 +242,7 @@ async def test_without_the_store_each_process_has_its_share(own_valkey: ValkeySe
             assert (state["healthy"], state["mode"]) == (False, "by share")
             assert "does not answer" in state["last_error"]
             assert state["since"] <= time.time()
-            while time.monotonic() < began + 2 * PATIENCE + 0.1:
-                await asyncio.sleep(0.01)
+            await eventually(lambda: time.monotonic() > began + 2 * PATIENCE + 0.1)
             found = ledgers[0].reserve([claim("c", 100)], time.time())
             assert isinstance(found, Reservation)  # nobody waits again
         finally:
@@ -268,19 +270,10 @@ async def test_a_store_that_was_never_there_counts_as_lost(tmp_path: Path, valke
     async with world(valkey) as all_of:
         ledger = all_of.ledger(processes=4)
         assert ledger.state()["healthy"] is None
-        all_of.server = valkey
-        ledger._reach = SharedLedger(_nowhere(tmp_path), ledger._seams, name="x")._reach
+        nowhere = parsed(f"unix://{tmp_path}/none")
+        ledger._reach = partial(connect, nowhere, password="", ca=None, prefix="", patience=1.0)
         assert len(await _at_once([ledger], 200, claim("a", 40))) == 10
         assert ledger.state()["healthy"] is False
-
-
-def _nowhere(folder: Path):  # type: ignore[no-untyped-def]
-    from functools import partial
-
-    from dragoman.accounts.shared.address import parsed
-    from dragoman.accounts.shared.link import connect
-
-    return partial(connect, parsed(f"unix://{folder}/none"), password="", ca=None, prefix="", patience=0.3)
 
 
 async def test_the_first_numbers_come_from_the_database(valkey: ValkeyServer) -> None:

@@ -41,11 +41,12 @@ class World:
         self.server = server
         self.prefix = f"t{next(_numbers)}-{time.monotonic_ns()}:"
         self.ledgers: list[SharedLedger] = []
+        self._names = itertools.count()
 
     def ledger(self, **options: Any) -> SharedLedger:
         address = parsed(self.server.url)
-        reach = partial(connect, address, password="", ca=None, prefix=self.prefix, patience=0.3)
-        name = f"process {len(self.ledgers)}"
+        reach = partial(connect, address, password="", ca=None, prefix=self.prefix, patience=1.0)
+        name = f"process {next(self._names)}"
         made = SharedLedger(reach, SYSTEM, name=name, address=address.shown(), **options)
         self.ledgers.append(made)
         return made

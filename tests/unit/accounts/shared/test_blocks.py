@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from math import inf
+
+from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.limits import Standing
+from dragoman.accounts.shared.blocks import Block, Blocks
+from dragoman.accounts.shared.messages import Known
+from tests.unit.accounts.shared.world import claim
+
+
+def _blocks(most: int, granted: int) -> tuple[Blocks, Block]:
+    blocks = Blocks()
+    block = blocks.of(claim("a", most))
+    block.granted = granted
+    return blocks, block
+
+
+def test_only_what_is_held_is_reserved_alone() -> None:
+    blocks, block = _blocks(10, 2)
+    held = [blocks.try_reserve([claim("a", 10)], 0.0, None) for _ in range(3)]
+    assert [isinstance(one, Reservation) for one in held] == [True, True, False]
+    assert held[2] is None
+    assert (block.free, block.standing()) == (0, Standing(0, 2))
+
+
+def test_what_is_settled_below_the_reservation_may_be_used_again() -> None:
+    blocks, block = _blocks(100, 50)
+    held = blocks.try_reserve([claim("a", 100, 50)], 0.0, None)
+    assert isinstance(held, Reservation)
+    blocks.settle(held, {"a/all": 20})
+    assert (block.free, block.standing()) == (30, Standing(20, 0))
+    assert list(blocks.changed) == [block]
+    blocks.settle(held, {"a/all": 20})  # nothing is settled twice
+    assert block.standing() == Standing(20, 0)
+
+
+def test_what_is_settled_above_the_reservation_is_told() -> None:
+    blocks, block = _blocks(100, 10)
+    held = blocks.try_reserve([claim("a", 100, 10)], 0.0, None)
+    assert isinstance(held, Reservation)
+    blocks.settle(held, {"a/all": 25})
+    report = block.report(0.0, restate=False)
+    assert (report.used, report.held, report.reserved) == (25, 0, 0)
+
+
+def test_a_counter_that_others_have_used_up_is_refused() -> None:
+    blocks, block = _blocks(10, 0)
+    block.learn(Known(9, 1, 0), 0)
+    found = blocks.try_reserve([claim("a", 10, 2)], 0.0, None)
+    assert isinstance(found, Refused)
+    assert (found.standing, found.again) == (Standing(9, 1), 4e9)
+    assert blocks.try_reserve([claim("a", 10, 1)], 0.0, None) is None  # the store may have one
+
+
+def test_a_share_is_equal_and_less_than_others_leave() -> None:
+    _, block = _blocks(100, 0)
+    assert block.share(4) == 25
+    assert block.share(3) == 34
+    block.learn(Known(90, 0, 0), 0)
+    assert block.share(4) == 10
+    block.granted = 30  # the store has granted it: nobody else uses it
+    assert block.share(4) == 30
+
+
+def test_what_is_restated_has_what_others_used() -> None:
+    _, block = _blocks(100, 20)
+    block.used = block.told = 5
+    block.learn(Known(45, 10, 12), 5)
+    report = block.report(0.0, restate=True)
+    assert (report.used, report.held, report.base, report.seed) == (5, 15, 12, 45)
+    assert block.standing() == Standing(45, 10)
+
+
+def test_a_counter_is_kept_longer_than_its_window() -> None:
+    block = Block(claim("a", 1).limit, "a", 1060.0)
+    assert block.ttl(1000.0) == 180_000
+    assert block.ttl(5000.0) == 120_000
+    assert Block(claim("a", 1).limit, "a", inf).ttl(0.0) == -1
+
+
+def test_windows_that_are_over_are_forgotten_when_all_is_told() -> None:
+    blocks, block = _blocks(10, 5)
+    held = blocks.try_reserve([claim("a", 10)], 0.0, None)
+    late = block.ends + 1000
+    assert blocks.drop_over(late) == []
+    assert isinstance(held, Reservation)
+    blocks.settle(held, {"a/all": 1})
+    assert blocks.drop_over(late) == []
+    block.told = 1
+    assert blocks.drop_over(block.ends) == []
+    assert blocks.drop_over(late) == ["a/all"]
+    assert blocks.by_counter == {}
