@@ -53,8 +53,8 @@ AT = "dragoman.yaml:2: "
         (
             "auth: {keys: [{name: k, key: 0123456789abcdef0, limits: [{requests: 6/s}, {requests: 7/s}]}]}",
             (
-                "auth.keys[0].limits[1].requests: two limits for the same window of time: the smaller one alone"
-                " would count (keep the smaller one)"
+                "auth.keys[0].limits[1].requests: two limits for the same window of time: the smaller"
+                " one alone would count (keep the smaller one)"
             ),
         ),
         (
@@ -63,8 +63,8 @@ AT = "dragoman.yaml:2: "
                 " n: {deployments: [{use: a/x, limits: {tokens: 2/s}}]}}"
             ),
             (
-                "models.n.deployments[0].limits: differs from models.m.deployments[0].limits, and both are for"
-                " a/x (state the limits of a deployment once)"
+                "models.n.deployments[0].limits: differs from models.m.deployments[0].limits, and both are"
+                " for a/x (state the limits of a deployment once)"
             ),
         ),
         (

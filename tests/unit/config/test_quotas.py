@@ -52,7 +52,7 @@ def test_a_quota(written: str, quota: Quota, shown: str) -> None:
         "60 min",
         "60perx",
         "60/min/s",
-        "６０/min",
+        "\uff16\uff10/min",
     ],
 )
 def test_no_quota(written: object) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.server.admin.test_keys import SETTINGS, Office, started
+from tests.unit.server.admin.test_keys import OPS, SETTINGS, Office, started
 
 pytest.importorskip("cryptography")
 CANARY = "sk-the-canary-that-must-not-sing-0123456789"
@@ -36,6 +36,7 @@ async def test_a_key_is_kept_and_never_shown(
     office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    await office.chat(OPS)
     made = await office.ask("PUT", PLACE, {"key": CANARY})
     assert (made.status, made.body["key"]) == (200, "…6789"), made.body
     listed = (await office.ask("GET", "/admin/provider-keys")).body["data"]
@@ -45,7 +46,7 @@ async def test_a_key_is_kept_and_never_shown(
     exchanges = (await office.ask("GET", "/admin/exchanges")).body["data"]
     paths += [f"/admin/exchanges/{one['id']}" for one in exchanges]
     told += [(await office.ask("GET", path)).data for path in paths]
-    assert len(exchanges) >= 2
+    assert exchanges
     assert all(CANARY.encode() not in one for one in told)
     assert CANARY not in caplog.text
     await office.gateway.close()
