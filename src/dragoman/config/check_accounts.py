@@ -58,14 +58,16 @@ def account_misfits(config: Config) -> Iterator[Misfit]:
 
 
 def _of_masters(config: Config) -> Iterator[Misfit]:
-    masters = [("auth.master_key", config.auth.master_key)]
-    masters += [(f"auth.old_master_keys[{at}]", one) for at, one in enumerate(config.auth.old_master_keys)]
+    masters = [("auth.encryption_key", config.auth.encryption_key)]
+    masters += [
+        (f"auth.old_encryption_keys[{at}]", one) for at, one in enumerate(config.auth.old_encryption_keys)
+    ]
     for path, master in masters:
         if master is not None and len(master.reveal()) < _SHORTEST_MASTER:
             hint = "openssl rand -hex 32 makes one"
             yield Misfit(path, f"a master key has at least {_SHORTEST_MASTER} characters", hint)
-    if config.auth.old_master_keys and config.auth.master_key is None:
-        yield Misfit("auth.old_master_keys", "there is no `master_key` that replaces them")
+    if config.auth.old_encryption_keys and config.auth.encryption_key is None:
+        yield Misfit("auth.old_encryption_keys", "there is no `encryption_key` that replaces them")
 
 
 def _of_key(key: ClientKey, path: str) -> Iterator[Misfit]:

@@ -550,9 +550,8 @@ _LOOKING: Final = frozenset({"GET", "HEAD"})
 
 def _barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
     """The fault if the caller may not call this endpoint; None = it may."""
-    if endpoint.scope == "admin" and head.method in _LOOKING and "read" in caller.scopes:
-        return None
-    barred = caller.barred(endpoint.scope, head.face)
+    looks = endpoint.scope == "admin" and head.method in _LOOKING and "read" in caller.scopes
+    barred = None if looks else caller.barred(endpoint.scope, head.face)
     if barred is None and caller is ANYONE and endpoint.scope == "admin":
         return access.refusal(head)
     return barred

@@ -8,6 +8,7 @@ one release after the last release that used it. A database of a newer version i
 from __future__ import annotations
 
 import asyncio
+import threading
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from dragoman.stores.sql.database import Database
 
 HEAD = "0006"
 """The newest migration. A database that has it is opened without loading Alembic."""
+_ALEMBIC = threading.Lock()
+"""`alembic.context` is one for the whole process, so two databases must not be upgraded at the same time."""
 FOLDER = Path(__file__).parent / "migrations"
 
 
@@ -40,7 +43,8 @@ def upgrade(connection: Connection) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     version = _version(connection)
     if version is None or version in known:
-        command.upgrade(config, "head")
+        with _ALEMBIC:
+            command.upgrade(config, "head")
 
 
 def configuration(connection: Connection) -> Any:
