@@ -55,7 +55,7 @@ def test_what_its_team_and_its_teams_tenant_may() -> None:
     )
     caller = found(directory)
     assert isinstance(caller, Caller)
-    assert (caller.tenant, caller.team, caller.may.faces) == ("acme", "lab", {"anthropic"})
+    assert (caller.tenant, caller.team, caller.may.faces) == ("acme", "lab", frozenset({"anthropic"}))
     assert [caller.may_use(name) for name in ("fast", "slow", "other")] == [True, False, False]
     directory.take([holder("tenants", "acme", models=("slow",))])
     changed = found(directory)

@@ -14,9 +14,21 @@ from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, UNREACHABLE
 from tests.unit.cli.conftest import Run
 
 KNOWN: dict[str, Any] = {
-    **{"object": "team", "name": "lab", "declared": False, "tenant": "acme", "models": ["fast"]},
-    **{"faces": None, "operations": None, "providers": None, "regions": None, "tags": [], "limits": None},
-    **{"metadata": {}, "disabled": False, "created": None, "created_by": "me"},
+    "object": "team",
+    "name": "lab",
+    "declared": False,
+    "tenant": "acme",
+    "models": ["fast"],
+    "faces": None,
+    "operations": None,
+    "providers": None,
+    "regions": None,
+    "tags": [],
+    "limits": None,
+    "metadata": {},
+    "disabled": False,
+    "created": None,
+    "created_by": "me",
 }
 
 

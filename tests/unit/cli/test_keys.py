@@ -17,11 +17,31 @@ from tests.unit.cli.conftest import Run
 Sent = list[tuple[str, str, Any]]
 KEY = "dgm_0123456789"
 KNOWN: dict[str, Any] = {
-    **{"id": "key_1", "name": "ann", "state": "valid", "declared": False, "shown": "dgm_0123…"},
-    **{"scopes": ["inference"], "tenant": None, "team": "lab", "user": None, "models": ["fast"]},
-    **{"faces": None, "operations": None, "providers": None, "regions": None, "tags": [], "limits": None},
-    **{"metadata": {}, "disabled": False, "expires": "2030-01-01T00:00:00Z", "created": None},
-    **{"created_by": "me", "rotated": None, "old_until": None, "revoked": None, "last_used": None},
+    "id": "key_1",
+    "name": "ann",
+    "state": "valid",
+    "declared": False,
+    "shown": "dgm_0123…",
+    "scopes": ["inference"],
+    "tenant": None,
+    "team": "lab",
+    "user": None,
+    "models": ["fast"],
+    "faces": None,
+    "operations": None,
+    "providers": None,
+    "regions": None,
+    "tags": [],
+    "limits": None,
+    "metadata": {},
+    "disabled": False,
+    "expires": "2030-01-01T00:00:00Z",
+    "created": None,
+    "created_by": "me",
+    "rotated": None,
+    "old_until": None,
+    "revoked": None,
+    "last_used": None,
 }
 
 
@@ -59,10 +79,18 @@ def test_the_settings_of_a_key(run: Run, gateway: Sent) -> None:
     assert json.loads(ended.out)["key"] == KEY
     ((_, _, body),) = gateway
     assert body == {
-        **{"name": "ann", "models": ["fast", "openai/*"], "faces": ["anthropic"], "operations": ["chat"]},
-        **{"providers": ["openai"], "regions": ["eu"], "tags": ["ci"], "scopes": ["read"], "team": "lab"},
+        "name": "ann",
+        "models": ["fast", "openai/*"],
+        "faces": ["anthropic"],
+        "operations": ["chat"],
+        "providers": ["openai"],
+        "regions": ["eu"],
+        "tags": ["ci"],
+        "scopes": ["read"],
+        "team": "lab",
         "limits": {"requests": ["60/min", "1000/day"], "concurrency": 5},
-        **{"metadata": {"of": "me"}, "expires": "2030-01-01"},
+        "metadata": {"of": "me"},
+        "expires": "2030-01-01",
     }
 
 

@@ -10,10 +10,8 @@ import pytest
 from dragoman.cli.permissions import stated
 from dragoman.cli.terminal import Failure
 
-NOTHING: dict[str, Sequence[str]] = {
-    name: ()
-    for name in ("models", "faces", "operations", "providers", "regions", "tags", "limits", "metadata")
-}
+LISTS = ("models", "faces", "operations", "providers", "regions", "tags", "limits", "metadata")
+NOTHING: dict[str, Sequence[str]] = {name: () for name in LISTS}
 
 
 @pytest.mark.parametrize(

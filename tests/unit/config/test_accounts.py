@@ -31,7 +31,7 @@ auth: {{keys: [{{name: ci, hash: {stated}, tenant: acme, limits: {{money: 5 USD/
     config = loaded(text).config
     caller = client_keys_of(config, SYSTEM).authenticate({"authorization": f"Bearer {THEIRS}"})
     assert isinstance(caller, Caller)
-    assert (caller.name, caller.tenant, caller.may.regions) == ("ci", "acme", {"eu"})
+    assert (caller.name, caller.tenant, caller.may.regions) == ("ci", "acme", frozenset({"eu"}))
     assert [(one.name, one.resource, one.subject) for one in caller.limits] == [
         ("tenant acme", "requests", "tenant"),
         ("tenant acme", "tokens", "tenant"),

@@ -25,7 +25,8 @@ KEY = "key: a-key-of-sixteen-letters"
         (f"teams: {{lab: {{}}}}\nauth: {{keys: [{{{KEY}, team: lap}}]}}", "(did you mean lab?)"),
         ("teams: {lab: {tenant: acme}}", "teams.lab.tenant: `tenants` has no acme"),
         (
-            f"tenants: {{a: {{}}, b: {{}}}}\nteams: {{t: {{tenant: a}}}}\nauth: {{keys: [{{{KEY}, team: t, tenant: b}}]}}",
+            "tenants: {a: {}, b: {}}\nteams: {t: {tenant: a}}\n"
+            f"auth: {{keys: [{{{KEY}, team: t, tenant: b}}]}}",
             "auth.keys[0].team: t belongs to the tenant a",
         ),
         ("users: {u: {operations: []}}", "users.u.operations: an empty list allows no request"),
