@@ -10,7 +10,7 @@ from dragoman.server.administration import instead, manages_keys
     [
         ("/key/generate", "/admin/keys"),
         ("/v1/key/generate", "/admin/keys"),
-        ("/team/new", "no users, teams"),
+        ("/team/new", "/admin/teams"),
         ("/spend/logs", "No costs"),
         ("/model/new", "GET /v1/models"),
         ("/config/update", "config show"),

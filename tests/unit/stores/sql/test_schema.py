@@ -11,5 +11,5 @@ from dragoman.stores.sql.schema import METADATA
 def test_postgresql_understands_the_tables() -> None:
     for table in METADATA.sorted_tables:
         words = str(CreateTable(table).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
-        assert "BYTEA" in words or table.name in {"sessions", "shares", "chat_metadata"}
+        assert "BYTEA" in words or table.name in {"sessions", "shares", "chat_metadata", "key_uses"}
         assert "BLOB" not in words
