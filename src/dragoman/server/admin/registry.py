@@ -32,12 +32,6 @@ LONGEST: Final = 200
 _LARGEST: Final = 64_000
 """The most bytes of an entry as JSON: every process has all entries in memory."""
 _TRIES: Final = 50
-_MISSING: Final[dict[RowKind, str]] = {
-    "keys": "key_not_found",
-    "tenants": "tenant_not_found",
-    "teams": "team_not_found",
-    "users": "user_not_found",
-}
 NOUNS: Final[dict[RowKind, str]] = {"keys": "key", "tenants": "tenant", "teams": "team", "users": "user"}
 
 
@@ -192,7 +186,7 @@ def missing(kind: RowKind, name: str) -> RequestFailed:
     """The error for a name that nothing has."""
     noun = NOUNS[kind]
     text = f"There is no {noun} of the name {name[:128]!r}."
-    return RequestFailed(ir.Fault("not_found", text, _MISSING[kind], "name"))
+    return RequestFailed(ir.Fault("not_found", text, "name_not_found", "name"))
 
 
 def declared(kind: RowKind, name: str) -> RequestFailed:

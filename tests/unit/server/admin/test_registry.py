@@ -22,6 +22,6 @@ def test_a_name_that_cannot(name: str) -> None:
 
 def test_errors_name_what_is_wrong() -> None:
     assert refused("is wrong", "models[0]").fault.message == "models[0]: is wrong."
-    assert missing("teams", "x").fault.code == "team_not_found"
+    assert missing("teams", "x").fault.code == "name_not_found"
     assert "(`auth.keys`)" in declared("keys", "x").fault.message
     assert taken("keys", "x", " (gone)").fault.http_status == 409
