@@ -276,6 +276,7 @@ class Core:
             self.telling.begin()
             if assembly.following is not None:
                 await assembly.following.start(self.peers, self.readmit)
+                self.telling.sections["keys"] = assembly.following.state
             self.admitting = self.client_keys
 
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:

@@ -113,9 +113,9 @@ class Auth(Section, frozen=True):
     open: Annotated[bool, about(env="DRAGOMAN_AUTH_OPEN")] = False
     """Answer requests without a key, also on a public address. Use it only behind a proxy that authenticates
     clients."""
-    master_key: Annotated[Secret | None, about(env="DRAGOMAN_MASTER_KEY", default="none")] = None
+    encryption_key: Annotated[Secret | None, about(env="DRAGOMAN_MASTER_KEY", default="none")] = None
     """The secret with which tenants' own provider keys are encrypted in the database: at least 32 characters,
     as `${VARIABLE}` or `{file: path}`. Needs the extra `encryption`."""
-    old_master_keys: tuple[Secret, ...] = ()
+    old_encryption_keys: tuple[Secret, ...] = ()
     """Earlier master keys, which still decrypt. `POST /admin/provider-keys/reencrypt` encrypts all keys with
-    `master_key`; then they can go."""
+    `encryption_key`; then they can go."""

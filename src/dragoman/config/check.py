@@ -490,20 +490,14 @@ class _Checker:
         for index, entry in enumerate(entries or ()):
             place = f"{path}[{index}]"
             if entry.startswith(GROUP):
-                self.group(entry.removeprefix(GROUP), place)
-            elif WILDCARD in entry:
+                continue  # see `account_misfits`
+            if WILDCARD in entry:
                 self.pattern(entry, place)
             elif not any(entry in (account.models or ()) for account in self.accounts.values()):
                 before = len(self.problems)
                 self.target(entry, place)
                 self.doubts += [Doubt(entry, problem) for problem in self.problems[before:]]
                 del self.problems[before:]
-
-    def group(self, name: str, path: str) -> None:
-        if path.startswith("groups"):
-            self.problem(path, "a group contains names and patterns, no other group")
-        elif name not in self.config.groups:
-            self.problem(path, f"there is no group {name}", suggest(name, self.config.groups))
 
     def pattern(self, pattern: str, path: str) -> None:
         matched = Grants([pattern])

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
+from dragoman.accounts.grants import GROUP
 from dragoman.config.accounts import ClientKey, Permissions
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
@@ -51,6 +52,7 @@ def account_misfits(config: Config) -> Iterator[Misfit]:
         for name, owner in getattr(config, part).items():
             yield from _known(f"{join(part, name)}.tenant", "tenants", owner.tenant, config.tenants)
     yield from _of_masters(config)
+    yield from _of_groups(config)
     for path, permissions in permissions_of(config):
         for setting in ("faces", "operations", "scopes"):
             if getattr(permissions, setting, None) == ():
@@ -58,14 +60,32 @@ def account_misfits(config: Config) -> Iterator[Misfit]:
 
 
 def _of_masters(config: Config) -> Iterator[Misfit]:
-    masters = [("auth.master_key", config.auth.master_key)]
-    masters += [(f"auth.old_master_keys[{at}]", one) for at, one in enumerate(config.auth.old_master_keys)]
+    masters = [("auth.encryption_key", config.auth.encryption_key)]
+    masters += [
+        (f"auth.old_encryption_keys[{at}]", one) for at, one in enumerate(config.auth.old_encryption_keys)
+    ]
     for path, master in masters:
         if master is not None and len(master.reveal()) < _SHORTEST_MASTER:
             hint = "openssl rand -hex 32 makes one"
             yield Misfit(path, f"a master key has at least {_SHORTEST_MASTER} characters", hint)
-    if config.auth.old_master_keys and config.auth.master_key is None:
-        yield Misfit("auth.old_master_keys", "there is no `master_key` that replaces them")
+    if config.auth.old_encryption_keys and config.auth.encryption_key is None:
+        yield Misfit("auth.old_encryption_keys", "there is no `encryption_key` that replaces them")
+
+
+def _of_groups(config: Config) -> Iterator[Misfit]:
+    """Groups in lists of models: each must exist, and none may contain another."""
+    lists = [(f"{path}.models", one.models or ()) for path, one in permissions_of(config)]
+    lists.append(("server.keyless_models", config.server.keyless_models or ()))
+    for path, entries in lists:
+        for at, entry in enumerate(entries):
+            group = entry.removeprefix(GROUP)
+            if group != entry:
+                yield from _known(f"{path}[{at}]", "groups", group, config.groups)
+    for name, members in config.groups.items():
+        for at, entry in enumerate(members):
+            if entry.startswith(GROUP):
+                said = "a group contains names and patterns, no other group"
+                yield Misfit(f"{join('groups', name)}[{at}]", said)
 
 
 def _of_key(key: ClientKey, path: str) -> Iterator[Misfit]:

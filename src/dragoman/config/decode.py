@@ -173,7 +173,7 @@ class Decoder:
         declared = dict(settings_of(kind))
         short = declared[kind.shorthand] if kind.shorthand else None
         if short is not None and (
-            not isinstance(node, Table) or (short.type is Secret and set(node.entries) == {"file"})
+            not isinstance(node, Table) or (Secret in options(short.type) and set(node.entries) == {"file"})
         ):
             value = self.read(short.type, node, path)
             self.sources[join(path, short.name)] = node.source
@@ -201,7 +201,7 @@ class Decoder:
             for name in others:
                 hint = HINTS.get(name) or suggest(name, declared)
                 shown = name
-                if any(one.type is Secret for one in declared.values()) and not _meant(name, hint):
+                if any(Secret in options(one.type) for one in declared.values()) and not _meant(name, hint):
                     shown = "…"  # the name may be a secret: `{sk-…}`, written instead of `[sk-…]`
                 self.problem(join(path, shown), "unknown setting", node.named(name), hint)
         return self._build(kind, declared, values, node, path)

@@ -28,10 +28,12 @@ def manages_keys(path: str) -> bool:
     return found is not None and found[1] in KEY_WORDS
 
 
-_KEYS: Final = f"Clients' keys are made by you and stand in `auth.keys`: see docs/settings.md and {LITELLM}."
+_KEYS: Final = (
+    f"Clients' keys are made by `dragoman keys` or POST /admin/keys: see docs/keys.md and {LITELLM}."
+)
 _PEOPLE: Final = (
-    "There are no users, teams, organisations or budgets here; what a key may use stands in "
-    f"`auth.keys`: see {LITELLM}."
+    "What users, teams and tenants (organisations) may use is at /admin/users, /admin/teams and "
+    f"/admin/tenants, with their limits (budgets): see docs/keys.md and {LITELLM}."
 )
 _SPENT: Final = (
     "No costs are computed here. Tokens, tags and the key's name of each request stand in the access log: "

@@ -492,7 +492,7 @@ class App:
         if isinstance(found, ir.Fault):
             raise RequestFailed(found)
         exchange.called_by(found)
-        if endpoint is not None and (barred := _barred(found, endpoint, head)) is not None:
+        if endpoint is not None and (barred := access.barred(found, endpoint, head)) is not None:
             raise RequestFailed(barred)
         stated = headers.get(hops.HEADER)
         if stated is not None and (loop := hops.arrived(stated)) is not None:
@@ -542,20 +542,6 @@ def _is_shed(head: Head) -> bool:
 
 ErrorAnswer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 """The status, headers and body of an error answer."""
-
-
-_LOOKING: Final = frozenset({"GET", "HEAD"})
-"""The methods for which the scope `read` is enough below /admin."""
-
-
-def _barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
-    """The fault if the caller may not call this endpoint; None = it may."""
-    if endpoint.scope == "admin" and head.method in _LOOKING and "read" in caller.scopes:
-        return None
-    barred = caller.barred(endpoint.scope, head.face)
-    if barred is None and caller is ANYONE and endpoint.scope == "admin":
-        return access.refusal(head)
-    return barred
 
 
 def _operator(head: Head, exchange: Exchange) -> Caller:

@@ -362,14 +362,14 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         (
             "auth: {keys: [{key: k1, name: a}, {key: k2, name: a, models: [simulate/a]}]}",
             (
-                "auth.keys[1].name: the name a is taken by a key with other models, scopes or limits "
+                "auth.keys[1].name: the name a is taken by a key with other models "
                 "(keys of one client have the same)"
             ),
         ),
         (
             "auth: {keys: [{key: k1, name: a}, {key: k2, name: a, scopes: [admin]}]}",
             (
-                "auth.keys[1].name: the name a is taken by a key with other models, scopes or limits "
+                "auth.keys[1].name: the name a is taken by a key with other scopes "
                 "(keys of one client have the same)"
             ),
         ),

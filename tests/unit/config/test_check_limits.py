@@ -97,7 +97,7 @@ def test_keys_of_one_name_have_the_same_limits(mistakes: Callable[..., list[str]
         " limits: {requests: 1/s}}]}\n"
     )
     (problem,) = mistakes(HEAD + text)
-    assert "the name k is taken by a key with other models, scopes or limits" in problem
+    assert "the name k is taken by a key with other limits" in problem
 
 
 def test_a_wish_for_a_price_without_a_limit_on_money_is_odd(loaded: Callable[..., Loaded]) -> None:

@@ -5,16 +5,17 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
+from dragoman.config.accounts import ClientKey
 from dragoman.config.declared import expected, holds_secrets, nullable, options, settings_of
 from dragoman.config.scalars import Duration
-from dragoman.config.settings import ClientKey, Config, Timeouts
+from dragoman.config.settings import Config, Timeouts
 from dragoman.seams.secret import Secret
 
 
 def test_settings_come_in_their_order_with_their_defaults() -> None:
     found = settings_of(ClientKey)
     assert list(found) == [field.name for field in msgspec.structs.fields(ClientKey)]
-    assert (found["key"].type, found["key"].default) == (Secret, msgspec.NODEFAULT)
+    assert (found["key"].type, found["key"].default) == (Secret | None, None)
     assert found["models"].default == ClientKey(key=Secret("k")).models
 
 

@@ -5,8 +5,9 @@ from typing import TypeAlias
 
 import pytest
 
+from dragoman.config.accounts import ClientKey
 from dragoman.config.load import Loaded
-from dragoman.config.settings import Alias, ClientKey, Deployment
+from dragoman.config.settings import Alias, Deployment
 from dragoman.seams.secret import Secret
 
 Load: TypeAlias = Callable[..., Loaded]
@@ -147,7 +148,7 @@ def test_a_body_is_json_as_written(loaded: Load) -> None:
         ("models: {m: {use: simulate/a, body: 5}}", "1: models.m.body: expected a mapping, found `5`"),
         ("models: []", "1: models: expected a mapping, found a list"),
         # Missing, out of bounds.
-        ("auth:\n  keys:\n  - name: me", "3: auth.keys[0]: `key` is required"),
+        ("auth:\n  keys:\n  - name: me", "3: auth.keys[0]: state either `key` or `hash`"),
         ("aliases: {a: {strict: true}}", "1: aliases.a: `route` is required"),
         ("aliases: {a: {route: }}", "1: aliases.a: `route` is required"),
         ("server: {port: 65536}", "1: server.port: must be at most 65535"),
@@ -161,7 +162,7 @@ def test_a_body_is_json_as_written(loaded: Load) -> None:
             "auth: {keys: [[a]]}",
             "1: auth.keys[0]: expected an API key: a string, ${VARIABLE} or {file: path}",
         ),
-        ("auth: {keys: [{file: a, x: b}]}", "1: auth.keys[0]: `key` is required"),
+        ("auth: {keys: [{file: a, x: b}]}", "1: auth.keys[0]: state either `key` or `hash`"),
         ("providers: {openai: {keys: ['']}}", "1: providers.openai.keys[0]: the value is empty"),
         (
             "auth: {keys: {file: gone}}",

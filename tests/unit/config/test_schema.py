@@ -14,6 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from dragoman.config import schema
+from dragoman.config.accounts import Permissions
 from dragoman.config.declared import settings_of
 from dragoman.config.deviations import meanings
 from dragoman.config.load import Loaded
@@ -23,7 +24,8 @@ from dragoman.providers.catalog import CATALOG
 Load: TypeAlias = Callable[..., Loaded]
 Mistakes: TypeAlias = Callable[..., list[str]]
 
-SECTIONS = [pytest.param(section, id=section.__name__) for section in Section.__subclasses__()]
+PARTS = {*Section.__subclasses__(), *Permissions.__subclasses__()} - {Permissions}
+SECTIONS = [pytest.param(one, id=one.__name__) for one in sorted(PARTS, key=lambda one: one.__name__)]
 
 EVERYTHING = """
 server: {host: 0.0.0.0, port: '${PORT:-8080}', max_body: 2MB, heartbeat: 0.5, cors_origins: '*'}
@@ -79,7 +81,6 @@ def test_a_file_with_everything_fits_the_schema_and_loads(validator: Any, loaded
         "server: {heartbeat: soon}",
         "server: {max_body: 1TB}",
         "server: [1]",
-        "auth: {keys: [{name: me}]}",
         "aliases: {a: {strict: true}}",
         "aliases: {a: [1, 2]}",
         "models: {m: {supports: {tool: true}}}",

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import pytest
 
+from dragoman.config.accounts import ClientKey
 from dragoman.config.load import Loaded, load
-from dragoman.config.settings import ClientKey
 from dragoman.errors import ConfigError
 from dragoman.seams.secret import Secret
 

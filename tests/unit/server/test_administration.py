@@ -8,9 +8,9 @@ from dragoman.server.administration import instead, manages_keys
 @pytest.mark.parametrize(
     ("path", "word"),
     [
-        ("/key/generate", "auth.keys"),
-        ("/v1/key/generate", "auth.keys"),
-        ("/team/new", "no users, teams"),
+        ("/key/generate", "/admin/keys"),
+        ("/v1/key/generate", "/admin/keys"),
+        ("/team/new", "/admin/teams"),
         ("/spend/logs", "No costs"),
         ("/model/new", "GET /v1/models"),
         ("/config/update", "config show"),

@@ -25,8 +25,8 @@ ENTRIES = [Entry(name, "up") for name in ("a", "b/c:d", "é", "last")]
 class Listing:
     """A gateway that has models and nothing else."""
 
-    def entries(self, granted: Grants | None = None) -> list[Entry]:
-        return [entry for entry in ENTRIES if granted is None or entry.id in granted]
+    def entries(self, caller: Caller = ANYONE) -> list[Entry]:
+        return [entry for entry in ENTRIES if caller.may_use(entry.id)]
 
 
 class Heard:

@@ -12,11 +12,24 @@ from collections.abc import Mapping
 from typing import Final
 
 from dragoman import ir
+from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.accounts.keys import is_loopback, passed_on
+from dragoman.server.endpoint import Endpoint
 from dragoman.server.head import Head
 
+_LOOKING: Final = frozenset({"GET", "HEAD"})
+"""The methods for which the scope `read` is enough below /admin."""
 _OWN_SITES: Final = frozenset({"none", "same-origin"})
 """Of `sec-fetch-site`: the user typed the address, or a page of the gateway itself asks."""
+
+
+def barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
+    """The fault if the caller may not call this endpoint; None = it may."""
+    looks = endpoint.scope == "admin" and head.method in _LOOKING and "read" in caller.scopes
+    fault = None if looks else caller.barred(endpoint.scope, head.face)
+    if fault is None and caller is ANYONE and endpoint.scope == "admin":
+        return refusal(head)
+    return fault
 
 
 def refusal(head: Head) -> ir.Fault | None:

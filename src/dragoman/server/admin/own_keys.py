@@ -125,11 +125,11 @@ class OwnKeysApi:
     def _own(self) -> tuple[Cipher, OwnKeys]:
         """What encrypts, and the keys. Raises RequestFailed (501) without a master key or the extra."""
         auth, store = self._registry.config.auth, self._registry.following.store
-        if auth.master_key is None:
+        if auth.encryption_key is None:
             raise RequestFailed(_NO_MASTER)
         random = self._registry.gateway.seams.random_id
         try:
-            cipher = Cipher(auth.master_key, auth.old_master_keys, lambda: bytes.fromhex(random()))
+            cipher = Cipher(auth.encryption_key, auth.old_encryption_keys, lambda: bytes.fromhex(random()))
         except ImportError:
             text = f"Encryption needs the extra `encryption`: {command('encryption')}"
             raise RequestFailed(ir.Fault("not_implemented", text, "extra_missing", blame="gateway")) from None
@@ -150,7 +150,7 @@ def _told(row: OwnKey) -> OwnKeyObject:
 _NO_MASTER: Final = ir.Fault(
     "not_implemented",
     "Keys of tenants are kept encrypted, and there is no master key: set DRAGOMAN_MASTER_KEY, or "
-    "`auth.master_key` with a file.",
+    "`auth.encryption_key` with a file.",
     "no_master_key",
     blame="gateway",
 )

@@ -185,8 +185,8 @@ def refused(text: str, param: str | None) -> RequestFailed:
 def missing(kind: RowKind, name: str) -> RequestFailed:
     """The error for a name that nothing has."""
     noun = NOUNS[kind]
-    fault = ir.Fault("not_found", f"There is no {noun} of the name {name[:128]!r}.", f"{noun}_not_found")
-    return RequestFailed(msgspec.structs.replace(fault, param="name"))
+    text = f"There is no {noun} of the name {name[:128]!r}."
+    return RequestFailed(ir.Fault("not_found", text, "name_not_found", "name"))
 
 
 def declared(kind: RowKind, name: str) -> RequestFailed:

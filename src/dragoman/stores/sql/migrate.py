@@ -8,6 +8,7 @@ operator decides when many machines change to a new version.
 from __future__ import annotations
 
 import asyncio
+import threading
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from dragoman.stores.sql.database import Database, upsert
 from dragoman.stores.sql.schema import SCHEMA_MARKS
 from dragoman.stores.standing import HEAD, Standing
 
+_ALEMBIC = threading.Lock()
+"""`alembic.context` is one for the whole process, so two databases must not be upgraded at the same time."""
 FOLDER = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x647261676F0003
 """The number of the advisory lock in PostgreSQL for who changes the schema."""
@@ -67,7 +70,8 @@ def upgrade(connection: Connection, to: str = HEAD) -> None:
     version = standing_of(connection).revision
     if version is not None and version >= to:
         return
-    command.upgrade(configuration(connection), to)
+    with _ALEMBIC:
+        command.upgrade(configuration(connection), to)
     least = max(one.compatible_from or _OLDEST for one in migrations() if one.revision <= to)
     SCHEMA_MARKS.create(connection, checkfirst=True)
     mark = upsert(SCHEMA_MARKS).values(name="compatible_from", value=least)

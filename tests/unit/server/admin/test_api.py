@@ -29,9 +29,22 @@ UNKEPT = {
         for kind in ("providers", "models", "aliases", "prices", "limits")
         for method in ("POST", "PUT", "DELETE")
     ),
+    *((method, "/admin/keys/up") for method in ("PUT", "DELETE")),
+    ("POST", "/admin/keys/up/rotate"),
+    *(
+        (method, f"/admin/{kind}/up")
+        for kind in ("tenants", "teams", "users")
+        for method in ("PUT", "DELETE")
+    ),
+    ("GET", "/admin/provider-keys"),
+    ("POST", "/admin/provider-keys/reencrypt"),
+    ("DELETE", "/admin/tenants/up/provider-keys/none"),
 }
 """What needs a database, which these gateways have not."""
-PLACES = {"{name}": "up", "{key}": "none", "{id}": "none"}
+PLACES = {"{name}": "up", "{key}": "none", "{id}": "none", "{provider}": "none"}
+EMPTY = {("POST", "/admin/keys"), ("PUT", "/admin/tenants/up/provider-keys/none")}
+"""What has to be told what to make."""
+NOTHING = {f"/admin/{kind}/up" for kind in ("keys", "tenants", "teams", "users")}
 
 
 def paths() -> Iterator[tuple[str, str]]:
@@ -77,7 +90,9 @@ async def test_only_a_key_with_the_scope_may_call(keyed: Desk) -> None:
             answer = await keyed.ask(method, path, **headers)
             assert (answer.status, answer.error["param"]) == (status, None), path
         answer = await keyed.ask(method, path, authorization=f"Bearer {OPS}")
-        wanted = 501 if (method, path) in UNKEPT else 404 if "none" in path else 200
+        missing = "none" in path or path in NOTHING
+        wanted = 501 if (method, path) in UNKEPT else 404 if missing else 200
+        wanted = 400 if (method, path) in EMPTY else wanted
         assert answer.status == wanted, path
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.server.admin.test_keys import SETTINGS, Office, started
+from tests.unit.server.admin.test_keys import OPS, SETTINGS, Office, started
 
 pytest.importorskip("cryptography")
 CANARY = "sk-the-canary-that-must-not-sing-0123456789"
@@ -26,7 +26,7 @@ def settings(**auth: object) -> dict[str, object]:
 @pytest.fixture
 async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
     monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
-    made = started(tmp_path, settings(master_key=MASTER))
+    made = started(tmp_path, settings(encryption_key=MASTER))
     await made.gateway.start()
     yield made
     await made.gateway.close()
@@ -36,6 +36,7 @@ async def test_a_key_is_kept_and_never_shown(
     office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    await office.chat(OPS)
     made = await office.ask("PUT", PLACE, {"key": CANARY})
     assert (made.status, made.body["key"]) == (200, "…6789"), made.body
     listed = (await office.ask("GET", "/admin/provider-keys")).body["data"]
@@ -45,7 +46,7 @@ async def test_a_key_is_kept_and_never_shown(
     exchanges = (await office.ask("GET", "/admin/exchanges")).body["data"]
     paths += [f"/admin/exchanges/{one['id']}" for one in exchanges]
     told += [(await office.ask("GET", path)).data for path in paths]
-    assert len(exchanges) >= 2
+    assert exchanges
     assert all(CANARY.encode() not in one for one in told)
     assert CANARY not in caplog.text
     await office.gateway.close()
@@ -68,11 +69,11 @@ async def test_a_new_client_key_is_in_no_trace(office: Office) -> None:
 async def test_another_master_key_decrypts_only_what_it_replaces(office: Office, tmp_path: Path) -> None:
     await office.ask("PUT", PLACE, {"key": CANARY})
     await office.gateway.close()
-    other = started(tmp_path, settings(master_key="n" * 32))
+    other = started(tmp_path, settings(encryption_key="n" * 32))
     failed = (await other.ask("POST", "/admin/provider-keys/reencrypt")).body
     assert (failed["changed"], len(failed["failed"])) == (0, 1)
     await other.gateway.close()
-    both = started(tmp_path, settings(master_key="n" * 32, old_master_keys=[MASTER]))
+    both = started(tmp_path, settings(encryption_key="n" * 32, old_encryption_keys=[MASTER]))
     done = (await both.ask("POST", "/admin/provider-keys/reencrypt")).body
     assert (done["changed"], done["failed"]) == (1, [])
     (row,) = (await both.ask("GET", "/admin/provider-keys")).body["data"]

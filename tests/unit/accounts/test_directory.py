@@ -1,0 +1,183 @@
+"""The directory in memory: found by hash, combined with teams and tenants, kept when the database is not."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from typing import Any
+
+import msgspec
+import pytest
+
+from dragoman import ir
+from dragoman.accounts.caller import Caller
+from dragoman.accounts.directory import Declared, Directory
+from dragoman.accounts.keys import ClientKeys
+from dragoman.accounts.minting import digest, minted
+from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row
+
+NOW = 1_000.0
+
+
+def key(name: str, secret: str = "s", *, version: int = 1, before: str | None = None, **stated: Any) -> Row:
+    entry = KeyEntry(id=f"key_{name}", shown="…", created=1.0, created_by="me", **stated)
+    old = None if before is None else digest(before)
+    return Row("keys", name, msgspec.json.encode(entry), version, "me", 1.0, digest(secret), old)
+
+
+def holder(kind: Any, name: str, **stated: Any) -> Row:
+    entry = HolderEntry(created=1.0, created_by="me", **stated)
+    return Row(kind, name, msgspec.json.encode(entry), 1, "me", 1.0)
+
+
+def found(directory: Directory, secret: str = "s") -> Caller | ir.Fault | None:
+    return directory.find(digest(secret), NOW)
+
+
+def of(*rows: Row, declared: Declared | None = None) -> Directory:
+    made = Directory(declared)
+    made.take(rows)
+    made.reached(1)
+    return made
+
+
+def test_a_key_is_found_by_its_hash_alone() -> None:
+    caller = found(of(key("ann", scopes=("inference", "admin"), tags=("x",))))
+    assert caller == Caller("ann", scopes=frozenset({"inference", "admin"}), key="key_ann", tags=("x",))
+    assert found(of(key("ann")), "other") is None
+
+
+def test_what_its_team_and_its_teams_tenant_may() -> None:
+    directory = of(
+        holder("tenants", "acme", models=("fast", "slow")),
+        holder("teams", "lab", tenant="acme", faces=("anthropic",)),
+        key("ann", team="lab", models=("fast", "other")),
+    )
+    caller = found(directory)
+    assert isinstance(caller, Caller)
+    assert (caller.tenant, caller.team, caller.may.faces) == ("acme", "lab", frozenset({"anthropic"}))
+    assert [caller.may_use(name) for name in ("fast", "slow", "other")] == [True, False, False]
+    directory.take([holder("tenants", "acme", models=("slow",))])
+    changed = found(directory)
+    assert isinstance(changed, Caller)
+    assert not changed.may_use("fast")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([key("ann", disabled=True)], "The key is disabled."),
+        ([key("ann", team="lab")], "The key's team lab (which is gone) is disabled."),
+        ([holder("users", "u", disabled=True), key("ann", user="u")], "The key's user u is disabled."),
+        (
+            [
+                holder("tenants", "a"),
+                holder("tenants", "b"),
+                holder("teams", "t", tenant="b"),
+                key("ann", tenant="a", team="t"),
+            ],
+            "The key's team t (of another tenant) is disabled.",
+        ),
+    ],
+)
+def test_a_key_that_is_disabled_or_whose_owner_is(rows: list[Row], said: str) -> None:
+    fault = found(of(*rows))
+    assert isinstance(fault, ir.Fault)
+    assert (fault.message, fault.code) == (said, "key_disabled")
+
+
+def test_a_revoked_key_is_as_unknown_as_one_that_never_was() -> None:
+    directory = of(key("ann", revoked=5.0))
+    assert found(directory) is None
+    assert found(directory) is None  # decoded by now
+    assert directory.has_keys
+
+
+def test_the_key_before_a_rotation_is_valid_until_its_time() -> None:
+    directory = of(key("ann", "new", before="old", before_until=NOW + 5, expires=NOW + 9))
+    new, old = found(directory, "new"), found(directory, "old")
+    assert isinstance(new, Caller)
+    assert isinstance(old, Caller)
+    assert (new.expires, old.expires, new.key == old.key) == (NOW + 9, NOW + 5, True)
+    directory.take([key("ann", "newest", version=2)])
+    assert [found(directory, one) for one in ("new", "old")] == [None, None]
+
+
+def test_what_the_configuration_declares_wins() -> None:
+    directory = of(key("ann"), key("bob", "b", tenant="acme"), holder("tenants", "acme", models=("x",)))
+    directory.declare(Declared(frozenset({"ann"}), tenants={"acme": Permitted(models=("y",))}))
+    assert found(directory) is None
+    caller = found(directory, "b")
+    assert isinstance(caller, Caller)
+    assert [caller.may_use("x"), caller.may_use("y")] == [False, True]
+
+
+def test_uses_are_noted() -> None:
+    directory = of(key("ann"))
+    found(directory)
+    found(directory, "unknown")
+    assert directory.uses == {"key_ann": NOW}
+
+
+def clients(directory: Directory, *, required: bool | None = None) -> ClientKeys:
+    return ClientKeys([], required=required, directory=directory, now=lambda: NOW)
+
+
+def code(answer: Caller | ir.Fault) -> str | None:
+    return answer.code if isinstance(answer, ir.Fault) else answer.name
+
+
+def bearer(text: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {text}", "host": "localhost"}
+
+
+@pytest.mark.parametrize(
+    ("required", "read", "sent", "said"),
+    [
+        (True, True, "s", "ann"),
+        (True, True, "unknown", "invalid_api_key"),
+        (True, False, "unknown", "keys_unavailable"),
+        (True, False, None, "invalid_api_key"),
+        (None, False, None, "keys_unavailable"),
+        (None, True, None, "invalid_api_key"),
+        (False, True, None, "anyone"),
+        (False, True, "unknown", "anyone"),
+    ],
+)
+def test_who_is_admitted(required: bool | None, read: bool, sent: str | None, said: str) -> None:
+    directory = of(key("ann")) if read else Directory()
+    keys = clients(directory, required=required)
+    headers = {"host": "localhost"} if sent is None else bearer(sent)
+    assert code(keys.authenticate(headers)) == said
+
+
+def test_a_gateway_is_open_until_a_key_is_made_and_never_again() -> None:
+    directory = Directory()
+    directory.reached(0)
+    keys = clients(directory)
+    assert not keys.required
+    directory.take([key("ann", revoked=1.0)])
+    assert keys.required
+
+
+def test_an_expired_key_says_so_and_a_mistyped_one_too() -> None:
+    keys = clients(of(key("ann", expires=NOW)), required=True)
+    assert code(keys.authenticate(bearer("s"))) == "expired_api_key"
+    whole = minted(os.urandom(32))
+    fault = keys.authenticate(bearer(whole[:-1] + ("a" if whole[-1] != "a" else "b")))
+    assert isinstance(fault, ir.Fault)
+    assert "mistyped" in fault.message
+    assert keys.again() is not keys
+
+
+def test_a_hundred_thousand_keys_take_less_than_80_mb() -> None:
+    tracemalloc.start()
+    try:
+        directory = Directory()
+        for number in range(10_000):
+            directory.take([key(f"client-{number}", f"secret-{number}", metadata={"of": "somebody"})])
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(directory) == 10_000
+    assert size < 8_000_000

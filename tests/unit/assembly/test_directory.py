@@ -1,0 +1,150 @@
+"""The directory follows its database: at the start, at each change, and after a loss."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dragoman.accounts.minting import digest
+from dragoman.assembly.directory import Following
+from dragoman.seams.peers import Peers
+from dragoman.state.directory import KeyEntry, Row
+from dragoman.state.store import StoreFailed
+
+NEVER = 60.0
+
+
+class Kept:
+    """Rows in memory, of which none replaces another. lost: each use fails."""
+
+    def __init__(self, *names: str) -> None:
+        self.rows: list[Row] = []
+        self.noted: dict[str, float] = {}
+        self.lost = False
+        self.asked = 0
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        entry = KeyEntry(id=f"key_{name}", shown="…", created=1.0, created_by="me")
+        text = msgspec.json.encode(entry)
+        self.rows.append(Row("keys", name, text, len(self.rows) + 1, "me", 1.0, digest(name)))
+
+    def _use(self) -> None:
+        self.asked += 1
+        if self.lost:
+            raise StoreFailed("gone")
+
+    async def version(self) -> int:
+        self._use()
+        return len(self.rows)
+
+    async def since(self, version: int, limit: int) -> Sequence[Row]:
+        self._use()
+        return self.rows[version : version + limit]
+
+    async def used(self, uses: dict[str, float]) -> None:
+        self._use()
+        self.noted |= uses
+
+
+class Told(Peers):
+    """Notes what the other processes are told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def tell(self, subject: str, value: Any) -> None:
+        self.told.append(subject)
+
+    def hear(self) -> None:
+        self._receivers["directory"](None)
+
+
+def following(kept: Kept, file: Path | None = None) -> tuple[Following, list[int]]:
+    made = Following(kept, file, lambda: 1_000.0)  # type: ignore[arg-type]
+    renewals: list[int] = []
+    made.renewed = lambda: renewals.append(1)
+    return made, renewals
+
+
+def names(one: Following) -> list[bool]:
+    return [one.directory.knows(digest(name)) for name in ("a", "b", "c")]
+
+
+async def test_only_what_has_changed_is_read() -> None:
+    kept = Kept("a", "b")
+    one, renewals = following(kept)
+    assert await one.catch_up()
+    assert (names(one), len(renewals), one.directory.version) == ([True, True, False], 1, 2)
+    kept.asked = 0
+    assert await one.catch_up()
+    assert (kept.asked, len(renewals)) == (1, 1)  # the version alone
+    kept.add("c")
+    await one.catch_up()
+    assert (names(one), len(renewals)) == ([True, True, True], 2)
+
+
+async def test_a_file_without_keys_does_not_open_the_store(tmp_path: Path) -> None:
+    kept = Kept()
+    kept.lost = True
+    one, renewals = following(kept, tmp_path / "none.db")
+    assert await one.catch_up()
+    assert await one.catch_up()
+    assert (one.directory.read, kept.asked, len(renewals)) == (True, 0, 1)
+
+
+async def test_an_earlier_copy_of_the_database_replaces_all() -> None:
+    kept = Kept("a", "b", "c")
+    one, renewals = following(kept)
+    await one.catch_up()
+    del kept.rows[1:]
+    await one.catch_up()
+    assert (names(one), one.directory.version, len(renewals)) == ([True, False, False], 1, 2)
+
+
+async def test_a_lost_database_is_told_and_changes_nothing() -> None:
+    kept = Kept("a")
+    one, _ = following(kept)
+    await one.catch_up()
+    kept.lost = True
+    assert not await one.catch_up()
+    assert one.state() == {"healthy": False, "version": 1, "keys": 1}
+    assert names(one)[0]
+    kept.lost = False
+    await one.catch_up()
+    assert one.state() == {"healthy": True, "version": 1, "keys": 1}
+
+
+async def test_a_sibling_that_changes_keys_is_heard_at_once() -> None:
+    kept, peers = Kept("a"), Told()
+    one, _ = following(kept)
+    renewed = asyncio.Event()
+    await one.start(peers, renewed.set)
+    renewed.clear()
+    kept.add("b")
+    peers.hear()
+    await asyncio.wait_for(renewed.wait(), NEVER)
+    assert names(one) == [True, True, False]
+    await one.changed()
+    assert peers.told == ["directory"]
+    await one.close()
+
+
+async def test_uses_are_noted_and_clients_are_looked_up_again() -> None:
+    kept = Kept("a")
+    one, renewals = following(kept)
+    await one.catch_up()
+    one.directory.find(digest("a"), 7.0)
+    kept.lost = True
+    await one.note_uses()
+    assert one.directory.uses == {"key_a": 7.0}
+    kept.lost = False
+    await one.note_uses()
+    assert (kept.noted, one.directory.uses) == ({"key_a": 7.0}, {})
+    assert len(renewals) == 3

@@ -1,0 +1,66 @@
+"""Tenants, teams and users by the administration."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.server.admin.test_keys import SETTINGS, Office, started
+
+pytest.importorskip("sqlalchemy")
+
+
+@pytest.fixture
+async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    made = started(tmp_path, SETTINGS)
+    await made.gateway.start()
+    yield made
+    await made.gateway.close()
+
+
+async def test_the_life_of_a_team(office: Office) -> None:
+    made = await office.ask("PUT", "/admin/teams/lab", {"tenant": "acme", "limits": {"requests": "5/min"}})
+    assert (made.status, made.body["object"], made.body["tenant"]) == (200, "team", "acme")
+    tag = made.headers["etag"]
+    changed = await office.ask("PUT", "/admin/teams/lab", {"tags": ["x"]}, if_match=tag)
+    assert (changed.body["tags"], changed.body["tenant"]) == (["x"], None)
+    assert changed.body["created"] == made.body["created"]
+    assert (await office.ask("PUT", "/admin/teams/lab", {}, if_match=tag)).status == 412
+    assert (await office.ask("GET", "/admin/teams/lab")).headers["etag"] == changed.headers["etag"]
+    gone = await office.ask("DELETE", "/admin/teams/lab")
+    assert gone.body == {"object": "team", "name": "lab", "deleted": True}
+    assert (await office.ask("GET", "/admin/teams/lab")).status == 404
+    assert (await office.ask("DELETE", "/admin/teams/lab")).status == 404
+    audit = (await office.ask("GET", "/admin/audit")).body["data"]
+    assert [one["action"] for one in audit] == ["delete", "replace", "create"]
+
+
+async def test_lists_have_what_is_declared(office: Office) -> None:
+    for name in ("zeta", "alpha"):
+        await office.ask("PUT", f"/admin/tenants/{name}", {})
+    first = (await office.ask("GET", "/admin/tenants?limit=2")).body
+    assert [(one["name"], one["declared"]) for one in first["data"]] == [("acme", True), ("alpha", False)]
+    assert first["has_more"]
+    rest = (await office.ask("GET", "/admin/tenants?limit=2&after=alpha")).body
+    assert ([one["name"] for one in rest["data"]], rest["has_more"]) == (["zeta"], False)
+    assert (await office.ask("GET", "/admin/tenants/acme")).body["models"] == ["fast", "simulate/*"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "param"),
+    [
+        ("tenants/new", {"tenant": "acme"}, 400, "tenant"),
+        ("teams/new", {"tenant": "none"}, 400, "tenant"),
+        ("users/new", {"models": ["group:none"]}, 400, "models[0]"),
+        ("users/new", {"scopes": ["admin"]}, 400, "scopes"),
+        ("tenants/acme", {}, 409, "name"),
+        ("tenants/ a", {}, 400, "name"),
+    ],
+)
+async def test_mistakes(office: Office, path: str, body: Any, status: int, param: str) -> None:
+    answer = await office.ask("PUT", f"/admin/{path}", body)
+    assert (answer.status, answer.body["error"]["param"]) == (status, param)
