@@ -18,9 +18,8 @@ from dragoman.config.balancing import Hedge, MaxCost, PolicyName, Rotate
 from dragoman.config.conditions import When
 from dragoman.config.egress import Egress
 from dragoman.config.fallbacks import Fallbacks
-from dragoman.config.lasting import Responses, Seals, Sessions, Stores
-from dragoman.config.limits import Bounds, LimitEntry
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores, Usage
+from dragoman.config.limits import Bounds, LimitEntry
 from dragoman.config.metrics import Metrics
 from dragoman.config.prices import Price, PriceEntry
 from dragoman.config.scalars import Amount, DialectName, Duration, FilePath, PathPrefix

@@ -58,7 +58,11 @@ def test_protocols_operations_providers_and_regions() -> None:
     one = Permitted(faces=("a", "b"), operations=("chat",), providers=("eu-*",), regions=("eu", "us"))
     other = Permitted(faces=("b", "c"), providers=("eu-1", "us-1"), regions=("eu",))
     may = rights(("tenant", one), ("key", other)).may
-    assert (may.faces, may.operations, may.regions) == (frozenset({"b"}), frozenset({"chat"}), frozenset({"eu"}))
+    assert (may.faces, may.operations, may.regions) == (
+        frozenset({"b"}),
+        frozenset({"chat"}),
+        frozenset({"eu"}),
+    )
     assert may.providers is not None
     assert ["eu-1" in may.providers, "us-1" in may.providers, "eu-2" in may.providers] == [True, False, False]
 

@@ -11,7 +11,7 @@ from dragoman.cli.permissions import stated
 from dragoman.cli.terminal import Failure
 
 LISTS = ("models", "faces", "operations", "providers", "regions", "tags", "limits", "metadata")
-NOTHING: dict[str, Sequence[str]] = {name: () for name in LISTS}
+NOTHING: dict[str, Sequence[str]] = dict.fromkeys(LISTS, ())
 
 
 @pytest.mark.parametrize(

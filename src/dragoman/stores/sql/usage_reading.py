@@ -145,7 +145,9 @@ def _source(query: Query) -> _Source:
     dimensions = query.dimensions
     if len(dimensions) > 1:
         labels = tuple(_N[name] for name in query.by)
-        return _Source(USAGE_BY_GROUP, USAGE_GROUP_UNITS, labels, labels, dict(query.only.items()), joined=True)
+        return _Source(
+            USAGE_BY_GROUP, USAGE_GROUP_UNITS, labels, labels, dict(query.only.items()), joined=True
+        )
     number = NUMBERS[next(iter(dimensions), "")]
     values: dict[str, Any] = {"dimension": number}
     if query.only:
