@@ -92,7 +92,7 @@ class House(NamedTuple):
 
 
 def settings(url: str, **more: Any) -> dict[str, Any]:
-    up = {"dialect": "openai_chat", "base_url": url, "keys": [OURS], "passthrough": ["files"]}
+    up: dict[str, Any] = {"dialect": "openai_chat", "base_url": url, "keys": [OURS], "passthrough": ["files"]}
     up["headers"] = {"openai-organization": "org-of-the-operators", "x-team": "edge"}
     return {
         "providers": {"up": up},

@@ -5,7 +5,7 @@ has used before its client gets the last bytes. Exactly once, however the exchan
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dragoman import ir
@@ -85,7 +85,7 @@ class Meter:
         seams: Seams,
         operation: str | None = None,
         *,
-        own: Container[str] = (),
+        own: frozenset[str] = frozenset(),
     ) -> None:
         self._operation = operation or exchange.operation
         self._accounting = accounting
@@ -405,7 +405,7 @@ def metered(
     seams: Seams,
     operation: str | None = None,
     *,
-    own: Container[str] = (),
+    own: frozenset[str] = frozenset(),
 ) -> Meter | None:
     """What accounts for an exchange; None = nobody wants to know. operation: of its record; None = that of
     the exchange. own: the providers for which the client's tenant has brought a key: they cost nothing.
