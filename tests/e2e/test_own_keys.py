@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import aiohttp
 import pytest
 
 from dragoman.gateway import Gateway
 from dragoman.server.app import App
 from dragoman.testing.provider import Answer, FakeProvider, Seen, Whole
 from tests.e2e import stubs
+from tests.e2e.command import serving
 from tests.e2e.stubs import Said
+from tests.e2e.test_reload import Site
 from tests.unit.turns.asking import Talk
 
 pytest.importorskip("sqlalchemy")
@@ -285,3 +289,33 @@ async def test_nothing_tells_a_key(house: House, caplog: pytest.LogCaptureFixtur
     for secret in (ACME, BETA):
         assert all(secret.encode() not in one for one in told)
     assert strict.keys.count(OURS) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no several workers")
+async def test_two_workers_use_it_and_know_that_it_rests(environment: dict[str, str], tmp_path: Path) -> None:
+    strict = Strict()
+    async with FakeProvider(strict) as provider, aiohttp.ClientSession() as session:
+        file = tmp_path / "dragoman.yaml"
+        file.write_text(json.dumps(settings(provider.url)))
+        server = await asyncio.to_thread(lambda: serving(environment, tmp_path, "--workers", "2"))
+        with server as process:
+            site = Site(process, file, session)
+            _, made = await site.call("POST", "/admin/keys", OPS, {"name": "b", "tenant": "beta"})
+            place = "/admin/tenants/beta/provider-keys/up"
+            assert (await site.call("PUT", place, OPS, {"key": ACME}))[0] == 200
+            await same(site, made["key"], strict, [ACME])
+            strict.instead[ACME] = Whole({"error": {"message": "slow down"}}, 429, {"retry-after": "600"})
+            await site.ask(made["key"], "up/gpt-4o")
+            await same(site, made["key"], strict, [])  # no worker asks with it any more
+            assert (await site.call("PUT", place, OPS, {"key": BETA}))[0] == 200
+            await same(site, made["key"], strict, [BETA])
+
+
+async def same(site: Site, key: str, strict: Strict, secrets: list[str]) -> None:
+    """Wait until twenty requests one after another, each on its own connection, are sent with these keys."""
+    async with asyncio.timeout(NEVER):
+        alike = 0
+        while alike < 20:
+            strict.take()
+            await site.ask(key, "up/gpt-4o")
+            alike = alike + 1 if strict.take() == secrets else 0
