@@ -196,7 +196,8 @@ async def counts(
     python: the interpreter of the target, with what it needs.
     """
     # Strings hash alike in every run, so that dictionaries collide alike.
-    process = stage.start_under((*by.command, python), target, None, {"PYTHONHASHSEED": "0"})
+    hashing = {"PYTHONHASHSEED": "0"}
+    process = stage.start_under((*by.command, python), target, None, hashing, drained=False)
     found: dict[str, list[float]] = {}
     try:
         await process.ready(READY)
