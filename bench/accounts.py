@@ -39,7 +39,6 @@ def settings() -> dict[str, object]:
     return {
         "auth": {"required": True},
         "prices": {f"{provider}/*": PRICE for provider in PROVIDERS},
-        "limits": {"everybody": {"scope": "global", **LIMITS}},
     }
 
 
