@@ -53,7 +53,7 @@ class _Windows:
     them that headers tell.
     """
 
-    __slots__ = ("ends", "every", "money", "requests", "start", "told", "tokens")
+    __slots__ = ("ends", "every", "money", "requests", "start", "tokens", "told")
 
     def __init__(self, found: Found, now: float) -> None:
         claims = [(row, *row.claim(0, now)) for row in found.rows]
@@ -131,15 +131,22 @@ class Applied:
 
     def of_tokens(self, input_tokens: int, output_tokens: int, now: float) -> list[Claim]:
         """The claims of so many tokens. now: Unix seconds."""
+        amounts = {
+            "tokens": input_tokens + output_tokens,
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+        }
         return [
-            _new(Claim, (limit, counter, ends, _tokens(limit.resource, input_tokens, output_tokens)))
+            _new(Claim, (limit, counter, ends, amounts[limit.resource]))
             for limit, counter, ends, _ in self._at(now).tokens
         ]
 
     def of_money(self, nano: int | None, now: float) -> list[Claim]:
         """The claims of so many nano-USD; None = not known, which claims nothing. now: Unix seconds."""
         amount = nano or 0
-        return [_new(Claim, (limit, counter, ends, amount)) for limit, counter, ends, _ in self._at(now).money]
+        return [
+            _new(Claim, (limit, counter, ends, amount)) for limit, counter, ends, _ in self._at(now).money
+        ]
 
     def claims(self, input_tokens: int, output_tokens: int, nano: int | None, now: float) -> list[Claim]:
         """All claims at once: of one request, of its tokens and of its cost."""
@@ -171,24 +178,22 @@ def charged(
     """What was used of each counter that was claimed, as `Ledger.settle` wants it. nano: the cost in
     nano-USD; None = unknown, which counts nothing. requests: 0 = the request does not count.
     """
-    amounts: Mapping[Resource, int] = {"requests": requests, "money": nano or 0}
+    amounts: Mapping[Resource, int] = {
+        "requests": requests,
+        "money": nano or 0,
+        "tokens": input_tokens + output_tokens,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+    }
     return {
-        claim.counter: (
-            amounts[resource] if resource in amounts else _tokens(resource, input_tokens, output_tokens)
-        )
-        for claim in claims
-        if (resource := claim.limit.resource) != "concurrency"
+        counter: amounts[limit.resource]
+        for limit, counter, _, _ in claims
+        if limit.resource in amounts  # which `concurrency` is not
     }
 
 
 def _nobody() -> None:
     """No address."""
-
-
-def _tokens(resource: Resource, input_tokens: int, output_tokens: int) -> int:
-    if resource == "input_tokens":
-        return input_tokens
-    return output_tokens if resource == "output_tokens" else input_tokens + output_tokens
 
 
 class Limits:

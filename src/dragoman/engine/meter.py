@@ -225,6 +225,8 @@ class Meter:
         ledger = self._accounting.ledger
         assert ledger is not None
         found = ledger.reserve(claims, now, onto)
+        if type(found) is Reservation:
+            return found
         if found is None:
             found = await ledger.ask(claims, now, onto)
         if isinstance(found, Refused):
