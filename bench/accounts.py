@@ -1,8 +1,8 @@
 """The accounts of the gateway in the rows "accounts on", and the same gateway without any.
 
-python -m bench.accounts seed FOLDER                 # the database in FOLDER gets the client key, and its tenant
+python -m bench.accounts seed FOLDER                 # its database gets the client key, and its tenant
 python -m bench.accounts serve-without OPTION ...    # `dragoman serve` that counts nobody's usage
-python -m bench.accounts serve-undrained OPTION ...  # `dragoman serve` that stores usage in its journal only
+python -m bench.accounts serve-undrained OPTION ...  # `dragoman serve` that has usage in its journal only
 """
 
 from __future__ import annotations
