@@ -65,6 +65,7 @@ class Meter:
         "_accounting",
         "_deployment",
         "_exchange",
+        "_looked_at",
         "_of_attempts",
         "_opened",
         "_operation",
@@ -100,6 +101,8 @@ class Meter:
         """What is reserved for the deployments of attempts, by the attempt's id."""
         self.applied: Applied | None = None
         self.expected: Expected | None = None
+        self._looked_at: tuple[Expected, Sequence[Claim]] | None = None
+        """What `far` was asked for, and the claims of it."""
         self.open_ended = False
         """Whether the answer may become longer than is expected."""
         self.routed = False
@@ -118,9 +121,13 @@ class Meter:
                 asked=exchange.asked,
                 end_user=exchange.end_user,
                 tags=tags_of(exchange),
-                address=accounting.proxies.client_of(exchange.address, exchange.forwarded),
+                address=self._address,
             )
         return self.applied is not None
+
+    def _address(self) -> str | None:
+        """The address of the client, as limits count it."""
+        return self._accounting.proxies.client_of(self._exchange.address, self._exchange.forwarded)
 
     def counts(self, deployments: Iterable[Deployment]) -> bool:
         """Whether a limit of this exchange, or of attempts at these deployments, counts tokens or money."""
@@ -163,10 +170,12 @@ class Meter:
         ledger = self._accounting.ledger
         if ledger is None:
             return True
-        for claim in self._claims(expected, self._seams.now()):
-            used, reserved = ledger.standing(claim.counter)
-            if 2 * (used + reserved + claim.amount) > claim.limit.most:
+        claims = self._claims(expected, self._seams.now())
+        for limit, counter, _, amount in claims:
+            used, reserved = ledger.standing(counter)
+            if 2 * (used + reserved + amount) > limit.most:
                 return False
+        self._looked_at = expected, claims
         return True
 
     async def expect(self, expected: Expected) -> None:
@@ -175,8 +184,9 @@ class Meter:
         if expected.cost is None and applied is not None and (limit := applied.refusing) is not None:
             self._exchange.refused_by = limit.name
             raise RequestFailed(unpriced(limit))
-        now = self._seams.now()
-        await self._reserve(self._claims(expected, now), now)
+        now, looked_at = self._seams.now(), self._looked_at
+        known = looked_at is not None and looked_at[0] is expected
+        await self._reserve(looked_at[1] if known else self._claims(expected, now), now)
         self.expected = expected
 
     async def extend(self, output: int, deployment: str) -> None:
@@ -225,6 +235,8 @@ class Meter:
         ledger = self._accounting.ledger
         assert ledger is not None
         found = ledger.reserve(claims, now, onto)
+        if type(found) is Reservation:
+            return found
         if found is None:
             found = await ledger.ask(claims, now, onto)
         if isinstance(found, Refused):
@@ -382,12 +394,12 @@ class Meter:
         if self.closed and exchange.cost is not None and exchange.attempts:
             headers.append((COST, usd(exchange.cost).encode()))
         if self.applied is not None and ledger is not None:
-            now = self._seams.now()
-            claims = self.applied.standing_claims(now)
-            watch = self._accounting.watch
-            if self.applied.watched and (text := watch.warning(claims, ledger.standing, now)):
-                headers.append((WARNING.encode(), text.encode()))
-            found = rooms(claims, ledger.standing)
+            now, applied = self._seams.now(), self.applied
+            if applied.watched:
+                claims = applied.standing_claims(now)
+                if text := self._accounting.watch.warning(claims, ledger.standing, now):
+                    headers.append((WARNING.encode(), text.encode()))
+            found = rooms(applied.told_claims(now), ledger.standing)
             told = headers_of_limits(FORMS.get(exchange.face, "standard"), found, now)
             headers += [(name.encode(), value.encode()) for name, value in told.items()]
         return headers

@@ -37,7 +37,8 @@ def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
     for attempt in exchange.attempts:
         own = lines_of_attempt(exchange, attempt, rates, at)
         billed.append((attempt, own))
-        priced += sum(line.priced or line.cost or 0 for line in own)
+        for line in own:
+            priced += line.priced or line.cost or 0
         cost = None if cost is None or attempt.cost is None else cost + attempt.cost
     exchange.cost, exchange.priced = cost, priced
     return billed
@@ -100,9 +101,8 @@ def _line(
         if found is None:
             cost, priced = None, 0
         else:
-            bill = found.bill(units, at=at, tier=tier_of(exchange, attempt))
-            cost, price = bill.cost, bill.price
-            priced = bill.priced if cost is None else None
+            cost, known, price = found.cost(units, at=at, tier=tier_of(exchange, attempt))
+            priced = known if cost is None else None
     return UsageLine(
         deployment,
         deployment.partition("/")[0],
