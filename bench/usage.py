@@ -26,8 +26,9 @@ from typing import Any, Final, NamedTuple
 import psycopg
 
 from dragoman.state.periods import DAY, HOUR, start_of
+from dragoman.state.store import Store
 from dragoman.state.usage import UsageLine, UsageRecord
-from dragoman.state.usage_archive import UsageArchive
+from dragoman.state.usage_archive import UsageArchive, UsageSearch
 from dragoman.state.usage_report import Query, problem
 from dragoman.state.usage_sums import OTHER, Group, parts_of
 from dragoman.stores.limits import Limits
@@ -359,10 +360,18 @@ def places(kinds: list[str], folder: Path, stack: ExitStack) -> Iterator[tuple[s
         if kind == "sqlite":
             yield kind, f"sqlite:///{folder / 'usage.db'}"
         else:
-            from tests.postgres import postgres_server
+            yield kind, _postgres(folder / "postgresql", stack)
 
-            server = stack.enter_context(postgres_server())
-            yield kind, stack.enter_context(server.database())
+
+def _postgres(folder: Path, stack: ExitStack) -> str:
+    """The URL of the database on a server of our own, whose data is in a folder."""
+    from tests.postgres import PostgresServer
+
+    server = PostgresServer(folder)
+    stack.callback(server.pg_ctl, "stop")
+    if not server.run("SELECT 1 FROM pg_database WHERE datname = 'usage'"):
+        server.run("CREATE DATABASE usage")
+    return server.url("usage")
 
 
 async def main() -> None:
@@ -372,7 +381,7 @@ async def main() -> None:
     options.add_argument("--database", action="append", choices=["sqlite", "postgresql"])
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--rate", type=int, default=200, help="records a second that arrive meanwhile")
-    options.add_argument("--keep", type=Path, help="a folder to keep the databases in")
+    options.add_argument("--keep", type=Path, help="a folder whose databases are kept, and used again")
     stated = options.parse_args()
     folder = stated.keep or Path(tempfile.mkdtemp(prefix="dragoman-usage-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -387,39 +396,44 @@ async def main() -> None:
 async def _measured(stated: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
     urls = dict(places(stated.database or ["sqlite", "postgresql"], folder, stack))
     async with AsyncExitStack() as opened:
-        stores = {}
+        stores: dict[str, Store] = {}
         for kind, url in urls.items():
             stores[kind] = open_store(url, folder, Limits())
             opened.push_async_callback(stores[kind].close)
-            usage = stores[kind].usage
-            assert usage is not None
-            await usage.spent(0, "key")  # opens it
-        began = time.perf_counter()
-        with ExitStack() as writing:
-            writers: list[Any] = []
-            connections: list[Any] = []
-            for kind, url in urls.items():
-                if kind == "sqlite":
-                    file = writing.enter_context(
-                        closing(sqlite3.connect(folder / "usage.db", check_same_thread=False))
-                    )
-                    connections.append(file)
-                    writers.append(sqlite_writer(file))
-                else:
-                    connections.append(writing.enter_context(psycopg.connect(url)))
-                    writers.append(postgres_writer(connections[-1]))
-            await asyncio.to_thread(Fill(stated.rows, writers).run)
-            for connection in connections:
-                for statement in copies():
-                    await asyncio.to_thread(connection.execute, statement)
-                    connection.commit()
-        print(f"filled with {stated.rows:,} records in {time.perf_counter() - began:,.0f} s")
+        empty = {kind: url for kind, url in urls.items() if not await _is_filled(stores[kind])}
+        if empty:
+            began = time.perf_counter()
+            await asyncio.to_thread(_fill, empty, folder, stated.rows)
+            print(f"filled with {stated.rows:,} records in {time.perf_counter() - began:,.0f} s")
         for kind, url in urls.items():
             usage = stores[kind].usage
             assert usage is not None
             print(f"{kind}: {_size(kind, url, folder, stated.rows)}")
             show(await measure(usage, stated.rate, stated.rounds))
             print(f"  stored: {await throughput(usage):,.0f} records a second, in batches of 1,000")
+
+
+async def _is_filled(store: Store) -> bool:
+    assert store.usage is not None
+    return bool(await store.usage.records(UsageSearch(), 1))  # this also opens it
+
+
+def _fill(urls: dict[str, str], folder: Path, rows: int) -> None:
+    with ExitStack() as writing:
+        writers: list[Any] = []
+        connections: list[Any] = []
+        for kind, url in urls.items():
+            if kind == "sqlite":
+                connections.append(writing.enter_context(closing(sqlite3.connect(folder / "usage.db"))))
+                writers.append(sqlite_writer(connections[-1]))
+            else:
+                connections.append(writing.enter_context(psycopg.connect(url)))
+                writers.append(postgres_writer(connections[-1]))
+        Fill(rows, writers).run()
+        for connection in connections:
+            for statement in copies():
+                connection.execute(statement)
+                connection.commit()
 
 
 def _size(kind: str, url: str, folder: Path, rows: int) -> str:
