@@ -117,13 +117,6 @@ class Sums:
         _add(self.total, other.total)
         _add(self.first, other.first)
 
-    def subtract(self, other: Sums) -> None:
-        """Take other sums away from these."""
-        _subtract(self.counts, other.counts)
-        _subtract(self.units, other.units)
-        _subtract(self.total, other.total)
-        _subtract(self.first, other.first)
-
     @property
     def input_tokens(self) -> int:
         """All tokens of input, those of caches included."""
@@ -158,11 +151,6 @@ class Sums:
 def _add(into: dict[K, int], more: Mapping[K, int]) -> None:
     for name, amount in more.items():
         into[name] = into.get(name, 0) + amount
-
-
-def _subtract(of: dict[K, int], less: Mapping[K, int]) -> None:
-    for name, amount in less.items():
-        of[name] = of.get(name, 0) - amount
 
 
 _CACHED: Final = tuple(unit for unit in INPUT if unit.startswith("cache_read"))

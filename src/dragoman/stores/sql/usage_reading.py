@@ -69,9 +69,8 @@ class UsageReading:
         def step(connection: sa.Connection) -> dict[str, Sums]:
             found: dict[str, Sums] = {}
             with snapshot(connection):
-                for span in spans:
-                    for cell in cells(connection, source, span, ()):
-                        found.setdefault("".join(cell.values or ()), Sums()).add(cell.sums)
+                for cell in cells(connection, source, spans, ()):
+                    found.setdefault("".join(cell.values or ()), Sums()).add(cell.sums)
                 for record in _between(connection, since, hour):
                     for value, sums in _values(record, dimension):
                         found.setdefault(value, Sums()).add(sums)

@@ -1,17 +1,18 @@
 """Makes reports on usage out of the sums in a database.
 
-A report needs up to three statements for each segment of its span (`state.periods`). The first ones find which
-groups are the largest, with one column. The next ones add up everything for these groups. The last ones add up
-everything together, from which the groups are taken away: that leaves the sums of all others. So most rows are
-read in the order in which they stand, or not at all. To group all of them would mean to sort them with all
-their columns, which takes longer than to add them up.
+A report needs up to three statements for each segment of its span (`state.periods`). The first ones find
+which groups are the largest, with one column. The next ones add up everything for these groups. The last ones
+add up everything together, from which the groups are taken away: that leaves the sums of all others. So most
+rows are read in the order in which they stand, or not at all. To group all of them would mean to sort them
+with all their columns, which takes longer than to add them up.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from operator import add, sub
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
@@ -38,6 +39,11 @@ _RANKS: Final[Mapping[str, tuple[str, ...]]] = {
     "failed": ("failed",),
     "tokens": tuple(f"u_{unit}" for unit in COMMON if unit in TOKENS),
 }
+
+
+_Place: TypeAlias = Literal["sums", "units"]
+_PLACES: Final[tuple[_Place, ...]] = ("sums", "units")
+_Top: TypeAlias = Sequence[tuple[str, ...]]
 
 
 class Source(NamedTuple):
@@ -89,17 +95,18 @@ def answered(connection: sa.Connection, query: Query, known: Known, now: float) 
     source = source_of(query)
     spans = segments(query.begin, query.end, query.step)
     top = _top(connection, source, query, known) if query.by else None
-    found = [cell for span in spans for cell in cells(connection, source, span, top)]
-    if top:
-        whole = source if query.by == ("tag",) else source_of(_ungrouped(query))
-        everything = (cell for span in spans for cell in cells(connection, whole, span, None))
-        found += list(_others(everything, found))
+    whole = source if query.by == ("tag",) else source_of(_ungrouped(query))
+    found: list[Cell] = []
+    for place in _PLACES:
+        rows = _rows(connection, source, place, spans, top)
+        if top:
+            rows += _others(_rows(connection, whole, place, spans, None), rows)
+        found += map(_cell, rows)
     total = None
     if query.by == ("tag",) and not query.only:
         everyone, total = source_of(_ungrouped(query)), Sums()
-        for span in segments(query.begin, query.end, None):
-            for cell in cells(connection, everyone, span, None):
-                total.add(cell.sums)
+        for cell in cells(connection, everyone, segments(query.begin, query.end, None), None):
+            total.add(cell.sums)
     return made(query, found, total, now)._replace(since=known.since(query.step))
 
 
@@ -107,9 +114,7 @@ def _ungrouped(query: Query) -> Query:
     return Query(begin=query.begin, end=query.end, only=query.only)
 
 
-def _top(
-    connection: sa.Connection, source: Source, query: Query, known: Known
-) -> list[tuple[str, ...]] | tuple[()]:
+def _top(connection: sa.Connection, source: Source, query: Query, known: Known) -> _Top:
     """The groups that are told one by one; () = all are."""
     amounts: Counter[tuple[str, ...]] = Counter()
     names = _names(connection, source) if source.joined else None
@@ -147,49 +152,74 @@ def _amounts(
     label = table.c.group_id if source.joined else table.c.value
     conditions = _within(table, span) if source.joined else source.rows(table, span)[1]
     amount = summed(sum([table.c[name] for name in _RANKS[query.rank]]))
-    for value, found in connection.execute(sa.select(label, amount).where(*conditions).group_by(label)):
-        yield value, found
+    for row in connection.execute(sa.select(label, amount).where(*conditions).group_by(label)):
+        yield row[0], row[1]
 
 
 def cells(
-    connection: sa.Connection, source: Source, span: Segment, top: Sequence[tuple[str, ...]] | None
+    connection: sa.Connection, source: Source, spans: Sequence[Segment], top: _Top | None
 ) -> Iterator[Cell]:
-    """Yield the sums of a segment. top: the groups that are wanted, () = all, None = all together."""
-    for table, labels in ((source.sums, source.labels), (source.units, source.unit_labels)):
-        of_units = table is source.units
-        names = ("amount",) if of_units else SUMMED
+    """Yield the sums of some segments. top: the groups that are wanted, () = all, None = all together."""
+    for place in _PLACES:
+        yield from map(_cell, _rows(connection, source, place, spans, top))
+
+
+class _Row(NamedTuple):
+    """A row of sums as it was read: `Cell` says what bucket and values are. unit: None = these are the
+    amounts of the columns `SUMMED`, else there is one amount.
+    """
+
+    bucket: int
+    values: tuple[str, ...] | None
+    unit: str | None
+    amounts: Sequence[int]
+
+
+def _rows(
+    connection: sa.Connection, source: Source, place: _Place, spans: Sequence[Segment], top: _Top | None
+) -> list[_Row]:
+    """The sums, or the other units, of some segments. top: as above."""
+    of_units = place == "units"
+    table, labels = (source.units, source.unit_labels) if of_units else (source.sums, source.labels)
+    names = ("amount",) if of_units else SUMMED
+    rows = []
+    for span in spans:
         origin, conditions = source.rows(table, span)
         if top:
             conditions.append(_among(labels, top))
         by = [] if top is None else list(labels)
-        if span.bucket is None:
-            by.insert(0, table.c.begin)
         if of_units:
             by.append(table.c.unit)
+        if span.bucket is None:
+            by.insert(0, table.c.begin)
         sums = [summed(table.c[name]) for name in names]
         wanted = sa.select(*by, *sums).select_from(origin).where(*conditions).group_by(*by)
-        for row in connection.execute(wanted):
-            keys, values = list(row[: len(by)]), row[len(by) :]
-            if values[0] is None:
+        for found in connection.execute(wanted):
+            keys: list[Any] = list(found[: len(by)])
+            amounts: tuple[Any, ...] = found[len(by) :]
+            if amounts[0] is None:
                 continue  # the sum of no rows
-            at = keys.pop(0) if span.bucket is None else span.bucket
-            added = Sums(None, {keys.pop(): values[0]}) if of_units else read(values)
-            yield Cell(int(at), tuple(keys), added)
+            at = int(keys.pop(0)) if span.bucket is None else span.bucket
+            unit = keys.pop() if of_units else None
+            rows.append(_Row(at, tuple(keys), unit, amounts))
+    return rows
 
 
-def _others(everything: Iterable[Cell], told: Iterable[Cell]) -> Iterator[Cell]:
-    """Yield what is left of everything without the groups that are told."""
-    left: dict[int, Sums] = {}
-    for cell in everything:
-        left.setdefault(cell.bucket, Sums()).add(cell.sums)
-    for cell in told:
-        left[cell.bucket].subtract(cell.sums)
-    for bucket, sums in left.items():
-        if sums != _NOTHING:
-            yield Cell(bucket, None, sums)
+def _others(everything: Iterable[_Row], told: Iterable[_Row]) -> list[_Row]:
+    """What is left of everything without the groups that are told."""
+    left: dict[tuple[int, str | None], Sequence[int]] = {}
+    for row in everything:
+        at = row.bucket, row.unit
+        left[at] = list(map(add, left[at], row.amounts)) if at in left else row.amounts
+    for row in told:
+        at = row.bucket, row.unit
+        left[at] = list(map(sub, left[at], row.amounts))
+    return [_Row(bucket, None, unit, amounts) for (bucket, unit), amounts in left.items() if any(amounts)]
 
 
-_NOTHING: Final = Sums()
+def _cell(row: _Row) -> Cell:
+    sums = read(row.amounts) if row.unit is None else Sums(None, {row.unit: row.amounts[0]})
+    return Cell(row.bucket, row.values, sums)
 
 
 def summed(value: Any) -> sa.ColumnElement[int]:
