@@ -20,6 +20,7 @@ from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.accounts.keys import ClientKeys
 from dragoman.accounts.shared.address import Embedded
 from dragoman.alerts.sender import Alerts
+from dragoman.assembly.accounts import Processes, prepare, reach_counters
 from dragoman.assembly.added import with_added
 from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
@@ -65,6 +66,7 @@ from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.peers import Peers
 from dragoman.seams.secret import secrets_in
+from dragoman.seams.tasks import spawn
 from dragoman.state.usage_archive import UsageArchive
 from dragoman.stores.open import located
 from dragoman.turns.background import Background
@@ -238,6 +240,8 @@ class Core:
             raise RequestFailed(_CLOSED)
         if self._engine is None:
             self.peers.open()
+            await reach_counters(self.config)
+            await asyncio.to_thread(prepare, self.config)
             self._assembly = assembly = await self._assembled(self._loaded)
             adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
             self._sharing = await share(self.providers_health, self.peers, self.seams)
@@ -277,11 +281,16 @@ class Core:
             if assembly.following is not None:
                 await assembly.following.start(self.peers, self.readmit)
                 self.telling.sections["keys"] = assembly.following.state
+                await assembly.restored(self.config)
             self.admitting = self.client_keys
 
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:
         reached = self.bounds.reached
-        return await assemble(loaded, self._own, self._models, self.seams, reached, before=before)
+        workers = 1 if self.peers.alone else loaded.config.server.workers
+        processes = Processes(workers, self.embedded)
+        return await assemble(
+            loaded, self._own, self._models, self.seams, reached, before=before, processes=processes
+        )
 
     def _alert(self, event: Event) -> None:
         """Have the keeper send an alert."""
@@ -302,6 +311,8 @@ class Core:
         if assembly.accounting is not None:
             hand = partial(self.peers.hand, "alert") if self.config.alerts else None
             assembly.accounting.watch.tell = teller(self.seams.now, hand)
+            if assembly.accounting.ledger is not None:
+                self.telling.sections["limits_store"] = assembly.accounting.ledger.state
         if self._checks is not None:
             self._checks.stop()
             self._checks = None
@@ -374,6 +385,7 @@ class Core:
         if self._assembly is not None:
             self._assembly = msgspec.structs.replace(self._assembly, client_keys=self.client_keys.again())
             self.admitting = None if self.admitting is None else self.client_keys
+            spawn(self._assembly.restored(self.config), "restoring limits")
 
     @property
     def draining(self) -> bool:

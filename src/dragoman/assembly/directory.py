@@ -18,8 +18,9 @@ from dragoman.accounts.directory import Directory
 from dragoman.seams.peers import Peers
 from dragoman.seams.tasks import spawn
 from dragoman.state.directory import DirectoryStore, Row
-from dragoman.state.store import StoreFailed
+from dragoman.state.store import Store, StoreFailed
 from dragoman.stores import directory_file
+from dragoman.stores.address import Location
 
 log = logging.getLogger("dragoman.assembly.directory")
 SUBJECT: Final = "directory"
@@ -153,7 +154,9 @@ class Following:
             await self.note_uses()
 
 
-def following_of(store: Any, file: Path | None, now: Callable[[], float]) -> Following | None:
-    """What keeps the directory of this store in memory; None = the store keeps no keys."""
-    kept: DirectoryStore | None = store.directory
+def following_of(store: Store, where: Location | None, now: Callable[[], float]) -> Following | None:
+    """What keeps the directory of this store in memory; None = the store keeps no keys. where: the store's
+    database.
+    """
+    kept, file = store.directory, where if isinstance(where, Path) else None
     return None if kept is None else Following(kept, file, now)
