@@ -135,11 +135,27 @@ class Fleet:
         return told
 
     async def get(self, path: str, server: int = 0) -> Any:
-        """What this server tells its operators."""
+        """What this server tells its operators, in JSON."""
+        return json.loads(await self.read(path, server))
+
+    async def read(self, path: str, server: int = 0) -> bytes:
+        """The bytes of what this server tells its operators."""
+        return await self.told("GET", path, server)
+
+    async def told(self, method: str, path: str, server: int = 0, body: Any = None) -> bytes:
+        """The answer to an operator, in bytes."""
         headers = {"authorization": f"Bearer {KEYS['ops']}"}
-        async with self.session.get(self.servers[server].url + path, headers=headers) as response:
+        url = self.servers[server].url + path
+        async with self.session.request(method, url, headers=headers, json=body) as response:
             assert response.status == 200, await response.text()
-            return await response.json()
+            return await response.read()
+
+    async def status(self, secret: str, server: int = 0) -> int:
+        """The status of an answer to this key, on a connection of its own."""
+        headers = {"authorization": f"Bearer {secret}"}
+        async with self.session.get(self.servers[server].url + "/v1/models", headers=headers) as response:
+            await response.read()
+            return response.status
 
     def tokens(self, model: str) -> int:
         """How many the provider's log has of a model."""
