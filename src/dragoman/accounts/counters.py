@@ -14,6 +14,7 @@ from dragoman.accounts.ledger import Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.windows import read
 from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.state.usage import UsageRecord
 
 SOON: Final = 1.0
 """Seconds after which a request is worth another try that only running requests are in the way of."""
@@ -115,6 +116,12 @@ class MemoryLedger:
             counter = read(name)
             if amount > 0 and counter is not None and counter.ends > now and name not in self._counts:
                 self._new(name, counter.ends).used = amount
+
+    async def adopted(self, records: Sequence[UsageRecord]) -> int:
+        """See `Ledger`. Nothing is charged: a process that counts alone begins with what the usage records
+        say, and these have what was used before.
+        """
+        return 0
 
     def state(self) -> dict[str, Any]:
         """See `Ledger.state`."""

@@ -69,6 +69,7 @@ class Meter:
         "_of_attempts",
         "_opened",
         "_operation",
+        "_own",
         "_reservation",
         "_seams",
         "applied",
@@ -79,11 +80,18 @@ class Meter:
     )
 
     def __init__(
-        self, accounting: Accounting, exchange: Exchange, seams: Seams, operation: str | None = None
+        self,
+        accounting: Accounting,
+        exchange: Exchange,
+        seams: Seams,
+        operation: str | None = None,
+        *,
+        own: frozenset[str] = frozenset(),
     ) -> None:
         self._operation = operation or exchange.operation
         self._accounting = accounting
         self._exchange = exchange
+        self._own = own
         self._seams = seams
         self._opened = self.closed = False
         self._deployment: str | None = None
@@ -148,6 +156,8 @@ class Meter:
         return expected._replace(cost=most)
 
     def _most(self, expected: Expected, deployment: str) -> int | None:
+        if self._own and deployment.partition("/")[0] in self._own:
+            return 0
         rates = self._accounting.rates(deployment)
         if rates is None:
             return None
@@ -402,12 +412,17 @@ class Meter:
 
 
 def metered(
-    accounting: Accounting | None, exchange: Exchange, seams: Seams, operation: str | None = None
+    accounting: Accounting | None,
+    exchange: Exchange,
+    seams: Seams,
+    operation: str | None = None,
+    *,
+    own: frozenset[str] = frozenset(),
 ) -> Meter | None:
     """What accounts for an exchange; None = nobody wants to know. operation: of its record; None = that of
-    the exchange.
+    the exchange. own: the providers for which the client's tenant has brought a key: they cost nothing.
     """
-    return None if accounting is None else Meter(accounting, exchange, seams, operation)
+    return None if accounting is None else Meter(accounting, exchange, seams, operation, own=own)
 
 
 def usd(nano: int) -> str:

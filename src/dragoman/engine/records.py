@@ -17,6 +17,8 @@ from dragoman.state.usage import UsageLine, UsageRecord
 
 _INPUT: Final = frozenset(INPUT)
 _OUTPUT: Final = frozenset(OUTPUT)
+OWN: Final = "the tenant's own key"
+"""Told in place of a price, if the provider bills the tenant."""
 RatesOf: TypeAlias = Callable[[str], Rates | None]
 """The prices of a deployment (`provider/model`); None = none is known."""
 
@@ -92,7 +94,9 @@ def _line(
     cost: int | None = 0
     priced: int | None = None
     price = ""
-    if units:
+    if attempt.own:
+        price = OWN
+    elif units:
         found = rates(deployment)
         if found is None:
             cost, priced = None, 0
@@ -108,6 +112,7 @@ def _line(
         attempt.guessed or (usage is not None and usage.estimated),
         "" if attempt.fault is None and attempt.outcome is None else attempt.outcome or "failed",
         attempt.key_id,
+        own=attempt.own,
         price=price,
     )
 
