@@ -21,8 +21,11 @@ from dragoman.config.settings import Config
 from dragoman.engine.accounting import Accounting
 from dragoman.errors import ConfigError
 from dragoman.seams.clock import Seams
+from dragoman.tokens.vocabulary import load
 
 log = logging.getLogger("dragoman.assembly.accounts")
+_OF_PROMPTS: Final = frozenset({"tokens", "input_tokens", "money"})
+"""The resources of which a prompt's tokens are reserved."""
 
 
 class Processes(NamedTuple):
@@ -54,6 +57,13 @@ def accounting_of(loaded: Loaded, ledger: Ledger, watch: Watch, journal: Journal
 def limited(config: Config) -> bool:
     """Whether a configuration states any limit."""
     return any(True for _ in limits_of(config)) or any(True for _ in held_limits(config, None))
+
+
+def prepare(config: Config) -> None:
+    """Load the vocabulary that counts prompts, if a limit needs it: requests must not wait for that."""
+    every = (*limits_of(config), *held_limits(config, None))
+    if any(one.resource in _OF_PROMPTS for one in every):
+        load()
 
 
 def shares(config: Config, processes: Processes, *, kept: bool) -> bool:

@@ -20,7 +20,7 @@ from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.accounts.keys import ClientKeys
 from dragoman.accounts.shared.address import Embedded
 from dragoman.alerts.sender import Alerts
-from dragoman.assembly.accounts import Processes, reach_counters
+from dragoman.assembly.accounts import Processes, prepare, reach_counters
 from dragoman.assembly.added import with_added
 from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
@@ -241,6 +241,7 @@ class Core:
         if self._engine is None:
             self.peers.open()
             await reach_counters(self.config)
+            await asyncio.to_thread(prepare, self.config)
             self._assembly = assembly = await self._assembled(self._loaded)
             adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
             self._sharing = await share(self.providers_health, self.peers, self.seams)

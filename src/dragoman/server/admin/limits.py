@@ -126,8 +126,8 @@ class LimitsApi:
         for name, standing in standings.items():
             counter = read(name)
             limit = None if counter is None else known.get(counter[:5])
-            if counter is None or limit is None:
-                continue  # of a limit that is no longer there
+            if counter is None or limit is None or counter.ends <= now:
+                continue  # of a limit that is no longer there, or of a window that is over
             unused.pop(counter[:5], None)
             refused = accounting.watch.refusals(name, now)
             rows.append(self._row(name, limit, standing, refused))
