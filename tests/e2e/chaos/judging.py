@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dragoman.state.usage_archive import UsageRecord, UsageSearch
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_archive import UsageSearch
 from dragoman.stores.open import open_store
 from tests.e2e.chaos.load import BEYOND, INPUT_PRICE, OUTPUT_PRICE, Asked, Provider
 
@@ -81,23 +82,43 @@ class Judge:
         Returns a line of the report.
         """
         used = self.used[key][resource]
-        stated = limit * (times - 1) + (LIMITS[resource] * self._most.get(key, 0) if resource != "requests" else 0)
+        stated = limit * (times - 1) + (
+            LIMITS[resource] * self._most.get(key, 0) if resource != "requests" else 0
+        )
         over = max(0, used - limit)
         if over > stated:
-            self.problems.append(f"{phase}: {key} has used {used} {resource} of {limit}, at most {stated} more")
+            self.problems.append(
+                f"{phase}: {key} has used {used} {resource} of {limit}, at most {stated} more"
+            )
         return f"{phase:<26} {resource:<9} {limit:>10} {used:>10} {stated:>10} {over:>9}"
 
     def report(self) -> str:
         """The table of counts."""
         rows = [
-            [name, *(str(counts[column]) for column in COLUMNS[1:-2]), str(self.tried[name]), str(self.let_in[name])]
+            [
+                name,
+                *(str(counts[column]) for column in COLUMNS[1:-2]),
+                str(self.tried[name]),
+                str(self.let_in[name]),
+            ]
             for name, counts in self.counts.items()
         ]
         total = ["all", *(str(sum(int(row[n]) for row in rows)) for n in range(1, len(COLUMNS)))]
         return "\n".join(
-            f"{row[0]:<26} " + " ".join(f"{cell:>{max(5, len(name))}}" for cell, name in zip(row[1:], COLUMNS[1:], strict=True))
+            f"{row[0]:<26} "
+            + " ".join(
+                f"{cell:>{max(5, len(name))}}" for cell, name in zip(row[1:], COLUMNS[1:], strict=True)
+            )
             for row in [list(COLUMNS), *rows, total]
         )
+
+    def tell(self, limits: Sequence[str], more: Mapping[str, str]) -> None:
+        """Print the report. limits: lines of `limited`. more: of each phase."""
+        print(f"\n{self.report()}\n")
+        print(f"{'limits':<26} {'resource':<9} {'limit':>10} {'used':>10} {'may exceed':>10} {'exceeds':>9}")
+        print(*limits, sep="\n")
+        print("; ".join(f"{phase}: {told}" for phase, told in more.items()))
+        print(*self.problems[:30], sep="\n")
 
 
 def _wrong(one: Asked, records: Sequence[UsageRecord], *, killed: bool) -> tuple[str, str]:

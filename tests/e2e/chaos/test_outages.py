@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -35,22 +35,26 @@ pytestmark = [
     ),
 ]
 CLIENTS = 12
-REQUESTS = 60
+REQUESTS = 40
 LASTS = 3.0
 """Seconds for which something is broken."""
 REDIS = shutil.which("redis-server")
 DEBIAN = pytest.mark.skipif(
-    not (DEBIAN_POSTGRES.exists() and REDIS), reason="Debian's postgresql-15 and redis-server are not installed"
+    not (DEBIAN_POSTGRES.exists() and REDIS),
+    reason="Debian's postgresql-15 and redis-server are not installed",
 )
 Act = Callable[[], object]
 
 
 class Fault(NamedTuple):
-    """begin, end: run in a thread. times: by which factor limits may be exceeded meanwhile."""
+    """begin, end: run in a thread. times: by which factor limits may be exceeded meanwhile. noticed: what
+    `/health` must tell of meanwhile.
+    """
 
     begin: Act
     end: Act
     times: int = 1
+    noticed: frozenset[str] = frozenset()
 
 
 class House(NamedTuple):
@@ -113,6 +117,12 @@ class House(NamedTuple):
             revive(self.postgres)
 
 
+def noticing(told: list[dict[str, Any]]) -> set[str]:
+    """The parts that `/health` of any server calls unhealthy."""
+    parts = ("journal", "limits", "keys")
+    return {part for one in told for part in parts if (one.get(part) or {}).get("healthy") is False}
+
+
 @asynccontextmanager
 async def house(folder: Path, *, debian: bool) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
@@ -131,7 +141,11 @@ async def test_requests_go_on_and_usage_is_exact_while_servers_and_disks_fail(
     environment: dict[str, str], tmp_path: Path, pytestconfig: pytest.Config, debian: bool
 ) -> None:
     provider = Provider()
-    async with house(tmp_path, debian=debian) as home, FakeProvider(provider) as fake, AsyncExitStack() as stack:
+    async with (
+        house(tmp_path, debian=debian) as home,
+        FakeProvider(provider) as fake,
+        AsyncExitStack() as stack,
+    ):
         postgres = home.postgres
         postgres.run("CREATE DATABASE chaos")
         servers: list[Serving] = []
@@ -158,6 +172,7 @@ async def test_requests_go_on_and_usage_is_exact_while_servers_and_disks_fail(
         clients = Clients(provider, urls)
         tried: dict[str, tuple[int, int]] = {}
         slow: dict[str, float] = {}
+        noticed: dict[str, set[str]] = {}
         for name, fault in faults.items():
             for url in urls:
                 await operator.well(url)
@@ -168,6 +183,7 @@ async def test_requests_go_on_and_usage_is_exact_while_servers_and_disks_fail(
             trying = asyncio.create_task(strangers.run(name))
             await asyncio.to_thread(fault.begin)
             await asyncio.sleep(LASTS)
+            noticed[name] = noticing([await operator.health(url) for url in urls])
             await asyncio.to_thread(fault.end)
             await asyncio.sleep(1)
             trying.cancel()
@@ -191,9 +207,12 @@ async def test_requests_go_on_and_usage_is_exact_while_servers_and_disks_fail(
     for name, (number, in_) in tried.items():
         judge.tried[name], judge.let_in[name] = number, in_
     judge.problems += strangers.let_in + strangers.refused
-    print(f"\n{judge.report()}\n")
-    print(f"{'limits':<26} {'resource':<9} {'limit':>10} {'used':>10} {'may exceed':>10} {'exceeds':>9}")
-    print(*limits, sep="\n")
-    print("slowest answer:", *(f"{name} {seconds:.1f} s," for name, seconds in slow.items()))
-    print(*judge.problems[:30], sep="\n")
+    told = {
+        name: f"slowest answer {seconds:.1f} s, /health tells of {', '.join(sorted(noticed[name])) or 'nothing'}"
+        for name, seconds in slow.items()
+    }
+    judge.tell(limits, told)
+    assert {name: noticed[name] & fault.noticed for name, fault in faults.items()} == {
+        name: fault.noticed for name, fault in faults.items()
+    }
     assert len(judge.problems) == 0
