@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import json
 import os
 import time
@@ -90,7 +90,7 @@ class Operator:
         while time.monotonic() < end:
             try:
                 told = await self.health(url)
-                journal, limits = told["journal"], told.get("limits") or {}
+                journal, limits = told["journal"], told.get("limits_store") or {}
                 good = journal["healthy"] and not journal["waiting"] and not journal.get("ended")
                 if good and limits.get("healthy") is not False and fits(told):
                     return
@@ -116,7 +116,7 @@ class Strangers:
         at = f"{self._urls[0]}/admin/keys"
         name = phase.replace(" ", "-")
         self._ends = float(int(time.time() + self._clock.ahead + lasts))
-        until = datetime.datetime.fromtimestamp(self._ends, datetime.UTC).isoformat()
+        until = dt.datetime.fromtimestamp(self._ends, dt.UTC).isoformat()
         self._keys = {}
         for kind, more in {"good": {}, "late": {"expires": until}, "revoked": {}}.items():
             status, told = await self._operator.call("POST", at, {"name": f"{name}-{kind}", **more})

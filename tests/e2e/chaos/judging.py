@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dragoman.state.usage import UsageRecord
 from dragoman.state.usage_archive import UsageSearch
@@ -32,8 +33,8 @@ LIMITS = {"requests": 1, "tokens": BEYOND, "money": BEYOND * OUTPUT_PRICE}
 
 
 class Judge:
-    """problems: what must not be. most: how many requests of a key ran at once. tried, let_in: by phase, how often
-    keys that nobody may use were tried, and how often one was let in.
+    """problems: what must not be. most: how many requests of a key ran at once. tried, let_in: by phase, how
+    often keys that nobody may use were tried, and how often one was let in.
     """
 
     def __init__(self, provider: Provider, records: Sequence[UsageRecord], most: dict[str, int]) -> None:
@@ -78,13 +79,13 @@ class Judge:
             self.used[one.key]["money"] += taken * INPUT_PRICE + given * OUTPUT_PRICE
 
     def limited(self, phase: str, key: str, resource: str, limit: int, times: int = 1) -> str:
-        """Whether a limit has held. times: what may be used while its store is lost, as a multiple of the limit.
-        Returns a line of the report.
+        """Whether a limit has held. times: what may be used while its store is lost, as a multiple of the
+        limit. Returns a line of the report.
         """
         used = self.used[key][resource]
-        stated = limit * (times - 1) + (
-            LIMITS[resource] * self._most.get(key, 0) if resource != "requests" else 0
-        )
+        stated = limit * (times - 1)
+        if resource != "requests":
+            stated += LIMITS[resource] * self._most.get(key, 0)
         over = max(0, used - limit)
         if over > stated:
             self.problems.append(
@@ -94,22 +95,17 @@ class Judge:
 
     def report(self) -> str:
         """The table of counts."""
-        rows = [
-            [
-                name,
-                *(str(counts[column]) for column in COLUMNS[1:-2]),
-                str(self.tried[name]),
-                str(self.let_in[name]),
-            ]
-            for name, counts in self.counts.items()
-        ]
-        total = ["all", *(str(sum(int(row[n]) for row in rows)) for n in range(1, len(COLUMNS)))]
+        rows: list[list[Any]] = []
+        for name, counts in self.counts.items():
+            counts.update({"keys tried": self.tried[name], "let in": self.let_in[name]})
+            rows.append([name, *(counts[column] for column in COLUMNS[1:])])
+        rows.append(["all", *(sum(row[n] for row in rows) for n in range(1, len(COLUMNS)))])
+        widths = [26, *(max(5, len(column)) for column in COLUMNS[1:])]
         return "\n".join(
-            f"{row[0]:<26} "
-            + " ".join(
-                f"{cell:>{max(5, len(name))}}" for cell, name in zip(row[1:], COLUMNS[1:], strict=True)
+            " ".join(
+                f"{cell!s:<{w}}" if w == 26 else f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True)
             )
-            for row in [list(COLUMNS), *rows, total]
+            for row in [[*COLUMNS], *rows]
         )
 
     def tell(self, limits: Sequence[str], more: Mapping[str, str]) -> None:

@@ -27,8 +27,8 @@ INPUT_PRICE, OUTPUT_PRICE = 1_000, 2_000
 
 @dataclass
 class Asked:
-    """One request. began, ended: by the monotonic clock. lost: its connection broke. called: what the provider
-    has stated for each of its calls, tokens of input and of output.
+    """One request. began, ended: by the monotonic clock. lost: its connection broke. called: what the
+    provider has stated for each of its calls, tokens of input and of output.
     """
 
     marker: str

@@ -45,8 +45,8 @@ def run_as(pid: int) -> str:
 
 
 class Server:
-    """One server, which is started again when it was killed. kills: when a process was killed, by the monotonic
-    clock.
+    """One server, which is started again when it was killed. kills: when a process was killed, by the
+    monotonic clock. before: what starts have logged before the server was ready.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ import asyncio
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,6 +46,10 @@ DEBIAN = pytest.mark.skipif(
 Act = Callable[[], object]
 
 
+def nothing() -> None:
+    """The end of what ends by itself."""
+
+
 class Fault(NamedTuple):
     """begin, end: run in a thread. times: by which factor limits may be exceeded meanwhile. noticed: what
     `/health` must tell of meanwhile.
@@ -76,36 +80,43 @@ class House(NamedTuple):
         def wired(act: Callable[[], None]) -> Act:
             return lambda: loop.call_soon_threadsafe(act)
 
+        def bound() -> None:
+            bound_files(pids(servers()[1]), 1000)
+
+        def unbound() -> None:
+            bound_files(pids(servers()[1]), -1)
+
+        keys, limits, usage = (frozenset({part}) for part in ("keys", "limits_store", "journal"))
+        down = keys | usage
         faults = {
-            "nothing": Fault(lambda: None, lambda: None),
-            "postgres restarts": Fault(lambda: postgres.pg_ctl("restart", "-m", "fast"), lambda: None),
+            "nothing": Fault(nothing, nothing),
+            "postgres restarts": Fault(lambda: postgres.pg_ctl("restart", "-m", "fast"), nothing),
             "postgres stops": Fault(
-                lambda: postgres.pg_ctl("stop", "-m", "immediate"), lambda: postgres.pg_ctl("start")
+                lambda: postgres.pg_ctl("stop", "-m", "immediate"), lambda: postgres.pg_ctl("start"), 1, down
             ),
-            "postgres killed": Fault(postgres.kill, lambda: postgres.pg_ctl("start")),
+            "postgres killed": Fault(postgres.kill, lambda: postgres.pg_ctl("start"), 1, down),
             "postgres frozen": Fault(
                 lambda: postgres.signal(signal.SIGSTOP), lambda: postgres.signal(signal.SIGCONT)
             ),
             "postgres cut off": Fault(wired(self.wires[0].cut), wired(self.wires[0].mend)),
-            "valkey killed": Fault(valkey.kill, valkey.start, 2),
-            "valkey frozen": Fault(valkey.pause, valkey.go_on, 2),
-            "valkey cut off": Fault(wired(self.wires[1].cut), wired(self.wires[1].mend), 2),
-            "valkey emptied": Fault(lambda: valkey.command("FLUSHALL"), lambda: None),
+            "valkey killed": Fault(valkey.kill, valkey.start, 2, limits),
+            "valkey frozen": Fault(valkey.pause, valkey.go_on, 2, limits),
+            "valkey cut off": Fault(wired(self.wires[1].cut), wired(self.wires[1].mend), 2, limits),
+            "valkey emptied": Fault(lambda: valkey.command("FLUSHALL"), nothing),
             "valkey full": Fault(
                 lambda: valkey.command("CONFIG", "SET", "maxmemory", "1"),
                 lambda: valkey.command("CONFIG", "SET", "maxmemory", "0"),
                 2,
+                limits,
             ),
-            "journal bounded": Fault(
-                lambda: bound_files(pids(servers()[1]), 1000), lambda: bound_files(pids(servers()[1]), -1)
-            ),
+            "journal bounded": Fault(bound, unbound, 1, usage),
             "clock +30 s": Fault(lambda: self.clock.set(30.0), lambda: self.clock.set(0.0)),
             "clock -30 s": Fault(lambda: self.clock.set(-30.0), lambda: self.clock.set(0.0)),
         }
         if self.journal is not None:
-            faults["journal disk full"] = Fault(self.journal.fill, self.journal.free)
+            faults["journal disk full"] = Fault(self.journal.fill, self.journal.free, 1, usage)
         if self.postgres_disk is not None:
-            faults["postgres disk full"] = Fault(self.postgres_disk.fill, self._postgres_room)
+            faults["postgres disk full"] = Fault(self.postgres_disk.fill, self._postgres_room, 1, usage)
         return faults
 
     def _postgres_room(self) -> None:
@@ -119,7 +130,7 @@ class House(NamedTuple):
 
 def noticing(told: list[dict[str, Any]]) -> set[str]:
     """The parts that `/health` of any server calls unhealthy."""
-    parts = ("journal", "limits", "keys")
+    parts = ("journal", "limits_store", "keys")
     return {part for one in told for part in parts if (one.get(part) or {}).get("healthy") is False}
 
 
@@ -208,7 +219,7 @@ async def test_requests_go_on_and_usage_is_exact_while_servers_and_disks_fail(
         judge.tried[name], judge.let_in[name] = number, in_
     judge.problems += strangers.let_in + strangers.refused
     told = {
-        name: f"slowest answer {seconds:.1f} s, /health tells of {', '.join(sorted(noticed[name])) or 'nothing'}"
+        name: f"slowest answer {seconds:.1f} s, /health tells of {sorted(noticed[name])}"
         for name, seconds in slow.items()
     }
     judge.tell(limits, told)
