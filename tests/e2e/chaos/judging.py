@@ -49,8 +49,10 @@ class Judge:
         for record in records:
             self._records[record.end_user or ""].append(record)
 
-    def judge(self, kills: Sequence[float] = ()) -> None:
-        """kills: when processes were killed, by the monotonic clock. Only their clients may be left alone."""
+    def judge(self, kills: Sequence[tuple[float, float]] = ()) -> None:
+        """kills: from when until when a process was missing, by the monotonic clock. Only then may clients be
+        left alone.
+        """
         for marker in [*self._provider.unknown, *(self._records.keys() - self._provider.asked.keys())]:
             self.problems.append(f"nobody has asked for {marker!r}")
         for one in self._provider.asked.values():
@@ -64,7 +66,7 @@ class Judge:
             counts["calls"] += len(one.called)
             counts["records"] += len(records)
             counts["cut"] += sum(record.cut for record in records)
-            killed = any(one.began - 2 <= at <= one.ended for at in kills)
+            killed = any(one.began <= until and since <= one.ended + 1 for since, until in kills)
             kind, wrong = _wrong(one, records, killed=killed)
             counts[kind] += 1
             if wrong:

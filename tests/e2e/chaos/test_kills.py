@@ -45,14 +45,14 @@ def run_as(pid: int) -> str:
 
 
 class Server:
-    """One server, which is started again when it was killed. kills: when a process was killed, by the
-    monotonic clock. before: what starts have logged before the server was ready.
+    """One server, which is started again when it was killed. kills: from when until when a
+    process was missing, by the monotonic clock. before: what starts have logged before the server was ready.
     """
 
     def __init__(
         self, environment: dict[str, str], folder: Path, operator: Operator, clients: Clients
     ) -> None:
-        self.kills: list[float] = []
+        self.kills: list[tuple[float, float]] = []
         self.before: list[str] = []
         self.counts = dict.fromkeys(PHASES, 0)
         self._environment = environment
@@ -98,7 +98,7 @@ class Server:
         assert victims
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
-        self.kills.append(time.monotonic())
+        began = time.monotonic()
         self.counts[phase] += 1
         if parent in victims:
             await asyncio.to_thread(self.running.process.communicate)
@@ -106,9 +106,8 @@ class Server:
             while left := [pid for pid in below if alive(pid)]:
                 assert time.monotonic() < end, f"processes {left} live without their parent"
                 await asyncio.sleep(0.05)
-            self.kills.append(time.monotonic())
             await self.start()
-            self.kills.append(time.monotonic())
+        self.kills.append((began, time.monotonic()))
         await self.well()
 
     async def stop(self) -> int:
@@ -145,6 +144,7 @@ async def test_usage_and_limits_are_exact_whoever_is_killed(
             for phase in phases:
                 await server.well()
                 clients.start(phase, keys_of(phase), CLIENTS)
+                print(phase, flush=True)
                 for _ in range(kills):
                     await asyncio.sleep(0.3)
                     await server.kill(phase)

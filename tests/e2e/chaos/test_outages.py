@@ -187,7 +187,8 @@ async def test_requests_go_on_and_usage_is_exact_while_servers_and_disks_fail(
         for name, fault in faults.items():
             for url in urls:
                 await operator.well(url)
-            await strangers.prepare(name, 1 + LASTS / 2)
+            await strangers.prepare(name, 2 + LASTS)
+            print(name, flush=True)
             before = strangers.tried, len(strangers.let_in)
             clients.start(name, keys_of(name), CLIENTS)
             await asyncio.sleep(0.3)
