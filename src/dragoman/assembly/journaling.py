@@ -208,7 +208,7 @@ class Journaling:
             await self._release(self._chains)
 
     def _nothing_left(self) -> bool:
-        """Whether the reader has looked since it is the reader, and no process that has ended waits for it."""
+        """Whether the reader has looked since it reads, and no process that has ended waits for it."""
         state = None if self.folder is None else told(self.folder)
         return state is not None and state["running"] and state.get("ended") == 0
 
