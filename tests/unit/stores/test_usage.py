@@ -90,6 +90,19 @@ async def test_a_request_with_several_tags_is_one_request_in_the_total(store: St
     assert only.total["requests"] == 2
 
 
+async def test_any_text_is_a_value_and_a_batch_may_have_very_many(store: Store) -> None:
+    odd = ['"', "\\", "{a,b}", "NULL", "a b", "'", "\n", "é\U0001f600", "%s", ","]
+    usage = usage_of(store)
+    await usage.keep([record(n, tags=(f"t{n}",), cost=2**52 + n) for n in range(1_100)])
+    await usage.keep([record(2_000 + n, tags=(tag,), client=tag) for n, tag in enumerate(odd)])
+    by_tag = await usage.report(query(by=("tag",), top=1_000, rank="cost", begin=BEGIN), BEGIN)
+    assert told(by_tag, "cost")["t1099",] == 2**52 + 1_099
+    assert by_tag.total["requests"] == 1_110
+    assert told(by_tag)[None] == 110
+    by_key = await usage.report(query(by=("key",), only={"model": "m"}), BEGIN)
+    assert told(by_key) == {("ann",): 1_100, **{(tag,): 1 for tag in odd}}
+
+
 async def test_rare_units_are_summed_too(store: Store) -> None:
     usage = usage_of(store)
     await usage.keep(
