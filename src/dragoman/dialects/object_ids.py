@@ -110,8 +110,10 @@ IDS: Final[Mapping[str, Ids]] = MappingProxyType(
         _JOBS: Ids(
             answer=_JOB,
             body={
-                **{"training_file": "file", "validation_file": "file"},
-                **{"training_files[].file_id": "file", "validation_files[]": "file"},
+                "training_file": "file",
+                "validation_file": "file",
+                "training_files[].file_id": "file",
+                "validation_files[]": "file",
             },
             listed="job",
             filtered=True,
@@ -172,14 +174,22 @@ IDS: Final[Mapping[str, Ids]] = MappingProxyType(
 
 AFTER: Final = ("after", "after_id")
 BEFORE: Final = ("before", "before_id")
+AMONG: Final = ("ids", "ids[]")
 """Fields of a query that have an id of what is listed, at OpenAI and Anthropic."""
 
 _BEGINNINGS: Final[Mapping[str, Mapping[Kind, str]]] = {
     "anthropic": {"file": "file_", "message_batch": "msgbatch_"},
     "openai": {
-        **{"file": "file-", "upload": "upload_", "part": "part_", "batch": "batch_", "job": "ftjob-"},
-        **{"event": "ftevent-", "checkpoint": "ftckpt_", "permission": "cp_"},
-        **{"vector_store": "vs_", "file_batch": "vsfb_"},
+        "file": "file-",
+        "upload": "upload_",
+        "part": "part_",
+        "batch": "batch_",
+        "job": "ftjob-",
+        "event": "ftevent-",
+        "checkpoint": "ftckpt_",
+        "permission": "cp_",
+        "vector_store": "vs_",
+        "file_batch": "vsfb_",
     },
 }
 _TOKEN: Final = re.compile(
@@ -191,6 +201,9 @@ _LIKELY: Final = re.compile(r"(?=\D*\d)[A-Za-z0-9]{12,}")
 """Matches the part of an id behind its beginning; no word of a language."""
 
 
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LENGTH: Final = 25
+"""Digits of 128 bits. What has 32 characters looks like a key, and is redacted in errors."""
 _DISTINCT: Final = 8
 """Characters from which on an id of another form is looked for in texts: shorter ones may be words."""
 
@@ -199,8 +212,11 @@ def minted(kind: Kind, dialect: str, random_id: str) -> str:
     """A new id in the form that clients of this dialect expect. random_id: 32 random hexadecimal digits."""
     if dialect == "mistral":
         return str(UUID(random_id, version=4))
-    beginnings = _BEGINNINGS.get(dialect, _BEGINNINGS["openai"])
-    return beginnings.get(kind, f"{kind}_") + random_id
+    number, digits = int(random_id, 16), ""
+    for _ in range(_LENGTH):
+        number, digit = divmod(number, len(_DIGITS))
+        digits += _DIGITS[digit]
+    return _BEGINNINGS.get(dialect, _BEGINNINGS["openai"])[kind] + digits
 
 
 class Place(NamedTuple):

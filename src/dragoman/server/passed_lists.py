@@ -33,7 +33,26 @@ async def gather(first: dict[str, Any], target: str, fetch: Fetch, own: Own) -> 
     query = dict(parse_qsl(search, keep_blank_values=True))
     if "has_more" not in first and "total" in first:
         return await _numbered(first, path, query, fetch, own)
+    if first.get("next_page") is not None:
+        return await _chained(first, path, query, fetch, own)
     return await _linked(first, path, query, fetch, own)
+
+
+async def _chained(
+    first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
+) -> dict[str, Any]:
+    """A page of a list in which each page has a token for the next one (Anthropic's files). The page is that
+    of the provider, because no token leads into the middle of one; pages without any of the client's objects
+    are left out, because clients stop there.
+    """
+    page, kept, pages = first, await own(first["data"]), 1
+    while not kept and page.get("next_page") is not None:
+        if pages == MOST_PAGES:
+            raise RequestFailed(_TOO_LONG)
+        page = await fetch(f"{path}?{urlencode({**query, 'page': str(page['next_page'])})}")
+        kept = await own(page["data"]) if isinstance(page.get("data"), list) else []
+        pages += 1
+    return {**page, "data": kept}
 
 
 async def _linked(

@@ -22,7 +22,7 @@ from dragoman import ir
 from dragoman.accounts.caller import NO_PROVIDER
 from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
-from dragoman.dialects.object_ids import AFTER, BEFORE, IDS, Ids, places
+from dragoman.dialects.object_ids import AFTER, AMONG, BEFORE, IDS, Ids, places
 from dragoman.dialects.resources import PATHS, Resource
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.engine.meter import Meter, metered
@@ -340,7 +340,7 @@ class PassThroughApi:
         return passage, _Asked(ids, _target(path, params, pairs), known, body)
 
     async def _whole(self, request: HttpRequest) -> bytes:
-        """A body in which ids may have to be translated. Raises RequestFailed (413, 400: it is compressed)."""
+        """A body in which ids may have to be translated. Raises RequestFailed (413; 400: compressed)."""
         limit = self._gateway.config.server.max_body
         if (stated_size(request.headers.get("content-length")) or 0) > limit:
             raise RequestFailed(too_large(limit))
@@ -536,7 +536,7 @@ def _target(path: str, params: Mapping[str, str], pairs: Sequence[tuple[str, str
     return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
-_CURSORS: Final = frozenset({*AFTER, *BEFORE})
+_CURSORS: Final = frozenset({*AFTER, *AMONG, *BEFORE})
 _TUNED: Final = re.compile(r"ft:|[^:]+:ft-")
 """Matches names of fine-tuned models, also in OpenAI's old form (`davinci:ft-acme-2023-01-01`)."""
 _LIMITED: Final = ir.Fault(
