@@ -349,3 +349,42 @@ async def test_what_was_made_elsewhere(visit: Visit, provide: Provide, tmp_path:
     of_ann = [id_ for id_ in account.objects if id_ != old]
     assert (await ask(site, "GET", f"/v1/files/{of_ann[0]}", BEN)).status == 404
     assert (await ask(site, "GET", f"/v1/files/{old}", FEW)).status == 403
+
+
+async def test_a_model_reads_what_its_client_has_made(visit: Visit, provide: Provide, tmp_path: Any) -> None:
+    """By the client's id, at the provider that has it; nobody else's, and before a provider is called."""
+    account = Account()
+    provider = await provide(lambda seen: CHATTED if "chat" in seen.path else account(seen))
+    other = await provide(CHATTED)
+    rows = {"up": row(provider), "other": row(other, passthrough=[])}
+    site = await visit(configuration(tmp_path, **rows))
+    id_ = (await ask(site, "POST", "/v1/files", data={"purpose": "user_data"})).body["id"]
+    (upstream,) = account.objects
+    text = f'{{"file_id": "{id_}"}}'
+    content = [{"type": "file", "file": {"file_id": id_}}, {"type": "text", "text": text}]
+    body = {"model": "up/gpt-4o", "temperature": 1.0, "messages": [{"role": "user", "content": content}]}
+    told = await ask(site, "POST", "/v1/chat/completions", json=body)
+    assert told.status == 200, told.raw
+    sent = provider.last.body["messages"][0]["content"]
+    assert sent == [{"type": "file", "file": {"file_id": upstream}}, {"type": "text", "text": text}]
+    before = len(provider.seen)
+    refused = await ask(site, "POST", "/v1/chat/completions", BEN, json=body)
+    assert (refused.status, refused.error["param"]) == (404, "file_id")
+    guessed = json.loads(json.dumps(body).replace(f'"{id_}"', f'"{upstream}"', 1))
+    assert (await ask(site, "POST", "/v1/chat/completions", BEN, json=guessed)).status == 404
+    elsewhere = {**body, "model": "other/gpt-4o"}
+    refused = await ask(site, "POST", "/v1/chat/completions", json=elsewhere)
+    assert (refused.status, refused.error["code"]) == (400, "object_of_another_provider")
+    assert (len(provider.seen), len(other.seen)) == (before, 0)
+
+
+CHATTED = Whole(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "gpt-4o",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    }
+)

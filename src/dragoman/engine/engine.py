@@ -24,6 +24,7 @@ from dragoman.engine.flight import Flight
 from dragoman.engine.hedged import Hedged
 from dragoman.engine.media import Media
 from dragoman.engine.meter import metered
+from dragoman.engine.named_files import with_files
 from dragoman.engine.plan import fill_in, route
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.ways import WAYS
@@ -70,6 +71,8 @@ class Engine:
         delivery = Delivery(exchange, inbound, client, runtime.seams.monotonic)
         meter = delivery.meter = metered(runtime.accounting, exchange, runtime.seams)
         try:
+            if runtime.passing:
+                inbound = await with_files(runtime, inbound, exchange.client or "")
             way, steps = WAYS[operation], Steps(runtime.heavy, exchange.client)
             always_usage = runtime.always_usage
             asked = (
