@@ -39,6 +39,7 @@ class Serving:
         self._reading.start()
         self.process.stderr = None  # nobody else reads it, `communicate` neither
         self.ready: dict[str, Any] = json.loads(self._log.get(timeout=SECONDS) or "{}")
+        assert "url" in self.ready, self.ready
         self.url: str = self.ready["url"]
 
     def _read(self, log: IO[str]) -> None:

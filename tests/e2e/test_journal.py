@@ -15,7 +15,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from dragoman.state.usage import UsageRecord, UsageSearch
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_archive import UsageSearch
 from dragoman.stores.open import open_store
 from dragoman.testing.provider import Answer, Seen, Whole
 from tests.e2e.command import Serving, serving

@@ -7,20 +7,23 @@ be reached, what is known here goes on to hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.caller import Caller, Scope
-from dragoman.accounts.limits import Limit
+from dragoman.accounts.limits import Limit, Subject
 from dragoman.accounts.rights import ALL, LimitsOf, Owner, Rights, narrowed, within_regions
 from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row, RowKind
 
 E = TypeVar("E", KeyEntry, HolderEntry)
 _MOST_DECODED: Final = 10_000
 """The most keys that are kept decoded. If there are more, all of them are decoded anew."""
+
+
+_SUBJECTS: Final[Mapping[RowKind, Subject]] = {"tenants": "tenant", "teams": "team", "users": "user"}
 
 
 def no_limits(*_: object) -> tuple[Limit, ...]:
@@ -78,6 +81,8 @@ class Directory:
         for row in rows:
             if row.kind == "keys":
                 self._take_key(row)
+            elif row.kind == "own_keys":
+                pass  # they are kept elsewhere
             elif row.text is None:
                 self._holders.pop((row.kind, row.name), None)
             else:
@@ -123,6 +128,23 @@ class Directory:
         """A tenant, team or user; None = there is none of this name."""
         stated: Mapping[str, Permitted] = getattr(self.declared, kind)
         return stated.get(name) or self._holders.get((kind, name))
+
+    def limits(self) -> Iterator[Limit]:
+        """The limits of all keys, tenants, teams and users, also of those that the configuration declares."""
+        stated, seen = self.declared.limits_of, self.declared
+        for kind, subject in _SUBJECTS.items():
+            declared: Mapping[str, Permitted] = getattr(seen, kind)
+            added = {name: entry for (of, name), entry in self._holders.items() if of == kind}
+            for name, entry in {**added, **declared}.items():
+                if entry.limits:
+                    yield from stated(entry.limits, name, subject)
+        for packed in {*self._keys.values()}:
+            if b'"limits"' not in packed:
+                continue  # 100,000 keys without limits are not decoded
+            text, _, json = packed.partition(b"\n")
+            entry = msgspec.json.decode(json, type=KeyEntry)
+            if entry.limits and (name := text.decode()) not in seen.keys:
+                yield from stated(entry.limits, name, "key")
 
     def rights(
         self, entry: Permitted, owner: Owner, team: str | None = None, user: str | None = None

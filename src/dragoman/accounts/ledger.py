@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from dragoman.accounts.limits import Claim, Standing
+from dragoman.state.usage import UsageRecord
 
 
 class Reservation:
@@ -67,6 +68,11 @@ class Ledger(Protocol):
     def seed(self, used: Mapping[str, int]) -> None:
         """Let counters begin with what was used before, as the usage records say; by their names
         (`windows.prefix_of`). A counter that is known already, or whose window is over, does not change.
+        """
+
+    async def adopted(self, records: Sequence[UsageRecord]) -> int:
+        """Charge what processes have used that have ended, and give back what they held. records: from their
+        journals; a record is charged once, however often this is called. Returns how many were charged.
         """
 
     def state(self) -> dict[str, Any]:

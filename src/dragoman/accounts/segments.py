@@ -82,8 +82,8 @@ class FileJournal:
 
     folder: is made if it is missing; other processes have their segments there, too. size: how many bytes all
     of them may have. processes: how many write there. refuse: whether `opened` raises JournalFailed while
-    nothing can be written. A journal that cannot begin is not an error: it has failed, and tries again in
-    `tend`.
+    nothing can be written. mark: of this process, unique for ever; None = a random one. A journal that cannot
+    begin is not an error: it has failed, and tries again in `tend`.
     """
 
     def __init__(
@@ -95,9 +95,10 @@ class FileJournal:
         processes: int = 1,
         refuse: bool = False,
         backlog: Backlog | None = None,
+        mark: str | None = None,
     ) -> None:
         self.backlog = Backlog() if backlog is None else backlog
-        self.mark = seams.random_id()[:16]
+        self.mark = mark or seams.random_id()[:16]
         """The mark of this process in the names of its segments."""
         self.last_error: str | None = None
         """Why nothing can be written; None = it can."""

@@ -4,17 +4,40 @@ it.
 
 from __future__ import annotations
 
+import logging
+from typing import Final, NamedTuple
+
 from dragoman.accounts.addresses import Proxies
 from dragoman.accounts.claims import Limits
 from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.journal import Journal
 from dragoman.accounts.ledger import Ledger
+from dragoman.accounts.shared.address import Embedded
 from dragoman.accounts.watch import Watch
-from dragoman.assembly.limits import limits_of
+from dragoman.assembly.limits import held_limits, limits_of
 from dragoman.assembly.prices import prices_of
 from dragoman.config.load import Loaded
+from dragoman.config.settings import Config
 from dragoman.engine.accounting import Accounting
+from dragoman.errors import ConfigError
 from dragoman.seams.clock import Seams
+from dragoman.tokens.vocabulary import load
+
+log = logging.getLogger("dragoman.assembly.accounts")
+_OF_PROMPTS: Final = frozenset({"tokens", "input_tokens", "money"})
+"""The resources of which a prompt's tokens are reserved."""
+
+
+class Processes(NamedTuple):
+    """Who counts together. workers: how many processes serve requests. embedded: the Valkey that was started
+    for them, None = there is none.
+    """
+
+    workers: int = 1
+    embedded: Embedded | None = None
+
+
+ALONE: Final = Processes()
 
 
 def accounting_of(loaded: Loaded, ledger: Ledger, watch: Watch, journal: Journal | None) -> Accounting | None:
@@ -22,16 +45,60 @@ def accounting_of(loaded: Loaded, ledger: Ledger, watch: Watch, journal: Journal
     usage is kept. ledger: the counters of the limits. watch: tells operators of them.
     """
     config = loaded.config
-    limits = Limits(limits_of(config))
-    limited = limits.all or any(key.limits for key in config.auth.keys)
-    if journal is None and not limited and not config.prices:
+    if journal is None and not limited(config) and not config.prices:
         return None
     proxies = Proxies(config.server.trusted_proxies)
+    limits = Limits(limits_of(config))
     return Accounting(
         rates=prices_of(loaded), journal=journal, limits=limits, ledger=ledger, watch=watch, proxies=proxies
     )
 
 
-def ledger_of(seams: Seams) -> Ledger:
-    """The counters of limits."""
+def limited(config: Config) -> bool:
+    """Whether a configuration states any limit."""
+    return any(True for _ in limits_of(config)) or any(True for _ in held_limits(config, None))
+
+
+def prepare(config: Config) -> None:
+    """Load the vocabulary that counts prompts, if a limit needs it: requests must not wait for that."""
+    every = (*limits_of(config), *held_limits(config, None))
+    if any(one.resource in _OF_PROMPTS for one in every):
+        load()
+
+
+def shares(config: Config, processes: Processes, *, kept: bool) -> bool:
+    """Whether counters are shared with other processes. kept: keys with limits may be made at run time."""
+    together = processes.workers > 1 or config.stores.valkey is not None
+    return together and (kept or limited(config))
+
+
+def ledger_of(config: Config, seams: Seams, processes: Processes, *, name: str, shared: bool) -> Ledger:
+    """The counters of limits. name: of this process, unique for ever; its journal has the same. shared: other
+    processes count the same. Raises ConfigError if they cannot be shared and a limit is stated.
+    """
+    if shared:
+        from dragoman.assembly.shared import shared_ledger  # few gateways load the client of Valkey
+
+        try:
+            found = shared_ledger(
+                config, seams, name=name, workers=processes.workers, embedded=processes.embedded
+            )
+        except ConfigError as error:
+            if limited(config) or config.stores.valkey is not None:
+                raise
+            log.warning("each worker would count limits by itself: %s", error)
+        else:
+            if found is not None:
+                return found
     return MemoryLedger(seams)
+
+
+async def reach_counters(config: Config) -> None:
+    """Look whether the server of `stores.valkey` can be used. If it does not answer, the log says so. Raises
+    ConfigError if it can never be used.
+    """
+    if config.stores.valkey is not None:
+        from dragoman.assembly.shared import check_store
+
+        if (why := await check_store(config)) is not None:
+            log.warning("limits are not shared, because the server of stores.valkey is away: %s", why)

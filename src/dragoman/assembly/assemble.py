@@ -11,11 +11,11 @@ import msgspec
 
 from dragoman.accounts.keys import ClientKeys
 from dragoman.accounts.watch import Watch
-from dragoman.assembly.accounts import accounting_of, ledger_of
+from dragoman.assembly.accounts import ALONE, Processes, accounting_of, ledger_of, shares
 from dragoman.assembly.directory import Following, following_of
 from dragoman.assembly.journaling import Journaling, journaling_of
 from dragoman.assembly.keys import client_keys_of
-from dragoman.assembly.limits import restored
+from dragoman.assembly.limits import Restoring, held_limits, limits_of
 from dragoman.assembly.names import Names, installed_models, local_models, naming, refuse_unknown, timers_of
 from dragoman.assembly.parts import Parts, close
 from dragoman.assembly.providers import (
@@ -58,8 +58,8 @@ class Assembly(msgspec.Struct, frozen=True):
     passages: for providers whose resources are passed through. following: keeps the directory of client keys
     up to date, None = there is no database for it. recording: stores finished exchanges, None = they are not
     stored. journaling: the journal of usage, None = no usage is kept. accounting: what exchanges are
-    accounted with, None = nobody wants to know. parts: what the next configuration may go on using, and what
-    has to be closed.
+    accounted with, None = nobody wants to know. restoring: restores the counters of limits.
+    parts: what the next configuration may go on using, and what has to be closed.
     """
 
     names: Names
@@ -75,7 +75,15 @@ class Assembly(msgspec.Struct, frozen=True):
     recording: Recording | None
     journaling: Journaling | None
     accounting: Accounting | None
+    restoring: Restoring
     parts: Parts
+
+    async def restored(self, config: Config) -> None:
+        """Let the counters of all limits begin with what was used before, once for each limit."""
+        if self.accounting is not None and self.accounting.ledger is not None:
+            directory = None if self.following is None else self.following.directory
+            every = [*limits_of(config), *held_limits(config, directory)]
+            await self.restoring.restore(self.accounting.ledger, every)
 
     async def close(self) -> None:
         """Close all parts, even if closing one of them fails. Upstreams made in code are left as they are."""
@@ -90,23 +98,25 @@ async def assemble(
     reached: Reached = untold,
     *,
     before: Assembly | None = None,
+    processes: Processes = ALONE,
 ) -> Assembly:
     """Build all running parts, without connecting to providers, and begin to sweep the store.
 
     own: upstreams made in code, by name; they replace configured ones. models: registered in code. reached:
     called when a limit is reached that fails no exchange. before: the running assembly, whose parts are used
-    as far as their settings are equal; it is not changed. Raises ConfigError for wrong model names and an
-    unusable store; then, as after any failure, the built parts are closed.
+    as far as their settings are equal; it is not changed. processes: who counts limits together.
+    Raises ConfigError for wrong model names and an unusable store; then, as after any failure, the built
+    parts are closed.
     """
     parts = Parts(None if before is None else before.parts)
     local = _local_models(loaded.config, parts)
     names = naming(loaded, own, models, local)
     refuse_unknown(loaded, names)
     try:
-        made = _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local))
-        if (accounting := made.accounting) is not None:
-            known = None if before is None or before.accounting is None else before.accounting.limits
-            await restored(accounting.ledger, loaded.config, made.store, known, seams.now())
+        made = _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local, processes))
+        if before is None and made.journaling is not None:
+            await made.journaling.recover()
+        await made.restored(loaded.config)
     except BaseException:
         await close(parts.new())
         raise
@@ -121,6 +131,7 @@ class _Outside(NamedTuple):
     before: Assembly | None
     local: Mapping[str, LocalModel]
     """The models of this machine, by name."""
+    processes: Processes
 
 
 def _local_models(config: Config, parts: Parts) -> dict[str, LocalModel]:
@@ -155,7 +166,18 @@ def _assembled(
     )
     parts.take("sweeping", store, lambda: spawn(keep_swept(store, seams), "sweeping the store"), _stop)
     recording = _recording(loaded, parts, seams)
-    journaling = _journaling(loaded, store, parts, seams)
+    mark = parts.hold("the mark of this process", None, lambda: seams.random_id()[:16])
+    together, kept = outside.processes, following is not None
+    shared = shares(config, together, kept=kept) or bool(parts.before("ledger"))
+    ledger = parts.take(  # before the journal, so that it is closed after it
+        "ledger",
+        shared,
+        lambda: ledger_of(config, seams, together, name=mark, shared=shared),
+        lambda ledger: ledger.close(),
+    )
+    journaling = _journaling(loaded, store, parts, seams, mark)
+    if journaling is not None:
+        journaling.on_adopted = [ledger.adopted]
     space = parts.hold(
         "answer space", config.server.answer_space, lambda: Space(config.server.answer_space, CROWDED)
     )
@@ -225,10 +247,11 @@ def _assembled(
         journaling=journaling,
         accounting=accounting_of(
             loaded,
-            parts.take("ledger", None, lambda: ledger_of(seams), lambda ledger: ledger.close()),
+            ledger,
             parts.hold("the watch on limits", None, Watch),
             None if journaling is None else journaling.journal,
         ),
+        restoring=parts.hold("restoring", (store, ledger), lambda: Restoring(store, seams.now)),
         parts=parts,
     )
 
@@ -260,14 +283,14 @@ def _recording(loaded: Loaded, parts: Parts, seams: Seams) -> Recording | None:
     return parts.take("recording", store, lambda: Recording(store), Recording.close)
 
 
-def _journaling(loaded: Loaded, store: Store, parts: Parts, seams: Seams) -> Journaling | None:
+def _journaling(loaded: Loaded, store: Store, parts: Parts, seams: Seams, mark: str) -> Journaling | None:
     """The journal of usage, if the store keeps usage. It is closed before the store."""
 
     async def close(journaling: Journaling | None) -> None:
         if journaling is not None:
             await journaling.close()
 
-    return parts.take("journal", store, lambda: journaling_of(loaded, store, seams), close)
+    return parts.take("journal", store, lambda: journaling_of(loaded, store, seams, mark), close)
 
 
 def _wire(provider: Provider, transport: Transport, limits: AnswerLimits, outside: _Outside) -> WireUpstream:

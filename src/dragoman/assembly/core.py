@@ -20,6 +20,7 @@ from dragoman.accounts.caller import ANYONE, Caller
 from dragoman.accounts.keys import ClientKeys
 from dragoman.accounts.shared.address import Embedded
 from dragoman.alerts.sender import Alerts
+from dragoman.assembly.accounts import Processes, prepare, reach_counters
 from dragoman.assembly.added import with_added
 from dragoman.assembly.alerting import alert_of, targets_of
 from dragoman.assembly.assemble import Assembly, assemble
@@ -30,6 +31,7 @@ from dragoman.assembly.keys import declared_of
 from dragoman.assembly.limits import teller
 from dragoman.assembly.metrics import know, outcome_of
 from dragoman.assembly.names import limits_of, made_under
+from dragoman.assembly.own_keys import OwnAccounts
 from dragoman.assembly.parts import Part
 from dragoman.assembly.providers import described
 from dragoman.assembly.recording import Recording
@@ -65,6 +67,7 @@ from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
 from dragoman.seams.peers import Peers
 from dragoman.seams.secret import secrets_in
+from dragoman.seams.tasks import spawn
 from dragoman.state.usage_archive import UsageArchive
 from dragoman.stores.open import located
 from dragoman.turns.background import Background
@@ -131,6 +134,8 @@ class Core:
         """Runs the steps of large requests one at a time."""
         self.providers_health = Health()
         """What is remembered of keys and deployments; outlives the running parts."""
+        self.own_keys = OwnAccounts(self.providers_health)
+        """The keys of providers that tenants have brought."""
         self.gates = Gates(seams.monotonic)
         """The limits on the requests that run at once; they outlive the running parts."""
         self.requests: set[asyncio.Task[Any]] = set()
@@ -238,6 +243,8 @@ class Core:
             raise RequestFailed(_CLOSED)
         if self._engine is None:
             self.peers.open()
+            await reach_counters(self.config)
+            await asyncio.to_thread(prepare, self.config)
             self._assembly = assembly = await self._assembled(self._loaded)
             adopt(self.providers_health, self.config, assembly.upstreams, self.seams.monotonic())
             self._sharing = await share(self.providers_health, self.peers, self.seams)
@@ -277,11 +284,16 @@ class Core:
             if assembly.following is not None:
                 await assembly.following.start(self.peers, self.readmit)
                 self.telling.sections["keys"] = assembly.following.state
+                await assembly.restored(self.config)
             self.admitting = self.client_keys
 
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:
         reached = self.bounds.reached
-        return await assemble(loaded, self._own, self._models, self.seams, reached, before=before)
+        workers = 1 if self.peers.alone else loaded.config.server.workers
+        processes = Processes(workers, self.embedded)
+        return await assemble(
+            loaded, self._own, self._models, self.seams, reached, before=before, processes=processes
+        )
 
     def _alert(self, event: Event) -> None:
         """Have the keeper send an alert."""
@@ -302,6 +314,8 @@ class Core:
         if assembly.accounting is not None:
             hand = partial(self.peers.hand, "alert") if self.config.alerts else None
             assembly.accounting.watch.tell = teller(self.seams.now, hand)
+            if assembly.accounting.ledger is not None:
+                self.telling.sections["limits_store"] = assembly.accounting.ledger.state
         if self._checks is not None:
             self._checks.stop()
             self._checks = None
@@ -310,6 +324,7 @@ class Core:
 
     def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
         """What requests are served with from now on. kept: who has stored seals, from the runtime before."""
+        self.own_keys.use(self._loaded)
         return Runtime(
             table=assembly.names.table,
             backends=backends(assembly.upstreams),
@@ -375,6 +390,9 @@ class Core:
         if self._assembly is not None:
             self._assembly = msgspec.structs.replace(self._assembly, client_keys=self.client_keys.again())
             self.admitting = None if self.admitting is None else self.client_keys
+            if self._engine is not None and (following := self.following) is not None:
+                self._engine.own = self.own_keys.know(following.own_keys)
+            spawn(self._assembly.restored(self.config), "restoring limits")
 
     @property
     def draining(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +17,10 @@ from typing import Any, Final
 from dragoman.accounts.directory import Directory
 from dragoman.seams.peers import Peers
 from dragoman.seams.tasks import spawn
-from dragoman.state.directory import DirectoryStore, Row
-from dragoman.state.store import StoreFailed
+from dragoman.state.directory import DirectoryStore, OwnKey, Row
+from dragoman.state.store import Store, StoreFailed
 from dragoman.stores import directory_file
+from dragoman.stores.address import Location
 
 log = logging.getLogger("dragoman.assembly.directory")
 SUBJECT: Final = "directory"
@@ -42,6 +43,8 @@ class Following:
     def __init__(self, store: DirectoryStore, file: Path | None, now: Callable[[], float]) -> None:
         self.directory = Directory()
         self.store = store
+        self.own_keys: Sequence[OwnKey] = ()
+        """The providers' keys that tenants have brought, encrypted."""
         self.renewed: Callable[[], None] = lambda: None
         """Called after rows have changed, and at times so that every client's key is looked up again."""
         self._file = file
@@ -105,9 +108,13 @@ class Following:
                 return False
             if latest < before:  # the database was replaced by an earlier copy of it
                 return await self._read_all()
+        brought = False
         while rows := await self.store.since(version, _ROWS):
             known.take(rows)
+            brought = brought or _brings(rows)
             version = rows[-1].version
+        if brought:
+            self.own_keys = await self.store.own_keys()
         known.reached(version)
         return version != before
 
@@ -116,6 +123,7 @@ class Following:
         every: list[Row] = []
         while rows := await self.store.since(every[-1].version if every else 0, _ROWS):
             every += rows
+        self.own_keys = await self.store.own_keys() if _brings(every) else ()
         self.directory.forget()
         self.directory.take(every)
         self.directory.reached(every[-1].version if every else 0)
@@ -153,7 +161,14 @@ class Following:
             await self.note_uses()
 
 
-def following_of(store: Any, file: Path | None, now: Callable[[], float]) -> Following | None:
-    """What keeps the directory of this store in memory; None = the store keeps no keys."""
-    kept: DirectoryStore | None = store.directory
+def _brings(rows: Iterable[Row]) -> bool:
+    """Whether keys that tenants have brought have changed."""
+    return any(row.kind == "own_keys" for row in rows)
+
+
+def following_of(store: Store, where: Location | None, now: Callable[[], float]) -> Following | None:
+    """What keeps the directory of this store in memory; None = the store keeps no keys. where: the store's
+    database.
+    """
+    kept, file = store.directory, where if isinstance(where, Path) else None
     return None if kept is None else Following(kept, file, now)

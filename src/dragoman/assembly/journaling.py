@@ -62,9 +62,9 @@ _FAREWELL: Final = 10.0
 """Seconds in which a gateway that closes gives the database the records that wait."""
 
 
-def journaling_of(loaded: Loaded, store: Store, seams: Seams) -> Journaling | None:
+def journaling_of(loaded: Loaded, store: Store, seams: Seams, mark: str | None = None) -> Journaling | None:
     """The journal that the settings want. None = nobody keeps usage. Raises ConfigError if the folder that is
-    stated cannot be used.
+    stated cannot be used. mark: as for `FileJournal`.
     """
     usage: UsageStore | None = getattr(store, "usage", None)
     if usage is None:
@@ -79,6 +79,7 @@ def journaling_of(loaded: Loaded, store: Store, seams: Seams) -> Journaling | No
         size=stores.journal_size,
         processes=loaded.config.server.workers + 1,
         refuse=stores.when_lost == "closed",
+        mark=mark,
     )
     return Journaling(usage, journal, folder, seams)
 
@@ -194,7 +195,9 @@ class Journaling:
                     finally:
                         self._keeps = keeps
         except (TimeoutError, OSError) as error:
-            log.warning("what an earlier process has left is stored later: %s", error or "no answer in time")
+            log.warning(
+                "what an earlier process has left is stored later: %s", str(error) or "no answer in time"
+            )
             spawn(self._release(self._chains), "giving up the journal's lock")
         else:
             await self._release(self._chains)

@@ -6,25 +6,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from dragoman.accounts.claims import Limits
-from dragoman.accounts.keys import unnamed
+from dragoman.accounts.directory import Directory
 from dragoman.accounts.ledger import Ledger
 from dragoman.accounts.limits import OF_ATTEMPTS, Limit, Subject
 from dragoman.accounts.watch import LimitEvent
 from dragoman.accounts.windows import prefix_of, span
 from dragoman.alerts.alert import Alert
+from dragoman.assembly.keys import declared_of
 from dragoman.config.settings import Config
 from dragoman.state.store import Store, StoreFailed
+from dragoman.state.usage_archive import Spent
+from dragoman.state.usage_sums import Dimension
 
 log = logging.getLogger("dragoman.assembly.limits")
 
-Dimension: TypeAlias = Literal[
-    "key", "tenant", "team", "user", "end_user", "tag", "model", "deployment", "provider"
-]
 _DIMENSIONS: Final[Mapping[Subject, Dimension | None]] = {
     "key": "key",
     "tenant": "tenant",
@@ -41,30 +41,11 @@ is not how limits count them.
 """
 
 
-class Spent(Protocol):
-    """What one subject has used. requests: those that were refused as well. money: nano-USD. calls: of
-    providers.
-    """
-
-    @property
-    def requests(self) -> int: ...
-    @property
-    def input_tokens(self) -> int: ...
-    @property
-    def output_tokens(self) -> int: ...
-    @property
-    def money(self) -> int: ...
-    @property
-    def calls(self) -> int: ...
-
-
 class Records(Protocol):
-    """The usage records, as far as limits ask them."""
+    """The usage records, as far as limits ask them: a part of `UsageArchive`."""
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        """What each value of a dimension has used in exchanges that began at `since` (Unix seconds) or later;
-        None = all together, as the value "".
-        """
+        """See `UsageArchive`."""
 
 
 def limits_of(config: Config) -> Iterator[Limit]:
@@ -85,15 +66,18 @@ def limits_of(config: Config) -> Iterator[Limit]:
                     yield from bounds.limits(f"deployment {deployment.use}", "deployment", (deployment.use,))
 
 
-def held_by_keys(config: Config) -> Iterator[Limit]:
-    """The limits of the configuration's keys, as their callers have them."""
+def held_limits(config: Config, directory: Directory | None) -> Iterator[Limit]:
+    """The limits of keys, tenants, teams and users, as their callers have them. directory: of the database;
+    None = there is none.
+    """
     named: set[str] = set()
     for key in config.auth.keys:
-        name = key.name or unnamed(key.key.reveal())
+        name = key.client
         if name not in named:
             named.add(name)
             for bounds in key.limits:
                 yield from bounds.limits(f"key {name}", "key", (name,))
+    yield from (Directory(declared_of(config)) if directory is None else directory).limits()
 
 
 def teller(
@@ -116,29 +100,35 @@ def teller(
     return note
 
 
-async def restored(
-    ledger: Ledger | None, config: Config, store: Store, known: Limits | None, now: float
-) -> None:
-    """As `restore`, for the limits of a configuration and of its keys, if the store keeps usage. known: the
-    limits of the configuration before, whose counters run; None = there was none.
+class Restoring:
+    """Lets the counters of limits begin with what was used before, once for each limit. store: may keep usage
+    records. now: Unix seconds.
     """
-    records: Records | None = getattr(store, "usage", None)
-    if ledger is None or records is None:
-        return
-    running = frozenset() if known is None else frozenset(known.all)
-    new = [one for one in limits_of(config) if one not in running]
-    await restore(ledger, [*new, *held_by_keys(config)], records, now)
+
+    def __init__(self, store: Store, now: Callable[[], float]) -> None:
+        self._store = store
+        self._now = now
+        self._known: frozenset[Limit] = frozenset()
+
+    async def restore(self, ledger: Ledger, limits: Iterable[Limit]) -> None:
+        """Restore the counters of those limits that were not restored before."""
+        wanted = frozenset(limits)
+        new = wanted - self._known
+        if not new or self._store.usage is None or await restore(ledger, new, self._store.usage, self._now()):
+            self._known = wanted
 
 
-async def restore(ledger: Ledger, limits: Iterable[Limit], records: Records, now: float) -> None:
+async def restore(ledger: Ledger, limits: Iterable[Limit], records: Records, now: float) -> bool:
     """Let the counters of running windows begin with what the usage records say; those that the ledger knows
-    already stay. If the records cannot be read, the counters begin at 0, and the log says so. now: Unix
-    seconds.
+    already stay. If the records cannot be read, the counters begin at 0, and the log says so: False. now:
+    Unix seconds.
     """
     try:
         ledger.seed(await seeds(limits, records, now))
     except StoreFailed as failed:
         log.warning("limits begin at 0, because the usage records cannot be read: %s", failed)
+        return False
+    return True
 
 
 async def seeds(limits: Iterable[Limit], records: Records, now: float) -> dict[str, int]:

@@ -52,6 +52,11 @@ class Parts:
         what: T = known.what
         return what
 
+    def before(self, name: str) -> Any:
+        """What the running part of this name was made of; None = there is none."""
+        known = self._before.get(name)
+        return None if known is None else known.of
+
     def new(self) -> list[Part]:
         """The parts that were made for this configuration, and not taken over from the one before."""
         return [part for name, part in self.all.items() if self._before.get(name) is not part]

@@ -267,6 +267,7 @@ def _answer_by_many(
     are ready. limits_store: runs beside them, unless the operator has named one; None = it is not installed.
     """
     from dragoman.accounts.shared.address import Embedded
+    from dragoman.assembly.accounts import prepare
     from dragoman.assembly.core import DRAIN_DELAY
     from dragoman.capacity.places import PlacesFile
     from dragoman.gateway import Gateway
@@ -277,6 +278,7 @@ def _answer_by_many(
     for module in _SHARED:
         import_module(module)
 
+    prepare(found.config)
     places = PlacesFile()
     beside = limits_store if found.config.stores.valkey is None else None
     embedded = None if beside is None else Embedded(beside.url, beside.password)

@@ -201,7 +201,10 @@ class Decoder:
             for name in others:
                 hint = HINTS.get(name) or suggest(name, declared)
                 shown = name
-                if any(Secret in options(one.type) for one in declared.values()) and not _meant(name, hint):
+                secret = short is not None and Secret in options(short.type)
+                if (secret or any(one.type is Secret for one in declared.values())) and not _meant(
+                    name, hint
+                ):
                     shown = "…"  # the name may be a secret: `{sk-…}`, written instead of `[sk-…]`
                 self.problem(join(path, shown), "unknown setting", node.named(name), hint)
         return self._build(kind, declared, values, node, path)

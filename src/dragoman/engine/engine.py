@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import TypeAlias
 
 import msgspec
 
 from dragoman import ir
+from dragoman.accounts.caller import Caller
 from dragoman.capacity.heavy import MEDIUM, Steps
 from dragoman.engine.asked import Asked, Inbound, Turn
 from dragoman.engine.client import Client
@@ -36,6 +39,8 @@ from dragoman.routing.route import Route
 from dragoman.routing.table import Table
 
 log = logging.getLogger("dragoman.engine")
+Own: TypeAlias = Callable[[Runtime, Caller | None], Runtime]
+"""Gives the runtime for the requests of a client, from the one of all others."""
 
 
 class Engine:
@@ -45,6 +50,8 @@ class Engine:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self.own: Own | None = None
+        """Gives the requests of a tenant that has brought keys the runtime with these; None = none has."""
 
     @property
     def table(self) -> Table:
@@ -66,19 +73,18 @@ class Engine:
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
         """Answer one request. A failure is noted in the exchange and told; only a disconnect raises."""
-        runtime, operation = self._runtime, inbound.operation
+        operation = inbound.operation
+        runtime = self._runtime if self.own is None else self.own(self._runtime, exchange.caller)
         exchange.operation = operation
         delivery = Delivery(exchange, inbound, client, runtime.seams.monotonic)
-        meter = delivery.meter = metered(runtime.accounting, exchange, runtime.seams)
+        meter = delivery.meter = metered(runtime.accounting, exchange, runtime.seams, own=runtime.own)
         try:
-            if runtime.passing:
-                inbound = await with_files(runtime, inbound, exchange.client or "")
             way, steps = WAYS[operation], Steps(runtime.heavy, exchange.client)
             always_usage = runtime.always_usage
             asked = (
                 decode_small(exchange, inbound, steps, always_usage=always_usage)
-                if len(inbound.body) < MEDIUM
-                else await decode(exchange, inbound, steps, always_usage=always_usage)
+                if len(inbound.body) < MEDIUM and not runtime.passing
+                else await self._decoded(exchange, inbound, steps)
             )
             delivery.expect(asked)
             if asked.turn is not None:
@@ -116,6 +122,13 @@ class Engine:
             await self._fail(exchange, delivery, INTERNAL)
         finally:
             delivery.release()
+
+    async def _decoded(self, exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
+        """The request, in which files may be named, or which is large."""
+        runtime = self._runtime
+        if runtime.passing:
+            inbound = await with_files(runtime, inbound, exchange.client or "")
+        return await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
 
     async def _expanded(self, asked: Asked, turn: Turn) -> Asked:
         """The request with the earlier messages; it is translated unless the turn allows to relay it."""

@@ -40,8 +40,9 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     on what runs at once. addressees: the names of providers and protocols, to which a member of a request may
     be addressed; made from `backends`. told: called with each event that an operator has to know; None =
     events are only logged. sent: called with `provider/model` when a request to a provider is about to be
-    sent. accounting: prices, limits and the journal; None = nothing is accounted for. passing: the names of
-    the providers at which clients make files and other objects through the gateway.
+    sent. accounting: prices, limits and the journal; None = nothing is accounted for. own: the providers for
+    which the client's tenant has brought a key; unreadable: those of them whose key cannot be decrypted.
+    passing: the names of the providers at which clients make files and other objects through the gateway.
     """
 
     table: Table
@@ -64,6 +65,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     sent: Callable[[str | None], None] = uncounted
     accounting: Accounting | None = None
     passing: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+    unreadable: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         force_setattr(self, "addressees", frozenset({*self.backends, *DIALECTS}))

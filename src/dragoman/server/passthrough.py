@@ -168,6 +168,7 @@ class PassThroughApi:
         told = (one for one, where in faces() if resource in one.resources and where.serves(request.headers))
         able = self._able(resource, request, _form(next(told, face)))
         passage, asked = await self._asked(path, resource, request, able, exchange)
+        passage = self._gateway.own_keys.passage(exchange.caller, passage) or self._open(passage)
         now = self._gateway.seams.monotonic
         account = passage.account
         record = AttemptRecord(
@@ -177,6 +178,7 @@ class PassThroughApi:
             "relay",
             now(),
             key_id=account.id,
+            own=account.own,
         )
         if exchange.method != "POST" or resource in _FREE:
             record.units = {}
@@ -437,9 +439,13 @@ class PassThroughApi:
             first = next(iter(known.objects))
             text = f"The provider of {first!r} is no longer available to this client."
             raise RequestFailed(ir.Fault("not_found", text, "not_found"))
-        if self._gateway.providers_health.shut(wished):
-            raise RequestFailed(NOBODY)
         return able[wished]
+
+    def _open(self, passage: Passage) -> Passage:
+        """The passage, if an operator has disabled neither its provider nor the key that it uses."""
+        if self._gateway.providers_health.shut(passage.name):
+            raise RequestFailed(NOBODY)
+        return passage
 
 
 def _form(dialect: Dialect) -> str:

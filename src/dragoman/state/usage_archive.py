@@ -29,17 +29,18 @@ class UsageSearch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spent(NamedTuple):
-    """What one subject has used since a time. money: the known cost, nano-USD."""
+    """What one subject has used since a time. money: the known cost, nano-USD. calls: of providers."""
 
     requests: int
     input_tokens: int
     output_tokens: int
     money: int
+    calls: int = 0
 
 
 def spent_of(sums: Sums) -> Spent:
     """What these sums are for a limit."""
-    return Spent(sums["requests"], sums.input_tokens, sums.output_tokens, sums["cost"])
+    return Spent(sums["requests"], sums.input_tokens, sums.output_tokens, sums["cost"], sums["calls"])
 
 
 class UsageArchive(UsageStore, Protocol):

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.limits import Limit, Standing
 from dragoman.accounts.watch import LimitEvent
-from dragoman.assembly.limits import Dimension, held_by_keys, limits_of, restore, seeds, teller
+from dragoman.assembly.limits import held_limits, limits_of, restore, seeds, teller
 from dragoman.config.load import load
 from dragoman.seams.clock import Seams
 from dragoman.state.store import StoreFailed
+from dragoman.state.usage_archive import Spent
+from dragoman.state.usage_sums import Dimension
 
 NOW = datetime(2026, 11, 23, 15, 4, 38, tzinfo=UTC).timestamp()
 DAY, MONTH = (int(datetime(2026, 11, day, tzinfo=UTC).timestamp()) for day in (23, 1))
@@ -45,17 +47,9 @@ def test_the_limits_of_all_sections_are_found_by_their_names() -> None:
         Limit("model m", "tokens", 8, "day", "model", only=frozenset({"m"})),
         Limit("deployment a/x", "money", 7_000_000_000, "lifetime", "deployment", only=frozenset({"a/x"})),
     ]
-    assert list(held_by_keys(config)) == [
+    assert list(held_limits(config, None)) == [
         Limit("key k", "concurrency", 5, None, "key", only=frozenset({"k"}))
     ]
-
-
-class Spent(NamedTuple):
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    money: int
-    calls: int
 
 
 class Records:

@@ -7,11 +7,11 @@ from dragoman import Gateway
 
 async def test_a_part_of_the_gateway_adds_its_own_member_to_the_details() -> None:
     gateway = Gateway({"providers": {"simulate": {}}})
-    gateway.telling.sections["journal"] = lambda: {"waiting": 3}
+    gateway.telling.sections["guards"] = lambda: {"waiting": 3}
     await gateway.start()
     try:
-        assert (await gateway.health(details=True))["journal"] == {"waiting": 3}
-        assert "journal" not in await gateway.health(details=False)
+        assert (await gateway.health(details=True))["guards"] == {"waiting": 3}
+        assert "guards" not in await gateway.health(details=False)
     finally:
         await gateway.close()
 

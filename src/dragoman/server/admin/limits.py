@@ -11,7 +11,7 @@ import msgspec
 from dragoman.accounts.limits import NANO, Limit, Resource, Standing, Subject, Window
 from dragoman.accounts.windows import Counter, mark_of, prefix_of, read, span
 from dragoman.assembly.core import Core
-from dragoman.assembly.limits import held_by_keys
+from dragoman.assembly.limits import held_limits
 from dragoman.config.load import DEFAULT, Loaded
 from dragoman.config.tree import join
 from dragoman.engine.accounting import Accounting
@@ -116,7 +116,9 @@ class LimitsApi:
 
     async def _rows(self, accounting: Accounting) -> list[LimitObject]:
         now = self._gateway.seams.now()
-        limits, keys = accounting.limits, held_by_keys(self._gateway.config)
+        following = self._gateway.following
+        directory = None if following is None else following.directory
+        limits, keys = accounting.limits, held_limits(self._gateway.config, directory)
         known = {_key(one): one for one in (*limits.held, *keys, *limits.all)}
         standings = {} if accounting.ledger is None else await accounting.ledger.standings()
         unused = dict(known)
@@ -124,8 +126,8 @@ class LimitsApi:
         for name, standing in standings.items():
             counter = read(name)
             limit = None if counter is None else known.get(counter[:5])
-            if counter is None or limit is None:
-                continue  # of a limit that is no longer there
+            if counter is None or limit is None or counter.ends <= now:
+                continue  # of a limit that is no longer there, or of a window that is over
             unused.pop(counter[:5], None)
             refused = accounting.watch.refusals(name, now)
             rows.append(self._row(name, limit, standing, refused))
