@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
-from uuid import UUID
 
 Kind: TypeAlias = Literal[
     "file",
@@ -211,7 +210,9 @@ _DISTINCT: Final = 8
 def minted(kind: Kind, dialect: str, random_id: str) -> str:
     """A new id in the form that clients of this dialect expect. random_id: 32 random hexadecimal digits."""
     if dialect == "mistral":
-        return str(UUID(random_id, version=4))
+        variant = "89ab"[int(random_id[16], 16) % 4]  # RFC 9562, section 5.4
+        given = f"{random_id[:12]}4{random_id[13:16]}{variant}{random_id[17:]}"
+        return "-".join((given[:8], given[8:12], given[12:16], given[16:20], given[20:]))
     number, digits = int(random_id, 16), ""
     for _ in range(_LENGTH):
         number, digit = divmod(number, len(_DIGITS))
