@@ -44,8 +44,15 @@ async def tuning(visit: Visit, provide: Provide, stack: AsyncExitStack) -> Tunin
             "base_url": openai.url,
             "keys": ["up"],
             "passthrough": ["fine_tuning"],
+            "passthrough_ids": "upstream",
         },
-        "claude": {"dialect": "anthropic", "base_url": other.url, "keys": ["up"], "passthrough": ["files"]},
+        "claude": {
+            "dialect": "anthropic",
+            "base_url": other.url,
+            "keys": ["up"],
+            "passthrough": ["files"],
+            "passthrough_ids": "upstream",
+        },
     }
     keys = [{"name": "all", "key": KEY}, {"name": "few", "key": LIMITED, "models": ["m", TUNED]}]
     config = {

@@ -21,12 +21,14 @@ class Permits(msgspec.Struct, frozen=True):
 
     faces: the protocols of the paths. operations: as in `dialects.request.Operation`. providers: the names of
     the providers that may be called for it, as far as they are in the allowed regions. regions: these.
+    otherwise: the fault if none of these providers has the model, if it is another one than `NO_PROVIDER`.
     """
 
     faces: frozenset[str] | None = None
     operations: frozenset[str] | None = None
     providers: Grants | None = None
     regions: frozenset[str] | None = None
+    otherwise: ir.Fault | None = None
 
     def bars(self, operation: str) -> ir.Fault | None:
         """The fault to answer with if this operation may not be asked for; None = it may."""

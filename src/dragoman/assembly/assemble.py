@@ -206,9 +206,9 @@ def _assembled(
             partial(_wire, provider, transport, limits_of_answers, outside),
             WireUpstream.close,
         )
-        if resources := account.passthrough:
+        if account.passthrough:
             timers = timers_of(account.timeouts)
-            passages[name] = passage_of(provider, upstream, transport, timers, resources)
+            passages[name] = passage_of(provider, upstream, transport, timers, account)
             _follow(passages[name], upstream)
     upstreams: dict[str, Upstream] = dict(providers)
     if config.providers.local.enabled:

@@ -344,6 +344,7 @@ class Core:
             told=self._alert if self.config.alerts else None,
             sent=uncounted if self.metrics is None else self.metrics.sent,
             accounting=assembly.accounting,
+            passing=frozenset(assembly.passages),
         )
 
     async def reload(self) -> Outcome:

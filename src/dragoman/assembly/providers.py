@@ -14,7 +14,6 @@ from dragoman.assembly.keyfiles import credentials_of
 from dragoman.capacity.space import Space
 from dragoman.config.differences import digest
 from dragoman.config.settings import Provider as ProviderSettings
-from dragoman.dialects.resources import Resource
 from dragoman.dialects.table import DIALECTS
 from dragoman.net.client import ClientName
 from dragoman.net.transport import Pool, Reached, Transport
@@ -157,10 +156,10 @@ def passage_of(
     upstream: WireUpstream,
     transport: Transport,
     timers: Timers,
-    resources: Sequence[Resource],
+    settings: ProviderSettings,
 ) -> Passage:
-    """The `Passage` that passes requests for these resources on to a provider, by its first protocol and its
-    first account.
+    """The `Passage` that passes requests for a provider's resources on, by its first protocol and its first
+    account.
     """
     api = provider.apis[0]
     base_url = _base_url(api)
@@ -172,7 +171,8 @@ def passage_of(
         base_url=base_url,
         account=upstream.accounts[0],
         timers=timers,
-        resources=resources,
+        resources=settings.passthrough,
+        ids=settings.passthrough_ids,
         yields=api.fixed.keys() - provider.headers.keys(),
     )
 

@@ -183,11 +183,15 @@ class Provider(Section, frozen=True):
     the one with the fewest running requests. With each of them, a key rests as long as the provider's rate
     limit lasts, and one that was refused comes last."""
     passthrough: Annotated[tuple[Resource, ...], about(default="none: 501")] = ()
-    """Endpoints of this account that clients may call through the gateway; requests and responses are passed
-    through unchanged. `files`, `uploads`, `batches`, `fine_tuning`, `vector_stores`; for Anthropic `files`
-    and `message_batches`. They use this provider's first API key, so clients whose key is limited to some
-    models are refused. If several providers offer one of them, the header `X-Dragoman-Provider` chooses the
-    provider."""
+    """Endpoints of this account that clients may call through the gateway: `files`, `uploads`, `batches`,
+    `fine_tuning`, `vector_stores`; for Anthropic `files` and `message_batches`. They use this provider's
+    first API key. Each client sees only its own objects, by ids of the gateway. Clients whose key is limited
+    to some models may only use files and uploads. If several providers offer one of them, the header
+    `X-Dragoman-Provider` chooses the provider of what is made or listed."""
+    passthrough_ids: Literal["minted", "upstream"] = "minted"
+    """Who may use objects of `passthrough` that no client has made through the gateway. `minted`: nobody.
+    `upstream`: all clients whose key is not limited to some models, by the ids of the provider. Objects that
+    clients make through the gateway have its ids and one owner in any case."""
     models: tuple[str, ...] = ("*",)
     """The model names that the provider accepts: `*` for any, or a list. Requests for other names get 404."""
     headers: dict[str, Secret] = {}

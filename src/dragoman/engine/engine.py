@@ -27,6 +27,7 @@ from dragoman.engine.flight import Flight
 from dragoman.engine.hedged import Hedged
 from dragoman.engine.media import Media
 from dragoman.engine.meter import metered
+from dragoman.engine.named_files import with_files
 from dragoman.engine.plan import fill_in, route
 from dragoman.engine.runtime import Runtime
 from dragoman.engine.ways import WAYS
@@ -82,8 +83,8 @@ class Engine:
             always_usage = runtime.always_usage
             asked = (
                 decode_small(exchange, inbound, steps, always_usage=always_usage)
-                if len(inbound.body) < MEDIUM
-                else await decode(exchange, inbound, steps, always_usage=always_usage)
+                if len(inbound.body) < MEDIUM and not runtime.passing
+                else await self._decoded(exchange, inbound, steps)
             )
             delivery.expect(asked)
             if asked.turn is not None:
@@ -121,6 +122,13 @@ class Engine:
             await self._fail(exchange, delivery, INTERNAL)
         finally:
             delivery.release()
+
+    async def _decoded(self, exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
+        """The request, in which files may be named, or which is large."""
+        runtime = self._runtime
+        if runtime.passing:
+            inbound = await with_files(runtime, inbound, exchange.client or "")
+        return await decode(exchange, inbound, steps, always_usage=runtime.always_usage)
 
     async def _expanded(self, asked: Asked, turn: Turn) -> Asked:
         """The request with the earlier messages; it is translated unless the turn allows to relay it."""

@@ -141,7 +141,7 @@ def _permitted(route: Route, may: Permits, operation: Operation) -> Route:
         return route
     kept = tuple(one for one in route.deployments if one.provider in providers)
     if not kept:
-        raise RequestFailed(NO_PROVIDER)
+        raise RequestFailed(may.otherwise or NO_PROVIDER)
     others: dict[int, Route | None] = {}  # a route may stand in several lists, and stays the same in all
     for why in route.fallbacks.stated:
         for one in route.fallbacks.of(why):

@@ -42,6 +42,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     events are only logged. sent: called with `provider/model` when a request to a provider is about to be
     sent. accounting: prices, limits and the journal; None = nothing is accounted for. own: the providers for
     which the client's tenant has brought a key; unreadable: those of them whose key cannot be decrypted.
+    passing: the names of the providers at which clients make files and other objects through the gateway.
     """
 
     table: Table
@@ -63,6 +64,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     told: Callable[[Event], None] | None = None
     sent: Callable[[str | None], None] = uncounted
     accounting: Accounting | None = None
+    passing: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()
     unreadable: frozenset[str] = frozenset()
 

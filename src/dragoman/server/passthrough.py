@@ -1,18 +1,19 @@
 """Files, batches, fine-tuning jobs and similar resources of a provider: requests are passed through to it.
 
-Bodies pass byte for byte in both directions, except errors and the address of a batch's results. The paths
-and methods that pass are listed in `dialects.resources`, the headers here. A client key that is limited to
-some models may not use these paths, because a batch can name any model. The provider is the only one that has
-the resource and speaks the client's protocol, or, among several, the one that the header
+Contents pass byte for byte in both directions. In JSON, the ids of objects are translated (`server.owned`),
+and a list has only what its client owns. The paths and methods that pass are listed in `dialects.resources`,
+the headers here. A client key that is limited to some models may only use what costs nothing, because a batch
+can name any model. The provider is the one that has the objects which a request names; without such, the only
+one that has the resource and speaks the client's protocol, or, among several, the one that the header
 `X-Dragoman-Provider` names.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
@@ -21,22 +22,26 @@ from dragoman import ir
 from dragoman.accounts.caller import NO_PROVIDER
 from dragoman.assembly.core import Core
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.object_ids import AFTER, AMONG, BEFORE, IDS, Ids, places
 from dragoman.dialects.resources import PATHS, Resource
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.engine.meter import Meter, metered
-from dragoman.errors import RequestFailed
+from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.net.client import Flow
 from dragoman.net.connected import CONNECTED
 from dragoman.net.transport import Answer
 from dragoman.routing.attempts import NOBODY
-from dragoman.server.bodies import stated_size
+from dragoman.server.bodies import stated_size, too_large
 from dragoman.server.client import ClientGone, HttpClient, Streaming
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.owned import Known, Ownership, Stated, missing
+from dragoman.server.passed_lists import gather
 from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.wire import is_success
 from dragoman.wire.inert import inert_headers
+from dragoman.wire.json import TOO_LARGE, decode_object, encode, refuse_many_values
 
 CHOICE: Final = "x-dragoman-provider"
 _ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,255}")
@@ -54,26 +59,48 @@ _ANY: Final = "application/octet-stream"
 _BODILESS: Final = frozenset({204, 205})
 _MOST_EDITED: Final = 16_000_000
 """The most bytes of an answer about batches, which is read whole to be edited; 1000 batches are 1 MB."""
-_RESULTS: Final = re.compile(
-    rb'("results_url"\s*:\s*")https?://[^"]*?(/v1/messages/batches/[A-Za-z0-9_-]+/results")'
-)
-"""Finds the address of a batch's results. Its origin is cut off, so that the address leads here: official
+_MOST_VALUES: Final = 1_000_000
+"""The most JSON values of a body in which ids are translated, unless more are configured. A batch has a few
+for each of its requests."""
+_RESULTS: Final = re.compile(r"https?://[^/]+.*?(/v1/messages/batches/[^/]+/results)")
+"""Matches the address of a batch's results. Its origin is cut off, so that the address leads here: official
 clients call it with their own key, which is a key of this gateway.
 """
 
 
 _FREE: Final[frozenset[Resource]] = frozenset({"files", "uploads"})
-"""The resources that cost nothing to make. What batches and fine-tuning cost is not known here."""
+"""The resources that cost nothing to make, also open to keys that are limited to some models. What batches
+and fine-tuning cost is not known here.
+"""
+
+
+class _Asked(NamedTuple):
+    """A request whose ids are the provider's. target: path and query for the provider. known: the objects
+    that it names. body: what is sent in place of the client's body; None = that body.
+    """
+
+    ids: Ids
+    target: str
+    known: Known
+    body: bytes | None
 
 
 class _Call(NamedTuple):
-    """One call to a provider. target: its path and query. meter: None = it is not accounted for."""
+    """One call to a provider. meter: None = it is not accounted for."""
 
     passage: Passage
-    target: str
-    resource: Resource
+    asked: _Asked
+    sent: Mapping[str, str]
     record: AttemptRecord
     meter: Meter | None
+
+    @property
+    def owns(self) -> bool:
+        """Whether what is answered belongs to the client, as far as nobody owns it already: what it has made,
+        and what is part of an object of its own.
+        """
+        asked = self.asked
+        return self.passage.ids == "minted" or not asked.ids.params or bool(asked.known.objects)
 
     def close(self, status: int) -> None:
         """Account for the call, because the end of an answer with this status follows."""
@@ -139,9 +166,9 @@ class PassThroughApi:
         body.
         """
         told = (one for one, where in faces() if resource in one.resources and where.serves(request.headers))
-        passage = self._passage(resource, request, _form(next(told, face)))
+        able = self._able(resource, request, _form(next(told, face)))
+        passage, asked = await self._asked(path, resource, request, able, exchange)
         passage = self._gateway.own_keys.passage(exchange.caller, passage) or self._open(passage)
-        target = _target(path, request)
         now = self._gateway.seams.monotonic
         account = passage.account
         record = AttemptRecord(
@@ -163,7 +190,7 @@ class PassThroughApi:
             exchange.attempts.append(record)
             exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
             CONNECTED.set(self._connected(exchange))
-            await self._relay(request, exchange, client, _Call(passage, target, resource, record, meter))
+            await self._relay(request, exchange, client, _Call(passage, asked, _sent(request), record, meter))
             exchange.phase = "done"
         except RequestFailed as failed:
             exchange.fault = failed.fault
@@ -175,10 +202,9 @@ class PassThroughApi:
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
         """Send the request to the provider, and its answer to the client, once it is accounted for."""
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
-        body = _Body(request)
+        body = _Body(request, call.asked.body)
         try:
-            sent = {name: request.headers[name] for name in _SENT if name in request.headers}
-            answer = await passage.send(exchange.method, call.target, sent, body.flow)
+            answer = await passage.send(exchange.method, call.asked.target, call.sent, body.flow)
             record.status, record.answered = answer.status, now()
             try:
                 if not is_success(answer):
@@ -186,27 +212,169 @@ class PassThroughApi:
                 exchange.waited += now() - record.started
                 record.first = exchange.first = now()
                 exchange.phase = "stream"
-                json = answer.headers.get("content-type", "").startswith("application/json")
-                if answer.status in _BODILESS:
-                    call.close(answer.status)
-                    await client.empty(answer.status, _headers(answer, passage, whole=True))
-                elif json and call.resource == "message_batches":
-                    written = await read_bounded(answer, _MOST_EDITED, passage.name)
-                    edited = _RESULTS.sub(rb"\1\2", written)
-                    call.close(answer.status)
-                    await client.answer(answer.status, _headers(answer, passage, whole=True), edited)
-                else:
-                    await _flow(answer, passage, client, call.close)
+                await self._answer(exchange.method, client, call, answer)
             finally:
                 answer.close()
         except RequestFailed as failed:
             if body.failure is not None:  # the client's body broke off: not the provider's fault
                 raise body.failure from failed
-            record.fault = failed.fault
+            fault = await self._ownership.fault(failed.fault, call.asked.known, passage)
+            record.fault = fault
             record.classify(passage.account.source)
-            raise
+            raise RequestFailed(fault) from failed
         finally:
             record.ended = now()
+
+    async def _answer(self, method: str, client: HttpClient, call: _Call, answer: Answer) -> None:
+        """Send a provider's answer to the client, with the ids that clients use."""
+        passage, asked = call.passage, call.asked
+        json = answer.headers.get("content-type", "").startswith("application/json")
+        if answer.status in _BODILESS or asked.ids.answer is None or not json:
+            if method == "DELETE":
+                await self._forget(call)
+            named = answer.headers.get("content-disposition", "")
+            if named:
+                named = await self._ownership.text(named, asked.known, passage, hide=False)
+            if answer.status in _BODILESS:
+                call.close(answer.status)
+                await client.empty(answer.status, _headers(answer, passage, named, whole=True))
+            else:
+                await _flow(answer, passage, client, named, call.close)
+            return
+        value = _decoded(await read_bounded(answer, _MOST_EDITED, passage.name), passage)
+        if asked.ids.filtered and method == "GET" and isinstance(value.get("data"), list):
+            value = await self._listed(value, call)
+        elif isinstance(entries := value.get("data"), list):
+            await self._show(entries, value, call, new=call.owns)
+        else:
+            await self._show([value], {}, call, new=call.owns)
+        if method == "DELETE":
+            await self._forget(call)
+        call.close(answer.status)
+        await client.answer(answer.status, _headers(answer, passage, whole=True), encode(value))
+
+    async def _listed(self, first: dict[str, Any], call: _Call) -> dict[str, Any]:
+        """The part of a provider's list that belongs to the client. first: the first page of the list."""
+        passage, asked = call.passage, call.asked
+        kind = asked.ids.listed
+        assert kind is not None
+
+        async def page(target: str) -> dict[str, Any]:
+            answer = await passage.send("GET", target, call.sent, None)
+            try:
+                if not is_success(answer):
+                    raise await passage.refused(answer)
+                return _decoded(await read_bounded(answer, _MOST_EDITED, passage.name), passage)
+            finally:
+                answer.close()
+
+        async def own(entries: Sequence[Any]) -> list[Any]:
+            return await self._ownership.filtered(entries, asked.known, passage)
+
+        if await self._ownership.has_any(asked.known, passage, kind):
+            value = await gather(first, asked.target, page, own)
+        else:
+            value = {**first, "data": [], "has_more": False}
+            if "total" in value:
+                value["total"] = 0
+        await self._show(value["data"], value, call, new=False)
+        return value
+
+    async def _show(self, entries: Sequence[Any], page: dict[str, Any], call: _Call, *, new: bool) -> None:
+        """Write the ids that clients use into objects of an answer. page: the list that they are in."""
+        await self._ownership.show(entries, call.asked.ids, call.asked.known, call.passage, new=new)
+        for entry in entries:
+            for place in places(entry, "results_url"):
+                place.write(_RESULTS.sub(r"\1", place.text))
+        ids = [place.text for entry in entries for place in places(entry, "id")]
+        for name, id_ in (("first_id", ids[:1]), ("last_id", ids[-1:])):
+            if page.get(name) is not None:
+                page[name] = id_[0] if id_ else None
+
+    async def _forget(self, call: _Call) -> None:
+        """Forget the object that was deleted. A file that only leaves a vector store lasts."""
+        params = call.asked.ids.params
+        if "file" not in params:
+            *_, name = params
+            last = [id_ for id_, row in call.asked.known.objects.items() if row.kind == params[name]]
+            for id_ in last[-1:]:
+                await self._ownership.forget(id_, call.asked.known)
+
+    @property
+    def _ownership(self) -> Ownership:
+        return Ownership(self._gateway.engine.runtime.store.owned, self._gateway.seams)
+
+    async def _asked(
+        self,
+        path: str,
+        resource: Resource,
+        request: HttpRequest,
+        able: Mapping[str, Passage],
+        exchange: Exchange,
+    ) -> tuple[Passage, _Asked]:
+        """The provider for a request, and the request in the provider's ids. Raises RequestFailed (404 for
+        an id that the client does not own, the errors of `_chosen`, those of the client's body).
+        """
+        ids = IDS[path]
+        params, pairs = dict(request.params), _pairs(request)
+        stated = [Stated(params[name], kind, name) for name, kind in ids.params.items()]
+        for one in stated:
+            if not _ID.fullmatch(one.text):
+                raise RequestFailed(missing(one))
+        if ids.listed is not None:
+            stated += [Stated(text, ids.listed, name) for name, text in pairs if text and name in _CURSORS]
+        body, value = None, None
+        if ids.body and exchange.method == "POST" and request.parts is not None:
+            body = await self._whole(request)
+            value = await self._value(body, ids, request)
+        if value is not None:
+            found = [(place, kind) for at, kind in ids.body.items() for place in places(value, at)]
+            stated += [Stated(place.text, kind, place.path, place.write) for place, kind in found]
+        ownership = self._ownership
+        known = await ownership.named(request.caller.name, stated)
+        passage = self._chosen(resource, request, able, known)
+        await ownership.admit(stated, known, passage)
+        if value is not None and known.objects:
+            body = encode(value)
+        for name, text in params.items():
+            params[name] = quote(known.upstream(text), safe="")
+        pairs = [(name, known.upstream(text) if name in _CURSORS else text) for name, text in pairs]
+        return passage, _Asked(ids, _target(path, params, pairs), known, body)
+
+    async def _whole(self, request: HttpRequest) -> bytes:
+        """A body in which ids may have to be translated. Raises RequestFailed (413; 400: compressed)."""
+        limit = self._gateway.config.server.max_body
+        if (stated_size(request.headers.get("content-length")) or 0) > limit:
+            raise RequestFailed(too_large(limit))
+        if request.headers.get("content-encoding", "identity") != "identity":
+            text = "A body that names objects must not be compressed here."
+            raise RequestFailed(ir.Fault("invalid_request", text, "invalid_request", "content-encoding"))
+        parts, size = list[bytes](), 0
+        assert request.parts is not None
+        async for part in request.parts:
+            size += len(part)
+            if size > limit:
+                raise RequestFailed(too_large(limit))
+            request.room.take(len(part))
+            parts.append(part)
+        return b"".join(parts)
+
+    async def _value(self, body: bytes, ids: Ids, request: HttpRequest) -> dict[str, Any] | None:
+        """A JSON body, decoded; None = it names no object. Raises RequestFailed (400, 413)."""
+        names = {at.rpartition(".")[2].removesuffix("[]").encode() for at in ids.body}
+        if b"\\u00" not in body and not any(b'"%b"' % name in body for name in names):
+            return None
+        settings = self._gateway.config.server
+
+        def read() -> dict[str, Any]:
+            refuse_many_values(body, max(settings.max_values, _MOST_VALUES))
+            return decode_object(body, settings.max_depth)
+
+        try:
+            return await self._gateway.heavy.run(len(body), request.caller.name, read)
+        except WireError as error:
+            of: ir.Kind = "too_large" if error.code == TOO_LARGE else "invalid_request"
+            raise RequestFailed(ir.Fault(of, error.message, error.code, error.path or None)) from error
 
     def _connected(self, exchange: Exchange) -> Callable[[], None]:
         """A function to be called when the request is about to be sent to the provider: it notes the time in
@@ -220,18 +388,21 @@ class PassThroughApi:
 
         return connected
 
-    def _passage(self, resource: Resource, request: HttpRequest, form: str) -> Passage:
-        """The provider to which the request goes. form: of the client's protocol, from `_form`. Raises
-        RequestFailed: 403 for a key limited to some models or to other providers, 501 if no provider has the
-        resource, 400 if the client names another provider, or several have it and it names none.
+    def _able(self, resource: Resource, request: HttpRequest, form: str) -> Mapping[str, Passage]:
+        """The providers that have a resource and that the client may use, by name. form: of the client's
+        protocol, from `_form`. Raises RequestFailed: 403 for a key limited to some models or to other
+        providers, 501 if no provider has the resource.
         """
-        if request.caller.models is not None:
-            raise RequestFailed(_LIMITED)
         able = {
             name: passage
             for name, passage in self._gateway.passages.items()
             if resource in passage.resources and _form(passage.dialect) == form
         }
+        if request.caller.models is not None:
+            free = {name: passage for name, passage in able.items() if passage.ids == "minted"}
+            if resource not in _FREE or (able and not free):
+                raise RequestFailed(_LIMITED)
+            able = free
         granted = request.caller.may.providers
         if granted is not None and able:
             able = {name: passage for name, passage in able.items() if name in granted}
@@ -243,15 +414,31 @@ class PassThroughApi:
                 "providers.NAME.passthrough)."
             )
             raise RequestFailed(ir.Fault("not_implemented", text, "not_implemented", blame="gateway"))
-        wished = request.headers.get(CHOICE)
-        if wished is None and len(able) == 1:
-            wished = next(iter(able))
-        if wished not in able:
-            said = "Several providers offer"
-            if wished is not None:
-                said = f"{wished[:64]!r} is not one of the providers that offer"
-            text = f"{said} {resource!r}: choose one of {', '.join(able)} in the header {CHOICE}."
-            raise RequestFailed(ir.Fault("invalid_request", text, "unknown_provider", CHOICE))
+        return able
+
+    def _chosen(
+        self, resource: Resource, request: HttpRequest, able: Mapping[str, Passage], known: Known
+    ) -> Passage:
+        """The provider to which the request goes: the one that has the objects which it names, else the one
+        that the client names. Raises RequestFailed: 404 if the objects are at a provider that the client
+        cannot use any more, 400 if the client names another provider, or several have the resource and it
+        names none.
+        """
+        wished = known.provider
+        if wished is None:
+            wished = request.headers.get(CHOICE)
+            if wished is None and len(able) == 1:
+                wished = next(iter(able))
+            if wished not in able:
+                said = "Several providers offer"
+                if wished is not None:
+                    said = f"{wished[:64]!r} is not one of the providers that offer"
+                text = f"{said} {resource!r}: choose one of {', '.join(able)} in the header {CHOICE}."
+                raise RequestFailed(ir.Fault("invalid_request", text, "unknown_provider", CHOICE))
+        elif wished not in able:
+            first = next(iter(known.objects))
+            text = f"The provider of {first!r} is no longer available to this client."
+            raise RequestFailed(ir.Fault("not_found", text, "not_found"))
         return able[wished]
 
     def _open(self, passage: Passage) -> Passage:
@@ -270,13 +457,14 @@ def _form(dialect: Dialect) -> str:
 
 class _Body:
     """A client's body on its way to the provider. flow: the bytes to send; None = the endpoint takes no body.
-    failure: the error by which the client's sending broke off; None = it did not.
+    failure: the error by which the client's sending broke off; None = it did not. whole: what is sent in its
+    place; None = the client's body, as it comes in.
     """
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, whole: bytes | None) -> None:
         self.failure: Exception | None = None
-        self.flow: bytes | Flow | None = None
-        if request.parts is not None:
+        self.flow: bytes | Flow | None = whole
+        if whole is None and request.parts is not None:
             length = request.headers.get("content-length", "0")
             chunked = "transfer-encoding" in request.headers
             if chunked or length != "0":
@@ -294,22 +482,25 @@ class _Body:
             raise
 
 
-async def _flow(answer: Answer, passage: Passage, client: HttpClient, closing: Callable[[int], None]) -> None:
-    """Pass an answer on. closing: called with its status before its end."""
+async def _flow(
+    answer: Answer, passage: Passage, client: HttpClient, named: str, closing: Callable[[int], None]
+) -> None:
+    """Pass an answer on. named: its content-disposition. closing: called with its status before its end."""
     kind = answer.headers.get("content-type", _ANY)
     client.streaming = Streaming(kind.encode("latin-1", "replace"))
     # A decoded body has another length. The length stated beside chunks cannot be trusted.
     other = "content-encoding" in answer.headers or "transfer-encoding" in answer.headers
-    await client.begin(answer.status, _headers(answer, passage, whole=other))
+    await client.begin(answer.status, _headers(answer, passage, named, whole=other))
     while chunk := await answer.chunk():
         await client.write(chunk)
     closing(answer.status)
     await client.end()
 
 
-def _headers(answer: Answer, passage: Passage, *, whole: bool) -> list[tuple[bytes, bytes]]:
+def _headers(answer: Answer, passage: Passage, named: str = "", *, whole: bool) -> list[tuple[bytes, bytes]]:
     """The headers for the client: the provider's that are passed on, those that keep browsers from running
-    the answer as a page, and the provider's name. whole: without the provider's content-length.
+    the answer as a page, and the provider's name. named: the content-disposition, with the ids that clients
+    use. whole: without the provider's content-length.
     """
     passed = [
         (name.encode(), answer.headers[name].encode("latin-1", "replace"))
@@ -320,22 +511,38 @@ def _headers(answer: Answer, passage: Passage, *, whole: bool) -> list[tuple[byt
     if not whole and length.isascii() and length.isdigit():
         passed.append((b"content-length", length.encode()))
     kind = answer.headers.get("content-type", _ANY)
-    passed += inert_headers(kind, answer.headers.get("content-disposition"))
+    passed += inert_headers(kind, named or None)
     deployment = (b"x-dragoman-deployment", passage.name.encode("latin-1", "replace"))
     return [*passed, *passage.dialect.headers.passed(answer.headers), deployment]
 
 
-def _target(path: str, request: HttpRequest) -> str:
-    """The path and query for the provider, without the client key. Raises RequestFailed (404: invalid id)."""
-    for name, value in request.params.items():
-        if not _ID.fullmatch(value):
-            text = f"There is no resource {value[:64]!r}."
-            raise RequestFailed(ir.Fault("not_found", text, "not_found"))
-        path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    pairs = [pair for pair in parse_qsl(request.search, keep_blank_values=True) if pair[0].lower() != "key"]
+def _decoded(body: bytes, passage: Passage) -> dict[str, Any]:
+    """A provider's JSON answer. Raises RequestFailed if it is no object."""
+    try:
+        return decode_object(body)
+    except WireError as error:
+        text = f"{passage.name} sent an answer that cannot be read: {error.message}"
+        raise RequestFailed(ir.Fault("upstream", text, error.code, blame="upstream")) from error
+
+
+def _sent(request: HttpRequest) -> dict[str, str]:
+    return {name: request.headers[name] for name in _SENT if name in request.headers}
+
+
+def _pairs(request: HttpRequest) -> list[tuple[str, str]]:
+    """The fields of a request's query, without the client key."""
+    pairs = parse_qsl(request.search, keep_blank_values=True)
+    return [pair for pair in pairs if pair[0].lower() != "key"]
+
+
+def _target(path: str, params: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> str:
+    """The path and query for the provider. params: the values of the path's placeholders, quoted."""
+    for name, value in params.items():
+        path = path.replace(f"{{{name}}}", value)
     return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
+_CURSORS: Final = frozenset({*AFTER, *AMONG, *BEFORE})
 _TUNED: Final = re.compile(r"ft:|[^:]+:ft-")
 """Matches names of fine-tuned models, also in OpenAI's old form (`davinci:ft-acme-2023-01-01`)."""
 _LIMITED: Final = ir.Fault(

@@ -16,6 +16,7 @@ import msgspec
 from dragoman.errors import DragomanError
 from dragoman.state.added import Additions
 from dragoman.state.directory import DirectoryStore
+from dragoman.state.owned import OwnedObjects
 from dragoman.state.seals import Vault
 from dragoman.state.usage_archive import UsageArchive
 
@@ -351,6 +352,7 @@ class Store(Protocol):
 
     seals: the vault, None = no seals are kept. added: the entries that operators have added to the
     configuration, directory: client keys and whom they belong to, usage: usage records; None = none are kept.
+    owned: who owns which object at a provider.
     shared: True = other processes see the data, and it stays when this process ends. kind: `memory`, `sqlite`
     or `postgresql`. version: of the database; None = there is none, or it is not open yet. healthy: whether
     the latest use succeeded, None = the store was not used yet. last_error: the error of the latest use,
@@ -365,6 +367,7 @@ class Store(Protocol):
     added: Additions | None
     directory: DirectoryStore | None
     usage: UsageArchive | None
+    owned: OwnedObjects
     shared: bool
 
     @property

@@ -14,6 +14,7 @@ from dragoman.seams.tasks import spawn
 from dragoman.state.added import Additions
 from dragoman.state.directory import DirectoryStore
 from dragoman.state.exchanges import Exchanges, Search, StoredExchange
+from dragoman.state.owned import OwnedObjects
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
     Chats,
@@ -123,6 +124,7 @@ class LazyStore(Lazy[Store]):
         self.added: Additions | None = cast("Additions", _Part(self, "added"))
         self.directory: DirectoryStore | None = cast("DirectoryStore", _Part(self, "directory"))
         self.usage: UsageArchive | None = cast("UsageArchive", _Part(self, "usage"))
+        self.owned = cast("OwnedObjects", _Part(self, "owned"))
         self.seals: Vault | None = LazyVault(self) if seals else None
 
     @property

@@ -16,6 +16,7 @@ import msgspec
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.state.added import Additions
 from dragoman.state.directory import DirectoryStore
+from dragoman.state.owned import OwnedObjects
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
     UNSETTLED,
@@ -36,6 +37,7 @@ from dragoman.state.store import (
 from dragoman.state.usage_archive import UsageArchive
 from dragoman.stores.chats import MemoryChats
 from dragoman.stores.limits import DEFAULT_LIMITS, Limits, check_read, is_over, later
+from dragoman.stores.owned import MemoryOwned
 from dragoman.stores.room import Place, Room
 from dragoman.stores.seals import MemoryVault
 from dragoman.stores.usage import MemoryUsage
@@ -71,6 +73,7 @@ class MemoryStore:
         self.added: Additions | None = None
         self.directory: DirectoryStore | None = None
         self.usage: UsageArchive | None = MemoryUsage(seams.now)
+        self.owned: OwnedObjects = MemoryOwned()
         self.seals: Vault | None = None
         if limits.seals:
             secret = bytes.fromhex(seams.random_id() + seams.random_id())

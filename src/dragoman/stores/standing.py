@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from dragoman.state.store import StoreFailed
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 """The newest migration. A database that has it is opened without loading Alembic."""
 
 

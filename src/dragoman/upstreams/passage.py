@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from copy import copy
-from typing import Final
+from typing import Final, Literal
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -31,8 +31,9 @@ class Passage:
     """Sends requests about files and jobs to one provider.
 
     base_url: the beginning of the URLs of these requests. account: the credential. resources: the kinds of
-    objects that requests may be about. yields: names of headers for which the client's value is used instead
-    of the account's.
+    objects that requests may be about. ids: `minted` = clients use only ids of the gateway; `upstream` = also
+    the provider's, for objects that no client of the gateway owns. yields: names of headers for which the
+    client's value is used instead of the account's.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class Passage:
         account: Account,
         timers: Timers,
         resources: Collection[Resource],
+        ids: Literal["minted", "upstream"] = "minted",
         yields: Collection[str] = (),
     ) -> None:
         self.name = name
         self.dialect = dialect
         self.account = account
         self.resources = frozenset(resources)
+        self.ids = ids
         self._transport = transport
         self._base_url = base_url
         self._timers = timers

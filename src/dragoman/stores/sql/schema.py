@@ -244,3 +244,16 @@ OWN_KEYS = sa.Table(
     sa.Column("at", sa.Double, nullable=False),
 )
 """Providers' keys that tenants have brought, encrypted."""
+OWNED = sa.Table(
+    "owned",
+    METADATA,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("owner", sa.String, nullable=False),
+    sa.Column("provider", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("upstream", sa.String, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Index("owned_by_upstream", "provider", "upstream", unique=True),
+    sa.Index("owned_by_owner", "owner", "provider", "kind"),
+)
+"""Whose the objects at providers are: files, batches and others."""

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, delete, not_, select, tuple_
 from dragoman.seams.clock import Seams
 from dragoman.state.added import Additions
 from dragoman.state.directory import DirectoryStore
+from dragoman.state.owned import OwnedObjects
 from dragoman.state.seals import Vault
 from dragoman.state.store import Chats, Conversations, Responses, Sessions
 from dragoman.state.usage_archive import UsageArchive
@@ -20,6 +21,7 @@ from dragoman.stores.sql.conversations import SqlConversations
 from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.directory import SqlDirectory
 from dragoman.stores.sql.opening import opened
+from dragoman.stores.sql.owned import SqlOwned
 from dragoman.stores.sql.responses import SqlResponses, running
 from dragoman.stores.sql.room import Kind, Room
 from dragoman.stores.sql.rows import SESSION_TURN
@@ -67,6 +69,7 @@ class SqlStore:
         self.usage: UsageArchive | None = SqlUsage(database, limits)
         self.kind = database.kind
         self.directory: DirectoryStore | None = SqlDirectory(database)
+        self.owned: OwnedObjects = SqlOwned(database)
         self._database = database
         self._rooms = (kept, seals, count)
 

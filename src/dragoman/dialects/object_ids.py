@@ -1,0 +1,283 @@
+"""Where ids of providers' objects stand in requests and answers that are passed through, and the form of the
+ids that the gateway mints for them.
+
+The members as of 2026-11-23: https://platform.openai.com/docs/api-reference/files, /uploads, /batch,
+/fine-tuning, /vector-stores; https://platform.claude.com/docs/en/api/files-list, /messages-batches;
+https://docs.mistral.ai/api (files, fine tuning)
+
+A place is a path of members in dots, where `[]` stands for each entry of a list: `files[].file_id`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+Kind: TypeAlias = Literal[
+    "file",
+    "upload",
+    "part",
+    "batch",
+    "job",
+    "event",
+    "checkpoint",
+    "model",
+    "permission",
+    "vector_store",
+    "file_batch",
+    "message_batch",
+]
+"""What an id names. model: a fine-tuned model, or a checkpoint of one, whose name stays as it is."""
+
+
+class Ids(NamedTuple):
+    """Where the ids of one path stand.
+
+    params: the path's placeholders -> kind. answer: places in an object that the provider answers, or in each
+    entry of its list -> kind; None = the answer is content, which nobody edits. body: places in the request's
+    JSON -> kind. listed: the kind of what a list has, whose ids are in `after` and the like; None = no list.
+    filtered: True = a list of all objects in the account, of which a client sees its own. texts: places with
+    text for people, which may name ids.
+    """
+
+    params: Mapping[str, Kind] = {}
+    answer: Mapping[str, Kind] | None = None
+    body: Mapping[str, Kind] = {}
+    listed: Kind | None = None
+    filtered: bool = False
+    texts: tuple[str, ...] = ()
+
+
+_FILE: Final[Mapping[str, Kind]] = {"id": "file"}
+_UPLOAD: Final[Mapping[str, Kind]] = {"id": "upload", "file.id": "file"}
+_BATCH: Final[Mapping[str, Kind]] = {
+    "id": "batch",
+    "input_file_id": "file",
+    "output_file_id": "file",
+    "error_file_id": "file",
+}
+_JOB: Final[Mapping[str, Kind]] = {
+    "id": "job",
+    "training_file": "file",
+    "validation_file": "file",
+    "training_files[]": "file",
+    "validation_files[]": "file",
+    "result_files[]": "file",
+    "fine_tuned_model": "model",
+}
+_CHECKPOINT: Final[Mapping[str, Kind]] = {
+    "id": "checkpoint",
+    "fine_tuning_job_id": "job",
+    "fine_tuned_model_checkpoint": "model",
+}
+_STORE_FILE: Final[Mapping[str, Kind]] = {"id": "file", "vector_store_id": "vector_store"}
+_FILE_BATCH: Final[Mapping[str, Kind]] = {"id": "file_batch", "vector_store_id": "vector_store"}
+_MESSAGES: Final = "requests[].params.messages[].content[]"
+_FAILED: Final = ("last_error.message",)
+_NAMED: Final = ("filename",)
+_OF_FILE: Final[Mapping[str, Kind]] = {"id": "file"}
+_OF_BATCH: Final[Mapping[str, Kind]] = {"id": "batch"}
+_OF_JOB: Final[Mapping[str, Kind]] = {"id": "job"}
+_OF_MODEL: Final[Mapping[str, Kind]] = {"id": "model"}
+_OF_STORE: Final[Mapping[str, Kind]] = {"id": "vector_store"}
+_OF_STORE_FILE: Final[Mapping[str, Kind]] = {"id": "vector_store", "file": "file"}
+_OF_FILE_BATCH: Final[Mapping[str, Kind]] = {"id": "vector_store", "batch": "file_batch"}
+_OF_MESSAGES: Final[Mapping[str, Kind]] = {"id": "message_batch"}
+_ERRORS: Final = ("errors.data[].message",)
+_ERROR: Final = ("error.message",)
+_JOBS: Final = "/fine_tuning/jobs"
+_STORES: Final = "/vector_stores"
+_BATCHES: Final = "/messages/batches"
+_PERMISSIONS: Final = "/fine_tuning/checkpoints/{id}/permissions"
+
+IDS: Final[Mapping[str, Ids]] = MappingProxyType(
+    {
+        "/files": Ids(answer=_FILE, listed="file", filtered=True, texts=_NAMED),
+        "/files/{id}": Ids(_OF_FILE, _FILE, texts=_NAMED),
+        "/files/{id}/content": Ids(_OF_FILE),
+        "/uploads": Ids(answer=_UPLOAD),
+        "/uploads/{id}/parts": Ids({"id": "upload"}, {"id": "part", "upload_id": "upload"}),
+        "/uploads/{id}/complete": Ids({"id": "upload"}, _UPLOAD, {"part_ids[]": "part"}),
+        "/uploads/{id}/cancel": Ids({"id": "upload"}, _UPLOAD),
+        "/batches": Ids(
+            answer=_BATCH, body={"input_file_id": "file"}, listed="batch", filtered=True, texts=_ERRORS
+        ),
+        "/batches/{id}": Ids(_OF_BATCH, _BATCH, texts=_ERRORS),
+        "/batches/{id}/cancel": Ids(_OF_BATCH, _BATCH, texts=_ERRORS),
+        _JOBS: Ids(
+            answer=_JOB,
+            body={
+                "training_file": "file",
+                "validation_file": "file",
+                "training_files[].file_id": "file",
+                "validation_files[]": "file",
+            },
+            listed="job",
+            filtered=True,
+            texts=_ERROR,
+        ),
+        f"{_JOBS}/{{id}}": Ids(_OF_JOB, _JOB, texts=(*_ERROR, "events[].data.message")),
+        **{
+            f"{_JOBS}/{{id}}/{step}": Ids(_OF_JOB, _JOB, texts=_ERROR)
+            for step in ("cancel", "pause", "resume")
+        },
+        f"{_JOBS}/{{id}}/events": Ids(_OF_JOB, {"id": "event"}, listed="event", texts=("message",)),
+        f"{_JOBS}/{{id}}/checkpoints": Ids(_OF_JOB, _CHECKPOINT, listed="checkpoint"),
+        "/fine_tuning/alpha/graders/run": Ids(answer={}),
+        "/fine_tuning/alpha/graders/validate": Ids(answer={}),
+        _PERMISSIONS: Ids(_OF_MODEL, {"id": "permission"}, listed="permission"),
+        f"{_PERMISSIONS}/{{permission}}": Ids(
+            {"id": "model", "permission": "permission"}, {"id": "permission"}
+        ),
+        "/models/{model}": Ids({"model": "model"}, {"id": "model"}),
+        _STORES: Ids(
+            answer=_OF_STORE,
+            body={"file_ids[]": "file"},
+            listed="vector_store",
+            filtered=True,
+        ),
+        f"{_STORES}/{{id}}": Ids(_OF_STORE, _OF_STORE),
+        f"{_STORES}/{{id}}/search": Ids(_OF_STORE, {"file_id": "file"}, texts=_NAMED),
+        f"{_STORES}/{{id}}/files": Ids(
+            _OF_STORE, _STORE_FILE, {"file_id": "file"}, listed="file", texts=_FAILED
+        ),
+        f"{_STORES}/{{id}}/files/{{file}}": Ids(_OF_STORE_FILE, _STORE_FILE, texts=_FAILED),
+        f"{_STORES}/{{id}}/files/{{file}}/content": Ids(_OF_STORE_FILE, {"file_id": "file"}, texts=_NAMED),
+        f"{_STORES}/{{id}}/file_batches": Ids(
+            _OF_STORE, _FILE_BATCH, {"file_ids[]": "file", "files[].file_id": "file"}
+        ),
+        f"{_STORES}/{{id}}/file_batches/{{batch}}": Ids(_OF_FILE_BATCH, _FILE_BATCH),
+        f"{_STORES}/{{id}}/file_batches/{{batch}}/cancel": Ids(_OF_FILE_BATCH, _FILE_BATCH),
+        f"{_STORES}/{{id}}/file_batches/{{batch}}/files": Ids(
+            _OF_FILE_BATCH, _STORE_FILE, listed="file", texts=_FAILED
+        ),
+        _BATCHES: Ids(
+            answer=_OF_MESSAGES,
+            body={
+                f"{_MESSAGES}.source.file_id": "file",
+                f"{_MESSAGES}.file_id": "file",
+                f"{_MESSAGES}.content[].source.file_id": "file",
+            },
+            listed="message_batch",
+            filtered=True,
+            texts=("results_url",),
+        ),
+        f"{_BATCHES}/{{id}}": Ids(_OF_MESSAGES, _OF_MESSAGES, texts=("results_url",)),
+        f"{_BATCHES}/{{id}}/cancel": Ids(_OF_MESSAGES, _OF_MESSAGES, texts=("results_url",)),
+        f"{_BATCHES}/{{id}}/results": Ids(_OF_MESSAGES),
+    }
+)
+"""Path below the API's version, as in `resources.PATHS`, -> its ids."""
+
+AFTER: Final = ("after", "after_id")
+BEFORE: Final = ("before", "before_id")
+AMONG: Final = ("ids", "ids[]")
+"""Fields of a query that have an id of what is listed, at OpenAI and Anthropic."""
+
+_BEGINNINGS: Final[Mapping[str, Mapping[Kind, str]]] = {
+    "anthropic": {"file": "file_", "message_batch": "msgbatch_"},
+    "openai": {
+        "file": "file-",
+        "upload": "upload_",
+        "part": "part_",
+        "batch": "batch_",
+        "job": "ftjob-",
+        "event": "ftevent-",
+        "checkpoint": "ftckpt_",
+        "permission": "cp_",
+        "vector_store": "vs_",
+        "file_batch": "vsfb_",
+    },
+}
+_TOKEN: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?:file|ftjob|ftevent|ftckpt|upload|part|batch|msgbatch|vs|vsfb|cp)[-_][A-Za-z0-9]+"
+    r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![A-Za-z0-9])"
+)
+"""Finds what may be an id in a text for people."""
+_LIKELY: Final = re.compile(r"(?=\D*\d)[A-Za-z0-9]{12,}")
+"""Matches the part of an id behind its beginning; no word of a language."""
+
+
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LENGTH: Final = 25
+"""Digits of 128 bits. What has 32 characters looks like a key, and is redacted in errors."""
+_DISTINCT: Final = 8
+"""Characters from which on an id of another form is looked for in texts: shorter ones may be words."""
+
+
+def minted(kind: Kind, dialect: str, random_id: str) -> str:
+    """A new id in the form that clients of this dialect expect. random_id: 32 random hexadecimal digits."""
+    if dialect == "mistral":
+        variant = "89ab"[int(random_id[16], 16) % 4]  # RFC 9562, section 5.4
+        given = f"{random_id[:12]}4{random_id[13:16]}{variant}{random_id[17:]}"
+        return "-".join((given[:8], given[8:12], given[12:16], given[16:20], given[20:]))
+    number, digits = int(random_id, 16), ""
+    for _ in range(_LENGTH):
+        number, digit = divmod(number, len(_DIGITS))
+        digits += _DIGITS[digit]
+    return _BEGINNINGS.get(dialect, _BEGINNINGS["openai"])[kind] + digits
+
+
+class Place(NamedTuple):
+    """A string in a JSON value. holder, key: where it stands. path: for errors, as in `files[0].file_id`."""
+
+    holder: Any
+    key: Any
+    path: str
+
+    @property
+    def text(self) -> str:
+        text: str = self.holder[self.key]
+        return text
+
+    def write(self, text: str) -> None:
+        self.holder[self.key] = text
+
+
+def places(value: Any, path: str) -> Iterator[Place]:
+    """Yield the strings at a place of a JSON value. What has another type there is left out."""
+    yield from _places(value, path.split("."), "")
+
+
+def _places(value: Any, steps: list[str], before: str) -> Iterator[Place]:
+    step, rest = steps[0], steps[1:]
+    name = step.removesuffix("[]")
+    if not isinstance(value, dict) or name not in value:
+        return
+    path = f"{before}.{name}" if before else name
+    if name == step:
+        holders: list[tuple[Any, Any, str]] = [(value, name, path)]
+    elif isinstance(value[name], list):
+        holders = [(value[name], index, f"{path}[{index}]") for index in range(len(value[name]))]
+    else:
+        return
+    for holder, key, where in holders:
+        if rest:
+            yield from _places(holder[key], rest, where)
+        elif isinstance(holder[key], str):
+            yield Place(holder, key, where)
+
+
+def tokens(text: str) -> list[str]:
+    """What may be ids in a text for people."""
+    return _TOKEN.findall(text)
+
+
+def reworded(text: str, known: Mapping[str, str], *, hide: bool) -> str:
+    """A text with other ids. known: old -> new. hide: True = what looks like another id is hidden."""
+
+    def other(found: re.Match[str]) -> str:
+        token = found[0]
+        if token in known or not hide:
+            return known.get(token, token)
+        beginning = re.match(r"[a-z]+[-_]", token)
+        if beginning is None:
+            return "…"
+        return beginning[0] + "…" if _LIKELY.fullmatch(token[beginning.end() :]) else token
+
+    for old, new in known.items():
+        if len(old) >= _DISTINCT and _TOKEN.fullmatch(old) is None:
+            text = text.replace(old, new)
+    return _TOKEN.sub(other, text)

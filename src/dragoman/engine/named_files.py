@@ -1,0 +1,107 @@
+"""Files and vector stores that a request to a model names, by ids that the gateway has minted.
+
+The ids are replaced in the body's bytes, so everything else is relayed as the client wrote it; and only the
+provider that has the objects is called. Inside of a JSON string each quotation mark has a backslash before
+it, so no text is taken for a member.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.accounts.caller import Permits
+from dragoman.accounts.grants import Grants
+from dragoman.engine.asked import Inbound
+from dragoman.engine.runtime import Runtime
+from dragoman.errors import RequestFailed
+from dragoman.state.owned import OwnedObject
+from dragoman.state.store import StoreFailed
+
+_MARKS: Final = (b'"file_id"', b'"file_ids"', b'"vector_store_ids"')
+"""The members that name objects: `file_id` of OpenAI (https://platform.openai.com/docs/guides/pdf-files),
+Anthropic (https://platform.claude.com/docs/en/build-with-claude/files) and Mistral, `vector_store_ids` of the
+tool file_search, `file_ids` of a code interpreter's container. 2026-11-23.
+"""
+_NAMED: Final = re.compile(
+    rb'"(file_id)"\s*:\s*("[^"\\]+")|"(file_ids|vector_store_ids)"\s*:\s*(\[[^\[\]{}]*\])'
+)
+_STRING: Final = re.compile(rb'"([^"\\]+)"')
+_MINTED: Final = re.compile(r"(?:file[-_]|vs_)[0-9a-z]{25}")
+"""Matches ids that only this gateway, or another Dragoman, can have given."""
+
+
+async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
+    """The request with the provider's ids, to be answered only by the provider that has the objects. owner:
+    the client's name. Raises RequestFailed: 404 for an object of another client, 400 if several providers
+    have the objects, 503 if the store fails.
+    """
+    if not any(mark in inbound.body for mark in _MARKS):
+        return inbound
+    stated: dict[str, str] = {}
+    for found in _NAMED.finditer(inbound.body):
+        param = (found[1] or found[3]).decode()
+        for one in _STRING.findall(found[2] or found[4]):
+            stated.setdefault(one.decode(), param)
+    if not stated:
+        return inbound
+    try:
+        rows = {row.id: row for row in await runtime.store.owned.find(owner, stated)}
+        strange = [id_ for id_ in stated if id_ not in rows]
+        others = {
+            row.upstream
+            for name in (runtime.passing if strange else ())
+            for row in await runtime.store.owned.known(name, strange)
+        }
+    except StoreFailed as failed:
+        raise RequestFailed(_UNREACHABLE) from failed
+    for id_ in strange:
+        if id_ in others or _MINTED.fullmatch(id_):
+            text = f"There is no object {id_[:128]!r}."
+            raise RequestFailed(ir.Fault("not_found", text, "not_found", stated[id_]))
+    providers = {row.provider for row in rows.values()}
+    if not providers:
+        return inbound
+    param = stated[next(iter(rows))]
+    if len(providers) > 1:
+        text = f"The request names objects of several providers: {', '.join(sorted(providers))}."
+        raise RequestFailed(ir.Fault("invalid_request", text, "objects_of_several_providers", param))
+    provider = providers.pop()
+    return msgspec.structs.replace(
+        inbound, body=_replaced(inbound.body, rows), may=_pinned(inbound.may, provider, param), reading=0
+    )
+
+
+def _replaced(body: bytes, rows: dict[str, OwnedObject]) -> bytes:
+    def one(found: re.Match[bytes]) -> bytes:
+        row = rows.get(found[1].decode())
+        return found[0] if row is None else b'"%b"' % row.upstream.encode()
+
+    return _NAMED.sub(lambda found: _value(found, _STRING.sub(one, found[2] or found[4])), body)
+
+
+def _value(found: re.Match[bytes], value: bytes) -> bytes:
+    """A member with another value."""
+    start = found.start(2) if found[2] is not None else found.start(4)
+    return found[0][: start - found.start()] + value
+
+
+def _pinned(may: Permits, provider: str, param: str) -> Permits:
+    """The permits with one provider only."""
+    text = f"{param} names an object of the provider {provider!r}, which does not serve this model."
+    return msgspec.structs.replace(
+        may,
+        providers=Grants([provider], may.providers),
+        otherwise=ir.Fault("invalid_request", text, "object_of_another_provider", param),
+    )
+
+
+_UNREACHABLE: Final = ir.Fault(
+    "unavailable",
+    "The objects that the request names cannot be looked up at the moment. Try again later.",
+    "store_unavailable",
+    blame="gateway",
+)

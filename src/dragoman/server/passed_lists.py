@@ -1,0 +1,116 @@
+"""The part of a provider's list that a client owns, as one page.
+
+A provider lists the objects of all clients. Further pages are fetched until the client's page is full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qsl, urlencode
+
+from dragoman import ir
+from dragoman.dialects.object_ids import AFTER, BEFORE
+from dragoman.errors import RequestFailed
+
+Fetch: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
+"""Fetches a page of the list at a provider. It gets the path and query."""
+Own: TypeAlias = Callable[[Sequence[Any]], Awaitable[list[Any]]]
+"""Keeps those of a page's objects that the client owns."""
+
+MOST_PAGES: Final = 50
+"""The most pages that are fetched for one page of a client."""
+_PAGE: Final = 100
+"""How many objects further pages have; every vendor allows as many."""
+
+
+async def gather(first: dict[str, Any], target: str, fetch: Fetch, own: Own) -> dict[str, Any]:
+    """A client's page of a list. first: the provider's answer to the client's own query. target: its path and
+    query in the provider's ids. Raises RequestFailed if nothing of the client's is found in so many pages as
+    are fetched, and what `fetch` raises.
+    """
+    path, _, search = target.partition("?")
+    query = dict(parse_qsl(search, keep_blank_values=True))
+    if "has_more" not in first and "total" in first:
+        return await _numbered(first, path, query, fetch, own)
+    if first.get("next_page") is not None:
+        return await _chained(first, path, query, fetch, own)
+    return await _linked(first, path, query, fetch, own)
+
+
+async def _chained(
+    first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
+) -> dict[str, Any]:
+    """A page of a list in which each page has a token for the next one (Anthropic's files). The page is that
+    of the provider, because no token leads into the middle of one; pages without any of the client's objects
+    are left out, because clients stop there.
+    """
+    page, kept, pages = first, await own(first["data"]), 1
+    while not kept and page.get("next_page") is not None:
+        if pages == MOST_PAGES:
+            raise RequestFailed(_TOO_LONG)
+        page = await fetch(f"{path}?{urlencode({**query, 'page': str(page['next_page'])})}")
+        kept = await own(page["data"]) if isinstance(page.get("data"), list) else []
+        pages += 1
+    return {**page, "data": kept}
+
+
+async def _linked(
+    first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
+) -> dict[str, Any]:
+    """A page of a list in which each page names the object after which (or before which) it begins."""
+    forwards = not any(name in query for name in BEFORE)
+    cursor = "after" if "object" in first else "after_id"  # OpenAI's or Anthropic's form
+    cursor = next((name for name in (*BEFORE, *AFTER) if name in query), cursor)
+    entries: list[Any] = first["data"]
+    limit = _limit(query, "limit", len(entries))
+    kept = await own(entries)
+    more, pages = bool(first.get("has_more")), 1
+    while more and entries and len(kept) < limit:
+        if pages == MOST_PAGES:
+            if not kept:
+                raise RequestFailed(_TOO_LONG)
+            break
+        last = entries[-1 if forwards else 0]
+        further: dict[str, str] = {**query, cursor: str(last["id"]), "limit": str(max(limit, _PAGE))}
+        page = await fetch(f"{path}?{urlencode(further)}")
+        entries = page["data"] if isinstance(page.get("data"), list) else []
+        found = await own(entries)
+        kept = kept + found if forwards else found + kept
+        more, pages = bool(page.get("has_more")), pages + 1
+    if len(kept) > limit:
+        kept, more = (kept[:limit] if forwards else kept[-limit:]), True
+    return {**first, "data": kept, "has_more": more}
+
+
+async def _numbered(
+    first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
+) -> dict[str, Any]:
+    """A page of Mistral's list, whose pages have numbers from 0. All pages are read, because the numbers of a
+    client's pages count its own objects.
+    """
+    number, size = _limit(query, "page", 0), _limit(query, "page_size", _PAGE)
+    kept: list[Any] = []
+    for at in range(MOST_PAGES):
+        page = await fetch(f"{path}?{urlencode({**query, 'page': str(at), 'page_size': str(_PAGE)})}")
+        entries = page["data"] if isinstance(page.get("data"), list) else []
+        kept += await own(entries)
+        if len(entries) < _PAGE:
+            break
+    else:
+        raise RequestFailed(_TOO_LONG)
+    return {**first, "data": kept[number * size : (number + 1) * size], "total": len(kept)}
+
+
+def _limit(query: dict[str, str], name: str, otherwise: int) -> int:
+    stated = query.get(name, "")
+    return int(stated) if stated.isascii() and stated.isdigit() else otherwise
+
+
+_TOO_LONG: Final = ir.Fault(
+    "unavailable",
+    "The provider's account has too many objects of other clients to find yours in this list. Name what you"
+    " look for by its id, or narrow the list.",
+    "list_too_long",
+    blame="gateway",
+)

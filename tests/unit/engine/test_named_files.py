@@ -1,0 +1,65 @@
+"""Files that a request to a model names by the gateway's ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dragoman.dialects.table import DIALECTS
+from dragoman.engine.asked import Inbound
+from dragoman.engine.named_files import with_files
+from dragoman.errors import RequestFailed
+from dragoman.state.owned import OwnedObject
+from dragoman.stores.memory import MemoryStore
+
+FILE, STORE, OTHER = "file-" + "a" * 25, "vs_" + "b" * 25, "file-" + "c" * 25
+
+
+class Parts:
+    """The parts of a runtime that are asked."""
+
+    passing = frozenset({"up", "other"})
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+
+
+async def named(body: bytes, owner: str = "ann") -> Inbound:
+    parts: Any = Parts()
+    rows = [(FILE, "ann", "up", "file-up"), (STORE, "ann", "up", "vs_up"), (OTHER, "ann", "other", "file-o")]
+    await parts.store.owned.keep([OwnedObject(i, o, p, "file", u, 0.0) for i, o, p, u in rows])
+    return await with_files(parts, Inbound(DIALECTS["openai_chat"], body, {}), owner)
+
+
+async def test_ids_are_replaced_and_nothing_else_is() -> None:
+    body = b'{ "file_id" :"%b", "n": 1.0, "vector_store_ids": ["%b" ,"vs_else"], "t": "\\"file_id\\": %b"}'
+    ids = FILE.encode(), STORE.encode(), FILE.encode()
+    found = await named(body % ids)
+    assert found.body == body % (b"file-up", b"vs_up", FILE.encode())
+    assert found.may.providers is not None
+    assert "up" in found.may.providers
+    assert "other" not in found.may.providers
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"file_id": "file-elsewhere"}', b'{"text": "file_id"}', b'{"file_id": 1}']
+)
+async def test_what_is_not_ours_stays(body: bytes) -> None:
+    found = await named(body)
+    assert (found.body, found.may.providers) == (body, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "owner", "code", "param"),
+    [
+        (f'{{"file_id": "{FILE}"}}', "ben", "not_found", "file_id"),
+        ('{"file_id": "file-up"}', "ben", "not_found", "file_id"),
+        (f'{{"vector_store_ids": ["{STORE[:-1]}x"]}}', "ann", "not_found", "vector_store_ids"),
+        (f'{{"file_ids": ["{FILE}", "{OTHER}"]}}', "ann", "objects_of_several_providers", "file_ids"),
+    ],
+)
+async def test_what_cannot_be(body: str, owner: str, code: str, param: str) -> None:
+    with pytest.raises(RequestFailed) as caught:
+        await named(body.encode(), owner)
+    assert (caught.value.fault.code, caught.value.fault.param) == (code, param)
