@@ -5,7 +5,7 @@
 # so the checkout may lie in a folder whose name has spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test check bench golden matrix laws mutants docs lock soak agents clean distclean
+.PHONY: help run models test check bench golden matrix laws mutants docs lock soak chaos agents clean distclean
 .PHONY: check-format check-lint check-types check-layers check-docs check-locks check-tree
 MAKEFLAGS += --no-print-directory
 
@@ -108,6 +108,9 @@ lock: $(DEV)  ## resolve the locks again, within the ranges of pyproject.toml (A
 
 soak: $(DEV)  ## run the tests that take minutes (ARGS='--soak-seconds 60 --soak-streams 50')
 	@$(PY) -m pytest -q -m soak $(ARGS)
+
+chaos: $(DEV)  ## break databases, Valkey, disks, clocks and processes under load, print what came of it (ARGS='-k kill')
+	@$(PY) -m pytest -q -s -m chaos tests/e2e/chaos $(ARGS)
 
 agents: $(DEV) $(AGENTS)  ## install real coding agents (about 2 GB), let each do a task (ARGS='-k codex')
 	@$(PY) -m pytest -q -m agents tests/agents $(ARGS)

@@ -57,6 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="own",
         help="the HTTP client by which gateways reach providers, where a test does not choose one",
     )
+    parser.addoption("--chaos-kills", type=int, default=20, help="how often `make chaos` kills each process")
+    parser.addoption("--chaos-only", default="", help="the faults of `make chaos`, by a part of their names")
     parser.addoption("--soak-streams", type=int, default=200, help="how many clients ask at once meanwhile")
 
 

@@ -24,7 +24,8 @@ SECONDS = 60
 
 
 class Serving:
-    """A `dragoman serve` process. ready: the first line of its log. A thread reads the log, so that no test
+    """A `dragoman serve` process. ready: the line of its log that tells its address. before: the
+    lines before it. A thread reads the log, so that no test
     depends on how much a pipe holds.
     """
 
@@ -38,9 +39,12 @@ class Serving:
         self._reading = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
         self._reading.start()
         self.process.stderr = None  # nobody else reads it, `communicate` neither
-        self.ready: dict[str, Any] = json.loads(self._log.get(timeout=SECONDS) or "{}")
-        assert "url" in self.ready, self.ready
+        self.before: list[dict[str, Any]] = []
+        while "url" not in (line := json.loads(self._log.get(timeout=SECONDS) or '{"url": ""}')):
+            self.before.append(line)
+        self.ready: dict[str, Any] = line
         self.url: str = self.ready["url"]
+        assert self.url, f"it has ended: {self.before}"
 
     def _read(self, log: IO[str]) -> None:
         with log:

@@ -333,6 +333,7 @@ class Chains:
             return True
         descriptor = os.open(self._folder / READER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if lock(descriptor):
+            os.ftruncate(descriptor, 0)  # what the reader before has told, is over
             self._lock = descriptor
             return True
         os.close(descriptor)

@@ -19,7 +19,6 @@ from dragoman.seams.peers import Peers
 from dragoman.seams.tasks import spawn
 from dragoman.state.directory import DirectoryStore, OwnKey, Row
 from dragoman.state.store import Store, StoreFailed
-from dragoman.stores import directory_file
 from dragoman.stores.address import Location
 
 log = logging.getLogger("dragoman.assembly.directory")
@@ -98,7 +97,7 @@ class Following:
     async def _read(self) -> bool:
         """Read what has changed. Returns whether anything has, or whether this is the first reading."""
         known, before = self.directory, self.directory.version
-        if known.version <= 0 and self._file is not None and directory_file.version(self._file) == 0:
+        if known.version <= 0 and self._file is not None and _version_in(self._file) == 0:
             known.reached(0)  # no key was ever made: the store need not be opened
             return before < 0
         version = max(before, 0)
@@ -172,3 +171,10 @@ def following_of(store: Store, where: Location | None, now: Callable[[], float])
     """
     kept, file = store.directory, where if isinstance(where, Path) else None
     return None if kept is None else Following(kept, file, now)
+
+
+def _version_in(file: Path) -> int:
+    """See `directory_file.version`."""
+    from dragoman.stores import directory_file  # with sqlite3, which a gateway in memory does not need
+
+    return directory_file.version(file)

@@ -58,6 +58,8 @@ ALERT_AFTER: Final = 60.0
 """Seconds for which records wait before operators are told."""
 _RECOVERY: Final = 3.0
 """Seconds for which a start waits until the database has what an earlier process has left."""
+_LOOK: Final = 0.05
+"""Seconds between two looks whether another process has done so."""
 _FAREWELL: Final = 10.0
 """Seconds in which a gateway that closes gives the database the records that wait."""
 
@@ -179,15 +181,18 @@ class Journaling:
 
     async def recover(self) -> None:
         """Give the database what processes have left that have ended, before somebody reads it to know how
-        far limits are used. Does nothing if there is nothing, if another process does it, or if the database
-        does not answer in time.
+        far limits are used. If another process does it, wait until it has: the workers of a server that was
+        killed start together, and the slowest must not begin with less than what was used. Gives up if the
+        database does not answer in time.
         """
         if self._chains is None:
             return
         try:
             async with asyncio.timeout(_RECOVERY):
-                if not await asyncio.to_thread(self._chains.hold):
-                    return
+                while not await asyncio.to_thread(self._chains.hold):
+                    if await asyncio.to_thread(self._nothing_left):
+                        return
+                    await asyncio.sleep(_LOOK)
                 if any(chain.left for chain in await asyncio.to_thread(self._chains.look)):
                     keeps, self._keeps = self._keeps, True
                     try:
@@ -201,6 +206,11 @@ class Journaling:
             spawn(self._release(self._chains), "giving up the journal's lock")
         else:
             await self._release(self._chains)
+
+    def _nothing_left(self) -> bool:
+        """Whether the reader has looked since it is the reader, and no process that has ended waits for it."""
+        state = None if self.folder is None else told(self.folder)
+        return state is not None and state["running"] and state.get("ended") == 0
 
     async def _release(self, chains: Chains) -> None:
         """Let another process be the reader, unless this one is the keeper."""
