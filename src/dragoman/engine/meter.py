@@ -185,8 +185,11 @@ class Meter:
             self._exchange.refused_by = limit.name
             raise RequestFailed(unpriced(limit))
         now, looked_at = self._seams.now(), self._looked_at
-        known = looked_at is not None and looked_at[0] is expected
-        await self._reserve(looked_at[1] if known else self._claims(expected, now), now)
+        if looked_at is not None and looked_at[0] is expected:
+            claims = looked_at[1]
+        else:
+            claims = self._claims(expected, now)
+        await self._reserve(claims, now)
         self.expected = expected
 
     async def extend(self, output: int, deployment: str) -> None:
