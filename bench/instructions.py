@@ -35,6 +35,7 @@ from bench.windows import Effort
 ROWS = (
     *("relay-json", "translate-json", "relay-long-json", "relay-agent-json", "relay-stream"),
     *("renamed-stream", "translate-stream", "relay-burst", "translate-burst"),
+    *("accounted-json", "accounted-translate-json", "accounted-stream", "accounted-translate-stream"),
 )
 """The comparisons that are counted too, with the same budgets."""
 
@@ -175,9 +176,14 @@ async def instructions(
     """For each of ROWS the instructions for an answer or an event, of the floor and of the gateway."""
     rows = [row for row in COMPARISONS if row.key in ROWS]
     found: dict[str, tuple[float, ...]] = {}
-    for target in targets:
-        keys = {row.floor if target == "floor" else row.gateway for row in rows}
-        found |= await counts(stage, by, target, keys, effort, failing=failing)
+    wanted = {key for row in rows for key in (row.floor, row.gateway)}
+    asked = set(targets)
+    if "gateway" in asked:
+        asked |= {"unaccounted", "accounted"}
+    for target in sorted(asked):
+        keys = {one.key for one in SCENARIOS if one.target == target} & wanted
+        if keys:
+            found |= await counts(stage, by, target, keys, effort, failing=failing)
     return [_figure(row, by, found) for row in rows]
 
 
@@ -196,7 +202,8 @@ async def counts(
     python: the interpreter of the target, with what it needs.
     """
     # Strings hash alike in every run, so that dictionaries collide alike.
-    process = stage.start_under((*by.command, python), target, None, {"PYTHONHASHSEED": "0"})
+    hashing = {"PYTHONHASHSEED": "0"}
+    process = stage.start_under((*by.command, python), target, None, hashing, drained=False)
     found: dict[str, list[float]] = {}
     try:
         await process.ready(READY)

@@ -55,7 +55,7 @@ FAILURES = (LoadError, RuntimeError, OSError, TimeoutError)
 
 KINDS: dict[Target, tuple[Target, ...]] = {
     "floor": ("floor", "floor-tls"),
-    "gateway": ("gateway", "forgetful", "workers"),
+    "gateway": ("gateway", "forgetful", "workers", "unaccounted", "accounted"),
 }
 """The targets of a run, and the others of their kind that some rows ask for."""
 

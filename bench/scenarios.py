@@ -52,6 +52,9 @@ RELAY_BURST = 1.2
 TRANSLATE_BURST = 1.6
 """Budgets, as ratios to the floor."""
 
+ACCOUNTS = 1.1
+"""The budget of keys, limits, prices and usage records, as a ratio to the gateway without any."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -168,6 +171,14 @@ SCENARIOS = (
     Scenario("translate-json", "gateway", "answer", "translated-"),
     Scenario("gemini-json", "gateway", "answer", "gemini-"),
     Scenario("workers-json", "workers", "answer"),
+    Scenario("unaccounted-json", "unaccounted", "answer"),
+    Scenario("unaccounted-translate-json", "unaccounted", "answer", "translated-"),
+    Scenario("unaccounted-stream", "unaccounted", _PACED, "", None, usage=True, concurrency=STREAMS),
+    Scenario("unaccounted-translate-stream", "unaccounted", _PACED, "translated-", None, concurrency=STREAMS),
+    Scenario("accounted-json", "accounted", "answer"),
+    Scenario("accounted-translate-json", "accounted", "answer", "translated-"),
+    Scenario("accounted-stream", "accounted", _PACED, "", None, usage=True, concurrency=STREAMS),
+    Scenario("accounted-translate-stream", "accounted", _PACED, "translated-", None, concurrency=STREAMS),
     Scenario("floor-tls-json", "floor-tls", "answer"),
     Scenario("relay-tls-json", "gateway", "answer", "tls-"),
     Scenario("floor-long-json", "floor", _LONG, question="long"),
@@ -246,6 +257,7 @@ _AS_ABOVE = "as above"
 _ONE_CORE = (
     "two processes on the one core under test, and a floor of one: what sharing costs, not what it gains"
 )
+_ACCOUNTS = "the floor is the same gateway without accounts; its journal goes into SQLite meanwhile"
 _READS = "no budget: the gateway checks every message and tool, the floor reads nothing"
 _JOINS = (
     "no budget: the floor joins the pieces of a body anew with each of them, and that is most of its time"
@@ -266,6 +278,24 @@ COMPARISONS = (
         ("translate-json", "translate to Anthropic, JSON", TRANSLATE_JSON),
         ("gemini-json", "translate to Gemini, JSON", TRANSLATE_JSON),
         ("workers-json", "relay, JSON, `--workers 2`", None, _ONE_CORE),
+    ),
+    *_against(
+        "unaccounted-json", "answer", ("accounted-json", "accounts on: relay, JSON", ACCOUNTS, _ACCOUNTS)
+    ),
+    *_against(
+        "unaccounted-translate-json",
+        "answer",
+        ("accounted-translate-json", "accounts on: translate to Anthropic, JSON", ACCOUNTS, _AS_ABOVE),
+    ),
+    *_against(
+        "unaccounted-stream",
+        "event",
+        ("accounted-stream", "accounts on: relay, stream", ACCOUNTS, _AS_ABOVE),
+    ),
+    *_against(
+        "unaccounted-translate-stream",
+        "event",
+        ("accounted-translate-stream", "accounts on: translate, stream", ACCOUNTS, _AS_ABOVE),
     ),
     *_against("floor-tls-json", "answer", ("relay-tls-json", "TLS to the provider: relay, JSON", RELAY_JSON)),
     *_against(

@@ -17,12 +17,17 @@ from typing import Literal
 
 import yaml
 
-from bench.processes import Cores, Process, free_port
+from bench.accounts import settings
+from bench.processes import ROOT, Cores, Process, free_port
 from bench.requests import CLIENT_KEY
 
-Target = Literal["direct", "floor", "floor-tls", "gateway", "forgetful", "workers"]
-"""`floor-tls`: the floor before the provider's TLS port. `gateway` keeps answers in a file, as by default;
-`forgetful` is a gateway whose answers are gone with its process, `workers` one of two processes."""
+Target = Literal[
+    "direct", "floor", "floor-tls", "gateway", "forgetful", "workers", "unaccounted", "accounted"
+]
+"""`floor-tls`: the floor before the provider's TLS port. `gateway` keeps answers and usage in a file, as by
+default; `forgetful` is a gateway whose answers are gone with its process, `workers` one of two processes.
+`unaccounted` counts nobody's usage, `accounted` has prices, limits, and a key from its database
+(`bench.accounts`)."""
 
 _EXTRA: dict[Target, tuple[str, ...]] = {"workers": ("--workers", "2")}
 
@@ -81,9 +86,18 @@ class Stage:
         return self.start_under((python,), target, self.cores.subject, {})
 
     def start_under(
-        self, command: Sequence[str], target: Target, core: int | None, variables: dict[str, str]
+        self,
+        command: Sequence[str],
+        target: Target,
+        core: int | None,
+        variables: dict[str, str],
+        *,
+        drained: bool = True,
     ) -> Process:
-        """The same, by a command that ends with the interpreter, and with more environment variables."""
+        """The same, by a command that ends with the interpreter, and with more environment variables.
+
+        drained: whether the gateway's journal goes on into its database.
+        """
         port = free_port()
         origin = f"http://127.0.0.1:{self.provider.port}"
         if target == "floor":
@@ -97,13 +111,29 @@ class Stage:
         else:
             file = self.folder / f"{target}.yaml"
             file.write_text(
-                yaml.safe_dump(self._configuration(origin, "memory" if target == "forgetful" else "sqlite"))
+                yaml.safe_dump(
+                    self._configuration(origin, "memory" if target == "forgetful" else "sqlite")
+                    | (settings() if target == "accounted" else {})
+                )
             )
-            arguments = ["-m", "dragoman", "serve", "--config", str(file), "--port", str(port)]
+            program = ("dragoman", "serve") if drained else ("bench.accounts", "serve-undrained")
+            if target == "unaccounted":
+                program = ("bench.accounts", "serve-without")
+            arguments = ["-m", *program, "--config", str(file), "--port", str(port)]
             arguments += _EXTRA.get(target, ())
+            if target == "accounted":
+                self._seed(command[-1])
         log = self.folder / f"{target}.log"
         env = environment(self.folder / target) | variables
         return Process(arguments, port, core, log, env, command=command)
+
+    def _seed(self, python: str) -> None:
+        """Give the database of the gateway with accounts its key, once."""
+        home = self.folder / "accounted"
+        if not home.exists():
+            home.mkdir()
+            command = (python, "-m", "bench.accounts", "seed", str(home))
+            subprocess.run(command, cwd=ROOT, env=environment(home), check=True)
 
     def _configuration(self, origin: str, store: str) -> dict[str, object]:
         own = {model: {"use": f"up/{model}"} for model in self.models}

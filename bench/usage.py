@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
+import os
 import random
 import shutil
 import sqlite3
@@ -19,15 +20,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, closing
+from contextlib import AsyncExitStack, ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import psycopg
 
 from dragoman.state.periods import DAY, HOUR, start_of
+from dragoman.state.store import Store
 from dragoman.state.usage import UsageLine, UsageRecord
-from dragoman.state.usage_archive import UsageArchive
+from dragoman.state.usage_archive import UsageArchive, UsageSearch
 from dragoman.state.usage_report import Query, problem
 from dragoman.state.usage_sums import OTHER, Group, parts_of
 from dragoman.stores.limits import Limits
@@ -310,17 +312,28 @@ async def arrive(usage: UsageArchive, rate: int, counted: list[int]) -> None:
         await asyncio.sleep(max(0.0, began + counted[0] / rate - time.perf_counter()))
 
 
-async def measure(usage: UsageArchive, rate: int, rounds: int) -> dict[str, list[float]]:
-    """The seconds of each report, while records arrive."""
-    took: dict[str, list[float]] = {name: [] for name in queries()}
+class Took(NamedTuple):
+    """What one report took: seconds on the clock, and seconds of processors, those of the database and of the
+    records that arrived meanwhile included.
+    """
+
+    seconds: float
+    processors: float
+
+
+async def measure(
+    usage: UsageArchive, rate: int, rounds: int, processors: Callable[[], float]
+) -> dict[str, list[Took]]:
+    """What each report took, while records arrive."""
+    took: dict[str, list[Took]] = {name: [] for name in queries()}
     counted = [0]
     began = time.perf_counter()
     arriving = asyncio.create_task(arrive(usage, rate, counted))
     for _ in range(rounds):
         for name, query in queries().items():
-            start = time.perf_counter()
+            start, used = time.perf_counter(), processors()
             await usage.report(query, float(END))
-            took[name].append(time.perf_counter() - start)
+            took[name].append(Took(time.perf_counter() - start, processors() - used))
     arriving.cancel()
     print(f"records that arrived meanwhile: {counted[0] / (time.perf_counter() - began):,.0f} a second")
     return took
@@ -340,29 +353,56 @@ async def throughput(usage: UsageArchive, count: int = 20_000, batch: int = 1000
     return count / (time.perf_counter() - began)
 
 
-def show(took: dict[str, list[float]]) -> None:
-    """Print how long each report took."""
-    for name, seconds in took.items():
-        ordered = sorted(seconds)
-        print(f"  {name:45} p50 {_share(ordered, 0.5):6.0f} ms   p95 {_share(ordered, 0.95):6.0f} ms")
-    every = sorted(one for seconds in took.values() for one in seconds)
-    print(f"  all{'':42} p50 {_share(every, 0.5):6.0f} ms   p95 {_share(every, 0.95):6.0f} ms")
+def show(took: dict[str, list[Took]]) -> None:
+    """Print what each report took."""
+    every = [one for found in took.values() for one in found]
+    for name, found in (*took.items(), ("all", every)):
+        told = [
+            f"p50 {_share(sorted(seconds), 0.5):5.0f} p95 {_share(sorted(seconds), 0.95):5.0f}"
+            for seconds in ([one.seconds for one in found], [one.processors for one in found])
+        ]
+        print(f"  {name:45} ms: {told[0]}   of processors: {told[1]}")
 
 
 def _share(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
 
 
-def places(kinds: list[str], folder: Path, stack: ExitStack) -> Iterator[tuple[str, str]]:
-    """Yield the kind and the URL of a new database of each kind."""
+class Place(NamedTuple):
+    """A database. processors: returns the seconds that processors have worked for us and for it."""
+
+    url: str
+    processors: Callable[[], float]
+
+
+def places(kinds: list[str], folder: Path, stack: ExitStack) -> Iterator[tuple[str, Place]]:
+    """Yield a database of each kind."""
     for kind in kinds:
         if kind == "sqlite":
-            yield kind, f"sqlite:///{folder / 'usage.db'}"
+            yield kind, Place(f"sqlite:///{folder / 'usage.db'}", time.process_time)
         else:
-            from tests.postgres import postgres_server
+            yield kind, _postgres(folder / "postgresql", stack)
 
-            server = stack.enter_context(postgres_server())
-            yield kind, stack.enter_context(server.database())
+
+def _postgres(folder: Path, stack: ExitStack) -> Place:
+    """A database on a server of our own, whose data is in a folder."""
+    from tests.postgres import PostgresServer
+
+    server = PostgresServer(folder)
+    stack.callback(server.pg_ctl, "stop")
+    if not server.run("SELECT 1 FROM pg_database WHERE datname = 'usage'"):
+        server.run("CREATE DATABASE usage")
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def processors() -> float:
+        used = 0
+        for pid in server.children():
+            with suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+                used += int(fields[11]) + int(fields[12])
+        return time.process_time() + used / ticks
+
+    return Place(server.url("usage"), processors)
 
 
 async def main() -> None:
@@ -372,7 +412,7 @@ async def main() -> None:
     options.add_argument("--database", action="append", choices=["sqlite", "postgresql"])
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--rate", type=int, default=200, help="records a second that arrive meanwhile")
-    options.add_argument("--keep", type=Path, help="a folder to keep the databases in")
+    options.add_argument("--keep", type=Path, help="a folder whose databases are kept, and used again")
     stated = options.parse_args()
     folder = stated.keep or Path(tempfile.mkdtemp(prefix="dragoman-usage-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -385,41 +425,52 @@ async def main() -> None:
 
 
 async def _measured(stated: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
-    urls = dict(places(stated.database or ["sqlite", "postgresql"], folder, stack))
+    found = dict(places(stated.database or ["sqlite", "postgresql"], folder, stack))
     async with AsyncExitStack() as opened:
-        stores = {}
-        for kind, url in urls.items():
-            stores[kind] = open_store(url, folder, Limits())
+        stores: dict[str, Store] = {}
+        for kind, place in found.items():
+            stores[kind] = open_store(place.url, folder, Limits())
             opened.push_async_callback(stores[kind].close)
+        empty = {kind: place.url for kind, place in found.items() if not await _is_filled(stores[kind])}
+        if empty:
+            began = time.perf_counter()
+            await asyncio.to_thread(_fill, empty, folder, stated.rows)
+            print(f"filled with {stated.rows:,} records in {time.perf_counter() - began:,.0f} s")
+        for kind, place in found.items():
             usage = stores[kind].usage
             assert usage is not None
-            await usage.spent(0, "key")  # opens it
-        began = time.perf_counter()
-        with ExitStack() as writing:
-            writers: list[Any] = []
-            connections: list[Any] = []
-            for kind, url in urls.items():
-                if kind == "sqlite":
-                    file = writing.enter_context(
-                        closing(sqlite3.connect(folder / "usage.db", check_same_thread=False))
-                    )
-                    connections.append(file)
-                    writers.append(sqlite_writer(file))
-                else:
-                    connections.append(writing.enter_context(psycopg.connect(url)))
-                    writers.append(postgres_writer(connections[-1]))
-            await asyncio.to_thread(Fill(stated.rows, writers).run)
-            for connection in connections:
-                for statement in copies():
-                    await asyncio.to_thread(connection.execute, statement)
-                    connection.commit()
-        print(f"filled with {stated.rows:,} records in {time.perf_counter() - began:,.0f} s")
+            print(f"{kind}: {_size(kind, place.url, folder, stated.rows)}; load {os.getloadavg()[0]:.1f}")
+            show(await measure(usage, stated.rate, stated.rounds, place.processors))
+            used = place.processors()
+            stored = await throughput(usage)
+            share = (place.processors() - used) * 1000 / 20_000
+            print(
+                f"  stored: {stored:,.0f} records a second, {share:.2f} ms of processors each, 1,000 at once"
+            )
+            print(f"  load {os.getloadavg()[0]:.1f}", flush=True)
+
+
+async def _is_filled(store: Store) -> bool:
+    assert store.usage is not None
+    return bool(await store.usage.records(UsageSearch(), 1))  # this also opens it
+
+
+def _fill(urls: dict[str, str], folder: Path, rows: int) -> None:
+    with ExitStack() as writing:
+        writers: list[Any] = []
+        connections: list[Any] = []
         for kind, url in urls.items():
-            usage = stores[kind].usage
-            assert usage is not None
-            print(f"{kind}: {_size(kind, url, folder, stated.rows)}")
-            show(await measure(usage, stated.rate, stated.rounds))
-            print(f"  stored: {await throughput(usage):,.0f} records a second, in batches of 1,000")
+            if kind == "sqlite":
+                connections.append(writing.enter_context(closing(sqlite3.connect(folder / "usage.db"))))
+                writers.append(sqlite_writer(connections[-1]))
+            else:
+                connections.append(writing.enter_context(psycopg.connect(url)))
+                writers.append(postgres_writer(connections[-1]))
+        Fill(rows, writers).run()
+        for connection in connections:
+            for statement in copies():
+                connection.execute(statement)
+                connection.commit()
 
 
 def _size(kind: str, url: str, folder: Path, rows: int) -> str:

@@ -15,6 +15,8 @@ from pathlib import Path
 from dragoman.server.embedded import program as embedded
 
 PATIENCE = 60.0
+REDIS = shutil.which("redis-server", path=os.environ.get("REDIS_FOLDER"))
+"""Redis' own server, if the system has it, or the folder that `REDIS_FOLDER` names; None = it has not."""
 
 
 class ValkeyServer:

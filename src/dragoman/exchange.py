@@ -81,7 +81,7 @@ class AttemptRecord(msgspec.Struct, eq=False):
     images, sound, searches, …), by the names in `ir.units`. guessed: `units` were counted in the request, as
     the provider has stated none. tier: the service tier that the provider has
     stated. cost: nano-USD; None = unknown, or not known yet. price: which price the cost was made with, for
-    people.
+    people. own: the client's tenant has brought the key, so the call costs the operator nothing.
     """
 
     id: str
@@ -106,6 +106,7 @@ class AttemptRecord(msgspec.Struct, eq=False):
     tier: str | None = None
     cost: int | None = None
     price: str = ""
+    own: bool = False
 
     def classify(self, source: str) -> None:
         """Set `outcome` if the attempt has failed, and `key_source` to `source` ("" = unknown) if the key was

@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 
 from dragoman.gateway import Gateway
-from dragoman.state.usage_archive import UsageRecord, UsageSearch
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_archive import UsageSearch
 from dragoman.testing.provider import Answer, FakeProvider, Seen, Streamed, Whole
 from dragoman.testing.serving import serving
 

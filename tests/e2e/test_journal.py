@@ -15,7 +15,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from dragoman.state.usage import UsageRecord, UsageSearch
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_archive import UsageSearch
 from dragoman.stores.open import open_store
 from dragoman.testing.provider import Answer, Seen, Whole
 from tests.e2e.command import Serving, serving
@@ -110,7 +111,7 @@ async def test_usage_is_what_the_provider_has_seen_whoever_is_killed(
             with serving(environment, tmp_path, "--workers", "2") as server:
                 clients.url, clients.going = server.url, True
                 asking = [asyncio.create_task(clients.ask(session)) for _ in range(8)]
-                await asyncio.to_thread(until, lambda: health(server.url)["journal"]["stored"] > 0)
+                await asyncio.to_thread(until, lambda: health(server.url)["journal"].get("stored", 0) > 0)
                 kill(server, min(workers(server)))
                 await asyncio.to_thread(until, lambda: well(server))
                 kill(server, health(server.url)["keeper"]["process"])

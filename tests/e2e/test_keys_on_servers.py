@@ -120,7 +120,7 @@ def lose(one: Server) -> None:
 
             return fail
 
-    found.store = Lost()  # type: ignore[assignment]
+    found.store = Lost()
 
 
 async def test_what_is_known_holds_while_the_database_is_lost(two: tuple[Server, Server]) -> None:

@@ -6,7 +6,8 @@ remembered, so that a request costs a look-up, and a few claims for each limit t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
 from typing import Final
 
 from dragoman.accounts.caller import Caller
@@ -18,37 +19,57 @@ _MOST_REMEMBERED: Final = 4_096
 _MOST_HELD: Final = 100_000
 _OF_REQUESTS: Final = frozenset[Resource]({"requests", "concurrency"})
 _OF_TOKENS: Final = frozenset[Resource]({"tokens", "input_tokens", "output_tokens"})
+_UNTOLD: Final = frozenset[Resource]({"money", "concurrency"})
+"""What no header tells."""
+_new: Final = tuple.__new__
+"""Makes a `Claim` without a call of Python code: each request makes some."""
 _INVENTED: Final = frozenset[Subject]({"end_user", "tag", "address"})
 """The subjects whose names each request brings with it."""
 _EVERYBODY: Final = "*"
 
 
 class Row:
-    """One limit as it applies to one subject: a key, a tag, …. value: its name. It knows the counter of the
-    window that was asked for last.
-    """
+    """One limit as it applies to one subject: a key, a tag, …. value: its name."""
 
-    __slots__ = ("_counter", "_ends", "_prefix", "_start", "limit", "value")
+    __slots__ = ("_prefix", "limit", "value")
 
     def __init__(self, limit: Limit, value: str) -> None:
         self.limit = limit
         self.value = value
         self._prefix = prefix_of(limit, value)
-        self._start = self._ends = 0.0
-        self._counter = ""
 
-    def claim(self, amount: int, now: float) -> Claim:
-        """A claim on the counter of the window that `now` (Unix seconds) is in."""
-        if not self._start <= now < self._ends or not self._counter:
-            self._start, self._ends = span(self.limit.window, self.limit.every, now)
-            self._counter = f"{self._prefix}{self._start:.0f}"
-        return Claim(self.limit, self._counter, self._ends, amount)
+    def claim(self, amount: int, now: float) -> tuple[float, Claim]:
+        """The start of the window that `now` is in (both in Unix seconds), and a claim on its counter."""
+        start, ends = span(self.limit.window, self.limit.every, now)
+        return start, Claim(self.limit, f"{self._prefix}{start:.0f}", ends, amount)
+
+
+class _Windows:
+    """The claims on the counters of all windows that one moment is in. They are the same objects for every
+    request until the first of the windows is over.
+
+    start, ends: between which they hold, in Unix seconds. requests: claims of one request. tokens, money:
+    claims of nothing, to be made anew with an amount. every: claims of nothing for each limit. told: those of
+    them that headers tell.
+    """
+
+    __slots__ = ("ends", "every", "money", "requests", "start", "tokens", "told")
+
+    def __init__(self, found: Found, now: float) -> None:
+        claims = [(row, *row.claim(0, now)) for row in found.rows]
+        self.start = max((start for _, start, _ in claims), default=-inf)
+        self.ends = min((claim.ends for _, _, claim in claims), default=inf)
+        self.every = [claim for _, _, claim in claims]
+        self.requests = [one._replace(amount=1) for one in self.every if one.limit.resource in _OF_REQUESTS]
+        self.tokens = [one for one in self.every if one.limit.resource in _OF_TOKENS]
+        self.money = [one for one in self.every if one.limit.resource == "money"]
+        self.told = [one for one in self.every if one.limit.resource not in _UNTOLD]
 
 
 class Found:
     """The limits that apply to a caller and a model, or to a deployment, sorted by what they count."""
 
-    __slots__ = ("invented", "money", "refusing", "requests", "tokens", "watched")
+    __slots__ = ("_windows", "invented", "money", "refusing", "requests", "tokens", "watched")
 
     def __init__(self, rows: Iterable[Row], invented: Sequence[Limit] = ()) -> None:
         rows = tuple(rows)
@@ -59,10 +80,18 @@ class Found:
         """The limits whose subject only the request itself names."""
         self.refusing = next((row.limit for row in self.money if row.limit.unknown_price == "refuse"), None)
         self.watched = any(row.limit.warn_at is not None or not row.limit.hard for row in rows)
+        self._windows: _Windows | None = None
 
     @property
     def rows(self) -> tuple[Row, ...]:
         return (*self.requests, *self.tokens, *self.money)
+
+    def windows(self, now: float) -> _Windows:
+        """The windows that `now` (Unix seconds) is in."""
+        windows = self._windows
+        if windows is None or not windows.start <= now < windows.ends:
+            windows = self._windows = _Windows(self, now)
+        return windows
 
 
 class Applied:
@@ -70,11 +99,11 @@ class Applied:
     an exchange that lasts longer than a window is charged to the window in which it began.
     """
 
-    __slots__ = ("_began", "_found")
+    __slots__ = ("_found", "_windows")
 
     def __init__(self, found: Found) -> None:
         self._found = found
-        self._began: float | None = None
+        self._windows: _Windows | None = None
 
     @property
     def tokens(self) -> bool:
@@ -96,23 +125,28 @@ class Applied:
         """Whether a limit is soft, or warns before it is reached."""
         return self._found.watched
 
-    def of_requests(self, now: float) -> list[Claim]:
+    def of_requests(self, now: float) -> Sequence[Claim]:
         """The claims of one request, and of its place among those that run at once. now: Unix seconds."""
-        now = self._when(now)
-        return [row.claim(1, now) for row in self._found.requests]
+        return self._at(now).requests
 
     def of_tokens(self, input_tokens: int, output_tokens: int, now: float) -> list[Claim]:
         """The claims of so many tokens. now: Unix seconds."""
-        now = self._when(now)
+        amounts = {
+            "tokens": input_tokens + output_tokens,
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+        }
         return [
-            row.claim(_tokens(row.limit.resource, input_tokens, output_tokens), now)
-            for row in self._found.tokens
+            _new(Claim, (limit, counter, ends, amounts[limit.resource]))
+            for limit, counter, ends, _ in self._at(now).tokens
         ]
 
     def of_money(self, nano: int | None, now: float) -> list[Claim]:
         """The claims of so many nano-USD; None = not known, which claims nothing. now: Unix seconds."""
-        now = self._when(now)
-        return [row.claim(nano or 0, now) for row in self._found.money]
+        amount = nano or 0
+        return [
+            _new(Claim, (limit, counter, ends, amount)) for limit, counter, ends, _ in self._at(now).money
+        ]
 
     def claims(self, input_tokens: int, output_tokens: int, nano: int | None, now: float) -> list[Claim]:
         """All claims at once: of one request, of its tokens and of its cost."""
@@ -122,15 +156,20 @@ class Applied:
             *self.of_money(nano, now),
         ]
 
-    def standing_claims(self, now: float) -> list[Claim]:
+    def standing_claims(self, now: float) -> Sequence[Claim]:
         """A claim of nothing for each limit: the counters to look at. now: Unix seconds."""
-        now = self._when(now)
-        return [row.claim(0, now) for row in self._found.rows]
+        return self._at(now).every
 
-    def _when(self, now: float) -> float:
-        if self._began is None:
-            self._began = now
-        return self._began
+    def told_claims(self, now: float) -> Sequence[Claim]:
+        """The same, of the limits that headers tell: those on requests and tokens. now: Unix seconds."""
+        return self._at(now).told
+
+    def _at(self, now: float) -> _Windows:
+        """The windows of the first claim; `now` (Unix seconds) if there was none."""
+        windows = self._windows
+        if windows is None:
+            windows = self._windows = self._found.windows(now)
+        return windows
 
 
 def charged(
@@ -139,20 +178,22 @@ def charged(
     """What was used of each counter that was claimed, as `Ledger.settle` wants it. nano: the cost in
     nano-USD; None = unknown, which counts nothing. requests: 0 = the request does not count.
     """
-    amounts: Mapping[Resource, int] = {"requests": requests, "money": nano or 0}
+    amounts: Mapping[Resource, int] = {
+        "requests": requests,
+        "money": nano or 0,
+        "tokens": input_tokens + output_tokens,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+    }
     return {
-        claim.counter: (
-            amounts[resource] if resource in amounts else _tokens(resource, input_tokens, output_tokens)
-        )
-        for claim in claims
-        if (resource := claim.limit.resource) != "concurrency"
+        counter: amounts[limit.resource]
+        for limit, counter, _, _ in claims
+        if limit.resource in amounts  # which `concurrency` is not
     }
 
 
-def _tokens(resource: Resource, input_tokens: int, output_tokens: int) -> int:
-    if resource == "input_tokens":
-        return input_tokens
-    return output_tokens if resource == "output_tokens" else input_tokens + output_tokens
+def _nobody() -> None:
+    """No address."""
 
 
 class Limits:
@@ -179,12 +220,13 @@ class Limits:
         asked: str | None = None,
         end_user: str | None = None,
         tags: Sequence[str] = (),
-        address: str | None = None,
+        address: Callable[[], str | None] = _nobody,
     ) -> Applied | None:
         """What limits one exchange; None = nothing does.
 
         model: the model's own name. asked: the name that the client sent, None = the same. end_user: as the
-        client names it. address: of the client, as `addresses.subject_of` writes it.
+        client names it. address: finds that of the client, as `addresses.subject_of` writes it; it is called
+        only if a limit counts addresses.
         """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None
@@ -198,10 +240,12 @@ class Limits:
                 self._found[place] = known
         found = known[1]
         if found is not None and found.invented:
+            counted = any(limit.subject == "address" for limit in found.invented)
+            where = address() if counted else None
             invented = {
                 "end_user": () if end_user is None else (end_user,),
                 "tag": tuple(dict.fromkeys(tags)),
-                "address": () if address is None else (address,),
+                "address": () if where is None else (where,),
             }
             rows = [
                 Row(limit, value)

@@ -19,6 +19,8 @@ from dragoman.state.usage import UsageRecord
 SOON: Final = 1.0
 """Seconds after which a request is worth another try that only running requests are in the way of."""
 _NOTHING: Final = Standing(0, 0)
+_new: Final = tuple.__new__
+"""Makes a `Standing` without a call of Python code: each request asks for some."""
 
 
 class _Count:
@@ -52,25 +54,26 @@ class MemoryLedger:
             self._expire(now)
         counts = self._counts
         for claim in claims:
-            limit = claim.limit
-            if limit.hard and ((count := counts.get(claim.counter)) is not None or claim.amount > limit.most):
-                used, reserved = (0, 0) if count is None else (count.used, count.reserved)
-                if used + reserved + claim.amount > limit.most:
-                    standing = Standing(used, reserved)
+            limit, name, _, amount = claim
+            if limit.hard:
+                count = counts.get(name)
+                taken = 0 if count is None else count.used + count.reserved
+                if taken + amount > limit.most:
+                    standing = self.standing(name)
                     return Refused(claim, standing, again(claim, standing, now))
         reservation = Reservation({}) if onto is None else onto
         held = reservation.claims
         for claim in claims:
-            name = claim.counter
+            _, name, ends, amount = claim
             count = counts.get(name)
             if count is None:
-                count = self._new(name, claim.ends)
-            count.reserved += claim.amount
-            if (before := held.get(name)) is None:
+                count = self._new(name, ends)
+            count.reserved += amount
+            if name in held:
+                held[name] = claim._replace(amount=held[name].amount + amount)
+            else:
                 count.holders += 1
                 held[name] = claim
-            else:
-                held[name] = claim._replace(amount=before.amount + claim.amount)
         return reservation
 
     async def ask(
@@ -82,18 +85,20 @@ class MemoryLedger:
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
         """See `Ledger.settle`. A reservation that is settled again changes nothing."""
         claims, reservation.claims = reservation.claims, {}
-        for name, claim in claims.items():
-            count = self._counts[name]
-            count.reserved -= claim.amount
-            count.used += used.get(name, 0)
+        counts = self._counts
+        for name, (limit, _, _, amount) in claims.items():
+            count = counts[name]
+            count.reserved -= amount
+            if name in used:
+                count.used += used[name]
             count.holders -= 1
-            if not count.holders and (count.ends <= now or not (count.used or claim.limit.window)):
-                del self._counts[name]
+            if not count.holders and (count.ends <= now or not (count.used or limit.window)):
+                del counts[name]
 
     def standing(self, counter: str) -> Standing:
         """See `Ledger.standing`."""
         count = self._counts.get(counter)
-        return _NOTHING if count is None else Standing(count.used, count.reserved)
+        return _NOTHING if count is None else _new(Standing, (count.used, count.reserved))
 
     async def standings(self) -> Mapping[str, Standing]:
         """See `Ledger.standings`."""

@@ -81,6 +81,8 @@ class Directory:
         for row in rows:
             if row.kind == "keys":
                 self._take_key(row)
+            elif row.kind == "own_keys":
+                pass  # they are kept elsewhere
             elif row.text is None:
                 self._holders.pop((row.kind, row.name), None)
             else:

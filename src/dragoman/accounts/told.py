@@ -44,6 +44,8 @@ _WORDS: Final[Mapping[Resource, str]] = {
     "money": "USD",
     "concurrency": "requests at once",
 }
+_new: Final = tuple.__new__
+"""Makes a `Room` without a call of Python code."""
 _TOKENS: Final[tuple[Resource, ...]] = ("tokens", "input_tokens", "output_tokens")
 _WHOM: Final[Mapping[Subject, str]] = {"end_user": "the end user", "address": "the address"}
 
@@ -63,12 +65,11 @@ def rooms(claims: Iterable[Claim], standing: Callable[[str], Standing]) -> dict[
     standing: `Ledger.standing`.
     """
     found: dict[Resource, Room] = {}
-    for claim in claims:
-        used, reserved = standing(claim.counter)
-        limit = claim.limit
+    for limit, counter, ends, _ in claims:
+        used, reserved = standing(counter)
         left = max(0, limit.most - used - reserved)
-        if (known := found.get(limit.resource)) is None or left < known.left:
-            found[limit.resource] = Room(limit, left, claim.ends)
+        if (known := found.get(limit.resource)) is None or left < known[1]:
+            found[limit.resource] = _new(Room, (limit, left, ends))
     return found
 
 

@@ -31,6 +31,7 @@ from dragoman.assembly.keys import declared_of
 from dragoman.assembly.limits import teller
 from dragoman.assembly.metrics import know, outcome_of
 from dragoman.assembly.names import limits_of, made_under
+from dragoman.assembly.own_keys import OwnAccounts
 from dragoman.assembly.parts import Part
 from dragoman.assembly.providers import described
 from dragoman.assembly.recording import Recording
@@ -133,6 +134,8 @@ class Core:
         """Runs the steps of large requests one at a time."""
         self.providers_health = Health()
         """What is remembered of keys and deployments; outlives the running parts."""
+        self.own_keys = OwnAccounts(self.providers_health)
+        """The keys of providers that tenants have brought."""
         self.gates = Gates(seams.monotonic)
         """The limits on the requests that run at once; they outlive the running parts."""
         self.requests: set[asyncio.Task[Any]] = set()
@@ -321,6 +324,7 @@ class Core:
 
     def _runtime(self, assembly: Assembly, kept: Kept | None = None) -> Runtime:
         """What requests are served with from now on. kept: who has stored seals, from the runtime before."""
+        self.own_keys.use(self._loaded)
         return Runtime(
             table=assembly.names.table,
             backends=backends(assembly.upstreams),
@@ -385,6 +389,8 @@ class Core:
         if self._assembly is not None:
             self._assembly = msgspec.structs.replace(self._assembly, client_keys=self.client_keys.again())
             self.admitting = None if self.admitting is None else self.client_keys
+            if self._engine is not None and (following := self.following) is not None:
+                self._engine.own = self.own_keys.know(following.own_keys)
             spawn(self._assembly.restored(self.config), "restoring limits")
 
     @property

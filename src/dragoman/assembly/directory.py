@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +17,8 @@ from typing import Any, Final
 from dragoman.accounts.directory import Directory
 from dragoman.seams.peers import Peers
 from dragoman.seams.tasks import spawn
-from dragoman.state.directory import DirectoryStore, Row
+from dragoman.state.directory import DirectoryStore, OwnKey, Row
 from dragoman.state.store import Store, StoreFailed
-from dragoman.stores import directory_file
 from dragoman.stores.address import Location
 
 log = logging.getLogger("dragoman.assembly.directory")
@@ -43,6 +42,8 @@ class Following:
     def __init__(self, store: DirectoryStore, file: Path | None, now: Callable[[], float]) -> None:
         self.directory = Directory()
         self.store = store
+        self.own_keys: Sequence[OwnKey] = ()
+        """The providers' keys that tenants have brought, encrypted."""
         self.renewed: Callable[[], None] = lambda: None
         """Called after rows have changed, and at times so that every client's key is looked up again."""
         self._file = file
@@ -96,7 +97,7 @@ class Following:
     async def _read(self) -> bool:
         """Read what has changed. Returns whether anything has, or whether this is the first reading."""
         known, before = self.directory, self.directory.version
-        if known.version <= 0 and self._file is not None and directory_file.version(self._file) == 0:
+        if known.version <= 0 and self._file is not None and _version_in(self._file) == 0:
             known.reached(0)  # no key was ever made: the store need not be opened
             return before < 0
         version = max(before, 0)
@@ -106,9 +107,13 @@ class Following:
                 return False
             if latest < before:  # the database was replaced by an earlier copy of it
                 return await self._read_all()
+        brought = False
         while rows := await self.store.since(version, _ROWS):
             known.take(rows)
+            brought = brought or _brings(rows)
             version = rows[-1].version
+        if brought:
+            self.own_keys = await self.store.own_keys()
         known.reached(version)
         return version != before
 
@@ -117,6 +122,7 @@ class Following:
         every: list[Row] = []
         while rows := await self.store.since(every[-1].version if every else 0, _ROWS):
             every += rows
+        self.own_keys = await self.store.own_keys() if _brings(every) else ()
         self.directory.forget()
         self.directory.take(every)
         self.directory.reached(every[-1].version if every else 0)
@@ -154,9 +160,21 @@ class Following:
             await self.note_uses()
 
 
+def _brings(rows: Iterable[Row]) -> bool:
+    """Whether keys that tenants have brought have changed."""
+    return any(row.kind == "own_keys" for row in rows)
+
+
 def following_of(store: Store, where: Location | None, now: Callable[[], float]) -> Following | None:
     """What keeps the directory of this store in memory; None = the store keeps no keys. where: the store's
     database.
     """
     kept, file = store.directory, where if isinstance(where, Path) else None
     return None if kept is None else Following(kept, file, now)
+
+
+def _version_in(file: Path) -> int:
+    """See `directory_file.version`."""
+    from dragoman.stores import directory_file  # with sqlite3, which a gateway in memory does not need
+
+    return directory_file.version(file)

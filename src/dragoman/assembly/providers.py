@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import partial
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,11 +24,13 @@ from dragoman.providers.provider import Api, Provider
 from dragoman.routing.route import Timers
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.seams.deadlines import Deadlines
+from dragoman.seams.secret import Secret
+from dragoman.upstreams.account import Account, Renewal
 from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.credential import Credential, Lease
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.upstream import Upstream
-from dragoman.upstreams.wire import Account, Renewal, WireUpstream
+from dragoman.upstreams.wire import WireUpstream
 
 
 def described(upstream: Upstream, provider: Provider | None) -> str:
@@ -134,6 +136,20 @@ def _identity(provider: Provider, key: str | None) -> str:
     """
     told = f"{provider.name}\n{provider.apis[0].chat_url}\n{key or ''}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+_OF_ACCOUNTS: Final = frozenset({"openai-organization", "openai-project", "x-goog-user-project"})
+"""Headers that name the operator's own account, for which a tenant's key is not valid."""
+
+
+def own_account(provider: Provider, api: Api, secret: Secret | None, id_: str) -> Account:
+    """The account of a key that a tenant has brought, in the protocol `api`. secret: None = it cannot be
+    read, so the account has no key. id_: of the key.
+    """
+    headers = {name: value for name, value in provider.headers.items() if name not in _OF_ACCOUNTS}
+    key = None if secret is None else Key(secret, provider.origin)
+    made = _account(msgspec.structs.replace(provider, headers=headers), api, key)
+    return msgspec.structs.replace(made, id=id_, source="the tenant", own=True)
 
 
 def passage_of(

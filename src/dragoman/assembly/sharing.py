@@ -46,6 +46,7 @@ async def share(health: Health, peers: Peers, seams: Seams) -> asyncio.Task[None
         sharing.hear(msgspec.convert(value, list[Mark]), seams.monotonic())
 
     health.share = tell
+    health.recall = lambda: sharing.recall(seams.monotonic())
     peers.receive(_LEARNT, hear)
     peers.receive(_KNOWN, lambda lately: sharing.state(seams.monotonic(), lately or inf))
 

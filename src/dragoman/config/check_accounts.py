@@ -29,12 +29,15 @@ def permissions_of(config: Config) -> Iterator[tuple[str, Permissions]]:
             yield join(part, name), section
 
 
-def account_misfits(config: Config) -> Iterator[Misfit]:
-    """Yield what does not fit in the settings of client keys and of those whom they belong to."""
+def account_misfits(config: Config, unread: Collection[str] = ()) -> Iterator[Misfit]:
+    """Yield what does not fit in the settings of client keys and of those whom they belong to. unread: the
+    paths of the settings that could not be decoded.
+    """
     named: dict[str, ClientKey] = {}
     for index, key in enumerate(config.auth.keys):
         path = f"auth.keys[{index}]"
-        yield from _of_key(key, path)
+        if not any(one.startswith((f"{path}.key", f"{path}.hash")) for one in unread):
+            yield from _of_key(key, path)
         first = key if key.name is None else named.setdefault(key.name, key)
         if differ := [name for name in _different(first, key) if name not in _OF_KEYS]:
             taken = f"the name {key.name} is taken by a key with other {' and '.join(differ)}"

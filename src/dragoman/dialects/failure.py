@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -342,13 +343,20 @@ _LASTING: Final = frozenset({"upstream_credential_refused", "upstream_model_not_
 """The gateway's own fault codes for failures that only its operator can fix, so a retry does not help."""
 
 
+def _whole_seconds(wait: float) -> int:
+    """A time to wait in whole seconds, rounded up, so that nobody comes again too early. What is below a
+    microsecond is an error of floats.
+    """
+    return max(1, ceil(round(min(wait, _LONGEST_WAIT), 6)))
+
+
 def retry_headers(fault: Fault) -> dict[str, str]:
     """The headers that tell a client when it may retry, or that a retry does not help; {} = neither
     is known.
     """
     headers: dict[str, str] = {}
     if fault.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(min(fault.retry_after, _LONGEST_WAIT))))
+        headers["retry-after"] = str(_whole_seconds(fault.retry_after))
     if fault.kind == "quota" or fault.code in _LASTING:
         headers["x-should-retry"] = "false"  # without it, clients retry every 429 and every 502
     return headers

@@ -60,8 +60,11 @@ _PARAMS: Final[_Why] = (
 )
 _CHECKING: Final[_Why] = ("quality", "ask for it with the header x-dragoman-check-output")
 _MESSAGES: Final[_Why] = ("quality", "the gateway always adapts messages to the provider")
-_BUDGET: Final[_Why] = ("hint", "the gateway has no budgets and no rate limits")
-_PRICES: Final[_Why] = ("hint", "the gateway does not compute costs")
+_LIMITS: Final[_Why] = (
+    "hint",
+    "limits and budgets are set by the configuration or with the key, not by the request (limits)",
+)
+_PRICES: Final[_Why] = ("hint", "prices are set by the configuration, not by the request (prices)")
 _LOGGING: Final[_Why] = (
     "hint",
     "the gateway calls no callbacks and no logging services; bodies are never logged",
@@ -113,7 +116,7 @@ LITELLM: Final[Mapping[str, _Why]] = MappingProxyType(
             "supports_system_message ensure_alternating_roles user_continue_message "
             "assistant_continue_message merge_reasoning_content_in_choices",
         ),
-        **_all(_BUDGET, "rpm tpm itpm otpm max_parallel_requests max_budget budget_duration"),
+        **_all(_LIMITS, "rpm tpm itpm otpm max_parallel_requests max_budget budget_duration"),
         **_all(
             _PRICES,
             "input_cost_per_token output_cost_per_token input_cost_per_second output_cost_per_second",

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import TypeAlias
 
 import msgspec
 
 from dragoman import ir
+from dragoman.accounts.caller import Caller
 from dragoman.capacity.heavy import MEDIUM, Steps
 from dragoman.engine.asked import Asked, Inbound, Turn
 from dragoman.engine.client import Client
@@ -35,6 +38,8 @@ from dragoman.routing.route import Route
 from dragoman.routing.table import Table
 
 log = logging.getLogger("dragoman.engine")
+Own: TypeAlias = Callable[[Runtime, Caller | None], Runtime]
+"""Gives the runtime for the requests of a client, from the one of all others."""
 
 
 class Engine:
@@ -44,6 +49,8 @@ class Engine:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self.own: Own | None = None
+        """Gives the requests of a tenant that has brought keys the runtime with these; None = none has."""
 
     @property
     def table(self) -> Table:
@@ -65,10 +72,11 @@ class Engine:
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
         """Answer one request. A failure is noted in the exchange and told; only a disconnect raises."""
-        runtime, operation = self._runtime, inbound.operation
+        operation = inbound.operation
+        runtime = self._runtime if self.own is None else self.own(self._runtime, exchange.caller)
         exchange.operation = operation
         delivery = Delivery(exchange, inbound, client, runtime.seams.monotonic)
-        meter = delivery.meter = metered(runtime.accounting, exchange, runtime.seams)
+        meter = delivery.meter = metered(runtime.accounting, exchange, runtime.seams, own=runtime.own)
         try:
             way, steps = WAYS[operation], Steps(runtime.heavy, exchange.client)
             always_usage = runtime.always_usage

@@ -28,6 +28,7 @@ _NESTED: Final = {
     "options": ("num_predict", None),
 }
 _ANSWERS: Final = ("n", "best_of")
+_MEMBERS: Final = frozenset((*_BOUNDS, *_ANSWERS, *_NESTED))
 
 
 async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
@@ -61,9 +62,12 @@ def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> tuple[int, 
 
 def _stated(body: Mapping[str, Any]) -> tuple[int | None, int]:
     """The bound on one answer that a body states, and how many answers it asks for."""
-    bounds = [body.get(name) for name in _BOUNDS]
-    counts = [body.get(name) for name in _ANSWERS]
-    for name, (bound, count) in _NESTED.items():
+    if not (named := _MEMBERS.intersection(body)):
+        return None, 1
+    bounds = [body.get(name) for name in _BOUNDS if name in named]
+    counts = [body.get(name) for name in _ANSWERS if name in named]
+    for name in named.intersection(_NESTED):
+        bound, count = _NESTED[name]
         if isinstance(nested := body.get(name), Mapping):
             bounds.append(nested.get(bound))
             counts.append(None if count is None else nested.get(count))

@@ -47,14 +47,14 @@ from dragoman.routing import attempts as machine
 from dragoman.routing.event import Event
 from dragoman.routing.fallbacks import Why
 from dragoman.routing.health import Asking, Calling
-from dragoman.routing.outcome import for_client, is_absent, refuses_seals
+from dragoman.routing.outcome import UNREADABLE, for_client, is_absent, refuses_seals
 from dragoman.routing.policy import Circumstances
 from dragoman.routing.reasons import weighed
 from dragoman.routing.route import Candidate, Deployment
 from dragoman.seams.deadlines import Deadline, Unlimited
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.backend import Backend
 from dragoman.upstreams.upstream import Call, Stopwatch
-from dragoman.upstreams.wire import Account
 
 log = logging.getLogger("dragoman.engine.flight")
 
@@ -290,7 +290,9 @@ class Flight(msgspec.Struct, eq=False):
             once=None if asked.wished.once is None else key_for(asked, deployment.name),
         )
         held = self._account = backend.accounts[account]
-        record = AttemptRecord(call.attempt, deployment.name, held.tail, "relay", 0.0, key_id=held.id)
+        record = AttemptRecord(
+            call.attempt, deployment.name, held.tail, "relay", 0.0, key_id=held.id, own=held.own
+        )
         attempt = Attempt(
             runtime,
             asked,
@@ -546,7 +548,10 @@ class Flight(msgspec.Struct, eq=False):
             if isinstance(command, machine.GiveUp):
                 provider = (self.asked.exchange.answered or "").partition("/")[0]
                 named = self.plan.names_deployment
-                raise RequestFailed(for_client(command.fault, provider, named_by_client=named))
+                own = self._account is not None and self._account.own
+                if command.fault is machine.NOBODY and self.runtime.unreadable:
+                    raise RequestFailed(UNREADABLE)
+                raise RequestFailed(for_client(command.fault, provider, named_by_client=named, own=own))
             self.asked.exchange.phase = "route"
             pause = max(0.0, command.at - self.delivery.now())
             self.asked.exchange.waits_for(pause, self.delivery.now())

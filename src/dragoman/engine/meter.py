@@ -65,9 +65,11 @@ class Meter:
         "_accounting",
         "_deployment",
         "_exchange",
+        "_looked_at",
         "_of_attempts",
         "_opened",
         "_operation",
+        "_own",
         "_reservation",
         "_seams",
         "applied",
@@ -78,11 +80,18 @@ class Meter:
     )
 
     def __init__(
-        self, accounting: Accounting, exchange: Exchange, seams: Seams, operation: str | None = None
+        self,
+        accounting: Accounting,
+        exchange: Exchange,
+        seams: Seams,
+        operation: str | None = None,
+        *,
+        own: frozenset[str] = frozenset(),
     ) -> None:
         self._operation = operation or exchange.operation
         self._accounting = accounting
         self._exchange = exchange
+        self._own = own
         self._seams = seams
         self._opened = self.closed = False
         self._deployment: str | None = None
@@ -92,6 +101,8 @@ class Meter:
         """What is reserved for the deployments of attempts, by the attempt's id."""
         self.applied: Applied | None = None
         self.expected: Expected | None = None
+        self._looked_at: tuple[Expected, Sequence[Claim]] | None = None
+        """What `far` was asked for, and the claims of it."""
         self.open_ended = False
         """Whether the answer may become longer than is expected."""
         self.routed = False
@@ -110,9 +121,13 @@ class Meter:
                 asked=exchange.asked,
                 end_user=exchange.end_user,
                 tags=tags_of(exchange),
-                address=accounting.proxies.client_of(exchange.address, exchange.forwarded),
+                address=self._address,
             )
         return self.applied is not None
+
+    def _address(self) -> str | None:
+        """The address of the client, as limits count it."""
+        return self._accounting.proxies.client_of(self._exchange.address, self._exchange.forwarded)
 
     def counts(self, deployments: Iterable[Deployment]) -> bool:
         """Whether a limit of this exchange, or of attempts at these deployments, counts tokens or money."""
@@ -141,6 +156,8 @@ class Meter:
         return expected._replace(cost=most)
 
     def _most(self, expected: Expected, deployment: str) -> int | None:
+        if self._own and deployment.partition("/")[0] in self._own:
+            return 0
         rates = self._accounting.rates(deployment)
         if rates is None:
             return None
@@ -153,10 +170,12 @@ class Meter:
         ledger = self._accounting.ledger
         if ledger is None:
             return True
-        for claim in self._claims(expected, self._seams.now()):
-            used, reserved = ledger.standing(claim.counter)
-            if 2 * (used + reserved + claim.amount) > claim.limit.most:
+        claims = self._claims(expected, self._seams.now())
+        for limit, counter, _, amount in claims:
+            used, reserved = ledger.standing(counter)
+            if 2 * (used + reserved + amount) > limit.most:
                 return False
+        self._looked_at = expected, claims
         return True
 
     async def expect(self, expected: Expected) -> None:
@@ -165,8 +184,9 @@ class Meter:
         if expected.cost is None and applied is not None and (limit := applied.refusing) is not None:
             self._exchange.refused_by = limit.name
             raise RequestFailed(unpriced(limit))
-        now = self._seams.now()
-        await self._reserve(self._claims(expected, now), now)
+        now, looked_at = self._seams.now(), self._looked_at
+        known = looked_at is not None and looked_at[0] is expected
+        await self._reserve(looked_at[1] if known else self._claims(expected, now), now)
         self.expected = expected
 
     async def extend(self, output: int, deployment: str) -> None:
@@ -215,6 +235,8 @@ class Meter:
         ledger = self._accounting.ledger
         assert ledger is not None
         found = ledger.reserve(claims, now, onto)
+        if type(found) is Reservation:
+            return found
         if found is None:
             found = await ledger.ask(claims, now, onto)
         if isinstance(found, Refused):
@@ -372,12 +394,12 @@ class Meter:
         if self.closed and exchange.cost is not None and exchange.attempts:
             headers.append((COST, usd(exchange.cost).encode()))
         if self.applied is not None and ledger is not None:
-            now = self._seams.now()
-            claims = self.applied.standing_claims(now)
-            watch = self._accounting.watch
-            if self.applied.watched and (text := watch.warning(claims, ledger.standing, now)):
-                headers.append((WARNING.encode(), text.encode()))
-            found = rooms(claims, ledger.standing)
+            now, applied = self._seams.now(), self.applied
+            if applied.watched:
+                claims = applied.standing_claims(now)
+                if text := self._accounting.watch.warning(claims, ledger.standing, now):
+                    headers.append((WARNING.encode(), text.encode()))
+            found = rooms(applied.told_claims(now), ledger.standing)
             told = headers_of_limits(FORMS.get(exchange.face, "standard"), found, now)
             headers += [(name.encode(), value.encode()) for name, value in told.items()]
         return headers
@@ -390,12 +412,17 @@ class Meter:
 
 
 def metered(
-    accounting: Accounting | None, exchange: Exchange, seams: Seams, operation: str | None = None
+    accounting: Accounting | None,
+    exchange: Exchange,
+    seams: Seams,
+    operation: str | None = None,
+    *,
+    own: frozenset[str] = frozenset(),
 ) -> Meter | None:
     """What accounts for an exchange; None = nobody wants to know. operation: of its record; None = that of
-    the exchange.
+    the exchange. own: the providers for which the client's tenant has brought a key: they cost nothing.
     """
-    return None if accounting is None else Meter(accounting, exchange, seams, operation)
+    return None if accounting is None else Meter(accounting, exchange, seams, operation, own=own)
 
 
 def usd(nano: int) -> str:

@@ -17,6 +17,8 @@ from dragoman.state.usage import UsageLine, UsageRecord
 
 _INPUT: Final = frozenset(INPUT)
 _OUTPUT: Final = frozenset(OUTPUT)
+OWN: Final = "the tenant's own key"
+"""Told in place of a price, if the provider bills the tenant."""
 RatesOf: TypeAlias = Callable[[str], Rates | None]
 """The prices of a deployment (`provider/model`); None = none is known."""
 
@@ -35,7 +37,8 @@ def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
     for attempt in exchange.attempts:
         own = lines_of_attempt(exchange, attempt, rates, at)
         billed.append((attempt, own))
-        priced += sum(line.priced or line.cost or 0 for line in own)
+        for line in own:
+            priced += line.priced or line.cost or 0
         cost = None if cost is None or attempt.cost is None else cost + attempt.cost
     exchange.cost, exchange.priced = cost, priced
     return billed
@@ -91,14 +94,15 @@ def _line(
     cost: int | None = 0
     priced: int | None = None
     price = ""
-    if units:
+    if attempt.own:
+        price = OWN
+    elif units:
         found = rates(deployment)
         if found is None:
             cost, priced = None, 0
         else:
-            bill = found.bill(units, at=at, tier=tier_of(exchange, attempt))
-            cost, price = bill.cost, bill.price
-            priced = bill.priced if cost is None else None
+            cost, known, price = found.cost(units, at=at, tier=tier_of(exchange, attempt))
+            priced = known if cost is None else None
     return UsageLine(
         deployment,
         deployment.partition("/")[0],
@@ -108,6 +112,7 @@ def _line(
         attempt.guessed or (usage is not None and usage.estimated),
         "" if attempt.fault is None and attempt.outcome is None else attempt.outcome or "failed",
         attempt.key_id,
+        own=attempt.own,
         price=price,
     )
 

@@ -40,7 +40,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     on what runs at once. addressees: the names of providers and protocols, to which a member of a request may
     be addressed; made from `backends`. told: called with each event that an operator has to know; None =
     events are only logged. sent: called with `provider/model` when a request to a provider is about to be
-    sent. accounting: prices, limits and the journal; None = nothing is accounted for.
+    sent. accounting: prices, limits and the journal; None = nothing is accounted for. own: the providers for
+    which the client's tenant has brought a key; unreadable: those of them whose key cannot be decrypted.
     """
 
     table: Table
@@ -62,6 +63,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     told: Callable[[Event], None] | None = None
     sent: Callable[[str | None], None] = uncounted
     accounting: Accounting | None = None
+    own: frozenset[str] = frozenset()
+    unreadable: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         force_setattr(self, "addressees", frozenset({*self.backends, *DIALECTS}))

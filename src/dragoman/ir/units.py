@@ -94,7 +94,7 @@ def units_of(usage: Usage) -> dict[str, int]:
     units: dict[str, int] = {}
     detail = usage.detail
     fresh, cached, spoken = _whole(usage.input), _whole(usage.cache_read), _whole(usage.output)
-    if detail:
+    if detail and any(detail.values()):
         for kind in KINDS:
             stated = _whole(detail.get(f"input_{kind}"))
             again = detail.get(f"cache_read_{kind}")
@@ -109,15 +109,21 @@ def units_of(usage: Usage) -> dict[str, int]:
         for rest in usage.extra.values():
             _add_searches(units, rest)
     units["input"], units["cache_read"], units["output"] = fresh, cached, spoken
-    written, short, long = map(_whole, (usage.cache_write, usage.cache_write_5m, usage.cache_write_1h))
-    if written or short or long:
-        if usage.cache_write is not None:
-            long = min(long, written)
-            short = min(short, written - long)
-        units["cache_write_5m"], units["cache_write_1h"] = short, long
-        units["cache_write"] = max(written - short - long, 0)
-    units["tool_input"], units["reasoning"] = _whole(usage.tool_input), _whole(usage.reasoning)
+    if usage.cache_write or usage.cache_write_5m or usage.cache_write_1h:
+        _add_written(units, usage)
+    if usage.tool_input or usage.reasoning:
+        units["tool_input"], units["reasoning"] = _whole(usage.tool_input), _whole(usage.reasoning)
     return {unit: amount for unit, amount in units.items() if amount}
+
+
+def _add_written(units: dict[str, int], usage: Usage) -> None:
+    """Add the tokens that were written to a cache, by their lifetime."""
+    written, short, long = map(_whole, (usage.cache_write, usage.cache_write_5m, usage.cache_write_1h))
+    if usage.cache_write is not None:
+        long = min(long, written)
+        short = min(short, written - long)
+    units["cache_write_5m"], units["cache_write_1h"] = short, long
+    units["cache_write"] = max(written - short - long, 0)
 
 
 def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:

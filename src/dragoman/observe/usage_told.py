@@ -186,5 +186,17 @@ def _csv(rows: Iterable[Sequence[Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     for one in rows:
-        writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in one])
+        writer.writerow(map(_csv_value, one))
     return out.getvalue()
+
+
+def _csv_value(value: Any) -> Any:
+    """A value as CSV has it. Clients choose some texts, such as tags, and spreadsheets run a text that begins
+    like a formula: such a text gets an apostrophe before it. https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
+
+
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")

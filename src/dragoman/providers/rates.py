@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from dragoman.ir.units import INPUT, KINDS, OUTPUT, TOKENS, is_tool, per
+from dragoman.ir.units import INPUT, KINDS, OUTPUT, TOKENS, UNITS, is_tool, per
 
 NANO: Final = 1_000_000_000
 """nano-USD in one USD."""
@@ -36,6 +36,7 @@ _INPUT: Final = frozenset(INPUT)
 _MILLION: Final = 1_000_000
 _MOST_BOUNDS: Final = 64
 _TOKENS: Final = frozenset(TOKENS)
+_PER: Final[Mapping[str, int]] = {unit: per(unit) for unit in UNITS}
 
 
 class Level(NamedTuple):
@@ -142,6 +143,27 @@ class Rates:
         priced = sum([line.cost for line in lines if line.cost is not None])
         source = self.source if known else f"{self.source}; the price of the tier {tier[:32]!r} is unknown"  # type: ignore[index]
         return Bill(priced if whole and known else None, priced, lines, source)
+
+    def cost(
+        self, units: Mapping[str, int], *, at: float, tier: str | None = None
+    ) -> tuple[int | None, int, str]:
+        """`cost`, `priced` and `price` of the bill for one answer, without its lines. The arguments are those
+        of `bill`.
+        """
+        period = self.at(at)
+        if (tier is None or tier in USUAL_TIERS) and len(period.usual) == 1 and not self.least:
+            prices = period.usual[0].prices
+            cost = 0
+            for unit, amount in units.items():
+                price = prices.get(unit)
+                if price is None:
+                    break
+                cost += _rounded(amount * price, _PER[unit] if unit in _PER else per(unit))
+            else:
+                if "requests" not in prices:
+                    return cost, cost, self.source
+        bill = self.bill(units, at=at, tier=tier)
+        return bill.cost, bill.priced, bill.price
 
     def _billed(self, units: Mapping[str, int], prices: Prices) -> Mapping[str, int]:
         billed = {unit: max(amount, self.least.get(unit, 0)) for unit, amount in units.items()}

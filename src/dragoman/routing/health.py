@@ -7,7 +7,7 @@ and a route's deployments comes the order in which a request asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Final, NamedTuple
 from weakref import WeakSet
@@ -100,6 +100,12 @@ class Health:
         """Tells the other workers what was learnt from an attempt; None as its argument = all that has
         changed. None = there are no other workers.
         """
+        self.own: Mapping[str, Mapping[str, Key]] = {}
+        """The keys that tenants have brought: by provider, then by the key's id."""
+        self.recall: Callable[[], None] | None = None
+        """Applies again what other workers have found, to keys that were not known here then; None = there
+        are no other workers.
+        """
 
     def __setattr__(self, name: str, value: object) -> None:
         if name != "calm":
@@ -117,12 +123,28 @@ class Health:
         self._views.add(view)
         return view
 
+    def with_keys(self, keys: Mapping[str, Key]) -> Health:
+        """This memory for the requests of a tenant that has brought these keys, one for each provider: they
+        stand in place of the provider's own. All else is shared. It is never calm, so that each attempt with
+        these keys is noted.
+        """
+        view = copy(self)
+        view.pools = self.pools | {provider: Pool((key,)) for provider, key in keys.items()}
+        view.__dict__["calm"] = False
+        return view
+
+    def bring(self, own: Mapping[str, Mapping[str, Key]]) -> None:
+        """Take over the keys that tenants have brought. own: as the attribute."""
+        self.own = own
+        if self.recall is not None:
+            self.recall()
+
     def revive(self, provider: str | None = None, key: str | None = None) -> None:
         """Forget what is known against keys and deployments. provider: only its own; None = all providers'.
         key: only this one of its keys, by id, and no deployments.
         """
         for name, pool in self.pools.items():
-            for one in pool.keys:
+            for one in (*pool.keys, *self.own.get(name, {}).values()):
                 if provider in {None, name} and key in {None, one.id}:
                     one.revive()
         if provider is None:

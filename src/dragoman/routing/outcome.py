@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from typing import Final
 
 from dragoman import ir
 
@@ -78,14 +79,39 @@ def is_absent(fault: ir.Fault) -> bool:
     return fault.kind in _ABSENT
 
 
-def for_client(fault: ir.Fault, provider: str = "", *, named_by_client: bool = False) -> ir.Fault:
-    """The fault as the client may see it. provider: the name for the text, "" = the text names none.
+UNREADABLE: Final = ir.Fault(
+    "unavailable",
+    "The API key that your tenant has brought for this provider cannot be decrypted by the gateway.",
+    code="own_key_unreadable",
+    blame="gateway",
+)
+"""No other key is used instead: neither the operator's nor another tenant's."""
+
+
+def own_refused(provider: str, status: int | None = None) -> ir.Fault:
+    """The fault if a provider refuses a key that a tenant has brought. status: of the provider's answer."""
+    return ir.Fault(
+        "upstream",
+        f"The provider {provider!r} refused the API key that your tenant has brought for it.",
+        code="own_key_refused",
+        status=status,
+        blame="client",
+    )
+
+
+def for_client(
+    fault: ir.Fault, provider: str = "", *, named_by_client: bool = False, own: bool = False
+) -> ir.Fault:
+    """The fault as the client may see it. provider: the name for the text, "" = the text names none. own: the
+    client's tenant has brought the key.
 
     If the provider refused the gateway's credential, or does not know the model or the method, the gateway is
     to blame: the client gets a 502. But if the client named the deployment itself (named_by_client), the
     second is a 404. Every other fault, and one that is the client's, stays as it is.
     """
     who = f"The provider {provider!r}" if provider else "The provider"
+    if own and fault.kind in {"authentication", "permission"} and fault.blame != "client":
+        return own_refused(provider, fault.status)
     if fault.kind in {"authentication", "permission"} and fault.blame != "client":
         return ir.Fault(
             "upstream",

@@ -12,6 +12,7 @@ Times are monotonic seconds that the caller gives.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf, nextafter
 from typing import Final, Literal, TypeAlias
@@ -50,6 +51,8 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
         return (self.kind, self.who, self.model)
 
 
+_OF_DEPLOYMENTS: Final = frozenset[Kind]({"open", "down"})
+"""The facts that are not of a key."""
 Register: TypeAlias = tuple[Kind, str, str]
 _Found: TypeAlias = tuple[float, float, str]
 """The last three members of a mark."""
@@ -72,8 +75,14 @@ class Sharing:
         """
         found: list[Mark] = []
         registers = self._all() if calling is None else _touched(calling)
-        keys = self._keys() if calling is None or calling.key is None else {calling.key.id: calling.key}
+        keys: Mapping[str, Key] = {}
+        if calling is None:
+            keys = self._keys()
+        elif calling.key is not None:
+            keys = {calling.key.id: calling.key}
         for register in registers:
+            if register[0] not in _OF_DEPLOYMENTS and register[1] not in keys:
+                continue  # nothing is known of a key that is not known
             fact, before = self._found(register, keys, now), self._marks.get(register)
             if fact != (_NOTHING if before is None else _in_force(before, now)):
                 # Later than the mark that it replaces, also if the clock has not moved.
@@ -102,6 +111,13 @@ class Sharing:
         self._health.settle(now)
         if len(self._marks) > _MOST:
             self._forget(now)
+
+    def recall(self, now: float) -> None:
+        """Apply the marks of keys again, because keys have become known. now: monotonic seconds."""
+        keys = self._keys()
+        for mark in self._marks.values():
+            if mark.until > now and mark.kind not in _OF_DEPLOYMENTS:
+                self._apply(mark, keys, now)
 
     def _apply(self, mark: Mark, keys: Mapping[str, Key], now: float) -> None:
         breakers = self._health.breakers
@@ -143,8 +159,9 @@ class Sharing:
         found.update((("down", provider, ""), None) for provider in self._health.breakers.down)
         return iter(found)
 
-    def _keys(self) -> dict[str, Key]:
-        return {key.id: key for pool in self._health.pools.values() for key in pool.keys}
+    def _keys(self) -> Mapping[str, Key]:
+        known = {key.id: key for pool in self._health.pools.values() for key in pool.keys}
+        return ChainMap(known, *self._health.own.values())  # type: ignore[arg-type]  # it is only read
 
     def _forget(self, now: float) -> None:
         """Forget marks that are over, and the oldest ones if there are still too many."""

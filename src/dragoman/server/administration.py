@@ -11,6 +11,8 @@ from typing import Final
 
 LITELLM: Final = "docs/litellm.md"
 _FILE: Final = "The configuration file is changed instead"
+_USAGE: Final = "docs/usage.md"
+_LIMITS: Final = "docs/limits.md"
 
 _KEY: Final = re.compile(r"(?:/v\d)?/key/(.+?)/*", re.DOTALL)
 KEY_WORDS: Final = frozenset(
@@ -35,12 +37,17 @@ _PEOPLE: Final = (
     "What users, teams and tenants (organisations) may use is at /admin/users, /admin/teams and "
     f"/admin/tenants, with their limits (budgets): see docs/keys.md and {LITELLM}."
 )
+_LIMITED: Final = (
+    "Limits and budgets, also for each end user and each tag, are set by `limits` in the configuration, "
+    f"`dragoman limits` or PUT /admin/limits/NAME: see {_LIMITS} and {LITELLM}."
+)
 _SPENT: Final = (
-    "No costs are computed here. Tokens, tags and the key's name of each request stand in the access log: "
-    f"see {LITELLM}."
+    "Usage and costs are told by `dragoman usage`, GET /admin/usage and, for each request, "
+    f"GET /admin/usage/records: see {_USAGE} and {LITELLM}."
 )
 _MODELS: Final = (
-    f"{_FILE} (`models`, `aliases`, `providers`); GET /v1/models lists what there is: see {LITELLM}."
+    "Models are added by `dragoman models add`, PUT /admin/models/NAME or in the configuration file "
+    f"(`models`, `aliases`, `providers`); GET /v1/models lists what there is: see {LITELLM}."
 )
 _SET: Final = f"{_FILE}; `dragoman config show` shows what is in force: see docs/settings.md and {LITELLM}."
 _PAGES: Final = f"There are no pages to administer it; {_FILE[0].lower()}{_FILE[1:]}: see {LITELLM}."
@@ -64,10 +71,10 @@ _TABLE: Final = (
     *_paths(_KEYS, "key", "api-keys", "virtual-keys", "credentials", r"sso/key", r"api/keys"),
     *_paths(
         _PEOPLE,
-        *("user", "team", "organization", "customer", "end_user", "budget", "project", "tag", "sso"),
-        *("invitation", "scim", "access_group", r"api/governance", r"admin/(?:users|workspaces)"),
-        r"provider/budgets",
+        *("user", "team", "organization", "project", "sso", "invitation", "scim", "access_group"),
+        *(r"api/governance", r"admin/(?:users|workspaces)"),
     ),
+    *_paths(_LIMITED, "budget", "customer", "end_user", "tag", r"provider/budgets"),
     *_paths(_SPENT, "spend", "global", "cost", "analytics", r"api/usage"),
     *_paths(_MODELS, "model", "model_group", "model_hub", r"public/model_hub", r"api/providers"),
     *_paths(

@@ -140,6 +140,7 @@ class PassThroughApi:
         """
         told = (one for one, where in faces() if resource in one.resources and where.serves(request.headers))
         passage = self._passage(resource, request, _form(next(told, face)))
+        passage = self._gateway.own_keys.passage(exchange.caller, passage) or self._open(passage)
         target = _target(path, request)
         now = self._gateway.seams.monotonic
         account = passage.account
@@ -150,6 +151,7 @@ class PassThroughApi:
             "relay",
             now(),
             key_id=account.id,
+            own=account.own,
         )
         if exchange.method != "POST" or resource in _FREE:
             record.units = {}
@@ -250,9 +252,13 @@ class PassThroughApi:
                 said = f"{wished[:64]!r} is not one of the providers that offer"
             text = f"{said} {resource!r}: choose one of {', '.join(able)} in the header {CHOICE}."
             raise RequestFailed(ir.Fault("invalid_request", text, "unknown_provider", CHOICE))
-        if self._gateway.providers_health.shut(wished):
-            raise RequestFailed(NOBODY)
         return able[wished]
+
+    def _open(self, passage: Passage) -> Passage:
+        """The passage, if an operator has disabled neither its provider nor the key that it uses."""
+        if self._gateway.providers_health.shut(passage.name):
+            raise RequestFailed(NOBODY)
+        return passage
 
 
 def _form(dialect: Dialect) -> str:

@@ -12,12 +12,13 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
-RowKind: TypeAlias = Literal["keys", "tenants", "teams", "users"]
+RowKind: TypeAlias = Literal["keys", "tenants", "teams", "users", "own_keys"]
 ROW_KINDS: Final[tuple[RowKind, ...]] = ("keys", "tenants", "teams", "users")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One key, tenant, team or user. name: unique among those of its kind. text: what it is, as JSON (see
+    """One key, tenant, team or user; the only row of the kind `own_keys` says when one of these was changed
+    last. name: unique among those of its kind. text: what it is, as JSON (see
     `KeyEntry` and `HolderEntry`); None = it was removed. version: of the change that wrote it. author: who
     made this change. at: when, Unix seconds. digest: of a key its SHA-256; before: that of the key that was
     valid before the last rotation; None = there is none.

@@ -153,7 +153,9 @@ def made(query: Query, cells: Iterable[Cell], total: Sums | None, now: float) ->
     by_bucket: dict[int, dict[tuple[str, ...] | None, Sums]] = {}
     whole = Sums()
     for cell in cells:
-        groups.setdefault(cell.values, Sums()).add(cell.sums)
+        if cell.values not in groups:
+            groups[cell.values] = Sums()
+        groups[cell.values].add(cell.sums)
         here = by_bucket.setdefault(cell.bucket, {})
         if cell.values in here:
             here[cell.values].add(cell.sums)

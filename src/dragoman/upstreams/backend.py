@@ -14,10 +14,11 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.request import Operation
 from dragoman.net.connected import CONNECTED
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.answering import Answering
 from dragoman.upstreams.answers import DEFAULT_LIMITS
 from dragoman.upstreams.upstream import Batches, Call, Native, Perform, Upstream, collected, native, performer
-from dragoman.upstreams.wire import Account, WireUpstream
+from dragoman.upstreams.wire import WireUpstream
 
 
 class Backend(Answering, Protocol):

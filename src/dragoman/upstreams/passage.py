@@ -7,6 +7,7 @@ one attempt is made: a streamed body is gone after it, and files and jobs belong
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from copy import copy
 from typing import Final
 
 from multidict import CIMultiDict
@@ -18,10 +19,11 @@ from dragoman.dialects.resources import Resource
 from dragoman.errors import RequestFailed
 from dragoman.net.client import Flow, Head
 from dragoman.net.transport import Answer, Transport
+from dragoman.routing.outcome import own_refused
 from dragoman.routing.route import Timers
 from dragoman.upstreams import hops
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.answers import read_refusal, unexpected
-from dragoman.upstreams.wire import Account
 from dragoman.version import __version__
 
 
@@ -60,6 +62,12 @@ class Passage:
         """
         self.account = account.succeeding(self.account)
 
+    def using(self, account: Account) -> Passage:
+        """A copy that calls with another account, over the same connections."""
+        other = copy(self)
+        other.account = account
+        return other
+
     async def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:
@@ -95,7 +103,7 @@ class Passage:
             return unexpected(self.name, answer.status)
         fault = self.dialect.errors.decode(answer.status, answer.headers, await read_refusal(answer))
         if answer.status in {401, 403}:
-            return RequestFailed(_REFUSED)
+            return RequestFailed(own_refused(self.name) if self.account.own else _REFUSED)
         return RequestFailed(self.account.discreet(fault))
 
 

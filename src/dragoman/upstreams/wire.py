@@ -15,11 +15,11 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
-    Iterable,
     Mapping,
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager
+from copy import copy
 from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import quote
@@ -46,6 +46,7 @@ from dragoman.routing.ratelimits import hints, rest, spent
 from dragoman.routing.route import deep_merge
 from dragoman.seams.clock import SYSTEM
 from dragoman.upstreams import hops
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.answers import (
     DEFAULT_LIMITS,
     LIMITED,
@@ -62,18 +63,12 @@ from dragoman.upstreams.credential import Credential, Lease, Prepared
 from dragoman.upstreams.reading import Reading, Splitter
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
-from dragoman.wire.json import decode_object, encode, reworded
+from dragoman.wire.json import decode_object, encode
 from dragoman.wire.jsonarray import JSONArraySplitter
 from dragoman.wire.multipart import Pieces, content_type, written
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
-_SHORTEST_SECRET = 8
-"""Characters. A shorter secret, as of a header ("eu"), is not hidden, because many words contain it."""
-_MOST_SECRETS = 64
-"""Secrets of one account that are hidden, those of replaced credentials included."""
-_WITHOUT_PROVIDER_TEXT = frozenset({"kind", "blame"})
-"""Fields of a fault whose text is never a provider's."""
 _AT_LIMIT = 429
 _MOST_REMEMBERED = 1024
 """The most models for which an upstream remembers one kind of facts; one more makes it forget all of them."""
@@ -85,52 +80,6 @@ SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
     "ndjson": NDJSONSplitter,
 }
 """The splitter for each framing of a stream. Its argument is the most bytes of one frame."""
-
-
-class Renewal(msgspec.Struct, frozen=True, eq=False):
-    """How an account follows a credential that changes. lease: the state of the credential for which the
-    account was made. account: makes the account for another lease.
-    """
-
-    credential: Credential
-    lease: Lease
-    account: Callable[[Lease], Account]
-
-
-class Account(msgspec.Struct, frozen=True):
-    """One credential of a provider. headers: those of every request, with the credential. tail: the key's
-    last characters, for people to read; None = there is no key. secrets: parts of the headers that must not
-    be shown. id: stays the same as long as the credential does, and does not reveal it. renewal: None = the
-    credential never changes. source: where the key came from, for people to read.
-    """
-
-    headers: Mapping[str, str]
-    tail: str | None = None
-    secrets: tuple[str, ...] = ()
-    id: str = ""
-    renewal: Renewal | None = None
-    source: str = ""
-
-    def succeeding(self, before: Account) -> Account:
-        """This account, with the secrets of `before`, which it replaces: late answers may repeat them."""
-        retired = [one for one in before.secrets if one not in self.secrets]
-        return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
-
-    def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
-        """The fault with `[redacted]` for each secret, except very short ones. more: further secrets."""
-        secrets = [one for one in (*self.secrets, *more) if len(one) >= _SHORTEST_SECRET]
-
-        def hide(text: str) -> str:
-            for secret in secrets:
-                text = text.replace(secret, "[redacted]")
-            return text
-
-        told = {
-            name: reworded(getattr(fault, name), hide)
-            for name in fault.__struct_fields__
-            if name not in _WITHOUT_PROVIDER_TEXT
-        }
-        return msgspec.structs.replace(fault, **told)
 
 
 class Spent(Protocol):
@@ -233,6 +182,16 @@ class WireUpstream:
             known = before._spoken.get(name)
             if known is not None and known.chat_url == upstream.chat_url:
                 upstream._lessons, upstream._thoughtless = known._lessons, known._thoughtless
+
+    def using(self, accounts: Mapping[str, Account], spent: Spent) -> WireUpstream:
+        """A copy of this upstream that calls with another account, and shares the connections and what is
+        known of models. accounts: for each of the provider's dialects. spent: as the attribute.
+        """
+        copies = {name: copy(one) for name, one in self._spoken.items()}
+        for name, one in copies.items():
+            one._spoken, one.spent = copies, spent
+            one._use((accounts[name],))
+        return copies[self.language]
 
     async def close(self) -> None:
         """Drop the references to credentials and to the upstreams in other dialects, so that memory is freed

@@ -40,7 +40,7 @@ def test_each_scope_has_its_own_counter() -> None:
     )
     limits = Limits(Limit(f"per-{scope}", "requests", 5, "minute", scope) for scope in scopes)
     applied = limits.apply(
-        CI, "fast", asked="gpt", end_user="u1", tags=("a", "b", "a"), address="203.0.113.7"
+        CI, "fast", asked="gpt", end_user="u1", tags=("a", "b", "a"), address=lambda: "203.0.113.7"
     )
     assert names(applied) == [
         "per-key|requests|1minute||ci",

@@ -100,8 +100,17 @@ async def test_health_tells_of_the_store(tmp_path: Path) -> None:
     health = await gateway.health(details=True)
     assert health["store"] == {"kind": "memory", "healthy": True, "last_error": None}
     assert health["sessions"] == 0
+    assert health["journal"]["kind"] == "memory"
     assert "store" not in await gateway.health(details=False)
     await gateway.close()
+
+
+async def test_a_gateway_in_memory_leaves_nothing_on_disk(tmp_path: Path) -> None:
+    gateway = Gateway(load(None, {"DRAGOMAN_HOME": str(tmp_path)}, cwd=tmp_path))
+    await gateway.start()
+    await gateway.health(details=True)
+    await gateway.close()
+    assert names_in(tmp_path) == []
 
 
 def names_in(folder: Path) -> list[str]:
@@ -115,7 +124,8 @@ async def test_health_opens_no_store_and_counts_what_an_open_one_holds(tmp_path:
     health = await gateway.health(details=True)
     assert health["store"] == {"kind": "sqlite", "healthy": None, "last_error": None}
     assert health["sessions"] is None
-    assert names_in(tmp_path) == []
+    assert health["journal"]["kind"] == "files"
+    assert names_in(tmp_path) == ["journal"]  # no database; requests' usage waits in the folder
     store = gateway._running.store
     await store.sessions.append("t", "s", b"{}", now=0, expires=9e9)
     health = await gateway.health(details=True)

@@ -149,6 +149,7 @@ model_list:
   - model_name: gpt
     litellm_params: {model: openai/gpt-4o, api_key: os.environ/SOME_KEY, rpm: 5}
 general_settings: {master_key: a-key-of-some-length}
+litellm_settings: {cache: true}
 """
 
 
@@ -157,7 +158,7 @@ def test_litellms_file_is_told_setting_by_setting(run: Run, folder: Path) -> Non
     code, out, err = run("check", "litellm.yaml")
     assert (code, out) == (3, "")
     assert "model_list[0]: here: models.gpt with openai/gpt-4o, and providers.openai" in err
-    assert "model_list[0].litellm_params.rpm: there are no rate limits here" in err
+    assert "model_list[0].litellm_params.rpm: here: limits of the deployment; if one is reached" in err
     assert "hint: dragoman check litellm.yaml --convert > dragoman.yaml" in err
     assert "a-key-of-some-length" not in err
     code, out, err = run("check", "litellm.yaml", "--json")
@@ -169,12 +170,15 @@ def test_litellms_file_is_converted(run: Run, folder: Path, monkeypatch: pytest.
     (folder / "litellm.yaml").write_text(LITELLM)
     code, out, err = run("check", "litellm.yaml", "--convert")
     assert code == 0
-    assert [line for line in err.splitlines() if "rpm" not in line] == []  # what has no counterpart
+    assert [line for line in err.splitlines() if "cache" not in line] == []  # what has no counterpart
+    assert "litellm_settings.cache" in err
     (folder / "dragoman.yaml").write_text(out)
     monkeypatch.setenv("SOME_KEY", "a-key-of-the-provider")
     assert run("check", "dragoman.yaml").code == 0
     code, out, _ = run("check", "litellm.yaml", "--convert", "--json")
-    assert json.loads(out)["settings"]["models"] == {"gpt": {"use": "openai/gpt-4o"}}
+    assert json.loads(out)["settings"]["models"] == {
+        "gpt": {"deployments": [{"use": "openai/gpt-4o", "limits": {"requests": "5/min"}}]}
+    }
 
 
 def test_only_litellms_file_is_converted(run: Run, folder: Path) -> None:
@@ -196,7 +200,7 @@ def test_what_a_variable_that_is_not_set_stands_for_hides_nothing_beside_it(
     assert [line.removeprefix(" ✕ bad.yaml:").partition(" (")[0] for line in problems] == [
         "1: server.prt: unknown setting",
         "4: auth.keys[0].key: the environment variable TEAM_KEY is not set",
-        "4: auth.keys[0].scopes: a key without scopes allows no request",
+        "4: auth.keys[0].scopes: an empty list allows no request",
         "6: providers.mine.base_url: the environment variable PLACE is not set",
         "7: providers.openai.keys[0]: the environment variable FIRST is not set",
         "7: providers.openai.keys[1]: the environment variable SECOND is not set",

@@ -99,13 +99,10 @@ def test_the_list_as_json(run: Run, gateway: Sent) -> None:
 
 def test_setting_and_removing(run: Run, gateway: Sent) -> None:
     assert run("limits", "set", "trial", "only=trial", "requests=20/day", "concurrency=1").code == 0
-    assert gateway[-1] == (
-        "PUT",
-        "/admin/limits/trial",
-        {"only": "trial", "requests": "20/day", "concurrency": "1"},
-    )
+    stated = {"only": "trial", "requests": "20/day", "concurrency": "1"}
+    assert gateway[-1:] == [("PUT", "/admin/limits/trial", stated)]
     assert run("limits", "remove", "trial").code == 0
-    assert gateway[-1] == ("DELETE", "/admin/limits/trial", None)
+    assert gateway[-1:] == [("DELETE", "/admin/limits/trial", None)]
 
 
 @pytest.mark.parametrize(

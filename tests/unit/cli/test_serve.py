@@ -70,7 +70,7 @@ def test_a_key_is_made_where_one_is_needed_and_none_is_there(
     assert (key is not None) is keyed
     assert (folder / "home" / "client-key").exists() is keyed
     if keyed:
-        assert [one.key.reveal() for one in found.config.auth.keys] == [key.key]
+        assert [one.key and one.key.reveal() for one in found.config.auth.keys] == [key.key]
 
 
 def test_servers_of_this_machine_are_used_where_that_is_wished(
@@ -187,6 +187,7 @@ def test_the_configuration_is_loaded_again_as_at_the_start(
     assert again.config.server == found.config.server
     assert again.config.stores == found.config.stores
     assert again.config.auth == found.config.auth
+    assert again.config.auth.keys[0].key is not None
     assert again.config.auth.keys[0].key.reveal() == key.key
     assert again.again is found.again
     file.write_text("strict: [")

@@ -12,6 +12,7 @@ from dragoman.errors import ConfigError
 
 HASH = "ab" * 32
 KEY = "key: a-key-of-sixteen-letters"
+OWNED = "tenants: {a: {}, b: {}}\nteams: {t: {tenant: a}}"
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,7 @@ KEY = "key: a-key-of-sixteen-letters"
         (f"teams: {{lab: {{}}}}\nauth: {{keys: [{{{KEY}, team: lap}}]}}", "(did you mean lab?)"),
         ("teams: {lab: {tenant: acme}}", "teams.lab.tenant: `tenants` has no acme"),
         (
-            "tenants: {a: {}, b: {}}\nteams: {t: {tenant: a}}\n"
-            f"auth: {{keys: [{{{KEY}, team: t, tenant: b}}]}}",
+            f"{OWNED}\nauth: {{keys: [{{{KEY}, team: t, tenant: b}}]}}",
             "auth.keys[0].team: t belongs to the tenant a",
         ),
         ("users: {u: {operations: []}}", "users.u.operations: an empty list allows no request"),

@@ -17,8 +17,9 @@ from dragoman.routing.event import Event
 from dragoman.routing.health import Health
 from dragoman.seams.clock import Seams
 from dragoman.seams.deadlines import Deadlines
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.upstream import Call
-from dragoman.upstreams.wire import Account, WireUpstream
+from dragoman.upstreams.wire import WireUpstream
 
 
 class Up:

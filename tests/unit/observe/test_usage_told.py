@@ -87,3 +87,21 @@ def test_records_as_json_and_csv() -> None:
     (row,) = csv.DictReader(io.StringIO(records_csv([one], titles=True)))
     assert (row["id"], row["created"], row["tags"], row["units"]) == ("ex_1", "1.5", '["a"]', '{"input":3}')
     assert records_csv([one], titles=False).count("\r\n") == 1
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_text_of_a_client_is_no_formula_of_a_spreadsheet(text: str) -> None:
+    groups = [Found((text,), ACME)]
+    (row,) = csv.DictReader(
+        io.StringIO(
+            report_csv(
+                told(
+                    QUERY, REPORT._replace(groups=groups, buckets=[Bucket(BEGIN, BEGIN + DAY, True, groups)])
+                )
+            )
+        )
+    )
+    assert row["tenant"] == f"'{text}"
+    one = UsageRecord(id="ex_1", created=1.5, ended=2.0, end_user=text)
+    (row,) = csv.DictReader(io.StringIO(records_csv([one], titles=True)))
+    assert (row["end_user"], row["created"]) == (f"'{text}", "1.5")

@@ -52,6 +52,27 @@ def test_a_line_is_the_exact_product_rounded_half_to_even(amount: int, price: in
         assert line.cost == int(exact.to_integral_value(ROUND_HALF_EVEN))
 
 
+@given(
+    some.dictionaries(
+        some.sampled_from(["input", "cache_read", "output", "requests", "images/hd", "web_search_requests"]),
+        some.integers(0, 10**9),
+    ),
+    some.sampled_from([None, "default", "batch", "flex"]),
+    some.booleans(),
+)
+def test_the_cost_is_that_of_the_bill(units: dict[str, int], tier: str | None, strict: bool) -> None:
+    usual = levels_of({-1: {"input": 1_250_000_003, "output": 10}, 1_000: {"input": 2_500_000_007}})
+    counted = levels_of({-1: {"input": 3, "requests": 5_000, "images": 7_777}})
+    for rated in (
+        Rates([Period(usual, {"batch": counted})], "the page", strict=strict),
+        Rates([Period(usual[:1])], "the page", strict=strict),
+        Rates([Period(counted)], "the page", strict=strict),
+        Rates([Period(usual[:1])], "the page", strict=strict, least={"input": 100}),
+    ):
+        bill = rated.bill(units, at=0, tier=tier)
+        assert rated.cost(units, at=0, tier=tier) == (bill.cost, bill.priced, bill.price)
+
+
 def test_half_a_nano_usd_is_rounded_to_even() -> None:
     half = Rates([Period(levels_of({-1: {"input": 500_000}}))], "")
     assert [half.bill({"input": n}, at=0).cost for n in (1, 2, 3, 5)] == [0, 1, 2, 2]

@@ -355,3 +355,21 @@ def test_who_is_ready_is_not_known_to_fail_or_rest_and_nobody_has_disabled_it() 
     for now in (1.0, 2.0, 3.0):
         ask(made, own, now, fault("unavailable"))
     assert not made.is_ready(own, 3.0)
+
+
+def test_what_a_tenants_key_learns_stays_with_it() -> None:
+    made = health()
+    made.settle(0.0)
+    brought = Key("1t", "tttt")
+    made.bring({"one": {"1t": brought}})
+    mine = made.view().with_keys({"one": brought})
+    assert (made.calm, mine.calm) == (True, False)
+    assert ready(mine, 0.0) == [("one", 0), ("two", 0), ("own", 0)]
+    ask(mine, Candidate(ONE, 0), 0.0, fault("rate_limit", 20.0))
+    assert ready(mine, 1.0) == [("two", 0), ("own", 0)]
+    assert ready(made, 1.0)[0] == ("one", 0)
+    assert (made.calm, mine.calm) == (True, False)
+    ask(mine, Candidate(TWO, 0), 1.0, fault("rate_limit", 20.0))  # the operator's key, for all
+    assert ready(made, 1.0) == [("one", 0), ("one", 1), ("own", 0)]
+    made.revive("one")
+    assert ready(mine, 1.0) == [("one", 0), ("own", 0)]

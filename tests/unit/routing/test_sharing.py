@@ -269,3 +269,21 @@ def test_what_is_over_is_repeated_for_a_while_only() -> None:
     assert [mark.kind for mark in one.sharing.state(50.0, 60.0)] == ["open", "rests"]
     assert [mark.kind for mark in one.sharing.state(100.0, 60.0)] == ["rests"]
     assert [mark.kind for mark in one.sharing.state(100.0)] == ["open", "rests"]
+
+
+def test_a_key_that_comes_to_be_known_later_has_what_others_have_found() -> None:
+    first, second = Worker(), Worker()
+    brought, same = Key("t"), Key("t")
+    first.health.bring({"one": {"t": brought}})
+    mine = first.health.with_keys({"one": brought})
+    calling = mine.began(Candidate(ONE, 0), 1.0)
+    mine.learn(calling, fault("rate_limit", 20.0), 1.0)
+    assert [(mark.kind, mark.who) for mark in first.sent] == [("rests", "t")]
+    second.hears(first.sent, 2.0)
+    second.health.share = second._share
+    second.now = 2.0
+    second.health.revive("two")  # says nothing of a key that is not known here
+    assert not second.sent
+    second.health.bring({"one": {"t": same}})
+    second.sharing.recall(3.0)
+    assert same.resting(3.0) == {"m": 18.0}

@@ -10,8 +10,8 @@ import pytest
 from dragoman.dialects.table import DIALECTS
 from dragoman.net.client import Head
 from dragoman.routing.route import Timers
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.passage import Passage
-from dragoman.upstreams.wire import Account
 from dragoman.wire.json import encode
 
 ACCOUNT = Account({"authorization": "Bearer our-secret"}, "cret", ("our-secret",))

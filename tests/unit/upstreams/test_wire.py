@@ -10,9 +10,10 @@ from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.table import DIALECTS
 from dragoman.net.transport import Answer, Transport
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.upstream import Call, Stopwatch
-from dragoman.upstreams.wire import Account, WireUpstream
+from dragoman.upstreams.wire import WireUpstream
 
 CHAT, RESPONSES, TEXT = "openai_chat", "openai_responses", "openai_completions"
 NOT_CHAT = ir.Fault("not_found", "This is not supported in the v1/chat/completions endpoint.", status=404)

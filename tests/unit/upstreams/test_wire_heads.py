@@ -9,8 +9,9 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.table import DIALECTS
 from dragoman.net.client import Head
 from dragoman.net.transport import Transport
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.upstream import Call, Stopwatch
-from dragoman.upstreams.wire import Account, WireUpstream
+from dragoman.upstreams.wire import WireUpstream
 
 VERSION = "anthropic-version"
 ACCOUNT = Account({"x-api-key": "ours", VERSION: "old"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dragoman import ir
-from dragoman.upstreams.wire import Account
+from dragoman.upstreams.account import Account
 
 
 def test_an_error_that_repeats_a_replaced_key_is_still_not_told() -> None:

@@ -14,7 +14,7 @@ from dragoman.seams.extras import command
 from dragoman.seams.secret import Secret
 from dragoman.server.admin.audit import Audit
 from dragoman.server.admin.operation import Asked, Operation, Told, author
-from dragoman.server.admin.registry import Registry, refused
+from dragoman.server.admin.registry import Registry, Written, refused
 from dragoman.state.directory import OwnKey
 from dragoman.turns.keeping import reachable
 
@@ -99,8 +99,11 @@ class OwnKeysApi:
         row = OwnKey(
             tenant, provider, b"", "", f"…{secret.tail}", who.who, self._registry.gateway.seams.now()
         )
+        if not asked.body.key.isascii() or not asked.body.key.isprintable() or " " in asked.body.key:
+            raise refused("a key has printable ASCII characters without blanks", "key")
         _, own = self._own()
         kept = await reachable(own.keep(row, secret))
+        await self._changed(who.who)
         told = _told(kept)
         self._audit.note(
             who, "keep", f"tenants/{tenant}/provider-keys/{provider}", before=None, after=told.key
@@ -113,14 +116,20 @@ class OwnKeysApi:
             text = f"The tenant {tenant[:128]!r} has no key for {provider[:64]!r}."
             raise RequestFailed(ir.Fault("not_found", text, "provider_key_not_found", "provider"))
         place = f"tenants/{tenant}/provider-keys/{provider}"
+        await self._changed(author(asked).who)
         self._audit.note(author(asked), "delete", place, before=provider, after=None)
         return Told(RemovedOwnKey(tenant, provider))
 
     async def reencrypt_own_keys(self, asked: Asked) -> Told:
         cipher, own = self._own()
         changed, failed = await reachable(own.reencrypt())
+        await self._changed(author(asked).who)
         self._audit.note(author(asked), "reencrypt", "provider-keys", before=None, after=changed)
         return Told(Reencrypted(changed, failed, cipher.current))
+
+    async def _changed(self, who: str) -> None:
+        """Have all processes read the keys again."""
+        await self._registry.change("own_keys", "all", who, lambda _: Written(None))
 
     def _own(self) -> tuple[Cipher, OwnKeys]:
         """What encrypts, and the keys. Raises RequestFailed (501) without a master key or the extra."""

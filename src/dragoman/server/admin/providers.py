@@ -29,8 +29,9 @@ from dragoman.server.admin.states import (
     joined,
     key_state,
 )
+from dragoman.upstreams.account import Account
 from dragoman.upstreams.upstream import Upstream
-from dragoman.upstreams.wire import Account, WireUpstream
+from dragoman.upstreams.wire import WireUpstream
 
 _LIST: Final = "/admin/providers"
 _ONE: Final = f"{_LIST}/{{name}}"

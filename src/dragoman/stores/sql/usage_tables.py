@@ -113,28 +113,58 @@ USAGE_GROUP_UNITS = sa.Table(
 class Adding:
     """Adds the values of new rows to those of the rows with their keys, if there are any. names: the columns
     to add. The statement runs without SQLAlchemy, which would take more time for a row than the database.
+
+    SQLite runs it for each row. PostgreSQL gets an array for each column, and runs it once for many rows:
+    that takes a fifth of the time, as a row has 60 values, and each statement a way through the server.
+    https://www.postgresql.org/docs/current/functions-array.html (unnest)
     """
 
     def __init__(self, table: sa.Table, names: Iterable[str]) -> None:
-        insert = upsert(table)
-        own, new = table.c, insert.excluded
-        added = {name: own[name] + new[name] for name in names}
-        self._statement = insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=added)
-        self._names = tuple(table.c.keys())
-        self._texts: dict[str, tuple[str, bool]] = {}
+        self._table = table
+        self._added = tuple(names)
+        self._texts: dict[str, str] = {}
 
     def run(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows. Their values are in the order of the table's columns."""
+        """Add rows, of which each has another key. Their values are in the order of the table's columns."""
         if not rows:
             return
         dialect = connection.dialect
-        known = self._texts.get(dialect.name)
-        if known is None:
-            compiled = self._statement.compile(dialect=dialect)
-            known = self._texts[dialect.name] = str(compiled), compiled.positional
-        text, positional = known
-        named = rows if positional else [dict(zip(self._names, row, strict=True)) for row in rows]
-        connection.exec_driver_sql(text, list(named))
+        in_arrays = dialect.name == "postgresql"
+        text = self._texts.get(dialect.name)
+        if text is None:
+            text = self._texts[dialect.name] = str(
+                self._statement(in_arrays=in_arrays).compile(dialect=dialect)
+            )
+        if not in_arrays:
+            connection.exec_driver_sql(text, list(rows))
+            return
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            columns = zip(*rows[start : start + _ROWS_AT_ONCE], strict=True)
+            named = zip(self._table.c, columns, strict=True)
+            connection.exec_driver_sql(
+                text, {column.name: _array(column, values) for column, values in named}
+            )
+
+    def _statement(self, *, in_arrays: bool) -> sa.Insert:
+        insert = upsert(self._table)
+        if in_arrays:
+            columns = [
+                sa.cast(sa.bindparam(one.name, type_=sa.ARRAY(one.type)), sa.ARRAY(one.type))
+                for one in self._table.c
+            ]
+            new_rows = sa.func.unnest(*columns).table_valued(*self._table.c.keys()).render_derived()
+            insert = insert.from_select(self._table.c.keys(), sa.select(*new_rows.c))
+        own, new = self._table.c, insert.excluded
+        added = {name: own[name] + new[name] for name in self._added}
+        return insert.on_conflict_do_update(index_elements=list(self._table.primary_key), set_=added)
+
+
+_ROWS_AT_ONCE: Final = 1_000
+
+
+def _array(column: sa.Column[Any], values: Sequence[Any]) -> list[str] | str:
+    """The values of a column for PostgreSQL. Numbers are written here: the driver would take longer."""
+    return list(values) if isinstance(column.type, sa.String) else f"{{{','.join(map(str, values))}}}"
 
 
 _PLACES: Final = {name: place for place, name in enumerate(SUMMED)}

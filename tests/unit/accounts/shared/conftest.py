@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from tests.valkey_server import ValkeyServer
+from tests.valkey_server import REDIS, ValkeyServer
 
-REDIS = shutil.which("redis-server")
 PROGRAMS = ["valkey"] if REDIS is None else ["valkey", "redis"]
 """Valkey comes with the package of the extra; Redis is tried where the system has it."""
 

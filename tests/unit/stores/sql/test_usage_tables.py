@@ -60,6 +60,6 @@ def test_a_row_is_made_first_and_added_to_later() -> None:
 
 def test_the_migration_stays_as_the_code_reads_it() -> None:
     """Another unit with a column, or other buckets, need a migration of their own."""
-    assert (*COUNTS, *COST) == v0007_usage._COUNTS + ("unpriced", "cost")
+    assert (*COUNTS, *COST) == (*v0007_usage._COUNTS, "unpriced", "cost")
     assert v0007_usage._UNITS == COMMON
     assert 2 * v0007_usage._COLUMNS_OF_DURATIONS == BUCKETS

@@ -1,0 +1,180 @@
+"""Serves requests of tenants that have brought keys of providers: with these keys, and with no others.
+
+Each process has all of these keys in memory, as it has all client keys. A tenant's requests get a `Runtime`
+of their own. In it the upstreams of some providers have the tenant's account in place of the operator's, and
+the memory of providers has the tenant's key in place of the pool. All else is shared: routes, connections,
+what is known of deployments. So nothing in the engine has to choose between the keys of two tenants.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from dragoman.accounts.caller import Caller
+from dragoman.accounts.own_keys import Cipher, Undecipherable
+from dragoman.assembly.providers import own_account
+from dragoman.config.load import Loaded
+from dragoman.engine.engine import Own
+from dragoman.engine.runtime import Runtime
+from dragoman.errors import RequestFailed
+from dragoman.providers.provider import Provider
+from dragoman.routing.attempts import NOBODY
+from dragoman.routing.health import Health
+from dragoman.routing.outcome import UNREADABLE
+from dragoman.routing.pool import Key
+from dragoman.seams.extras import command
+from dragoman.seams.secret import Secret
+from dragoman.state.directory import OwnKey
+from dragoman.upstreams.passage import Passage
+from dragoman.upstreams.wire import WireUpstream
+
+log = logging.getLogger("dragoman.assembly.own_keys")
+
+
+class Brought(NamedTuple):
+    """A key that a tenant has brought. row: as the database has it. secret: None = it cannot be decrypted.
+    key: what is remembered of it.
+    """
+
+    row: OwnKey
+    secret: Secret | None
+    key: Key
+
+
+class OwnAccounts:
+    """The keys that tenants have brought to one gateway, as one process knows them. health: remembers what
+    became of each.
+    """
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self._loaded: Loaded | None = None
+        self._rows: Sequence[OwnKey] = ()
+        self._of: dict[str, dict[str, Brought]] = {}
+        """By tenant, then by provider."""
+        self._runtimes: dict[str, tuple[Runtime, Runtime]] = {}
+        """By tenant: the runtime of all others, and that of the tenant, which was made from it."""
+
+    def use(self, loaded: Loaded) -> None:
+        """Use another configuration, which may have other master keys and providers, from now on."""
+        self._loaded = loaded
+        self._read(anew=True)
+
+    def know(self, rows: Sequence[OwnKey]) -> Own | None:
+        """Take over these rows in place of all earlier ones. Returns what gives tenants their runtimes; None
+        = no tenant has brought a key.
+        """
+        if rows is not self._rows:
+            self._rows = rows
+            self._read()
+        return self.runtime_of if self._of else None
+
+    def runtime_of(self, runtime: Runtime, caller: Caller | None) -> Runtime:
+        """The runtime for the requests of a client. runtime: that of all who have brought no keys."""
+        if caller is None or caller.tenant is None or (brought := self._of.get(caller.tenant)) is None:
+            return runtime
+        known = self._runtimes.get(caller.tenant)
+        if known is None or known[0] is not runtime:
+            known = self._runtimes[caller.tenant] = runtime, self._with(runtime, brought)
+        return known[1]
+
+    def passage(self, caller: Caller | None, passage: Passage) -> Passage | None:
+        """The passage for a client whose tenant has brought a key for its provider; None = it has not. Raises
+        RequestFailed if the key cannot be decrypted, or an operator has disabled the provider.
+        """
+        tenant = None if caller is None else caller.tenant
+        brought = self._of.get(tenant, {}).get(passage.name) if tenant is not None else None
+        if brought is None or (provider := self._provider(passage.name)) is None:
+            return None
+        if passage.name in self._health.disabled:
+            raise RequestFailed(NOBODY)
+        if brought.secret is None:
+            raise RequestFailed(UNREADABLE)
+        return passage.using(own_account(provider, provider.apis[0], brought.secret, brought.key.id))
+
+    def _with(self, runtime: Runtime, brought: Mapping[str, Brought]) -> Runtime:
+        """A runtime that calls providers with the keys that a tenant has brought for them."""
+        backends = dict(runtime.backends)
+        used = {
+            name: one
+            for name, one in brought.items()
+            if self._provider(name) is not None and isinstance(backends.get(name), WireUpstream)
+        }
+        health = runtime.health.with_keys({name: one.key for name, one in used.items()})
+        for name, one in used.items():
+            provider, upstream = self._provider(name), backends[name]
+            assert provider is not None
+            assert isinstance(upstream, WireUpstream)
+            accounts = {
+                api.dialect: own_account(provider, api, one.secret, one.key.id) for api in provider.apis
+            }
+            backends[name] = upstream.using(accounts, partial(health.spent, name))
+        return msgspec.structs.replace(
+            runtime,
+            backends=backends,
+            health=health,
+            own=frozenset(used),
+            unreadable=frozenset(name for name, one in used.items() if one.secret is None),
+        )
+
+    def _provider(self, name: str) -> Provider | None:
+        return None if self._loaded is None else self._loaded.providers.get(name)
+
+    def _read(self, *, anew: bool = False) -> None:
+        """Decrypt the rows that are new or have changed. anew: all rows, because the master key may be
+        another.
+        """
+        self._runtimes.clear()
+        if not self._rows and not self._of:
+            return
+        cipher, before, self._of = self._cipher(), self._of, {}
+        met = {provider: dict(keys) for provider, keys in self._health.own.items()}
+        own: dict[str, dict[str, Key]] = {}
+        for row in self._rows:
+            known = None if anew else before.get(row.tenant, {}).get(row.provider)
+            if known is None or known.row != row:
+                known = _brought(row, cipher, met.get(row.provider, {}))
+            self._of.setdefault(row.tenant, {})[row.provider] = known
+            own.setdefault(row.provider, {})[known.key.id] = known.key
+        self._health.bring(own)
+
+    def _cipher(self) -> Cipher | None:
+        """What decrypts; None = there is no master key, or no part of the gateway that could use it."""
+        auth = None if self._loaded is None else self._loaded.config.auth
+        if auth is None or auth.encryption_key is None:
+            log.error("tenants have brought keys, and there is no master key (DRAGOMAN_MASTER_KEY)")
+            return None
+        try:
+            return Cipher(auth.encryption_key, auth.old_encryption_keys, bytes)
+        except ImportError:
+            log.error(  # noqa: TRY400 - the traceback would say no more
+                "tenants have brought keys, which need the extra `encryption`: %s", command("encryption")
+            )
+            return None
+
+
+def _brought(row: OwnKey, cipher: Cipher | None, met: Mapping[str, Key]) -> Brought:
+    """The key in a row. met: what is remembered of keys for its provider, by their ids."""
+    secret: Secret | None = None
+    try:
+        secret = None if cipher is None else cipher.decrypt(row)
+    except Undecipherable as error:
+        log.error("%s: requests of the tenant cannot use this provider", error)  # noqa: TRY400
+    id_ = _identity(row, secret)
+    key = met.get(id_) or Key(id_, row.shown.lstrip("…") if secret is None else secret.tail)
+    key.disabled = secret is None
+    return Brought(row, secret, key)
+
+
+def _identity(row: OwnKey, secret: Secret | None) -> str:
+    """The id of a key: the same in all processes as long as tenant, provider and key are. The key cannot be
+    found out from it.
+    """
+    told = f"{row.tenant}\n{row.provider}\n{'' if secret is None else secret.reveal()}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]

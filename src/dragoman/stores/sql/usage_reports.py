@@ -1,0 +1,235 @@
+"""Makes reports on usage out of the sums in a database.
+
+A report needs up to three statements for each segment of its span (`state.periods`). The first ones find
+which groups are the largest, with one column. The next ones add up everything for these groups. The last ones
+add up everything together, from which the groups are taken away: that leaves the sums of all others. So most
+rows are read in the order in which they stand, or not at all. To group all of them would mean to sort them
+with all their columns, which takes longer than to add them up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import add, sub
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import sqlalchemy as sa
+
+from dragoman.ir.units import TOKENS
+from dragoman.state.periods import STEPS, Segment, segments
+from dragoman.state.usage_report import Cell, Known, Query, Report, best, made
+from dragoman.state.usage_sums import COMMON, CROSSED, OPEN, Sums
+from dragoman.stores.sql.usage_tables import (
+    NUMBERS,
+    SUMMED,
+    USAGE_BY_GROUP,
+    USAGE_BY_VALUE,
+    USAGE_GROUP_UNITS,
+    USAGE_GROUPS,
+    USAGE_UNITS,
+    read,
+)
+
+NAMES: Final = {name: USAGE_GROUPS.c[f"{name}_name"] for name in CROSSED}
+"""The columns of `usage_groups`, by dimension."""
+_RANKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "requests": ("requests",),
+    "cost": ("cost",),
+    "failed": ("failed",),
+    "tokens": tuple(f"u_{unit}" for unit in COMMON if unit in TOKENS),
+}
+
+
+_Place: TypeAlias = Literal["sums", "units"]
+_PLACES: Final[tuple[_Place, ...]] = ("sums", "units")
+_Top: TypeAlias = Sequence[tuple[str, ...]]
+
+
+class Source(NamedTuple):
+    """The tables that answer a query. sums, units: tables. labels, unit_labels: their columns to group by.
+    values: what rows have to have. joined: whether labels and values stand in `usage_groups`.
+    """
+
+    sums: sa.Table
+    units: sa.Table
+    labels: tuple[sa.ColumnElement[str], ...]
+    unit_labels: tuple[sa.ColumnElement[str], ...]
+    values: Mapping[str, Any]
+    joined: bool
+
+    def rows(self, table: sa.Table, segment: Segment) -> tuple[Any, list[sa.ColumnElement[bool]]]:
+        """What to select from, and which rows."""
+        found = _within(table, segment)
+        if not self.joined:
+            return table, [*found, *(table.c[name] == value for name, value in self.values.items())]
+        found += self.chosen()
+        return table.join(USAGE_GROUPS, USAGE_GROUPS.c.id == table.c.group_id), found
+
+    def chosen(self) -> list[sa.ColumnElement[bool]]:
+        """Which rows of `usage_groups` are meant."""
+        return [NAMES[name] == value for name, value in self.values.items()]  # type: ignore[index]
+
+
+def _within(table: sa.Table, segment: Segment) -> list[sa.ColumnElement[bool]]:
+    own = table.c
+    return [own.step == STEPS.index(segment.step), own.begin >= segment.begin, own.begin < segment.end]
+
+
+def source_of(query: Query) -> Source:
+    """Where the sums are found that a query needs."""
+    dimensions = query.dimensions
+    if len(dimensions) > 1:
+        labels = tuple(NAMES[name] for name in query.by)
+        values: dict[str, Any] = dict(query.only.items())
+        return Source(USAGE_BY_GROUP, USAGE_GROUP_UNITS, labels, labels, values, joined=True)
+    values = {"dimension": NUMBERS[next(iter(dimensions), "")]}
+    if query.only:
+        (values["value"],) = query.only.values()
+    by_value, units = ((USAGE_BY_VALUE.c.value,), (USAGE_UNITS.c.value,)) if query.by else ((), ())
+    return Source(USAGE_BY_VALUE, USAGE_UNITS, by_value, units, values, joined=False)
+
+
+def answered(connection: sa.Connection, query: Query, known: Known, now: float) -> Report:
+    """The answer to a query whose span is `widened`. The statements have to see one state of the database."""
+    source = source_of(query)
+    spans = segments(query.begin, query.end, query.step)
+    top = _top(connection, source, query, known) if query.by else None
+    whole = source if query.by == ("tag",) else source_of(_ungrouped(query))
+    found: list[Cell] = []
+    for place in _PLACES:
+        rows = _rows(connection, source, place, spans, top)
+        if top:
+            rows += _others(_rows(connection, whole, place, spans, None), rows)
+        found += map(_cell, rows)
+    total = None
+    if query.by == ("tag",) and not query.only:
+        everyone, total = source_of(_ungrouped(query)), Sums()
+        for cell in cells(connection, everyone, segments(query.begin, query.end, None), None):
+            total.add(cell.sums)
+    return made(query, found, total, now)._replace(since=known.since(query.step))
+
+
+def _ungrouped(query: Query) -> Query:
+    return Query(begin=query.begin, end=query.end, only=query.only)
+
+
+def _top(connection: sa.Connection, source: Source, query: Query, known: Known) -> _Top:
+    """The groups that are told one by one; () = all are."""
+    amounts: Counter[tuple[str, ...]] = Counter()
+    names = _names(connection, source) if source.joined else None
+    for span in _ranked(query, known):
+        for value, amount in _amounts(connection, source, query, span):
+            if names is None:
+                amounts[value,] += amount
+            elif value in names:
+                amounts[names[value]] += amount
+    return best(amounts, query.top) if len(amounts) > query.top else ()
+
+
+def _ranked(query: Query, known: Known) -> list[Segment]:
+    """The periods by which groups are ranked: few long ones, unless those of the report know less than they.
+    The small values of tags and end users are added up in each period apart.
+    """
+    since = known.since(query.step)
+    same = query.dimensions.intersection(OPEN) or (since is not None and query.begin < since)
+    return segments(query.begin, query.end, query.step if same else None)
+
+
+def _names(connection: sa.Connection, source: Source) -> dict[int, tuple[str, ...]]:
+    """The labels of all combinations of values that are meant, by their number."""
+    wanted = sa.select(USAGE_GROUPS.c.id, *source.labels).where(*source.chosen())
+    return {id_: tuple(values) for id_, *values in connection.execute(wanted)}
+
+
+def _amounts(
+    connection: sa.Connection, source: Source, query: Query, span: Segment
+) -> Iterator[tuple[Any, int]]:
+    """Yield how much each value or combination has. Texts are not joined to the rows here: to sort numbers
+    takes a third of the time.
+    """
+    table = source.sums
+    label = table.c.group_id if source.joined else table.c.value
+    conditions = _within(table, span) if source.joined else source.rows(table, span)[1]
+    amount = summed(sum([table.c[name] for name in _RANKS[query.rank]]))
+    for row in connection.execute(sa.select(label, amount).where(*conditions).group_by(label)):
+        yield row[0], row[1]
+
+
+def cells(
+    connection: sa.Connection, source: Source, spans: Sequence[Segment], top: _Top | None
+) -> Iterator[Cell]:
+    """Yield the sums of some segments. top: the groups that are wanted, () = all, None = all together."""
+    for place in _PLACES:
+        yield from map(_cell, _rows(connection, source, place, spans, top))
+
+
+class _Row(NamedTuple):
+    """A row of sums as it was read: `Cell` says what bucket and values are. unit: None = these are the
+    amounts of the columns `SUMMED`, else there is one amount.
+    """
+
+    bucket: int
+    values: tuple[str, ...] | None
+    unit: str | None
+    amounts: Sequence[int]
+
+
+def _rows(
+    connection: sa.Connection, source: Source, place: _Place, spans: Sequence[Segment], top: _Top | None
+) -> list[_Row]:
+    """The sums, or the other units, of some segments. top: as above."""
+    of_units = place == "units"
+    table, labels = (source.units, source.unit_labels) if of_units else (source.sums, source.labels)
+    names = ("amount",) if of_units else SUMMED
+    rows = []
+    for span in spans:
+        origin, conditions = source.rows(table, span)
+        if top:
+            conditions.append(_among(labels, top))
+        by = [] if top is None else list(labels)
+        if of_units:
+            by.append(table.c.unit)
+        if span.bucket is None:
+            by.insert(0, table.c.begin)
+        sums = [summed(table.c[name]) for name in names]
+        wanted = sa.select(*by, *sums).select_from(origin).where(*conditions).group_by(*by)
+        for found in connection.execute(wanted):
+            keys: list[Any] = list(found[: len(by)])
+            amounts: tuple[Any, ...] = found[len(by) :]
+            if amounts[0] is None:
+                continue  # the sum of no rows
+            at = int(keys.pop(0)) if span.bucket is None else span.bucket
+            unit = keys.pop() if of_units else None
+            rows.append(_Row(at, tuple(keys), unit, amounts))
+    return rows
+
+
+def _others(everything: Iterable[_Row], told: Iterable[_Row]) -> list[_Row]:
+    """What is left of everything without the groups that are told."""
+    left: dict[tuple[int, str | None], Sequence[int]] = {}
+    for row in everything:
+        at = row.bucket, row.unit
+        left[at] = list(map(add, left[at], row.amounts)) if at in left else row.amounts
+    for row in told:
+        at = row.bucket, row.unit
+        left[at] = list(map(sub, left[at], row.amounts))
+    return [_Row(bucket, None, unit, amounts) for (bucket, unit), amounts in left.items() if any(amounts)]
+
+
+def _cell(row: _Row) -> Cell:
+    sums = read(row.amounts) if row.unit is None else Sums(None, {row.unit: row.amounts[0]})
+    return Cell(row.bucket, row.values, sums)
+
+
+def summed(value: Any) -> sa.ColumnElement[int]:
+    """The sum of a column as a whole number: for PostgreSQL it would be a decimal one, which takes longer to
+    read than to add up.
+    """
+    return sa.cast(sa.func.sum(value), sa.BigInteger)
+
+
+def _among(labels: Sequence[sa.ColumnElement[str]], top: Sequence[tuple[str, ...]]) -> sa.ColumnElement[bool]:
+    if len(labels) == 1:
+        return labels[0].in_([one[0] for one in top])
+    return sa.tuple_(*labels).in_(list(top))

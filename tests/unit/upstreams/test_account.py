@@ -1,0 +1,21 @@
+"""An account hides its secrets in what a provider says."""
+
+from __future__ import annotations
+
+from dragoman import ir
+from dragoman.upstreams.account import Account
+
+HELD = Account({"x-api-key": "sk-first-secret"}, "cret", ("sk-first-secret", "eu"), "1", own=True)
+
+
+def test_a_fault_has_none_of_the_secrets_but_the_very_short_ones() -> None:
+    fault = ir.Fault("authentication", "sk-first-secret and other-secret in eu", code="of-other-secret")
+    told = HELD.discreet(fault, ["other-secret"])
+    assert (told.message, told.code) == ("[redacted] and [redacted] in eu", "of-[redacted]")
+    assert (told.kind, told.blame) == (fault.kind, fault.blame)
+
+
+def test_an_account_that_replaces_another_hides_its_secrets_too() -> None:
+    after = Account({"x-api-key": "sk-later-secret"}, "cret", ("sk-later-secret",)).succeeding(HELD)
+    assert after.secrets == ("sk-later-secret", "sk-first-secret", "eu")
+    assert after.headers == {"x-api-key": "sk-later-secret"}
