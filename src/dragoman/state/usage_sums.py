@@ -219,7 +219,8 @@ def _own(record: UsageRecord) -> Sums:
     """The sums of a whole record, with the calls of its last deployment alone."""
     lines = [line for line in record.lines if line.deployment == record.deployment]
     failed_calls = sum([bool(line.outcome) for line in record.lines])
-    calls = len(lines) if record.lines else record.attempts
+    # A cut exchange was about to call somebody. Limits that begin with these sums count it.
+    calls = len(lines) if record.lines else record.attempts or int(record.cut)
     sums = Sums(
         {
             "requests": 1,

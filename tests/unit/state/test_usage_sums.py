@@ -82,3 +82,9 @@ def test_tokens_of_all_kinds_are_input_or_output() -> None:
         None, {"input": 1, "cache_read": 2, "input_audio": 4, "output": 8, "reasoning": 16, "images": 32}
     )
     assert (sums.input_tokens, sums.output_tokens, sums.cached_tokens) == (7, 24, 2)
+
+
+def test_a_cut_exchange_has_called_once() -> None:
+    """Limits on requests begin with the number of requests that have called somebody."""
+    cut = UsageRecord(id="ex_1", created=0.0, ended=0.0, end="gateway/killed", failed=True, cut=True)
+    assert [part.sums["calls"] for part in parts_of(cut)] == [1]
