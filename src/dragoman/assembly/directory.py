@@ -175,6 +175,9 @@ def following_of(store: Store, where: Location | None, now: Callable[[], float])
 
 def _version_in(file: Path) -> int:
     """See `directory_file.version`."""
-    from dragoman.stores import directory_file  # with sqlite3, which a gateway in memory does not need
+    with suppress(OSError):  # what is wrong with the folder is told below
+        if not file.exists():
+            return 0
+    from dragoman.stores import directory_file  # with sqlite3, which a gateway without a file does not need
 
     return directory_file.version(file)
