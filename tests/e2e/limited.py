@@ -90,6 +90,7 @@ class Answered(NamedTuple):
     status: int
     code: str | None
     headers: Mapping[str, str]
+    message: str = ""
 
 
 class Fleet:
@@ -115,8 +116,10 @@ class Fleet:
                 server.url + "/v1/chat/completions", json=body, headers=headers
             ) as response:
                 raw = await response.read()
-                code = None if response.status == 200 else json.loads(raw)["error"]["code"]
-                return Answered(response.status, code, response.headers)
+                if response.status == 200:
+                    return Answered(200, None, response.headers)
+                error = json.loads(raw)["error"]
+                return Answered(response.status, error["code"], response.headers, error["message"])
         except aiohttp.ClientError:
             return Answered(0, None, {})
 

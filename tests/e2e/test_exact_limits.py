@@ -108,7 +108,8 @@ async def _beyond(one: Fleet, place: str) -> None:
 
 async def _at_once(one: Fleet) -> None:
     assert await one.at_once(200, "slow") == {(200, None): 50, (429, "rate_limit_exceeded"): 150}
-    assert (await one.ask("slow")).status == 200, "the places are free again"
+    answer = await one.ask("slow")
+    assert answer.status == 200, f"the places are not free again: {answer}"
 
 
 async def _agree(one: Fleet, server: int) -> None:
