@@ -51,7 +51,7 @@ def a_worker(server: Serving, keeper: int) -> int:
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_never_over(start: Start, place: str) -> None:
-    limits = {
+    limits: dict[str, dict[str, Any]] = {
         "count": {"requests": "50/lifetime"},
         "tokens": {"tokens": "4000/day"},
         "money": {"money": "0.02 USD/month"},

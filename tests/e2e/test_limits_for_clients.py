@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import anthropic
 import openai
 import pytest
 from anthropic import AsyncAnthropic
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, AsyncStream
 
 from dragoman.seams.clock import Seams
 from dragoman.testing.provider import FakeProvider
@@ -89,7 +89,7 @@ async def chat(client: AsyncOpenAI, *, stream: bool = False) -> Any:
         model="m", messages=HELLO, max_tokens=20, stream=stream
     )
     if stream:
-        assert [chunk async for chunk in raw.parse()]  # type: ignore[attr-defined]
+        assert [chunk async for chunk in cast("AsyncStream[Any]", raw.parse())]
     return raw.headers
 
 

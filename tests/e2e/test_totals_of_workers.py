@@ -61,7 +61,10 @@ async def totals(one: Fleet, query: str) -> dict[str, Totals]:
     rows = {row[by]: row for row in told["data"]} | {"all": told["totals"]}
     return {
         name: Totals(
-            *(row[part] for part in ("requests", "failed", "input_tokens", "output_tokens")),
+            row["requests"],
+            row["failed"],
+            row["input_tokens"],
+            row["output_tokens"],
             int(Decimal(row["cost_usd"]) * 10**9),
         )
         for name, row in rows.items()
@@ -157,6 +160,7 @@ async def test_a_revoked_key_is_refused_by_all_workers_and_servers(
         fleet("workers", environment, _made(tmp_path / "a"), stores=stores) as one,
         fleet("memory", environment, _made(tmp_path / "b"), stores=stores) as other,
     ):
+        made = ""
         for name in ("ben", "ann"):  # with the first one all processes open the database
             made = json.loads(await one.told("POST", "/admin/keys", body={"name": name}))["key"]
             print(f"made: known after {await _everywhere(made, 200, one, other):.2f} s")
