@@ -6,7 +6,7 @@ fits into the blocks of its counters, no other process needs to be asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from math import inf
 from typing import Final
 
@@ -181,14 +181,15 @@ class Blocks:
             block.used += used.get(counter, 0)
             self.changed[block] = None
 
-    def drop_over(self, now: float) -> list[str]:
+    def drop_over(self, now: float, asked: Collection[Block] = ()) -> list[str]:
         """Forget the shares whose windows are over, and seeds with them. Returns the names of the counters
-        that the store knows.
+        that the store knows. asked: those that wait for a grant, which stay.
         """
         over = [
             block
             for block in self.by_counter.values()
             if block.reserved == 0
+            and block not in asked
             and block.told == block.used
             and (block.ends + _SLACK < now or (block.ends == inf and not block.used and not block.granted))
         ]

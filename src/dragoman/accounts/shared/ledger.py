@@ -227,7 +227,7 @@ class SharedLedger:
         return self._blocks.take(claims, blocks, now, onto)
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
-        contested = any(self._blocks.by_counter[counter].contested > -inf for counter in reservation.claims)
+        contested = any(self._blocks.of(claim).contested > -inf for claim in reservation.claims.values())
         self._blocks.settle(reservation, used)
         self._settled = max(self._settled, now)
         if contested:
@@ -454,7 +454,9 @@ class SharedLedger:
             if block.granted > block.used + block.reserved and block.touched < now - _IDLE:
                 block.give_back()
                 self._blocks.changed[block] = None
-        return self._blocks.drop_over(now)
+        # A waiting request keeps its blocks: it would reserve in one that nobody finds any more.
+        asked = {block for question in self._questions for block in question.blocks}
+        return self._blocks.drop_over(now, asked)
 
     async def _exchange(
         self,

@@ -91,3 +91,12 @@ def test_windows_that_are_over_are_forgotten_when_all_is_told() -> None:
     assert blocks.drop_over(block.ends) == []
     assert blocks.drop_over(late) == ["a/all"]
     assert blocks.by_counter == {}
+
+
+def test_an_idle_share_is_kept_while_a_request_waits_for_it() -> None:
+    """Otherwise the request would reserve in a share that is not found again, and never be settled there."""
+    blocks, block = _blocks(10, 0)
+    block.ends = inf
+    assert blocks.drop_over(0.0, {block}) == []
+    assert blocks.by_counter == {"a/all": block}
+    assert blocks.drop_over(0.0) == ["a/all"]
