@@ -43,8 +43,8 @@ class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     stream. first, seconds, overhead: seconds until the first content, in all, and of the gateway itself; None
     = unknown. attempts: how many calls were made. units, cost, estimated: of all lines together. cost: None =
     the cost of any line is unknown; then `priced` is the sum of what is known. settled: the counters of
-    limits that it was charged to, with the amounts. cut: the process ended before the exchange did; the units
-    are those that were reserved. process: the name of the process that has served it, as its ledger has it.
+    limits that it was charged to, with the amounts. cut: the process ended before the exchange did; units and
+    cost are those that were reserved. process: the name of the process that has served it, as its ledger has it.
     """
 
     id: str

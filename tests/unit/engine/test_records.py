@@ -117,7 +117,10 @@ def test_the_record_before_the_call_says_what_is_reserved() -> None:
     one = exchange(client="ci", caller=caller, asked="m", tags=("b",), operation="embed")
     record = opened_record(one, "embed", "one/gpt", Expected(7, 9, 5), (("counter", 16),))
     assert (record.units, record.settled, record.cut) == ({"input": 7, "output": 9}, (("counter", 16),), True)
-    assert (record.tenant, record.tags, record.provider, record.cost) == ("acme", ("a", "b"), "one", None)
+    assert (record.tenant, record.tags, record.provider) == ("acme", ("a", "b"), "one")
+    assert (record.cost, record.priced, record.estimated) == (5, 5, True)
+    unknown = opened_record(one, "embed", "one/gpt", Expected(7, 9), ())
+    assert (unknown.cost, unknown.priced) == (None, 0)
 
 
 def test_the_record_of_the_end() -> None:
