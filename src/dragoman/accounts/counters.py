@@ -114,8 +114,9 @@ class MemoryLedger:
         now = self._seams.now()
         for name, amount in used.items():
             counter = read(name)
-            if amount > 0 and counter is not None and counter.ends > now and name not in self._counts:
-                self._new(name, counter.ends).used = amount
+            if amount > 0 and counter is not None and counter.ends > now:
+                count = self._counts.get(name) or self._new(name, counter.ends)
+                count.used = max(count.used, amount)
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:
         """See `Ledger`. Nothing is charged: a process that counts alone begins with what the usage records

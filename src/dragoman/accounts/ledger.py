@@ -67,7 +67,8 @@ class Ledger(Protocol):
 
     def seed(self, used: Mapping[str, int]) -> None:
         """Let counters begin with what was used before, as the usage records say; by their names
-        (`windows.prefix_of`). A counter that is known already, or whose window is over, does not change.
+        (`windows.prefix_of`). A counter that is known already, because a request was faster, has at least as
+        much used afterwards. One whose window is over does not change.
         """
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:

@@ -112,10 +112,17 @@ class Restoring:
 
     async def restore(self, ledger: Ledger, limits: Iterable[Limit]) -> None:
         """Restore the counters of those limits that were not restored before."""
-        wanted = frozenset(limits)
-        new = wanted - self._known
+        wanted = {_counted(one): one for one in limits}
+        new = [one for counted, one in wanted.items() if counted not in self._known]
         if not new or self._store.usage is None or await restore(ledger, new, self._store.usage, self._now()):
-            self._known = wanted
+            self._known = frozenset(wanted)
+
+
+def _counted(limit: Limit) -> Limit:
+    """What makes the counters of a limit: two limits that count the same have an equal result, however much
+    they allow.
+    """
+    return msgspec.structs.replace(limit, most=0, hard=True, warn_at=None, unknown_price="allow")
 
 
 async def restore(ledger: Ledger, limits: Iterable[Limit], records: Records, now: float) -> bool:

@@ -19,6 +19,10 @@ USUAL_OUTPUT: Final = 4096
 """The tokens that are reserved for an answer whose length the request does not bound. A stream that becomes
 longer reserves more.
 """
+_MOST_OUTPUT: Final = 100_000_000
+"""The most tokens that are reserved for the answers to one request, whatever it states. No model writes so
+many, and journals and stores keep only numbers below 2^53, also of what these tokens cost.
+"""
 _SURELY: Final = 2
 """Bytes of a body for each token that it has at most, as nearly all texts go."""
 _BOUNDS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens", "max_new_tokens")
@@ -56,8 +60,8 @@ def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> tuple[int, 
     longest = None if None in facts else max((most for most in facts if most is not None), default=None)
     if stated is None:
         bound = USUAL_OUTPUT if longest is None else min(USUAL_OUTPUT, longest)
-        return bound * answers, longest is None or longest > bound
-    return (stated if longest is None else min(stated, longest)) * answers, False
+        return min(bound * answers, _MOST_OUTPUT), longest is None or longest > bound
+    return min((stated if longest is None else min(stated, longest)) * answers, _MOST_OUTPUT), False
 
 
 def _stated(body: Mapping[str, Any]) -> tuple[int | None, int]:

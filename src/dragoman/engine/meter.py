@@ -273,6 +273,9 @@ class Meter:
             return None
         expected, now = self.expected or NOTHING_EXPECTED, self._seams.now()
         nano = self._most(expected, deployment)
+        if nano is None and self.expected is not None and (limit := applied.refusing) is not None:
+            self._exchange.refused_by = limit.name
+            raise RequestFailed(unpriced(limit))
         claims = applied.claims(expected.input, expected.output, nano, now)
         reservation = await self._claim(claims, now, None)
         if applied.watched and (ledger := self._accounting.ledger) is not None:
@@ -290,7 +293,7 @@ class Meter:
         if reservation is not None:
             self._of_attempts[record.id] = record, reservation
         self._deployment = record.deployment
-        if not self._opened:
+        if not self._opened or reservation is not None:
             self._opened = True
             self._open()
 
@@ -307,12 +310,19 @@ class Meter:
 
     def _open(self) -> None:
         """Tell the journal what is reserved."""
-        journal, reservation = self._accounting.journal, self._reservation
+        journal = self._accounting.journal
         if journal is None:
             return
-        reserved: tuple[tuple[str, int], ...] = ()
-        if reservation is not None:
-            reserved = tuple((name, claim.amount) for name, claim in reservation.claims.items())
+        held = [reservation for _, reservation in self._of_attempts.values()]
+        if self._reservation is not None:
+            held.append(self._reservation)
+        # A place among those that run at once is not used up: whoever adopts the record must not charge it.
+        reserved = tuple(
+            (name, claim.amount)
+            for one in held
+            for name, claim in one.claims.items()
+            if claim.limit.resource != "concurrency"
+        )
         try:
             journal.opened(
                 opened_record(self._exchange, self._operation, self._deployment, self.expected, reserved)

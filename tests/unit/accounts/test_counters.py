@@ -129,6 +129,17 @@ def test_settling_twice_changes_nothing() -> None:
     assert ledger.standing(counter) == Standing(1, 0)
 
 
+def test_a_seed_that_comes_after_the_first_request_counts() -> None:
+    ledger = MemoryLedger(Seams(now=lambda: BEGIN + 5))
+    first = reserved(ledger.reserve([claim(REQUESTS, 1, BEGIN)], BEGIN + 5))
+    counter = claim(REQUESTS, 0, BEGIN).counter
+    ledger.settle(first, {counter: 1}, BEGIN + 5)
+    ledger.seed({counter: 49})
+    assert ledger.standing(counter) == Standing(49, 0)
+    ledger.seed({counter: 7})
+    assert ledger.standing(counter) == Standing(49, 0)
+
+
 @pytest.mark.parametrize("seeded", [1, 2])
 def test_seeds_count_once(seeded: int) -> None:
     ledger = MemoryLedger(Seams(now=lambda: BEGIN + 5))

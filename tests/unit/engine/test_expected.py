@@ -72,6 +72,13 @@ def test_a_model_bounds_its_output() -> None:
     assert output_bound(cast("Any", Asked({"max_tokens": True})), deployments[:1]) == (1000, False)
 
 
+@pytest.mark.parametrize("members", [{"max_tokens": 10**30}, {"max_tokens": 10**7, "n": 100}])
+def test_an_absurd_bound_is_reserved_as_a_number_that_journals_hold(members: dict[str, Any]) -> None:
+    soft = Limit("l", "tokens", 10, "day", "key", hard=False)
+    units = opened([soft], chat(**members))
+    assert units["output"] == 100_000_000
+
+
 def test_a_prompt_is_counted_only_near_a_limit() -> None:
     body = chat("Hello there, how are you?", max_tokens=10)
     assert opened(FAR, body)["input"] == -(-len(body) // 2)

@@ -105,6 +105,40 @@ async def test_an_attempt_of_a_limited_deployment_is_charged_apart() -> None:
     assert sorted(standing(ledger).values()) == [(1, 0), (10, 0)]
 
 
+async def test_the_journal_knows_what_attempts_hold_but_no_places() -> None:
+    book = Book()
+    limits = [
+        Limit("k", "concurrency", 5, None),
+        Limit("k", "requests", 5, "day"),
+        Limit("p", "tokens", 100, "day", "provider"),
+    ]
+    found, _, exchange = meter(*limits, journal=book)
+    assert found.applies("m")
+    await found.admit()
+    found.expected = Expected(10, 20)
+    for name in ("one/gpt", "two/gpt"):
+        record = AttemptRecord(name, name, None, "relay", 1.0)
+        found.began(record, await found.enter(name))
+        exchange.attempts.append(record)
+    settled = [
+        sorted((name.split("|")[1], name.split("|")[4], amount) for name, amount in one.settled)
+        for one in book.opens
+    ]
+    one, two, request = ("tokens", "one", 30), ("tokens", "two", 30), ("requests", "ci", 1)
+    assert settled == [[request, one], [request, one, two]]
+
+
+async def test_a_limit_of_a_provider_may_refuse_what_has_no_price() -> None:
+    limit = Limit("p", "money", 10**12, "day", "provider", unknown_price="refuse")
+    found, _, exchange = meter(limit)
+    found.expected = Expected(10, 20)
+    with pytest.raises(RequestFailed) as refused:
+        await found.enter("nobody/knows")
+    assert refused.value.fault.code == "unknown_price"
+    assert exchange.refused_by == "p"
+    assert await found.enter("one/gpt") is not None
+
+
 async def test_a_refusal_reserves_nothing_and_names_its_limit() -> None:
     found, ledger, exchange = meter(Limit("l", "requests", 0, "minute"))
     assert found.applies("m")

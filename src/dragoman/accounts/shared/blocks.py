@@ -29,7 +29,8 @@ class Block:
     what it holds). used: what it has settled. reserved: by its running requests. told, stated: the parts of
     `used` and `reserved` that the store knows. others: what other processes have used, and base: the part of
     it that no process reports; promised: what others have reserved; all three as of the store's latest
-    answer. seed: what is known to be used, from elsewhere. recall: the latest recall, 0 = none. contested:
+    answer. seed: what is known to be used, from elsewhere; late: whether that was known only after the block
+    was in use, so that the store may have the counter without it. recall: the latest recall, 0 = none. contested:
     until when (monotonic) nothing is held in reserve. touched: when something was last reserved (Unix
     seconds).
     """
@@ -40,6 +41,7 @@ class Block:
         "counter",
         "ends",
         "granted",
+        "late",
         "limit",
         "others",
         "promised",
@@ -58,6 +60,7 @@ class Block:
         self.ends = ends
         self.granted = self.used = self.reserved = self.stated = self.told = self.base = self.promised = 0
         self.others = self.seed = seed
+        self.late = False
         self.recall = 0
         self.contested = self.touched = -inf
 
@@ -97,6 +100,7 @@ class Block:
             self.recall,
             self.base if restate else 0,
             self.others + self.used if restate else self.seed,
+            int(self.late),
         )
 
     def wanted(self, claim: Claim, now: float, waited: int) -> Wanted:
@@ -128,7 +132,10 @@ class Blocks:
         if block is None:
             block = Block(claim.limit, claim.counter, claim.ends, self.seeds.get(claim.counter, 0))
             self.by_counter[claim.counter] = block
-        else:
+        elif block.limit is not claim.limit:
+            if claim.limit.most < block.limit.most:  # what is held in reserve may be more than that
+                block.give_back()
+                self.changed[block] = None
             block.limit = claim.limit
         return block
 

@@ -45,8 +45,9 @@ local function recovering()
 end
 local waits = recovering()
 
--- The key of a counter, which is made if it is new. seed: what is known to be used, of all.
-local function counter(name, ttl, seed)
+-- The key of a counter, which is made if it is new. seed: what is known to be used, of all. late: 1 = it also counts
+-- if the counter is not new.
+local function counter(name, ttl, seed, late)
   local key = P .. 'c:' .. name
   local new = call('EXISTS', key) == 0
   if new then call('HSET', key, 'b', '0', 't', '0', 'g', '0', 'v', '0') end
@@ -54,7 +55,7 @@ local function counter(name, ttl, seed)
     if new then call('PEXPIRE', key, ttl) else call('PEXPIRE', key, ttl, 'GT') end
   end
   if new then call('SADD', P .. 'o:' .. me, name) end
-  if seed > 0 and (new or waits) and seed > number(call('HGET', key, 'f')) then
+  if seed > 0 and (new or waits or late == 1) and seed > number(call('HGET', key, 'f')) then
     call('HSET', key, 'f', text(seed))
   end
   if not waits then
@@ -76,13 +77,14 @@ end
 
 local reports = {}
 for i, r in ipairs(q[7]) do
-  local name, ttl, used, held, reserved, obeyed, base, seed = unpack(r)
-  local key = counter(name, ttl, seed)
+  local name, ttl, used, held, reserved, obeyed, base, seed, late = unpack(r)
+  local key = counter(name, ttl, late == 1 and 0 or seed)
   call('SADD', P .. 'o:' .. me, name)
   if base > number(call('HGET', key, 'b')) and waits then call('HSET', key, 'b', text(base)) end
   set(key, 'u:', 't', used)
   set(key, 'h:', 'g', held)
   set(key, 'r:', 'v', reserved)
+  if late == 1 then counter(name, ttl, seed, late) end  -- now, because the seed may have what was just reported
   if obeyed > 0 then call('HSET', key, 'k:' .. me, text(obeyed)) end
   local all, promised, given, before = standing(key)
   reports[i] = {all, promised, before}

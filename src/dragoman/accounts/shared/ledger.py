@@ -20,7 +20,7 @@ from dragoman.accounts.ledger import Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.shared.blocks import Block, Blocks, refused
 from dragoman.accounts.shared.link import Link, LinkFailed
-from dragoman.accounts.shared.messages import Answer, Charge, Join, Outcome, Request
+from dragoman.accounts.shared.messages import Answer, Charge, Join, Known, Outcome, Request
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.seams.tasks import spawn
@@ -125,12 +125,14 @@ class SharedLedger:
 
     def seed(self, used: Mapping[str, int]) -> None:
         """Tell what has been used of counters according to the database and the journal. It counts for those
-        that the store does not know. Call it in each process, before its first request.
+        that the store does not know, and for those that a request of this process has used already, as of a
+        limit that was made a moment ago: the store may know these without it.
         """
         self._blocks.seeds.update(used)
         for counter, amount in used.items():
             if (block := self._blocks.by_counter.get(counter)) is not None:
-                block.seed = amount
+                block.seed, block.late = amount, True
+                self._blocks.changed[block] = None
 
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
@@ -214,13 +216,14 @@ class SharedLedger:
             raise
         finally:
             _release(own)
-        if answer is None or answer.outcome in {Outcome.AGAIN, Outcome.RECOVERING}:
-            if answer is not None and answer.outcome is Outcome.AGAIN:
-                index = [claim for claim, _ in pairs if claim.limit.hard].index(asked[answer.refusing][0])
-                return Answer(Outcome.AGAIN, index, answer.why, recall=answer.recall)
+        if answer is None or answer.outcome is Outcome.RECOVERING:
             return answer
-        if answer.outcome is Outcome.REFUSED:
+        if answer.outcome is not Outcome.GRANTED:
             claim, block = asked[answer.refusing]
+            if answer.outcome is Outcome.AGAIN or _is_spare(claim, block, answer.why):
+                self._blocks.changed[block] = None
+                index = [claim for claim, _ in pairs if claim.limit.hard].index(claim)
+                return Answer(Outcome.AGAIN, index, answer.why, recall=answer.recall)
             block.learn(answer.why, block.told)
             return refused(claim, Standing(answer.why.used, answer.why.reserved), now)
         _release(asked)
@@ -334,6 +337,9 @@ class SharedLedger:
                     if self._joined:
                         pause = _PAUSES[0]
                     self._lose(error)
+                except Exception as error:  # nobody else would begin again, and all requests would wait
+                    log.exception("the exchange with the store of limits (%s) has failed", self._address)
+                    self._lose(LinkFailed(f"{type(error).__name__}: {error}"))
                 finally:
                     self._joined = False
                     await link.close()
@@ -551,6 +557,17 @@ def _answer(question: _Question, answer: Answer | None) -> None:
 
 def _granted(answer: Answer | None) -> bool:
     return answer is not None and answer.outcome is Outcome.GRANTED
+
+
+def _is_spare(claim: Claim, block: Block, known: Known) -> bool:
+    """Whether a claim was refused only because of what this process itself has got in reserve meanwhile, for
+    questions that were answered together with this one. If it is too little, it is given back.
+    """
+    if block.free <= 0 or known.used + known.reserved + claim.amount > claim.limit.most:
+        return False
+    if block.free < claim.amount:
+        block.give_back()
+    return True
 
 
 def _release(pairs: Iterable[tuple[Claim, Block]]) -> None:

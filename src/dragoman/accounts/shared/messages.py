@@ -14,7 +14,8 @@ class Report(msgspec.Struct, array_like=True, frozen=True):
     """A process's share of one counter, as absolute numbers, so that it may be told again. used: since the
     process began. held: what it may still use, what it has reserved included. reserved: by its running
     requests. obeyed: the latest recall that it has obeyed, 0 = none. base, seed: what the process knows of
-    the counter from before a loss (see `Block`); 0 = nothing.
+    the counter from before a loss (see `Block`); 0 = nothing. late: 1 = the seed counts though the store
+    may have the counter already.
     """
 
     counter: str
@@ -25,6 +26,7 @@ class Report(msgspec.Struct, array_like=True, frozen=True):
     obeyed: int
     base: int
     seed: int
+    late: int
 
 
 class Wanted(msgspec.Struct, array_like=True, frozen=True):

@@ -14,7 +14,8 @@ from dragoman.accounts.ledger import Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.shared.address import parsed
 from dragoman.accounts.shared.ledger import PATIENCE, SharedLedger
-from dragoman.accounts.shared.link import connect
+from dragoman.accounts.shared.link import Link, connect
+from dragoman.accounts.shared.messages import Reply, Request
 from dragoman.errors import RequestFailed
 from dragoman.state.usage import UsageRecord
 from tests.unit.accounts.shared.world import World, claim, eventually, granted, refusal, settle, world
@@ -52,6 +53,54 @@ async def test_a_common_request_asks_nobody(valkey: ValkeyServer) -> None:
             isinstance(ledger.reserve([claim("a", 1000)], time.time()), Reservation) for _ in range(400)
         )
         assert alone == 999 // 4  # the block: a quarter of what is left
+
+
+async def test_a_seed_that_comes_after_the_first_request_counts(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        one, other = all_of.ledger(), all_of.ledger()
+        settle(one, await granted(one, claim("a", 100)), a=1)
+        for ledger in (one, other):
+            ledger.seed({"a/all": 90})
+        await eventually(lambda: one.standing("a/all") == Standing(90, 0))
+        assert len(await _at_once([other], 20, claim("a", 100))) == 10
+
+
+async def test_a_lowered_limit_binds_at_once_who_holds_more(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        one = all_of.ledger()
+        settle(one, await granted(one, claim("a", 1000)), a=1)
+        assert one._blocks.by_counter["a/all"].free > 100
+        assert len(await _at_once([one], 50, claim("a", 10))) == 9
+
+
+async def test_an_unexpected_error_does_not_end_the_exchange_with_the_store(
+    valkey: ValkeyServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [ValueError("odd")]
+
+    async def odd(link: Link, request: Request) -> Reply:
+        if failures and request.asks:
+            raise failures.pop()
+        return await exchange(link, request)
+
+    exchange = Link.exchange
+    monkeypatch.setattr(Link, "exchange", odd)
+    async with world(valkey) as all_of:
+        one = all_of.ledger()
+        await granted(one, claim("a", 10))
+        assert not failures
+        assert "has failed" in caplog.text
+        await eventually(lambda: one.state()["healthy"])
+
+
+async def test_requests_that_come_together_do_not_get_in_each_others_way(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        one = all_of.ledger()
+        await granted(one, claim("before", 10))
+        assert len(await _at_once([one], 50, claim("a", 10))) == 10
+        small, large = (claim("t", 100, amount, resource="tokens") for amount in (10, 85))
+        found = await asyncio.gather(*(one.ask([wanted], time.time()) for wanted in (small, large)))
+        assert all(isinstance(each, Reservation) for each in found)
 
 
 async def test_all_claims_or_none(valkey: ValkeyServer) -> None:
