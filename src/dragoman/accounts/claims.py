@@ -206,6 +206,8 @@ class Limits:
         self.all = stated
         self._of_exchanges = tuple(one for one in stated if one.subject not in OF_ATTEMPTS)
         self._of_attempts = tuple(one for one in stated if one.subject in OF_ATTEMPTS)
+        self.measures_attempts = any(one.resource not in _OF_REQUESTS for one in self._of_attempts)
+        """Whether a limit of a deployment or a provider counts tokens or money."""
         self.held: dict[Limit, None] = {}
         """The limits that came with callers, as far as requests have come."""
         self._names: dict[frozenset[str], Grants] = {}

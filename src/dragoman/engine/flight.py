@@ -236,9 +236,11 @@ class Flight(msgspec.Struct, eq=False):
             candidate, backend = other, None
 
     def _is_bounded(self, candidate: Candidate) -> bool:
-        """Whether limits of the deployment or the provider have to be asked before it is called."""
-        meter = self.delivery.meter
-        return meter is not None and meter.bounded(candidate.deployment.name)
+        """Whether limits have to be asked before it is called: those of the deployment and the provider, or
+        those on money, if it is a fallback that costs more.
+        """
+        meter, name = self.delivery.meter, candidate.deployment.name
+        return meter is not None and (meter.bounded(name) or (candidate.tier > 0 and meter.is_dearer(name)))
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
         """Reserve an attempt at a candidate that has limits. Returns who is called instead if one refuses it;
@@ -247,6 +249,8 @@ class Flight(msgspec.Struct, eq=False):
         meter, name = self.delivery.meter, candidate.deployment.name
         assert meter is not None
         try:
+            if candidate.tier:
+                await meter.afford(name)
             self._held = await meter.enter(name)
         except RequestFailed as refused:
             self.asked.exchange.dropped += ((name, "a limit of it is reached"),)

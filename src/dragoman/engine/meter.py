@@ -129,12 +129,16 @@ class Meter:
         """The address of the client, as limits count it."""
         return self._accounting.proxies.client_of(self._exchange.address, self._exchange.forwarded)
 
-    def counts(self, deployments: Iterable[Deployment]) -> bool:
-        """Whether a limit of this exchange, or of attempts at these deployments, counts tokens or money."""
+    def counts(self, deployments: Iterable[Deployment], *, others: bool = False) -> bool:
+        """Whether a limit of this exchange, or of attempts at these deployments, counts tokens or money.
+        others: attempts may be made at any other deployment as well, by a fallback.
+        """
         if self._accounting.ledger is None:
             return False
         applied, of_attempt = self.applied, self._accounting.limits.of_attempt
         if applied is not None and (applied.tokens or applied.money):
+            return True
+        if others and self._accounting.limits.measures_attempts:
             return True
         found = (of_attempt(one.name) for one in deployments)
         return any(one is not None and (one.tokens or one.money) for one in found)
@@ -263,6 +267,33 @@ class Meter:
             await self.admit()
         reserved = await self.enter(record.deployment) if self.bounded(record.deployment) else None
         self.began(record, reserved)
+
+    def is_dearer(self, deployment: str) -> bool:
+        """Whether an attempt at a deployment to which a request falls back may cost more than is reserved, or
+        nobody knows what it costs, as far as limits of the exchange count money.
+        """
+        if self.expected is None or self.applied is None or not self.applied.money:
+            return False
+        most = self._most(self.expected, deployment)
+        return most is None or most > (self.expected.cost or 0)
+
+    async def afford(self, deployment: str) -> None:
+        """Reserve what an attempt at a deployment to which the request falls back may cost beyond what is
+        reserved. Raises RequestFailed if a limit refuses it.
+        """
+        expected, applied = self.expected, self.applied
+        if expected is None or applied is None or not self.is_dearer(deployment):
+            return
+        most, now = self._most(expected, deployment), self._seams.now()
+        if most is None:
+            if (limit := applied.refusing) is not None:
+                self._exchange.refused_by = limit.name
+                raise RequestFailed(unpriced(limit))
+            return
+        await self._reserve(applied.of_money(most - (expected.cost or 0), now), now)
+        self.expected = expected._replace(cost=most)
+        if self._opened:
+            self._open()
 
     async def enter(self, deployment: str) -> Reservation | None:
         """Reserve an attempt at a deployment. Returns what is reserved, which the caller hands to `began` or

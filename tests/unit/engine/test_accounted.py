@@ -194,6 +194,42 @@ def test_money_is_reserved_by_the_dearest_deployment() -> None:
     assert list(accounts.standing.values()) == [(23_000, 0)]
 
 
+FALLBACK = {
+    "models": {
+        "m": {"deployments": ["one/gpt"], "fallbacks": ["dear"]},
+        "dear": {"deployments": ["two/gpt"]},
+    }
+}
+
+
+def test_a_dearer_fallback_reserves_more_money() -> None:
+    accounts = Accounts(BOTH, limits=[limit("money", 10**9)], settings=FALLBACK)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    accounts.stage.script("two", whole("Hello", usage=USED))
+    accounts.stage.plays(chat(model="m", max_tokens=100))
+    costs = [one.cost for one in accounts.book.opens]
+    assert costs[0] is not None
+    assert costs == [costs[0], 2 * costs[0]]
+    assert list(accounts.standing.values()) == [(46_000, 0)]
+
+
+def test_a_fallback_that_the_budget_does_not_cover_is_not_called() -> None:
+    accounts = Accounts(BOTH, limits=[limit("money", 1_500_000)], settings=FALLBACK)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
+    assert not [line for line in lines if line.startswith("ask two")]
+    assert accounts.book.record.status == 429
+    assert list(accounts.standing.values()) == [(0, 0)]
+
+
+def test_a_fallback_with_limits_reserves_what_the_request_may_use() -> None:
+    most = limit("tokens", 50, subject="provider", only=frozenset({"two"}))
+    accounts = Accounts(BOTH, limits=[most], settings=FALLBACK)
+    accounts.stage.script("one", *[refusal(500)] * 5)
+    lines = accounts.stage.plays(chat(model="m", max_tokens=100))
+    assert not [line for line in lines if line.startswith("ask two")]
+
+
 def test_an_unknown_price_counts_nothing_or_is_refused() -> None:
     other = {"three": {**ONE, "base_url": "https://three.example/v1"}}
     accounts = Accounts(other, [limit("money", 10**9)])

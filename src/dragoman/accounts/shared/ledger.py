@@ -220,8 +220,13 @@ class SharedLedger:
             return answer
         if answer.outcome is not Outcome.GRANTED:
             claim, block = asked[answer.refusing]
-            if answer.outcome is Outcome.AGAIN or _is_spare(claim, block, answer.why):
+            if spare := _is_spare(claim, block, answer.why):
+                found = self._blocks.try_reserve(claims, now, onto)
+                if isinstance(found, Reservation):
+                    return found
+                block.give_back()
                 self._blocks.changed[block] = None
+            if spare or answer.outcome is Outcome.AGAIN:
                 index = [claim for claim, _ in pairs if claim.limit.hard].index(claim)
                 return Answer(Outcome.AGAIN, index, answer.why, recall=answer.recall)
             block.learn(answer.why, block.told)
@@ -561,13 +566,9 @@ def _granted(answer: Answer | None) -> bool:
 
 def _is_spare(claim: Claim, block: Block, known: Known) -> bool:
     """Whether a claim was refused only because of what this process itself has got in reserve meanwhile, for
-    questions that were answered together with this one. If it is too little, it is given back.
+    questions that were answered together with this one.
     """
-    if block.free <= 0 or known.used + known.reserved + claim.amount > claim.limit.most:
-        return False
-    if block.free < claim.amount:
-        block.give_back()
-    return True
+    return block.free > 0 and known.used + known.reserved + claim.amount <= claim.limit.most
 
 
 def _release(pairs: Iterable[tuple[Claim, Block]]) -> None:
