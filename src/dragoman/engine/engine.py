@@ -103,10 +103,8 @@ class Engine:
             if plan.route.selects or way.selects(asked):
                 plan = await asked.step(fitted, runtime, way, asked, plan)
             delivery.asked = asked
-            if meter is not None and operation != "count":
-                others = bool(plan.route.fallbacks.any)
-                if meter.counts(plan.route.deployments, others=others):
-                    await reserve(meter, asked, plan)
+            if meter is not None and meter.counts(plan.route) and operation != "count":
+                await reserve(meter, asked, plan)
             if operation == "count":
                 await count(runtime, way, asked, plan, delivery)
             elif asked.turn is None or await self._admitted(asked, delivery):

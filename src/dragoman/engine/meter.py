@@ -28,7 +28,7 @@ from dragoman.engine.records import (
 )
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.routing.route import Deployment
+from dragoman.routing.route import Deployment, Route
 from dragoman.seams.clock import Seams
 from dragoman.state.usage import UsageLine
 
@@ -129,18 +129,18 @@ class Meter:
         """The address of the client, as limits count it."""
         return self._accounting.proxies.client_of(self._exchange.address, self._exchange.forwarded)
 
-    def counts(self, deployments: Iterable[Deployment], *, others: bool = False) -> bool:
-        """Whether a limit of this exchange, or of attempts at these deployments, counts tokens or money.
-        others: attempts may be made at any other deployment as well, by a fallback.
+    def counts(self, route: Route) -> bool:
+        """Whether a limit of this exchange, or of attempts at the deployments of its route or of fallbacks,
+        counts tokens or money.
         """
         if self._accounting.ledger is None:
             return False
         applied, of_attempt = self.applied, self._accounting.limits.of_attempt
         if applied is not None and (applied.tokens or applied.money):
             return True
-        if others and self._accounting.limits.measures_attempts:
+        if route.fallbacks.any and self._accounting.limits.measures_attempts:
             return True
-        found = (of_attempt(one.name) for one in deployments)
+        found = (of_attempt(one.name) for one in route.deployments)
         return any(one is not None and (one.tokens or one.money) for one in found)
 
     async def admit(self) -> None:

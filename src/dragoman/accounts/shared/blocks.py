@@ -30,7 +30,8 @@ class Block:
     `used` and `reserved` that the store knows. others: what other processes have used, and base: the part of
     it that no process reports; promised: what others have reserved; all three as of the store's latest
     answer. seed: what is known to be used, from elsewhere; late: whether that was known only after the block
-    was in use, so that the store may have the counter without it. recall: the latest recall, 0 = none. contested:
+    was in use, so that the store may have the counter without it. recall: the latest recall, 0 = none.
+    contested:
     until when (monotonic) nothing is held in reserve. touched: when something was last reserved (Unix
     seconds).
     """
