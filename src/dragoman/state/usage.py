@@ -44,7 +44,8 @@ class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     = unknown. attempts: how many calls were made. units, cost, estimated: of all lines together. cost: None =
     the cost of any line is unknown; then `priced` is the sum of what is known. settled: the counters of
     limits that it was charged to, with the amounts. cut: the process ended before the exchange did; units and
-    cost are those that were reserved. process: the name of the process that has served it, as its ledger has it.
+    cost are those that were reserved. process: the name of the process that has served it, as its ledger has
+    it.
     """
 
     id: str

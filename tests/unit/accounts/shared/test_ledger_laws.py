@@ -210,4 +210,5 @@ async def test_one_place_after_another(valkey: ValkeyServer, most: int) -> None:
                 done += 1
 
         await asyncio.gather(*(client(ledger) for ledger in ledgers for _ in range(3)))
-        assert (highest, done) == (min(most, 12), 60)
+        assert done == 60
+        assert highest <= most  # whether all places were taken at one moment depends on the machine
