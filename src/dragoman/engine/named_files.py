@@ -2,9 +2,8 @@
 
 The ids are replaced in the body's bytes, so everything else is relayed as the client wrote it; and only the
 provider that has the objects is called. Inside of a JSON string each quotation mark has a backslash before
-it, so no text is taken for a member. Escapes of letters and digits (`"file\\u005fid"`), which no encoder makes,
-are resolved before: they would hide a member, or another client's object, from the gateway but not from the
-provider.
+it, so no text is taken for a member. Escapes of letters and digits, which no encoder makes, are resolved
+before: they would hide a member, or another client's object, from the gateway but not from the provider.
 """
 
 from __future__ import annotations
