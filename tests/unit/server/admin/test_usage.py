@@ -134,3 +134,13 @@ async def test_a_store_that_fails_is_told(asker: Asker, monkeypatch: pytest.Monk
     monkeypatch.setattr(asker.gateway.usage, "report", fails)
     answer = await ask(asker, f"/admin/usage?{YEAR}")
     assert (answer.status, json.loads(answer.data)["error"]["code"]) == (503, "usage_unreadable")
+
+
+@pytest.mark.parametrize(
+    "span",
+    ["from=0001-01-01T00:00:00%2B23:59&to=1970-01-02", "from=5138-01-01&to=9999-12-31T23:59:59-23:59"],
+)
+async def test_the_first_and_the_last_time_are_no_failure(asker: Asker, span: str) -> None:
+    answer = await asker.ask("GET", f"/admin/usage?step=month&{span}", authorization=f"Bearer {ADMIN}")
+    assert answer.status == 200
+    assert answer.body["totals"]["requests"] == 0
