@@ -24,7 +24,9 @@ YEAR = "from=2026-01-01&to=2026-12-31T00:00:00Z"
 
 @pytest.fixture
 async def asker(tmp_path: Path) -> AsyncIterator[Asker]:
-    settings = {"stores": {"sql": "sqlite"}, "auth": {"keys": KEYS}}
+    # Not in Dragoman's own folder, where other gateways of this user may have left their records.
+    stores = {"sql": f"sqlite:///{tmp_path}/state.db", "journal": str(tmp_path / "journal")}
+    settings = {"stores": stores, "auth": {"keys": KEYS}}
     made = Asker(Paced("Hi.", "end"), tmp_path, encode(settings).decode())
     await made.gateway.start()
     assert made.gateway.usage is not None
