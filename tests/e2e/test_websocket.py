@@ -349,31 +349,6 @@ async def test_a_socket_ends_with_its_key(tmp_path: Path, after: tuple[str, str]
     assert "client/auth/invalid_api_key" in {exchange.end for exchange in exchanges}
 
 
-async def test_a_key_that_may_do_less_now_does_less_on_an_open_socket(tmp_path: Path) -> None:
-    """What it may use, its tags and its limits are those of now and not those of the handshake."""
-    file = tmp_path / "dragoman.yaml"
-
-    def write(**more: Any) -> None:
-        file.write_text(json.dumps({"auth": {"keys": [{"name": "ann", "key": "ann-s-own-key", **more}]}}))
-
-    write(tags=["before"])
-    exchanges: list[Exchange] = []
-    gateway = Gateway(file, observers=[exchanges.append])
-    key = {"authorization": "Bearer ann-s-own-key"}
-    async with serving(gateway) as base, connect(at(base), additional_headers=key) as socket:
-        await socket.send(chat())
-        assert (await heard(socket))["object"] == "chat.completion"
-        write(tags=["after"])
-        assert (await gateway.reload()).changed
-        await socket.send(chat())
-        assert (await heard(socket))["object"] == "chat.completion"
-        write(models=["local/*"])
-        assert (await gateway.reload()).changed
-        await socket.send(chat())
-        assert (await heard(socket))["status"] == 403
-    assert [one.caller.tags for one in exchanges if one.caller] == [("before",), ("after",), ()]
-
-
 async def test_the_key_is_not_the_protocol_that_is_chosen(serve: Serve) -> None:
     base = await serve(json.dumps({"auth": {"keys": ["the-key"]}}))
     offered: list[Any] = [f"{OFFERED}the-key", "realtime"]
