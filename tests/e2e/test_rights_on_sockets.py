@@ -10,7 +10,8 @@ from websockets.asyncio.client import connect
 
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
-from tests.e2e.test_websocket import at, chat, heard, serving
+from dragoman.testing.serving import serving
+from tests.e2e.test_websocket import at, chat, heard
 
 
 async def test_a_key_that_may_do_less_now_does_less_on_an_open_socket(tmp_path: Path) -> None:
