@@ -351,6 +351,28 @@ async def test_what_was_made_elsewhere(visit: Visit, provide: Provide, tmp_path:
     assert (await ask(site, "GET", f"/v1/files/{old}", FEW)).status == 403
 
 
+async def test_no_form_of_a_body_hides_an_id(visit: Visit, provide: Provide, tmp_path: Any) -> None:
+    """A member that is stated twice, or escaped, another encoding of JSON, a form: with `upstream` too."""
+    account = Account()
+    provider = await provide(account)
+    site = await visit(configuration(tmp_path, up=row(provider, passthrough_ids="upstream")))
+    await ask(site, "POST", "/v1/files", data={"purpose": "batch"})
+    (of_ann,) = account.objects
+    json_ = {"content-type": "application/json"}
+    twice = f'{{"file_ids": ["{of_ann}"], "file_ids": []}}'
+    told = await ask(site, "POST", "/v1/vector_stores", BEN, data=twice, headers=json_)
+    assert (told.status, provider.last.body) == (200, {"file_ids": []})
+    before = len(provider.seen)
+    stated = f'{{"file_ids": ["{of_ann}"]}}'
+    escaped = stated.replace("_ids", "\\u005fids").replace("file-", "file\\u002d")
+    assert (await ask(site, "POST", "/v1/vector_stores", BEN, data=escaped, headers=json_)).status == 404
+    wide = stated.encode("utf-16-le")
+    assert (await ask(site, "POST", "/v1/vector_stores", BEN, data=wide, headers=json_)).status == 400
+    form = await ask(site, "POST", "/v1/vector_stores", BEN, data={"file_ids": of_ann})
+    assert (form.status, form.error["param"]) == (400, "content-type")
+    assert len(provider.seen) == before
+
+
 async def test_a_model_reads_what_its_client_has_made(visit: Visit, provide: Provide, tmp_path: Any) -> None:
     """By the client's id, at the provider that has it; nobody else's, and before a provider is called."""
     account = Account()

@@ -173,12 +173,14 @@ class Directory:
         return within_regions(rights, self.declared.regions), tenant
 
     def _take_key(self, row: Row) -> None:
+        start = row.name.encode() + b"\n"
         for digest in self._digests.pop(row.name, ()):
-            if digest is not None:
-                self._keys.pop(digest, None)
+            # An old hash of this key may belong to a key that was made from it since.
+            if digest is not None and self._keys.get(digest, b"").startswith(start):
+                del self._keys[digest]
         self._digests[row.name] = (row.digest, row.before)
         if row.text is not None:
-            packed = row.name.encode() + b"\n" + row.text
+            packed = start + row.text
             for digest in (row.digest, row.before):
                 if digest is not None:
                     self._keys[digest] = packed

@@ -6,12 +6,13 @@ import csv
 import sys
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure
 from dragoman.config.litellm_keys import Theirs
+from dragoman.stores.address import PostgresUrl, database
 
 TABLES: Final = {
     "keys": "LiteLLM_VerificationToken",
@@ -68,9 +69,15 @@ def _from_database(url: str) -> Theirs:
         raise Failure(
             CONFIGURATION, "PostgreSQL needs the extra `postgres`", hint=command("postgres")
         ) from None
+    from dragoman.stores.postgres import checked
+
     address, schema = _address(url)
     try:
-        with psycopg.connect(address, autocommit=True, connect_timeout=10) as connection:
+        checked(address)
+    except ValueError as error:
+        raise Failure(CONFIGURATION, f"the address of LiteLLM's database {error}") from None
+    try:
+        with psycopg.connect(address.uri.reveal(), autocommit=True, connect_timeout=10) as connection:
             connection.read_only = True
             found: dict[str, list[dict[str, Any]]] = {}
             for name, table in TABLES.items():
@@ -91,9 +98,17 @@ def _from_database(url: str) -> Theirs:
     return Theirs(**found)
 
 
-def _address(url: str) -> tuple[str, str]:
-    """The URL without what PostgreSQL's own client refuses, and the schema of the tables."""
-    parts = urlsplit(url)
-    stated = dict(parse_qsl(parts.query))
+def _address(url: str) -> tuple[PostgresUrl, str]:
+    """The URL without what PostgreSQL's own client refuses, and the schema of the tables. Raises Failure,
+    which does not quote the URL: of a wrong one nobody knows where the password stands.
+    """
+    server, _, search = url.partition("?")
+    stated = dict(parse_qsl(search))
     query = urlencode({name: value for name, value in stated.items() if name not in _OF_PRISMA})
-    return urlunsplit(parts._replace(query=query)), stated.get("schema", "public")
+    try:
+        found = database(f"{server}?{query}" if query else server)
+    except ValueError as error:
+        raise Failure(MISUSE, f"the address of LiteLLM's database {error}") from None
+    if not isinstance(found, PostgresUrl):
+        raise Failure(MISUSE, "the address of LiteLLM's database must begin with postgresql://")
+    return found, stated.get("schema", "public")

@@ -8,6 +8,7 @@ https://docs.litellm.ai/docs/proxy/virtual_keys. Pure.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from dragoman.config.stated import stated_bounds
 from dragoman.state.directory import HolderEntry, KeyEntry, RowKind
 
 Table = Sequence[Mapping[str, Any]]
@@ -42,6 +44,10 @@ _LEFT: Final = (
     *("model_rpm_limit", "model_tpm_limit", "router_settings", "object_permission_id"),
 )
 """Columns that have no counterpart here, or that are stated elsewhere."""
+_SECRET: Final = ("logging", "callback_settings")
+"""Members of metadata in which LiteLLM keeps the credentials of logging services. Whoever may look at keys
+sees their metadata.
+"""
 
 
 class Theirs(NamedTuple):
@@ -122,16 +128,30 @@ class _Importer:
         name = _free(_named(row.get("key_alias") or f"litellm-{token[:8]}"), self._taken)
         self._taken.add(name)
         shown = str(row.get("key_name") or "…")
+        permitted = self._permitted(row, f"key {name}")
+        if row.get("expires") not in (None, "") and _seconds(row.get("expires")) is None:
+            self._notes.append(f"key {name}: it is disabled, because its expiry cannot be read")
+            permitted["disabled"] = True
         entry = KeyEntry(
-            **self._permitted(row, f"key {name}"),
+            **permitted,
             id=f"key_{self._id()}",
             shown=shown if len(shown) <= 16 else "…",
             expires=_seconds(row.get("expires")),
-            team=self._named("teams", row.get("team_id")),
+            team=self._team(row.get("team_id"), name),
             user=self._named("users", row.get("user_id")),
             tenant=self._named("tenants", row.get("organization_id")),
         )
         self._rows.append(Imported("keys", name, entry, bytes.fromhex(token)))
+
+    def _team(self, id_: Any, key: str) -> str | None:
+        """Our name of a key's team; None = it has none. A team that their tables do not have gets its id as
+        name: there is none of this name, so the key is refused, as LiteLLM does. Without a team it could do
+        more than before.
+        """
+        if id_ in (None, "") or (found := self._named("teams", id_)) is not None:
+            return None if id_ in (None, "") else found
+        self._notes.append(f"key {key}: it is refused, because its team {_named(id_)} is not in the tables")
+        return _free(_named(id_), {name for (kind, _), name in self._names.items() if kind == "teams"})
 
     def _named(self, kind: RowKind, id_: Any) -> str | None:
         """Our name of one of theirs; None = none, or one that their tables do not have."""
@@ -144,6 +164,9 @@ class _Importer:
         if left:
             self._notes.append(f"{what}: not converted: {', '.join(left)}")
         metadata = _json(stated.get("metadata"))
+        if isinstance(metadata, dict) and (secret := [name for name in _SECRET if metadata.get(name)]):
+            metadata = {name: value for name, value in metadata.items() if name not in secret}
+            self._notes.append(f"{what}: not taken over, it may hold secrets: metadata.{', '.join(secret)}")
         return {
             "models": _models(_list(stated.get("models"))),
             "limits": self._limits(stated, what),
@@ -157,11 +180,14 @@ class _Importer:
         found: dict[str, Any] = {}
         for column, resource in (("rpm_limit", "requests"), ("tpm_limit", "tokens")):
             if (most := _number(row.get(column))) is not None:
-                found[resource] = [f"{int(most)}/min"]
+                found[resource] = [f"{max(0, int(most))}/min"]
         if (most := _number(row.get("max_parallel_requests"))) is not None:
-            found["concurrency"] = int(most)
+            found["concurrency"] = max(0, int(most))
         if (budget := _number(row.get("max_budget"))) is not None:
-            found["money"] = [self._budget(budget, row, what)]
+            found["money"] = [self._budget(max(0.0, budget), row, what)]
+        for resource in list(found):
+            if stated_bounds({resource: found[resource]})[1]:  # an entry with one such limit would have none
+                self._notes.append(f"{what}: a limit of {resource} cannot be kept: {found.pop(resource)}")
         return found or None
 
     def _budget(self, budget: float, row: Mapping[str, Any], what: str) -> str:
@@ -231,14 +257,17 @@ def _list(stated: Any) -> list[str]:
         found = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)', stated)
         return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
     value = _json(stated)
+    if value is None and isinstance(stated, str):
+        value = [text for one in stated.split(",") if (text := one.strip())]  # an empty list would be all
     return [str(one) for one in value] if isinstance(value, list | tuple) else []
 
 
 def _number(stated: Any) -> float | None:
     try:
-        return None if stated in (None, "") else float(stated)
+        found = None if stated in (None, "") else float(stated)
     except (TypeError, ValueError):
         return None
+    return found if found is not None and math.isfinite(found) else None
 
 
 def _true(stated: Any) -> bool:

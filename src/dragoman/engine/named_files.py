@@ -2,7 +2,8 @@
 
 The ids are replaced in the body's bytes, so everything else is relayed as the client wrote it; and only the
 provider that has the objects is called. Inside of a JSON string each quotation mark has a backslash before
-it, so no text is taken for a member.
+it, so no text is taken for a member. Escapes of letters and digits, which no encoder makes, are resolved
+before: they would hide a member, or another client's object, from the gateway but not from the provider.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ tool file_search, `file_ids` of a code interpreter's container. 2026-11-23.
 _NAMED: Final = re.compile(
     rb'"(file_id)"\s*:\s*("[^"\\]+")|"(file_ids|vector_store_ids)"\s*:\s*(\[[^\[\]{}]*\])'
 )
+_HIDING: Final = rb"u00(?:2[deDE]|3[0-9aA]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA])"
+"""Matches the escape of a character that names of members and ids consist of, without its backslash."""
+_HIDDEN: Final = re.compile(rb"\\" + _HIDING)
+_ESCAPE: Final = re.compile(rb"\\(?:(" + _HIDING + rb")|.)", re.DOTALL)
 _STRING: Final = re.compile(rb'"([^"\\]+)"')
 _MINTED: Final = re.compile(r"(?:file[-_]|vs_)[0-9a-z]{25}")
 """Matches ids that only this gateway, or another Dragoman, can have given."""
@@ -39,6 +44,8 @@ async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
     the client's name. Raises RequestFailed: 404 for an object of another client, 400 if several providers
     have the objects, 503 if the store fails.
     """
+    if _HIDDEN.search(inbound.body) is not None:
+        inbound = msgspec.structs.replace(inbound, body=_ESCAPE.sub(_plain, inbound.body), reading=0)
     if not any(mark in inbound.body for mark in _MARKS):
         return inbound
     stated: dict[str, str] = {}
@@ -73,6 +80,11 @@ async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
     return msgspec.structs.replace(
         inbound, body=_replaced(inbound.body, rows), may=_pinned(inbound.may, provider, param), reading=0
     )
+
+
+def _plain(found: re.Match[bytes]) -> bytes:
+    """The character in place of its escape; other escapes stay."""
+    return found[0] if found[1] is None else bytes([int(found[1][1:], 16)])
 
 
 def _replaced(body: bytes, rows: dict[str, OwnedObject]) -> bytes:

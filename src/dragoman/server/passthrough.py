@@ -56,6 +56,7 @@ _SENT: Final = frozenset(
 _ANSWERED: Final = frozenset({"accept-ranges", "content-range", "etag", "last-modified"})
 """The provider's headers that are passed on in every protocol; see `_headers` for others."""
 _ANY: Final = "application/octet-stream"
+_FORMS: Final = ("multipart/", "application/x-www-form-urlencoded")
 _BODILESS: Final = frozenset({204, 205})
 _MOST_EDITED: Final = 16_000_000
 """The most bytes of an answer about batches, which is read whole to be edited; 1000 batches are 1 MB."""
@@ -334,15 +335,20 @@ class PassThroughApi:
         known = await ownership.named(request.caller.name, stated)
         passage = self._chosen(resource, request, able, known)
         await ownership.admit(stated, known, passage)
-        if value is not None and known.objects:
-            body = encode(value)
+        if value is not None:
+            body = encode(value)  # in any case: of a repeated member only the checked one is sent
         for name, text in params.items():
             params[name] = quote(known.upstream(text), safe="")
         pairs = [(name, known.upstream(text) if name in _CURSORS else text) for name, text in pairs]
         return passage, _Asked(ids, _target(path, params, pairs), known, body)
 
     async def _whole(self, request: HttpRequest) -> bytes:
-        """A body in which ids may have to be translated. Raises RequestFailed (413; 400: compressed)."""
+        """A body in which ids may have to be translated. Raises RequestFailed (413; 400: compressed, or a
+        form, whose fields nobody translates).
+        """
+        if request.headers.get("content-type", "").strip().lower().startswith(_FORMS):
+            text = "A body that may name objects must be JSON (content-type: application/json)."
+            raise RequestFailed(ir.Fault("invalid_request", text, "invalid_request", "content-type"))
         limit = self._gateway.config.server.max_body
         if (stated_size(request.headers.get("content-length")) or 0) > limit:
             raise RequestFailed(too_large(limit))
@@ -362,7 +368,8 @@ class PassThroughApi:
     async def _value(self, body: bytes, ids: Ids, request: HttpRequest) -> dict[str, Any] | None:
         """A JSON body, decoded; None = it names no object. Raises RequestFailed (400, 413)."""
         names = {at.rpartition(".")[2].removesuffix("[]").encode() for at in ids.body}
-        if b"\\u00" not in body and not any(b'"%b"' % name in body for name in names):
+        hidden = b"\\u00" in body or b"\0" in body  # an escape, or UTF-16, which is refused
+        if not hidden and not any(b'"%b"' % name in body for name in names):
             return None
         settings = self._gateway.config.server
 

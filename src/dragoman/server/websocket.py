@@ -260,32 +260,36 @@ class _Socket:
 
     async def _ask(self, body: bytes, exchange: Exchange, client: SocketClient) -> None:
         admitted, settings = self._admitted, self._gateway.config.server
-        if (outlived := self._outlived()) is not None:
+        caller = self._caller()
+        if isinstance(caller, ir.Fault):
             exchange.phase = "auth"
-            raise RequestFailed(outlived)
+            raise RequestFailed(caller)
+        exchange.called_by(caller)
         face = admitted.endpoint.face
         inbound = Inbound(
             face,
             body,
             admitted.headers,
             settings.max_depth,
-            admitted.caller.models,
+            caller.models,
             settings.max_values,
             "ndjson",
-            turn_of(self._gateway, face, admitted.caller, admitted.headers, self._connection, body=body),
-            may=admitted.caller.may,
+            turn_of(self._gateway, face, caller, admitted.headers, self._connection, body=body),
+            may=caller.may,
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    def _outlived(self) -> ir.Fault | None:
-        """The error if the handshake's client key is now invalid or another client's, else None."""
+    def _caller(self) -> Caller | ir.Fault:
+        """The client with what it may do now, which may be less than at the handshake; or the error if the
+        handshake's client key is now invalid or another client's.
+        """
         admitted = self._admitted
         caller = self._gateway.client_keys.authenticate(admitted.headers, admitted.key, admitted.first)
         if isinstance(caller, ir.Fault):
             return caller
         if (caller.name, caller.key) != (admitted.caller.name, admitted.caller.key):
             return _KEY_REPLACED
-        return caller.barred(admitted.endpoint.scope, admitted.endpoint.face.name)
+        return caller.barred(admitted.endpoint.scope, admitted.endpoint.face.name) or caller
 
     async def _fail(self, fault: ir.Fault, exchange: Exchange, client: SocketClient) -> None:
         exchange.fault = fault

@@ -181,3 +181,13 @@ def test_a_hundred_thousand_keys_take_less_than_80_mb() -> None:
         tracemalloc.stop()
     assert len(directory) == 10_000
     assert size < 8_000_000
+
+
+def test_a_hash_that_another_key_has_now_stays_with_it() -> None:
+    """A gateway that was away hears of all changes at once, the latest one of each key."""
+    directory = of(key("ann", "first"))
+    directory.take([key("ben", "first", version=2), key("ann", "second", version=3)])
+    names = [
+        caller.name for one in ("first", "second") if isinstance(caller := found(directory, one), Caller)
+    ]
+    assert names == ["ben", "ann"]

@@ -81,6 +81,25 @@ def test_a_database_that_does_not_answer_is_no_traceback_and_tells_no_password()
     assert "hunter2" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:s3/cret@127.0.0.1:1/litellm",
+        "postgresql://u:s3%zzcret@127.0.0.1:1/litellm",
+        "postgresql://u:s3[cret@127.0.0.1:1/litellm",
+        "postgresql://u:s3@cret@127.0.0.1:1/litellm",
+        "mysql://u:s3cret@127.0.0.1:1/litellm",
+        "sqlite:///s3cret",
+    ],
+)
+def test_a_wrong_address_is_refused_and_not_quoted(url: str) -> None:
+    """Of a wrong one nobody knows where the password stands."""
+    with pytest.raises(Failure) as caught:
+        tables_of(url)
+    assert "s3" not in repr(caught.value)
+    assert "cret" not in repr(caught.value)
+
+
 def test_a_dump_as_json_and_as_csv(tmp_path: Path) -> None:
     listed = tmp_path / "keys.json"
     listed.write_text(json.dumps([{"token": TOKEN}]))

@@ -129,3 +129,41 @@ def test_what_is_lost_is_told() -> None:
         "key litellm-abababab: not converted: aliases",
     ]
     assert isinstance(found.rows[0], Imported)
+
+
+@pytest.mark.parametrize(
+    ("row", "limits", "note"),
+    [
+        ({"rpm_limit": -1, "max_budget": 5}, {"requests": ["0/min"], "money": ["5.000000000 USD"]}, None),
+        ({"rpm_limit": float("nan"), "max_budget": float("inf")}, None, None),
+        ({"tpm_limit": 10**20, "rpm_limit": 2}, {"requests": ["2/min"]}, "a limit of tokens cannot be kept"),
+    ],
+)
+def test_an_odd_limit_takes_no_other_with_it(row: dict[str, Any], limits: Any, note: str | None) -> None:
+    found = ours(Theirs([{"token": TOKEN, **row}]))
+    assert found.rows[0].entry.limits == limits
+    assert stated_bounds(limits or {})[1] == []
+    assert [note in one for one in found.notes if note] == [True] * (note is not None)
+
+
+def test_an_odd_row_may_not_do_more_than_before() -> None:
+    """A team that is missing, an expiry in another form, and models that are no list."""
+    missing = ours(Theirs([{"token": TOKEN, "team_id": "gone", "models": ["all-team-models"]}]))
+    assert isinstance(missing.rows[0].entry, KeyEntry)
+    assert missing.rows[0].entry.team == "gone"
+    assert "it is refused" in missing.notes[0]
+    unreadable = ours(Theirs([{"token": TOKEN, "expires": 1_700_000_000_000}]))
+    assert unreadable.rows[0].entry.disabled
+    assert "expiry" in unreadable.notes[0]
+    assert key_of(models="gpt-4o, o3").models == ("gpt-4o", "o3")
+    assert key_of(team_id="", expires="").team is None
+
+
+def test_credentials_of_logging_services_are_not_taken_over() -> None:
+    """Whoever may look at keys sees their metadata."""
+    variables = {"langfuse_secret_key": "sk-lf-1"}
+    stated = {"logging": [{"callback_name": "langfuse", "callback_vars": variables}], "owner": "ann"}
+    found = ours(Theirs([{"token": TOKEN, "metadata": stated}]))
+    assert found.rows[0].entry.metadata == {"owner": "ann"}
+    assert "metadata.logging" in found.notes[0]
+    assert "sk-lf" not in repr(found)

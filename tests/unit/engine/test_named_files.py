@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -63,3 +64,25 @@ async def test_what_cannot_be(body: str, owner: str, code: str, param: str) -> N
     with pytest.raises(RequestFailed) as caught:
         await named(body.encode(), owner)
     assert (caught.value.fault.code, caught.value.fault.param) == (code, param)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"file\\u005Fid": "file-up"}',
+        '{"\\u0066ile_id": "file\\u002dup"}',
+        '{"file_id": "file-u\\u0070"}',
+        '{"vector_store\\u005fids": ["vs\\u005fup"]}',
+    ],
+)
+async def test_no_escape_hides_an_object_of_another_client(body: str) -> None:
+    with pytest.raises(RequestFailed) as caught:
+        await named(body.encode(), "ben")
+    assert caught.value.fault.code == "not_found"
+
+
+async def test_escapes_mean_the_same_as_before() -> None:
+    body = rb'{"file\u005fid": "%b", "t": "\\u0066 \u00e9 \" \\\u0066 \u0041\n\u000a"}' % FILE.encode()
+    found = await named(body)
+    assert found.body == rb'{"file_id": "file-up", "t": "\\u0066 \u00e9 \" \\f A\n\u000a"}'
+    assert json.loads(found.body)["t"] == json.loads(body)["t"]

@@ -22,6 +22,7 @@ from dragoman.server.admin.registry import (
     refused,
 )
 from dragoman.state.directory import HolderEntry, Row, RowKind
+from dragoman.turns.keeping import reachable
 
 
 class HolderObject(msgspec.Struct, kw_only=True):
@@ -176,7 +177,22 @@ class HoldersApi:
 
         changed = await self._registry.change(kind, name, author(asked).who, decide)
         self._note(asked, kind, "delete", changed.before, None)
+        if kind == "tenants":
+            await self._drop_own_keys(asked, name)
         return Told(RemovedHolder(NOUNS[kind], name))  # type: ignore[arg-type]
+
+    async def _drop_own_keys(self, asked: Asked, tenant: str) -> None:
+        """Remove the keys of providers that a tenant had brought: another tenant that gets its name must not
+        spend with them.
+        """
+        store, who = self._registry.following.store, author(asked)
+        providers = [one.provider for one in await reachable(store.own_keys()) if one.tenant == tenant]
+        for provider in providers:
+            await reachable(store.drop_own(tenant, provider))
+            place = f"tenants/{tenant}/provider-keys/{provider}"
+            self._audit.note(who, "delete", place, before=provider, after=None)
+        if providers:
+            await self._registry.change("own_keys", "all", who.who, lambda _: Written(None))
 
     def _require(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
         if name in self._of_configuration(kind):

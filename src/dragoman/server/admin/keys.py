@@ -9,6 +9,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts import minting
+from dragoman.accounts.caller import EVERYBODY
 from dragoman.config.accounts import ClientKey, KeyScope
 from dragoman.config.scalars import Duration, Moment
 from dragoman.errors import RequestFailed
@@ -173,6 +174,8 @@ class KeysApi:
 
         def decide(before: Row | None) -> Written:
             self._require(wish, now)
+            if wish.name == EVERYBODY.name:
+                raise refused("clients without a key have this name, and what they have stored", "name")
             if self._is_declared(wish.name):
                 raise declared("keys", wish.name)
             if before is not None:

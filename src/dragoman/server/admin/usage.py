@@ -39,6 +39,8 @@ _PAGE: Final = 500
 """The records that an export reads at once."""
 _CSV: Final = (b"content-type", b"text/csv; charset=utf-8; header=present")
 _UNSTORED: Final = (b"cache-control", b"no-store")
+_LATEST: Final = 1e11
+"""The latest time of a report, in Unix seconds: the year 5138."""
 _DATE: Final = len("2026-01-31")
 
 Format = Literal["json", "csv"]
@@ -256,20 +258,25 @@ def moment(name: str, stated: str) -> float:
     except ValueError:
         pass
     else:
-        if 0 <= found < 1e11:
+        if 0 <= found < _LATEST:
             return found
     try:
         if len(stated) == _DATE:
             day = date.fromisoformat(stated)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+            return _bounded(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
         if (read := datetime.fromisoformat(stated)).tzinfo is not None:
-            return read.timestamp()
+            return _bounded(read.timestamp())
     except ValueError:
         pass
     wanted = (
         "Unix seconds, a date such as 2026-01-31, or a time with a time zone such as 2026-01-31T09:30:00Z"
     )
     raise RequestFailed(_invalid(name, f"expected {wanted}"))
+
+
+def _bounded(seconds: float) -> float:
+    """The time, or the first or last one that is counted with: no month is in the year 0 or 10,000."""
+    return min(max(seconds, 0.0), _LATEST)
 
 
 def _dimensions(stated: str | None) -> tuple[Dimension, ...]:

@@ -139,6 +139,7 @@ async def test_a_change_needs_the_etag_that_it_names(office: Office) -> None:
     [
         ({"name": "a/b"}, "name"),
         ({"name": " a"}, "name"),
+        ({"name": "anyone"}, "name"),
         ({"name": "a", "models": ["group:none"]}, "models[0]"),
         ({"name": "a", "faces": ["soap"]}, "faces[0]"),
         ({"name": "a", "operations": ["dance"]}, "operations[0]"),

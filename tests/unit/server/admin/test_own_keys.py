@@ -81,6 +81,19 @@ async def test_another_master_key_decrypts_only_what_it_replaces(office: Office,
     await both.gateway.close()
 
 
+async def test_a_tenant_that_goes_takes_its_keys_along(office: Office) -> None:
+    """So the next tenant of its name does not spend with them."""
+    place = "/admin/tenants/beta"
+    for _ in range(2):
+        assert (await office.ask("PUT", place, {})).status == 200
+        assert (await office.ask("GET", "/admin/provider-keys")).body["data"] == []
+        assert (await office.ask("PUT", f"{place}/provider-keys/openai", {"key": CANARY})).status == 200
+        assert office.gateway.following is not None
+        assert len(office.gateway.following.own_keys) == 1
+        assert (await office.ask("DELETE", place)).status == 200
+        assert office.gateway.following.own_keys == []
+
+
 async def test_mistakes(office: Office, tmp_path: Path) -> None:
     assert (await office.ask("PUT", "/admin/tenants/nobody/provider-keys/openai", {"key": "x"})).status == 400
     unknown = await office.ask("PUT", "/admin/tenants/acme/provider-keys/none", {"key": "x"})
