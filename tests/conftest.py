@@ -7,9 +7,12 @@ with the reason, here and nowhere else.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +34,11 @@ for name in list(os.environ):
         del os.environ[name]
 # Official clients honour proxies; what the tests talk to listens on loopback.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
+
+# Gateways that tests make in this process keep nothing in the home of whoever runs them. XDG_DATA_HOME is what platformdirs asks on Linux.
+_home = tempfile.mkdtemp(prefix="dragoman-tests-")
+atexit.register(shutil.rmtree, _home, ignore_errors=True)
+os.environ["XDG_DATA_HOME"] = _home
 
 # What runs in the background of a shell ignores Ctrl-C, and so do its children, whom tests stop in that way.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
