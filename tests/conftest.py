@@ -35,7 +35,8 @@ for name in list(os.environ):
 # Official clients honour proxies; what the tests talk to listens on loopback.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 
-# Gateways that tests make in this process keep nothing in the home of whoever runs them. XDG_DATA_HOME is what platformdirs asks on Linux.
+# Gateways that tests make in this process keep nothing in the home of whoever runs them.
+# XDG_DATA_HOME is what platformdirs asks on Linux.
 _home = tempfile.mkdtemp(prefix="dragoman-tests-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ["XDG_DATA_HOME"] = _home
