@@ -263,7 +263,7 @@ def passing(visit: Visit, stack: AsyncExitStack) -> Start:
             await writer.drain()
 
         provider = await stack.enter_async_context(RawProvider(script))
-        return await visit(up(provider.url, passthrough=["files"]))
+        return await visit(up(provider.url, passthrough=["files"], passthrough_ids="upstream"))
 
     return start
 

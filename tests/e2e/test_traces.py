@@ -256,7 +256,10 @@ async def test_the_command_shows_it(provide: Provide, visit: Visit, environment:
 
 async def test_files_that_pass_through_are_never_kept(provide: Provide, visit: Visit) -> None:
     provider = await provide(Whole({"id": "file-1", "object": "file", "words": "of a file"}))
-    settings = {**up(provider.url, passthrough=["files"]), "trace": {"bodies": True}}
+    settings = {
+        **up(provider.url, passthrough=["files"], passthrough_ids="upstream"),
+        "trace": {"bodies": True},
+    }
     site = await visit(settings)
     async with site.session.get(f"{site.base}/v1/files/file-1") as response:
         assert response.status == 200

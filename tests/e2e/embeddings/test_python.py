@@ -126,7 +126,8 @@ async def test_tokens_of_a_public_vocabulary_are_texts(
     answer = await ask(model="text-embedding-3-small", input=[[15339, 1917], [15339]])
     assert answer.data[0].embedding == pytest.approx(expected("hello world"), abs=1e-6)
     assert answer.data[1].embedding == pytest.approx(expected("hello"), abs=1e-6)
-    assert [change.path for change in exchanges[-1].changes] == ["$.input[0]", "$.input[1]"]
+    changed = [change.path for change in exchanges[-1].changes if change.to != "$.usage"]
+    assert changed == ["$.input[0]", "$.input[1]"]
     with pytest.raises(BadRequestError) as refused:
         await ask(model="text-embedding-3-small", input=[[15339], [100_257]])
     assert refused.value.param == "input[1]"

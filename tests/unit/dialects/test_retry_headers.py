@@ -18,7 +18,7 @@ BROKEN = ir.Fault("upstream", "Broke.", code="connection_broken", blame="upstrea
 @pytest.mark.parametrize(
     ("fault", "headers"),
     [
-        (WAITS, {"retry-after": "2"}),
+        (WAITS, {"retry-after": "3"}),
         (SPENT, {"x-should-retry": "false"}),
         (REFUSED, {"x-should-retry": "false"}),
         (ABSENT, {"x-should-retry": "false"}),

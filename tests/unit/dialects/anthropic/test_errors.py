@@ -261,7 +261,7 @@ def test_a_mistake_names_its_place() -> None:
     ("fault", "headers"),
     [
         (Fault("rate_limit", "x", retry_after=0.2), {"retry-after": "1"}),
-        (Fault("rate_limit", "x", retry_after=61.4), {"retry-after": "61"}),
+        (Fault("rate_limit", "x", retry_after=61.4), {"retry-after": "62"}),
         (Fault("rate_limit", "x"), {}),
         (Fault("quota", "x"), {"x-should-retry": "false"}),
     ],
