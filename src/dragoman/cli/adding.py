@@ -1,4 +1,6 @@
-"""The commands `add` and `remove` of providers, models and aliases: they change a running gateway."""
+"""The commands that add entries to a running gateway and remove them: `add` and `remove` of providers, models
+and aliases, `remove` of limits and prices.
+"""
 
 from __future__ import annotations
 
@@ -66,11 +68,13 @@ def changing(group: Group, kind: AddedKind, noun: str, examples: Sequence[str]) 
         done = "replaced" if replace else "added"
         terminal.note("ok", f"{clean(name)} is {done}, version {found['version']}")
 
-    @group.command(
-        "remove",
-        help=f"Remove {noun} that was added; what a file declares stays.",
-        examples=(f"dragoman {kind} remove NAME",),
-    )
+    removing(group, kind, f"Remove {noun} that was added; what a file declares stays.")
+
+
+def removing(group: Group, kind: AddedKind, does: str, example: str = "NAME") -> None:
+    """Add the command `remove` to a group. does: its help. example: a name for it."""
+
+    @group.command("remove", help=does, examples=(f"dragoman {kind} remove {example}",))
     @click.argument("name")
     @gateway_options
     @click.pass_obj

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from dragoman.cli.adding import Stated, entry_of
+from dragoman.cli.adding import Stated, entry_of, removing
 from dragoman.cli.asked import Asked, asked_of, from_gateway, gateway_options, nobody
 from dragoman.cli.command import Group
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
@@ -89,19 +89,7 @@ def set_(
         terminal.note("ok", f"{clean(name)} is set, version {found['version']}")
 
 
-@command.command("remove", examples=("dragoman limits remove trial",))
-@click.argument("name")
-@gateway_options
-@click.pass_obj
-def remove(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """Remove a limit that was added; what a file declares stays."""
-    found = from_gateway(asked_of(terminal, file, url, key), _LIST, name, method="DELETE")
-    if found is None:
-        raise nobody()
-    if terminal.as_json:
-        terminal.result(found)
-    else:
-        terminal.note("ok", f"{clean(name)} is removed")
+removing(command, "limits", "Remove a limit that was added; what a file declares stays.", "trial")
 
 
 def _rows(asked: Asked) -> list[dict[str, Any]]:

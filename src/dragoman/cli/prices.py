@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from dragoman.cli.adding import Stated, entry_of
+from dragoman.cli.adding import Stated, entry_of, removing
 from dragoman.cli.asked import asked_of, from_gateway, gateway_options, nobody
 from dragoman.cli.command import Group
 from dragoman.cli.options import config_option, loaded, with_kept
@@ -130,19 +130,12 @@ def set_(
     terminal.note("ok", f"the price of {clean(name)} is set, version {found['version']}")
 
 
-@command.command("remove", examples=("dragoman prices remove openai/gpt-5",))
-@click.argument("name")
-@gateway_options
-@click.pass_obj
-def remove(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
-    """Remove a price that was set; what a file or the packaged table says counts again."""
-    found = from_gateway(asked_of(terminal, file, url, key), _PATH, name, method="DELETE")
-    if found is None:
-        raise nobody()
-    if terminal.as_json:
-        terminal.result(found)
-        return
-    terminal.note("ok", f"the price of {clean(name)} is removed")
+removing(
+    command,
+    "prices",
+    "Remove a price that was set; what a file or the packaged table says counts again.",
+    "openai/gpt-5",
+)
 
 
 @command.command(examples=("dragoman prices check prices.yaml", "dragoman prices check litellm.json --json"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from dragoman.config.scalars import Duration
@@ -33,15 +33,7 @@ class Alert(Section, frozen=True):
     secret: Secret
     """The secret with which alerts are signed, as Standard Webhooks defines it: `whsec_` and base64, or any
     other text."""
-    events: Annotated[tuple[AlertType, ...], about(default="all")] = (
-        "key_refused",
-        "keys_exhausted",
-        "outage",
-        "recovery",
-        "usage_waiting",
-        "limit_warning",
-        "limit_reached",
-    )
+    events: Annotated[tuple[AlertType, ...], about(default="all")] = get_args(AlertType)
     """Which alerts are sent. `key_refused`: a provider refuses a key, or its quota is used up.
     `keys_exhausted`: no key of a provider can be asked for a model. `outage`: a deployment has failed so
     often that it is asked last, or a provider did not answer a background check. `recovery`: it answers
