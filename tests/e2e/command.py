@@ -33,6 +33,7 @@ class Serving:
         self.process = subprocess.Popen(
             [*COMMAND, "serve", "--port", "0", *arguments],
             stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder,
+            start_new_session=True,
         )  # fmt: skip
         assert self.process.stderr is not None
         self._log: Queue[str | None] = Queue()
@@ -80,12 +81,15 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(environment: Mapping[str, str], folder: Path, *arguments: str) -> Iterator[Serving]:
+    """A running gateway. At the end all of its processes are killed that still run: workers whose parent a test
+    has killed answer their clients first, and the clients may be in this process, which waits for them.
+    """
     server = Serving(environment, folder, *arguments)
     try:
         yield server
     finally:
-        if server.process.poll() is None:
-            server.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.process.pid, signal.SIGKILL)
         server.process.communicate()
 
 

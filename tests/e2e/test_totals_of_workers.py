@@ -167,21 +167,26 @@ async def test_a_revoked_key_is_refused_by_all_workers_and_servers(
         await other.told("DELETE", "/admin/keys/ann")
         assert await other.status(made) == 401
         print(f"revoked: refused after {await _everywhere(made, 401, one, other):.2f} s")
-        assert {await one.status(made) for _ in range(40)} == {401}
 
 
 async def _everywhere(key: str, status: int, *fleets: Fleet) -> float:
-    """Wait until a key has got this status, and no other, from 20 connections of each. Returns the seconds
-    that passed before the first of them.
+    """Wait until a key has got this status, and no other, from 20 connections of each, five times in turn: an
+    idle worker takes what a busy one leaves, so that one time need not meet all of them. Returns the seconds
+    that passed before the first of these.
     """
     loop = asyncio.get_running_loop()
     began = loop.time()
+    passed, held = 0.0, 0
     async with asyncio.timeout(NEVER):
-        while True:
-            passed = loop.time() - began
+        while held < 5:
+            asked = loop.time() - began
             told = [await asyncio.gather(*(one.status(key) for _ in range(20))) for one in fleets]
-            if all(set(each) == {status} for each in told):
-                return passed
+            if any(set(each) != {status} for each in told):
+                held = 0
+                continue
+            passed = passed if held else asked
+            held += 1
+    return passed
 
 
 def _made(folder: Path) -> Path:

@@ -52,8 +52,9 @@ class Peer:
             await asyncio.sleep(0.01)
 
     def reset(self) -> None:
-        """End the connection without a word."""
-        self.writer.transport.abort()
+        """End the connection without a word, if it has not ended."""
+        with contextlib.suppress(AttributeError):  # asyncio's own transport has no loop any more when it has
+            self.writer.transport.abort()
 
 
 class Server:
