@@ -84,9 +84,10 @@ class Server:
     async def kill(self, phase: str) -> None:
         """Kill what the phase says, and wait until all is well again."""
         parent = self.running.process.pid
+        while (keeper := (await self._operator.health(self.running.url))["keeper"]["process"]) is None:
+            await asyncio.sleep(0.05)  # it has ended since, or a worker has not heard of it yet
         below = children(parent)
         valkeys = {pid for pid in below if "valkey" in run_as(pid)}
-        keeper = (await self._operator.health(self.running.url))["keeper"]["process"]
         workers = sorted(below - valkeys - {keeper})
         victims = {
             "workers killed": workers[:1],
