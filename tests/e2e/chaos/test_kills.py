@@ -44,6 +44,11 @@ def run_as(pid: int) -> str:
     return ""
 
 
+def valkeys(parent: int) -> set[int]:
+    """The processes of Valkey that this one has started."""
+    return {pid for pid in children(parent, valkey=True) if "valkey" in run_as(pid)}
+
+
 class Server:
     """One server, which is started again when it was killed. kills: from when until when a
     process was missing, by the monotonic clock. before: what starts have logged before the server was ready.
@@ -77,22 +82,25 @@ class Server:
         """Wait until all processes run, and what was killed is adopted."""
 
         def all_there(told: dict[str, dict[str, object]]) -> bool:
-            return told["journal"].get("processes") == WORKERS + 1 and told["keeper"]["process"] is not None
+            ready = told["journal"].get("processes") == WORKERS + 1 and told["keeper"]["process"] is not None
+            return ready and bool(valkeys(self.running.process.pid))
 
         await self._operator.well(self.running.url, all_there)
 
     async def kill(self, phase: str) -> None:
         """Kill what the phase says, and wait until all is well again."""
         parent = self.running.process.pid
+        end = time.monotonic() + NEVER
         while (keeper := (await self._operator.health(self.running.url))["keeper"]["process"]) is None:
-            await asyncio.sleep(0.05)  # it has ended since, or a worker has not heard of it yet
-        below = children(parent)
-        valkeys = {pid for pid in below if "valkey" in run_as(pid)}
-        workers = sorted(below - valkeys - {keeper})
+            assert time.monotonic() < end, "there is no keeper"
+            await asyncio.sleep(0.05)  # the worker that answers has not heard of it yet
+        below = children(parent, valkey=True)
+        counting = valkeys(parent)
+        workers = sorted(below - counting - {keeper})
         victims = {
             "workers killed": workers[:1],
             "keeper killed": [keeper],
-            "valkey killed": [*valkeys],
+            "valkey killed": [*counting],
             "parent killed": [parent],
             "server killed": [parent, *below],
         }[phase]
