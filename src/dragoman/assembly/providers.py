@@ -83,7 +83,9 @@ def _spoken(
         chat_url=api.chat_url,
         stream_url=api.stream_url,
         base_url=_base_url(api),
+        list_base=api.base_url,
         bases=api.bases,
+        query=api.query,
         accounts=accounts_of(provider, api, changing),
         quirks=api.quirks,
         models=api.models,
@@ -162,13 +164,14 @@ def passage_of(
     account.
     """
     api = provider.apis[0]
-    base_url = _base_url(api)
+    base_url = api.base_url or _base_url(api)
     assert base_url is not None, "the configuration was not checked"
     return Passage(
         provider.name,
         upstream.dialect,
         transport,
         base_url=base_url,
+        query=api.query,
         account=upstream.accounts[0],
         timers=timers,
         resources=settings.passthrough,
@@ -178,7 +181,9 @@ def passage_of(
 
 
 def _base_url(api: Api) -> str | None:
-    """The chat URL without the protocol's chat path; None if the URL does not end in that path."""
+    """The chat URL without the protocol's chat path, which may contain `{model}`; None if the URL does not
+    end in that path.
+    """
     path = DIALECTS[api.dialect].paths.chat
     return api.chat_url.removesuffix(path) if api.chat_url.endswith(path) else None
 

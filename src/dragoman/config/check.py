@@ -295,6 +295,11 @@ class _Checker:
             self.problem(f"{path}.chat_path", str(error), "set base_path to the path below which they lie")
             return None
         try:
+            resolve.version_of(settings, vendor)
+        except ValueError as error:
+            self.problem(f"{path}.api_version", str(error))
+            return None
+        try:
             base = resolve.address_of(settings, vendor, dialect)
         except ValueError as error:
             if self.unread & {f"{path}.base_url", f"{path}.catalog"}:

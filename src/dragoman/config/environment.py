@@ -63,7 +63,8 @@ def place(path: str, node: Node) -> Table:
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
     """A copy of a configuration's tree, with the keys and base URLs of the vendors' environment variables.
 
-    A vendor without a provider in the tree gets one with the vendor's name. A provider that states no keys
+    A vendor without a provider in the tree gets one with the vendor's name, unless its address depends on the
+    account and the environment does not state it. A provider that states no keys
     gets those of the environment, and if it states no base URL that of the environment. One that states keys
     (or `[]`) gets neither: a key of the file must not be sent to an address that the file does not contain.
     Nor does one that states a base URL and has another name than its vendor.
@@ -82,7 +83,7 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
         named = [name for name, node in written.entries.items() if _vendor_of(name, node) == vendor]
         for name in named:
             entries[name] = _filled(entries[name], found, own_name=name == vendor)
-        if not named:
+        if not named and ("base_url" in found.entries or not CATALOG[vendor].account):
             entries[vendor], names[vendor] = found, found.source
     providers = Table(entries, written.source, names)
     return Table({**tree.entries, "providers": providers}, tree.source, tree.names)

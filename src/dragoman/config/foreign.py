@@ -19,7 +19,6 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "api_keys": _KEYS,
         "master_key": "here: auth.keys",
         "api_base": _ADDRESS,
-        "api_version": "here: in providers.NAME.base_url or providers.NAME.headers",
         "endpoint": _ADDRESS,
         "url": _ADDRESS,
         "model_list": "here: models, aliases and providers; dragoman check FILE --convert writes them",

@@ -307,7 +307,8 @@ class _Conversion:
         if prefix == "azure":
             stated = self.text(base) if base else "${AZURE_API_BASE}"
             settings["base_url"] = stated.rstrip("/").removesuffix("/openai/v1")
-            settings["base_path"] = "/openai/v1"
+            if (version := params.get("api_version")) not in {None, "v1"}:
+                settings["api_version"] = self.text(version)
             settings["keys"] = ["${AZURE_API_KEY}"]
         elif base is not None and not _is_vendors_host(row, self.text(base)):
             settings["base_url"] = self.text(base)

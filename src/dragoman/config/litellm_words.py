@@ -17,7 +17,7 @@ SECTIONS: Final = frozenset(
 )
 UNKNOWN: Final = "has no counterpart that is known here: nothing is written for it"
 
-VENDORS: Final[Mapping[str, str | None]] = MappingProxyType(
+VENDORS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **{
             name: name
@@ -37,10 +37,10 @@ VENDORS: Final[Mapping[str, str | None]] = MappingProxyType(
         "ollama_chat": "ollama",
         "hosted_vllm": "vllm",
         "lm_studio": "lmstudio",
-        "azure": None,
+        "azure": "azure",
     }
 )
-"""By LiteLLM's name of a provider: its row in `CATALOG`. None = no row; the conversion states a base URL."""
+"""By LiteLLM's name of a provider: its row in `CATALOG`."""
 
 _AWS: Final = "Bedrock and SageMaker are not spoken here"
 _GOOGLE: Final = "Vertex AI is not spoken here; gemini/… with a key of AI Studio is"
@@ -77,8 +77,8 @@ INNER: Final = frozenset({"responses", "o_series", "gpt5_series", "chat"})
 
 OF_ACCOUNT: Final = frozenset(
     {
-        *("model", "api_key", "api_base", "base_url", "custom_llm_provider", "extra_headers", "headers"),
-        *("organization", "timeout", "stream_timeout", "ssl_verify", "order", "weight"),
+        *("model", "api_key", "api_base", "api_version", "base_url", "custom_llm_provider", "extra_headers"),
+        *("headers", "organization", "timeout", "stream_timeout", "ssl_verify", "order", "weight"),
         "max_parallel_requests",
     }
 )
@@ -138,7 +138,6 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("input_cost_per_token", "output_cost_per_token", "input_cost_per_second"), _PRICES),
         **dict.fromkeys(("max_budget", "budget_duration"), _BUDGETS),
         **dict.fromkeys(("tenant_id", "client_id", "client_secret"), _SIGN_IN),
-        "api_version": "not needed: /openai/v1 has no versions",
         "tags": "LiteLLM does not route by tags without enable_tag_filtering; here: when of a deployment",
         "mock_response": "the provider simulate makes up answers: use: simulate/echo",
         "drop_params": "the default here, and what is dropped is named",

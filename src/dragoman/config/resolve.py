@@ -6,7 +6,7 @@ functions raise ValueError with a message for people.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, get_type_hints
 
 import msgspec
@@ -21,6 +21,7 @@ from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.providers import address
 from dragoman.providers.auth import Credential
 from dragoman.providers.catalog import CATALOG, ApiRow, Vendor
+from dragoman.providers.dated import dated_api, query, read
 from dragoman.providers.provider import Api, Provider, base_url
 from dragoman.seams.secret import Secret
 
@@ -55,27 +56,35 @@ def paths_of(settings: Settings, vendor: Vendor | None, dialect: str) -> tuple[s
     return chat_path, paths.stream or chat_path
 
 
-def apis_of(settings: Settings, vendor: Vendor | None, base: str, auth: Scheme) -> tuple[Api, ...]:
+def apis_of(
+    settings: Settings, vendor: Vendor | None, base: str, auth: Scheme, version: str | None = None
+) -> tuple[Api, ...]:
     """The further protocols of a provider: those that the operator lists (with the catalogue's facts where
     nothing else is stated), else those of the catalogue row. Raises ValueError for a wrong quirk.
 
-    base: the provider's base URL. auth: how its main protocol sends the key.
+    base: the provider's base URL. auth: how its main protocol sends the key. version: of the API, None = it
+    states none.
     """
     rows = vendor.also if vendor else {}
     stated = settings.apis
     if stated is None:
-        stated = tuple(ApiSettings(dialect=DialectName(name)) for name in rows)
-    return tuple(
-        api_of(one, rows.get(one.dialect, ApiRow(quirks=DIALECTS[one.dialect].quirks)), base, auth)
-        for one in stated
-    )
+        spoken = _spoken(rows, vendor, version, base)
+        stated = tuple(ApiSettings(dialect=DialectName(name)) for name in spoken)
+    found = []
+    for one in stated:
+        row = rows.get(one.dialect, ApiRow(quirks=DIALECTS[one.dialect].quirks))
+        folder, deviations = _of_version(vendor, version, base, one.dialect)
+        api = api_of(one, _but(row, deviations), base, auth, folder)
+        found.append(msgspec.structs.replace(api, query=query(version)))
+    return tuple(found)
 
 
-def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
+def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme, folder: str = "") -> Api:
     """One further protocol of a provider.
 
     stated: the operator's settings. row: the catalogue's facts. base: the provider's base URL. auth: how its
-    main protocol sends the key, used if neither `stated` nor `row` says it. Raises ValueError for a quirk.
+    main protocol sends the key, used if neither `stated` nor `row` says it. folder: what stands between base
+    URL and path. Raises ValueError for a quirk.
     """
     dialect = stated.dialect
     if stated.path is None:
@@ -84,13 +93,42 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
     path = stated.path or row.path or spoken.paths.chat
     return Api(
         dialect=dialect,
-        chat_url=base + path,
-        stream_url=base + (spoken.paths.stream or path),
+        chat_url=base + folder + path,
+        stream_url=base + folder + (spoken.paths.stream or path),
         auth=stated.auth or row.auth or auth,
         fixed=spoken.headers.required,
         quirks=_over(row.quirks, stated.quirks),
         models=row.models,
+        base_url=base if folder else None,
     )
+
+
+def _of_version(
+    vendor: Vendor | None, version: str | None, base: str, dialect: str
+) -> tuple[str, Mapping[str, Any]]:
+    """What the version of an API changes: the folder of a protocol, "" = none, and its quirks, by name."""
+    dated = dated_api(vendor, version)
+    if dated is None or version is None:
+        return "", {}
+    if base.endswith(dated.flat):
+        return "", {}
+    return dated.folders.get(dialect, ""), dated.deviations(version)
+
+
+def _spoken(
+    rows: Mapping[str, ApiRow], vendor: Vendor | None, version: str | None, base: str
+) -> Iterable[str]:
+    """The further protocols that the vendor speaks in this version of its API. rows: all of them."""
+    dated = dated_api(vendor, version)
+    if dated is None or version is None:
+        return rows
+    return () if base.endswith(dated.flat) else [name for name in rows if dated.speaks(version, name)]
+
+
+def _but(row: ApiRow, deviations: Mapping[str, Any]) -> ApiRow:
+    if not deviations:
+        return row
+    return msgspec.structs.replace(row, quirks=_over(row.quirks, deviations))
 
 
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
@@ -98,7 +136,24 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     an invalid one.
     """
     chat_path, _ = paths_of(settings, vendor, dialect)
-    return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path)
+    url, path = settings.base_url, None
+    if url is not None and vendor is not None and vendor.dated is not None:
+        url, _, path = read(url, vendor, vendor.dated, settings.api_version)
+    return base_url(vendor, dialect, url, settings.base_path, chat_path, path=path)
+
+
+def version_of(settings: Settings, vendor: Vendor | None) -> str | None:
+    """The version of the API: the configured one, or else that of the base URL; None = the URLs of requests
+    state none. Raises ValueError for a version where the API has none.
+    """
+    version = settings.api_version
+    if vendor is None or vendor.dated is None:
+        if version is not None:
+            raise ValueError("only the API of a known provider such as azure has versions: set `catalog`")
+        return None
+    if settings.base_url is not None:
+        version = read(settings.base_url, vendor, vendor.dated, version).version
+    return version
 
 
 def quirk_of(name: str, value: Any) -> Any:
@@ -128,7 +183,10 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
     base = address_of(settings, vendor, dialect)
     chat_path, stream_path = paths_of(settings, vendor, dialect)
     origin = address.origin(base)
-    auth = settings.auth or DIALECTS[dialect].keys.scheme
+    version = version_of(settings, vendor)
+    folder, deviations = _of_version(vendor, version, base, dialect)
+    auth = settings.auth or (vendor.auth if vendor else None) or DIALECTS[dialect].keys.scheme
+    quirks = _over(vendor.quirks if vendor else DIALECTS[dialect].quirks, deviations)
     place = join(join("providers", name), "keys")
     return Provider(
         name=name,
@@ -145,7 +203,9 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         fixed=DIALECTS[dialect].headers.required,
         headers={header.lower(): value for header, value in settings.headers.items()},
         body=settings.body,
-        quirks=_over(vendor.quirks if vendor else DIALECTS[dialect].quirks, settings.quirks),
+        quirks=_over(quirks, settings.quirks),
         models=None if settings.models == ("*",) else settings.models,
-        further=apis_of(settings, vendor, base, auth),
+        further=apis_of(settings, vendor, base, auth, version),
+        api_version=version,
+        folder=folder,
     )

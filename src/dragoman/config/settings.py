@@ -170,6 +170,9 @@ class Provider(Section, frozen=True):
         PathPrefix | None, about(default="from the known provider, otherwise the protocol's")
     ] = None
     """The path of the chat endpoint, below base_path."""
+    api_version: Annotated[str | None, about(default="none")] = None
+    """The version of the API, which is sent as `?api-version=`, for a known provider whose API has such
+    versions (`azure`). With a date (`2024-10-21`) the paths name the deployment."""
     auth: Annotated[Scheme | None, about(default="from the known provider, otherwise the protocol's")] = None
     """How the API key is sent."""
     keys: Annotated[

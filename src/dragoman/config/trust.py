@@ -230,7 +230,7 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _origin_of(vendor: Vendor | None) -> str | None:
-    return None if vendor is None else address.origin(vendor.base_url)
+    return None if vendor is None or vendor.account else address.origin(vendor.base_url)
 
 
 def _keys(vendor: Vendor) -> frozenset[str]:

@@ -2,8 +2,8 @@
 that they speak.
 
 A row holds facts, each from the vendor's page or client, recorded traffic or a cited issue; no code branches
-on a vendor's name. Vendors whose address depends on the account (a resource, a workspace) have no row: the
-operator configures them with `base_url`. Pure.
+on a vendor's name. A row whose address depends on the account (a resource, a workspace) has a placeholder in
+it: the operator configures `base_url`. Pure.
 """
 
 from __future__ import annotations
@@ -40,6 +40,36 @@ _UNLINKED: Final[tuple[Wider, ...]] = ("call_ids",)
 _ENDLESS: Final[tuple[Wider, ...]] = ("max_tokens",)
 
 
+class Dated(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a vendor's API lies if a request states the date of its version (`?api-version=2024-10-21`).
+
+    path: replaces `Vendor.path`. folders: {dialect: what is put between the base URL and the dialect's paths,
+    with `{model}` for the model's name}. flat: the end of base URLs below which there are no such folders,
+    because the body names the model; there, only the first protocol is spoken, in every version. until:
+    {date: quirks of the versions before this date, by name}. since: {dialect: the date of the first version
+    that speaks it}.
+    """
+
+    path: str
+    folders: Mapping[str, str]
+    flat: str
+    since: Mapping[str, str] = MappingProxyType({})
+    until: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+
+    def deviations(self, version: str) -> dict[str, Any]:
+        """The quirks of a version (`2024-10-21`, `2024-10-01-preview`), by name."""
+        found: dict[str, Any] = {}
+        for date, quirks in self.until.items():
+            if version[: len(date)] < date:
+                found.update(quirks)
+        return found
+
+    def speaks(self, version: str, dialect: str) -> bool:
+        """Whether a version has the endpoints of a protocol."""
+        since = self.since.get(dialect, "")
+        return version[: len(since)] >= since
+
+
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     """One known vendor.
 
@@ -50,7 +80,10 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     `_10` at the end of its name hold further keys. base_var: the environment variable that replaces the base
     URL. A variable of `keys`, or `base_var`, adds the vendor without any configuration. host_port: the
     default port of the host in `base_var`, None = `base_var` holds a URL. chat_path: the chat endpoint below
-    the base URL, None = the dialect's. bases: {operation: the path that replaces `path` for it}. models:
+    the base URL, None = the dialect's. bases: {operation: the path that replaces `path` for it}. account: the
+    part of `base_url` in which every account has its own name, so that `base_url` must be configured; "" =
+    all accounts have the same address. auth: how a key is sent, None = as is usual in the first protocol.
+    dated: the API with dated versions, None = it has none. models:
     patterns of the bare model names that belong to this vendor (`*` is any text, `[…]` one of these
     characters). known: some models that lists show until the vendor has been asked; other models can be used,
     too. page: the vendor's documentation. read: the month in which the facts were collected ("2026-11").
@@ -69,6 +102,9 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     host_port: int | None = None
     chat_path: str | None = None
     bases: Mapping[str, str] = MappingProxyType({})
+    account: str = ""
+    auth: Scheme | None = None
+    dated: Dated | None = None
     quirks: Quirks = STANDARD
     also: Mapping[str, ApiRow] = MappingProxyType({})
     models: tuple[str, ...] = ()
@@ -154,6 +190,37 @@ _CLOUD: Final = (
             *("gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini", "gpt-5", "gpt-5-mini", "gpt-5-nano"),
             "gpt-5.4",
         ),
+    ),
+    # The base URL, the header and the versions: https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
+    # A model's name is that of a deployment, and the list of models has no deployments.
+    Vendor(
+        name="azure",
+        title="Azure OpenAI",
+        base_url="https://RESOURCE.openai.azure.com/openai/v1",
+        path="/openai/v1",
+        appends=True,
+        account="RESOURCE",
+        page="https://learn.microsoft.com/azure/ai-foundry/openai/reference",
+        keys=("AZURE_OPENAI_API_KEY",),
+        base_var="AZURE_OPENAI_ENDPOINT",
+        auth="api-key",
+        # Its clients put the deployment into these paths alone: openai/openai-python, `lib/azure.py`.
+        dated=Dated(
+            path="/openai",
+            folders={
+                "openai_chat": "/deployments/{model}",
+                "openai_completions": "/deployments/{model}",
+            },
+            # The model inference API: https://learn.microsoft.com/rest/api/aifoundry/modelinference/
+            flat="/models",
+            # "enabled only for api-version 2025-03-01-preview and later": Aider-AI/aider#4029.
+            since={"openai_responses": "2025-03-01"},
+            # openai/openai-python#1724 and Azure/azure-rest-api-specs#29157: both members are refused by
+            # versions before 2024-09-01-preview.
+            until={"2024-09-01": {"max_tokens_field": "max_tokens", "stream_options": False}},
+        ),
+        quirks=Quirks(call_signatures=False),
+        also={"openai_responses": ApiRow(quirks=Quirks(strange_items=False)), "openai_completions": _USUAL},
     ),
     Vendor(
         name="anthropic",
@@ -535,4 +602,6 @@ def unconfigured(model: str, providers: Mapping[str, str | None]) -> str | None:
     if named:
         return f"{vendor.name} is configured as {named[0]}: write {named[0]}/{rest}" if slash else None
     way = f"set {vendor.keys[0]}" if vendor.keys else f"write providers.{vendor.name}"
+    if vendor.account and vendor.base_var:
+        way = f"set {vendor.base_var} and {vendor.keys[0]}"
     return f"{vendor.name} is not configured: {way}"

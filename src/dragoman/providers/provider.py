@@ -10,7 +10,7 @@ import msgspec
 from dragoman.dialects.access import Scheme
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.table import DIALECTS
-from dragoman.providers import address
+from dragoman.providers import address, dated
 from dragoman.providers.auth import Credential
 from dragoman.providers.catalog import Vendor
 from dragoman.seams.secret import Secret
@@ -22,7 +22,9 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     chat_url, stream_url: the URLs of the chat endpoint for whole answers and for streams; they may contain
     `{model}`. bases: {operation: base URL} for the operations whose endpoints are not below the base URL of
     chat. auth: how a key is sent. fixed: headers that the dialect requires. models: patterns of names; only
-    models with these names can chat in this protocol, None = all.
+    models with these names can chat in this protocol, None = all. query: stands at the end of every URL
+    ("?api-version=2024-10-21"). base_url: below which everything lies that belongs to no model, such as the
+    list of models; None = as the chat endpoint says.
     """
 
     dialect: str
@@ -33,6 +35,8 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Quirks = STANDARD
     models: tuple[str, ...] | None = None
     bases: Mapping[str, str] = {}
+    query: str = ""
+    base_url: str | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +49,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     without keys. fixed: headers that the dialect requires. headers: those that the operator configured, with
     lower-case names; their values may be secrets. body: JSON that is merged into the body of each request to
     a model. models: the model names that it serves, None = any. further: its other protocols, best first.
+    api_version: the version of its API that every URL states, None = none. folder: the path between
+    `base_url` and the paths of the first protocol, with `{model}`; "" = there is none.
     """
 
     name: str
@@ -61,6 +67,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Quirks = STANDARD
     models: tuple[str, ...] | None = None
     further: tuple[Api, ...] = ()
+    api_version: str | None = None
+    folder: str = ""
 
     @property
     def apis(self) -> tuple[Api, ...]:
@@ -68,18 +76,20 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         own = Api(
             dialect=self.dialect,
             chat_url=self.chat_url,
-            stream_url=self.base_url + self.stream_path,
+            stream_url=self.base_url + self.folder + self.stream_path,
             auth=self.auth,
             fixed=self.fixed,
             quirks=self.quirks,
             bases=self._bases,
+            query=dated.query(self.api_version),
+            base_url=self.base_url if self.folder else None,
         )
         return (own, *self.further)
 
     @property
     def chat_url(self) -> str:
-        """The URL of the chat endpoint; may contain `{model}`."""
-        return self.base_url + self.chat_path
+        """The URL of the chat endpoint without its query; may contain `{model}`."""
+        return self.base_url + self.folder + self.chat_path
 
     @property
     def _bases(self) -> Mapping[str, str]:
@@ -118,22 +128,29 @@ def base_url(
     spelled: str | None,
     base_path: str | None = None,
     chat_path: str = "",
+    *,
+    path: str | None = None,
 ) -> str:
     """The normal form of a provider's base URL. Raises ValueError if there is none, or if it is invalid.
 
     vendor: its row in the catalogue, None = unknown; then `dialect` decides which path is expected. spelled:
     the URL that the operator wrote, None = the vendor's URL. base_path: the path that the operator
     configured, which is added instead of the expected path; None = there is none. chat_path: the path of the
-    chat endpoint, which is removed if `spelled` ends in it; "" = the dialect's.
+    chat endpoint, which is removed if `spelled` ends in it; "" = the dialect's. path: the path that is
+    expected instead of the vendor's; None = the vendor's.
     """
     if spelled is None:
         if vendor is None:
             raise ValueError("this is not a known provider: set base_url")
+        if vendor.account:
+            raise ValueError(f"set base_url: {vendor.base_url}, with your own {vendor.account}")
         spelled = vendor.base_url
     paths = DIALECTS[dialect].paths
+    if path is None:
+        path = vendor.path if vendor else paths.base
     return address.base_url(
         spelled,
-        path=vendor.path if vendor else paths.base,
+        path=path,
         appends=vendor.appends if vendor else paths.appends,
         endpoint=chat_path or paths.chat,
         base_path=base_path,

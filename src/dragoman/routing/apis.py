@@ -63,8 +63,12 @@ def thinks_with_tools(request: ir.Request, facts: Facts) -> bool:
 # OpenAI's sentences: "This model is only supported in v1/responses and not in v1/chat/completions.", "This is
 # not a chat model and thus not supported in the v1/chat/completions endpoint.", "The requested model … is not
 # supported with the Responses API.", "Function tools with reasoning_effort are not supported for … in
-# /v1/chat/completions."
-_NEVER: Final = ("only supported in v1/", "not supported in the v1/", "not supported with the responses api")
+# /v1/chat/completions." Azure's: "The chatCompletion operation does not work with the specified model, …"
+# (langchain-ai/langchain-azure#228).
+_NEVER: Final = (
+    *("only supported in v1/", "not supported in the v1/", "not supported with the responses api"),
+    "operation does not work with the specified model",
+)
 _TOOLS: Final = "function tools with reasoning_effort are not supported"
 _ABSENT_STATUSES: Final = frozenset({404, 405})
 

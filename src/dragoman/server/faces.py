@@ -15,6 +15,7 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DEFAULT, faces
 from dragoman.errors import RequestFailed
 from dragoman.providers.catalog import CATALOG
+from dragoman.server import azure
 from dragoman.server.admin.api import AdminApi
 from dragoman.server.admin.exchanges import ExchangesApi
 from dragoman.server.admin.reload import ReloadApi
@@ -41,10 +42,12 @@ _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
 _VENDORS: Final = "|".join(
     sorted({re.escape(row.path[1:]) for row in CATALOG.values() if row.path.endswith("/v1")} - {"v1"})
 )
-_VENDORED: Final = re.compile(rf"(?:{_ROOT})*/+(?:{_VENDORS}|v1beta/openai)(?=/)")
+_VENDORED: Final = re.compile(rf"(?:{_ROOT})*/+(?:{_VENDORS}|v1beta/openai|openai)(?=/)")
 """Matches the beginning of a path with a vendor's own prefix (`/openai/v1`), which stands for `/v1`: the
-clients of Groq and Fireworks add theirs to any base URL.
+clients of Groq and Fireworks add theirs to any base URL, and those of Azure add `/openai`.
 """
+_DEPLOYMENTS: Final = re.compile(rf"(?:{_ROOT}|/+openai)*/+openai/+deployments/+")
+"""Matches the beginning of a path of Azure's deployments, which Azure's clients add to any base URL."""
 _SLASHES: Final = re.compile("//+")
 
 
@@ -66,10 +69,12 @@ def _endpoints(gateway: Core, door: Door, admin: AdminApi) -> Iterator[Endpoint]
 
 def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
     chat, passing = ChatApi(gateway), PassThroughApi(gateway)
+    operations = OperationsApi(gateway, chat)
     messages, generate_content = MessagesApi(gateway, chat), GenerateContentApi(gateway, chat)
     for api in (
         chat,
-        OperationsApi(gateway, chat),
+        operations,
+        azure.AzureApi(chat, operations),
         ResponsesApi(gateway, chat),
         StoredChatsApi(gateway),
         SessionsApi(gateway),
@@ -157,6 +162,9 @@ class PathTable:
 
     def _found(self, path: str) -> tuple[Endpoint | None, dict[str, str]]:
         while (endpoint := self._exact.get(path)) is None:
+            if (deployments := _DEPLOYMENTS.match(path)) is not None:
+                path = f"{azure.ROOT}/{path[deployments.end() :]}"
+                break
             if (roots := _ROOTS.match(path)) is not None:
                 path = roots[1] + roots[2] + path[roots.end() :]
             elif (vendored := _VENDORED.match(path)) is not None:

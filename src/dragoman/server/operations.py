@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from dragoman.assembly.core import Core
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.request import Operation
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
@@ -46,16 +47,25 @@ class OperationsApi:
 
     def endpoints(self) -> Iterator[Endpoint]:
         for path, (operation, body) in PATHS.items():
-            methods = {"POST": Handler(partial(self._ask, operation, path), takes_body=body)}
+            methods = {"POST": Handler(partial(self.ask, DEFAULT, operation, path), takes_body=body)}
             for root in ("", "/v1", *_ROOTS.get(path, ())):
                 yield Endpoint(root + path, DEFAULT, methods)
         engine = {"POST": Handler(self._engine, takes_body="json")}
         yield Endpoint("/v1/engines/{model}/embeddings", DEFAULT, engine, slashes=True)
 
-    async def _ask(
-        self, operation: Operation, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient
+    async def ask(
+        self,
+        face: Dialect,
+        operation: Operation,
+        path: str,
+        request: HttpRequest,
+        exchange: Exchange,
+        client: HttpClient,
     ) -> None:
-        inbound = self._chat.inbound(DEFAULT, request)
+        """Answer a request for an operation by the engine. face: OpenAI's chat protocol, which decides about
+        the form of errors. path: that of the operation, without its root.
+        """
+        inbound = self._chat.inbound(face, request)
         inbound = msgspec.structs.replace(
             inbound,
             operation=operation,
@@ -65,8 +75,8 @@ class OperationsApi:
             # An empty form lacks all required fields; an empty object gives the error for that.
             body=b"{}" if request.form == () else inbound.body,
         )
-        self._chat.streams(DEFAULT, client)
+        self._chat.streams(face, client)
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _engine(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        await self._ask("embed", "/embeddings", with_model(request), exchange, client)
+        await self.ask(DEFAULT, "embed", "/embeddings", with_model(request), exchange, client)

@@ -30,7 +30,8 @@ from dragoman.version import __version__
 class Passage:
     """Sends requests about files and jobs to one provider.
 
-    base_url: the beginning of the URLs of these requests. account: the credential. resources: the kinds of
+    base_url: the beginning of the URLs of these requests. query: what every URL has to state
+    ("?api-version=2024-10-21"), "" = nothing. account: the credential. resources: the kinds of
     objects that requests may be about. ids: `minted` = clients use only ids of the gateway; `upstream` = also
     the provider's, for objects that no client of the gateway owns. yields: names of headers for which the
     client's value is used instead of the account's.
@@ -43,6 +44,7 @@ class Passage:
         transport: Transport,
         *,
         base_url: str,
+        query: str = "",
         account: Account,
         timers: Timers,
         resources: Collection[Resource],
@@ -56,6 +58,7 @@ class Passage:
         self.ids = ids
         self._transport = transport
         self._base_url = base_url
+        self._query = query
         self._timers = timers
         self._yields = frozenset(yields)
 
@@ -93,7 +96,8 @@ class Passage:
                 **{name: value for name, value in headers.items() if name in self._yields},
             }
         )
-        url = URL(self._base_url + target, encoded=True)
+        query = f"&{self._query[1:]}" if self._query and "?" in target else self._query
+        url = URL(self._base_url + target + query, encoded=True)
         return await self._transport.send(Head(method, url, prepared), body, self._timers)
 
     async def refused(self, answer: Answer) -> RequestFailed:

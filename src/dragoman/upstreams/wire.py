@@ -118,8 +118,9 @@ class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
     chat_url, stream_url: the endpoints of chat for whole answers and for streams; a stream_url of None = the
-    same. base_url: where the model list and other operations are, None = nowhere. bases: {operation: base
-    URL} for those that are elsewhere. models: patterns of the models that can chat in this dialect, None =
+    same. base_url: where the model list and other operations are, None = nowhere. list_base: where the list
+    is, None = there, too. bases: {operation: base URL} for those that are elsewhere. query: is put at the end
+    of every URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect, None =
     all. further: the same provider's upstreams in other dialects, best first. yields: names of headers for
     which a request's own value is used instead of the account's.
     """
@@ -135,7 +136,9 @@ class WireUpstream:
         chat_url: str,
         stream_url: str | None = None,
         base_url: str | None = None,
+        list_base: str | None = None,
         bases: Mapping[str, str] = {},
+        query: str = "",
         accounts: Sequence[Account] = (Account({}),),
         quirks: Quirks = STANDARD,
         models: Sequence[str] | None = None,
@@ -152,16 +155,17 @@ class WireUpstream:
         self.quirks = quirks
         self._transport = transport
         self.chat_url = chat_url
-        self._chat = Address(chat_url)
-        self._streamed_chat = Address(stream_url or chat_url)
-        self._list = None if base_url is None else URL(base_url + dialect.models.path, encoded=True)
+        self._chat = Address(chat_url + query)
+        self._streamed_chat = Address((stream_url or chat_url) + query)
+        listed = list_base or base_url
+        self._list = None if listed is None else URL(listed + dialect.models.path + query, encoded=True)
         self._operations: dict[Operation, dict[str, Address]] = {}
         self._codecs = dialect.asked()
         for operation, codec in self._codecs.items():
             if operation == "count" and not quirks.counts:
                 continue
             if (base := bases.get(operation, base_url)) is not None:
-                self._operations[operation] = {path: Address(base + path) for path in codec.paths}
+                self._operations[operation] = {path: Address(base + path + query) for path in codec.paths}
         self._heads: dict[tuple[Any, ...], Head] = {}
         """By the address, the account, and what the call says about the model."""
         self._use(tuple(accounts))

@@ -17,7 +17,9 @@ Load: TypeAlias = Callable[..., Loaded]
 Mistakes: TypeAlias = Callable[..., list[str]]
 
 
-@pytest.mark.parametrize("name", [name for name, vendor in CATALOG.items() if vendor.keys])
+@pytest.mark.parametrize(
+    "name", [name for name, vendor in CATALOG.items() if vendor.keys and not vendor.account]
+)
 def test_a_key_in_the_environment_enables_its_vendor_and_no_other(loaded: Load, name: str) -> None:
     variable = CATALOG[name].keys[0]
     found = loaded(environ={variable: "key-0123456789"})
@@ -28,6 +30,17 @@ def test_a_key_in_the_environment_enables_its_vendor_and_no_other(loaded: Load, 
     ]
     assert not found.simulate
     assert found.warnings == ()
+
+
+def test_a_key_of_a_vendor_without_a_common_address_needs_the_address(loaded: Load) -> None:
+    key = {"AZURE_OPENAI_API_KEY": "key-0123456789"}
+    assert loaded(environ=key).providers == {}
+    found = loaded(environ={**key, "AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com/"})
+    (provider,) = found.providers.values()
+    assert (provider.name, provider.base_url) == ("azure", "https://mine.openai.azure.com/openai/v1")
+    assert [one.secret.reveal() for one in provider.credentials] == ["key-0123456789"]
+    written = loaded("providers: {azure: {base_url: 'https://other.openai.azure.com'}}", environ=key)
+    assert [one.secret.reveal() for one in written.providers["azure"].credentials] == ["key-0123456789"]
 
 
 def test_several_keys_are_numbered(loaded: Load) -> None:

@@ -169,11 +169,11 @@ def test_providers_are_shared_and_named() -> None:
     assert [one["keys"] for one in providers.values()] == [["sk-one-of-two-keys"], ["sk-two-of-two-keys"]]
 
 
-def test_azure_is_asked_at_its_version_of_openais_api() -> None:
+def test_azure_is_asked_in_the_version_that_litellm_asked() -> None:
     settings, notes = convert(read(AZURE))
     assert settings["providers"]["azure"] == {
         "base_url": "https://one.openai.azure.com",
-        "base_path": "/openai/v1",
+        "api_version": "2024-02-01",
         "keys": ["${AZURE_KEY_ONE}"],
         "timeouts": {"first_byte": 0.5, "idle": 5},
     }
@@ -183,7 +183,12 @@ def test_azure_is_asked_at_its_version_of_openais_api() -> None:
     ]
     assert settings["models"]["gpt-4"]["policy"] == "weighted"
     paths = {note.path.rpartition(".")[2] for note in notes if not note.done}
-    assert paths == {"api_version", "max_retries", "tpm of gpt-4"}
+    assert paths == {"max_retries", "tpm of gpt-4"}
+    assert settings["providers"]["azure-2"] == {
+        "catalog": "azure",
+        "base_url": "${AZURE_BASE}",
+        "keys": ["${AZURE_KEY_TWO}"],
+    }
 
 
 def test_wildcards() -> None:

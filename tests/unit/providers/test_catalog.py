@@ -20,7 +20,9 @@ ROWS = [pytest.param(vendor, id=vendor.name) for vendor in CATALOG.values()]
 @pytest.mark.parametrize("vendor", ROWS)
 def test_a_row_is_consistent(vendor: Vendor) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9-]*", vendor.name)
-    assert vendor.base_url == address.base_url(vendor.base_url, path=vendor.path, appends=vendor.appends)
+    normal = address.base_url(vendor.base_url, path=vendor.path, appends=vendor.appends)
+    assert normal == vendor.base_url.replace(vendor.account, vendor.account.lower())
+    assert vendor.account in vendor.base_url
     assert vendor.base_url.endswith(vendor.path)
     assert vendor.base_url.startswith("http://localhost:") != bool(
         vendor.keys or vendor.name.startswith("dashscope-")

@@ -1,0 +1,90 @@
+"""Azure OpenAI's paths: `/openai/deployments/{model}/…?api-version=…` for chat and every other operation.
+
+https://learn.microsoft.com/azure/ai-foundry/openai/reference. The path names the model, which clients call a
+deployment: it may be any model of the gateway, with slashes and colons. `api-version` is ignored. Azure's
+other paths (`/openai/responses`, `/openai/v1/…`) are OpenAI's below another prefix: see `server.faces`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.forms import edited, texts
+from dragoman.dialects.loss import Change
+from dragoman.dialects.openai.azure import with_azures_errors
+from dragoman.dialects.openai_completions import DIALECT as COMPLETIONS
+from dragoman.dialects.request import Operation
+from dragoman.dialects.table import DEFAULT
+from dragoman.errors import WireError
+from dragoman.exchange import Exchange
+from dragoman.server.chat import ChatApi
+from dragoman.server.client import HttpClient
+from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, with_model
+from dragoman.server.operations import PATHS, OperationsApi
+from dragoman.wire.json import decode_head, encode
+
+ROOT: Final = "/openai/deployments"
+_FACE: Final = with_azures_errors(DEFAULT)
+_DECIDED: Final = Change("$.model", "", "the deployment in the path is asked, not the model of the body")
+
+
+class AzureApi:
+    """The endpoints of deployments at one gateway."""
+
+    def __init__(self, chat: ChatApi, operations: OperationsApi) -> None:
+        self._chat = chat
+        self._operations = operations
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Yield the paths of all operations; first chat, because a shorter path may be the end of its path."""
+        for face in (_FACE, with_azures_errors(COMPLETIONS)):
+            chat = {"POST": Handler(partial(self._ask, face), takes_body="json")}
+            yield Endpoint(f"{ROOT}/{{model}}{face.paths.chat}", face, chat, slashes=True)
+        for path, (operation, body) in PATHS.items():
+            asking = {"POST": Handler(partial(self._operate, operation, path), takes_body=body)}
+            yield Endpoint(f"{ROOT}/{{model}}{path}", _FACE, asking, slashes=True)
+
+    async def _ask(
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: HttpClient
+    ) -> None:
+        await self._chat.ask(face, _of_deployment(request, exchange), exchange, client)
+
+    async def _operate(
+        self, operation: Operation, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient
+    ) -> None:
+        asked = _of_deployment(request, exchange)
+        await self._operations.ask(_FACE, operation, path, asked, exchange, client)
+
+
+def _of_deployment(request: HttpRequest, exchange: Exchange) -> HttpRequest:
+    """The request with the model of its path. If the body names another one, the exchange notes this."""
+    name = request.params["model"]
+    if request.form is None:
+        _note_other(_stated(request.body), encode(name), exchange)
+        return with_model(request)
+    try:
+        stated = texts(request.form).get("model")
+    except WireError:  # which field it is, the operation will say
+        stated = None
+    _note_other(None if stated is None else encode(stated), encode(name), exchange)
+    return msgspec.structs.replace(request, form=edited(request.form, {"model": name}))
+
+
+def _stated(body: bytes) -> bytes | None:
+    """The JSON of the model that a body names; None = it names none, or is no object."""
+    try:
+        model = decode_head(body).get("model")
+    except WireError:
+        return None
+    return None if model is None else bytes(model)
+
+
+def _note_other(stated: bytes | None, name: bytes, exchange: Exchange) -> None:
+    if stated not in {None, b"null", name}:
+        losses, changes = exchange.taken
+        exchange.taken = losses, (*changes, _DECIDED)
