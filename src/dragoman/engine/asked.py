@@ -17,7 +17,7 @@ from dragoman.accounts.caller import ANYTHING, Permits
 from dragoman.accounts.grants import Grants
 from dragoman.capacity.heavy import MEDIUM, Steps
 from dragoman.capacity.space import Share, unbounded
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import Dialect, ErrorCodec
 from dragoman.dialects.end_users import of_headers
 from dragoman.dialects.gateway_members import HEADERS
 from dragoman.dialects.loss import Report
@@ -78,6 +78,7 @@ class Inbound(msgspec.Struct, frozen=True):
     None = the one that the route states. room: counts the bytes of the continued messages. reading: the
     weight of the body for steps that do not read its texts (`wire.json.Measured`); 0 = not measured yet.
     wishes: as read from the same headers before; None = not yet. may: what the client may use besides models.
+    errors: the form of an error answer, None = that of the face.
     """
 
     face: Dialect
@@ -97,6 +98,7 @@ class Inbound(msgspec.Struct, frozen=True):
     reading: int = 0
     wishes: Wishes | None = None
     may: Permits = ANYTHING
+    errors: ErrorCodec | None = None
 
     @property
     def wished(self) -> Wishes:

@@ -321,7 +321,8 @@ class Delivery:
         if not client.begun:
             if self.turn is not None:
                 self.turn.failed()
-            status, headers, body = self.face.errors.encode(fault, exchange.request_id)
+            errors = self._inbound.errors or self.face.errors
+            status, headers, body = errors.encode(fault, exchange.request_id)
             named = [(name.encode(), value.encode()) for name, value in headers.items()]
             if exchange.answered:
                 named.extend(self._headers(status))

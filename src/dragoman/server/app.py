@@ -565,10 +565,9 @@ def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, Measured]:
 
 def _error_answer(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> ErrorAnswer:
     """The error answer to a request, in the protocol of `exchange`. endpoint: the request's, None = none."""
-    face = DIALECTS[exchange.face]
-    if endpoint is not None and endpoint.face.name == exchange.face:
-        face = endpoint.face  # which may state errors in a form of its own
-    status, extra, body = face.errors.encode(fault, exchange.request_id)
+    errors = None if endpoint is None else endpoint.errors
+    errors = errors or DIALECTS[exchange.face].errors
+    status, extra, body = errors.encode(fault, exchange.request_id)
     if fault.blame == "client" and fault.status in _OF_HTTP:
         status = fault.status
     named = [(name.encode(), header_value(value)) for name, value in extra.items()]

@@ -16,7 +16,7 @@ import msgspec
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.forms import edited, texts
 from dragoman.dialects.loss import Change
-from dragoman.dialects.openai.azure import with_azures_errors
+from dragoman.dialects.openai.azure import ERRORS
 from dragoman.dialects.openai_completions import DIALECT as COMPLETIONS
 from dragoman.dialects.request import Operation
 from dragoman.dialects.table import DEFAULT
@@ -29,7 +29,6 @@ from dragoman.server.operations import PATHS, OperationsApi
 from dragoman.wire.json import decode_head, encode
 
 ROOT: Final = "/openai/deployments"
-_FACE: Final = with_azures_errors(DEFAULT)
 _DECIDED: Final = Change("$.model", "", "the deployment in the path is asked, not the model of the body")
 
 
@@ -42,23 +41,24 @@ class AzureApi:
 
     def endpoints(self) -> Iterator[Endpoint]:
         """Yield the paths of all operations; first chat, because a shorter path may be the end of its path."""
-        for face in (_FACE, with_azures_errors(COMPLETIONS)):
+        for face in (DEFAULT, COMPLETIONS):
             chat = {"POST": Handler(partial(self._ask, face), takes_body="json")}
-            yield Endpoint(f"{ROOT}/{{model}}{face.paths.chat}", face, chat, slashes=True)
+            template = f"{ROOT}/{{model}}{face.paths.chat}"
+            yield Endpoint(template, face, chat, slashes=True, errors=ERRORS)
         for path, (operation, body) in PATHS.items():
             asking = {"POST": Handler(partial(self._operate, operation, path), takes_body=body)}
-            yield Endpoint(f"{ROOT}/{{model}}{path}", _FACE, asking, slashes=True)
+            yield Endpoint(f"{ROOT}/{{model}}{path}", DEFAULT, asking, slashes=True, errors=ERRORS)
 
     async def _ask(
         self, face: Dialect, request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> None:
-        await self._chat.ask(face, _of_deployment(request, exchange), exchange, client)
+        await self._chat.ask(face, _of_deployment(request, exchange), exchange, client, ERRORS)
 
     async def _operate(
         self, operation: Operation, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient
     ) -> None:
         asked = _of_deployment(request, exchange)
-        await self._operations.ask(_FACE, operation, path, asked, exchange, client)
+        await self._operations.ask(operation, path, asked, exchange, client, errors=ERRORS)
 
 
 def _of_deployment(request: HttpRequest, exchange: Exchange) -> HttpRequest:

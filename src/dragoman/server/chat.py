@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator
 from functools import partial
 
+import msgspec
+
 from dragoman.assembly.core import Core
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import Dialect, ErrorCodec
 from dragoman.dialects.openai_completions import DIALECT as COMPLETIONS
 from dragoman.dialects.table import DEFAULT, DIALECTS, faces
 from dragoman.engine.asked import Inbound, wishes
@@ -42,11 +44,21 @@ class ChatApi:
             yield Endpoint(f"/v1/engines/{{model}}{dialect.paths.chat}", dialect, engine, slashes=True)
 
     def ask(
-        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: HttpClient
+        self,
+        face: Dialect,
+        request: HttpRequest,
+        exchange: Exchange,
+        client: HttpClient,
+        errors: ErrorCodec | None = None,
     ) -> Awaitable[None]:
-        """Answer a chat request in the protocol `face` by the engine."""
+        """Answer a chat request in the protocol `face` by the engine. errors: the form of errors, None = the
+        protocol's.
+        """
         client.streaming = self._streaming[face.name]
-        return self._gateway.engine.handle(exchange, self.inbound(face, request), client)
+        inbound = self.inbound(face, request)
+        if errors is not None:
+            inbound = msgspec.structs.replace(inbound, errors=errors)
+        return self._gateway.engine.handle(exchange, inbound, client)
 
     def streams(self, face: Dialect, client: HttpClient) -> None:
         """Make `client` send streams, and pings within them, in the form of the protocol `face`."""

@@ -9,7 +9,7 @@ import msgspec
 
 from dragoman.accounts.caller import Caller, Scope
 from dragoman.capacity.space import Share, unbounded
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import Dialect, ErrorCodec
 from dragoman.engine.asked import Wishes
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
@@ -76,7 +76,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     the protocol of its errors. methods: a handler for each; empty = there is nothing at this path. public: no
     key is needed. scope: what the client key has to allow. slashes: the only placeholder's value may hold
     slashes. shared: several protocols have the path, and a request's headers tell which one its client
-    speaks.
+    speaks. errors: the form of the errors, None = that of `face`.
     """
 
     template: str
@@ -86,6 +86,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     scope: Scope = "inference"
     slashes: bool = False
     shared: bool = False
+    errors: ErrorCodec | None = None
 
 
 def below(dialect: Dialect, paths: Iterable[tuple[str, Mapping[str, Handler]]]) -> Iterator[Endpoint]:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from dragoman.assembly.core import Core
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import ErrorCodec
 from dragoman.dialects.request import Operation
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
@@ -47,7 +47,7 @@ class OperationsApi:
 
     def endpoints(self) -> Iterator[Endpoint]:
         for path, (operation, body) in PATHS.items():
-            methods = {"POST": Handler(partial(self.ask, DEFAULT, operation, path), takes_body=body)}
+            methods = {"POST": Handler(partial(self.ask, operation, path), takes_body=body)}
             for root in ("", "/v1", *_ROOTS.get(path, ())):
                 yield Endpoint(root + path, DEFAULT, methods)
         engine = {"POST": Handler(self._engine, takes_body="json")}
@@ -55,28 +55,30 @@ class OperationsApi:
 
     async def ask(
         self,
-        face: Dialect,
         operation: Operation,
         path: str,
         request: HttpRequest,
         exchange: Exchange,
         client: HttpClient,
+        *,
+        errors: ErrorCodec | None = None,
     ) -> None:
-        """Answer a request for an operation by the engine. face: OpenAI's chat protocol, which decides about
-        the form of errors. path: that of the operation, without its root.
+        """Answer a request for an operation by the engine. path: that of the operation, without its root.
+        errors: the form of errors, None = OpenAI's.
         """
-        inbound = self._chat.inbound(face, request)
+        inbound = self._chat.inbound(DEFAULT, request)
         inbound = msgspec.structs.replace(
             inbound,
             operation=operation,
             path=path,
             turn=None,
+            errors=errors,
             fields=request.form or (),
             # An empty form lacks all required fields; an empty object gives the error for that.
             body=b"{}" if request.form == () else inbound.body,
         )
-        self._chat.streams(face, client)
+        self._chat.streams(DEFAULT, client)
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _engine(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        await self.ask(DEFAULT, "embed", "/embeddings", with_model(request), exchange, client)
+        await self.ask("embed", "/embeddings", with_model(request), exchange, client)

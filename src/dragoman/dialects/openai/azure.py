@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
-from dragoman.dialects.dialect import Dialect
-from dragoman.ir import Fault, Kind
+from dragoman.dialects.dialect import ErrorCodec
+from dragoman.dialects.openai.errors import decode_error, encode_answer, error_member
+from dragoman.ir import STATUS, Fault, Kind
 
 _CODES: Final[Mapping[Kind, str]] = {
     "authentication": "401",
@@ -26,25 +25,19 @@ _FILTERED: Final = {"code": "ResponsibleAIPolicyViolation"}
 """The inner error if a provider other than Azure has refused the content: it states no categories."""
 
 
-def with_azures_errors(dialect: Dialect) -> Dialect:
-    """The same protocol, one of OpenAI's, in which errors have Azure's form."""
-    encode = dialect.errors.encode
-
-    def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-        status, headers, body = encode(fault, request_id)
-        told: dict[str, Any] = msgspec.json.decode(body)
-        told["error"].update(_members(fault, told["error"], status))
-        return status, headers, msgspec.json.encode(told)
-
-    errors = msgspec.structs.replace(dialect.errors, encode=encode_error)
-    return msgspec.structs.replace(dialect, errors=errors)
+def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an error response in Azure's form."""
+    return encode_answer(fault, request_id, _member)
 
 
-def _members(fault: Fault, error: Mapping[str, Any], status: int) -> dict[str, Any]:
-    """The members of an error object that differ from OpenAI's. error: in OpenAI's form."""
-    code = _CODES.get(fault.kind)
-    if code is None:
-        return {}
-    if fault.kind != "content_policy":
-        return {"code": code}
-    return {"code": code, "status": status, "innererror": error.get("innererror", _FILTERED)}
+def _member(fault: Fault) -> dict[str, Any]:
+    error = error_member(fault)
+    if (code := _CODES.get(fault.kind)) is not None:
+        error["code"] = code
+    if fault.kind == "content_policy":
+        error["status"] = STATUS[fault.kind]
+        error.setdefault("innererror", _FILTERED)
+    return error
+
+
+ERRORS: Final = ErrorCodec(decode=decode_error, encode=encode_error)
