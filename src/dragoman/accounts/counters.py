@@ -6,7 +6,7 @@ over are dropped when the first request after them comes, so names that clients 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Final
 
@@ -81,6 +81,16 @@ class MemoryLedger:
     ) -> Reservation | Refused:
         """See `Ledger.ask`."""
         return self.reserve(claims, now, onto)
+
+    def far(self, claims: Iterable[Claim]) -> bool:
+        """See `Ledger.far`."""
+        counts = self._counts
+        for limit, name, _, amount in claims:
+            count = counts.get(name)
+            taken = 0 if count is None else count.used + count.reserved
+            if 2 * (taken + amount) > limit.most:
+                return False
+        return True
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
         """See `Ledger.settle`. A reservation that is settled again changes nothing."""

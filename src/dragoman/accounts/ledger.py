@@ -7,7 +7,7 @@ what was reserved. What a process has reserved is released when the process has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from dragoman.accounts.limits import Claim, Standing
@@ -53,6 +53,11 @@ class Ledger(Protocol):
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """As `reserve`, with the counters that all processes share."""
+
+    def far(self, claims: Iterable[Claim]) -> bool:
+        """Whether all limits would be at most half used, as far as this process knows, if these claims were
+        reserved.
+        """
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
         """Replace what was reserved by what was used, by the name of the counter; a counter that is not named

@@ -234,6 +234,13 @@ class SharedLedger:
         _release(asked)
         return self._blocks.take(claims, blocks, now, onto)
 
+    def far(self, claims: Iterable[Claim]) -> bool:
+        for limit, counter, _, amount in claims:
+            used, reserved = self.standing(counter)
+            if 2 * (used + reserved + amount) > limit.most:
+                return False
+        return True
+
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
         contested = any(self._blocks.of(claim).contested > -inf for claim in reservation.claims.values())
         self._blocks.settle(reservation, used)
