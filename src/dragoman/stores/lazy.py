@@ -152,6 +152,10 @@ class LazyStore(Lazy[Store]):
         self.seals: Vault | None = LazyVault(self) if seals else None
 
     @property
+    def is_open(self) -> bool:
+        return self.store is not None
+
+    @property
     def version(self) -> str | None:
         return None if self.store is None else self.store.version
 

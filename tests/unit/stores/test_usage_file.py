@@ -18,7 +18,7 @@ from dragoman.state.store import Store, StoreFailed
 from dragoman.stores.limits import Limits
 from dragoman.stores.open import open_store
 from dragoman.stores.sql.opening import opened
-from dragoman.stores.sql.schema import METADATA
+from dragoman.stores.sql.usage_tables import USAGE_RECORDS
 from dragoman.stores.usage_file import (
     _ADD_BY_GROUP,
     _ADD_BY_VALUE,
@@ -104,7 +104,7 @@ async def test_the_file_has_what_the_store_would_have_written(tmp_path: Path) ->
 def test_the_statements_name_all_columns_of_their_tables() -> None:
     texts = (_KEEP, _NAME_GROUP, _ADD_BY_VALUE, _ADD_BY_GROUP, _ADD_UNITS, _ADD_GROUP_UNITS)
     for name, text in zip(TABLES, texts, strict=True):
-        table = METADATA.tables[name]
+        table = USAGE_RECORDS.metadata.tables[name]
         columns = text.partition("(")[2].partition(")")[0].replace('"', "").split(", ")
         assert (text.split()[2], columns) == (name, list(table.c.keys()))
         if "DO UPDATE" in text:
