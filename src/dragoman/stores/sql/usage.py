@@ -15,6 +15,7 @@ from dragoman.state.usage_archive import Spent, UsageSearch
 from dragoman.state.usage_report import Query, Report
 from dragoman.state.usage_sums import Dimension, Group, parts_of, tags_of, text
 from dragoman.stores.limits import Limits
+from dragoman.stores.sql import limit_counters
 from dragoman.stores.sql.database import Database, upsert
 from dragoman.stores.sql.usage_reading import UsageReading
 from dragoman.stores.sql.usage_retention import UsageRetention
@@ -89,12 +90,16 @@ class SqlUsage:
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
         return await self._reading.spent(since, dimension)
 
+    async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
+        return await limit_counters.charged(self._database, limits, now)
+
     async def records(self, search: UsageSearch, limit: int) -> list[UsageRecord]:
         return await self._reading.records(search, limit)
 
     async def sweep(self, now: float) -> None:
         """Delete what is too old, in small steps. Raises StoreFailed."""
         await self._retention.sweep(now)
+        await limit_counters.remove_over(self._database, now)
 
 
 class _Batch:
@@ -127,6 +132,7 @@ class _Batch:
         self._by_value = [(*key, *full(found)) for key, found in _longer(by_value, 1)]
         self._group_units = list(_by_unit(_longer(_numbered(group_units), 0)))
         self._value_units = list(_by_unit(_longer(value_units, 1)))
+        self._charges = limit_counters.charges_of(self._records.values())
 
     def without_known(self, new: Collection[str]) -> _Batch:
         """The batch with the records alone whose ids are new."""
@@ -143,6 +149,7 @@ class _Batch:
         _BY_VALUE.run(connection, self._by_value)
         _GROUP_UNITS.run(connection, self._group_units)
         _UNITS.run(connection, self._value_units)
+        limit_counters.add(connection, self._charges)
         return set(self._groups)
 
 
