@@ -15,8 +15,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from dragoman import ir
 from dragoman.accounts.ledger import Refused
-from dragoman.accounts.limits import NANO, Claim, Limit, Resource, Standing, Subject
-from dragoman.accounts.windows import read
+from dragoman.accounts.limits import NANO, Claim, Limit, Standing, Subject
+from dragoman.state.counters import Resource, read
 
 Form: TypeAlias = Literal["openai", "anthropic", "standard"]
 """How a protocol writes its limits into headers."""

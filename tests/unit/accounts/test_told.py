@@ -13,8 +13,9 @@ from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.ledger import Refused
 from dragoman.accounts.limits import NANO, Claim, Limit, Standing
 from dragoman.accounts.told import fault, headers, lasting, rooms, unpriced, usd
-from dragoman.accounts.windows import prefix_of, span
+from dragoman.accounts.windows import prefix_of
 from dragoman.seams.clock import Seams
+from dragoman.state.counters import span
 
 NOW = datetime(2026, 11, 23, 15, 4, 38, 500_000, tzinfo=UTC).timestamp()
 

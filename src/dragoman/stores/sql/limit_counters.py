@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dragoman.accounts.windows import read
+from dragoman.state.counters import read
 from dragoman.state.usage import UsageRecord
 from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.schema import METADATA
@@ -29,7 +29,7 @@ _READ: Final = 10_000
 LIMIT_COUNTERS: Final = sa.Table(
     "limit_counters",
     METADATA,
-    sa.Column("counter", sa.String, primary_key=True),  # its name, as `accounts.windows` writes it
+    sa.Column("counter", sa.String, primary_key=True),  # its name, see `state.counters`
     sa.Column("ends", sa.BigInteger, nullable=False),  # of its window, Unix seconds
     sa.Column("used", sa.BigInteger, nullable=False),  # in the limit's unit; money in nano-USD
     sa.Index("limit_counters_by_end", "ends"),

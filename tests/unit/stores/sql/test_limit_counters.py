@@ -20,7 +20,9 @@ NAMES = {"of m", "here"}
 
 
 def test_charges_are_summed_in_the_order_of_their_counters() -> None:
-    records = [record(n, settled=((EVER, 7), (DAY, 1), ("odd", 1), ("p|concurrency||||0", 1))) for n in (1, 2)]
+    records = [
+        record(n, settled=((EVER, 7), (DAY, 1), ("odd", 1), ("p|concurrency||||0", 1))) for n in (1, 2)
+    ]
     assert charges_of(records) == [(EVER, 2**53, 14), (DAY, BEGIN + 86_400, 2)]
 
 
