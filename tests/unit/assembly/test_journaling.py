@@ -125,21 +125,6 @@ async def test_records_of_all_processes_are_stored_by_the_keeper(place: Place) -
     }
 
 
-async def test_a_process_learns_that_the_database_has_what_has_ended(place: Place) -> None:
-    """The keeper drains for all; the others look at what it says."""
-    keeper, other = place.process(), place.process(keeps=False)
-    other.journal.closed(record("a"))
-    assert not await other.stored_until(SYSTEM.now())
-    moment = SYSTEM.now()
-    assert await keeper.stored_until(moment)
-    assert list(place.database.rows) == ["a"]
-    assert await other.stored_until(moment)
-    place.database.away = True
-    keeper.journal.closed(record("b"))
-    assert not await keeper.stored_until(SYSTEM.now())
-    assert "drained" not in other.state()
-
-
 async def test_health_before_the_reader_has_told_anything(place: Place) -> None:
     process = place.process()
     state = process.state()
