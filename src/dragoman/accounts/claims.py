@@ -12,9 +12,10 @@ from typing import Final
 
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.grants import LONGEST_NAME, Grants, remember
-from dragoman.accounts.limits import OF_ATTEMPTS, Claim, Limit, Resource, Subject
+from dragoman.accounts.limits import OF_ATTEMPTS, Claim, Limit, Subject
 from dragoman.accounts.rate_headers import Form, RateHeaders
-from dragoman.accounts.windows import prefix_of, span
+from dragoman.accounts.windows import prefix_of
+from dragoman.state.counters import Resource, span
 
 _MOST_REMEMBERED: Final = 4_096
 _MOST_HELD: Final = 100_000

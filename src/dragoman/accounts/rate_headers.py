@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil, inf
 from typing import Final, Literal, TypeAlias
 
-from dragoman.accounts.limits import Claim, Resource, Standing
+from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.told import date, lasting
+from dragoman.state.counters import Resource
 
 Form: TypeAlias = Literal["openai", "anthropic", "standard"]
 """How a protocol writes its limits into headers."""

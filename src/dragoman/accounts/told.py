@@ -12,8 +12,8 @@ from typing import Final
 
 from dragoman import ir
 from dragoman.accounts.ledger import Refused
-from dragoman.accounts.limits import NANO, Claim, Limit, Resource, Subject
-from dragoman.accounts.windows import read
+from dragoman.accounts.limits import NANO, Claim, Limit, Subject
+from dragoman.state.counters import Resource, read
 
 WARNING: Final = "x-dragoman-warning"
 _SOON: Final = 1.0

@@ -284,7 +284,7 @@ class Core:
             if assembly.following is not None:
                 await assembly.following.start(self.peers, self.readmit)
                 self.telling.sections["keys"] = assembly.following.state
-                await assembly.restored(self.config)
+                await assembly.restored(self.config, recovered=True)
             self.admitting = self.client_keys
 
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:

@@ -145,6 +145,8 @@ class Journaling:
         """The chains of killed processes whose cut exchanges are stored."""
         self._charges: dict[str, set[asyncio.Task[Any]]] = {}
         """What limits do with the records of these chains."""
+        self._drained_at = 0.0
+        """When the latest draining began after which the database had everything, Unix seconds."""
         self._lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -168,35 +170,37 @@ class Journaling:
 
     async def _drain(self) -> bool:
         async with self._lock:
-            done = False
+            done, begun = False, self._seams.now()
             try:
                 done = await self._from_memory() and await self._from_files()
             except OSError as error:
                 self._note(f"the journal cannot be read: {error}")
             if done:
                 self._note(None)
+                self._drained_at = begun
             if self._reads:
                 await asyncio.to_thread(self._tell)
             return done and (self._reads or self._chains is None)
 
-    async def recover(self) -> None:
+    async def recover(self) -> bool:
         """Give the database what processes have left that have ended, before somebody reads it to know how
         far limits are used. If another process does it, wait until it has: the workers of a server that was
         killed start together, and the slowest must not begin with less than what was used. Gives up if the
-        database does not answer in time.
+        database does not answer in time: then the result is False.
         """
         if self._chains is None:
-            return
+            return True
+        done = True
         try:
             async with asyncio.timeout(_RECOVERY):
                 while not await asyncio.to_thread(self._chains.hold):
                     if await asyncio.to_thread(self._nothing_left):
-                        return
+                        return True
                     await asyncio.sleep(_LOOK)
                 if any(chain.left for chain in await asyncio.to_thread(self._chains.look)):
                     keeps, self._keeps = self._keeps, True
                     try:
-                        await self.drain()
+                        done = await self.drain()
                     finally:
                         self._keeps = keeps
         except (TimeoutError, OSError) as error:
@@ -204,8 +208,35 @@ class Journaling:
                 "what an earlier process has left is stored later: %s", str(error) or "no answer in time"
             )
             spawn(self._release(self._chains), "giving up the journal's lock")
+            return False
         else:
             await self._release(self._chains)
+            return done
+
+    async def stored_until(self, moment: float) -> bool:
+        """Wait until the database has what all processes of this machine have used in exchanges that ended
+        before `moment` (Unix seconds). False = it has not got it in time.
+        """
+        if self._chains is None or self._keeps:
+            return await self.drain()
+        if self.journal.backlog.records and not await self._kept():
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RECOVERY):
+                while True:
+                    if await asyncio.to_thread(self._is_drained, moment):
+                        return True
+                    await asyncio.sleep(_LOOK)
+        return False
+
+    async def _kept(self) -> bool:
+        async with self._lock:
+            return await self._from_memory()
+
+    def _is_drained(self, moment: float) -> bool:
+        """Whether the reader says that it has drained everything since a time (Unix seconds)."""
+        state = None if self.folder is None else told(self.folder)
+        return state is not None and state["running"] and state.get("drained", 0.0) >= moment
 
     def _nothing_left(self) -> bool:
         """Whether the reader has looked since it reads, and no process that has ended waits for it."""
@@ -226,6 +257,7 @@ class Journaling:
             error = state["last_error"] or self.last_error
             return {**state, "waiting": state["in_memory"], "healthy": error is None, "last_error": error}
         reader = {"waiting": None, **(told(self.folder) or {"running": False})}
+        reader.pop("drained", None)
         error = state["last_error"] or reader.get("last_error")
         if error is None and not reader["running"]:
             error = "no process drains the journal"
@@ -450,6 +482,7 @@ class Journaling:
                 "oldest": min(heads, default=None),
                 "processes": sum(not chain.left for chain in chains),
                 "ended": sum(chain.left for chain in chains),
+                "drained": self._drained_at,
                 "stored": self.stored,
                 "adopted": self.adopted,
                 "cut": self.cut,

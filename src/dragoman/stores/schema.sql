@@ -521,12 +521,22 @@ CREATE UNIQUE INDEX owned_by_upstream ON owned (provider, upstream)
 
 CREATE INDEX owned_by_owner ON owned (owner, provider, kind)
 
+CREATE TABLE limit_counters (
+	counter VARCHAR NOT NULL, 
+	ends BIGINT NOT NULL, 
+	used BIGINT NOT NULL, 
+	PRIMARY KEY (counter)
+)
+ WITHOUT ROWID
+
+CREATE INDEX limit_counters_by_end ON limit_counters (ends)
+
 CREATE TABLE schema_marks (
 	name VARCHAR NOT NULL, 
 	value VARCHAR NOT NULL, 
 	PRIMARY KEY (name)
 )
 
-INSERT INTO alembic_version VALUES ('0008')
+INSERT INTO alembic_version VALUES ('0009')
 
 INSERT INTO schema_marks VALUES ('compatible_from', '0001')

@@ -38,10 +38,13 @@ def inserting(table: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608 - our names
 
 
-def adding(table: str, keys: Sequence[str], added: Sequence[str]) -> str:
-    """The statement that writes a row, or adds its values to those of the row with its key."""
-    names = ", ".join(f'"{one}"' for one in (*keys, *added))
-    places = ", ".join("?" * (len(keys) + len(added)))
+def adding(table: str, keys: Sequence[str], added: Sequence[str], *, kept: Sequence[str] = ()) -> str:
+    """The statement that writes a row, or adds its values to those of the row with its key. Its parameters are
+    in the order of keys, kept, added. kept: columns that a row which is there does not change.
+    """
+    columns = (*keys, *kept, *added)
+    names = ", ".join(f'"{one}"' for one in columns)
+    places = ", ".join("?" * len(columns))
     key = ", ".join(f'"{one}"' for one in keys)
     sums = ", ".join(f'"{one}" = {table}."{one}" + excluded."{one}"' for one in added)
     into = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - our names
@@ -60,6 +63,7 @@ _ADD_BY_GROUP: Final = adding("usage_by_group", _BY_GROUP, SUMMED)
 _ADD_BY_VALUE: Final = adding("usage_by_value", _BY_VALUE, SUMMED)
 _ADD_GROUP_UNITS: Final = adding("usage_group_units", (*_BY_GROUP, "unit"), ("amount",))
 _ADD_UNITS: Final = adding("usage_units", (*_BY_VALUE, "unit"), ("amount",))
+_ADD_CHARGES: Final = adding("limit_counters", ("counter",), ("used",), kept=("ends",))
 _OLD_RECORD: Final = "SELECT 1 FROM usage_records WHERE created < ? LIMIT 1"
 _OLD_PERIOD: Final = 'SELECT 1 FROM usage_by_value WHERE step = ? AND dimension = 0 AND "begin" < ? LIMIT 1'
 _MANY_VALUES: Final = """
@@ -70,7 +74,7 @@ _EXPIRED: Final = tuple(
     f"SELECT 1 FROM {table} WHERE {end} <= ? LIMIT 1"  # noqa: S608 - our names
     for table, end in (
         *(("responses", "expires"), ("conversations", "expires"), ("sessions", "expires")),
-        *(("chats", "expires"), ("seals", "until")),
+        *(("chats", "expires"), ("seals", "until"), ("limit_counters", "ends")),
     )
 )
 
@@ -133,6 +137,7 @@ class UsageFile:
                 (_ADD_BY_VALUE, batch.by_value),
                 (_ADD_GROUP_UNITS, batch.group_units),
                 (_ADD_UNITS, batch.value_units),
+                (_ADD_CHARGES, batch.charges),
             ):
                 connection.executemany(statement, rows)
         if len(self._known) + len(batch.groups) > KNOWN:

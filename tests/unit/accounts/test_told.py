@@ -9,7 +9,8 @@ import pytest
 from dragoman.accounts.ledger import Refused
 from dragoman.accounts.limits import NANO, Claim, Limit, Standing
 from dragoman.accounts.told import fault, lasting, unpriced, usd
-from dragoman.accounts.windows import prefix_of, span
+from dragoman.accounts.windows import prefix_of
+from dragoman.state.counters import span
 
 NOW = datetime(2026, 11, 23, 15, 4, 38, 500_000, tzinfo=UTC).timestamp()
 

@@ -9,11 +9,12 @@ import pytest
 from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.ledger import Reservation
-from dragoman.accounts.limits import NANO, Claim, Limit, Resource
+from dragoman.accounts.limits import NANO, Claim, Limit
 from dragoman.engine.accounting import Expected
 from dragoman.engine.records import RatesOf, bill, charge_of, closed_record, opened_record, tier_of
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.rates import Level, Period, Rates, completed
+from dragoman.state.counters import Resource
 from dragoman.state.usage import UsageLine
 from tests.unit.engine.accounts import PRICES, rates_of
 

@@ -13,6 +13,7 @@ from dragoman.state.usage_archive import Spent, UsageSearch
 from dragoman.state.usage_report import Query, Report
 from dragoman.state.usage_sums import Dimension, Group
 from dragoman.stores.limits import Limits
+from dragoman.stores.sql import limit_counters
 from dragoman.stores.sql.database import Database, upsert
 from dragoman.stores.sql.usage_batch import Batch
 from dragoman.stores.sql.usage_columns import KNOWN, SUMMED
@@ -71,12 +72,16 @@ class SqlUsage:
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
         return await self._reading.spent(since, dimension)
 
+    async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
+        return await limit_counters.charged(self._database, limits, now)
+
     async def records(self, search: UsageSearch, limit: int) -> list[UsageRecord]:
         return await self._reading.records(search, limit)
 
     async def sweep(self, now: float) -> None:
         """Delete what is too old, in small steps. Raises StoreFailed."""
         await self._retention.sweep(now)
+        await limit_counters.remove_over(self._database, now)
 
 
 def _write(batch: Batch, connection: sa.Connection, known: Collection[int]) -> set[int]:
@@ -88,6 +93,7 @@ def _write(batch: Batch, connection: sa.Connection, known: Collection[int]) -> s
     _BY_VALUE.run(connection, batch.by_value)
     _GROUP_UNITS.run(connection, batch.group_units)
     _UNITS.run(connection, batch.value_units)
+    limit_counters.add(connection, batch.charges)
     return set(batch.groups)
 
 

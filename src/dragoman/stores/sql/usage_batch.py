@@ -1,11 +1,15 @@
-"""The rows of some usage records, and what these add to the sums. Pure, and without SQLAlchemy."""
+"""The rows of some usage records, and what these add to the sums and to the counters of limits. Pure, and
+without SQLAlchemy.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import blake2b
+from math import inf
 from typing import Any, Final, TypeVar
 
+from dragoman.state.counters import read
 from dragoman.state.periods import STEPS, start_of
 from dragoman.state.usage import UsageRecord
 from dragoman.state.usage_sums import Group, parts_of, tags_of, text
@@ -15,6 +19,8 @@ from dragoman.stores.sql.usage_rows import row_of
 K = TypeVar("K")
 _TAG: Final = NUMBERS["tag"]
 _END_USER: Final = NUMBERS["end_user"]
+_NEVER: Final = 2**53
+"""The end of a window that lasts for ever, in Unix seconds."""
 
 
 def group_id(group: Group) -> int:
@@ -53,12 +59,32 @@ class Batch:
         self.by_value = [(*key, *full(found)) for key, found in _longer(by_value, 1)]
         self.group_units = list(_by_unit(_longer(_numbered(group_units), 0)))
         self.value_units = list(_by_unit(_longer(value_units, 1)))
+        self.charges = charges_of(self._records.values())
 
     def without_known(self, new: Collection[str]) -> Batch:
         """The batch with the records alone whose ids are new."""
         if len(new) == len(self._records):
             return self
         return Batch([record for record in self._records.values() if record.id in new])
+
+
+def charges_of(records: Iterable[UsageRecord]) -> list[tuple[str, int, int]]:
+    """The rows that records add: counter, end of its window, amount; in the order of their names, so that two
+    writers never wait for each other. Windows that were over when the last of the records ended are left out:
+    nobody will ask for them.
+    """
+    sums: dict[str, int] = {}
+    latest = 0.0
+    for record in records:
+        latest = max(latest, record.ended)
+        for counter, amount in record.settled:
+            sums[counter] = sums.get(counter, 0) + amount
+    rows = []
+    for counter in sorted(sums):
+        found = read(counter)
+        if sums[counter] and found is not None and found.window is not None and found.ends > latest:
+            rows.append((counter, _NEVER if found.ends == inf else int(found.ends), sums[counter]))
+    return rows
 
 
 def _book(
