@@ -41,7 +41,7 @@ READER: Final = "reader"
 """The name of the file whose lock the reader holds, and in which it states how it stands."""
 DAMAGED: Final = ".damaged"
 """The suffix that a segment gets instead of being deleted, if a part of it could not be read."""
-_CHUNK: Final = 128_000
+_CHUNK: Final = 400_000
 """How many bytes are read at once, as far as an entry is not larger."""
 _COUNTED: Final = 1_000_000
 """How many bytes are read at once to count the records that wait."""

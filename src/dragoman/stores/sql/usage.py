@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
@@ -26,25 +27,28 @@ from dragoman.stores.sql.usage_tables import (
     USAGE_BY_VALUE,
     USAGE_GROUP_UNITS,
     USAGE_GROUPS,
-    USAGE_RECORDS,
     USAGE_UNITS,
     Adding,
     Amounts,
     amounts,
     full,
+    insert_new,
     other_units,
 )
 
 K = TypeVar("K")
+_Cell: TypeAlias = tuple[int, Group, tuple[str, ...], str | None]
+"""An hour, a group, the tags and the end user: records that agree in them are added up first."""
 _TAG: Final = NUMBERS["tag"]
 _END_USER: Final = NUMBERS["end_user"]
 _KNOWN: Final = 20_000
 """The most groups of which a process remembers that the database has them."""
+_REMEMBERED: Final = 1_000
+"""The groups whose numbers are remembered."""
 _ROW_BYTES: Final = 1_500
 """The approximate bytes that a record writes, its share of the sums included."""
 
 
-_KEEP: Final = upsert(USAGE_RECORDS).on_conflict_do_nothing().returning(USAGE_RECORDS.c.id)
 _GROUP: Final = upsert(USAGE_GROUPS).on_conflict_do_nothing()
 _BY_VALUE: Final = Adding(USAGE_BY_VALUE, SUMMED)
 _BY_GROUP: Final = Adding(USAGE_BY_GROUP, SUMMED)
@@ -52,6 +56,7 @@ _UNITS: Final = Adding(USAGE_UNITS, ["amount"])
 _GROUP_UNITS: Final = Adding(USAGE_GROUP_UNITS, ["amount"])
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def group_id(group: Group) -> int:
     """The number of a group, the same in every process: 63 bits of a hash of its values."""
     digest = blake2b("\0".join(group).encode(), digest_size=8).digest()
@@ -74,7 +79,7 @@ class SqlUsage:
         batch = await asyncio.to_thread(_Batch, records)
 
         def keep(connection: sa.Connection) -> tuple[int, set[int]]:
-            new = set(connection.execute(_KEEP, batch.rows).scalars())
+            new = insert_new(connection, batch.rows)
             return len(new), batch.without_known(new).write(connection, self._known)
 
         count, groups = await self._database.write(keep, _ROW_BYTES * len(batch.rows))
@@ -107,19 +112,23 @@ class _Batch:
             row_of(self._records[key], parts[0].group, group_id(parts[0].group))
             for key, parts in parted.items()
         ]
+        sums_of: dict[_Cell, Amounts] = {}
+        units_of: dict[_Cell, dict[str, int]] = {}
+        for key, parts in parted.items():
+            record = self._records[key]
+            hour = start_of("hour", record.created)
+            tags = tuple(tags_of(record)) if record.tags else ()
+            for group, sums in parts:
+                cell = hour, group, tags, record.end_user
+                _add(sums_of, cell, amounts(sums))
+                if units := other_units(sums):
+                    _add(units_of, cell, units)
         by_group: dict[tuple[int, Group], Amounts] = {}
         by_value: dict[tuple[int, int, str], Amounts] = {}
         group_units: dict[tuple[int, Group], dict[str, int]] = {}
         value_units: dict[tuple[int, int, str], dict[str, int]] = {}
-        for key, parts in parted.items():
-            record = self._records[key]
-            hour = start_of("hour", record.created)
-            chosen = [(_TAG, hour, tag) for tag in tags_of(record) or ("",)]
-            chosen.append((_END_USER, hour, text(record.end_user)))
-            for group, sums in parts:
-                _book(by_group, (hour, group), by_value, chosen, amounts(sums))
-                if units := other_units(sums):
-                    _book(group_units, (hour, group), value_units, chosen, units)
+        _book(sums_of, by_group, by_value)
+        _book(units_of, group_units, value_units)
         _spread(by_group, by_value)
         _spread(group_units, value_units)
         self._groups = {group_id(group): group for _, group in by_group}
@@ -147,12 +156,16 @@ class _Batch:
 
 
 def _book(
-    by_group: dict[Any, Any], group: Any, by_value: dict[Any, Any], values: Iterable[Any], more: Any
+    cells: Mapping[_Cell, dict[K, int]],
+    by_group: dict[tuple[int, Group], dict[K, int]],
+    by_value: dict[tuple[int, int, str], dict[K, int]],
 ) -> None:
-    """Add amounts to the sums of a combination of values, and of these values of tags and end users."""
-    _add(by_group, group, more)
-    for value in values:
-        _add(by_value, value, more)
+    """Add what is summed by cell to the sums by combination of values, and by tag and by end user."""
+    for (hour, group, tags, end_user), found in cells.items():
+        _add(by_group, (hour, group), found)
+        for tag in tags or ("",):
+            _add(by_value, (_TAG, hour, tag), found)
+        _add(by_value, (_END_USER, hour, text(end_user)), found)
 
 
 def _numbered(by_group: Mapping[tuple[int, Group], dict[K, int]]) -> dict[tuple[int, int], dict[K, int]]:
