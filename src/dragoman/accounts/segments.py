@@ -85,6 +85,8 @@ class FileJournal:
     begin is not an error: it has failed, and tries again in `tend`.
     """
 
+    outlives: Final = True
+
     def __init__(
         self,
         folder: Path,
