@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from dragoman.accounts.bodies import named
 from dragoman.accounts.chains import Chain, Chains, told
 from dragoman.accounts.journal import MemoryJournal
 from dragoman.accounts.segments import FileJournal, lockable, size_of
@@ -455,7 +456,7 @@ class Journaling:
         return self._good is not None and await self._try([self._good])
 
     def _set_aside(self, record: UsageRecord) -> None:
-        line = msgspec.json.encode(record)
+        line = msgspec.json.encode(named(record))
         log.error("the database refuses the usage of %r: %s", record.id, self.last_error)
         self.rejected += 1
         if self.folder is not None:

@@ -340,21 +340,23 @@ class Meter:
     def _open(self) -> None:
         """Tell the journal what is reserved."""
         journal = self._accounting.journal
-        if journal is None:
+        if journal is None or not journal.outlives:
             return
         held = [reservation for _, reservation in self._of_attempts.values()]
         if self._reservation is not None:
             held.append(self._reservation)
         # A place among those that run at once is not used up: whoever adopts the record must not charge it.
-        reserved = tuple(
+        reserved = [
             (name, claim.amount)
             for one in held
             for name, claim in one.claims.items()
             if claim.limit.resource != "concurrency"
-        )
+        ]
         try:
             journal.opened(
-                opened_record(self._exchange, self._operation, self._deployment, self.expected, reserved)
+                opened_record(
+                    self._exchange, self._operation, self._deployment, self.expected, tuple(reserved)
+                )
             )
         except JournalFailed as failed:
             log.warning("a request is refused: its usage cannot be noted: %s", failed)

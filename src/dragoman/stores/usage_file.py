@@ -39,8 +39,8 @@ def inserting(table: str, columns: Sequence[str]) -> str:
 
 
 def adding(table: str, keys: Sequence[str], added: Sequence[str], *, kept: Sequence[str] = ()) -> str:
-    """The statement that writes a row, or adds its values to those of the row with its key. Its parameters are
-    in the order of keys, kept, added. kept: columns that a row which is there does not change.
+    """The statement that writes a row, or adds its values to those of the row with its key. Its parameters
+    are in the order of keys, kept, added. kept: columns that a row which is there does not change.
     """
     columns = (*keys, *kept, *added)
     names = ", ".join(f'"{one}"' for one in columns)

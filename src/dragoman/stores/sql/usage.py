@@ -24,16 +24,15 @@ from dragoman.stores.sql.usage_tables import (
     USAGE_BY_VALUE,
     USAGE_GROUP_UNITS,
     USAGE_GROUPS,
-    USAGE_RECORDS,
     USAGE_UNITS,
     Adding,
+    insert_new,
 )
 
 _ROW_BYTES: Final = 1_500
 """The approximate bytes that a record writes, its share of the sums included."""
 
 
-_KEEP: Final = upsert(USAGE_RECORDS).on_conflict_do_nothing().returning(USAGE_RECORDS.c.id)
 _GROUP: Final = upsert(USAGE_GROUPS).on_conflict_do_nothing()
 _BY_VALUE: Final = Adding(USAGE_BY_VALUE, SUMMED)
 _BY_GROUP: Final = Adding(USAGE_BY_GROUP, SUMMED)
@@ -57,7 +56,7 @@ class SqlUsage:
         batch = await asyncio.to_thread(Batch, records)
 
         def keep(connection: sa.Connection) -> tuple[int, set[int]]:
-            new = set(connection.execute(_KEEP, batch.rows).scalars())
+            new = insert_new(connection, batch.rows)
             return len(new), _write(batch.without_known(new), connection, self._known)
 
         count, groups = await self._database.write(keep, _ROW_BYTES * len(batch.rows))

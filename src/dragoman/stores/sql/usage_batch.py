@@ -5,9 +5,10 @@ without SQLAlchemy.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from math import inf
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from dragoman.state.counters import read
 from dragoman.state.periods import STEPS, start_of
@@ -17,12 +18,17 @@ from dragoman.stores.sql.usage_columns import NUMBERS, Amounts, amounts, full, o
 from dragoman.stores.sql.usage_rows import row_of
 
 K = TypeVar("K")
+_Cell: TypeAlias = tuple[int, Group, tuple[str, ...], str | None]
+"""An hour, a group, the tags and the end user: records that agree in them are added up first."""
 _TAG: Final = NUMBERS["tag"]
 _END_USER: Final = NUMBERS["end_user"]
+_REMEMBERED: Final = 1_000
+"""The groups whose numbers are remembered."""
 _NEVER: Final = 2**53
 """The end of a window that lasts for ever, in Unix seconds."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def group_id(group: Group) -> int:
     """The number of a group, the same in every process: 63 bits of a hash of its values."""
     digest = blake2b("\0".join(group).encode(), digest_size=8).digest()
@@ -39,19 +45,23 @@ class Batch:
             row_of(self._records[key], parts[0].group, group_id(parts[0].group))
             for key, parts in parted.items()
         ]
+        sums_of: dict[_Cell, Amounts] = {}
+        units_of: dict[_Cell, dict[str, int]] = {}
+        for key, parts in parted.items():
+            record = self._records[key]
+            hour = start_of("hour", record.created)
+            tags = tuple(tags_of(record)) if record.tags else ()
+            for group, sums in parts:
+                cell = hour, group, tags, record.end_user
+                _add(sums_of, cell, amounts(sums))
+                if units := other_units(sums):
+                    _add(units_of, cell, units)
         by_group: dict[tuple[int, Group], Amounts] = {}
         by_value: dict[tuple[int, int, str], Amounts] = {}
         group_units: dict[tuple[int, Group], dict[str, int]] = {}
         value_units: dict[tuple[int, int, str], dict[str, int]] = {}
-        for key, parts in parted.items():
-            record = self._records[key]
-            hour = start_of("hour", record.created)
-            chosen = [(_TAG, hour, tag) for tag in tags_of(record) or ("",)]
-            chosen.append((_END_USER, hour, text(record.end_user)))
-            for group, sums in parts:
-                _book(by_group, (hour, group), by_value, chosen, amounts(sums))
-                if units := other_units(sums):
-                    _book(group_units, (hour, group), value_units, chosen, units)
+        _book(sums_of, by_group, by_value)
+        _book(units_of, group_units, value_units)
         _spread(by_group, by_value)
         _spread(group_units, value_units)
         self.groups = {group_id(group): group for _, group in by_group}
@@ -88,12 +98,16 @@ def charges_of(records: Iterable[UsageRecord]) -> list[tuple[str, int, int]]:
 
 
 def _book(
-    by_group: dict[Any, Any], group: Any, by_value: dict[Any, Any], values: Iterable[Any], more: Any
+    cells: Mapping[_Cell, dict[K, int]],
+    by_group: dict[tuple[int, Group], dict[K, int]],
+    by_value: dict[tuple[int, int, str], dict[K, int]],
 ) -> None:
-    """Add amounts to the sums of a combination of values, and of these values of tags and end users."""
-    _add(by_group, group, more)
-    for value in values:
-        _add(by_value, value, more)
+    """Add what is summed by cell to the sums by combination of values, and by tag and by end user."""
+    for (hour, group, tags, end_user), found in cells.items():
+        _add(by_group, (hour, group), found)
+        for tag in tags or ("",):
+            _add(by_value, (_TAG, hour, tag), found)
+        _add(by_value, (_END_USER, hour, text(end_user)), found)
 
 
 def _numbered(by_group: Mapping[tuple[int, Group], dict[K, int]]) -> dict[tuple[int, int], dict[K, int]]:

@@ -100,6 +100,35 @@ USAGE_GROUP_UNITS = sa.Table(
 """The same by combination of values."""
 
 
+def insert_new(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Insert the records that the database has not yet. Returns their ids.
+
+    In SQLite the statement runs without SQLAlchemy, which takes longer for a row than the database.
+    """
+    if connection.dialect.name == "postgresql":
+        return set(connection.execute(_KEEP, rows).scalars())
+    new: set[str] = set()
+    at = 0
+    for size in _AT_ONCE:
+        while len(rows) - at >= size:
+            values = [row[name] for row in rows[at : at + size] for name in _COLUMNS]
+            text = _TEXTS.get(size)
+            if text is None:
+                statement = _KEEP.values([dict.fromkeys(_COLUMNS)] * size)
+                text = _TEXTS[size] = str(statement.compile(dialect=connection.dialect))
+            new.update(connection.exec_driver_sql(text, tuple(values)).scalars())
+            at += size
+    return new
+
+
+_KEEP: Final = upsert(USAGE_RECORDS).on_conflict_do_nothing().returning(USAGE_RECORDS.c.id)
+_COLUMNS: Final = tuple(USAGE_RECORDS.c.keys())
+_AT_ONCE: Final = 100, 10, 1
+"""The rows of one statement: three lengths do for any number, and SQLite's driver remembers each."""
+_TEXTS: Final[dict[int, str]] = {}
+"""The statements for SQLite, by their rows."""
+
+
 class Adding:
     """Adds the values of new rows to those of the rows with their keys, if there are any. names: the columns
     to add. The statement runs without SQLAlchemy, which would take more time for a row than the database.
