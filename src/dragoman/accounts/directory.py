@@ -186,7 +186,7 @@ class Directory:
         }
 
     def outlived(self, entry: Permitted) -> bool:
-        """Whether the tenant that an entry belongs to was removed, also if there is one of this name again."""
+        """Whether the tenant that an entry belongs to was removed, even if its name is used again."""
         return entry.tenant is not None and self._meant("tenants", entry.tenant, [entry]) is None
 
     def _meant(self, kind: RowKind, name: str, members: Iterable[Permitted]) -> Permitted | None:

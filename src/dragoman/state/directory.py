@@ -53,9 +53,9 @@ class Permitted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
-    """A tenant, a team or a user. tenant: of a team or a user, the tenant that it belongs to. id: differs from
-    that of an earlier one of the same name, which was removed; None = made before there were ids. tenant_id:
-    the id of the tenant that is meant; None = that tenant has none, because a file declares it, say.
+    """A tenant, a team or a user. tenant: of a team or a user, the tenant that it belongs to. id: another one
+    than that of an earlier holder of the same name, which was removed; None = made before there were ids.
+    tenant_id: the id of the tenant that is meant; None = that one has none, because a file declares it, say.
     """
 
     id: str | None = None

@@ -275,8 +275,8 @@ class KeysApi:
                 tenant = owner.tenant
 
     def _holder_ids(self, wish: KeyWish, was: KeyEntry | None) -> dict[str, str | None]:
-        """The ids of the tenant, team and user that a key belongs to from now on. was: its entry before; where
-        it had the same name, the same holder is meant, which may have been removed since.
+        """The ids of the tenant, team and user that a key belongs to from now on. was: its entry before. A
+        name that stays the same means the same holder, which may have been removed since.
         """
         ids = self._registry.following.directory.ids(wish.tenant, wish.team, wish.user)
         for member in ("tenant", "team", "user"):
