@@ -122,9 +122,10 @@ def _opening(messages: Any) -> tuple[ir.Message, ...]:
 def chat_messages(opening: tuple[ir.Message, ...]) -> list[dict[str, Any]]:
     """These messages in the form of the Chat Completions API. Raises WireError if something would be lost."""
     report = Report(CHAT.name)
-    request = ir.Request(dialect=DIALECT.name, model="any", messages=opening)
+    question = ir.Message("user", (ir.Text("?"),))  # as in a request: a last answer would be a prefill
+    request = ir.Request(dialect=DIALECT.name, model="any", messages=(*opening, question))
     written: list[dict[str, Any]] = CHAT.request.encode(request, Target(report, "any")).body["messages"]
     for loss in report.losses:
         text = f"a message of a name that is kept cannot have this: {loss.reason}"
-        raise WireError(text, loss.path.removeprefix("$."), "unsupported_value")
-    return written
+        raise WireError(text, loss.path.removeprefix("$.").partition(".")[0], "unsupported_value")
+    return written[:-1]
