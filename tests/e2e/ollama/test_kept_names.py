@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -243,7 +244,7 @@ async def test_a_copy_widens_no_grant_and_hides_nothing_declared(house: House) -
     )
     assert restricted[0] == 403
     for name in ("mine-declared", "Mine-Declared:latest", "up/m"):
-        status, said = await asyncio.to_thread(refusal, lambda name=name: whole.copy("up/m", name))
+        status, said = await asyncio.to_thread(refusal, partial(whole.copy, "up/m", name))
         assert (status, "configuration" in said) == (400, True), name
     assert (await asyncio.to_thread(refusal, lambda: whole.delete("mine-declared")))[0] == 400
     assert (await asyncio.to_thread(refusal, lambda: whole.delete("none")))[0] == 404
