@@ -81,8 +81,8 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(environment: Mapping[str, str], folder: Path, *arguments: str) -> Iterator[Serving]:
-    """A running gateway. At the end all of its processes are killed that still run: workers whose parent a test
-    has killed answer their clients first, and the clients may be in this process, which waits for them.
+    """A running gateway. At the end all of its processes are killed that still run: workers whose parent a
+    test has killed answer their clients first, and the clients may be in this process, which waits for them.
     """
     server = Serving(environment, folder, *arguments)
     try:

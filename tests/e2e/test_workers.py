@@ -45,11 +45,11 @@ def until(true: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def children(parent: int) -> set[int]:
-    """The processes that this one has started, but for the server that counts limits (Valkey)."""
+def children(parent: int, *, valkey: bool = False) -> set[int]:
+    """The processes that this one has started. valkey: the server that counts limits is one of them."""
     rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,comm="], check=True, capture_output=True, text=True)
     found = [line.split(maxsplit=2) for line in rows.stdout.splitlines()]
-    return {int(pid) for pid, ppid, name in found if int(ppid) == parent and "valkey" not in name}
+    return {int(pid) for pid, ppid, name in found if int(ppid) == parent and (valkey or "valkey" not in name)}
 
 
 def alive(pid: int) -> bool:

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +42,19 @@ def run_as(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/comm").read_text().strip()
     return ""
+
+
+def valkeys(parent: int) -> set[int]:
+    """The processes of Valkey that this one has started."""
+    return {pid for pid in children(parent, valkey=True) if "valkey" in run_as(pid)}
+
+
+async def ended(pids: Iterable[int]) -> None:
+    """Wait until none of these processes runs: one that was killed still takes connections for a moment."""
+    end = time.monotonic() + NEVER
+    while left := [pid for pid in pids if alive(pid)]:
+        assert time.monotonic() < end, f"processes {left} do not end"
+        await asyncio.sleep(0.02)
 
 
 class Server:
@@ -77,22 +90,25 @@ class Server:
         """Wait until all processes run, and what was killed is adopted."""
 
         def all_there(told: dict[str, dict[str, object]]) -> bool:
-            return told["journal"].get("processes") == WORKERS + 1 and told["keeper"]["process"] is not None
+            ready = told["journal"].get("processes") == WORKERS + 1 and told["keeper"]["process"] is not None
+            return ready and bool(valkeys(self.running.process.pid))
 
         await self._operator.well(self.running.url, all_there)
 
     async def kill(self, phase: str) -> None:
         """Kill what the phase says, and wait until all is well again."""
         parent = self.running.process.pid
+        end = time.monotonic() + NEVER
         while (keeper := (await self._operator.health(self.running.url))["keeper"]["process"]) is None:
-            await asyncio.sleep(0.05)  # it has ended since, or a worker has not heard of it yet
-        below = children(parent)
-        valkeys = {pid for pid in below if "valkey" in run_as(pid)}
-        workers = sorted(below - valkeys - {keeper})
+            assert time.monotonic() < end, "there is no keeper"
+            await asyncio.sleep(0.05)  # the worker that answers has not heard of it yet
+        below = children(parent, valkey=True)
+        counting = valkeys(parent)
+        workers = sorted(below - counting - {keeper})
         victims = {
             "workers killed": workers[:1],
             "keeper killed": [keeper],
-            "valkey killed": [*valkeys],
+            "valkey killed": [*counting],
             "parent killed": [parent],
             "server killed": [parent, *below],
         }[phase]
@@ -103,11 +119,10 @@ class Server:
         self.counts[phase] += 1
         if parent in victims:
             await asyncio.to_thread(self.running.process.communicate)
-            end = time.monotonic() + NEVER
-            while left := [pid for pid in below if alive(pid)]:
-                assert time.monotonic() < end, f"processes {left} live without their parent"
-                await asyncio.sleep(0.05)
+            await ended(below)
             await self.start()
+        else:
+            await ended(victims)
         self.kills.append((began, time.monotonic()))
         await self.well()
 
