@@ -508,7 +508,7 @@ class Core:
 
     def entries(self, caller: Caller = ANYONE) -> list[Entry]:
         """The entries of the model list: those that the client may use."""
-        return self._running.names.entries(caller.models, caller.may.providers)
+        return self._running.names.entries(caller.models, caller.may.providers, caller)
 
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or replace its route; None = remove a name that was created so.
