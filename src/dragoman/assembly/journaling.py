@@ -57,8 +57,8 @@ _ODD: Final = 3
 """How often a batch fails before its records are tried one by one, and one of them before it is set aside."""
 ALERT_AFTER: Final = 60.0
 """Seconds for which records wait before operators are told."""
-_RECOVERY: Final = 3.0
-"""Seconds for which a start waits until the database has what an earlier process has left."""
+_RECOVERY: Final = 5.0
+"""Seconds for which a start waits while the database stores nothing of what an earlier process has left."""
 _LOOK: Final = 0.05
 """Seconds between two looks whether another process has done so."""
 _FAREWELL: Final = 10.0
@@ -187,23 +187,20 @@ class Journaling:
         """Give the database what processes have left that have ended, before somebody reads it to know how
         far limits are used. If another process does it, wait until it has: the workers of a server that was
         killed start together, and the slowest must not begin with less than what was used. Gives up if the
-        database does not answer in time: then the result is False.
+        database fails, or stores nothing for some seconds: then the result is False.
         """
         if self._chains is None:
             return True
         done = True
         try:
-            async with asyncio.timeout(_RECOVERY):
-                while not await asyncio.to_thread(self._chains.hold):
-                    if await asyncio.to_thread(self._nothing_left):
-                        return True
-                    await asyncio.sleep(_LOOK)
-                if any(chain.left for chain in await asyncio.to_thread(self._chains.look)):
-                    keeps, self._keeps = self._keeps, True
-                    try:
-                        done = await self.drain()
-                    finally:
-                        self._keeps = keeps
+            if not await self._hold(self._chains):
+                return True
+            if any(chain.left for chain in await asyncio.to_thread(self._chains.look)):
+                keeps, self._keeps = self._keeps, True
+                try:
+                    done = await self._drain_patiently()
+                finally:
+                    self._keeps = keeps
         except (TimeoutError, OSError) as error:
             log.warning(
                 "what an earlier process has left is stored later: %s", str(error) or "no answer in time"
@@ -213,6 +210,34 @@ class Journaling:
         else:
             await self._release(self._chains)
             return done
+
+    async def _hold(self, chains: Chains) -> bool:
+        """Become the reader. False = another process is, and nothing is left to store. Raises TimeoutError if
+        that process stores nothing.
+        """
+        assert self.folder is not None
+        signs, since = None, self._seams.monotonic()
+        while not await asyncio.to_thread(chains.hold):
+            state = await asyncio.to_thread(told, self.folder) or {}
+            if state.get("running") and state.get("ended") == 0:  # it has looked since it reads
+                return False
+            seen, now = (state.get("stored"), state.get("ended")), self._seams.monotonic()
+            if seen != signs:
+                signs, since = seen, now
+            elif now - since > _RECOVERY:
+                raise TimeoutError
+            await asyncio.sleep(_LOOK)
+        return True
+
+    async def _drain_patiently(self) -> bool:
+        """As `drain`, for as long as the database stores something. Raises TimeoutError if it does not."""
+        draining, stored = spawn(self.drain(), "storing what an earlier process has left"), -1
+        while self.stored != stored:
+            stored = self.stored
+            await asyncio.wait({draining}, timeout=_RECOVERY)
+            if draining.done():
+                return bool(draining.result())
+        raise TimeoutError
 
     async def stored_until(self, moment: float) -> bool:
         """Wait until the database has what all processes of this machine have used in exchanges that ended
@@ -238,11 +263,6 @@ class Journaling:
         """Whether the reader says that it has drained everything since a time (Unix seconds)."""
         state = None if self.folder is None else told(self.folder)
         return state is not None and state["running"] and state.get("drained", 0.0) >= moment
-
-    def _nothing_left(self) -> bool:
-        """Whether the reader has looked since it reads, and no process that has ended waits for it."""
-        state = None if self.folder is None else told(self.folder)
-        return state is not None and state["running"] and state.get("ended") == 0
 
     async def _release(self, chains: Chains) -> None:
         """Let another process be the reader, unless this one is the keeper."""
@@ -364,6 +384,8 @@ class Journaling:
                     self.adopted += len(chain.records)
                     self._adopt(chain.mark, chain.records)
             await asyncio.to_thread(_done, full)
+            if self._reads:
+                await asyncio.to_thread(self._tell)  # so that others see that it goes on
         for chain in there:
             if chain.left and not await self._bury(chains, chain):
                 return False
