@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from dragoman.accounts.bodies import decode
 from dragoman.accounts.entries import (
     CLOSED,
     END,
@@ -40,7 +41,7 @@ READER: Final = "reader"
 """The name of the file whose lock the reader holds, and in which it states how it stands."""
 DAMAGED: Final = ".damaged"
 """The suffix that a segment gets instead of being deleted, if a part of it could not be read."""
-_CHUNK: Final = 128_000
+_CHUNK: Final = 400_000
 """How many bytes are read at once, as far as an entry is not larger."""
 _COUNTED: Final = 1_000_000
 """How many bytes are read at once to count the records that wait."""
@@ -50,7 +51,6 @@ KILLED: Final = "gateway/killed"
 """The `end` of an exchange whose process has ended before it."""
 
 _END: Final = bytes(entry_of(END))
-_decode = msgspec.msgpack.Decoder(UsageRecord).decode
 
 
 class Chain:
@@ -130,7 +130,7 @@ class Chain:
         ended = self._path(self._numbers[-1]).stat().st_mtime
         return [
             msgspec.structs.replace(one, cut=True, end=KILLED, failed=True, ended=max(one.created, ended))
-            for one in map(_decode, self.opened.values())
+            for one in map(decode, self.opened.values())
         ]
 
     def all(self) -> Iterator[UsageRecord]:
@@ -303,7 +303,7 @@ class Chain:
 
     def _decoded(self, body: bytes) -> UsageRecord | None:
         try:
-            return _decode(body)
+            return decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):  # another version has written it, or odd damage
             self._damage()
             self._unread = (self._unread[0] + 1, self._unread[1])

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +47,14 @@ def run_as(pid: int) -> str:
 def valkeys(parent: int) -> set[int]:
     """The processes of Valkey that this one has started."""
     return {pid for pid in children(parent, valkey=True) if "valkey" in run_as(pid)}
+
+
+async def ended(pids: Iterable[int]) -> None:
+    """Wait until none of these processes runs: one that was killed still takes connections for a moment."""
+    end = time.monotonic() + NEVER
+    while left := [pid for pid in pids if alive(pid)]:
+        assert time.monotonic() < end, f"processes {left} do not end"
+        await asyncio.sleep(0.02)
 
 
 class Server:
@@ -111,11 +119,10 @@ class Server:
         self.counts[phase] += 1
         if parent in victims:
             await asyncio.to_thread(self.running.process.communicate)
-            end = time.monotonic() + NEVER
-            while left := [pid for pid in below if alive(pid)]:
-                assert time.monotonic() < end, f"processes {left} live without their parent"
-                await asyncio.sleep(0.05)
+            await ended(below)
             await self.start()
+        else:
+            await ended(victims)
         self.kills.append((began, time.monotonic()))
         await self.well()
 

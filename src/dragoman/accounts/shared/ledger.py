@@ -15,8 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Final, NamedTuple
 
-from dragoman import ir
-from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.ledger import UNKNOWN, Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.shared.blocks import Block, Blocks, refused
 from dragoman.accounts.shared.link import Link, LinkFailed
@@ -52,12 +51,6 @@ _PAUSES: Final = (0.02, 0.25)
 """Seconds between two tries to connect, at first and at most."""
 _RETRIES: Final = (0.002, 0.03)
 """Seconds between two questions of one request, at first and at most."""
-_UNKNOWN = ir.Fault(
-    "unavailable",
-    "The gateway cannot check its limits now, because their store does not answer. Try again soon.",
-    "limits_unavailable",
-    blame="gateway",
-)
 
 
 class _Question(NamedTuple):
@@ -122,6 +115,11 @@ class SharedLedger:
         self._timer: TimerHandle | None = None
         self._living: asyncio.Task[None] | None = None
         self._closing = False
+        self._waits: str | None = None
+        self._refuses = False
+
+    def wait(self, why: str | None, *, refuse: bool = False) -> None:
+        self._waits, self._refuses = why, refuse and why is not None
 
     def seed(self, used: Mapping[str, int]) -> None:
         """Tell what has been used of counters according to the database and the journal. It counts for those
@@ -137,6 +135,8 @@ class SharedLedger:
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused | None:
+        if self._refuses:
+            raise RequestFailed(UNKNOWN)
         instant = self._seams.monotonic()
         if instant < self._sure:
             found = self._blocks.try_reserve(claims, now, onto)
@@ -186,7 +186,7 @@ class SharedLedger:
             claim = [claim for claim in claims if claim.limit.hard][again.refusing]
             return refused(claim, Standing(again.why.used, again.why.reserved), now)
         if not self._open:
-            raise RequestFailed(_UNKNOWN)
+            raise RequestFailed(UNKNOWN)
         return self._blocks.by_share(claims, now, onto, processes=self._processes)
 
     async def _question(
@@ -233,6 +233,13 @@ class SharedLedger:
             return refused(claim, Standing(answer.why.used, answer.why.reserved), now)
         _release(asked)
         return self._blocks.take(claims, blocks, now, onto)
+
+    def far(self, claims: Iterable[Claim]) -> bool:
+        for limit, counter, _, amount in claims:
+            used, reserved = self.standing(counter)
+            if 2 * (used + reserved + amount) > limit.most:
+                return False
+        return True
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
         contested = any(self._blocks.of(claim).contested > -inf for claim in reservation.claims.values())
@@ -296,13 +303,14 @@ class SharedLedger:
 
     def state(self) -> dict[str, Any]:
         asked = self._living is not None
+        healthy = self._since is None and self._joined and self._waits is None
         mode = "shared" if self._joined else "by share" if self._open else "closed"
         return {
             "kind": self._kind,
             "address": self._address,
             "version": self._version,
-            "healthy": (self._since is None and self._joined) if asked else None,
-            "last_error": self._error,
+            "healthy": healthy if asked or self._waits is not None else None,
+            "last_error": self._error or self._waits,
             "since": self._lost_at,
             "mode": ("recovering" if self._recovering and self._joined else mode) if asked else None,
             "processes": self._processes,

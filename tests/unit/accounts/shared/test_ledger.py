@@ -395,3 +395,20 @@ def test_real_processes(valkey: ValkeyServer, asked: int, most: int, processes: 
     for one in running:
         one.join(60)
     assert sum(counts) == most, counts
+
+
+async def test_nothing_is_reserved_until_it_is_known_what_was_used(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        ledger = all_of.ledger()
+        ledger.wait("the database is away", refuse=True)
+        wanted = claim("a", 10)
+        with pytest.raises(RequestFailed):
+            ledger.reserve([wanted], time.time())
+        with pytest.raises(RequestFailed):
+            await ledger.ask([wanted], time.time())
+        assert (ledger.state()["healthy"], ledger.state()["last_error"]) == (False, "the database is away")
+        ledger.seed({wanted.counter: 9})
+        ledger.wait(None)
+        assert isinstance(await ledger.ask([wanted], time.time()), Reservation)
+        assert isinstance(await ledger.ask([wanted], time.time()), Refused)
+        assert ledger.state()["healthy"]
