@@ -131,3 +131,64 @@ def test_a_further_protocol_has_quirks_headers_and_models_of_its_own(loaded: Loa
     openai = spoken(loaded, "catalog: openai")
     assert openai["openai_chat"].models is openai["openai_responses"].models is None
     assert "davinci-*" in (openai["openai_completions"].models or ())
+
+
+def test_a_dated_version_changes_paths_and_protocols(loaded: Load) -> None:
+    row = "catalog: azure, base_url: 'https://r.openai.azure.com', api_version: %s"
+    apis = spoken(loaded, row % "2024-10-21")
+    assert {name: (api.chat_url, api.query, api.base_url) for name, api in apis.items()} == {
+        name: (
+            f"https://r.openai.azure.com/openai/deployments/{{model}}{path}",
+            "?api-version=2024-10-21",
+            "https://r.openai.azure.com/openai",
+        )
+        for name, path in (("openai_chat", "/chat/completions"), ("openai_completions", "/completions"))
+    }
+    assert {api.auth for api in apis.values()} == {"api-key"}
+    new = spoken(loaded, row % "2025-03-01-preview")["openai_responses"]
+    assert (new.chat_url, new.base_url) == ("https://r.openai.azure.com/openai/responses", None)
+
+
+@pytest.mark.parametrize(
+    ("version", "field", "options"),
+    [
+        ("2024-08-01-preview", "max_tokens", False),
+        ("2024-09-01-preview", "max_completion_tokens", True),
+        ("2024-10-21", "max_completion_tokens", True),
+    ],
+)
+def test_old_versions_have_quirks_that_an_operator_may_take_back(
+    loaded: Load, version: str, field: str, options: bool
+) -> None:
+    row = f"catalog: azure, base_url: 'https://r.openai.azure.com', api_version: {version}"
+    for api in spoken(loaded, row).values():
+        assert (api.quirks.max_tokens_field, api.quirks.stream_options) == (field, options)
+    own = spoken(loaded, f"{row}, quirks: {{stream_options: true}}")["openai_chat"]
+    assert own.quirks.stream_options
+
+
+def test_the_inference_api_speaks_one_protocol(loaded: Load) -> None:
+    url = "https://r.services.ai.azure.com/models/chat/completions?api-version=2024-05-01-preview"
+    apis = spoken(loaded, f"catalog: azure, base_url: '{url}'")
+    assert {name: (api.chat_url, api.query) for name, api in apis.items()} == {
+        "openai_chat": (
+            "https://r.services.ai.azure.com/models/chat/completions",
+            "?api-version=2024-05-01-preview",
+        )
+    }
+    assert apis["openai_chat"].quirks.stream_options
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("azure: {keys: k}", "set base_url: https://RESOURCE.openai.azure.com/openai/v1, with your own"),
+        ("openai: {keys: k, api_version: 2024-10-21}", "only the API of a known provider such as azure"),
+        ("p: {base_url: 'https://h.example', api_version: 2024-10-21}", "set `catalog`"),
+        ("azure: {keys: k, base_url: 'https://r.services.ai.azure.com/models'}", "needs `api_version`"),
+        ("azure: {keys: k, base_url: 'https://r.openai.azure.com?a=1'}", "must not have a query"),
+    ],
+)
+def test_mistakes_about_versions(mistakes: Callable[..., list[str]], row: str, told: str) -> None:
+    (line,) = mistakes(f"providers: {{{row}}}")
+    assert told in line

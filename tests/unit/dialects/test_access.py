@@ -9,6 +9,14 @@ from dragoman.dialects.table import DIALECTS, faces, key_headers
 def test_a_key_travels_as_its_scheme_says() -> None:
     assert key_header("bearer", "k") == ("authorization", "Bearer k")
     assert key_header("x-api-key", "k") == ("x-api-key", "k")
+    assert key_header("api-key", "0123abcd") == ("api-key", "0123abcd")
+
+
+def test_azures_header_holds_no_token() -> None:
+    token = "eyJ0eXAiOiJKV1QifQ.eyJhdWQiOiJhIn0.c2ln"
+    assert key_header("api-key", token) == ("authorization", f"Bearer {token}")
+    for key in ("eyJ0eXAi", "eyJ0eXAi.a", "a.b.c", f"{token}.d"):
+        assert key_header("api-key", key) == ("api-key", key)
 
 
 def test_only_stated_headers_pass() -> None:

@@ -33,6 +33,15 @@ def table(tmp_path: Path) -> PathTable:
         ("/api/chat", "/api/chat", "ollama"),
         ("/api/nothing", "/api/nothing", "ollama"),
         ("/v1/messages/batches", "/v1/messages/batches", "anthropic"),
+        ("/openai/v1/responses", "/v1/responses", "openai_responses"),
+        ("/openai/responses/resp_1", "/v1/responses/{id}", "openai_responses"),
+        ("/v1/openai/completions", "/v1/completions", "openai_completions"),
+        (
+            "/openai/deployments/a/chat/completions",
+            "/openai/deployments/{model}/chat/completions",
+            "openai_chat",
+        ),
+        ("/openai/deployments/a/b/completions", "/openai/deployments/{model}/completions", "openai_completions"),
     ],
 )
 def test_a_path_has_an_endpoint(table: PathTable, path: str, template: str, face: str) -> None:
@@ -58,6 +67,9 @@ def test_handlers_for_one_path_share_it(table: PathTable) -> None:
 def test_names_in_a_path_may_hold_slashes(table: PathTable) -> None:
     assert table.find("/v1/models/a/b", "")[1] == {"model": "a/b"}
     assert table.find("/v1beta/models/a/b:countTokens", "")[1] == {"model": "a/b"}
+    for root in ("", "/", "/v1", "/openai", "/api/openai"):
+        path = f"{root}/openai/deployments/a/b:c/images/edits"
+        assert table.find(path, "")[1] == {"model": "a/b:c"}
 
 
 def test_a_placeholder_stands_for_one_segment_that_is_not_empty(table: PathTable) -> None:

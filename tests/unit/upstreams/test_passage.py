@@ -90,3 +90,13 @@ async def test_a_renewed_credential_still_hides_the_old_one() -> None:
     one.renew(Account({"authorization": "Bearer new-secret"}, "cret", ("new-secret",)))
     answer: Any = Answer(404, {"error": {"message": "our-secret new-secret"}})
     assert (await one.refused(answer)).fault.message == "[redacted] [redacted]"
+
+
+@pytest.mark.parametrize(
+    ("target", "search"),
+    [("/files", "api-version=1"), ("/files?limit=2", "limit=2&api-version=1")],
+)
+async def test_the_version_of_the_api_stands_behind_the_clients_query(target: str, search: str) -> None:
+    transport = Transport()
+    await passage(transport, query="?api-version=1").send("GET", target, {}, None)
+    assert transport.sent[1] == f"https://up.example/v1/files?{search}"

@@ -65,6 +65,7 @@ def _account(account: Provider) -> dict[str, str]:
         "apis": ", ".join(api.dialect for api in account.further) or "[]",
         "base_url": without_keys(account.base_url),
         "chat_path": account.chat_path,
+        **({} if account.api_version is None else {"api_version": account.api_version}),
         "auth": account.auth,
         "catalog": "(none)" if account.vendor is None else account.vendor.name,
         **({} if account.credentials else {"keys": "(none)"}),
