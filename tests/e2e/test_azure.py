@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from anthropic import AsyncAnthropic
+from anthropic.types import Message
 from openai import AsyncOpenAI, BadRequestError, InternalServerError
 
 from dragoman.exchange import Exchange
@@ -57,6 +58,14 @@ async def talk(serve: Serve, provide: Provide) -> AsyncIterator[Any]:
     yield begin
     for one in begun:
         await one.client.close()
+
+
+async def final_message(told: Talk) -> Message:
+    """What Anthropic's client makes of a stream."""
+    client = AsyncAnthropic(base_url=told.base, api_key="dummy-key", max_retries=0)
+    stream = client.messages.stream(model="azure/prod", max_tokens=9, messages=HELLO)
+    async with client, stream as events:
+        return await events.get_final_message()
 
 
 DATED = {"api_version": "2024-10-21"}
@@ -167,12 +176,13 @@ async def test_a_filtered_answer_ends_with_the_reason_of_each_protocol(talk: Any
     (last,) = [chunk for chunk in chunks if chunk.choices and chunk.choices[0].finish_reason]
     assert last.choices[0].finish_reason == "content_filter"
     assert last.choices[0].content_filter_results == FILTERED
-    async with AsyncAnthropic(base_url=told.base, api_key="dummy-key", max_retries=0) as client:
-        async with client.messages.stream(model="azure/prod", max_tokens=9, messages=HELLO) as events:
-            message = await events.get_final_message()
+    message = await final_message(told)
     assert message.stop_reason == "refusal"
-    events = await told.client.responses.create(model="azure/prod", input="Hello!", stream=True, store=False)
-    ended = [event async for event in events][-1]
+    create = told.client.responses.create
+    said = [
+        event async for event in await create(model="azure/prod", input="Hello!", stream=True, store=False)
+    ]
+    ended: Any = said[-1]
     assert ended.type == "response.incomplete"
     assert ended.response.incomplete_details.reason == "content_filter"
 
@@ -183,9 +193,7 @@ async def test_late_annotations_of_the_filter_are_no_answer(talk: Any) -> None:
     offsets = [one.choices[0].content_filter_offsets for one in chunks[1:] if one.id == ""]
     assert [one["check_offset"] for one in offsets] == [4, 12]
     assert told.exchanges[-1].usage is not None
-    async with AsyncAnthropic(base_url=told.base, api_key="dummy-key", max_retries=0) as client:
-        async with client.messages.stream(model="azure/prod", max_tokens=9, messages=HELLO) as events:
-            message = await events.get_final_message()
+    message = await final_message(told)
     assert [block.model_dump()["text"] for block in message.content] == ["Good morning"]
     assert (message.stop_reason, message.usage.output_tokens) == ("end_turn", 2)
 

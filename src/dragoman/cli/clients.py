@@ -200,6 +200,15 @@ def _openai(gateway: Gateway) -> dict[str, str]:
     return {"OPENAI_BASE_URL": f"{gateway.base}/v1", "OPENAI_API_KEY": gateway.key}
 
 
+def _azure(gateway: Gateway) -> dict[str, str]:
+    # The clients refuse to start without a version; the gateway ignores which one it is.
+    return {
+        "AZURE_OPENAI_ENDPOINT": gateway.base,
+        "AZURE_OPENAI_API_KEY": gateway.key,
+        "OPENAI_API_VERSION": "2024-10-21",
+    }
+
+
 def _anthropic(gateway: Gateway) -> dict[str, str]:
     return {"ANTHROPIC_BASE_URL": gateway.base, "ANTHROPIC_API_KEY": gateway.key}
 
@@ -267,6 +276,15 @@ CLIENTS: Final[Mapping[str, Client]] = {
         "https://github.com/openai/openai-python",
         _openai,
         _no_files,
+    ),
+    "azure": Client(
+        "Any program that uses Azure OpenAI's clients",
+        "openai_chat",
+        "https://github.com/openai/openai-python#microsoft-azure-openai",
+        _azure,
+        _no_files,
+        None,
+        ("AZURE_OPENAI_AD_TOKEN",),
     ),
     "anthropic": Client(
         "Any program that uses Anthropic's clients",

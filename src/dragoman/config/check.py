@@ -53,6 +53,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import Problem
 from dragoman.providers import address
 from dragoman.providers.catalog import CATALOG, unconfigured
+from dragoman.providers.dated import WrongVersion
 from dragoman.providers.patterns import is_pattern, met_by
 from dragoman.providers.provider import Provider
 from dragoman.seams.clock import SYSTEM
@@ -295,16 +296,12 @@ class _Checker:
             self.problem(f"{path}.chat_path", str(error), "set base_path to the path below which they lie")
             return None
         try:
-            resolve.version_of(settings, vendor)
-        except ValueError as error:
-            self.problem(f"{path}.api_version", str(error))
-            return None
-        try:
             base = resolve.address_of(settings, vendor, dialect)
         except ValueError as error:
             if self.unread & {f"{path}.base_url", f"{path}.catalog"}:
                 return None  # the address depends on a setting that could not be decoded
             place = path if settings.base_url is None else f"{path}.base_url"
+            place = f"{path}.api_version" if isinstance(error, WrongVersion) else place
             near = suggest(name, CATALOG) if settings.base_url is None else None
             self.problem(place, str(error), near if near and near.startswith("did") else None)
             return None

@@ -21,7 +21,7 @@ from dragoman.dialects.table import DEFAULT, DIALECTS
 from dragoman.providers import address
 from dragoman.providers.auth import Credential
 from dragoman.providers.catalog import CATALOG, ApiRow, Vendor
-from dragoman.providers.dated import dated_api, query, read
+from dragoman.providers.dated import WrongVersion, dated_api, query, read
 from dragoman.providers.provider import Api, Provider, base_url
 from dragoman.seams.secret import Secret
 
@@ -133,8 +133,9 @@ def _but(row: ApiRow, deviations: Mapping[str, Any]) -> ApiRow:
 
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     """The base URL (the operator's, else the vendor's) in normal form. Raises ValueError if there is none, or
-    an invalid one.
+    an invalid one; WrongVersion, as `version_of`.
     """
+    version_of(settings, vendor)
     chat_path, _ = paths_of(settings, vendor, dialect)
     url, path = settings.base_url, None
     if url is not None and vendor is not None and vendor.dated is not None:
@@ -144,12 +145,12 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
 
 def version_of(settings: Settings, vendor: Vendor | None) -> str | None:
     """The version of the API: the configured one, or else that of the base URL; None = the URLs of requests
-    state none. Raises ValueError for a version where the API has none.
+    state none. Raises WrongVersion for a version where the API has none, or if the API needs one.
     """
     version = settings.api_version
     if vendor is None or vendor.dated is None:
         if version is not None:
-            raise ValueError("only the API of a known provider such as azure has versions: set `catalog`")
+            raise WrongVersion("only the API of a known provider such as azure has versions: set `catalog`")
         return None
     if settings.base_url is not None:
         version = read(settings.base_url, vendor, vendor.dated, version).version

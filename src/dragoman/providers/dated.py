@@ -20,6 +20,10 @@ _BELOW: Final = r"(?:/(?:v1|deployments|responses)(?:/.*)?)?"
 _DATED: Final = re.compile(r"20\d\d-\d\d-\d\d(?:-preview)?", re.ASCII)
 
 
+class WrongVersion(ValueError):
+    """The API has no such version, or needs one. The text of the exception says it to people."""
+
+
 class Spelled(NamedTuple):
     """A base URL as somebody spelled it, without its version. version: None = there is none. path: what the
     vendor's clients add to a base URL of this version.
@@ -32,7 +36,7 @@ class Spelled(NamedTuple):
 
 def read(spelled: str, vendor: Vendor, dated: Dated, version: str | None) -> Spelled:
     """Separate the version from a base URL, and remove from it what belongs to one endpoint. Raises
-    ValueError if the version is missing where the API has no other way to state it.
+    WrongVersion if there is none, and the API needs one.
 
     version: the configured version, which counts before that of the URL; None = none is configured.
     """
@@ -45,7 +49,7 @@ def read(spelled: str, vendor: Vendor, dated: Dated, version: str | None) -> Spe
     url = url.rstrip("/")
     if (flat := re.fullmatch(f"(.*{re.escape(dated.flat)}){_ENDPOINT}", url)) is not None:
         if version is None:
-            raise ValueError(f"the API below {dated.flat} needs `api_version`")
+            raise WrongVersion(f"the API below {dated.flat} needs a version, such as 2024-05-01-preview")
         return Spelled(flat[1], version, dated.flat)
     if (usual := re.fullmatch(f"(.*){re.escape(dated.path)}{_BELOW}", url)) is not None:
         url = usual[1]

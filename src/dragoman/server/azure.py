@@ -40,7 +40,7 @@ class AzureApi:
         self._operations = operations
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the paths of all operations; first chat, because a shorter path may be the end of its path."""
+        """Yield the paths of all operations; first chat's, because it ends like that of completions."""
         for face in (DEFAULT, COMPLETIONS):
             chat = {"POST": Handler(partial(self._ask, face), takes_body="json")}
             template = f"{ROOT}/{{model}}{face.paths.chat}"
@@ -49,9 +49,7 @@ class AzureApi:
             asking = {"POST": Handler(partial(self._operate, operation, path), takes_body=body)}
             yield Endpoint(f"{ROOT}/{{model}}{path}", DEFAULT, asking, slashes=True, errors=ERRORS)
 
-    async def _ask(
-        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: HttpClient
-    ) -> None:
+    async def _ask(self, face: Dialect, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await self._chat.ask(face, _of_deployment(request, exchange), exchange, client, ERRORS)
 
     async def _operate(

@@ -161,16 +161,8 @@ class PathTable:
         return self._found(path.rstrip("/") or "/")
 
     def _found(self, path: str) -> tuple[Endpoint | None, dict[str, str]]:
-        while (endpoint := self._exact.get(path)) is None:
-            if (deployments := _DEPLOYMENTS.match(path)) is not None:
-                path = f"{azure.ROOT}/{path[deployments.end() :]}"
-                break
-            if (roots := _ROOTS.match(path)) is not None:
-                path = roots[1] + roots[2] + path[roots.end() :]
-            elif (vendored := _VENDORED.match(path)) is not None:
-                path = "/v1" + path[vendored.end() :]
-            else:
-                break
+        while (endpoint := self._exact.get(path)) is None and (meant := _meant(path)) != path:
+            path = meant
         if endpoint is not None:
             return endpoint, {}
         for prefix, suffix, what, endpoint in self._slashed:
@@ -219,6 +211,16 @@ class PathTable:
             text = f"{endpoint.template} takes {', '.join(methods)}, not {method}."
             raise RequestFailed(ir.Fault("method_not_allowed", text, "method_not_allowed"))
         return handler
+
+
+def _meant(path: str) -> str:
+    """The path with one root in place of the several with which it begins; as it is if it has one or none."""
+    if (deployments := _DEPLOYMENTS.match(path)) is not None:
+        return f"{azure.ROOT}/{path[deployments.end() :]}"
+    if (roots := _ROOTS.match(path)) is not None:
+        return roots[1] + roots[2] + path[roots.end() :]
+    vendored = _VENDORED.match(path)
+    return path if vendored is None else "/v1" + path[vendored.end() :]
 
 
 _KEY: Final = "/key/"

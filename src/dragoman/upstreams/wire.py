@@ -120,9 +120,9 @@ class WireUpstream:
     chat_url, stream_url: the endpoints of chat for whole answers and for streams; a stream_url of None = the
     same. base_url: where the model list and other operations are, None = nowhere. list_base: where the list
     is, None = there, too. bases: {operation: base URL} for those that are elsewhere. query: is put at the end
-    of every URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect, None =
-    all. further: the same provider's upstreams in other dialects, best first. yields: names of headers for
-    which a request's own value is used instead of the account's.
+    of every URL ("?api-version=2024-10-21"). models: patterns of the models that can chat in this dialect,
+    None = all. further: the same provider's upstreams in other dialects, best first. yields: names of
+    headers for which a request's own value is used instead of the account's.
     """
 
     success: Final = 200

@@ -43,9 +43,7 @@ MISSING: Final = error(
     "The API deployment for this resource does not exist. If you created the deployment within the last 5"
     " minutes, please wait a moment and try again.",
 )
-REFUSED: Final = error(
-    401, "401", "Access denied due to invalid subscription key or wrong API endpoint."
-)
+REFUSED: Final = error(401, "401", "Access denied due to invalid subscription key or wrong API endpoint.")
 NOWHERE: Final = error(404, "404", "Resource not found")
 
 
@@ -89,7 +87,12 @@ def _chat(seen: Seen, version: str) -> Answer:
         return filtered()
     if body.get("stream"):
         return Streamed(frames(usage=bool((body.get("stream_options") or {}).get("include_usage"))))
-    message = {"annotations": [], "content": "Good morning", "refusal": None, "role": "assistant"}
+    message: dict[str, Any] = {
+        "annotations": [],
+        "content": "Good morning",
+        "refusal": None,
+        "role": "assistant",
+    }
     choice = {"content_filter_results": SAFE, "finish_reason": "stop", "index": 0, "logprobs": None}
     return Whole(
         {

@@ -89,6 +89,11 @@ def test_lines_for_a_shell_and_nothing_else(run: Run) -> None:
         f"export ANTHROPIC_BASE_URL={BASE}",
         "export ANTHROPIC_API_KEY=any",
     ]
+    assert run("setup", "azure", "--key", "k-1").out.splitlines() == [
+        f"export AZURE_OPENAI_ENDPOINT={BASE}",
+        "export AZURE_OPENAI_API_KEY=k-1",
+        "export OPENAI_API_VERSION=2024-10-21",
+    ]
     assert run("setup", "ollama").out.splitlines() == [f"export OLLAMA_HOST={BASE}"]
     assert run("setup", "ollama", "--key", "k/1").out.splitlines() == [
         f"export OLLAMA_HOST={BASE}/key/k%2F1",

@@ -185,7 +185,10 @@ def test_the_inference_api_speaks_one_protocol(loaded: Load) -> None:
         ("azure: {keys: k}", "set base_url: https://RESOURCE.openai.azure.com/openai/v1, with your own"),
         ("openai: {keys: k, api_version: 2024-10-21}", "only the API of a known provider such as azure"),
         ("p: {base_url: 'https://h.example', api_version: 2024-10-21}", "set `catalog`"),
-        ("azure: {keys: k, base_url: 'https://r.services.ai.azure.com/models'}", "needs `api_version`"),
+        (
+            "azure: {keys: k, base_url: 'https://r.services.ai.azure.com/models'}",
+            "azure.api_version: the API below /models needs a version",
+        ),
         ("azure: {keys: k, base_url: 'https://r.openai.azure.com?a=1'}", "must not have a query"),
     ],
 )

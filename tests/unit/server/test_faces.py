@@ -41,7 +41,11 @@ def table(tmp_path: Path) -> PathTable:
             "/openai/deployments/{model}/chat/completions",
             "openai_chat",
         ),
-        ("/openai/deployments/a/b/completions", "/openai/deployments/{model}/completions", "openai_completions"),
+        (
+            "/openai/deployments/a/b/completions",
+            "/openai/deployments/{model}/completions",
+            "openai_completions",
+        ),
     ],
 )
 def test_a_path_has_an_endpoint(table: PathTable, path: str, template: str, face: str) -> None:
