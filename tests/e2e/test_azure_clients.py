@@ -137,13 +137,13 @@ async def test_every_operation(talk: Talk, deployment: str | None) -> None:
     assert (await client.images.generate(model=model, prompt="a cat")).data
     sound = await (await client.audio.speech.create(model=model, input="Hello", voice="alloy")).aread()
     assert sound
-    if deployment is not None:  # the client's form names no deployment otherwise
-        file = ("a.wav", BytesIO(sound), "audio/wav")
-        assert (await client.audio.transcriptions.create(model="other", file=file)).text
-        with pytest.deprecated_call():
-            assert (await client.audio.translations.create(model="other", file=file)).text
-        picture = ("a.png", BytesIO(PNG), "image/png")
-        assert (await client.images.edit(model="other", image=picture, prompt="a dog")).data
+    other = model if deployment is None else "other"
+    file = ("a.wav", BytesIO(sound), "audio/wav")
+    assert (await client.audio.transcriptions.create(model=other, file=file)).text
+    with pytest.deprecated_call():
+        assert (await client.audio.translations.create(model=other, file=file)).text
+    picture = ("a.png", BytesIO(PNG), "image/png")
+    assert (await client.images.edit(model=other, image=picture, prompt="a dog")).data
     assert {one.answered for one in talk.exchanges} == {model}
 
 

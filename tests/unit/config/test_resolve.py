@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from pathlib import Path
+from typing import Final, TypeAlias
 
 import pytest
 
 from dragoman.config.load import Loaded
+from dragoman.config.resolve import provider_of
+from dragoman.config.settings import Provider
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.table import DIALECTS
 from dragoman.providers.provider import Api
+from dragoman.testing import corpus
 
 Load: TypeAlias = Callable[..., Loaded]
 
@@ -195,3 +200,26 @@ def test_the_inference_api_speaks_one_protocol(loaded: Load) -> None:
 def test_mistakes_about_versions(mistakes: Callable[..., list[str]], row: str, told: str) -> None:
     (line,) = mistakes(f"providers: {{{row}}}")
     assert told in line
+
+
+_AZURES: Final = {
+    "azure.chat": "openai_chat",
+    "azure.completions": "openai_completions",
+    "azure.embeddings": "openai_chat",
+    "azure.responses": "openai_responses",
+}
+
+
+@pytest.mark.wire
+@pytest.mark.parametrize(("api", "dialect"), _AZURES.items())
+def test_azure_is_asked_where_recorded_requests_went(recorded: Path, api: str, dialect: str) -> None:
+    """The recorded URL, written as `base_url`, leads to itself."""
+    for exchange in corpus.read(recorded, api):
+        if exchange.request is None or (url := exchange.request.url) is None:
+            continue
+        provider = provider_of("azure", Provider(base_url=url), {})
+        (spoken,) = [one for one in provider.apis if one.dialect == dialect]
+        path = "/embeddings" if api == "azure.embeddings" else DIALECTS[dialect].paths.chat
+        made = spoken.chat_url.removesuffix(DIALECTS[dialect].paths.chat) + path + spoken.query
+        deployment = url.partition("/deployments/")[2].partition("/")[0]
+        assert made.replace("{model}", deployment) == url.replace(".com//", ".com/")
