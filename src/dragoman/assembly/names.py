@@ -219,6 +219,7 @@ def _named(provider: Provider, settings: ProviderSettings) -> Named:
         timers=timers_of(settings.timeouts),
         body=dict(provider.body),
         gates=_gates("providers", provider.name, settings.concurrency),
+        base_models=provider.base_models,
     )
 
 

@@ -41,6 +41,7 @@ def _goes_on(deployment: Deployment, model: Model, config: Config) -> bool:
     if name in _OWN or settings is None:
         return True  # ours, or one that the program registers
     vendor = vendor_of(name, settings)
-    known = facts_for(name if vendor is None else vendor.name, upstream)
+    base = settings.base_models.get(upstream, upstream)
+    known = facts_for(name if vendor is None else vendor.name, base)
     speaks = settings.dialect if vendor is None else vendor.dialect
     return known.prefill is True or (speaks == "mistral" and known.prefill is not False)

@@ -86,6 +86,8 @@ class _Conversion:
         self.written = written
         self.notes: list[Note] = []
         self.accounts: dict[str, dict[str, Any]] = {}
+        self.base_models: dict[str, dict[str, str]] = {}
+        """By provider: the model behind the name of a deployment."""
         self.groups: dict[str, _Group] = {}
         self.aliases: dict[str, Any] = {}
         self.known = _section(written, "environment_variables")
@@ -119,6 +121,8 @@ class _Conversion:
             if self.timeouts:
                 account["timeouts"] = {**self.timeouts, **account.get("timeouts", {})}
         models = {name: self.model(name, group) for name, group in self.groups.items()}
+        for name, behind in self.base_models.items():
+            self.accounts[name]["base_models"] = behind
         settings["providers"] = self.accounts
         settings["models"] = {
             name: model for name, model in {**models, **self.models_of_aliases}.items() if model
@@ -255,6 +259,8 @@ class _Conversion:
             return
         group = self.groups.setdefault(name, _Group())
         info = _section(entry, "model_info")
+        if isinstance(base := info.get("base_model"), str):
+            self.base_models.setdefault(account, {})[rest] = base.rpartition("/")[2]
         order = _number(params.get("order"))
         context = _number(info.get("max_input_tokens"))
         supports: dict[str, bool] = {
@@ -395,7 +401,7 @@ class _Conversion:
                 continue  # it is of the deployment
             if key == "max_output_tokens" and _number(value) is not None:
                 group.model["max_output"] = int(value)
-            elif key != "max_input_tokens":
+            elif key not in ("max_input_tokens", "base_model"):
                 self.note(join(path, key), words.INFO.get(key, "not needed here"))
 
     def check_fallbacks(self) -> None:

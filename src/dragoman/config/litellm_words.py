@@ -154,7 +154,7 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
 
 INFO: Final[Mapping[str, str]] = MappingProxyType(
     {
-        **dict.fromkeys(("base_model", "input_cost_per_token", "output_cost_per_token"), _PRICES),
+        **dict.fromkeys(("input_cost_per_token", "output_cost_per_token"), _PRICES),
         "max_tokens": "context_window and max_output of models.NAME say what a model has",
         "access_groups": _PEOPLE,
         "health_check_model": "nothing to set: models are not called to see whether they answer",

@@ -137,6 +137,7 @@ class Pricing:
         account = self._providers.get(provider)
         if account is None:
             return None
+        model = account.base_models.get(model, model)
         if self._table is None:
             self._table = self._opened()
         found = None if account.vendor is None else self._table.find(account.vendor.name, model)

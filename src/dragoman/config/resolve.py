@@ -206,6 +206,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         body=settings.body,
         quirks=_over(quirks, settings.quirks),
         models=None if settings.models == ("*",) else settings.models,
+        base_models=settings.base_models,
         further=apis_of(settings, vendor, base, auth, version),
         api_version=version,
         folder=folder,

@@ -197,6 +197,9 @@ class Provider(Section, frozen=True):
     clients make through the gateway have its ids and one owner in any case."""
     models: tuple[str, ...] = ("*",)
     """The model names that the provider accepts: `*` for any, or a list. Requests for other names get 404."""
+    base_models: dict[str, str] = {}
+    """The model behind a name of the provider's, such as a deployment of Azure: `{chat: gpt-5}`. What is
+    known of this model counts, and its price in the packaged table."""
     headers: dict[str, Secret] = {}
     """Headers to add to each request. Their values are never shown or logged."""
     body: Annotated[Json, about(secret=True)] = {}

@@ -50,7 +50,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     lower-case names; their values may be secrets. body: JSON that is merged into the body of each request to
     a model. models: the model names that it serves, None = any. further: its other protocols, best first.
     api_version: the version of its API that every URL states, None = none. folder: the path between
-    `base_url` and the paths of the first protocol, with `{model}`; "" = there is none.
+    `base_url` and the paths of the first protocol, with `{model}`; "" = there is none. base_models: {name of
+    a deployment: name of its model} where the first does not say what the second is.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     further: tuple[Api, ...] = ()
     api_version: str | None = None
     folder: str = ""
+    base_models: Mapping[str, str] = {}
 
     @property
     def apis(self) -> tuple[Api, ...]:

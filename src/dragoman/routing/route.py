@@ -52,7 +52,7 @@ class Provider(msgspec.Struct, frozen=True):
     provider serves, None = any. unlisted: those of `models` that the model list leaves out, as they are
     alternative spellings. patterns: shell patterns of the vendor's model names. timers: the time limits of a
     call. headers, body: added to every call; body is merged into the request's body by `deep_merge`. gates:
-    as for `Deployment`.
+    as for `Deployment`. base_models: {name: the name by which facts are found}, for names that say nothing.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Provider(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     body: dict[str, Any] = {}
     gates: tuple[str, ...] = ()
+    base_models: Mapping[str, str] = {}
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -359,8 +360,9 @@ def deployment_of(
     """A provider's model `name`. model: the configured model that it serves; None = none. window: replaces
     the model's context window, None = it does not.
     """
+    base = provider.base_models.get(name, name)
     if model is None:
-        facts = facts_for(provider.vendor, name)
+        facts = facts_for(provider.vendor, base)
         return Deployment(
             provider.name,
             name,
@@ -374,7 +376,7 @@ def deployment_of(
     return Deployment(
         provider.name,
         name,
-        facts_for(provider.vendor, name, stated),
+        facts_for(provider.vendor, base, stated),
         provider.timers if model.timers is None else model.timers,
         {**provider.headers, **model.headers},
         deep_merge(provider.body, model.body),

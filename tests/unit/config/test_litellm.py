@@ -41,6 +41,7 @@ model_list:
   - model_name: gpt-4
     litellm_params: {model: azure/team-two, api_base: os.environ/AZURE_BASE,
       api_key: os.environ/AZURE_KEY_TWO}
+    model_info: {base_model: azure/gpt-4o}
 """
 FALLBACKS = """
 model_list:
@@ -188,6 +189,7 @@ def test_azure_is_asked_in_the_version_that_litellm_asked() -> None:
         "catalog": "azure",
         "base_url": "${AZURE_BASE}",
         "keys": ["${AZURE_KEY_TWO}"],
+        "base_models": {"team-two": "gpt-4o"},
     }
 
 

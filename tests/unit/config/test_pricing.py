@@ -89,6 +89,12 @@ def test_the_price_of_the_deployment_counts_first(loaded: Load) -> None:
     assert usual(found, "mine/x") == (5, 6)
 
 
+def test_a_deployment_with_a_name_of_its_own_has_the_price_of_its_model(loaded: Load) -> None:
+    row = "{catalog: azure, base_url: 'https://o.openai.azure.com', keys: k, base_models: {chat: gpt-5}}"
+    found = pricing(loaded, f"  own: {row}\n")
+    assert (usual(found, "own/chat"), usual(found, "own/other")) == ((1, 2), None)
+
+
 def test_prices_of_later_days(loaded: Load) -> None:
     found = pricing(
         loaded,

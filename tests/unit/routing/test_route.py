@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from dragoman.providers.models import facts_for
 from dragoman.routing.conditions import Conditions
 from dragoman.routing.costs import MaxCost
-from dragoman.routing.route import Candidate, Deployment, Route, deep_merge
+from dragoman.routing.route import Candidate, Deployment, Model, Provider, Route, deep_merge, deployment_of
 
 
 def test_deep_merge_keeps_what_it_is_given() -> None:
@@ -40,3 +41,13 @@ def test_only_routes_that_may_leave_deployments_out_select() -> None:
     for deployment in (Deployment("a", "x", window=9), Deployment("a", "x", when=Conditions(stream=True))):
         assert msgspec.structs.replace(plain, deployments=(deployment,)).selects
     assert msgspec.structs.replace(plain, max_cost=MaxCost(3)).selects
+
+
+def test_a_deployment_with_a_name_of_its_own_has_the_facts_of_its_model() -> None:
+    provider = Provider("azure", "azure", base_models={"chat": "gpt-5"})
+    known = facts_for("azure", "gpt-5")
+    assert known != facts_for("azure", "chat")
+    direct = deployment_of(provider, "chat")
+    assert (direct.model, direct.facts) == ("chat", known)
+    assert deployment_of(provider, "chat", Model("m", ("azure/chat",))).facts == known
+    assert deployment_of(provider, "other").facts == facts_for("azure", "other")
