@@ -125,6 +125,7 @@ class Server:
             await self.start()
         else:
             await ended(victims)
+            await asyncio.sleep(0.2)  # until the clients have heard of the connections that are gone
         self.kills.append((began, time.monotonic()))
         await self.well()
 
