@@ -312,5 +312,7 @@ class Limits:
 
     def _grants(self, names: frozenset[str]) -> Grants:
         if (grants := self._names.get(names)) is None:
+            if len(self._names) >= _MOST_REMEMBERED:
+                self._names.clear()
             grants = self._names[names] = Grants(names)
         return grants

@@ -253,26 +253,17 @@ class FileJournal:
         the one before is removed; so at any time one of them is locked.
         """
         path = self._folder / f"{self.mark}-{self._number + 1:08d}{SUFFIX}"
-        unnamed = path.with_name(path.name + UNNAMED)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if size_of(self._folder) + HEAD > self._most:
                 self._fail(f"the journal has reached stores.journal_size ({self._folder})")
                 return
-            with suppress(FileNotFoundError):
-                unnamed.unlink()
-            descriptor = os.open(unnamed, _FLAGS, 0o600)
+            start = head() + b"".join(self._opened.values())
             try:
-                if not lock(descriptor):
-                    raise BlockingIOError(errno.EAGAIN, "another process has locked the new segment")
-                start = head() + b"".join(self._opened.values())
-                _write_whole(descriptor, start)
-                unnamed.rename(path)
-            except BaseException:
-                os.close(descriptor)
-                with suppress(OSError):
-                    unnamed.unlink()
-                raise
+                descriptor = _made(path, start)
+            except (FileNotFoundError, BlockingIOError):
+                # The reader found it before it was locked, and took it for one whose process has ended.
+                descriptor = _made(path, start)
         except OSError as error:
             self._fail(error)
             return
@@ -285,6 +276,25 @@ class FileJournal:
         self._began = self._seams.monotonic()
         self.last_error = self._sync_failed = None
         self._syncing.follow(descriptor, before)
+
+
+def _made(path: Path, start: bytes) -> int:
+    """Make a segment that begins with these bytes. Returns its descriptor, with the lock. Raises OSError."""
+    unnamed = path.with_name(path.name + UNNAMED)
+    with suppress(FileNotFoundError):
+        unnamed.unlink()
+    descriptor = os.open(unnamed, _FLAGS, 0o600)
+    try:
+        if not lock(descriptor):
+            raise BlockingIOError(errno.EAGAIN, "another process has locked the new segment")
+        _write_whole(descriptor, start)
+        unnamed.rename(path)
+    except BaseException:
+        os.close(descriptor)
+        with suppress(OSError):
+            unnamed.unlink()
+        raise
+    return descriptor
 
 
 def sync_folder(folder: Path) -> None:

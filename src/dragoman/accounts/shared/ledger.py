@@ -19,7 +19,7 @@ from dragoman.accounts.ledger import UNKNOWN, Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.shared.blocks import Block, Blocks, refused
 from dragoman.accounts.shared.link import Link, LinkFailed
-from dragoman.accounts.shared.messages import Answer, Charge, Join, Known, Outcome, Request
+from dragoman.accounts.shared.messages import Answer, Charge, Charges, Join, Known, Outcome, Request
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.seams.tasks import spawn
@@ -114,6 +114,7 @@ class SharedLedger:
         self._wake = Event()
         self._timer: TimerHandle | None = None
         self._living: asyncio.Task[None] | None = None
+        self._charging = asyncio.Lock()
         self._closing = False
         self._waits: str | None = None
         self._refuses = False
@@ -280,25 +281,29 @@ class SharedLedger:
         """Charge what processes have used that have ended, and give back what they held. records: from their
         journals, with the names of the processes. A record is charged once, however often this is called, and
         not at all if its process had reported it: the store knows the time of the latest settlement that was
-        reported, and `settle` must be called with the time that the record has as `ended`. Waits until the
-        store answers. Returns how many records were charged.
+        reported, and `settle` must be called with the time that the record has as `ended`. What the processes
+        still held is given back with the records of exchanges that were cut, which come last; without any, at
+        the end of the lease. Waits until the store answers. Returns how many records were charged.
         """
         charges = [
             Charge(one.id, one.process, -1.0 if one.cut else one.ended, list(one.settled)) for one in records
         ]
+        ended = any(one.cut for one in records)  # they come last
         charged, pause = 0, _PAUSES[0]
-        while charges and not self._closing:
-            try:
-                link = await self._reach()
+        async with self._charging:  # in the order of the calls
+            while charges and not self._closing:
                 try:
-                    while charges:
-                        charged += await link.charge(charges[:_ASKS])
-                        del charges[:_ASKS]
-                finally:
-                    await link.close()
-            except LinkFailed:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _PAUSES[1])
+                    link = await self._reach()
+                    try:
+                        while charges:
+                            some, last = charges[:_ASKS], ended and len(charges) <= _ASKS
+                            charged += await link.charge(Charges(some, int(last)))
+                            del charges[:_ASKS]
+                    finally:
+                        await link.close()
+                except LinkFailed:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _PAUSES[1])
         return charged
 
     def state(self) -> dict[str, Any]:
