@@ -1,4 +1,4 @@
-"""What a key may use together with its user, its team and its tenant: never more than any of them. Pure."""
+"""What a key may use: never more than its user, its team and its tenant may use. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ALL = Rights()
 
 
 class Owner(NamedTuple):
-    """Whose entry it is. kind: `key`, `user`, `team` or `tenant`."""
+    """The owner of an entry. kind: `key`, `user`, `team` or `tenant`."""
 
     kind: Subject
     name: str
