@@ -38,7 +38,7 @@ from dragoman.state.usage import UsageRecord
 log = logging.getLogger("dragoman.accounts.journal")
 
 READER: Final = "reader"
-"""The name of the file whose lock the reader holds, and in which it states how it stands."""
+"""The name of the file that the reader locks, and into which it writes its state."""
 DAMAGED: Final = ".damaged"
 """The suffix that a segment gets instead of being deleted, if a part of it could not be read."""
 _CHUNK: Final = 400_000
@@ -111,7 +111,9 @@ class Chain:
         return self.records
 
     def again(self) -> None:
-        """Read `records` again, with those that came after them, because the database did not take them."""
+        """Read `records` again, with the records that came after them, because the database did not take
+        them.
+        """
         self.records, self._read_to, self._counted = [], self._at, (0, 0)
 
     def done(self) -> None:
@@ -128,7 +130,7 @@ class Chain:
         self._unread = (0, 0)
         if self._at > self._stored_to and (self.ended_well or not self.left):
             self._stored_to = self._at
-            with suppress(OSError):  # then the records are stored twice, which changes nothing
+            with suppress(OSError):  # the records are stored again then, which changes nothing
                 os.pwrite(self._descriptor, position_of(self._at), POSITION_AT)
 
     def cut(self) -> list[UsageRecord]:
@@ -278,9 +280,11 @@ class Chain:
         return True
 
     def _next(self) -> None:
-        """Go on with the next segment, and delete the one before, whose records the database has."""
+        """Go on with the next segment, and delete the one that was read, because the database has its
+        records.
+        """
         with self._path(self._numbers[1]).open("rb") as following:
-            os.fsync(following.fileno())  # it has the open exchanges of the one before
+            os.fsync(following.fileno())  # it repeats the open exchanges of the segment that is deleted
         self._close_first()
         self._remove(self._numbers.pop(0))
 

@@ -1,7 +1,7 @@
-"""Which limits apply to an exchange or an attempt, and what it claims of their counters.
+"""Which limits apply to an exchange or an attempt, and what the exchange or attempt claims of their counters.
 
-`Limits` is made once for a configuration. What applies to a caller and a model is found once and then
-remembered, so that a request costs a look-up, and a few claims for each limit that applies.
+`Limits` is made once for a configuration. The limits of a caller and a model are found once and then
+remembered. So a request costs a look-up, and a few claims for each limit that applies.
 """
 
 from __future__ import annotations
@@ -206,8 +206,8 @@ def _nobody() -> None:
 
 
 class Limits:
-    """All limits of one configuration. limits: those of the configuration; those of a key, its user, team and
-    tenant come with the caller.
+    """All limits of one configuration. limits: those that the configuration states. The limits of a key, its
+    user, team and tenant come with the caller.
     """
 
     def __init__(self, limits: Iterable[Limit] = ()) -> None:
@@ -233,11 +233,11 @@ class Limits:
         tags: Sequence[str] = (),
         address: Callable[[], str | None] = _nobody,
     ) -> Applied | None:
-        """What limits one exchange; None = nothing does.
+        """The limits of one exchange; None = it has none.
 
         model: the model's own name. asked: the name that the client sent, None = the same. end_user: as the
-        client names it. address: finds that of the client, as `addresses.subject_of` writes it; it is called
-        only if a limit counts addresses.
+        client names the end user. address: returns the client's address, as `addresses.subject_of` writes it;
+        it is called only if a limit counts addresses.
         """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None
@@ -268,7 +268,7 @@ class Limits:
         return None if found is None else Applied(found)
 
     def of_attempt(self, deployment: str) -> Applied | None:
-        """What limits the attempts at a deployment (`provider/model`); None = nothing does."""
+        """The limits of attempts at a deployment (`provider/model`); None = there are none."""
         if not self._of_attempts:
             return None
         if deployment not in self._attempts:

@@ -84,7 +84,7 @@ class Directory:
             if row.kind == "keys":
                 self._take_key(row)
             elif row.kind == "own_keys":
-                pass  # they are kept elsewhere
+                pass  # `assembly.directory` keeps them
             elif row.text is None:
                 self._holders.pop((row.kind, row.name), None)
             else:
@@ -204,7 +204,7 @@ class Directory:
     def _take_key(self, row: Row) -> None:
         start = row.name.encode() + b"\n"
         for digest in self._digests.pop(row.name, ()):
-            # An old hash of this key may belong to a key that was made from it since.
+            # Meanwhile another row may have got an old digest of this key.
             if digest is not None and self._keys.get(digest, b"").startswith(start):
                 del self._keys[digest]
         self._digests[row.name] = (row.digest, row.before)
@@ -250,7 +250,9 @@ def id_of(kind: RowKind) -> str:
 
 
 def _id(holder: Permitted | None) -> str | None:
-    """The id of a tenant, team or user; None = it has none, because the configuration declares it, say."""
+    """The id of a tenant, team or user; None = it has none, because the configuration declares it, for
+    example.
+    """
     return holder.id if isinstance(holder, HolderEntry) else None
 
 

@@ -77,10 +77,10 @@ class Ledger(Protocol):
         """
 
     def standing(self, counter: str) -> Standing:
-        """How a counter stands, as far as this process knows without asking others."""
+        """The amounts of a counter, as far as this process knows them without asking others."""
 
     async def standings(self) -> Mapping[str, Standing]:
-        """How all counters of windows that are not over stand, in all processes."""
+        """The amounts of all counters whose windows are not over, by name, for all processes together."""
 
     def seed(self, used: Mapping[str, int]) -> None:
         """Let counters begin with what was used before, as the usage records say. used: {name of the counter

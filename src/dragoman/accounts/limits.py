@@ -1,8 +1,8 @@
 """The types of limits: how much of a resource may be used, in which time, and by whom. Pure.
 
-A limit has a *counter* for each one that it counts separately (each key, say) and for each window of time.
-Windows are aligned to UTC: a minute begins at second 0, a day at midnight, a week on Monday, a month on its
-first. Money is counted in nano-USD (10⁻⁹ USD), so that all amounts are whole numbers.
+A limit has one *counter* for each subject that it counts separately (each key, for example) and for each
+window of time. Windows are aligned to UTC: a minute begins at second 0, a day at midnight, a week on Monday,
+a month on its first. Money is counted in nano-USD (10⁻⁹ USD), so that all amounts are whole numbers.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Claim(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How a counter stands, as far as this process knows. used: what was settled. reserved: by running
-    requests, of all processes.
+    """The amounts of a counter, as far as this process knows. used: what was settled. reserved: what running
+    requests of all processes have reserved.
     """
 
     used: int

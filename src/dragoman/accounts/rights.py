@@ -18,8 +18,8 @@ Groups: TypeAlias = Mapping[str, Iterable[str]]
 
 
 class Rights(NamedTuple):
-    """What may be used. Each part as in `Caller`. disabled: what has disabled it ("team research"), None =
-    nothing.
+    """What a key may use; the fields are as in `Caller`. disabled: the entry that disables the key ("team
+    research"); None = the key is enabled.
     """
 
     models: Grants | None = None

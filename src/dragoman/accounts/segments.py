@@ -149,8 +149,8 @@ class FileJournal:
                 self._stored.append(id_)
 
     def tend(self) -> None:
-        """Do what is due: begin the next segment, or try whether writing works again. To be called about
-        twice a second.
+        """Begin the next segment if it is time, or try whether writing works again. To be called about twice
+        a second.
         """
         if self.last_error is None and not os.fstat(self._descriptor).st_nlink:
             self._fail("somebody has deleted the journal")

@@ -94,7 +94,7 @@ class Watch:
             self._told = {one: ends for one, ends in self._told.items() if now < ends < inf}
             if len(self._told) >= _MOST:
                 self._told.clear()
-        # A limit without a window is told of again after an hour.
+        # Operators are told again of a limit without a window after an hour.
         self._told[place] = now + _HOUR if claim.ends == inf else claim.ends
         limit = claim.limit
         self.tell(

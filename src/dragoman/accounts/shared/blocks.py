@@ -129,7 +129,7 @@ class Blocks:
         self.by_counter: dict[str, Block] = {}
         self.seeds: dict[str, int] = {}
         self.changed: dict[Block, None] = {}
-        """The shares of which the store has to be told."""
+        """The shares that have to be reported to the store."""
 
     def of(self, claim: Claim) -> Block:
         """This process's share of the counter of a claim. It gets the claim's limit, which a reload may have

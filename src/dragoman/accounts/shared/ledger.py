@@ -301,7 +301,7 @@ class SharedLedger:
         charges = [
             Charge(one.id, one.process, -1.0 if one.cut else one.ended, list(one.settled)) for one in records
         ]
-        ended = any(one.cut for one in records)  # they come last
+        ended = any(one.cut for one in records)  # the records of cut exchanges come last
         charged, pause = 0, _PAUSES[0]
         async with self._charging:  # in the order of the calls
             while charges and not self._closing:
@@ -472,7 +472,7 @@ class SharedLedger:
         self._since = self._lost_at = None
 
     async def _leave(self, link: Link) -> None:
-        """Report all, and give back what is held."""
+        """Report what was used, and give back all that this process holds."""
         changed = self._blocks.changed
         changed.update(dict.fromkeys(self._blocks.by_counter.values()))
         for block in changed:

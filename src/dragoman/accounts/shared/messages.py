@@ -78,7 +78,7 @@ class Outcome(IntEnum):
 
 
 class Known(msgspec.Struct, array_like=True, frozen=True):
-    """How a counter stands. used, reserved: of all processes. base: the part of `used` that no process
+    """The amounts of a counter. used, reserved: of all processes. base: the part of `used` that no process
     reports, because it was used by processes that are gone. extra: granted beyond what was asked for.
     """
 
@@ -89,8 +89,9 @@ class Known(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
-    """The answer to one question. refusing: the index of the counter that refuses, -1 = none; why: how it
-    stands. granted: of each counter, in order. recall: the one to wait for, 0 = none.
+    """The answer to one question. refusing: the index of the counter that refuses, -1 = none; why: the
+    amounts of that counter. granted: the amounts of all counters of the question, in order. recall: the one
+    that the asker has to wait for, 0 = none.
     """
 
     outcome: Outcome
@@ -101,8 +102,8 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):
-    """The store's reply. known: False = the store has lost its state, or does not know the process; nothing
-    else is told then. recovering: see `Outcome`. processes: how many share the counters.
+    """The store's reply. known: False = the store has lost its state, or does not know the process; then the
+    other fields have no meaning. recovering: see `Outcome`. processes: how many share the counters.
     """
 
     known: bool
