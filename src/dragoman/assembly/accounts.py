@@ -25,7 +25,7 @@ from dragoman.tokens.vocabulary import load
 
 log = logging.getLogger("dragoman.assembly.accounts")
 _OF_PROMPTS: Final = frozenset({"tokens", "input_tokens", "money"})
-"""The resources of which a prompt's tokens are reserved."""
+"""The resources for which the tokens of a prompt are counted."""
 
 
 class Processes(NamedTuple):

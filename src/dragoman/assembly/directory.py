@@ -178,7 +178,7 @@ def following_of(store: Store, where: Location | None, now: Callable[[], float])
 
 def _version_in(file: Path) -> int:
     """See `directory_file.version`."""
-    with suppress(OSError):  # what is wrong with the folder is told below
+    with suppress(OSError):  # `directory_file.version` says what is wrong with the folder
         if not file.exists():
             return 0
     from dragoman.stores import directory_file  # with sqlite3, which a gateway without a file does not need

@@ -279,7 +279,9 @@ class Journaling:
                 self._reads = False
 
     def state(self) -> dict[str, Any]:
-        """The members that `/health` tells; those of the reader are about the records of all processes."""
+        """The members that `/health` tells. The numbers that the reader states are about the records of all
+        processes.
+        """
         state = self.journal.state()
         if self.folder is None:
             error = state["last_error"] or self.last_error

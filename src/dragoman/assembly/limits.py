@@ -61,7 +61,7 @@ class Records(Protocol):
 
 
 def limits_of(config: Config) -> Iterator[Limit]:
-    """All limits of a configuration, without those of keys, which come with their caller."""
+    """All limits of a configuration, without the limits of keys, which come with their callers."""
     for name, entry in config.limits.items():
         yield from entry.limits(name, entry.scope, entry.only or None)
     for name, provider in config.providers.named.items():
@@ -179,8 +179,8 @@ class Restoring:
             new = [one for counted, one in wanted.items() if counted not in self._known]
             if new and usage is not None:
                 serving = recovered is None or self._trying is not None
-                # What is settled from now on may be in the database or not when it is read. It is added to
-                # what was read: the sum is never less than what was used.
+                # What is settled from now on may or may not be in the sums that the database returns. It is
+                # added to them, so the result is never less than what was used.
                 before = await self._ledger.standings() if serving else {}
                 if serving and self._journaling is not None:
                     recovered = await self._journaling.stored_until(now)

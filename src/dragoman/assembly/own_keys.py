@@ -2,8 +2,9 @@
 
 Each process has all of these keys in memory, as it has all client keys. A tenant's requests get a `Runtime`
 of their own. In it the upstreams of some providers have the tenant's account in place of the operator's, and
-the memory of providers has the tenant's key in place of the pool. All else is shared: routes, connections,
-what is known of deployments. So nothing in the engine has to choose between the keys of two tenants.
+the memory of providers has the tenant's key in place of the pool. Everything else is shared: routes,
+connections, and what the gateway remembers of deployments. So nothing in the engine has to choose between the
+keys of two tenants.
 """
 
 from __future__ import annotations

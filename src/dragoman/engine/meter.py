@@ -36,7 +36,7 @@ from dragoman.state.usage import UsageLine
 log = logging.getLogger("dragoman.engine.meter")
 
 COST: Final = b"x-dragoman-cost"
-"""The header of a whole answer with what it has cost, in USD."""
+"""The header that says how much a whole answer has cost, in USD."""
 _OF_LIMITS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-", b"ratelimit-")
 """The beginnings of the names of headers that tell of limits."""
 _USUAL: Final = "default"
@@ -351,7 +351,7 @@ class Meter:
         held = [reservation for _, reservation in self._of_attempts.values()]
         if self._reservation is not None:
             held.append(self._reservation)
-        # A place among those that run at once is not used up: whoever adopts the record must not charge it.
+        # `concurrency` is not used up, so it must not be charged when another process adopts the record.
         reserved = [
             (name, claim.amount)
             for one in held
@@ -455,7 +455,9 @@ class Meter:
         return headers
 
     def passed(self, headers: Headers) -> Headers:
-        """The provider's headers, without those that tell of its limits if the client has limits here."""
+        """The provider's headers. If the client has limits here, the headers about the provider's own limits
+        are left out.
+        """
         if self.applied is None:
             return headers
         return [one for one in headers if not one[0].lower().startswith(_OF_LIMITS)]

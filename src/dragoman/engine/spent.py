@@ -46,7 +46,7 @@ def note_measures(asked: Asked, record: AttemptRecord) -> None:
     try:
         request = asked.request
     except RequestFailed:
-        return  # it could be relayed, but nobody here can read it
+        return  # the request was relayed, but it cannot be decoded
     if isinstance(request, ir.ImageRequest) and record.first is not None:
         record.units = {picture(request.quality, request.size): request.count or 1}
     elif isinstance(request, ir.SpeechRequest) and request.text:
@@ -62,7 +62,7 @@ def prompt_tokens(asked: Asked, deployment: str) -> int:
         try:
             return count(asked.request, deployment.partition("/")[2]).tokens
         except RequestFailed:
-            pass  # it can be relayed, but nobody here can read it
+            pass  # the request is relayed, but it cannot be decoded
     return _weighed(asked)
 
 

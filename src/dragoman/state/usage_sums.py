@@ -87,7 +87,7 @@ class Group(NamedTuple):
 
 
 class Sums:
-    """Sums of usage. Each is by name; a name without a value is 0.
+    """Sums of usage. Each field has its sums by name; a missing name has the sum 0.
 
     counts: `requests`; of these `failed`, `recovered` (a call failed, and the client got its answer), `cut`
     (the process ended first), `streamed` and `estimated`; `calls` of providers and `failed_calls`; `unpriced`
@@ -222,7 +222,7 @@ def _group(record: UsageRecord) -> Group:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _named(*values: str | None) -> Group:
-    """The group of these values, of which the last one is an `end`."""
+    """The group of these values. The last value is an `end`, of which the group gets the first word."""
     return Group._make(map(text, (*values[:-1], outcome_of(values[-1] or ""))))
 
 

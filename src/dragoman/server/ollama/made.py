@@ -220,7 +220,7 @@ def _made(entry: AddedEntry) -> MadeName | None:
 
 
 def _over(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """An alias with further settings. Defaults are merged; of two context windows the smaller one holds."""
+    """An alias with further settings. Defaults are merged; of two context windows the smaller one is used."""
     made = {**base, **settings}
     if "defaults" in made:
         made["defaults"] = {**base.get("defaults", {}), **settings.get("defaults", {})}
