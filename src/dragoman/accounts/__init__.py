@@ -1,1 +1,1 @@
-"""The keys by which clients identify themselves to the gateway, and what the owner of each key may call."""
+"""Who may call what, and how much: client keys, their owners, limits, and the journal of what was used."""

@@ -35,7 +35,7 @@ class Proxies:
         for entry in reversed(entries):
             address = _address(entry)
             if address is None:
-                break  # what stands before a part that is no address cannot be believed
+                break  # the entries to the left of an invalid one cannot be believed
             last = address
             if not self._trusts(address):
                 break

@@ -32,7 +32,7 @@ def decode(body: bytes) -> UsageRecord:
 
 
 def named(record: UsageRecord) -> dict[str, Any]:
-    """The fields of a record by their names, without those that have their defaults."""
+    """The fields of a record by their names, without fields that have their default values."""
     stated = _stated(record)
     if record.lines:
         stated["lines"] = [_stated(line) for line in record.lines]

@@ -17,11 +17,12 @@ INFERENCE: Final[frozenset[Scope]] = frozenset({"inference"})
 
 
 class Permits(msgspec.Struct, frozen=True):
-    """What a client may use besides the models that it is granted. Each field: the allowed names; None = all.
+    """What a client may use, in addition to the models that it is granted. Each field has the allowed names;
+    None = all.
 
-    faces: the protocols of the paths. operations: as in `dialects.request.Operation`. providers: the names of
-    the providers that may be called for it, as far as they are in the allowed regions. regions: these.
-    otherwise: the fault if none of these providers has the model, if it is another one than `NO_PROVIDER`.
+    faces: the protocols of the paths. operations: as in `dialects.request.Operation`. providers: the
+    providers that may be called for the client; they must be in the allowed regions, too. regions: the
+    allowed regions. otherwise: the fault if no allowed provider has the model; None = `NO_PROVIDER`.
     """
 
     faces: frozenset[str] | None = None
@@ -48,13 +49,13 @@ ANYTHING: Final = Permits()
 class Caller(msgspec.Struct, frozen=True):
     """An authenticated client.
 
-    name: the name of its key in logs. What the gateway stores for the client belongs to this name, so a new
-    key with the name of an old one finds what that has stored. models: the model names that the client may
-    use, None = all. scopes: the kinds of paths that the client may call. key: the key's id, None = the client
-    has no key. tenant, team, user: the names of whom the key belongs to, None = nobody. may: what it may use
-    besides. tags: of all its requests. limits: those of the key itself, its user, its team and its tenant;
-    the gateway's own limits come in addition. expires: from when the key is refused, in Unix seconds; None =
-    never.
+    name: the name of its key in logs. What the gateway stores for the client belongs to this name. So a new
+    key with the name of an old key finds what was stored for the old key. models: the model names that the
+    client may use, None = all. scopes: the kinds of paths that the client may call. key: the key's id, None =
+    the client has no key. tenant, team, user: the names of the tenant, the team and the user that the key
+    belongs to; None = it belongs to none. may: what else the client may use. tags: those that all its
+    requests get. limits: those of the key itself, its user, its team and its tenant; the gateway's own limits
+    come in addition. expires: from when the key is refused, in Unix seconds; None = never.
     """
 
     name: str

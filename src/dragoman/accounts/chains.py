@@ -1,8 +1,10 @@
-"""Reads the journals of all processes that write into one folder: a chain of segments for each process.
+"""Reads the journals of all processes that write into one folder. The journal of one process is a chain of
+segments.
 
-One process at a time does so, which holds the lock on a file of the folder. What the database has is stated
-in the head of each segment, so that the next reader goes on there. A segment is deleted when the database
-has all of its records and the next one is on the disk; a chain whose process has ended is deleted whole.
+Only one process reads at a time: the one that holds the lock on the file `reader` of the folder. The head of
+each segment states up to where the database has its records, so that the next reader goes on there. A segment
+is deleted when the database has all of its records and the next segment is on the disk. The chain of a
+process that has ended is deleted as a whole.
 """
 
 from __future__ import annotations
@@ -36,15 +38,15 @@ from dragoman.state.usage import UsageRecord
 log = logging.getLogger("dragoman.accounts.journal")
 
 READER: Final = "reader"
-"""The name of the file whose lock the reader holds, and in which it states how it stands."""
+"""The name of the file that the reader locks, and into which it writes its state."""
 DAMAGED: Final = ".damaged"
 """The suffix that a segment gets instead of being deleted, if a part of it could not be read."""
 _CHUNK: Final = 400_000
-"""How many bytes are read at once, as far as an entry is not larger."""
+"""How many bytes are read at once; more only if one entry is larger."""
 _COUNTED: Final = 1_000_000
 """How many bytes are read at once to count the records that wait."""
 _TOLD: Final = 4000
-"""The most bytes of what the reader states."""
+"""The most bytes that the reader writes about its own state into its file."""
 KILLED: Final = "gateway/killed"
 """The `end` of an exchange whose process has ended before it."""
 
@@ -52,9 +54,10 @@ _END: Final = bytes(entry_of(END))
 
 
 class Chain:
-    """The segments of one process. folder: where they are. mark: of the process, in their names.
+    """The segments of one process. folder: where the segments are. mark: the random text that identifies the
+    process in the names of its segments.
 
-    Its methods read files, so they belong into a thread; not more than one at a time may run.
+    The methods read files, so call them in a thread, and never two of them at the same time.
     """
 
     def __init__(self, folder: Path, mark: str) -> None:
@@ -62,33 +65,38 @@ class Chain:
         self.records: list[UsageRecord] = []
         """The records that the database gets next."""
         self.oldest: float | None = None
-        """When the first of them ended, Unix seconds; None = there are none, as far as is known."""
+        """When the exchange of the first of `records` ended, in Unix seconds; None = there is none, as far as
+        is known.
+        """
         self.opened: dict[str, bytes] = {}
-        """The bodies of the open exchanges, as far as the segments were read, by id."""
+        """The open exchanges in the segments that were read so far: {id: body of the entry}."""
         self.ended_well = False
-        """Whether the process has ended in good order; known when `left` is."""
+        """Whether the process has ended in good order. This is only known when `left` is True."""
         self.damaged = self.torn = 0
-        """How many places could not be read, and how many bytes of an unfinished write were cut off."""
+        """damaged: how many places could not be read. torn: how many bytes of unfinished writes were skipped.
+        """
         self.left = False
         """Whether the process has ended, as far as is known."""
         self._folder = folder
         self._numbers: list[int] = []
         """The numbers of the segments that are not deleted, in order; the first is read now."""
         self._at = 0
-        """Where in the first segment reading goes on; 0 = it is not open yet."""
+        """The position in the first segment from which reading goes on, in bytes; 0 = the segment is not open
+        yet.
+        """
         self._read_to = 0
-        """Where it goes on when the database has `records`."""
+        """The position from which reading goes on when the database has `records`."""
         self._stored_to = HEAD
         self._damaged_in = 0
         """The number of the segment in which something could not be read."""
         self._descriptor = -1
         self._lock = -1
         self._counted = (0, 0)
-        """Up to where closed records were counted: the number of the segment, and the place in it."""
+        """Up to where closed records were counted: (number of the segment, position in it)."""
         self._ahead = 0
-        """How many of them are not read yet."""
+        """How many of the counted records are not read yet."""
         self._unread = (0, 0)
-        """The damaged places and torn bytes beside `records`."""
+        """(damaged places, torn bytes) that were found while `records` were read."""
 
     def know(self, numbers: list[int]) -> None:
         """Take note of the segments that are there now."""
@@ -103,12 +111,16 @@ class Chain:
         return self.records
 
     def again(self) -> None:
-        """Read `records` again, with those that came after them, because the database did not take them."""
+        """Read `records` again, with the records that came after them, because the database did not take
+        them.
+        """
         self.records, self._read_to, self._counted = [], self._at, (0, 0)
 
     def done(self) -> None:
-        """Note that the database has `records`. What a process has left that was killed is read from its
-        start by another reader, so that limits are told of it again.
+        """Note that the database has `records`, and write the new position to the segment's head.
+
+        The position is not written for a process that was killed. So if this reader ends, too, the next one
+        reads the segment from its start, and tells the limits of all of its records again (`Ledger.adopted`).
         """
         self.records = []
         self.oldest = None
@@ -118,12 +130,12 @@ class Chain:
         self._unread = (0, 0)
         if self._at > self._stored_to and (self.ended_well or not self.left):
             self._stored_to = self._at
-            with suppress(OSError):  # they are stored again, which changes nothing
+            with suppress(OSError):  # the records are stored again then, which changes nothing
                 os.pwrite(self._descriptor, position_of(self._at), POSITION_AT)
 
     def cut(self) -> list[UsageRecord]:
-        """The records of the exchanges that were open when the process ended. Only after `take` was empty and
-        `left` was True before.
+        """The records of the exchanges that were open when the process ended. Call it only after `take` has
+        returned an empty list, with `left` True already before that call.
         """
         ended = self._path(self._numbers[-1]).stat().st_mtime
         return [
@@ -167,7 +179,9 @@ class Chain:
         self.ended_well = tail == _END
 
     def waiting(self) -> tuple[int, int]:
-        """How many records the database has not got, and how many bytes they and their open ones take."""
+        """Returns how many records the database does not have yet, and how many bytes the segments have
+        behind the position up to which it has them, heads not counted.
+        """
         self._count()
         size = 0
         for number in self._numbers:
@@ -266,9 +280,11 @@ class Chain:
         return True
 
     def _next(self) -> None:
-        """Go on with the next segment, and delete the one before, whose records the database has."""
+        """Go on with the next segment, and delete the one that was read, because the database has its
+        records.
+        """
         with self._path(self._numbers[1]).open("rb") as following:
-            os.fsync(following.fileno())  # it has the open exchanges of the one before
+            os.fsync(following.fileno())  # it repeats the open exchanges of the segment that is deleted
         self._close_first()
         self._remove(self._numbers.pop(0))
 
@@ -317,7 +333,7 @@ class Chains:
             return True
         descriptor = os.open(self._folder / READER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if lock(descriptor):
-            os.ftruncate(descriptor, 0)  # what the reader before has told, is over
+            os.ftruncate(descriptor, 0)  # the state that the reader before has written
             self._lock = descriptor
             return True
         os.close(descriptor)
@@ -338,7 +354,7 @@ class Chains:
         return list(self.chains.values())
 
     def _clear(self) -> None:
-        """Delete segments whose process has ended before it had named them."""
+        """Delete the unnamed segments of processes that ended before they had given the segment its name."""
         for path in self._folder.glob(f"*{UNNAMED}"):
             with suppress(FileNotFoundError):
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -354,7 +370,7 @@ class Chains:
         del self.chains[chain.mark]
 
     def tell(self, state: dict[str, Any]) -> None:
-        """State how the reader stands, for `told`."""
+        """Write the state of this reader into the reader's file, where `told` finds it."""
         if self._lock >= 0:
             with suppress(OSError):
                 os.pwrite(self._lock, msgspec.json.encode(state)[:_TOLD].ljust(_TOLD), 0)
@@ -370,8 +386,8 @@ class Chains:
 
 
 def told(folder: Path) -> dict[str, Any] | None:
-    """How the reader of a folder stands, as it has stated last, with the member `running`: whether there is a
-    reader now. None = there was none yet.
+    """The state that the reader of a folder has written last, with the member `running`: whether a process
+    reads the folder now. None = no process has read it yet, or the state cannot be read.
     """
     try:
         descriptor = os.open(folder / READER, os.O_RDWR | os.O_CLOEXEC)

@@ -1,7 +1,7 @@
-"""Which limits apply to an exchange or an attempt, and what it claims of their counters.
+"""Which limits apply to an exchange or an attempt, and what the exchange or attempt claims of their counters.
 
-`Limits` is made once for a configuration. What applies to a caller and a model is found once and then
-remembered, so that a request costs a look-up, and a few claims for each limit that applies.
+`Limits` is made once for a configuration. The limits of a caller and a model are found once and then
+remembered. So a request costs a look-up, and a few claims for each limit that applies.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_HELD: Final = 100_000
 _OF_REQUESTS: Final = frozenset[Resource]({"requests", "concurrency"})
 _OF_TOKENS: Final = frozenset[Resource]({"tokens", "input_tokens", "output_tokens"})
 _UNTOLD: Final = frozenset[Resource]({"money", "concurrency"})
-"""What no header tells."""
+"""The resources that no header shows."""
 _new: Final = tuple.__new__
 """Makes a `Claim` without a call of Python code: each request makes some."""
 _INVENTED: Final = frozenset[Subject]({"end_user", "tag", "address"})
@@ -47,12 +47,13 @@ class Row:
 
 
 class _Windows:
-    """The claims on the counters of all windows that one moment is in. They are the same objects for every
+    """The claims on the counters of the windows that contain one moment. They are the same objects for every
     request until the first of the windows is over.
 
-    start, ends: between which they hold, in Unix seconds. requests: claims of one request. tokens, money:
-    claims of nothing, to be made anew with an amount. every: claims of nothing for each limit. told: those of
-    them that headers tell. headers: what writes these, by the form of the protocols that have asked.
+    start, ends: the claims are right from `start` until before `ends`, in Unix seconds. requests: claims for
+    one request. tokens, money: claims with the amount 0, of which copies with an amount are made. every: a
+    claim with the amount 0 for each limit. told: those of `every` that headers show. headers: the writers of
+    these headers, by their form.
     """
 
     __slots__ = ("ends", "every", "headers", "money", "requests", "start", "tokens", "told")
@@ -98,8 +99,8 @@ class Found:
 
 
 class Applied:
-    """The limits of one exchange, or of one attempt. All claims are on the windows of the first one, so that
-    an exchange that lasts longer than a window is charged to the window in which it began.
+    """The limits of one exchange, or of one attempt. All claims are on the windows of the first claim. So an
+    exchange that lasts longer than a window is charged to the window in which it began.
     """
 
     __slots__ = ("_found", "_windows")
@@ -129,11 +130,11 @@ class Applied:
         return self._found.watched
 
     def of_requests(self, now: float) -> Sequence[Claim]:
-        """The claims of one request, and of its place among those that run at once. now: Unix seconds."""
+        """The claims of one request on the limits of `requests` and `concurrency`. now: Unix seconds."""
         return self._at(now).requests
 
     def of_tokens(self, input_tokens: int, output_tokens: int, now: float) -> list[Claim]:
-        """The claims of so many tokens. now: Unix seconds."""
+        """The claims of these numbers of tokens. now: Unix seconds."""
         amounts = {
             "tokens": input_tokens + output_tokens,
             "input_tokens": input_tokens,
@@ -145,7 +146,7 @@ class Applied:
         ]
 
     def of_money(self, nano: int | None, now: float) -> list[Claim]:
-        """The claims of so many nano-USD; None = not known, which claims nothing. now: Unix seconds."""
+        """The claims of an amount of nano-USD; None = not known, which claims 0. now: Unix seconds."""
         amount = nano or 0
         return [
             _new(Claim, (limit, counter, ends, amount)) for limit, counter, ends, _ in self._at(now).money
@@ -160,11 +161,11 @@ class Applied:
         ]
 
     def standing_claims(self, now: float) -> Sequence[Claim]:
-        """A claim of nothing for each limit: the counters to look at. now: Unix seconds."""
+        """A claim with the amount 0 for each limit, to look at its counter. now: Unix seconds."""
         return self._at(now).every
 
     def rate_headers(self, form: Form, now: float) -> RateHeaders:
-        """What writes the headers that tell of these limits: of those on requests and tokens. now: Unix
+        """The writer of the headers that show these limits (only those on requests and tokens). now: Unix
         seconds.
         """
         windows = self._at(now)
@@ -183,8 +184,8 @@ class Applied:
 def charged(
     claims: Iterable[Claim], input_tokens: int, output_tokens: int, nano: int | None, requests: int = 1
 ) -> dict[str, int]:
-    """What was used of each counter that was claimed, as `Ledger.settle` wants it. nano: the cost in
-    nano-USD; None = unknown, which counts nothing. requests: 0 = the request does not count.
+    """The amounts that were used of the claimed counters, by their names, as `Ledger.settle` wants them.
+    nano: the cost in nano-USD; None = unknown, which counts as 0. requests: 0 = the request does not count.
     """
     amounts: Mapping[Resource, int] = {
         "requests": requests,
@@ -205,8 +206,8 @@ def _nobody() -> None:
 
 
 class Limits:
-    """All limits of one configuration. limits: those of the configuration; those of a key, its user, team and
-    tenant come with the caller.
+    """All limits of one configuration. limits: those that the configuration states. The limits of a key, its
+    user, team and tenant come with the caller.
     """
 
     def __init__(self, limits: Iterable[Limit] = ()) -> None:
@@ -217,7 +218,7 @@ class Limits:
         self.measures_attempts = any(one.resource not in _OF_REQUESTS for one in self._of_attempts)
         """Whether a limit of a deployment or a provider counts tokens or money."""
         self.held: dict[Limit, None] = {}
-        """The limits that came with callers, as far as requests have come."""
+        """The limits of the callers whose requests have come so far."""
         self._names: dict[frozenset[str], Grants] = {}
         self._found: dict[tuple[int, str, str | None], tuple[Caller | None, Found | None]] = {}
         self._attempts: dict[str, Found | None] = {}
@@ -232,11 +233,11 @@ class Limits:
         tags: Sequence[str] = (),
         address: Callable[[], str | None] = _nobody,
     ) -> Applied | None:
-        """What limits one exchange; None = nothing does.
+        """The limits of one exchange; None = it has none.
 
         model: the model's own name. asked: the name that the client sent, None = the same. end_user: as the
-        client names it. address: finds that of the client, as `addresses.subject_of` writes it; it is called
-        only if a limit counts addresses.
+        client names the end user. address: returns the client's address, as `addresses.subject_of` writes it;
+        it is called only if a limit counts addresses.
         """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None
@@ -267,7 +268,7 @@ class Limits:
         return None if found is None else Applied(found)
 
     def of_attempt(self, deployment: str) -> Applied | None:
-        """What limits the attempts at a deployment (`provider/model`); None = nothing does."""
+        """The limits of attempts at a deployment (`provider/model`); None = there are none."""
         if not self._of_attempts:
             return None
         if deployment not in self._attempts:

@@ -1,4 +1,5 @@
-"""The counters of all limits in the memory of one process: the specification of a `Ledger`, as code.
+"""The counters of all limits in the memory of one process. This code is also the specification of what a
+`Ledger` does.
 
 A reservation or a settlement costs a few dictionary look-ups for each claim. Counters of windows that are
 over are dropped when the first request after them comes, so names that clients invent do not fill the memory.
@@ -18,14 +19,18 @@ from dragoman.state.counters import read
 from dragoman.state.usage import UsageRecord
 
 SOON: Final = 1.0
-"""Seconds after which a request is worth another try that only running requests are in the way of."""
+"""Seconds after which a client may try again whose request was refused only because of what running requests
+have reserved.
+"""
 _NOTHING: Final = Standing(0, 0)
 _new: Final = tuple.__new__
 """Makes a `Standing` without a call of Python code: each request asks for some."""
 
 
 class _Count:
-    """One counter. holders: reservations that it is part of. ends: of its window, in Unix seconds."""
+    """One counter. holders: the number of reservations that include it. ends: the end of its window, in Unix
+    seconds.
+    """
 
     __slots__ = ("ends", "holders", "reserved", "used")
 
@@ -45,14 +50,16 @@ class MemoryLedger:
         self._ending: dict[float, list[str]] = {}
         """The counters by the end of their window, without those that last for ever."""
         self._next = inf
-        """When the next window is over; minus infinity = each request has to look, because of `_refuses`."""
+        """When the next window is over, in Unix seconds; minus infinity = `_refuses` is set, so each request
+        calls `_expire`.
+        """
         self._waits: str | None = None
         self._refuses = False
 
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """See `Ledger.reserve`. One process alone can always tell."""
+        """See `Ledger.reserve`. It never returns None, because no other process uses these counters."""
         if now >= self._next:
             self._expire(now)
         counts = self._counts
@@ -137,8 +144,8 @@ class MemoryLedger:
         self._next = -inf if self._refuses else min(self._ending, default=inf)
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:
-        """See `Ledger`. Nothing is charged: a process that counts alone begins with what the usage records
-        say, and these have what was used before.
+        """See `Ledger.adopted`. Charges nothing and returns 0: at the start, `seed` sets the counters to the
+        sums of the usage records, which include what ended processes have used.
         """
         return 0
 
@@ -163,8 +170,8 @@ class MemoryLedger:
         return count
 
     def _expire(self, now: float) -> None:
-        """Drop the counters of windows that are over. One that a running request holds is dropped when the
-        request ends. Raises RequestFailed while nothing may be reserved.
+        """Drop the counters of windows that are over. A counter that a running request holds is dropped when
+        the request ends. Raises RequestFailed while nothing may be reserved (see `wait`).
         """
         if self._refuses:
             raise RequestFailed(UNKNOWN)

@@ -1,8 +1,8 @@
 """All client keys that the database keeps, in memory: found by the SHA-256 of the key, without waiting.
 
-A row stays as the database has it, a few hundred bytes of JSON, and is decoded when its key is used first.
-100,000 keys take some 50 MB. Who brings the rows here is `assembly.directory`; while the database cannot
-be reached, what is known here goes on to hold.
+A row stays as the database has it, a few hundred bytes of JSON, and is decoded when its key is first used.
+100,000 keys take about 50 MB. `assembly.directory` brings the rows here. While the database cannot be
+reached, the known rows stay valid.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row, RowK
 
 E = TypeVar("E", KeyEntry, HolderEntry)
 _MOST_DECODED: Final = 10_000
-"""The most keys that are kept decoded. If there are more, all of them are decoded anew."""
+"""The most keys that are kept decoded. When one more is used, all of them are forgotten, and decoded again at
+their next use.
+"""
 
 
 _SUBJECTS: Final[Mapping[RowKind, Subject]] = {"tenants": "tenant", "teams": "team", "users": "user"}
 
 
 def no_limits(*_: object) -> tuple[Limit, ...]:
-    """As `LimitsOf`, where there are none."""
+    """A `LimitsOf` that makes no limits."""
     return ()
 
 
@@ -82,7 +84,7 @@ class Directory:
             if row.kind == "keys":
                 self._take_key(row)
             elif row.kind == "own_keys":
-                pass  # they are kept elsewhere
+                pass  # `assembly.directory` keeps them
             elif row.text is None:
                 self._holders.pop((row.kind, row.name), None)
             else:
@@ -149,8 +151,8 @@ class Directory:
     def rights(
         self, entry: Permitted, owner: Owner, team: str | None = None, user: str | None = None
     ) -> tuple[Rights, str | None]:
-        """What an entry permits within its tenant, team and user, and the tenant's name (None = none).
-        If one of these no longer exists, all is disabled.
+        """What an entry permits, narrowed by what its user, its team and its tenant permit; and the tenant's
+        name (None = none). If one of these no longer exists, everything is disabled.
         """
         members: tuple[tuple[RowKind, Subject, str | None], ...] = (
             ("users", "user", user),
@@ -190,8 +192,8 @@ class Directory:
         return entry.tenant is not None and self._meant("tenants", entry.tenant, [entry]) is None
 
     def _meant(self, kind: RowKind, name: str, members: Iterable[Permitted]) -> Permitted | None:
-        """The holder of this name that these members mean; None = it is gone. Another one of the same name
-        may have been made since: nobody who belonged to the first one belongs to it.
+        """The tenant, team or user of this name that the entries `members` belong to; None = it was removed.
+        If a new one was made with the same name, it is not the one that these entries belong to.
         """
         found = self.holder(kind, name)
         own, member = _id(found), id_of(kind)
@@ -202,7 +204,7 @@ class Directory:
     def _take_key(self, row: Row) -> None:
         start = row.name.encode() + b"\n"
         for digest in self._digests.pop(row.name, ()):
-            # An old hash of this key may belong to a key that was made from it since.
+            # Meanwhile another row may have got an old digest of this key.
             if digest is not None and self._keys.get(digest, b"").startswith(start):
                 del self._keys[digest]
         self._digests[row.name] = (row.digest, row.before)
@@ -213,7 +215,9 @@ class Directory:
                     self._keys[digest] = packed
 
     def _read(self, digest: bytes, packed: bytes) -> Caller | ir.Fault:
-        """The client with a key. Its `expires` says until when this holds."""
+        """The client with a key, or the fault to answer with. `Caller.expires` says until when the key is
+        valid.
+        """
         text, _, json = packed.partition(b"\n")
         name, entry = text.decode(), msgspec.json.decode(json, type=KeyEntry)
         if entry.revoked is not None or name in self.declared.keys:
@@ -246,7 +250,9 @@ def id_of(kind: RowKind) -> str:
 
 
 def _id(holder: Permitted | None) -> str | None:
-    """The id of a tenant, team or user; None = it has none, because the configuration declares it, say."""
+    """The id of a tenant, team or user; None = it has none, because the configuration declares it, for
+    example.
+    """
     return holder.id if isinstance(holder, HolderEntry) else None
 
 

@@ -35,7 +35,8 @@ _pack_checked: Final = struct.Struct("<IB").pack
 _CHECKED: Final = 8
 """Where the part of an entry begins that follows the checksum."""
 _BEFORE: Final = crc32(_MARK + bytes(4))
-"""The checksum of what precedes that part: it is made while its own bytes are 0."""
+"""The checksum of the bytes before that part: the mark, and four zeros in the place of the checksum itself.
+"""
 _NAME: Final = b"DRAGOMAN"
 _POSITION: Final = struct.Struct("<QI")
 
@@ -49,9 +50,10 @@ class Entry(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What is in some data. entries: the whole ones. end: where reading has to go on, which is the end of the
-    last whole entry, or of the data if nothing more can follow. damaged: how many stretches of bytes between
-    entries are none. torn: how many bytes at the end are not a whole entry, and never will be.
+    """What was found in some data. entries: the whole entries. end: where reading has to go on: at the end of
+    the last whole entry, or at the end of the data if nothing more can follow. damaged: how many stretches of
+    bytes between the entries are not entries. torn: how many bytes at the end belong to an entry that will
+    never be whole.
     """
 
     entries: list[Entry]
@@ -94,8 +96,8 @@ def position_in(read: bytes) -> int:
 
 
 def read(data: bytes, *, final: bool) -> Found:
-    """Find the entries in data that begins with one. final: nothing will ever follow the data, so an entry
-    that is not whole at its end is torn.
+    """Find the entries in `data`, which begins with an entry. final: True = nothing will ever follow the
+    data, so an entry that is not whole at its end is torn.
     """
     found: list[Entry] = []
     at = damaged = 0

@@ -34,8 +34,8 @@ def remember(cached: dict[str, T], name: str, value: T) -> None:
 class Grants:
     """The model names that one client key may use.
 
-    entries: names and patterns as configured. names: the exact names among them. within: only names that
-    these grant, too, are granted; they are those of the key's tenant, say. None = all of `entries`.
+    entries: names and patterns as configured. names: the exact names among them. within: other grants, such
+    as those of the key's tenant, which must grant a name, too; None = `entries` alone decide.
     """
 
     def __init__(self, entries: Iterable[str], within: Grants | None = None) -> None:

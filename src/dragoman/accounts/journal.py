@@ -1,7 +1,7 @@
-"""The interface of the journal: what makes that no usage is lost, whatever ends first.
+"""The interface of the journal, which keeps usage records until the database has them.
 
 An exchange that calls a provider is *opened* before the call and *closed* before its client has got the last
-bytes. So after a crash the journal knows every usage that a client was told of, and every call that was cut.
+bytes. So after a crash the journal has all usage that a client was told of, and each call that was cut.
 """
 
 from __future__ import annotations
@@ -15,30 +15,34 @@ WAITING: Final = 20_000
 
 
 class JournalFailed(Exception):
-    """The usage of a request cannot be noted, and the operator wants no such request (`stores.when_lost`)."""
+    """The usage of a request cannot be written down, and the operator wants such requests to be refused
+    (`stores.when_lost`).
+    """
 
 
 class Journal(Protocol):
-    """Keeps usage records until the database has them. Both methods return after the bytes were handed to the
-    operating system; they never wait for a disk or a database.
+    """Keeps usage records until the database has them. `opened` and `closed` return after the bytes were
+    handed to the operating system; they never wait for a disk or a database.
 
-    outlives: whether it outlives the process, so that somebody could read what was open; else nobody need
-    call `opened`.
+    outlives: whether the journal remains after its process has ended, so that another process can read which
+    exchanges were open. If it is False, nobody needs to call `opened`.
     """
 
     @property
     def outlives(self) -> bool: ...
 
     def opened(self, record: UsageRecord) -> None:
-        """Note that an exchange is about to call a provider. record: what is known of it; its units are what
-        is reserved, and `settled` the counters with the amounts that are reserved. `cut` is True. The same
-        exchange may be opened again when it reserves more; the latest record counts. Raises JournalFailed
-        only if the operator wants requests to be refused rather than not to be accounted.
+        """Note that an exchange is about to call a provider. The same exchange may be opened again when it
+        reserves more; the latest record counts. Raises JournalFailed if the record cannot be written and the
+        operator wants such requests to be refused.
+
+        record: what is known of the exchange. Its `units` are the reserved units, its `settled` states the
+        reserved amount of each counter, and its `cut` is True.
         """
 
     def closed(self, record: UsageRecord) -> None:
-        """Note that an exchange has ended, with its whole record. It may not have been opened, if it called
-        nobody. Raises nothing: what cannot be written waits in memory.
+        """Note that an exchange has ended, with its whole record. An exchange that called no provider need
+        not have been opened. Raises nothing: a record that cannot be written waits in memory.
         """
 
     def state(self) -> dict[str, Any]:
@@ -70,7 +74,9 @@ class Backlog:
 
 
 class MemoryJournal:
-    """A journal in the memory of one process: what the database has not got is lost with the process."""
+    """A journal in the memory of one process. Records that the database does not have yet are lost with the
+    process.
+    """
 
     outlives: Final = False
 
@@ -78,7 +84,7 @@ class MemoryJournal:
         self.backlog = Backlog() if backlog is None else backlog
 
     def opened(self, record: UsageRecord) -> None:
-        """See `Journal`. Nothing is noted, because nobody could read it after this process."""
+        """See `Journal`. Does nothing, because nobody could read the record after this process has ended."""
 
     def closed(self, record: UsageRecord) -> None:
         """See `Journal`."""

@@ -85,15 +85,15 @@ class ClientKeys:
     @property
     def required(self) -> bool:
         """Whether clients must send a key. If this depends on the directory, and the directory could not be
-        read since the start: yes, because the gateway may have keys.
+        read since the start, the answer is True, because the gateway may have keys.
         """
         if self._required is not None or self._directory is None:
             return bool(self._required)
         return self._directory.has_keys or not self._directory.read
 
     def again(self) -> Self:
-        """The same keys as another object. So what was concluded from this one no longer holds: see `Again`
-        in `server.head`.
+        """A copy of this object, with the same keys. What was cached for this object does not count for the
+        copy: see `Again` in `server.head`.
         """
         return copy.copy(self)
 
@@ -109,11 +109,11 @@ class ClientKeys:
     def authenticate(
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
     ) -> Caller | ir.Fault:
-        """The caller of a request, or the fault to answer with. There are such faults: the key has
-        expired, or it or its owner is disabled; a key is required, and it is missing or unknown; no key is
-        required, but the Host header of a request without a known key names another machine. A fourth says
-        that the keys of the database could not be read since the start, so that nobody knows whether the key
-        is one of them.
+        """The caller of a request, or the fault to answer with. The faults are: the key has expired; the key
+        or its owner is disabled; a key is required, and it is missing or unknown; the keys of the database
+        could not be read since the start, so it is not known whether this key is one of them, or whether any
+        is required; no key is required, but the Host header of a request without a known key names another
+        machine.
 
         headers: by lower-case names. key: the gateway's key in the URL's query, None or "" = none. first: the
         gateway's key in the URL's path (`/key/KEY/…`), None or "" = none. The key in the path counts before
@@ -139,7 +139,7 @@ class ClientKeys:
         return known
 
     def _refusal(self, key: str | None) -> ir.Fault:
-        """Why a request is refused whose key is missing or not known."""
+        """The fault of a request whose key is missing or not known. key: None or "" = it is missing."""
         if key and minting.mistyped(key):
             return _MISTYPED
         unread = self._directory is not None and not self._directory.read
@@ -176,8 +176,8 @@ class ClientKeys:
 
 
 def _ending(caller: Caller | ir.Fault, expires: float | None, earlier: object) -> Caller | ir.Fault:
-    """The client of a key that expires then. earlier: the client if the same key is listed before; the later
-    expiry counts.
+    """The client of a key, with its time of expiry. expires: as in `Key`. earlier: the client of the same key
+    if it is listed twice; then the later expiry counts. A fault is returned as it is.
     """
     if isinstance(caller, ir.Fault):
         return caller

@@ -1,4 +1,5 @@
-"""The interface of what keeps the counters of all limits exact: reserve before a call, settle after it.
+"""The interface of a ledger, which keeps the counters of all limits exact. A ledger reserves an amount before
+a call, and settles the reservation after the call.
 
 A hard limit is never exceeded by what was reserved: if the sum of what was used, what is reserved and what is
 claimed is above `Limit.most`, the claim is refused. Settling may exceed it, by what a provider used beyond
@@ -20,12 +21,14 @@ UNKNOWN: Final = ir.Fault(
     "limits_unavailable",
     blame="gateway",
 )
-"""What clients are told while nobody knows what was used, and the operator wants no such request."""
+"""The answer to clients while it is not known what was used, if the operator wants no request to be served
+then.
+"""
 
 
 class Reservation:
-    """What one exchange, or one attempt, has reserved. claims: by the name of the counter. Only a ledger
-    makes and changes it; whoever holds it must call `settle` or `release` once.
+    """What one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only a ledger
+    makes and changes a reservation; whoever gets one must call `settle` with it.
     """
 
     __slots__ = ("claims", "extra")
@@ -33,7 +36,7 @@ class Reservation:
     def __init__(self, claims: dict[str, Claim], extra: Any = None) -> None:
         self.claims = claims
         self.extra = extra
-        """What the ledger itself needs to know of it."""
+        """What the ledger that made the reservation needs to remember with it."""
 
 
 class Refused(NamedTuple):
@@ -53,15 +56,15 @@ class Ledger(Protocol):
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused | None:
-        """Reserve the claims at once, without waiting. onto: a reservation that grows by them, as for a
-        stream that becomes longer than was estimated. Returns the reservation; or why it is refused; or None:
-        this process alone cannot tell, so `ask` has to be awaited. now: Unix seconds.
+        """Reserve the claims at once, without waiting. onto: a reservation to add them to, as for a stream
+        that becomes longer than was estimated. now: Unix seconds. Returns the reservation; or why it is
+        refused; or None if this process alone cannot tell, so that `ask` has to be awaited.
         """
 
     async def ask(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """As `reserve`, with the counters that all processes share."""
+        """As `reserve`, but asks for the counters that all processes share, and waits for the answer."""
 
     def far(self, claims: Iterable[Claim]) -> bool:
         """Whether all limits would be at most half used, as far as this process knows, if these claims were
@@ -69,30 +72,31 @@ class Ledger(Protocol):
         """
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
-        """Replace what was reserved by what was used, by the name of the counter; a counter that is not named
-        has used nothing. For `concurrency` it must not be named.
+        """Replace what was reserved by what was used. used: {name of the counter: amount}; a counter that it
+        lacks has used nothing. Counters of `concurrency` must not be in it.
         """
 
     def standing(self, counter: str) -> Standing:
-        """How a counter stands, as far as this process knows without asking others."""
+        """The amounts of a counter, as far as this process knows them without asking others."""
 
     async def standings(self) -> Mapping[str, Standing]:
-        """How all counters of windows that are not over stand, in all processes."""
+        """The amounts of all counters whose windows are not over, by name, for all processes together."""
 
     def seed(self, used: Mapping[str, int]) -> None:
-        """Let counters begin with what was used before, as the usage records say; by their names
-        (`windows.prefix_of`). A counter that is known already, because a request was faster, has at least as
-        much used afterwards. One whose window is over does not change.
+        """Let counters begin with what was used before, as the usage records say. used: {name of the counter
+        (`windows.prefix_of`): amount}. A counter that a faster request has already used has at least this
+        amount afterwards. A counter whose window is over does not change.
         """
 
     def wait(self, why: str | None, *, refuse: bool = False) -> None:
-        """Note that nobody knows yet what was used before this process began, and why; None = it is known
-        now. refuse: until then `reserve` and `ask` raise RequestFailed.
+        """Note whether the usage before the start of this process is known. why: the reason why it is not
+        known yet; None = it is known now. refuse: True = `reserve` and `ask` raise RequestFailed until it is
+        known.
         """
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:
-        """Charge what processes have used that have ended, and give back what they held. records: from their
-        journals; a record is charged once, however often this is called. Returns how many were charged.
+        """Charge what ended processes have used, and give back what they held. records: from the journals of
+        these processes; a record is charged once, however often it is passed. Returns how many were charged.
         """
 
     def state(self) -> dict[str, Any]:

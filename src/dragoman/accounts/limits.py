@@ -1,8 +1,8 @@
-"""What limits are: how much of what may be used, in which time, by whom. Pure.
+"""The types of limits: how much of a resource may be used, in which time, and by whom. Pure.
 
-A limit has a *counter* for each whom it counts apart (each key, say) and for each window of time. Windows
-are aligned to UTC: a minute begins at second 0, a day at midnight, a week on Monday, a month on its first.
-Money is counted in nano-USD (10⁻⁹ USD), so that all amounts are whole numbers.
+A limit has one *counter* for each subject that it counts separately (each key, for example) and for each
+window of time. Windows are aligned to UTC: a minute begins at second 0, a day at midnight, a week on Monday,
+a month on its first. Money is counted in nano-USD (10⁻⁹ USD), so that all amounts are whole numbers.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Subject: TypeAlias = Literal[
     "address",
     "global",
 ]
-"""Whom or what a limit counts apart: each key, each user, …; `global` = all requests together. `deployment`
-and `provider` are counted for each attempt, and a refusal leads to the next candidate; all others are counted
-once for an exchange, and a refusal fails it.
+"""Whom or what a limit counts separately: each key, each user, …; `global` = all requests together.
+`deployment` and `provider` are counted for each attempt, and a refusal leads to the next candidate. All
+others are counted once for an exchange, and a refusal fails the exchange.
 """
 UnknownPrice: TypeAlias = Literal["allow", "refuse"]
 OF_ATTEMPTS: Final[frozenset[Subject]] = frozenset({"deployment", "provider"})
@@ -44,12 +44,13 @@ class Limit(msgspec.Struct, frozen=True):
     """One limit.
 
     name: as operators know it; counters are found by it, so that they outlive a reload. most: how much may be
-    used in one window; for money in nano-USD. window: None for `concurrency`. every: how many of the window's
-    units it lasts, such as 5 minutes; 1 for week, month and lifetime. only: the names that it is for, such as
-    certain keys; None = for each of its subject. models: counts requests for these models alone; None = for
-    all. hard: whether a request that would exceed it is refused; a soft limit is only told. warn_at: the
-    share of `most`, from 0 to 1, from which on its use is told; None = it is not. unknown_price: what a limit
-    on money does with a request whose price is not known.
+    used in one window; for money in nano-USD. window: None for `concurrency`. every: how many units of
+    `window` one window lasts, such as 5 minutes; 1 for week, month and lifetime. only: the names that the
+    limit is for, such as certain keys; None = all names of its subject. models: the limit counts only
+    requests for these models; None = for all. hard: True = a request that would exceed the limit is refused;
+    False = the limit is soft: it only warns. warn_at: the part of `most`, from 0 to 1, from which on the
+    limit warns; None = it does not. unknown_price: what a limit on money does with a request whose price is
+    not known.
     """
 
     name: str
@@ -77,8 +78,8 @@ class Claim(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How a counter stands, as far as this process knows. used: what was settled. reserved: by running
-    requests, of all processes.
+    """The amounts of a counter, as far as this process knows. used: what was settled. reserved: what running
+    requests of all processes have reserved.
     """
 
     used: int

@@ -24,8 +24,9 @@ class Undecipherable(Exception):
 
 
 class Cipher:
-    """Encrypts and decrypts by master keys. current: encrypts. old: earlier ones, which only decrypt.
-    random: returns so many random bytes. Raises ImportError without the extra `encryption`.
+    """Encrypts and decrypts with master keys. current: the master key that encrypts. old: earlier master
+    keys, which only decrypt. random: returns at least 12 random bytes. Raises ImportError without the extra
+    `encryption`.
     """
 
     def __init__(self, current: Secret, old: Sequence[Secret], random: Callable[[], bytes]) -> None:
@@ -38,7 +39,7 @@ class Cipher:
             self._by_name[self.current] = AESGCM(_derived(master, b"key", 32))
 
     def encrypt(self, key: OwnKey, secret: Secret) -> OwnKey:
-        """The row with this secret in it, under the current master key."""
+        """The row `key` with `secret` in it, encrypted with the current master key."""
         nonce = self._random()[:_NONCE]
         cipher = self._by_name[self.current].encrypt(nonce, secret.reveal().encode(), _place(key))
         return msgspec.structs.replace(key, cipher=nonce + cipher, master=self.current)
@@ -80,7 +81,9 @@ class OwnKeys:
         return whole
 
     async def reencrypt(self) -> tuple[int, list[str]]:
-        """Encrypt all keys with the current master key. Returns how many, and why others could not be."""
+        """Encrypt again all keys that another master key has encrypted. Returns how many were encrypted, and
+        a sentence for each key that cannot be decrypted.
+        """
         done, failed = 0, list[str]()
         for key in await self._store.own_keys():
             if key.master == self._cipher.current:
@@ -102,5 +105,5 @@ def _derived(master: Secret, purpose: bytes, length: int) -> bytes:
 
 
 def _place(key: OwnKey) -> bytes:
-    """What is authenticated beside the secret: whose key it is, and for whom."""
+    """The bytes that are authenticated with the secret: the tenant that owns the key, and the provider."""
     return msgspec.json.encode([key.tenant, key.provider])

@@ -29,8 +29,8 @@ _TOKENS: Final[tuple[Resource, ...]] = ("tokens", "input_tokens", "output_tokens
 
 
 class _Group:
-    """Limits of which the one that leaves least room is told. claims: at least one. limit, remaining, reset:
-    the names of the headers.
+    """The limits that one group of headers is for; the headers show the limit that leaves the least room.
+    claims: at least one. limit, remaining, reset: the names of the headers.
     """
 
     __slots__ = ("_limit", "_remaining", "_reset", "_rows")
@@ -48,7 +48,9 @@ class _Group:
         now: float,
         until: Callable[[float, float], str],
     ) -> None:
-        """Add the headers to a list. until: writes when a window is over, from its end and from now."""
+        """Add the headers to the list `onto`. until: writes when a window is over; it gets the window's end
+        and the present time, both in Unix seconds.
+        """
         row, least = self._rows[0], inf
         for one in self._rows:
             used, reserved = standing(one[1])
@@ -62,8 +64,8 @@ class _Group:
 
 
 class RateHeaders:
-    """Writes the headers of one exchange's limits, in one form. claims: on requests and tokens; the amounts
-    do not count. What stays the same for all requests of a window is written once.
+    """Writes the headers of one exchange's limits, in one form. claims: on requests and tokens; their amounts
+    are not used. Values that are the same for all requests of a window are encoded only once.
     """
 
     __slots__ = ("_groups", "_until")

@@ -1,4 +1,4 @@
-"""What a key may use together with its user, its team and its tenant: never more than any of them. Pure."""
+"""What a key may use: never more than its user, its team and its tenant may use. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Groups: TypeAlias = Mapping[str, Iterable[str]]
 
 
 class Rights(NamedTuple):
-    """What may be used. Each part as in `Caller`. disabled: what has disabled it ("team research"), None =
-    nothing.
+    """What a key may use; the fields are as in `Caller`. disabled: the entry that disables the key ("team
+    research"); None = the key is enabled.
     """
 
     models: Grants | None = None
@@ -33,7 +33,7 @@ ALL = Rights()
 
 
 class Owner(NamedTuple):
-    """Whose entry it is. kind: `key`, `user`, `team` or `tenant`."""
+    """The owner of an entry. kind: `key`, `user`, `team` or `tenant`."""
 
     kind: Subject
     name: str

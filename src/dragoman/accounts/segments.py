@@ -1,11 +1,11 @@
 """The journal of one process in files: segments that are only appended to.
 
-The name of a segment has the mark of its process, which is random, and a number that counts up; so no order
-depends on a clock. The process holds a lock on its newest segment (flock(2)), which the kernel removes when
-the process ends, however it ends: that is how others learn that a journal has been left (`accounts.chains`).
-A write goes into the page cache of the operating system, so it survives a killed process. A thread writes
-what is there to the disk every 0.2 s, so a power failure takes at most that. If writing fails, records wait
-in memory, and a new segment is tried until one can be written.
+The name of a segment has the random mark of its process, and a number that counts up; so no order depends on
+a clock. The process holds a lock on its newest segment (flock(2)). The kernel removes the lock when the
+process ends for any reason, so other processes see that the process has left its journal (`accounts.chains`).
+A write goes into the page cache of the operating system, so it survives a killed process. A thread writes the
+new bytes to the disk every 0.2 s, so a power failure loses at most the last 0.2 s. If writing fails, records
+wait in memory, and the process tries to begin a new segment until it can.
 """
 
 from __future__ import annotations
@@ -79,10 +79,11 @@ def size_of(folder: Path) -> int:
 class FileJournal:
     """Writes the journal of one process. Implements `accounts.journal.Journal`. Only one thread may use it.
 
-    folder: is made if it is missing; other processes have their segments there, too. size: how many bytes all
-    of them may have. processes: how many write there. refuse: whether `opened` raises JournalFailed while
-    nothing can be written. mark: of this process, unique for ever; None = a random one. A journal that cannot
-    begin is not an error: it has failed, and tries again in `tend`.
+    folder: is made if it is missing; other processes have their segments there, too. size: the most bytes of
+    all files in the folder together. processes: how many processes write there. refuse: whether `opened`
+    raises JournalFailed while nothing can be written. mark: identifies this process for ever; None = a random
+    mark. If the first segment cannot be made, the constructor raises nothing: `last_error` says why, and
+    `tend` tries again.
     """
 
     outlives: Final = True
@@ -109,8 +110,8 @@ class FileJournal:
         self._segment = min(SEGMENT, size // (4 * processes))  # the newest ones are never deleted
         self._refuse = refuse
         self._opened: dict[str, bytes] = {}
-        """The entries of the open exchanges, by id. Each segment begins with them, so that none before it is
-        needed.
+        """The entries of the open exchanges, by id. Each segment begins with them, so that no earlier segment
+        is needed.
         """
         self._stored: list[str] = []
         """The ids of records that the database got from memory, while nothing could be written."""
@@ -148,8 +149,8 @@ class FileJournal:
                 self._stored.append(id_)
 
     def tend(self) -> None:
-        """Do what is due: begin the next segment, or try whether writing works again. To be called about
-        twice a second.
+        """Begin the next segment if it is time, or try whether writing works again. To be called about twice
+        a second.
         """
         if self.last_error is None and not os.fstat(self._descriptor).st_nlink:
             self._fail("somebody has deleted the journal")
@@ -163,8 +164,8 @@ class FileJournal:
             self._catch_up()
 
     def close(self) -> None:
-        """Write what waits, if possible, and state that this process has ended in good order, unless
-        exchanges are still open. Waits for the disk.
+        """Write the records that wait in memory, if possible. If no exchange is open, state that this process
+        has ended in good order. Waits for the disk.
         """
         if self.last_error is not None:
             self._renew()
@@ -213,7 +214,7 @@ class FileJournal:
             while written < len(data):  # the disk is full, or a limit was reached; the next call says so
                 written += os.write(self._descriptor, memoryview(data)[written:])
         except OSError as error:
-            with suppress(OSError):  # a reader finds the next entry behind a torn one, too
+            with suppress(OSError):  # if it fails: a reader also finds the next entry behind a torn one
                 os.ftruncate(self._descriptor, self._size)
             self._fail(error)
             return False
@@ -229,13 +230,17 @@ class FileJournal:
         self.last_error = told
 
     def _not_synced(self, error: OSError) -> None:
-        """Have the next segment begun, as this one may not be on the disk. Called in the other thread."""
+        """Note that the segment may not be on the disk, so that `tend` begins the next one. The other thread
+        calls this.
+        """
         if self._sync_failed is None:
             log.error("the journal could not be synced to the disk: %s", error)
         self._sync_failed = f"not synced to the disk: {error.strerror or error}"
 
     def _catch_up(self) -> None:
-        """Write some of the records that wait in memory, and which of them the database has."""
+        """Write some of the records that wait in memory, and the ids of records that the database got from
+        memory.
+        """
         for _ in range(_PORTIONS):
             ids, records = self._stored[:_PORTION], self.backlog.first(_PORTION)
             entries = [entry_of(STORED, id_.encode()) for id_ in ids]
@@ -250,7 +255,7 @@ class FileJournal:
 
     def _renew(self) -> None:
         """Begin the next segment. It gets its name when it has all open exchanges, and only then the lock on
-        the one before is removed; so at any time one of them is locked.
+        the segment before is removed. So at any time one of the two is locked.
         """
         path = self._folder / f"{self.mark}-{self._number + 1:08d}{SUFFIX}"
         try:
@@ -262,7 +267,7 @@ class FileJournal:
             try:
                 descriptor = _made(path, start)
             except (FileNotFoundError, BlockingIOError):
-                # The reader found it before it was locked, and took it for one whose process has ended.
+                # The reader found the new segment before it was locked, and took its process for ended.
                 descriptor = _made(path, start)
         except OSError as error:
             self._fail(error)
@@ -272,7 +277,8 @@ class FileJournal:
         before, self._descriptor = self._descriptor, descriptor
         self._number += 1
         self._size = len(start)
-        self._full = len(start) + max(self._segment, len(start))  # with thousands of open ones, not too soon
+        # A segment that begins with thousands of open exchanges must not be full at once.
+        self._full = len(start) + max(self._segment, len(start))
         self._began = self._seams.monotonic()
         self.last_error = self._sync_failed = None
         self._syncing.follow(descriptor, before)
@@ -313,17 +319,17 @@ def _write_whole(descriptor: int, data: bytes) -> None:
 
 
 class _Syncing:
-    """A thread that writes to the disk what was written to segments, and closes segments that are full.
+    """A thread that syncs segments to the disk, and closes segments that are full.
 
-    folder: of the segments. failed: called in that thread if it cannot. The thread begins with the first
-    write, because a process that will fork must not have one.
+    folder: of the segments. failed: called in that thread if syncing fails. The thread starts with the first
+    write, because a process that is going to fork must not have threads.
     """
 
     def __init__(self, folder: Path, failed: Callable[[OSError], None]) -> None:
         self._folder = folder
         self._failed = failed
         self._named = False
-        """Whether a segment has got its name, which is in the folder."""
+        """Whether a segment has got its name since the last sync, so that the folder must be synced, too."""
         self.dirty: set[int] = set()
         """The segments that are not on the disk yet."""
         self._over: set[int] = set()
@@ -333,13 +339,15 @@ class _Syncing:
         self._thread: threading.Thread | None = None
 
     def wake(self, descriptor: int) -> None:
-        """Have a segment synced soon that is not `dirty` yet."""
+        """Have a segment synced soon. descriptor: of a segment that is not in `dirty` yet."""
         with self._lock:
             self.dirty.add(descriptor)
         self._begin()
 
     def follow(self, descriptor: int, before: int) -> None:
-        """Have a new segment and its name synced soon, and the one before it synced and closed; -1 = none."""
+        """Have a new segment and its name synced soon. before: the descriptor of the segment before it, which
+        is synced and closed; -1 = there is none.
+        """
         with self._lock:
             self._named = True
             self.dirty.add(descriptor)

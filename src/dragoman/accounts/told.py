@@ -18,8 +18,8 @@ from dragoman.state.counters import Resource, read
 WARNING: Final = "x-dragoman-warning"
 _SOON: Final = 1.0
 _OWN: Final = frozenset[Subject]({"key", "user", "team", "tenant"})
-"""The subjects whose numbers are the client's own. Of all others a refusal tells no numbers, because other
-tenants may be counted with them.
+"""The subjects whose numbers are the client's own. For other subjects a refusal tells no numbers, because
+other tenants may be counted with them.
 """
 _LONG: Final = frozenset({"day", "week", "month", "lifetime"})
 """The windows in which a limit on tokens is a budget, not a rate."""
@@ -53,15 +53,15 @@ def _whole(left: int) -> str:
 
 
 def date(seconds: float) -> str:
-    """Unix seconds in the form of RFC 3339, in UTC, not earlier than the moment itself."""
+    """Unix seconds in the form of RFC 3339, in UTC, rounded up to a whole second."""
     return datetime.fromtimestamp(ceil(seconds), UTC).isoformat().replace("+00:00", "Z")
 
 
 def fault(refused: Refused, now: float) -> ir.Fault:
     """The fault of a request that a limit refuses. now: Unix seconds.
 
-    A rate is the kind `rate_limit`; a budget, which is money or a long window of tokens, is `quota`, so that
-    clients do not repeat the request at once.
+    A limit that is a budget (`is_budget`) makes a fault of the kind `quota`, so that clients do not repeat
+    the request at once; any other limit makes one of the kind `rate_limit`.
     """
     limit = refused.claim.limit
     too_large = refused.claim.amount > limit.most > 0
@@ -91,8 +91,8 @@ def unpriced(limit: Limit) -> ir.Fault:
 
 
 def is_budget(limit: Limit) -> bool:
-    """Whether a limit is a budget, rather than a rate: on money, or on tokens for a day or longer, or on
-    anything for ever.
+    """Whether a limit is a budget, not a rate: it is on money, on tokens for a day or longer, or on requests
+    for a lifetime.
     """
     if limit.resource == "concurrency":
         return False
@@ -133,7 +133,7 @@ def whose(claim: Claim) -> str:
 
 def _name(limit: Limit) -> str:
     kind = "budget" if is_budget(limit) else "rate limit" if limit.window else "limit"
-    # The name of a limit that stands at its subject only repeats whose it is: "key ci-agent".
+    # A limit that is stated at a key, say, has a name such as "key ci-agent", which `whose` tells already.
     return kind if " " in limit.name else f"{kind} `{limit.name}`"
 
 

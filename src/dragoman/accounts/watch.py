@@ -1,5 +1,5 @@
-"""What operators are told of limits: that one is nearly used up, or is reached, once for each window of each
-counter; and how many requests limits have refused.
+"""What operators are told about limits: that a limit is nearly used up, or is reached (once for each window
+of each counter); and how many requests limits have refused.
 """
 
 from __future__ import annotations
@@ -57,14 +57,19 @@ class Watch:
             self._once("limit_reached", claim, refused.standing, now)
 
     def refusals(self, counter: str, now: float) -> int:
-        """How many requests this process has refused for a counter, in all its windows of 24 hours."""
+        """How many requests this process has refused in the last 24 hours because of a counter, in all of its
+        windows.
+        """
         hours = self._refusals.get(counter.rpartition("|")[0], {})
         return sum(count for hour, count in hours.items() if hour > int(now) // _HOUR - _HOURS)
 
     def warning(self, claims: Iterable[Claim], standing: Callable[[str], Standing], now: float) -> str | None:
-        """What an answer says in `x-dragoman-warning`: of the claimed counters, the one that is used most,
-        among those of soft limits that are reached, and of limits that are used as much as `warn_at` says.
-        None = there is none. standing: `Ledger.standing`, with the claims reserved. Tells operators as well.
+        """The text of the header `x-dragoman-warning` of an answer; None = there is none. Tells operators as
+        well.
+
+        The text names the limit that is used most, among the soft limits that are reached and the limits
+        whose use has reached `warn_at`. claims: on the counters to look at. standing: `Ledger.standing`, with
+        the claims reserved. now: Unix seconds.
         """
         worst, most = None, -1.0
         for claim in claims:
@@ -89,7 +94,7 @@ class Watch:
             self._told = {one: ends for one, ends in self._told.items() if now < ends < inf}
             if len(self._told) >= _MOST:
                 self._told.clear()
-        # A limit without a window is told of again after an hour.
+        # Operators are told again of a limit without a window after an hour.
         self._told[place] = now + _HOUR if claim.ends == inf else claim.ends
         limit = claim.limit
         self.tell(

@@ -18,14 +18,16 @@ _HASHED: Final = "#"
 
 
 def prefix_of(limit: Limit, value: str) -> str:
-    """The beginning of the name of a limit's counter; the window's start follows. value: whom it counts."""
+    """The beginning of the name of a limit's counter, to which the window's start is added. value: whom it
+    counts.
+    """
     window = "" if limit.window is None else f"{limit.every}{limit.window}"
     return f"{limit.name}|{limit.resource}|{window}|{mark_of(limit.models)}|{shown(value)}|"
 
 
 def shown(value: str) -> str:
-    """A name as counters have it: itself; or, if it is long or cannot be printed, `#` and 32 digits of its
-    hash. So names that clients invent have bounded length, and no counter is found by two names.
+    """A name as counters show it: the name itself; or, if it is long or cannot be printed, `#` and 32 digits
+    of its hash. So names that clients invent are short, and no two names have the same counter.
     """
     if len(value) <= _LONGEST and value.isprintable() and not value.startswith(_HASHED):
         return value
@@ -33,7 +35,9 @@ def shown(value: str) -> str:
 
 
 def mark_of(models: Iterable[str] | None) -> str:
-    """Eight digits that tell apart the limits of one name that are for different models; "" = for all."""
+    """Eight hexadecimal digits that differ for limits of the same name that are for different models; "" =
+    the limit is for all models.
+    """
     if models is None:
         return ""
     return hashlib.sha256("\0".join(sorted(models)).encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -1,5 +1,5 @@
-"""What a configuration accounts with: its prices and limits, with the counters and the journal that outlive
-it.
+"""Builds what exchanges are accounted with: the prices and limits of a configuration, with the counters and
+the journal, which outlive the configuration.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from dragoman.tokens.vocabulary import load
 
 log = logging.getLogger("dragoman.assembly.accounts")
 _OF_PROMPTS: Final = frozenset({"tokens", "input_tokens", "money"})
-"""The resources of which a prompt's tokens are reserved."""
+"""The resources for which the tokens of a prompt are counted."""
 
 
 class Processes(NamedTuple):
-    """Who counts together. workers: how many processes serve requests. embedded: the Valkey that was started
-    for them, None = there is none.
+    """The processes that count limits together. workers: how many processes serve requests. embedded: the
+    Valkey server that was started for them, None = there is none.
     """
 
     workers: int = 1
@@ -41,8 +41,9 @@ ALONE: Final = Processes()
 
 
 def accounting_of(loaded: Loaded, ledger: Ledger, watch: Watch, journal: Journal | None) -> Accounting | None:
-    """What exchanges are accounted with; None = nobody wants to know: no limit and no price is stated, and no
-    usage is kept. ledger: the counters of the limits. watch: tells operators of them.
+    """What exchanges are accounted with; None = nothing is accounted for, because no limit and no price is
+    stated, and no usage is kept. ledger: has the counters of the limits. watch: tells operators about the
+    limits. journal: None = no usage is kept.
     """
     config = loaded.config
     if journal is None and not limited(config) and not config.prices:
@@ -60,7 +61,7 @@ def limited(config: Config) -> bool:
 
 
 def prepare(config: Config) -> None:
-    """Load the vocabulary that counts prompts, if a limit needs it: requests must not wait for that."""
+    """Load the vocabulary that counts prompts, if a limit needs it. So no request has to wait for it."""
     every = (*limits_of(config), *held_limits(config, None))
     if any(one.resource in _OF_PROMPTS for one in every):
         load()
@@ -73,8 +74,9 @@ def shares(config: Config, processes: Processes, *, kept: bool) -> bool:
 
 
 def ledger_of(config: Config, seams: Seams, processes: Processes, *, name: str, shared: bool) -> Ledger:
-    """The counters of limits. name: of this process, unique for ever; its journal has the same. shared: other
-    processes count the same. Raises ConfigError if they cannot be shared and a limit is stated.
+    """The ledger, which has the counters of limits. name: of this process, unique for ever; its journal has
+    the same name. shared: True = other processes count the same limits. Raises ConfigError if the counters
+    cannot be shared, and a limit or `stores.valkey` is stated.
     """
     if shared:
         from dragoman.assembly.shared import shared_ledger  # few gateways load the client of Valkey

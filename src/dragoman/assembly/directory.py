@@ -2,7 +2,7 @@
 
 Every process reads the rows that have changed since the version that it knows: when another process of this
 server says so, and every half second for the changes of other servers. So a key that is revoked is refused
-within a second everywhere, while the database can be reached; otherwise what is known goes on to hold.
+within a second everywhere. While the database cannot be reached, the known rows stay valid.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from dragoman.stores.address import Location
 
 log = logging.getLogger("dragoman.assembly.directory")
 SUBJECT: Final = "directory"
-"""Of the messages between workers that say that rows have changed."""
+"""The subject of the messages between workers that say that rows have changed."""
 EVERY: Final = 0.5
-"""Seconds between two questions for the version."""
+"""Seconds between two reads of the latest version from the database."""
 _NOTED_EVERY: Final = 60.0
 """Seconds between two notes of when keys were used."""
 _FIRST: Final = 10.0
@@ -45,7 +45,9 @@ class Following:
         self.own_keys: Sequence[OwnKey] = ()
         """The providers' keys that tenants have brought, encrypted."""
         self.renewed: Callable[[], None] = lambda: None
-        """Called after rows have changed, and at times so that every client's key is looked up again."""
+        """Called after rows have changed, and from time to time, so that the key of every client is looked up
+        again.
+        """
         self._file = file
         self._now = now
         self._peers = Peers()
@@ -64,13 +66,13 @@ class Following:
             self._task = spawn(self._follow(), "following the client keys")
 
     async def catch_up(self) -> bool:
-        """Take over what has changed. Returns whether the database answered."""
+        """Read the rows that have changed, and take them over. Returns whether the database answered."""
         async with self._lock:
             try:
                 changed = await self._read()
             except StoreFailed as failed:
                 if not self._failing:
-                    log.warning("client keys cannot be read, those that are known go on to hold: %s", failed)
+                    log.warning("client keys cannot be read; the known ones stay valid: %s", failed)
                 self._failing = True
                 return False
             if self._failing:
@@ -95,7 +97,7 @@ class Following:
         }
 
     async def _read(self) -> bool:
-        """Read what has changed. Returns whether anything has, or whether this is the first reading."""
+        """Read the rows that have changed. Returns whether any has changed, or this is the first reading."""
         known, before = self.directory, self.directory.version
         if known.version <= 0 and self._file is not None and _version_in(self._file) == 0:
             known.reached(0)  # no key was ever made: the store need not be opened
@@ -118,7 +120,7 @@ class Following:
         return version != before
 
     async def _read_all(self) -> bool:
-        """Replace all that is known by what the database has."""
+        """Replace all known rows by those that the database has."""
         every: list[Row] = []
         while rows := await self.store.since(every[-1].version if every else 0, _ROWS):
             every += rows
@@ -139,8 +141,9 @@ class Following:
                 await self.note_uses()
 
     async def note_uses(self) -> None:
-        """Write when keys were used to the database. Then each client's key is looked up again at its next
-        request, because a connection on which a client repeats its head is admitted only once.
+        """Write to the database when keys were used. Then have each client's key looked up again at its next
+        request: a client that repeats the same head on a connection is looked up only once, so its later uses
+        would not be noted.
         """
         uses, self.directory.uses = self.directory.uses, {}
         if uses:
@@ -161,13 +164,13 @@ class Following:
 
 
 def _brings(rows: Iterable[Row]) -> bool:
-    """Whether keys that tenants have brought have changed."""
+    """Whether any of the rows says that keys that tenants have brought were changed."""
     return any(row.kind == "own_keys" for row in rows)
 
 
 def following_of(store: Store, where: Location | None, now: Callable[[], float]) -> Following | None:
-    """What keeps the directory of this store in memory; None = the store keeps no keys. where: the store's
-    database.
+    """Makes the object that keeps the directory of this store in memory; None = the store keeps no keys.
+    where: the store's database.
     """
     kept, file = store.directory, where if isinstance(where, Path) else None
     return None if kept is None else Following(kept, file, now)
@@ -175,7 +178,7 @@ def following_of(store: Store, where: Location | None, now: Callable[[], float])
 
 def _version_in(file: Path) -> int:
     """See `directory_file.version`."""
-    with suppress(OSError):  # what is wrong with the folder is told below
+    with suppress(OSError):  # `directory_file.version` says what is wrong with the folder
         if not file.exists():
             return 0
     from dragoman.stores import directory_file  # with sqlite3, which a gateway without a file does not need

@@ -1,9 +1,9 @@
-"""The journal of one process, and its way into the database: written, drained, adopted, closed.
+"""The journal of one process, and the way of its records into the database.
 
 Each process writes its own segments. The keeper (the process itself, if there is only one) gives the records
 of all processes on the machine to the database, also those of processes that have ended. While the journal
 cannot be written, each process gives its own records to the database from memory. A record has the id of its
-exchange, so one that is given twice counts once.
+exchange, so a record that the database gets twice counts once.
 """
 
 from __future__ import annotations
@@ -54,13 +54,15 @@ _BATCH: Final = 500
 _PAUSES: Final = 0.5, 15.0
 """Seconds after which a failed database is tried again: at first, and at most."""
 _ODD: Final = 3
-"""How often a batch fails before its records are tried one by one, and one of them before it is set aside."""
+"""How often a batch has to fail before its records are tried one by one; and how often a single record has to
+fail before it is set aside.
+"""
 ALERT_AFTER: Final = 60.0
 """Seconds for which records wait before operators are told."""
 _RECOVERY: Final = 5.0
-"""Seconds for which a start waits while the database stores nothing of what an earlier process has left."""
+"""A start stops waiting for the records of earlier processes when nothing was stored for so many seconds."""
 _LOOK: Final = 0.05
-"""Seconds between two looks whether another process has done so."""
+"""Seconds between two looks whether another process has stored the records of earlier processes."""
 _FAREWELL: Final = 10.0
 """Seconds in which a gateway that closes gives the database the records that wait."""
 
@@ -88,7 +90,9 @@ def journaling_of(loaded: Loaded, store: Store, seams: Seams, mark: str | None =
 
 
 def folder_of(loaded: Loaded) -> Path | None:
-    """The folder of the journal, which is there; None = the journal is in memory. Raises ConfigError."""
+    """The folder of the journal, which is made if it is missing; None = the journal is in memory. Raises
+    ConfigError if the stated folder cannot be used.
+    """
     stores = loaded.config.stores
     stated = stores.journal
     if stated == "memory" or (stated is None and (stores.sql in {None, "", "memory"} or not lockable())):
@@ -107,10 +111,10 @@ def folder_of(loaded: Loaded) -> Path | None:
 
 
 class Journaling:
-    """The journal of this process, and what gives its records to the database.
+    """The journal of this process, and the tasks that give its records to the database.
 
     usage: the database. journal: what the engine writes to. folder: of the segments of all processes; None =
-    the journal is in memory. It begins with `begin`.
+    the journal is in memory. The tasks start with `begin`.
     """
 
     def __init__(
@@ -119,15 +123,16 @@ class Journaling:
         self.journal = journal
         self.folder = folder
         self.on_adopted: list[Adopt] = []
-        """Called with records of processes that were killed, after the database has got them: closed ones
-        that it had not got, and then those of the exchanges that were cut (`cut`). `process` is the mark of
-        the process's journal. What they return is awaited, beside the draining, before the journal of the
-        process is deleted. If this process is killed meanwhile, another one calls with the same records
-        again, so they must charge a record only once.
+        """The functions to call with records of processes that were killed, after the database has got the
+        records: first the closed records that the database did not have yet, then those of the exchanges that
+        were cut (`cut` is True). The `process` of a record is the mark of its process's journal. A coroutine
+        that a function returns runs beside the draining, and must end before the journal of the process is
+        deleted. If this process is killed meanwhile, another one calls with the same records again, so a
+        record must be charged only once.
         """
         self.stored = self.adopted = self.cut = self.rejected = 0
         self.damaged = self.torn = 0
-        """Of chains that are deleted already."""
+        """The damaged places and torn bytes in chains that are deleted already."""
         self.last_error: str | None = None
         """Why the database did not get the latest batch; None = it did."""
         self._usage = usage
@@ -137,17 +142,17 @@ class Journaling:
         self._reads = False
         self._alert: Callable[[Event], None] | None = None
         self._good: UsageRecord | None = None
-        """A record that the database has."""
+        """A record that the database has: see `_answers`."""
         self._failures = 0
         self._since: float | None = None
-        """Since when records wait that should not (monotonic seconds); None = none do."""
+        """Since when records cannot be written or stored (monotonic seconds); None = they can."""
         self._waiting = (0, 0)
         self._cut: set[str] = set()
-        """The chains of killed processes whose cut exchanges are stored."""
+        """The marks of the chains of ended processes whose cut exchanges are stored."""
         self._charges: dict[str, set[asyncio.Task[Any]]] = {}
-        """What limits do with the records of these chains."""
+        """The tasks of `on_adopted` that charge limits, by the mark of the chain."""
         self._drained_at = 0.0
-        """When the latest draining began after which the database had everything, Unix seconds."""
+        """When the latest draining began that gave the database everything, in Unix seconds."""
         self._lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -184,10 +189,10 @@ class Journaling:
             return done and (self._reads or self._chains is None)
 
     async def recover(self) -> bool:
-        """Give the database what processes have left that have ended, before somebody reads it to know how
-        far limits are used. If another process does it, wait until it has: the workers of a server that was
-        killed start together, and the slowest must not begin with less than what was used. Gives up if the
-        database fails, or stores nothing for some seconds: then the result is False.
+        """Give the database the records of processes that have ended. To be called before somebody reads from
+        the database how far limits are used. If another process does it already, wait until that one is
+        ready: the workers of a server that was killed start together, and the slowest one must not begin with
+        less than what was used. Returns False if the database fails, or stores nothing for some seconds.
         """
         if self._chains is None:
             return True
@@ -203,7 +208,7 @@ class Journaling:
                     self._keeps = keeps
         except (TimeoutError, OSError) as error:
             log.warning(
-                "what an earlier process has left is stored later: %s", str(error) or "no answer in time"
+                "usage records of an earlier process are stored later: %s", str(error) or "no answer in time"
             )
             spawn(self._release(self._chains), "giving up the journal's lock")
             return False
@@ -212,14 +217,14 @@ class Journaling:
             return done
 
     async def _hold(self, chains: Chains) -> bool:
-        """Become the reader. False = another process is, and nothing is left to store. Raises TimeoutError if
-        that process stores nothing.
+        """Become the reader. False = another process is the reader, and has nothing left to store from ended
+        processes. Raises TimeoutError if that process stores nothing for `_RECOVERY` seconds.
         """
         assert self.folder is not None
         signs, since = None, self._seams.monotonic()
         while not await asyncio.to_thread(chains.hold):
             state = await asyncio.to_thread(told, self.folder) or {}
-            if state.get("running") and state.get("ended") == 0:  # it has looked since it reads
+            if state.get("running") and state.get("ended") == 0:  # it has looked at all chains
                 return False
             seen, now = (state.get("stored"), state.get("ended")), self._seams.monotonic()
             if seen != signs:
@@ -230,7 +235,7 @@ class Journaling:
         return True
 
     async def _drain_patiently(self) -> bool:
-        """As `drain`, for as long as the database stores something. Raises TimeoutError if it does not."""
+        """As `drain`. Raises TimeoutError when the database has stored nothing for `_RECOVERY` seconds."""
         draining, stored = spawn(self.drain(), "storing what an earlier process has left"), -1
         while self.stored != stored:
             stored = self.stored
@@ -240,8 +245,8 @@ class Journaling:
         raise TimeoutError
 
     async def stored_until(self, moment: float) -> bool:
-        """Wait until the database has what all processes of this machine have used in exchanges that ended
-        before `moment` (Unix seconds). False = it has not got it in time.
+        """Wait until the database has the usage of all exchanges on this machine that ended before `moment`
+        (Unix seconds). False = it does not have all of it in time.
         """
         if self._chains is None or self._keeps:
             return await self.drain()
@@ -260,7 +265,9 @@ class Journaling:
             return await self._from_memory()
 
     def _is_drained(self, moment: float) -> bool:
-        """Whether the reader says that it has drained everything since a time (Unix seconds)."""
+        """Whether the reader states that a draining which began at `moment` (Unix seconds) or later gave the
+        database everything.
+        """
         state = None if self.folder is None else told(self.folder)
         return state is not None and state["running"] and state.get("drained", 0.0) >= moment
 
@@ -272,7 +279,9 @@ class Journaling:
                 self._reads = False
 
     def state(self) -> dict[str, Any]:
-        """The members that `/health` tells; those of the reader are about the records of all processes."""
+        """The members that `/health` tells. The numbers that the reader states are about the records of all
+        processes.
+        """
         state = self.journal.state()
         if self.folder is None:
             error = state["last_error"] or self.last_error
@@ -297,12 +306,12 @@ class Journaling:
             yield Sample(JOURNAL_RECORDS, number or 0, (result,))
 
     def own_samples(self) -> Iterator[Sample]:
-        """What `/metrics` adds up over the processes."""
+        """The samples of this process alone, which `/metrics` adds up over the processes."""
         yield Sample(JOURNAL_LOST, self.journal.backlog.lost)
 
     async def close(self) -> None:
-        """End the journal, and give the database what waits, if it takes it in time. What it does not take
-        waits in the files for the next start; without files it is lost.
+        """End the journal, and give the database the records that wait. Records that it does not take within
+        `_FAREWELL` seconds wait in the files for the next start; without files they are lost.
         """
         for task in self._tasks:
             task.cancel()
@@ -385,15 +394,15 @@ class Journaling:
                     self._adopt(chain.mark, chain.records)
             await asyncio.to_thread(_done, full)
             if self._reads:
-                await asyncio.to_thread(self._tell)  # so that others see that it goes on
+                await asyncio.to_thread(self._tell)  # so that other processes see progress
         for chain in there:
             if chain.left and not await self._bury(chains, chain):
                 return False
         return True
 
     async def _bury(self, chains: Chains, chain: Chain) -> bool:
-        """Store the exchanges that a process has not ended, and delete its chain when limits are charged.
-        False = the database has failed.
+        """Store the cut exchanges of a process that has ended. Delete its chain when limits are charged with
+        its records. False = the database has failed.
         """
         if chain.mark not in self._cut:
             cut = await asyncio.to_thread(chain.cut)
@@ -417,7 +426,9 @@ class Journaling:
         return True
 
     def _adopt(self, mark: str, records: Sequence[UsageRecord]) -> None:
-        """Tell those who keep limits of records of a killed process."""
+        """Call `on_adopted` with records of a killed process, so that limits are charged. mark: of its
+        journal.
+        """
         told = [msgspec.structs.replace(one, process=mark) for one in records]
         for adopt in self.on_adopted if told else ():
             try:
@@ -451,8 +462,8 @@ class Journaling:
         return True
 
     async def _keep_each(self, records: Sequence[UsageRecord]) -> bool:
-        """Find out whether single records keep the database from storing a batch, and set them aside. False =
-        the database takes nothing, or it is not sure.
+        """Find out whether single records keep the database from storing a batch, and set these records
+        aside. False = the database takes no record at all, or that cannot be ruled out.
         """
         odd: list[UsageRecord] = []
         for record in records:
@@ -493,7 +504,7 @@ class Journaling:
         self.last_error = error
 
     def _tell(self) -> None:
-        """State for all processes how the reader stands."""
+        """Write the state of this reader to its file, where all processes find it."""
         assert self._chains is not None
         chains = list(self._chains.chains.values())
         waiting = [chain.waiting() for chain in chains]

@@ -21,8 +21,8 @@ from dragoman.state.directory import Permitted
 
 
 def client_keys_of(config: Config, seams: Seams, directory: Directory | None = None) -> ClientKeys:
-    """The table of client keys, which also knows who needs no key. directory: the keys that the database
-    keeps, None = it keeps none.
+    """The table of client keys, which also knows which clients need no key. directory: the keys that the
+    database keeps, None = it keeps none.
     """
     known = Directory(declared_of(config))
     keys = [Key(_secret(key), _caller(key, known), key.expires) for key in config.auth.keys]
@@ -58,7 +58,7 @@ def _depends(config: Config) -> bool:
 
 
 def declared_of(config: Config) -> Declared:
-    """What the configuration declares of keys, and of those whom they belong to."""
+    """What the configuration declares: names of keys, and the tenants, teams and users of keys."""
     return Declared(
         frozenset(key.client for key in config.auth.keys),
         {name: _permitted(one) for name, one in config.tenants.items()},
@@ -71,8 +71,8 @@ def declared_of(config: Config) -> Declared:
 
 
 def limits_of(stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
-    """The limits of a key, tenant, team or user. stated: sections of the configuration, or such sections
-    as JSON, as the database keeps them. They are known by their owner: `key ci-agent`.
+    """The limits of a key, tenant, team or user. stated: sections of the configuration, or such sections as
+    JSON, as the database keeps them. Each limit is named after its owner: `key ci-agent`.
     """
     sections: tuple[Bounds, ...] = stated if isinstance(stated, tuple) else stated_bounds(stated)[0]
     return tuple(

@@ -44,13 +44,14 @@ _DIMENSIONS: Final[Mapping[Subject, Dimension | None]] = {
     "provider": "provider",
     "global": None,
 }
-"""The subjects that usage records name. They do not name addresses; and they name models as clients do, which
-is not how limits count them.
+"""The dimension of usage records that has the names of a subject; None = all records together. Subjects that
+are missing here cannot be counted from records: these do not have addresses, and have models only by the
+names that clients use.
 """
 
 
 class Records(Protocol):
-    """The usage records, as far as limits ask them: a part of `UsageArchive`."""
+    """The part of `UsageArchive` that limits read."""
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
         """See `UsageArchive`."""
@@ -60,7 +61,7 @@ class Records(Protocol):
 
 
 def limits_of(config: Config) -> Iterator[Limit]:
-    """All limits of a configuration, without those of keys, which come with their caller."""
+    """All limits of a configuration, without the limits of keys, which come with their callers."""
     for name, entry in config.limits.items():
         yield from entry.limits(name, entry.scope, entry.only or None)
     for name, provider in config.providers.named.items():
@@ -94,8 +95,8 @@ def held_limits(config: Config, directory: Directory | None) -> Iterator[Limit]:
 def teller(
     now: Callable[[], float], tell: Callable[[dict[str, Any]], None] | None
 ) -> Callable[[LimitEvent], None]:
-    """Returns what writes an event to the log, and hands it on as an alert. now: Unix seconds. tell: gets the
-    alert, as `msgspec.to_builtins` writes it; None = nobody wants alerts.
+    """Returns a function that writes an event to the log, and passes it on as an alert. now: Unix seconds.
+    tell: gets the alert, as `msgspec.to_builtins` writes it; None = nobody wants alerts.
     """
 
     def note(event: LimitEvent) -> None:
@@ -114,8 +115,9 @@ def teller(
 class Restoring:
     """Lets the counters of limits begin with what was used before, once for each limit.
 
-    store: may keep usage records. journaling: brings them there; None = nobody does. refuse: whether the
-    limits refuse everything until it is known what was used before the start, in place of beginning at 0.
+    store: may keep usage records. journaling: writes the records to the store; None = nobody does. refuse:
+    what limits do as long as it is not known what was used before the start: True = they refuse everything;
+    False = they begin at 0.
     """
 
     def __init__(
@@ -132,9 +134,10 @@ class Restoring:
         self._trying: asyncio.Task[None] | None = None
 
     async def restore(self, limits: Iterable[Limit], *, recovered: bool | None = None) -> bool:
-        """Restore the counters of those limits that were not restored before. False = that is not possible
-        now, so it is tried again until it is. recovered: at a start, whether the database has what processes
-        have left that have ended; None = requests may be served, so that it has to be found out.
+        """Restore the counters of those limits that were not restored before. Returns False if that is not
+        possible now; then it is tried again in the background until it succeeds. recovered: at a start,
+        whether the database has all records of processes that have ended; None = this is no start: requests
+        may be running, so the method finds out itself whether the database has all records.
         """
         self._wanted = {_counted(one): one for one in limits}
         failed = await self._try(recovered=recovered)
@@ -143,15 +146,15 @@ class Restoring:
         if recovered is not None:
             what = "refuse everything" if self._refuse else "begin at 0"
             self._ledger.wait(f"limits {what} until usage can be read: {failed}", refuse=self._refuse)
-            log.warning("limits %s until the usage of before can be read: %s", what, failed)
+            log.warning("limits %s until earlier usage can be read: %s", what, failed)
         else:
-            log.warning("new limits begin at 0 until the usage of before can be read: %s", failed)
+            log.warning("new limits begin at 0 until earlier usage can be read: %s", failed)
         if self._trying is None:
             self._trying = spawn(self._try_again(), "restoring limits")
         return False
 
     async def close(self) -> None:
-        """Try no longer."""
+        """Stop trying to restore."""
         if self._trying is not None:
             self._trying.cancel()
             await asyncio.wait({self._trying})
@@ -170,14 +173,14 @@ class Restoring:
         self._trying = None
 
     async def _try(self, *, recovered: bool | None = None) -> str | None:
-        """Restore the limits that are not restored. Returns why that failed; None = it did not."""
+        """Restore the limits that are not restored yet. Returns why that failed; None = it succeeded."""
         async with self._lock:
             usage, wanted, now = self._store.usage, self._wanted, self._seams.now()
             new = [one for counted, one in wanted.items() if counted not in self._known]
             if new and usage is not None:
                 serving = recovered is None or self._trying is not None
-                # What is settled from now on may be in the database or not when it is read. It is added to
-                # what was read: the sum is never less than what was used.
+                # What is settled from now on may or may not be in the sums that the database returns. It is
+                # added to them, so the result is never less than what was used.
                 before = await self._ledger.standings() if serving else {}
                 if serving and self._journaling is not None:
                     recovered = await self._journaling.stored_until(now)
@@ -187,7 +190,7 @@ class Restoring:
                     return str(failed)
                 self._seed(found, before)
                 if recovered is False:
-                    return "the database has not got it yet"
+                    return "the database does not have it yet"
             self._known = frozenset(wanted)
             self._ledger.wait(None)
             return None
@@ -203,16 +206,19 @@ class Restoring:
 
 
 def _counted(limit: Limit) -> Limit:
-    """What makes the counters of a limit: two limits that count the same have an equal result, however much
-    they allow.
+    """The limit without the settings that do not change what is counted. If two limits have equal results,
+    they have the same counters.
     """
     return msgspec.structs.replace(limit, most=0, hard=True, warn_at=None, unknown_price="allow")
 
 
 async def seeds(limits: Sequence[Limit], records: Records, now: float) -> dict[str, int]:
-    """What was used of each counter whose window runs, by its name: what was charged to it; or, if that is
-    more, what usage records tell, as for a limit that is new. They do not tell addresses, nor which of the
-    requests for a model a limit for some models would have counted. now: Unix seconds. Raises StoreFailed.
+    """What was used of each counter whose window is running, by the counter's name. now: Unix seconds. Raises
+    StoreFailed.
+
+    The amount is what was charged to the counter; or, if that is more, what the usage records add up to, as
+    for a new limit. Records cannot tell this for addresses and models, nor for a limit that is only for some
+    models.
     """
     asked: dict[tuple[int, Dimension | None], Mapping[str, Spent]] = {}
     found: dict[str, int] = {}

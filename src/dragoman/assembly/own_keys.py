@@ -2,8 +2,9 @@
 
 Each process has all of these keys in memory, as it has all client keys. A tenant's requests get a `Runtime`
 of their own. In it the upstreams of some providers have the tenant's account in place of the operator's, and
-the memory of providers has the tenant's key in place of the pool. All else is shared: routes, connections,
-what is known of deployments. So nothing in the engine has to choose between the keys of two tenants.
+the memory of providers has the tenant's key in place of the pool. Everything else is shared: routes,
+connections, and what the gateway remembers of deployments. So nothing in the engine has to choose between the
+keys of two tenants.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ log = logging.getLogger("dragoman.assembly.own_keys")
 
 class Brought(NamedTuple):
     """A key that a tenant has brought. row: as the database has it. secret: None = it cannot be decrypted.
-    key: what is remembered of it.
+    key: what this process remembers about the key.
     """
 
     row: OwnKey
@@ -48,8 +49,8 @@ class Brought(NamedTuple):
 
 
 class OwnAccounts:
-    """The keys that tenants have brought to one gateway, as one process knows them. health: remembers what
-    became of each.
+    """The keys that tenants have brought to one gateway, as one process knows them. health: remembers the
+    state of each key.
     """
 
     def __init__(self, health: Health) -> None:
@@ -59,7 +60,7 @@ class OwnAccounts:
         self._of: dict[str, dict[str, Brought]] = {}
         """By tenant, then by provider."""
         self._runtimes: dict[str, tuple[Runtime, Runtime]] = {}
-        """By tenant: the runtime of all others, and that of the tenant, which was made from it."""
+        """By tenant: (the general runtime, the tenant's runtime that was made from it)."""
 
     def use(self, loaded: Loaded) -> None:
         """Use another configuration, which may have other master keys and providers, from now on."""
@@ -67,8 +68,8 @@ class OwnAccounts:
         self._read(anew=True)
 
     def know(self, rows: Sequence[OwnKey]) -> Own | None:
-        """Take over these rows in place of all earlier ones. Returns what gives tenants their runtimes; None
-        = no tenant has brought a key.
+        """Use these rows in place of all earlier ones. Returns `runtime_of`, which gives each tenant its
+        runtime; None = no tenant has brought a key.
         """
         if rows is not self._rows:
             self._rows = rows
@@ -76,7 +77,9 @@ class OwnAccounts:
         return self.runtime_of if self._of else None
 
     def runtime_of(self, runtime: Runtime, caller: Caller | None) -> Runtime:
-        """The runtime for the requests of a client. runtime: that of all who have brought no keys."""
+        """The runtime for the requests of a client. runtime: the general one, for clients whose tenant has
+        brought no keys.
+        """
         if caller is None or caller.tenant is None or (brought := self._of.get(caller.tenant)) is None:
             return runtime
         known = self._runtimes.get(caller.tenant)
@@ -85,8 +88,9 @@ class OwnAccounts:
         return known[1]
 
     def passage(self, caller: Caller | None, passage: Passage) -> Passage | None:
-        """The passage for a client whose tenant has brought a key for its provider; None = it has not. Raises
-        RequestFailed if the key cannot be decrypted, or an operator has disabled the provider.
+        """The passage for a client whose tenant has brought a key for the passage's provider; None = the
+        tenant has brought none. Raises RequestFailed if the key cannot be decrypted, or an operator has
+        disabled the provider.
         """
         tenant = None if caller is None else caller.tenant
         brought = self._of.get(tenant, {}).get(passage.name) if tenant is not None else None
@@ -145,7 +149,9 @@ class OwnAccounts:
         self._health.bring(own)
 
     def _cipher(self) -> Cipher | None:
-        """What decrypts; None = there is no master key, or no part of the gateway that could use it."""
+        """The cipher that decrypts the keys; None = there is no master key, or the extra `encryption` is not
+        installed.
+        """
         auth = None if self._loaded is None else self._loaded.config.auth
         if auth is None or auth.encryption_key is None:
             log.error("tenants have brought keys, and there is no master key (DRAGOMAN_MASTER_KEY)")
@@ -173,8 +179,8 @@ def _brought(row: OwnKey, cipher: Cipher | None, met: Mapping[str, Key]) -> Brou
 
 
 def _identity(row: OwnKey, secret: Secret | None) -> str:
-    """The id of a key: the same in all processes as long as tenant, provider and key are. The key cannot be
-    found out from it.
+    """The id of a key. It is the same in all processes as long as the tenant, the provider and the key are
+    the same. The key cannot be found out from it.
     """
     told = f"{row.tenant}\n{row.provider}\n{'' if secret is None else secret.reveal()}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -103,8 +103,9 @@ def _stated(url: str) -> _Target:
 
 
 def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
-    """The gateway of the configuration. The key is that of the environment, else the best configured one,
-    else the one that `dragoman serve` has created. Raises Failure for port 0 or a bad configuration.
+    """The gateway of the configuration. Its key is that of the environment; else the configured key with the
+    fewest `_drawbacks`; else the key that `dragoman serve` has created. Raises Failure for port 0 or a bad
+    configuration.
     """
     options = {"server.host": host, "server.port": port}
     found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})

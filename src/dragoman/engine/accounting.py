@@ -1,6 +1,7 @@
-"""What a gateway accounts with: prices, limits, the counters that hold them, and the journal.
+"""What a gateway accounts with: prices, limits, the ledger that counts them, and the journal.
 
-One value for a configuration. The counters and the journal outlive it. See docs/decisions/0047-accounting.md.
+Each configuration has one `Accounting`. The ledger and the journal outlive the configuration. See
+docs/decisions/0047-accounting.md.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from dragoman.providers.rates import Rates
 
 
 class Expected(NamedTuple):
-    """What a request may use. input: tokens, counted, or a bound that is cheaper to find. output: the most
-    tokens that the answer may have, or what is expected of it. cost: the most that it may cost, in nano-USD;
-    None = the price of a deployment that may be called is not known.
+    """What a request may use. input: its tokens, counted, or an upper bound that is found faster. output: the
+    most tokens that the answer may have, or the number that is expected. cost: the most that it may cost, in
+    nano-USD; None = the price of a deployment that may be called is not known.
     """
 
     input: int
@@ -29,7 +30,7 @@ class Expected(NamedTuple):
     cost: int | None = None
 
     def plus(self, other: Expected) -> Expected:
-        """Both together."""
+        """The sum of both."""
         cost = None if self.cost is None or other.cost is None else self.cost + other.cost
         return Expected(self.input + other.input, self.output + other.output, cost)
 
@@ -38,7 +39,7 @@ class Accounting(msgspec.Struct, frozen=True, kw_only=True):
     """What exchanges are accounted with. rates: the prices of a deployment (`provider/model`); None = they
     are not known. journal: gets the usage records; None = nobody keeps them, and only answers, logs and
     metrics tell what was used. ledger: keeps the counters of the limits; None = there are no limits. proxies:
-    whose word for a client's address is believed.
+    those that are trusted to state a client's address. watch: tells operators about limits.
     """
 
     rates: Callable[[str], Rates | None]

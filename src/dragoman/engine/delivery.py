@@ -153,13 +153,13 @@ class Delivery:
     # --- The last bytes ----------------------------------------------------------------------------
 
     def answer(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
-        """Send a whole answer, once the exchange is accounted for."""
+        """Account for the exchange, then send its whole answer."""
         if self.meter is not None:
             self.meter.close(status)
         return self.client.answer(status, headers, body)
 
     def end(self, data: bytes = b"") -> Awaitable[None]:
-        """Send the last bytes of a stream, once the exchange is accounted for."""
+        """Account for the exchange, then send the last bytes of its stream."""
         self._closing()
         if (asked := self.asked) is not None and asked.wished.report and asked.codec is None:
             data = self._cost_comment() + data

@@ -1,7 +1,8 @@
 """How much a request may use: the tokens of its prompt, and a bound on those of its answer.
 
-If all limits are far away, a prompt of texts and pictures is not counted: nearly no text has more tokens than
-half its bytes, and pictures have a usual most. Documents, sounds and videos are always estimated one by one.
+If all limits would be at most half used, a prompt of texts and pictures is not counted: nearly no text has
+more than one token for two bytes, and the tokens of a picture have a usual maximum. Documents, sounds and
+videos are always estimated one by one.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ USUAL_OUTPUT: Final = 4096
 longer reserves more.
 """
 _MOST_OUTPUT: Final = 100_000_000
-"""The most tokens that are reserved for the answers to one request, whatever it states. No model writes so
-many, and journals and stores keep only numbers below 2^53, also of what these tokens cost.
+"""The most tokens that are reserved for the answers to one request, whatever the request states. No model
+writes so many; and journals and stores keep only numbers below 2^53, for the cost of these tokens, too.
 """
 _SURELY: Final = 2
-"""Bytes of a body for each token that it has at most, as nearly all texts go."""
+"""Nearly no text has more than one token for so many bytes."""
 _BOUNDS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens", "max_new_tokens")
 _NESTED: Final = {
     "generationConfig": ("maxOutputTokens", "candidateCount"),
@@ -35,7 +36,7 @@ _NESTED: Final = {
     "options": ("num_predict", None),
 }
 _HISTORIES: Final = ("messages", "input", "contents")
-"""The members of a body that hold what was said."""
+"""The members of a body that hold the messages."""
 _SAID: Final = ("content", "parts", "output", "tool_result")
 """The members of a message, or of one of its parts, that hold parts."""
 _TEXTS: Final = frozenset(
@@ -46,16 +47,17 @@ _TEXTS: Final = frozenset(
         *("custom_tool_call", "custom_tool_call_output"),
     )
 )
-"""The types of parts, and of items of the Responses API, that have no tokens but those of their bytes."""
+"""The types of parts, and of items of the Responses API, that are only text: their bytes bound their tokens.
+"""
 _GEMINI_TEXTS: Final = frozenset(
     {"text", "thought", "thoughtSignature", "thought_signature", "functionCall", "functionResponse"}
 )
-"""The members of parts without a type, which Gemini's are, that have no other tokens either."""
+"""The same for Gemini, whose parts have no type: the members that parts have if they are only text."""
 _PICTURES: Final = frozenset({"image_url", "input_image", "image"})
 _OTHERS: Final = frozenset({"images", "audio"})
 """Members of messages that are no text."""
 _DEEPEST: Final = 4
-"""How many parts may be in each other, which is more than any protocol allows."""
+"""The deepest nesting of parts that is read; no protocol allows so much."""
 _ANSWERS: Final = ("n", "best_of")
 _MEMBERS: Final = frozenset((*_BOUNDS, *_ANSWERS, *_NESTED))
 
@@ -78,8 +80,8 @@ async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
 
 
 def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> tuple[int, bool]:
-    """The most tokens that the answers to a request may have; and whether they may become longer, because
-    neither the request nor a model states a bound.
+    """The most tokens that the answers to a request may have; and whether they may become longer than that,
+    because neither the request nor a model states a bound.
     """
     if not asked.prompts:
         return 0, False
@@ -93,8 +95,8 @@ def output_bound(asked: Asked, deployments: Iterable[Deployment]) -> tuple[int, 
 
 
 def _beyond_bytes(asked: Asked) -> float:
-    """The most tokens that a prompt usually has beside those of its bytes: those of its pictures. Infinity =
-    it has to be counted, because it has something else that is no text.
+    """The most tokens that a prompt usually has besides those of its text: those of its pictures. Infinity =
+    the prompt has something that is neither, so it has to be counted.
     """
     if not asked.prompts:
         return 0
@@ -103,7 +105,9 @@ def _beyond_bytes(asked: Asked) -> float:
 
 
 def _of_parts(said: Any, depth: int) -> float:
-    """The same of messages, or of the parts of one. depth: how many parts they are in."""
+    """As `_beyond_bytes`, for a list of messages, or of the parts of a message. depth: how many parts the
+    list is inside of.
+    """
     if said is None or isinstance(said, str):
         return 0
     if not isinstance(said, list) or depth > _DEEPEST:

@@ -78,7 +78,10 @@ class _Seam:
         """Whether the joined text is closed."""
 
     def fresh(self, text: str) -> str:
-        """The part of a text that was not said before, as far as it is known by now."""
+        """The part of `text`, the next piece of the new answer, that does not repeat what the client has got
+        already. A piece that may still prove to be a repetition is held, and a later call, or `rest`, returns
+        it. "" = nothing yet.
+        """
         if self.echo:
             said, at = self._said, self._at
             most = len(said) - at

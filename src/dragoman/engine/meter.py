@@ -1,5 +1,6 @@
-"""Accounts for one exchange: reserves what it may use, notes it before the first call, and charges what it
-has used before its client gets the last bytes. Exactly once, however the exchange ends.
+"""Accounts for one exchange, exactly once, however it ends: reserves what the exchange may use, tells the
+journal of it before the first call of a provider, and charges what was used before the client gets the last
+bytes.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ from dragoman.state.usage import UsageLine
 log = logging.getLogger("dragoman.engine.meter")
 
 COST: Final = b"x-dragoman-cost"
-"""The header of a whole answer with what it has cost, in USD."""
+"""The header that says how much a whole answer has cost, in USD."""
 _OF_LIMITS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-", b"ratelimit-")
-"""How headers begin that tell of limits."""
+"""The beginnings of the names of headers that tell of limits."""
 _USUAL: Final = "default"
 """The service tier of requests that name none."""
 NOTHING_EXPECTED: Final = Expected(0, 0)
 _UNACCOUNTED: Final = ir.Fault(
     "unavailable",
-    "The gateway cannot note the usage of this request now, and is configured to refuse it then"
+    "The gateway cannot note the usage of this request now, and is configured to refuse such requests"
     " (stores.when_lost).",
     "accounting_unavailable",
     blame="gateway",
@@ -57,8 +58,9 @@ class EndedByLimit(RequestFailed):
 class Meter:
     """Accounts for one exchange. All attempts of the exchange share it.
 
-    applied: the limits of this exchange; None = it has none, or they were not looked up yet. expected: what
-    is reserved for it; None = no tokens and no money are. closed: whether it is accounted for.
+    applied: the limits of this exchange; None = it has none, or they were not looked up yet. expected: the
+    tokens and the money that are reserved for it; None = none are. closed: whether the exchange is accounted
+    for.
     """
 
     __slots__ = (
@@ -95,14 +97,14 @@ class Meter:
         self._seams = seams
         self._opened = self.closed = False
         self._deployment: str | None = None
-        """Who is called, or was called last."""
+        """The deployment that is called, or was called last."""
         self._reservation: Reservation | None = None
         self._of_attempts: dict[str, tuple[AttemptRecord, Reservation]] = {}
-        """What is reserved for the deployments of attempts, by the attempt's id."""
+        """By the attempt's id: its record, and what is reserved for its deployment and provider."""
         self.applied: Applied | None = None
         self.expected: Expected | None = None
         self._looked_at: tuple[Expected, Sequence[Claim]] | None = None
-        """What `far` was asked for, and the claims of it."""
+        """The argument of the latest `far` that returned True, and its claims, which `expect` uses again."""
         self.open_ended = False
         """Whether the answer may become longer than is expected."""
         self.routed = False
@@ -111,7 +113,7 @@ class Meter:
     # --- What is reserved ------------------------------------------------------------------------------
 
     def applies(self, model: str) -> bool:
-        """Look up the limits of this exchange. False = it has none. model: what its route is for."""
+        """Look up the limits of this exchange. False = it has none. model: the model's own name."""
         self.routed = True
         accounting, exchange = self._accounting, self._exchange
         if accounting.ledger is not None:
@@ -144,7 +146,7 @@ class Meter:
         return any(one is not None and (one.tokens or one.money) for one in found)
 
     async def admit(self) -> None:
-        """Reserve a request, and its place among those that run at once. Raises RequestFailed if a limit
+        """Reserve one request on the limits of `requests` and `concurrency`. Raises RequestFailed if a limit
         refuses it.
         """
         assert self.applied is not None
@@ -152,7 +154,9 @@ class Meter:
         await self._reserve(self.applied.of_requests(now), now)
 
     def at_most(self, expected: Expected, deployments: Iterable[Deployment]) -> Expected:
-        """The same with the most that it may cost at the dearest of these deployments."""
+        """`expected` with the most that it may cost at the dearest of these deployments as its `cost`; None =
+        the price of one of them is not known.
+        """
         most: int | None = 0
         for one in deployments:
             nano = self._most(expected, one.name)
@@ -168,8 +172,8 @@ class Meter:
         return rates.at_most(expected.input, expected.output, tier=self._exchange.tier or _USUAL)
 
     def far(self, expected: Expected) -> bool:
-        """Whether all limits would be at most half used if this were reserved, so that a rough bound will do
-        in place of a count.
+        """Whether all limits would be at most half used if this were reserved. Then a rough bound is enough,
+        and the tokens need not be counted.
         """
         ledger = self._accounting.ledger
         if ledger is None:
@@ -195,7 +199,7 @@ class Meter:
         self.expected = expected
 
     async def extend(self, output: int, deployment: str) -> None:
-        """Reserve so many more tokens of output, because the answer becomes longer than was expected. Raises
+        """Reserve `output` more tokens of output, because the answer becomes longer than was expected. Raises
         EndedByLimit if a hard limit refuses it.
         """
         before = self.expected
@@ -267,8 +271,8 @@ class Meter:
         self.began(record, reserved)
 
     def is_dearer(self, deployment: str) -> bool:
-        """Whether an attempt at a deployment to which a request falls back may cost more than is reserved, or
-        nobody knows what it costs, as far as limits of the exchange count money.
+        """Whether the exchange has limits on money, and an attempt at this deployment, a fallback, may cost
+        more than is reserved, or has no known price.
         """
         if self.expected is None or self.applied is None or not self.applied.money:
             return False
@@ -276,8 +280,8 @@ class Meter:
         return most is None or most > (self.expected.cost or 0)
 
     async def afford(self, deployment: str) -> None:
-        """Reserve what an attempt at a deployment to which the request falls back may cost beyond what is
-        reserved. Raises RequestFailed if a limit refuses it.
+        """Reserve the amount by which an attempt at this deployment, a fallback, may cost more than is
+        reserved already. Raises RequestFailed if a limit refuses it.
         """
         expected, applied = self.expected, self.applied
         if expected is None or applied is None or not self.is_dearer(deployment):
@@ -294,8 +298,9 @@ class Meter:
             self._open()
 
     async def enter(self, deployment: str) -> Reservation | None:
-        """Reserve an attempt at a deployment. Returns what is reserved, which the caller hands to `began` or
-        `release`; None = it has no limits. Raises RequestFailed if a limit refuses it.
+        """Reserve an attempt at a deployment. Returns the reservation, which the caller must hand to `began`
+        or to `release`; None = the deployment and its provider have no limits. Raises RequestFailed if a
+        limit refuses it.
         """
         applied = self._accounting.limits.of_attempt(deployment)
         if applied is None:
@@ -316,8 +321,9 @@ class Meter:
         self._settle(reservation, {}, self._seams.now())
 
     def began(self, record: AttemptRecord, reservation: Reservation | None = None) -> None:
-        """Note that an attempt begins. Before the first one of the exchange the journal is told. Raises
-        RequestFailed if that fails, and the operator wants no such request.
+        """Note that an attempt begins. The journal is told before the first attempt, and before each attempt
+        that has a reservation. Raises RequestFailed if the journal fails, and the operator wants such
+        requests to be refused.
         """
         if reservation is not None:
             self._of_attempts[record.id] = record, reservation
@@ -327,8 +333,8 @@ class Meter:
             self._open()
 
     def left(self, record: AttemptRecord) -> None:
-        """Charge the deployment and the provider of an attempt that has failed, so that what it did not use
-        is free again.
+        """Charge the limits of an attempt's deployment and provider after the attempt has failed, so that
+        what it did not use is free again.
         """
         if self._of_attempts and (found := self._of_attempts.pop(record.id, None)) is not None:
             now = self._seams.now()
@@ -345,7 +351,7 @@ class Meter:
         held = [reservation for _, reservation in self._of_attempts.values()]
         if self._reservation is not None:
             held.append(self._reservation)
-        # A place among those that run at once is not used up: whoever adopts the record must not charge it.
+        # `concurrency` is not used up, so it must not be charged when another process adopts the record.
         reserved = [
             (name, claim.amount)
             for one in held
@@ -364,7 +370,8 @@ class Meter:
 
     def close(self, status: int | None = None, *, gone: bool = False) -> None:
         """Account for the whole exchange: bill its attempts, tell the journal, and charge its limits. Only
-        the first call counts. status: of a whole answer that follows. gone: the client has disconnected.
+        the first call has an effect. status: of a whole answer that is sent next; None = no such answer.
+        gone: the client has disconnected.
         """
         if self.closed:
             return
@@ -388,8 +395,8 @@ class Meter:
         self._reservation = None
 
     def _billed(self, now: float) -> Billed:
-        """The lines of each attempt. What cannot be billed has none, so that what is reserved for
-        it becomes free all the same.
+        """The lines of each attempt. If billing fails, the attempts have no lines, so that what is reserved
+        for them becomes free all the same.
         """
         try:
             return bill(self._exchange, self._accounting.rates, now)
@@ -406,8 +413,8 @@ class Meter:
         status: int | None,
         gone: bool,
     ) -> None:
-        """Tell the journal how the exchange has ended, if it has called a provider, or has asked a model for
-        something else than a count.
+        """Tell the journal how the exchange has ended. An exchange that has called no provider is left out if
+        its model was not found, or if it only counts tokens.
         """
         exchange, journal, operation = self._exchange, self._accounting.journal, self._operation
         if journal is None or not (exchange.attempts or (self.routed and operation != "count")):
@@ -448,7 +455,9 @@ class Meter:
         return headers
 
     def passed(self, headers: Headers) -> Headers:
-        """The provider's headers, without those that tell of its limits if the client has limits here."""
+        """The provider's headers. If the client has limits here, the headers about the provider's own limits
+        are left out.
+        """
         if self.applied is None:
             return headers
         return [one for one in headers if not one[0].lower().startswith(_OF_LIMITS)]
@@ -462,8 +471,8 @@ def metered(
     *,
     own: frozenset[str] = frozenset(),
 ) -> Meter | None:
-    """What accounts for an exchange; None = nobody wants to know. operation: of its record; None = that of
-    the exchange. own: the providers for which the client's tenant has brought a key: they cost nothing.
+    """The meter of an exchange; None = nothing is accounted for. operation: of the usage record; None = that
+    of the exchange. own: the providers for which the client's tenant has brought a key: they cost nothing.
     """
     return None if accounting is None else Meter(accounting, exchange, seams, operation, own=own)
 

@@ -1,9 +1,10 @@
 """Files and vector stores that a request to a model names, by ids that the gateway has minted.
 
-The ids are replaced in the body's bytes, so everything else is relayed as the client wrote it; and only the
-provider that has the objects is called. Inside of a JSON string each quotation mark has a backslash before
-it, so no text is taken for a member. Escapes of letters and digits, which no encoder makes, are resolved
-before: they would hide a member, or another client's object, from the gateway but not from the provider.
+The ids are replaced in the bytes of the body, so everything else is relayed as the client wrote it. Only the
+provider that has the objects is called. Inside a JSON string each quotation mark has a backslash before it,
+so no text is taken for a member of the body. Escapes of letters and digits, which no encoder writes, are
+replaced by these characters first: they would hide a member, or another client's object, from the gateway but
+not from the provider.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _NAMED: Final = re.compile(
     rb'"(file_id)"\s*:\s*("[^"\\]+")|"(file_ids|vector_store_ids)"\s*:\s*(\[[^\[\]{}]*\])'
 )
 _HIDING: Final = rb"u00(?:2[deDE]|3[0-9aA]|[46][1-9a-fA-F]|5[0-9aAfF]|7[0-9aA])"
-"""Matches the escape of a character that names of members and ids consist of, without its backslash."""
+"""Matches the escape, without its backslash, of a character that can be in the name of a member or in an id.
+"""
 _HIDDEN: Final = re.compile(rb"\\" + _HIDING)
 _ESCAPE: Final = re.compile(rb"\\(?:(" + _HIDING + rb")|.)", re.DOTALL)
 _STRING: Final = re.compile(rb'"([^"\\]+)"')
@@ -40,9 +42,9 @@ _MINTED: Final = re.compile(r"(?:file[-_]|vs_)[0-9a-z]{25}")
 
 
 async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
-    """The request with the provider's ids, to be answered only by the provider that has the objects. owner:
-    the client's name. Raises RequestFailed: 404 for an object of another client, 400 if several providers
-    have the objects, 503 if the store fails.
+    """The request with the provider's ids in place of the gateway's. Only the provider that has the objects
+    may answer it. owner: the client's name. Raises RequestFailed: 404 for an object of another client, 400 if
+    several providers have the objects, 503 if the store fails.
     """
     if _HIDDEN.search(inbound.body) is not None:
         inbound = msgspec.structs.replace(inbound, body=_ESCAPE.sub(_plain, inbound.body), reading=0)
@@ -83,7 +85,7 @@ async def with_files(runtime: Runtime, inbound: Inbound, owner: str) -> Inbound:
 
 
 def _plain(found: re.Match[bytes]) -> bytes:
-    """The character in place of its escape; other escapes stay."""
+    """The character that a matched escape stands for. An escape that hides nothing stays as it is."""
     return found[0] if found[1] is None else bytes([int(found[1][1:], 16)])
 
 
@@ -96,13 +98,13 @@ def _replaced(body: bytes, rows: dict[str, OwnedObject]) -> bytes:
 
 
 def _value(found: re.Match[bytes], value: bytes) -> bytes:
-    """A member with another value."""
+    """The matched member with another value."""
     start = found.start(2) if found[2] is not None else found.start(4)
     return found[0][: start - found.start()] + value
 
 
 def _pinned(may: Permits, provider: str, param: str) -> Permits:
-    """The permits with one provider only."""
+    """The permits, limited to one provider. param: the member that names its object, for the error."""
     text = f"{param} names an object of the provider {provider!r}, which does not serve this model."
     return msgspec.structs.replace(
         may,

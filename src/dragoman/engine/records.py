@@ -18,7 +18,7 @@ from dragoman.state.usage import UsageLine, UsageRecord
 _INPUT: Final = frozenset(INPUT)
 _OUTPUT: Final = frozenset(OUTPUT)
 OWN: Final = "the tenant's own key"
-"""Told in place of a price, if the provider bills the tenant."""
+"""The `price` of a line if the provider bills the tenant."""
 RatesOf: TypeAlias = Callable[[str], Rates | None]
 """The prices of a deployment (`provider/model`); None = none is known."""
 
@@ -66,8 +66,8 @@ def lines_of_attempt(
 
 
 def charge_of(reservation: Reservation, lines: Sequence[UsageLine]) -> dict[str, int]:
-    """What the counters of a reservation are charged for these lines, by the counter's name. A cost that is
-    not known counts as far as it is known; one that is not the operator's does not count.
+    """The amounts to charge to the counters of a reservation for these lines, by the counter's name. If a
+    cost is only known in part, that part counts. A cost that the provider bills to the tenant does not count.
     """
     taken = given = cost = 0
     for line in lines:
@@ -84,7 +84,7 @@ def charge_of(reservation: Reservation, lines: Sequence[UsageLine]) -> dict[str,
 def _line(
     exchange: Exchange, attempt: AttemptRecord, used: tuple[str, Usage | None], rates: RatesOf, at: float
 ) -> UsageLine:
-    """One line. used: the deployment, and what was used of it."""
+    """The line of one deployment. used: the deployment, and its usage; None = unknown."""
     deployment, usage = used
     units = {} if usage is None else units_of(usage)
     if attempt.units and usage is attempt.usage:
@@ -119,7 +119,9 @@ def _line(
 
 
 def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
-    """Whether an attempt has given an answer that costs something, though nobody said how much."""
+    """Whether an attempt has given an answer that costs something, although nobody has stated how much. It
+    counts as one request then.
+    """
     if attempt.units is not None or exchange.operation == "count":
         return False
     return attempt.first is not None and attempt.fault is None
@@ -143,9 +145,9 @@ def opened_record(
     expected: Expected | None,
     reserved: tuple[tuple[str, int], ...],
 ) -> UsageRecord:
-    """The record of an exchange that is about to call a provider, at this deployment. operation: what is
-    asked. expected: what it may use, None = nothing was counted. reserved: the counters of limits, with what
-    is reserved in each.
+    """The record of an exchange that is about to call a provider. operation: what is asked. deployment: the
+    one that is called. expected: what the exchange may use, None = nothing was counted. reserved: (counter,
+    reserved amount) for the counters of limits.
     """
     caller: Caller = exchange.caller or ANYONE
     # By place, in the order of the fields: this many names would take longer than everything else here.
@@ -188,9 +190,9 @@ def closed_record(
     now: float,
     ended: float,
 ) -> UsageRecord:
-    """The record of an exchange that ends. settled: the counters that it is charged to. status: of the answer
-    that is about to be sent; None = that of the exchange. gone: the client has disconnected. now: monotonic
-    seconds. ended: Unix seconds.
+    """The record of an exchange that ends. settled: (counter, amount) for the counters that are charged.
+    status: of the answer that is about to be sent; None = that of the exchange. gone: the client has
+    disconnected. now: monotonic seconds. ended: Unix seconds.
     """
     caller: Caller = exchange.caller or ANYONE
     first, deployment = exchange.first, exchange.answered

@@ -1,4 +1,4 @@
-"""What an attempt has cost whose provider has not said it, as far as the request shows it."""
+"""Estimates what an attempt has used, from its request, when the provider has not stated it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from dragoman.tokens import count, count_most
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN
 
 _UNANSWERED: Final = frozenset({"timeout", "upstream"})
-"""The kinds of failures after which a provider may have worked on the request. It refuses with the others."""
+"""The kinds of failures after which a provider may have worked on the request. All other kinds mean that it
+has refused the request.
+"""
 
 
 _MEASURED: Final = frozenset({"image", "speech"})
@@ -28,7 +30,7 @@ def was_sent(record: AttemptRecord) -> bool:
 
 
 def note_asked(asked: Asked, record: AttemptRecord) -> None:
-    """Note in the record of an attempt without an answer what its request has cost, by estimate."""
+    """Note in the record of an attempt that got no answer an estimate of what its request has used."""
     if not asked.prompts:
         note_measures(asked, record)
     if not record.units:
@@ -36,15 +38,15 @@ def note_asked(asked: Asked, record: AttemptRecord) -> None:
 
 
 def note_measures(asked: Asked, record: AttemptRecord) -> None:
-    """Note how many pictures or characters the request asks for, if it does. If the attempt has no answer,
-    its pictures are not counted.
+    """Note how many pictures or characters the request asks for, if its operation is measured in these. If
+    the attempt has no answer, its pictures are not counted.
     """
     if asked.inbound.operation not in _MEASURED:
         return
     try:
         request = asked.request
     except RequestFailed:
-        return  # it could be relayed, but nobody here can read it
+        return  # the request was relayed, but it cannot be decoded
     if isinstance(request, ir.ImageRequest) and record.first is not None:
         record.units = {picture(request.quality, request.size): request.count or 1}
     elif isinstance(request, ir.SpeechRequest) and request.text:
@@ -60,12 +62,14 @@ def prompt_tokens(asked: Asked, deployment: str) -> int:
         try:
             return count(asked.request, deployment.partition("/")[2]).tokens
         except RequestFailed:
-            pass  # it can be relayed, but nobody here can read it
+            pass  # the request is relayed, but it cannot be decoded
     return _weighed(asked)
 
 
 def prompt_most(asked: Asked, deployment: str) -> int:
-    """As `prompt_tokens`, with pictures as large as they usually can be: what is reserved for a prompt."""
+    """As `prompt_tokens`, but with pictures as large as they usually can be. So much is reserved for a
+    prompt.
+    """
     if asked.prompts:
         try:
             return count_most(asked.request, deployment.partition("/")[2])
@@ -75,7 +79,7 @@ def prompt_most(asked: Asked, deployment: str) -> int:
 
 
 def by_size(asked: Asked) -> ir.Usage:
-    """What a prompt costs, estimated from its bytes alone."""
+    """The tokens of a prompt, estimated from its bytes alone."""
     return ir.Usage(input=_weighed(asked), estimated=True)
 
 

@@ -369,7 +369,9 @@ class Attempts(Generic[C]):
         return []
 
     def _note(self, failed: C, fault: ir.Fault, now: float) -> None:
-        """Remember a failure, as far as it decides who is asked next and when."""
+        """Remember a failure for the choice of the next candidate: until when the failed one must rest, if
+        the fault says so. If its pool is crowded, drop all candidates of that pool.
+        """
         outcome = classify(fault)
         self._last = failed, fault
         self._resting = [rest for rest in self._resting if rest[1] != failed]

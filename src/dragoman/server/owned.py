@@ -61,7 +61,9 @@ class Ownership:
     # --- Requests --------------------------------------------------------------------------------------
 
     async def named(self, owner: str, stated: Sequence[Stated]) -> Known:
-        """The objects of this owner that a request names, in the order of the request."""
+        """The objects that a request names and that belong to this owner, in the order of the request. Ids of
+        other objects, or of objects of another kind, are left out; `admit` decides on them.
+        """
         if not stated:
             return Known(owner, {})
         rows = await reachable(self._store.find(owner, {one.text for one in stated}))

@@ -1,7 +1,7 @@
 """What the name of a counter of limits says: which limit, whom it counts, and which window of time. Pure.
 
-Usage records state what they charge to counters by these names, so they mean the same to whoever keeps
-records as to whoever makes the names (`accounts.windows`).
+Usage records state by these names what they charge to counters. So stores have to read the names;
+`accounts.windows` makes them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SECONDS: Final[Mapping[Window, int]] = {
     "day": 86_400,
     "week": 604_800,
 }
-"""How long windows last, where all of them last the same time."""
+"""The length in seconds of those windows whose length is always the same."""
 _MONDAY: Final = 4 * 86_400
 """The first Monday after the beginning of 1970, in Unix seconds."""
 _RESOURCES: Final = frozenset(get_args(Resource))

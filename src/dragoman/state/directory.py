@@ -1,8 +1,8 @@
-"""Client keys, and the tenants, teams and users whom they belong to, as a database keeps them; and the
-interface of what keeps them.
+"""Client keys, and the tenants, teams and users that they belong to, as a database keeps them; and the
+interface of the store that keeps them.
 
 Each change has a number, the version. A row has the version of the change that wrote it last. So a process
-that knows all rows up to a version asks for the later ones alone.
+that knows all rows up to a version asks only for the later ones.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ ROW_KINDS: Final[tuple[RowKind, ...]] = ("keys", "tenants", "teams", "users")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One key, tenant, team or user; the only row of the kind `own_keys` says when one of these was changed
-    last. name: unique among those of its kind. text: what it is, as JSON (see
-    `KeyEntry` and `HolderEntry`); None = it was removed. version: of the change that wrote it. author: who
-    made this change. at: when, Unix seconds. digest: of a key its SHA-256; before: that of the key that was
-    valid before the last rotation; None = there is none.
+    """One key, tenant, team or user. There is also a single row of the kind `own_keys`, whose version says
+    when a key that a tenant has brought was last changed.
+
+    name: unique among the rows of its kind. text: the entry as JSON (see `KeyEntry` and `HolderEntry`); None
+    = it was removed. version: of the change that wrote the row. author: who made this change. at: when, in
+    Unix seconds. digest: the SHA-256 of a key; before: that of the key that was valid before the last
+    rotation; None = there is none.
     """
 
     kind: RowKind
@@ -35,9 +37,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Permitted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What a key, or everybody who belongs to a tenant, team or user, may use. Of each list: the names; None
-    = all. models: names, patterns (`openai/*`) and `group:NAME`. tags: those that each request gets. limits:
-    as in the configuration, as JSON. disabled: nothing at all may be used.
+    """What a key may use, or everybody who belongs to a tenant, team or user. A list has the allowed names;
+    None = all. models: names, patterns (`openai/*`) and `group:NAME`. tags: those that each request gets.
+    limits: as in the configuration, as JSON. disabled: nothing may be used at all. tenant: the name of the
+    tenant that the entry belongs to.
     """
 
     models: tuple[str, ...] | None = None
@@ -53,9 +56,9 @@ class Permitted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
-    """A tenant, a team or a user. tenant: of a team or a user, the tenant that it belongs to. id: another one
-    than that of an earlier holder of the same name, which was removed; None = made before there were ids.
-    tenant_id: the id of the tenant that is meant; None = that one has none, because a file declares it, say.
+    """A tenant, a team or a user. id: differs from the id of any earlier holder of the same name that was
+    removed; None = the entry was made before there were ids. tenant_id: the `id` of the entry's tenant; None
+    = the tenant has no id, because a file declares it, for example.
     """
 
     id: str | None = None
@@ -65,10 +68,10 @@ class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
-    """A client key. id: `key_…`, which stays the same for ever. shown: its first characters. expires: from
-    when it is refused. before_until: until when the key before the last rotation is valid. revoked: since
-    when it is refused for good. Times in Unix seconds, None = never. tenant_id, team_id, user_id: as in
-    `HolderEntry`.
+    """A client key. id: `key_…`, which stays the same for ever. shown: the first characters of the key.
+    expires: from when the key is refused. before_until: until when the key before the last rotation is valid.
+    revoked: since when the key is refused for good. Times are in Unix seconds, None = never. tenant_id,
+    team_id, user_id: the ids of the tenant, team and user, as in `HolderEntry`.
     """
 
     id: str
@@ -88,9 +91,9 @@ class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class OwnKey(msgspec.Struct, frozen=True):
-    """A provider's key that a tenant has brought, encrypted. cipher: the nonce and what AES-GCM has made of
-    the key. master: which master key has encrypted it (the beginning of its SHA-256, hexadecimal). shown: the
-    last characters of the key.
+    """A provider's key that a tenant has brought, encrypted. cipher: the nonce, then the output of AES-GCM.
+    master: the name of the master key that has encrypted it: 8 hexadecimal digits that are derived from that
+    key. shown: the last characters of the tenant's key.
     """
 
     tenant: str
@@ -109,25 +112,31 @@ class DirectoryStore(Protocol):
         """The number of the latest change; 0 = there was none."""
 
     async def since(self, version: int, limit: int) -> Sequence[Row]:
-        """The rows that were written after this version, removed ones too, by version; at most `limit`."""
+        """The rows that were written after this version, also removed ones, sorted by version; at most
+        `limit`.
+        """
 
     async def change(self, rows: Sequence[Row], latest: int) -> bool:
-        """Write rows, which replace those of the same kind and name. Returns False, and changes nothing,
-        unless `latest` is the number of the latest change: otherwise somebody else has made one in between.
-        The rows' versions follow it.
+        """Write rows, which replace those of the same kind and name. latest: the number of the latest change
+        that the caller knows. If somebody else has made a change since, nothing is written, and the result is
+        False. The rows must have the next versions after `latest`.
         """
 
     async def find(self, kind: RowKind, name: str) -> Row | None:
         """The row of this name; None = there is none, or it was removed."""
 
     async def page(self, kind: RowKind, after: str, limit: int) -> Sequence[Row]:
-        """Rows by name, those with a name above `after`; removed ones are left out."""
+        """The rows of a kind whose names come after `after`, sorted by name; at most `limit`. Removed ones
+        are left out.
+        """
 
     async def used(self, uses: Mapping[str, float]) -> None:
-        """Note when keys were used last, by their ids. An earlier time replaces no later one."""
+        """Note when keys were used last. uses: {id of the key: Unix seconds}. An earlier time does not
+        replace a later one.
+        """
 
     async def last_used(self, ids: Sequence[str]) -> Mapping[str, float]:
-        """When these keys were used last, by their ids; those that never were are missing."""
+        """When these keys were used last: {id: Unix seconds}. Keys that were never used are missing."""
 
     async def own_keys(self) -> Sequence[OwnKey]:
         """All keys that tenants have brought."""

@@ -1,8 +1,8 @@
-"""Who owns the objects that clients have made at providers, such as files and batches, and the interface of
-the store that keeps it.
+"""Who owns the objects that clients have made at providers, such as files and batches; and the interface of
+the store that keeps the owners.
 
 A client never sees the id that the provider gave to an object, but a random one that the gateway has minted.
-So an id says nothing of the account at the provider, and nobody but the owner can use it.
+So an id says nothing about the account at the provider, and nobody but the owner can use it.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ class OwnedObjects(Protocol):
     """Keeps who owns which object. Each method raises StoreFailed if the database fails."""
 
     async def keep(self, objects: Collection[OwnedObject]) -> Sequence[OwnedObject]:
-        """Store those of these objects that are new, and return all of them as they are stored: a provider's
-        id that is known already keeps its id and its owner. Raises StoreFull if there is no space.
+        """Store the objects that are new. Returns all of the objects as they are stored: an object that is
+        known already, by its provider and the provider's id, keeps the gateway's id and its owner. Raises
+        StoreFull if there is no space.
         """
 
     async def find(self, owner: str, ids: Collection[str]) -> Sequence[OwnedObject]:
-        """Those of these objects that belong to this owner, by the ids that clients use."""
+        """The objects of this owner that have one of these ids (the ids that clients use)."""
 
     async def known(self, provider: str, upstream: Collection[str]) -> Sequence[OwnedObject]:
-        """Those objects of any owner that have these ids at a provider."""
+        """The objects at a provider that have one of these provider's ids, whoever owns them."""
 
     async def has(self, owner: str, provider: str, kind: str) -> bool:
         """Whether an owner has any object of this kind at a provider."""

@@ -13,12 +13,12 @@ import msgspec
 
 
 class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
-    """What one attempt has used. deployment: `provider/model`. units: amounts by unit, as
-    `ir.units` names them, without zeros. cost: nano-USD; None = unknown, which is not 0. priced: the
-    part of the cost that is known, None = all of it. estimated: units were estimated, because the provider
-    did not state them. outcome: as `AttemptRecord.outcome`, "" = it has answered. key: the id of the
-    provider's key. own: the key is the tenant's own, so that the cost is not the operator's. price: which
-    price was used, for people. New fields come last, as in `UsageRecord`.
+    """What one attempt has used. deployment: `provider/model`. units: amounts by unit, as `ir.units` names
+    them, without zeros. cost: nano-USD; None = unknown, which is not 0. priced: the known part of the cost,
+    None = all of it is known. estimated: units were estimated, because the provider did not state them.
+    outcome: as `AttemptRecord.outcome`, "" = the provider has answered. key: the id of the provider's key.
+    own: the key is the tenant's own, so the operator does not pay the cost. price: which price was used, for
+    people. New fields come last, as in `UsageRecord`.
     """
 
     deployment: str
@@ -37,18 +37,19 @@ class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, array_like=Tr
     """What one exchange has used, written once when it ends.
 
     id: of the exchange. created: when it began, ended: when it ended, both in Unix seconds. client: the name
-    of the key; key: its id. tenant, team, user: whose key it is. end_user: whom the client names in its
-    request (`user`, `safety_identifier`, …). model: as the client named it. deployment, provider: who was
-    called last. status: of the answer. end: as `Exchange.end`. failed: the client got an error, or a cut
-    stream. first, seconds, overhead: seconds until the first content, in all, and of the gateway itself; None
-    = unknown. attempts: how many calls were made. units, cost, estimated: of all lines together. cost: None =
-    the cost of any line is unknown; then `priced` is the sum of what is known. settled: the counters of
-    limits that it was charged to, with the amounts. cut: the process ended before the exchange did; units and
-    cost are those that were reserved. process: the name of the process that has served it, as its ledger has
-    it.
+    of the key; key: its id. tenant, team, user: those that the key belongs to. end_user: the person whom the
+    client names in its request (`user`, `safety_identifier`, …). model: as the client named it. deployment,
+    provider: the last ones that were called. status: of the answer. end: as `Exchange.end`. failed: the
+    client got an error, or a cut stream. first: seconds until the first content; seconds: until the end;
+    overhead: the part of these that the gateway itself took; None = unknown. attempts: how many calls were
+    made. units, cost, estimated: of all lines together. cost: None = the cost of any line is unknown; then
+    `priced` is the sum of the known costs. settled: (counter of a limit, charged amount) pairs. cut: the
+    process ended before the exchange did, so units and cost are the reserved ones. process: the name of the
+    process that has served the exchange; its ledger has the same name.
 
     A journal has the fields in this order, without their names (`accounts.bodies`). So a field keeps its
-    place, and a new one comes last, with a default: then each version reads the journals of the one before.
+    place, and a new one comes last, with a default: then each version reads the journals of the version
+    before.
     """
 
     id: str

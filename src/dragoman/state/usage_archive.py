@@ -1,4 +1,6 @@
-"""The interface of what keeps usage records and answers questions about them: reports, limits, lists."""
+"""The interface of the store that keeps usage records and answers questions about them: reports, limits,
+lists.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from dragoman.state.usage_sums import Dimension, Sums
 
 class UsageSearch(msgspec.Struct, frozen=True, kw_only=True):
     """Which records are wanted: of exchanges that began from `begin` to `end` (not included), Unix seconds,
-    which match all other fields that are not None. before: the last record (`created`, `id`) of the page
-    before; the wanted ones come after it in the list.
+    and that match all other fields that are not None. before: `created` and `id` of the last record of the
+    previous page; the wanted records come after it in the list.
     """
 
     begin: float = 0.0
@@ -39,7 +41,7 @@ class Spent(NamedTuple):
 
 
 def spent_of(sums: Sums) -> Spent:
-    """What these sums are for a limit."""
+    """The amounts of these sums that limits count."""
     return Spent(sums["requests"], sums.input_tokens, sums.output_tokens, sums["cost"], sums["calls"])
 
 
@@ -50,13 +52,15 @@ class UsageArchive(UsageStore, Protocol):
         """Answer a query without a `problem` (`state.usage_report`). now: Unix seconds."""
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-        """What each value of a dimension has used in exchanges that began at `since` (Unix seconds) or later;
-        None = all together, as the value "". Records that are not stored yet are not counted.
+        """What each value of a dimension has used in exchanges that began at `since` (Unix seconds) or later.
+        dimension: None = all usage together, under the value "". Records that are not stored yet are not
+        counted.
         """
 
     async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
-        """What records have charged (`UsageRecord.settled`) to the counters of these limits (their names)
-        whose windows run at `now` (Unix seconds), by the counter's name. Empty if nothing outlives a process.
+        """What records have charged (`UsageRecord.settled`) to the counters of these limits, by the counter's
+        name; only the counters whose windows are running at `now` (Unix seconds). limits: names of limits.
+        Empty if the store does not outlive its process.
         """
 
     async def records(self, search: UsageSearch, limit: int) -> list[UsageRecord]:

@@ -19,11 +19,11 @@ MOST_ROWS: Final = 50_000
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """Which usage is asked for: of the exchanges that began from `begin` to `end` (not included), both Unix
-    seconds that are rounded outwards to whole hours, for end users to whole days. step: the length of the
-    buckets, None = no buckets. by: the dimensions to group by, two at most. only: the usage that has these
-    values; "" = none. top: how many groups are told one by one; the others are added up. rank: which groups
-    are the first ones.
+    """Which usage is asked for: of the exchanges that began from `begin` to `end` (not included), in Unix
+    seconds; both are rounded outwards to whole hours, for end users to whole days. step: the length of the
+    buckets, None = no buckets. by: the dimensions to group by, two at most. only: {dimension: value}; only
+    usage with these values is counted, "" = usage that has no value. top: how many groups are shown
+    separately; the others are added up. rank: which groups come first.
     """
 
     begin: int
@@ -36,7 +36,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dimensions(self) -> frozenset[Dimension]:
-        """All dimensions that are needed to answer."""
+        """All dimensions that the answer needs."""
         return frozenset([*self.by, *self.only])
 
 
@@ -48,8 +48,8 @@ class Found(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """One bucket of a report, from `begin` to `end`. complete: the bucket is over and wholly in the span, so
-    that its sums change no more, unless records come late.
+    """One bucket of a report, from `begin` to `end`. complete: the bucket is over, and wholly inside the span
+    of the report, so its sums do not change any more, unless records come late.
     """
 
     begin: int
@@ -105,14 +105,16 @@ def problem(query: Query) -> tuple[str, str] | None:
 
 
 class Known(NamedTuple):
-    """Since when the sums of hours, days and months are kept, Unix seconds; None = for ever."""
+    """The times since which the sums of hours, days and months are kept, in Unix seconds; None = all are
+    kept.
+    """
 
     hours: int | None = None
     days: int | None = None
     months: int | None = None
 
     def since(self, step: Step | None) -> int | None:
-        """Since when a report with buckets of this length is complete; None = for ever."""
+        """The time since which a report with buckets of this length is complete; None = it is complete."""
         if step == "hour":
             return self.hours
         return self.days if step == "day" else self.months
@@ -122,8 +124,8 @@ EVER: Final = Known()
 
 
 def widened(query: Query, known: Known = EVER) -> Query:
-    """The query with its span rounded outwards to whole hours; where the hours are deleted, to whole days,
-    and where the days are, to whole months.
+    """The query with its span rounded outwards: to whole hours; to whole days where the sums of hours are
+    deleted; to whole months where the sums of days are deleted.
     """
     begin, end = start_of("hour", query.begin), start_of("hour", query.end + HOUR - 1)
     steps: tuple[tuple[Step, int | None], ...] = ("day", known.hours), ("month", known.days)
@@ -148,7 +150,9 @@ def best(amounts: Mapping[tuple[str, ...], int], top: int) -> list[tuple[str, ..
 
 
 def made(query: Query, cells: Iterable[Cell], total: Sums | None, now: float) -> Report:
-    """The report of these cells, which it takes over. total: None = that of all cells. now: Unix seconds."""
+    """The report of these cells, whose sums it may change. total: the sums of the whole span; None = those of
+    all cells together. now: Unix seconds.
+    """
     groups: dict[tuple[str, ...] | None, Sums] = {}
     by_bucket: dict[int, dict[tuple[str, ...] | None, Sums]] = {}
     whole = Sums()

@@ -30,8 +30,8 @@ Dimension: TypeAlias = Literal[
     "tag",
     "end_user",
 ]
-"""What usage can be grouped by. key: the name of the client's key, which outlives its rotation. outcome: the
-first word of `UsageRecord.end`: `done`, or who ended it.
+"""The dimensions by which usage can be grouped. key: the name of the client's key, which stays the same when
+the key is rotated. outcome: the first word of `UsageRecord.end`: `done`, or who ended the exchange.
 """
 CROSSED: Final[tuple[Dimension, ...]] = (
     "key",
@@ -56,7 +56,7 @@ LONGEST: Final = 128
 
 _NOT_FOUND: Final = 404
 _REMEMBERED: Final = 1_000
-"""The groups that are remembered by the values of their records, which are not cut yet."""
+"""How many groups are remembered, by the values of records before these are cut."""
 COUNTS: Final = ("requests", "failed", "recovered", "cut", "streamed", "estimated", "calls", "failed_calls")
 COST: Final = ("unpriced", "cost")
 COMMON: Final = (
@@ -72,7 +72,7 @@ COMMON: Final = (
 
 
 class Group(NamedTuple):
-    """The values by which one part of a record is found; "" = it has none."""
+    """The values of one part of a record, in each dimension that can be combined; "" = it has no value."""
 
     key: str = ""
     tenant: str = ""
@@ -87,7 +87,7 @@ class Group(NamedTuple):
 
 
 class Sums:
-    """Sums of usage. Each is by name; a name without a value is 0.
+    """Sums of usage. Each field has its sums by name; a missing name has the sum 0.
 
     counts: `requests`; of these `failed`, `recovered` (a call failed, and the client got its answer), `cut`
     (the process ended first), `streamed` and `estimated`; `calls` of providers and `failed_calls`; `unpriced`
@@ -181,7 +181,9 @@ def parts_of(record: UsageRecord) -> list[Part]:
 
 
 def text(value: str | None) -> str:
-    """The value of a dimension as it is stored: not too long, and without what databases refuse."""
+    """The value of a dimension as it is stored: cut to `LONGEST` characters, and without characters that
+    databases refuse.
+    """
     if not value:
         return ""
     value = value[:LONGEST]
@@ -202,7 +204,7 @@ def outcome_of(end: str) -> str:
 
 def _group(record: UsageRecord) -> Group:
     called = record.deployment is not None
-    # A name that no model has is the client's invention: it would be a group of its own for ever.
+    # The client may invent a name that no model has. Each would be a group of its own for ever.
     unknown = record.failed and not called and record.status == _NOT_FOUND
     return _named(
         record.client,
@@ -220,14 +222,16 @@ def _group(record: UsageRecord) -> Group:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _named(*values: str | None) -> Group:
-    """The group of these values, of which the last one is an `end`."""
+    """The group of these values. The last value is an `end`, of which the group gets the first word."""
     return Group._make(map(text, (*values[:-1], outcome_of(values[-1] or ""))))
 
 
 def _own(record: UsageRecord) -> Sums:
-    """The sums of a whole record, with the calls of its last deployment alone."""
+    """The sums of a whole record. But `calls`, `failed_calls` and `unpriced` are those of its last deployment
+    alone, and `parts_of` subtracts the `units` and `cost` of the other deployments.
+    """
     lines = [line for line in record.lines if line.deployment == record.deployment]
-    # A cut exchange was about to call somebody. Limits that begin with these sums count it.
+    # A cut exchange was about to call a provider. Limits that begin with these sums count that call.
     calls = len(lines) if record.lines else record.attempts or int(record.cut)
     cost = record.priced if record.cost is None else record.cost
     counts = {"requests": 1, "calls": calls, "cost": cost}

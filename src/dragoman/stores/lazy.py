@@ -122,8 +122,8 @@ class Lazy(Generic[S]):
 class LazyStore(Lazy[Store]):
     """A store that opens another store at its first use, and passes all calls on to that store.
 
-    kind, open_: as for `Lazy`. seals: True = the other store keeps seals. usage: makes what writes usage
-    while the other store is not open; None = nothing does, so the first record opens the store.
+    kind, open_: as for `Lazy`. seals: True = the other store keeps seals. usage: makes the object that writes
+    usage while the other store is not open; None = there is none, so the first record opens the store.
     """
 
     shared = True
@@ -160,7 +160,7 @@ class LazyStore(Lazy[Store]):
         return None if self.store is None else self.store.version
 
     def _usage_file(self) -> UsageFile:
-        """What writes usage without the other store. Raises StoreFailed after `close`."""
+        """The object that writes usage until the other store is open. Raises StoreFailed after `close`."""
         if self._closed:
             raise StoreFailed("the store is closed")
         if self._file is None:

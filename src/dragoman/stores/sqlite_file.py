@@ -1,4 +1,4 @@
-"""How every connection to the SQLite file of a store is set, whoever opens it. Needs no SQLAlchemy.
+"""Sets the options of all connections to the SQLite file of a store. Needs no SQLAlchemy.
 
 https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum
 """

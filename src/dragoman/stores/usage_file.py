@@ -1,8 +1,9 @@
 """Writes usage records straight into the SQLite file of a store.
 
 Every gateway with a file writes usage, and many use nothing else of their store. They need not load
-SQLAlchemy for it (20 MB of memory), nor Alembic: a new file gets its tables from `schema.sql`, which says
-what the migrations say. A file with another schema is left to the store, which upgrades it or refuses it.
+SQLAlchemy for it (20 MB of memory), nor Alembic: a new file gets its tables from `schema.sql`, which makes
+the same tables as the migrations. A file with another schema is left to the store, which upgrades it or
+refuses it.
 """
 
 from __future__ import annotations
@@ -33,14 +34,17 @@ _REVISION: Final = "SELECT max(version_num) FROM alembic_version"
 
 
 def inserting(table: str, columns: Sequence[str]) -> str:
-    """The statement that writes a row, unless there is one with its key. Its parameters are named."""
+    """The statement that inserts a row, unless the table has a row with the same key. Its parameters are
+    named.
+    """
     names, values = ", ".join(f'"{one}"' for one in columns), ", ".join(f":{one}" for one in columns)
     return f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608 - our names
 
 
 def adding(table: str, keys: Sequence[str], added: Sequence[str], *, kept: Sequence[str] = ()) -> str:
-    """The statement that writes a row, or adds its values to those of the row with its key. Its parameters
-    are in the order of keys, kept, added. kept: columns that a row which is there does not change.
+    """The statement that inserts a row; or, if the table has a row with the same key, adds the values to
+    those of that row. Its parameters are in the order of keys, kept, added. added: the columns to add. kept:
+    columns that an existing row keeps as they are.
     """
     columns = (*keys, *kept, *added)
     names = ", ".join(f'"{one}"' for one in columns)
@@ -91,7 +95,7 @@ class UsageFile:
         self._connection: sqlite3.Connection | None = None
         self._known: set[int] = set()
         self._looked: dict[tuple[int, str], int] = {}
-        """By step and dimension: up to which time no period has too many values."""
+        """By (step, dimension): the time up to which no period has too many values, in Unix seconds."""
         self._closed = False
 
     async def keep(self, records: Sequence[UsageRecord]) -> int | None:
@@ -206,8 +210,8 @@ def _named(id_: int, group: Group) -> dict[str, object]:
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:
-    """The newest migration that the database has; it gets its tables first, if it has none. Several processes
-    may do so at once.
+    """The newest migration that the database has; None = the tables are not Dragoman's. If there are no
+    tables, they are made first; several processes may do so at once.
     """
     tables, marked = connection.execute(_TABLES).fetchone()
     if not tables:

@@ -1,4 +1,4 @@
-"""What one process holds of the counters that it shares with others, and what that lets it do alone. Pure.
+"""The part of each shared counter that one process holds, and what it can decide with that alone. Pure.
 
 A *block* is an amount that the store has granted to this process: nobody else uses it. As long as a request
 fits into the blocks of its counters, no other process needs to be asked.
@@ -16,24 +16,25 @@ from dragoman.accounts.shared.messages import Known, Report, Wanted
 
 _SLACK: Final = 120.0
 """Seconds for which a counter is kept after its window: for late settlements, and for processes whose clocks
-are late.
+are behind.
 """
 _SHORT: Final = 1.0
 """Seconds after which a request that waits for running ones may succeed."""
 
 
 class Block:
-    """This process's share of one counter.
+    """This process's share of one counter. Amounts are in the limit's own unit.
 
-    limit, counter, ends: as in `Claim`. granted: what this process may use and have used in all (`used` plus
-    what it holds). used: what it has settled. reserved: by its running requests. told, stated: the parts of
-    `used` and `reserved` that the store knows. others: what other processes have used, and base: the part of
-    it that no process reports; promised: what others have reserved; all three as of the store's latest
-    answer. seed: what is known to be used, from elsewhere; late: whether that was known only after the block
-    was in use, so that the store may have the counter without it. recall: the latest recall, 0 = none.
-    contested:
-    until when (monotonic) nothing is held in reserve. touched: when something was last reserved (Unix
-    seconds).
+    limit, counter, ends: as in `Claim`. granted: all that the store has granted to this process: `used`, and
+    what the process still holds. used: what this process has settled. reserved: what its running requests
+    have reserved. told, stated: the parts of `used` and of `reserved` that the store knows. others: what
+    other processes have used; base: the part of that which no process reports any more; promised: what other
+    processes have reserved (all three as of the store's latest answer).
+
+    seed: what was used according to the database and the journal. late: True = the seed was known only after
+    the block was in use, so the store may have made the counter without it. recall: the number of the latest
+    recall, 0 = none. contested: until when this process holds only what its requests have reserved (monotonic
+    seconds). touched: when something was last reserved (Unix seconds).
     """
 
     __slots__ = (
@@ -67,14 +68,16 @@ class Block:
 
     @property
     def free(self) -> int:
-        """What may be reserved without asking."""
+        """The amount that may be reserved without asking the store."""
         return self.granted - self.used - self.reserved
 
     def standing(self) -> Standing:
         return Standing(self.others + self.used, self.promised + self.reserved)
 
     def learn(self, known: Known, told: int) -> None:
-        """Note how the counter stands. told: what the store knows of this process's use."""
+        """Note the store's answer about the counter. told: the part of this process's `used` that the store
+        knew.
+        """
         self.told = max(self.told, told)
         self.others = max(self.others, known.used - self.told)
         self.base = max(self.base, known.base)
@@ -89,7 +92,9 @@ class Block:
         self.granted = self.used + self.reserved
 
     def report(self, now: float, *, restate: bool) -> Report:
-        """This share as the store has to know it. restate: add what is known from before a loss."""
+        """The report of this share for the store. restate: True = this process has just joined the store,
+        which may have lost its state, so the report also has what was known of the counter before.
+        """
         self.granted = max(self.granted, self.used + self.reserved)
         self.stated = self.reserved
         return Report(
@@ -108,8 +113,9 @@ class Block:
         return Wanted(self.counter, self.ttl(now), claim.amount, claim.limit.most, self.seed, waited)
 
     def share(self, processes: int) -> int:
-        """What this process may still reserve if it cannot ask: its block, or its equal share of the limit as
-        far as it does not know that others have used it.
+        """The amount that this process may still reserve while the store cannot be asked: what its block has
+        left; or, if that is more, what is left of an equal part of the limit for each process. The part is
+        smaller if other processes are known to have used more than theirs.
         """
         most = self.limit.most
         left = min(-(-most // processes), most - self.others) - self.used - self.reserved
@@ -123,7 +129,7 @@ class Blocks:
         self.by_counter: dict[str, Block] = {}
         self.seeds: dict[str, int] = {}
         self.changed: dict[Block, None] = {}
-        """The shares of which the store has to be told."""
+        """The shares that have to be reported to the store."""
 
     def of(self, claim: Claim) -> Block:
         """This process's share of the counter of a claim. It gets the claim's limit, which a reload may have
@@ -134,7 +140,7 @@ class Blocks:
             block = Block(claim.limit, claim.counter, claim.ends, self.seeds.get(claim.counter, 0))
             self.by_counter[claim.counter] = block
         elif block.limit is not claim.limit:
-            if claim.limit.most < block.limit.most:  # what is held in reserve may be more than that
+            if claim.limit.most < block.limit.most:  # this process may hold more than the new limit
                 block.give_back()
                 self.changed[block] = None
             block.limit = claim.limit
@@ -143,8 +149,8 @@ class Blocks:
     def try_reserve(
         self, claims: Iterable[Claim], now: float, onto: Reservation | None
     ) -> Reservation | Refused | None:
-        """Reserve all claims of what this process holds, or none. Returns None if that is not enough, and it
-        is not certain that the store refuses.
+        """Reserve all claims from the blocks of this process, or none of them. Returns None if the blocks are
+        too small, but the store might grant more.
         """
         blocks = [self.of(claim) for claim in claims]
         enough = True
@@ -158,7 +164,9 @@ class Blocks:
     def by_share(
         self, claims: Iterable[Claim], now: float, onto: Reservation | None, *, processes: int
     ) -> Reservation | Refused:
-        """Reserve all claims or none, by this process's share alone."""
+        """Reserve all claims or none, while the store does not answer: only as much as `Block.share` allows.
+        onto: a reservation to add the claims to; None = a new one. processes: how many share the limits.
+        """
         blocks = [self.of(claim) for claim in claims]
         for claim, block in zip(claims, blocks, strict=True):
             if claim.limit.hard and claim.amount > block.share(processes):
@@ -190,8 +198,8 @@ class Blocks:
             self.changed[block] = None
 
     def drop_over(self, now: float, asked: Collection[Block] = ()) -> list[str]:
-        """Forget the shares whose windows are over, and seeds with them. Returns the names of the counters
-        that the store knows. asked: those that wait for a grant, which stay.
+        """Forget the shares and seeds of counters whose windows are over. Returns the names of these
+        counters, for the store. asked: the shares for which a request has asked the store; they are kept.
         """
         over = [
             block

@@ -4,9 +4,9 @@
 -- ARGV[1]: the prefix of all keys. ARGV[2]: the request in MessagePack, see `messages.Request`.
 -- Returns a `messages.Reply` in MessagePack.
 local me, epoch, seq, lease = q[1], q[2], q[3], q[4]
-local BURIED = 600000   -- after so many milliseconds a buried process's use is added to `b`
-local OBEYED = 50       -- a refusal is at most so many milliseconds older than what it was decided by
-local SILENT = 500      -- who has not obeyed a recall for so long is not waited for
+local BURIED = 600000   -- so many milliseconds after its burial, what a process has used is added to `b`
+local OBEYED = 50       -- milliseconds in which a recall that all have obeyed need not be repeated
+local SILENT = 500      -- a process that has not obeyed a recall for so many milliseconds is not waited for
 local CONTESTED = 1000
 
 -- Add the difference to a field of a process and to its sum.

@@ -1,7 +1,8 @@
-"""The ledger of several processes and machines: counters in a Valkey or Redis server, blocks of them here.
+"""The ledger of several processes and machines. The counters are in a Valkey or Redis server, the *store*;
+each process holds blocks of them.
 
-A common request fits into the blocks that this process holds, and asks nobody. Otherwise the question goes to
-the store together with all others that wait, in one round trip. What was used is reported in batches.
+A common request fits into the blocks that this process holds, so it asks nobody. Otherwise its question goes
+to the store together with all others that wait, in one round trip. What was used is reported in batches.
 docs/decisions/0050-shared-limits.md says why the sums stay exact.
 """
 
@@ -28,9 +29,10 @@ from dragoman.state.usage import UsageRecord
 log = logging.getLogger("dragoman.accounts.shared")
 
 LEASE: Final = 5.0
-"""Seconds after which the store gives back what a process holds of which it has heard nothing."""
+"""Seconds after which the store takes back what a process holds, if it has not heard from the process."""
 _SURE: Final = 0.8
-"""The part of a lease for which this process relies on its blocks after it has begun an exchange."""
+"""The part of a lease for which this process may use its blocks, counted from the start of its last exchange.
+"""
 _BEATS: Final = 5
 """How many exchanges there are at least during one lease."""
 _REPORT: Final = 0.1
@@ -41,12 +43,14 @@ _IDLE: Final = 2.0
 PATIENCE: Final = 0.3
 """Seconds for which requests wait for a store that was just lost: it may be back at once."""
 _UNDECIDED: Final = 0.6
-"""Seconds for which a request waits for other processes to give back, or to put back what they know."""
+"""Seconds for which a request waits until other processes have given back what they do not need, or have told
+the store again what it has lost.
+"""
 _CONTESTED: Final = 1.0
 _REPORTS: Final = 512
 _ASKS: Final = 256
 _GRACE: Final = 400
-"""Milliseconds that a process waits for others if the store has just begun."""
+"""Milliseconds that the store waits for other processes to join, if the server has just started."""
 _PAUSES: Final = (0.02, 0.25)
 """Seconds between two tries to connect, at first and at most."""
 _RETRIES: Final = (0.002, 0.03)
@@ -54,8 +58,9 @@ _RETRIES: Final = (0.002, 0.03)
 
 
 class _Question(NamedTuple):
-    """claims with blocks: those that the store has to grant. waited: the recalls for which the request has
-    waited, by counter. answer: None = the store was lost meanwhile.
+    """A question to the store. claims: those that the store has to grant. blocks: of these claims, in the
+    same order. waited: {counter: the recall for which the request has waited}. answer: the store's; None =
+    the connection was lost before it came.
     """
 
     claims: Sequence[Claim]
@@ -65,16 +70,16 @@ class _Question(NamedTuple):
 
 
 class _Forgotten(Exception):
-    """The store has lost its state, or this process."""
+    """The store has lost its state, or it no longer knows this process."""
 
 
 class SharedLedger:
-    """A ledger whose counters several processes share. It connects with the first question.
+    """A ledger whose counters several processes share. It connects when the first question is asked.
 
-    reach: connects to the store. name: of this process, unique for ever; its journal has the same. kind,
-    address: of the store, for people. serve_without: whether requests are served, each process by its share
-    of a limit, while the store does not answer; otherwise they fail once this process's blocks are used up.
-    processes: how many share the counters at least, for when the store has not told it. lease: seconds.
+    reach: connects to the store. name: of this process, unique for ever; its journal has the same name. kind,
+    address: of the store, for people. serve_without: True = while the store does not answer, requests are
+    served, each process by its share of a limit; False = they fail when this process's blocks are used up.
+    processes: the least number of processes that share the counters. lease: seconds.
     """
 
     def __init__(
@@ -123,9 +128,12 @@ class SharedLedger:
         self._waits, self._refuses = why, refuse and why is not None
 
     def seed(self, used: Mapping[str, int]) -> None:
-        """Tell what has been used of counters according to the database and the journal. It counts for those
-        that the store does not know, and for those that a request of this process has used already, as of a
-        limit that was made a moment ago: the store may know these without it.
+        """Note what was used of counters before, according to the database and the journal. used: {name of
+        the counter: amount}.
+
+        An amount counts if the store does not know the counter. It also counts if a request of this process
+        has already used the counter (of a limit that was made a moment ago, say), because the store may have
+        made the counter without this amount.
         """
         self._blocks.seeds.update(used)
         for counter, amount in used.items():
@@ -151,7 +159,7 @@ class SharedLedger:
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """As `Ledger.ask`. Raises RequestFailed if the store does not answer, this process's blocks are used
-        up, and the operator does not want requests to be served so.
+        up, and the operator does not want requests to be served without the store.
         """
         self._begin()
         waited, (pause, most) = 0.0, _RETRIES
@@ -173,16 +181,17 @@ class SharedLedger:
             lost = self._since is not None and self._seams.monotonic() - self._since > PATIENCE
             if lost or (again is not None and waited > _UNDECIDED):
                 return self._unanswered(claims, now, onto, again=again)
-            await asyncio.sleep(
-                pause
-            )  # its sum is the time that counts: a busy loop is not the store's fault
+            # Only the pauses count as waiting: a busy event loop is not the store's fault.
+            await asyncio.sleep(pause)
             waited += pause
             pause = min(2 * pause, most)
 
     def _unanswered(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None, *, again: Answer | None
     ) -> Reservation | Refused:
-        """What becomes of a request whose question was not decided in time."""
+        """The result for a request whose question was not decided in time. again: the store's latest answer,
+        which decided nothing; None = there was no answer. Raises RequestFailed as `ask`.
+        """
         if again is not None and again.outcome is Outcome.AGAIN:
             claim = [claim for claim in claims if claim.limit.hard][again.refusing]
             return refused(claim, Standing(again.why.used, again.why.reserved), now)
@@ -193,8 +202,9 @@ class SharedLedger:
     async def _question(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None, waited: Mapping[str, int]
     ) -> Reservation | Refused | Answer | None:
-        """Ask the store for what this process does not hold itself. Returns its answer if it decides nothing;
-        None = it was lost. waited: see `_Question`.
+        """Ask the store for the claims that do not fit into the blocks of this process. Returns the
+        reservation or the refusal; an Answer if the store has not decided yet; None if the store was lost, or
+        if meanwhile all claims fit. waited: see `_Question`.
         """
         blocks = [self._blocks.of(claim) for claim in claims]
         pairs = list(zip(claims, blocks, strict=True))
@@ -278,17 +288,20 @@ class SharedLedger:
         return shared
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:
-        """Charge what processes have used that have ended, and give back what they held. records: from their
-        journals, with the names of the processes. A record is charged once, however often this is called, and
-        not at all if its process had reported it: the store knows the time of the latest settlement that was
-        reported, and `settle` must be called with the time that the record has as `ended`. What the processes
-        still held is given back with the records of exchanges that were cut, which come last; without any, at
-        the end of the lease. Waits until the store answers. Returns how many records were charged.
+        """Charge what ended processes have used, and give back what they held. Waits until the store answers.
+        Returns how many records were charged.
+
+        records: from the journals of these processes, with the names of the processes; the records of cut
+        exchanges come last. A record is charged once, however often it is passed. It is not charged if its
+        process had reported it: the store knows the time of the latest settlement that each process has
+        reported, so `settle` must be called with the time that the record has as `ended`. What the processes
+        still held is given back together with the records of cut exchanges; if there are none, at the end of
+        the lease.
         """
         charges = [
             Charge(one.id, one.process, -1.0 if one.cut else one.ended, list(one.settled)) for one in records
         ]
-        ended = any(one.cut for one in records)  # they come last
+        ended = any(one.cut for one in records)  # the records of cut exchanges come last
         charged, pause = 0, _PAUSES[0]
         async with self._charging:  # in the order of the calls
             while charges and not self._closing:
@@ -355,7 +368,7 @@ class SharedLedger:
                     if self._joined:
                         pause = _PAUSES[0]
                     self._lose(error)
-                except Exception as error:  # nobody else would begin again, and all requests would wait
+                except Exception as error:  # without a new try, all requests would wait for ever
                     log.exception("the exchange with the store of limits (%s) has failed", self._address)
                     self._lose(LinkFailed(f"{type(error).__name__}: {error}"))
                 finally:
@@ -427,7 +440,7 @@ class SharedLedger:
             self._wake.set()
 
     async def _join(self, link: Link) -> None:
-        """Come to the store, and put back all that this process knows."""
+        """Register this process with the store, and tell it again all that this process knows."""
         self._joined = False
         while True:
             fresh = self._seams.random_id()
@@ -459,7 +472,7 @@ class SharedLedger:
         self._since = self._lost_at = None
 
     async def _leave(self, link: Link) -> None:
-        """Report all, and give back what is held."""
+        """Report what was used, and give back all that this process holds."""
         changed = self._blocks.changed
         changed.update(dict.fromkeys(self._blocks.by_counter.values()))
         for block in changed:
@@ -469,16 +482,18 @@ class SharedLedger:
                 await self._exchange(link)
             await self._exchange(link, leaving=True)
         except (_Forgotten, LinkFailed) as error:
-            log.warning("what was used of limits could not be reported at the end: %s", error)
+            log.warning("the last use of limits could not be reported to their store: %s", error)
 
     def _sweep(self) -> list[str]:
-        """Have unused blocks given back. Forget the counters whose windows are over, and return them."""
+        """Have unused blocks given back. Forget the counters whose windows are over. Returns the names of
+        these counters.
+        """
         now = self._seams.now()
         for block in self._blocks.by_counter.values():
             if block.granted > block.used + block.reserved and block.touched < now - _IDLE:
                 block.give_back()
                 self._blocks.changed[block] = None
-        # A waiting request keeps its blocks: it would reserve in one that nobody finds any more.
+        # The blocks of waiting requests stay, or these would reserve in blocks that nobody finds any more.
         asked = {block for question in self._questions for block in question.blocks}
         return self._blocks.drop_over(now, asked)
 
@@ -491,7 +506,13 @@ class SharedLedger:
         restated: bool = False,
         leaving: bool = False,
     ) -> None:
-        """One round trip: reports, and the questions that wait. Raises LinkFailed, _Forgotten."""
+        """One round trip: send reports and waiting questions, and take the answers. Raises LinkFailed,
+        _Forgotten.
+
+        over: the counters that this process has forgotten. restate: the blocks to tell again after the store
+        was joined, without questions; None = those that have changed. restated: True = these are the last
+        ones. leaving: True = this process ends.
+        """
         now, instant = self._seams.now(), self._seams.monotonic()
         changed = self._blocks.changed
         blocks = list(changed)[:_REPORTS] if restate is None else list(restate)
@@ -537,7 +558,9 @@ class SharedLedger:
             self._answered(question, answer)
 
     def _taken(self) -> list[_Question]:
-        """The questions that go with the next request. Who has gone meanwhile is left out."""
+        """The questions that go with the next request. Questions of requests that have ended meanwhile are
+        left out.
+        """
         taken: list[_Question] = []
         while self._questions and len(taken) < _ASKS:
             question = self._questions.popleft()
@@ -578,8 +601,8 @@ def _granted(answer: Answer | None) -> bool:
 
 
 def _is_spare(claim: Claim, block: Block, known: Known) -> bool:
-    """Whether a claim was refused only because of what this process itself has got in reserve meanwhile, for
-    questions that were answered together with this one.
+    """Whether the store refused a claim only because of what this process itself holds: the store has granted
+    it more than was asked, for other questions of the same exchange.
     """
     return block.free > 0 and known.used + known.reserved + claim.amount <= claim.limit.most
 

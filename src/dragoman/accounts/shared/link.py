@@ -1,7 +1,7 @@
 """The connection of one process to the Valkey or Redis server that keeps shared counters.
 
-Nothing is sent twice, and no lost connection is replaced silently: the ledger has to know of it, because the
-server may be another one afterwards.
+Nothing is sent twice, and a lost connection is never replaced silently: the ledger has to know of it, because
+the new connection may lead to another server.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OLDEST: Final = 7
 
 _YOUNG: Final = 10
 _REFUSALS: Final = ("NOAUTH", "WRONGPASS", "Authentication required", "invalid username")
-"""How errors begin for which the client library has no class of their own."""
+"""The beginnings of errors of authentication for which the client library has no class."""
 _TICKS: Final = 6
 """Into how many parts the time for an answer is divided."""
 
@@ -56,8 +56,8 @@ def _script(name: str) -> tuple[bytes, bytes]:
 
 
 class Link:
-    """An open connection. run: the id of the server process. version: for people. young: the server has just
-    begun. Made by `connect`.
+    """An open connection, made by `connect`. run: the id of the server process. version: for people. young:
+    the server has started less than `_YOUNG` seconds ago.
     """
 
     def __init__(self, connection: Connection, hearing: Connection, prefix: str, patience: float) -> None:
@@ -134,7 +134,7 @@ class Link:
             await self._call(b"SCRIPT", b"LOAD", _script(name)[0])
 
     async def listen(self) -> None:
-        """Begin to listen for recalls; the store counts who does."""
+        """Begin to listen for recalls. The store counts the processes that listen (join.lua)."""
         await _call(self._hearing, self._patience, b"SUBSCRIBE", self._prefix + b"recall")
 
     async def close(self) -> None:
@@ -213,8 +213,8 @@ async def _call(connection: Connection, patience: float, *words: Any) -> Any:
 
 
 async def _in_time(work: Awaitable[T], patience: float) -> T:
-    """The result of `work`. Raises TimeoutError when `patience` seconds are over in which the event loop was
-    not busy: an answer that has come in while it was busy is read first.
+    """The result of `work`. Raises TimeoutError after `patience` seconds in which the event loop was not
+    busy. So an answer that came in while it was busy is still read.
     """
     loop = asyncio.get_running_loop()
     timers: list[asyncio.TimerHandle] = []
@@ -234,7 +234,7 @@ async def _in_time(work: Awaitable[T], patience: float) -> T:
 
 
 async def _guarded(work: Any) -> Any:
-    """The result of `work`. Raises LinkFailed for all that a server or the network does."""
+    """The result of `work`. Raises LinkFailed for any error of the server or the network."""
     from valkey.exceptions import AuthenticationError, NoPermissionError, ValkeyError
 
     try:

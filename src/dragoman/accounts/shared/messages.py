@@ -1,4 +1,5 @@
-"""What a process and the store say to each other, in MessagePack. The other side are the Lua scripts beside.
+"""The messages between a process and the store, in MessagePack. The Lua scripts of this folder are the
+store's side.
 
 Times to live are in milliseconds, -1 = the counter does not expire. Amounts are in the limit's own unit.
 """
@@ -12,11 +13,11 @@ import msgspec
 
 
 class Report(msgspec.Struct, array_like=True, frozen=True):
-    """A process's share of one counter, as absolute numbers, so that it may be told again. used: since the
-    process began. held: what it may still use, what it has reserved included. reserved: by its running
-    requests. obeyed: the latest recall that it has obeyed, 0 = none. base, seed: what the process knows of
-    the counter from before a loss (see `Block`); 0 = nothing. late: 1 = the seed counts though the store
-    may have the counter already.
+    """A process's share of one counter, in absolute numbers, so that a repeated report changes nothing. used:
+    since the process began. held: what it may still use, including what it has reserved. reserved: by its
+    running requests. obeyed: the latest recall that it has obeyed, 0 = none. base, seed: what the process
+    knows of the counter from before a loss (see `Block`); 0 = nothing. late: 1 = the seed counts even if the
+    store has the counter already.
     """
 
     counter: str
@@ -31,8 +32,9 @@ class Report(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Wanted(msgspec.Struct, array_like=True, frozen=True):
-    """What a process asks of one counter. most: of the limit. seed: what is known to be used, of all, if the
-    store does not know the counter; 0 = nothing. waited: the recall for which the asker has waited, 0 = none.
+    """The amount that a process wants of one counter. most: of the limit. seed: what all are known to have
+    used; it counts if the store does not know the counter; 0 = nothing. waited: the recall for which the
+    request has waited, 0 = none.
     """
 
     counter: str
@@ -44,11 +46,11 @@ class Wanted(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Request(msgspec.Struct, array_like=True, frozen=True):
-    """One exchange. number: larger than that of all earlier requests of this process. lease: milliseconds for
-    which the store keeps what the process holds. upto: the time of the latest settlement that is part of the
-    reports, in Unix seconds. restated: 1 = all that the process knows has been put back. asks: each is
-    granted as a whole, or not at all. over: counters that the process has left. leaving: 1 = the process
-    ends. peers: 1 = the reply shall name all processes.
+    """The request of one exchange. number: larger than that of all earlier requests of this process. lease:
+    milliseconds for which the store keeps what the process holds. upto: the time of the latest settlement
+    that is part of the reports, in Unix seconds. restated: 1 = the process has told again all that it knows.
+    asks: each is granted as a whole, or not at all. over: counters that the process has forgotten. leaving: 1
+    = the process ends. peers: 1 = the reply shall name all processes.
     """
 
     process: str
@@ -65,18 +67,18 @@ class Request(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Outcome(IntEnum):
-    """What became of a question."""
+    """The store's decision on a question."""
 
     REFUSED = 0
     GRANTED = 1
     AGAIN = 2
-    """Others have been told to give back what they do not need."""
+    """The asker should ask again soon: other processes were told to give back what they do not need."""
     RECOVERING = 3
-    """The store waits until all processes have put back what they know."""
+    """The store waits until all processes have told it again what they know."""
 
 
 class Known(msgspec.Struct, array_like=True, frozen=True):
-    """How a counter stands. used, reserved: of all processes. base: the part of `used` that no process
+    """The amounts of a counter. used, reserved: of all processes. base: the part of `used` that no process
     reports, because it was used by processes that are gone. extra: granted beyond what was asked for.
     """
 
@@ -87,8 +89,9 @@ class Known(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
-    """The answer to one question. refusing: the index of the counter that refuses, -1 = none; why: how it
-    stands. granted: of each counter, in order. recall: the one to wait for, 0 = none.
+    """The answer to one question. refusing: the index of the counter that refuses, -1 = none; why: the
+    amounts of that counter. granted: the amounts of all counters of the question, in order. recall: the one
+    that the asker has to wait for, 0 = none.
     """
 
     outcome: Outcome
@@ -99,8 +102,8 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):
-    """The store's reply. known: False = the store has lost its state, or does not know the process; nothing
-    else is told then. recovering: see `Outcome`. processes: how many share the counters.
+    """The store's reply. known: False = the store has lost its state, or does not know the process; then the
+    other fields have no meaning. recovering: see `Outcome`. processes: how many share the counters.
     """
 
     known: bool
@@ -112,9 +115,9 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Join(msgspec.Struct, array_like=True, frozen=True):
-    """How a process comes to the store. run: the id of the server process. fresh: a random id for a new
-    epoch. epoch: the one that the process has known, "" = none. peers: the processes that it has known.
-    grace: milliseconds to wait for others if nobody is known.
+    """The request of a process that joins the others. run: the id of the server process. fresh: a random id
+    for a new epoch, if one begins. epoch: the latest one that the process knew, "" = none. peers: the other
+    processes that it knew. grace: milliseconds to wait for others if no others are known.
     """
 
     process: str
@@ -127,16 +130,18 @@ class Join(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Joined(msgspec.Struct, array_like=True, frozen=True):
-    """forgotten: the store knows the process no more; it has to join again under another id."""
+    """The answer to `Join`. epoch: the present one. forgotten: True = the store no longer knows the process,
+    which has to join again under another id.
+    """
 
     epoch: str
     forgotten: bool
 
 
 class Charge(msgspec.Struct, array_like=True, frozen=True):
-    """What one exchange has used whose process has ended. id: of the exchange, which is charged only once.
-    process: its name. settled: when its use was settled, in Unix seconds; -1 = it never was. used: the
-    amounts by counter.
+    """What one exchange of an ended process has used. id: of the exchange, which is charged only once.
+    process: its name. settled: when the use was settled, in Unix seconds; -1 = it never was. used: (counter,
+    amount) pairs.
     """
 
     id: str
@@ -146,8 +151,8 @@ class Charge(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Charges(msgspec.Struct, array_like=True, frozen=True):
-    """What some exchanges have used. last: 1 = nothing else follows of their processes, so that what these
-    still hold can be given back.
+    """What some exchanges have used. last: 1 = no charges of the same processes follow, so the store can give
+    back what these processes still hold.
     """
 
     charges: Sequence[Charge]

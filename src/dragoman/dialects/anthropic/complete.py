@@ -86,7 +86,9 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 
 def brief(wire: WireRequest) -> ir.Request:
-    """Decode only what the answer's form depends on: the model and `stream`."""
+    """Decode only the model and `stream`, which decide the route and the form of the answer. The engine calls
+    this for each request, before it knows whether the rest has to be decoded.
+    """
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
 

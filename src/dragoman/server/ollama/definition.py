@@ -42,10 +42,10 @@ _QUESTION: Final = {"role": "user", "content": ""}
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """What a name adds to its model. defaults: of parameters, by their names in the Chat Completions API;
-    None = a default of the model does not hold. window: the most tokens of its context, None = the model's.
-    system: "" = the model's own. opening: messages; () = the model's own. notes: what is not supported, as
-    texts for the client.
+    """What a created name adds to its model. defaults: of parameters, by their names in the Chat Completions
+    API; None = the model's own default is removed. window: the most tokens of its context, None = the
+    model's. system: "" = the model's own. opening: messages; () = the model's own. notes: what is not
+    supported, as texts for the client.
     """
 
     defaults: dict[str, Any] = {}
@@ -55,7 +55,7 @@ class Definition(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
     def on(self, route: Route) -> Route:
-        """The route with everything that is defined here."""
+        """The route with everything that this definition adds."""
         defaults = {**route.defaults, **self.defaults}
         return msgspec.structs.replace(
             route,
@@ -66,7 +66,7 @@ class Definition(msgspec.Struct, frozen=True):
         )
 
     def settings(self) -> dict[str, Any]:
-        """The settings of an alias for this, as JSON. Raises WireError for a message that the Chat
+        """The settings of an alias that adds the same, as JSON. Raises WireError for a message that the Chat
         Completions API cannot express.
         """
         stated = {
@@ -87,7 +87,9 @@ def definition_of(body: Mapping[str, Any], system: str) -> Definition:
 
 
 def _parameters(parameters: Any) -> tuple[dict[str, Any], int | None, list[str]]:
-    """The defaults, the bound of the context window, and a note for each parameter that is not supported."""
+    """The defaults, the size of the context window (None = not stated), and a note for each parameter that is
+    not supported.
+    """
     check_options(parameters, "parameters")
     defaults: dict[str, Any] = {}
     window: int | None = None

@@ -27,7 +27,9 @@ from dragoman.server.ollama.definition import Definition
 from dragoman.state.added import AddedEntry
 
 _INHERITED: Final = ("defaults", "system_prompt", "strict", "check_output", "api", "context_window")
-"""The settings of the alias `*` that a name gets which stands for one of its models."""
+"""The settings that a created name copies from the alias `*`, if the name stands for a model that was found
+through this alias.
+"""
 
 
 class MadeName(NamedTuple):
@@ -49,8 +51,8 @@ class MadeName(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A name to create. route: what its source stands for now, for this client. source: the created name that
-    the source is, None = the source is no created name. definition: what the name adds. size: in bytes.
+    """A name to create. route: of its source at this moment, for this client. source: the source's name if it
+    is a created name, else None. definition: what the name adds. size: of the definition, in bytes.
     """
 
     name: str
@@ -74,7 +76,7 @@ class Keeper(Protocol):
 
 
 class InMemory:
-    """The names of one process, which are gone when it ends."""
+    """Keeps created names in the memory of this process. They are gone when it ends. Implements `Keeper`."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -100,7 +102,7 @@ class InMemory:
 
 
 class InDatabase:
-    """Names that are added aliases."""
+    """Keeps created names in the database, as added aliases. Implements `Keeper`."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
@@ -136,8 +138,8 @@ class InDatabase:
         await self._make(Change("remove", "aliases", name, None, caller.name, require, _noted))
 
     async def _base(self, wanted: Wanted) -> dict[str, Any]:
-        """The alias for the source alone, as JSON for the database. That of a created name is copied, so that
-        the new name does not need it.
+        """The alias for the source, without a new definition, as JSON for the database. If the source is a
+        created name, its alias is copied, so that the new name does not depend on it.
         """
         if wanted.source is not None:
             kept = await self._adding.entries()
@@ -160,8 +162,8 @@ class InDatabase:
         return made
 
     async def _make(self, change: Change) -> Made:
-        """Make a change. Raises what `Adding.make` raises, but tells no problem of other parts of the
-        configuration: they are the operator's.
+        """Make a change. Raises what `Adding.make` raises, but does not tell problems of other parts of the
+        configuration, which only concern the operator.
         """
         try:
             return await self._adding.make(change)
@@ -179,13 +181,13 @@ class InDatabase:
 
 
 def keeper_of(gateway: Core) -> Keeper:
-    """What keeps the created names of this gateway."""
+    """The keeper of this gateway's created names."""
     return _Either(gateway)
 
 
 class _Either:
-    """Keeps names in the database if there is one when they are asked for, which is only known after the
-    gateway's start; else in memory.
+    """Keeps names in the database if there is one, else in memory. This is decided at each call, because it
+    is only known after the gateway's start.
     """
 
     def __init__(self, gateway: Core) -> None:
@@ -209,7 +211,7 @@ class _Either:
 
 
 def _made(entry: AddedEntry) -> MadeName | None:
-    """What is known of an added alias that a client has created; None = an operator has added it."""
+    """The created name that an added alias stands for; None = an operator has added the alias."""
     stated = msgspec.json.decode(entry.text)
     if not isinstance(stated, dict) or not isinstance(owner := stated.get("owner"), str):
         return None
@@ -218,7 +220,7 @@ def _made(entry: AddedEntry) -> MadeName | None:
 
 
 def _over(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """An alias with further settings. Defaults are merged; of two context windows the smaller one holds."""
+    """An alias with further settings. Defaults are merged; of two context windows the smaller one is used."""
     made = {**base, **settings}
     if "defaults" in made:
         made["defaults"] = {**base.get("defaults", {}), **settings.get("defaults", {})}
@@ -229,8 +231,8 @@ def _over(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _escaped(value: Any) -> Any:
-    """A value of a client for the configuration, which would otherwise replace `${NAME}` by a variable of the
-    gateway's environment: a secret, say.
+    """A client's value as it is written into the configuration. Without this, `${NAME}` in it would be
+    replaced by a variable of the gateway's environment, which may be a secret.
     """
     if isinstance(value, str):
         return value.replace("${", "$${")
@@ -242,16 +244,16 @@ def _escaped(value: Any) -> Any:
 
 
 def _plain(text: str) -> str:
-    """A text of the database as the configuration reads it."""
+    """A text that `_escaped` has written, as it was before."""
     return fill(text, {}).text
 
 
 def _noted(_: Made) -> None:
-    """Nothing else is done when a change was made: the entry itself says who has made it."""
+    """Do nothing after a change: the entry itself says who has made it."""
 
 
 def taken(name: str) -> ir.Fault:
-    """The error for a name that somebody has, of whom the client learns nothing."""
+    """The error for a name that is in use. It does not say who uses the name."""
     text = f"the name {name!r} is in use: choose another one"
     return ir.Fault("permission", text, "insufficient_scope", "model")
 

@@ -1,11 +1,11 @@
 """Managing model names in Ollama's protocol. Model files are never managed here.
 
-https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for what its source
-is. A created name adds a system message, messages and parameters to a model. These names are valid in all
-protocols, for the keys of the creator's tenant that may use the source, too (`routing.route.Reserved`).
-Names can be managed only with a key that is not limited to some models. Such a key can change the names that
-it has created; an administrator's key can change all created names. Nobody can change names of the
-configuration. `made` keeps the names.
+https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the same as its
+source. A created name adds a system message, messages and parameters to a model. These names are valid in all
+protocols, for the keys of the creator's tenant that may also use the source (`routing.route.Reserved`). Names
+can be managed only with a key that is not limited to some models. Such a key can change the names that it has
+created; an administrator's key can change all created names. Nobody can change names of the configuration.
+`made` keeps the names.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class Managing:
 
 
 def _seen(names: Mapping[str, MadeName], caller: Caller, stated: str) -> str | None:
-    """The created name that a client's model name means; None = there is none that the client may know of."""
+    """The created name that a client means by `stated`; None = the client may know of no such name."""
     return among([name for name, one in names.items() if one.is_seen_by(caller)], stated)
 
 

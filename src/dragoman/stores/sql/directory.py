@@ -32,7 +32,7 @@ _NAMED_AT_ONCE = 500
 
 
 class SqlDirectory:
-    """Keeps keys and those whom they belong to in a database."""
+    """Keeps client keys, tenants, teams and users in a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

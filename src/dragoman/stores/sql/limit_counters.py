@@ -1,9 +1,10 @@
-"""What was charged to the counters of limits, in the database, so that they go on after a restart.
+"""The amounts that were charged to the counters of limits, in the database, so that the counters go on after
+a restart.
 
-A usage record states its charges (`UsageRecord.settled`). They are added to the rows of their counters in the
-transaction that stores the record, so a record that is stored once is charged once. A start reads one row for
-each counter whose window runs, however many records there are, and gets what was charged, whatever the limit
-counts: also models, addresses, and the requests for some models.
+A usage record states its charges (`UsageRecord.settled`). The transaction that stores the record adds them to
+the rows of their counters, so a record that is stored once is charged once. A start reads one row for each
+counter whose window is running, however many records there are. This works for all limits: also for those on
+models, on addresses, and on the requests for some models.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def add(connection: sa.Connection, rows: Sequence[tuple[str, int, int]]) -> None
 
 
 async def charged(database: Database, limits: Collection[str], now: float) -> dict[str, int]:
-    """What was charged to the counters of these limits (their names) whose windows run at `now` (Unix
-    seconds), by the counter's name.
+    """What was charged to the counters of these limits, by the counter's name; only the counters whose
+    windows are running at `now` (Unix seconds). limits: the names of limits.
     """
     found: dict[str, int] = {}
     after: str | None = ""
@@ -60,7 +61,7 @@ async def charged(database: Database, limits: Collection[str], now: float) -> di
 
 
 async def remove_over(database: Database, now: float) -> None:
-    """Delete the counters whose windows were over at `now` (Unix seconds), in several transactions."""
+    """Delete the counters whose windows are over at `now` (Unix seconds), in several transactions."""
     over = sa.select(_C.counter).where(_C.ends <= now).limit(_BATCH)
     some = sa.delete(LIMIT_COUNTERS).where(_C.counter.in_(over))
     removed = _BATCH

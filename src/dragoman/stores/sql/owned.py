@@ -1,6 +1,7 @@
 """Owners of objects at providers, in a database; implements `state.owned.OwnedObjects`.
 
-A provider's id is unique in the table: of two processes that see a new object at once, only one mints its id.
+A provider's id is unique in the table. So if two processes see a new object at once, only one of them mints
+an id for it.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _known(connection: Connection, provider: str, upstream: Collection[str]) -> 
 
 
 def _batches(ids: Collection[str]) -> Iterator[list[str]]:
-    """Yield the ids, sorted, so many at a time as one statement may have."""
+    """Yield the ids, sorted, in lists of at most `_AT_ONCE`."""
     ordered = sorted(set(ids))
     for start in range(0, len(ordered), _AT_ONCE):
         yield ordered[start : start + _AT_ONCE]

@@ -30,7 +30,7 @@ from dragoman.stores.sql.usage_tables import (
 )
 
 _ROW_BYTES: Final = 1_500
-"""The approximate bytes that a record writes, its share of the sums included."""
+"""The approximate bytes that a record writes, including its share of the sums."""
 
 
 _GROUP: Final = upsert(USAGE_GROUPS).on_conflict_do_nothing()
@@ -84,7 +84,9 @@ class SqlUsage:
 
 
 def _write(batch: Batch, connection: sa.Connection, known: Collection[int]) -> set[int]:
-    """Write the sums, and return the groups that the database has now. known: those it had before."""
+    """Write the sums of a batch. known: the numbers of groups that the database had before. Returns the
+    numbers of the batch's groups, which it has now.
+    """
     names = [{"id": id_, **_named(group)} for id_, group in batch.groups.items() if id_ not in known]
     if names:
         connection.execute(_GROUP, names)

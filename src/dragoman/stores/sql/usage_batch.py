@@ -19,7 +19,7 @@ from dragoman.stores.sql.usage_rows import row_of
 
 K = TypeVar("K")
 _Cell: TypeAlias = tuple[int, Group, tuple[str, ...], str | None]
-"""An hour, a group, the tags and the end user: records that agree in them are added up first."""
+"""(hour, group, tags, end user): records that are equal in all of these are added up first."""
 _TAG: Final = NUMBERS["tag"]
 _END_USER: Final = NUMBERS["end_user"]
 _REMEMBERED: Final = 1_000
@@ -72,16 +72,16 @@ class Batch:
         self.charges = charges_of(self._records.values())
 
     def without_known(self, new: Collection[str]) -> Batch:
-        """The batch with the records alone whose ids are new."""
+        """The batch of only those records whose ids are in `new`, which the database did not have before."""
         if len(new) == len(self._records):
             return self
         return Batch([record for record in self._records.values() if record.id in new])
 
 
 def charges_of(records: Iterable[UsageRecord]) -> list[tuple[str, int, int]]:
-    """The rows that records add: counter, end of its window, amount; in the order of their names, so that two
-    writers never wait for each other. Windows that were over when the last of the records ended are left out:
-    nobody will ask for them.
+    """The rows that records add to the counters of limits: (counter, end of its window in Unix seconds,
+    amount). They are sorted by counter, so that no two writers block each other. Counters whose windows were
+    over when the last of the records ended are left out, because nobody reads them any more.
     """
     sums: dict[str, int] = {}
     latest = 0.0
@@ -102,7 +102,7 @@ def _book(
     by_group: dict[tuple[int, Group], dict[K, int]],
     by_value: dict[tuple[int, int, str], dict[K, int]],
 ) -> None:
-    """Add what is summed by cell to the sums by combination of values, and by tag and by end user."""
+    """Add the sums of the cells to the sums by group, and to those by tag and by end user."""
     for (hour, group, tags, end_user), found in cells.items():
         _add(by_group, (hour, group), found)
         for tag in tags or ("",):
@@ -117,7 +117,7 @@ def _numbered(by_group: Mapping[tuple[int, Group], dict[K, int]]) -> dict[tuple[
 def _spread(
     by_group: Mapping[tuple[int, Group], dict[K, int]], by_value: dict[tuple[int, int, str], dict[K, int]]
 ) -> None:
-    """Add what is summed by combination of values to the sums by value, and to those of everything."""
+    """Add the sums by group to the sums by single value, and to the sums of everything."""
     for (hour, group), found in by_group.items():
         _add(by_value, (0, hour, ""), found)
         for number, value in enumerate(group, 1):
@@ -125,9 +125,9 @@ def _spread(
 
 
 def _longer(hours: Mapping[Any, dict[K, int]], place: int) -> Iterator[tuple[tuple[Any, ...], dict[K, int]]]:
-    """Yield the sums by hour, then by day, then by month. Their keys begin with the number of the step, and
-    come in order, so that rows that stand together in the database are written one after the other. place:
-    where the hour stands in the keys.
+    """Yield the sums by hour, then by day, then by month. Each key begins with the number of the step. The
+    keys are sorted, so that rows that are next to each other in the database are written one after the other.
+    hours: the sums by hour. place: the index of the hour in their keys.
     """
     for number, step in enumerate(STEPS):
         if step == "hour":

@@ -1,7 +1,8 @@
 """The columns of the tables of usage, and how sums are put into them. Pure, and without SQLAlchemy.
 
-Durations are counted in buckets (`state.durations`). A column holds the counts of two of them: the second one
-times 2³¹. The sum of such a column is again the two sums. https://www.sqlite.org/datatype3.html (8 bytes)
+Durations are counted in buckets (`state.durations`). One column holds the counts of two buckets: the first
+count, plus the second count times 2³¹. So the sum of a column holds the sums of both.
+https://www.sqlite.org/datatype3.html (8 bytes)
 """
 
 from __future__ import annotations
@@ -23,18 +24,20 @@ SUMMED: Final = (*COUNTS, *COST, *_UNITS, *_TOTAL, *_FIRST)
 NUMBERS: Final[Mapping[str, int]] = {"": 0, **{name: at for at, name in enumerate(DIMENSIONS, 1)}}
 """The number of each dimension in the database; "" = all usage together."""
 SETTLED: Final = DAY
-"""Seconds after a period has ended until its small values are added up: a record may be that late."""
+"""Seconds from the end of a period until its small values are added up, because records may be late."""
 KNOWN: Final = 20_000
 """The most groups of which a process remembers that the database has them."""
 _PLACES: Final = {name: place for place, name in enumerate(SUMMED)}
 _OF_UNITS: Final = {unit: _PLACES[f"u_{unit}"] for unit in COMMON}
 _ZEROS: Final = (0,) * len(SUMMED)
 Amounts: TypeAlias = dict[int, int]
-"""Sums as the places of columns in SUMMED, with their values."""
+"""Sums: {place of the column in SUMMED: value}."""
 
 
 def amounts(sums: Sums) -> Amounts:
-    """The columns of sums that are not 0; the units without a column are left out."""
+    """The columns of these sums that are not 0. The units that have no column are left out: see
+    `other_units`.
+    """
     found = {_PLACES[name]: count for name, count in sums.counts.items() if count}
     for unit, amount in sums.units.items():
         if unit in _OF_UNITS:

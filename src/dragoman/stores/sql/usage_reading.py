@@ -25,7 +25,7 @@ _ENDLESS: Final = 10**11
 
 
 class UsageReading:
-    """Reads usage. limits: how long hours are kept."""
+    """Reads usage. limits: how long sums are kept."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
@@ -42,7 +42,9 @@ class UsageReading:
         return await self._database.read(step)
 
     def _known(self, now: float, query: Query) -> Known:
-        """Since when sums are kept: those that begin earlier are deleted (`UsageRetention`)."""
+        """The times since which sums of hours, days and months are kept for this query (earlier ones are
+        deleted, see `UsageRetention`). now: Unix seconds.
+        """
         limits = self._limits
         if "end_user" in query.dimensions:
             limits = msgspec.structs.replace(limits, usage_hours=-_ENDLESS)
@@ -119,7 +121,9 @@ def _conditions(search: UsageSearch) -> Iterator[sa.ColumnElement[bool]]:
 
 
 def _values(record: UsageRecord, dimension: Dimension | None) -> Iterator[tuple[str, Sums]]:
-    """Yield what a record adds to the values of a dimension."""
+    """Yield what a record adds to the values of a dimension: (value, sums); the value is "" for the dimension
+    None.
+    """
     for group, sums in parts_of(record):
         if dimension is None:
             yield "", sums

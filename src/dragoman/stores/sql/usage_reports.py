@@ -1,10 +1,10 @@
 """Makes reports on usage out of the sums in a database.
 
-A report needs up to three statements for each segment of its span (`state.periods`). The first ones find
-which groups are the largest, with one column. The next ones add up everything for these groups. The last ones
-add up everything together, from which the groups are taken away: that leaves the sums of all others. So most
-rows are read in the order in which they stand, or not at all. To group all of them would mean to sort them
-with all their columns, which takes longer than to add them up.
+A report needs up to three statements for each segment of its span (`state.periods`). The first one finds the
+largest groups by one column. The second one adds up all columns for these groups. The third one adds up all
+columns for everything; the largest groups are subtracted from that, which gives the sums of all other groups.
+So most rows are read in the order in which they are stored, or not at all. To group all rows, the database
+would have to sort them with all their columns, which takes longer than to add them up.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ _Top: TypeAlias = Sequence[tuple[str, ...]]
 
 
 class Source(NamedTuple):
-    """The tables that answer a query. sums, units: tables. labels, unit_labels: their columns to group by.
-    values: what rows have to have. joined: whether labels and values stand in `usage_groups`.
+    """The tables that answer a query. sums, units: the tables. labels, unit_labels: their columns to group
+    by. values: {column: the value that rows must have}. joined: True = `labels` and `values` are in
+    `usage_groups`.
     """
 
     sums: sa.Table
@@ -57,7 +58,7 @@ class Source(NamedTuple):
     joined: bool
 
     def rows(self, table: sa.Table, segment: Segment) -> tuple[Any, list[sa.ColumnElement[bool]]]:
-        """What to select from, and which rows."""
+        """The table or join to select from, and the conditions on its rows."""
         found = _within(table, segment)
         if not self.joined:
             return table, [*found, *(table.c[name] == value for name, value in self.values.items())]
@@ -65,7 +66,7 @@ class Source(NamedTuple):
         return table.join(USAGE_GROUPS, USAGE_GROUPS.c.id == table.c.group_id), found
 
     def chosen(self) -> list[sa.ColumnElement[bool]]:
-        """Which rows of `usage_groups` are meant."""
+        """The conditions on the rows of `usage_groups`."""
         return [NAMES[name] == value for name, value in self.values.items()]  # type: ignore[index]
 
 
@@ -75,7 +76,7 @@ def _within(table: sa.Table, segment: Segment) -> list[sa.ColumnElement[bool]]:
 
 
 def source_of(query: Query) -> Source:
-    """Where the sums are found that a query needs."""
+    """The tables and columns that answer a query."""
     dimensions = query.dimensions
     if len(dimensions) > 1:
         labels = tuple(NAMES[name] for name in query.by)
@@ -113,7 +114,7 @@ def _ungrouped(query: Query) -> Query:
 
 
 def _top(connection: sa.Connection, source: Source, query: Query, known: Known) -> _Top:
-    """The groups that are told one by one; () = all are."""
+    """The groups that the report shows separately; () = it shows all of them."""
     amounts: Counter[tuple[str, ...]] = Counter()
     names = _names(connection, source) if source.joined else None
     for span in _ranked(query, known):
@@ -126,8 +127,9 @@ def _top(connection: sa.Connection, source: Source, query: Query, known: Known) 
 
 
 def _ranked(query: Query, known: Known) -> list[Segment]:
-    """The periods by which groups are ranked: few long ones, unless those of the report know less than they.
-    The small values of tags and end users are added up in each period apart.
+    """The segments by which groups are ranked: a few long periods. But the periods of the report are used for
+    tags and end users, because their small values are added up separately in each period; and if the report
+    begins before the first period that is kept.
     """
     since = known.since(query.step)
     same = query.dimensions.intersection(OPEN) or (since is not None and query.begin < since)
@@ -135,7 +137,7 @@ def _ranked(query: Query, known: Known) -> list[Segment]:
 
 
 def _names(connection: sa.Connection, source: Source) -> dict[int, tuple[str, ...]]:
-    """The labels of all combinations of values that are meant, by their number."""
+    """The labels of all combinations of values that the query asks for, by the number of the combination."""
     wanted = sa.select(USAGE_GROUPS.c.id, *source.labels).where(*source.chosen())
     return {id_: tuple(values) for id_, *values in connection.execute(wanted)}
 
@@ -143,8 +145,9 @@ def _names(connection: sa.Connection, source: Source) -> dict[int, tuple[str, ..
 def _amounts(
     connection: sa.Connection, source: Source, query: Query, span: Segment
 ) -> Iterator[tuple[Any, int]]:
-    """Yield how much each value or combination has. Texts are not joined to the rows here: to sort numbers
-    takes a third of the time.
+    """Yield the amount of each value or group, by which they are ranked: (value or number of the group,
+    amount). The names of groups are not joined to the rows here, because sorting numbers takes a third of the
+    time.
     """
     table = source.sums
     label = table.c.group_id if source.joined else table.c.value
@@ -176,7 +179,7 @@ class _Row(NamedTuple):
 def _rows(
     connection: sa.Connection, source: Source, place: _Place, spans: Sequence[Segment], top: _Top | None
 ) -> list[_Row]:
-    """The sums, or the other units, of some segments. top: as above."""
+    """The sums, or the units that have no column, of some segments. top: as for `cells`."""
     of_units = place == "units"
     table, labels = (source.units, source.unit_labels) if of_units else (source.sums, source.labels)
     names = ("amount",) if of_units else SUMMED
@@ -204,7 +207,9 @@ def _rows(
 
 
 def _others(everything: Iterable[_Row], told: Iterable[_Row]) -> list[_Row]:
-    """What is left of everything without the groups that are told."""
+    """The rows of `everything` minus those of `told`, added up: the sums of all groups that are not shown
+    separately.
+    """
     left: dict[tuple[int, str | None], Sequence[int]] = {}
     for row in everything:
         at = row.bucket, row.unit
@@ -221,8 +226,8 @@ def _cell(row: _Row) -> Cell:
 
 
 def summed(value: Any) -> sa.ColumnElement[int]:
-    """The sum of a column as a whole number: for PostgreSQL it would be a decimal one, which takes longer to
-    read than to add up.
+    """The sum of a column as a whole number. Without the cast, PostgreSQL returns a decimal number, and
+    reading that takes longer than adding up.
     """
     return sa.cast(sa.func.sum(value), sa.BigInteger)
 

@@ -1,8 +1,8 @@
 """Deletes usage that is too old, and adds up the small values of tags and end users.
 
-Records go first; the sums of hours, days and months stay as long as the settings say. Tags and end users may
-have any number of values. When a period is over, only its largest values are kept apart. The others become
-one value (`OTHER`), so that the sums stay complete, and their rows few.
+Records are deleted first; the sums of hours, days and months stay as long as the settings say. Tags and end
+users may have any number of values. When a period is over, only its largest values are kept separately. The
+others become one value (`OTHER`), so that the sums stay complete, and the rows stay few.
 """
 
 from __future__ import annotations

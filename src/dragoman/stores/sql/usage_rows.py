@@ -14,7 +14,7 @@ _OF_GROUP: Final = {
     "client": "key",
     **{name: name for name in Group._fields if name not in {"key", "outcome"}},
 }
-"""The fields of a record that its group has, with their names there."""
+"""The fields of a record that its group has: {name in the record: name in the group}."""
 _INPUT: Final = frozenset(INPUT)
 _OUTPUT: Final = frozenset(OUTPUT)
 _DIGITS: Final = 6
@@ -22,7 +22,7 @@ _DIGITS: Final = 6
 
 
 class _Line(msgspec.Struct, array_like=True, omit_defaults=True):
-    """A line, without what is the same in its record (None)."""
+    """A line of a record. A value that is the same as in the record is None here."""
 
     outcome: str = ""
     key: str = ""
@@ -35,7 +35,7 @@ class _Line(msgspec.Struct, array_like=True, omit_defaults=True):
     units: dict[str, int] | None = None
     cost: int | None = None
     costs: bool = False
-    """Whether `cost` is that of the line; else it is the same as that of the record."""
+    """True = `cost` is the line's cost; False = the line's cost is the same as the record's."""
 
 
 class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -55,11 +55,12 @@ class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
     priced: int = 0
     cut: bool = False
     more: dict[str, Any] = {}
-    """Fields that are not exactly as the group has them: they were cut, or left out."""
+    """The fields whose values differ from those of the group, because the group has them cut, or not at all.
+    """
 
 
 def row_of(record: UsageRecord, group: Group, id_: int) -> dict[str, Any]:
-    """The row of a record. group: that of its own part. id_: the number of this group."""
+    """The row of a record. group: that of the record's own part (`parts_of`). id_: the group's number."""
     more: dict[str, Any] = {}
     if not _is_exact(record, group):
         stated = {field: getattr(record, field) for field in _OF_GROUP}
@@ -106,7 +107,7 @@ def row_of(record: UsageRecord, group: Group, id_: int) -> dict[str, Any]:
 
 
 def _is_exact(record: UsageRecord, group: Group) -> bool:
-    """Whether a group has the values of a record as they are: none was cut, or left out."""
+    """Whether a group has the values of a record unchanged: none of them was cut or left out."""
     return group[:-1] == (
         record.client or "",
         record.tenant or "",

@@ -2,11 +2,11 @@
 
 Sums are kept twice. `usage_by_value` has them for each value of one dimension (each key, each tag, …), which
 most reports ask for. `usage_by_group` has them for each combination of values that occurred, which answers
-every other report. A record is added to both in the transaction that stores it, at all three lengths, so no
-report ever reads a record, and no later job has to be right for the sums to be right. End users are the
-exception: there may be as many of them as records in an hour, so their sums begin with days.
+every other report. The transaction that stores a record also adds it to both, by hour, day and month. So no
+report ever reads a record, and the sums depend on no later job. End users are the exception: there may be as
+many of them as records in an hour, so their sums begin with days.
 
-What stands in the columns of sums: `usage_columns`.
+`usage_columns` says what is in the columns of sums.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dragoman.stores.sql.schema import METADATA
 from dragoman.stores.sql.usage_columns import SUMMED
 
 PADDING: Final[dict[str, Any]] = {"postgresql_with": {"fillfactor": 70}, "sqlite_with_rowid": False}
-"""PostgreSQL updates a row inside of its page if there is room for the new version."""
+"""With free space in a page, PostgreSQL writes the new version of a row into the same page."""
 
 
 def summed() -> Iterator[sa.Column[Any]]:
@@ -97,13 +97,14 @@ USAGE_GROUP_UNITS = sa.Table(
     sa.Column("amount", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""The same by combination of values."""
+"""The units that have no column, by combination of values."""
 
 
 def insert_new(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Insert the records that the database has not yet. Returns their ids.
+    """Insert the records that the database does not have yet. rows: as `usage_rows.row_of` makes them.
+    Returns the ids of the inserted records.
 
-    In SQLite the statement runs without SQLAlchemy, which takes longer for a row than the database.
+    In SQLite the statement runs without SQLAlchemy, which would need more time for a row than the database.
     """
     if connection.dialect.name == "postgresql":
         return set(connection.execute(_KEEP, rows).scalars())
@@ -124,18 +125,21 @@ def insert_new(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> 
 _KEEP: Final = upsert(USAGE_RECORDS).on_conflict_do_nothing().returning(USAGE_RECORDS.c.id)
 _COLUMNS: Final = tuple(USAGE_RECORDS.c.keys())
 _AT_ONCE: Final = 100, 10, 1
-"""The rows of one statement: three lengths do for any number, and SQLite's driver remembers each."""
+"""How many rows one statement may have. Three sizes are enough for any number of rows, and SQLite's driver
+remembers the statement of each size.
+"""
 _TEXTS: Final[dict[int, str]] = {}
-"""The statements for SQLite, by their rows."""
+"""The statements for SQLite, by their number of rows."""
 
 
 class Adding:
-    """Adds the values of new rows to those of the rows with their keys, if there are any. names: the columns
-    to add. The statement runs without SQLAlchemy, which would take more time for a row than the database.
+    """Inserts rows; where the table has a row with the same key, adds the values to those of that row. names:
+    the columns to add. The statement runs without SQLAlchemy, which would take more time for a row than the
+    database.
 
-    SQLite runs it for each row. PostgreSQL gets an array for each column, and runs it once for many rows:
-    that takes a fifth of the time, as a row has 60 values, and each statement a way through the server.
-    https://www.postgresql.org/docs/current/functions-array.html (unnest)
+    SQLite runs the statement for each row. PostgreSQL gets an array for each column, and runs the statement
+    once for many rows. That takes a fifth of the time, as a row has 60 values, and each statement has its own
+    cost in the server. https://www.postgresql.org/docs/current/functions-array.html (unnest)
     """
 
     def __init__(self, table: sa.Table, names: Iterable[str]) -> None:
@@ -144,7 +148,7 @@ class Adding:
         self._texts: dict[str, str] = {}
 
     def run(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows, of which each has another key. Their values are in the order of the table's columns."""
+        """Add rows, no two of which have the same key. Their values are in the order of the columns."""
         if not rows:
             return
         dialect = connection.dialect
@@ -182,5 +186,7 @@ _ROWS_AT_ONCE: Final = 1_000
 
 
 def _array(column: sa.Column[Any], values: Sequence[Any]) -> list[str] | str:
-    """The values of a column for PostgreSQL. Numbers are written here: the driver would take longer."""
+    """The values of a column for PostgreSQL. Numbers are written as text here, which is faster than the
+    driver.
+    """
     return list(values) if isinstance(column.type, sa.String) else f"{{{','.join(map(str, values))}}}"
