@@ -208,7 +208,10 @@ def describe(schema: dict[str, Any], output: Output, place: str, report: Report)
         ("name", "title", output.name),
         ("description", "description", output.description),
     ):
-        if value is not None and schema.setdefault(key, value) == value:
+        if value is None or schema.get(key) == value:
+            continue
+        if key not in schema:
+            schema[key] = value
             report.change(f"output.{field}", f"{place}.{key}", "moved into the schema")
-        elif value is not None:
+        else:
             report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")

@@ -33,8 +33,9 @@ _SEVERAL: Final = (
     "Call one of these tools now: answer with one JSON object and with nothing else. Its form is "
     '{"call": {"tool": "tool_name", "arguments": {"parameter_name": "value"}}}.'
 )
+
 _OUTPUT: Final = "tool_call"
-"""The name of the schema, in protocols in which a schema has one."""
+"""The name of the schema."""
 
 
 def is_choice(request: ir.Request) -> bool:
@@ -66,7 +67,8 @@ def chosen(
     wanted = replace(
         output or ir.Output(),
         kind="schema",
-        schema=parameters(allowed[0]) if len(allowed) == 1 else _schema(allowed),
+        # The title is what a name becomes in protocols in which a schema has none.
+        schema={**(parameters(allowed[0]) if len(allowed) == 1 else _schema(allowed)), "title": _OUTPUT},
         name=_OUTPUT,
         description=None,
         strict=True if all(tool.strict for tool in allowed) else None,
