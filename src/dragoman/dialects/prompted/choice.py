@@ -155,7 +155,7 @@ class _Arguments:
 
     def __init__(self, ending: str) -> None:
         self._extent = JsonExtent()
-        self._ending = ending  # what closes the objects around the arguments
+        self._ending: str | None = ending  # closes the objects around the arguments; None = other text came
 
     def feed(self, text: str) -> list[Piece]:
         """What the next piece of the text has completed."""
@@ -171,14 +171,16 @@ class _Arguments:
         return pieces + self._behind(text)
 
     def _behind(self, text: str) -> list[Piece]:
-        """The text behind the arguments, without the braces around them and white space."""
-        for at, character in enumerate(text):
-            if self._ending and character == self._ending[0]:
+        """The text behind the arguments, without the braces around them and the white space between these."""
+        at = 0
+        while self._ending is not None and at < len(text):
+            if self._ending and text[at] == self._ending[0]:
                 self._ending = self._ending[1:]
-            elif not character.isspace():
-                self._ending = ""
-                return [text[at:]]
-        return []
+            elif not text[at].isspace():
+                self._ending = None
+                break
+            at += 1
+        return [text[at:]] if at < len(text) else []
 
     def close(self) -> list[Piece]:
         """The end of the call, if the answer has broken off in it."""
