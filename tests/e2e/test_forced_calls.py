@@ -90,13 +90,13 @@ async def stage(visit: Visit, provide: Provide) -> Stage:
 
 
 @pytest.fixture
-async def openai(stage: Stage, stack: AsyncExitStack) -> AsyncOpenAI:
+async def openai(stage: Stage, stack: AsyncExitStack) -> Any:
     client = AsyncOpenAI(base_url=f"{stage.site.base}/v1", api_key="x", max_retries=0)
     return await stack.enter_async_context(client)
 
 
 @pytest.fixture
-async def anthropic(stage: Stage, stack: AsyncExitStack) -> AsyncAnthropic:
+async def anthropic(stage: Stage, stack: AsyncExitStack) -> Any:
     client = AsyncAnthropic(base_url=stage.site.base, api_key="x", max_retries=0)
     return await stack.enter_async_context(client)
 
@@ -124,9 +124,7 @@ CHOICES: list[tuple[Any, tuple[str, ...], str]] = [
 
 
 @pytest.mark.parametrize(("choice", "offered", "called"), CHOICES)
-async def test_chat(
-    stage: Stage, openai: AsyncOpenAI, choice: Any, offered: tuple[str, ...], called: str
-) -> None:
+async def test_chat(stage: Stage, openai: Any, choice: Any, offered: tuple[str, ...], called: str) -> None:
     fields: Wire = {"model": MODEL, "messages": ASKED, "tools": functions(*offered), "tool_choice": choice}
     answer = await openai.chat.completions.create(**fields)
     (one,) = answer.choices
@@ -154,7 +152,7 @@ async def test_chat(
     assert ("".join(texts), ends[-1]) == ("", "tool_calls")
 
 
-async def test_responses(openai: AsyncOpenAI) -> None:
+async def test_responses(openai: Any) -> None:
     tools: Any = [{"type": "function", "name": name, "parameters": SCHEMAS[name]} for name in SCHEMAS]
     allowed: Any = {
         "type": "allowed_tools",
@@ -181,7 +179,7 @@ async def test_responses(openai: AsyncOpenAI) -> None:
         assert item.name == called
 
 
-async def test_messages(anthropic: AsyncAnthropic) -> None:
+async def test_messages(anthropic: Any) -> None:
     tools: Any = [{"name": name, "input_schema": SCHEMAS[name]} for name in SCHEMAS]
     choices: list[tuple[Any, str]] = [
         ({"type": "any"}, "note"),
@@ -219,13 +217,13 @@ async def test_gemini(stage: Stage) -> None:
         assert part["functionCall"]["args"] == ARGUMENTS[called]
 
 
-async def test_what_is_sent(stage: Stage, openai: AsyncOpenAI) -> None:
+async def test_what_is_sent(stage: Stage, openai: Any) -> None:
     """The tools stand in the system text, because the server tells the model nothing of the schema."""
     await openai.chat.completions.create(
         model=MODEL,
         messages=ASKED,
         tools=functions("weather", "note"),
-        tool_choice="required",  # type: ignore[arg-type]
+        tool_choice="required",
     )
     body = stage.provider.last.body
     assert "tools" not in body
@@ -236,12 +234,12 @@ async def test_what_is_sent(stage: Stage, openai: AsyncOpenAI) -> None:
     assert (system["role"], user["content"]) == ("system", ASKED[0]["content"])
     assert '{"name":"weather","parameters":' in system["content"]
     # Not forced, the tools are Ollama's own.
-    await openai.chat.completions.create(model=MODEL, messages=ASKED, tools=functions("note"))  # type: ignore[arg-type]
+    await openai.chat.completions.create(model=MODEL, messages=ASKED, tools=functions("note"))
     assert "format" not in stage.provider.last.body
     assert [tool["function"]["name"] for tool in stage.provider.last.body["tools"]] == ["note"]
 
 
-async def test_results_of_forced_calls_are_the_protocols_own(stage: Stage, openai: AsyncOpenAI) -> None:
+async def test_results_of_forced_calls_are_the_protocols_own(stage: Stage, openai: Any) -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
     history = [
         *ASKED,
@@ -250,8 +248,8 @@ async def test_results_of_forced_calls_are_the_protocols_own(stage: Stage, opena
     ]
     await openai.chat.completions.create(
         model=MODEL,
-        messages=history,  # type: ignore[arg-type]
-        tools=functions("weather", "note"),  # type: ignore[arg-type]
+        messages=history,
+        tools=functions("weather", "note"),
         tool_choice={"type": "function", "function": {"name": "note"}},
     )
     sent = stage.provider.last.body["messages"]

@@ -97,8 +97,10 @@ ANSWERS: list[tuple[ToolMode, str, Said]] = [
     ("xml", "<write_file><path>a</path></write_file>", ["<write_file><path>a</path></write_file>"]),
     (
         "hermes",
-        'Look.\n<tool_call>\n{"name": "read", "arguments": {"path": "</tool_call>"}}\n</tool_call>\n'
-        '<tool_call>{"arguments": {}, "name": "stop"}</tool_call>\n',
+        (
+            'Look.\n<tool_call>\n{"name": "read", "arguments": {"path": "</tool_call>"}}\n</tool_call>\n'
+            '<tool_call>{"arguments": {}, "name": "stop"}</tool_call>\n'
+        ),
         ["Look.\n", ("read", {"path": "</tool_call>"}), ("stop", {})],
     ),
     ("hermes", "The tag <tool_call> begins one.", ["The tag <tool_call> begins one."]),

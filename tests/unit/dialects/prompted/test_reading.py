@@ -72,7 +72,7 @@ def test_a_broken_call_is_text_and_is_read_again() -> None:
 
 
 def test_the_longest_mark_counts() -> None:
-    reader = TextReader({"(": lambda: Letter(), "((": body})
+    reader = TextReader({"(": Letter, "((": body})
     assert reader.feed("((a)") == list(CALL)
 
 
