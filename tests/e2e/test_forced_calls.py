@@ -36,9 +36,7 @@ def written(form: Wire, wanted: str) -> str:
     """What a model writes that is held to this schema."""
     properties = form["properties"]
     if "call" not in properties:
-        (arguments,) = (
-            ARGUMENTS[name] for name, schema in SCHEMAS.items() if {**schema, "title": "tool_call"} == form
-        )
+        (arguments,) = (ARGUMENTS[name] for name, schema in SCHEMAS.items() if schema == form)
         return json.dumps(arguments, ensure_ascii=False)
     ways = {way["properties"]["tool"]["enum"][0]: way["properties"] for way in properties["call"]["anyOf"]}
     assert list(ways[wanted]) == ["tool", "arguments"], (
@@ -300,3 +298,41 @@ async def test_a_vendors_server_that_ignores_tool_choice(visit: Visit, provide: 
         (choice,) = (await response.json())["choices"]
     assert choice["finish_reason"] == "tool_calls"
     assert json.loads(choice["message"]["tool_calls"][0]["function"]["arguments"]) == ARGUMENTS["weather"]
+
+
+async def test_a_claude_that_refuses_forced_calls(
+    visit: Visit, provide: Provide, stack: AsyncExitStack
+) -> None:
+    """The same mechanism, also for clients of its own protocol; the tools stay, because the history may need
+    them.
+    """
+
+    def answer(seen: Seen) -> Answer:
+        body = seen.body
+        assert body["tool_choice"] == {"type": "none"}
+        assert [tool["name"] for tool in body["tools"]] == ["weather", "note"]
+        text = {"type": "text", "text": written(body["output_config"]["format"]["schema"], "note")}
+        head = {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"]}
+        usage = {"input_tokens": 9, "output_tokens": 5}
+        return Whole(
+            {**head, "content": [text], "stop_reason": "end_turn", "stop_sequence": None, "usage": usage}
+        )
+
+    provider = await provide(held("anthropic", answer))
+    row = {"dialect": "anthropic", "base_url": provider.url, "keys": ["up-key"]}
+    site = await visit({"providers": {"claude": row}})
+    model = "claude/claude-opus-5-5"
+    chat: Any = await stack.enter_async_context(
+        AsyncOpenAI(base_url=f"{site.base}/v1", api_key="x", max_retries=0)
+    )
+    told = await chat.chat.completions.create(
+        model=model, messages=ASKED, tools=functions("weather", "note"), tool_choice="required"
+    )
+    (call,) = told.choices[0].message.tool_calls
+    assert (call.function.name, json.loads(call.function.arguments)) == ("note", ARGUMENTS["note"])
+    own: Any = await stack.enter_async_context(AsyncAnthropic(base_url=site.base, api_key="x", max_retries=0))
+    tools = [{"name": name, "input_schema": SCHEMAS[name]} for name in SCHEMAS]
+    said = await own.messages.create(
+        model=model, max_tokens=99, messages=ASKED, tools=tools, tool_choice={"type": "any"}
+    )
+    assert [(block.type, block.input) for block in said.content] == [("tool_use", ARGUMENTS["note"])]

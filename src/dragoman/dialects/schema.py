@@ -25,6 +25,9 @@ class Mistake(NamedTuple):
 
 _Found: TypeAlias = Mistake | None
 
+MADE: Final = "made"
+"""The `form` of an output that the gateway has put into a request. It is no dialect's own form, so every
+codec writes the output as it writes that of another dialect."""
 TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 
 
@@ -208,10 +211,7 @@ def describe(schema: dict[str, Any], output: Output, place: str, report: Report)
         ("name", "title", output.name),
         ("description", "description", output.description),
     ):
-        if value is None or schema.get(key) == value:
-            continue
-        if key not in schema:
-            schema[key] = value
+        if value is not None and schema.setdefault(key, value) == value:
             report.change(f"output.{field}", f"{place}.{key}", "moved into the schema")
-        else:
+        elif value is not None:
             report.lose(f"output.{field}", f"the schema already has its own {key}", "hint")

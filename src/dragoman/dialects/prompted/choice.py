@@ -25,6 +25,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.prompted.notation import described, parameters
 from dragoman.dialects.prompted.reading import Begun, CallReader, Ended, Piece, Written
 from dragoman.dialects.prompted.request import offered, without_tools
+from dragoman.dialects.schema import MADE
 
 replace = msgspec.structs.replace
 
@@ -33,9 +34,6 @@ _SEVERAL: Final = (
     "Call one of these tools now: answer with one JSON object and with nothing else. Its form is "
     '{"call": {"tool": "tool_name", "arguments": {"parameter_name": "value"}}}.'
 )
-
-_OUTPUT: Final = "tool_call"
-"""The name of the schema."""
 
 
 def is_choice(request: ir.Request) -> bool:
@@ -67,12 +65,11 @@ def chosen(
     wanted = replace(
         output or ir.Output(),
         kind="schema",
-        # The title is what a name becomes in protocols in which a schema has none.
-        schema={**(parameters(allowed[0]) if len(allowed) == 1 else _schema(allowed)), "title": _OUTPUT},
-        name=_OUTPUT,
+        schema=parameters(allowed[0]) if len(allowed) == 1 else _schema(allowed),
+        name=None,
         description=None,
         strict=True if all(tool.strict for tool in allowed) else None,
-        form=None,
+        form=MADE,
     )
     words = "\n".join([*map(described, allowed), _ONE if len(allowed) == 1 else _SEVERAL])
     if keeps:

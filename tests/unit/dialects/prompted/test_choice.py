@@ -58,7 +58,7 @@ def ask(
 
 def test_one_tool_is_its_own_schema() -> None:
     request, reader, report = ask(ir.ToolChoice("tool", ("weather",)))
-    assert request.output == ir.Output("schema", {**CITY, "title": "tool_call"}, "tool_call")
+    assert request.output == ir.Output("schema", CITY, form="made")
     assert (request.tools, request.tool_choice) == (None, None)
     (words,) = request.system
     assert isinstance(words, ir.Text)
