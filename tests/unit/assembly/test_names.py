@@ -149,3 +149,25 @@ def test_limits_of_models_and_providers_are_the_gates_of_their_deployments() -> 
         "one/m": [("providers.one",)],
         "two/m": [()],
     }
+
+
+def test_the_tool_mode_of_a_deployment_counts_before_the_models() -> None:
+    settings = {
+        "providers": {"one": {"base_url": "http://127.0.0.1:9", "keys": []}},
+        "models": {
+            "m": {
+                "tool_mode": "xml",
+                "supports": {"images": True},
+                "deployments": [
+                    "one/a",
+                    {"use": "one/b", "tool_mode": "json"},
+                    {"use": "one/c", "tool_mode": "native"},
+                ],
+            },
+            "free": "one/d",
+        },
+    }
+    table = naming(load(settings, {})).table
+    facts = [one.facts for one in table.resolve("m").deployments]
+    assert [(one.tool_mode, one.images) for one in facts] == [("xml", True), ("json", True), (None, True)]
+    assert table.resolve("free").deployments[0].facts.tool_mode is None
