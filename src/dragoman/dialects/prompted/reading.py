@@ -75,6 +75,11 @@ class Body(Protocol):
 
 Opening: TypeAlias = Callable[[], Body]
 
+_MOST_CALLS: Final = 1000
+"""After so many calls the rest of an answer is plain text. This bounds the number of its blocks, which the
+limits on a provider's JSON do not count.
+"""
+_PART: Final = 4096
 _MOST_BROKEN: Final = 64
 """After so many broken calls the rest of an answer is read as plain text, because the text of a broken call
 is read again. This bounds the work on the answer of a model that writes nothing but openings."""
@@ -90,7 +95,7 @@ class TextReader:
 
     __slots__ = (
         *("_behind", "_body", "_broken", "_called", "_firsts", "_held", "_longest", "_mark"),
-        *("_marks", "_openings", "_single", "_speaking"),
+        *("_marks", "_most", "_openings", "_speaking"),
     )
 
     def __init__(self, openings: Mapping[str, Opening], *, single: bool = False) -> None:
@@ -100,21 +105,27 @@ class TextReader:
         self._marks = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
         self._firsts = frozenset(mark[0] for mark in openings)
         self._longest = max(map(len, openings), default=1)
-        self._single = single
+        self._most = 1 if single else _MOST_CALLS
         self._body: Body | None = None
         self._mark = ""  # of the open call, with the white space before it
         self._behind: list[str] = []  # the text behind this mark
         self._held = ""  # plain text so far: the beginning of a mark, or white space before a call
         self._speaking = False  # whether plain text was passed after the last call
-        self._called = False
+        self._called = 0
         self._broken = 0
 
     def feed(self, text: str) -> Sequence[Piece]:
         """What the next piece has completed; [] = it is held back."""
         pieces: list[Piece] = []
-        left: str | None = text
-        while left is not None:
-            left = self._plain(left, pieces) if self._body is None else self._inside(self._body, left, pieces)
+        # In parts, because each mark and each call cuts off the rest of the text, which copies it.
+        for start in range(0, len(text), _PART):
+            left: str | None = text[start : start + _PART]
+            while left is not None:
+                if len(left) > _PART:  # a broken call is read again
+                    pieces += self.feed(left)
+                    break
+                body = self._body
+                left = self._plain(left, pieces) if body is None else self._inside(body, left, pieces)
         return pieces
 
     def close(self) -> Sequence[Piece]:
@@ -130,7 +141,7 @@ class TextReader:
     def _plain(self, text: str, pieces: list[Piece]) -> str | None:
         """Read plain text up to the next opening mark. Returns the text behind the mark, None = no mark."""
         text, self._held = self._held + text, ""
-        if self._broken >= _MOST_BROKEN or (self._single and self._called):
+        if self._broken >= _MOST_BROKEN or self._called >= self._most:
             self._held = self._say(text, pieces)
             return None
         found = self._marks.search(text)
@@ -165,10 +176,11 @@ class TextReader:
     def _inside(self, body: Body, text: str, pieces: list[Piece]) -> str | None:
         """Read the text of a call. Returns the text that is to be read next, None = the call needs more."""
         seen = body.feed(text)
-        if isinstance(seen, Complete) and (len(seen.calls) == 1 or not self._single):
+        if isinstance(seen, Complete) and len(seen.calls) <= self._most:
             for call in seen.calls:
                 pieces += (Begun(call.name), Written(call.arguments), Ended())
-            self._called, self._speaking = True, False
+            self._called += len(seen.calls)
+            self._speaking = False
             self._body = None
             self._behind.clear()
             return seen.rest

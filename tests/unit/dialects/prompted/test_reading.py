@@ -88,3 +88,17 @@ def test_after_many_broken_calls_all_is_text() -> None:
 def test_without_marks_all_is_text() -> None:
     reader = TextReader({})
     assert [*reader.feed("((a)"), *reader.close()] == ["((a)"]
+
+
+def test_after_many_calls_all_is_text() -> None:
+    reader = TextReader({"((": body})
+    pieces = [*reader.feed("((a)" * 1003), *reader.close()]
+    assert sum(isinstance(piece, Begun) for piece in pieces) == 1000
+    assert pieces[-1] == "((a)" * 3
+
+
+def test_long_pieces_are_read_as_short_ones_are() -> None:
+    text = f"{'x' * 5000}((a){'y' * 9000}((?{'z' * 9000}((a)"
+    pieces = TextReader({"((": body}).feed(text)
+    assert "".join(piece for piece in pieces if isinstance(piece, str)) == text.replace("((a)", "")
+    assert sum(isinstance(piece, Begun) for piece in pieces) == 2
