@@ -98,6 +98,9 @@ def _said(sent: Sent, question: str, turn: int) -> Said:
     if "Which person" in question:
         # A tool that is offered for this question is the form of its answer.
         wanted = json.dumps(PERSON)
+        if dialect == "ollama" and (offered or "format" in sent.body):
+            # It forces no call, and this model makes one only if it is held to it.
+            return Said(_held(sent.body.get("format")))
         return _calling(dialect, turn, [(offered[0], wanted)]) if offered else Said(wanted)
     if "weather" not in question:
         return Said(HELLO)
@@ -107,6 +110,16 @@ def _said(sent: Sent, question: str, turn: int) -> Said:
         return _calling(dialect, turn, [(handoffs[0], "{}")])
     assert TOOL in offered, offered
     return _calling(dialect, turn, [(TOOL, json.dumps({"city": city})) for city in CITIES])
+
+
+def _held(form: Any) -> str:
+    """The person, as the schema of the answer wants it; without one, in words."""
+    if not form:
+        return "It is Ada Lovelace, who was born in 1815."
+    if form != "json" and "call" in form["properties"]:
+        tool = form["properties"]["call"]["anyOf"][0]["properties"]["tool"]["enum"][0]
+        return json.dumps({"call": {"tool": tool, "arguments": PERSON}})
+    return json.dumps(PERSON)
 
 
 def _calling(dialect: str, turn: int, calls: list[tuple[str, str]]) -> Said:

@@ -15,6 +15,10 @@ THOUGHT = "I look. That is all."
 THINKING_MODELS = {model for dialect, model in MODELS.items() if dialect != "openai_chat"}
 SILENT = {("langchain", "chat"), ("vercel", "chat")}
 """Clients that show no thoughts: OpenAI's chat API has none."""
+UNFORCED = {("langchain", "ollama", "form by tool"), ("llamaindex", "like", "form streamed")}
+"""Forms that a client offers as a tool without forcing its call: Ollama's model then answers in words, as
+every other client's would if the gateway did not force its calls.
+"""
 NOT_SIMULATED = ("form as JSON", "form by prompt", "form JSON", "form MD_JSON", "form ANTHROPIC_JSON")
 """Forms that are told in words, for a model that understands them: the simulator knows schemas and tools."""
 
@@ -47,6 +51,8 @@ def _refused(name: str, kind: str, model: str, feature: str) -> bool:
     """Whether this is what no answer, or none of use, is right for."""
     if model == SIMULATED:
         return feature.startswith(NOT_SIMULATED)
+    if model == MODELS["ollama"] and (name, kind, feature) in UNFORCED:
+        return True
     # It does not think, and says so in these protocols.
     return (
         model == MODELS["openai_chat"] and kind in {"chat", "compatible", "ollama"} and "thinking" in feature

@@ -20,6 +20,7 @@ from dragoman.config.load import Loaded
 from dragoman.config.pricing import Pricing, period_of
 from dragoman.config.settings import Alias as AliasSettings
 from dragoman.config.settings import Concurrency, Config, Local, ModelTimeouts, Supports, Timeouts
+from dragoman.config.settings import Deployment as Target
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import join
@@ -224,7 +225,7 @@ def _named(provider: Provider, settings: ProviderSettings) -> Named:
 
 
 def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> Model:
-    facts = _facts(model, Supports())
+    facts = _facts(model, Target(use=""))
     uses = tuple(f"local/{name}" if target.file is not None else target.use for target in model.targets)
     timers = None
     if model.timeouts != ModelTimeouts():
@@ -251,7 +252,8 @@ def _model(name: str, model: ModelSettings, config: Config, prices: _Prices) -> 
         max_cost=_max_cost(model, config, prices),
         gates=_gates("models", name, model.concurrency),
         supports=tuple(
-            None if target.supports is None else _facts(model, target.supports) for target in model.targets
+            None if target.supports is None and target.tool_mode is None else _facts(model, target)
+            for target in model.targets
         ),
         fallbacks=fallbacks_of(model.fallbacks),
         switch_after=None if model.switch_after is None else float(model.switch_after),
@@ -346,13 +348,20 @@ def _reserved(alias: AliasSettings) -> Reserved | None:
     return Reserved(alias.tenant, alias.route if alias.owner is not None else "")
 
 
-def _facts(model: ModelSettings, own: Supports) -> Facts:
-    """What a model can do. own: what one of its deployments states, which counts before the model's."""
+def _facts(model: ModelSettings, target: Target) -> Facts:
+    """What a model can do. target: one of its deployments, whose own statements count before the model's."""
+    own = target.supports or Supports()
+    mode = target.tool_mode or model.tool_mode
     able: dict[str, Any] = {
         name: general if (stated := getattr(own, name)) is None else stated
         for name, general in msgspec.structs.asdict(model.supports).items()
     }
-    return Facts(context=model.context_window, max_output=model.max_output, **able)
+    return Facts(
+        context=model.context_window,
+        max_output=model.max_output,
+        tool_mode=None if mode == "native" else mode,
+        **able,
+    )
 
 
 def fallbacks_of(settings: FallbackSettings) -> Fallbacks[str]:

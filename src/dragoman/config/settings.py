@@ -32,6 +32,7 @@ from dragoman.seams.secret import Secret
 
 Strict: TypeAlias = bool | Literal["all"]
 Json: TypeAlias = dict[str, Any]
+ToolMode: TypeAlias = Literal["native", "xml", "hermes", "json"]
 
 
 class Timeouts(Section, frozen=True):
@@ -320,6 +321,8 @@ class Deployment(Section, frozen=True):
     supports: Annotated[Supports | None, about(default="the model's")] = None
     """Overrides the model's `supports`. A request that needs what one deployment lacks is sent to the others.
     """
+    tool_mode: Annotated[ToolMode | None, about(default="the model's")] = None
+    """Overrides the model's `tool_mode`."""
     weight: Amount = Amount(1)
     """Its share of the requests, in proportion to the other weights, with `policy: weighted` or `affinity`.
     0 = it is asked only after the deployments with a weight."""
@@ -388,6 +391,12 @@ class Model(Section, frozen=True):
     """The protocol for requests to this model, if its provider offers several."""
     supports: Supports = Supports()
     """What the model supports."""
+    tool_mode: ToolMode = "native"
+    """How the model is told of tools, and calls them. `native`: by the protocol of its provider. The other
+    modes are for models without tools: these are described in the system text, and the model writes its calls
+    as text, which the gateway turns into calls. `xml`: a tag for each tool and parameter, as coding agents
+    write them. `hermes`: JSON between `<tool_call>` tags. `json`: JSON in a code block. See
+    [Tools for models without them](tools.md)."""
     timeouts: ModelTimeouts = ModelTimeouts()
     """Timeouts that differ from the provider's."""
     concurrency: Concurrency = Concurrency()

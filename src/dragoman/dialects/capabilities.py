@@ -27,7 +27,7 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     """
     if facts.reasoning is False and (request.forms or {}).get("reasoning") == DEMANDED:
         return _fault("unsupported_value", f'"{request.model}" does not support thinking', "reasoning")
-    if facts.tools is False:
+    if facts.calls is False:
         if any(not is_drawing(tool, facts) for tool in request.tools or ()):
             return _fault("unsupported_value", "This model does not support tools.", "tools")
         if facts.structured is False and request.output is not None and request.output.kind == "schema":

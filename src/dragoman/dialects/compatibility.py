@@ -19,6 +19,7 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.emulate import emulate
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Loss, Report
+from dragoman.dialects.prompted.request import has_tools
 from dragoman.dialects.quirks import AUTHOR, Quirks
 from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
@@ -118,6 +119,7 @@ def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compati
 def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
     body = face.request.encode(request, Target(Report(face.name), "m")).body
     formed = request.output is not None and facts.structured is False
+    formed = formed or (facts.prompts_tools and has_tools(request))
     return not formed and quirks.relays(body) and facts.takes(body)
 
 

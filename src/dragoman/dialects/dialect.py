@@ -32,11 +32,13 @@ from dragoman.dialects.request import Operation, Target, WireRequest
 from dragoman.dialects.resources import Resource
 from dragoman.dialects.streaming import StreamDecoder, StreamEncoder
 
-Feature = Literal["schema", "json", "custom_tools", "forced_thinking", "namespaces", "builtins"]
+Feature = Literal[
+    "schema", "json", "custom_tools", "forced_tool", "forced_thinking", "namespaces", "builtins"
+]
 """A feature that a protocol may have; a missing one is emulated. schema: answers that follow a JSON Schema.
-json: answers of any JSON. custom_tools: tools with free text as input. forced_thinking: forcing a tool call
-while the model thinks. namespaces: tools in groups. builtins: tools that the protocol defines and its client
-runs, and tools that a message of the history adds."""
+json: answers of any JSON. custom_tools: tools with free text as input. forced_tool: forcing a tool call.
+forced_thinking: forcing a tool call while the model thinks. namespaces: tools in groups. builtins: tools that
+the protocol defines and its client runs, and tools that a message of the history adds."""
 
 EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
 USUAL_FEATURES: frozenset[Feature] = EVERY_FEATURE - {"namespaces", "builtins"}

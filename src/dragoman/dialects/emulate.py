@@ -8,6 +8,10 @@
                              message of the history adds are offered from the beginning
     namespaces               functions whose names hold the namespace; its description becomes system text
     tool names               legal names, always the same for the same name (`naming`)
+    forced calls             the call as structured output (`prompted.choice`); if the target has none, as
+                             its codec decides
+    tools                    if the model's `tool_mode` says so: system text, and calls in the text of the
+                             answer (`prompted`)
 
 Calls in the history change like the tools of the request, because the model must find the names that it is
 offered. `restore` undoes all this in the response. Pure; nothing here depends on a dialect's name.
@@ -36,6 +40,10 @@ from dragoman.dialects.naming import (
     renamed_tools,
     ways_back,
 )
+from dragoman.dialects.prompted.choice import chosen, is_choice
+from dragoman.dialects.prompted.notation import NOTATIONS
+from dragoman.dialects.prompted.reading import CallReader
+from dragoman.dialects.prompted.request import as_text, told
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.restore import INPUT, Named, Restorer, Undo
 
@@ -62,6 +70,11 @@ class Emulation(msgspec.Struct, frozen=True):
     request: ir.Request
     undo: Undo | None = None
 
+    @property
+    def divides(self) -> bool:
+        """Whether a text of the response may become several blocks, because it has calls in it."""
+        return self.undo is not None and self.undo.reader is not None
+
     def restorer(self) -> Restorer | None:
         """A new restorer for one response; None when nothing has to be undone."""
         return None if self.undo is None else Restorer(self.undo)
@@ -74,34 +87,75 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     replacement, and a loss when the replacement guarantees less.
     """
     plain: list[Named] = []
-    if "builtins" not in target.features:
+    notation = NOTATIONS.get(facts.tool_mode or "")
+    if "builtins" not in target.features or notation is not None:
         request, plain = _with_plain_tools(request, report)
+    by_schema = _is_chosen_by_schema(request, target, facts, quirks)
+    textual = by_schema or notation is not None
     tools = Tools(request)
-    grouped = "namespaces" in target.features
+    grouped = "namespaces" in target.features and not textual
     names = tools.names(target.tool_name, grouped=grouped) if tools else {}
     custom: frozenset[Named] = frozenset()
-    if tools.free and "custom_tools" not in target.features:
+    if tools.free and (textual or "custom_tools" not in target.features):
         custom = frozenset(names[named] for named in tools.free)
         request = _with_functions(request, report)
     if back := ways_back(names):
         request = _with_names(request, tools, names, report, grouped=grouped)
+    reader: Callable[[], CallReader] | None = None
+    if by_schema:
+        if notation is not None:
+            request = as_text(request, notation)
+        keeps = notation is None and _says_forced(target, quirks)
+        request, reader = chosen(request, report, keeps=keeps)
+        return Emulation(request, Undo(custom=custom, names=back, builtin=_at(names, plain), reader=reader))
+    if notation is not None:
+        worded = told(request, notation, report)
+        request, reader = worded.request, worded.reader
     output = request.output
     answer = member = None
-    told = False
-    if output is not None and not _says(output, target, facts, quirks):
+    instructed = False
+    if output is not None and (reader is not None or not _says(output, target, facts, quirks)):
         if _calls_forced(request.tool_choice):
             request = replace(request, output=_text(output))
             report.lose("output", "a tool call is forced, so there is no text to format", "hint")
-        elif _can_force(request, target, facts):
+        elif output.kind == "text":
+            pass
+        elif _can_force(request, target, facts, quirks):
             taken = {name for _, name in names.values()}
             answer = legal_name(output.name or "answer", target.tool_name, taken)
             request, member = _with_answer_tool(request, output, answer, report)
         else:
-            request, told = _with_instruction(request, output, target, report), True
-    if answer is None and not custom and not back and not told and not plain:
-        return Emulation(request)
-    builtin = frozenset(names[named] for named in plain)
-    return Emulation(request, Undo(answer, member, custom, back, told, builtin))
+            # A model that writes its calls as text must be free to write text.
+            modes = target.features if reader is None else frozenset[Feature]()
+            request, instructed = _with_instruction(request, output, modes, report), True
+    undo = Undo(answer, member, custom, back, instructed, _at(names, plain), reader)
+    return Emulation(request, None if undo == Undo() else undo)
+
+
+def _at(names: Names, plain: Sequence[Named]) -> frozenset[Named]:
+    """The names that these tools have at the target."""
+    return frozenset(names[named] for named in plain)
+
+
+# Forced calls -------------------------------------------------------------------------------------
+
+
+def _says_forced(target: Able, quirks: Quirks) -> bool:
+    """Whether the protocol, and the vendor's server, obey a tool choice."""
+    return "forced_tool" in target.features and quirks.forced_calls
+
+
+def _forces(target: Able, facts: Facts, quirks: Quirks) -> bool:
+    """Whether a call can be forced: a tool choice is obeyed, and the model accepts this one."""
+    return _says_forced(target, quirks) and facts.forced_tool is not False and not facts.prompts_tools
+
+
+_SCHEMA: Final = ir.Output("schema")
+
+
+def _is_chosen_by_schema(request: ir.Request, target: Able, facts: Facts, quirks: Quirks) -> bool:
+    """Whether the request forces a call that the target cannot force, but can ask for by a schema."""
+    return is_choice(request) and not _forces(target, facts, quirks) and _says(_SCHEMA, target, facts, quirks)
 
 
 # The form of the answer ---------------------------------------------------------------------------
@@ -117,9 +171,11 @@ def _calls_forced(choice: ir.ToolChoice | None) -> bool:
     return choice is not None and choice.mode in {"any", "tool"}
 
 
-def _can_force(request: ir.Request, target: Able, facts: Facts) -> bool:
+def _can_force(request: ir.Request, target: Able, facts: Facts, quirks: Quirks) -> bool:
     choice = request.tool_choice
-    if facts.tools is False or facts.forced_tool is False or (choice is not None and choice.mode == "native"):
+    if facts.tools is False or not _forces(target, facts, quirks):
+        return False
+    if choice is not None and choice.mode == "native":
         return False
     return "forced_thinking" in target.features or not _thinks(request.reasoning)
 
@@ -200,7 +256,9 @@ def _rebased(node: Any, root: str) -> Any:
 _ONLY_JSON: Final = "Answer with one JSON value and nothing else: no other words, no code fence."
 
 
-def _with_instruction(request: ir.Request, output: ir.Output, target: Able, report: Report) -> ir.Request:
+def _with_instruction(
+    request: ir.Request, output: ir.Output, features: frozenset[Feature], report: Report
+) -> ir.Request:
     """The request, whose system text also tells the model to answer in JSON, and to follow the output's
     schema if it has one. The report gets a loss, because a model may ignore this.
     """
@@ -211,7 +269,7 @@ def _with_instruction(request: ir.Request, output: ir.Output, target: Able, repo
         )
     report.lose("output", "the output format is only described to the model, not enforced", "quality")
     left = _text(output)
-    if output.kind == "schema" and "json" in target.features:
+    if output.kind == "schema" and "json" in features:
         left = replace(left or ir.Output(), kind="json")
     # Not a message of its own: the indices of messages must stay those of the client.
     return replace(request, system=(*request.system, ir.Text(words)), output=left)

@@ -12,6 +12,9 @@ from typing import Any, Final, Literal
 
 from dragoman.ir.blocks import Value
 
+ToolMode = Literal["xml", "hermes", "json"]
+"""A notation of calls in text: declared XML tags, JSON between `<tool_call>` tags, JSON in a code block."""
+
 
 class Facts(Value, frozen=True):
     """Facts about one model.
@@ -29,7 +32,8 @@ class Facts(Value, frozen=True):
     thinking if anything before that has changed. apis: the only protocols in which the provider offers it,
     None = in all that the provider has. tool_apis: those of them in which it may think while it has functions
     to call. draws: whether it answers with pictures without a tool. max_tokens: whether the chat API accepts
-    `max_tokens`, the older name of `max_completion_tokens`.
+    `max_tokens`, the older name of `max_completion_tokens`. tool_mode: how the model is told of tools, and
+    writes its calls: in text (`prompted.notation`); None = by the protocol's own means.
     """
 
     context: int | None = None
@@ -56,22 +60,48 @@ class Facts(Value, frozen=True):
     tool_apis: tuple[str, ...] | None = None
     draws: bool | None = None
     max_tokens: bool | None = None
+    tool_mode: ToolMode | None = None
+
+    @property
+    def prompts_tools(self) -> bool:
+        """Whether tools are described in the prompt, and calls written in text."""
+        return self.tool_mode is not None
+
+    @property
+    def calls(self) -> bool | None:
+        """Whether the model can be used with tools, in whatever way; None = unknown."""
+        return True if self.prompts_tools else self.tools
 
     @property
     def restricts(self) -> bool:
         """Whether at least one of tools, images, audio, documents and structured is False, so that some
         requests are refused.
         """
-        return False in (self.tools, self.images, self.audio, self.documents, self.structured)
+        return False in (self.calls, self.images, self.audio, self.documents, self.structured)
 
     def takes(self, body: Mapping[str, Any]) -> bool:
-        """Whether the model accepts this body, as far as temperature, top_p, top_k and `max_tokens` decide.
+        """Whether the model accepts this body, as far as temperature, top_p, top_k, `tool_choice` and
+        `max_tokens` decide.
 
         The first three are accepted by every model with the value 1, because 1 is the default.
         """
         if self.sampling is False and any(body.get(member) not in _USUAL for member in SAMPLING):
             return False
+        if self.forced_tool is False and _forces(body.get("tool_choice")):
+            return False
         return self.max_tokens is not False or body.get("max_tokens") is None
+
+
+def _forces(choice: Any) -> bool:
+    """Whether a `tool_choice` forces a call, in the form of OpenAI's or Anthropic's protocols."""
+    if isinstance(choice, dict):
+        kind = choice.get("type")
+        if kind == "allowed_tools":
+            choice = choice.get("allowed_tools", choice)
+            kind = choice.get("mode") if isinstance(choice, dict) else None
+    else:
+        kind = choice
+    return kind not in {None, "auto", "none"}
 
 
 SAMPLING: Final = ("temperature", "top_p", "top_k")

@@ -72,6 +72,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
     for providers that serve no Gemini models."""
     required_word: Literal["required", "any"] = "required"
     """The value of `tool_choice` for "at least one tool call"."""
+    forced_calls: bool = True
+    """Whether `tool_choice` can force a tool call; if not, the call is requested as structured output."""
     json_schema: bool = True
     """Whether `response_format` may be `json_schema`; if not, the gateway emulates it."""
     reasoning_request: Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking", "none"] = (
@@ -186,6 +188,7 @@ AUTHOR = Quirks(widens=frozenset())
 _BY_KEY = {
     "max_tokens_field": "max_completion_tokens",
     "required_word": "tool_choice",
+    "forced_calls": "tool_choice",
     "json_schema": "response_format",
     "reasoning_request": "reasoning_effort",
 }

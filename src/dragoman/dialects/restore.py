@@ -17,6 +17,8 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.prompted.answer import TextCalls
+from dragoman.dialects.prompted.reading import CallReader
 
 replace = msgspec.structs.replace
 
@@ -32,7 +34,8 @@ class Undo(msgspec.Struct, frozen=True):
     functions (by their names at the target) that the client declared as free-text tools. names: the name of
     each renamed tool at the target -> the client's name. builtin: functions (by their names at the target)
     that replace tools which the client's protocol defines. told: True = JSON was requested only by an
-    instruction, so the model may put it into a code fence.
+    instruction, so the model may put it into a code fence. reader: makes the reader of the calls that the
+    model writes into its texts; None = it writes none.
     """
 
     answer: str | None = None
@@ -41,6 +44,7 @@ class Undo(msgspec.Struct, frozen=True):
     names: Mapping[Named, Named] = msgspec.field(default_factory=dict)
     told: bool = False
     builtin: frozenset[Named] = frozenset()
+    reader: Callable[[], CallReader] | None = None
 
 
 class Restorer:
@@ -48,19 +52,27 @@ class Restorer:
     event.
     """
 
-    __slots__ = ("_answered", "_called", "_open", "_undo", "takes")
+    __slots__ = ("_answered", "_called", "_open", "_texts", "_undo", "takes")
 
     def __init__(self, undo: Undo) -> None:
         self._undo = undo
+        self._texts = None if undo.reader is None else TextCalls(undo.reader)
         reads_text = undo.told or undo.custom or undo.answer is not None
         self.takes = _TAKEN if reads_text else _TAKEN - _CONTINUING
         """The kinds of events to feed: without texts if only tools have other names."""
+        if self._texts is not None:
+            self.takes = _NUMBERED
         self._open: dict[tuple[int, int], _EmulatedCall | _Unfenced] = {}
         self._answered: set[int] = set()
         self._called: set[int] = set()
 
     def feed(self, event: ir.Event) -> list[ir.Event]:
         """The events for the client in place of this event of the upstream. [] = its text is held back."""
+        if self._texts is None:
+            return self._restored(event)
+        return [one for called in self._texts.feed(event) for one in self._restored(called)]
+
+    def _restored(self, event: ir.Event) -> list[ir.Event]:
         take = _TAKE.get(type(event))
         return [event] if take is None else take(self, event)
 
@@ -127,6 +139,8 @@ _TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
 }
 _TAKEN: Final = frozenset(_TAKE)
 _CONTINUING: Final = frozenset({ir.ArgsDelta, ir.TextDelta})
+_NUMBERED: Final = frozenset({*ir.CONTENT, ir.Finish, ir.Raw})
+"""The events that are about blocks: these get other numbers if a text is divided into blocks."""
 
 
 class ArgumentsReader(Protocol):

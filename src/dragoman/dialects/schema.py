@@ -25,6 +25,9 @@ class Mistake(NamedTuple):
 
 _Found: TypeAlias = Mistake | None
 
+MADE: Final = "made"
+"""The `form` of an output that the gateway has put into a request. It is no dialect's own form, so every
+codec writes the output as it writes that of another dialect."""
 TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 
 

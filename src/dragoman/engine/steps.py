@@ -27,7 +27,8 @@ class Step(Protocol):
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
         """The events that take the place of this event: itself, others, or none. The next step gets them. If
         one of them is an `ir.Error`, the answer ends with it, and nothing after it is sent. For an event of
-        the kinds `CONTINUING` a step returns only events of these kinds. An event whose kind is not in
+        the kinds `CONTINUING` a step returns only events of these kinds, unless it
+        undoes an `Emulation` that divides texts. An event whose kind is not in
         `takes` need not be given to this step.
         """
         ...

@@ -134,7 +134,10 @@ class _Stream:
         """Call the upstream and pass the answer event by event. Raises RequestFailed."""
         attempt, backend, call = self._attempt, self._wording.backend, self._wording.call
         delivery, ends, feed, heard = attempt.delivery, self._ends, self._encoder.feed, self._heard
-        client, waits, gathered = delivery.client, attempt.runtime.hooks.need_events, self._gathered
+        client, gathered = delivery.client, self._gathered
+        emulation = self._wording.emulation
+        # Hooks may wait, and calls may come out of texts.
+        waits = attempt.runtime.hooks.need_events or (emulation is not None and emulation.divides)
         write, growth = (
             client.write,
             Growth(delivery, attempt.deployment.name, self._said, first=_EVENTS_PER_TOKEN),

@@ -11,6 +11,8 @@ from typing import Final, get_args
 
 import msgspec
 
+from dragoman.dialects.facts import Facts
+from dragoman.dialects.prompted.request import has_tools
 from dragoman.dialects.request import Operation
 from dragoman.engine.asked import Asked
 from dragoman.engine.attempt import Attempt
@@ -62,7 +64,7 @@ def _against_prompt(attempt: Attempt) -> tuple[Reason, ...]:
         facts, foreign = attempt.call.facts, asked.face.opaque.foreign
         if not backend.quirks.relays(body):
             reasons += ("vendor",)
-        if not facts.takes(body) or (facts.structured is False and asked.request.output is not None):
+        if not facts.takes(body) or _emulates(facts, asked):
             reasons += ("model",)
         if (asked.sealed and any(sealed.provider != backend.name for sealed in asked.sealed)) or (
             foreign and any(mark in said.raw for mark in foreign)
@@ -71,6 +73,13 @@ def _against_prompt(attempt: Attempt) -> tuple[Reason, ...]:
     if asked.codec is None and not runtime.addressees.isdisjoint(body) and _addresses_somebody(attempt):
         reasons += ("addressed",)
     return reasons
+
+
+def _emulates(facts: Facts, asked: Asked) -> bool:
+    """Whether something of the chat has to be emulated because the model lacks it."""
+    if facts.structured is False and asked.request.output is not None:
+        return True
+    return facts.prompts_tools and has_tools(asked.request)
 
 
 def _addresses_somebody(attempt: Attempt) -> bool:

@@ -528,6 +528,7 @@ _OWN_MACHINE: Final = (
             max_tokens_field="max_tokens",
             developer_role=False,
             media_urls=False,
+            forced_calls=False,  # `tool_choice` is not among the supported fields
             widens=USUALLY_WIDER.union(_ENDLESS),  # -1 means no limit
         ),
         # Its own protocol has other paths than the protocols that it offers for the clients of others.

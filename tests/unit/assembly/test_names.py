@@ -152,6 +152,28 @@ def test_limits_of_models_and_providers_are_the_gates_of_their_deployments() -> 
     }
 
 
+def test_the_tool_mode_of_a_deployment_counts_before_the_models() -> None:
+    settings = {
+        "providers": {"one": {"base_url": "http://127.0.0.1:9", "keys": []}},
+        "models": {
+            "m": {
+                "tool_mode": "xml",
+                "supports": {"images": True},
+                "deployments": [
+                    "one/a",
+                    {"use": "one/b", "tool_mode": "json"},
+                    {"use": "one/c", "tool_mode": "native"},
+                ],
+            },
+            "free": "one/d",
+        },
+    }
+    table = naming(load(settings, {})).table
+    facts = [one.facts for one in table.resolve("m").deployments]
+    assert [(one.tool_mode, one.images) for one in facts] == [("xml", True), ("json", True), (None, True)]
+    assert table.resolve("free").deployments[0].facts.tool_mode is None
+
+
 def test_an_alias_can_have_messages_and_be_for_one_tenant() -> None:
     told = [{"role": "user", "content": "2+2"}, {"role": "assistant", "content": "4"}]
     aliases = {

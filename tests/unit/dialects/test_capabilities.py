@@ -123,3 +123,9 @@ def said(*blocks: ir.Block, **members: Any) -> ir.Request:
 )
 def test_what_a_request_needs(asked: ir.Request, found: set[str]) -> None:
     assert needs(asked) == found
+
+
+def test_tools_in_words_are_possible_without_tools() -> None:
+    asked = request(tools=(ir.Function("a"),))
+    assert refuse(asked, Facts(tools=False)) is not None
+    assert refuse(asked, Facts(tools=False, tool_mode="xml")) is None

@@ -69,3 +69,11 @@ def test_what_is_relayed_is_told_as_requests_meet_it() -> None:
     assert {"temperature", "prediction", "metadata", "cache_key"} <= set(plain.features)
     assert "top_k" in relayed("openai_chat", STANDARD, UNKNOWN).features
     assert "top_k" in relayed("anthropic", AUTHOR, UNKNOWN).features
+
+
+def test_what_is_emulated_is_a_feature() -> None:
+    """Forced calls by a schema, and tools in words."""
+    assert "forced_tool" in translated("openai_chat", "ollama", STANDARD, UNKNOWN).features
+    prompted = msgspec.structs.replace(UNKNOWN, tools=False, tool_mode="xml")
+    assert {"tools", "forced_tool"} <= set(relayed("openai_chat", STANDARD, prompted).features)
+    assert "tools" in translated("anthropic", "openai_completions", STANDARD, prompted).features

@@ -28,6 +28,7 @@ from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.fields import PLACES, Fields
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.relay import RELAY
+from dragoman.dialects.prompted.notation import NOTATIONS
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.request import WireRequest
 from dragoman.dialects.table import DIALECTS
@@ -491,3 +492,111 @@ def test_tools_known_from_the_history_alone_are_offered() -> None:
     assert none.request.tools is None
     untouched, _ = ask(replace(PLAIN, tools=(WEATHER,)), target("builtins"))
     assert untouched.request.messages is PLAIN.messages
+
+
+# Forced calls and tools in text -------------------------------------------------------------------
+
+ANY = ir.ToolChoice("any")
+LOOK = ir.Function("look", parameters=PERSON)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "facts", "quirks", "by_schema"),
+    [
+        (target(), UNKNOWN, STANDARD, False),
+        (target("forced_tool"), UNKNOWN, STANDARD, True),
+        (target(), Facts(forced_tool=False), STANDARD, True),
+        (target(), UNKNOWN, Quirks(forced_calls=False), True),
+        (target("forced_tool", "schema"), UNKNOWN, STANDARD, False),
+        (target("forced_tool"), Facts(structured=False), STANDARD, False),
+        (target(), Facts(tool_mode="xml"), STANDARD, True),
+    ],
+)
+def test_a_call_that_cannot_be_forced_is_asked_for_by_a_schema(
+    dialect: Dialect, facts: Facts, quirks: Quirks, *, by_schema: bool
+) -> None:
+    asked = replace(PLAIN, tools=(LOOK,), tool_choice=ANY)
+    emulation, report = ask(asked, dialect, facts, quirks)
+    output = emulation.request.output
+    assert (output is not None and output.kind == "schema") is by_schema
+    assert emulation.divides is by_schema
+    if not by_schema:
+        assert emulation.request is asked
+        return
+    assert report.losses == []
+    answer = ir.Response("t", candidates=(ir.Candidate((ir.Text('{"name":"Ann"}'),), ir.Stop("end")),))
+    called = ir.ToolCall(None, "look", '{"name":"Ann"}')
+    assert restored(emulation, answer).candidates == (ir.Candidate((called,), ir.Stop("tool")),)
+
+
+def test_the_tools_stay_where_only_the_model_refuses_to_be_forced() -> None:
+    asked = replace(PLAIN, tools=(LOOK,), tool_choice=ANY)
+    model, _ = ask(asked, target(), Facts(forced_tool=False))
+    assert (model.request.tools, model.request.tool_choice) == ((LOOK,), ir.ToolChoice("none"))
+    protocol, _ = ask(asked, target("forced_tool"))
+    assert (protocol.request.tools, protocol.request.tool_choice) == (None, None)
+
+
+def test_a_schema_is_no_forced_tool_where_none_can_be_forced() -> None:
+    """Neither emulation leans on the other."""
+    asked = replace(PLAIN, output=SCHEMA)
+    for dialect, quirks in (
+        (target("schema", "forced_tool"), STANDARD),
+        (target("schema"), Quirks(forced_calls=False)),
+    ):
+        emulation, report = ask(asked, dialect, UNKNOWN, quirks)
+        assert emulation.undo is not None
+        assert emulation.undo.told
+        assert [loss.path for loss in report.losses] == ["output"]
+
+
+def test_a_forced_call_has_the_clients_names_and_free_text() -> None:
+    space = ir.Namespace("files")
+    run = ir.Function("run it", kind="custom", namespace=space)
+    asked = replace(
+        PLAIN, tools=(run,), tool_choice=ir.ToolChoice("tool", ("run it",), "custom", namespaces=("files",))
+    )
+    emulation, _ = ask(asked, target("forced_tool"))
+    output = emulation.request.output
+    assert output is not None
+    assert set(output.schema["properties"]) == {"input"}
+    answer = ir.Response("t", candidates=(ir.Candidate((ir.Text('{"input":"ls"}'),), ir.Stop("end")),))
+    (call,) = restored(emulation, answer).candidates[0].blocks
+    assert (call.name, call.namespace, call.kind, call.arguments) == ("run it", "files", "custom", "ls")
+
+
+@pytest.mark.parametrize("mode", ["xml", "hermes", "json"])
+def test_tools_in_text(mode: Any) -> None:
+    facts = Facts(tools=False, tool_mode=mode)
+    asked = replace(PLAIN, tools=(LOOK, RUN))
+    emulation, report = ask(asked, target(), facts)
+    assert emulation.request.tools is None
+    assert emulation.divides
+    assert "tools" in [change.path for change in report.changes]
+    said = NOTATIONS[mode].call("run", '{"input":"ls"}')
+    answer = ir.Response("t", candidates=(ir.Candidate((ir.Text(f"So: {said}"),), ir.Stop("end")),))
+    text, call = restored(emulation, answer).candidates[0].blocks
+    assert (text.text, call.kind, call.arguments) == ("So: ", "custom", "ls")
+    history = ir.Message("assistant", (ir.ToolCall("1", "look", "{}"),))
+    later, _ = ask(replace(PLAIN, messages=(USER, history)), target(), facts)
+    assert later.undo is None
+    assert later.request.messages[1].blocks == (ir.Text(NOTATIONS[mode].call("look", "{}")),)
+
+
+def test_a_schema_beside_tools_in_text_is_told_in_words() -> None:
+    facts = Facts(tool_mode="json")
+    emulation, report = ask(replace(PLAIN, tools=(LOOK,), output=SCHEMA), target(), facts)
+    assert emulation.request.output is None
+    assert [loss.path for loss in report.losses] == ["output"]
+    verbose, _ = ask(replace(PLAIN, tools=(LOOK,), output=ir.Output(verbosity="low")), target(), facts)
+    assert verbose.request.output == ir.Output(verbosity="low")
+    alone, _ = ask(replace(PLAIN, output=SCHEMA), target(), facts)
+    assert alone.request.output == SCHEMA
+
+
+def test_a_forced_call_in_text_is_told_where_there_is_no_schema() -> None:
+    emulation, report = ask(
+        replace(PLAIN, tools=(LOOK,), tool_choice=ANY), target(), Facts(tool_mode="xml", structured=False)
+    )
+    assert emulation.divides
+    assert [(loss.path, loss.severity) for loss in report.losses] == [("tool_choice", "quality")]

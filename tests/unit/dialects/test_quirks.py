@@ -24,6 +24,8 @@ def said(**members: Any) -> dict[str, Any]:
         (Quirks(refuses=frozenset({"n"})), {"m": 2}, True),
         (Quirks(required_word="any"), {"tool_choice": "required"}, False),
         (Quirks(required_word="any"), {"tools": []}, True),
+        (Quirks(forced_calls=False), {"tool_choice": "required"}, False),
+        (Quirks(forced_calls=False), {"tools": []}, True),
         (Quirks(functions=False), {"functions": []}, False),
         (Quirks(functions=False), said(function_call={}), False),
         (Quirks(functions=False), {"messages": [{"role": "function"}]}, False),

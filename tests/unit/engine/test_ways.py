@@ -55,6 +55,35 @@ def test_a_vendor_that_does_not_take_all_of_it() -> None:
     assert seen(stage) == ["vendor"]
 
 
+TOOL = {"type": "function", "function": {"name": "look"}}
+CALLED = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "reasons"),
+    [
+        ({}, []),
+        ({"tools": [TOOL]}, ["model"]),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": "hi"},
+                    {"role": "assistant", "content": None, "tool_calls": [CALLED]},
+                    {"role": "tool", "tool_call_id": "1", "content": "x"},
+                ]
+            },
+            ["model"],
+        ),
+    ],
+)
+def test_a_model_that_is_told_of_tools_in_words(body: dict[str, Any], reasons: list[str]) -> None:
+    stage = Stage(settings={"models": {"m": {"use": "one/gpt", "tool_mode": "xml"}}})
+    stage.script("one", whole("Hello."))
+    stage.plays(json.dumps({**json.loads(chat(model="m")), **body}).encode())
+    assert seen(stage) == reasons
+    assert "tools" not in stage.bodies[0]
+
+
 def test_a_model_that_does_not_take_all_of_it() -> None:
     stage = Stage(settings={"models": {"m": {"use": "one/gpt", "supports": {"structured": False}}}})
     stage.script("one", whole("{}"))

@@ -79,7 +79,7 @@ DIALECT = Dialect(
         request=frozenset({VERSION_HEADER, BETA_HEADER}),
         response=frozenset({"request-id", "retry-after", "x-should-retry"}) | _RATE_LIMITS,
     ),
-    abilities=Abilities(features=frozenset({"schema"}), tool_name=r"[A-Za-z0-9_-]{1,128}"),
+    abilities=Abilities(features=frozenset({"schema", "forced_tool"}), tool_name=r"[A-Za-z0-9_-]{1,128}"),
     opaque=Opaque(seals=True, foreign=FOREIGN, native=native),
     keys=Keys(scheme="x-api-key", headers=("x-api-key",)),
     probe=Probe(called="Anthropic's Messages", question="messages"),

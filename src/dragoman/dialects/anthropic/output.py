@@ -13,7 +13,7 @@ from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target
-from dragoman.dialects.schema import describe
+from dragoman.dialects.schema import MADE, describe
 from dragoman.dialects.schema_budget import place_in
 from dragoman.errors import WireError
 
@@ -75,7 +75,7 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
 
 def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str, Any]:
     schema = output.schema or {}
-    if request.dialect == NAME:
+    if request.dialect == NAME and output.form != MADE:
         return schema
     written = _Cleaner(report).clean(schema, "output.schema")
     describe(written, output, "output_config.format.schema", report)

@@ -84,7 +84,7 @@ DIALECT = Dialect(
     relay=GeminiRelay(),
     headers=Headers(response=frozenset({"retry-after"})),
     abilities=Abilities(
-        features=frozenset({"schema", "json", "forced_thinking"}),
+        features=frozenset({"schema", "json", "forced_tool", "forced_thinking"}),
         tool_name=r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}",
         reads=reads,
     ),

@@ -17,7 +17,7 @@ from dragoman.dialects.gemini.schema import ADAPTED, clean_schema
 from dragoman.dialects.gemini.terms import NAME, restore, spelled
 from dragoman.dialects.loss import Report
 from dragoman.dialects.request import Target
-from dragoman.dialects.schema import describe
+from dragoman.dialects.schema import MADE, describe
 
 KEYS: Final = frozenset(
     {"responseMimeType", "responseJsonSchema", "responseSchema", "responseModalities", "speechConfig"}
@@ -100,7 +100,7 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
         return
     own = request.dialect == NAME
     if output.kind != "text":
-        if own:
+        if own and output.form != MADE:
             _own_form(output, config)
         elif target.facts.mixed_tools is False and ir.Function in map(type, request.tools or ()):
             _ask(output, target, body)

@@ -31,6 +31,7 @@ from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_
 from dragoman.dialects.openai.sampling import leave_out_sampling
 from dragoman.dialects.openai.strictness import strictness
 from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.schema import MADE
 from dragoman.errors import WireError
 
 _SAMPLING: Final = {member: member.removeprefix("random_") for member in SCALARS}
@@ -200,11 +201,12 @@ def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> 
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
     wire: dict[str, Any] = {}
     if output.kind == "schema":
+        own = draft.own and output.form != MADE
         members = {
-            "name": output.name if output.name is not None or draft.own else "answer",
+            "name": output.name if output.name is not None or own else "answer",
             "description": output.description,
             "schema": output.schema,
-            "strict": strictness(output, draft.report, own=draft.own),
+            "strict": strictness(output, draft.report, own=own),
         }
         inner = {key: value for key, value in members.items() if value is not None}
         wire = {"type": "json_schema", "json_schema": inner}

@@ -12,7 +12,8 @@ Canonical form: a body that is decoded and encoded again differs from the origin
 - all lines of a stream have the same date, and the text may be cut at other places.
 
 What replaces what the protocol lacks; other things are refused, or reported as changed or lost:
-- a choice of no tool, or of some: only these are offered; free-text tools: emulated before encoding;
+- a choice of no tool, or of some: only these are offered; free-text tools and forced calls: emulated before
+  encoding;
 - media by URL: fetched before encoding; media of the assistant or in a tool's result: moved to the user;
 - thinking budgets, other efforts: a level; documents, refusals: text; images in answers: Markdown.
 
@@ -71,7 +72,7 @@ DIALECT: Final = Dialect(
     relay=OllamaRelay(),
     headers=Headers(response=frozenset({"retry-after"})),
     abilities=Abilities(
-        # No call can be forced, so a forced call never conflicts with thinking.
+        # A forced call is requested by a schema, which never conflicts with thinking.
         features=frozenset({"schema", "json", "forced_thinking"}),
         reads=reads,
     ),

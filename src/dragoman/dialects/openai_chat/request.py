@@ -30,6 +30,7 @@ from dragoman.dialects.openai_chat.sound import speak
 from dragoman.dialects.openai_chat.terms import GUIDED, PATH, REFUSED, TIERS
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.schema import MADE
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
 
@@ -311,14 +312,15 @@ def _encode_sampling(
 
 
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
-    form = output.form if draft.own else None
+    own = draft.own and output.form != MADE
+    form = output.form if own else None
     wire: dict[str, Any] | None = None
     if form == "native":
         wire = {}
     elif form in GUIDED:
         body[form] = output.schema if form == GUIDED[form] else {"json": output.schema}
     elif output.kind == "schema":
-        wire = _encode_schema(output, form, draft)
+        wire = _encode_schema(output, form, draft, own=own)
     elif output.kind == "json":
         wire = {"type": "json_object"}
     elif form is not None:
@@ -336,12 +338,12 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         body["verbosity"] = output.verbosity
 
 
-def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[str, Any]:
+def _encode_schema(output: ir.Output, form: str | None, draft: Draft, *, own: bool) -> dict[str, Any]:
     members = {
-        "name": output.name if output.name is not None or draft.own else "answer",
+        "name": output.name if output.name is not None or own else "answer",
         "description": output.description,
         "schema": output.schema,
-        "strict": strictness(output, draft.report, own=draft.own),
+        "strict": strictness(output, draft.report, own=own),
     }
     inner = {key: value for key, value in members.items() if value is not None}
     if form is not None:

@@ -12,6 +12,7 @@ from dragoman import ir
 from dragoman.dialects.openai.strictness import strictness
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
+from dragoman.dialects.schema import MADE
 from dragoman.errors import WireError
 
 _TEXT: Final = frozenset({"format", "verbosity"})
@@ -69,13 +70,14 @@ def _encode_schema(text: dict[str, Any], output: ir.Output, draft: Draft) -> Non
     if draft.facts.structured is False:
         draft.report.lose("output.schema", "the model does not support structured output", "meaning")
         return
+    own = draft.own and output.form != MADE
     wanted: dict[str, Any] = {"type": "json_schema"}
     if output.name is not None:
         wanted["name"] = output.name
-    elif not draft.own:
+    elif not own:
         wanted["name"] = "answer"
         draft.report.add("text.format.name", "a schema must have a name")
-    strict = strictness(output, draft.report, own=draft.own)
+    strict = strictness(output, draft.report, own=own)
     stated = {"description": output.description, "schema": output.schema, "strict": strict}
     wanted |= {member: value for member, value in stated.items() if value is not None}
     text["format"] = wanted

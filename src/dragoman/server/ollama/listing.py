@@ -221,7 +221,7 @@ def _capabilities(route: Route, model: LocalModel | None) -> list[str]:
     if "embed" in first.model.lower():  # the embedding models of all vendors have it in their names
         return _OTHER["embed"]
     facts = first.facts if model is None else model.facts
-    told = (("tools", facts.tools is not False), ("vision", facts.images), ("thinking", facts.reasoning))
+    told = (("tools", facts.calls is not False), ("vision", facts.images), ("thinking", facts.reasoning))
     return ["completion", *(name for name, kept in told if kept)]
 
 

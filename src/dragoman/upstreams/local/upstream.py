@@ -102,7 +102,7 @@ class LocalUpstream:
     here, how many requests may wait for the running one.
     """
 
-    native = Native(frozenset({"schema", "json", "forced_thinking"}))
+    native = Native(frozenset({"schema", "json", "forced_tool", "forced_thinking"}))
     """The features without emulation. Tools with free text need it: a call is JSON, by a grammar."""
 
     def __init__(

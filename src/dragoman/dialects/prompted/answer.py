@@ -1,0 +1,174 @@
+"""The events of an answer whose text holds calls, with each call as a block of its own.
+
+A text block of the upstream becomes as many blocks as it has texts and calls, so the blocks behind it get
+other numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.prompted.reading import Begun, CallReader, Ended, Piece, Written
+
+replace = msgspec.structs.replace
+_Place: TypeAlias = tuple[int, int]
+
+
+class TextCalls:
+    """Turns the calls in the texts of one answer into blocks. reader: makes a reader for each text."""
+
+    __slots__ = ("_called", "_next", "_numbers", "_reader", "_texts")
+
+    def __init__(self, reader: Callable[[], CallReader]) -> None:
+        self._reader = reader
+        self._next: dict[int, int] = {}  # by candidate: the number of the next block
+        self._numbers: dict[_Place, int] = {}  # (candidate, upstream's number) -> the client's number
+        self._texts: dict[_Place, _Text] = {}
+        self._called: set[int] = set()
+
+    def feed(self, event: ir.Event) -> Sequence[ir.Event]:
+        """The events for the client in place of this event of the upstream; [] = its text is held back."""
+        if isinstance(event, ir.Finish):
+            stop = event.stop
+            if event.candidate in self._called and (stop is None or stop.reason == "end"):
+                return [replace(event, stop=ir.Stop("tool"))]
+            return [event]
+        if isinstance(event, ir.Raw):
+            return [event if event.index is None else replace(event, index=self._known(event.index))]
+        return self._about_block(event) if type(event) in ir.CONTENT else [event]
+
+    def _about_block(self, event: Any) -> Sequence[ir.Event]:
+        """The events in place of one that names a block of the upstream."""
+        place = (event.candidate, event.index)
+        if isinstance(event, ir.Open):
+            if isinstance(event.block, ir.Text):
+                begun = self._texts[place] = _Text(self, event.candidate, self._reader())
+                return begun.begin(event.block)
+            self._numbers[place] = self.number(event.candidate)
+        elif (text := self._texts.get(place)) is not None:
+            return text.feed(event)
+        return [replace(event, index=self._numbers[place])]
+
+    def _known(self, index: int) -> int | None:
+        """The number of the first candidate's block that the upstream numbers so; None = it has none yet."""
+        text = self._texts.get((0, index))
+        return self._numbers.get((0, index)) if text is None else text.said
+
+    def number(self, candidate: int) -> int:
+        """The number of a new block."""
+        number = self._next.get(candidate, 0)
+        self._next[candidate] = number + 1
+        return number
+
+    def calls(self, candidate: int) -> None:
+        """Remember that the candidate has a call."""
+        self._called.add(candidate)
+
+
+class _Text:
+    """One text block of the upstream. The client gets a text block for each text in it, and for each call a
+    block of this call.
+    """
+
+    __slots__ = ("_answer", "_block", "_candidate", "_fed", "_open", "_reader", "_written", "said")
+
+    def __init__(self, answer: TextCalls, candidate: int, reader: CallReader) -> None:
+        self._answer = answer
+        self._candidate = candidate
+        self._reader = reader
+        self._block = ir.Text("")
+        self._fed = False  # whether the upstream has sent text
+        self._open: int | None = None  # the number of the open block of the client
+        self.said: int | None = None  # the number of its last text block
+        self._written = False  # whether there was a call
+
+    def begin(self, block: ir.Text) -> list[ir.Event]:
+        """The events for the beginning of the block."""
+        self._block = replace(block, text="")
+        return self._read(block.text)
+
+    def feed(self, event: Any) -> list[ir.Event]:
+        """The events in place of one about this block."""
+        if isinstance(event, ir.TextDelta):
+            return self._delta(event)
+        if isinstance(event, ir.Close):
+            return self._close(event)
+        if isinstance(
+            event, ir.Cite
+        ):  # it may also follow the block's end; a text of calls alone has no place
+            return [] if self.said is None else [replace(event, index=self.said)]
+        return [*self._speak(), replace(event, index=self._open)]
+
+    def _delta(self, event: ir.TextDelta) -> list[ir.Event]:
+        events = self._read(event.text)
+        if event.logprobs is None:
+            return events
+        for place, one in enumerate(events):
+            if isinstance(one, ir.TextDelta):
+                events[place] = replace(one, logprobs=event.logprobs)
+                return events
+        if self._open is not None and self._open == self.said:
+            events.append(ir.TextDelta(self._open, "", self._candidate, event.logprobs))
+        return events
+
+    def _close(self, event: ir.Close) -> list[ir.Event]:
+        events: list[ir.Event] = []
+        final = event.block
+        if isinstance(final, ir.Text) and not self._fed:
+            events += self._read(final.text)
+        events += self._pieces(self._reader.close())
+        if self.said is None and not self._written:
+            events += self._speak()
+        if self._open is not None:
+            # A final block has the whole text; if this was divided, its parts are what the client has.
+            block = None if self._written else final
+            events.append(ir.Close(self._open, block, self._candidate))
+            self._open = None
+        return events
+
+    def _read(self, text: str) -> list[ir.Event]:
+        if not text:
+            return []
+        self._fed = True
+        return self._pieces(self._reader.feed(text))
+
+    def _pieces(self, pieces: Sequence[Piece]) -> list[ir.Event]:
+        events: list[ir.Event] = []
+        for piece in pieces:
+            if isinstance(piece, str):
+                events += self._speak()
+                assert self._open is not None, "a text block is open"
+                events.append(ir.TextDelta(self._open, piece, self._candidate))
+            elif isinstance(piece, Begun):
+                events += self._end()
+                self._written = True
+                self._answer.calls(self._candidate)
+                self._open = self._answer.number(self._candidate)
+                events.append(ir.Open(self._open, ir.ToolCall(None, piece.name), self._candidate))
+            elif isinstance(piece, Written):
+                assert self._open is not None, "a call is open"
+                events.append(ir.ArgsDelta(self._open, piece.arguments, self._candidate))
+            else:
+                assert isinstance(piece, Ended)
+                events += self._end()
+        return events
+
+    def _speak(self) -> list[ir.Event]:
+        """The event that opens a text block; [] if one is open."""
+        if self._open is not None:
+            return []
+        first = self.said is None
+        self._open = self.said = self._answer.number(self._candidate)
+        block = self._block if first else ir.Text("", form=self._block.form)
+        return [ir.Open(self._open, block, self._candidate)]
+
+    def _end(self) -> list[ir.Event]:
+        """The event that closes the open block; [] if none is open."""
+        if self._open is None:
+            return []
+        number, self._open = self._open, None
+        return [ir.Close(number, None, self._candidate)]

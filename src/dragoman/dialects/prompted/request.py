@@ -1,0 +1,156 @@
+"""Writes the tools, the calls and the results of a request as text, for a model without tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.leftovers import lose_members
+from dragoman.dialects.loss import Report
+from dragoman.dialects.prompted.notation import Notation, described, parameters
+from dragoman.dialects.prompted.reading import CallReader
+
+replace = msgspec.structs.replace
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A request with its tools as text. reader: makes what reads each text of the answer; None = the model
+    knows of no tool, so its text is no call.
+    """
+
+    request: ir.Request
+    reader: Callable[[], CallReader] | None
+
+
+def told(request: ir.Request, notation: Notation, report: Report) -> Told:
+    """The request, in which system text describes the tools that may be called, and the history's calls and
+    results are text. Tools of the provider stay.
+
+    report: gets a change for the tools, and a loss for what text does not guarantee.
+    """
+    request = as_text(request, notation)
+    allowed = offered(request, report)
+    choice, single = request.tool_choice, request.parallel is False
+    request = without_tools(request, report)
+    if not allowed:
+        return Told(request, None)
+    report.change(
+        "tools", "system", "the tools are described to the model in words, and it calls them in text"
+    )
+    words = ["You can call these tools:", *map(described, allowed), notation.guide]
+    if single:
+        words.append("Call at most one tool in an answer.")
+        report.change("parallel", "system", "the model is told to call at most one tool")
+    if choice is not None and choice.mode in {"any", "tool"}:
+        words.append("Answer by calling one of these tools. Do not answer in plain text.")
+        report.lose("tool_choice", "the model may respond without the tool call", "quality")
+    else:
+        words.append("Call a tool only if you need it. Results come in the next message: do not invent them.")
+    # Not a message of its own: the indices of messages must stay those of the client.
+    request = replace(request, system=(*request.system, ir.Text("\n".join(words))))
+    return Told(request, notation.reader({tool.name: parameters(tool) for tool in allowed}, single=single))
+
+
+def has_tools(request: ir.Request) -> bool:
+    """Whether the request offers tools, or its history has calls or results of the client's tools."""
+    return bool(request.tools) or any(_is_traffic(b) for message in request.messages for b in message.blocks)
+
+
+def offered(request: ir.Request, report: Report) -> Sequence[ir.Function]:
+    """The functions that the tool choice allows; a tool that it does not allow is reported as left out."""
+    choice = request.tool_choice
+    functions = [tool for tool in request.tools or () if isinstance(tool, ir.Function)]
+    if choice is None:
+        return functions
+    if choice.mode == "none":
+        if functions:
+            report.change("tool_choice", "tools", "no tools are offered, so that none is called")
+        return ()
+    if not choice.names:
+        return functions
+    if any(tool.name not in choice.names for tool in functions):
+        report.change("tool_choice", "tools", "only the allowed tools are offered")
+    return [tool for tool in functions if tool.name in choice.names]
+
+
+def without_tools(request: ir.Request, report: Report) -> ir.Request:
+    """The request without its functions. report: gets a loss for each of their settings that has no meaning
+    in words.
+    """
+    for index, tool in enumerate(request.tools or ()):
+        if not isinstance(tool, ir.Function):
+            continue
+        where = f"tools[{index}]"
+        if tool.strict:
+            report.lose(f"{where}.strict", "the schema of the call is not enforced", "quality")
+        if tool.cache is not None:
+            report.lose(f"{where}.cache", "the tools are part of the system text", "hint")
+        for dialect, members in (tool.extra or {}).items():
+            lose_members(members, report, where, dialect)
+    kept = tuple(tool for tool in request.tools or () if not isinstance(tool, ir.Function))
+    none = ir.ToolChoice("none") if kept and request.tool_choice is not None else None
+    return replace(request, tools=kept or None, tool_choice=none, parallel=None)
+
+
+# The history --------------------------------------------------------------------------------------
+
+
+def as_text(request: ir.Request, notation: Notation) -> ir.Request:
+    """The request, whose history has text in place of calls and results of the client's tools."""
+    names: dict[str, str] = {}
+    messages = tuple([_message(message, notation, names) for message in request.messages])
+    same = all(new is old for new, old in zip(messages, request.messages, strict=True))
+    return request if same else replace(request, messages=messages)
+
+
+def _message(message: ir.Message, notation: Notation, names: dict[str, str]) -> ir.Message:
+    """The message in text. names: the tools' names by the ids of their calls so far."""
+    if not any(_is_traffic(block) for block in message.blocks):
+        return message
+    blocks: list[ir.Block] = []
+    for block in message.blocks:
+        if not _is_traffic(block):
+            blocks.append(block)
+        elif isinstance(block, ir.ToolCall):
+            if block.id is not None:
+                names[block.id] = block.name
+            _say(notation.call(block.name, block.arguments), blocks)
+        elif isinstance(block, ir.ToolResult):
+            text, media = _content(block)
+            name = block.name or names.get(block.id or "", "tool")
+            _say(notation.result(name, text, block.error is True), blocks)
+            blocks += media
+    return replace(message, blocks=tuple(blocks), form=None)
+
+
+def _is_traffic(block: ir.Block) -> bool:
+    return isinstance(block, ir.ToolCall | ir.ToolResult) and block.by == "client"
+
+
+_BETWEEN: Final = "\n\n"
+
+
+def _say(text: str, blocks: list[ir.Block]) -> None:
+    """Append text to the last block if that is plain text, because small servers take only one text."""
+    last = blocks[-1] if blocks else None
+    if isinstance(last, ir.Text) and last == ir.Text(last.text):
+        blocks[-1] = ir.Text(f"{last.text}{_BETWEEN}{text}")
+    else:
+        blocks.append(ir.Text(text))
+
+
+def _content(result: ir.ToolResult) -> tuple[str, list[ir.Block]]:
+    """(the text of a result, its other blocks)."""
+    texts: list[str] = []
+    others: list[ir.Block] = []
+    for block in result.content:
+        if isinstance(block, ir.Text):
+            texts.append(block.text)
+        elif isinstance(block, ir.Json):
+            texts.append(msgspec.json.encode(block.value).decode())
+        else:
+            others.append(block)
+    return "\n".join(texts), others

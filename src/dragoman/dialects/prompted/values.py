@@ -1,0 +1,288 @@
+"""Reads the values of parameters that a model has written as XML, as the JSON that their schema describes.
+
+    object           an element for each member
+    array            an element for each item, of any name; or the parameter's element again for each item
+    number, boolean  the JSON literal; a text that is none stays a text
+    string           the text as it stands, but for a line break behind the opening tag and one before the
+                     closing tag
+    CDATA            the text in it, unchanged
+
+An object or an array may also be JSON text. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+_OPEN: Final = re.compile(r"\s*<([^<>/\s!][^<>/\s]*)\s*(/?)>")
+_CDATA: Final = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_ONLY_CDATA: Final = re.compile(r"\s*(?:<!\[CDATA\[.*?\]\]>\s*)+\Z", re.DOTALL)
+_DEEPEST: Final = 40
+"""How deep elements may be nested."""
+_ANY: Final[Mapping[str, Any]] = {}
+_decode: Final = msgspec.json.Decoder().decode
+
+
+class NotWellFormed(ValueError):
+    """The text is not what the schema's elements would look like."""
+
+
+class Values:
+    """Reads the arguments of one tool. schema: the JSON Schema of its parameters."""
+
+    __slots__ = ("_root",)
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._root = schema
+
+    def members(self, text: str) -> dict[str, Any]:
+        """The arguments, from the text between the tool's tags. Raises NotWellFormed."""
+        return self._members(text, self._root, 0)
+
+    def _members(self, text: str, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        """The members of an object, from the elements in the text."""
+        if depth > _DEEPEST:
+            raise NotWellFormed
+        schema = self._part(schema, "object")
+        members: dict[str, Any] = {}
+        properties = schema.get("properties") or _ANY
+        for name, inside in _elements(text, parameter_names(schema)):
+            own = self._resolved(properties.get(name) or schema.get("additionalProperties"))
+            kinds = self._types(own)
+            value = "" if inside is None else self._value(inside, own, depth + 1)
+            if "array" not in kinds:
+                if name in members:
+                    raise NotWellFormed
+                members[name] = value
+            elif name in members:
+                before = members[name]
+                items = before if isinstance(before, list) else [before]
+                members[name] = items + (value if isinstance(value, list) else [value])
+            elif inside is None or not inside.strip():
+                members[name] = "" if "string" in kinds else []
+            elif isinstance(value, list) or kinds & {"string", "null"}:
+                members[name] = value
+            else:
+                members[name] = [value]
+        return members
+
+    def _value(self, text: str, schema: Mapping[str, Any], depth: int) -> Any:
+        kinds = self._types(schema)
+        if _ONLY_CDATA.match(text):
+            text = "".join(_CDATA.findall(text))
+            return text if not kinds or "string" in kinds else _literal(text, kinds, text)
+        stripped = text.strip()
+        if (named := _named(stripped, schema)) is not None:
+            return named[0]
+        if "array" in kinds and "string" not in kinds and _OPEN.match(text):
+            return self._items(text, schema, depth)
+        if "object" in kinds and "string" not in kinds and (not stripped or _OPEN.match(text)):
+            return self._members(text, schema, depth)
+        value = _literal(stripped, kinds, _unwrapped(text))
+        if isinstance(value, str) and "array" in kinds and "string" not in kinds:
+            if depth > _DEEPEST:
+                raise NotWellFormed
+            return self._value(text, self._item(schema), depth + 1)
+        return value
+
+    def _items(self, text: str, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        if depth > _DEEPEST:
+            raise NotWellFormed
+        item = self._item(schema)
+        return [
+            "" if inside is None else self._value(inside, item, depth + 1)
+            for _, inside in _elements(text, None)
+        ]
+
+    def _item(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The schema of the items of an array."""
+        return self._resolved(self._part(schema, "array").get("items"))
+
+    def _resolved(self, schema: Any) -> Mapping[str, Any]:
+        """The schema, or the one in the same document to which it refers."""
+        for _ in range(_DEEPEST):
+            if not isinstance(schema, Mapping):
+                return _ANY
+            where = schema.get("$ref")
+            if not isinstance(where, str) or not where.startswith("#"):
+                return schema
+            schema = _at(self._root, where)
+        return _ANY
+
+    def _part(self, schema: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+        """The first alternative of a schema that allows this type; a schema without alternatives itself."""
+        for one in _alternatives(schema):
+            part = self._resolved(one)
+            if kind in self._types(part):
+                return part
+        return schema
+
+    def _types(self, schema: Mapping[str, Any], depth: int = 3) -> frozenset[str]:
+        """The types that a schema allows; empty = it does not say."""
+        stated = schema.get("type")
+        if isinstance(stated, str):
+            return frozenset({stated})
+        if isinstance(stated, list):
+            return frozenset(one for one in stated if isinstance(one, str))
+        if "properties" in schema:
+            return frozenset({"object"})
+        found: set[str] = set()
+        for one in _alternatives(schema) if depth else ():
+            found |= self._types(self._resolved(one), depth - 1)
+        return frozenset(found)
+
+
+def _alternatives(schema: Mapping[str, Any]) -> list[Any]:
+    stated = schema.get("anyOf") or schema.get("oneOf")
+    return stated if isinstance(stated, list) else []
+
+
+def parameter_names(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The names that members of an object may have; None = any name."""
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping) or schema.get("additionalProperties") not in (None, False):
+        return None
+    # A schema that states no property at all, and forbids none, says nothing.
+    return tuple(properties) if properties or schema.get("additionalProperties") is False else None
+
+
+def _at(root: Mapping[str, Any], where: str) -> Any:
+    node: Any = root
+    for step in where[1:].split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, Mapping):
+            node = node.get(name)
+        elif isinstance(node, list) and name.isdigit() and int(name) < len(node):
+            node = node[int(name)]
+        else:
+            return None
+    return node
+
+
+def _elements(text: str, known: Iterable[str] | None) -> list[tuple[str, str | None]]:
+    """(name, text inside) of each element; None as the text = an empty tag. known: the names that may occur,
+    None = any. Raises NotWellFormed if other text than white space stands between the elements.
+    """
+    names = None if known is None else frozenset(known)
+    found: list[tuple[str, str | None]] = []
+    at = 0
+    while at < len(text):
+        tag = _OPEN.match(text, at)
+        if tag is None:
+            if text[at:].strip():
+                raise NotWellFormed
+            break
+        name = tag[1]
+        if names is not None and name not in names:
+            raise NotWellFormed
+        if tag[2]:
+            found.append((name, None))
+            at = tag.end()
+            continue
+        inside, at = _inside(text, tag.end(), name, names)
+        found.append((name, inside))
+    return found
+
+
+def _inside(text: str, start: int, name: str, names: frozenset[str] | None) -> tuple[str, int]:
+    """(the text of an element, the place behind its closing tag). The element ends at the first closing tag,
+    outside of CDATA, behind which another element or nothing follows. Elements of the same name in it are
+    skipped; if they are not closed, they are text.
+    """
+    end = _end(text, start, name, names, nests=True)
+    if end < 0:
+        end = _end(text, start, name, names, nests=False)
+    if end < 0:
+        raise NotWellFormed
+    return text[start:end], end + len(name) + len("</>")
+
+
+def _end(text: str, at: int, name: str, names: frozenset[str] | None, *, nests: bool) -> int:
+    """The place of the closing tag; -1 = there is none."""
+    opening, closing = f"<{name}>", f"</{name}>"
+    start, nested = at, 0
+    while (end := text.find(closing, at)) >= 0:
+        data = text.find("<![CDATA[", at, end)
+        past = text.find("]]>", data) if data >= 0 else -1
+        if data >= 0 and past < 0 and not text[start:data].strip():
+            return -1  # the value begins with CDATA that is still open
+        if nests:
+            nested += text.count(opening, at, data if past >= 0 else end)
+        if past >= 0:
+            at = past + len("]]>")
+            continue
+        at = end + len(closing)
+        if nested:
+            nested -= 1
+        elif _continues(text, at, names):
+            return end
+    return -1
+
+
+def _continues(text: str, at: int, names: frozenset[str] | None) -> bool:
+    tag = _OPEN.match(text, at)
+    if tag is None:
+        return not text[at:].strip()
+    return names is None or tag[1] in names
+
+
+def _unwrapped(text: str) -> str:
+    """A text without the line break behind the opening tag and the one before the closing tag."""
+    if text[:2] == "\r\n":
+        text = text[2:]
+    elif text[:1] == "\n":
+        text = text[1:]
+    bare = text.rstrip(" \t")
+    if bare.endswith("\n"):
+        text = bare[:-2] if bare.endswith("\r\n") else bare[:-1]
+    return text
+
+
+def _named(text: str, schema: Mapping[str, Any]) -> tuple[Any] | None:
+    """The value of `enum` or `const` that is written like the text."""
+    stated = schema.get("enum")
+    values = [
+        *(stated if isinstance(stated, list) else ()),
+        *([schema["const"]] if "const" in schema else ()),
+    ]
+    for value in values:
+        if value == text or (not isinstance(value, str) and _written(value) == text):
+            return (value,)
+    return None
+
+
+def _written(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+_KINDS: Final[Mapping[type, frozenset[str]]] = {
+    dict: frozenset({"object"}),
+    list: frozenset({"array"}),
+    bool: frozenset({"boolean"}),
+    int: frozenset({"integer", "number"}),
+    float: frozenset({"number", "integer"}),
+    str: frozenset({"string"}),
+    type(None): frozenset({"null"}),
+}
+
+
+def _literal(text: str, kinds: frozenset[str], otherwise: str) -> Any:
+    """The JSON value of a type in `kinds` that the text is; `otherwise` if it is none. Where a string is
+    allowed, too, only objects, arrays and null are read as JSON. kinds: empty = every type.
+    """
+    if text in {"True", "False"}:
+        text = text.lower()
+    try:
+        value = _decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return otherwise
+    own = _KINDS[type(value)]
+    if kinds and not own & kinds:
+        return otherwise
+    if isinstance(value, str) or ("string" in kinds and isinstance(value, bool | int | float)):
+        return otherwise
+    return value

@@ -1,0 +1,152 @@
+"""Calls as XML elements: a tag named like the tool, and in it a tag for each parameter.
+
+    <read_file><path>a.py</path></read_file>
+
+The form of coding agents such as Roo Code and Cline, whose models are told not to escape anything: a value is
+the text between its tags as it stands, and entities are not decoded
+(https://docs.roocode.com/advanced-usage/available-tools/tool-use-overview, read 2026-11). A value in which
+its own closing tag occurs is written as CDATA. Only tags of declared tools, and in them of their parameters,
+are tags; any other text that looks like XML is text. Values become JSON by the parameter's schema (`values`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.dialects.arguments import parse_arguments
+from dragoman.dialects.prompted.reading import BROKEN, Broken, Call, Complete, Opening
+from dragoman.dialects.prompted.values import NotWellFormed, Values, parameter_names
+
+_MOST_CLOSINGS: Final = 32
+"""How many closing tags of a tool are tried as the end of its call: they may also occur in a value."""
+_encode: Final = msgspec.json.Encoder().encode
+_CDATA: Final = "<![CDATA["
+
+
+def openings(tools: Mapping[str, Mapping[str, Any]]) -> dict[str, Opening]:
+    """The opening tags of the declared tools. tools: by name, the JSON Schema of the parameters."""
+    found: dict[str, Opening] = {}
+    for name, schema in tools.items():
+        found[f"<{name}>"] = partial(_Body, name, schema)
+        found[f"<{name}/>"] = found[f"<{name} />"] = partial(_Empty, name)
+    return found
+
+
+class _Empty:
+    """Behind an empty tag, which is the whole call."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def feed(self, text: str) -> Complete | Broken | None:
+        """The call without arguments; it is complete before any text."""
+        return Complete((Call(self._name, "{}"),), text)
+
+
+class _Body:
+    """The text behind the opening tag of a tool. A call ends at the first closing tag of the tool at which
+    all its parameters are closed.
+    """
+
+    __slots__ = ("_begun", "_closing", "_name", "_parts", "_starts", "_tail", "_tried", "_values")
+
+    def __init__(self, name: str, schema: Mapping[str, Any]) -> None:
+        self._name = name
+        self._closing = f"</{name}>"
+        self._values = Values(schema)
+        names = parameter_names(schema)
+        self._starts: tuple[str, ...] | None = None
+        if names is not None:
+            tags = tuple(tag for one in names for tag in (f"<{one}>", f"<{one}/>", f"<{one} />"))
+            self._starts = (self._closing, "{", *tags)
+        self._begun = False
+        self._parts: list[str] = []  # the text so far, but for the tail
+        self._tail = ""  # the end of the text, in which a closing tag may begin
+        self._tried = 0
+
+    def feed(self, text: str) -> Complete | Broken | None:
+        """Take the next piece; None = more text is needed to decide."""
+        text = self._tail + text
+        if not self._begun:
+            text = text.lstrip()
+            begins = self._begins(text)
+            if not begins:
+                self._tail = text
+                return BROKEN if begins is False else None
+            self._begun = True
+        while (at := text.find(self._closing)) >= 0:
+            self._parts.append(text[:at])
+            arguments = self._arguments("".join(self._parts))
+            text = text[at + len(self._closing) :]
+            if arguments is not None:
+                return Complete((Call(self._name, arguments),), text)
+            self._parts.append(self._closing)
+            self._tried += 1
+            if self._tried == _MOST_CLOSINGS:
+                return BROKEN
+        kept = max(0, len(text) - len(self._closing) + 1)
+        self._parts.append(text[:kept])
+        self._tail = text[kept:]
+        return None
+
+    def _begins(self, text: str) -> bool | None:
+        """Whether the text begins as the inside of a call does; None = it is too short to know."""
+        if not text:
+            return None
+        if self._starts is None:
+            return text[0] in "<{"
+        if text.startswith(self._starts):
+            return True
+        return None if any(start.startswith(text) for start in self._starts) else False
+
+    def _arguments(self, inside: str) -> str | None:
+        """The arguments as JSON text; None = the text inside the tags is not well-formed."""
+        stripped = inside.strip()
+        if stripped.startswith("{"):
+            return None if parse_arguments(stripped) is None else stripped
+        try:
+            return _encode(self._values.members(inside)).decode()
+        except (NotWellFormed, RecursionError):
+            return None
+
+
+def written(name: str, arguments: str) -> str:
+    """A call as the model would have written it. arguments: JSON text; text that is no JSON object stands
+    between the tags as it is.
+    """
+    members = parse_arguments(arguments)
+    if members is None:
+        return f"<{name}>\n{_cdata(arguments)}\n</{name}>"
+    inside = "".join(f"{_element(key, value)}\n" for key, value in members.items())
+    return f"<{name}>\n{inside}</{name}>"
+
+
+def _element(name: str, value: Any) -> str:
+    if isinstance(value, dict) and value and all(map(_may_be_tag, value)):
+        inner = "".join(_element(key, one) for key, one in value.items())
+    elif isinstance(value, list) and value:
+        inner = "".join(_element("item", one) for one in value)
+    elif isinstance(value, str):
+        inner = _cdata(value) if _needs_cdata(value) else value
+    else:
+        inner = _encode(value).decode()
+    return f"<{name}>{inner}</{name}>"
+
+
+def _may_be_tag(name: str) -> bool:
+    return bool(name) and not set(name) & set("<>/ \t\r\n")
+
+
+def _needs_cdata(value: str) -> bool:
+    """Whether the text would not come back as it is if it stood between the tags."""
+    return value != value.strip() or "</" in value or "<![" in value or value[:1] in {"<", "{", "["}
+
+
+def _cdata(value: str) -> str:
+    return f"{_CDATA}{value.replace(']]>', f']]]]>{_CDATA}>')}]]>"

@@ -1,0 +1,151 @@
+"""Events with calls in the place of their text: their numbers, their order, and what belongs to a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.prompted.answer import TextCalls
+from dragoman.dialects.prompted.notation import NOTATIONS
+
+READER = NOTATIONS["xml"].reader({"stop": {"type": "object", "properties": {}}}, single=False)
+CALL = "<stop></stop>"
+START, FINISH, END = ir.Start("t"), ir.Finish(ir.Stop("end")), ir.End()
+
+
+def passed(events: Iterable[ir.Event]) -> list[ir.Event]:
+    """The events for the client; they obey the grammar."""
+    calls, checker = TextCalls(READER), ir.Checker()
+    out = [one for event in events for one in calls.feed(event)]
+    for event in out:
+        checker.add(event)
+    return out
+
+
+def folded(events: Sequence[ir.Event]) -> ir.Candidate:
+    return ir.fold(passed([START, *events, FINISH, END])).candidates[0]
+
+
+def text(said: str, index: int = 0) -> list[ir.Event]:
+    deltas: list[ir.Event] = [ir.TextDelta(index, character) for character in said]
+    return [ir.Open(index, ir.Text("")), *deltas, ir.Close(index)]
+
+
+def test_a_text_becomes_texts_and_calls() -> None:
+    assert folded(text(f"One. {CALL} two {CALL}\n")) == ir.Candidate(
+        (
+            ir.Text("One. "),
+            ir.ToolCall(None, "stop", "{}"),
+            ir.Text(" two "),
+            ir.ToolCall(None, "stop", "{}"),
+        ),
+        ir.Stop("tool"),
+    )
+
+
+def test_blocks_behind_it_get_other_numbers() -> None:
+    native = ir.ToolCall("1", "native")
+    blocks: list[ir.Event] = [
+        ir.Open(0, ir.Thinking("")),
+        ir.ThinkDelta(0, "Hm."),
+        ir.Close(0),
+        *text(f"a{CALL}b", 1),
+        ir.Open(2, native),
+        ir.ArgsDelta(2, "{}"),
+        ir.Close(2),
+    ]
+    assert folded(blocks).blocks == (
+        ir.Thinking("Hm."),
+        ir.Text("a"),
+        ir.ToolCall(None, "stop", "{}"),
+        ir.Text("b"),
+        ir.ToolCall("1", "native", "{}"),
+    )
+
+
+def test_blocks_that_are_open_at_once() -> None:
+    events: list[ir.Event] = [
+        START,
+        ir.Open(0, ir.Text("")),
+        ir.Open(1, ir.Thinking("")),
+        ir.TextDelta(0, CALL),
+        ir.ThinkDelta(1, "Hm."),
+        ir.Raw("t", 1, 1),
+        ir.Raw("t", 2),
+        ir.Raw("t", 3, 0),
+        ir.Close(0),
+        ir.Close(1),
+        FINISH,
+        END,
+    ]
+    out = passed(events)
+    assert [event for event in out if isinstance(event, ir.Raw)] == [
+        ir.Raw("t", 1, 0),
+        ir.Raw("t", 2),
+        ir.Raw("t", 3),
+    ]
+    assert ir.fold(out).candidates[0].blocks == (ir.Thinking("Hm."), ir.ToolCall(None, "stop", "{}"))
+
+
+def test_a_text_without_calls_stays_as_it_is() -> None:
+    final = ir.Text("Hi.", citations=(ir.Citation(url="u"),), form="f")
+    events: list[ir.Event] = [ir.Open(0, ir.Text("H", form="f")), ir.TextDelta(0, "i."), ir.Close(0, final)]
+    assert folded(events) == ir.Candidate((final,), ir.Stop("end"))
+    assert folded([ir.Open(0, ir.Text("")), ir.Close(0)]).blocks == (ir.Text(""),)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_final_block_is_read_only_if_no_text_came(*, at_once: bool) -> None:
+    said = f"a{CALL}"
+    begun: list[ir.Event] = [ir.Open(0, ir.Text(""))]
+    if not at_once:
+        begun.append(ir.TextDelta(0, said))
+    assert folded([*begun, ir.Close(0, ir.Text(said))]).blocks == (
+        ir.Text("a"),
+        ir.ToolCall(None, "stop", "{}"),
+    )
+
+
+def test_what_belongs_to_a_text_stays_with_it() -> None:
+    sealed, cited, token = ir.Sealed("t", "s"), ir.Citation(url="u"), ir.Logprob("a", -1.0)
+    events: list[ir.Event] = [
+        ir.Open(0, ir.Text("")),
+        ir.TextDelta(0, "a", 0, (token,)),
+        ir.TextDelta(0, "<sto", 0, (token,)),
+        ir.TextDelta(0, "p></stop>", 0, (token,)),
+        ir.SealDelta(0, sealed),
+        ir.Cite(0, cited),
+        ir.Close(0),
+    ]
+    assert folded(events).blocks == (
+        ir.Text("a", logprobs=(token, token)),
+        ir.ToolCall(None, "stop", "{}"),
+        ir.Text("", sealed=sealed, citations=(cited,)),
+    )
+
+
+def test_a_citation_of_a_text_of_calls_has_no_place() -> None:
+    events = [*text(CALL), ir.Cite(0, ir.Citation(url="u"))]
+    assert folded(events).blocks == (ir.ToolCall(None, "stop", "{}"),)
+
+
+def test_the_stop_reason_tells_of_calls() -> None:
+    for stop, seen in ((None, "tool"), (ir.Stop("end"), "tool"), (ir.Stop("length"), "length")):
+        out = passed([START, *text(CALL), ir.Finish(stop), END])
+        (finish,) = (event for event in out if isinstance(event, ir.Finish))
+        assert finish.stop is not None
+        assert finish.stop.reason == seen
+
+
+def test_candidates_are_numbered_for_themselves() -> None:
+    both: list[ir.Event] = [START]
+    for candidate in (0, 1):
+        both.append(ir.Open(0, ir.Text(""), candidate))
+        both.append(ir.TextDelta(0, CALL if candidate else "a", candidate))
+        both.append(ir.Close(0, None, candidate))
+        both.append(ir.Finish(ir.Stop("end"), candidate))
+    first, second = ir.fold(passed([*both, END])).candidates
+    assert (first.blocks, first.stop) == ((ir.Text("a"),), ir.Stop("end"))
+    assert (second.blocks, second.stop) == ((ir.ToolCall(None, "stop", "{}"),), ir.Stop("tool"))

@@ -1,0 +1,104 @@
+"""The reader of marked calls, with a call that is one letter and its closing mark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dragoman.dialects.prompted.reading import (
+    BROKEN,
+    Begun,
+    Body,
+    Broken,
+    Call,
+    Complete,
+    Ended,
+    Piece,
+    TextReader,
+    Written,
+)
+
+
+class Letter:
+    def __init__(self) -> None:
+        self.text = ""
+
+    def feed(self, text: str) -> Complete | Broken | None:
+        self.text += text
+        if self.text[:1] == "?":
+            return BROKEN
+        if len(self.text) < 2:
+            return None
+        return Complete((Call(self.text[0], "{}"),), self.text[2:]) if self.text[1] == ")" else BROKEN
+
+
+def body() -> Body:
+    return Letter()
+
+
+CALL: Sequence[Piece] = (Begun("a"), Written("{}"), Ended())
+
+
+def test_plain_text_comes_at_once() -> None:
+    reader = TextReader({"((": body})
+    assert reader.feed("one ") == ["one "]
+    assert reader.feed(" ") == [" "]
+    assert reader.feed("two(") == ["two"]
+    assert reader.feed("x") == ["(x"]
+    assert reader.close() == []
+
+
+def test_white_space_before_and_behind_calls_is_left_out() -> None:
+    reader = TextReader({"((": body})
+    assert reader.feed("\n ") == []
+    assert reader.feed("((") == []
+    assert reader.feed("a) \n((a)") == [*CALL, *CALL]
+    assert reader.feed(" ") == []
+    assert reader.close() == []
+
+
+def test_white_space_alone_is_text() -> None:
+    reader = TextReader({"((": body})
+    assert [*reader.feed(" \n"), *reader.close()] == [" \n"]
+    long = TextReader({"((": body})
+    assert long.feed(" " * 200) == [" " * 200]
+
+
+def test_a_broken_call_is_text_and_is_read_again() -> None:
+    reader = TextReader({"((": body})
+    assert reader.feed(" ((?((a)b") == [" ((", "?", *CALL, "b"]
+    open_ = TextReader({"((": body})
+    assert open_.feed("((a") == []
+    assert "".join(piece for piece in open_.close() if isinstance(piece, str)) == "((a"
+
+
+def test_the_longest_mark_counts() -> None:
+    reader = TextReader({"(": Letter, "((": body})
+    assert reader.feed("((a)") == list(CALL)
+
+
+def test_after_many_broken_calls_all_is_text() -> None:
+    reader = TextReader({"((": body})
+    reader.feed("((?" * 64)
+    assert reader.feed("((a)") == ["((a)"]
+    fewer = TextReader({"((": body})
+    fewer.feed("((?" * 63)
+    assert fewer.feed("((a)") == list(CALL)
+
+
+def test_without_marks_all_is_text() -> None:
+    reader = TextReader({})
+    assert [*reader.feed("((a)"), *reader.close()] == ["((a)"]
+
+
+def test_after_many_calls_all_is_text() -> None:
+    reader = TextReader({"((": body})
+    pieces = [*reader.feed("((a)" * 1003), *reader.close()]
+    assert sum(isinstance(piece, Begun) for piece in pieces) == 1000
+    assert pieces[-1] == "((a)" * 3
+
+
+def test_long_pieces_are_read_as_short_ones_are() -> None:
+    text = f"{'x' * 5000}((a){'y' * 9000}((?{'z' * 9000}((a)"
+    pieces = TextReader({"((": body}).feed(text)
+    assert "".join(piece for piece in pieces if isinstance(piece, str)) == text.replace("((a)", "")
+    assert sum(isinstance(piece, Begun) for piece in pieces) == 2
