@@ -55,6 +55,12 @@ class Able(Protocol):
     def tool_name(self) -> str:
         """The regular expression that a tool's whole name must match."""
 
+    @property
+    def formats_alone(self) -> bool:
+        """Whether a request may have either a form of the answer (a schema, JSON) or tools. With both, the
+        form is emulated.
+        """
+
 
 class Emulation(msgspec.Struct, frozen=True):
     """A request that the target can serve. undo: what must be undone in its response, None = nothing."""
@@ -88,7 +94,8 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     output = request.output
     answer = member = None
     told = False
-    if output is not None and not _says(output, target, facts, quirks):
+    barred = target.formats_alone and bool(request.tools)
+    if output is not None and not _says(output, target, facts, quirks, barred=barred):
         if _calls_forced(request.tool_choice):
             request = replace(request, output=_text(output))
             report.lose("output", "a tool call is forced, so there is no text to format", "hint")
@@ -107,7 +114,10 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
 # The form of the answer ---------------------------------------------------------------------------
 
 
-def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks) -> bool:
+def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks, *, barred: bool) -> bool:
+    """Whether the target itself can hold an answer to this form. barred: True = to none, as there are tools."""
+    if barred and output.kind != "text":
+        return False
     if output.kind == "schema":
         return "schema" in target.features and facts.structured is not False and quirks.json_schema
     return output.kind == "text" or "json" in target.features
@@ -211,7 +221,7 @@ def _with_instruction(request: ir.Request, output: ir.Output, target: Able, repo
         )
     report.lose("output", "the output format is only described to the model, not enforced", "quality")
     left = _text(output)
-    if output.kind == "schema" and "json" in target.features:
+    if output.kind == "schema" and "json" in target.features and not target.formats_alone:
         left = replace(left or ir.Output(), kind="json")
     # Not a message of its own: the indices of messages must stay those of the client.
     return replace(request, system=(*request.system, ir.Text(words)), output=left)

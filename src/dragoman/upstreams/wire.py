@@ -154,7 +154,8 @@ class WireUpstream:
         self.chat_url = chat_url
         self._chat = Address(chat_url)
         self._streamed_chat = Address(stream_url or chat_url)
-        self._list = None if base_url is None else URL(base_url + dialect.models.path, encoded=True)
+        listed = bases.get("models", base_url)
+        self._list = None if listed is None else URL(listed + dialect.models.path, encoded=True)
         self._operations: dict[Operation, dict[str, Address]] = {}
         self._codecs = dialect.asked()
         for operation, codec in self._codecs.items():

@@ -1,8 +1,8 @@
 """Citations of an answer, decoded and encoded.
 
 A citation of Cohere names a span of a content block and all sources of that span; each source is an
-ir.Citation, of the kind "document" or "tool". The url and the title that a source's data state become fields;
-`Citation.source` keeps the whole source. Documentation: https://docs.cohere.com/docs/rag-citations, read 2026-11.
+ir.Citation, of the kind "document" or "tool". The url, the title and the snippet that a source's data state
+become fields; `Citation.source` keeps the whole source. Documentation: https://docs.cohere.com/docs/rag-citations, read 2026-11.
 
 Citation.form: None = the citation states `content_index`, the number of its content block; "unplaced" = it
 does not, as in answers of older models.
@@ -53,14 +53,19 @@ def _sourced(source: dict[str, Any], place: Mapping[str, Any]) -> ir.Citation:
     kind = str(source.get("type"))
     data = source.get(_DATA.get(kind, ""))
     told = data if type(data) is dict else {}
-    url, title = told.get("url"), told.get("title")
+    url, title, quote = (_words(told.get(member)) for member in ("url", "title", "snippet"))
     return ir.Citation(
         kind if kind in _DATA else "document",
-        url if type(url) is str else None,
-        title if type(title) is str else None,
+        url,
+        title,
+        quote,
         source=source,
         **place,
     )
+
+
+def _words(value: Any) -> str | None:
+    return value if type(value) is str else None
 
 
 def _offset(value: Any) -> int | None:
@@ -119,7 +124,7 @@ def encode_citation(
 def _source(citation: ir.Citation, draft: Draft, where: str) -> dict[str, Any] | None:
     if draft.own:
         return citation.source
-    told = {"title": citation.title, "url": citation.url, "text": citation.quote}
+    told = {"title": citation.title, "url": citation.url, "snippet": citation.quote}
     data = {key: value for key, value in told.items() if value is not None}
     if citation.source is not None:
         draft.report.lose(f"{where}.source", "the Cohere API states sources in another form", "hint")

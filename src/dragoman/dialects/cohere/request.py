@@ -193,6 +193,9 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         wire = {"type": "json_object"}
     elif draft.own and output.form == "response_format":
         wire = {"type": "text"}
+    if wire and "tools" in body and not draft.own:  # normally `emulate` has asked for the form by a tool
+        draft.report.lose("output", "the Cohere API accepts no form of the response beside tools")
+        wire = {}
     if wire or (draft.own and output.form == "native"):
         body["response_format"] = wire
     restore(wire, output.extra, draft.report, "output")

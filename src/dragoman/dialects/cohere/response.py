@@ -116,12 +116,14 @@ def shown_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any] | None:
     """The member `usage`; None = there is none."""
     if usage is None and draft.own:
         return None
+    if usage is None:
+        draft.report.add("usage", "clients require token counts")
     return encode_usage(usage or ir.Usage(), draft.report, own=draft.own)
 
 
 def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
-    """Report the status and the service tier of a response as lost: this dialect has none."""
-    for field in ("status", "tier"):
+    """Report the model, date, status and service tier of a response as lost: this dialect has none."""
+    for field in ("model", "created", "status", "tier"):
         if getattr(answer, field) is not None:
             draft.report.lose(field, f"a response of the Cohere API has no {field}", "hint")
 

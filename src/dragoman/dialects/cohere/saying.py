@@ -1,7 +1,7 @@
 """The assistant's message, in responses and in the history of requests, decoded and encoded.
 
 A message has its plan (`tool_plan`, what the model says before it calls tools), content parts, calls, and the
-citations of both kinds of text. The plan becomes a Text with the form "tool_plan", before the content.
+citations of both kinds of text. The plan becomes a Text with the form "tool_plan", after the thinking.
 """
 
 from __future__ import annotations
@@ -25,58 +25,57 @@ CITATIONS = "citations"
 
 
 def decode_saying(message: Mapping[str, Any], where: str) -> tuple[list[ir.Block], list[Any]]:
-    """(the blocks of an assistant message: its plan, its content, its calls; the citations that belong to none
-    of its texts). where: the message's path, for errors.
+    """(the blocks of an assistant message: thinking, plan, the other content, calls; the citations that belong
+    to none of its texts). where: the message's path, for errors.
     """
-    blocks: list[ir.Block] = []
-    if plan := message.get(PLAN):
-        if type(plan) is not str:
-            raise WireError("expected a string", f"{where}.{PLAN}", "invalid_type")
-        blocks.append(ir.Text(plan, form=PLAN))
-    first = len(blocks)
+    plan = message.get(PLAN)
+    if plan is not None and type(plan) is not str:
+        raise WireError("expected a string", f"{where}.{PLAN}", "invalid_type")
+    planned: list[ir.Block] = [ir.Text(plan, form=PLAN)] if plan else []
+    said: list[ir.Block] = []
     content = message.get("content")
     if type(content) is str:
-        blocks.append(ir.Text(content))
+        said.append(ir.Text(content))
     elif type(content) is list:
-        blocks += decode_parts(content, where + ".content")
+        said = decode_parts(content, where + ".content")
     elif content is not None:
         raise WireError("expected a string or an array", where + ".content", "invalid_type")
-    left = _cite(message.get(CITATIONS) or (), blocks, first)
+    left = _cite(message.get(CITATIONS) or (), planned, said)
+    thoughts = next((at for at, block in enumerate(said) if not isinstance(block, ir.Thinking)), len(said))
+    blocks = [*said[:thoughts], *planned, *said[thoughts:]]
     if (calls := message.get("tool_calls")) and type(calls) is list:
         blocks.extend([decode_call(call) for call in calls])
     return blocks, left
 
 
-def _cite(citations: Any, blocks: list[ir.Block], first: int) -> list[Any]:
-    """Add citations to the texts in `blocks`, and return those that belong to none. first: the place of the
-    first content part in `blocks`.
+def _cite(citations: Any, planned: list[ir.Block], said: list[ir.Block]) -> list[Any]:
+    """Add citations to their texts, and return those that belong to none. planned: the plan, if there is one.
+    said: the content.
     """
     if type(citations) is not list:
         return []
     left: list[Any] = []
     for wire in citations:
-        place = _cited(wire, blocks, first)
+        kind = wire.get("type") if type(wire) is dict else None
+        blocks = planned if kind == PLANNED else said
+        place = _cited(wire, blocks, planned=kind == PLANNED)
         block = blocks[place] if place is not None else None
         if place is None or not isinstance(block, ir.Text):
             left.append(wire)
             continue
-        cited = decode_citation(wire, block.text, PLANNED if block.form == PLAN else USUAL)
+        cited = decode_citation(wire, block.text, PLANNED if blocks is planned else USUAL)
         blocks[place] = msgspec.structs.replace(block, citations=(*block.citations, *cited))
     return left
 
 
-def _cited(wire: Any, blocks: Sequence[ir.Block], first: int) -> int | None:
+def _cited(wire: Any, blocks: Sequence[ir.Block], *, planned: bool) -> int | None:
     """The place in `blocks` of the text that a citation belongs to; None = there is none."""
     if type(wire) is not dict:
         return None
-    if wire.get("type") == PLANNED:
-        return 0 if first else None
-    index = wire.get("content_index")
+    index = 0 if planned else wire.get("content_index")
     if index is None:
-        places = range(first, len(blocks))
-        return next((place for place in places if isinstance(blocks[place], ir.Text)), None)
-    inside = type(index) is int and 0 <= index < len(blocks) - first
-    return first + index if inside else None
+        return next((place for place, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
+    return index if type(index) is int and 0 <= index < len(blocks) else None
 
 
 class Saying(Collected):

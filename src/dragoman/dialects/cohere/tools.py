@@ -84,8 +84,7 @@ def _offered(choice: ir.ToolChoice | None, request: ir.Request, draft: Draft) ->
     if not any(tool.name in names for tool in request.tools or ()):
         draft.report.lose("tool_choice", "the chosen tool is not in the request")
         return None
-    if any(tool.name not in names for tool in request.tools or ()):
-        draft.report.change("tool_choice", "tools", "only the allowed tools are sent")
+    draft.report.change("tool_choice", "tools", "only the allowed tools are sent")
     return names
 
 
