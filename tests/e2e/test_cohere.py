@@ -23,7 +23,9 @@ STREAMS = pytest.mark.parametrize("stream", [False, True])
 MODEL = "cohere/command-a-reasoning-08-2025"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 LOOK: dict[str, Any] = {"type": "function", "function": {"name": "look", "parameters": SCHEMA}}
-CALLED = Said("I will look.", (("look_tf4dywn8wgnk", "look", '{"city":"Oslo"}'),), thought="They ask of Oslo.")
+CALLED = Said(
+    "I will look.", (("look_tf4dywn8wgnk", "look", '{"city":"Oslo"}'),), thought="They ask of Oslo."
+)
 
 
 @STREAMS
@@ -69,7 +71,9 @@ async def test_two_turns_with_thinking_and_a_call(converse: Converse, stream: bo
     if stream:
         chunks = [chunk async for chunk in told]
         thought = "".join(
-            getattr(chunk.choices[0].delta, "reasoning_content", None) or "" for chunk in chunks if chunk.choices
+            getattr(chunk.choices[0].delta, "reasoning_content", None) or ""
+            for chunk in chunks
+            if chunk.choices
         )
         first = chat_chunks(chunks).first
         text, (call,) = first.text, first.calls
@@ -82,8 +86,8 @@ async def test_two_turns_with_thinking_and_a_call(converse: Converse, stream: bo
         assert told.choices[0].finish_reason == "tool_calls"
         assert told.usage.prompt_tokens == 12 + OVERHEAD
     assert (thought, text, arguments) == ("They ask of Oslo.", "I will look.", '{"city":"Oslo"}')
-    call = {"id": id_, "type": "function", "function": {"name": "look", "arguments": arguments}}
-    again = {"role": "assistant", "content": text, "reasoning_content": thought, "tool_calls": [call]}
+    made = {"id": id_, "type": "function", "function": {"name": "look", "arguments": arguments}}
+    again = {"role": "assistant", "content": text, "reasoning_content": thought, "tool_calls": [made]}
     await talk.ask(
         tools=[LOOK],
         messages=[
@@ -97,7 +101,7 @@ async def test_two_turns_with_thinking_and_a_call(converse: Converse, stream: bo
             "role": "assistant",
             "tool_plan": "I will look.",
             "content": [{"type": "thinking", "thinking": "They ask of Oslo."}],
-            "tool_calls": [call],
+            "tool_calls": [made],
         },
         {"role": "tool", "tool_call_id": id_, "content": "rain"},
     ]
@@ -172,7 +176,7 @@ async def test_a_client_of_anthropic(converse: Converse, stream: bool) -> None:
             told = await client.messages.create(**asked)
     assert [block.type for block in told.content] == ["thinking", "text", "tool_use"]
     assert told.stop_reason == "tool_use"
-    assert told.content[2].input == {"city": "Oslo"}
+    assert told.content[2].to_dict()["input"] == {"city": "Oslo"}
     assert talk.provider.last.path == "/v2/chat"
 
 
@@ -215,10 +219,18 @@ async def test_coheres_own_client_finds_the_strict_provider_true(provide: Provid
         "model": "command-a-reasoning-08-2025",
         "messages": [
             {"role": "user", "content": "Oslo?"},
-            {"role": "assistant", "tool_plan": "I look.", "tool_calls": [
-                {"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}]},
-            {"role": "tool", "tool_call_id": "a", "content": [
-                {"type": "document", "document": {"data": {"text": "rain"}}}]},
+            {
+                "role": "assistant",
+                "tool_plan": "I look.",
+                "tool_calls": [
+                    {"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+                ],
+            },
+            {
+                "role": "tool",
+                "tool_call_id": "a",
+                "content": [{"type": "document", "document": {"data": {"text": "rain"}}}],
+            },
         ],
         "tools": [LOOK],
         "tool_choice": "REQUIRED",

@@ -77,6 +77,9 @@ def totals(dialect: str, usage: dict[str, Any]) -> tuple[int, int]:
         return count("input_tokens") + caches, count("output_tokens")
     if dialect == "openai_responses":
         return count("input_tokens"), count("output_tokens")
+    if dialect == "cohere":
+        asked = count("tokens", "input_tokens") + count("tokens", "image_tokens")
+        return asked, count("tokens", "output_tokens")
     if dialect == "ollama":
         return count("prompt_eval_count"), count("eval_count")
     if dialect == "gemini":

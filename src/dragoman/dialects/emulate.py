@@ -115,7 +115,7 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
 
 
 def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks, *, barred: bool) -> bool:
-    """Whether the target itself can hold an answer to this form. barred: True = to none, as there are tools."""
+    """Whether the target itself can hold an answer to this form. barred: to none, as there are tools."""
     if barred and output.kind != "text":
         return False
     if output.kind == "schema":

@@ -55,9 +55,7 @@ class _Speaks:
             message["tool_plan"] = self.plan
         if self.said.calls:
             message["tool_calls"] = self.calls()
-        return Whole(
-            {"id": self.id, "message": message, "finish_reason": self.stop, "usage": self.usage()}
-        )
+        return Whole({"id": self.id, "message": message, "finish_reason": self.stop, "usage": self.usage()})
 
     def stream(self) -> Streamed:
         empty = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}

@@ -85,8 +85,8 @@ def _messages(messages: list[dict[str, Any]]) -> None:
             demand(not waiting, f"{said} responding to each 'tool_call_id'", where)
         if message["role"] == "assistant":
             waiting = [call["id"] for call in message.get("tool_calls") or ()]
-            said = message.get("content") or message.get("tool_plan") or waiting
-            demand(said, "an assistant message must not be empty", where)
+            something = message.get("content") or message.get("tool_plan") or waiting
+            demand(something, "an assistant message must not be empty", where)
         content = message.get("content")
         for part in content if isinstance(content, list) else ():
             if part["type"] == "image_url" and part["image_url"]["url"].startswith("data:"):

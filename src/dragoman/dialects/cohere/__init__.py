@@ -1,7 +1,7 @@
 """Cohere's own chat protocol, decoded and encoded: POST /v2/chat.
 
-Specification: https://docs.cohere.com/reference/chat; read in the form of the client `cohere` 7.3.1. A stream is
-server-sent events with a name and a `type`, and `[DONE]` at the end.
+Specification: https://docs.cohere.com/reference/chat; read in the form of the client `cohere` 7.3.1. A stream
+is server-sent events with a name and a `type`, and `[DONE]` at the end.
 
 Canonical form: a body that is decoded and encoded again differs from the original only in these points:
 - left out: null members, empty plans and lists of calls; in answers the arguments "null" of a call become "";

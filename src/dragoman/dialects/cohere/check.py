@@ -44,7 +44,9 @@ def check(request: WireRequest) -> None:
             rule(value, key)
     conversation(body.get("messages"), _BY_ROLE)
     if body.get("tool_choice") == "REQUIRED" and not body.get("tools"):
-        raise WireError("'tool_choice' forces a call, but there are no tools.", "tool_choice", "invalid_value")
+        raise WireError(
+            "'tool_choice' forces a call, but there are no tools.", "tool_choice", "invalid_value"
+        )
 
 
 def _tools(value: Any, path: str) -> None:
@@ -167,7 +169,9 @@ def _tool_call(call: Any, path: str) -> None:
 
 
 _CALL: Final = members(type=a_string)
-_CITATION: Final = members(start=integer(), end=integer(), text=a_string, sources=objects, content_index=integer())
+_CITATION: Final = members(
+    start=integer(), end=integer(), text=a_string, sources=objects, content_index=integer()
+)
 _MEMBERS: Final[dict[str, dict[str, Rule]]] = {
     "system": {},
     "user": {},

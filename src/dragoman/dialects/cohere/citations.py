@@ -2,7 +2,8 @@
 
 A citation of Cohere names a span of a content block and all sources of that span; each source is an
 ir.Citation, of the kind "document" or "tool". The url, the title and the snippet that a source's data state
-become fields; `Citation.source` keeps the whole source. Documentation: https://docs.cohere.com/docs/rag-citations, read 2026-11.
+become fields; `Citation.source` keeps the whole source. Documentation:
+https://docs.cohere.com/docs/rag-citations, read 2026-11.
 
 Citation.form: None = the citation states `content_index`, the number of its content block; "unplaced" = it
 does not, as in answers of older models.
@@ -129,4 +130,3 @@ def _source(citation: ir.Citation, draft: Draft, where: str) -> dict[str, Any] |
     if citation.source is not None:
         draft.report.lose(f"{where}.source", "the Cohere API states sources in another form", "hint")
     return {"type": "document", "document": data}
-

@@ -121,7 +121,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:
-    """Decode a checked request. Raises WireError for pictures, and if it asks for other numbers than floats."""
+    """Decode a checked request. Raises WireError for pictures, and for numbers other than floats."""
     body = wire.body
     for member in ("images", "inputs"):
         if body.get(member) is not None:
@@ -129,7 +129,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
     types = body.get("embedding_types")
     if types is not None and types != [_FLOAT]:
         raise WireError("Only Cohere itself supports this type.", "embedding_types", "unsupported_value")
-    cut = body.get("truncate")
+    cut = body.get("truncate") or ""
     extra = leftovers(body, MAPS)
     if cut == "START":
         extra = ir.merge(extra, {NAME: {"truncate": cut}})
@@ -182,7 +182,7 @@ def _input_type(request: ir.EmbedRequest, target: Target) -> str:
     return word
 
 
-def locate(request: ir.EmbedRequest, where: str) -> str:
+def locate(_: ir.EmbedRequest, where: str) -> str:
     """The JSON path, in the client's request, for the IR path `where`."""
     if where.startswith("inputs"):
         return f"$.texts{where.removeprefix('inputs')}"

@@ -1,8 +1,8 @@
 """Errors in Cohere's form, `{"message": "text", "id": "…", "error_type": "WORD"}`, decoded and encoded.
 
-Only `message` is always there. https://docs.cohere.com/reference/errors, read 2026-11; `error_type` and the id
-as in recorded answers. If message and status do not show the kind of a failure, the gateway writes the kind
-as `code`, which Cohere's clients ignore.
+Only `message` is always there. https://docs.cohere.com/reference/errors, read 2026-11; `error_type` and the
+id as in recorded answers. If message and status do not show the kind of a failure, the gateway writes the
+kind as `code`, which Cohere's clients ignore.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("make sure the correct model id was used", "model_not_found"),
     # https://github.com/diegosouzapw/OmniRoute/issues/12252: a limit that lasts until the next month
     ("trial key, which is limited to", "quota"),
-    ("blocked", "content_filter"),
+    ("blocked", "content_policy"),
 )
 """The kind of a failure by a part of its message; used for the statuses in `_VAGUE` and without a status."""
 _VAGUE: Final = frozenset({400, 404, 422, 429, 498})

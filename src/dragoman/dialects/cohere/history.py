@@ -110,8 +110,8 @@ class _OwnHistory:
             out[CITATIONS] = [*told, *out[CITATIONS]]
 
     def say(self, role: str, blocks: Sequence[ir.Block], where: str, *, parts: bool = False) -> None:
-        """Append a message. parts: True = the content is always a list; otherwise the content of a single text
-        is a string. where: the IR path of `blocks`.
+        """Append a message. parts: True = the content is always a list; otherwise the content of a single
+        text is a string. where: the IR path of `blocks`.
         """
         self._put(role, [(block, f"{where}[{index}]") for index, block in enumerate(blocks)], parts=parts)
 

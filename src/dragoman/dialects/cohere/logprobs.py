@@ -1,8 +1,8 @@
 """Log probabilities, decoded and encoded.
 
 Cohere states them for pieces of text, each with the ids and the probabilities of its tokens:
-`{"text", "token_ids", "logprobs"}`. A piece of one token is an ir.Logprob. A piece of several tokens cannot be
-divided, because its text does not show where a token ends.
+`{"text", "token_ids", "logprobs"}`. A piece of one token is an ir.Logprob. A piece of several tokens cannot
+be divided, because its text does not show where a token ends.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ def decode_logprobs(items: Sequence[Any]) -> tuple[ir.Logprob, ...] | None:
         if len(probabilities) != 1 or len(ids) > 1:
             return None
         number = ids[0] if ids else None
-        tokens.append(
-            ir.Logprob(item["text"], probabilities[0], id=number, extra=leftovers(item, _ITEM))
-        )
+        tokens.append(ir.Logprob(item["text"], probabilities[0], id=number, extra=leftovers(item, _ITEM)))
     return tuple(tokens)
 
 

@@ -78,8 +78,8 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
     """The content part of one block; None, and a loss is reported, if this dialect lacks the kind of block.
 
-    Raises WireError for media that no part can hold: sound, a video, a file (`unsupported_modality`), or the id
-    of a file (`unsupported_value`). Without the medium the model would answer another question.
+    Raises WireError for media that no part can hold: sound, a video, a file (`unsupported_modality`), or the
+    id of a file (`unsupported_value`). Without the medium the model would answer another question.
     """
     write = _WRITERS.get(type(block))
     if write is None:

@@ -1,7 +1,7 @@
 """Relays chat between a client and an upstream of Cohere's protocol.
 
-The answer and the events have no name of the model, so nothing is rewritten; the relay looks for the usage, for
-errors and for the end. After the first content, an event with nothing but the next piece of a text is not
+The answer and the events have no name of the model, so nothing is rewritten; the relay looks for the usage,
+for errors and for the end. After the first content, an event with nothing but the next piece of a text is not
 decoded.
 """
 
@@ -43,8 +43,8 @@ class CohereRelay(BodyRelay):
     """Relays Cohere chat requests and responses."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body, unchanged; its usage). A usage of None is not stated. Raises RequestFailed for an error in
-        the body, WireError for a body that is no JSON or has no `message`.
+        """(the body, unchanged; its usage). A usage of None is not stated. Raises RequestFailed for an error
+        in the body, WireError for a body that is no JSON or has no `message`.
         """
         try:
             answer = _decode(body)
@@ -79,7 +79,7 @@ class CohereStreamRelay:
         self._ended = False  # the end mark was sent
 
     def feed(self, frame: bytes) -> bytes:
-        """The bytes to send for one event. Raises RequestFailed for an error, WireError for an invalid event."""
+        """The bytes for one event. Raises RequestFailed for an error, WireError for an invalid event."""
         if self.content and frame.startswith(_DELTA):
             return event(_NAMED_DELTA, frame)
         if self._ended:
@@ -101,8 +101,8 @@ class CohereStreamRelay:
         return event(kind, frame) if kind in _NAMED else data(frame)
 
     def _end(self, value: dict[str, Any], frame: bytes) -> bytes:
-        """Note the usage of the last event, and add an estimate if it states none. Raises RequestFailed if the
-        event tells of an error.
+        """Note the usage of the last event, and add an estimate if it states none. Raises RequestFailed if
+        the event tells of an error.
         """
         delta = value.get("delta") or {}
         if error := delta.get("error"):

@@ -1,7 +1,8 @@
 """Cohere chat requests, decoded and encoded; `history` does it for the messages, `tools` for the tools.
 
-Request.forms: "stream": "false" for a stated false; "strict_tools": "true" or "false", as stated. Output.form:
-"response_format" for a stated "text". `thinking.type` "enabled" is Reasoning.mode "on", "disabled" is "off".
+Request.forms: "stream": "false" for a stated false; "strict_tools": "true" or "false", as stated.
+Output.form: "response_format" for a stated "text". `thinking.type` "enabled" is Reasoning.mode "on",
+"disabled" is "off".
 """
 
 from __future__ import annotations
@@ -288,7 +289,8 @@ FIELDS: Final = Fields(
         "output.verbosity": "the Cohere API has no verbosity",
         "output.audio": "the Cohere API has no audio",
         **dict.fromkeys(
-            within("cache", "key mode ttl retention mark"), "the Cohere API has no settings of its prompt cache"
+            within("cache", "key mode ttl retention mark"),
+            "the Cohere API has no settings of its prompt cache",
         ),
     },
 )

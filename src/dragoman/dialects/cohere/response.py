@@ -61,7 +61,9 @@ def _decode(body: dict[str, Any]) -> ir.Response:
     if left:
         extra = ir.merge(extra, {NAME: {f"message.{CITATIONS}": left}})
     called = any(isinstance(block, ir.ToolCall) for block in blocks)
-    candidate = ir.Candidate(tuple(blocks), decode_stop(head.get("finish_reason"), called=called), extra=extra)
+    candidate = ir.Candidate(
+        tuple(blocks), decode_stop(head.get("finish_reason"), called=called), extra=extra
+    )
     usage = head.get("usage")
     return ir.Response(
         NAME,
@@ -101,10 +103,11 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         out["usage"] = usage
     if items := _encode_logprobs(chosen.blocks, draft, where):
         out["logprobs"] = items
-    told = message.get(CITATIONS, [])
+    told: list[Any] = message.get(CITATIONS, [])
     restore(out, chosen.extra, report, where)
-    if told and message[CITATIONS] is not told:
-        message[CITATIONS] = [*told, *message[CITATIONS]]
+    left: list[Any] = message.get(CITATIONS, [])
+    if told and left is not told:
+        message[CITATIONS] = [*told, *left]
     restore(out, response.extra, report, "")
     return out
 

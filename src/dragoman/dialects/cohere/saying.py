@@ -25,8 +25,8 @@ CITATIONS = "citations"
 
 
 def decode_saying(message: Mapping[str, Any], where: str) -> tuple[list[ir.Block], list[Any]]:
-    """(the blocks of an assistant message: thinking, plan, the other content, calls; the citations that belong
-    to none of its texts). where: the message's path, for errors.
+    """(the blocks of an assistant message: thinking, plan, the other content, calls; the citations that
+    belong to none of its texts). where: the message's path, for errors.
     """
     plan = message.get(PLAN)
     if plan is not None and type(plan) is not str:
@@ -106,8 +106,8 @@ class Saying(Collected):
     def done(self) -> dict[str, Any]:
         """The message as a wire object, with everything that was added.
 
-        In the history of another dialect, the text of a message with calls is its plan, as Cohere's own models
-        write it: https://docs.cohere.com/docs/tool-use-overview, read 2026-11.
+        In the history of another dialect, the text of a message with calls is its plan, as Cohere's own
+        models write it: https://docs.cohere.com/docs/tool-use-overview, read 2026-11.
         """
         if self.calls and not (self.draft.own or self.draft.answer):
             self._plan_ahead()
@@ -149,8 +149,8 @@ class Saying(Collected):
         self.spaced = False
 
     def _cite(self, block: Any, text: str, index: int | None, where: str, before: int = 0) -> None:
-        """Write the citations of a text that goes into the content part `index`; None = into the plan. before:
-        the length of that part so far.
+        """Write the citations of a text that goes into the content part `index`; None = into the plan.
+        before: the length of that part so far.
         """
         cited = getattr(block, CITATIONS, ())
         if not cited or not (self.draft.own or self.draft.answer):

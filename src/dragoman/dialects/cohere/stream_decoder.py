@@ -1,8 +1,8 @@
 """Decodes a stream of Cohere's events into IR events.
 
-`message-start`, then for each block its start, deltas and end, then `message-end` with the finish reason and the
-usage. `tool-plan-delta` has no start: the plan is open from its first delta to the next block. Citations belong
-to the content part that they name, else to the latest text. A failure is a `message-end` with `error`.
+`message-start`, then for each block its start, deltas and end, then `message-end` with the finish reason and
+the usage. `tool-plan-delta` has no start: the plan is open from its first delta to the next block. Citations
+belong to the content part that they name, else to the latest text. A failure is a `message-end` with `error`.
 https://docs.cohere.com/docs/streaming, read 2026-11
 """
 
@@ -283,8 +283,8 @@ class CohereDecoder:
             told = ((self._extra or {}).get(NAME) or {}).get(name, [])
             self._extra = ir.merge(self._extra, {NAME: {name: [*told, citation]}})
             return
-        for cited in decode_citation(citation, opened.text, PLANNED if opened is self._plan else USUAL):
-            events.append(ir.Cite(opened.index, cited))
+        kind = PLANNED if opened is self._plan else USUAL
+        events.extend(ir.Cite(opened.index, one) for one in decode_citation(citation, opened.text, kind))
 
     def _nothing(self, event: _Wire, events: list[ir.Event]) -> None:
         """An event that adds nothing to those before: the end of a citation."""

@@ -1,8 +1,8 @@
 """Encodes IR events as a stream of events for Cohere's clients.
 
 A text is sent as a constant head, the text as JSON, and a constant tail. A call of a free-text tool, and what
-only this dialect has, is sent when it is complete. Only the first candidate is sent. The finish reason waits for
-the usage, because both stand in the last event. A failure is a last event with `error`.
+only this dialect has, is sent when it is complete. Only the first candidate is sent. The finish reason waits
+for the usage, because both stand in the last event. A failure is a last event with `error`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _PROSE: Final = frozenset({ir.Text, ir.Refusal, ir.Thinking, ir.Json})
 class _Out:
     """One block of the response while it is sent.
 
-    part: its number in the content; None = it is the plan, or no content. fold: collects the content of a block
-    that is sent whole; None = it is sent in deltas. said: the pieces of text that were sent. cites: how many of
-    its citations were written. parts: how many summary parts of thinking have begun.
+    part: its number in the content; None = it is the plan, or no content. fold: collects the content of a
+    block that is sent whole; None = it is sent in deltas. said: the pieces of text that were sent. cites: how
+    many of its citations were written. parts: how many summary parts of thinking have begun.
     """
 
     __slots__ = ("block", "call", "cites", "fold", "head", "part", "parts", "said", "tail", "where")
@@ -115,14 +115,21 @@ class CohereEncoder(EventEncoder):
             return b""
         if isinstance(block, ir.Text) and block.form == PLAN and self._draft.own:
             shed(block, self._draft, out.where)
-            out.head = b'event: tool-plan-delta\ndata: {"type":"tool-plan-delta","delta":{"message":{"tool_plan":'
+            out.head = (
+                b'event: tool-plan-delta\ndata: {"type":"tool-plan-delta","delta":{"message":{"tool_plan":'
+            )
             out.tail = b"}}}\n\n"
             return self._initial(out, block)
         return self._open_prose(out, block)
 
     def _open_prose(self, out: _Out, block: Any) -> bytes:
         kind = "thinking" if isinstance(block, ir.Thinking) else "text"
-        if kind == "thinking" and not (block.text or block.summary) and block.redacted and not self._draft.own:
+        if (
+            kind == "thinking"
+            and not (block.text or block.summary)
+            and block.redacted
+            and not self._draft.own
+        ):
             self._draft.report.lose(out.where, "the reasoning has no text to show", "hint")
         if isinstance(block, ir.Refusal):
             self._draft.report.change(out.where, "message.content", "the refusal is written as text")
@@ -223,9 +230,7 @@ class CohereEncoder(EventEncoder):
 
     def _cited(self, out: _Out, block: Any) -> bytes:
         """The citations of a block that were not sent yet."""
-        return b"".join(
-            [self._citation(out, one) for one in getattr(block, CITATIONS, ())[out.cites :]]
-        )
+        return b"".join([self._citation(out, one) for one in getattr(block, CITATIONS, ())[out.cites :]])
 
     def _close(self, close: ir.Close) -> bytes:
         out = self._outs[close.index]

@@ -18,14 +18,9 @@ MOST_P: Final = 0.99
 MOST_K: Final = 500
 MOST_PENALTY: Final = 1.0
 MOST_STOPS: Final = 5
-"""Limits of sampling: https://docs.cohere.com/reference/chat, read 2026-11 in the texts of the client `cohere`
-7.3.1. Penalties are from 0 to 1, `p` from 0.01 to 0.99, `k` from 0 to 500; there are at most five stop sequences.
-"""
-
-STOPS: Final = 5
-"""Limits of sampling: https://docs.cohere.com/reference/chat, read 2026-11 in the texts of the client `cohere`
-7.3.1. The page states no highest temperature; 1 is the highest of Cohere's other pages and of its playground,
-so a higher one of another protocol is lowered.
+"""Limits of sampling: https://docs.cohere.com/reference/chat, read 2026-11 in the texts of the client
+`cohere` 7.3.1. Penalties are from 0 to 1, `p` from 0.01 to 0.99, `k` from 0 to 500; there are at most five
+stop sequences.
 """
 
 STOPS: Final[dict[str, ir.Stop]] = {

@@ -1,8 +1,8 @@
 """Tools and tool choice, decoded and encoded.
 
-`strict_tools` is for all functions together; it becomes `strict` of each. Cohere can force a call of any tool,
-not of a certain one: then only that tool is offered.
-https://docs.cohere.com/reference/chat, https://docs.cohere.com/docs/tool-use-parameter-types, read 2026-11.
+`strict_tools` is for all functions together; it becomes `strict` of each. Cohere can force a call of any
+tool, not of a certain one: then only that tool is offered. https://docs.cohere.com/reference/chat,
+https://docs.cohere.com/docs/tool-use-parameter-types, read 2026-11.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Token counts (`usage`), decoded and encoded.
 
-Cohere states two kinds of numbers: `tokens`, what the model has read and written, and `billed_units`, what the
-account pays for. The prompt that Cohere itself adds is in the first only, so they may differ by a factor of
-thirty. The counts of the IR are those of `tokens`; `billed_units` are in `Usage.detail` (`billed_input`,
-`billed_output`, `search_units`). `reasoning_tokens` are part of the output tokens; `image_tokens` are not part
-of the input tokens, as recorded answers show; `cached_tokens` are part of the input tokens.
+Cohere states two kinds of numbers: `tokens`, what the model has read and written, and `billed_units`, what
+the account pays for. The prompt that Cohere itself adds is in the first only, so they may differ by a factor
+of thirty. The counts of the IR are those of `tokens`; `billed_units` are in `Usage.detail` (`billed_input`,
+`billed_output`, `search_units`). `reasoning_tokens` are part of the output tokens; `image_tokens` are not
+part of the input tokens, as recorded answers show; `cached_tokens` are part of the input tokens.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _KNOWN: Final = frozenset({*_BILLED.values(), _UNITS, "input_image"})
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
-    """Decode token counts so that no count includes another. Without `tokens`, those of `billed_units` are the
-    counts.
+    """Decode token counts so that no count includes another. Without `tokens`, those of `billed_units` are
+    the counts.
     """
     tokens, billed = _counts(wire, "tokens"), _counts(wire, "billed_units")
     used = tokens or billed

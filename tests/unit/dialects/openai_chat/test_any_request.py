@@ -156,7 +156,7 @@ def refusals(body: dict[str, Any]) -> list[WireError]:
 
 
 def test_the_request_as_it_is_goes_everywhere() -> None:
-    """But to legacy completions, which take no conversation, and to Ollama and Cohere, which read no document."""
+    """But to legacy completions, which take no conversation, and where no document is read."""
     assert len(refusals(FULL)) == 3
 
 
