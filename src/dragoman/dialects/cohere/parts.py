@@ -129,6 +129,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 def _write_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     if block.kind == "image":
         return finished(_write_image(block, draft, where), block, draft, where)
+    if draft.own and block.kind == "document" and block.text is not None:
+        return write_document(block, draft, where)
     if block.kind == "document" and (block.text is not None or block.blocks is not None):
         _lose_settings(block, draft, where)
         return finished({"type": "text", "text": document_text(block, draft, where)}, block, draft, where)
@@ -149,7 +151,7 @@ def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 def write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     """A text document in the result of a tool as a `document` part. Raises WireError for other documents."""
-    if block.text is None:
+    if block.text is None or block.kind != "document":
         return _write_media(block, draft, where)
     _lose_settings(block, draft, where)
     data = {"text": block.text} if block.name is None else {"title": block.name, "text": block.text}

@@ -195,10 +195,10 @@ class CohereDecoder:
         self._end(self._plan, events)
 
     def _message_started(self, event: _Wire, _: list[ir.Event]) -> None:
-        self._note(_inside(event))
+        self._note(_inside(event), MESSAGE)
 
-    def _note(self, message: _Wire) -> None:
-        extra = leftovers(message, MESSAGE, "message")
+    def _note(self, message: _Wire, known: frozenset[str]) -> None:
+        extra = leftovers(message, known, "message")
         self._keep(extra)
         self._extra = ir.merge(self._extra, extra)
 
@@ -300,7 +300,7 @@ class CohereDecoder:
         self._over = True
         for opened in (self._plan, *self._contents.values(), *self._calls.values()):
             self._end(opened, events)
-        self._note(an_object(delta.get("message") or {}, "delta.message"))
+        self._note(an_object(delta.get("message") or {}, "delta.message"), MESSAGE - {CITATIONS})
         stop = decode_stop(delta.get("finish_reason"), called=bool(self._calls))
         events.append(ir.Finish(stop, extra=self._extra))
         if usage := delta.get("usage"):
