@@ -42,7 +42,7 @@ def check(request: WireRequest) -> None:
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:
             rule(value, key)
-    conversation(body.get("messages"), _BY_ROLE)
+    conversation(body.get("messages"), _BY_ROLE, _LINKED)
     if body.get("tool_choice") == "REQUIRED" and not body.get("tools"):
         raise WireError(
             "'tool_choice' forces a call, but there are no tools.", "tool_choice", "invalid_value"
@@ -178,4 +178,6 @@ _MEMBERS: Final[dict[str, dict[str, Rule]]] = {
     "assistant": {"tool_calls": list_of(_tool_call), "tool_plan": a_string, "citations": list_of(_CITATION)},
     "tool": {},
 }
+_LINKED: Final = frozenset({"tool"})
+"""Roles whose messages need more than a text."""
 _BY_ROLE: Final[dict[str, Rule]] = {role: _message(role) for role in _MEMBERS}
