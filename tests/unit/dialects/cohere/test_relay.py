@@ -38,9 +38,9 @@ def test_a_stream() -> None:
     relay = CohereRelay().stream(reply())
     relay.estimate = lambda: ir.Usage(5, output=2, estimated=True)
     assert relay.feed(encoded({"type": "message-start"})).startswith(b"event: message-start\ndata: ")
-    assert not relay.content
+    assert not bool(relay.content)
     assert relay.feed(TEXT) == b"event: content-delta\ndata: " + TEXT + b"\n\n"
-    assert relay.content
+    assert bool(relay.content)
     assert relay.feed(TEXT) == b"event: content-delta\ndata: " + TEXT + b"\n\n"
     last = relay.feed(encoded({"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}))
     assert b'"estimated":true' in last

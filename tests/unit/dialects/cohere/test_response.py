@@ -106,6 +106,12 @@ def test_errors_in_good_answers() -> None:
     with pytest.raises(RequestFailed) as failed:
         decode_response({"id": "e", "message": "too many tokens"}, STANDARD)
     assert failed.value.fault.kind == "context_length"
-    for body in ({}, {"message": []}, {"message": {"content": 5}}, {"message": {"content": [5]}}):
+    bodies: list[dict[str, Any]] = [
+        {},
+        {"message": []},
+        {"message": {"content": 5}},
+        {"message": {"content": [5]}},
+    ]
+    for body in bodies:
         with pytest.raises(WireError):
             decode_response(body, STANDARD)

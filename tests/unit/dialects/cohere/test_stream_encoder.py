@@ -44,7 +44,8 @@ def test_an_answer_of_another_dialect() -> None:
         ir.Tally(ir.Usage(5, output=3)),
         ir.End(),
     )
-    read: list[Any] = [construct_type(type_=V2ChatStreamResponse, object_=event) for event in events]
+    kind: Any = V2ChatStreamResponse
+    read: list[Any] = [construct_type(type_=kind, object_=event) for event in events]
     assert [event.type for event in read] == [
         *("message-start", "content-start", "content-delta", "content-end"),
         *("content-start", "content-delta", "citation-start", "citation-end", "content-end"),
