@@ -59,7 +59,7 @@ def usages(value: Any) -> Iterator[dict[str, Any]]:
         for key, one in value.items():
             if key in {"usage", "usageMetadata"} and isinstance(one, dict):
                 yield one
-            elif key in {"message", "response", "x_groq", "choices"}:
+            elif key in {"message", "response", "x_groq", "choices", "delta"}:
                 yield from usages(one)
 
 
@@ -77,6 +77,9 @@ def totals(dialect: str, usage: dict[str, Any]) -> tuple[int, int]:
         return count("input_tokens") + caches, count("output_tokens")
     if dialect == "openai_responses":
         return count("input_tokens"), count("output_tokens")
+    if dialect == "cohere":
+        asked = count("tokens", "input_tokens") + count("tokens", "image_tokens")
+        return asked, count("tokens", "output_tokens")
     if dialect == "ollama":
         return count("prompt_eval_count"), count("eval_count")
     if dialect == "gemini":
@@ -151,6 +154,7 @@ def test_bills_are_what_xai_states_in_its_answers(recorded: Path) -> None:
 
 LEAST = {
     "anthropic": 400,
+    "cohere": 45,
     "gemini": 400,
     "mistral": 70,
     "ollama": 5,

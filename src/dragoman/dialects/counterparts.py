@@ -19,6 +19,7 @@ _NEAR: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("gemini", "modelArmorConfig"): {"mistral": "guardrails"},
     ("mistral", "guardrails"): _SAFETY,
     ("mistral", "safe_prompt"): _SAFETY,
+    ("cohere", "safety_mode"): {**_SAFETY, "mistral": "safe_prompt"},
     ("openai_chat", "guardrails"): _SAFETY,
     ("openai_chat", "safe_prompt"): _SAFETY,
     ("openai_chat", "safety_mode"): {**_SAFETY, "mistral": "safe_prompt"},

@@ -130,6 +130,10 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     (`Facts`) or the vendor (`Quirks`) lacks it."""
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
     """The regular expression that a tool's whole name must match."""
+    formats_alone: bool = False
+    """Whether a request may have either a form of the answer (a schema, JSON) or tools. With both, the form
+    is emulated.
+    """
     reads: Callable[[ir.Media], bool] | None = None
     """Whether the servers download this medium from its URL, so that the gateway need not. None = always,
     unless the vendor's `media_urls` is False."""

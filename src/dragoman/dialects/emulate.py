@@ -63,6 +63,12 @@ class Able(Protocol):
     def tool_name(self) -> str:
         """The regular expression that a tool's whole name must match."""
 
+    @property
+    def formats_alone(self) -> bool:
+        """Whether a request may have either a form of the answer (a schema, JSON) or tools. With both, the
+        form is emulated.
+        """
+
 
 class Emulation(msgspec.Struct, frozen=True):
     """A request that the target can serve. undo: what must be undone in its response, None = nothing."""
@@ -114,7 +120,9 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     output = request.output
     answer = member = None
     instructed = False
-    if output is not None and (reader is not None or not _says(output, target, facts, quirks)):
+    barred = target.formats_alone and bool(request.tools)
+    says = output is not None and _says(output, target, facts, quirks, barred=barred)
+    if output is not None and (reader is not None or not says):
         if _calls_forced(request.tool_choice):
             request = replace(request, output=_text(output))
             report.lose("output", "a tool call is forced, so there is no text to format", "hint")
@@ -126,7 +134,8 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
             request, member = _with_answer_tool(request, output, answer, report)
         else:
             # A model that writes its calls as text must be free to write text.
-            modes = target.features if reader is None else frozenset[Feature]()
+            free = reader is not None or target.formats_alone
+            modes = frozenset[Feature]() if free else target.features
             request, instructed = _with_instruction(request, output, modes, report), True
     undo = Undo(answer, member, custom, back, instructed, _at(names, plain), reader)
     return Emulation(request, None if undo == Undo() else undo)
@@ -161,7 +170,10 @@ def _is_chosen_by_schema(request: ir.Request, target: Able, facts: Facts, quirks
 # The form of the answer ---------------------------------------------------------------------------
 
 
-def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks) -> bool:
+def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks, *, barred: bool) -> bool:
+    """Whether the target itself can hold an answer to this form. barred: to none, as there are tools."""
+    if barred and output.kind != "text":
+        return False
     if output.kind == "schema":
         return "schema" in target.features and facts.structured is not False and quirks.json_schema
     return output.kind == "text" or "json" in target.features

@@ -131,6 +131,12 @@ MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
         "prompt_logprobs": "hint",
         "top_prompt_logprobs": "hint",
     },
+    "cohere": {
+        "documents": "meaning",
+        "safety_mode": "meaning",
+        "citation_options": "hint",
+        "priority": "hint",
+    },
     "ollama": {
         "template": "meaning",
         "context": "meaning",

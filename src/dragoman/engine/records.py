@@ -10,7 +10,7 @@ from dragoman.accounts.claims import charged
 from dragoman.accounts.ledger import Reservation
 from dragoman.engine.accounting import Expected
 from dragoman.exchange import AttemptRecord, Exchange
-from dragoman.ir.units import INPUT, OUTPUT, units_of
+from dragoman.ir.units import INPUT, OUTPUT, billed_of, units_of
 from dragoman.ir.usage import Usage
 from dragoman.providers.rates import Rates
 from dragoman.state.usage import UsageLine, UsageRecord
@@ -102,7 +102,8 @@ def _line(
         if found is None:
             cost, priced = None, 0
         else:
-            cost, known, price = found.cost(units, at, attempt.tier or exchange.tier)
+            billed = units if usage is None else billed_of(usage, units)
+            cost, known, price = found.cost(billed, at, attempt.tier or exchange.tier)
             priced = known if cost is None else None
     return UsageLine(
         deployment,

@@ -125,6 +125,20 @@ def units_of(usage: Usage) -> dict[str, int]:
     return units
 
 
+def billed_of(usage: Usage, units: dict[str, int]) -> dict[str, int]:
+    """The amounts that the provider bills: those that the usage itself calls billed, else `units`, which are
+    those of `units_of`. Cohere does not bill the prompt that it adds, often most of the input tokens:
+    https://docs.cohere.com/docs/how-does-cohere-pricing-work, read 2026-11
+    """
+    detail = usage.detail
+    if not detail or ("billed_input" not in detail and "billed_output" not in detail):
+        return units
+    billed = {unit: amount for unit, amount in units.items() if unit not in _TOKENS}
+    billed["input"] = _whole(detail.get("billed_input"))
+    billed["output"] = _whole(detail.get("billed_output"))
+    return {unit: amount for unit, amount in billed.items() if amount}
+
+
 def _add_written(units: dict[str, int], usage: Usage) -> None:
     """Add the tokens that were written to a cache, by their lifetime."""
     written, short, long = map(_whole, (usage.cache_write, usage.cache_write_5m, usage.cache_write_1h))

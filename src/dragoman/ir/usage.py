@@ -20,10 +20,11 @@ class Usage(Value, frozen=True):
     cache), cache_read, cache_write (which includes cache_write_5m and cache_write_1h, by lifetime),
     tool_input. Each token of the output is counted either in output (visible) or in reasoning. detail: counts
     that these fields already include (input_audio, input_image, input_text, input_video, output_audio,
-    output_image, output_text, accepted_prediction, rejected_prediction), or counts of other units
-    (web_search_requests, web_fetch_requests, …). others: (model, usage) of work on other models (compaction,
-    advisor, fallback), billed at those models' prices. estimated: True = the gateway estimated counts that
-    the upstream did not state. form: which of the dialect's totals include which parts, where that varies.
+    output_image, output_text, accepted_prediction, rejected_prediction), what is billed of them
+    (billed_input, billed_output), or counts of other units (web_search_requests, web_fetch_requests, …).
+    others: (model, usage) of work on other models (compaction, advisor, fallback), billed at those models'
+    prices. estimated: True = the gateway estimated counts that the upstream did not state. form: which of the
+    dialect's totals include which parts, where that varies.
     """
 
     input: int | None = None

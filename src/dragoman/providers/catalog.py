@@ -480,18 +480,19 @@ _CLOUD: Final = (
 )
 
 _RANKING: Final = (
+    # Its compatibility API (/compatibility/v1, `dialect: openai_chat`) has no citations, no documents and no
+    # thinking of a stated length: https://docs.cohere.com/docs/compatibility-api.
     Vendor(
         name="cohere",
         title="Cohere",
-        base_url="https://api.cohere.ai/compatibility/v1",
-        path="/compatibility/v1",
-        page="https://docs.cohere.com/docs/compatibility-api",
+        dialect="cohere",
+        base_url="https://api.cohere.com/v2",
+        path="/v2",
+        appends=True,
+        page="https://docs.cohere.com/reference/chat",
         keys=("COHERE_API_KEY", "CO_API_KEY"),
         base_var="COHERE_BASE_URL",
-        bases={"rerank": "/v2"},  # https://docs.cohere.com/v2/reference/rerank
-        quirks=Quirks(
-            functions=False, call_signatures=False, max_tokens_field="max_tokens", ranking="cohere"
-        ),
+        bases={"models": "/v1"},  # https://docs.cohere.com/reference/list-models
         models=("command-*", "c4ai-aya-*", "embed-*-v[234].0", "embed-v4.0", "rerank-v*", "rerank-*-v[23].0"),
     ),
     Vendor(

@@ -299,6 +299,11 @@ def _mistral_content(value: Any) -> Any:
     return parts[0]["text"] if len(parts) == 1 and set(parts[0]) == {"type", "text"} else parts
 
 
+def _no_arguments(value: Any) -> Any:
+    """The arguments of a call; "null" means none."""
+    return "" if value == "null" else value
+
+
 def _responses_include(value: Any) -> Any:
     """The `include` list, sorted, without encrypted reasoning, which the gateway may add itself; UNSET = the
     list is then empty.
@@ -413,6 +418,34 @@ CANON: dict[str, Canon] = {
                 "choices[].message.tool_calls": _mistral_calls,
                 "choices[].message.content[].thinking": _mistral_thoughts,
             },
+        ),
+        terminator=b"[DONE]",
+    ),
+    "cohere": Canon(
+        CanonicalForm(
+            exact={"tools[].function.parameters", "response_format.json_schema"},
+            defaults={
+                "stream": False,
+                "tools[].type": "function",
+                "messages[].tool_plan": "",
+                "messages[].tool_calls": [],
+                "messages[].citations": [],
+                "messages[].tool_calls[].type": "function",
+            },
+            # The encoder derives these from the cited text.
+            may_add={"messages[].citations[].text", "messages[].citations[].type"},
+            spellings={"messages[].tool_calls[].function.arguments": _no_arguments},
+        ),
+        CanonicalForm(
+            may_add={"id", "message.role", "message.citations[].text", "message.citations[].type"},
+            defaults={
+                "message.content": [],
+                "message.tool_plan": "",
+                "message.tool_calls": [],
+                "message.citations": [],
+                "logprobs": [],
+            },
+            spellings={"message.tool_calls[].function.arguments": _no_arguments},
         ),
         terminator=b"[DONE]",
     ),

@@ -43,6 +43,7 @@ APIS: dict[str, tuple[str, ...]] = {
         "vertex.streamGenerateContent",
     ),
     "mistral": ("mistral.chat",),
+    "cohere": ("cohere.chat",),
     "ollama": ("ollama.chat",),
     "openai_completions": (
         *("openai.completions", "azure.completions", "together.completions", "writer.completions"),

@@ -122,11 +122,13 @@ class Native(msgspec.Struct, frozen=True):
     """The features that a custom upstream supports itself. The gateway emulates all others.
 
     tool_name: a regular expression that a whole tool name must match; names that do not match are replaced.
-    It must match the replacements: names of at least ten small letters, digits and `_`.
+    It must match the replacements: names of at least ten small letters, digits and `_`. formats_alone:
+    whether a request may have either a form of the answer (a schema, JSON) or tools, not both.
     """
 
     features: frozenset[Feature] = USUAL_FEATURES
     tool_name: str = r"(?s:.+)"
+    formats_alone: bool = False
 
 
 def native(upstream: Upstream) -> Native:

@@ -157,7 +157,7 @@ class WireUpstream:
         self.chat_url = chat_url
         self._chat = Address(chat_url + query)
         self._streamed_chat = Address((stream_url or chat_url) + query)
-        listed = list_base or base_url
+        listed = list_base or bases.get("models", base_url)
         self._list = None if listed is None else URL(listed + dialect.models.path + query, encoded=True)
         self._operations: dict[Operation, dict[str, Address]] = {}
         self._codecs = dialect.asked()

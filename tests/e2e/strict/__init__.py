@@ -12,6 +12,7 @@ from dragoman.testing.provider import Answer, Script, Seen, Whole
 from tests.e2e import stubs
 from tests.e2e.strict import (
     anthropic,
+    cohere,
     gemini,
     mistral,
     ollama,
@@ -28,6 +29,7 @@ JUDGES: dict[str, Callable[[Seen], None]] = {
     "anthropic": anthropic.judge,
     "gemini": gemini.judge,
     "mistral": mistral.judge,
+    "cohere": cohere.judge,
     "ollama": ollama.judge,
 }
 
@@ -61,6 +63,8 @@ def worded(dialect: str, refused: Refused) -> Whole:
         return Whole({"object": "error", **said}, refused.status)
     if dialect == "mistral":
         return Whole({"detail": refused.message}, refused.status)
+    if dialect == "cohere":
+        return Whole({"id": "e-1", "message": place + refused.message}, refused.status)
     if dialect == "ollama":
         return Whole({"error": place + refused.message}, refused.status)
     kinds = {401: "authentication_error", 404: "not_found_error"}

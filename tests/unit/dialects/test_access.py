@@ -42,15 +42,17 @@ def test_bases_and_lists_of_models() -> None:
         name: dialect.paths.base for name, dialect in DIALECTS.items() if dialect.paths.base != "/v1"
     } == {
         "gemini": "/v1beta",
+        "cohere": "/v2",
         "ollama": "",
     }
     assert {name for name, dialect in DIALECTS.items() if dialect.paths.appends} == {
         "anthropic",
         "gemini",
         "mistral",
+        "cohere",
     }
     assert {dialect.models.path for dialect in DIALECTS.values()} == {"/models", "/api/tags"}
 
 
-def test_all_but_mistrals_protocol_are_served() -> None:
-    assert DIALECTS.keys() - {dialect.name for dialect, _ in faces()} == {"mistral"}
+def test_all_protocols_but_two_are_served() -> None:
+    assert DIALECTS.keys() - {dialect.name for dialect, _ in faces()} == {"mistral", "cohere"}

@@ -31,6 +31,7 @@ DIALECT_OF: Final = {
     "gemini.embedContent": "gemini",
     "gemini.batchEmbedContents": "gemini",
     "ollama.embed": "ollama",
+    "cohere.embed": "cohere",
 }
 APIS: Final = pytest.mark.parametrize("api", DIALECT_OF)
 NAMELESS: Final = "an Azure deployment of old names the model in its path"
@@ -121,6 +122,8 @@ def canonical(body: dict[str, Any]) -> Any:
 
 def numbers(body: dict[str, Any]) -> list[Any]:
     """The vectors as they were written."""
+    if "response_type" in body:  # Cohere's, by type
+        return list(body["embeddings"]["float"])
     if "data" in body:
         return [one["embedding"] for one in body["data"]]
     vectors = body.get("embeddings") or [body["embedding"]]

@@ -16,22 +16,23 @@ from dragoman.errors import WireError
 from tests.unit.dialects.stated import SAID, ZEROS, stating
 
 UNTOLD = {
-    "truncation": {"openai_chat", "anthropic", "gemini", "mistral", "openai_completions"},
-    "stream_usage": {"openai_responses", "anthropic", "gemini", "mistral", "ollama"},
+    "truncation": {"openai_chat", "anthropic", "gemini", "mistral", "cohere", "openai_completions"},
+    "stream_usage": {"openai_responses", "anthropic", "gemini", "mistral", "cohere", "ollama"},
     "output.strict": {"anthropic", "gemini", "ollama", "openai_completions"},
 }
 """Where a field need not be told: the gateway has shortened the prompt before; every stream tells the usage;
 every schema is enforced, or none is, which is told of the schema.
 """
 NEVER_SAID = {
-    "system": {"openai_chat", "mistral", "ollama"},  # it is a message
+    "system": {"openai_chat", "mistral", "cohere", "ollama"},  # it is a message
     "output.name": {"gemini", "ollama"},
     "output.description": {"gemini", "ollama"},
     "output.audio": {"gemini"},
     "reasoning.mode": {"openai_responses", "gemini"},
+    "reasoning.effort": {"cohere"},
     "reasoning.budget": {"openai_responses", "mistral", "ollama"},
-    "reasoning.summary": {"gemini", "mistral", "ollama"},
-    "reasoning.visible": {"mistral", "ollama"},
+    "reasoning.summary": {"gemini", "mistral", "cohere", "ollama"},
+    "reasoning.visible": {"mistral", "cohere", "ollama"},
 }
 """Where no client of a protocol states a field, or not with the value above."""
 

@@ -11,9 +11,9 @@ from dragoman.providers.provider import Provider
 @pytest.mark.parametrize(
     ("vendor", "base_url", "bases"),
     [
-        ("cohere", "https://api.cohere.ai/compatibility/v1", {"rerank": "https://api.cohere.ai/v2"}),
-        ("cohere", "https://proxy.example/co/compatibility/v1", {"rerank": "https://proxy.example/co/v2"}),
-        ("cohere", "https://proxy.example/other", {"rerank": "https://proxy.example/v2"}),
+        ("cohere", "https://api.cohere.com/v2", {"models": "https://api.cohere.com/v1"}),
+        ("cohere", "https://proxy.example/co/v2", {"models": "https://proxy.example/co/v1"}),
+        ("cohere", "https://proxy.example/other", {"models": "https://proxy.example/v1"}),
         ("jina", "https://api.jina.ai/v1", {}),
         (None, "https://x.example/v1", {}),
     ],

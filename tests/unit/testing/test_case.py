@@ -116,4 +116,5 @@ def test_each_api_speaks_one_dialect() -> None:
     assert len(apis) == len(set(apis))
     assert dialect_of("groq.chat") == "openai_chat"
     assert dialect_of("mistral.chat") == "mistral"
-    assert dialect_of("cohere.chat") is None
+    assert dialect_of("cohere.chat") == "cohere"
+    assert dialect_of("cohere.chat_v1") is None

@@ -32,7 +32,7 @@ def exchange(id: str = "one", api: str = "openai.chat", body: Any = BODY) -> cor
 
 def test_what_holds_is_counted() -> None:
     kept = Ledger(DIALECTS, Exceptions({}), mutants=0)
-    for id, api in (("a", "openai.chat"), ("b", "groq.chat"), ("c", "openai.chat"), ("d", "cohere.chat")):
+    for id, api in (("a", "openai.chat"), ("b", "groq.chat"), ("c", "openai.chat"), ("d", "cohere.chat_v1")):
         assert kept.run(exchange(id, api)) == []
     assert kept.ids == ["a", "b", "c"]
     assert kept.counts["openai.chat"] == ledger.ApiCounts(exchanges=2, request=2)

@@ -80,8 +80,8 @@ def refusals(body: dict[str, Any]) -> list[WireError]:
 
 
 def test_the_request_as_it_is_goes_wherever_documents_go() -> None:
-    """Legacy completions take no conversation, Ollama no document that is a file."""
-    assert len(refusals(FULL)) == 2
+    """Legacy completions take no conversation, Ollama and Cohere no document that is a file."""
+    assert len(refusals(FULL)) == 3
 
 
 @settings(max_examples=100)

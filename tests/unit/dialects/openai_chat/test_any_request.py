@@ -156,8 +156,8 @@ def refusals(body: dict[str, Any]) -> list[WireError]:
 
 
 def test_the_request_as_it_is_goes_everywhere() -> None:
-    """But to legacy completions, which take no conversation, and to Ollama, which reads no document."""
-    assert len(refusals(FULL)) == 2
+    """But to legacy completions, which take no conversation, and where no document is read."""
+    assert len(refusals(FULL)) == 3
 
 
 CRASHED: list[tuple[tuple[Any, ...], Any]] = [

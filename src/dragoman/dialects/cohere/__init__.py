@@ -1,0 +1,74 @@
+"""Cohere's own chat protocol, decoded and encoded: POST /v2/chat.
+
+Specification: https://docs.cohere.com/reference/chat; read in the form of the client `cohere` 7.3.1. A stream
+is server-sent events with a name and a `type`, and `[DONE]` at the end.
+
+Canonical form: a body that is decoded and encoded again differs from the original only in these points:
+- left out: null members, empty plans and lists of calls; in answers the arguments "null" of a call become "";
+- added: the type of a tool and of a call, and in answers the id, and the cited text of a citation;
+- citations stand in the order of the texts that they belong to.
+
+The main replacements of what the protocol lacks:
+- a call of a certain tool, or of one of several: only these are offered, and a call is forced;
+- text before calls in earlier answers: `tool_plan`; other efforts: a budget of thinking;
+- the role `developer`: `system`; refusals: text; text documents in results: `document` parts, others: text;
+- images of the assistant or in a tool's result: moved to the user.
+
+Not here, because Cohere has replaced them: /v1/chat and /v1/generate (their models are retired or also at
+/v2/chat, https://docs.cohere.com/docs/migrating-v1-to-v2, read 2026-11), and /v1/tokenize, which counts the
+tokens of a text, not those of a conversation.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.dialects.access import Headers, ModelList, Paths
+from dragoman.dialects.cohere.check import check
+from dragoman.dialects.cohere.embedding import EMBEDDING
+from dragoman.dialects.cohere.errors import decode_error, encode_error
+from dragoman.dialects.cohere.locate import locate, place
+from dragoman.dialects.cohere.relay import CohereRelay
+from dragoman.dialects.cohere.request import FIELDS, MAPS, brief, decode_request, encode_request
+from dragoman.dialects.cohere.rerank import RERANK
+from dragoman.dialects.cohere.response import decode_response, encode_response
+from dragoman.dialects.cohere.stream_decoder import CohereDecoder
+from dragoman.dialects.cohere.stream_encoder import CohereEncoder
+from dragoman.dialects.cohere.terms import NAME, PATH
+from dragoman.dialects.dialect import Abilities, Dialect, ErrorCodec, RequestCodec, ResponseCodec, StreamCodec
+
+_RATES: Final = frozenset(f"x-ratelimit-{part}" for part in ("limit", "remaining", "reset"))
+
+DIALECT: Final = Dialect(
+    name=NAME,
+    title="Cohere",
+    spec="https://docs.cohere.com/reference/chat",
+    version="7.3.1",
+    paths=Paths(chat=PATH, base="/v2", appends=True),
+    request=RequestCodec(
+        check=check,
+        decode=decode_request,
+        encode=encode_request,
+        locate=locate,
+        fields=FIELDS,
+        brief=brief,
+        members=MAPS,
+        locate_in=place,
+    ),
+    response=ResponseCodec(decode=decode_response, encode=encode_response),
+    stream=StreamCodec(
+        content_type="text/event-stream; charset=utf-8", decoder=CohereDecoder, encoder=CohereEncoder
+    ),
+    errors=ErrorCodec(decode=decode_error, encode=encode_error),
+    relay=CohereRelay(),
+    headers=Headers(response=frozenset({"retry-after", "retry-after-ms"}) | _RATES),
+    abilities=Abilities(
+        # Nothing in the documentation forbids a forced call with reasoning.
+        features=frozenset({"schema", "json", "forced_thinking"}),
+        # "not supported … with the `documents` or `tools` parameters": https://docs.cohere.com/reference/chat
+        formats_alone=True,
+    ),
+    models=ModelList(member="models", name="name"),
+    operations={"embed": EMBEDDING},
+    provides={"rerank": RERANK},
+)

@@ -1,0 +1,132 @@
+"""Citations of an answer, decoded and encoded.
+
+A citation of Cohere names a span of a content block and all sources of that span; each source is an
+ir.Citation, of the kind "document" or "tool". The url, the title and the snippet that a source's data state
+become fields; `Citation.source` keeps the whole source. Documentation:
+https://docs.cohere.com/docs/rag-citations, read 2026-11.
+
+Citation.form: None = the citation states `content_index`, the number of its content block; "unplaced" = it
+does not, as in answers of older models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.cohere.terms import leftovers, restore
+from dragoman.dialects.typed import an_object
+
+_CITATION: Final = frozenset({"start", "end", "text", "sources", "content_index", "type"})
+_UNPLACED: Final = "unplaced"
+USUAL: Final = "TEXT_CONTENT"
+PLANNED: Final = "PLAN"
+"""The `type` of citations of the usual text, and of those of `tool_plan`."""
+_DATA: Final = {"document": "document", "tool": "tool_output"}
+"""By the type of a source, the member that holds the cited data."""
+
+
+def decode_citation(wire: Any, said: str, kind: str) -> tuple[ir.Citation, ...]:
+    """One ir.Citation for each source of a citation; one without `source` if it states no sources.
+
+    said: the text of the cited block. `text` is kept only where it is not the cited span of that text. kind:
+    the `type` of citations of this block; another type is kept.
+    """
+    wire = an_object(wire, "citations[]")
+    start, end = wire.get("start"), wire.get("end")
+    known = _CITATION
+    if (text := wire.get("text")) is not None and not _is_span(said, start, end, text):
+        known -= {"text"}
+    if wire.get("type") != kind:
+        known -= {"type"}
+    form = _UNPLACED if wire.get("content_index") is None else None
+    extra = leftovers(wire, known)
+    place: dict[str, Any] = {"start": _offset(start), "end": _offset(end), "extra": extra, "form": form}
+    sources = wire.get("sources")
+    if not sources:
+        return (ir.Citation("document", **place),)
+    return tuple([_sourced(an_object(source, "citations[].sources[]"), place) for source in sources])
+
+
+def _sourced(source: dict[str, Any], place: Mapping[str, Any]) -> ir.Citation:
+    kind = str(source.get("type"))
+    data = source.get(_DATA.get(kind, ""))
+    told = data if type(data) is dict else {}
+    url, title, quote = (_words(told.get(member)) for member in ("url", "title", "snippet"))
+    return ir.Citation(
+        kind if kind in _DATA else "document",
+        url,
+        title,
+        quote,
+        source=source,
+        **place,
+    )
+
+
+def _words(value: Any) -> str | None:
+    return value if type(value) is str else None
+
+
+def _offset(value: Any) -> int | None:
+    return value if type(value) is int else None
+
+
+def _is_span(said: str, start: Any, end: Any, text: Any) -> bool:
+    return type(start) is int and type(end) is int and 0 <= start <= end and said[start:end] == text
+
+
+def encode_citations(
+    citations: Sequence[ir.Citation], said: str, index: int | None, draft: Draft, where: str
+) -> list[dict[str, Any]]:
+    """The citations of one block. Neighbours that differ only in their source become one.
+
+    said: the text of the block. index: its number in the message's content; None = it is the `tool_plan`.
+    where: the block's IR path.
+    """
+    out: list[dict[str, Any]] = []
+    for number, citation in enumerate(citations):
+        wire = encode_citation(citation, said, index, draft, f"{where}.citations[{number}]")
+        last = out[-1] if out else None
+        if last is not None and _without_sources(last) == _without_sources(wire) and "sources" in last:
+            last["sources"] += wire.get("sources", [])
+        else:
+            out.append(wire)
+    return out
+
+
+def _without_sources(wire: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in wire.items() if key != "sources"}
+
+
+def encode_citation(
+    citation: ir.Citation, said: str, index: int | None, draft: Draft, where: str
+) -> dict[str, Any]:
+    """One citation with its source. The other arguments are as for `encode_citations`."""
+    start = citation.start if citation.start is not None or draft.own else 0
+    end = citation.end if citation.end is not None or draft.own else len(said)
+    wire: dict[str, Any] = {}
+    if start is not None:
+        wire["start"] = start
+    if end is not None:
+        wire["end"] = end
+    if start is not None and end is not None:
+        wire["text"] = said[start:end]
+    if (source := _source(citation, draft, where)) is not None:
+        wire["sources"] = [source]
+    if index is not None and not (draft.own and citation.form == _UNPLACED):
+        wire["content_index"] = index
+    wire["type"] = USUAL if index is not None else PLANNED
+    restore(wire, citation.extra, draft.report, where)
+    return wire
+
+
+def _source(citation: ir.Citation, draft: Draft, where: str) -> dict[str, Any] | None:
+    if draft.own:
+        return citation.source
+    told = {"title": citation.title, "url": citation.url, "snippet": citation.quote}
+    data = {key: value for key, value in told.items() if value is not None}
+    if citation.source is not None:
+        draft.report.lose(f"{where}.source", "the Cohere API states sources in another form", "hint")
+    return {"type": "document", "document": data}

@@ -1,0 +1,284 @@
+"""Cohere's embeddings, decoded and encoded: POST /v2/embed.
+
+Specification: https://docs.cohere.com/v2/reference/embed, read 2026-11 in the texts of the client `cohere`
+7.3.1. Every request states what its vectors are for (`input_type`). A request of a protocol without such a
+member asks for vectors of documents, `search_document`, which is reported; a client can send
+`cohere.input_type`. An answer has the vectors by their type: here always `float`. Pictures, and mixtures of
+texts and pictures, are for Cohere's own clients alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.batching import batches, joined, lose_length, one_each
+from dragoman.dialects.cohere.errors import fault_of
+from dragoman.dialects.cohere.terms import NAME, leftovers, restore
+from dragoman.dialects.inputs import texts_of
+from dragoman.dialects.openai.operation import model_of
+from dragoman.dialects.operation import (
+    ClientSide,
+    OperationCodec,
+    OperationReply,
+    Outgoing,
+    Payload,
+    ProviderSide,
+)
+from dragoman.dialects.relaying import WholeAnswerRelay
+from dragoman.dialects.request import Target, WireRequest
+from dragoman.dialects.rules import (
+    Rule,
+    a_string,
+    check_members,
+    empty_array,
+    integer,
+    list_of,
+    objects,
+    one_of,
+    strings,
+)
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.wire.vectors import from_floats, to_floats
+
+PATH: Final = "/embed"
+MOST_INPUTS: Final = 96
+"""The most texts of a request: https://docs.cohere.com/v2/reference/embed"""
+MAPS: Final = frozenset(
+    {"model", "texts", "input_type", "output_dimension", "truncate", "embedding_types", "images", "inputs"}
+)
+_TASKS: Final = {
+    "search_query": "retrieval_query",
+    "search_document": "retrieval_document",
+    "classification": "classification",
+    "clustering": "clustering",
+}
+_TYPES: Final = {
+    **{task: word for word, task in _TASKS.items()},
+    "question_answering": "search_query",
+    "fact_verification": "search_query",
+    "code_retrieval_query": "search_query",
+}
+"""`input_type` by the IR's task. The last three are questions, to which documents are looked for."""
+_CUTS: Final = {"END": True, "NONE": False}
+_FLOAT: Final = "float"
+
+
+class _Vectors(msgspec.Struct):
+    floats: list[list[float]] | None = msgspec.field(name="float", default=None)
+
+
+class _Billed(msgspec.Struct):
+    input_tokens: float | None = None
+    image_tokens: float | None = None
+
+
+class _Meta(msgspec.Struct):
+    billed_units: _Billed | None = None
+
+
+class _Answer(msgspec.Struct):
+    embeddings: _Vectors
+    id: str | None = None
+    meta: _Meta | None = None
+
+
+_read: Final = msgspec.json.Decoder(_Answer).decode
+_read_meta: Final = msgspec.json.Decoder(_Meta | None).decode
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    body = request.body
+    if body.get("images") is None and body.get("inputs") is None:
+        check_members(body, _RULES, "input_type", "texts")
+    else:
+        check_members(body, _RULES, "input_type")
+
+
+def _texts(value: Any, path: str) -> None:
+    strings(value, path)
+    if not value:
+        empty_array(path)
+
+
+_RULES: Final[dict[str, Rule]] = {
+    "model": a_string,
+    "texts": _texts,
+    "images": strings,
+    "inputs": objects,
+    "input_type": one_of(*_TASKS, "image"),
+    "output_dimension": integer(1),
+    "max_tokens": integer(1),
+    "embedding_types": list_of(one_of("float", "int8", "uint8", "binary", "ubinary", "base64")),
+    "truncate": one_of("NONE", "START", "END"),
+    "priority": integer(0),
+}
+
+
+def decode_request(wire: WireRequest) -> ir.EmbedRequest:
+    """Decode a checked request. Raises WireError for pictures, and for numbers other than floats."""
+    body = wire.body
+    for member in ("images", "inputs"):
+        if body.get(member) is not None:
+            raise WireError("Only Cohere itself embeds pictures.", member, "unsupported_value")
+    types = body.get("embedding_types")
+    if types is not None and types != [_FLOAT]:
+        raise WireError("Only Cohere itself supports this type.", "embedding_types", "unsupported_value")
+    cut = body.get("truncate") or ""
+    extra = leftovers(body, MAPS)
+    if cut == "START":
+        extra = ir.merge(extra, {NAME: {"truncate": cut}})
+    return ir.EmbedRequest(
+        NAME,
+        model_of(wire),
+        tuple(body["texts"]),
+        dimensions=body.get("output_dimension"),
+        task=_TASKS.get(body["input_type"]),
+        truncate=_CUTS.get(cut),
+        form=None if types is None else "typed",
+        extra=extra,
+    )
+
+
+def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
+    """The request in this dialect; reports losses. Raises WireError for token ids that have no known text."""
+    report = target.report
+    own = request.dialect == NAME
+    body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
+    body["input_type"] = _input_type(request, target)
+    body["texts"] = texts_of(request, report)
+    if not own or request.form is not None:
+        body["embedding_types"] = [_FLOAT]
+    if request.dimensions is not None:
+        body["output_dimension"] = request.dimensions
+    if request.truncate is not None:
+        body["truncate"] = "END" if request.truncate else "NONE"
+    elif not own:
+        # Unstated, the API cuts: https://docs.cohere.com/v2/reference/embed. Other protocols refuse.
+        body["truncate"] = "NONE"
+    if request.title is not None:
+        report.lose("title", "this provider has no parameter for titles", "quality")
+    if request.user is not None:
+        report.lose("user", "the Cohere API has no end user id", "hint")
+    restore(body, request.extra, report, "")
+    return WireRequest("embed", body, path=PATH)
+
+
+def _input_type(request: ir.EmbedRequest, target: Target) -> str:
+    task = request.task
+    if task is None:
+        target.report.add("input_type", "required; without a stated task the inputs are taken for documents")
+        return "search_document"
+    if (word := _TYPES.get(task)) is None:
+        target.report.lose("task", "the Cohere API has no such task: search_document is used", "quality")
+        return "search_document"
+    if _TASKS.get(word) != task:
+        target.report.change("task", "input_type", f"the nearest task of the Cohere API is {word}")
+    return word
+
+
+def locate(_: ir.EmbedRequest, where: str) -> str:
+    """The JSON path, in the client's request, for the IR path `where`."""
+    if where.startswith("inputs"):
+        return f"$.texts{where.removeprefix('inputs')}"
+    return "$." + {"dimensions": "output_dimension", "task": "input_type"}.get(where, where)
+
+
+def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
+    """Decode a response. Raises RequestFailed for an error with status 200. Raises WireError for an invalid
+    body, and if there are not as many vectors as inputs.
+    """
+    try:
+        answer = _read(answered.data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        _refuse_failure(answered.data)
+        raise WireError(str(error)) from error
+    if answer.embeddings.floats is None:
+        raise WireError("expected an array", "embeddings.float")
+    response = ir.EmbedResponse(
+        tuple(map(from_floats, answer.embeddings.floats)), usage=_usage(answer.meta), id=answer.id
+    )
+    return one_each(response, request)
+
+
+def _refuse_failure(body: bytes) -> None:
+    """Raise RequestFailed if a body states an error and has no vectors."""
+    written = decode_object(body)
+    if "embeddings" not in written and type(written.get("message")) is str:
+        raise RequestFailed(fault_of(written))
+
+
+def _usage(meta: _Meta | None) -> ir.Usage | None:
+    """The billed tokens; Cohere states no others here. Those of pictures are beside those of texts."""
+    billed = meta.billed_units if meta is not None else None
+    if billed is None or (billed.input_tokens is None and billed.image_tokens is None):
+        return None
+    images = int(billed.image_tokens or 0)
+    detail = {"input_image": images} if images else None
+    return ir.Usage(int(billed.input_tokens or 0) + images, detail=detail)
+
+
+def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
+    """The response body. If the vectors do not have the requested length, this is reported."""
+    lose_length(response, reply)
+    body: dict[str, Any] = {
+        "id": response.id or reply.id,
+        "texts": [one for one in reply.request.inputs if isinstance(one, str)],
+        "embeddings": {_FLOAT: [to_floats(vector) for vector in response.vectors]},
+        "response_type": "embeddings_by_type",
+    }
+    meta: dict[str, Any] = {"api_version": {"version": "2"}}
+    if response.usage is not None:
+        images = (response.usage.detail or {}).get("input_image", 0)
+        billed = {"input_tokens": response.usage.input_total - images}
+        meta["billed_units"] = {**billed, "image_tokens": images} if images else billed
+    body["meta"] = meta
+    return Payload(encode(body))
+
+
+class CohereEmbeddingRelay(WholeAnswerRelay):
+    """Relays embedding requests and responses of this dialect, which do not name the model."""
+
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
+        return Outgoing(PATH, encode_head({**head, **edits}))
+
+    def response(
+        self, wire: WireRequest, answer: Payload, model: str | None
+    ) -> tuple[Payload, ir.Usage | None] | None:
+        """The upstream's response, unchanged, and its usage; a usage of None is missing or unreadable. Raises
+        RequestFailed for an error with status 200, WireError for a body without vectors.
+        """
+        head = decode_head(answer.data)
+        if "embeddings" not in head:
+            _refuse_failure(answer.data)
+            raise WireError("expected an object", "embeddings")
+        try:
+            usage = _usage(_read_meta(head.get("meta", b"null")))
+        except msgspec.MsgspecError:
+            usage = None  # unreadable usage is ignored
+        return answer, usage
+
+
+EMBEDDING: Final = OperationCodec(
+    relay=CohereEmbeddingRelay(),
+    client=ClientSide(
+        check=check,
+        model=model_of,
+        decode=decode_request,
+        encode=encode_response,
+        locate=locate,
+        members=MAPS,
+    ),
+    provider=ProviderSide(
+        paths=(PATH,),
+        encode=encode_request,
+        decode=decode_response,
+        split=batches(MOST_INPUTS),
+        join=joined,
+    ),
+)

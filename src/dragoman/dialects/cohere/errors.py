@@ -1,0 +1,95 @@
+"""Errors in Cohere's form, `{"message": "text", "id": "…", "error_type": "WORD"}`, decoded and encoded.
+
+Only `message` is always there. https://docs.cohere.com/reference/errors, read 2026-11; `error_type` and the
+id as in recorded answers. If message and status do not show the kind of a failure, the gateway writes the
+kind as `code`, which Cohere's clients ignore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, get_args
+
+import msgspec
+
+from dragoman.dialects.diagnosis import kind_of
+from dragoman.dialects.failure import (
+    Body,
+    blame_of,
+    read_body,
+    redact,
+    retry_after,
+    retry_headers,
+    stated_status,
+)
+from dragoman.ir import STATUS, Fault, Kind
+
+_KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
+_TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
+    ("too many tokens", "context_length"),
+    ("make sure the correct model id was used", "model_not_found"),
+    # https://github.com/diegosouzapw/OmniRoute/issues/12252: a limit that lasts until the next month
+    ("trial key, which is limited to", "quota"),
+    ("blocked", "content_policy"),
+)
+"""The kind of a failure by a part of its message; used for the statuses in `_VAGUE` and without a status."""
+_VAGUE: Final = frozenset({400, 404, 422, 429, 498})
+_WORDS: Final[dict[str, Kind]] = {"TOO_MANY_TOKENS": "context_length"}
+"""The kind of a failure by its `error_type`."""
+
+
+def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+    """The fault of an error response. Never fails: without a readable body, the status gives the kind."""
+    said = read_body(body, f"The provider answered with status {status}.")
+    return _fault(said, status, retry_after(headers))
+
+
+def fault_of(frame: dict[str, Any] | bytes) -> Fault:
+    """The fault of an error inside a response or a stream."""
+    said = read_body(frame)
+    return _fault(said, stated_status(said), None)
+
+
+def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
+    word = said.rest.get("error_type")
+    kind = _KINDS.get(said.code or "") or _WORDS.get(str(word)) or _kind(said, status)
+    return Fault(
+        kind,
+        said.message,
+        code=None if said.code in _KINDS else said.code,
+        param=said.param,
+        type=word if type(word) is str else said.type,
+        status=status,
+        retry_after=wait,
+        blame=blame_of(kind),
+    )
+
+
+def _kind(said: Body, status: int | None) -> Kind:
+    if status is None or status in _VAGUE:
+        text = said.message.lower()
+        told: Kind | None = next((kind for fragment, kind in _TEXTS if fragment in text), None)
+        if told is not None:
+            return told
+    return kind_of(said, status)
+
+
+def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an error response."""
+    headers = retry_headers(fault)
+    if request_id is not None:
+        headers["x-request-id"] = request_id
+    status = STATUS[fault.kind]
+    return status, headers, msgspec.json.encode(error_members(fault.known_as(request_id), status))
+
+
+def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
+    """The error as a JSON object. status: of the response; None: the error is inside a stream."""
+    out: dict[str, Any] = {"message": redact(fault.message)}
+    if fault.type in _WORDS:
+        out["error_type"] = fault.type
+    if (_WORDS.get(fault.type or "") or _kind(read_body(out), status)) != fault.kind:
+        out["code"] = fault.kind
+    if fault.error_id is not None:
+        out["id"] = fault.error_id
+    return out

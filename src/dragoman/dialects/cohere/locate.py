@@ -1,0 +1,60 @@
+"""Finds the JSON path in a client's request for a path in the IR."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from dragoman.dialects.chat.locate import has, nearest
+from dragoman.dialects.request import WireRequest
+
+_MEMBERS: Final[dict[str, str]] = {
+    "system": "messages[0]",
+    "max_output": "max_tokens",
+    "sampling.top_k": "k",
+    "sampling.top_p": "p",
+    "sampling.stop": "stop_sequences",
+    "output": "response_format",
+    "output.kind": "response_format.type",
+    "output.schema": "response_format.json_schema",
+    "reasoning": "thinking",
+    "reasoning.mode": "thinking.type",
+    "reasoning.budget": "thinking.token_budget",
+}
+"""The request member for an IR path."""
+_BLOCK: Final = re.compile(r"(messages\[\d+\])\.blocks\[\d+\](.*)")
+_TOOL: Final = re.compile(r"(tools\[\d+\])\.(.*)")
+_INNER: Final = {"sampling": "", "output": "response_format.", "reasoning": "thinking."}
+
+
+def locate(where: str) -> str:
+    """The JSON path for an IR path: `$.p` for `sampling.top_p`.
+
+    For a block it is the path of the block's message, because the form of the message's content is unknown
+    here.
+    """
+    if (member := _MEMBERS.get(where)) is not None:
+        return "$." + member
+    if (block := _BLOCK.fullmatch(where)) is not None:
+        return "$." + block[1]
+    if (tool := _TOOL.fullmatch(where)) is not None:
+        return "$.strict_tools" if tool[2] == "strict" else f"$.{tool[1]}.function.{tool[2]}"
+    return "$." + _plain(where)
+
+
+def _plain(where: str) -> str:
+    head, dot, rest = where.partition(".")
+    return _INNER[head] + rest if dot and head in _INNER else where
+
+
+def place(request: WireRequest, where: str) -> str:
+    """The JSON path in `request` for an IR path. If the request has no such member, it is the nearest path
+    that the request has.
+    """
+    body: dict[str, Any] = request.body
+    if (block := _BLOCK.fullmatch(where)) is not None:
+        return "$." + nearest(body, block[1], block[1])
+    path = locate(where).removeprefix("$.")
+    if has(body, path):
+        return "$." + path
+    return "$." + nearest(body, where if has(body, where) else path, path)

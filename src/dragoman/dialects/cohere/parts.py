@@ -1,0 +1,201 @@
+"""Content parts and media, decoded and encoded.
+
+A text document in the result of a tool is a `document` part, which the model can cite. If its data are a text
+and perhaps a title, it becomes a Media; else a Native that stands for its data as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.chat.documents import document_text
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.terms import text_of
+from dragoman.dialects.cohere.terms import NAME, leftovers, restore
+from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.typed import an_object, read_block
+from dragoman.errors import WireError
+from dragoman.wire.dataurl import from_url
+
+_TEXT: Final = frozenset({"type", "text"})
+_THINKING: Final = frozenset({"type", "thinking"})
+_IMAGE: Final = frozenset({"type", "image_url"})
+_IMAGE_URL: Final = frozenset({"url", "detail"})
+_DETAILS: Final = frozenset({"auto", "low", "high"})
+_DOCUMENT: Final = frozenset({"type", "document"})
+_DATA: Final = frozenset({"title", "text"})
+
+
+def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
+    """The blocks of a message's content parts, one each. where: the path of the list, for errors."""
+    return [decode_part(an_object(part, f"{where}[{index}]")) for index, part in enumerate(parts)]
+
+
+def decode_part(part: dict[str, Any]) -> ir.Block:
+    """The block of a content part; an unknown or invalid part becomes an ir.Native."""
+    return read_block(_PARTS.get(str(part.get("type")), _native), part, _native)
+
+
+def _text(part: dict[str, Any]) -> ir.Block:
+    return ir.Text(part["text"], extra=leftovers(part, _TEXT))
+
+
+def _thinking(part: dict[str, Any]) -> ir.Block:
+    return ir.Thinking(part["thinking"], extra=leftovers(part, _THINKING))
+
+
+def _image(part: dict[str, Any]) -> ir.Block:
+    image = part["image_url"]
+    mime, data, url = from_url(image["url"])
+    extra = ir.merge(leftovers(part, _IMAGE), leftovers(image, _IMAGE_URL, "image_url"))
+    return ir.Media("image", mime, data, url, detail=image.get("detail"), extra=extra)
+
+
+def _document(part: dict[str, Any]) -> ir.Block:
+    document = part["document"]
+    data = document["data"]
+    if not data.keys() <= _DATA or type(data.get("text")) is not str:
+        words = ir.Text(text_of(data))
+        return ir.Native(NAME, "document", part, stands_for=words)
+    extra = ir.merge(leftovers(part, _DOCUMENT), leftovers(document, frozenset({"data"}), "document"))
+    return ir.Media("document", text=data["text"], name=data.get("title"), extra=extra)
+
+
+def _native(part: dict[str, Any]) -> ir.Block:
+    return ir.Native(NAME, str(part.get("type")), part)
+
+
+_PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
+    "text": _text,
+    "thinking": _thinking,
+    "image_url": _image,
+    "document": _document,
+}
+
+
+def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
+    """The content part of one block; None, and a loss is reported, if this dialect lacks the kind of block.
+
+    Raises WireError for media that no part can hold: sound, a video, a file (`unsupported_modality`), or the
+    id of a file (`unsupported_value`). Without the medium the model would answer another question.
+    """
+    write = _WRITERS.get(type(block))
+    if write is None:
+        draft.report.lose(where, f"this message cannot contain a {type(block).__name__} block")
+        return None
+    return write(block, draft, where)
+
+
+def _write_text(block: ir.Text, draft: Draft, where: str) -> dict[str, Any]:
+    if not (draft.own or draft.answer):
+        for index in range(len(block.citations)):
+            lose_source(draft, f"{where}.citations[{index}]")
+    return finished({"type": "text", "text": block.text}, block, draft, where)
+
+
+def lose_source(draft: Draft, where: str) -> None:
+    """Report a citation in an earlier answer of another dialect as lost. where: its IR path."""
+    draft.report.lose(where, "sources of an earlier answer are not sent to the Cohere API", "hint")
+
+
+def _write_refusal(block: ir.Refusal, draft: Draft, where: str) -> dict[str, Any]:
+    draft.report.change(where, where, "the refusal is written as text")
+    return finished({"type": "text", "text": block.text}, block, draft, where)
+
+
+def _write_json(block: ir.Json, draft: Draft, where: str) -> dict[str, Any]:
+    return finished({"type": "text", "text": text_of(block.value)}, block, draft, where)
+
+
+def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any] | None:
+    text = block.text or "\n\n".join(block.summary)
+    if not text and not draft.own:
+        shed(block, draft, where)
+        draft.report.lose(where, "the reasoning has no text to show", "hint")
+        return None
+    return finished({"type": "thinking", "thinking": text}, block, draft, where)
+
+
+def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] | None:
+    if block.dialect == NAME:
+        value: dict[str, Any] = block.value
+        return value
+    draft.report.lose(where, no_form(block.dialect, block.kind))
+    return None
+
+
+def _write_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    if block.kind == "image":
+        return finished(_write_image(block, draft, where), block, draft, where)
+    if draft.own and block.kind == "document" and block.text is not None:
+        return write_document(block, draft, where)
+    if block.kind == "document" and (block.text is not None or block.blocks is not None):
+        _lose_settings(block, draft, where)
+        return finished({"type": "text", "text": document_text(block, draft, where)}, block, draft, where)
+    raise WireError(f"the Cohere API does not accept {block.kind}", where, "unsupported_modality")
+
+
+def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    url = block.url
+    if url is None and block.data is None:
+        raise WireError("a file id is valid only with its own provider", where, "unsupported_value")
+    image: dict[str, Any] = {"url": url or f"data:{block.mime or 'image/png'};base64,{block.data}"}
+    if block.detail is not None and not draft.own and block.detail not in _DETAILS:
+        draft.report.lose(where + ".detail", f"the Cohere API has no image detail {block.detail}", "quality")
+    elif block.detail is not None:
+        image["detail"] = block.detail
+    return {"type": "image_url", "image_url": image}
+
+
+def write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    """A text document in the result of a tool as a `document` part. Raises WireError for other documents."""
+    if block.text is None or block.kind != "document":
+        return _write_media(block, draft, where)
+    _lose_settings(block, draft, where)
+    data = {"text": block.text} if block.name is None else {"title": block.name, "text": block.text}
+    return finished({"type": "document", "document": {"data": data}}, block, draft, where)
+
+
+def _lose_settings(block: ir.Media, draft: Draft, where: str) -> None:
+    for field in ("context", "citable"):
+        if getattr(block, field):
+            draft.report.lose(f"{where}.{field}", f"a document of the Cohere API has no `{field}`", "quality")
+
+
+def finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
+    """Add the leftovers of `block` to its part `out`, and return the part. The report gets the block's seal
+    and cache mark, which cannot be written.
+    """
+    _lose_opaque(block, draft, where)
+    restore(out, block.extra, draft.report, where)
+    return out
+
+
+def shed(block: Any, draft: Draft, where: str) -> None:
+    """Report what is not written of a block: seal, cache mark and leftovers. where: the block's IR path."""
+    _lose_opaque(block, draft, where)
+    restore({}, block.extra, draft.report, where)
+
+
+def _lose_opaque(block: Any, draft: Draft, where: str) -> None:
+    if getattr(block, "sealed", None) is not None:
+        draft.leave_seal(where)
+    lose_mark(getattr(block, "cache", None), draft, where)
+
+
+def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
+    """Report a block's cache mark, if any, as lost. where: the block's path in the IR."""
+    if mark is not None:
+        draft.report.lose(where + ".cache", "the Cohere API has no cache breakpoints", "hint")
+
+
+_WRITERS: Final[dict[type, Callable[[Any, Draft, str], dict[str, Any] | None]]] = {
+    ir.Text: _write_text,
+    ir.Refusal: _write_refusal,
+    ir.Thinking: _write_thinking,
+    ir.Media: _write_media,
+    ir.Json: _write_json,
+    ir.Native: _write_native,
+}

@@ -1,0 +1,202 @@
+"""The assistant's message, in responses and in the history of requests, decoded and encoded.
+
+A message has its plan (`tool_plan`, what the model says before it calls tools), content parts, calls, and the
+citations of both kinds of text. The plan becomes a Text with the form "tool_plan", after the thinking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.chat.draft import Draft
+from dragoman.dialects.chat.saying import Saying as Collected
+from dragoman.dialects.chat.saying import lose_unsaid, separated
+from dragoman.dialects.cohere.calls import decode_call, encode_call
+from dragoman.dialects.cohere.citations import PLANNED, USUAL, decode_citation, encode_citations
+from dragoman.dialects.cohere.parts import decode_parts, encode_part
+from dragoman.dialects.cohere.terms import NAME, PLAN
+from dragoman.errors import WireError
+
+CITATIONS = "citations"
+
+
+def decode_saying(message: Mapping[str, Any], where: str) -> tuple[list[ir.Block], list[Any]]:
+    """(the blocks of an assistant message: thinking, plan, the other content, calls; the citations that
+    belong to none of its texts). where: the message's path, for errors.
+    """
+    plan = message.get(PLAN)
+    if plan is not None and type(plan) is not str:
+        raise WireError("expected a string", f"{where}.{PLAN}", "invalid_type")
+    planned: list[ir.Block] = [ir.Text(plan, form=PLAN)] if plan else []
+    said: list[ir.Block] = []
+    content = message.get("content")
+    if type(content) is str:
+        said.append(ir.Text(content))
+    elif type(content) is list:
+        said = decode_parts(content, where + ".content")
+    elif content is not None:
+        raise WireError("expected a string or an array", where + ".content", "invalid_type")
+    left = _cite(message.get(CITATIONS) or (), planned, said)
+    thoughts = next((at for at, block in enumerate(said) if not isinstance(block, ir.Thinking)), len(said))
+    blocks = [*said[:thoughts], *planned, *said[thoughts:]]
+    if (calls := message.get("tool_calls")) and type(calls) is list:
+        blocks.extend([decode_call(call) for call in calls])
+    return blocks, left
+
+
+def _cite(citations: Any, planned: list[ir.Block], said: list[ir.Block]) -> list[Any]:
+    """Add citations to their texts, and return those that belong to none. planned: the plan, if there is one.
+    said: the content.
+    """
+    if type(citations) is not list:
+        return []
+    left: list[Any] = []
+    for wire in citations:
+        kind = wire.get("type") if type(wire) is dict else None
+        blocks = planned if kind == PLANNED else said
+        place = _cited(wire, blocks, planned=kind == PLANNED)
+        block = blocks[place] if place is not None else None
+        if place is None or not isinstance(block, ir.Text):
+            left.append(wire)
+            continue
+        cited = decode_citation(wire, block.text, PLANNED if blocks is planned else USUAL)
+        blocks[place] = msgspec.structs.replace(block, citations=(*block.citations, *cited))
+    return left
+
+
+def _cited(wire: Any, blocks: Sequence[ir.Block], *, planned: bool) -> int | None:
+    """The place in `blocks` of the text that a citation belongs to; None = there is none."""
+    if type(wire) is not dict:
+        return None
+    index = 0 if planned else wire.get("content_index")
+    if index is None:
+        return next((place for place, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
+    return index if type(index) is int and 0 <= index < len(blocks) else None
+
+
+class Saying(Collected):
+    """Collects blocks and writes one assistant message.
+
+    parts: True = the content is always a list. mint: gives the id to write for a call; it gets the call's own
+    id (None = the call has none) and the call's position. If it returns None, no id is written.
+    """
+
+    __slots__ = ("calls", "citations", "mint", "parts", "plan", "written")
+
+    def __init__(
+        self, draft: Draft, mint: Callable[[str | None, int], str | None], *, parts: bool = False
+    ) -> None:
+        super().__init__(draft)
+        self.mint = mint
+        self.parts = parts
+        self.plan: str | None = None
+        self.written: list[dict[str, Any]] = []  # the content parts
+        self.calls: list[dict[str, Any]] = []
+        self.citations: list[dict[str, Any]] = []
+
+    def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
+        """The finished message with these blocks. where: the IR path of the object that holds them."""
+        self.add(blocks, where)
+        return self.done()
+
+    def done(self) -> dict[str, Any]:
+        """The message as a wire object, with everything that was added.
+
+        In the history of another dialect, the text of a message with calls is its plan, as Cohere's own
+        models write it: https://docs.cohere.com/docs/tool-use-overview, read 2026-11.
+        """
+        if self.calls and not (self.draft.own or self.draft.answer):
+            self._plan_ahead()
+        wire: dict[str, Any] = {"role": "assistant"}
+        if self.plan is not None:
+            wire[PLAN] = self.plan
+        if self.written or self.parts:
+            lone = self.written[0] if len(self.written) == 1 and not (self.parts or self.draft.answer) else {}
+            wire["content"] = lone["text"] if lone.keys() == {"type", "text"} else self.written
+        if self.calls:
+            wire["tool_calls"] = self.calls
+        if self.citations:
+            wire[CITATIONS] = self.citations
+        return wire
+
+    def _plan_ahead(self) -> None:
+        plan = self.plan or ""
+        for part in self.written:
+            if part.keys() == {"type", "text"}:
+                plan += separated(plan, part["text"])
+        self.written = [part for part in self.written if part.keys() != {"type", "text"}]
+        self.plan = plan or None
+
+    def _text(self, block: ir.Text | ir.Refusal | ir.Json, where: str) -> None:
+        if (part := encode_part(block, self.draft, where)) is None:
+            return
+        text, index = part["text"], len(self.written)
+        if self.draft.own and getattr(block, "form", None) == PLAN:
+            self.plan = (self.plan or "") + text
+            self._cite(block, text, None, where)
+            return
+        last = self.written[-1] if self.written else None
+        if not self.draft.own and last is not None and last.keys() == part.keys() == {"type", "text"}:
+            self._cite(block, text, index - 1, where, len(last["text"]))
+            last["text"] += separated(last["text"], text) if self.spaced else text
+        else:
+            self.written.append(part)
+            self._cite(block, text, index, where)
+        self.spaced = False
+
+    def _cite(self, block: Any, text: str, index: int | None, where: str, before: int = 0) -> None:
+        """Write the citations of a text that goes into the content part `index`; None = into the plan.
+        before: the length of that part so far.
+        """
+        cited = getattr(block, CITATIONS, ())
+        if not cited or not (self.draft.own or self.draft.answer):
+            return
+        wires = encode_citations(cited, text, index, self.draft, where)
+        for wire in wires if before else ():
+            for member in ("start", "end"):
+                wire[member] += before
+        self.citations += wires
+
+    def _thinking(self, block: ir.Thinking, where: str) -> None:
+        self.spaced = True
+        if (part := encode_part(block, self.draft, where)) is not None:
+            self.written.append(part)
+
+    def _call(self, block: ir.ToolCall, where: str) -> None:
+        self.spaced = True
+        if block.by != "client":
+            lose_unsaid(block, self.draft, where)
+            return
+        self.calls.append(encode_call(block, self.mint(block.id, len(self.calls)), self.draft, where))
+
+    def _media(self, block: ir.Media, where: str) -> None:
+        self.spaced = True
+        if self.draft.own:
+            if (part := encode_part(block, self.draft, where)) is not None:
+                self.written.append(part)
+            return
+        lose_unsaid(block, self.draft, where)
+        if block.transcript:
+            self._text(ir.Text(block.transcript), where)
+
+    def _other(self, block: ir.ToolResult | ir.Native, where: str) -> None:
+        self.spaced = True
+        if isinstance(block, ir.Native) and block.dialect == NAME:
+            self.written.append(block.value)
+        else:
+            lose_unsaid(block, self.draft, where)
+
+    _say: ClassVar = {
+        ir.Text: _text,
+        ir.Refusal: _text,
+        ir.Json: _text,
+        ir.Thinking: _thinking,
+        ir.ToolCall: _call,
+        ir.Media: _media,
+        ir.ToolResult: _other,
+        ir.Native: _other,
+    }

@@ -1,0 +1,59 @@
+"""Cohere's names and values for those of the IR, and its functions for leftovers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman import ir
+from dragoman.dialects.leftovers import Leftovers
+
+NAME: Final = "cohere"
+_own: Final = Leftovers(NAME)
+leftovers: Final = _own.of
+restore: Final = _own.restore
+PATH: Final = "/chat"
+
+LEAST_P: Final = 0.01
+MOST_P: Final = 0.99
+MOST_K: Final = 500
+MOST_PENALTY: Final = 1.0
+MOST_STOPS: Final = 5
+"""Limits of sampling: https://docs.cohere.com/reference/chat, read 2026-11 in the texts of the client
+`cohere` 7.3.1. Penalties are from 0 to 1, `p` from 0.01 to 0.99, `k` from 0 to 500; there are at most five
+stop sequences.
+"""
+
+STOPS: Final[dict[str, ir.Stop]] = {
+    "COMPLETE": ir.Stop("end"),
+    "STOP_SEQUENCE": ir.Stop("sequence"),
+    "MAX_TOKENS": ir.Stop("length"),
+    "TOOL_CALL": ir.Stop("tool"),
+    "ERROR": ir.Stop("error"),
+    "TIMEOUT": ir.Stop("error", raw="TIMEOUT"),
+    "ERROR_TOXIC": ir.Stop("filter"),
+    "ERROR_LIMIT": ir.Stop("context"),
+}
+"""The IR's stop by Cohere's finish reason; the last two are of older models."""
+STOP_WORDS: Final[dict[str, str]] = {
+    "end": "COMPLETE",
+    "tool": "TOOL_CALL",
+    "length": "MAX_TOKENS",
+    "context": "MAX_TOKENS",
+    "sequence": "STOP_SEQUENCE",
+    "filter": "ERROR_TOXIC",
+    "pause": "COMPLETE",
+    "compaction": "COMPLETE",
+    "broken": "ERROR",
+    "error": "ERROR",
+    "other": "COMPLETE",
+}
+"""The finish reason for the client, by the IR's; for those in `STOPS_LOST` it is less precise."""
+STOPS_LOST: Final[dict[str, str]] = {
+    "context": "a full context window is reported as `MAX_TOKENS`",
+    "pause": "a pause is reported as `COMPLETE`: send the conversation again to continue",
+    "compaction": "a compaction is reported as `COMPLETE`",
+    "broken": "malformed output is reported as `ERROR`",
+    "other": "an unknown finish reason is reported as `COMPLETE`",
+}
+PLAN: Final = "tool_plan"
+"""`ir.Text.form` of the text that stands in the member `tool_plan` of a message."""
