@@ -10,6 +10,7 @@ from dragoman.dialects.access import Face
 from dragoman.dialects.anthropic import DIALECT as anthropic
 from dragoman.dialects.anthropic.block_decoder import decode_block, decode_content
 from dragoman.dialects.anthropic.check import check_block
+from dragoman.dialects.bedrock import DIALECT as bedrock
 from dragoman.dialects.cursor import Blocks, Cursor
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini import DIALECT as gemini
@@ -21,7 +22,10 @@ from dragoman.dialects.openai_responses import DIALECT as openai_responses
 
 DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect
-    for dialect in (openai_chat, openai_responses, anthropic, gemini, mistral, ollama, openai_completions)
+    for dialect in (
+        *(openai_chat, openai_responses, anthropic, gemini, mistral, bedrock, ollama),
+        openai_completions,
+    )
 }
 """Name -> dialect, in the order of the documentation."""
 

@@ -21,7 +21,9 @@ import msgspec
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _HOST: Final = re.compile(r"(?:\A|\.)bedrock-runtime(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.")
-_KEY: Final = re.compile(r"(?P<id>(?:AKIA|ASIA)[A-Z0-9]{12,124}):(?P<secret>[^:\s]{16,}?)(?::(?P<token>[^:\s]+))?\Z")
+_KEY: Final = re.compile(
+    r"(?P<id>(?:AKIA|ASIA)[A-Z0-9]{12,124}):(?P<secret>[^:\s]{16,}?)(?::(?P<token>[^:\s]+))?\Z"
+)
 _PORTS: Final = {"http": 80, "https": 443}
 
 

@@ -63,6 +63,7 @@ from dragoman.upstreams.credential import Credential, Lease, Prepared
 from dragoman.upstreams.reading import Reading, Splitter
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
+from dragoman.wire.eventstream import EventStreamSplitter
 from dragoman.wire.json import decode_object, encode
 from dragoman.wire.jsonarray import JSONArraySplitter
 from dragoman.wire.multipart import Pieces, content_type, written
@@ -78,6 +79,7 @@ SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
     "sse": SSESplitter,
     "json_array": JSONArraySplitter,
     "ndjson": NDJSONSplitter,
+    "eventstream": EventStreamSplitter,
 }
 """The splitter for each framing of a stream. Its argument is the most bytes of one frame."""
 
@@ -154,7 +156,11 @@ class WireUpstream:
         self.chat_url = chat_url
         self._chat = Address(chat_url)
         self._streamed_chat = Address(stream_url or chat_url)
-        self._list = None if base_url is None else URL(base_url + dialect.models.path, encoded=True)
+        self._list = (
+            None
+            if base_url is None or not dialect.models.path
+            else URL(base_url + dialect.models.path, encoded=True)
+        )
         self._operations: dict[Operation, dict[str, Address]] = {}
         self._codecs = dialect.asked()
         for operation, codec in self._codecs.items():

@@ -183,7 +183,9 @@ def message(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 def event(name: str, payload: bytes) -> bytes:
     """The message of one event. payload: its JSON."""
-    return message({":event-type": name, ":content-type": "application/json", ":message-type": "event"}, payload)
+    return message(
+        {":event-type": name, ":content-type": "application/json", ":message-type": "event"}, payload
+    )
 
 
 def exception(name: str, payload: bytes) -> bytes:
@@ -191,5 +193,3 @@ def exception(name: str, payload: bytes) -> bytes:
     return message(
         {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}, payload
     )
-
-
