@@ -51,8 +51,8 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     in_query: bool = False
     """Whether clients may send their gateway key as the query parameter `key`."""
     signs: str = ""
-    """The name of the AWS service for which an access key (`ID:SECRET` or `ID:SECRET:SESSION_TOKEN`) signs each
-    request, instead of being sent; "" = no key signs."""
+    """The name of the AWS service for which an access key (`ID:SECRET` or `ID:SECRET:SESSION_TOKEN`) signs
+    each request, instead of being sent; "" = no key signs."""
 
 
 class Headers(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Reduces a JSON Schema to the keywords that Claude's structured outputs accept: all objects are closed.
 
-https://platform.claude.com/docs/en/build-with-claude/structured-outputs, and the same rules at Amazon Bedrock:
+https://platform.claude.com/docs/en/build-with-claude/structured-outputs, and the same at Amazon Bedrock:
 https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html, read in 2026-11. Pure.
 """
 

@@ -68,8 +68,8 @@ def signature_headers(
     """The headers that sign a request: `x-amz-date`, `authorization`, and `x-amz-security-token` for a key
     with a token.
 
-    url: exactly as it is sent, with its path and query encoded. headers: those of the request, with lower-case
-    names. now: Unix seconds.
+    url: exactly as it is sent, with its path and query encoded. headers: those of the request, with names in
+    lower case. now: Unix seconds.
     """
     moment = datetime.fromtimestamp(now, UTC)
     date, day = moment.strftime("%Y%m%dT%H%M%SZ"), moment.strftime("%Y%m%d")

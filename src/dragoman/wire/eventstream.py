@@ -1,7 +1,7 @@
 """AWS event streams (`application/vnd.amazon.eventstream`): splits a stream into its messages, and writes
 messages.
 
-    total length u32 | headers length u32 | CRC-32 of these 8 bytes u32 | headers | payload | CRC-32 of all u32
+    total length u32 | headers length u32 | CRC-32 of these two | headers | payload | CRC-32 of all u32
 
 All numbers are big-endian. A header is: length of the name u8, the name, the value's type u8, the value.
 Specification: https://smithy.io/2.0/aws/amazon-eventstream.html, read in 2026-11; the same layout is in
@@ -30,8 +30,8 @@ from dragoman.wire.sse import MAX_EVENT, ErrorFrame, too_large
 MIME: Final = "application/vnd.amazon.eventstream"
 """The content type of such a stream."""
 Header: TypeAlias = bool | int | bytes | str
-"""The value of a header: text (type 7), bytes (6, and 9: a UUID), a number (2 to 5, and 8: Unix milliseconds),
-or true and false (0, 1)."""
+"""The value of a header: text (type 7), bytes (6, and 9: a UUID), a number (2 to 5, and 8: Unix
+milliseconds), or true and false (0, 1)."""
 
 _PRELUDE: Final = struct.Struct(">II")
 _CHECKSUM: Final = struct.Struct(">I")

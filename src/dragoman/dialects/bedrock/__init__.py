@@ -1,11 +1,12 @@
 """Amazon Bedrock, both directions: Converse and ConverseStream.
 
 Specification: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html, read in the
-form of the service model `bedrock-runtime/2023-09-30` of botocore 1.44.5. The path states the model, which may
-be the id of a model or an inference profile, or an ARN, and whether the response streams. The gateway is a
-client of it; it serves none.
+form of the service model `bedrock-runtime/2023-09-30` of botocore 1.44.5. The path states the model, which
+may be the id of a model or an inference profile, or an ARN, and whether the response streams. The gateway is
+a client of it; it serves none.
 
-Canonical form. A request or a response that is decoded to the IR and encoded again stays the same, except that
+Canonical form. A request or a response that is decoded to the IR and encoded again stays the same, except
+that
 - null in a member with an IR field, an empty `inferenceConfig`, and an empty `serverToolUsage` are left out;
 - the schema of the output is JSON text of the same value, without other white space;
 - in streams, the padding `p` and empty deltas are left out.

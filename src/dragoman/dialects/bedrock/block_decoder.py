@@ -4,7 +4,7 @@ A block is an object whose only member says what it is: `{"text": …}`. A block
 known kind in an unknown form, is kept whole as Native. A `cachePoint` is a block of its own: it becomes the
 cache mark of the block before it.
 
-Form: a Text is "citations" if it was a `citationsContent`; Media is "s3" if `file` is an address in S3, and
+Form: a Text is "citations" if it was a `citationsContent`, and "guarded" if it was a `guardContent`; Media is "s3" if `file` is an address in S3, and
 "search_result"; a call or a result with a `type` that says nothing has the form "typed".
 """
 
@@ -74,21 +74,15 @@ def _known(kind: str, value: _Wire) -> ir.Block:
     block = _DECODE[kind](value[kind])
     if len(value) == 1:
         return block
-    extra: Any = leftovers(value, frozenset({kind}))
+    known = frozenset({kind, "type"} if value.get("type") == kind else {kind})  # some clients name the kind
+    extra = leftovers(value, known)
+    if extra is None:
+        return block
     return msgspec.structs.replace(block, extra=ir.merge(getattr(block, "extra", None), extra))
 
 
 def _native(value: _Wire) -> ir.Native:
-    kind = next(iter(value), "")
-    return ir.Native(NAME, kind, value, stands_for=_stand_in(value))
-
-
-def _stand_in(value: _Wire) -> ir.Block | None:
-    """The text of a block that a guardrail judges, which other protocols have no form for."""
-    guarded = value.get("guardContent")
-    text = guarded.get("text") if type(guarded) is dict else None
-    words = text.get("text") if type(text) is dict else None
-    return ir.Text(words) if type(words) is str else None
+    return ir.Native(NAME, next(iter(value), ""), value)
 
 
 def _string(value: Any) -> str:
@@ -200,6 +194,16 @@ def _reasoning(value: _Wire) -> ir.Block:
     )
 
 
+def _guarded(value: _Wire) -> ir.Block:
+    """A text that a guardrail judges. Its leftover `qualifiers` says as what."""
+    (text,) = (value[kind] for kind in value if kind == "text")
+    if len(value) > 1 or not text.keys() <= {"text", "qualifiers"}:
+        raise ValueError
+    qualifiers = text.get("qualifiers")
+    extra: ir.Extra = None if qualifiers is None else {NAME: {"qualifiers": qualifiers}}
+    return ir.Text(_string(text["text"]), form="guarded", extra=extra)
+
+
 def _cited(value: _Wire) -> ir.Block:
     (content,) = value["content"]
     if content.keys() != {"text"} or not value.keys() <= {"content", "citations"}:
@@ -253,4 +257,5 @@ _DECODE: Final[dict[str, Callable[[Any], ir.Block]]] = {
     "reasoningContent": _reasoning,
     "citationsContent": _cited,
     "searchResult": _search_result,
+    "guardContent": _guarded,
 }

@@ -90,6 +90,8 @@ def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     Raises WireError, in requests, for a medium without content, of an unknown format, or with another
     provider's file id, and for calls of free-text tools.
     """
+    if scope.own and type(block) is ir.Text and block.form == "guarded":
+        return {"guardContent": {"text": {"text": block.text, **(block.extra or {}).get(NAME, {})}}}
     wire = _ENCODE[type(block)](block, scope, where)
     if wire is not None and (extra := getattr(block, "extra", None)) is not None:
         restore(wire, extra, scope.report, where)
@@ -258,7 +260,11 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
 
 def _search_result_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
     placed = [(one, f"{where}.blocks[{at}]") for at, one in enumerate(block.blocks or ())]
-    out = {"source": block.context or "", "title": block.name or "", "content": encode_blocks(placed, scope)}
+    out: _Wire = {
+        "source": block.context or "",
+        "title": block.name or "",
+        "content": encode_blocks(placed, scope),
+    }
     if block.citable is not None:
         out["citations"] = {"enabled": block.citable}
     return {"searchResult": out}

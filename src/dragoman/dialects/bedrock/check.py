@@ -1,8 +1,8 @@
 """Checks Converse requests: types, ranges, required members, names. A mistake raises WireError.
 
-The gateway does not serve this dialect; `dialects/translation` checks its requests. Unknown members and blocks
-pass, because the protocol grows. The order of roles is not checked, because models differ in it. The limits
-are those of the service model `bedrock-runtime/2023-09-30` in botocore 1.44.5.
+The gateway does not serve this dialect; `dialects/translation` checks its requests. Unknown members and
+blocks pass, because the protocol grows. The order of roles is not checked, because models differ in it. The
+limits are those of the service model `bedrock-runtime/2023-09-30` in botocore 1.44.5.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from dragoman.dialects.counting import counting
 _COUNTED: Final = ("messages", "system", "toolConfig", "additionalModelRequestFields")
 
 
-def reduced(body: Mapping[str, Any], model: str | None) -> dict[str, Any]:
+def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
     """The body for the endpoint: the members of a chat request that make its prompt."""
     return {"input": {"converse": {key: body[key] for key in _COUNTED if key in body}}}
 

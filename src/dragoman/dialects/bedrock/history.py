@@ -33,8 +33,8 @@ _COMPANION: Final = "See the attached document."
 
 
 def safe_id(stated: str) -> str:
-    """The id of a call, as the API accepts it: unchanged, or with `_` for refused characters and a hash of the
-    whole id at its end. The same id always gives the same result.
+    """The id of a call, as the API accepts it: unchanged, or with `_` for refused characters and a hash of
+    the whole id at its end. The same id always gives the same result.
     """
     if _ID.fullmatch(stated):
         return stated

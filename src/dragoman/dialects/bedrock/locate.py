@@ -26,7 +26,6 @@ _WHOLE: Final = {
     },
 }
 _HEADS: Final = (
-    ("output.schema", "outputConfig.textFormat.structure.jsonSchema.schema"),
     ("tool_choice.", "toolConfig.toolChoice."),
     ("output.", "outputConfig."),
     ("reasoning.", "additionalModelRequestFields."),
@@ -34,7 +33,7 @@ _HEADS: Final = (
 )
 _TOOL: Final = re.compile(r"tools(\[\d+\])(.*)")
 _BLOCKS: Final = re.compile(r"\.blocks(?=\[)")
-_OF_BLOCK: Final = re.compile(r"((?:content|system)\[\d+\])\.(?!content\[).*")
+_OF_BLOCK: Final = re.compile(r"((?:content|system)\[\d+\])\..*")
 
 
 def locate(place: str) -> str:
@@ -43,6 +42,8 @@ def locate(place: str) -> str:
     """
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"
+    if place.startswith("output.schema"):  # the schema is a text, so a path ends there
+        return f"$.{_WHOLE['output.schema']}"
     for head, path in _HEADS:
         if place.startswith(head):
             return f"$.{path}{place[len(head) :]}"

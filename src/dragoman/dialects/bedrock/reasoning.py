@@ -1,4 +1,4 @@
-"""Encodes the wish to reason as the members that each family of models has, in `additionalModelRequestFields`.
+"""Encodes the wish to reason as the members of each family of models, in `additionalModelRequestFields`.
 
     Claude     thinking {type, budget_tokens}, output_config {effort}
     Nova 2     reasoningConfig {type, maxReasoningEffort}
@@ -127,8 +127,8 @@ def _enable(request: ir.Request, wish: ir.Reasoning, target: Target, fields: dic
 
 
 def reconcile(body: dict[str, Any], fields: dict[str, Any], target: Target, *, asked: bool) -> None:
-    """Make the history agree with Claude's thinking, as the model requires: with a budget, the assistant's last
-    turn must begin with thinking; without thinking the history must have none.
+    """Make the history agree with Claude's thinking, as the model requires: with a budget, the assistant's
+    last turn must begin with thinking; without thinking the history must have none.
 
     body, fields: the encoded request, which is changed. asked: the request states a wish to think.
     """

@@ -1,12 +1,12 @@
 """Relays chat between a client and a provider that both speak this protocol.
 
-The gateway serves no client of it, so that only programs which relay by themselves (tests, `dragoman.testing`)
-use this module. Frames pass unchanged: the splitter has removed their framing, which is written again.
+The gateway serves no client of it, so that only programs which relay by themselves (`dragoman.testing`) use
+this module. Frames pass unchanged: the splitter has removed their framing, which is written again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -29,9 +29,13 @@ _encode: Final = msgspec.json.Encoder().encode
 class BedrockRelay(BodyRelay):
     """Relays Converse requests and responses."""
 
+    def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
+        """The body for the provider, without `model`, which the path states."""
+        return super().request({**head, "model": b"null"}, {**edits, "model": msgspec.UNSET})
+
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """(the body unchanged, because it names no model, its usage). Raises RequestFailed for an error in the
-        body, WireError for a body that has no `output`.
+        """(the body unchanged, because it names no model, its usage). Raises RequestFailed for an error in
+        the body, WireError for a body that has no `output`.
         """
         try:
             answer = _decode(body)

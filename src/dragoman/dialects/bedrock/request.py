@@ -166,8 +166,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _restore_extra(extra: ir.Extra, target: Target, body: dict[str, Any]) -> None:
-    """Write the leftovers. The client's `additionalModelRequestFields` are added to those that the encoder has
-    written, and replace those of the same name.
+    """Write the leftovers. The client's `additionalModelRequestFields` are added to those that the encoder
+    has written, and replace those of the same name.
     """
     if extra is None:
         return

@@ -2,8 +2,8 @@
 
     messageStart → ( [contentBlockStart] → contentBlockDelta* → contentBlockStop )* → messageStop → metadata
 
-A frame is one event as `{"contentBlockDelta": {…}}` (`wire.eventstream`). Blocks of text and reasoning have no
-start: the first delta opens them. The member `p` only pads each event to hide its length; it is dropped.
+A frame is one event as `{"contentBlockDelta": {…}}` (`wire.eventstream`). Blocks of text and reasoning have
+no start: the first delta opens them. The member `p` only pads each event to hide its length; it is dropped.
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamOutput.html, read in 2026-11
 """
 
@@ -154,6 +154,8 @@ class BedrockDecoder:
             if not isinstance(block, ir.ToolCall):
                 raise WireError("a call must have an id and a name", "contentBlockStart.start.toolUse")
             return [*events, self._begin(number, block, start)]
+        if not start:  # the first delta says what it is
+            return events
         self._kept.add(start)
         kind = next(iter(start), "")
         held = ir.ToolResult(None) if kind == "toolResult" else ir.Native(NAME, kind, start)

@@ -62,7 +62,7 @@ class BedrockEncoder(EventEncoder):
 
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for the client after one IR event; empty = none now."""
-        if self._over or getattr(event, "candidate", 0):
+        if self._over or getattr(event, "candidate", 0) > 0:
             if isinstance(event, ir.Open):
                 where = f"candidates[{event.candidate}]"
                 self._report.lose(where, f"a response of {API} has only one candidate", "meaning")

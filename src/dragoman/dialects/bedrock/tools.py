@@ -52,14 +52,17 @@ def _tool(value: dict[str, Any]) -> ir.Tool:
     )
 
 
+_PLAIN: Final[dict[str, ir.ToolChoice]] = {"auto": ir.ToolChoice("auto"), "any": ir.ToolChoice("any")}
+
+
 def decode_choice(config: Mapping[str, Any]) -> ir.ToolChoice | None:
     """Decode the `toolChoice` of a `toolConfig`; None = it states none."""
     choice = config.get("toolChoice")
     if choice is None:
         return None
     kind = next(iter(choice), "")
-    if len(choice) == 1 and kind in _MODES and choice[kind] == {}:
-        return ir.ToolChoice(kind)
+    if len(choice) == 1 and kind in _PLAIN and choice[kind] == {}:
+        return _PLAIN[kind]
     if len(choice) == 1 and kind == "tool" and choice[kind].keys() == {"name"}:
         return ir.ToolChoice("tool", (choice[kind]["name"],))
     return ir.ToolChoice("native", native=choice)

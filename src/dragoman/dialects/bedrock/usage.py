@@ -54,8 +54,8 @@ def decode_usage(whole: dict[str, Any]) -> ir.Usage:
     return msgspec.structs.replace(usage, extra={NAME: rest}) if rest else usage
 
 
-def _lifetimes(details: Any) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _lifetimes(details: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for one in details if type(details) is list else ():
         if type(one) is dict and (field := _LIFETIMES.get(str(one.get("ttl")))) is not None:
             count = one.get("inputTokens")
