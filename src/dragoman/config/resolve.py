@@ -22,6 +22,7 @@ from dragoman.providers import address
 from dragoman.providers.auth import Credential
 from dragoman.providers.catalog import CATALOG, ApiRow, Vendor
 from dragoman.providers.provider import Api, Provider, base_url
+from dragoman.providers.sigv4 import access_key, region_in
 from dragoman.seams.secret import Secret
 
 
@@ -85,7 +86,7 @@ def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
     return Api(
         dialect=dialect,
         chat_url=base + path,
-        stream_url=base + (spoken.paths.stream or path),
+        stream_url=base + ((row.stream if stated.path is None else None) or spoken.paths.stream or path),
         auth=stated.auth or row.auth or auth,
         fixed=spoken.headers.required,
         quirks=_over(row.quirks, stated.quirks),
@@ -98,7 +99,14 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     an invalid one.
     """
     chat_path, _ = paths_of(settings, vendor, dialect)
-    return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path)
+    url = settings.base_url
+    if url is None and vendor is not None and vendor.region:
+        url = vendor.base_url_in(settings.region)
+    found = base_url(vendor, dialect, url, settings.base_path, chat_path)
+    signs = DIALECTS[dialect].keys.signs and any(access_key(key.reveal()) for key in settings.keys or ())
+    if signs and settings.region is None and region_in(found) is None:
+        raise ValueError("an access key signs for a region, which this address does not tell: set `region`")
+    return found
 
 
 def quirk_of(name: str, value: Any) -> Any:
@@ -147,5 +155,6 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         body=settings.body,
         quirks=_over(vendor.quirks if vendor else DIALECTS[dialect].quirks, settings.quirks),
         models=None if settings.models == ("*",) else settings.models,
+        region=settings.region,
         further=apis_of(settings, vendor, base, auth),
     )

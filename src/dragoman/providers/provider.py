@@ -44,7 +44,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     the model's name. credentials: its keys, each bound to the origin of `base_url`; empty for a server
     without keys. fixed: headers that the dialect requires. headers: those that the operator configured, with
     lower-case names; their values may be secrets. body: JSON that is merged into the body of each request to
-    a model. models: the model names that it serves, None = any. further: its other protocols, best first.
+    a model. region: where it works, as the operator says; None = unstated. models: the model names that it
+    serves, None = any. further: its other protocols, best first.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     body: Mapping[str, Any] = {}
     quirks: Quirks = STANDARD
     models: tuple[str, ...] | None = None
+    region: str | None = None
     further: tuple[Api, ...] = ()
 
     @property

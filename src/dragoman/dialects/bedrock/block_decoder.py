@@ -4,8 +4,9 @@ A block is an object whose only member says what it is: `{"text": …}`. A block
 known kind in an unknown form, is kept whole as Native. A `cachePoint` is a block of its own: it becomes the
 cache mark of the block before it.
 
-Form: a Text is "citations" if it was a `citationsContent`, and "guarded" if it was a `guardContent`; Media is "s3" if `file` is an address in S3, and
-"search_result"; a call or a result with a `type` that says nothing has the form "typed".
+Form: a Text is "citations" if it was a `citationsContent`, and "guarded" if it was a `guardContent`; Media is
+"s3" if `file` is an address in S3, and "search_result"; a call or a result with a `type` that says nothing
+has the form "typed".
 """
 
 from __future__ import annotations

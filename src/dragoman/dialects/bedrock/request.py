@@ -119,7 +119,7 @@ def _decode_output(output: dict[str, Any]) -> ir.Output | None:
             schema = None
         if type(schema) is dict:
             name, words = definition.get("name"), definition.get("description")
-            return ir.Output("schema", schema, name, words, extra=extra)
+            return ir.Output("schema", schema, name, words, strict=True, extra=extra)  # every schema is
     return ir.Output("text", form="native", extra=ir.merge(extra, {NAME: {"textFormat": wanted}}))
 
 
@@ -291,6 +291,8 @@ def _text_format(output: ir.Output, target: Target, *, own: bool) -> dict[str, A
             describe(written, output, place, report)
         if written != schema:
             report.change("output.schema", place, "the schema is adapted to what the API accepts")
+        if output.strict is False:
+            report.change("output.strict", "outputConfig.textFormat", f"every schema of {API} is strict")
         schema = written
     definition = {"schema": msgspec.json.encode(schema).decode()}
     if output.name is not None:

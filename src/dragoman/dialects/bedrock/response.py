@@ -117,8 +117,9 @@ def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
 
 def lose_head(response: ir.Response | ir.Start, report: Report) -> None:
     """Report members of a response that the API has no place for: its id, its model, its status."""
-    if response.status is not None:
-        report.lose("status", f"{API} has no such field", "hint")
+    for field in ("id", "model", "created", "status"):
+        if getattr(response, field) is not None:
+            report.lose(field, f"a response of {API} has no such field", "hint")
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:

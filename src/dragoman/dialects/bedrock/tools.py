@@ -82,7 +82,7 @@ def encode_tools(request: ir.Request, target: Target, scope: Scope, body: dict[s
         else:
             tools += _encode_tool(tool, target, scope, f"tools[{index}]")
     if choice is not None and choice.mode == "none" and not own:
-        tools, choice = _no_tools(tools, called, target), None
+        tools, choice = _no_tools(tools, called, target, len(request.tools or ())), None
     if not tools and called and not own:
         tools = [{"toolSpec": {"name": name, "inputSchema": {"json": _EMPTY}}} for name in called]
         report.add("toolConfig.tools", f"{API} requires the tools whose calls are in the history")
@@ -98,8 +98,12 @@ def encode_tools(request: ir.Request, target: Target, scope: Scope, body: dict[s
         report.lose("tool_choice", "the request has no tools", "hint")
 
 
-def _no_tools(tools: list[dict[str, Any]], called: Iterable[str], target: Target) -> list[dict[str, Any]]:
+def _no_tools(
+    tools: list[dict[str, Any]], called: Iterable[str], target: Target, count: int
+) -> list[dict[str, Any]]:
     if tools and not called:
+        for index in range(count):
+            target.report.change(f"tools[{index}]", "toolConfig", "left out: no tool may be called")
         target.report.change("tool_choice", "toolConfig", "no tool may be called: the tools are left out")
         return []
     if tools:
@@ -156,6 +160,8 @@ def _function(tool: ir.Function, target: Target, scope: Scope, where: str) -> di
     spec: dict[str, Any] = {"name": tool.name}
     if tool.description or (scope.own and tool.description is not None):
         spec["description"] = tool.description
+    elif tool.description is not None:
+        report.change(f"{where}.description", "", f"{API} rejects an empty description")
     parameters = _EMPTY if tool.parameters is None else tool.parameters
     if not scope.own and parameters.get("type") != "object":
         parameters = {**parameters, "type": "object"}
