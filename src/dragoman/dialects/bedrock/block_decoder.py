@@ -11,6 +11,8 @@ has the form "typed".
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -19,7 +21,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.arguments import arguments_text
 from dragoman.dialects.bedrock.terms import FORMATS, NAME, leftovers
-from dragoman.dialects.seals import read_seal
+from dragoman.dialects.seals import TAG, read_seal
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
 
@@ -186,13 +188,22 @@ def _json(value: Any) -> ir.Block:
 def _reasoning(value: _Wire) -> ir.Block:
     ((kind, content),) = value.items()
     if kind == "redactedContent":
-        return ir.Thinking(sealed=read_seal(_string(content), NAME), redacted=True)
+        return ir.Thinking(sealed=read_withheld(_string(content)), redacted=True)
     if kind != "reasoningText" or not content.keys() <= _REASONING:
         raise ValueError
     signature = content.get("signature")
     return ir.Thinking(
         _string(content["text"]), sealed=None if signature is None else read_seal(signature, NAME)
     )
+
+
+def read_withheld(content: str) -> ir.Sealed:
+    """The seal in a `redactedContent`: Bedrock's own, or in base64 one of another provider with its tag."""
+    try:
+        text = base64.b64decode(content, validate=True).decode()
+    except (ValueError, binascii.Error):
+        return ir.Sealed(NAME, content)
+    return read_seal(text, NAME) if text.startswith(TAG) else ir.Sealed(NAME, content)
 
 
 def _guarded(value: _Wire) -> ir.Block:

@@ -133,13 +133,6 @@ _NAMES: Final[dict[Kind, str]] = {
 }
 """The exception for a fault's kind; others are a ValidationException."""
 _STATUS: Final[dict[Kind, int]] = {"quota": 400, "timeout": 408, "upstream": 424, "authentication": 403}
-_IN_STREAMS: Final = {
-    "ValidationException": "validationException",
-    "ThrottlingException": "throttlingException",
-    "ServiceUnavailableException": "serviceUnavailableException",
-    "ModelErrorException": "modelStreamErrorException",
-}
-"""The exceptions that a stream may have; all others are an `internalServerException`."""
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
@@ -154,7 +147,9 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 def exception_of(fault: Fault) -> tuple[str, bytes]:
     """The name and the payload of the exception that tells a client of a failure in its stream."""
     name = _shown(fault)[1]
-    return _IN_STREAMS.get(name, "internalServerException"), msgspec.json.encode(_members(fault))
+    if name == "ModelErrorException":
+        name = "ModelStreamErrorException"
+    return name[:1].lower() + name[1:], msgspec.json.encode(_members(fault))
 
 
 def _shown(fault: Fault) -> tuple[int, str]:

@@ -144,6 +144,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     }
     if response.usage is not None or not own:
         out["usage"] = encode_usage(response.usage or ir.Usage(), report, own=own)
+        if response.usage is None:
+            report.add("usage", "clients require the number of tokens")
     encode_tier(response.tier, out, report, own=own)
     if not own:
         out["metrics"] = {"latencyMs": int(reply.elapsed * 1000)}

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.bedrock.block_decoder import decode_block, decode_citation
+from dragoman.dialects.bedrock.block_decoder import decode_block, decode_citation, read_withheld
 from dragoman.dialects.bedrock.errors import fault_of
 from dragoman.dialects.bedrock.response import decode_stop, decode_tier
 from dragoman.dialects.bedrock.terms import NAME, leftovers
@@ -211,12 +211,14 @@ class BedrockDecoder:
         events: _Events = []
         if text := content.get("text"):
             events.append(ir.ThinkDelta(state.index, text))
-        if (withheld := content.get("redactedContent")) is not None:
+        withheld = content.get("redactedContent")
+        if withheld is not None:
             state.signature = _joined(state.signature, withheld)
         elif sealed := content.get("signature"):
             state.signature += sealed
         if state.signature and not text:
-            events.append(ir.SealDelta(state.index, read_seal(state.signature, NAME)))
+            read = read_seal(state.signature, NAME) if withheld is None else read_withheld(state.signature)
+            events.append(ir.SealDelta(state.index, read))
         return events
 
     def _cite(self, state: _Open, content: dict[str, Any]) -> _Events:

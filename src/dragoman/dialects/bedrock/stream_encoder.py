@@ -111,6 +111,8 @@ class BedrockEncoder(EventEncoder):
         last: dict[str, Any] = {}
         if self._usage is not None or not self._own:
             last["usage"] = encode_usage(self._usage or ir.Usage(), self._report, own=self._own)
+            if self._usage is None:
+                self._report.add("usage", "clients require the number of tokens")
         if not self._own:
             last["metrics"] = {"latencyMs": int(self._reply.elapsed * 1000)}
         encode_tier(self._tier, last, self._report, own=self._own)
