@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -282,7 +282,7 @@ class Case:
 class Splitter(Protocol):
     """Splits a stream's bytes into frames."""
 
-    def feed(self, chunk: bytes, /) -> list[bytes]: ...
+    def feed(self, chunk: bytes, /) -> Iterable[bytes]: ...
 
     def close(self) -> list[bytes]: ...
 

@@ -19,7 +19,7 @@ import base64
 import binascii
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -62,15 +62,16 @@ class EventStreamSplitter:
         self._held = bytearray()
         self._total = 0  # length of the message at the start of `_held`; 0 = not read yet
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """The frames of every message that `chunk` completes, in order.
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Read `chunk`, and yield the frame of each message that it completes, in order. The caller must take
+        all of them.
 
-        Raises WireError for a wrong checksum, a length that is impossible or above the limit, and for headers
-        or a payload that cannot be read. The splitter cannot be used after that.
+        Raises WireError, after the frames of the messages before, for a wrong checksum, a length that is
+        impossible or above the limit, and for headers or a payload that cannot be read. The splitter cannot be
+        used after that.
         """
         held = self._held
         held += chunk
-        frames: list[bytes] = []
         while len(held) >= (self._total or _HEAD):
             if not self._total:
                 self._total = self._length(held)
@@ -78,8 +79,7 @@ class EventStreamSplitter:
             message = bytes(held[: self._total])
             del held[: self._total]
             self._total = 0
-            frames.append(_frame(*read_message(message)))
-        return frames
+            yield _frame(*read_message(message))
 
     def close(self) -> list[bytes]:
         """End the stream: returns nothing. Raises WireError if the stream ends within a message."""
