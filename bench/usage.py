@@ -34,18 +34,11 @@ from dragoman.state.usage_report import Query, problem
 from dragoman.state.usage_sums import OTHER, Group, parts_of
 from dragoman.stores.limits import Limits
 from dragoman.stores.open import open_store
-from dragoman.stores.sql.usage import _add, _named, _spread, group_id
+from dragoman.stores.sql.usage import _named
+from dragoman.stores.sql.usage_batch import _add, _spread, group_id
+from dragoman.stores.sql.usage_columns import NUMBERS, SUMMED, amounts, full
 from dragoman.stores.sql.usage_rows import row_of
-from dragoman.stores.sql.usage_tables import (
-    NUMBERS,
-    SUMMED,
-    USAGE_BY_GROUP,
-    USAGE_BY_VALUE,
-    USAGE_GROUPS,
-    USAGE_RECORDS,
-    amounts,
-    full,
-)
+from dragoman.stores.sql.usage_tables import USAGE_BY_GROUP, USAGE_BY_VALUE, USAGE_GROUPS, USAGE_RECORDS
 
 DAYS: Final = 90
 END: Final = int(time.time()) // DAY * DAY

@@ -41,11 +41,17 @@ class Serving:
         self._reading.start()
         self.process.stderr = None  # nobody else reads it, `communicate` neither
         self.before: list[dict[str, Any]] = []
-        while "url" not in (line := json.loads(self._log.get(timeout=SECONDS) or '{"url": ""}')):
+        while "url" not in (line := self._line()):
             self.before.append(line)
         self.ready: dict[str, Any] = line
         self.url: str = self.ready["url"]
         assert self.url, f"it has ended: {self.before}"
+
+    def _line(self) -> dict[str, Any]:
+        """The next line of its log; what it says before its log begins, as `said`."""
+        text = self._log.get(timeout=SECONDS) or '{"url": ""}'
+        line: dict[str, Any] = json.loads(text) if text.startswith("{") else {"said": text}
+        return line
 
     def _read(self, log: IO[str]) -> None:
         with log:

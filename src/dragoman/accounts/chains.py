@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
+from dragoman.accounts.bodies import decode
 from dragoman.accounts.entries import (
     CLOSED,
     END,
@@ -40,7 +39,7 @@ READER: Final = "reader"
 """The name of the file whose lock the reader holds, and in which it states how it stands."""
 DAMAGED: Final = ".damaged"
 """The suffix that a segment gets instead of being deleted, if a part of it could not be read."""
-_CHUNK: Final = 128_000
+_CHUNK: Final = 400_000
 """How many bytes are read at once, as far as an entry is not larger."""
 _COUNTED: Final = 1_000_000
 """How many bytes are read at once to count the records that wait."""
@@ -50,7 +49,6 @@ KILLED: Final = "gateway/killed"
 """The `end` of an exchange whose process has ended before it."""
 
 _END: Final = bytes(entry_of(END))
-_decode = msgspec.msgpack.Decoder(UsageRecord).decode
 
 
 class Chain:
@@ -130,22 +128,8 @@ class Chain:
         ended = self._path(self._numbers[-1]).stat().st_mtime
         return [
             msgspec.structs.replace(one, cut=True, end=KILLED, failed=True, ended=max(one.created, ended))
-            for one in map(_decode, self.opened.values())
+            for one in map(decode, self.opened.values())
         ]
-
-    def all(self) -> Iterator[UsageRecord]:
-        """Yield every record that the database has not got, and those of open exchanges if the process has
-        ended. Nothing is changed. Only for a chain of which nothing was taken.
-        """
-        for number in self._numbers:
-            data = self._path(number).read_bytes()
-            stored_to = position_in(data[:HEAD])
-            for entry in read(data[HEAD:], final=False).entries:
-                record = self._read(entry)
-                if record is not None and HEAD + entry.end > stored_to:
-                    yield record
-        if self.left:
-            yield from self.cut()
 
     def delete(self) -> None:
         """Delete the chain, because the database has everything."""
@@ -303,7 +287,7 @@ class Chain:
 
     def _decoded(self, body: bytes) -> UsageRecord | None:
         try:
-            return _decode(body)
+            return decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):  # another version has written it, or odd damage
             self._damage()
             self._unread = (self._unread[0] + 1, self._unread[1])
@@ -400,38 +384,6 @@ def told(folder: Path) -> dict[str, Any] | None:
         return None
     finally:
         os.close(descriptor)
-
-
-class Settled(NamedTuple):
-    """What limits were charged by records that the database has not got. counters: amounts by the name of the
-    counter. ids: of these records.
-    """
-
-    counters: Counter[str]
-    ids: frozenset[str]
-
-
-def settled_since(folder: Path, since: float) -> Settled:
-    """What was charged to counters by the records of all processes that ended at `since` (Unix seconds) or
-    later and that the database has not got, and by the exchanges that were open when their process ended.
-    Reads files, so it belongs into a thread. Raises OSError.
-    """
-    counters: Counter[str] = Counter()
-    ids: set[str] = set()
-    for mark, numbers in _segments(folder).items():
-        chain = Chain(folder, mark)
-        chain.know(numbers)
-        try:
-            chain.look()
-            for record in chain.all():
-                if record.ended >= since:
-                    counters.update(dict(record.settled))
-                    ids.add(record.id)
-        except FileNotFoundError:  # its reader has just deleted it
-            pass
-        finally:
-            chain.close()
-    return Settled(counters, frozenset(ids))
 
 
 def _segments(folder: Path) -> dict[str, list[int]]:

@@ -12,8 +12,10 @@ from typing import Final
 
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.grants import LONGEST_NAME, Grants, remember
-from dragoman.accounts.limits import OF_ATTEMPTS, Claim, Limit, Resource, Subject
-from dragoman.accounts.windows import prefix_of, span
+from dragoman.accounts.limits import OF_ATTEMPTS, Claim, Limit, Subject
+from dragoman.accounts.rate_headers import Form, RateHeaders
+from dragoman.accounts.windows import prefix_of
+from dragoman.state.counters import Resource, span
 
 _MOST_REMEMBERED: Final = 4_096
 _MOST_HELD: Final = 100_000
@@ -50,10 +52,10 @@ class _Windows:
 
     start, ends: between which they hold, in Unix seconds. requests: claims of one request. tokens, money:
     claims of nothing, to be made anew with an amount. every: claims of nothing for each limit. told: those of
-    them that headers tell.
+    them that headers tell. headers: what writes these, by the form of the protocols that have asked.
     """
 
-    __slots__ = ("ends", "every", "money", "requests", "start", "tokens", "told")
+    __slots__ = ("ends", "every", "headers", "money", "requests", "start", "tokens", "told")
 
     def __init__(self, found: Found, now: float) -> None:
         claims = [(row, *row.claim(0, now)) for row in found.rows]
@@ -64,6 +66,7 @@ class _Windows:
         self.tokens = [one for one in self.every if one.limit.resource in _OF_TOKENS]
         self.money = [one for one in self.every if one.limit.resource == "money"]
         self.told = [one for one in self.every if one.limit.resource not in _UNTOLD]
+        self.headers: dict[Form, RateHeaders] = {}
 
 
 class Found:
@@ -160,9 +163,14 @@ class Applied:
         """A claim of nothing for each limit: the counters to look at. now: Unix seconds."""
         return self._at(now).every
 
-    def told_claims(self, now: float) -> Sequence[Claim]:
-        """The same, of the limits that headers tell: those on requests and tokens. now: Unix seconds."""
-        return self._at(now).told
+    def rate_headers(self, form: Form, now: float) -> RateHeaders:
+        """What writes the headers that tell of these limits: of those on requests and tokens. now: Unix
+        seconds.
+        """
+        windows = self._at(now)
+        if (found := windows.headers.get(form)) is None:
+            found = windows.headers[form] = RateHeaders(form, windows.told)
+        return found
 
     def _at(self, now: float) -> _Windows:
         """The windows of the first claim; `now` (Unix seconds) if there was none."""
@@ -304,5 +312,7 @@ class Limits:
 
     def _grants(self, names: frozenset[str]) -> Grants:
         if (grants := self._names.get(names)) is None:
+            if len(self._names) >= _MOST_REMEMBERED:
+                self._names.clear()
             grants = self._names[names] = Grants(names)
         return grants

@@ -6,14 +6,15 @@ over are dropped when the first request after them comes, so names that clients 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Final
 
-from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.ledger import UNKNOWN, Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
-from dragoman.accounts.windows import read
+from dragoman.errors import RequestFailed
 from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.state.counters import read
 from dragoman.state.usage import UsageRecord
 
 SOON: Final = 1.0
@@ -44,7 +45,9 @@ class MemoryLedger:
         self._ending: dict[float, list[str]] = {}
         """The counters by the end of their window, without those that last for ever."""
         self._next = inf
-        """When the next window is over."""
+        """When the next window is over; minus infinity = each request has to look, because of `_refuses`."""
+        self._waits: str | None = None
+        self._refuses = False
 
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
@@ -82,6 +85,16 @@ class MemoryLedger:
         """See `Ledger.ask`."""
         return self.reserve(claims, now, onto)
 
+    def far(self, claims: Iterable[Claim]) -> bool:
+        """See `Ledger.far`."""
+        counts = self._counts
+        for limit, name, _, amount in claims:
+            count = counts.get(name)
+            taken = 0 if count is None else count.used + count.reserved
+            if 2 * (taken + amount) > limit.most:
+                return False
+        return True
+
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
         """See `Ledger.settle`. A reservation that is settled again changes nothing."""
         claims, reservation.claims = reservation.claims, {}
@@ -118,6 +131,11 @@ class MemoryLedger:
                 count = self._counts.get(name) or self._new(name, counter.ends)
                 count.used = max(count.used, amount)
 
+    def wait(self, why: str | None, *, refuse: bool = False) -> None:
+        """See `Ledger.wait`."""
+        self._waits, self._refuses = why, refuse and why is not None
+        self._next = -inf if self._refuses else min(self._ending, default=inf)
+
     async def adopted(self, records: Sequence[UsageRecord]) -> int:
         """See `Ledger`. Nothing is charged: a process that counts alone begins with what the usage records
         say, and these have what was used before.
@@ -126,7 +144,13 @@ class MemoryLedger:
 
     def state(self) -> dict[str, Any]:
         """See `Ledger.state`."""
-        return {"kind": "memory", "healthy": True, "last_error": None, "counters": len(self._counts)}
+        waits = self._waits
+        return {
+            "kind": "memory",
+            "healthy": waits is None,
+            "last_error": waits,
+            "counters": len(self._counts),
+        }
 
     async def close(self) -> None:
         """See `Ledger.close`."""
@@ -140,8 +164,10 @@ class MemoryLedger:
 
     def _expire(self, now: float) -> None:
         """Drop the counters of windows that are over. One that a running request holds is dropped when the
-        request ends.
+        request ends. Raises RequestFailed while nothing may be reserved.
         """
+        if self._refuses:
+            raise RequestFailed(UNKNOWN)
         for ends in [ends for ends in self._ending if ends <= now]:
             for name in self._ending.pop(ends):
                 count = self._counts.get(name)

@@ -8,7 +8,7 @@ be reached, what is known here goes on to hold.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -152,15 +152,20 @@ class Directory:
         """What an entry permits within its tenant, team and user, and the tenant's name (None = none).
         If one of these no longer exists, all is disabled.
         """
-        members = [("users", "user", user), ("teams", "team", team)]
+        members: tuple[tuple[RowKind, Subject, str | None], ...] = (
+            ("users", "user", user),
+            ("teams", "team", team),
+        )
         holders = [
-            (self.holder(kind, name), Owner(noun, name))  # type: ignore[arg-type]
+            (self._meant(kind, name, [entry]), Owner(noun, name))
             for kind, noun, name in members
             if name is not None
         ]
         tenant = entry.tenant or next((one.tenant for one, _ in holders if one and one.tenant), None)
         if tenant is not None:
-            holders.append((self.holder("tenants", tenant), Owner("tenant", tenant)))
+            within = [entry, *(one for one, _ in holders if one is not None)]
+            saying = [one for one in within if one.tenant == tenant]
+            holders.append((self._meant("tenants", tenant, saying), Owner("tenant", tenant)))
         rights = ALL
         for holder, who in reversed(holders):
             if holder is None:
@@ -171,6 +176,28 @@ class Directory:
                 rights = narrowed(rights, who, holder, self.declared.groups, self.declared.limits_of)
         rights = narrowed(rights, owner, entry, self.declared.groups, self.declared.limits_of)
         return within_regions(rights, self.declared.regions), tenant
+
+    def ids(self, tenant: str | None, team: str | None = None, user: str | None = None) -> dict[str, Any]:
+        """The ids by which an entry names the tenant, team and user that it belongs to (see `KeyEntry`)."""
+        names: dict[RowKind, str | None] = {"tenants": tenant, "teams": team, "users": user}
+        return {
+            id_of(kind): None if name is None else _id(self.holder(kind, name))
+            for kind, name in names.items()
+        }
+
+    def outlived(self, entry: Permitted) -> bool:
+        """Whether the tenant that an entry belongs to was removed, even if its name is used again."""
+        return entry.tenant is not None and self._meant("tenants", entry.tenant, [entry]) is None
+
+    def _meant(self, kind: RowKind, name: str, members: Iterable[Permitted]) -> Permitted | None:
+        """The holder of this name that these members mean; None = it is gone. Another one of the same name
+        may have been made since: nobody who belonged to the first one belongs to it.
+        """
+        found = self.holder(kind, name)
+        own, member = _id(found), id_of(kind)
+        if own is not None and any(getattr(one, member, None) != own for one in members):
+            return None
+        return found
 
     def _take_key(self, row: Row) -> None:
         start = row.name.encode() + b"\n"
@@ -211,6 +238,16 @@ class Directory:
             rights.limits,
             ends,
         )
+
+
+def id_of(kind: RowKind) -> str:
+    """The member of an entry that has the id of its tenant, team or user (`"tenant_id"`)."""
+    return f"{_SUBJECTS[kind]}_id"
+
+
+def _id(holder: Permitted | None) -> str | None:
+    """The id of a tenant, team or user; None = it has none, because the configuration declares it, say."""
+    return holder.id if isinstance(holder, HolderEntry) else None
 
 
 def disabled(name: str, what: str) -> ir.Fault:

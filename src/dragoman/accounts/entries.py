@@ -10,8 +10,8 @@ damage, reading goes on at the next mark whose checksum is right.
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import Final, NamedTuple
+from zlib import crc32
 
 OPENED: Final = 1
 """The kind of an entry that has the record of an exchange that is about to call a provider."""
@@ -30,11 +30,11 @@ LARGEST: Final = 64_000_000
 """The most bytes of a body. An entry that states more is damaged."""
 _MARK: Final = b"\xff\xfeJ\x01"
 _PREFIX: Final = struct.Struct("<4sIIB")
-_CHECKSUM: Final = struct.Struct("<I")
-_CHECKSUM_AT: Final = 4
+_pack_prefix: Final = _PREFIX.pack
+_pack_checked: Final = struct.Struct("<IB").pack
 _CHECKED: Final = 8
 """Where the part of an entry begins that follows the checksum."""
-_BEFORE: Final = zlib.crc32(_MARK + bytes(4))
+_BEFORE: Final = crc32(_MARK + bytes(4))
 """The checksum of what precedes that part: it is made while its own bytes are 0."""
 _NAME: Final = b"DRAGOMAN"
 _POSITION: Final = struct.Struct("<QI")
@@ -60,17 +60,11 @@ class Found(NamedTuple):
     torn: int = 0
 
 
-def seal(entry: bytearray, kind: int) -> None:
-    """Write the first `PREFIX` bytes of an entry whose body follows them already."""
-    _PREFIX.pack_into(entry, 0, _MARK, 0, len(entry) - PREFIX, kind)
-    _CHECKSUM.pack_into(entry, _CHECKSUM_AT, zlib.crc32(entry))
-
-
-def entry_of(kind: int, body: bytes = b"") -> bytearray:
+def entry_of(kind: int, body: bytes = b"") -> bytes:
     """A whole entry."""
-    made = bytearray(PREFIX) + body
-    seal(made, kind)
-    return made
+    size = len(body)
+    checksum = crc32(body, crc32(_pack_checked(size, kind), _BEFORE))
+    return _pack_prefix(_MARK, checksum, size, kind) + body
 
 
 def head(position: int = HEAD) -> bytes:
@@ -85,7 +79,7 @@ POSITION_AT: Final = len(_NAME)
 def position_of(position: int) -> bytes:
     """The bytes of a position in a segment's head."""
     number = position.to_bytes(8, "little")
-    return number + zlib.crc32(number).to_bytes(4, "little")
+    return number + crc32(number).to_bytes(4, "little")
 
 
 def position_in(read: bytes) -> int:
@@ -95,7 +89,7 @@ def position_in(read: bytes) -> int:
     if len(read) < POSITION_AT + _POSITION.size:
         return HEAD
     position, checksum = _POSITION.unpack_from(read, POSITION_AT)
-    right = zlib.crc32(read[POSITION_AT : POSITION_AT + 8]) == checksum
+    right = crc32(read[POSITION_AT : POSITION_AT + 8]) == checksum
     return max(HEAD, position) if right else HEAD
 
 
@@ -130,7 +124,7 @@ def _end(data: bytes, at: int) -> int | None:
     end: int = at + PREFIX + length
     if mark != _MARK or length > LARGEST or end > len(data):
         return None
-    return end if zlib.crc32(data[at + _CHECKED : end], _BEFORE) == checksum else None
+    return end if crc32(data[at + _CHECKED : end], _BEFORE) == checksum else None
 
 
 def _following(data: bytes, at: int) -> int | None:

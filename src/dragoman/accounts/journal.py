@@ -21,7 +21,13 @@ class JournalFailed(Exception):
 class Journal(Protocol):
     """Keeps usage records until the database has them. Both methods return after the bytes were handed to the
     operating system; they never wait for a disk or a database.
+
+    outlives: whether it outlives the process, so that somebody could read what was open; else nobody need
+    call `opened`.
     """
+
+    @property
+    def outlives(self) -> bool: ...
 
     def opened(self, record: UsageRecord) -> None:
         """Note that an exchange is about to call a provider. record: what is known of it; its units are what
@@ -65,6 +71,8 @@ class Backlog:
 
 class MemoryJournal:
     """A journal in the memory of one process: what the database has not got is lost with the process."""
+
+    outlives: Final = False
 
     def __init__(self, backlog: Backlog | None = None) -> None:
         self.backlog = Backlog() if backlog is None else backlog

@@ -7,11 +7,20 @@ what was reserved. What a process has reserved is released when the process has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
+from dragoman import ir
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.state.usage import UsageRecord
+
+UNKNOWN: Final = ir.Fault(
+    "unavailable",
+    "The gateway cannot check its limits now, because their store does not answer. Try again soon.",
+    "limits_unavailable",
+    blame="gateway",
+)
+"""What clients are told while nobody knows what was used, and the operator wants no such request."""
 
 
 class Reservation:
@@ -54,6 +63,11 @@ class Ledger(Protocol):
     ) -> Reservation | Refused:
         """As `reserve`, with the counters that all processes share."""
 
+    def far(self, claims: Iterable[Claim]) -> bool:
+        """Whether all limits would be at most half used, as far as this process knows, if these claims were
+        reserved.
+        """
+
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
         """Replace what was reserved by what was used, by the name of the counter; a counter that is not named
         has used nothing. For `concurrency` it must not be named.
@@ -69,6 +83,11 @@ class Ledger(Protocol):
         """Let counters begin with what was used before, as the usage records say; by their names
         (`windows.prefix_of`). A counter that is known already, because a request was faster, has at least as
         much used afterwards. One whose window is over does not change.
+        """
+
+    def wait(self, why: str | None, *, refuse: bool = False) -> None:
+        """Note that nobody knows yet what was used before this process began, and why; None = it is known
+        now. refuse: until then `reserve` and `ask` raise RequestFailed.
         """
 
     async def adopted(self, records: Sequence[UsageRecord]) -> int:

@@ -7,16 +7,12 @@ Money is counted in nano-USD (10⁻⁹ USD), so that all amounts are whole numbe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-Resource: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens", "money", "concurrency"]
-"""What is limited. `tokens`: of input and output together. `concurrency`: requests that run at once, which
-have no window.
-"""
-Window: TypeAlias = Literal["second", "minute", "hour", "day", "week", "month", "lifetime"]
+from dragoman.state.counters import Resource, Window
+
 Subject: TypeAlias = Literal[
     "key",
     "user",
@@ -38,14 +34,6 @@ UnknownPrice: TypeAlias = Literal["allow", "refuse"]
 OF_ATTEMPTS: Final[frozenset[Subject]] = frozenset({"deployment", "provider"})
 NANO: Final = 1_000_000_000
 """nano-USD in one USD."""
-SECONDS: Final[Mapping[Window, int]] = {
-    "second": 1,
-    "minute": 60,
-    "hour": 3_600,
-    "day": 86_400,
-    "week": 604_800,
-}
-"""How long windows last, where all of them last the same time."""
 LARGEST: Final = 2**53 - 1
 """The largest amount of a limit: 9 million USD, or 9·10¹⁵ tokens. Scripts of Valkey count in doubles, which
 are exact up to here.

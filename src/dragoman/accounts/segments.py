@@ -14,14 +14,13 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
-from dragoman.accounts.entries import CLOSED, END, HEAD, OPENED, PREFIX, STORED, entry_of, head, seal
+from dragoman.accounts.bodies import encode
+from dragoman.accounts.entries import CLOSED, END, HEAD, OPENED, STORED, entry_of, head
 from dragoman.accounts.journal import Backlog, JournalFailed
 from dragoman.seams.clock import Seams
 from dragoman.state.usage import UsageRecord
@@ -86,6 +85,8 @@ class FileJournal:
     begin is not an error: it has failed, and tries again in `tend`.
     """
 
+    outlives: Final = True
+
     def __init__(
         self,
         folder: Path,
@@ -107,12 +108,12 @@ class FileJournal:
         self._most = size
         self._segment = min(SEGMENT, size // (4 * processes))  # the newest ones are never deleted
         self._refuse = refuse
-        self._opened: dict[str, UsageRecord] = {}
-        """The open exchanges, by id. Each segment begins with them, so that none before it is needed."""
+        self._opened: dict[str, bytes] = {}
+        """The entries of the open exchanges, by id. Each segment begins with them, so that none before it is
+        needed.
+        """
         self._stored: list[str] = []
         """The ids of records that the database got from memory, while nothing could be written."""
-        self._encode = msgspec.msgpack.Encoder().encode_into
-        self._entry = bytearray(1024)
         self._number = 0
         self._descriptor = -1
         self._size = 0
@@ -127,15 +128,17 @@ class FileJournal:
         """See `Journal`."""
         if self._refuse and self.last_error is not None:
             raise JournalFailed(self.last_error)
-        self._opened[record.id] = record
-        if not self._append(OPENED, record) and self._refuse:
+        if (entry := self._entry(OPENED, record)) is None:
+            return
+        self._opened[record.id] = entry
+        if not self._append(entry) and self._refuse:
             del self._opened[record.id]
             raise JournalFailed(self.last_error)
 
     def closed(self, record: UsageRecord) -> None:
         """See `Journal`."""
         self._opened.pop(record.id, None)
-        if not self._append(CLOSED, record):
+        if (entry := self._entry(CLOSED, record)) is not None and not self._append(entry):
             self.backlog.add(record)
 
     def stored(self, ids: list[str]) -> None:
@@ -186,31 +189,28 @@ class FileJournal:
 
     # Writing ------------------------------------------------------------------------------------------
 
-    def _append(self, kind: int, record: UsageRecord) -> bool:
-        """Write an entry. False = it cannot be written now."""
-        if self.last_error is not None:
-            return False
-        entry = self._entry
+    def _entry(self, kind: int, record: UsageRecord) -> bytes | None:
+        """The entry of a record; None = it cannot be written down."""
         try:
-            self._encode(record, entry, PREFIX)
+            return entry_of(kind, encode(record))
         except (ValueError, OverflowError, TypeError):  # a number of more than 64 bits, or half a character
             log.exception("the usage of %r cannot be written down", record.id)
             self.backlog.lost += 1
-            return True
-        seal(entry, kind)
-        if not self._write(entry):
+            return None
+
+    def _append(self, entry: bytes) -> bool:
+        """Write an entry. False = it cannot be written now."""
+        if self.last_error is not None or not self._write(entry):
             return False
         if self._size >= self._full:
             self._renew()
         return True
 
-    def _write(self, data: bytes | bytearray) -> bool:
+    def _write(self, data: bytes) -> bool:
         """Append data to the segment. If that fails, what was written of it is removed again."""
         try:
             written = os.write(self._descriptor, data)
-            while written < len(
-                data
-            ):  # the disk has become full, or a limit was reached; the next call says so
+            while written < len(data):  # the disk is full, or a limit was reached; the next call says so
                 written += os.write(self._descriptor, memoryview(data)[written:])
         except OSError as error:
             with suppress(OSError):  # a reader finds the next entry behind a torn one, too
@@ -218,7 +218,8 @@ class FileJournal:
             self._fail(error)
             return False
         self._size += written
-        self._syncing.wake(self._descriptor)
+        if self._descriptor not in self._syncing.dirty:
+            self._syncing.wake(self._descriptor)
         return True
 
     def _fail(self, error: OSError | str) -> None:
@@ -237,11 +238,9 @@ class FileJournal:
         """Write some of the records that wait in memory, and which of them the database has."""
         for _ in range(_PORTIONS):
             ids, records = self._stored[:_PORTION], self.backlog.first(_PORTION)
-            entries: list[bytes | bytearray] = [
-                *(entry_of(STORED, id_.encode()) for id_ in ids),
-                *self._entries(CLOSED, records),
-            ]
-            if not entries or not self._write(b"".join(entries)):
+            entries = [entry_of(STORED, id_.encode()) for id_ in ids]
+            entries += filter(None, [self._entry(CLOSED, record) for record in records])
+            if not (ids or records) or not self._write(b"".join(entries)):
                 return
             del self._stored[: len(ids)]
             for record in records:
@@ -249,37 +248,22 @@ class FileJournal:
         if self._size >= self._full:
             self._renew()
 
-    def _entries(self, kind: int, records: Iterable[UsageRecord]) -> Iterator[bytes]:
-        for record in records:
-            self._encode(record, self._entry, PREFIX)
-            seal(self._entry, kind)
-            yield bytes(self._entry)
-
     def _renew(self) -> None:
         """Begin the next segment. It gets its name when it has all open exchanges, and only then the lock on
         the one before is removed; so at any time one of them is locked.
         """
         path = self._folder / f"{self.mark}-{self._number + 1:08d}{SUFFIX}"
-        unnamed = path.with_name(path.name + UNNAMED)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if size_of(self._folder) + HEAD > self._most:
                 self._fail(f"the journal has reached stores.journal_size ({self._folder})")
                 return
-            with suppress(FileNotFoundError):
-                unnamed.unlink()
-            descriptor = os.open(unnamed, _FLAGS, 0o600)
+            start = head() + b"".join(self._opened.values())
             try:
-                if not lock(descriptor):
-                    raise BlockingIOError(errno.EAGAIN, "another process has locked the new segment")
-                start = head() + b"".join(self._entries(OPENED, self._opened.values()))
-                _write_whole(descriptor, start)
-                unnamed.rename(path)
-            except BaseException:
-                os.close(descriptor)
-                with suppress(OSError):
-                    unnamed.unlink()
-                raise
+                descriptor = _made(path, start)
+            except (FileNotFoundError, BlockingIOError):
+                # The reader found it before it was locked, and took it for one whose process has ended.
+                descriptor = _made(path, start)
         except OSError as error:
             self._fail(error)
             return
@@ -292,6 +276,25 @@ class FileJournal:
         self._began = self._seams.monotonic()
         self.last_error = self._sync_failed = None
         self._syncing.follow(descriptor, before)
+
+
+def _made(path: Path, start: bytes) -> int:
+    """Make a segment that begins with these bytes. Returns its descriptor, with the lock. Raises OSError."""
+    unnamed = path.with_name(path.name + UNNAMED)
+    with suppress(FileNotFoundError):
+        unnamed.unlink()
+    descriptor = os.open(unnamed, _FLAGS, 0o600)
+    try:
+        if not lock(descriptor):
+            raise BlockingIOError(errno.EAGAIN, "another process has locked the new segment")
+        _write_whole(descriptor, start)
+        unnamed.rename(path)
+    except BaseException:
+        os.close(descriptor)
+        with suppress(OSError):
+            unnamed.unlink()
+        raise
+    return descriptor
 
 
 def sync_folder(folder: Path) -> None:
@@ -321,7 +324,8 @@ class _Syncing:
         self._failed = failed
         self._named = False
         """Whether a segment has got its name, which is in the folder."""
-        self._dirty: set[int] = set()
+        self.dirty: set[int] = set()
+        """The segments that are not on the disk yet."""
         self._over: set[int] = set()
         self._wanted = threading.Event()
         self._ended = threading.Event()
@@ -329,20 +333,18 @@ class _Syncing:
         self._thread: threading.Thread | None = None
 
     def wake(self, descriptor: int) -> None:
-        """Have a segment synced soon."""
-        if descriptor in self._dirty:
-            return
+        """Have a segment synced soon that is not `dirty` yet."""
         with self._lock:
-            self._dirty.add(descriptor)
+            self.dirty.add(descriptor)
         self._begin()
 
     def follow(self, descriptor: int, before: int) -> None:
         """Have a new segment and its name synced soon, and the one before it synced and closed; -1 = none."""
         with self._lock:
             self._named = True
-            self._dirty.add(descriptor)
+            self.dirty.add(descriptor)
             if before >= 0:
-                self._dirty.add(before)
+                self.dirty.add(before)
                 self._over.add(before)
         self._begin()
 
@@ -371,8 +373,8 @@ class _Syncing:
 
     def _sync(self) -> None:
         with self._lock:
-            dirty, over, named = self._dirty, self._over, self._named
-            self._dirty, self._over, self._named = set(), set(), False
+            dirty, over, named = self.dirty, self._over, self._named
+            self.dirty, self._over, self._named = set(), set(), False
         try:
             for descriptor in dirty:
                 _to_disk(descriptor)

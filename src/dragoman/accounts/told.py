@@ -1,33 +1,20 @@
-"""What clients are told of their limits: headers of answers, and the fault of a request that is refused.
-
-Sources: https://platform.openai.com/docs/guides/rate-limits (headers `x-ratelimit-*`),
-https://docs.anthropic.com/en/api/rate-limits (`anthropic-ratelimit-*`), and, for all other protocols,
-https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06 (`ratelimit-*`).
+"""What clients are told of their limits in words: the fault of a request that is refused, and the parts of
+sentences that name a limit. Headers: `rate_headers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import ceil, inf
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final
 
 from dragoman import ir
 from dragoman.accounts.ledger import Refused
-from dragoman.accounts.limits import NANO, Claim, Limit, Resource, Standing, Subject
-from dragoman.accounts.windows import read
+from dragoman.accounts.limits import NANO, Claim, Limit, Subject
+from dragoman.state.counters import Resource, read
 
-Form: TypeAlias = Literal["openai", "anthropic", "standard"]
-"""How a protocol writes its limits into headers."""
-FORMS: Final[Mapping[str, Form]] = {
-    "openai_chat": "openai",
-    "openai_responses": "openai",
-    "openai_completions": "openai",
-    "cursor": "openai",
-    "anthropic": "anthropic",
-}
-"""The form of each protocol that has its own; all others have `standard`."""
 WARNING: Final = "x-dragoman-warning"
 _SOON: Final = 1.0
 _OWN: Final = frozenset[Subject]({"key", "user", "team", "tenant"})
@@ -44,83 +31,7 @@ _WORDS: Final[Mapping[Resource, str]] = {
     "money": "USD",
     "concurrency": "requests at once",
 }
-_new: Final = tuple.__new__
-"""Makes a `Room` without a call of Python code."""
-_TOKENS: Final[tuple[Resource, ...]] = ("tokens", "input_tokens", "output_tokens")
 _WHOM: Final[Mapping[Subject, str]] = {"end_user": "the end user", "address": "the address"}
-
-
-class Room(NamedTuple):
-    """How much room a limit leaves. left: at least 0. reset: when the window is over, in Unix seconds;
-    infinity = never.
-    """
-
-    limit: Limit
-    left: int
-    reset: float
-
-
-def rooms(claims: Iterable[Claim], standing: Callable[[str], Standing]) -> dict[Resource, Room]:
-    """By resource, the limit that leaves least room. claims: name the counters; their amounts do not count.
-    standing: `Ledger.standing`.
-    """
-    found: dict[Resource, Room] = {}
-    for limit, counter, ends, _ in claims:
-        used, reserved = standing(counter)
-        left = max(0, limit.most - used - reserved)
-        if (known := found.get(limit.resource)) is None or left < known[1]:
-            found[limit.resource] = _new(Room, (limit, left, ends))
-    return found
-
-
-def headers(form: Form, room: Mapping[Resource, Room], now: float) -> dict[str, str]:
-    """The headers that tell the tightest limits on requests and tokens. room: from `rooms`. now: Unix
-    seconds.
-    """
-    if form == "anthropic":
-        return _anthropic(room)
-    tokens = None
-    for resource in _TOKENS:
-        found = room.get(resource)
-        if found is not None and (tokens is None or found.left < tokens.left):
-            tokens = found
-    requests = room.get("requests")
-    if form == "standard":
-        return _standard(requests or tokens, now)
-    written: dict[str, str] = {}
-    if requests is not None:
-        written["x-ratelimit-limit-requests"] = str(requests.limit.most)
-        written["x-ratelimit-remaining-requests"] = str(requests.left)
-        if requests.reset != inf:
-            written["x-ratelimit-reset-requests"] = lasting(requests.reset - now)
-    if tokens is not None:
-        written["x-ratelimit-limit-tokens"] = str(tokens.limit.most)
-        written["x-ratelimit-remaining-tokens"] = str(tokens.left)
-        if tokens.reset != inf:
-            written["x-ratelimit-reset-tokens"] = lasting(tokens.reset - now)
-    return written
-
-
-def _anthropic(room: Mapping[Resource, Room]) -> dict[str, str]:
-    written: dict[str, str] = {}
-    for resource in ("requests", *_TOKENS):
-        if (found := room.get(resource)) is not None:
-            name = f"anthropic-ratelimit-{resource.replace('_', '-')}"
-            written[f"{name}-limit"] = str(found.limit.most)
-            written[f"{name}-remaining"] = str(found.left)
-            if found.reset != inf:
-                written[f"{name}-reset"] = date(found.reset)
-    return written
-
-
-def _standard(found: Room | None, now: float) -> dict[str, str]:
-    """These headers have one limit: the one on requests, else the tightest one on tokens."""
-    if found is None:
-        return {}
-    written = {"ratelimit-limit": str(found.limit.most), "ratelimit-remaining": str(found.left)}
-    if found.reset != inf:
-        written["ratelimit-reset"] = str(max(0, ceil(found.reset - now)))
-    return written
 
 
 def lasting(seconds: float) -> str:

@@ -31,6 +31,7 @@ from dragoman.config.egress import Egress
 from dragoman.config.load import Loaded
 from dragoman.config.settings import Config
 from dragoman.engine.accounting import Accounting
+from dragoman.errors import ConfigError, Problem
 from dragoman.net.fetch import Bounds, Fetcher
 from dragoman.net.resolver import Resolver
 from dragoman.net.transport import CROWDED, Reached, Transport, untold
@@ -78,12 +79,15 @@ class Assembly(msgspec.Struct, frozen=True):
     restoring: Restoring
     parts: Parts
 
-    async def restored(self, config: Config) -> None:
-        """Let the counters of all limits begin with what was used before, once for each limit."""
-        if self.accounting is not None and self.accounting.ledger is not None:
-            directory = None if self.following is None else self.following.directory
-            every = [*limits_of(config), *held_limits(config, directory)]
-            await self.restoring.restore(self.accounting.ledger, every)
+    async def restored(self, config: Config, *, recovered: bool | None = None) -> bool:
+        """Let the counters of all limits begin with what was used before, once for each limit. False = that
+        is not possible now, so it is done later. recovered: as for `Restoring.restore`.
+        """
+        if self.accounting is None or self.accounting.ledger is None:
+            return True
+        directory = None if self.following is None else self.following.directory
+        every = [*limits_of(config), *held_limits(config, directory)]
+        return await self.restoring.restore(every, recovered=recovered)
 
     async def close(self) -> None:
         """Close all parts, even if closing one of them fails. Upstreams made in code are left as they are."""
@@ -114,13 +118,19 @@ async def assemble(
     refuse_unknown(loaded, names)
     try:
         made = _assembled(loaded, own, names, parts, _Outside(seams, reached, before, local, processes))
-        if before is None and made.journaling is not None:
-            await made.journaling.recover()
-        await made.restored(loaded.config)
+        recovered = None
+        if before is None:
+            recovered = made.journaling is None or await made.journaling.recover()
+        restored = await made.restored(loaded.config, recovered=recovered)
+        if not restored and before is not None and loaded.config.stores.when_lost == "closed":
+            raise ConfigError(Problem("limits", _UNREAD))
     except BaseException:
         await close(parts.new())
         raise
     return made
+
+
+_UNREAD = "cannot be changed now, because the usage that new limits count cannot be read (stores.when_lost)"
 
 
 class _Outside(NamedTuple):
@@ -251,7 +261,12 @@ def _assembled(
             parts.hold("the watch on limits", None, Watch),
             None if journaling is None else journaling.journal,
         ),
-        restoring=parts.hold("restoring", (store, ledger), lambda: Restoring(store, seams.now)),
+        restoring=parts.take(
+            "restoring",
+            (store, ledger, journaling, config.stores.when_lost),
+            lambda: Restoring(ledger, store, journaling, seams, refuse=config.stores.when_lost == "closed"),
+            Restoring.close,
+        ),
         parts=parts,
     )
 

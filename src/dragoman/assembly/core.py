@@ -284,7 +284,7 @@ class Core:
             if assembly.following is not None:
                 await assembly.following.start(self.peers, self.readmit)
                 self.telling.sections["keys"] = assembly.following.state
-                await assembly.restored(self.config)
+                await assembly.restored(self.config, recovered=True)
             self.admitting = self.client_keys
 
     async def _assembled(self, loaded: Loaded, before: Assembly | None = None) -> Assembly:
@@ -508,7 +508,7 @@ class Core:
 
     def entries(self, caller: Caller = ANYONE) -> list[Entry]:
         """The entries of the model list: those that the client may use."""
-        return self._running.names.entries(caller.models, caller.may.providers)
+        return self._running.names.entries(caller.models, caller.may.providers, caller)
 
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or replace its route; None = remove a name that was created so.

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from dragoman.accounts.bodies import named
 from dragoman.accounts.chains import Chain, Chains, told
 from dragoman.accounts.journal import MemoryJournal
 from dragoman.accounts.segments import FileJournal, lockable, size_of
@@ -56,8 +57,8 @@ _ODD: Final = 3
 """How often a batch fails before its records are tried one by one, and one of them before it is set aside."""
 ALERT_AFTER: Final = 60.0
 """Seconds for which records wait before operators are told."""
-_RECOVERY: Final = 3.0
-"""Seconds for which a start waits until the database has what an earlier process has left."""
+_RECOVERY: Final = 5.0
+"""Seconds for which a start waits while the database stores nothing of what an earlier process has left."""
 _LOOK: Final = 0.05
 """Seconds between two looks whether another process has done so."""
 _FAREWELL: Final = 10.0
@@ -145,6 +146,8 @@ class Journaling:
         """The chains of killed processes whose cut exchanges are stored."""
         self._charges: dict[str, set[asyncio.Task[Any]]] = {}
         """What limits do with the records of these chains."""
+        self._drained_at = 0.0
+        """When the latest draining began after which the database had everything, Unix seconds."""
         self._lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -168,49 +171,98 @@ class Journaling:
 
     async def _drain(self) -> bool:
         async with self._lock:
-            done = False
+            done, begun = False, self._seams.now()
             try:
                 done = await self._from_memory() and await self._from_files()
             except OSError as error:
                 self._note(f"the journal cannot be read: {error}")
             if done:
                 self._note(None)
+                self._drained_at = begun
             if self._reads:
                 await asyncio.to_thread(self._tell)
             return done and (self._reads or self._chains is None)
 
-    async def recover(self) -> None:
+    async def recover(self) -> bool:
         """Give the database what processes have left that have ended, before somebody reads it to know how
         far limits are used. If another process does it, wait until it has: the workers of a server that was
         killed start together, and the slowest must not begin with less than what was used. Gives up if the
-        database does not answer in time.
+        database fails, or stores nothing for some seconds: then the result is False.
         """
         if self._chains is None:
-            return
+            return True
+        done = True
         try:
-            async with asyncio.timeout(_RECOVERY):
-                while not await asyncio.to_thread(self._chains.hold):
-                    if await asyncio.to_thread(self._nothing_left):
-                        return
-                    await asyncio.sleep(_LOOK)
-                if any(chain.left for chain in await asyncio.to_thread(self._chains.look)):
-                    keeps, self._keeps = self._keeps, True
-                    try:
-                        await self.drain()
-                    finally:
-                        self._keeps = keeps
+            if not await self._hold(self._chains):
+                return True
+            if any(chain.left for chain in await asyncio.to_thread(self._chains.look)):
+                keeps, self._keeps = self._keeps, True
+                try:
+                    done = await self._drain_patiently()
+                finally:
+                    self._keeps = keeps
         except (TimeoutError, OSError) as error:
             log.warning(
                 "what an earlier process has left is stored later: %s", str(error) or "no answer in time"
             )
             spawn(self._release(self._chains), "giving up the journal's lock")
+            return False
         else:
             await self._release(self._chains)
+            return done
 
-    def _nothing_left(self) -> bool:
-        """Whether the reader has looked since it reads, and no process that has ended waits for it."""
+    async def _hold(self, chains: Chains) -> bool:
+        """Become the reader. False = another process is, and nothing is left to store. Raises TimeoutError if
+        that process stores nothing.
+        """
+        assert self.folder is not None
+        signs, since = None, self._seams.monotonic()
+        while not await asyncio.to_thread(chains.hold):
+            state = await asyncio.to_thread(told, self.folder) or {}
+            if state.get("running") and state.get("ended") == 0:  # it has looked since it reads
+                return False
+            seen, now = (state.get("stored"), state.get("ended")), self._seams.monotonic()
+            if seen != signs:
+                signs, since = seen, now
+            elif now - since > _RECOVERY:
+                raise TimeoutError
+            await asyncio.sleep(_LOOK)
+        return True
+
+    async def _drain_patiently(self) -> bool:
+        """As `drain`, for as long as the database stores something. Raises TimeoutError if it does not."""
+        draining, stored = spawn(self.drain(), "storing what an earlier process has left"), -1
+        while self.stored != stored:
+            stored = self.stored
+            await asyncio.wait({draining}, timeout=_RECOVERY)
+            if draining.done():
+                return bool(draining.result())
+        raise TimeoutError
+
+    async def stored_until(self, moment: float) -> bool:
+        """Wait until the database has what all processes of this machine have used in exchanges that ended
+        before `moment` (Unix seconds). False = it has not got it in time.
+        """
+        if self._chains is None or self._keeps:
+            return await self.drain()
+        if self.journal.backlog.records and not await self._kept():
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RECOVERY):
+                while True:
+                    if await asyncio.to_thread(self._is_drained, moment):
+                        return True
+                    await asyncio.sleep(_LOOK)
+        return False
+
+    async def _kept(self) -> bool:
+        async with self._lock:
+            return await self._from_memory()
+
+    def _is_drained(self, moment: float) -> bool:
+        """Whether the reader says that it has drained everything since a time (Unix seconds)."""
         state = None if self.folder is None else told(self.folder)
-        return state is not None and state["running"] and state.get("ended") == 0
+        return state is not None and state["running"] and state.get("drained", 0.0) >= moment
 
     async def _release(self, chains: Chains) -> None:
         """Let another process be the reader, unless this one is the keeper."""
@@ -226,6 +278,7 @@ class Journaling:
             error = state["last_error"] or self.last_error
             return {**state, "waiting": state["in_memory"], "healthy": error is None, "last_error": error}
         reader = {"waiting": None, **(told(self.folder) or {"running": False})}
+        reader.pop("drained", None)
         error = state["last_error"] or reader.get("last_error")
         if error is None and not reader["running"]:
             error = "no process drains the journal"
@@ -331,6 +384,8 @@ class Journaling:
                     self.adopted += len(chain.records)
                     self._adopt(chain.mark, chain.records)
             await asyncio.to_thread(_done, full)
+            if self._reads:
+                await asyncio.to_thread(self._tell)  # so that others see that it goes on
         for chain in there:
             if chain.left and not await self._bury(chains, chain):
                 return False
@@ -423,7 +478,7 @@ class Journaling:
         return self._good is not None and await self._try([self._good])
 
     def _set_aside(self, record: UsageRecord) -> None:
-        line = msgspec.json.encode(record)
+        line = msgspec.json.encode(named(record))
         log.error("the database refuses the usage of %r: %s", record.id, self.last_error)
         self.rejected += 1
         if self.folder is not None:
@@ -450,6 +505,7 @@ class Journaling:
                 "oldest": min(heads, default=None),
                 "processes": sum(not chain.left for chain in chains),
                 "ended": sum(chain.left for chain in chains),
+                "drained": self._drained_at,
                 "stored": self.stored,
                 "adopted": self.adopted,
                 "cut": self.cut,

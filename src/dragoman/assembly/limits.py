@@ -4,8 +4,9 @@ the gateway started.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -13,18 +14,25 @@ import msgspec
 from dragoman.accounts.claims import Limits
 from dragoman.accounts.directory import Directory
 from dragoman.accounts.ledger import Ledger
-from dragoman.accounts.limits import OF_ATTEMPTS, Limit, Subject
+from dragoman.accounts.limits import OF_ATTEMPTS, Limit, Standing, Subject
 from dragoman.accounts.watch import LimitEvent
-from dragoman.accounts.windows import prefix_of, span
+from dragoman.accounts.windows import mark_of, prefix_of
 from dragoman.alerts.alert import Alert
+from dragoman.assembly.journaling import Journaling
 from dragoman.assembly.keys import declared_of
 from dragoman.config.settings import Config
+from dragoman.seams.clock import Seams
+from dragoman.seams.tasks import spawn
+from dragoman.state.counters import read, span
 from dragoman.state.store import Store, StoreFailed
 from dragoman.state.usage_archive import Spent
 from dragoman.state.usage_sums import Dimension
 
 log = logging.getLogger("dragoman.assembly.limits")
 
+_NOTHING: Final = Standing(0, 0)
+_PAUSES: Final = 0.25, 5.0
+"""Seconds between two tries to restore limits, at first and at most."""
 _DIMENSIONS: Final[Mapping[Subject, Dimension | None]] = {
     "key": "key",
     "tenant": "tenant",
@@ -45,6 +53,9 @@ class Records(Protocol):
     """The usage records, as far as limits ask them: a part of `UsageArchive`."""
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
+        """See `UsageArchive`."""
+
+    async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
         """See `UsageArchive`."""
 
 
@@ -101,21 +112,94 @@ def teller(
 
 
 class Restoring:
-    """Lets the counters of limits begin with what was used before, once for each limit. store: may keep usage
-    records. now: Unix seconds.
+    """Lets the counters of limits begin with what was used before, once for each limit.
+
+    store: may keep usage records. journaling: brings them there; None = nobody does. refuse: whether the
+    limits refuse everything until it is known what was used before the start, in place of beginning at 0.
     """
 
-    def __init__(self, store: Store, now: Callable[[], float]) -> None:
+    def __init__(
+        self, ledger: Ledger, store: Store, journaling: Journaling | None, seams: Seams, *, refuse: bool
+    ) -> None:
+        self._ledger = ledger
         self._store = store
-        self._now = now
+        self._journaling = journaling
+        self._seams = seams
+        self._refuse = refuse
+        self._wanted: Mapping[Limit, Limit] = {}
         self._known: frozenset[Limit] = frozenset()
+        self._lock = asyncio.Lock()
+        self._trying: asyncio.Task[None] | None = None
 
-    async def restore(self, ledger: Ledger, limits: Iterable[Limit]) -> None:
-        """Restore the counters of those limits that were not restored before."""
-        wanted = {_counted(one): one for one in limits}
-        new = [one for counted, one in wanted.items() if counted not in self._known]
-        if not new or self._store.usage is None or await restore(ledger, new, self._store.usage, self._now()):
+    async def restore(self, limits: Iterable[Limit], *, recovered: bool | None = None) -> bool:
+        """Restore the counters of those limits that were not restored before. False = that is not possible
+        now, so it is tried again until it is. recovered: at a start, whether the database has what processes
+        have left that have ended; None = requests may be served, so that it has to be found out.
+        """
+        self._wanted = {_counted(one): one for one in limits}
+        failed = await self._try(recovered=recovered)
+        if failed is None:
+            return True
+        if recovered is not None:
+            what = "refuse everything" if self._refuse else "begin at 0"
+            self._ledger.wait(f"limits {what} until usage can be read: {failed}", refuse=self._refuse)
+            log.warning("limits %s until the usage of before can be read: %s", what, failed)
+        else:
+            log.warning("new limits begin at 0 until the usage of before can be read: %s", failed)
+        if self._trying is None:
+            self._trying = spawn(self._try_again(), "restoring limits")
+        return False
+
+    async def close(self) -> None:
+        """Try no longer."""
+        if self._trying is not None:
+            self._trying.cancel()
+            await asyncio.wait({self._trying})
+
+    async def _try_again(self) -> None:
+        pause, most = _PAUSES
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, most)
+            try:
+                if await self._try() is None:
+                    break
+            except Exception:  # whatever it is, the next try may succeed
+                log.exception("limits cannot be restored")
+        log.warning("limits count what was used before")
+        self._trying = None
+
+    async def _try(self, *, recovered: bool | None = None) -> str | None:
+        """Restore the limits that are not restored. Returns why that failed; None = it did not."""
+        async with self._lock:
+            usage, wanted, now = self._store.usage, self._wanted, self._seams.now()
+            new = [one for counted, one in wanted.items() if counted not in self._known]
+            if new and usage is not None:
+                serving = recovered is None or self._trying is not None
+                # What is settled from now on may be in the database or not when it is read. It is added to
+                # what was read: the sum is never less than what was used.
+                before = await self._ledger.standings() if serving else {}
+                if serving and self._journaling is not None:
+                    recovered = await self._journaling.stored_until(now)
+                try:
+                    found = await seeds(new, usage, now)
+                except StoreFailed as failed:
+                    return str(failed)
+                self._seed(found, before)
+                if recovered is False:
+                    return "the database has not got it yet"
             self._known = frozenset(wanted)
+            self._ledger.wait(None)
+            return None
+
+    def _seed(self, found: Mapping[str, int], before: Mapping[str, Standing]) -> None:
+        standing = self._ledger.standing
+        self._ledger.seed(
+            {
+                name: amount + max(0, standing(name).used - before.get(name, _NOTHING).used)
+                for name, amount in found.items()
+            }
+        )
 
 
 def _counted(limit: Limit) -> Limit:
@@ -125,26 +209,18 @@ def _counted(limit: Limit) -> Limit:
     return msgspec.structs.replace(limit, most=0, hard=True, warn_at=None, unknown_price="allow")
 
 
-async def restore(ledger: Ledger, limits: Iterable[Limit], records: Records, now: float) -> bool:
-    """Let the counters of running windows begin with what the usage records say; those that the ledger knows
-    already stay. If the records cannot be read, the counters begin at 0, and the log says so: False. now:
-    Unix seconds.
-    """
-    try:
-        ledger.seed(await seeds(limits, records, now))
-    except StoreFailed as failed:
-        log.warning("limits begin at 0, because the usage records cannot be read: %s", failed)
-        return False
-    return True
-
-
-async def seeds(limits: Iterable[Limit], records: Records, now: float) -> dict[str, int]:
-    """What was used of each counter whose window runs, by its name, as far as usage records tell: they do not
-    tell addresses, nor which of the requests for a model a limit for some models has counted. now: Unix
-    seconds.
+async def seeds(limits: Sequence[Limit], records: Records, now: float) -> dict[str, int]:
+    """What was used of each counter whose window runs, by its name: what was charged to it; or, if that is
+    more, what usage records tell, as for a limit that is new. They do not tell addresses, nor which of the
+    requests for a model a limit for some models would have counted. now: Unix seconds. Raises StoreFailed.
     """
     asked: dict[tuple[int, Dimension | None], Mapping[str, Spent]] = {}
     found: dict[str, int] = {}
+    wanted = {(one.name, one.resource, one.window, one.every, mark_of(one.models)) for one in limits}
+    for counter, used in (await records.charged({one.name for one in limits}, now)).items():
+        told = read(counter)
+        if told is not None and told[:5] in wanted:
+            found[counter] = used
     for limit in limits:
         if limit.subject not in _DIMENSIONS or limit.resource == "concurrency" or limit.models is not None:
             continue
@@ -158,7 +234,8 @@ async def seeds(limits: Iterable[Limit], records: Records, now: float) -> dict[s
                 continue  # requests without a user, a tag, …
             whom = value or "*"
             if grants.covers(limit, whom):
-                found[f"{prefix_of(limit, whom)}{start}"] = _amount(limit, spent)
+                counter = f"{prefix_of(limit, whom)}{start}"
+                found[counter] = max(found.get(counter, 0), _amount(limit, spent))
     return found
 
 

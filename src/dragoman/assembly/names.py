@@ -10,17 +10,22 @@ from typing import Any, TypeAlias, get_args
 
 import msgspec
 
+from dragoman import ir
+from dragoman.accounts.caller import Caller
 from dragoman.accounts.grants import WILDCARD, Grants
 from dragoman.capacity.gates import Limit
 from dragoman.config.conditions import When
 from dragoman.config.fallbacks import Fallbacks as FallbackSettings
 from dragoman.config.load import Loaded
 from dragoman.config.pricing import Pricing, period_of
+from dragoman.config.settings import Alias as AliasSettings
 from dragoman.config.settings import Concurrency, Config, Local, ModelTimeouts, Supports, Timeouts
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import join
 from dragoman.dialects.facts import Capability, Facts
+from dragoman.dialects.openai_chat import DIALECT as CHAT
+from dragoman.dialects.request import WireRequest
 from dragoman.errors import ConfigError
 from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Provider
@@ -29,7 +34,7 @@ from dragoman.routing.conditions import Conditions
 from dragoman.routing.costs import MaxCost
 from dragoman.routing.fallbacks import Fallbacks
 from dragoman.routing.hedging import Hedge
-from dragoman.routing.route import Alias, Demands, Entry, Model, Route, Timers
+from dragoman.routing.route import Alias, Demands, Entry, Model, Reserved, Route, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.routing.spread import Price, Rotation, Spread
 from dragoman.routing.table import Table
@@ -51,11 +56,17 @@ class Names(msgspec.Struct, frozen=True):
     table: Table
     known: Mapping[str, tuple[str, ...]]
 
-    def entries(self, granted: Grants | None = None, providers: Grants | None = None) -> list[Entry]:
+    def entries(
+        self,
+        granted: Grants | None = None,
+        providers: Grants | None = None,
+        caller: Caller | None = None,
+    ) -> list[Entry]:
         """The entries of the model list. granted: only models whose names these permit; None = all.
-        providers: only models that one of these providers may answer; None = all.
+        providers: only models that one of these providers may answer; None = all. caller: names that are
+        reserved for others are left out; None = no name is.
         """
-        return self.table.entries(self.known, granted, providers)
+        return self.table.entries(self.known, granted, providers, caller)
 
 
 def naming(
@@ -100,6 +111,8 @@ def naming(
                 alias.api,
                 alias.context_window,
                 None if alias.fallbacks is None else fallbacks_of(alias.fallbacks),
+                opening_of(alias.messages),
+                _reserved(alias),
             )
             for name, alias in config.aliases.items()
         ],
@@ -314,6 +327,22 @@ def _hedge(name: str, model: ModelSettings) -> Hedge | None:
         return None
     after = None if isinstance(hedge.after, str) else float(hedge.after)
     return Hedge(name, after, float(hedge.at_most))
+
+
+def opening_of(messages: Sequence[Mapping[str, Any]]) -> tuple[ir.Message, ...]:
+    """The messages of an alias, from the form of the Chat Completions API."""
+    if not messages:
+        return ()
+    wire = WireRequest("chat", {"model": "", "messages": list(messages)})
+    decoded: ir.Request = CHAT.request.decode(wire)
+    return decoded.messages
+
+
+def _reserved(alias: AliasSettings) -> Reserved | None:
+    """Who may use an alias. One that a client has made needs a grant for what it stands for, too."""
+    if alias.tenant is None and alias.owner is None:
+        return None
+    return Reserved(alias.tenant, alias.route if alias.owner is not None else "")
 
 
 def _facts(model: ModelSettings, own: Supports) -> Facts:

@@ -16,13 +16,13 @@ async def store_health(
     store: Store, deadlines: Deadlines, monotonic: Callable[[], float]
 ) -> tuple[dict[str, Any], int | None]:
     """The JSON members that tell of the store, and the number of its sessions: None = it did not count them
-    in time, or was not used since the start. A database that answers has two members more: its `version`, and
-    in `latency_ms` how long it took to count.
+    in time, or is not open (as long as nothing has failed, it is not opened for this). A database that
+    answers has two members more: its `version`, and in `latency_ms` how long it took to count.
     """
     health: dict[str, Any] = {"kind": store.kind}
     more: dict[str, Any] = {}
     sessions: int | None = None
-    if store.healthy is not None:
+    if store.is_open or store.healthy is False:
         began = monotonic()
         try:
             with deadlines.within(_WAIT):

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 import click
 
 from dragoman.cli.adding import Stated, entry_of, removing
-from dragoman.cli.asked import asked_of, from_gateway, gateway_options, nobody
+from dragoman.cli.asked import Asked, asked_of, from_gateway, gateway_options, nobody
 from dragoman.cli.command import Group
 from dragoman.cli.options import config_option, loaded, with_kept
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dragoman.config.load import Loaded
-    from dragoman.providers.rates import Levels, Rates
 
+F = TypeVar("F", bound=Callable[..., Any])
 _PATH: Final = "/admin/prices"
 _SCALES: Final = {1_000_000: "million", 3_600_000: "hour", 1_000: "thousand"}
 _MOST: Final = 50
@@ -32,22 +32,33 @@ command = Group(
 )
 
 
-@command.command("list", examples=("dragoman prices list", "dragoman prices list --config team.yaml --json"))
-@config_option
-@click.pass_obj
-def list_(terminal: Terminal, file: Path | None) -> None:
-    """What the deployments of the configuration cost, and where each price is from."""
-    from dragoman.assembly.prices import prices_of
+def _local_option(function: F) -> F:
+    """Add the option that leaves the running gateway out."""
+    return click.option("--local", is_flag=True, help="Read the configuration here; ask no gateway.")(
+        function
+    )
 
-    found = with_kept(terminal, loaded(terminal, file))
-    rates = prices_of(found)
-    rows = [(use, rates(use)) for use in _uses(found)]
+
+@command.command("list", examples=("dragoman prices list", "dragoman prices list --local --json"))
+@_local_option
+@gateway_options
+@click.pass_obj
+def list_(terminal: Terminal, *, local: bool, file: Path | None, url: str | None, key: str | None) -> None:
+    """What the deployments of the running gateway cost, and where each price is from; those of the
+    configuration here, if no gateway runs.
+    """
+    from dragoman.assembly.prices import uses_of
+
+    asked = None if local else asked_of(terminal, file, url, key)
+    rows = None if asked is None else _listed(asked)
+    if rows is None:
+        rows = _read_here(terminal, file, uses_of)
     if terminal.as_json:
-        terminal.result([_json(use, one) for use, one in rows])
+        terminal.result(rows)
         return
     terminal.table(
         ("deployment", "input", "output", "from"),
-        [(use, *_usual(one), "unknown" if one is None else one.source) for use, one in rows],
+        [(clean(one["deployment"]), *_usual(one), clean(one["source"] or "unknown")) for one in rows],
         wraps=True,
     )
     terminal.say("USD per million tokens, now, for short prompts in the usual tier; — is unknown, not free")
@@ -55,38 +66,47 @@ def list_(terminal: Terminal, file: Path | None) -> None:
 
 @command.command(examples=("dragoman prices show openai/gpt-5", "dragoman prices show openai/gpt-5 --json"))
 @click.argument("model")
-@config_option
+@_local_option
+@gateway_options
 @click.pass_obj
-def show(terminal: Terminal, model: str, file: Path | None) -> None:
-    """Everything about the price of MODEL (`provider/model`): all units, tiers and dates."""
-    from dragoman.assembly.prices import prices_of
-
+def show(
+    terminal: Terminal, model: str, *, local: bool, file: Path | None, url: str | None, key: str | None
+) -> None:
+    """Everything about the price of MODEL (`provider/model`) in the running gateway: all units, tiers and
+    dates. If no gateway runs, by the configuration here.
+    """
     if "/" not in model:
         raise Failure(MISUSE, f"expected provider/model, found {clean(model)!r}", hint="openai/gpt-5")
-    rates = prices_of(with_kept(terminal, loaded(terminal, file)))(model)
+    asked = None if local else asked_of(terminal, file, url, key)
+    found = None if asked is None else from_gateway(asked, _PATH, model)
+    if found is None:
+        (found,) = _read_here(terminal, file, lambda _: [model])
     if terminal.as_json:
-        terminal.result(_json(model, rates))
+        terminal.result(found)
         return
-    if rates is None:
+    if found["source"] is None:
         raise Failure(
             ANSWER_IS_NO,
             f"the price of {clean(model)} is unknown",
             hint=f"dragoman prices set {clean(model)} input=1.25 output=10",
         )
-    terminal.say(f"{clean(model)}: {rates.source}")
-    for period in rates.periods:
-        when = "always" if period.since is None else f"from {_day(period.since)}"
-        if period.hours is not None:
-            when += " from {:02d}:{:02d} to {:02d}:{:02d} UTC".format(
-                *divmod(period.hours[0], 60), *divmod(period.hours[1], 60)
-            )
-        for tier, levels in {"": period.usual, **period.tiers}.items():
-            terminal.say(" ".join(filter(None, (when, tier and f"tier {tier}"))))
+    terminal.say(f"{clean(model)}: {clean(found['source'])}")
+    for dated in found["prices"]:
+        when = "always" if dated["since"] is None else f"from {dated['since'].partition('T')[0]}"
+        if dated["hours"] is not None:
+            when += " from {} to {} UTC".format(*dated["hours"].split("-"))
+        for tier, units in {"": dated["units"], **dated["tiers"]}.items():
+            terminal.say(" ".join(filter(None, (when, tier and f"tier {clean(tier)}"))))
             terminal.table(
                 ("unit", "USD", "per", "prompts above"),
                 [
-                    (unit, usd, _SCALES[per], "" if above is None else f"{above:,} tokens")
-                    for unit, usd, per, above in _table(levels)
+                    (
+                        clean(one["unit"]),
+                        one["usd"],
+                        _SCALES.get(one["per"], f"{one['per']:,}"),
+                        "" if one["above"] is None else f"{one['above']:,} tokens",
+                    )
+                    for one in units
                 ],
             )
 
@@ -237,85 +257,41 @@ def _problems(found: Loaded, entries: dict[str, dict[str, Any]]) -> list[str]:
     return []
 
 
-def _uses(found: Loaded) -> list[str]:
-    config = found.config
-    uses = {
-        f"local/{name}" if target.file is not None else target.use: None
-        for name, model in config.models.items()
-        for target in model.targets
-        if "*" not in target.use
-    }
-    uses |= {f"{name}/{model}": None for name, one in found.providers.items() for model in _known(one)}
-    return list(uses | {name: None for name in config.prices if "*" not in name})
+def _listed(asked: Asked) -> list[dict[str, Any]] | None:
+    """The prices of the gateway, from all pages; None = no gateway runs here."""
+    rows: list[dict[str, Any]] = []
+    while True:
+        after = f"&after={quote(rows[-1]['deployment'], safe='')}" if rows else ""
+        found = from_gateway(asked, f"{_PATH}?limit=1000{after}")
+        if found is None:
+            return None
+        rows += found["data"]
+        if not found["has_more"]:
+            return rows
 
 
-def _known(provider: Any) -> tuple[str, ...]:
-    models = provider.models
-    if models is None:
-        return tuple(provider.vendor.known) if provider.vendor is not None else ()
-    return tuple(model for model in models if "*" not in model)
-
-
-def _usual(rates: Rates | None) -> tuple[str, str]:
-    from dragoman.config.check_prices import amount
-
-    if rates is None:
-        return "—", "—"
-    prices = rates.at(_now()).usual[0].prices
-    found = [amount(prices[unit]) if unit in prices else "—" for unit in ("input", "output")]
-    return found[0], found[1]
-
-
-def _now() -> float:
-    from dragoman.seams.clock import SYSTEM
-
-    return SYSTEM.now()
-
-
-def _day(at: float) -> str:
-    from dragoman.config.scalars import Day
-
-    return str(Day(at))
-
-
-def _table(levels: Levels) -> list[tuple[str, str, int, int | None]]:
-    """(unit, USD, for so many of it, in prompts with more tokens or None) of each price that differs from the
-    one of shorter prompts.
+def _read_here(
+    terminal: Terminal, file: Path | None, uses: Callable[[Loaded], Iterable[str]]
+) -> list[dict[str, Any]]:
+    """The prices of the configuration here with what its database adds, in the form of the gateway's answers.
+    uses: which deployments (`provider/model`).
     """
-    from dragoman.config.check_prices import amount
-    from dragoman.ir.units import per
+    import msgspec
 
-    rows: list[tuple[str, str, int, int | None]] = []
-    before: Mapping[str, int] = {}
-    for above, prices in levels:
-        rows += [
-            (unit, amount(price), per(unit), None if above < 0 else above)
-            for unit, price in prices.items()
-            if before.get(unit) != price
-        ]
-        before = prices
+    from dragoman.assembly.prices import prices_of
+    from dragoman.seams.clock import SYSTEM
+    from dragoman.server.admin.prices import price_object
+
+    found = with_kept(terminal, loaded(terminal, file))
+    rates, now = prices_of(found), SYSTEM.now()
+    rows: list[dict[str, Any]] = msgspec.to_builtins(
+        [price_object(use, rates(use), now) for use in uses(found)]
+    )
     return rows
 
 
-def _json(use: str, rates: Rates | None) -> dict[str, Any]:
-    """A price as JSON: USD as decimal texts, null where it is unknown."""
-    if rates is None:
-        return {"deployment": use, "source": None, "prices": None}
-
-    def told(levels: Levels) -> list[dict[str, Any]]:
-        return [
-            {"unit": unit, "usd": usd, "per": per, "above": above} for unit, usd, per, above in _table(levels)
-        ]
-
-    return {
-        "deployment": use,
-        "source": rates.source,
-        "prices": [
-            {
-                "since": None if period.since is None else _day(period.since),
-                "units": told(period.usual),
-                "tiers": {tier: told(levels) for tier, levels in period.tiers.items()},
-            }
-            for period in rates.periods
-        ],
-    }
+def _usual(price: dict[str, Any]) -> tuple[str, str]:
+    """The prices of input and output that hold now for short prompts in the usual tier."""
+    now: list[dict[str, Any]] = next((one["units"] for one in price["prices"] if one["current"]), [])
+    prices = {one["unit"]: str(one["usd"]) for one in now if one["above"] is None}
+    return prices.get("input", "—"), prices.get("output", "—")

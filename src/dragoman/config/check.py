@@ -35,7 +35,7 @@ from dragoman.config.check_balancing import (
 )
 from dragoman.config.check_conditions import client_names, impossible
 from dragoman.config.check_continuing import continuing
-from dragoman.config.check_defaults import unsuitable
+from dragoman.config.check_defaults import unfit
 from dragoman.config.check_headers import unusable
 from dragoman.config.check_limits import limit_misfits, stated_models
 from dragoman.config.check_observing import unchecked, unseen
@@ -425,7 +425,7 @@ class _Checker:
             self.problem(path, "an alias must have a name")
         if "*" in name and name != "*":
             self.warn(path, "is an exact name, not a wildcard: only the alias `*` alone matches other names")
-        self.misfits(f"{path}.defaults", unsuitable(alias.defaults))
+        self.misfits(path, unfit(alias))
         if not self.circle(name):
             self.target(alias.route, f"{path}.route", every=name == "*")
             self.api(alias.api, self.uses(alias.route), f"{path}.api")

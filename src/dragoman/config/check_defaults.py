@@ -1,4 +1,4 @@
-"""Checks the default values of request parameters that an alias states."""
+"""Checks what an alias adds to requests: default values of parameters, and messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Final
 
 from dragoman.config.check_balancing import Misfit
 from dragoman.config.decode import suggest
+from dragoman.config.settings import Alias
 from dragoman.config.tree import join
+from dragoman.dialects.openai_chat import DIALECT as CHAT
+from dragoman.dialects.request import WireRequest
+from dragoman.errors import WireError
 
 _NO_DEFAULT: Final = frozenset({"messages", "model", "stream", "stream_options"})
 _FIELDS: Final = frozenset(
@@ -21,6 +25,18 @@ _FIELDS: Final = frozenset(
 )
 """Request fields of the Chat Completions API. An alias's default that is only similar to one is probably
 misspelt and gets a warning. https://platform.openai.com/docs/api-reference/chat/create"""
+
+
+def unfit(alias: Alias) -> Iterator[Misfit]:
+    """The mistakes in what an alias adds to requests. Each `place` is relative to the alias."""
+    for one in unsuitable(alias.defaults):
+        yield one._replace(place=f"defaults.{one.place}")
+    if alias.messages:
+        wire = WireRequest("chat", {"model": "any", "messages": list(alias.messages)})
+        try:
+            CHAT.request.check(wire)
+        except WireError as error:
+            yield Misfit(error.path or "messages", error.message)
 
 
 def unsuitable(names: Iterable[str]) -> Iterator[Misfit]:

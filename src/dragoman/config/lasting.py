@@ -67,7 +67,8 @@ class Stores(Section, frozen=True):
     """What happens to requests while `valkey` does not answer, or while their usage cannot be written to the
     journal, as when its disk is full. `open`: they go on. Each process then limits them by its equal share of
     each limit; up to 20,000 records of usage wait in the memory of each worker, further ones are lost; and
-    `/health` and metrics say so. `closed`: they get 503 before a provider is called."""
+    `/health` and metrics say so. `closed`: they get 503 before a provider is called. The same holds after a
+    start while it cannot be read how far limits were used before: `open` begins at 0 and adds it later."""
 
 
 class Responses(Section, frozen=True):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Final
 
-from dragoman.accounts.limits import Limit, Resource, Subject, UnknownPrice
+from dragoman.accounts.limits import Limit, Subject, UnknownPrice
 from dragoman.config.quotas import Budget, Quota
 from dragoman.config.scalars import Share
 from dragoman.config.section import Section, about
+from dragoman.state.counters import Resource
 
 RESOURCES: Final[tuple[Resource, ...]] = ("requests", "tokens", "input_tokens", "output_tokens", "money")
 """The resources that are counted in windows of time."""

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final, Self
 
 import msgspec
 
-from dragoman.accounts.limits import LARGEST, NANO, SECONDS, Window
+from dragoman.accounts.limits import LARGEST, NANO
+from dragoman.state.counters import SECONDS, Window
 
 _QUOTA: Final = re.compile(
     r"\s*+(\d{1,20})(?:\.(\d{1,9}))?\s*+([kKmMgGbB]?)\s*+(?:/|per\b)\s*+(\d{1,6})?\s*+([A-Za-z]{1,10})\s*",

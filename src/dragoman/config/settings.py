@@ -417,7 +417,7 @@ class Alias(Section, frozen=True):
     defaults: Json = {}
     """Default values for request parameters that the client did not send, by their names in the Chat
     Completions API: temperature, top_p, frequency_penalty, presence_penalty, max_tokens, seed, stop, user, …
-    """
+    `null` takes away the default of an alias that this one leads to."""
     system_prompt: Annotated[str | None, about(default="none")] = None
     """A system message that is put before the messages, unless they already begin with one."""
     strict: Annotated[Strict | None, about(default="the model's")] = None
@@ -430,6 +430,14 @@ class Alias(Section, frozen=True):
     """Overrides the model's `api`."""
     fallbacks: Annotated[Fallbacks | None, about(default="the model's")] = None
     """Overrides the model's `fallbacks`."""
+    messages: tuple[Json, ...] = ()
+    """Messages, in the form of the Chat Completions API, that are put before those of the client, unless
+    these already begin with a system message: examples of how the model should answer."""
+    tenant: Annotated[str | None, about(default="all")] = None
+    """The tenant whose keys alone may use and list this name; keys with the scope `admin` may, too."""
+    owner: Annotated[str | None, about(default="nobody")] = None
+    """The name of the client key that may change and delete this alias by Ollama's `cp`, `create` and `rm`.
+    The alias can then be used only by keys that may use its `route`, too. Set by `cp` and `create`."""
 
 
 class Retries(Section, frozen=True):

@@ -13,8 +13,8 @@ from dragoman.accounts.claims import Applied
 from dragoman.accounts.journal import JournalFailed
 from dragoman.accounts.ledger import Refused, Reservation
 from dragoman.accounts.limits import NANO, Claim
-from dragoman.accounts.told import FORMS, WARNING, fault, rooms, unpriced
-from dragoman.accounts.told import headers as headers_of_limits
+from dragoman.accounts.rate_headers import FORMS
+from dragoman.accounts.told import WARNING, fault, unpriced
 from dragoman.engine.accounting import Accounting, Expected
 from dragoman.engine.client import Headers
 from dragoman.engine.records import (
@@ -175,10 +175,8 @@ class Meter:
         if ledger is None:
             return True
         claims = self._claims(expected, self._seams.now())
-        for limit, counter, _, amount in claims:
-            used, reserved = ledger.standing(counter)
-            if 2 * (used + reserved + amount) > limit.most:
-                return False
+        if not ledger.far(claims):
+            return False
         self._looked_at = expected, claims
         return True
 
@@ -342,21 +340,23 @@ class Meter:
     def _open(self) -> None:
         """Tell the journal what is reserved."""
         journal = self._accounting.journal
-        if journal is None:
+        if journal is None or not journal.outlives:
             return
         held = [reservation for _, reservation in self._of_attempts.values()]
         if self._reservation is not None:
             held.append(self._reservation)
         # A place among those that run at once is not used up: whoever adopts the record must not charge it.
-        reserved = tuple(
+        reserved = [
             (name, claim.amount)
             for one in held
             for name, claim in one.claims.items()
             if claim.limit.resource != "concurrency"
-        )
+        ]
         try:
             journal.opened(
-                opened_record(self._exchange, self._operation, self._deployment, self.expected, reserved)
+                opened_record(
+                    self._exchange, self._operation, self._deployment, self.expected, tuple(reserved)
+                )
             )
         except JournalFailed as failed:
             log.warning("a request is refused: its usage cannot be noted: %s", failed)
@@ -443,9 +443,8 @@ class Meter:
                 claims = applied.standing_claims(now)
                 if text := self._accounting.watch.warning(claims, ledger.standing, now):
                     headers.append((WARNING.encode(), text.encode()))
-            found = rooms(applied.told_claims(now), ledger.standing)
-            told = headers_of_limits(FORMS.get(exchange.face, "standard"), found, now)
-            headers += [(name.encode(), value.encode()) for name, value in told.items()]
+            form = FORMS.get(exchange.face, "standard")
+            applied.rate_headers(form, now).add(headers, ledger.standing, now)
         return headers
 
     def passed(self, headers: Headers) -> Headers:

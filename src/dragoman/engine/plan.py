@@ -104,7 +104,7 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
     if resolved is not None:
         found = _as_resolved(table, asked, resolved)
     elif inbound.models is None:
-        found = table.resolve(exchange.asked, inbound.operation)
+        found = table.resolve(exchange.asked, inbound.operation, exchange.caller)
     else:
         found = _granted(table, exchange, inbound.models, inbound.operation)
     if asked.others and resolved is None:
@@ -124,7 +124,7 @@ def _granted(table: Table, exchange: Exchange, granted: Grants, operation: Opera
     if model is not None and model not in granted:
         # checked before the name is looked up, so that the error says nothing about other names
         raise RequestFailed(_not_granted(model, granted))
-    found = table.resolve(model, operation)
+    found = table.resolve(model, operation, exchange.caller)
     if found.asked not in granted:
         exchange.asked = found.asked
         raise RequestFailed(_not_granted(found.asked, granted))
@@ -186,7 +186,7 @@ def _with_others(table: Table, asked: Asked, found: Route) -> Route:
         try:
             if inbound.models is not None and named.model not in inbound.models:
                 raise RequestFailed(_not_granted(named.model, inbound.models))
-            other = table.resolve(named.model, inbound.operation)
+            other = table.resolve(named.model, inbound.operation, asked.exchange.caller)
         except RequestFailed as failed:
             raise RequestFailed(msgspec.structs.replace(failed.fault, param=named.place)) from failed
         others.append(msgspec.structs.replace(other, fallbacks=Fallbacks()))

@@ -12,7 +12,7 @@ from dragoman.engine.accounting import Expected
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.ir.units import INPUT, OUTPUT, units_of
 from dragoman.ir.usage import Usage
-from dragoman.providers.rates import USUAL_TIERS, Rates
+from dragoman.providers.rates import Rates
 from dragoman.state.usage import UsageLine, UsageRecord
 
 _INPUT: Final = frozenset(INPUT)
@@ -56,7 +56,7 @@ def lines_of_attempt(
     if usage is None or not usage.others:
         return (line,)
     lines = [line]
-    provider, _, _ = attempt.deployment.partition("/")
+    provider = line.provider
     for model, other in usage.others:
         further = _line(exchange, attempt, (f"{provider}/{model}", other), rates, at)
         known = attempt.cost is not None and further.cost is not None
@@ -91,6 +91,7 @@ def _line(
         units = {**attempt.units, **units}
     if not units and _has_answered(exchange, attempt):
         units = {"requests": 1}
+    outcome = attempt.outcome
     cost: int | None = 0
     priced: int | None = None
     price = ""
@@ -101,7 +102,7 @@ def _line(
         if found is None:
             cost, priced = None, 0
         else:
-            cost, known, price = found.cost(units, at=at, tier=tier_of(exchange, attempt))
+            cost, known, price = found.cost(units, at, attempt.tier or exchange.tier)
             priced = known if cost is None else None
     return UsageLine(
         deployment,
@@ -110,10 +111,10 @@ def _line(
         cost,
         priced,
         attempt.guessed or (usage is not None and usage.estimated),
-        "" if attempt.fault is None and attempt.outcome is None else attempt.outcome or "failed",
+        outcome or ("" if attempt.fault is None else "failed"),
         attempt.key_id,
-        own=attempt.own,
-        price=price,
+        attempt.own,
+        price,
     )
 
 
@@ -122,14 +123,6 @@ def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
     if attempt.units is not None or exchange.operation == "count":
         return False
     return attempt.first is not None and attempt.fault is None
-
-
-def tier_of(exchange: Exchange, attempt: AttemptRecord) -> str | None:
-    """The service tier that an attempt is billed by: the one that was stated in the answer, else the one that
-    was asked for; None = the usual one.
-    """
-    tier = attempt.tier or exchange.tier
-    return None if tier is None or tier in USUAL_TIERS else tier
 
 
 def totals(lines: Sequence[UsageLine]) -> dict[str, int]:
@@ -155,31 +148,32 @@ def opened_record(
     is reserved in each.
     """
     caller: Caller = exchange.caller or ANYONE
+    # By place, in the order of the fields: this many names would take longer than everything else here.
     return UsageRecord(
-        id=exchange.id,
-        created=exchange.created,
-        ended=exchange.created,
-        client=exchange.client,
-        key=caller.key,
-        tenant=caller.tenant,
-        team=caller.team,
-        user=caller.user,
-        end_user=exchange.end_user,
-        tags=tags_of(exchange),
-        face=exchange.face,
-        operation=operation,
-        model=exchange.asked,
-        deployment=deployment,
-        provider=_provider(deployment),
-        end="gateway/killed",
-        failed=True,
-        streamed=exchange.streamed,
-        units={} if expected is None else {"input": expected.input, "output": expected.output},
-        cost=None if expected is None else expected.cost,
-        priced=0 if expected is None else expected.cost or 0,
-        estimated=True,
-        cut=True,
-        settled=reserved,
+        exchange.id,
+        exchange.created,
+        exchange.created,  # ended
+        exchange.client,
+        caller.key,
+        caller.tenant,
+        caller.team,
+        caller.user,
+        exchange.end_user,
+        tags_of(exchange),
+        exchange.face,
+        operation,
+        exchange.asked,
+        deployment,
+        _provider(deployment),
+        exchange.streamed,
+        {} if expected is None else {"input": expected.input, "output": expected.output},
+        None if expected is None else expected.cost,
+        0 if expected is None else expected.cost or 0,
+        True,  # estimated
+        reserved,
+        "gateway/killed",
+        True,  # failed
+        True,  # cut
     )
 
 
@@ -199,37 +193,38 @@ def closed_record(
     seconds. ended: Unix seconds.
     """
     caller: Caller = exchange.caller or ANYONE
-    first = exchange.first
-    return UsageRecord(
-        id=exchange.id,
-        created=exchange.created,
-        ended=ended,
-        client=exchange.client,
-        key=caller.key,
-        tenant=caller.tenant,
-        team=caller.team,
-        user=caller.user,
-        end_user=exchange.end_user,
-        tags=tags_of(exchange),
-        face=exchange.face,
-        operation=operation,
-        model=exchange.asked,
-        deployment=exchange.answered,
-        provider=_provider(exchange.answered),
-        status=exchange.status if status is None else status,
-        end=exchange.ending(gone=gone),
-        failed=gone or exchange.fault is not None,
-        streamed=exchange.streamed,
-        first=None if first is None else first - exchange.began,
-        seconds=now - exchange.began,
-        overhead=exchange.overhead(now),
-        attempts=len(exchange.attempts),
-        units=totals(lines),
-        cost=exchange.cost,
-        priced=exchange.priced or 0,
-        estimated=any(line.estimated for line in lines),
-        lines=lines,
-        settled=settled,
+    first, deployment = exchange.first, exchange.answered
+    return UsageRecord(  # by place: see `opened_record`
+        exchange.id,
+        exchange.created,
+        ended,
+        exchange.client,
+        caller.key,
+        caller.tenant,
+        caller.team,
+        caller.user,
+        exchange.end_user,
+        tags_of(exchange),
+        exchange.face,
+        operation,
+        exchange.asked,
+        deployment,
+        _provider(deployment),
+        exchange.streamed,
+        lines[0].units if len(lines) == 1 else totals(lines),
+        exchange.cost,
+        exchange.priced or 0,
+        lines[0].estimated if len(lines) == 1 else any(line.estimated for line in lines),
+        settled,
+        exchange.ending(gone=gone),
+        gone or exchange.fault is not None,
+        False,  # cut
+        exchange.status if status is None else status,
+        None if first is None else first - exchange.began,
+        now - exchange.began,
+        exchange.overhead(now),
+        len(exchange.attempts),
+        lines,
     )
 
 

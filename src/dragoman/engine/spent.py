@@ -9,7 +9,7 @@ from dragoman.engine.asked import Asked
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
 from dragoman.ir.units import picture
-from dragoman.tokens import count
+from dragoman.tokens import count, count_most
 from dragoman.tokens.vocabulary import BYTES_PER_TOKEN
 
 _UNANSWERED: Final = frozenset({"timeout", "upstream"})
@@ -61,6 +61,16 @@ def prompt_tokens(asked: Asked, deployment: str) -> int:
             return count(asked.request, deployment.partition("/")[2]).tokens
         except RequestFailed:
             pass  # it can be relayed, but nobody here can read it
+    return _weighed(asked)
+
+
+def prompt_most(asked: Asked, deployment: str) -> int:
+    """As `prompt_tokens`, with pictures as large as they usually can be: what is reserved for a prompt."""
+    if asked.prompts:
+        try:
+            return count_most(asked.request, deployment.partition("/")[2])
+        except RequestFailed:
+            pass
     return _weighed(asked)
 
 

@@ -108,12 +108,21 @@ def units_of(usage: Usage) -> dict[str, int]:
     if usage.extra:
         for rest in usage.extra.values():
             _add_searches(units, rest)
-    units["input"], units["cache_read"], units["output"] = fresh, cached, spoken
     if usage.cache_write or usage.cache_write_5m or usage.cache_write_1h:
         _add_written(units, usage)
-    if usage.tool_input or usage.reasoning:
-        units["tool_input"], units["reasoning"] = _whole(usage.tool_input), _whole(usage.reasoning)
-    return {unit: amount for unit, amount in units.items() if amount}
+    if units:  # of a rare kind
+        units = {unit: amount for unit, amount in units.items() if amount}
+    if fresh:
+        units["input"] = fresh
+    if cached:
+        units["cache_read"] = cached
+    if spoken:
+        units["output"] = spoken
+    if tools := usage.tool_input and _whole(usage.tool_input):
+        units["tool_input"] = tools
+    if thought := usage.reasoning and _whole(usage.reasoning):
+        units["reasoning"] = thought
+    return units
 
 
 def _add_written(units: dict[str, int], usage: Usage) -> None:

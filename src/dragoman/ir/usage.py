@@ -10,8 +10,7 @@ from dragoman.ir.blocks import Extra, Value
 
 MOST: Final = 10**12
 """The largest plausible token count of one answer: far above any model's window, small enough for sums."""
-_WHOLE: Final = frozenset({int, type(None)})
-_NUMBERS: Final = frozenset({int, float, bool, type(None)})
+_NUMBERS: Final = frozenset({int, float, bool})
 
 
 class Usage(Value, frozen=True):
@@ -55,11 +54,10 @@ class Usage(Value, frozen=True):
             self.output,
             self.reasoning,
         )
-        kinds = {*map(type, counts)}
-        if kinds <= _WHOLE:
-            stated = sorted(filter(None, counts))
-            return not stated or (stated[0] > 0 and stated[-1] <= MOST)
-        return kinds <= _NUMBERS and all(count is None or 0 <= count <= MOST for count in counts)
+        for count in counts:
+            if count is not None and (type(count) not in _NUMBERS or not 0 <= count <= MOST):
+                return False
+        return True
 
     @property
     def stated(self) -> bool:

@@ -8,13 +8,13 @@ what is above the bound, so this is the only form of such tiers here.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from dragoman.ir.units import INPUT, KINDS, OUTPUT, TOKENS, UNITS, is_tool, per
+from dragoman.ir.units import INPUT, KINDS, OUTPUT, TOKENS, is_tool, per
 
 NANO: Final = 1_000_000_000
 """nano-USD in one USD."""
@@ -36,7 +36,6 @@ _INPUT: Final = frozenset(INPUT)
 _MILLION: Final = 1_000_000
 _MOST_BOUNDS: Final = 64
 _TOKENS: Final = frozenset(TOKENS)
-_PER: Final[Mapping[str, int]] = {unit: per(unit) for unit in UNITS}
 
 
 class Level(NamedTuple):
@@ -114,6 +113,7 @@ class Rates:
         self.least = least or {}
         self._bounds: dict[tuple[int, str | None, frozenset[str]], tuple[_Bound, ...]] = {}
         self._only = self.periods[0] if len(self.periods) == 1 else None
+        self._each = {} if self.least else dict(_each_of(self.periods))
 
     def at(self, at: float) -> Period:
         """The prices that hold at a time, in Unix seconds."""
@@ -145,23 +145,23 @@ class Rates:
         return Bill(priced if whole and known else None, priced, lines, source)
 
     def cost(
-        self, units: Mapping[str, int], *, at: float, tier: str | None = None
+        self, units: Mapping[str, int], at: float, tier: str | None = None
     ) -> tuple[int | None, int, str]:
         """`cost`, `priced` and `price` of the bill for one answer, without its lines. The arguments are those
         of `bill`.
         """
-        period = self.at(at)
-        if (tier is None or tier in USUAL_TIERS) and len(period.usual) == 1 and not self.least:
-            prices = period.usual[0].prices
-            cost = 0
-            for unit, amount in units.items():
-                price = prices.get(unit)
-                if price is None:
-                    break
-                cost += _rounded(amount * price, _PER[unit] if unit in _PER else per(unit))
+        period = self._only or self.at(at)
+        levels = period.usual if tier is None or tier in USUAL_TIERS else period.tiers.get(tier)
+        if levels is not None:
+            try:
+                each = self._each[id(levels[0] if len(levels) == 1 else _level(levels, units))]
+                cost = 0
+                for unit, amount in units.items():
+                    cost += amount * each[unit]
+            except KeyError:
+                pass
             else:
-                if "requests" not in prices:
-                    return cost, cost, self.source
+                return cost, cost, self.source
         bill = self.bill(units, at=at, tier=tier)
         return bill.cost, bill.priced, bill.price
 
@@ -267,6 +267,21 @@ def completed(stated: Prices) -> Prices:
             default(f"input_{kind}", "input")
             default(f"cache_read_{kind}", "cache_read")
     return prices
+
+
+def _each_of(periods: Iterable[Period]) -> Iterator[tuple[int, Prices]]:
+    """What one of each unit costs, by the level's identity: of those units whose cost is a whole number, as
+    it nearly always is. Levels with a price of the request itself have none, because it is no unit's price.
+    """
+    for period in periods:
+        for levels in (period.usual, *period.tiers.values()):
+            for level in levels:
+                if "requests" not in level.prices:
+                    prices = level.prices.items()
+                    yield (
+                        id(level),
+                        {unit: price // n for unit, price in prices if not price % (n := per(unit))},
+                    )
 
 
 def _level(levels: Levels, units: Mapping[str, int]) -> Level:

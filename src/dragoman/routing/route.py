@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec.structs import force_setattr
 
+from dragoman.accounts.caller import Caller
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
 from dragoman.errors import Problem
 from dragoman.ir import Message
@@ -105,10 +106,27 @@ class Model(msgspec.Struct, frozen=True):
     continues: bool = False
 
 
+class Reserved(msgspec.Struct, frozen=True):
+    """Who may use a name that a client has made (Ollama's `cp`). tenant: only clients of this tenant, and
+    administrators; None = those of all tenants. source: only clients that may use this name, too, for which
+    the name was made; "" = there is none.
+    """
+
+    tenant: str | None = None
+    source: str = ""
+
+    def admits(self, caller: Caller) -> bool:
+        """Whether this client may use the name, if its grants permit it."""
+        if self.tenant is not None and self.tenant != caller.tenant and "admin" not in caller.scopes:
+            return False
+        return not self.source or caller.may_use(self.source)
+
+
 class Alias(msgspec.Struct, frozen=True):
     """Another name for a model. target: a model or another alias, whose settings apply where the alias has
     None. defaults: merged over the target's. window: an upper limit, in tokens, for the context windows of
     the target's deployments; None = no limit. fallbacks: the names of other models, None = the target's.
+    opening, reserved: as in `Route`; () and None = the target's.
     """
 
     name: str
@@ -120,6 +138,8 @@ class Alias(msgspec.Struct, frozen=True):
     api: str | None = None
     window: int | None = None
     fallbacks: Fallbacks[str] | None = None
+    opening: tuple[Message, ...] = ()
+    reserved: Reserved | None = None
 
 
 class Demands(msgspec.Struct, frozen=True):
@@ -199,7 +219,8 @@ class Route(msgspec.Struct, frozen=True):
     who is asked first, None = always the first deployment. max_cost: what others than the first choice may
     cost, None = no bound. hedge: when a second deployment is asked beside the first one, None = never.
     continues: True = another deployment goes on with a stream that breaks off. stands_for: the name of the
-    model that an alias, or a hook, has put in the place of `asked`; "" = `asked` itself.
+    model that an alias, or a hook, has put in the place of `asked`; "" = `asked` itself. reserved: who may
+    use this name; None = everybody whose grants permit it.
 
     These follow from the others. first: who is called first. plain: True = neither `spread` nor `hedge` is
     stated; while all is calm, `first` is called, and nothing is remembered. simple: True = neither `hedge`
@@ -222,6 +243,7 @@ class Route(msgspec.Struct, frozen=True):
     max_cost: MaxCost | None = None
     hedge: Hedge | None = None
     continues: bool = False
+    reserved: Reserved | None = None
     first: Candidate = Candidate(Deployment("", ""))
     plain: bool = True
     simple: bool = True

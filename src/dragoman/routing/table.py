@@ -12,6 +12,8 @@ decides:
     7. the alias `*`; if its target is `provider/*`, the name itself is the upstream model
     8. 404 `model_not_found`, with the nearest known name, or with the setting that would add its vendor
 
+A name that is reserved for others (`Reserved`) means to a client what it would mean if nobody had made it.
+
 This module never reads configuration itself and knows no dialect's fields.
 """
 
@@ -22,10 +24,11 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
+from dragoman.accounts.caller import Caller
 from dragoman.accounts.grants import LONGEST_NAME, Grants, remember
 from dragoman.dialects.facts import Capability
 from dragoman.dialects.request import PROMPTED, Operation
@@ -129,31 +132,36 @@ class Table:
         table._made, table._found = made, {}
         return table
 
-    def resolve(self, name: str | None, operation: Operation = "chat") -> Route:
+    def resolve(self, name: str | None, operation: Operation = "chat", caller: Caller | None = None) -> Route:
         """The route of a name; without a name (None or ""), that of the operation's default model.
 
-        Raises RequestFailed: 400 if there is no name and no default model, 404 for an unknown name.
+        caller: for whom; None = the gateway itself, for which no name is reserved. Raises RequestFailed: 400
+        if there is no name and no default model, 404 for an unknown name.
         """
-        if name and (route := self._found.get(name)) is not None:
+        if name and (route := self._found.get(name)) is not None and route.reserved is None:
             return route
         if not name:
             if (default := self._defaults.get(operation)) is None:
                 raise RequestFailed(_unnamed(operation))
             return default
-        route = self.find(name)
+        route = self.find(name, caller)
         if route is None and self._fallback is not None:
             route = self._fallback.route(name)
-        if route is None:
+        if route is None or (caller is not None and not _is_for(route, caller)):
             raise RequestFailed(self._unknown(name))
         return route
 
-    def find(self, name: str) -> Route | None:
-        """The route of a name that the alias `*` is not needed for; None = there is none."""
+    def find(self, name: str, caller: Caller | None = None) -> Route | None:
+        """The route of a name that the alias `*` is not needed for; None = there is none. caller: as for
+        `resolve`.
+        """
         route = self._found.get(name)
         if route is None:
             route = self._made.get(name) or self._aliases.get(name) or self._model(name)
             if route is not None:
                 remember(self._found, name, route)
+        if caller is not None and not _is_for(route, caller):
+            return self._model(name)
         return route
 
     def states(self, name: str) -> bool:
@@ -168,13 +176,14 @@ class Table:
         found: Mapping[str, Iterable[str]] | None = None,
         granted: Grants | None = None,
         providers: Grants | None = None,
+        caller: Caller | None = None,
     ) -> list[Entry]:
         """The model list, sorted by id, each id once: names created at run time, aliases, configured models,
         default models, and `provider/model` for the models that providers are configured with.
 
         found: by provider name, further models that the provider lists. granted: only granted names are
         listed, with its exact names that have a route; None = every name is granted. providers: only models
-        that one of these providers may answer; None = all.
+        that one of these providers may answer; None = all. caller: as for `resolve`.
         """
         if granted is not None and not granted.has_patterns:
             names = set(granted.names)
@@ -182,16 +191,18 @@ class Table:
             names = {*self._names(), *_qualified(found or {})}
             if granted is not None:
                 names = {*granted.names, *(name for name in names if name in granted)}
-        routes = [route for name in sorted(names) if (route := self.find(name)) is not None]
+        routes = [route for name in sorted(names) if (route := self.find(name, caller)) is not None]
         return [_entry(route) for route in routes if providers is None or _answers(route, providers)]
 
     def configured(self) -> Iterable[Route]:
         """The routes of the configured models, under the models' own names."""
         return self._models.values()
 
-    def entry(self, name: str) -> Entry:
-        """A name's line in the model list. Raises RequestFailed (404) if it has no route, or only by `*`."""
-        route = self.find(name)
+    def entry(self, name: str, caller: Caller | None = None) -> Entry:
+        """A name's line in the model list. caller: as for `resolve`. Raises RequestFailed (404) if the name
+        has no route, or only by `*`.
+        """
+        route = self.find(name, caller)
         if route is None:
             raise RequestFailed(self._unknown(name) if self._fallback is None else _caught(name))
         return _entry(route)
@@ -222,8 +233,10 @@ class Table:
                     asked=alias.name,
                     stands_for=target.model,
                     deployments=tuple(deployment.within(link.window) for deployment in route.deployments),
-                    defaults={**route.defaults, **link.defaults},
+                    defaults=_merged(route.defaults, link.defaults),
                     api=link.api or route.api,
+                    opening=link.opening or route.opening,
+                    reserved=link.reserved or route.reserved,
                     **{name: value for name, value in own.items() if value is not None},
                 )
             if others != NONE:
@@ -316,9 +329,14 @@ class Table:
         return Fault("model_not_found", message, code="model_not_found", param="model")
 
     def _advice(self, name: str) -> str:
-        if near := difflib.get_close_matches(name, self._names(), n=1):
+        open_to_all = (one for one in self._names() if not self._is_reserved(one))
+        if near := difflib.get_close_matches(name, open_to_all, n=1):
             return f" Did you mean {near[0]!r}?"
         return f" {reason}." if (reason := self._reason(name)) else ""
+
+    def _is_reserved(self, name: str) -> bool:
+        route = self._made.get(name) or self._aliases.get(name)
+        return route is not None and route.reserved is not None
 
 
 _FOR_EACH_USE = ("windows", "supports", "weights", "prices", "conditions")
@@ -428,6 +446,16 @@ def _chain(alias: Alias, aliases: Mapping[str, Alias]) -> list[Alias] | None:
             return None
         chain.append(following)
     return chain
+
+
+def _merged(defaults: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults of an alias: those of its target, and its own over them. None takes one of them away."""
+    return {name: value for name, value in {**defaults, **over}.items() if value is not None}
+
+
+def _is_for(route: Route | None, caller: Caller) -> bool:
+    """Whether this client may use what was found under a name, as far as names are reserved."""
+    return route is None or route.reserved is None or route.reserved.admits(caller)
 
 
 def _answers(route: Route, providers: Grants) -> bool:

@@ -115,7 +115,7 @@ class GenerateContentApi:
         if not request.caller.may_use(name):
             text = f"models/{name[:128]} is not found."
             raise RequestFailed(ir.Fault("model_not_found", text, "model_not_found"))
-        await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name))))
+        await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name, request.caller))))
 
 
 async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:

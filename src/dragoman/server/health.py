@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
-from dragoman.accounts.caller import Caller
+from dragoman.accounts.caller import EVERYBODY, Caller, Scope
 from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
@@ -13,6 +14,9 @@ from dragoman.server.endpoint import Door, Endpoint, Handler, HttpRequest
 from dragoman.server.ollama.listing import expects_text, running
 from dragoman.version import __version__
 from dragoman.wire.json import encode
+
+_LOOKING: Final[frozenset[Scope]] = frozenset({"read", "admin"})
+"""The scopes of whom the details are for."""
 
 
 class HealthApi:
@@ -41,14 +45,21 @@ class HealthApi:
         await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
     def _tells(self, request: HttpRequest) -> bool:
-        """Whether this client gets the details: its key (or the Unix socket) permits it, and it does not ask
-        at the public port while administration has a port of its own.
+        """Whether this client gets the details: it may look at the gateway, or is the operator's own, and it
+        does not ask at the public port while administration has a port of its own.
+
+        Details tell of all tenants: the names of all providers, what they refused and why, and how much is
+        counted and stored. So a key that was given to somebody with the scope `inference` does not get them.
         """
         if self._door == "public" and self._gateway.config.server.admin_port is not None:
             return False
         if self._door == "socket":
             return True
-        return isinstance(self._gateway.client_keys.authenticate(request.headers), Caller)
+        caller = self._gateway.client_keys.authenticate(request.headers)
+        if not isinstance(caller, Caller) or caller is EVERYBODY:
+            return False
+        declared = caller.key is None and caller.tenant is None
+        return declared or not caller.scopes.isdisjoint(_LOOKING)
 
     async def _live(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         await client.answer(200, (), encode({"status": "live", "version": __version__}))

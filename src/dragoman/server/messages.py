@@ -85,7 +85,7 @@ class MessagesApi:
         exchange.asked = name
         if not request.caller.may_use(name):
             raise RequestFailed(ir.Fault("model_not_found", f"model: {name[:128]}", "model_not_found"))
-        await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name))))
+        await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name, request.caller))))
 
 
 def listing(entry: Entry) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class ModelsApi:
         exchange.asked = name
         if not request.caller.may_use(name):
             raise RequestFailed(_no_model(name))
-        entry = self._gateway.engine.table.entry(name)
+        entry = self._gateway.engine.table.entry(name, request.caller)
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:

@@ -142,7 +142,7 @@ class PassThroughApi:
         first, _, rest = name.partition("/")
         model = rest if first in self._gateway.passages else name
         if not _TUNED.match(model):
-            self._gateway.engine.table.entry(name)  # raises for an unknown model
+            self._gateway.engine.table.entry(name, request.caller)  # raises for an unknown model
             text = f"The model {name[:128]!r} cannot be deleted: only fine-tuned models can be."
             raise RequestFailed(ir.Fault("permission", text, "model_not_deletable", "model"))
         headers = {**request.headers, CHOICE: first} if model != name else request.headers

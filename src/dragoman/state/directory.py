@@ -53,8 +53,13 @@ class Permitted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
-    """A tenant, a team or a user. tenant: of a team or a user, the tenant that it belongs to."""
+    """A tenant, a team or a user. tenant: of a team or a user, the tenant that it belongs to. id: another one
+    than that of an earlier holder of the same name, which was removed; None = made before there were ids.
+    tenant_id: the id of the tenant that is meant; None = that one has none, because a file declares it, say.
+    """
 
+    id: str | None = None
+    tenant_id: str | None = None
     created: float
     created_by: str
 
@@ -62,7 +67,8 @@ class HolderEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
 class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
     """A client key. id: `key_…`, which stays the same for ever. shown: its first characters. expires: from
     when it is refused. before_until: until when the key before the last rotation is valid. revoked: since
-    when it is refused for good. Times in Unix seconds, None = never.
+    when it is refused for good. Times in Unix seconds, None = never. tenant_id, team_id, user_id: as in
+    `HolderEntry`.
     """
 
     id: str
@@ -70,6 +76,9 @@ class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
     scopes: tuple[str, ...] = ("inference",)
     team: str | None = None
     user: str | None = None
+    tenant_id: str | None = None
+    team_id: str | None = None
+    user_id: str | None = None
     expires: float | None = None
     before_until: float | None = None
     rotated: float | None = None

@@ -354,9 +354,10 @@ class Store(Protocol):
     configuration, directory: client keys and whom they belong to, usage: usage records; None = none are kept.
     owned: who owns which object at a provider.
     shared: True = other processes see the data, and it stays when this process ends. kind: `memory`, `sqlite`
-    or `postgresql`. version: of the database; None = there is none, or it is not open yet. healthy: whether
-    the latest use succeeded, None = the store was not used yet. last_error: the error of the latest use,
-    without secrets; None = there was none.
+    or `postgresql`. is_open: False = the next use has to open a database first, which loads its libraries;
+    usage may be written before. version: of the database; None = there is none, or it is not open yet.
+    healthy: whether the latest use succeeded, None = the store was not used yet. last_error: the error of the
+    latest use, without secrets; None = there was none.
     """
 
     responses: Responses
@@ -372,6 +373,9 @@ class Store(Protocol):
 
     @property
     def kind(self) -> str: ...
+
+    @property
+    def is_open(self) -> bool: ...
 
     @property
     def version(self) -> str | None: ...

@@ -12,13 +12,13 @@ from typing import Protocol
 import msgspec
 
 
-class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True):
+class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
     """What one attempt has used. deployment: `provider/model`. units: amounts by unit, as
     `ir.units` names them, without zeros. cost: nano-USD; None = unknown, which is not 0. priced: the
     part of the cost that is known, None = all of it. estimated: units were estimated, because the provider
     did not state them. outcome: as `AttemptRecord.outcome`, "" = it has answered. key: the id of the
     provider's key. own: the key is the tenant's own, so that the cost is not the operator's. price: which
-    price was used, for people.
+    price was used, for people. New fields come last, as in `UsageRecord`.
     """
 
     deployment: str
@@ -33,7 +33,7 @@ class UsageLine(msgspec.Struct, frozen=True, omit_defaults=True):
     price: str = ""
 
 
-class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
     """What one exchange has used, written once when it ends.
 
     id: of the exchange. created: when it began, ended: when it ended, both in Unix seconds. client: the name
@@ -46,6 +46,9 @@ class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     limits that it was charged to, with the amounts. cut: the process ended before the exchange did; units and
     cost are those that were reserved. process: the name of the process that has served it, as its ledger has
     it.
+
+    A journal has the fields in this order, without their names (`accounts.bodies`). So a field keeps its
+    place, and a new one comes last, with a default: then each version reads the journals of the one before.
     """
 
     id: str
@@ -63,21 +66,21 @@ class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     model: str | None = None
     deployment: str | None = None
     provider: str | None = None
-    status: int | None = None
-    end: str = "done"
-    failed: bool = False
     streamed: bool = False
-    first: float | None = None
-    seconds: float | None = None
-    overhead: float | None = None
-    attempts: int = 0
     units: dict[str, int] = {}
     cost: int | None = None
     priced: int = 0
     estimated: bool = False
-    cut: bool = False
-    lines: tuple[UsageLine, ...] = ()
     settled: tuple[tuple[str, int], ...] = ()
+    end: str = "done"
+    failed: bool = False
+    cut: bool = False
+    status: int | None = None
+    first: float | None = None
+    seconds: float | None = None
+    overhead: float | None = None
+    attempts: int = 0
+    lines: tuple[UsageLine, ...] = ()
     process: str = ""
 
 

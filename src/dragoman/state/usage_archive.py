@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -52,6 +52,11 @@ class UsageArchive(UsageStore, Protocol):
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
         """What each value of a dimension has used in exchanges that began at `since` (Unix seconds) or later;
         None = all together, as the value "". Records that are not stored yet are not counted.
+        """
+
+    async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
+        """What records have charged (`UsageRecord.settled`) to the counters of these limits (their names)
+        whose windows run at `now` (Unix seconds), by the counter's name. Empty if nothing outlives a process.
         """
 
     async def records(self, search: UsageSearch, limit: int) -> list[UsageRecord]:

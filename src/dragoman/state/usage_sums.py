@@ -8,6 +8,7 @@ have used. So the spend of a deployment is what its provider bills, and a reques
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from dragoman.ir.units import INPUT, OUTPUT
@@ -54,6 +55,8 @@ LONGEST: Final = 128
 """The most characters of a value of a dimension; what is longer is cut."""
 
 _NOT_FOUND: Final = 404
+_REMEMBERED: Final = 1_000
+"""The groups that are remembered by the values of their records, which are not cut yet."""
 COUNTS: Final = ("requests", "failed", "recovered", "cut", "streamed", "estimated", "calls", "failed_calls")
 COST: Final = ("unpriced", "cost")
 COMMON: Final = (
@@ -201,41 +204,47 @@ def _group(record: UsageRecord) -> Group:
     called = record.deployment is not None
     # A name that no model has is the client's invention: it would be a group of its own for ever.
     unknown = record.failed and not called and record.status == _NOT_FOUND
-    return Group(
-        text(record.client),
-        text(record.tenant),
-        text(record.team),
-        text(record.user),
-        "" if unknown else text(record.model),
-        text(record.deployment),
-        text(record.provider),
-        text(record.face),
-        text(record.operation),
-        text(outcome_of(record.end)),
+    return _named(
+        record.client,
+        record.tenant,
+        record.team,
+        record.user,
+        "" if unknown else record.model,
+        record.deployment,
+        record.provider,
+        record.face,
+        record.operation,
+        record.end,
     )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _named(*values: str | None) -> Group:
+    """The group of these values, of which the last one is an `end`."""
+    return Group._make(map(text, (*values[:-1], outcome_of(values[-1] or ""))))
 
 
 def _own(record: UsageRecord) -> Sums:
     """The sums of a whole record, with the calls of its last deployment alone."""
     lines = [line for line in record.lines if line.deployment == record.deployment]
-    failed_calls = sum([bool(line.outcome) for line in record.lines])
     # A cut exchange was about to call somebody. Limits that begin with these sums count it.
     calls = len(lines) if record.lines else record.attempts or int(record.cut)
-    sums = Sums(
-        {
-            "requests": 1,
-            "failed": int(record.failed),
-            "recovered": int(failed_calls > 0 and not record.failed),
-            "cut": int(record.cut),
-            "streamed": int(record.streamed),
-            "estimated": int(record.estimated),
-            "calls": calls,
-            "failed_calls": sum([bool(line.outcome) for line in lines]),
-            "unpriced": int(_is_unpriced(record)),
-            "cost": record.priced if record.cost is None else record.cost,
-        },
-        record.units,
-    )
+    cost = record.priced if record.cost is None else record.cost
+    counts = {"requests": 1, "calls": calls, "cost": cost}
+    if record.failed:
+        counts["failed"] = 1
+    if record.cut:
+        counts["cut"] = 1
+    if record.streamed:
+        counts["streamed"] = 1
+    if record.estimated:
+        counts["estimated"] = 1
+    if any(line.outcome for line in record.lines):
+        counts["failed_calls"] = sum([bool(line.outcome) for line in lines])
+        counts["recovered"] = int(not record.failed)
+    if _is_unpriced(record):
+        counts["unpriced"] = 1
+    sums = Sums(counts, record.units)
     if record.seconds is not None:
         sums.total[bucket_of(record.seconds)] = 1
     if record.first is not None:
@@ -245,8 +254,7 @@ def _own(record: UsageRecord) -> Sums:
 
 def _is_unpriced(record: UsageRecord) -> bool:
     """Whether the cost of the last deployment's calls is unknown. A request without a call cost nothing."""
-    unknown = [line.deployment for line in record.lines if line.cost is None]
-    if unknown:
+    if unknown := [line.deployment for line in record.lines if line.cost is None]:
         return record.deployment in unknown
     return record.cost is None and bool(record.units or record.attempts or record.lines)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from dragoman.seams.tasks import spawn
 from dragoman.state.added import Additions
@@ -26,7 +26,11 @@ from dragoman.state.store import (
     StoreFailed,
     StoreFull,
 )
+from dragoman.state.usage import UsageRecord
 from dragoman.state.usage_archive import UsageArchive
+
+if TYPE_CHECKING:
+    from dragoman.stores.usage_file import UsageFile
 
 T = TypeVar("T")
 
@@ -82,8 +86,16 @@ class Lazy(Generic[S]):
         """Call `what` with the opened store, and return its result. Raises StoreFailed. Whether this
         succeeded is noted in `healthy` and `last_error`; StoreFull and HistoryTooLarge are not noted.
         """
+
+        async def used() -> T:
+            return await what(await self.opened())
+
+        return await self.noted(used())
+
+    async def noted(self, work: Awaitable[T]) -> T:
+        """Wait for some work on the database, and return its result. What is noted: see `use`."""
         try:
-            result = await what(await self.opened())
+            result = await work
         except (StoreFull, HistoryTooLarge):
             raise  # the store itself works
         except StoreFailed as failed:
@@ -110,26 +122,64 @@ class Lazy(Generic[S]):
 class LazyStore(Lazy[Store]):
     """A store that opens another store at its first use, and passes all calls on to that store.
 
-    kind, open_: as for `Lazy`. seals: True = the other store keeps seals.
+    kind, open_: as for `Lazy`. seals: True = the other store keeps seals. usage: makes what writes usage
+    while the other store is not open; None = nothing does, so the first record opens the store.
     """
 
     shared = True
 
-    def __init__(self, kind: str, open_: Callable[[], Awaitable[Store]], *, seals: bool) -> None:
+    def __init__(
+        self,
+        kind: str,
+        open_: Callable[[], Awaitable[Store]],
+        *,
+        seals: bool,
+        usage: Callable[[], UsageFile] | None = None,
+    ) -> None:
         super().__init__(kind, open_)
+        self._file: UsageFile | None = None
+        self._make_file = usage
         self.responses = cast("Responses", _Part(self, "responses"))
         self.conversations = cast("Conversations", _Part(self, "conversations"))
         self.sessions = cast("Sessions", _Part(self, "sessions"))
         self.chats = cast("Chats", _Part(self, "chats"))
         self.added: Additions | None = cast("Additions", _Part(self, "added"))
         self.directory: DirectoryStore | None = cast("DirectoryStore", _Part(self, "directory"))
-        self.usage: UsageArchive | None = cast("UsageArchive", _Part(self, "usage"))
+        self.usage: UsageArchive | None = cast(
+            "UsageArchive", _Part(self, "usage") if usage is None else _LazyUsage(self, self._usage_file)
+        )
         self.owned = cast("OwnedObjects", _Part(self, "owned"))
         self.seals: Vault | None = LazyVault(self) if seals else None
 
     @property
+    def is_open(self) -> bool:
+        return self.store is not None
+
+    @property
     def version(self) -> str | None:
         return None if self.store is None else self.store.version
+
+    def _usage_file(self) -> UsageFile:
+        """What writes usage without the other store. Raises StoreFailed after `close`."""
+        if self._closed:
+            raise StoreFailed("the store is closed")
+        if self._file is None:
+            assert self._make_file is not None
+            self._file = self._make_file()
+        return self._file
+
+    async def sweep(self, now: float) -> None:
+        """Delete expired entries. A store that is not open is opened if usage was written to its file, and
+        anything in there is to be deleted.
+        """
+        if self.store is None and self._file is not None and await self._file.is_due(now):
+            await self.opened()
+        await super().sweep(now)
+
+    async def close(self) -> None:
+        await super().close()
+        if self._file is not None:
+            await self._file.close()
 
 
 class LazyExchanges(Lazy[Exchanges]):
@@ -162,6 +212,28 @@ class _Part:
 
         self.__dict__[method] = use
         return use
+
+
+class _LazyUsage(_Part):
+    """The usage of a lazy store in a file. Records are written without opening the store, if it is not open
+    and the file has the schema of this version. Everything else opens it.
+    """
+
+    def __init__(self, store: LazyStore, file: Callable[[], UsageFile]) -> None:
+        super().__init__(store, "usage")
+        self._file = file
+
+    async def keep(self, records: Sequence[UsageRecord]) -> int:
+        if self._store.store is None:
+            kept = await self._store.noted(self._file().keep(records))
+            if kept is not None:
+                return kept
+        return await self._store.use(lambda store: _usage(store).keep(records))
+
+
+def _usage(store: Store) -> UsageArchive:
+    assert store.usage is not None
+    return store.usage
 
 
 class LazyVault:

@@ -57,6 +57,7 @@ class MemoryStore:
     kind = "memory"
     version: str | None = None
     shared = False
+    is_open = True
     healthy: bool | None = True
     last_error: str | None = None
 

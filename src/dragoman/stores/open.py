@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dragoman.errors import ConfigError, Problem
 from dragoman.seams.clock import SYSTEM, Seams
@@ -20,6 +22,9 @@ from dragoman.stores.address import HINT, Location, PostgresUrl, database
 from dragoman.stores.lazy import LazyExchanges, LazyStore
 from dragoman.stores.limits import DEFAULT_LIMITS, Limits
 from dragoman.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from dragoman.stores.usage_file import UsageFile
 
 FILE_NAME = "state.db"
 """The name of the database file in Dragoman's own folder."""
@@ -59,7 +64,13 @@ def open_store(
 
         return await SqlStore.open(place, limits, seams)
 
-    return LazyStore(kind_of(place), open_database, seals=limits.seals)
+    def in_file(file: Path) -> UsageFile:
+        from dragoman.stores.usage_file import UsageFile  # the first record needs it, and sqlite3 with it
+
+        return UsageFile(file, limits)
+
+    usage = partial(in_file, place) if isinstance(place, Path) else None
+    return LazyStore(kind_of(place), open_database, seals=limits.seals, usage=usage)
 
 
 def open_exchanges(

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from dragoman.state.store import StoreFailed
 
-HEAD: Final = "0008"
+HEAD: Final = "0009"
 """The newest migration. A database that has it is opened without loading Alembic."""
 
 

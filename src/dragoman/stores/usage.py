@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -105,6 +105,10 @@ class MemoryUsage:
             if record.created >= since > start_of("hour", record.created):
                 for group, sums in parts_of(record):
                     yield _Key(group, tuple(tags_of(record)), text(record.end_user)), sums
+
+    async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
+        """Nothing: the counters of limits are in the memory of the same process, and end with it."""
+        return {}
 
     async def records(self, search: UsageSearch, limit: int) -> list[UsageRecord]:
         found = [record for record in self._latest if _matches(record, search)]

@@ -21,6 +21,11 @@ PER_CALL: Final = 4
 """The number of special tokens around a tool call, a tool result or a tool."""
 SMALL_PICTURE: Final = 85
 """The tokens of a picture with `detail: low`: https://developers.openai.com/api/docs/guides/images-vision."""
+LARGE_PICTURE: Final = 1600
+"""The tokens of a picture of the largest size that vendors do not scale down: 1,600 at Anthropic
+(https://platform.claude.com/docs/en/build-with-claude/vision), 1,445 with OpenAI's `detail: high`. Some small
+models of OpenAI count a picture many times as much, because its price is that of a large model.
+"""
 MINUTE: Final = 1920
 """The tokens of a sound of unknown length: one minute with 32 tokens per second.
 https://ai.google.dev/gemini-api/docs/tokens
@@ -55,6 +60,15 @@ def count(request: ir.Request, model: str | None) -> Count:
     """
     counter = Counter(model)
     return Count(counter.whole(request), counter.exact)
+
+
+def count_most(request: ir.Request, model: str | None) -> int:
+    """The tokens of a request, for which something is reserved: as `count` says, with pictures as large as
+    they usually can be. Documents, sounds and videos that only are named, by an address or an id, are
+    estimated all the same: a page, or a minute.
+    """
+    words = vocabulary(model)
+    return Counter(model, words._replace(picture=max(words.picture, LARGE_PICTURE))).whole(request)
 
 
 def ceiling(request: ir.Request) -> int:

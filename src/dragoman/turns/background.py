@@ -478,10 +478,11 @@ class Background:
 
     async def watch(self) -> None:
         """Call `sweep` every `_LOOK` seconds if the store is in use, until cancelled. Log failures."""
+        store = self._keeping.store
         while True:
             await asyncio.sleep(_LOOK)
             try:
-                if self._keeping.store.healthy:  # do not open the store only for this
+                if store.is_open and store.healthy:  # do not open the store only for this
                     await self.sweep()
             except (StoreFailed, RequestFailed):
                 log.exception("abandoned background responses could not be looked up")

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
@@ -59,14 +60,15 @@ async def ended(pids: Iterable[int]) -> None:
 
 class Server:
     """One server, which is started again when it was killed. kills: from when until when a
-    process was missing, by the monotonic clock. before: what starts have logged before the server was ready.
+    process was missing, by the monotonic clock. before: what starts have logged before the server was ready,
+    and how often.
     """
 
     def __init__(
         self, environment: dict[str, str], folder: Path, operator: Operator, clients: Clients
     ) -> None:
         self.kills: list[tuple[float, float]] = []
-        self.before: list[str] = []
+        self.before: Counter[str] = Counter()
         self.counts = dict.fromkeys(PHASES, 0)
         self._environment = environment
         self._folder = folder
@@ -83,7 +85,7 @@ class Server:
         self._running = await asyncio.to_thread(
             Serving, self._environment, self._folder, "--workers", str(WORKERS)
         )
-        self.before += [line["event"] for line in self.running.before]
+        self.before.update(str(line.get("message", line["event"])) for line in self.running.before)
         self._clients.urls[:] = [self.running.url]
 
     async def well(self) -> None:
@@ -123,6 +125,7 @@ class Server:
             await self.start()
         else:
             await ended(victims)
+            await asyncio.sleep(0.2)  # until the clients have heard of the connections that are gone
         self.kills.append((began, time.monotonic()))
         await self.well()
 
@@ -176,6 +179,7 @@ async def test_usage_and_limits_are_exact_whoever_is_killed(
         for phase in phases
         for key, resource in zip(keys_of(phase)[1:], amounts(REQUESTS), strict=True)
     ]
-    print(*server.before)
+    for message, times in server.before.most_common():
+        print(f"{times} times: {message}")
     judge.tell(limits, {phase: f"{count} times" for phase, count in server.counts.items()})
     assert len(judge.problems) == 0

@@ -10,6 +10,7 @@ from hypothesis import settings
 from dragoman.accounts.counters import SOON, MemoryLedger
 from dragoman.accounts.ledger import Ledger, Refused, Reservation
 from dragoman.accounts.limits import Limit, Standing
+from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from tests.unit.accounts.ledger_laws import BEGIN, LedgerLaws, claim
 
@@ -150,3 +151,31 @@ def test_seeds_count_once(seeded: int) -> None:
     assert asyncio.run(ledger.standings()) == {counter: Standing(49, 0)}
     reserved(ledger.reserve([claim(REQUESTS, 1, BEGIN)], BEGIN + 5))
     assert isinstance(ledger.reserve([claim(REQUESTS, 1, BEGIN)], BEGIN + 5), Refused)
+
+
+def test_nothing_is_reserved_until_it_is_known_what_was_used() -> None:
+    ledger = MemoryLedger(Seams(now=lambda: BEGIN))
+    running = reserved(ledger.reserve([claim(TOKENS, 5, BEGIN)], BEGIN))
+    ledger.wait("the database is away", refuse=True)
+    for at in (BEGIN, BEGIN + 86_400):
+        with pytest.raises(RequestFailed):
+            ledger.reserve([claim(REQUESTS, 1, at)], at)
+    counter = claim(TOKENS, 0, BEGIN).counter
+    ledger.settle(running, {counter: 7}, BEGIN)
+    ledger.seed({counter: 20})
+    with pytest.raises(RequestFailed):
+        ledger.reserve([claim(REQUESTS, 1, BEGIN)], BEGIN)
+    assert (ledger.state()["healthy"], ledger.state()["last_error"]) == (False, "the database is away")
+    ledger.wait(None)
+    assert (ledger.state()["healthy"], ledger.standing(counter)) == (True, Standing(20, 0))
+    reserved(ledger.reserve([claim(REQUESTS, 1, BEGIN)], BEGIN))
+    later = BEGIN + 86_400 * 2
+    reserved(ledger.reserve([claim(REQUESTS, 1, later)], later))  # windows that are over go again
+    assert ledger.standing(counter) == Standing(0, 0)
+
+
+def test_or_everything_is_as_ever() -> None:
+    ledger = MemoryLedger(Seams(now=lambda: BEGIN))
+    ledger.wait("the database is away")
+    reserved(ledger.reserve([claim(REQUESTS, 1, BEGIN)], BEGIN))
+    assert not ledger.state()["healthy"]

@@ -11,7 +11,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.accounts.caller import Caller
-from dragoman.accounts.directory import Declared, Directory
+from dragoman.accounts.directory import UNKNOWN, Declared, Directory
 from dragoman.accounts.keys import ClientKeys
 from dragoman.accounts.minting import digest, minted
 from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row
@@ -84,6 +84,39 @@ def test_a_key_that_is_disabled_or_whose_owner_is(rows: list[Row], said: str) ->
     fault = found(of(*rows))
     assert isinstance(fault, ir.Fault)
     assert (fault.message, fault.code) == (said, "key_disabled")
+
+
+def test_a_holder_that_is_made_again_is_another_one() -> None:
+    """The keys of the first one, of its teams and of its users stay refused."""
+    directory = of(
+        holder("tenants", "acme", id="one"),
+        holder("teams", "lab", id="l", tenant="acme", tenant_id="one"),
+        key("ann", "a", tenant="acme", tenant_id="one"),
+        key("bob", "b", team="lab", team_id="l"),
+    )
+    assert [isinstance(found(directory, one), Caller) for one in "ab"] == [True, True]
+    directory.take([Row("tenants", "acme", None, 2, "me", 1.0)])
+    gone = [found(directory, one) for one in "ab"]
+    directory.take([holder("tenants", "acme", id="two"), key("new", "n", tenant="acme", tenant_id="two")])
+    again = [found(directory, one) for one in "ab"]
+    assert gone == again
+    assert [code(one) for one in again if one is not None] == ["key_disabled"] * 2
+    assert code(found(directory, "n") or UNKNOWN) == "new"
+    # The team is put into the new tenant, as a new team: only keys that are made for it then are valid.
+    moved = holder("teams", "lab", id="m", tenant="acme", tenant_id="two")
+    directory.take([moved, key("cid", "c", team="lab", team_id="m")])
+    assert code(found(directory, "b") or UNKNOWN) == "key_disabled"
+    assert code(found(directory, "c") or UNKNOWN) == "cid"
+
+
+def test_holders_without_an_id_are_known_by_their_names() -> None:
+    """Those that were made before there were ids, and those of the configuration."""
+    directory = of(holder("tenants", "acme"), key("ann", "a", tenant="acme"))
+    assert code(found(directory, "a") or UNKNOWN) == "ann"
+    directory.take([holder("tenants", "acme", id="one")])  # removed and made again since
+    assert code(found(directory, "a") or UNKNOWN) == "key_disabled"
+    directory.declare(Declared(tenants={"acme": Permitted()}))
+    assert code(found(directory, "a") or UNKNOWN) == "ann"
 
 
 def test_a_revoked_key_is_as_unknown_as_one_that_never_was() -> None:

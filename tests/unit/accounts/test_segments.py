@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from dragoman.accounts import segments
-from dragoman.accounts.chains import Chains, settled_since
+from dragoman.accounts.chains import Chains
 from dragoman.accounts.entries import CLOSED, HEAD, OPENED, read
 from dragoman.accounts.journal import Backlog, JournalFailed
 from dragoman.accounts.segments import FileJournal, lock, size_of
@@ -211,6 +211,24 @@ def test_the_folder_has_a_largest_size(tmp_path: Path, journals: list[FileJourna
     assert made.state()["last_error"] is None
 
 
+def test_a_reader_that_takes_a_new_segment_for_a_left_one_does_no_harm(
+    tmp_path: Path, journals: list[FileJournal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It locks and deletes the file between its making and its own process's lock."""
+    locking = segments.lock
+
+    def late(descriptor: int) -> bool:
+        monkeypatch.setattr(segments, "lock", locking)
+        Chains(tmp_path).look()
+        return locking(descriptor)
+
+    monkeypatch.setattr(segments, "lock", late)
+    journals.append(FileJournal(tmp_path, SYSTEM, size=SIZE))
+    journals[0].opened(record("a"))
+    assert journals[0].state()["last_error"] is None
+    assert len(list(tmp_path.glob(f"*{segments.SUFFIX}"))) == 1
+
+
 def test_a_folder_that_somebody_deletes_is_made_again(journal: FileJournal) -> None:
     journal.opened(record("a"))
     for path in journal._folder.iterdir():
@@ -306,21 +324,3 @@ def test_a_real_limit_on_the_size_of_files(tmp_path: Path) -> None:
     assert (lost, waiting) == (0, 0)
     found = [id_ for kind, id_ in written(tmp_path) if kind == CLOSED]
     assert sorted(map(int, found)) == list(range(200))
-
-
-def test_what_limits_were_charged_is_summed_from_records_that_wait(
-    tmp_path: Path, journals: list[FileJournal]
-) -> None:
-    journals.append(made := FileJournal(tmp_path, SYSTEM, size=SIZE))
-    made.closed(record("old", settled=(("c", 1),), ended=5.0))
-    made.closed(record("a", settled=(("c", 10), ("d", 1)), ended=10.0))
-    made.opened(record("open", settled=(("c", 100),), ended=10.0))
-    settled = settled_since(tmp_path, 10.0)
-    assert (dict(settled.counters), set(settled.ids)) == ({"c": 10, "d": 1}, {"a"})
-    made._syncing.end(made._descriptor)  # as a process that was killed
-    journals.clear()
-    assert settled_since(tmp_path, 10.0).counters == {"c": 110, "d": 1}
-    chains = Chains(tmp_path)
-    (chain,) = chains.look()
-    assert chain.left
-    chains.close()

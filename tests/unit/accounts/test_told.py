@@ -3,95 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from dragoman.accounts.caller import Caller
-from dragoman.accounts.claims import Limits
-from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.ledger import Refused
 from dragoman.accounts.limits import NANO, Claim, Limit, Standing
-from dragoman.accounts.told import fault, headers, lasting, rooms, unpriced, usd
-from dragoman.accounts.windows import prefix_of, span
-from dragoman.seams.clock import Seams
+from dragoman.accounts.told import fault, lasting, unpriced, usd
+from dragoman.accounts.windows import prefix_of
+from dragoman.state.counters import span
 
 NOW = datetime(2026, 11, 23, 15, 4, 38, 500_000, tzinfo=UTC).timestamp()
-
-
-def after(used: dict[str, int], *limits: Limit, form: Any) -> dict[str, str]:
-    """The headers when so much was used of each limit, by its name."""
-    ledger = MemoryLedger(Seams(now=lambda: NOW))
-    applied = Limits(limits).apply(Caller("ci"), "m")
-    assert applied is not None
-    claims = applied.standing_claims(NOW)
-    ledger.seed({one.counter: used.get(one.limit.name, 0) for one in claims})
-    return headers(form, rooms(claims, ledger.standing), NOW)
-
-
-LIMITS = (
-    Limit("wide", "requests", 1000, "day"),
-    Limit("narrow", "requests", 60, "minute"),
-    Limit("tokens", "tokens", 200_000, "minute"),
-    Limit("input", "input_tokens", 100_000, "minute"),
-)
-USED = {"wide": 10, "narrow": 20, "tokens": 150_000, "input": 90_000}
-
-
-def test_headers_of_openai() -> None:
-    assert after(USED, *LIMITS, form="openai") == {
-        "x-ratelimit-limit-requests": "60",
-        "x-ratelimit-remaining-requests": "40",
-        "x-ratelimit-reset-requests": "22s",
-        "x-ratelimit-limit-tokens": "100000",
-        "x-ratelimit-remaining-tokens": "10000",
-        "x-ratelimit-reset-tokens": "22s",
-    }
-
-
-def test_the_limit_that_leaves_least_is_told() -> None:
-    assert after({"wide": 990, "narrow": 20}, *LIMITS[:2], form="openai") == {
-        "x-ratelimit-limit-requests": "1000",
-        "x-ratelimit-remaining-requests": "10",
-        "x-ratelimit-reset-requests": "8h55m22s",
-    }
-
-
-def test_headers_of_anthropic() -> None:
-    assert after(USED, *LIMITS, form="anthropic") == {
-        "anthropic-ratelimit-requests-limit": "60",
-        "anthropic-ratelimit-requests-remaining": "40",
-        "anthropic-ratelimit-requests-reset": "2026-11-23T15:05:00Z",
-        "anthropic-ratelimit-tokens-limit": "200000",
-        "anthropic-ratelimit-tokens-remaining": "50000",
-        "anthropic-ratelimit-tokens-reset": "2026-11-23T15:05:00Z",
-        "anthropic-ratelimit-input-tokens-limit": "100000",
-        "anthropic-ratelimit-input-tokens-remaining": "10000",
-        "anthropic-ratelimit-input-tokens-reset": "2026-11-23T15:05:00Z",
-    }
-
-
-def test_headers_of_others() -> None:
-    assert after(USED, *LIMITS, form="standard") == {
-        "ratelimit-limit": "60",
-        "ratelimit-remaining": "40",
-        "ratelimit-reset": "22",
-    }
-    assert after(USED, LIMITS[2], form="standard") == {
-        "ratelimit-limit": "200000",
-        "ratelimit-remaining": "50000",
-        "ratelimit-reset": "22",
-    }
-
-
-def test_what_is_overdrawn_leaves_nothing_and_a_lifetime_has_no_reset() -> None:
-    assert after({"x": 70}, Limit("x", "requests", 60, "lifetime"), form="openai") == {
-        "x-ratelimit-limit-requests": "60",
-        "x-ratelimit-remaining-requests": "0",
-    }
-    assert (
-        after({}, Limit("x", "money", 60, "month"), Limit("c", "concurrency", 1, None), form="openai") == {}
-    )
 
 
 @pytest.mark.parametrize(

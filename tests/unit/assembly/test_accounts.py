@@ -13,7 +13,7 @@ from dragoman.accounts.journal import Journal, MemoryJournal
 from dragoman.accounts.ledger import Ledger, Refused, Reservation
 from dragoman.accounts.limits import Claim, Limit
 from dragoman.accounts.watch import Watch
-from dragoman.accounts.windows import prefix_of, span
+from dragoman.accounts.windows import prefix_of
 from dragoman.assembly.accounts import (
     ALONE,
     Processes,
@@ -26,6 +26,7 @@ from dragoman.config.load import load
 from dragoman.engine.accounting import Accounting
 from dragoman.errors import ConfigError
 from dragoman.seams.clock import SYSTEM
+from dragoman.state.counters import span
 from tests.valkey_server import ValkeyServer
 
 ONE = {"providers": {"one": {"dialect": "openai_chat", "base_url": "https://one.example/v1", "keys": "k"}}}

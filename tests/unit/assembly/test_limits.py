@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman.accounts.counters import MemoryLedger
-from dragoman.accounts.limits import Limit, Standing
+from dragoman.accounts.ledger import Reservation
+from dragoman.accounts.limits import Claim, Limit, Standing
 from dragoman.accounts.watch import LimitEvent
-from dragoman.assembly.limits import held_limits, limits_of, restore, seeds, teller
+from dragoman.accounts.windows import mark_of
+from dragoman.assembly import limits as limits_module
+from dragoman.assembly.limits import Restoring, held_limits, limits_of, seeds, teller
 from dragoman.config.load import load
-from dragoman.seams.clock import Seams
+from dragoman.errors import RequestFailed
+from dragoman.seams.clock import SYSTEM
 from dragoman.state.store import StoreFailed
 from dragoman.state.usage_archive import Spent
 from dragoman.state.usage_sums import Dimension
@@ -57,6 +64,16 @@ class Records:
 
     def __init__(self) -> None:
         self.asked: list[tuple[float, Dimension | None]] = []
+        self.charges: dict[str, int] = {}
+        self.away = False
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Called while they are read."""
+
+    async def charged(self, limits: Collection[str], now: float) -> Mapping[str, int]:
+        if self.away:
+            raise StoreFailed("the disk is gone")
+        self.meanwhile()
+        return {name: used for name, used in self.charges.items() if name.split("|")[0] in limits}
 
     async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
         self.asked.append((since, dimension))
@@ -96,22 +113,158 @@ async def test_what_was_used_in_running_windows_is_restored() -> None:
     assert records.asked == [(DAY, "tenant"), (MONTH, "tenant"), (0, None), (MONTH, "provider")]
 
 
-async def test_counters_begin_with_it() -> None:
-    ledger = MemoryLedger(Seams(now=lambda: NOW))
-    await restore(ledger, [Limit("all", "requests", 9, "day", "global")], Records(), NOW)
-    assert await ledger.standings() == {f"all|requests|1day||*|{DAY}": Standing(9, 0)}
+async def test_what_was_charged_is_restored_whatever_a_limit_counts() -> None:
+    some = frozenset({"x"})
+    limits = [
+        Limit("r", "requests", 9, "day", "tenant"),
+        Limit("here", "requests", 9, "day", "address"),
+        Limit("some", "money", 9, "lifetime", "tenant", models=some),
+        Limit("model m", "tokens", 9, "month", "model", only=frozenset({"m"})),
+    ]
+    records = Records()
+    of_some = f"some|money|1lifetime|{mark_of(some)}"
+    records.charges = {
+        f"r|requests|1day||lab|{DAY}": 4,  # records know of 1, as of a folded sum
+        f"r|requests|1day||acme|{DAY}": 2,  # of 3: the limit is newer than some of them
+        f"here|requests|1day||10.0.0.1|{DAY}": 5,
+        f"{of_some}|acme|0": 70,
+        "some|money|1lifetime|ffffffff|acme|0": 71,
+        f"model m|tokens|1month||m|{MONTH}": 6,
+        f"model m|tokens|1day||m|{DAY}": 7,
+        f"model n|tokens|1month||n|{MONTH}": 8,
+    }
+    assert await seeds(limits, records, NOW) == {
+        f"r|requests|1day||lab|{DAY}": 4,
+        f"r|requests|1day||acme|{DAY}": 3,
+        f"here|requests|1day||10.0.0.1|{DAY}": 5,
+        f"{of_some}|acme|0": 70,
+        f"model m|tokens|1month||m|{MONTH}": 6,
+    }
 
 
-async def test_without_records_counters_begin_at_zero(caplog: pytest.LogCaptureFixture) -> None:
-    class Lost(Records):
-        async def spent(self, since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
-            raise StoreFailed("the disk is gone")
+ALL = Limit("all", "requests", 20, "day", "global")
+ALL_OF_TODAY = f"all|requests|1day||*|{DAY}"
 
-    ledger = MemoryLedger(Seams(now=lambda: NOW))
-    with caplog.at_level(logging.WARNING):
-        await restore(ledger, [Limit("all", "requests", 9, "day", "global")], Lost(), NOW)
-    assert await ledger.standings() == {}
+
+class Journal:
+    """Brings usage into the records if it is asked to. behind: it cannot do so in time."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self.behind = False
+        self.left: dict[str, int] = {}
+
+    async def stored_until(self, moment: float) -> bool:
+        assert moment == NOW
+        if not self.behind:
+            self.records.charges.update(self.left)
+        return not self.behind
+
+
+class Place:
+    """A process with its counters, its journal, and a database."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, refuse: bool = False) -> None:
+        monkeypatch.setattr(limits_module, "_PAUSES", (0.001, 0.001))
+        self.records = Records()
+        self.journal = Journal(self.records)
+        seams = msgspec.structs.replace(SYSTEM, now=lambda: NOW)
+        self.ledger = MemoryLedger(seams)
+        store: Any = SimpleNamespace(usage=self.records)
+        journal: Any = self.journal
+        self.restoring = Restoring(self.ledger, store, journal, seams, refuse=refuse)
+
+    def use(self, amount: int = 1) -> None:
+        """Requests that are served."""
+        claim = Claim(ALL, ALL_OF_TODAY, DAY + 86_400.0, amount)
+        found = self.ledger.reserve([claim], NOW)
+        assert isinstance(found, Reservation)
+        self.ledger.settle(found, {ALL_OF_TODAY: amount}, NOW)
+
+    @property
+    def used(self) -> int:
+        return self.ledger.standing(ALL_OF_TODAY).used
+
+    async def restored(self) -> None:
+        async with asyncio.timeout(60):
+            while self.restoring._trying is not None:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0.001)
+        assert self.ledger.state()["healthy"]
+
+
+async def test_counters_begin_with_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(monkeypatch)
+    assert await place.restoring.restore([ALL], recovered=True)
+    assert await place.ledger.standings() == {ALL_OF_TODAY: Standing(9, 0)}
+    place.records.away = True  # nobody asks again
+    assert await place.restoring.restore([msgspec.structs.replace(ALL, most=7)])
+    assert place.used == 9
+
+
+async def test_a_limit_of_a_reload_begins_with_what_waits_in_the_journal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = Place(monkeypatch)
+    assert await place.restoring.restore([], recovered=True)
+    place.journal.left = {ALL_OF_TODAY: 12}
+    assert await place.restoring.restore([ALL])
+    assert place.used == 12
+
+
+async def test_while_the_database_is_away_limits_begin_at_0_and_it_is_added_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = Place(monkeypatch)
+    place.records.away = True
+    assert not await place.restoring.restore([ALL], recovered=True)
+    assert place.ledger.state()["last_error"] == "limits begin at 0 until usage can be read: the disk is gone"
+    place.use(4)
+    place.journal.left = {ALL_OF_TODAY: 13}  # 9 of before, and these 4
+    place.records.meanwhile = place.use
+    place.records.away = False
+    await place.restored()
+    assert place.used == 14
     assert "the disk is gone" in caplog.text
+    assert caplog.messages[-1] == "limits count what was used before"
+
+
+async def test_or_they_refuse_everything_until_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(monkeypatch, refuse=True)
+    place.records.away = True
+    assert not await place.restoring.restore([ALL], recovered=True)
+    for _ in range(2):
+        with pytest.raises(RequestFailed) as refused:
+            place.use()
+        assert (refused.value.fault.kind, refused.value.fault.code) == ("unavailable", "limits_unavailable")
+    place.records.away = False
+    await place.restored()
+    place.use()
+    assert place.used == 10
+
+
+async def test_what_an_earlier_process_has_left_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(monkeypatch)
+    place.journal.behind = True
+    place.journal.left = {ALL_OF_TODAY: 15}
+    assert not await place.restoring.restore([ALL], recovered=False)
+    assert place.used == 9
+    assert not await place.restoring.restore([ALL], recovered=True)  # the same start, with keys
+    place.use(2)
+    place.journal.left = {ALL_OF_TODAY: 17}
+    place.journal.behind = False
+    await place.restored()
+    assert place.used == 17
+
+
+async def test_it_is_not_tried_any_more_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(monkeypatch)
+    place.records.away = True
+    await place.restoring.restore([ALL])
+    await place.restoring.close()
+    asked = len(place.records.asked)
+    place.records.away = False
+    await asyncio.sleep(0.02)
+    assert (len(place.records.asked), place.used) == (asked, 0)
 
 
 def test_operators_read_events_in_the_log_and_as_alerts(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ from dragoman.capacity.gates import Limit
 from dragoman.config.load import Loaded, load
 from dragoman.errors import ConfigError
 from dragoman.gateway import Gateway
+from dragoman.routing.route import Reserved
 from dragoman.upstreams.simulate import SimulateUpstream
 
 Load: TypeAlias = Callable[..., Loaded]
@@ -149,3 +150,21 @@ def test_limits_of_models_and_providers_are_the_gates_of_their_deployments() -> 
         "one/m": [("providers.one",)],
         "two/m": [()],
     }
+
+
+def test_an_alias_can_have_messages_and_be_for_one_tenant() -> None:
+    told = [{"role": "user", "content": "2+2"}, {"role": "assistant", "content": "4"}]
+    aliases = {
+        "shown": {"route": "mine", "messages": told},
+        "theirs": {"route": "mine", "tenant": "acme"},
+        "made": {"route": "mine", "owner": "ann"},
+    }
+    providers = {"openai": {"keys": "k"}}
+    table = naming(
+        load({"providers": providers, "models": {"mine": "openai/x"}, "aliases": aliases}, {})
+    ).table
+    shown = table.resolve("shown")
+    assert [message.role for message in shown.opening] == ["user", "assistant"]
+    assert (shown.fills, shown.reserved) == (True, None)
+    assert table.resolve("theirs").reserved == Reserved("acme")
+    assert table.resolve("made").reserved == Reserved(None, "mine")

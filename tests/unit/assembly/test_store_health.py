@@ -13,6 +13,7 @@ from dragoman.gateway import Gateway
 from dragoman.state.store import StoreFailed
 from dragoman.stores.memory import MemoryStore
 from tests.postgres import PostgresServer
+from tests.unit.stores.test_usage import record
 
 
 class Odd(MemoryStore):
@@ -46,6 +47,25 @@ async def test_a_store_that_is_ill_makes_health_neither_wait_nor_fail(
     assert health["status"] == "healthy"
     assert health["store"] == {"kind": "memory", "healthy": False, "last_error": told}
     assert health["sessions"] is None
+    await gateway.close()
+
+
+async def test_asking_for_health_opens_no_database(tmp_path: Path) -> None:
+    """Usage is written without opening it, and each scrape of the metrics asks too."""
+    environ = {"DRAGOMAN_HOME": str(tmp_path), "DRAGOMAN_SQL": "sqlite"}
+    gateway = Gateway(load(None, environ, cwd=tmp_path))
+    await gateway.start()
+    store = gateway._running.store
+    assert (await gateway.health(details=True))["store"] == {
+        "kind": "sqlite",
+        "healthy": None,
+        "last_error": None,
+    }
+    assert store.usage is not None
+    assert await store.usage.keep([record(1)]) == 1
+    health = await gateway.health(details=True)
+    assert health["store"] == {"kind": "sqlite", "healthy": True, "last_error": None}
+    assert (health["sessions"], store.is_open) == (None, False)
     await gateway.close()
 
 

@@ -14,6 +14,25 @@ from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, UNREACHABLE, Failure
 from tests.unit.cli.conftest import Run
 
 Sent = list[tuple[str, str, Any]]
+PRICE = {
+    "deployment": "openai/gpt-5",
+    "source": "added by ops (version 4)",
+    "prices": [
+        {
+            "units": [
+                {"unit": "input", "usd": "7", "per": 1_000_000, "above": None},
+                {"unit": "input", "usd": "9", "per": 1_000_000, "above": 200_000},
+            ],
+            "tiers": {},
+            "current": True,
+            "since": "2026-11-01T00:00:00.000Z",
+            "hours": "01:00-04:00",
+        }
+    ],
+    "added": None,
+    "object": "price",
+}
+"""What the running gateway says of one price, which an operator has set there."""
 CONFIG = """
 providers: {openai: {keys: k}, mine: {base_url: 'http://127.0.0.1:1', keys: []}}
 models: {fast: {deployments: [openai/gpt-5, mine/x]}}
@@ -35,6 +54,8 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Sent:
 
     async def call(there: Way, method: str, path: str, body: Any = None) -> Any:
         sent.append((method, path, body))
+        if method == "GET":
+            return PRICE if "limit" not in path else {"data": [PRICE], "has_more": "after" not in path}
         if path.endswith("bad"):
             raise Failure(ANSWER_IS_NO, "far from 2")
         return {"name": "x", "version": 7}
@@ -47,7 +68,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Sent:
 def test_what_the_configuration_costs(run: Run, config: str) -> None:
     ended = run("prices", "list", "--config", config, "--json")
     rows = {one["deployment"]: one for one in json.loads(ended.out)}
-    assert rows["mine/x"] == {"deployment": "mine/x", "source": None, "prices": None}
+    assert (rows["mine/x"]["source"], rows["mine/x"]["prices"]) == (None, [])
     (dated,) = rows["openai/gpt-5"]["prices"]
     assert {"unit": "input", "usd": "1.25", "per": 1_000_000, "above": None} in dated["units"]
     shown = run("prices", "list", "--config", config)
@@ -55,6 +76,29 @@ def test_what_the_configuration_costs(run: Run, config: str) -> None:
     lines = {line.split()[0]: line.split() for line in shown.out.splitlines() if line.strip()}
     assert lines["openai/gpt-5"][1:3] == ["1.25", "10"]
     assert lines["mine/x"][1:4] == ["—", "—", "unknown"]
+
+
+def test_a_running_gateway_says_what_its_prices_are(run: Run, config: str, gateway: Sent) -> None:
+    listed = json.loads(run("prices", "list", "--config", config, "--json").out)
+    assert listed == [PRICE, PRICE]  # of two pages
+    assert [path for _, path, _ in gateway] == [
+        "/admin/prices?limit=1000",
+        "/admin/prices?limit=1000&after=openai%2Fgpt-5",
+    ]
+    line = run("prices", "list", "--config", config).out.splitlines()[-2].split()
+    assert line[:3] == ["openai/gpt-5", "7", "—"]
+    shown = run("prices", "show", "openai/gpt-5", "--config", config)
+    assert gateway[-1][1] == "/admin/prices/openai%2Fgpt-5"
+    assert "from 2026-11-01 from 01:00 to 04:00 UTC" in shown.out + shown.err
+    assert ["input", "9", "million", "200,000", "tokens"] in [one.split() for one in shown.out.splitlines()]
+
+
+def test_the_gateway_can_be_left_out(run: Run, config: str, gateway: Sent) -> None:
+    found = json.loads(run("prices", "show", "openai/gpt-5", "--local", "--config", config, "--json").out)
+    assert (gateway, found["deployment"]) == ([], "openai/gpt-5")
+    assert {"unit": "input", "usd": "1.25", "per": 1_000_000, "above": None} in found["prices"][0]["units"]
+    listed = json.loads(run("prices", "list", "--local", "--config", config, "--json").out)
+    assert (gateway, "mine/x" in [one["deployment"] for one in listed]) == ([], True)
 
 
 def test_one_price_with_all_units(run: Run, config: str) -> None:

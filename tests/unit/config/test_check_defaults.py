@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dragoman.config.check_defaults import unsuitable
+from dragoman.config.check_defaults import unfit, unsuitable
+from dragoman.config.settings import Alias
 
 
 def test_each_parameter_is_told_at_its_place() -> None:
@@ -14,3 +15,12 @@ def test_each_parameter_is_told_at_its_place() -> None:
         ("top_k", "is not a parameter of the Chat Completions API", True),
         ("messages", "cannot have a default", False),
     ]
+
+
+def test_messages_of_an_alias_are_those_of_the_chat_completions_api() -> None:
+    good = {"role": "user", "content": [{"type": "text", "text": "a"}]}
+    assert list(unfit(Alias(route="m", messages=(good, {"role": "assistant", "content": "b"})))) == []
+    (found,) = unfit(Alias(route="m", messages=(good, {"role": "nobody", "content": "b"})))
+    assert (found.place, found.odd) == ("messages[1].role", False)
+    both = unfit(Alias(route="m", defaults={"model": "x"}, messages=({"content": "b"},)))
+    assert [one.place for one in both] == ["defaults.model", "messages[0].role"]

@@ -18,6 +18,8 @@ from tests.unit.engine.stage import EPOCH, Stage
 class Book:
     """A journal that keeps what it is told. Notes it in the stage, if there is one."""
 
+    outlives = True
+
     def __init__(self) -> None:
         self.opens: list[UsageRecord] = []
         self.closes: list[UsageRecord] = []

@@ -8,7 +8,8 @@ import pytest
 
 from dragoman import ir
 from dragoman.accounts.caller import Caller
-from dragoman.accounts.limits import Limit, Resource, Window
+from dragoman.accounts.limits import Limit
+from dragoman.state.counters import Resource, Window
 from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import (
     CLAUDE,

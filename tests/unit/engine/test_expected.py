@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from typing import Any, cast
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from dragoman.accounts.limits import Limit
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.request import WireRequest
-from dragoman.engine.expected import USUAL_OUTPUT, output_bound
+from dragoman.engine.expected import USUAL_OUTPUT, _beyond_bytes, output_bound
 from dragoman.routing.route import Deployment
 from tests.unit.engine.accounts import Accounts
 from tests.unit.engine.stage import chat, whole
@@ -90,3 +91,60 @@ def test_a_prompt_that_an_alias_adds_to_is_counted() -> None:
     settings = {"models": {"m": {"deployments": ["one/gpt"]}}, "aliases": {"a": alias}}
     plain = opened(FAR, chat(model="m"), settings=settings)["input"]
     assert opened(FAR, chat(model="a"), settings=settings)["input"] > plain
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}
+FILE = {"type": "file", "file": {"file_id": "file-1"}}
+
+
+def parts(*said: Any) -> bytes:
+    return json.dumps(
+        {"model": "one/gpt", "max_tokens": 10, "messages": [{"role": "user", "content": list(said)}]}
+    ).encode()
+
+
+def test_pictures_that_are_only_named_are_reserved_far_from_a_limit_and_near_it() -> None:
+    """A hundred addresses are 7 kB, and far more tokens."""
+    body = parts({"type": "text", "text": "Which of them?"}, *[PICTURE] * 100)
+    assert opened(FAR, body)["input"] == -(-len(body) // 2) + 160_000
+    near = [Limit("l", "tokens", 200_000, "day", "key")]
+    assert 160_000 < opened(near, body)["input"] < 160_100
+    small = parts(*[{**PICTURE, "image_url": {"url": "https://a.example/b.png", "detail": "low"}}] * 100)
+    assert 8_500 < opened(near, small)["input"] < 8_600
+
+
+def test_files_are_counted_as_at_least_a_page_however_far_a_limit_is() -> None:
+    assert 15_000 < opened(FAR, parts(*[FILE] * 10))["input"] < 15_100
+
+
+RESULT = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "Hi"}, PICTURE]}
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        ({"messages": [{"role": "user", "content": "Hi"}, {"role": "tool", "content": None}]}, 0),
+        ({"messages": [{"role": "user", "content": [RESULT, PICTURE]}]}, 3200),
+        ({"messages": [{"role": "user", "content": [FILE]}]}, inf),
+        ({"messages": [{"role": "assistant", "audio": {"id": "a"}}]}, inf),
+        ({"messages": [{"role": "user", "content": "Hi", "images": ["YQ=="]}]}, inf),
+        ({"prompt": "Hi", "images": ["YQ=="]}, inf),
+        ({"messages": [{"role": "user", "content": [[]]}]}, inf),
+        ({"messages": [{"role": "user", "content": {"type": "text"}}]}, inf),
+        ({"input": "Hi"}, 0),
+        ({"input": [{"type": "message", "role": "user", "content": [{"type": "input_image"}]}]}, 1600),
+        ({"input": [{"type": "function_call_output", "output": [{"type": "input_file"}]}]}, inf),
+        ({"input": [{"type": "function_call_output", "output": "Hi"}, {"type": "reasoning"}]}, 0),
+        ({"contents": [{"parts": [{"text": "Hi", "thoughtSignature": "x"}]}]}, 0),
+        ({"contents": [{"role": "user", "parts": [{"fileData": {"fileUri": "gs://a"}}]}]}, inf),
+    ],
+)
+def test_what_a_prompt_has_beside_its_bytes(body: dict[str, Any], tokens: float) -> None:
+    assert _beyond_bytes(cast("Any", Asked(body))) == tokens
+
+
+def test_no_nesting_is_too_deep() -> None:
+    said: Any = []
+    for _ in range(10_000):
+        said = [{"type": "tool_result", "content": said}]
+    assert _beyond_bytes(cast("Any", Asked({"messages": said}))) == inf

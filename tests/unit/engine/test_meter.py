@@ -53,6 +53,16 @@ def test_it_closes_once() -> None:
     assert [record.status for record in book.closes] == [200]
 
 
+def test_a_journal_that_ends_with_the_process_is_told_of_the_end_alone() -> None:
+    book = Book()
+    book.outlives = False
+    found, _, exchange = meter(journal=book)
+    exchange.attempts = [AttemptRecord("a", "one/gpt", None, "relay", 1.0, usage=ir.Usage(input=1))]
+    found.began(exchange.attempts[0])
+    found.close(200)
+    assert (len(book.opens), len(book.closes)) == (0, 1)
+
+
 async def test_a_bill_that_cannot_be_made_still_frees_what_was_reserved(caplog: Any) -> None:
     def failing(_: str) -> None:
         raise ValueError("no")

@@ -9,11 +9,12 @@ import pytest
 from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.ledger import Reservation
-from dragoman.accounts.limits import NANO, Claim, Limit, Resource
+from dragoman.accounts.limits import NANO, Claim, Limit
 from dragoman.engine.accounting import Expected
-from dragoman.engine.records import RatesOf, bill, charge_of, closed_record, opened_record, tier_of
+from dragoman.engine.records import RatesOf, bill, charge_of, closed_record, opened_record
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.rates import Level, Period, Rates, completed
+from dragoman.state.counters import Resource
 from dragoman.state.usage import UsageLine
 from tests.unit.engine.accounts import PRICES, rates_of
 
@@ -81,15 +82,14 @@ def test_answers_without_tokens(more: Any, units: dict[str, int], cost: int | No
 
 
 def test_the_tier_of_the_answer_counts_before_that_of_the_request() -> None:
-    one = exchange(tier="priority")
-    assert tier_of(one, attempt()) == "priority"
-    assert tier_of(one, attempt(tier="flex")) == "flex"
-    assert tier_of(one, attempt(tier="default")) is None
     dear = completed({"input": 8 * NANO, "output": 8 * NANO})
     usual = completed({"input": NANO, "output": NANO})
     rates = Rates([Period((Level(-1, usual),), {"priority": (Level(-1, dear),)})], "tiers")
-    (line,) = lines_of(exchange(attempt(usage=ir.Usage(input=1)), tier="priority"), lambda _: rates, 1.0)
-    assert line.cost == 8_000
+    used = ir.Usage(input=1)
+    for stated, cost in ((None, 8_000), ("priority", 8_000), ("default", 1_000)):
+        one = exchange(attempt(usage=used, tier=stated), tier="priority")
+        (line,) = lines_of(one, lambda _: rates, 1.0)
+        assert line.cost == cost
 
 
 def claim(resource: Resource, amount: int) -> Claim:
@@ -119,6 +119,9 @@ def test_the_record_before_the_call_says_what_is_reserved() -> None:
     assert (record.units, record.settled, record.cut) == ({"input": 7, "output": 9}, (("counter", 16),), True)
     assert (record.tenant, record.tags, record.provider) == ("acme", ("a", "b"), "one")
     assert (record.cost, record.priced, record.estimated) == (5, 5, True)
+    assert (record.id, record.created, record.ended, record.client) == ("ex_1", 100.0, 100.0, "ci")
+    assert (record.key, record.face, record.model, record.operation) == ("key_1", "openai_chat", "m", "embed")
+    assert (record.deployment, record.end, record.failed) == ("one/gpt", "gateway/killed", True)
     unknown = opened_record(one, "embed", "one/gpt", Expected(7, 9), ())
     assert (unknown.cost, unknown.priced) == (None, 0)
 
@@ -131,3 +134,6 @@ def test_the_record_of_the_end() -> None:
     assert (record.first, record.seconds, record.created, record.ended) == (2.0, 4.0, 100.0, 104.0)
     assert (record.deployment, record.provider, record.attempts) == ("one/gpt", "one", 1)
     assert (record.cost, record.lines) == (65_000, lines)
+    assert (record.client, record.key, record.model, record.operation) == (None, None, "m", "chat")
+    assert (record.units, record.priced, record.estimated) == (lines[0].units, 65_000, False)
+    assert (record.streamed, record.cut, record.overhead, record.settled) == (True, False, 2.0, ())

@@ -63,14 +63,16 @@ def test_a_line_is_the_exact_product_rounded_half_to_even(amount: int, price: in
 def test_the_cost_is_that_of_the_bill(units: dict[str, int], tier: str | None, strict: bool) -> None:
     usual = levels_of({-1: {"input": 1_250_000_003, "output": 10}, 1_000: {"input": 2_500_000_007}})
     counted = levels_of({-1: {"input": 3, "requests": 5_000, "images": 7_777}})
+    whole = levels_of({-1: {"input": 3_000_000, "output": 7_000_000}, 1_000: {"input": 6_000_000}})
     for rated in (
+        Rates([Period(whole, {"batch": whole[:1]})], "the page", strict=strict),
         Rates([Period(usual, {"batch": counted})], "the page", strict=strict),
         Rates([Period(usual[:1])], "the page", strict=strict),
         Rates([Period(counted)], "the page", strict=strict),
         Rates([Period(usual[:1])], "the page", strict=strict, least={"input": 100}),
     ):
         bill = rated.bill(units, at=0, tier=tier)
-        assert rated.cost(units, at=0, tier=tier) == (bill.cost, bill.priced, bill.price)
+        assert rated.cost(units, 0, tier) == (bill.cost, bill.priced, bill.price)
 
 
 def test_half_a_nano_usd_is_rounded_to_even() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from dragoman.accounts.caller import Caller
+from dragoman.accounts.grants import Grants
 from dragoman.dialects.facts import Facts
 from dragoman.errors import ConfigError, RequestFailed
+from dragoman.ir import Message, Text
 from dragoman.routing.fallbacks import Fallbacks
 from dragoman.routing.route import (
     CREATED,
@@ -15,6 +18,7 @@ from dragoman.routing.route import (
     Deployment,
     Model,
     Provider,
+    Reserved,
     Route,
     Timers,
 )
@@ -527,3 +531,38 @@ def test_names_by_pattern_are_not_all_remembered() -> None:
     for number in range(1100):
         assert names.resolve(f"gpt-{number}").deployments[0].model == f"gpt-{number}"
     assert len(names._found) <= 1024
+
+
+def test_a_reserved_name_exists_for_whom_it_is_reserved_only() -> None:
+    names = table(
+        Alias("*", "gpt", defaults={"seed": 9}),
+        Alias("plan", "gpt", opening=(Message("user", (Text("a"),)),), reserved=Reserved("acme", "gpt")),
+        Alias("gpt-4.1", "openai/gpt-5", reserved=Reserved("acme")),
+    )
+    ann, bob = Caller("ann", tenant="acme"), Caller("bob", tenant="beta")
+    boss = Caller("boss", scopes=frozenset({"admin"}))
+    small = Caller("small", Grants(["plan"]), tenant="acme")
+    for _ in range(2):  # the second time the table remembers the name
+        found = [names.resolve("plan", caller=one) for one in (ann, boss, bob, small)]
+        assert [len(one.opening) for one in found] == [1, 1, 0, 0]
+        assert [one.defaults.get("seed") for one in found] == [1, 1, 9, 9]
+        direct = [names.resolve("gpt-4.1", caller=one) for one in (ann, bob)]
+        assert [one.first.deployment.model for one in direct] == ["gpt-5", "gpt-4.1"]
+    listed = [{entry.id for entry in names.entries(caller=one)} for one in (ann, bob)]
+    assert ["plan" in ids for ids in listed] == [True, False]
+    assert names.entry("plan", ann).id == "plan"
+    with pytest.raises(RequestFailed):
+        names.entry("plan", bob)
+
+
+def test_a_reserved_name_is_advised_to_nobody() -> None:
+    names = table(Alias("secret-plan", "gpt", reserved=Reserved("acme")))
+    with pytest.raises(RequestFailed) as raised:
+        names.resolve("secret-pla", caller=Caller("bob"))
+    assert "secret-plan" not in raised.value.fault.message
+
+
+def test_none_takes_a_default_of_the_target_away() -> None:
+    low = Alias("low", "gpt", defaults={"seed": 1, "top_p": 0.5})
+    names = table(low, Alias("lower", "low", {"seed": None}))
+    assert names.resolve("lower").defaults == {"top_p": 0.5}

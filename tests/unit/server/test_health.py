@@ -1,6 +1,8 @@
 """What the gateway tells of itself: its state, its requests, its providers."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,3 +37,26 @@ async def test_details_are_told_on_the_operators_port_if_they_have_one(
     answer = await Talk(App(asker.gateway, door), "GET", "/health", None, {}).answer()
     assert ("store" in answer.body) is told
     await asker.close()
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({}, True),
+        ({"scopes": ["read"]}, True),
+        ({"scopes": ["inference"], "tenant": "acme"}, False),
+        ({"scopes": ["inference", "read"], "tenant": "acme"}, True),
+        ({"scopes": ["admin"], "tenant": "acme"}, True),
+    ],
+)
+async def test_a_tenant_learns_nothing_of_others(tmp_path: Path, stated: dict[str, Any], told: bool) -> None:
+    key = {"name": "k", "key": "a-key-of-a-client", **stated}
+    asker = Asker(Paced(), tmp_path, json.dumps({"tenants": {"acme": {}}, "auth": {"keys": [key]}}))
+    health = (await asker.ask("GET", "/health", authorization="Bearer a-key-of-a-client")).body
+    anybody = (await asker.ask("GET", "/health")).body
+    await asker.close()
+    assert ("store" in health, "own" in health["providers"]) == (told, told)
+    assert set(anybody) == {"status", "version", "uptime", "requests", "sessions", "providers"}
+    assert set(anybody["providers"]) == {"total", "unhealthy"}
+    if not told:
+        assert set(health) == set(anybody)

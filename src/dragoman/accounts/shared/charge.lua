@@ -1,16 +1,17 @@
 -- Charge what processes have used that have ended before they could report it.
 --
--- ARGV[1]: the prefix of all keys. ARGV[2]: a list of `messages.Charge` in MessagePack. Returns how many were charged.
+-- ARGV[1]: the prefix of all keys. ARGV[2]: a `messages.Charges` in MessagePack. Returns how many were charged.
 --
 -- A use that was settled up to the latest settlement that the process has reported is counted already. A process that
 -- the store does not know has ended before the store began: then the counters began with what the database knows.
+local charges, last = unpack(q)
 local charged = 0
-for _, one in ipairs(q) do
+local gone = {}
+for _, one in ipairs(charges) do
   local id, process, settled, used = unpack(one)
   local upto = call('HGET', P .. 'p:' .. process, 'upto')
+  gone[process] = upto
   if upto and call('SET', P .. 'a:' .. id, '1', 'NX', 'EX', 604800) then
-    -- What it still held is given back now: its journal can only be read because it has ended.
-    if call('ZSCORE', P .. 'members', process) then bury(process) end
     if settled < 0 or settled > tonumber(upto) then
       charged = charged + 1
       for _, pair in ipairs(used) do
@@ -18,6 +19,13 @@ for _, one in ipairs(q) do
         if call('EXISTS', key) == 1 then call('HINCRBY', key, 'b', text(pair[2])) end
       end
     end
+  end
+end
+-- What a process still held is given back now: its journal can only be read because it has ended. But not before all
+-- that it has used is charged, or others would get what its last exchanges had reserved and used.
+if last == 1 then
+  for process in pairs(gone) do
+    if call('ZSCORE', P .. 'members', process) then bury(process) end
   end
 end
 return charged

@@ -15,12 +15,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, Final, NamedTuple
 
-from dragoman import ir
-from dragoman.accounts.ledger import Refused, Reservation
+from dragoman.accounts.ledger import UNKNOWN, Refused, Reservation
 from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.shared.blocks import Block, Blocks, refused
 from dragoman.accounts.shared.link import Link, LinkFailed
-from dragoman.accounts.shared.messages import Answer, Charge, Join, Known, Outcome, Request
+from dragoman.accounts.shared.messages import Answer, Charge, Charges, Join, Known, Outcome, Request
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.seams.tasks import spawn
@@ -52,12 +51,6 @@ _PAUSES: Final = (0.02, 0.25)
 """Seconds between two tries to connect, at first and at most."""
 _RETRIES: Final = (0.002, 0.03)
 """Seconds between two questions of one request, at first and at most."""
-_UNKNOWN = ir.Fault(
-    "unavailable",
-    "The gateway cannot check its limits now, because their store does not answer. Try again soon.",
-    "limits_unavailable",
-    blame="gateway",
-)
 
 
 class _Question(NamedTuple):
@@ -121,7 +114,13 @@ class SharedLedger:
         self._wake = Event()
         self._timer: TimerHandle | None = None
         self._living: asyncio.Task[None] | None = None
+        self._charging = asyncio.Lock()
         self._closing = False
+        self._waits: str | None = None
+        self._refuses = False
+
+    def wait(self, why: str | None, *, refuse: bool = False) -> None:
+        self._waits, self._refuses = why, refuse and why is not None
 
     def seed(self, used: Mapping[str, int]) -> None:
         """Tell what has been used of counters according to the database and the journal. It counts for those
@@ -137,6 +136,8 @@ class SharedLedger:
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused | None:
+        if self._refuses:
+            raise RequestFailed(UNKNOWN)
         instant = self._seams.monotonic()
         if instant < self._sure:
             found = self._blocks.try_reserve(claims, now, onto)
@@ -186,7 +187,7 @@ class SharedLedger:
             claim = [claim for claim in claims if claim.limit.hard][again.refusing]
             return refused(claim, Standing(again.why.used, again.why.reserved), now)
         if not self._open:
-            raise RequestFailed(_UNKNOWN)
+            raise RequestFailed(UNKNOWN)
         return self._blocks.by_share(claims, now, onto, processes=self._processes)
 
     async def _question(
@@ -234,6 +235,13 @@ class SharedLedger:
         _release(asked)
         return self._blocks.take(claims, blocks, now, onto)
 
+    def far(self, claims: Iterable[Claim]) -> bool:
+        for limit, counter, _, amount in claims:
+            used, reserved = self.standing(counter)
+            if 2 * (used + reserved + amount) > limit.most:
+                return False
+        return True
+
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
         contested = any(self._blocks.of(claim).contested > -inf for claim in reservation.claims.values())
         self._blocks.settle(reservation, used)
@@ -273,36 +281,41 @@ class SharedLedger:
         """Charge what processes have used that have ended, and give back what they held. records: from their
         journals, with the names of the processes. A record is charged once, however often this is called, and
         not at all if its process had reported it: the store knows the time of the latest settlement that was
-        reported, and `settle` must be called with the time that the record has as `ended`. Waits until the
-        store answers. Returns how many records were charged.
+        reported, and `settle` must be called with the time that the record has as `ended`. What the processes
+        still held is given back with the records of exchanges that were cut, which come last; without any, at
+        the end of the lease. Waits until the store answers. Returns how many records were charged.
         """
         charges = [
             Charge(one.id, one.process, -1.0 if one.cut else one.ended, list(one.settled)) for one in records
         ]
+        ended = any(one.cut for one in records)  # they come last
         charged, pause = 0, _PAUSES[0]
-        while charges and not self._closing:
-            try:
-                link = await self._reach()
+        async with self._charging:  # in the order of the calls
+            while charges and not self._closing:
                 try:
-                    while charges:
-                        charged += await link.charge(charges[:_ASKS])
-                        del charges[:_ASKS]
-                finally:
-                    await link.close()
-            except LinkFailed:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _PAUSES[1])
+                    link = await self._reach()
+                    try:
+                        while charges:
+                            some, last = charges[:_ASKS], ended and len(charges) <= _ASKS
+                            charged += await link.charge(Charges(some, int(last)))
+                            del charges[:_ASKS]
+                    finally:
+                        await link.close()
+                except LinkFailed:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _PAUSES[1])
         return charged
 
     def state(self) -> dict[str, Any]:
         asked = self._living is not None
+        healthy = self._since is None and self._joined and self._waits is None
         mode = "shared" if self._joined else "by share" if self._open else "closed"
         return {
             "kind": self._kind,
             "address": self._address,
             "version": self._version,
-            "healthy": (self._since is None and self._joined) if asked else None,
-            "last_error": self._error,
+            "healthy": healthy if asked or self._waits is not None else None,
+            "last_error": self._error or self._waits,
             "since": self._lost_at,
             "mode": ("recovering" if self._recovering and self._joined else mode) if asked else None,
             "processes": self._processes,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable
 from functools import cache
 from importlib import resources
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from dragoman.accounts.shared.address import Address
-from dragoman.accounts.shared.messages import Charge, Join, Joined, Reply, Request
+from dragoman.accounts.shared.messages import Charges, Join, Joined, Reply, Request
 from dragoman.errors import DragomanError
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class Link:
     async def join(self, request: Join) -> Joined:
         return await self._run("join", request, Joined)
 
-    async def charge(self, charges: Sequence[Charge]) -> int:
-        return int(await self._call(b"EVALSHA", _script("charge")[1], 0, self._prefix, _packed(charges)))
+    async def charge(self, request: Charges) -> int:
+        return int(await self._call(b"EVALSHA", _script("charge")[1], 0, self._prefix, _packed(request)))
 
     async def _run(self, name: str, request: Any, reply: type[T]) -> T:
         answer = await self._call(b"EVALSHA", _script(name)[1], 0, self._prefix, _packed(request))

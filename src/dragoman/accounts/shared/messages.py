@@ -5,6 +5,7 @@ Times to live are in milliseconds, -1 = the counter does not expire. Amounts are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import msgspec
@@ -142,3 +143,12 @@ class Charge(msgspec.Struct, array_like=True, frozen=True):
     process: str
     settled: float
     used: list[tuple[str, int]]
+
+
+class Charges(msgspec.Struct, array_like=True, frozen=True):
+    """What some exchanges have used. last: 1 = nothing else follows of their processes, so that what these
+    still hold can be given back.
+    """
+
+    charges: Sequence[Charge]
+    last: int

@@ -156,15 +156,29 @@ class HoldersApi:
             if kind == "tenants" and wish.tenant is not None:
                 raise refused("a tenant belongs to no tenant", "tenant")
             made: dict[str, Any] = {"created": now, "created_by": who.who}
+            was = None
             if before is not None and before.text is not None:
                 was = msgspec.json.decode(before.text, type=HolderEntry)
                 made = {"created": was.created, "created_by": was.created_by}
+            made |= self._ids(was, wish.tenant)
             return Written(HolderEntry(**{**msgspec.structs.asdict(wish), **made}))
 
         changed = await self._registry.change(kind, name, who.who, decide)
         after = _told(kind, changed.after)
         self._note(asked, kind, "replace" if changed.before else "create", changed.before, after)
         return Told(after, _tag(changed.after))
+
+    def _ids(self, was: HolderEntry | None, tenant: str | None) -> dict[str, Any]:
+        """The ids of a tenant, team or user that is made, or that replaces `was`, in this tenant.
+
+        A team whose tenant was removed and made again is another team: keys of the first one stay refused.
+        """
+        directory = self._registry.following.directory
+        if was is not None and not (was.tenant == tenant and directory.outlived(was)):
+            id_ = was.id
+        else:
+            id_ = self._registry.gateway.seams.random_id()[:24]
+        return {"id": id_, "tenant_id": directory.ids(tenant)["tenant_id"]}
 
     async def _delete(self, kind: RowKind, asked: Asked) -> Told:
         name = asked.params["name"]

@@ -185,6 +185,7 @@ class KeysApi:
             if self._registry.gateway.client_keys.knows(digest):
                 raise RequestFailed(_SAME)
             made = {"id": id_, "shown": shown, "created": now, "created_by": who.who}
+            made |= self._holder_ids(wish, None)
             return Written(_entry(wish, made), digest)
 
         changed = await self._registry.change("keys", wish.name, who.who, decide)
@@ -200,7 +201,7 @@ class KeysApi:
             if entry.revoked is not None:
                 raise RequestFailed(_REVOKED)
             self._require(wish, None if _moment(wish.expires) == entry.expires else now)
-            kept = {name: getattr(entry, name) for name in _KEPT}
+            kept = {name: getattr(entry, name) for name in _KEPT} | self._holder_ids(wish, entry)
             return Written(_entry(wish, kept), row.digest, row.before)
 
         return await self._changed(asked, "update", change)
@@ -266,9 +267,22 @@ class KeysApi:
         for kind, name in (("users", wish.user), ("teams", wish.team)):
             owner = None if name is None else directory.holder(kind, name)  # type: ignore[arg-type]
             if owner is not None and owner.tenant is not None:
+                if directory.outlived(owner):
+                    text = f"the tenant {owner.tenant} of {name} was removed: replace {name} first"
+                    raise refused(text, kind[:-1])
                 if tenant not in {None, owner.tenant}:
                     raise refused(f"{name} belongs to the tenant {owner.tenant}, not to {tenant}", kind[:-1])
                 tenant = owner.tenant
+
+    def _holder_ids(self, wish: KeyWish, was: KeyEntry | None) -> dict[str, str | None]:
+        """The ids of the tenant, team and user that a key belongs to from now on. was: its entry before. A
+        name that stays the same means the same holder, which may have been removed since.
+        """
+        ids = self._registry.following.directory.ids(wish.tenant, wish.team, wish.user)
+        for member in ("tenant", "team", "user"):
+            if was is not None and getattr(was, member) == getattr(wish, member):
+                ids[f"{member}_id"] = getattr(was, f"{member}_id")
+        return ids
 
     def _is_declared(self, name: str) -> bool:
         return any(key.client == name for key in self._registry.config.auth.keys)

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from dragoman.accounts.limits import NANO, Limit, Resource, Standing, Subject, Window
-from dragoman.accounts.windows import Counter, mark_of, prefix_of, read, span
+from dragoman.accounts.limits import NANO, Limit, Standing, Subject
+from dragoman.accounts.windows import mark_of, prefix_of
 from dragoman.assembly.core import Core
 from dragoman.assembly.limits import held_limits
 from dragoman.config.load import DEFAULT, Loaded
@@ -19,6 +19,7 @@ from dragoman.observe.timestamps import utc
 from dragoman.server.admin.added import AddedApi, AddedObject, changes
 from dragoman.server.admin.operation import Asked, Operation, Told
 from dragoman.server.admin.pages import Wanted, page
+from dragoman.state.counters import Counter, Resource, Window, read, span
 
 
 class LimitObject(msgspec.Struct):

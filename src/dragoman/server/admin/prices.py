@@ -10,7 +10,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.assembly.core import Core
-from dragoman.assembly.prices import prices_of
+from dragoman.assembly.prices import prices_of, uses_of
 from dragoman.config.check_prices import amount
 from dragoman.config.pricing import JUMP
 from dragoman.errors import RequestFailed
@@ -61,7 +61,7 @@ class PriceObject(msgspec.Struct):
 
 
 class PriceList(msgspec.Struct):
-    """What the deployments that the configuration names cost."""
+    """What the deployments cost that the configuration names, and the known models of its providers."""
 
     data: list[PriceObject]
     has_more: bool
@@ -92,16 +92,9 @@ class PricesApi:
         self._added = added
 
     async def list_prices(self, asked: Asked) -> Told:
-        config = self._gateway.config
-        uses = {
-            f"local/{name}" if target.file is not None else target.use: None
-            for name, model in config.models.items()
-            for target in model.targets
-            if "*" not in target.use
-        }
-        uses |= {name: None for name in config.prices if "*" not in name}
+        uses = uses_of(self._gateway.loaded)
         rates = prices_of(self._gateway.loaded)
-        rows, more = page(list(uses), asked.query, lambda use: use)
+        rows, more = page(uses, asked.query, lambda use: use)
         return Told(PriceList([self._told(use, rates(use)) for use in rows], more))
 
     async def show_price(self, asked: Asked) -> Told:
@@ -134,12 +127,16 @@ class PricesApi:
         return Told(self._added.told(made.after), _tag(made.after.version))
 
     def _told(self, deployment: str, rates: Rates | None) -> PriceObject:
-        if rates is None:
-            return PriceObject(deployment, None, [])
-        now = rates.at(self._gateway.seams.now())
-        return PriceObject(
-            deployment, rates.source, [_dated(period, current=period is now) for period in rates.periods]
-        )
+        return price_object(deployment, rates, self._gateway.seams.now())
+
+
+def price_object(deployment: str, rates: Rates | None, now: float) -> PriceObject:
+    """The price of a deployment as clients read it. rates: None = unknown. now: Unix seconds."""
+    if rates is None:
+        return PriceObject(deployment, None, [])
+    held = rates.at(now)
+    dated = [_dated(period, current=period is held) for period in rates.periods]
+    return PriceObject(deployment, rates.source, dated)
 
 
 def _refuse_jump(before: Any, after: Any) -> None:

@@ -69,7 +69,7 @@ class Asking:
         inbound = self._inbound(DIALECT, request)
         exchange.asked, exchange.phase = name or None, "route"
         if name:
-            inbound = self._named(DIALECT, stated, name, find(self._gateway, name), request)
+            inbound = self._named(DIALECT, stated, name, find(self._gateway, request.caller, name), request)
         inbound = msgspec.structs.replace(inbound, operation="embed", path=path, turn=None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
@@ -78,7 +78,7 @@ class Asking:
     ) -> None:
         name = _name(stated)
         exchange.asked, exchange.phase = name or None, "route"
-        route = find(self._gateway, name)
+        route = find(self._gateway, request.caller, name)
         _refuse_to_think(stated, name, route)
         client.streaming = Streaming(STREAM_TYPE)
         await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)

@@ -26,7 +26,7 @@ from dragoman.routing.route import Route
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import members, needed
-from dragoman.server.ollama.managing import PARAMETERS
+from dragoman.server.ollama.definition import PARAMETERS
 from dragoman.server.ollama.naming import find_granted, tagged
 from dragoman.upstreams.local import gguf, weights
 from dragoman.upstreams.local.upstream import LocalModel
@@ -74,7 +74,7 @@ class Listing:
         """Send the list of models that the caller may use."""
         found = self._gateway.engine.table.find
         names = [entry.id for entry in self._gateway.entries(request.caller)]
-        routes = [(name, route) for name in names if (route := found(name)) is not None]
+        routes = [(name, route) for name in names if (route := found(name, request.caller)) is not None]
         models = [await self._listed(name, route) for name, route in routes]
         await client.answer(200, (), encode({"models": models}))
 

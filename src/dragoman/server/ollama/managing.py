@@ -1,32 +1,31 @@
 """Managing model names in Ollama's protocol. Model files are never managed here.
 
-https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for the route that
-its source has now. A created name adds a system message, messages and parameters to a route. These names are
-valid in all protocols, for each key that permits them, while this process runs.
-Names can be managed only if there is one worker, and only with a key that is not limited to some models. Such
-a key can change the names that it has created; an administrator's key can change all created names. Nobody
-can change names of the configuration.
+https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copied name stands for what its source
+is. A created name adds a system message, messages and parameters to a model. These names are valid in all
+protocols, for the keys of the creator's tenant that may use the source, too (`routing.route.Reserved`).
+Names can be managed only with a key that is not limited to some models. Such a key can change the names that
+it has created; an administrator's key can change all created names. Nobody can change names of the
+configuration. `made` keeps the names.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.accounts.caller import EVERYBODY, Caller
 from dragoman.assembly.core import Core
-from dragoman.dialects.ollama import DIALECT
-from dragoman.dialects.ollama.options import check_options
-from dragoman.dialects.request import WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
-from dragoman.routing.route import Route
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import HttpRequest
 from dragoman.server.ollama.bodies import members, needed, odd, tell, text
-from dragoman.server.ollama.naming import find, find_granted, made, new, untagged
+from dragoman.server.ollama.definition import Definition, definition_of
+from dragoman.server.ollama.made import MadeName, Wanted, keeper_of, taken
+from dragoman.server.ollama.naming import among, find, find_granted, new, untagged
 
 MOST: Final = 1000
 """The most created names that can exist at once."""
@@ -38,25 +37,6 @@ TOGETHER: Final = 4_000_000
 """The most bytes, in all, of the requests that created the existing names."""
 EACH_TOGETHER: Final = 1_000_000
 """The most bytes, in all, of the requests that created the existing names of one client key."""
-_SAME: Final = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "seed",
-    "stop",
-    "frequency_penalty",
-    "presence_penalty",
-)
-PARAMETERS: Final = {
-    **{name: name for name in _SAME},
-    "repeat_penalty": "repetition_penalty",
-    "num_predict": "max_tokens",
-}
-"""For each supported parameter of Ollama, its name in a route's defaults."""
-_WHOLE: Final = {"num_predict": 1, "seed": 0, "top_k": 0}
-"""Ollama's parameters that are whole numbers, each with its minimum. A smaller value unsets the parameter."""
-_WINDOW: Final = "num_ctx"
 _OF_WEIGHTS: Final = ("files", "adapters", "quantize", "quantization", "template", "modelfile", "path")
 _SUCCESS: Final = {"status": "success"}
 
@@ -66,27 +46,30 @@ class Managing:
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
-        self._makers: dict[str, str] = {}
-        """For each created name, the name of the client that created it."""
-        self._sizes: dict[str, int] = {}
-        """For each created name, the bytes of the request that created it, or that created its source."""
+        self._keeper = keeper_of(gateway)
 
     async def copy(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        body = members(self._gateway, request)
+        body, caller = members(self._gateway, request), request.caller
         source, destination = needed(body, "source"), new(needed(body, "destination"))
-        size = self._sizes.get(made(self._gateway, source) or "", 0)  # the copy holds the same data
-        self._refuse(request.caller, destination, size)
+        self._refuse_restricted(caller)
+        names = await self._keeper.names()
+        known = _seen(names, caller, source)
+        size = 0 if known is None else names[known].size  # the copy holds the same data
+        self._refuse(caller, names, destination, size)
         exchange.asked = source
-        self._make(request.caller, destination, find(self._gateway, source), size)
+        route = find(self._gateway, caller, source)
+        await self._make(caller, names, Wanted(destination, route, known, Definition(), size))
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def create(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Create or replace a name for a model with a system message, messages and parameters."""
         if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
-        gateway, body = self._gateway, members(self._gateway, request)
+        body, caller = members(self._gateway, request), request.caller
         name = new(needed(body, "model", "name"))
-        self._refuse(request.caller, name, len(request.body))
+        self._refuse_restricted(caller)
+        names = await self._keeper.names()
+        self._refuse(caller, names, name, len(request.body))
         if odd_one := next((key for key in _OF_WEIGHTS if body.get(key)), None):
             message = (
                 "this gateway can only create another name for one of its models: "
@@ -94,28 +77,32 @@ class Managing:
             )
             raise RequestFailed(ir.Fault("unsupported", message, "unsupported_value", odd_one))
         source = needed(body, "from")
-        route = find(gateway, source)
+        route = find(self._gateway, caller, source)
         exchange.asked = route.asked
-        lines: list[dict[str, str]] = [{"status": f"using {route.deployments[0].name}"}]
         try:
-            route = _with_parameters(route, body.get("parameters") or {}, lines)
-            route = _with_messages(route, text(body, "system"), body.get("messages") or [])
+            defined = definition_of(body, text(body, "system"))
         except WireError as error:
             raise RequestFailed(odd(error)) from error
+        lines = [
+            {"status": f"using {route.deployments[0].name}"},
+            *({"status": one} for one in defined.notes),
+        ]
         if body.get("license"):
             lines.append({"status": "the license is not stored"})
-        self._make(request.caller, name, route, len(request.body))
+        wanted = Wanted(name, route, _seen(names, caller, source), defined, len(request.body))
+        await self._make(caller, names, wanted)
         await tell(client, body, [*lines, _SUCCESS])
 
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         stated = needed(members(self._gateway, request), "model", "name")
         exchange.asked = stated
         self._refuse_restricted(request.caller)
-        if (name := made(self._gateway, stated)) is None:
-            find(self._gateway, stated)
+        names = await self._keeper.names()
+        if (name := _seen(names, request.caller, stated)) is None:
+            find(self._gateway, request.caller, stated)
             raise RequestFailed(_configured(stated, "deleted"))
-        self._refuse_foreign(request.caller, name)
-        self._forget(name)
+        self._refuse_foreign(request.caller, name, names[name])
+        await self._keeper.drop(request.caller, name)
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def pull(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
@@ -149,30 +136,26 @@ class Managing:
         """Raise RequestFailed (400): no model file is accepted. The request's body is not read."""
         raise RequestFailed(_NOTHING_IN)
 
-    def _refuse(self, caller: Caller, name: str, size: int) -> None:
+    def _refuse(self, caller: Caller, names: Mapping[str, MadeName], name: str, size: int) -> None:
         """Raise RequestFailed if the caller may not create the name `name`, or if there is no room for
-        another name or for the `size` bytes of its definition.
+        another name or for the `size` bytes of its definition. names: all created names.
         """
         gateway = self._gateway
-        self._refuse_restricted(caller)
-        if gateway.workers > 1:
-            raise RequestFailed(_ONE_PROCESS)
-        known = made(gateway, name)
+        known = among(names, name)
         if known is not None:
-            self._refuse_foreign(caller, known)
-        if known is None and len(gateway.made) >= MOST:
+            self._refuse_foreign(caller, known, names[known])
+        if known is None and len(names) >= MOST:
             raise RequestFailed(_too_many(MOST))
-        others = [maker for one, maker in self._makers.items() if one != known]
-        if others.count(caller.name) >= EACH:
+        others = [one for stated, one in names.items() if stated != known]
+        own = [one.size for one in others if one.owner == caller.name]
+        if len(own) >= EACH:
             raise RequestFailed(_too_many(EACH))
-        sizes = {one: taken for one, taken in self._sizes.items() if one != known}
-        own = sum([taken for one, taken in sizes.items() if self._makers.get(one) == caller.name])
-        if own + size > EACH_TOGETHER or sum(sizes.values()) + size > TOGETHER:
+        if sum(own) + size > EACH_TOGETHER or sum([one.size for one in others]) + size > TOGETHER:
             raise RequestFailed(_NO_ROOM)
         found = gateway.engine.table.find(name) if known is None else None
         direct = found is not None and found.deployments[0].name == name
         if direct or any(
-            untagged(entry.id).lower() == name.lower() and entry.id not in gateway.made
+            untagged(entry.id).lower() == name.lower() and entry.id not in names
             for entry in gateway.entries()
         ):
             raise RequestFailed(_configured(name, "replaced"))
@@ -183,29 +166,24 @@ class Managing:
             )
             raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
-    def _refuse_foreign(self, caller: Caller, name: str) -> None:
+    def _refuse_foreign(self, caller: Caller, name: str, made: MadeName) -> None:
         """Raise RequestFailed if the caller neither created this name nor is an administrator."""
-        if self._makers.get(name) != caller.name and "admin" not in caller.scopes:
-            text = (
-                f"{name!r} was created with another API key: only that key, or one with the scope "
-                "'admin', may change it"
-            )
-            raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
+        if made.may_be_changed_by(caller):
+            return
+        if not made.is_seen_by(caller):
+            raise RequestFailed(taken(name))
+        text = (
+            f"{name!r} was created with another API key: only that key, or one with the scope "
+            "'admin', may change it"
+        )
+        raise RequestFailed(ir.Fault("permission", text, "insufficient_scope", "model"))
 
-    def _make(self, caller: Caller, name: str, route: Route, size: int) -> None:
-        """Create the name for the route. A created name that differs only in upper and lower case is
-        replaced. size: bytes of the definition.
-        """
-        if (known := made(self._gateway, name)) is not None and known != name:
-            self._forget(known)
-        self._gateway.make(name, route)
-        self._makers[name] = caller.name
-        self._sizes[name] = size
-
-    def _forget(self, name: str) -> None:
-        self._gateway.make(name, None)
-        self._makers.pop(name, None)
-        self._sizes.pop(name, None)
+    async def _make(self, caller: Caller, names: Mapping[str, MadeName], wanted: Wanted) -> None:
+        """Create the name. A created name that differs only in upper and lower case is replaced."""
+        known = among(names, wanted.name)
+        await self._keeper.keep(caller, wanted)
+        if known is not None and known != wanted.name:
+            await self._keeper.drop(caller, known)
 
     @staticmethod
     def _refuse_restricted(caller: Caller) -> None:
@@ -213,44 +191,9 @@ class Managing:
             raise RequestFailed(_RESTRICTED)
 
 
-def _with_parameters(route: Route, parameters: Any, lines: list[dict[str, str]]) -> Route:
-    """A copy of the route with these parameters as its defaults, num_ctx as the bound of its windows. Adds
-    a line to `lines` for each one that is not supported. Raises WireError for an invalid value.
-    """
-    check_options(parameters, "parameters")
-    defaults = dict(route.defaults)
-    for name, value in parameters.items():
-        if value is None:
-            continue
-        if name == _WINDOW:
-            window = int(value)
-            if window < 1:
-                raise WireError(f'option "{name}" must be at least 1', f"parameters.{name}", "invalid_value")
-            deployments = tuple(one.within(window) for one in route.deployments)
-            route = msgspec.structs.replace(route, deployments=deployments)
-        elif name not in PARAMETERS:
-            lines.append(
-                {"status": f"the parameter {name} is left out: only Ollama's own server supports it"}
-            )
-        elif name not in _WHOLE:
-            defaults[PARAMETERS[name]] = value
-        elif value < _WHOLE[name]:
-            defaults.pop(PARAMETERS[name], None)
-        else:
-            defaults[PARAMETERS[name]] = int(value)
-    return msgspec.structs.replace(route, defaults=defaults)
-
-
-def _with_messages(route: Route, system: str, messages: Any) -> Route:
-    if system:
-        route = msgspec.structs.replace(route, system_prompt=system)
-    if messages:
-        if type(messages) is list:
-            messages = [*messages, _QUESTION]  # the check needs it; it is removed again below
-        wire = WireRequest("chat", {"model": route.asked, "messages": messages})
-        DIALECT.request.check(wire)
-        route = msgspec.structs.replace(route, opening=DIALECT.request.decode(wire).messages[:-1])
-    return route
+def _seen(names: Mapping[str, MadeName], caller: Caller, stated: str) -> str | None:
+    """The created name that a client's model name means; None = there is none that the client may know of."""
+    return among([name for name, one in names.items() if one.is_seen_by(caller)], stated)
 
 
 def _configured(name: str, done: str) -> ir.Fault:
@@ -263,14 +206,8 @@ def _too_many(most: int) -> ir.Fault:
     return ir.Fault("invalid_request", text, "too_many_names")
 
 
-_QUESTION: Final = {"role": "user", "content": ""}
 _RESTRICTED: Final = ir.Fault(
     "permission", "only API keys that may use all models can manage models", "insufficient_scope"
-)
-_ONE_PROCESS: Final = ir.Fault(
-    "unsupported",
-    "this gateway runs several workers, which do not share created names: add an alias to its configuration",
-    "unsupported_value",
 )
 _TOO_LARGE: Final = ir.Fault(
     "too_large", f"the definition of a name can have at most {LARGEST} bytes", "too_large"

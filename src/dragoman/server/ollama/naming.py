@@ -6,6 +6,7 @@ https://docs.ollama.com/api#model-names
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from dragoman import ir
@@ -29,50 +30,51 @@ def untagged(name: str) -> str:
     return name[: -len(_LATEST)] if name.lower().endswith(_LATEST) else name
 
 
-def find(gateway: Core, stated: str) -> Route:
-    """The route of a client's model name; "" = the default model's. Raises RequestFailed (400, 404)."""
+def find(gateway: Core, caller: Caller, stated: str) -> Route:
+    """The route of a client's model name; "" = the default model's. Names that are reserved for others are
+    not found. Raises RequestFailed (400, 404).
+    """
     table = gateway.engine.table
     if not stated:
         if gateway.config.default_model is None:
             raise RequestFailed(_REQUIRED)
         return table.resolve(None)
-    if table.states(stated):
-        return table.resolve(stated)
+    if table.states(stated) and (route := table.find(stated, caller)) is not None:
+        return route
     bare = untagged(stated)
     # A provider that accepts any name would take the tag and the capitals as parts of the name.
-    if bare != bare.lower() and (known := _in_any_case(gateway, bare)) is not None:
+    if bare != bare.lower() and (known := _in_any_case(gateway, caller, bare)) is not None:
         return known
     for name in (bare, stated):
-        if (route := table.find(name)) is not None:
+        if (route := table.find(name, caller)) is not None:
             return route
-    if (known := _in_any_case(gateway, bare)) is not None:
+    if (known := _in_any_case(gateway, caller, bare)) is not None:
         return known
     try:
-        return table.find(bare.lower()) or table.resolve(bare)
+        return table.find(bare.lower(), caller) or table.resolve(bare, caller=caller)
     except RequestFailed:
         raise RequestFailed(missing(stated)) from None
 
 
-def _in_any_case(gateway: Core, bare: str) -> Route | None:
-    wanted = bare.lower()
+def _in_any_case(gateway: Core, caller: Caller, bare: str) -> Route | None:
+    wanted, table = bare.lower(), gateway.engine.table
     listed = [entry.id for entry in gateway.entries() if untagged(entry.id).lower() == wanted]
-    if not listed:
-        return None
-    return gateway.engine.table.find(bare if bare in listed else listed[0])
+    listed.sort(key=lambda name: name != bare)
+    return next((route for name in listed if (route := table.find(name, caller)) is not None), None)
 
 
 def find_granted(gateway: Core, caller: Caller, stated: str) -> Route:
     """As `find`; raises RequestFailed (404) also for a model that the caller may not use."""
-    route = find(gateway, stated)
+    route = find(gateway, caller, stated)
     if not caller.may_use(route.asked):
         raise RequestFailed(missing(stated))
     return route
 
 
-def made(gateway: Core, stated: str) -> str | None:
-    """The created name (`Managing`) that a client's model name means, in any case; None = there is none."""
+def among(names: Iterable[str], stated: str) -> str | None:
+    """The one of these names that a client's model name means, in any case; None = there is none."""
     wanted = untagged(stated).lower()
-    return next((name for name in gateway.made if name.lower() == wanted), None)
+    return next((name for name in names if name.lower() == wanted), None)
 
 
 def new(stated: str) -> str:

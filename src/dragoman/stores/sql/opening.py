@@ -9,7 +9,8 @@ from typing import Final, Literal, TypeAlias
 from dragoman.stores.address import Location
 from dragoman.stores.sql.database import Database, failed
 from dragoman.stores.sql.migrate import migrate
-from dragoman.stores.sql.sqlite import SqliteDatabase, make_file
+from dragoman.stores.sql.sqlite import SqliteDatabase
+from dragoman.stores.sqlite_file import make_file
 
 Use: TypeAlias = Literal["state", "exchanges"]
 """What is kept in a database. The writers of one use wait for each other, those of different uses do not."""

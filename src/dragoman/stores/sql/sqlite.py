@@ -15,10 +15,8 @@ https://docs.sqlalchemy.org/en/21/dialects/sqlite.html
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -32,22 +30,13 @@ from dragoman.state.store import StoreFailed
 from dragoman.stores.sql.batches import Batches, Outcome, Step
 from dragoman.stores.sql.copies import keep_copy
 from dragoman.stores.sql.database import failed
+from dragoman.stores.sqlite_file import INCREMENTAL, LOG_MOST_BYTES, PATIENCE, empty_log, prepare
 
 T = TypeVar("T")
-_LOCKED_PAUSE = 0.01
-"""Seconds between two tries to set an option of a locked file; in a thread."""
-_PATIENCE = 5.0
-"""The most seconds for which a transaction waits for another process that writes."""
 _READERS = 4
 """The number of reading threads."""
 _LOOKUP_KEYS = 250
 """The most keys that are looked up on the event loop. More keys would block the loop too long."""
-_LOG_KEPT_BYTES = 8_000_000
-"""The size in bytes to which SQLite truncates a longer log once the log's content is in the database file."""
-_LOG_MOST_BYTES = 16_000_000
-"""If the log has more bytes than this after a commit, the writer empties it."""
-_CHECKPOINT_PATIENCE = 1.0
-"""The most seconds for which emptying the log waits for readers. Nothing can be written meanwhile."""
 _FREE_PAGES = 512
 """The most unused pages (2 MB) that `shrink` leaves in the file, and that one of its steps removes."""
 _REWRITE_MOST_BYTES = 256_000_000
@@ -68,12 +57,12 @@ class SqliteDatabase:
         self._log = file.with_name(f"{file.name}-wal")
         self._engine = create_engine(
             "sqlite://",
-            creator=lambda: sqlite3.connect(file, timeout=_PATIENCE, check_same_thread=False),
+            creator=lambda: sqlite3.connect(file, timeout=PATIENCE, check_same_thread=False),
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",  # `_transact` begins and ends transactions itself
             hide_parameters=True,
         )
-        event.listen(self._engine, "connect", prepare)
+        event.listen(self._engine, "connect", lambda connection, _: prepare(connection))
         self._writer = ThreadPoolExecutor(1, "dragoman-store-writer")
         # If the file is locked, each waiting step would wait for the lock again, one after the other.
         self._batches = Batches(self._begin, _is_busy)
@@ -138,7 +127,7 @@ class SqliteDatabase:
                 if left.free >= pages.free:
                     break  # other writers free or use pages as well: the next sweep continues
                 pages = left
-        await self._alone(_empty_log)
+        await self._alone(empty_log)
 
     async def keep_copy(self, before: str) -> None:
         if self._copies:
@@ -184,9 +173,9 @@ class SqliteDatabase:
             driver.commit()
         finally:
             driver.rollback()  # does nothing after a commit
-        if self._log_size() > _LOG_MOST_BYTES:
+        if self._log_size() > LOG_MOST_BYTES:
             with suppress(sqlite3.Error):  # the steps are committed, whatever happens to the log
-                _empty_log(driver)
+                empty_log(driver)
         return done
 
     def _log_size(self) -> int:
@@ -198,7 +187,7 @@ class SqliteDatabase:
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
-            connection = self._threads.connection = self._open(_PATIENCE)
+            connection = self._threads.connection = self._open(PATIENCE)
         return connection
 
     def _open(self, patience: float) -> Connection:
@@ -212,14 +201,6 @@ class SqliteDatabase:
             threads.shutdown()
         for connection in self._connections:
             connection.close()
-
-
-def make_file(file: Path) -> None:
-    """Create the file and its folder if they do not exist, for their owner only; folders above get the usual
-    rights.
-    """
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 @contextmanager
@@ -262,7 +243,7 @@ def _pages(connection: Connection) -> _Pages:
     # `auto_vacuum` must be the last: it gives the value that was read together with an earlier PRAGMA.
     facts = ("page_size", "page_count", "freelist_count", "auto_vacuum")
     size, total, free, mode = (driver.execute(f"PRAGMA {fact}").fetchone()[0] for fact in facts)
-    return _Pages(mode == _INCREMENTAL, size, total, free)
+    return _Pages(mode == INCREMENTAL, size, total, free)
 
 
 def _give_back(connection: Connection) -> None:
@@ -274,59 +255,6 @@ def _rewrite(driver: sqlite3.Connection) -> None:
     https://www.sqlite.org/lang_vacuum.html
     """
     driver.execute("PRAGMA page_count").fetchone()  # without this read, the next PRAGMA gives an old value
-    if driver.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
-        driver.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
+    if driver.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
+        driver.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
         driver.execute("VACUUM")
-
-
-def _empty_log(driver: sqlite3.Connection) -> None:
-    """Move the log's content into the database file and truncate the log. If readers still use the log after
-    `_CHECKPOINT_PATIENCE` seconds, it is not truncated.
-    """
-    patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
-    driver.execute(f"PRAGMA busy_timeout={int(_CHECKPOINT_PATIENCE * 1000)}")
-    try:
-        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={patience}")
-
-
-_INCREMENTAL = 2
-"""The value of `PRAGMA auto_vacuum` for a file that gives back unused pages on request."""
-
-
-def prepare(connection: Any, _record: Any) -> None:
-    """Set the options of a new SQLite connection.
-
-    With `synchronous=NORMAL`, commits in WAL mode survive a crash of the process, though not always a crash
-    of the system. `auto_vacuum` comes first: it works only before the first page of a new file is written,
-    and `journal_mode` writes that page. Where several processes open a new file at once, SQLite refuses the
-    change of its mode without waiting, whatever the time-out (https://www.sqlite.org/wal.html).
-    """
-    cursor = connection.cursor()
-    for pragma in (
-        f"auto_vacuum={_INCREMENTAL}",
-        "journal_mode=WAL",
-        f"journal_size_limit={_LOG_KEPT_BYTES}",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-    ):
-        _set(cursor, pragma)
-    cursor.close()
-
-
-def _set(cursor: Any, pragma: str) -> None:
-    """Execute a PRAGMA. While the file is locked, try again, up to `_PATIENCE` seconds. Raises
-    sqlite3.OperationalError after that.
-    """
-    tries = int(_PATIENCE / _LOCKED_PAUSE)
-    while True:
-        try:
-            cursor.execute(f"PRAGMA {pragma}")
-        except sqlite3.OperationalError as error:
-            tries -= 1
-            if tries < 0 or "locked" not in str(error):
-                raise
-            time.sleep(_LOCKED_PAUSE)
-        else:
-            return

@@ -52,6 +52,7 @@ class SqlStore:
     """Keeps everything in one database. Made with `open`. secret_: the vault's secret, 32 bytes."""
 
     shared = True
+    is_open = True
     healthy: bool | None = True
     last_error: str | None = None
 

@@ -20,15 +20,13 @@ from dragoman.ir.units import TOKENS
 from dragoman.state.periods import STEPS, Segment, segments
 from dragoman.state.usage_report import Cell, Known, Query, Report, best, made
 from dragoman.state.usage_sums import COMMON, CROSSED, OPEN, Sums
+from dragoman.stores.sql.usage_columns import NUMBERS, SUMMED, read
 from dragoman.stores.sql.usage_tables import (
-    NUMBERS,
-    SUMMED,
     USAGE_BY_GROUP,
     USAGE_BY_VALUE,
     USAGE_GROUP_UNITS,
     USAGE_GROUPS,
     USAGE_UNITS,
-    read,
 )
 
 NAMES: Final = {name: USAGE_GROUPS.c[f"{name}_name"] for name in CROSSED}

@@ -12,13 +12,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dragoman.state.periods import DAY, STEPS, Step, start_of
+from dragoman.state.periods import STEPS, Step, start_of
 from dragoman.state.usage_sums import OPEN, OTHER
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database
+from dragoman.stores.sql.usage_columns import NUMBERS, SETTLED, SUMMED
 from dragoman.stores.sql.usage_tables import (
-    NUMBERS,
-    SUMMED,
     USAGE_BY_GROUP,
     USAGE_BY_VALUE,
     USAGE_GROUP_UNITS,
@@ -29,8 +28,6 @@ from dragoman.stores.sql.usage_tables import (
 
 _BATCH: Final = 500
 """The most rows that one transaction deletes. A larger transaction would block writers."""
-_SETTLED: Final = DAY
-"""Seconds after a period has ended until its small values are added up: a record may be that late."""
 _OF_STEPS: Final = (USAGE_BY_VALUE, USAGE_BY_GROUP, USAGE_UNITS, USAGE_GROUP_UNITS)
 _V: Final = USAGE_BY_VALUE.c
 _ADD: Final = Adding(USAGE_BY_VALUE, SUMMED)
@@ -83,7 +80,7 @@ class UsageRetention:
     async def _fold(self, number: int, step: Step, dimension: int, now: float) -> None:
         """Add up the small values of all periods that are over."""
         most, after = self._limits.usage_values, self._folded.get((number, dimension), 0)
-        before = start_of(step, now - _SETTLED)
+        before = start_of(step, now - SETTLED)
         own = _V.step == number, _V.dimension == dimension
         span = _V.begin >= after, _V.begin < before
         large = sa.select(_V.begin).where(*own, *span).group_by(_V.begin).having(sa.func.count() > most)

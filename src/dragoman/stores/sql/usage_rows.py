@@ -6,14 +6,17 @@ from typing import Any, Final
 
 import msgspec
 
+from dragoman.ir.units import INPUT, OUTPUT
 from dragoman.state.usage import UsageLine, UsageRecord
-from dragoman.state.usage_sums import Group, Sums
+from dragoman.state.usage_sums import Group
 
 _OF_GROUP: Final = {
     "client": "key",
     **{name: name for name in Group._fields if name not in {"key", "outcome"}},
 }
 """The fields of a record that its group has, with their names there."""
+_INPUT: Final = frozenset(INPUT)
+_OUTPUT: Final = frozenset(OUTPUT)
 _DIGITS: Final = 6
 """Decimals of the seconds that are kept."""
 
@@ -57,11 +60,20 @@ class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
 
 def row_of(record: UsageRecord, group: Group, id_: int) -> dict[str, Any]:
     """The row of a record. group: that of its own part. id_: the number of this group."""
-    sums = Sums(None, record.units)
-    stated = {field: getattr(record, field) for field in _OF_GROUP}
-    more = {
-        field: value for field, value in stated.items() if (value or "") != getattr(group, _OF_GROUP[field])
-    }
+    more: dict[str, Any] = {}
+    if not _is_exact(record, group):
+        stated = {field: getattr(record, field) for field in _OF_GROUP}
+        more = {
+            field: value
+            for field, value in stated.items()
+            if (value or "") != getattr(group, _OF_GROUP[field])
+        }
+    taken = given = 0
+    for unit, amount in record.units.items():
+        if unit in _INPUT:
+            taken += amount
+        elif unit in _OUTPUT:
+            given += amount
     rest = _Rest(
         record.end,
         _rounded(record.seconds),
@@ -70,7 +82,7 @@ def row_of(record: UsageRecord, group: Group, id_: int) -> dict[str, Any]:
         record.units,
         record.attempts,
         record.streamed,
-        tuple(_line(line, record) for line in record.lines),
+        tuple([_line(line, record) for line in record.lines]),
         record.key,
         record.tags,
         record.estimated,
@@ -87,10 +99,25 @@ def row_of(record: UsageRecord, group: Group, id_: int) -> dict[str, Any]:
         "status": record.status,
         "failed": record.failed,
         "cost": record.cost,
-        "input": sums.input_tokens,
-        "output": sums.output_tokens,
+        "input": taken,
+        "output": given,
         "rest": _encoded(rest),
     }
+
+
+def _is_exact(record: UsageRecord, group: Group) -> bool:
+    """Whether a group has the values of a record as they are: none was cut, or left out."""
+    return group[:-1] == (
+        record.client or "",
+        record.tenant or "",
+        record.team or "",
+        record.user or "",
+        record.model or "",
+        record.deployment or "",
+        record.provider or "",
+        record.face,
+        record.operation,
+    )
 
 
 def record_of(row: Any, group: Group) -> UsageRecord:

@@ -6,31 +6,21 @@ every other report. A record is added to both in the transaction that stores it,
 report ever reads a record, and no later job has to be right for the sums to be right. End users are the
 exception: there may be as many of them as records in an hour, so their sums begin with days.
 
-Durations are counted in buckets (`state.durations`). A column holds the counts of two of them: the second one
-times 2³¹. The sum of such a column is again the two sums. https://www.sqlite.org/datatype3.html (8 bytes)
+What stands in the columns of sums: `usage_columns`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dragoman.state.durations import BUCKETS
-from dragoman.state.usage_sums import COMMON, COST, COUNTS, DIMENSIONS, Group, Sums
+from dragoman.state.usage_sums import Group
 from dragoman.stores.sql.database import upsert
 from dragoman.stores.sql.schema import METADATA
+from dragoman.stores.sql.usage_columns import SUMMED
 
-_SHIFT: Final = 31
-_MASK: Final = (1 << _SHIFT) - 1
-_UNITS: Final = tuple(f"u_{unit}" for unit in COMMON)
-_TOTAL: Final = tuple(f"total_{place}" for place in range(BUCKETS // 2))
-_FIRST: Final = tuple(f"first_{place}" for place in range(BUCKETS // 2))
-SUMMED: Final = (*COUNTS, *COST, *_UNITS, *_TOTAL, *_FIRST)
-"""The columns with sums."""
-NUMBERS: Final[Mapping[str, int]] = {"": 0, **{name: at for at, name in enumerate(DIMENSIONS, 1)}}
-"""The number of each dimension in the database; "" = all usage together."""
 PADDING: Final[dict[str, Any]] = {"postgresql_with": {"fillfactor": 70}, "sqlite_with_rowid": False}
 """PostgreSQL updates a row inside of its page if there is room for the new version."""
 
@@ -110,6 +100,35 @@ USAGE_GROUP_UNITS = sa.Table(
 """The same by combination of values."""
 
 
+def insert_new(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Insert the records that the database has not yet. Returns their ids.
+
+    In SQLite the statement runs without SQLAlchemy, which takes longer for a row than the database.
+    """
+    if connection.dialect.name == "postgresql":
+        return set(connection.execute(_KEEP, rows).scalars())
+    new: set[str] = set()
+    at = 0
+    for size in _AT_ONCE:
+        while len(rows) - at >= size:
+            values = [row[name] for row in rows[at : at + size] for name in _COLUMNS]
+            text = _TEXTS.get(size)
+            if text is None:
+                statement = _KEEP.values([dict.fromkeys(_COLUMNS)] * size)
+                text = _TEXTS[size] = str(statement.compile(dialect=connection.dialect))
+            new.update(connection.exec_driver_sql(text, tuple(values)).scalars())
+            at += size
+    return new
+
+
+_KEEP: Final = upsert(USAGE_RECORDS).on_conflict_do_nothing().returning(USAGE_RECORDS.c.id)
+_COLUMNS: Final = tuple(USAGE_RECORDS.c.keys())
+_AT_ONCE: Final = 100, 10, 1
+"""The rows of one statement: three lengths do for any number, and SQLite's driver remembers each."""
+_TEXTS: Final[dict[int, str]] = {}
+"""The statements for SQLite, by their rows."""
+
+
 class Adding:
     """Adds the values of new rows to those of the rows with their keys, if there are any. names: the columns
     to add. The statement runs without SQLAlchemy, which would take more time for a row than the database.
@@ -165,60 +184,3 @@ _ROWS_AT_ONCE: Final = 1_000
 def _array(column: sa.Column[Any], values: Sequence[Any]) -> list[str] | str:
     """The values of a column for PostgreSQL. Numbers are written here: the driver would take longer."""
     return list(values) if isinstance(column.type, sa.String) else f"{{{','.join(map(str, values))}}}"
-
-
-_PLACES: Final = {name: place for place, name in enumerate(SUMMED)}
-_OF_UNITS: Final = {unit: _PLACES[f"u_{unit}"] for unit in COMMON}
-_ZEROS: Final = (0,) * len(SUMMED)
-Amounts: TypeAlias = dict[int, int]
-"""Sums as the places of columns in SUMMED, with their values."""
-
-
-def amounts(sums: Sums) -> Amounts:
-    """The columns of sums that are not 0; the units without a column are left out."""
-    found = {_PLACES[name]: count for name, count in sums.counts.items() if count}
-    for unit, amount in sums.units.items():
-        if unit in _OF_UNITS:
-            found[_OF_UNITS[unit]] = amount
-    for names, counts in ((_TOTAL, sums.total), (_FIRST, sums.first)):
-        for bucket, count in counts.items():
-            place = _PLACES[names[bucket // 2]]
-            found[place] = found.get(place, 0) + (count << _SHIFT if bucket % 2 else count)
-    return found
-
-
-def full(found: Amounts) -> tuple[int, ...]:
-    """The values of all columns of SUMMED."""
-    row = list(_ZEROS)
-    for place, amount in found.items():
-        row[place] = amount
-    return tuple(row)
-
-
-def other_units(sums: Sums) -> dict[str, int]:
-    """The units of these sums that have no column."""
-    return {unit: amount for unit, amount in sums.units.items() if unit not in _OF_UNITS and amount}
-
-
-def read(values: Sequence[int]) -> Sums:
-    """The sums of a row's values, in the order of SUMMED."""
-    return Sums(
-        {name: value for name, value in zip(_COUNTED, values, strict=False) if value},
-        {unit: value for unit, value in zip(COMMON, values[_UNITS_AT:_TOTAL_AT], strict=True) if value},
-        _unpacked(values[_TOTAL_AT:_FIRST_AT]),
-        _unpacked(values[_FIRST_AT:]),
-    )
-
-
-_COUNTED: Final = (*COUNTS, *COST)
-_UNITS_AT: Final = len(_COUNTED)
-_TOTAL_AT: Final = _UNITS_AT + len(_UNITS)
-_FIRST_AT: Final = _TOTAL_AT + len(_TOTAL)
-
-
-def _unpacked(values: Sequence[int]) -> dict[int, int]:
-    counts = {}
-    for place, value in enumerate(values):
-        if value:
-            counts[2 * place], counts[2 * place + 1] = value & _MASK, value >> _SHIFT
-    return counts

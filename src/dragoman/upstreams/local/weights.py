@@ -191,16 +191,31 @@ def find(weights: Weights) -> Path | None:
 
     Only the file's size is compared, which is cheap enough for every start. `verify` reads the whole file.
     """
-    from importlib import metadata  # imported late: without an engine nothing is looked for
+    there = [Path(folder) for folder in sys.path if Path(folder, weights.file).is_file()]
+    record = f"{weights.package.replace('-', '_')}-{weights.version}.dist-info"
+    if not there:
+        return None
+    if (there[0] / record).is_dir():
+        path = there[0] / weights.file
+    elif (other := _recorded(weights)) is not None:
+        path = other
+    else:
+        return None
+    return path if path.stat().st_size == weights.size else None
+
+
+def _recorded(weights: Weights) -> Path | None:
+    """The same, whatever its size is, for a package whose record (`*.dist-info`) has an unusual name or
+    place.
+    """
+    from importlib import metadata  # imported late: it takes 2 MB
 
     try:
         package = metadata.distribution(weights.package)
     except metadata.PackageNotFoundError:
         return None
     path = Path(str(package.locate_file(weights.file)))
-    if package.version != weights.version or not path.is_file() or path.stat().st_size != weights.size:
-        return None
-    return path
+    return path if package.version == weights.version and path.is_file() else None
 
 
 def lacks(weights: Weights) -> tuple[str, ...]:

@@ -238,6 +238,30 @@ async def test_what_a_dead_process_had_used_is_charged_once(valkey: ValkeyServer
         await refusal(other, claim("a", 100, 1))
 
 
+async def test_what_a_dead_process_held_stays_held_until_its_last_exchanges_are_charged(
+    valkey: ValkeyServer,
+) -> None:
+    """The cut ones are charged later: they go to the database first, as the closed ones did before."""
+    async with world(valkey) as all_of:
+        dying, other = all_of.ledger(), all_of.ledger()
+        await granted(other, claim("b", 10))
+        closed = await granted(dying, claim("a", 10, 2))
+        await granted(dying, claim("a", 10, 8))  # never settled
+        settle(dying, closed, now=1001.0)  # not reported
+        await all_of.crash(dying)
+        cut = [_record("cut", "process 0", 900.0, 8, cut=True)]
+        charges = [
+            other.adopted([_record("closed", "process 0", 1001.0, 2)]),
+            other.adopted([]),
+            other.adopted(cut),
+        ]
+        assert await charges[0] == 1
+        assert isinstance(await other.ask([claim("a", 10)], time.time()), Refused)
+        assert await asyncio.gather(*charges[1:]) == [0, 1]
+        assert isinstance(await other.ask([claim("a", 10)], time.time()), Refused)
+        assert (await other.standings())[claim("a", 10).counter] == Standing(10, 0)
+
+
 async def test_a_restarted_store_gets_back_what_processes_know(own_valkey: ValkeyServer) -> None:
     async with world(own_valkey) as all_of:
         ledgers = [all_of.ledger() for _ in range(3)]
@@ -395,3 +419,20 @@ def test_real_processes(valkey: ValkeyServer, asked: int, most: int, processes: 
     for one in running:
         one.join(60)
     assert sum(counts) == most, counts
+
+
+async def test_nothing_is_reserved_until_it_is_known_what_was_used(valkey: ValkeyServer) -> None:
+    async with world(valkey) as all_of:
+        ledger = all_of.ledger()
+        ledger.wait("the database is away", refuse=True)
+        wanted = claim("a", 10)
+        with pytest.raises(RequestFailed):
+            ledger.reserve([wanted], time.time())
+        with pytest.raises(RequestFailed):
+            await ledger.ask([wanted], time.time())
+        assert (ledger.state()["healthy"], ledger.state()["last_error"]) == (False, "the database is away")
+        ledger.seed({wanted.counter: 9})
+        ledger.wait(None)
+        assert isinstance(await ledger.ask([wanted], time.time()), Reservation)
+        assert isinstance(await ledger.ask([wanted], time.time()), Refused)
+        assert ledger.state()["healthy"]

@@ -10,16 +10,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from math import inf
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import invariant, precondition, run_state_machine_as_test
 
-from dragoman.accounts.ledger import Reservation
-from dragoman.accounts.limits import Claim, Resource
+from dragoman.accounts.ledger import Ledger, Reservation
+from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.shared.ledger import SharedLedger
 from dragoman.errors import RequestFailed
+from dragoman.seams.clock import SYSTEM
+from dragoman.state.counters import Resource
+from tests.unit.accounts.ledger_laws import LIMITS, LedgerLaws
+from tests.unit.accounts.ledger_laws import claim as law_claim
 from tests.unit.accounts.shared.world import World, claim, eventually, settle, world
 from tests.valkey_server import PATIENCE, ValkeyServer
 
@@ -122,6 +129,51 @@ class Model:
         self.held = [(one, held) for one, held in self.held if one is not ledger]
         self.processes[number] = self.world.ledger(serve_without=False)
         self.crashed = True
+
+
+class SharedLaws(LedgerLaws):
+    """The laws of every ledger, held by one process whose counters are in a real server."""
+
+    server: ValkeyServer
+    reserves_in_blocks = True
+    slack = inf  # the server forgets counters by its own clock
+
+    def make(self) -> Ledger:
+        self.world = World(self.server)
+        return self.world.ledger(seams=msgspec.structs.replace(SYSTEM, now=self.clock))
+
+    @precondition(lambda self: self.run(self.know()))
+    @invariant()
+    def another_process_knows_what_was_used(self) -> None:
+        """What is reserved out of a block, only its holder knows."""
+        other = self.world.ledger(seams=msgspec.structs.replace(SYSTEM, now=self.clock))
+        try:
+            told = self.run(other.standings())
+        finally:
+            self.run(other.close())
+        for one in LIMITS:
+            counter = law_claim(one, 0, self.now).counter
+            assert told.get(counter, Standing(0, 0)).used == self.model.standing(counter).used, counter
+
+    async def know(self) -> bool:
+        """Wait until the server has been told of everything. Returns whether it was asked at all."""
+        ledger = self.ledger
+        assert isinstance(ledger, SharedLedger)
+        if ledger._living is None:
+            return False
+        ledger._wake.set()
+        await eventually(lambda: ledger._joined and not ledger._blocks.changed)
+        return True
+
+
+def test_the_laws_of_every_ledger(valkey: ValkeyServer) -> None:
+    class Laws(SharedLaws):
+        server = valkey
+
+    run_state_machine_as_test(
+        Laws,
+        settings=settings(max_examples=30, stateful_step_count=25, deadline=None, phases=WITHOUT_SHRINKING),
+    )
 
 
 @settings(

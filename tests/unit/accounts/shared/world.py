@@ -12,11 +12,12 @@ from math import inf
 from typing import Any
 
 from dragoman.accounts.ledger import Refused, Reservation
-from dragoman.accounts.limits import Claim, Limit, Resource, Window
+from dragoman.accounts.limits import Claim, Limit
 from dragoman.accounts.shared.address import parsed
 from dragoman.accounts.shared.ledger import SharedLedger
 from dragoman.accounts.shared.link import connect
-from dragoman.seams.clock import SYSTEM
+from dragoman.seams.clock import SYSTEM, Seams
+from dragoman.state.counters import Resource, Window
 from tests.valkey_server import PATIENCE, ValkeyServer
 
 _numbers = itertools.count(1)
@@ -43,11 +44,11 @@ class World:
         self.ledgers: list[SharedLedger] = []
         self._names = itertools.count()
 
-    def ledger(self, **options: Any) -> SharedLedger:
+    def ledger(self, *, seams: Seams = SYSTEM, **options: Any) -> SharedLedger:
         address = parsed(self.server.url)
         reach = partial(connect, address, password="", ca=None, prefix=self.prefix, patience=1.0)
         name = f"process {next(self._names)}"
-        made = SharedLedger(reach, SYSTEM, name=name, address=address.shown(), **options)
+        made = SharedLedger(reach, seams, name=name, address=address.shown(), **options)
         self.ledgers.append(made)
         return made
 

@@ -64,3 +64,37 @@ async def test_lists_have_what_is_declared(office: Office) -> None:
 async def test_mistakes(office: Office, path: str, body: Any, status: int, param: str) -> None:
     answer = await office.ask("PUT", f"/admin/{path}", body)
     assert (answer.status, answer.body["error"]["param"]) == (status, param)
+
+
+async def test_a_name_that_is_used_again_revives_no_key(office: Office) -> None:
+    await office.ask("PUT", "/admin/tenants/beta", {})
+    await office.ask("PUT", "/admin/teams/lab", {"tenant": "beta"})
+    direct = (await office.ask("POST", "/admin/keys", {"name": "a", "tenant": "beta"})).body["key"]
+    by_team = (await office.ask("POST", "/admin/keys", {"name": "b", "team": "lab"})).body["key"]
+    await office.ask("PUT", "/admin/tenants/beta", {"tags": ["x"]})  # replaced, but the same tenant
+    assert [await office.chat(key) for key in (direct, by_team)] == [200, 200]
+
+    assert (await office.ask("DELETE", "/admin/tenants/beta")).status == 200
+    assert [await office.chat(key) for key in (direct, by_team)] == [403, 403]
+    await office.ask("PUT", "/admin/tenants/beta", {})
+    assert [await office.chat(key) for key in (direct, by_team)] == [403, 403]
+    await office.ask("PUT", "/admin/keys/a", {"tenant": "beta", "tags": ["y"]})
+    assert await office.chat(direct) == 403  # changed, but still of the tenant before
+
+    early = await office.ask("POST", "/admin/keys", {"name": "c", "team": "lab"})
+    assert (early.status, early.body["error"]["param"]) == (400, "team")
+    assert (await office.ask("PUT", "/admin/teams/lab", {"tenant": "beta"})).status == 200
+    new = (await office.ask("POST", "/admin/keys", {"name": "c", "team": "lab"})).body["key"]
+    assert [await office.chat(key) for key in (by_team, new)] == [403, 200]
+
+
+async def test_a_team_that_moves_keeps_its_keys(office: Office) -> None:
+    for tenant in ("beta", "gamma"):
+        await office.ask("PUT", f"/admin/tenants/{tenant}", {})
+    await office.ask("PUT", "/admin/users/uma", {"tenant": "beta"})
+    key = (await office.ask("POST", "/admin/keys", {"name": "a", "user": "uma"})).body["key"]
+    await office.ask("PUT", "/admin/users/uma", {"tenant": "gamma"})
+    assert await office.chat(key) == 200
+    await office.ask("DELETE", "/admin/users/uma")
+    await office.ask("PUT", "/admin/users/uma", {"tenant": "gamma"})
+    assert await office.chat(key) == 403

@@ -261,7 +261,7 @@ async def test_a_write_that_nobody_waits_for_any_more_is_not_begun(
 async def test_a_locked_database_fails_all_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: list[int]
 ) -> None:
-    monkeypatch.setattr(databases, "_PATIENCE", 0.05)
+    monkeypatch.setattr(databases, "PATIENCE", 0.05)
     store = await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)
     other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -324,7 +324,7 @@ async def test_another_writer_is_waited_for_and_then_given_up(
     await store.responses.save(answer("waited"))
     assert later.when() < asyncio.get_running_loop().time()
     assert await store.responses.get("t", "waited") is not None
-    monkeypatch.setattr(databases, "_PATIENCE", 0.05)
+    monkeypatch.setattr(databases, "PATIENCE", 0.05)
     impatient = await SqlStore.open(tmp_path / "state.db", DEFAULT_LIMITS, SYSTEM)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreFailed, match="locked") as raised:
@@ -411,36 +411,3 @@ async def test_large_writes_are_not_written_together(store: SqlStore, together: 
     small = [answer(f"s{number}") for number in range(4)]
     await asyncio.gather(*[store.responses.save(one) for one in (*large, *small)])
     assert together == [1, 1, 1, 5]
-
-
-class _Locked:
-    """A connection to a file that others lock for a number of statements."""
-
-    def __init__(self, statements: int) -> None:
-        self.left = statements
-        self.set: list[str] = []
-
-    def cursor(self) -> _Locked:
-        return self
-
-    def execute(self, statement: str) -> None:
-        if self.left:
-            self.left -= 1
-            raise sqlite3.OperationalError("database is locked")
-        self.set.append(statement.removeprefix("PRAGMA ").partition("=")[0])
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-def test_a_new_file_that_others_open_too_is_waited_for() -> None:
-    connection = _Locked(3)
-    databases.prepare(connection, None)
-    assert connection.set[:2] == ["auto_vacuum", "journal_mode"]
-    assert len(connection.set) == 5
-
-
-def test_a_file_that_stays_locked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(databases, "_PATIENCE", 0.05)
-    with pytest.raises(sqlite3.OperationalError, match="locked"):
-        databases.prepare(_Locked(10_000), None)

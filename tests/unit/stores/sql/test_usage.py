@@ -6,19 +6,11 @@ import asyncio
 
 from dragoman.seams.clock import SYSTEM
 from dragoman.state.usage_report import Query
-from dragoman.state.usage_sums import Group
 from dragoman.stores.address import Location
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.store import SqlStore
-from dragoman.stores.sql.usage import group_id
 from tests.unit.stores.conftest import ask
 from tests.unit.stores.test_usage import BEGIN, query, record, told, usage_of
-
-
-def test_the_number_of_a_group_is_the_same_in_every_process_and_fits() -> None:
-    assert group_id(Group("ann", model="m")) == 1923297782247579930
-    assert 0 <= group_id(Group()) < 2**63
-    assert group_id(Group("a", "b")) != group_id(Group("ab"))
 
 
 async def test_several_processes_lose_and_double_nothing(place: Location) -> None:

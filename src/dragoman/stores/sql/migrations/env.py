@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from dragoman.stores.sql import usage_tables  # noqa: F401 - it completes METADATA
+from dragoman.stores.sql import limit_counters, usage_tables  # noqa: F401 - they complete METADATA
 from dragoman.stores.sql.schema import METADATA
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)

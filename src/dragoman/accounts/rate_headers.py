@@ -1,0 +1,112 @@
+"""The headers that tell clients how much room their limits leave.
+
+Sources: https://platform.openai.com/docs/guides/rate-limits (headers `x-ratelimit-*`),
+https://docs.anthropic.com/en/api/rate-limits (`anthropic-ratelimit-*`), and, for all other protocols,
+https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06 (`ratelimit-*`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import ceil, inf
+from typing import Final, Literal, TypeAlias
+
+from dragoman.accounts.limits import Claim, Standing
+from dragoman.accounts.told import date, lasting
+from dragoman.state.counters import Resource
+
+Form: TypeAlias = Literal["openai", "anthropic", "standard"]
+"""How a protocol writes its limits into headers."""
+FORMS: Final[Mapping[str, Form]] = {
+    "openai_chat": "openai",
+    "openai_responses": "openai",
+    "openai_completions": "openai",
+    "cursor": "openai",
+    "anthropic": "anthropic",
+}
+"""The form of each protocol that has its own; all others have `standard`."""
+_TOKENS: Final[tuple[Resource, ...]] = ("tokens", "input_tokens", "output_tokens")
+
+
+class _Group:
+    """Limits of which the one that leaves least room is told. claims: at least one. limit, remaining, reset:
+    the names of the headers.
+    """
+
+    __slots__ = ("_limit", "_remaining", "_reset", "_rows")
+
+    def __init__(self, claims: Sequence[Claim], limit: str, remaining: str, reset: str) -> None:
+        self._limit, self._remaining, self._reset = limit.encode(), remaining.encode(), reset.encode()
+        self._rows = [
+            (claim.limit.most, claim.counter, claim.ends, b"%d" % claim.limit.most) for claim in claims
+        ]
+
+    def add(
+        self,
+        onto: list[tuple[bytes, bytes]],
+        standing: Callable[[str], Standing],
+        now: float,
+        until: Callable[[float, float], str],
+    ) -> None:
+        """Add the headers to a list. until: writes when a window is over, from its end and from now."""
+        row, least = self._rows[0], inf
+        for one in self._rows:
+            used, reserved = standing(one[1])
+            left = one[0] - used - reserved
+            if left < least:
+                row, least = one, left
+        onto.append((self._limit, row[3]))
+        onto.append((self._remaining, b"%d" % least if least > 0 else b"0"))
+        if row[2] != inf:
+            onto.append((self._reset, until(row[2], now).encode()))
+
+
+class RateHeaders:
+    """Writes the headers of one exchange's limits, in one form. claims: on requests and tokens; the amounts
+    do not count. What stays the same for all requests of a window is written once.
+    """
+
+    __slots__ = ("_groups", "_until")
+
+    def __init__(self, form: Form, claims: Iterable[Claim]) -> None:
+        of: dict[Resource, list[Claim]] = {}
+        for claim in claims:
+            of.setdefault(claim.limit.resource, []).append(claim)
+        requests = of.get("requests", [])
+        tokens = [claim for resource in _TOKENS for claim in of.get(resource, ())]
+        self._until = _UNTIL[form]
+        groups: list[tuple[Sequence[Claim], tuple[str, str, str]]]
+        if form == "anthropic":
+            resources: tuple[Resource, ...] = ("requests", *_TOKENS)
+            groups = [(of.get(one, []), _anthropic(one)) for one in resources]
+        elif form == "standard":  # it has one limit: the one on requests, else the tightest one on tokens
+            groups = [(requests or tokens, ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"))]
+        else:
+            groups = [(requests, _openai("requests")), (tokens, _openai("tokens"))]
+        self._groups = [_Group(found, *names) for found, names in groups if found]
+
+    def add(
+        self, onto: list[tuple[bytes, bytes]], standing: Callable[[str], Standing], now: float
+    ) -> list[tuple[bytes, bytes]]:
+        """Add the headers to a list. Returns the same list. standing: `Ledger.standing`. now: in Unix
+        seconds.
+        """
+        for group in self._groups:
+            group.add(onto, standing, now, self._until)
+        return onto
+
+
+def _openai(what: str) -> tuple[str, str, str]:
+    return f"x-ratelimit-limit-{what}", f"x-ratelimit-remaining-{what}", f"x-ratelimit-reset-{what}"
+
+
+def _anthropic(resource: str) -> tuple[str, str, str]:
+    name = f"anthropic-ratelimit-{resource.replace('_', '-')}"
+    return f"{name}-limit", f"{name}-remaining", f"{name}-reset"
+
+
+_UNTIL: Final[Mapping[Form, Callable[[float, float], str]]] = {
+    "openai": lambda ends, now: lasting(ends - now),
+    "anthropic": lambda ends, _: date(ends),
+    "standard": lambda ends, now: str(max(0, ceil(ends - now))),
+}

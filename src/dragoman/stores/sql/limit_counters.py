@@ -1,0 +1,73 @@
+"""What was charged to the counters of limits, in the database, so that they go on after a restart.
+
+A usage record states its charges (`UsageRecord.settled`). They are added to the rows of their counters in the
+transaction that stores the record, so a record that is stored once is charged once. A start reads one row for
+each counter whose window runs, however many records there are, and gets what was charged, whatever the limit
+counts: also models, addresses, and the requests for some models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from dragoman.state.counters import read
+from dragoman.stores.sql.database import Database
+from dragoman.stores.sql.schema import METADATA
+from dragoman.stores.sql.usage_tables import PADDING, Adding
+
+_BATCH: Final = 500
+"""The most rows that one transaction deletes. A larger transaction would block writers."""
+_READ: Final = 10_000
+"""The most rows that one statement reads."""
+LIMIT_COUNTERS: Final = sa.Table(
+    "limit_counters",
+    METADATA,
+    sa.Column("counter", sa.String, primary_key=True),  # its name, see `state.counters`
+    sa.Column("ends", sa.BigInteger, nullable=False),  # of its window, Unix seconds
+    sa.Column("used", sa.BigInteger, nullable=False),  # in the limit's unit; money in nano-USD
+    sa.Index("limit_counters_by_end", "ends"),
+    **PADDING,
+)
+_C: Final = LIMIT_COUNTERS.c
+_ADD: Final = Adding(LIMIT_COUNTERS, ["used"])
+
+
+def add(connection: sa.Connection, rows: Sequence[tuple[str, int, int]]) -> None:
+    """Add rows of `Batch.charges`."""
+    _ADD.run(connection, rows)
+
+
+async def charged(database: Database, limits: Collection[str], now: float) -> dict[str, int]:
+    """What was charged to the counters of these limits (their names) whose windows run at `now` (Unix
+    seconds), by the counter's name.
+    """
+    found: dict[str, int] = {}
+    after: str | None = ""
+    while after is not None:
+        last = after
+
+        def step(connection: sa.Connection, last: str = last) -> Sequence[Any]:
+            wanted = sa.select(_C.counter, _C.used).where(_C.counter > last, _C.ends > now)
+            return connection.execute(wanted.order_by(_C.counter).limit(_READ)).all()
+
+        rows = await database.read(step)
+        found.update((name, used) for name, used in rows if _limit_of(name) in limits)
+        after = rows[-1][0] if len(rows) == _READ else None
+    return found
+
+
+async def remove_over(database: Database, now: float) -> None:
+    """Delete the counters whose windows were over at `now` (Unix seconds), in several transactions."""
+    over = sa.select(_C.counter).where(_C.ends <= now).limit(_BATCH)
+    some = sa.delete(LIMIT_COUNTERS).where(_C.counter.in_(over))
+    removed = _BATCH
+    while removed == _BATCH:
+        removed = await database.write(lambda connection: connection.execute(some).rowcount)
+
+
+def _limit_of(counter: str) -> str | None:
+    found = read(counter)
+    return None if found is None else found.name

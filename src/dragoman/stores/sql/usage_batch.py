@@ -1,0 +1,162 @@
+"""The rows of some usage records, and what these add to the sums and to the counters of limits. Pure, and
+without SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from math import inf
+from typing import Any, Final, TypeAlias, TypeVar
+
+from dragoman.state.counters import read
+from dragoman.state.periods import STEPS, start_of
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_sums import Group, parts_of, tags_of, text
+from dragoman.stores.sql.usage_columns import NUMBERS, Amounts, amounts, full, other_units
+from dragoman.stores.sql.usage_rows import row_of
+
+K = TypeVar("K")
+_Cell: TypeAlias = tuple[int, Group, tuple[str, ...], str | None]
+"""An hour, a group, the tags and the end user: records that agree in them are added up first."""
+_TAG: Final = NUMBERS["tag"]
+_END_USER: Final = NUMBERS["end_user"]
+_REMEMBERED: Final = 1_000
+"""The groups whose numbers are remembered."""
+_NEVER: Final = 2**53
+"""The end of a window that lasts for ever, in Unix seconds."""
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def group_id(group: Group) -> int:
+    """The number of a group, the same in every process: 63 bits of a hash of its values."""
+    digest = blake2b("\0".join(group).encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1
+
+
+class Batch:
+    """The rows of some records, and what these add to the sums."""
+
+    def __init__(self, records: Iterable[UsageRecord]) -> None:
+        self._records = {(record.created, record.id): record for record in records}
+        parted = {key: parts_of(self._records[key]) for key in sorted(self._records)}
+        self.rows = [
+            row_of(self._records[key], parts[0].group, group_id(parts[0].group))
+            for key, parts in parted.items()
+        ]
+        sums_of: dict[_Cell, Amounts] = {}
+        units_of: dict[_Cell, dict[str, int]] = {}
+        for key, parts in parted.items():
+            record = self._records[key]
+            hour = start_of("hour", record.created)
+            tags = tuple(tags_of(record)) if record.tags else ()
+            for group, sums in parts:
+                cell = hour, group, tags, record.end_user
+                _add(sums_of, cell, amounts(sums))
+                if units := other_units(sums):
+                    _add(units_of, cell, units)
+        by_group: dict[tuple[int, Group], Amounts] = {}
+        by_value: dict[tuple[int, int, str], Amounts] = {}
+        group_units: dict[tuple[int, Group], dict[str, int]] = {}
+        value_units: dict[tuple[int, int, str], dict[str, int]] = {}
+        _book(sums_of, by_group, by_value)
+        _book(units_of, group_units, value_units)
+        _spread(by_group, by_value)
+        _spread(group_units, value_units)
+        self.groups = {group_id(group): group for _, group in by_group}
+        self.by_group = [(*key, *full(found)) for key, found in _longer(_numbered(by_group), 0)]
+        self.by_value = [(*key, *full(found)) for key, found in _longer(by_value, 1)]
+        self.group_units = list(_by_unit(_longer(_numbered(group_units), 0)))
+        self.value_units = list(_by_unit(_longer(value_units, 1)))
+        self.charges = charges_of(self._records.values())
+
+    def without_known(self, new: Collection[str]) -> Batch:
+        """The batch with the records alone whose ids are new."""
+        if len(new) == len(self._records):
+            return self
+        return Batch([record for record in self._records.values() if record.id in new])
+
+
+def charges_of(records: Iterable[UsageRecord]) -> list[tuple[str, int, int]]:
+    """The rows that records add: counter, end of its window, amount; in the order of their names, so that two
+    writers never wait for each other. Windows that were over when the last of the records ended are left out:
+    nobody will ask for them.
+    """
+    sums: dict[str, int] = {}
+    latest = 0.0
+    for record in records:
+        latest = max(latest, record.ended)
+        for counter, amount in record.settled:
+            sums[counter] = sums.get(counter, 0) + amount
+    rows = []
+    for counter in sorted(sums):
+        found = read(counter)
+        if sums[counter] and found is not None and found.window is not None and found.ends > latest:
+            rows.append((counter, _NEVER if found.ends == inf else int(found.ends), sums[counter]))
+    return rows
+
+
+def _book(
+    cells: Mapping[_Cell, dict[K, int]],
+    by_group: dict[tuple[int, Group], dict[K, int]],
+    by_value: dict[tuple[int, int, str], dict[K, int]],
+) -> None:
+    """Add what is summed by cell to the sums by combination of values, and by tag and by end user."""
+    for (hour, group, tags, end_user), found in cells.items():
+        _add(by_group, (hour, group), found)
+        for tag in tags or ("",):
+            _add(by_value, (_TAG, hour, tag), found)
+        _add(by_value, (_END_USER, hour, text(end_user)), found)
+
+
+def _numbered(by_group: Mapping[tuple[int, Group], dict[K, int]]) -> dict[tuple[int, int], dict[K, int]]:
+    return {(hour, group_id(group)): found for (hour, group), found in by_group.items()}
+
+
+def _spread(
+    by_group: Mapping[tuple[int, Group], dict[K, int]], by_value: dict[tuple[int, int, str], dict[K, int]]
+) -> None:
+    """Add what is summed by combination of values to the sums by value, and to those of everything."""
+    for (hour, group), found in by_group.items():
+        _add(by_value, (0, hour, ""), found)
+        for number, value in enumerate(group, 1):
+            _add(by_value, (number, hour, value), found)
+
+
+def _longer(hours: Mapping[Any, dict[K, int]], place: int) -> Iterator[tuple[tuple[Any, ...], dict[K, int]]]:
+    """Yield the sums by hour, then by day, then by month. Their keys begin with the number of the step, and
+    come in order, so that rows that stand together in the database are written one after the other. place:
+    where the hour stands in the keys.
+    """
+    for number, step in enumerate(STEPS):
+        if step == "hour":
+            kept = {key: found for key, found in hours.items() if key[0] != _END_USER or place == 0}
+            yield from (((number, *key), kept[key]) for key in sorted(kept))
+            continue
+        starts = {hour: start_of(step, hour) for hour in {key[place] for key in hours}}
+        periods: dict[Any, dict[K, int]] = {}
+        merged = len(set(starts.values())) < len(starts)
+        for key, found in hours.items():
+            longer = (*key[:place], starts[key[place]], *key[place + 1 :])
+            if merged:
+                _add(periods, longer, found)
+            else:
+                periods[longer] = found
+        for longer in sorted(periods):
+            yield (number, *longer), periods[longer]
+
+
+def _by_unit(periods: Iterable[tuple[tuple[Any, ...], dict[str, int]]]) -> Iterator[tuple[Any, ...]]:
+    for key, units in periods:
+        for unit in sorted(units):
+            yield *key, unit, units[unit]
+
+
+def _add(into: dict[Any, dict[K, int]], key: Any, more: Mapping[K, int]) -> None:
+    found = into.get(key)
+    if found is None:
+        into[key] = dict(more)
+        return
+    for name, amount in more.items():
+        found[name] = found.get(name, 0) + amount

@@ -1,0 +1,81 @@
+"""How every connection to the SQLite file of a store is set, whoever opens it. Needs no SQLAlchemy.
+
+https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+_LOCKED_PAUSE = 0.01
+"""Seconds between two tries to set an option of a locked file; in a thread."""
+PATIENCE = 5.0
+"""The most seconds for which a transaction waits for another process that writes."""
+_LOG_KEPT_BYTES = 8_000_000
+"""The size in bytes to which SQLite truncates a longer log once the log's content is in the database file."""
+LOG_MOST_BYTES = 16_000_000
+"""If the log has more bytes than this after a commit, the writer empties it."""
+_CHECKPOINT_PATIENCE = 1.0
+"""The most seconds for which emptying the log waits for readers. Nothing can be written meanwhile."""
+INCREMENTAL = 2
+"""The value of `PRAGMA auto_vacuum` for a file that gives back unused pages on request."""
+
+
+def make_file(file: Path) -> None:
+    """Create the file and its folder if they do not exist, for their owner only; folders above get the usual
+    rights.
+    """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def empty_log(driver: sqlite3.Connection) -> None:
+    """Move the log's content into the database file and truncate the log. If readers still use the log after
+    `_CHECKPOINT_PATIENCE` seconds, it is not truncated.
+    """
+    patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+    driver.execute(f"PRAGMA busy_timeout={int(_CHECKPOINT_PATIENCE * 1000)}")
+    try:
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={patience}")
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Set the options of a new SQLite connection.
+
+    With `synchronous=NORMAL`, commits in WAL mode survive a crash of the process, though not always a crash
+    of the system. `auto_vacuum` comes first: it works only before the first page of a new file is written,
+    and `journal_mode` writes that page. Where several processes open a new file at once, SQLite refuses the
+    change of its mode without waiting, whatever the time-out (https://www.sqlite.org/wal.html).
+    """
+    cursor = connection.cursor()
+    for pragma in (
+        f"auto_vacuum={INCREMENTAL}",
+        "journal_mode=WAL",
+        f"journal_size_limit={_LOG_KEPT_BYTES}",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+    ):
+        _set(cursor, pragma)
+    cursor.close()
+
+
+def _set(cursor: sqlite3.Cursor, pragma: str) -> None:
+    """Execute a PRAGMA. While the file is locked, try again, up to `PATIENCE` seconds. Raises
+    sqlite3.OperationalError after that.
+    """
+    tries = int(PATIENCE / _LOCKED_PAUSE)
+    while True:
+        try:
+            cursor.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            tries -= 1
+            if tries < 0 or "locked" not in str(error):
+                raise
+            time.sleep(_LOCKED_PAUSE)
+        else:
+            return

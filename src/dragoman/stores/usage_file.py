@@ -1,0 +1,242 @@
+"""Writes usage records straight into the SQLite file of a store.
+
+Every gateway with a file writes usage, and many use nothing else of their store. They need not load
+SQLAlchemy for it (20 MB of memory), nor Alembic: a new file gets its tables from `schema.sql`, which says
+what the migrations say. A file with another schema is left to the store, which upgrades it or refuses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+from dragoman.state.periods import STEPS, start_of
+from dragoman.state.store import StoreFailed
+from dragoman.state.usage import UsageRecord
+from dragoman.state.usage_sums import OPEN, Group
+from dragoman.stores.limits import Limits
+from dragoman.stores.sql.usage_batch import Batch
+from dragoman.stores.sql.usage_columns import KNOWN, NUMBERS, SETTLED, SUMMED
+from dragoman.stores.sqlite_file import LOG_MOST_BYTES, PATIENCE, empty_log, make_file, prepare
+from dragoman.stores.standing import HEAD
+
+T = TypeVar("T")
+SCHEMA: Final = Path(__file__).with_name("schema.sql")
+"""The statements that make all tables, with an empty line after each."""
+_TABLES: Final = "SELECT count(*), coalesce(sum(name = 'alembic_version'), 0) FROM sqlite_master"
+_REVISION: Final = "SELECT max(version_num) FROM alembic_version"
+
+
+def inserting(table: str, columns: Sequence[str]) -> str:
+    """The statement that writes a row, unless there is one with its key. Its parameters are named."""
+    names, values = ", ".join(f'"{one}"' for one in columns), ", ".join(f":{one}" for one in columns)
+    return f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608 - our names
+
+
+def adding(table: str, keys: Sequence[str], added: Sequence[str], *, kept: Sequence[str] = ()) -> str:
+    """The statement that writes a row, or adds its values to those of the row with its key. Its parameters
+    are in the order of keys, kept, added. kept: columns that a row which is there does not change.
+    """
+    columns = (*keys, *kept, *added)
+    names = ", ".join(f'"{one}"' for one in columns)
+    places = ", ".join("?" * len(columns))
+    key = ", ".join(f'"{one}"' for one in keys)
+    sums = ", ".join(f'"{one}" = {table}."{one}" + excluded."{one}"' for one in added)
+    into = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - our names
+    return f"{into} ON CONFLICT ({key}) DO UPDATE SET {sums}"
+
+
+_BY_VALUE: Final = "step", "dimension", "begin", "value"
+_BY_GROUP: Final = "step", "begin", "group_id"
+_RECORD: Final = (
+    *("created", "id", "ended", "group_id", "end_user", "status", "failed"),
+    *("cost", "input", "output", "rest"),
+)
+_KEEP: Final = inserting("usage_records", _RECORD)
+_NAME_GROUP: Final = inserting("usage_groups", ("id", *(f"{name}_name" for name in Group._fields)))
+_ADD_BY_GROUP: Final = adding("usage_by_group", _BY_GROUP, SUMMED)
+_ADD_BY_VALUE: Final = adding("usage_by_value", _BY_VALUE, SUMMED)
+_ADD_GROUP_UNITS: Final = adding("usage_group_units", (*_BY_GROUP, "unit"), ("amount",))
+_ADD_UNITS: Final = adding("usage_units", (*_BY_VALUE, "unit"), ("amount",))
+_ADD_CHARGES: Final = adding("limit_counters", ("counter",), ("used",), kept=("ends",))
+_OLD_RECORD: Final = "SELECT 1 FROM usage_records WHERE created < ? LIMIT 1"
+_OLD_PERIOD: Final = 'SELECT 1 FROM usage_by_value WHERE step = ? AND dimension = 0 AND "begin" < ? LIMIT 1'
+_MANY_VALUES: Final = """
+    SELECT 1 FROM usage_by_value WHERE step = ? AND dimension = ? AND "begin" >= ? AND "begin" < ?
+    GROUP BY "begin" HAVING count(*) > ? LIMIT 1
+"""
+_EXPIRED: Final = tuple(
+    f"SELECT 1 FROM {table} WHERE {end} <= ? LIMIT 1"  # noqa: S608 - our names
+    for table, end in (
+        *(("responses", "expires"), ("conversations", "expires"), ("sessions", "expires")),
+        *(("chats", "expires"), ("seals", "until"), ("limit_counters", "ends")),
+    )
+)
+
+
+class UsageFile:
+    """Writes usage into one file, which is opened by the first record. limits: how long usage is kept."""
+
+    def __init__(self, file: Path, limits: Limits) -> None:
+        self._file = file
+        self._log = file.with_name(f"{file.name}-wal")
+        self._limits = limits
+        self._lock = threading.Lock()
+        """Held by the thread that uses the connection."""
+        self._connection: sqlite3.Connection | None = None
+        self._known: set[int] = set()
+        self._looked: dict[tuple[int, str], int] = {}
+        """By step and dimension: up to which time no period has too many values."""
+        self._closed = False
+
+    async def keep(self, records: Sequence[UsageRecord]) -> int | None:
+        """Store the records that are not stored yet, all or none; returns how many. None = nothing was
+        stored, because the schema of the file is not the one of this version. Raises StoreFailed.
+        """
+        return await self._run(lambda: self._keep(records)) if records else 0
+
+    async def is_due(self, now: float) -> bool:
+        """Whether anything in the file is to be deleted, or added up, at the time `now` (Unix seconds). False
+        if this object has written nothing. Raises StoreFailed.
+        """
+        return self._connection is not None and await self._run(lambda: self._is_due(now))
+
+    async def close(self) -> None:
+        """Close the file. Nothing can be stored afterwards."""
+        self._closed = True
+        await asyncio.to_thread(self._close)
+
+    async def _run(self, job: Callable[[], T]) -> T:
+        def alone() -> T:
+            with self._lock, _as_store_failed():
+                if self._closed:
+                    raise StoreFailed("the store is closed")
+                return job()
+
+        return await asyncio.to_thread(alone)
+
+    # In a thread, with the lock -----------------------------------------------------------------------
+
+    def _keep(self, records: Sequence[UsageRecord]) -> int | None:
+        connection = self._opened()
+        if connection is None:
+            return None
+        batch = Batch(records)  # made before the transaction, in which nobody else can write
+        with _transaction(connection):
+            new = [row["id"] for row in batch.rows if connection.execute(_KEEP, row).rowcount]
+            batch = batch.without_known(new)
+            unknown = [_named(id_, group) for id_, group in batch.groups.items() if id_ not in self._known]
+            for statement, rows in (
+                (_NAME_GROUP, unknown),
+                (_ADD_BY_GROUP, batch.by_group),
+                (_ADD_BY_VALUE, batch.by_value),
+                (_ADD_GROUP_UNITS, batch.group_units),
+                (_ADD_UNITS, batch.value_units),
+                (_ADD_CHARGES, batch.charges),
+            ):
+                connection.executemany(statement, rows)
+        if len(self._known) + len(batch.groups) > KNOWN:
+            self._known = set()
+        self._known |= set(batch.groups)
+        self._shorten(connection)
+        return len(new)
+
+    def _opened(self) -> sqlite3.Connection | None:
+        """The connection to the file, with all tables; None = the file has another schema."""
+        if self._connection is None:
+            make_file(self._file)
+            connection = sqlite3.connect(
+                self._file, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            )
+            try:
+                prepare(connection)
+                fits = _revision(connection) == HEAD
+            except BaseException:
+                connection.close()
+                raise
+            if not fits:
+                connection.close()
+                return None
+            self._connection = connection
+        return self._connection
+
+    def _shorten(self, connection: sqlite3.Connection) -> None:
+        with suppress(OSError, sqlite3.Error):  # the records are stored, whatever happens to the log
+            if self._log.stat().st_size > LOG_MOST_BYTES:
+                empty_log(connection)
+
+    def _is_due(self, now: float) -> bool:
+        connection, limits = self._connection, self._limits
+        if connection is None:
+            return False
+        asked: list[tuple[str, tuple[float, ...]]] = [(text, (now,)) for text in _EXPIRED]
+        if limits.usage_records is not None:
+            asked.append((_OLD_RECORD, (now - limits.usage_records,)))
+        kept = (limits.usage_hours, limits.usage_days, limits.usage_months)
+        for number, (step, seconds) in enumerate(zip(STEPS, kept, strict=True)):
+            if seconds is not None:
+                asked.append((_OLD_PERIOD, (number, start_of(step, now - seconds))))
+        if any(connection.execute(text, values).fetchone() for text, values in asked):
+            return True
+        for number, step in enumerate(STEPS):
+            before = start_of(step, now - SETTLED)
+            for name in OPEN:
+                span = self._looked.get((number, name), 0), before
+                values = (number, NUMBERS[name], *span, limits.usage_values)
+                if connection.execute(_MANY_VALUES, values).fetchone():
+                    return True
+                self._looked[number, name] = before
+        return False
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def _named(id_: int, group: Group) -> dict[str, object]:
+    """The row of a group. id_: its number."""
+    return {"id": id_, **{f"{name}_name": value for name, value in group._asdict().items()}}
+
+
+def _revision(connection: sqlite3.Connection) -> str | None:
+    """The newest migration that the database has; it gets its tables first, if it has none. Several processes
+    may do so at once.
+    """
+    tables, marked = connection.execute(_TABLES).fetchone()
+    if not tables:
+        with _transaction(connection):
+            tables, marked = connection.execute(_TABLES).fetchone()
+            if not tables:
+                for statement in SCHEMA.read_text().split("\n\n"):
+                    connection.execute(statement)
+                marked = True
+    if not marked:
+        return None
+    with closing(connection.execute(_REVISION)) as found:
+        (revision,) = found.fetchone()
+    return None if revision is None else str(revision)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Generator[None]:
+    connection.execute("BEGIN IMMEDIATE")  # takes the write lock: a later upgrade of a read lock could fail
+    try:
+        yield
+        connection.commit()
+    finally:
+        connection.rollback()  # does nothing after a commit
+
+
+@contextmanager
+def _as_store_failed() -> Generator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StoreFailed(f"the database: {str(error) or type(error).__name__}") from error
