@@ -173,11 +173,15 @@ HELD = aws.frames([{"text": "Hello Bedrock again"}], "end_turn")
 )
 async def test_a_stream_that_fails_ends_in_band(talk: Any, pieces: list[bytes], words: str) -> None:
     told = await talk(aws.stream(pieces))
-    said = ""
-    with pytest.raises(OpenAIError, match=words):
+    said: list[str] = []
+
+    async def read() -> None:
         async for chunk in await told.ask(stream=True):
-            said += chunk.choices[0].delta.content or ""
-    assert said.startswith("Hello ")
+            said.append(chunk.choices[0].delta.content or "")
+
+    with pytest.raises(OpenAIError, match=words):
+        await read()
+    assert "".join(said).startswith("Hello ")
     with pytest.raises(APIError, match=words):
         async with told.anthropic.messages.stream(
             model=f"bedrock/{NOVA}", max_tokens=9, messages=HELLO

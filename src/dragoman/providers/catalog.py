@@ -497,7 +497,7 @@ _CLOUDS: Final = (
             *("anthropic.claude-*", "amazon.nova-*", "amazon.titan-text-*", "meta.llama*", "mistral.*"),
             *("us.*", "eu.*", "apac.*", "jp.*", "au.*", "ca.*", "global.*", "us-gov.*", "arn:aws*:bedrock:*"),
         ),
-        known=("us.amazon.nova-2-lite-v1:0", "global.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        known=("global.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-2-lite-v1:0"),
     ),
 )
 

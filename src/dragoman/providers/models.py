@@ -51,7 +51,7 @@ def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Fac
 
 @lru_cache(maxsize=1024)
 def _known(vendor: str | None, model: str) -> Facts:
-    tuned = _TUNED.match(model) or _HOSTED.match(model)
+    tuned = _TUNED.match(model) or (_HOSTED.match(model) if vendor == "bedrock" else None)
     name = model if tuned is None else tuned[1]
     spelled = {name, _SNAPSHOT.sub("", name)}
     best: tuple[bool, int] | None = None

@@ -67,8 +67,8 @@ class EventStreamSplitter:
         all of them.
 
         Raises WireError, after the frames of the messages before, for a wrong checksum, a length that is
-        impossible or above the limit, and for headers or a payload that cannot be read. The splitter cannot be
-        used after that.
+        impossible or above the limit, and for headers or a payload that cannot be read. The splitter cannot
+        be used after that.
         """
         held = self._held
         held += chunk

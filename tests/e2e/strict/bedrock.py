@@ -1,8 +1,9 @@
 """Amazon Bedrock: Converse, ConverseStream, CountTokens, and InvokeModel for Claude, with strict checks.
 
 The signature is verified by code of its own, as the page says:
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html. Bodies are held to the members and unions of `bedrock-runtime/2023-09-30`, and to the
-order of roles. Answers have the form of the recordings `bedrock.*.jsonl`.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html. Bodies are held
+to the members and unions of `bedrock-runtime/2023-09-30`, and to the order of roles. Answers have the form of
+the recordings `bedrock.*.jsonl`.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ def test_bases_and_lists_of_models() -> None:
     assert {
         name: dialect.paths.base for name, dialect in DIALECTS.items() if dialect.paths.base != "/v1"
     } == {
+        "bedrock": "",
         "gemini": "/v1beta",
         "ollama": "",
     }
@@ -41,8 +42,8 @@ def test_bases_and_lists_of_models() -> None:
         "gemini",
         "mistral",
     }
-    assert {dialect.models.path for dialect in DIALECTS.values()} == {"/models", "/api/tags"}
+    assert {dialect.models.path for dialect in DIALECTS.values()} == {"/models", "/api/tags", ""}
 
 
-def test_all_but_mistrals_protocol_are_served() -> None:
-    assert DIALECTS.keys() - {dialect.name for dialect, _ in faces()} == {"mistral"}
+def test_all_but_two_protocols_are_served() -> None:
+    assert DIALECTS.keys() - {dialect.name for dialect, _ in faces()} == {"mistral", "bedrock"}

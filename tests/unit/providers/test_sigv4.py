@@ -1,4 +1,4 @@
-"""Signature Version 4: an example of AWS's own test suite and, where it is installed, botocore's judgement."""
+"""Signature Version 4: an example of AWS's test suite, and botocore's judgement where it is installed."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if own and request.forms is not None:
         understood = _HEADERS if target.quirks.server_tools else _HEADERS - {BETA_HEADER}
         headers.update((name, form) for name, form in request.forms.items() if name in understood)
-    if (version := target.quirks.body_version) is not None:
+    if (version := target.quirks.body_version) != "none":
         return _hosted(body, headers, version, target)
     return WireRequest("chat", body, path=PATH, headers=headers)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Final
 
 from dragoman.dialects.access import Headers, Keys, ModelList, Paths
+from dragoman.dialects.bedrock.block_encoder import reads
 from dragoman.dialects.bedrock.check import check
 from dragoman.dialects.bedrock.count import COUNT
 from dragoman.dialects.bedrock.errors import decode_error, encode_error
@@ -36,13 +37,7 @@ from dragoman.dialects.dialect import (
     ResponseCodec,
     StreamCodec,
 )
-from dragoman.ir import Media
 from dragoman.wire.eventstream import MIME
-
-
-def _reads(media: Media) -> bool:
-    """Whether Bedrock itself reads the medium from its URL: only from S3."""
-    return media.url is not None and media.url.startswith("s3://")
 
 
 DIALECT: Final = Dialect(
@@ -67,7 +62,7 @@ DIALECT: Final = Dialect(
     errors=ErrorCodec(decode=decode_error, encode=encode_error),
     relay=BedrockRelay(),
     headers=Headers(response=frozenset({"retry-after", "x-amzn-requestid"})),
-    abilities=Abilities(features=frozenset({"schema"}), tool_name=r"[A-Za-z0-9_-]{1,64}", reads=_reads),
+    abilities=Abilities(features=frozenset({"schema"}), tool_name=r"[A-Za-z0-9_-]{1,64}", reads=reads),
     opaque=Opaque(seals=True),
     models=ModelList(path=""),
     keys=Keys(signs="bedrock"),

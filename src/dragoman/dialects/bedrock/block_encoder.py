@@ -43,11 +43,9 @@ class Scope(msgspec.Struct):
     names: set[str] = msgspec.field(default_factory=set)
 
 
-def is_bare(block: ir.Block) -> bool:
-    """Whether the block is a text that is not blank and has no other content."""
-    return (
-        type(block) is ir.Text and bool(block.text.strip()) and block == ir.Text(block.text, form=block.form)
-    )
+def reads(media: ir.Media) -> bool:
+    """Whether Bedrock itself reads the medium from its URL: only from S3."""
+    return media.url is not None and media.url.startswith("s3://")
 
 
 def encode_blocks(blocks: Iterable[tuple[ir.Block, str]], scope: Scope) -> list[_Wire]:
