@@ -18,8 +18,8 @@ OTHER = "ASIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY:FwoGZXIvY
 REQUEST = Prepared("POST", "https://bedrock-runtime.eu-west-1.amazonaws.com/model/m/converse", {}, b"{}")
 
 
-def bedrock(*keys: str, **settings: str) -> Provider:
-    return provider_of("bedrock", Settings(keys=tuple(map(Secret, keys)), **settings), {})
+def bedrock(*keys: str, region: str | None = None) -> Provider:
+    return provider_of("bedrock", Settings(keys=tuple(map(Secret, keys)), region=region), {})
 
 
 def test_only_an_access_key_of_such_a_protocol_signs() -> None:

@@ -39,7 +39,6 @@ from dragoman.dialects.dialect import (
 )
 from dragoman.wire.eventstream import MIME
 
-
 DIALECT: Final = Dialect(
     name=NAME,
     title="Bedrock Converse",

@@ -12,7 +12,6 @@ from dragoman import ir
 from dragoman.dialects.bedrock.count import COUNT
 from dragoman.dialects.loss import Report
 from dragoman.dialects.operation import Payload
-from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.request import Target
 from dragoman.testing import corpus
 from tests.unit.dialects.bedrock.speaking import asked, read
@@ -28,7 +27,7 @@ def test_only_the_prompt_is_sent() -> None:
 
 
 def test_the_answer() -> None:
-    assert COUNT.provider.decode(Payload(b'{"inputTokens":17}'), STANDARD) == ir.TokenCount(17)
+    assert COUNT.provider.decode(Payload(b'{"inputTokens":17}'), asked()) == ir.TokenCount(17)
 
 
 @pytest.mark.wire

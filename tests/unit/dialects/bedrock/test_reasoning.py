@@ -47,7 +47,7 @@ def test_claude_that_decides_itself() -> None:
 
 
 def test_claude_does_not_think_where_a_call_is_forced() -> None:
-    tools = {"tools": (ir.Function("f"),), "tool_choice": ir.ToolChoice("any")}
+    tools: dict[str, Any] = {"tools": (ir.Function("f"),), "tool_choice": ir.ToolChoice("any")}
     told, lost = fields(ir.Reasoning(effort="high"), **tools)
     assert told == {"thinking": {"type": "disabled"}}
     assert lost == [("reasoning", "quality")]

@@ -62,7 +62,8 @@ def test_stop_reasons(word: str, reason: str) -> None:
 def test_an_error_and_what_is_none() -> None:
     with pytest.raises(RequestFailed, match="Too long"):
         decode_response({"message": "Too long"}, STANDARD)
-    for odd in ({}, {"output": {}}, {"output": {"message": {"content": "a"}}}):
+    odds: list[dict[str, Any]] = [{}, {"output": {}}, {"output": {"message": {"content": "a"}}}]
+    for odd in odds:
         with pytest.raises(WireError, match=r"output\.message\.content"):
             decode_response(odd, STANDARD)
 
