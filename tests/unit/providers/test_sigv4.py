@@ -58,13 +58,14 @@ def botocores(
     url: str, headers: dict[str, str], body: bytes, key: AccessKey, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
     auth = pytest.importorskip("botocore.auth", reason="botocore is not installed")
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
+    requests = pytest.importorskip("botocore.awsrequest")
+    credentials = pytest.importorskip("botocore.credentials")
     moment = dt.datetime.fromtimestamp(NOW, dt.UTC).replace(tzinfo=None)
     monkeypatch.setattr(auth, "get_current_datetime", lambda *_, **__: moment)
-    request = AWSRequest("POST", url, data=body, headers=headers)
-    auth.SigV4Auth(Credentials(key.id, key.secret, key.token), "bedrock", "us-east-1").add_auth(request)
+    request = requests.AWSRequest("POST", url, data=body, headers=headers)
+    auth.SigV4Auth(credentials.Credentials(key.id, key.secret, key.token), "bedrock", "us-east-1").add_auth(
+        request
+    )
     return {name.lower(): value for name, value in request.headers.items()}
 
 

@@ -101,6 +101,7 @@ def _tool(value: Any, path: str) -> None:
     require(spec, "name", a_string, f"{path}.toolSpec")
     require(spec, "inputSchema", an_object, f"{path}.toolSpec")
     require(spec["inputSchema"], "json", an_object, f"{path}.toolSpec.inputSchema")
+    members(description=a_string, strict=a_boolean)(spec, f"{path}.toolSpec")
 
 
 def _tool_config(value: Any, path: str) -> None:
