@@ -134,7 +134,7 @@ def test_an_error_for_programs_names_the_parameter(run: Run) -> None:
         (
             ("--from", "openai_chat", "--to", "x"),
             "unknown dialect 'x'",
-            "one of: anthropic, gemini, mistral, ollama, openai_chat, openai_completions, openai_responses",
+            "one of: anthropic, bedrock, gemini, mistral, ollama, openai_chat, openai_completions, openai_responses",
         ),
         ((*PAIR[1:], "--vendor", "anthropc"), "unknown vendor 'anthropc'", "did you mean anthropic?"),
         ((*PAIR[1:], "--vendor", "groq"), "groq does not support the protocol anthropic", "--to openai_chat"),
